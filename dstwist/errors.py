@@ -1,0 +1,53 @@
+"""
+The exceptions that dstwist raises.
+
+::
+
+    DstwistError
+     +-- ConfigError       the configuration cannot be used; names the key's path
+     +-- LocalError        our own code broke a rule; never caught to carry on
+     +-- StoreError        a cache or storage failed or did not answer in time
+     +-- AuthError         an authenticator failed (not: refused) or did not answer in time
+
+What a *client* does wrong is data, not an exception: see L{dstwist.protocol.message.Malformed}.
+"""
+
+from __future__ import annotations
+
+
+class DstwistError(Exception):
+    """
+    The root of all exceptions raised by dstwist.
+    """
+
+
+class ConfigError(DstwistError):
+    """
+    A configuration that cannot be used.
+
+    @ivar path: where in the file the offending key is, e.g. C{httpServer.options.port}; empty if the file as a whole
+        is meant.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path = path
+        self.problem = problem
+
+
+class LocalError(DstwistError):
+    """
+    Our own code called something in a way its contract forbids.
+    """
+
+
+class StoreError(DstwistError):
+    """
+    A cache or a storage failed, or did not answer in time.
+    """
+
+
+class AuthError(DstwistError):
+    """
+    An authenticator could not decide: its back end failed or did not answer in time.
+    """

@@ -1,0 +1,136 @@
+"""
+JSON as JavaScript reads and writes it: by orjson where it is installed, by the standard library otherwise.
+
+Both give the same values for the same text (C{tests/protocol/test_jsontext.py}): C{NaN} and C{Infinity} are refused
+as input and become C{null} as output, integers beyond 64 bits become floats, lone surrogates written as escapes are
+kept, and what is nested too deeply is refused instead of exhausting the stack.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+#: Deeper nested texts are not JSON to us. orjson refuses from 1024 on; the standard library would reach the
+#: interpreter's recursion limit somewhere near.
+MAX_DEPTH = 1000
+
+_MAX_INTEGER = 2**64 - 1
+_MIN_INTEGER = -(2**63)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _integer(digits: str) -> int | float:
+    # JavaScript has no integers of any length; int() of a million digits would also take minutes.
+    if len(digits) > 20:
+        return float(digits)
+    value = int(digits)
+    return value if _MIN_INTEGER <= value <= _MAX_INTEGER else float(digits)
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_integer)
+
+
+def stdlib_loads(text: bytes | str) -> Any:
+    """
+    The value of a JSON text.
+
+    @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
+    """
+    if not isinstance(text, str):
+        text = text.decode("utf-8")
+    try:
+        value = _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if max(text.count("["), text.count("{")) and _deeper_than(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    layer = [value]
+    for _ in range(depth + 1):
+        layer = [
+            item
+            for holder in layer
+            for item in (
+                holder.values() if isinstance(holder, dict) else holder if isinstance(holder, list) else ()
+            )
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def stdlib_dumps(value: Any) -> bytes:
+    """
+    The compact JSON text of a value, as UTF-8.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:  # lone surrogates: only as escapes
+        return json.dumps(_finite(value), separators=(",", ":")).encode("ascii")
+
+
+loads: Callable[[bytes | str], Any] = stdlib_loads
+dumps: Callable[[Any], bytes] = stdlib_dumps
+
+try:
+    import orjson
+except ImportError:  # orjson is a speed-up, not a requirement
+    pass
+else:
+    _orjson_loads = orjson.loads
+    _orjson_dumps = orjson.dumps
+
+    def loads(text: bytes | str) -> Any:
+        """
+        The value of a JSON text.
+
+        @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
+        """
+        try:
+            return _orjson_loads(text)
+        except ValueError:
+            # What orjson refuses and JavaScript does not (lone surrogates) is rare: let the other one decide.
+            return stdlib_loads(text)
+
+    def dumps(value: Any) -> bytes:
+        """
+        The compact JSON text of a value, as UTF-8.
+        """
+        try:
+            return _orjson_dumps(value)
+        except TypeError:
+            return stdlib_dumps(value)
+
+
+def is_json(text: bytes | str) -> bool:
+    """
+    Whether a text is JSON.
+    """
+    try:
+        loads(text)
+    except ValueError:
+        return False
+    return True
