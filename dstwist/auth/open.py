@@ -1,0 +1,30 @@
+"""
+Everybody may connect, under any name: C{auth: [{type: none}]}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from dstwist.interfaces import Handshake, IAuthenticator, Login
+from dstwist.protocol.constants import OPEN_USER
+from dstwist.protocol.jsontext import dumps
+
+
+@implementer(IAuthenticator)
+class OpenAuthentication:
+    """
+    Accepts every login (C{security.md} section 1.4). The name is the client's word and nothing more.
+    """
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        name = credentials.get("username") if isinstance(credentials, dict) else None
+        if isinstance(name, dict | list):
+            return succeed(Login(False, client_data=b'{"error":"the username must be a text"}'))
+        if not name:
+            return succeed(Login(True, OPEN_USER))
+        # Numbers and booleans are taken by their JSON text, which is what String() gives in JavaScript.
+        return succeed(Login(True, name if isinstance(name, str) else dumps(name).decode()))

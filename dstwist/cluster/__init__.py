@@ -1,0 +1,3 @@
+"""
+How nodes know of each other.
+"""

@@ -1,0 +1,211 @@
+"""
+The seams between the parts of dstwist: few, narrow, each named for a role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from dstwist.protocol.message import Malformed, Message
+
+
+class ICodec(Interface):
+    """
+    One protocol, sans-IO. Holds no state, so that one serves all connections.
+    """
+
+    name: str = Attribute("What the protocol is called in logs.")
+
+    def decode(payload: bytes | str) -> list[Message | Malformed]:
+        """
+        The messages of one payload, in order; one bad message does not lose its neighbours. Never raises.
+        """
+
+    def encode(message: Message) -> bytes:
+        """
+        The payload that says C{message}; empty if this protocol has no form for it.
+        """
+
+
+class IWire(Interface):
+    """
+    A transport's framing around a codec. One object per combination, compared by identity: what is encoded for one
+    connection of a wire can be written to all of them.
+    """
+
+    codec: ICodec = Attribute("The codec inside.")
+
+    def encode(message: Message) -> bytes:
+        """
+        The frame that says C{message}, ready to be written; empty if this protocol has no form for it.
+        """
+
+
+class ILink(Interface):
+    """
+    A transport as its connection sees it: it moves payloads and frames, and decides nothing.
+    """
+
+    address: str = Attribute("Where the client is, for logs: C{'192.0.2.1'}.")
+
+    def write(frame: bytes) -> None:
+        """
+        Queue a frame; it leaves at the end of this reactor turn, or as C{outgoingBufferTimeout} says. Never calls
+        back, whatever happens to the connection.
+        """
+
+    def flush() -> None:
+        """
+        Send now what is queued.
+        """
+
+    def pause() -> None:
+        """
+        Stop reading from the client. Messages of data already read still arrive.
+        """
+
+    def resume() -> None:
+        """
+        Read on.
+        """
+
+    def close(code: int, reason: str) -> None:
+        """
+        Send what is queued and close in an orderly manner.
+
+        @param code: a WebSocket close code.
+        @param reason: up to 123 bytes of UTF-8.
+        """
+
+
+class IConnection(Interface):
+    """
+    One client, whatever its transport and generation.
+    """
+
+    user: str | None = Attribute("The user id; C{None} before login.")
+    wire: IWire = Attribute("How this client's frames are made.")
+    dialect = Attribute("The L{dstwist.protocol.dialect.Dialect} of this client.")
+    closed: bool = Attribute("It is gone, or going: nothing reaches it any more.")
+
+    def send(message: Message) -> None:
+        """
+        Say C{message} to this client; messages arrive in the order they were sent. Does nothing once closed.
+        """
+
+    def write(frame: bytes) -> None:
+        """
+        Like L{send}, for a frame that C{wire} made. Never calls back.
+        """
+
+    def pause() -> None:
+        """
+        Accept no more messages for now. Those that were already read still come.
+        """
+
+    def resume() -> None:
+        """
+        Undo L{pause}.
+        """
+
+    def close(reason: str) -> None:
+        """
+        End the connection.
+        """
+
+    def on_close(callback: Callable[[IConnection], None]) -> None:
+        """
+        Have C{callback} called, once, with this connection when it closes. Callbacks are called in the order they
+        were registered.
+        """
+
+
+class ITopicService(Interface):
+    """
+    The semantics of one topic.
+    """
+
+    def handle(message: Message, sender: IConnection) -> None:
+        """
+        Do what a client asks, which is well formed and permitted.
+        """
+
+    def handle_remote(message: Message) -> None:
+        """
+        Take notice of what another node published. Never forwarded again.
+        """
+
+
+class IPermission(Interface):
+    """
+    Who may do what. Only the router asks.
+    """
+
+    def allows(message: Message, sender: IConnection) -> bool | Deferred[bool]:
+        """
+        Whether C{sender} may do what C{message} asks, at once or later. A failure means that the rule could not be
+        evaluated, and denies as well.
+
+        @param message: of a bulk request, a copy with C{name} set to the one name in question.
+        """
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """
+    What is known of a client before its login.
+
+    @ivar address: of the peer.
+    @ivar headers: of the upgrade request, in lower case.
+    """
+
+    address: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def referer(self) -> str | None:
+        return self.headers.get("referer")
+
+
+@dataclass(frozen=True)
+class Login:
+    """
+    What an authenticator decided.
+
+    @ivar user: the user id; C{None} if the authenticator gave none.
+    @ivar client_data: JSON text for the client, also of a refusal; C{None} for none.
+    @ivar server_data: for permission rules; never leaves the server.
+    """
+
+    accepted: bool
+    user: str | None = None
+    client_data: bytes | None = None
+    server_data: Any = None
+
+
+class IAuthenticator(Interface):
+    """
+    Decides who may connect.
+    """
+
+    def login(handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        """
+        Decide on C{credentials}, a JSON object or array as the client sent it. Fails with
+        L{dstwist.errors.AuthError} if no decision could be reached.
+        """
+
+
+class ICluster(Interface):
+    """
+    The other nodes. Messages reach each of them at most once, in order per sending node, and are not waited for.
+    """
+
+    def publish(message: Message) -> None:
+        """
+        Tell all other nodes.
+        """

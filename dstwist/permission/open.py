@@ -1,0 +1,20 @@
+"""
+Everybody may do everything: C{permission: {type: none}}.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from dstwist.interfaces import IConnection, IPermission
+from dstwist.protocol.message import Message
+
+
+@implementer(IPermission)
+class OpenPermission:
+    """
+    Allows all.
+    """
+
+    def allows(self, message: Message, sender: IConnection) -> bool:
+        return True

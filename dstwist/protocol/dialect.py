@@ -1,0 +1,156 @@
+"""
+What the client generations expect of a server beyond the encoding of its messages.
+
+A L{Dialect} is one frozen value of named behaviours. Code asks for a behaviour (C{dialect.server_pings}), never for a
+generation. The handshake is a table: what was received, in which state, leads to which step; L{dstwist.connection}
+carries the steps out. Sources: C{text-protocol.md} sections 5, 6 and 8 (L{TEXT}), C{binary-protocol.md} sections 5 to 8
+(L{PROTOBUF}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class State(Enum):
+    """
+    How far a connection has come.
+    """
+
+    #: Nothing yet; the client's CHALLENGE is due.
+    CHALLENGE = auto()
+    #: Accepted; a login is due.
+    LOGIN = auto()
+    #: The authenticator is deciding; whatever arrives meanwhile waits.
+    DECIDING = auto()
+    #: Logged in.
+    OPEN = auto()
+    #: Gone, or going.
+    CLOSED = auto()
+
+
+class Received(Enum):
+    """
+    What a client's message is to a connection that is not open yet.
+    """
+
+    CHALLENGE = auto()
+    PING = auto()
+    PONG = auto()
+    #: Of the CONNECTION topic, and none of the above.
+    CONNECTION = auto()
+    #: A login whose data is a JSON object or array.
+    LOGIN = auto()
+    #: Of the AUTH topic, and no usable login.
+    AUTH = auto()
+    #: Of another topic.
+    OTHER = auto()
+    #: Not a message at all.
+    UNPARSABLE = auto()
+
+
+class Step(Enum):
+    """
+    What a connection does with it.
+    """
+
+    IGNORE = auto()
+    #: Answer PONG.
+    PONG = auto()
+    #: Answer ACCEPT (or REDIRECT, or REJECT); a login is due from now on.
+    ADMIT = auto()
+    #: Ask the authenticator.
+    LOGIN = auto()
+    #: CONNECTION INVALID_MESSAGE; stay.
+    NOT_A_CHALLENGE = auto()
+    #: CONNECTION UNKNOWN_ACTION; stay.
+    UNKNOWN_ACTION = auto()
+    #: CONNECTION MESSAGE_PARSE_ERROR with the payload; close.
+    PARSE_ERROR = auto()
+    #: AUTH INVALID_MESSAGE; stay.
+    NOT_A_LOGIN = auto()
+    #: AUTH INVALID_MESSAGE_DATA; close.
+    INVALID_LOGIN = auto()
+
+
+@dataclass(frozen=True, eq=False)
+class Dialect:
+    """
+    The behaviours in which client generations differ.
+
+    @ivar server_speaks_first: the server sends CHALLENGE_REQUEST as soon as the socket is open.
+    @ivar server_pings: the server sends PING, and the client answers; otherwise it is the other way round.
+    @ivar empty_payload_is_unparsable: a payload without any message is an error while a CHALLENGE is due.
+    @ivar acks_what_changed_nothing: a repeated subscription (after its MULTIPLE_SUBSCRIPTIONS) and the end of a
+        subscription that never was are acknowledged; otherwise they get an error and no acknowledgement.
+    @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that nobody asked for is an INVALID_MESSAGE;
+        otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
+    """
+
+    name: str
+    server_speaks_first: bool
+    server_pings: bool
+    empty_payload_is_unparsable: bool
+    acks_what_changed_nothing: bool
+    complains_of_unasked_answers: bool
+    handshake: Mapping[tuple[State, Received], Step]
+
+
+#: Clients of the v2/v3 generation.
+TEXT = Dialect(
+    name="text",
+    server_speaks_first=True,
+    server_pings=True,
+    empty_payload_is_unparsable=True,
+    acks_what_changed_nothing=False,
+    complains_of_unasked_answers=True,
+    handshake={
+        (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
+        (State.CHALLENGE, Received.PING): Step.PONG,
+        (State.CHALLENGE, Received.PONG): Step.IGNORE,
+        (State.CHALLENGE, Received.CONNECTION): Step.UNKNOWN_ACTION,
+        (State.CHALLENGE, Received.LOGIN): Step.NOT_A_CHALLENGE,
+        (State.CHALLENGE, Received.AUTH): Step.NOT_A_CHALLENGE,
+        (State.CHALLENGE, Received.OTHER): Step.NOT_A_CHALLENGE,
+        (State.CHALLENGE, Received.UNPARSABLE): Step.PARSE_ERROR,
+        (State.LOGIN, Received.CHALLENGE): Step.INVALID_LOGIN,
+        (State.LOGIN, Received.PING): Step.PONG,
+        (State.LOGIN, Received.PONG): Step.IGNORE,
+        (State.LOGIN, Received.CONNECTION): Step.INVALID_LOGIN,
+        (State.LOGIN, Received.LOGIN): Step.LOGIN,
+        (State.LOGIN, Received.AUTH): Step.INVALID_LOGIN,
+        (State.LOGIN, Received.OTHER): Step.INVALID_LOGIN,
+        (State.LOGIN, Received.UNPARSABLE): Step.INVALID_LOGIN,
+    },
+)
+
+#: Clients of the v4+ generation.
+PROTOBUF = Dialect(
+    name="protobuf",
+    server_speaks_first=False,
+    server_pings=False,
+    empty_payload_is_unparsable=False,
+    acks_what_changed_nothing=True,
+    complains_of_unasked_answers=False,
+    handshake={
+        (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
+        # The Node server leaves a PING before login unanswered; the client then gives up on the connection.
+        (State.CHALLENGE, Received.PING): Step.PONG,
+        (State.CHALLENGE, Received.PONG): Step.IGNORE,
+        (State.CHALLENGE, Received.CONNECTION): Step.IGNORE,
+        (State.CHALLENGE, Received.LOGIN): Step.NOT_A_CHALLENGE,
+        (State.CHALLENGE, Received.AUTH): Step.NOT_A_CHALLENGE,
+        (State.CHALLENGE, Received.OTHER): Step.NOT_A_CHALLENGE,
+        (State.CHALLENGE, Received.UNPARSABLE): Step.NOT_A_CHALLENGE,
+        (State.LOGIN, Received.CHALLENGE): Step.NOT_A_LOGIN,
+        (State.LOGIN, Received.PING): Step.PONG,
+        (State.LOGIN, Received.PONG): Step.NOT_A_LOGIN,
+        (State.LOGIN, Received.CONNECTION): Step.NOT_A_LOGIN,
+        (State.LOGIN, Received.LOGIN): Step.LOGIN,
+        (State.LOGIN, Received.AUTH): Step.INVALID_LOGIN,
+        (State.LOGIN, Received.OTHER): Step.NOT_A_LOGIN,
+        (State.LOGIN, Received.UNPARSABLE): Step.NOT_A_LOGIN,
+    },
+)
