@@ -1,0 +1,436 @@
+"""
+One client connection, from its handshake to its end.
+
+It owns the topics CONNECTION and AUTH; once open, it hands everything else to the router. What arrives before that is
+looked up in the handshake table of the client's dialect (L{dstwist.protocol.dialect}), and the step found there is
+carried out here::
+
+    CHALLENGE --admit--> LOGIN --login--> DECIDING --accepted--> OPEN
+                           ^                  |
+                           +---- refused -----+            (any) --close, lost, time-out, limit--> CLOSED
+
+Always true: nothing reaches a connection that is closed, and what it registered for its end has been called by then.
+Sources: C{text-protocol.md} sections 5 to 7, C{binary-protocol.md} sections 5 to 7, C{security.md} section 1.1.
+
+Limits, each a setting of the endpoint: C{unauthenticatedClientTimeout} until the login is *accepted*,
+C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages other than heartbeats before the login is accepted.
+Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
+been read already.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dstwist.heartbeat import Heartbeat
+from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, IWire, Login
+from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, ParserAction, Topic
+from dstwist.protocol.dialect import Dialect, Received, State, Step
+from dstwist.protocol.jsontext import loads
+from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.router import Router
+from dstwist.settings import WebSocketSettings
+
+# WebSocket close codes (RFC 6455, section 7.4.1).
+NORMAL = 1000
+GOING_AWAY = 1001
+INVALID_PAYLOAD = 1007
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+
+_PING = Message(Topic.CONNECTION, ConnectionAction.PING)
+_PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
+_GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
+_UNKNOWN_TOPIC = Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC, original_topic=Topic.CONNECTION)
+
+_OF_CONNECTION: Mapping[object, Received] = {
+    ConnectionAction.CHALLENGE: Received.CHALLENGE,
+    ConnectionAction.PING: Received.PING,
+    ConnectionAction.PONG: Received.PONG,
+}
+_UNCOUNTED = frozenset({Received.PING, Received.PONG})
+
+
+class Reception(NamedTuple):
+    """
+    What all connections of one endpoint share.
+
+    @ivar connections: those that are open or on their way; each takes itself out when it closes.
+    """
+
+    settings: WebSocketSettings
+    authenticator: IAuthenticator
+    router: Router
+    heartbeat: Heartbeat
+    clock: IReactorTime
+    connections: set[IConnection]
+
+
+@implementer(IConnection)
+class Connection:
+    """
+    One client.
+
+    @ivar heard: set by the link whenever data arrived; the heartbeat looks at it.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_before_login",
+        "_callbacks",
+        "_handshake",
+        "_link",
+        "_queue",
+        "_reception",
+        "_silence",
+        "_state",
+        "_timeout",
+        "client_data",
+        "closed",
+        "dialect",
+        "heard",
+        "sdk",
+        "server_data",
+        "user",
+        "wire",
+        "write",
+    )
+
+    _log = Logger()
+
+    def __init__(
+        self, link: ILink, wire: IWire, dialect: Dialect, handshake: Handshake, reception: Reception
+    ) -> None:
+        self.user: str | None = None
+        self.client_data: bytes | None = None
+        self.server_data: object = None
+        self.sdk: tuple[str | None, str | None] = (None, None)
+        self.wire = wire
+        self.dialect = dialect
+        self.closed = False
+        self.heard = True
+        self.write: Callable[[bytes], None] = link.write
+        self._link = link
+        self._handshake = handshake
+        self._reception = reception
+        self._state = State.CHALLENGE
+        self._attempts = 0
+        self._before_login = 0
+        self._silence = 0
+        self._queue: deque[Message | Malformed] = deque()
+        self._callbacks: list[Callable[[IConnection], None]] = []
+        self._timeout: IDelayedCall | None = None
+
+    def open(self) -> None:
+        """
+        The socket is open: start the clocks, and greet clients that wait for it.
+        """
+        reception = self._reception
+        reception.connections.add(self)
+        reception.heartbeat.add(self, self._beat)
+        limit = reception.settings.unauthenticated_client_timeout
+        if limit is not None:
+            self._timeout = reception.clock.callLater(limit, self._not_authenticated_in_time)
+        self._log.info(
+            "INCOMING_CONNECTION | from {referer} ({address})",
+            referer=self._handshake.referer,
+            address=self._handshake.address,
+            event="INCOMING_CONNECTION",
+        )
+        if self.dialect.server_speaks_first:
+            self.send(_GREETING)
+
+    def receive(self, payload: bytes | str) -> None:
+        """
+        Take one payload from the client.
+        """
+        messages = self.wire.codec.decode(payload)
+        if self._state is State.OPEN:
+            route = self._reception.router.route
+            for message in messages:
+                if message.__class__ is Message and message.topic is not Topic.CONNECTION:
+                    route(message, self)  # type: ignore[arg-type]
+                else:
+                    self._handle_while_open(message)
+            return
+        if not messages and self._state is State.CHALLENGE and self.dialect.empty_payload_is_unparsable:
+            messages = [Malformed(Fault.UNPARSABLE)]
+        for message in messages:
+            if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
+                # Before login the complaint is about the payload as a whole.
+                message.raw = payload
+            self._handle(message)
+
+    def send(self, message: Message) -> None:
+        if not self.closed:
+            frame = self.wire.encode(message)
+            if frame:
+                self.write(frame)
+
+    def pause(self) -> None:
+        self._link.pause()
+
+    def resume(self) -> None:
+        if not self.closed:
+            self._link.resume()
+
+    def on_close(self, callback: Callable[[IConnection], None]) -> None:
+        self._callbacks.append(callback)
+
+    def close(self, reason: str, code: int = POLICY_VIOLATION) -> None:
+        """
+        End the connection: what was said so far still leaves, then the transport is closed with C{code}.
+        """
+        if not self.closed:
+            self._end()
+            self._link.close(code, reason)
+
+    def lost(self) -> None:
+        """
+        The transport is gone.
+        """
+        if not self.closed:
+            self._end()
+
+    def _end(self) -> None:
+        self.closed = True
+        opened = self._state is State.OPEN
+        self._state = State.CLOSED
+        self._queue.clear()
+        self._stop_timeout()
+        self._reception.heartbeat.remove(self)
+        self._reception.connections.discard(self)
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)
+        if opened:
+            self._log.info("CLIENT_DISCONNECTED | {user}", user=self.user, event="CLIENT_DISCONNECTED")
+
+    # -- handling messages
+
+    def _handle(self, message: Message | Malformed) -> None:
+        state = self._state
+        if state is State.OPEN:
+            self._handle_while_open(message)
+        elif state is State.DECIDING:
+            self._queue.append(message)
+        elif state is not State.CLOSED:
+            if isinstance(message, Malformed) and message.fault is Fault.NOT_TEXT:
+                self.close("invalid UTF-8", INVALID_PAYLOAD)
+                return
+            received = _kind(message)
+            if received not in _UNCOUNTED:
+                self._before_login += 1
+                limit = self._reception.settings.max_messages_before_login
+                if self._before_login > limit:
+                    self._log.warn(
+                        "INVALID_MESSAGE | more than {limit} messages before login from {address}",
+                        limit=limit,
+                        address=self._handshake.address,
+                        event="INVALID_MESSAGE",
+                    )
+                    self.close("too many messages before login")
+                    return
+            _STEPS[self.dialect.handshake[state, received]](self, message)
+
+    def _handle_while_open(self, message: Message | Malformed) -> None:
+        if isinstance(message, Malformed):
+            if message.fault is Fault.NOT_TEXT:
+                self.close("invalid UTF-8", INVALID_PAYLOAD)
+            elif message.answer is not None:
+                self.send(message.answer)
+        elif message.topic is not Topic.CONNECTION:
+            self._reception.router.route(message, self)
+        elif message.action is ConnectionAction.PING:
+            self.send(_PONG)
+        elif message.action is not ConnectionAction.PONG or not self.dialect.server_pings:
+            self.send(_UNKNOWN_TOPIC)
+
+    def _ignore(self, message: Message | Malformed) -> None:
+        pass
+
+    def _pong(self, message: Message | Malformed) -> None:
+        self.send(_PONG)
+
+    def _admit(self, message: Message | Malformed) -> None:
+        settings = self._reception.settings
+        assert isinstance(message, Message)
+        if settings.reject_clients:
+            self._say(ConnectionAction.REJECT)
+            self.close("rejected", NORMAL)
+        elif settings.redirect_url is not None:
+            self._say(ConnectionAction.REDIRECT, url=settings.redirect_url)
+            self.close("redirected", NORMAL)
+        else:
+            self.sdk = (message.sdk_type, message.sdk_version)
+            self._state = State.LOGIN
+            self._say(ConnectionAction.ACCEPT)
+
+    def _not_a_challenge(self, message: Message | Malformed) -> None:
+        self._complain("invalid connection message")
+        self._say(
+            ConnectionAction.INVALID_MESSAGE, is_error=True if self.dialect.server_speaks_first else None
+        )
+
+    def _unknown_action(self, message: Message | Malformed) -> None:
+        action = message.action if isinstance(message, Malformed) else message.action.name
+        self._complain(f"unknown action {action}")
+        self._say(ConnectionAction.UNKNOWN_ACTION, is_error=True, detail=f"unknown action {action}")
+
+    def _parse_error(self, message: Message | Malformed) -> None:
+        self._log.warn(
+            "MESSAGE_PARSE_ERROR | error parsing connection message from {address}",
+            address=self._handshake.address,
+            event="MESSAGE_PARSE_ERROR",
+        )
+        self._say(ConnectionAction.MESSAGE_PARSE_ERROR, is_error=True, raw=message.raw)
+        self.close("not a message")
+
+    def _not_a_login(self, message: Message | Malformed) -> None:
+        self._complain("invalid auth message")
+        self._say_auth(AuthAction.INVALID_MESSAGE)
+
+    def _invalid_login(self, message: Message | Malformed) -> None:
+        self._log.warn(
+            "INVALID_MESSAGE_DATA | invalid auth message from {address}",
+            address=self._handshake.address,
+            event="INVALID_MESSAGE_DATA",
+        )
+        self._say_auth(AuthAction.INVALID_MESSAGE_DATA)
+        self.close("invalid login message")
+
+    def _complain(self, problem: str) -> None:
+        self._log.warn(
+            "INVALID_MESSAGE | {problem} from {address}",
+            problem=problem,
+            address=self._handshake.address,
+            event="INVALID_MESSAGE",
+        )
+
+    # -- login
+
+    def _login(self, message: Message | Malformed) -> None:
+        assert isinstance(message, Message) and isinstance(message.data, bytes)
+        self._state = State.DECIDING
+        self._link.pause()
+        decision = self._reception.authenticator.login(self._handshake, loads(message.data))
+        decision.addCallback(self._decided, message.data)
+        decision.addErrback(self._undecided)
+
+    def _decided(self, login: Login, credentials: bytes) -> None:
+        # The client may have gone, or been sent away, while the authenticator was busy.
+        if self.closed:
+            return
+        if login.accepted:
+            self._accept(login)
+        else:
+            self._refuse(login, credentials)
+        if not self.closed:
+            self._link.resume()
+        queue, self._queue = self._queue, deque()
+        for message in queue:
+            self._handle(message)
+
+    def _accept(self, login: Login) -> None:
+        self._stop_timeout()
+        self.user = login.user or UNNAMED_USER
+        self.client_data = login.client_data
+        self.server_data = login.server_data
+        self._state = State.OPEN
+        self._say_auth(AuthAction.AUTH_SUCCESSFUL, login.client_data)
+        self._log.info("AUTH_SUCCESSFUL | {user}", user=self.user, event="AUTH_SUCCESSFUL")
+
+    def _refuse(self, login: Login, credentials: bytes) -> None:
+        settings = self._reception.settings
+        self._state = State.LOGIN
+        self._attempts += 1
+        self._log.info(
+            "AUTH_UNSUCCESSFUL | invalid authentication data{credentials}",
+            credentials=f": {credentials.decode()}" if settings.log_invalid_auth_data else "",
+            event="AUTH_UNSUCCESSFUL",
+        )
+        self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, login.client_data)
+        if self._attempts >= settings.max_auth_attempts:
+            self._log.info(
+                "TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts", event="TOO_MANY_AUTH_ATTEMPTS"
+            )
+            self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
+            self.close("too many authentication attempts")
+
+    def _undecided(self, failure: Failure) -> None:
+        self._log.failure("AUTH_ERROR | no decision about a login", failure, event="AUTH_ERROR")
+        if not self.closed:
+            self.close("authentication failed", INTERNAL_ERROR)
+
+    # -- clocks
+
+    def _not_authenticated_in_time(self) -> None:
+        self._timeout = None
+        self._log.info(
+            "AUTHENTICATION_TIMEOUT | connection has not authenticated successfully in the expected time",
+            event="AUTHENTICATION_TIMEOUT",
+        )
+        self._say(ConnectionAction.AUTHENTICATION_TIMEOUT)
+        self.close("not authenticated in time")
+
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
+    def _beat(self) -> None:
+        """
+        Once a heartbeat interval: close if nothing came for two of them, else ping where that is our part.
+        """
+        self._silence = 0 if self.heard else self._silence + 1
+        self.heard = False
+        if self._silence >= 2:
+            self._log.error(
+                "INFO | Heartbeat missing on websocket, terminating connection of {user} ({address})",
+                user=self.user,
+                address=self._handshake.address,
+                event="INFO",
+            )
+            self.close("heartbeat missing")
+        elif self.dialect.server_pings:
+            self.send(_PING)
+
+    # -- saying things
+
+    def _say(self, action: ConnectionAction, **fields: object) -> None:
+        self.send(Message(Topic.CONNECTION, action, **fields))  # type: ignore[arg-type]
+        self._link.flush()
+
+    def _say_auth(self, action: AuthAction, data: bytes | None = None) -> None:
+        self.send(Message(Topic.AUTH, action, data=data))
+        self._link.flush()
+
+
+def _kind(message: Message | Malformed) -> Received:
+    if message.topic is Topic.CONNECTION:
+        return _OF_CONNECTION.get(message.action, Received.CONNECTION)
+    if message.topic is Topic.AUTH:
+        return Received.LOGIN if isinstance(message, Message) else Received.AUTH
+    if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
+        return Received.UNPARSABLE
+    return Received.OTHER
+
+
+_STEPS: Mapping[Step, Callable[[Connection, Message | Malformed], None]] = {
+    Step.IGNORE: Connection._ignore,
+    Step.PONG: Connection._pong,
+    Step.ADMIT: Connection._admit,
+    Step.LOGIN: Connection._login,
+    Step.NOT_A_CHALLENGE: Connection._not_a_challenge,
+    Step.UNKNOWN_ACTION: Connection._unknown_action,
+    Step.PARSE_ERROR: Connection._parse_error,
+    Step.NOT_A_LOGIN: Connection._not_a_login,
+    Step.INVALID_LOGIN: Connection._invalid_login,
+}

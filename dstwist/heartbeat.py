@@ -1,0 +1,57 @@
+"""
+Heartbeats of many connections on one timer.
+
+Connections sit in slots; each tick serves one slot, so that ten thousand pings do not leave in the same instant, and
+no connection needs a timer of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+#: How many parts an interval is cut into.
+SLOTS = 10
+
+
+class Heartbeat:
+    """
+    Calls every registered C{beat} once an interval.
+
+    @param interval: in seconds. The first beat comes one interval after L{add}, give or take one slot.
+    """
+
+    def __init__(self, interval: float, clock: IReactorTime) -> None:
+        self._pause = interval / SLOTS
+        self._clock = clock
+        self._slots: list[dict[object, Callable[[], None]]] = [{} for _ in range(SLOTS)]
+        self._slot_of: dict[object, int] = {}
+        self._current = 0
+        self._call: IDelayedCall | None = None
+
+    def add(self, key: object, beat: Callable[[], None]) -> None:
+        """
+        Call C{beat} every interval from now on. It may call L{remove}.
+        """
+        self._slots[self._current][key] = beat
+        self._slot_of[key] = self._current
+        if self._call is None:
+            self._call = self._clock.callLater(self._pause, self._tick)
+
+    def remove(self, key: object) -> None:
+        """
+        Stop calling the beat of C{key}.
+        """
+        slot = self._slot_of.pop(key, None)
+        if slot is not None:
+            del self._slots[slot][key]
+        if not self._slot_of and self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _tick(self) -> None:
+        self._call = self._clock.callLater(self._pause, self._tick)
+        self._current = (self._current + 1) % SLOTS
+        for beat in list(self._slots[self._current].values()):
+            beat()

@@ -1,0 +1,3 @@
+"""
+The semantics of the topics, one module each.
+"""

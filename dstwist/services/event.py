@@ -1,0 +1,59 @@
+"""
+The EVENT topic: fire-and-forget publish/subscribe.
+
+Whatever anyone emits under a name goes, once and in order, to every *other* subscriber of that name on every node.
+Nothing is stored: a subscriber gets only what is emitted after its SUBSCRIBE was handled (C{services.md} section 3).
+
+============  ============  =====================================================
+from client   fields        answer
+============  ============  =====================================================
+SUBSCRIBE     names         see L{dstwist.subscriptions}
+UNSUBSCRIBE   names         see L{dstwist.subscriptions}
+EMIT          name, data?   nothing to the sender, EMIT to the others
+LISTEN, ...   name          see L{dstwist.listeners}
+============  ============  =====================================================
+
+Messages arrive here decoded, well formed and permitted.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from dstwist.interfaces import ICluster, IConnection, ITopicService
+from dstwist.listeners import ListenerRegistry
+from dstwist.protocol.constants import EventAction
+from dstwist.protocol.message import Message
+from dstwist.subscriptions import SubscriptionRegistry
+
+
+@implementer(ITopicService)
+class EventService:
+    """
+    Moves EVENT messages between the local subscribers and the cluster.
+    """
+
+    def __init__(self, subscriptions: SubscriptionRegistry, listeners: ListenerRegistry, cluster: ICluster) -> None:
+        self._subscriptions = subscriptions
+        self._cluster = cluster
+        self._actions = {
+            EventAction.EMIT: self._emit,
+            EventAction.SUBSCRIBE: subscriptions.subscribe,
+            EventAction.UNSUBSCRIBE: subscriptions.unsubscribe,
+            EventAction.LISTEN: listeners.handle,
+            EventAction.UNLISTEN: listeners.handle,
+            EventAction.LISTEN_ACCEPT: listeners.handle,
+            EventAction.LISTEN_REJECT: listeners.handle,
+        }
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        # No default: the codecs let through only what a client may send.
+        self._actions[message.action](message, sender)
+
+    def handle_remote(self, message: Message) -> None:
+        # It came off the bus, so every other node has it too: never forward.
+        self._subscriptions.publish(message)
+
+    def _emit(self, message: Message, sender: IConnection) -> None:
+        self._cluster.publish(message)
+        self._subscriptions.publish(message, sender)

@@ -1,0 +1,151 @@
+"""
+Who wants which name, and the fan-out to them.
+
+One registry a topic. A name is wanted by connections; they are grouped by wire, so that a message is encoded once per
+wire and the same bytes go to all of its connections. Always true: a connection is in here only while it is open, and
+the observers have been told of exactly the names that are.
+
+============  ==============================  ====================================================================
+asked         of a name                       answer (C{services.md} section 2.1)
+============  ==============================  ====================================================================
+subscribe     new                             ack
+subscribe     subscribed already              MULTIPLE_SUBSCRIPTIONS, and then v4+: ack; v2/v3: nothing
+unsubscribe   subscribed                      ack
+unsubscribe   not subscribed                  v4+: ack; v2/v3: NOT_SUBSCRIBED
+============  ==============================  ====================================================================
+
+A bulk request has one ack, after all of its names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+
+from dstwist.interfaces import IConnection, IWire
+from dstwist.protocol.constants import ACTIONS, Topic
+from dstwist.protocol.message import Message
+
+_Observer = Callable[[str], None]
+_Members = dict[IConnection, Callable[[bytes], None]]
+
+
+class SubscriptionRegistry:
+    """
+    The subscriptions of one topic.
+
+    @param repeated: the error for a name that is subscribed already; RPC has its own names for both.
+    @param unknown: the error for the end of a subscription that never was.
+    """
+
+    def __init__(
+        self, topic: Topic, repeated: str = "MULTIPLE_SUBSCRIPTIONS", unknown: str = "NOT_SUBSCRIBED"
+    ) -> None:
+        actions = ACTIONS[topic]
+        self._repeated: IntEnum = actions[repeated]
+        self._unknown: IntEnum = actions[unknown]
+        self._names: dict[str, dict[IWire, _Members]] = {}
+        self._subscribed: dict[IConnection, set[str]] = {}
+        self._on_first: list[_Observer] = []
+        self._on_last: list[_Observer] = []
+
+    def observe(self, first: _Observer, last: _Observer) -> None:
+        """
+        Have C{first} called with each name that gets its first subscriber, C{last} with each that lost its last.
+        """
+        self._on_first.append(first)
+        self._on_last.append(last)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def names(self) -> Iterable[str]:
+        """
+        All names that somebody wants.
+        """
+        return self._names.keys()
+
+    def subscribers(self, name: str) -> list[IConnection]:
+        """
+        Who wants C{name}.
+        """
+        return [connection for members in self._names.get(name, {}).values() for connection in members]
+
+    def subscribe(self, message: Message, connection: IConnection) -> None:
+        """
+        Subscribe C{connection} to all names of C{message}.
+        """
+        # Its permission may have taken longer than the client stayed.
+        if connection.closed:
+            return
+        changed = False
+        for name in message.names:
+            if self._add(name, connection):
+                changed = True
+            else:
+                connection.send(message.error(self._repeated, name, flagged=False))
+        if changed or connection.dialect.acks_what_changed_nothing:
+            connection.send(message.ack())
+
+    def unsubscribe(self, message: Message, connection: IConnection) -> None:
+        """
+        End the subscriptions of C{connection} to all names of C{message}.
+        """
+        ended = self._subscribed.get(connection, set())
+        changed = False
+        for name in message.names:
+            if name in ended:
+                changed = True
+                ended.discard(name)
+                self._remove(name, connection)
+            elif not connection.dialect.acks_what_changed_nothing:
+                connection.send(message.error(self._unknown, name, flagged=False))
+        if changed or connection.dialect.acks_what_changed_nothing:
+            connection.send(message.ack())
+
+    def publish(self, message: Message, exclude: IConnection | None = None) -> None:
+        """
+        Send C{message} to all who want its name, but not to C{exclude}.
+        """
+        wires = self._names.get(message.name)  # type: ignore[arg-type]
+        if wires is None:
+            return
+        for wire, members in wires.items():
+            frame = wire.encode(message)
+            if frame:
+                for connection, write in members.items():
+                    if connection is not exclude:
+                        write(frame)
+
+    def _add(self, name: str, connection: IConnection) -> bool:
+        subscribed = self._subscribed.get(connection)
+        if subscribed is None:
+            subscribed = self._subscribed[connection] = set()
+            connection.on_close(self._closed)
+        elif name in subscribed:
+            return False
+        subscribed.add(name)
+        wires = self._names.get(name)
+        first = wires is None
+        if wires is None:
+            wires = self._names[name] = {}
+        wires.setdefault(connection.wire, {})[connection] = connection.write
+        if first:
+            for observer in self._on_first:
+                observer(name)
+        return True
+
+    def _remove(self, name: str, connection: IConnection) -> None:
+        wires = self._names[name]
+        members = wires[connection.wire]
+        del members[connection]
+        if not members:
+            del wires[connection.wire]
+            if not wires:
+                del self._names[name]
+                for observer in self._on_last:
+                    observer(name)
+
+    def _closed(self, connection: IConnection) -> None:
+        for name in self._subscribed.pop(connection):
+            self._remove(name, connection)
