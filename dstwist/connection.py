@@ -414,12 +414,12 @@ class Connection:
 
 
 def _kind(message: Message | Malformed) -> Received:
+    if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
+        return Received.UNPARSABLE
     if message.topic is Topic.CONNECTION:
         return _OF_CONNECTION.get(message.action, Received.CONNECTION)
     if message.topic is Topic.AUTH:
         return Received.LOGIN if isinstance(message, Message) else Received.AUTH
-    if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
-        return Received.UNPARSABLE
     return Received.OTHER
 
 

@@ -1,0 +1,3 @@
+"""
+Thin shells over Autobahn and twisted.web: they move bytes and decide nothing.
+"""

@@ -1,0 +1,343 @@
+"""
+The WebSocket shell: Autobahn's protocol around our L{Connection}.
+
+Autobahn does the handshake, control frames, fragments, limits and the closing. One thing is taken from it: once a
+connection is open, small whole data frames, which is nearly all that clients ever send, are cut out of the received
+bytes in one loop. Whatever that loop does not recognise at a glance goes through Autobahn unchanged, so its
+conformance stays ours. With L{FAST_PATH} off everything does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from dstwist.interfaces import Handshake, ICodec, ILink, IWire
+from dstwist.protocol.message import Message
+from dstwist.settings import WebSocketSettings
+from dstwist.transports.outbox import Turn, counted, outbox_for
+
+#: Cut small frames out of the received bytes ourselves.
+FAST_PATH = True
+
+_TEXT = 0x81  # final, no extension bits, opcode 1
+_BINARY = 0x82
+_INTERNAL_ERROR = 1011
+_SLOW_CONSUMER = 1013
+
+# A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
+_REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
+
+#: Makes the connection of a link: (link, handshake) to what receives its payloads.
+ConnectionFactory = Callable[["WebSocketLink", Handshake], Any]
+
+
+@implementer(IWire)
+class WebSocketWire:
+    """
+    Server frames around the payloads of one codec. They are not masked: the same bytes go to all connections.
+    """
+
+    def __init__(self, codec: ICodec, binary: bool) -> None:
+        self.codec = codec
+        self._encode = codec.encode
+        self._opcode = _BINARY if binary else _TEXT
+
+    def encode(self, message: Message) -> bytes:
+        payload = self._encode(message)
+        length = len(payload)
+        if length < 126:
+            return bytes((self._opcode, length)) + payload if length else b""
+        if length < 65536:
+            return bytes((self._opcode, 126, length >> 8, length & 255)) + payload
+        return bytes((self._opcode, 127)) + length.to_bytes(8, "big") + payload
+
+
+@implementer(ILink)
+class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
+    """
+    One WebSocket. Its factory knows what connection belongs behind it.
+    """
+
+    # Autobahn owns C{log}.
+    _log = Logger()
+
+    factory: WebSocketPort
+    #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
+    connection: Any = None
+    address = ""
+    _headers: dict[str, str] = {}
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        self._headers = request.headers
+
+    def onOpen(self) -> None:
+        # Autobahn would swallow what goes wrong in here.
+        try:
+            self._open()
+        except Exception:
+            self._fail("opening a connection failed")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if self.connection is None:
+            return
+        try:
+            self.connection.receive(payload if isBinary else payload.decode("utf-8"))
+        except Exception:
+            self._fail("handling a message failed")
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            try:
+                connection.lost()
+            except Exception:
+                self._log.failure("closing a connection failed")
+
+    def connectionLost(self, reason: Any = None) -> None:
+        super().connectionLost(reason)
+        self.factory.links.discard(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        connection = self.connection
+        if connection is not None:
+            connection.heard = True
+            # Autobahn is between two messages, and nothing but data frames is in sight.
+            if FAST_PATH and not self.data and self.current_frame is None and not self.inside_message:
+                data = self._take_frames(data)
+                if not data:
+                    return
+        self._dataReceived(data)
+
+    def _take_frames(self, data: bytes) -> bytes:
+        """
+        Hand the payloads of all simple frames at the start of C{data} to the connection, and return the rest.
+        """
+        connection = self.connection
+        receive = connection.receive
+        from_bytes = int.from_bytes
+        limit = self.maxMessagePayloadSize
+        end = len(data)
+        position = 0
+        try:
+            while end - position >= 6:
+                opcode = data[position]
+                if opcode != _BINARY and opcode != _TEXT:
+                    break
+                length = data[position + 1] - 128
+                start = position + 6
+                if length > 125 or length < 0:
+                    if length != 126 or end - position < 8:
+                        break
+                    length = data[position + 2] << 8 | data[position + 3]
+                    start = position + 8
+                    if length < 126:  # not the shortest form: an error of the client, for Autobahn to find
+                        break
+                stop = start + length
+                if stop > end or length > limit:
+                    break
+                words = length + 3 >> 2
+                mask = from_bytes(data[start - 4 : start], "little")
+                pattern = mask * (_REPEATED[words] if words <= 256 else _repeated(words))
+                padded = words << 2
+                payload: bytes | str = (from_bytes(data[start : start + padded], "little") ^ pattern).to_bytes(
+                    padded, "little"
+                )[:length]
+                if opcode == _TEXT:
+                    payload = payload.decode("utf-8")  # type: ignore[union-attr]
+                position = stop
+                receive(payload)
+                if self.connection is not connection:  # closed, or found out which one it is
+                    break
+        except UnicodeDecodeError:
+            pass  # for Autobahn, which closes with 1007
+        except Exception:
+            self._fail("handling a message failed")
+            return b""
+        return data[position:]
+
+    # -- ILink
+
+    def write(self, frame: bytes) -> None:
+        # Replaced by the outbox's own method as soon as there is one.
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        self._outbox.flush()
+
+    def pause(self) -> None:
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        self.transport.resumeProducing()
+
+    def close(self, code: int, reason: str) -> None:
+        self.connection = None
+        self._outbox.finish()
+        # A paused transport would not see the client's answer.
+        self.transport.resumeProducing()
+        self.sendClose(code, reason)
+
+    def _open(self) -> None:
+        factory = self.factory
+        settings = factory.settings
+        self.address = getattr(self.transport.getPeer(), "host", None) or "local"
+        outbox = outbox_for(
+            self.transport, factory.turn, settings.max_outgoing_buffer_size, self._slow_consumer
+        )
+        self._outbox = outbox
+        self.write = (  # type: ignore[method-assign]
+            counted(outbox, factory.turn, settings.max_buffer_byte_size)
+            if settings.outgoing_buffer_timeout
+            else outbox.write
+        )
+        self.connection = factory.connect(self, Handshake(self.address, self._headers))
+        self.connection.open()
+
+    def _slow_consumer(self) -> None:
+        limit = self.factory.settings.max_outgoing_buffer_size
+        self._log.warn(
+            "SLOW_CONSUMER | {user} ({address}) does not read: more than {limit} bytes wait, closing",
+            user=getattr(self.connection, "user", None),
+            address=self.address,
+            limit=limit,
+            event="SLOW_CONSUMER",
+        )
+        if self.connection is not None:
+            self.connection.close("slow consumer", _SLOW_CONSUMER)
+
+    def _fail(self, what: str) -> None:
+        """
+        Our own mistake: log it, and close this one connection.
+        """
+        self._log.failure(what)
+        if self.connection is not None:
+            self.connection.close("internal error", _INTERNAL_ERROR)
+        else:
+            self.sendClose(_INTERNAL_ERROR, "internal error")
+
+
+class WebSocketPort(WebSocketServerFactory):  # type: ignore[misc]
+    """
+    All WebSockets of one path.
+
+    @param connect: makes the connection behind each.
+    @ivar links: the WebSockets that are there, from handshake to the end of their transport.
+    """
+
+    protocol = WebSocketLink
+    noisy = False
+
+    def __init__(self, settings: WebSocketSettings, connect: ConnectionFactory, reactor: Any) -> None:
+        super().__init__(server="dstwist", reactor=reactor)
+        self.settings = settings
+        self.connect = connect
+        self.turn = Turn(reactor, settings.outgoing_buffer_timeout)
+        self.links: set[WebSocketLink] = set()
+        self.setProtocolOptions(
+            maxFramePayloadSize=settings.max_message_size,
+            maxMessagePayloadSize=settings.max_message_size,
+            # Tell the client why before the connection goes.
+            failByDrop=False,
+            closeHandshakeTimeout=2,
+            openHandshakeTimeout=5,
+            webStatus=False,
+            allowNullOrigin=True,
+        )
+
+    def buildProtocol(self, addr: Any) -> WebSocketLink:
+        link: WebSocketLink = super().buildProtocol(addr)
+        self.links.add(link)
+        return link
+
+    def close(self, code: int, reason: str) -> None:
+        """
+        Close all WebSockets in an orderly manner, and drop those whose handshake is not through.
+        """
+        for link in list(self.links):
+            if link.connection is not None:
+                link.connection.close(reason, code)
+            elif link.state == link.STATE_CONNECTING:
+                link.dropConnection(abort=True)
+
+    def abort(self) -> None:
+        """
+        Drop what is left of them.
+        """
+        for link in list(self.links):
+            link.transport.abortConnection()
+
+
+class Detection:
+    """
+    Stands in for the connection of a WebSocket whose path both generations use, until it is known which one it is.
+
+    A v4+ client speaks first and in binary; a v2/v3 client waits for the server. One that has not spoken for
+    C{timeout} seconds is greeted in text. Its first frame decides all the same: a v4+ client on a slow line ignores
+    the greeting, and is served in binary when it has spoken.
+    """
+
+    def __init__(
+        self,
+        link: WebSocketLink,
+        handshake: Handshake,
+        text: ConnectionFactory,
+        binary: ConnectionFactory,
+        clock: IReactorTime,
+        timeout: float,
+    ) -> None:
+        self.heard = True
+        self._link = link
+        self._handshake = handshake
+        self._make_text = text
+        self._make_binary = binary
+        self._clock = clock
+        self._timeout = timeout
+        self._call: IDelayedCall | None = None
+        self._text: Any = None
+
+    def open(self) -> None:
+        self._call = self._clock.callLater(self._timeout, self._greet)
+
+    def receive(self, payload: bytes | str) -> None:
+        self._stop()
+        if isinstance(payload, str):
+            if self._text is None:
+                self._greet()
+            connection = self._text
+        else:
+            if self._text is not None:
+                self._text.lost()
+            connection = self._make_binary(self._link, self._handshake)
+            connection.open()
+        self._link.connection = connection
+        connection.receive(payload)
+
+    def lost(self) -> None:
+        self._stop()
+        if self._text is not None:
+            self._text.lost()
+
+    def close(self, reason: str, code: int) -> None:
+        self.lost()
+        self._link.close(code, reason)
+
+    def _greet(self) -> None:
+        self._call = None
+        self._text = self._make_text(self._link, self._handshake)
+        self._text.open()
+
+    def _stop(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+
+def _repeated(words: int) -> int:
+    return int.from_bytes(b"\x01\x00\x00\x00" * words, "little")
