@@ -1,0 +1,440 @@
+"""
+The binary protocol of v4+ clients: payloads to L{Message}s and back.
+
+A payload is one WebSocket message and holds, by the book, one length-delimited envelope::
+
+    Format::  <length> 10 <topic> 1a <length> <fields>
+
+    CONNECTION.PING                     06 10 02 1a 02 08 02
+    EVENT.EMIT name=e1 data={"a":1}     13 10 04 1a 0f 08 02 12 07 7b2261223a317d 32 02 6531
+
+We read all envelopes there are and write one a frame: official clients drop what follows the first.
+
+==================================================  ==================================================================
+what came                                           what L{ProtobufCodec.decode} makes of it
+==================================================  ==================================================================
+a message clients may send                          L{Message}
+bytes that are no envelope, topics that no client   nothing, if they follow something readable; else one
+can address (0, CLUSTER, LOCK, ...)                 UNPARSABLE or UNKNOWN_TOPIC, answered PARSER.UNKNOWN_TOPIC
+PARSER, MONITORING                                  UNKNOWN_TOPIC, answered PARSER.UNKNOWN_TOPIC
+an action no client may send, or none               UNKNOWN_ACTION; unanswered, but CONNECTION and AUTH:
+                                                    PARSER.UNKNOWN_TOPIC
+missing fields, data that is not JSON               INVALID_DATA, answered INVALID_MESSAGE_DATA on the topic
+==================================================  ==================================================================
+
+Always true: decoding never raises and takes time and memory in proportion to the payload, whatever lengths it claims.
+The C{data} of a decoded message is JSON: official clients die of any other, so none may pass. Absent differs from
+zero, both ways: a v4+ client that finds no version where it should be 0 never writes that record again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import IntEnum
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthAction, EventAction, ParserAction, Topic
+from dstwist.protocol.jsontext import loads
+from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUIRED, Field, Kind
+from dstwist.protocol.typed import to_json, utf8
+
+#: The place of each field among the arguments of L{Message}: the decoder fills a list and passes it on as a whole.
+_SLOTS = {name: place for place, name in enumerate(Message.__slots__)}
+_ACTION = _SLOTS["action"]
+_NAME = _SLOTS["name"]
+_DATA = _SLOTS["data"]
+_RAW = _SLOTS["raw"]
+_VERBATIM = _SLOTS["verbatim"]
+_NAMES = _SLOTS["names"]
+_REST = slice(_NAMES, None)
+
+#: The bytes of the small numbers; C{True} and C{False} are two of them.
+_SMALL = [bytes((number,)) for number in range(128)]
+
+# The hot loops compare with plain module constants: an attribute of an enumeration costs more than the comparison.
+_INTEGER = int(Kind.INTEGER)
+_BOOLEAN = int(Kind.BOOLEAN)
+_TEXT = int(Kind.TEXT)
+_JSON = int(Kind.JSON)
+_ALL_NAMES = int(Kind.NAMES)
+_EVENT = Topic.EVENT
+_EMIT = EventAction.EMIT
+
+#: By the size of the payload: how an emit opens that has data, a name and nothing else, up to the length of its data.
+_EMIT_HEADS = {size: bytes((size - 1, 0x10, 0x04, 0x1A, size - 5, 0x08, 0x02, 0x12)) for size in range(13, 129)}
+
+
+class _Undecodable(Exception):
+    """
+    These bytes are no message. (C{IndexError} says the same: the payload ends in the midst of one.)
+    """
+
+
+class _Rule(NamedTuple):
+    """
+    What one action asks of its messages.
+    """
+
+    action: IntEnum
+    required: tuple[int, ...]
+    #: Its data must be an object or an array.
+    structured: bool
+
+
+class _Layout(NamedTuple):
+    """
+    How to read the messages of one topic.
+    """
+
+    topic: Topic
+    #: A message without any field.
+    blank: list[Any]
+    #: By the opening byte of the field: what it holds, and where to put that.
+    fields: dict[int, tuple[int, int]]
+    #: By number: the actions that are let through.
+    rules: dict[int, _Rule]
+    #: By number: all actions, for errors that name one.
+    originals: dict[int, IntEnum]
+
+
+#: How to write a message: which attributes, and the opening byte and kind of each.
+_Writer = tuple[Any, tuple[tuple[bytes, int], ...]]
+
+
+def _layout(topic: Topic, allowed: frozenset[IntEnum], server: bool) -> _Layout:
+    blank = [topic, None] + [field.default for field in dataclasses.fields(Message)[2:]]
+    # A requestor is who the server says it is: what a client claims to be is not even read.
+    fields = [field for field in FIELDS[topic] if not (server and field.attribute.startswith("requestor_"))]
+    return _Layout(
+        topic,
+        blank,
+        {field.tag: (int(field.kind), _SLOTS[field.attribute]) for field in fields},
+        {
+            int(action): _Rule(
+                action,
+                tuple(_SLOTS[name] for name in REQUIRED.get((topic, action), ())) if server else (),
+                server and action is AuthAction.REQUEST,
+            )
+            for action in allowed
+            if action < TEXT_ONLY
+        },
+        {int(action): action for action in ACTIONS[topic] if action < TEXT_ONLY},
+    )
+
+
+def _writer(fields: list[Field]) -> _Writer:
+    read = attrgetter(*(field.attribute for field in fields))
+    return read, tuple((_SMALL[field.tag], int(field.kind)) for field in fields)
+
+
+_WRITERS: dict[Topic, _Writer] = {topic: _writer(list(fields)) for topic, fields in FIELDS.items()}
+_ACK_WRITERS: dict[tuple[Topic, IntEnum], _Writer] = {
+    key: _writer([field for field in FIELDS[key[0]] if field.attribute in repeated]) for key, repeated in ACKS.items()
+}
+
+
+class ProtobufCodec:
+    """
+    One side of the binary protocol. It holds no state: every connection shares it.
+    """
+
+    name = "protobuf"
+
+    def __init__(self, server: bool) -> None:
+        """
+        @param server: read what clients send, and know an answer to what they may not. Else read all there is.
+        """
+        self._server = server
+        self._layouts: dict[int, _Layout] = {
+            int(topic): _layout(topic, FROM_CLIENT[topic] if server else frozenset(actions), server)
+            for topic, actions in ACTIONS.items()
+            if topic in FROM_CLIENT or not server
+        }
+
+    def decode(self, payload: bytes | str) -> list[Message | Malformed]:
+        """
+        The messages of a payload, in order, and what should have been some.
+
+        @param payload: a whole WebSocket message; text is garbage here, and treated as such.
+        """
+        if isinstance(payload, str):
+            payload = payload.encode("utf-8", "replace")
+        size = len(payload)
+        # Most messages are emits as the official client writes them, all of it short: 8 bytes that depend on the size
+        # alone, then <length> data 32 <length> name.
+        if (
+            payload[:8] == _EMIT_HEADS.get(size)
+            and (end := payload[8] + 9) < size - 2
+            and payload[end] == 0x32
+            and payload[end + 1] == size - end - 2
+        ):
+            data = payload[9:end]
+            try:
+                loads(data)
+                return [Message(_EVENT, _EMIT, payload[end + 2 :].decode(), data, payload, self)]
+            except ValueError:
+                pass  # the long way knows what to answer
+        found: list[Message | Malformed] = []
+        fault, position = Fault.UNPARSABLE, 0
+        try:
+            while position < size:
+                length, start = _varint(payload, position)
+                end = start + length
+                if end > size:
+                    break
+                topic, body, plain = _envelope(payload[start:end])
+                raw = payload[position:end]
+                position = end
+                layout = self._layouts.get(topic)
+                if layout is not None:
+                    found.append(self._message(layout, body, raw, plain and len(raw) == size))
+                elif topic in ACTIONS:
+                    found.append(Malformed(Fault.UNKNOWN_TOPIC, Topic(topic), None, self._unknown_topic(), raw))
+                else:
+                    fault = Fault.UNKNOWN_TOPIC
+                    break
+        except (IndexError, _Undecodable):
+            pass
+        return found or [Malformed(fault, answer=self._unknown_topic(), raw=payload)]
+
+    def encode(self, message: Message) -> bytes:
+        """
+        The frame of a message; empty if this protocol cannot say it.
+        """
+        if message.verbatim is self:
+            return message.raw  # type: ignore[return-value]  # what a codec can forward is its own payload
+        topic = message.topic
+        if message.action >= TEXT_ONLY or topic not in _WRITERS:
+            return b""
+        read, fields = _WRITERS[topic]
+        if message.is_ack:
+            read, fields = _ACK_WRITERS.get((topic, message.action), (read, fields))
+        body = bytearray()
+        for value, (tag, kind) in zip(read(message), fields, strict=True):
+            if value is None:
+                continue
+            if kind < _TEXT:
+                if 0 <= value < 128:
+                    body += tag + _SMALL[value]
+                elif kind == _INTEGER:  # original actions that great are the text protocol's
+                    body += tag + _number(value)
+            elif kind == _ALL_NAMES:
+                for name in value:
+                    body += tag + _sized(utf8(name))
+            elif kind == _TEXT:
+                body += tag + _sized(utf8(value))
+            elif kind == _JSON:
+                text = value if isinstance(value, bytes) else to_json(value)
+                if text is not None:
+                    body += tag + _sized(text)
+            else:
+                for name, version in value.items():
+                    body += tag + _sized(b"\n" + _sized(utf8(name)) + b"\x10" + _number(version))
+        return _sized(b"\x10" + _SMALL[topic] + b"\x1a" + _sized(body))
+
+    def _message(self, layout: _Layout, body: bytes, raw: bytes, plain: bool) -> Message | Malformed:
+        """
+        @param raw: the whole envelope.
+        @param plain: it is all there is in the payload, and says nothing but topic and message.
+        """
+        values = layout.blank.copy()
+        values[_RAW] = raw
+        names: list[str] = []
+        fields = layout.fields
+        position, size = 0, len(body)
+        while position < size:
+            known = fields.get(body[position])
+            if known is None:
+                position = _skip(body, position)
+                plain = False
+                continue
+            kind, slot = known
+            number = body[position + 1]
+            position += 2
+            if number > 127:
+                number, position = _varint(body, position - 1)
+            if kind < _TEXT:
+                if kind == _INTEGER:
+                    values[slot] = number if number < 0x80000000 else _signed(number)
+                elif kind == _BOOLEAN:
+                    values[slot] = number != 0
+                else:
+                    values[slot] = layout.originals.get(number)
+                    plain = False
+                continue
+            start = position
+            position += number
+            if position > size:
+                raise _Undecodable
+            if kind == _TEXT:
+                values[slot] = body[start:position].decode("utf-8", "replace")
+            elif kind == _JSON:
+                values[slot] = body[start:position]
+            elif kind == _ALL_NAMES:
+                names.append(body[start:position].decode("utf-8", "replace"))
+            else:
+                name, version = _entry(body[start:position])
+                values[slot] = values[slot] or {}
+                values[slot][name] = version
+        if names:
+            values[_NAMES] = tuple(names)
+
+        action = values[_ACTION]
+        rule = layout.rules.get(action)
+        if rule is None:
+            answer = None if layout.topic in REFUSALS else self._unknown_topic()
+            return Malformed(Fault.UNKNOWN_ACTION, layout.topic, action, answer, raw)
+        values[_ACTION] = rule.action
+        data = values[_DATA]
+        try:
+            value = None if data is None else loads(data)
+        except ValueError:
+            return self._invalid(layout.topic, values)
+        if rule.structured and not isinstance(value, dict | list):
+            return self._invalid(layout.topic, values)
+        for slot in rule.required:
+            if values[slot] is None or values[slot] == "":
+                return self._invalid(layout.topic, values)
+        # A name that had to be repaired would differ from what receivers read in the raw bytes.
+        if plain and rule.action is _EMIT and values[_REST] == layout.blank[_REST] and "\ufffd" not in values[_NAME]:
+            values[_VERBATIM] = self
+        return Message(*values)
+
+    def _invalid(self, topic: Topic, values: list[Any]) -> Malformed:
+        request = Message(*values)
+        request.name = request.name or None
+        refusal = REFUSALS.get(topic)
+        if not self._server or refusal is None:
+            answer = self._unknown_topic()
+        else:
+            answer = request.error(refusal)
+        return Malformed(Fault.INVALID_DATA, topic, request.action, answer, values[_RAW])
+
+    def _unknown_topic(self) -> Message | None:
+        return Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC) if self._server else None
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """
+    A number and the position behind it.
+    """
+    byte = data[position]
+    position += 1
+    if byte < 128:
+        return byte, position
+    number, shift = byte & 0x7F, 7
+    while shift < 70:
+        byte = data[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 128:
+            return number, position
+        shift += 7
+    raise _Undecodable
+
+
+def _signed(number: int) -> int:
+    """
+    The int32 in a number: its low 32 bits. Negative ones come in five bytes or, sign extended, in ten.
+    """
+    return ((number & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+
+
+def _skip(data: bytes, position: int) -> int:
+    """
+    The position behind a field that we do not know.
+
+    It may lie behind the end of the data, which whoever reads on there must notice.
+    """
+    tag, position = _varint(data, position)
+    wire_type = tag & 7
+    if tag < 8:
+        raise _Undecodable  # there is no field 0
+    if wire_type == 0:
+        return _varint(data, position)[1]
+    if wire_type == 2:
+        length, position = _varint(data, position)
+    elif wire_type == 1:
+        length = 8
+    elif wire_type == 5:
+        length = 4
+    else:
+        raise _Undecodable  # groups were never used
+    if position + length > len(data):
+        raise _Undecodable
+    return position + length
+
+
+def _envelope(envelope: bytes) -> tuple[int, bytes, bool]:
+    """
+    The topic of an envelope, the message in it, and whether there is nothing else.
+    """
+    size = len(envelope)
+    if size > 3 and envelope[0] == 0x10 and envelope[1] < 128 and envelope[2] == 0x1A:  # as everybody writes it
+        length, start = _varint(envelope, 3)
+        if start + length == size:
+            return envelope[1], envelope[start:], True
+    topic, body, plain, position = 0, b"", True, 0
+    while position < size:
+        tag = envelope[position]
+        if tag == 0x10:
+            topic, position = _varint(envelope, position + 1)
+        elif tag == 0x1A:
+            length, start = _varint(envelope, position + 1)
+            position = start + length
+            if position > size:
+                raise _Undecodable
+            body = envelope[start:position]
+        else:
+            position = _skip(envelope, position)
+            plain = False
+    return _signed(topic), body, plain
+
+
+def _entry(entry: bytes) -> tuple[str, int]:
+    """
+    One name and version of a map.
+    """
+    name, version, position = b"", 0, 0
+    while position < len(entry):
+        tag = entry[position]
+        if tag == 0x0A:
+            length, start = _varint(entry, position + 1)
+            position = start + length
+            if position > len(entry):
+                raise _Undecodable
+            name = entry[start:position]
+        elif tag == 0x10:
+            version, position = _varint(entry, position + 1)
+        else:
+            position = _skip(entry, position)
+    return name.decode("utf-8", "replace"), _signed(version)
+
+
+def _number(number: int) -> bytes:
+    """
+    A number as a varint; a negative one takes ten bytes.
+    """
+    number &= 0xFFFFFFFFFFFFFFFF
+    digits = bytearray()
+    while number > 127:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)
+
+
+def _sized(content: bytes | bytearray) -> bytes:
+    """
+    Some content and, before it, its length.
+    """
+    size = len(content)
+    return (_SMALL[size] if size < 128 else _number(size)) + content
+
+
+#: What a server reads and writes.
+SERVER = ProtobufCodec(server=True)
+#: What a client reads and writes.
+CLIENT = ProtobufCodec(server=False)

@@ -1,0 +1,212 @@
+"""
+The messages of the protobuf protocol (v4+ clients) as tables: which field of L{Message} is which field on the wire.
+
+Every frame is an envelope around the message of one topic::
+
+    length | 10 <topic> | 1a <length> <message of that topic>
+
+and a message is a row of its topic's fields, absent ones left out. Numbers differ from topic to topic (C{name} is 6,
+7 or 8), so each topic has a table of its own. On the wire the fields are named as here but in camel case
+(C{correlation_id} is C{correlationId}); the whole schema, as its compilers read it, is C{tests/protocol/deepstream.proto}.
+
+Not in the tables, although declared there, are the fields that no peer ever sets: C{originalTOPIC} of any topic,
+C{originalAction} of PARSER (it would mean nothing without the topic) and C{pattern} of RECORD. They are read past like
+any field we do not know.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+
+
+class Kind(IntEnum):
+    """
+    What a field holds. Up to L{ORIGINAL_ACTION} it is a number on the wire, from L{TEXT} on a length and that many bytes.
+    """
+
+    INTEGER = 0
+    BOOLEAN = 1
+    #: The number of an action of the message's own topic.
+    ORIGINAL_ACTION = 2
+    TEXT = 3
+    #: Text that is JSON; it stays bytes.
+    JSON = 4
+    #: Text, once per element.
+    NAMES = 5
+    #: One entry of a map: C{0a <name> 10 <version>}.
+    VERSIONS = 6
+
+
+class Field(NamedTuple):
+    """
+    One field of a topic's message.
+
+    @ivar attribute: its name in L{Message}.
+    """
+
+    number: int
+    kind: Kind
+    attribute: str
+
+    @property
+    def tag(self) -> int:
+        """
+        The byte that opens the field on the wire. (All numbers in use are below 16: it is one byte.)
+        """
+        return self.number << 3 | (2 if self.kind >= Kind.TEXT else 0)
+
+
+def _table(*fields: tuple[int, Kind, str]) -> tuple[Field, ...]:
+    return tuple(Field(*field) for field in fields)
+
+
+#: The fields of each topic, in the order they are written.
+FIELDS: dict[Topic, tuple[Field, ...]] = {
+    Topic.PARSER: _table(
+        (1, Kind.INTEGER, "action"),
+        (2, Kind.JSON, "data"),
+    ),
+    Topic.CONNECTION: _table(
+        (1, Kind.INTEGER, "action"),
+        (2, Kind.JSON, "data"),
+        (3, Kind.BOOLEAN, "is_error"),
+        (4, Kind.BOOLEAN, "is_ack"),
+        (5, Kind.TEXT, "url"),
+        (6, Kind.TEXT, "protocol_version"),
+        (7, Kind.TEXT, "sdk_version"),
+        (8, Kind.TEXT, "sdk_type"),
+    ),
+    Topic.AUTH: _table(
+        (1, Kind.INTEGER, "action"),
+        (2, Kind.JSON, "data"),
+        (3, Kind.BOOLEAN, "is_error"),
+        (4, Kind.BOOLEAN, "is_ack"),
+    ),
+    Topic.EVENT: _table(
+        (1, Kind.INTEGER, "action"),
+        (2, Kind.JSON, "data"),
+        (3, Kind.TEXT, "correlation_id"),
+        (4, Kind.BOOLEAN, "is_error"),
+        (5, Kind.BOOLEAN, "is_ack"),
+        (6, Kind.TEXT, "name"),
+        (7, Kind.NAMES, "names"),
+        (8, Kind.TEXT, "subscription"),
+        (11, Kind.ORIGINAL_ACTION, "original_action"),
+    ),
+    Topic.RECORD: _table(
+        (1, Kind.INTEGER, "action"),
+        (2, Kind.JSON, "data"),
+        (3, Kind.TEXT, "correlation_id"),
+        (4, Kind.BOOLEAN, "is_error"),
+        (5, Kind.BOOLEAN, "is_ack"),
+        (6, Kind.TEXT, "name"),
+        (7, Kind.NAMES, "names"),
+        (9, Kind.TEXT, "subscription"),
+        (10, Kind.ORIGINAL_ACTION, "original_action"),
+        (11, Kind.BOOLEAN, "is_write_ack"),
+        (12, Kind.TEXT, "path"),
+        (13, Kind.INTEGER, "version"),
+        (14, Kind.VERSIONS, "versions"),
+    ),
+    Topic.RPC: _table(
+        (1, Kind.INTEGER, "action"),
+        (2, Kind.JSON, "data"),
+        (3, Kind.TEXT, "correlation_id"),
+        (4, Kind.BOOLEAN, "is_error"),
+        (5, Kind.BOOLEAN, "is_ack"),
+        (6, Kind.NAMES, "names"),
+        (7, Kind.TEXT, "name"),
+        (9, Kind.ORIGINAL_ACTION, "original_action"),
+        (10, Kind.TEXT, "requestor_name"),
+        (11, Kind.JSON, "requestor_data"),
+    ),
+    Topic.PRESENCE: _table(
+        (1, Kind.INTEGER, "action"),
+        (3, Kind.ORIGINAL_ACTION, "original_action"),
+        (4, Kind.JSON, "data"),
+        (5, Kind.TEXT, "correlation_id"),
+        (6, Kind.BOOLEAN, "is_error"),
+        (7, Kind.BOOLEAN, "is_ack"),
+        (8, Kind.TEXT, "name"),
+        (9, Kind.NAMES, "names"),
+    ),
+    Topic.MONITORING: _table(
+        (1, Kind.INTEGER, "action"),
+        (2, Kind.JSON, "data"),
+        (3, Kind.TEXT, "correlation_id"),
+        (4, Kind.BOOLEAN, "is_error"),
+        (5, Kind.BOOLEAN, "is_ack"),
+    ),
+}
+
+_NAME = ("name",)
+_PATTERN_ANSWER = ("name", "subscription")
+_WRITE = ("name", "version")
+_CALL = ("name", "correlation_id")
+
+#: What a request of a client cannot do without. Bulk requests may be empty: they are acknowledged all the same.
+#: (And a login cannot do without an object or an array in its data, which takes more than a look at what is there.)
+REQUIRED: dict[tuple[Topic, IntEnum], tuple[str, ...]] = {
+    (Topic.EVENT, EventAction.EMIT): _NAME,
+    (Topic.EVENT, EventAction.LISTEN): _NAME,
+    (Topic.EVENT, EventAction.UNLISTEN): _NAME,
+    (Topic.EVENT, EventAction.LISTEN_ACCEPT): _PATTERN_ANSWER,
+    (Topic.EVENT, EventAction.LISTEN_REJECT): _PATTERN_ANSWER,
+    (Topic.RECORD, RecordAction.READ): _NAME,
+    (Topic.RECORD, RecordAction.HEAD): _NAME,
+    (Topic.RECORD, RecordAction.DELETE): _NAME,
+    (Topic.RECORD, RecordAction.CREATEANDUPDATE): _WRITE,
+    (Topic.RECORD, RecordAction.CREATEANDPATCH): _WRITE,
+    (Topic.RECORD, RecordAction.UPDATE): _WRITE,
+    (Topic.RECORD, RecordAction.PATCH): _WRITE,
+    (Topic.RECORD, RecordAction.ERASE): _WRITE,
+    (Topic.RECORD, RecordAction.PATCH_MULTI): _WRITE,
+    (Topic.RECORD, RecordAction.LISTEN): _NAME,
+    (Topic.RECORD, RecordAction.UNLISTEN): _NAME,
+    (Topic.RECORD, RecordAction.LISTEN_ACCEPT): _PATTERN_ANSWER,
+    (Topic.RECORD, RecordAction.LISTEN_REJECT): _PATTERN_ANSWER,
+    (Topic.RPC, RpcAction.REQUEST): _CALL,
+    (Topic.RPC, RpcAction.ACCEPT): _CALL,
+    (Topic.RPC, RpcAction.RESPONSE): _CALL,
+    (Topic.RPC, RpcAction.REJECT): _CALL,
+    (Topic.RPC, RpcAction.REQUEST_ERROR): _CALL,
+}
+
+#: How a request with bad fields is answered on its own topic. Elsewhere the answer is PARSER's UNKNOWN_TOPIC.
+REFUSALS: dict[Topic, IntEnum] = {
+    Topic.EVENT: EventAction.INVALID_MESSAGE_DATA,
+    Topic.RECORD: RecordAction.INVALID_MESSAGE_DATA,
+    Topic.RPC: RpcAction.INVALID_MESSAGE_DATA,
+    Topic.PRESENCE: PresenceAction.INVALID_PRESENCE_USERS,
+}
+
+_CORRELATED = ("action", "correlation_id", "is_ack")
+_WITH_NAMES = ("action", "correlation_id", "is_ack", "names")
+_WITH_PATTERN = ("action", "is_ack", "name")
+_BARE = ("action", "is_ack")
+
+#: What an acknowledgement repeats of its request. v4+ clients find the timer it ends by the topic, the action and
+#: "the correlation id or else the name": one field too many and they warn of a missing acknowledgement.
+ACKS: dict[tuple[Topic, IntEnum], tuple[str, ...]] = {
+    (Topic.EVENT, EventAction.SUBSCRIBE): _CORRELATED,
+    (Topic.EVENT, EventAction.UNSUBSCRIBE): _CORRELATED,
+    (Topic.EVENT, EventAction.LISTEN): _WITH_PATTERN,
+    (Topic.EVENT, EventAction.UNLISTEN): _WITH_PATTERN,
+    (Topic.RECORD, RecordAction.SUBSCRIBE): _CORRELATED,
+    (Topic.RECORD, RecordAction.UNSUBSCRIBE): _CORRELATED,
+    (Topic.RECORD, RecordAction.SUBSCRIBEANDHEAD): _CORRELATED,
+    (Topic.RECORD, RecordAction.SUBSCRIBEANDREAD): _WITH_NAMES,
+    (Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD): _WITH_NAMES,
+    (Topic.RECORD, RecordAction.NOTIFY): _WITH_NAMES,
+    (Topic.RECORD, RecordAction.LISTEN): _WITH_PATTERN,
+    (Topic.RECORD, RecordAction.UNLISTEN): _WITH_PATTERN,
+    (Topic.RPC, RpcAction.PROVIDE): _CORRELATED,
+    (Topic.RPC, RpcAction.UNPROVIDE): _CORRELATED,
+    (Topic.PRESENCE, PresenceAction.SUBSCRIBE): _CORRELATED,
+    (Topic.PRESENCE, PresenceAction.UNSUBSCRIBE): _CORRELATED,
+    (Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL): _BARE,
+    (Topic.PRESENCE, PresenceAction.UNSUBSCRIBE_ALL): _BARE,
+}
