@@ -4,6 +4,9 @@ JSON as JavaScript reads and writes it: by orjson where it is installed, by the 
 Both give the same values for the same text (C{tests/protocol/test_jsontext.py}): C{NaN} and C{Infinity} are refused
 as input and become C{null} as output, integers beyond 64 bits become floats, lone surrogates written as escapes are
 kept, and what is nested too deeply is refused instead of exhausting the stack.
+
+Values that were put together from several texts can be nested deeper than any of them: whoever builds such a value
+asks L{deeper_than} before storing a text that nobody could read again.
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, AnyStr, NoReturn
 
-#: Deeper nested texts are not JSON to us. orjson refuses from 1024 on; the standard library would reach the
-#: interpreter's recursion limit somewhere near.
-MAX_DEPTH = 1000
+#: Deeper nested texts are not JSON to us. orjson would read up to 1024 levels but writes no more than 254; the standard
+#: library's limit depends on how deep its caller stands already. This is well below, and no honest document is near.
+MAX_DEPTH = 256
 
 _MAX_INTEGER = 2**64 - 1
 _MIN_INTEGER = -(2**63)
@@ -48,23 +51,27 @@ def stdlib_loads(text: bytes | str) -> Any:
         value = _decoder.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if max(text.count("["), text.count("{")) and _deeper_than(value, MAX_DEPTH):
-        raise ValueError("nested too deeply")
+    return _checked(value, text, "[", "{")
+
+
+def _checked(value: Any, text: AnyStr, bracket: AnyStr, brace: AnyStr) -> Any:
+    # Counting is cheap and clears nearly every text; looking into the value is not.
+    if len(text) > 2 * MAX_DEPTH and text.count(bracket) + text.count(brace) > MAX_DEPTH:
+        if deeper_than(value, MAX_DEPTH):
+            raise ValueError("nested too deeply")
     return value
 
 
-def _deeper_than(value: Any, depth: int) -> bool:
+def deeper_than(value: Any, depth: int) -> bool:
+    """
+    Whether more than C{depth} objects and arrays stand in each other.
+    """
     layer = [value]
     for _ in range(depth + 1):
-        layer = [
-            item
-            for holder in layer
-            for item in (
-                holder.values() if isinstance(holder, dict) else holder if isinstance(holder, list) else ()
-            )
-        ]
-        if not layer:
+        containers = [item for item in layer if isinstance(item, dict | list)]
+        if not containers:
             return False
+        layer = [item for holder in containers for item in (holder.values() if isinstance(holder, dict) else holder)]
     return True
 
 
@@ -110,10 +117,15 @@ else:
         @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
         """
         try:
-            return _orjson_loads(text)
+            value = _orjson_loads(text)
         except ValueError:
-            # What orjson refuses and JavaScript does not (lone surrogates) is rare: let the other one decide.
+            # What orjson refuses and JavaScript does not (lone surrogates, 1e999) is rare: let the other one decide.
             return stdlib_loads(text)
+        if len(text) <= 2 * MAX_DEPTH:
+            return value
+        if isinstance(text, str):
+            return _checked(value, text, "[", "{")
+        return _checked(value, text, b"[", b"{")
 
     def dumps(value: Any) -> bytes:
         """

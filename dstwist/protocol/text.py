@@ -1,0 +1,187 @@
+"""
+The text protocol of v2 and v3 clients: payloads to messages and back.
+
+::
+
+    payload = *( message %x1E ) [ message ]
+    message = topic %x1F action *( %x1F field )
+
+Nothing is escaped: no field can contain U+001E or U+001F. Which messages there are stands in
+L{dstwist.protocol.text_forms}, one row each; this module splits payloads, finds the row, and says what is wrong with
+whatever has none:
+
+=========================================  ==============  ======================================================
+a client sends                             fault           answer of an open connection
+=========================================  ==============  ======================================================
+bytes that are not UTF-8                   NOT_TEXT        none
+one part only, or a code nobody knows      UNPARSABLE      C{X|E|MESSAGE_PARSE_ERROR|null+}
+C{Z|S|x+}                                  UNKNOWN_TOPIC   C{X|E|UNKNOWN_TOPIC|Z+}
+C{C|A+}, C{A|E+}                           UNKNOWN_ACTION  C{X|E|UNKNOWN_TOPIC|C+}, C{X|E|UNKNOWN_TOPIC|A+}
+C{E|WA|x+}                                 UNKNOWN_ACTION  C{E|E|UNKNOWN_ACTION|unknown action WA+}
+C{E|S+}, C{E|EVT|x|Q1+}                    INVALID_DATA    C{E|E|INVALID_MESSAGE_DATA|E|S+}: all of the message
+C{A|REQ|5+}                                INVALID_DATA    C{X|E|UNKNOWN_TOPIC|A+}: logins are over by then
+C{R|U|n|1+}, C{R|P|n|1|x+}                 INVALID_DATA    C{R|E|INVALID_MESSAGE_DATA|n|1+}: its fields
+C{R|U|n|one|{}+}                           INVALID_DATA    C{R|E|INVALID_VERSION|n|NaN+}
+C{R|CU|n|-1+}                              INVALID_DATA    C{R|E|INVALID_MESSAGE_DATA|n+}
+C{U|S|1|"ann"+}                            INVALID_DATA    C{U|E|INVALID_PRESENCE_USERS|users are required ...+}
+=========================================  ==============  ======================================================
+
+Codecs hold no state and never raise, whatever a client sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from dstwist.protocol.constants import (
+    ACTIONS,
+    EventAction,
+    ParserAction,
+    PresenceAction,
+    RecordAction,
+    Topic,
+)
+from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.text_fields import END, SEPARATOR, VERSION
+from dstwist.protocol.text_forms import (
+    CLIENT_CODES,
+    FROM_CLIENT_FORMS,
+    FROM_SERVER_FORMS,
+    SERVER_CODES,
+    TOPICS,
+    Form,
+)
+from dstwist.protocol.typed import is_typed, utf8
+
+_EMIT_HEAD = "E\x1fEVT\x1f"
+
+#: Nothing shorter is looked at.
+_SHORTEST = 3
+
+#: How many fields a write has: those of the whole record first, then those of a path.
+_FIELD_COUNTS = {"U": (3, 4), "P": (4, 5), "CU": (4, 5)}
+
+
+class TextCodec:
+    """
+    One side of the text protocol.
+
+    @param reads: what the other side may send.
+    @param writes: what this side may send.
+    @param codes: the codes that this side has heard of; a message with any other is unparsable.
+    """
+
+    name = "text"
+
+    def __init__(
+        self,
+        reads: Sequence[Form] = FROM_CLIENT_FORMS,
+        writes: Sequence[Form] = FROM_SERVER_FORMS,
+        codes: frozenset[str] = SERVER_CODES,
+    ) -> None:
+        self._readable: dict[tuple[str, str], list[Form]] = {}
+        for form in reads:
+            if form.reads:
+                self._readable.setdefault((form.letter, form.code), []).append(form)
+        self._writable: dict[tuple[Topic, IntEnum, bool], list[Form]] = {}
+        for form in writes:
+            if form.writes:
+                for action in form.actions:
+                    self._writable.setdefault((form.topic, action, form.ack), []).append(form)
+        self._codes = codes
+
+    def decode(self, payload: str | bytes) -> list[Message | Malformed]:
+        """
+        The messages of a payload, in order; a L{Malformed} in the place of each that is none.
+        """
+        if isinstance(payload, str):
+            if not payload.isascii():
+                payload = utf8(payload).decode("utf-8")
+        else:
+            try:
+                payload = payload.decode("utf-8")
+            except UnicodeDecodeError:
+                return [Malformed(Fault.NOT_TEXT, raw=payload)]
+        messages: list[Message | Malformed] = []
+        for segment in payload.split(END):
+            # The hot path: an event, checked and otherwise left alone.
+            if segment.startswith(_EMIT_HEAD):
+                parts = segment.split(SEPARATOR)
+                if len(parts) == 4 and parts[2] and is_typed(parts[3]):
+                    messages.append(Message(Topic.EVENT, EventAction.EMIT, parts[2], parts[3], segment, self))
+                    continue
+            if len(segment) >= _SHORTEST:
+                messages.append(self._read(segment))
+        return messages
+
+    def encode(self, message: Message) -> bytes:
+        """
+        The payload that carries this message alone, or nothing if the text protocol has no form for it.
+        """
+        if message.verbatim is self and isinstance(message.raw, str):
+            return (message.raw + END).encode()
+        for form in self._writable.get((message.topic, message.action, bool(message.is_ack)), ()):
+            text = form.write(message)
+            if text is not None:
+                return utf8(text)
+        return b""
+
+    def _read(self, segment: str) -> Message | Malformed:
+        parts = segment.split(SEPARATOR)
+        if len(parts) < 2 or parts[1] not in self._codes:
+            return Malformed(Fault.UNPARSABLE, answer=_PARSE_ERROR, raw=segment)
+        letter, code, *fields = parts
+        forms = self._readable.get((letter, code), ())
+        for form in forms:
+            message = form.read(fields, segment, self)
+            if message is not None:
+                return message
+        topic = TOPICS.get(letter)
+        if topic is None or topic is Topic.PARSER:
+            return Malformed(Fault.UNKNOWN_TOPIC, topic, code, _unknown_topic(letter), segment)
+        # A record message without any field is called invalid before anybody looks at its action.
+        if forms or (topic is Topic.RECORD and not fields):
+            return Malformed(Fault.INVALID_DATA, topic, code, _invalid_data(topic, code, fields, segment), segment)
+        return Malformed(Fault.UNKNOWN_ACTION, topic, code, _unknown_action(topic, code, segment), segment)
+
+
+_PARSE_ERROR = Message(Topic.PARSER, ParserAction.MESSAGE_PARSE_ERROR, is_error=True)
+
+
+def _unknown_topic(letter: str) -> Message:
+    topic = TOPICS.get(letter)
+    detail = letter if topic is None else None
+    return Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC, is_error=True, original_topic=topic, detail=detail)
+
+
+def _unknown_action(topic: Topic, code: str, raw: str) -> Message:
+    if topic in _BEFORE_LOGIN:
+        return _unknown_topic(raw[0])
+    detail = f"unknown action {code}"
+    return Message(topic, ACTIONS[topic]["UNKNOWN_ACTION"], raw=raw, is_error=True, detail=detail)
+
+
+def _invalid_data(topic: Topic, code: str, fields: list[str], raw: str) -> Message:
+    if topic in _BEFORE_LOGIN:
+        return _unknown_topic(raw[0])
+    if topic is Topic.PRESENCE:
+        return Message(topic, PresenceAction.INVALID_PRESENCE_USERS, raw=raw, is_error=True)
+    detail = None
+    if topic is Topic.RECORD and fields and code in _FIELD_COUNTS:
+        if len(fields) not in _FIELD_COUNTS[code]:
+            detail = fields[0] if code == "CU" and len(fields) < 4 else SEPARATOR.join(fields)
+        elif not fields[0]:
+            detail = "record name must have non-zero length" if code == "CU" else None
+        elif not VERSION.fullmatch(fields[1]):
+            return Message(topic, RecordAction.INVALID_VERSION, name=fields[0], raw=raw, is_error=True)
+    return Message(topic, ACTIONS[topic]["INVALID_MESSAGE_DATA"], raw=raw, is_error=True, detail=detail)
+
+
+#: Topics that an open connection does not know any more.
+_BEFORE_LOGIN = (Topic.CONNECTION, Topic.AUTH)
+
+#: Reads what clients send, writes what servers send.
+SERVER = TextCodec()
+#: Reads what servers send, writes what clients send.
+CLIENT = TextCodec(FROM_SERVER_FORMS, FROM_CLIENT_FORMS, CLIENT_CODES)

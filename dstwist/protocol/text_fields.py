@@ -1,0 +1,325 @@
+"""
+The fields of text messages: how each reads from its text and writes from a L{Message}.
+
+A pattern such as C{R|U|<name>|<version>|<json>|<ack>} (L{dstwist.protocol.text_forms}) names them. Reading puts what
+it found among the keyword arguments of the message to come, or refuses; writing gives the text, or C{None} if the
+message cannot be written in a form that has this field. What is written is free of separators; only the echo of a
+client's own message keeps them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from dstwist.protocol.constants import EVERYONE, RecordAction, Topic
+from dstwist.protocol.jsontext import dumps, is_json, loads
+from dstwist.protocol.message import Message
+from dstwist.protocol.typed import UNDEFINED, is_typed, strip_separators, to_json, to_typed, utf8, value_of
+
+#: Ends a message.
+END = "\x1e"
+#: Stands between the parts of a message.
+SEPARATOR = "\x1f"
+
+#: The config field of a write whose sender wants an acknowledgement; any other spelling is none.
+WRITE_SUCCESS = '{"writeSuccess":true}'
+
+#: Client 2.3.4 counts in doubles; more digits than they hold are no version.
+VERSION = re.compile(r"-?[0-9]{1,15}")
+
+Values = dict[str, Any]
+
+
+class Field(NamedTuple):
+    """
+    One field of a form.
+
+    @ivar read: takes the text and the keyword arguments to fill; whether it is valid.
+    @ivar greedy: it takes all fields that are left, still joined.
+    """
+
+    read: Callable[[str, Values], bool]
+    write: Callable[[Message], str | None]
+    greedy: bool = False
+
+
+def literal(text: str) -> Field:
+    """
+    A field that always reads the same.
+    """
+    return Field(lambda found, values: found == text, lambda message: text)
+
+
+def _text(key: str, empty: bool = True, greedy: bool = False) -> Field:
+    def read(text: str, values: Values) -> bool:
+        values[key] = text
+        return empty or bool(text)
+
+    def write(message: Message) -> str | None:
+        text = getattr(message, key)
+        return None if text is None else strip_separators(text)
+
+    return Field(read, write, greedy)
+
+
+def _write_name(message: Message) -> str | None:
+    # An error about a bulk of one is about that one.
+    name = message.names[0] if message.name is None and message.names else message.name
+    return None if name is None else strip_separators(name)
+
+
+def _read_names(text: str, values: Values) -> bool:
+    values["names"] = (text,)
+    return bool(text)
+
+
+def _read_version(text: str, values: Values) -> bool:
+    if not VERSION.fullmatch(text):
+        return False
+    values["version"] = int(text)
+    return True
+
+
+def _write_version(message: Message) -> str | None:
+    return None if message.version is None else str(message.version)
+
+
+def _read_versions(text: str, values: Values) -> bool:
+    return text.startswith("[") and text.endswith("]") and _read_version(text[1:-1], values)
+
+
+def _write_versions(message: Message) -> str | None:
+    return None if message.version is None else f"[{message.version}]"
+
+
+def _read_data(text: str, values: Values) -> bool:
+    values["data"] = text
+    return is_typed(text)
+
+
+def _write_data(message: Message) -> str:
+    return strip_separators(to_typed(message.data))
+
+
+def _write_given(message: Message) -> str | None:
+    return None if message.data is None else _write_data(message)
+
+
+def _read_json(text: str, values: Values) -> bool:
+    values["data"] = utf8(text)
+    return text.lstrip(" \t\r\n")[:1] in ("{", "[") and is_json(text)
+
+
+def _write_json(message: Message) -> str | None:
+    data = to_json(message.data)
+    return None if data is None else strip_separators(data.decode("utf-8"))
+
+
+def _read_flag(text: str, values: Values) -> bool:
+    values["data"] = text
+    return text in ("T", "F")
+
+
+def _read_config(text: str, values: Values) -> bool:
+    values["is_write_ack"] = text == WRITE_SUCCESS or None
+    return True
+
+
+def _write_config(message: Message) -> str:
+    return WRITE_SUCCESS if message.is_write_ack else "{}"
+
+
+def _write_ack(message: Message) -> str | None:
+    return WRITE_SUCCESS if message.is_write_ack else None
+
+
+def _plain(message: Message) -> str:
+    """
+    The data as an error text: strings raw, all else as JSON. Never empty, which client 2.3.4 takes for success.
+    """
+    value = value_of(message.data)
+    if isinstance(value, str):
+        return strip_separators(value)
+    return strip_separators((b"null" if value is UNDEFINED else dumps(value)).decode("utf-8"))
+
+
+def _read_failure(text: str, values: Values) -> bool:
+    values["data"] = "S" + text
+    return True
+
+
+def _read_outcome(text: str, values: Values) -> bool:
+    if text[:1] == "S":
+        values["detail"] = text[1:]
+    return text[:1] in ("S", "L")
+
+
+def _write_outcome(message: Message) -> str:
+    if message.detail is not None:
+        return "S" + strip_separators(message.detail)
+    # Only strings: 2.3.4 hands the value to the writer's callback as its error.
+    return "L" if value_of(message.data) in (UNDEFINED, None) else "S" + _plain(message)
+
+
+def _read_users(text: str, values: Values) -> bool:
+    try:
+        users = loads(text)
+    except ValueError:
+        return False
+    if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
+        return False
+    values["names"] = tuple(users)
+    # A user name with half a character in it can be written nowhere else.
+    return utf8("".join(users)).decode("utf-8") == "".join(users)
+
+
+def _write_users(message: Message) -> str:
+    return dumps(list(message.names)).decode("utf-8")
+
+
+def _read_online(text: str, values: Values) -> bool:
+    values["names"] = tuple(text.split(SEPARATOR))
+    return True
+
+
+def _write_online(message: Message) -> str | None:
+    return SEPARATOR.join(map(strip_separators, message.names)) if message.names else None
+
+
+def _read_everyone(text: str, values: Values) -> bool:
+    values["name"] = EVERYONE if text == "U" else text
+    return True
+
+
+def _write_everyone(message: Message) -> str | None:
+    name = _write_name(message)
+    return "U" if name is None or name == EVERYONE else name
+
+
+def _read_echo(text: str, values: Values) -> bool:
+    values["detail"] = text
+    return True
+
+
+def _write_echo(message: Message) -> str:
+    text = message.raw if message.detail is None else message.detail
+    # Its own separators stay: the client gets back what it sent.
+    return text.replace(END, "") if isinstance(text, str) else _write_name(message) or ""
+
+
+def _write_frame(message: Message) -> str:
+    text = message.raw if message.detail is None else message.detail
+    return text if isinstance(text, str) else ""
+
+
+#: What a pattern's C{<field>} stands for.
+FIELDS: dict[str, Field] = {
+    "name": Field(_text("name", empty=False).read, _write_name),
+    "names": Field(_read_names, _write_name),
+    "subscription": _text("subscription", empty=False),
+    "id": _text("correlation_id"),
+    "path": _text("path"),
+    "url": _text("url"),
+    "detail": _text("detail"),
+    "version": Field(_read_version, _write_version),
+    # "[2]": a list, though always of one.
+    "versions": Field(_read_versions, _write_versions),
+    # A typed value; "given" if "no value" is written in another form.
+    "data": Field(_read_data, _write_data),
+    "given": Field(_read_data, _write_given),
+    # The JSON text of an object or an array.
+    "json": Field(_read_json, _write_json),
+    "flag": Field(_read_flag, _write_data),
+    # The config field: always there, or only to ask for (or repeat the wish for) a write acknowledgement.
+    "config": Field(_read_config, _write_config),
+    "ack": Field(_read_config, _write_ack),
+    # The error of an rpc, untyped, and of a write, typed.
+    "failure": Field(_read_failure, _plain),
+    "outcome": Field(_read_outcome, _write_outcome),
+    # Names as a JSON array, as one field each, and the user a presence error is about.
+    "users": Field(_read_users, _write_users),
+    "online": Field(_read_online, _write_online, greedy=True),
+    "user": Field(_read_everyone, _write_everyone),
+    "everyone": Field(lambda text, values: text in ("Q", "S", "US", "U"), lambda message: None),
+    # The client's own message, or whatever else is wrong; its whole payload.
+    "echo": Field(_read_echo, _write_echo, greedy=True),
+    "frame": Field(_read_echo, _write_frame, greedy=True),
+}
+
+#: How the permission checks inside CR and CU, which are none of a client's messages, are spelled in their denials.
+_INNER_CHECKS: dict[IntEnum, str] = {
+    RecordAction.CREATE: "C",
+    RecordAction.READ: "R",
+    RecordAction.SUBSCRIBECREATEANDREAD: "R",
+    RecordAction.UPDATE: "U",
+    RecordAction.CREATEANDUPDATE: "U",
+    RecordAction.PATCH: "P",
+    RecordAction.CREATEANDPATCH: "P",
+}
+
+#: The requests whose errors carry their own code where others carry the error's.
+_READS = (RecordAction.READ, RecordAction.HAS, RecordAction.HEAD)
+
+#: The text spelling of each action that a client may send.
+Spellings = Mapping[tuple[Topic, IntEnum], str]
+
+
+def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, Field]:
+    """
+    The fields of a topic's errors that tell which request they answer.
+
+    C{<denied>} is the request with its first field moved to the front, C{<unverifiable>} the same for a check that
+    failed, C{<asked>} the action of a read, and C{<unexpected>} a sentence about an rpc.
+    """
+    actions = {code: action for (owner, action), code in reversed(list(spellings.items())) if owner is topic}
+
+    def spelled(action: IntEnum | None) -> str:
+        return spellings.get((topic, action), action.name) if action is not None else ""
+
+    def read_denied(text: str, values: Values) -> bool:
+        name, _, rest = text.partition(SEPARATOR)
+        code, separator, rest = rest.partition(SEPARATOR)
+        values["name"] = name
+        values["original_action"] = actions.get(code)
+        values["raw"] = f"{letter}{SEPARATOR}{code}{SEPARATOR}{name}{separator}{rest}"
+        return True
+
+    def write_denied(message: Message) -> str:
+        action = message.original_action
+        if not isinstance(message.raw, str):
+            fields = [_write_name(message) or "", spelled(action)]
+            if message.correlation_id is not None:
+                fields.append(strip_separators(message.correlation_id))
+            return SEPARATOR.join(fields)
+        code, _, rest = message.raw.partition(SEPARATOR)[2].partition(SEPARATOR)
+        name, separator, rest = rest.partition(SEPARATOR)
+        if topic is Topic.RECORD and code in ("CR", "CU"):
+            return name + SEPARATOR + (_INNER_CHECKS.get(action, code) if action is not None else code)
+        return f"{name}{SEPARATOR}{code}{separator}{rest}"
+
+    def write_unverifiable(message: Message) -> str:
+        if isinstance(message.raw, str) and message.raw.startswith(("R\x1fCR\x1f", "R\x1fCU\x1f")):
+            return strip_separators(message.detail or "MESSAGE_PERMISSION_ERROR")
+        return write_denied(message)
+
+    def read_asked(text: str, values: Values) -> bool:
+        values["original_action"] = actions.get(text)
+        return values["original_action"] in _READS
+
+    def write_asked(message: Message) -> str | None:
+        return spelled(message.original_action) if message.original_action in _READS else None
+
+    def write_unexpected(message: Message) -> str:
+        if message.detail is not None:
+            return strip_separators(message.detail)
+        return f"unexpected state for rpc {_write_name(message)} with action {spelled(message.original_action)}"
+
+    return {
+        "denied": Field(read_denied, write_denied, greedy=True),
+        "unverifiable": Field(read_denied, write_unverifiable, greedy=True),
+        "asked": Field(read_asked, write_asked),
+        "unexpected": Field(FIELDS["detail"].read, write_unexpected),
+    }

@@ -1,0 +1,415 @@
+"""
+Every message of the text protocol, each spelling once.
+
+A L{Form} is a row: the pattern on the wire, the action (of the topic whose letter the pattern starts with), and a
+byte-exact example. Patterns and examples are written with C{|} for U+001F and C{+} for U+001E; C{<field>} is explained
+in L{dstwist.protocol.text_fields}, a final C{...} says that further fields are ignored. L{FROM_CLIENT_FORMS} is what
+clients send, L{FROM_SERVER_FORMS} what servers send; a server reads by the former and writes by the latter, a client
+the other way round. Of several rows with the same topic and code, or the same action, the first that fits is taken.
+
+The formats are those of server 3.2.4, with what client 2.3.4 needs instead where the two disagree: presence
+acknowledgements, C{{"writeSuccess":true}} repeated in each VERSION_EXISTS, -1 as the version of a missing record.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from dstwist.protocol.constants import (
+    ACTIONS,
+    AuthAction,
+    ConnectionAction,
+    EventAction,
+    ParserAction,
+    PresenceAction,
+    RecordAction,
+    RpcAction,
+    Topic,
+)
+from dstwist.protocol.message import Message
+from dstwist.protocol.text_fields import END, FIELDS, SEPARATOR, Field, Values, literal, origin_fields
+from dstwist.protocol.typed import strip_separators
+
+#: The letter of each topic.
+LETTERS: dict[Topic, str] = {
+    Topic.PARSER: "X",
+    Topic.CONNECTION: "C",
+    Topic.AUTH: "A",
+    Topic.EVENT: "E",
+    Topic.RECORD: "R",
+    Topic.RPC: "P",
+    Topic.PRESENCE: "U",
+}
+
+TOPICS: dict[str, Topic] = {letter: topic for topic, letter in LETTERS.items()}
+
+
+class Form:
+    """
+    One spelling of a message.
+
+    @ivar actions: what is written in this form; what is read in it is the first of them.
+    @ivar ack: it is the acknowledgement of the action.
+    @ivar verbatim: what was read may be forwarded as it came.
+    @ivar reads: it is understood.
+    @ivar writes: it is written.
+    @ivar constants: what a message read in this form has in addition.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        *actions: IntEnum,
+        example: str = "",
+        ack: bool = False,
+        verbatim: bool = False,
+        reads: bool = True,
+        writes: bool = True,
+        fields: dict[str, Field] = FIELDS,
+        **constants: Any,
+    ) -> None:
+        letter, self.code, *parts = pattern.split("|")
+        self.pattern = pattern
+        self.example = example
+        self.letter = letter
+        self.topic = TOPICS[letter]
+        self.actions = actions
+        self.ack = ack
+        self.verbatim = verbatim
+        self.reads = reads
+        self.writes = writes
+        self.constants: Values = {"is_ack": ack or None, "is_error": self.code == "E" or None, **constants}
+        self.open = bool(parts) and parts[-1] == "..."
+        if self.open:
+            del parts[-1]
+        self.fields = [fields[part[1:-1]] if part.startswith("<") else literal(part) for part in parts]
+        # What is written before the first field that varies; in nearly all forms this is all but the fields.
+        fixed = next((at for at, part in enumerate(parts) if part.startswith("<")), len(parts))
+        self._head = SEPARATOR.join((letter, self.code, *parts[:fixed])).replace("+", END)
+        self._varying = self.fields[fixed:]
+        self._bulk = parts[fixed:] == ["<names>"]
+
+    def read(self, fields: list[str], raw: str, verbatim: object) -> Message | None:
+        """
+        The message that has these fields, or C{None} if it is not of this form.
+        """
+        surplus = len(fields) - len(self.fields)
+        if surplus < 0 or (surplus and not self.open and not (self.fields and self.fields[-1].greedy)):
+            return None
+        values: Values = {"raw": raw, **self.constants}
+        for at, field in enumerate(self.fields):
+            text = SEPARATOR.join(fields[at:]) if field.greedy else fields[at]
+            if not field.read(text, values):
+                return None
+        return Message(self.topic, self.actions[0], verbatim=verbatim if self.verbatim else None, **values)
+
+    def write(self, message: Message) -> str | None:
+        """
+        The message in this form, with its terminator, or C{None} if it cannot be told so.
+        """
+        if self._bulk and message.names:
+            # The text protocol knows no bulks: a message for each name.
+            return "".join([f"{self._head}{SEPARATOR}{strip_separators(name)}{END}" for name in message.names])
+        written = self._head
+        for field in self._varying:
+            text = field.write(message)
+            if text is None:
+                return None
+            written += SEPARATOR + text
+        return written + END
+
+
+#: A field that nobody looks at.
+_SPARE = {**FIELDS, "spare": Field(lambda text, values: True, lambda message: None)}
+
+#: What both sides send, in the same form.
+_HEARTBEAT = [
+    Form("C|PI|...", ConnectionAction.PING, example="C|PI+"),
+    Form("C|PO|...", ConnectionAction.PONG, example="C|PO+"),
+]
+
+_EMIT = [
+    Form("E|EVT|<name>|<data>", EventAction.EMIT, example='E|EVT|news|O{"x":1}+', verbatim=True),
+    Form("E|EVT|<name>", EventAction.EMIT, example="E|EVT|news+", verbatim=True, writes=False),
+    # More than clients can use, and forwarded all the same; there it arrives without data.
+    Form("E|EVT|<name>|<spare>|<spare>|...", EventAction.EMIT, example="E|EVT|news|Sa|Sb+", verbatim=True,
+         writes=False, fields=_SPARE),
+]  # fmt: skip
+
+_WRITES = [
+    Form("R|U|<name>|<version>|<json>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}+'),
+    Form("R|P|<name>|<version>|<path>|<data>", RecordAction.PATCH, RecordAction.ERASE, example="R|P|r1|2|a|N1.5+"),
+]
+
+_CALLS = [
+    Form("P|REQ|<name>|<id>|<data>|...", RpcAction.REQUEST, example="P|REQ|add|id1|Sx+"),
+    Form("P|REQ|<name>|<id>", RpcAction.REQUEST, example="P|REQ|add|id1+", verbatim=True, writes=False),
+    Form("P|A|REQ|<name>|<id>|...", RpcAction.ACCEPT, example="P|A|REQ|add|id1+"),
+    Form("P|RES|<name>|<id>|<data>|...", RpcAction.RESPONSE, example="P|RES|add|id1|Sx+"),
+    # Client 2.3.4 stops working at a response without data, so it must not stay without.
+    Form("P|RES|<name>|<id>", RpcAction.RESPONSE, example="P|RES|add|id1+", writes=False, data="U"),
+]
+
+# To be asked last: the error of an application may be any text.
+_CALL_ERROR = Form("P|E|<failure>|<name>|<id>|...", RpcAction.REQUEST_ERROR, example="P|E|An Error|add|id1+")
+
+
+def _listening_requests(topic: Topic) -> list[Form]:
+    t, action = LETTERS[topic], ACTIONS[topic]
+    return [
+        Form(f"{t}|L|<name>", action["LISTEN"], example=f"{t}|L|a.*+"),
+        # The one spare field that servers let pass.
+        Form(f"{t}|L|<name>|<spare>", action["LISTEN"], example=f"{t}|L|a.*|x+", writes=False, fields=_SPARE),
+        Form(f"{t}|UL|<name>", action["UNLISTEN"], example=f"{t}|UL|a.*+"),
+        Form(f"{t}|UL|<name>|<spare>", action["UNLISTEN"], example=f"{t}|UL|a.*|x+", writes=False, fields=_SPARE),
+        Form(f"{t}|LA|<name>|<subscription>", action["LISTEN_ACCEPT"], example=f"{t}|LA|a.*|abc+"),
+        Form(f"{t}|LR|<name>|<subscription>", action["LISTEN_REJECT"], example=f"{t}|LR|a.*|abc+"),
+    ]
+
+
+_EVENT_REQUESTS = [
+    *_EMIT,
+    Form("E|S|<names>", EventAction.SUBSCRIBE, example="E|S|news+"),
+    Form("E|US|<names>", EventAction.UNSUBSCRIBE, example="E|US|news+"),
+    *_listening_requests(Topic.EVENT),
+]
+
+_RECORD_REQUESTS = [
+    Form("R|CR|<names>|...", RecordAction.SUBSCRIBECREATEANDREAD, example="R|CR|user/1+"),
+    Form("R|US|<names>|...", RecordAction.UNSUBSCRIBE, example="R|US|user/1+"),
+    Form("R|SN|<name>|...", RecordAction.READ, example="R|SN|user/1+"),
+    Form("R|H|<name>|...", RecordAction.HAS, example="R|H|user/1+"),
+    Form("R|HD|<name>|...", RecordAction.HEAD, example="R|HD|user/1+"),
+    Form("R|D|<name>|...", RecordAction.DELETE, example="R|D|user/1+"),
+    Form("R|U|<name>|<version>|<json>|<ack>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}|{"writeSuccess":true}+'),
+    Form("R|P|<name>|<version>|<path>|<data>|<ack>", RecordAction.PATCH, RecordAction.ERASE,
+         example='R|P|r1|2|b[1].c|Sv|{"writeSuccess":true}+'),
+    *_WRITES,
+    Form("R|CU|<name>|<version>|<json>|<config>", RecordAction.CREATEANDUPDATE, example='R|CU|r1|-1|{"z":1}|{}+'),
+    Form("R|CU|<name>|<version>|<path>|<data>|<config>", RecordAction.CREATEANDPATCH,
+         example='R|CU|r1|-1|p.q|N5|{"writeSuccess":true}+'),
+    *_listening_requests(Topic.RECORD),
+]  # fmt: skip
+
+_RPC_REQUESTS = [
+    Form("P|S|<names>|...", RpcAction.PROVIDE, example="P|S|add+"),
+    Form("P|US|<names>|...", RpcAction.UNPROVIDE, example="P|US|add+"),
+    *_CALLS,
+    Form("P|REJ|<name>|<id>|...", RpcAction.REJECT, example="P|REJ|add|id1+"),
+    _CALL_ERROR,
+]
+
+
+def _presence_requests(code: str, everybody: IntEnum, some: IntEnum) -> list[Form]:
+    return [
+        Form(f"U|{code}|{code}", everybody, example=f"U|{code}|{code}+"),
+        # All of these have been sent by some client.
+        Form(f"U|{code}|<everyone>", everybody, example=f"U|{code}|U+", writes=False),
+        Form(f"U|{code}", everybody, example=f"U|{code}+", writes=False),
+        Form(f"U|{code}|<id>|<users>|...", some, example=f'U|{code}|1|["u1","u2"]+'),
+    ]
+
+
+FROM_CLIENT_FORMS: list[Form] = [
+    Form("C|CHR|<url>|...", ConnectionAction.CHALLENGE, example="C|CHR|ws://127.0.0.1:6020/deepstream+"),
+    Form("C|CHR", ConnectionAction.CHALLENGE, example="C|CHR+"),
+    *_HEARTBEAT,
+    Form("A|REQ|<json>", AuthAction.REQUEST, example='A|REQ|{"username":"A"}+'),
+    *_EVENT_REQUESTS,
+    *_RECORD_REQUESTS,
+    *_RPC_REQUESTS,
+    *_presence_requests("S", PresenceAction.SUBSCRIBE_ALL, PresenceAction.SUBSCRIBE),
+    *_presence_requests("US", PresenceAction.UNSUBSCRIBE_ALL, PresenceAction.UNSUBSCRIBE),
+    *_presence_requests("Q", PresenceAction.QUERY_ALL, PresenceAction.QUERY),
+]
+
+#: The code of each action that a client may send.
+SPELLINGS: dict[tuple[Topic, IntEnum], str] = {
+    (form.topic, action): form.code for form in FROM_CLIENT_FORMS for action in form.actions
+}
+
+
+def _listening_answers(topic: Topic) -> list[Form]:
+    t, action = LETTERS[topic], ACTIONS[topic]
+    return [
+        Form(f"{t}|A|L|<name>", action["LISTEN"], example=f"{t}|A|L|a.*+", ack=True),
+        Form(f"{t}|A|UL|<name>", action["UNLISTEN"], example=f"{t}|A|UL|a.*+", ack=True),
+        Form(f"{t}|SP|<name>|<subscription>", action["SUBSCRIPTION_FOR_PATTERN_FOUND"], example=f"{t}|SP|a.*|abc+"),
+        Form(f"{t}|SR|<name>|<subscription>", action["SUBSCRIPTION_FOR_PATTERN_REMOVED"], example=f"{t}|SR|a.*|abc+"),
+        Form(f"{t}|E|INVALID_MESSAGE_DATA|<echo>", action["INVALID_MESSAGE_DATA"], action["INVALID_LISTEN_REGEX"],
+             example=f"{t}|E|INVALID_MESSAGE_DATA|{t}|L+"),
+        Form(f"{t}|E|INVALID_MESSAGE|<echo>", action["INVALID_MESSAGE"],
+             example=f"{t}|E|INVALID_MESSAGE|{t}|LA|a|b+"),
+    ]  # fmt: skip
+
+
+def _errors(topic: Topic, again: str = "MULTIPLE_SUBSCRIPTIONS", never: str = "NOT_SUBSCRIBED") -> list[Form]:
+    t, action = LETTERS[topic], ACTIONS[topic]
+    origins = {**FIELDS, **origin_fields(t, topic, SPELLINGS)}
+    name = "<user>" if topic is Topic.PRESENCE else "<name>"
+    return [
+        Form(f"{t}|E|MESSAGE_DENIED|<denied>", action["MESSAGE_DENIED"], fields=origins,
+             example=f"{t}|E|MESSAGE_DENIED|x|S+"),
+        Form(f"{t}|E|MESSAGE_PERMISSION_ERROR|<unverifiable>", action["MESSAGE_PERMISSION_ERROR"], fields=origins,
+             example=f"{t}|E|MESSAGE_PERMISSION_ERROR|x|S+"),
+        Form(f"{t}|E|MULTIPLE_SUBSCRIPTIONS|{name}", action[again], example=f"{t}|E|MULTIPLE_SUBSCRIPTIONS|x+"),
+        Form(f"{t}|E|NOT_SUBSCRIBED|{name}", action[never], example=f"{t}|E|NOT_SUBSCRIBED|x+"),
+        Form(f"{t}|E|UNKNOWN_ACTION|<detail>", action["UNKNOWN_ACTION"],
+             example=f"{t}|E|UNKNOWN_ACTION|unknown action WA+"),
+    ]  # fmt: skip
+
+
+def _read_topic(text: str, values: Values) -> bool:
+    topic = TOPICS.get(text)
+    values["detail" if topic is None else "original_topic"] = text if topic is None else topic
+    return True
+
+
+def _write_topic(message: Message) -> str:
+    topic = message.original_topic
+    return strip_separators(message.detail or "") if topic is None else LETTERS.get(topic, topic.name)
+
+
+_TOPIC = {"topic": Field(_read_topic, _write_topic)}
+
+_HANDSHAKE = [
+    Form("X|E|UNKNOWN_TOPIC|<topic>", ParserAction.UNKNOWN_TOPIC, example="X|E|UNKNOWN_TOPIC|Z+", fields=_TOPIC),
+    Form("X|E|MESSAGE_PARSE_ERROR|null", ParserAction.MESSAGE_PARSE_ERROR, example="X|E|MESSAGE_PARSE_ERROR|null+"),
+    Form("C|CH", ConnectionAction.CHALLENGE_REQUEST, example="C|CH+"),
+    Form("C|A", ConnectionAction.ACCEPT, example="C|A+"),
+    Form("C|RED|<url>", ConnectionAction.REDIRECT, example="C|RED|ws://127.0.0.1:6021/deepstream+"),
+    Form("C|REJ", ConnectionAction.REJECT, example="C|REJ+"),
+    *_HEARTBEAT,
+    # The whole payload, terminators included.
+    Form("C|E|MESSAGE_PARSE_ERROR|<frame>", ConnectionAction.MESSAGE_PARSE_ERROR,
+         example="C|E|MESSAGE_PARSE_ERROR|junk+"),
+    Form("C|E|INVALID_MESSAGE|invalid connection message", ConnectionAction.INVALID_MESSAGE,
+         example="C|E|INVALID_MESSAGE|invalid connection message+"),
+    Form("C|E|UNKNOWN_ACTION|<detail>", ConnectionAction.UNKNOWN_ACTION,
+         example="C|E|UNKNOWN_ACTION|unknown action US+"),
+    Form("C|E|CONNECTION_AUTHENTICATION_TIMEOUT"
+         "|Sconnection has not authenticated successfully in the expected time",
+         ConnectionAction.AUTHENTICATION_TIMEOUT,
+         example="C|E|CONNECTION_AUTHENTICATION_TIMEOUT"
+         "|Sconnection has not authenticated successfully in the expected time+"),
+    Form("A|A|<given>", AuthAction.AUTH_SUCCESSFUL, example='A|A|O{"x":1}+'),
+    Form("A|A", AuthAction.AUTH_SUCCESSFUL, example="A|A+"),
+    Form("A|E|INVALID_AUTH_DATA|<data>", AuthAction.AUTH_UNSUCCESSFUL, example="A|E|INVALID_AUTH_DATA|U+"),
+    Form("A|E|TOO_MANY_AUTH_ATTEMPTS|Stoo many authentication attempts", AuthAction.TOO_MANY_AUTH_ATTEMPTS,
+         example="A|E|TOO_MANY_AUTH_ATTEMPTS|Stoo many authentication attempts+"),
+    Form("A|E|INVALID_AUTH_MSG|invalid authentication message",
+         AuthAction.INVALID_MESSAGE_DATA, AuthAction.INVALID_MESSAGE,
+         example="A|E|INVALID_AUTH_MSG|invalid authentication message+"),
+]  # fmt: skip
+
+_EVENT_ANSWERS = [
+    *_EMIT,
+    Form("E|A|S|<names>", EventAction.SUBSCRIBE, example="E|A|S|news+", ack=True),
+    Form("E|A|US|<names>", EventAction.UNSUBSCRIBE, example="E|A|US|news+", ack=True),
+    *_listening_answers(Topic.EVENT),
+    *_errors(Topic.EVENT),
+]
+
+_READ_ERRORS = [
+    form
+    for action in (
+        RecordAction.RECORD_NOT_FOUND,
+        RecordAction.CACHE_RETRIEVAL_TIMEOUT,
+        RecordAction.STORAGE_RETRIEVAL_TIMEOUT,
+        RecordAction.RECORD_LOAD_ERROR,
+    )
+    for form in (
+        # The code of the request in the place of the error's is what settles the client's callback.
+        Form(f"R|E|<asked>|<name>|{action.name}", action, example=f"R|E|SN|user/1|{action.name}+",
+             fields={**FIELDS, **origin_fields("R", Topic.RECORD, SPELLINGS)}),
+        Form(f"R|E|{action.name}|<detail>", action, example=f"R|E|{action.name}|error while loading r1+")
+        if action is RecordAction.RECORD_LOAD_ERROR
+        else Form(f"R|E|{action.name}|<name>", action, example=f"R|E|{action.name}|user/1+"),
+    )
+]  # fmt: skip
+
+_RECORD_ANSWERS = [
+    Form("R|A|S|<names>", RecordAction.SUBSCRIBECREATEANDREAD, example="R|A|S|user/1+", ack=True),
+    Form("R|A|US|<names>", RecordAction.UNSUBSCRIBE, example="R|A|US|user/1+", ack=True),
+    # To whoever deleted it, and to all subscribers.
+    Form("R|A|D|<name>", RecordAction.DELETE_SUCCESS, RecordAction.DELETED, example="R|A|D|user/1+"),
+    Form("R|R|<name>|<version>|<json>", RecordAction.READ_RESPONSE, example="R|R|user/1|0|{}+"),
+    Form("R|H|<name>|<flag>|...", RecordAction.HAS_RESPONSE, example="R|H|user/1|T+"),
+    Form("R|HD|<name>|<version>|...", RecordAction.HEAD_RESPONSE, example="R|HD|user/1|-1+"),
+    # Without the config field, whoever may have asked for an acknowledgement.
+    *_WRITES,
+    Form("R|WA|<name>|<versions>|<outcome>", RecordAction.WRITE_ACKNOWLEDGEMENT, example="R|WA|r1|[2]|L+",
+         is_write_ack=True),
+    Form("R|SH|<name>|T", RecordAction.SUBSCRIPTION_HAS_PROVIDER, example="R|SH|user/1|T+"),
+    Form("R|SH|<name>|F", RecordAction.SUBSCRIPTION_HAS_NO_PROVIDER, example="R|SH|user/1|F+"),
+    Form("R|E|VERSION_EXISTS|<name>|<version>|<json>|<ack>", RecordAction.VERSION_EXISTS,
+         example='R|E|VERSION_EXISTS|r1|7|{"x":7}|{"writeSuccess":true}+'),
+    Form("R|E|VERSION_EXISTS|<name>|<version>|<json>", RecordAction.VERSION_EXISTS,
+         example='R|E|VERSION_EXISTS|r1|7|{"x":7}+'),
+    Form("R|E|INVALID_VERSION|<name>|NaN", RecordAction.INVALID_VERSION, example="R|E|INVALID_VERSION|r1|NaN+"),
+    Form("R|E|RECORD_UPDATE_ERROR|<version>", RecordAction.RECORD_UPDATE_ERROR, example="R|E|RECORD_UPDATE_ERROR|5+"),
+    Form("R|E|RECORD_CREATE_ERROR|<name>", RecordAction.RECORD_CREATE_ERROR, example="R|E|RECORD_CREATE_ERROR|r1+"),
+    Form("R|E|RECORD_DELETE_ERROR|<detail>", RecordAction.RECORD_DELETE_ERROR,
+         example="R|E|RECORD_DELETE_ERROR|cache timeout+"),
+    *_READ_ERRORS,
+    *_listening_answers(Topic.RECORD),
+    *_errors(Topic.RECORD),
+]  # fmt: skip
+
+_RPC_ANSWERS = [
+    Form("P|A|S|<names>", RpcAction.PROVIDE, example="P|A|S|add+", ack=True),
+    Form("P|A|US|<names>", RpcAction.UNPROVIDE, example="P|A|US|add+", ack=True),
+    *_CALLS,
+    Form("P|E|NO_RPC_PROVIDER|<name>|<id>", RpcAction.NO_RPC_PROVIDER, example="P|E|NO_RPC_PROVIDER|add|id1+"),
+    Form("P|E|ACK_TIMEOUT|<name>|<id>", RpcAction.ACCEPT_TIMEOUT, example="P|E|ACK_TIMEOUT|add|id1+"),
+    Form("P|E|RESPONSE_TIMEOUT|<name>|<id>", RpcAction.RESPONSE_TIMEOUT, example="P|E|RESPONSE_TIMEOUT|add|id1+"),
+    Form("P|E|MULTIPLE_ACK|<name>|<id>", RpcAction.MULTIPLE_ACCEPT, example="P|E|MULTIPLE_ACK|add|id1+"),
+    Form("P|E|INVALID_RPC_CORRELATION_ID|<unexpected>", RpcAction.INVALID_RPC_CORRELATION_ID,
+         fields={**FIELDS, **origin_fields("P", Topic.RPC, SPELLINGS)},
+         example="P|E|INVALID_RPC_CORRELATION_ID|unexpected state for rpc add with action RES+"),
+    *_errors(Topic.RPC, again="MULTIPLE_PROVIDERS", never="NOT_PROVIDED"),
+    Form("P|E|INVALID_MESSAGE_DATA|<echo>", RpcAction.INVALID_MESSAGE_DATA, example="P|E|INVALID_MESSAGE_DATA|P|S+"),
+    _CALL_ERROR,
+]  # fmt: skip
+
+
+def _presence_acks(code: str, everybody: IntEnum, some: IntEnum) -> list[Form]:
+    new, old = f"U|A|{code}|{code}", f"U|A|{code}|U"
+    return [
+        # Clients up to 2.2 wait for the second, later ones for the first; each ignores the other's.
+        Form(f"{new}+{old}", everybody, example=f"{new}+{old}+", ack=True, reads=False),
+        Form(new, everybody, example=f"{new}+", ack=True, writes=False),
+        Form(old, everybody, example=f"{old}+", ack=True, writes=False),
+        Form(f"U|A|{code}|<id>", some, example=f"U|A|{code}|1+", ack=True),
+    ]
+
+
+_PRESENCE_ANSWERS = [
+    *_presence_acks("S", PresenceAction.SUBSCRIBE_ALL, PresenceAction.SUBSCRIBE),
+    *_presence_acks("US", PresenceAction.UNSUBSCRIBE_ALL, PresenceAction.UNSUBSCRIBE),
+    Form("U|PNJ|<name>", PresenceAction.PRESENCE_JOIN, PresenceAction.PRESENCE_JOIN_ALL, example="U|PNJ|ann+"),
+    Form("U|PNL|<name>", PresenceAction.PRESENCE_LEAVE, PresenceAction.PRESENCE_LEAVE_ALL, example="U|PNL|ann+"),
+    Form("U|Q|<id>|<json>", PresenceAction.QUERY_RESPONSE, example='U|Q|1|{"u1":true,"u2":false}+'),
+    Form("U|Q|<online>", PresenceAction.QUERY_ALL_RESPONSE, example="U|Q|u1|u2+"),
+    Form("U|Q", PresenceAction.QUERY_ALL_RESPONSE, example="U|Q+"),
+    Form("U|E|INVALID_PRESENCE_USERS|users are required to be a json array of usernames",
+         PresenceAction.INVALID_PRESENCE_USERS,
+         example="U|E|INVALID_PRESENCE_USERS|users are required to be a json array of usernames+"),
+    *_errors(Topic.PRESENCE),
+]  # fmt: skip
+
+FROM_SERVER_FORMS: list[Form] = [
+    *_HANDSHAKE,
+    *_EVENT_ANSWERS,
+    *_RECORD_ANSWERS,
+    *_RPC_ANSWERS,
+    *_PRESENCE_ANSWERS,
+]
+
+_CODES = frozenset(form.code for form in (*FROM_CLIENT_FORMS, *FROM_SERVER_FORMS))
+
+#: The codes a server knows. Those in no form do not make a message unparsable: only wrong.
+SERVER_CODES = (_CODES - {"RED"}) | {"C", "LSN", "SF", "ST", "RM", "LV", "LRQ", "LRP", "LRL"}
+#: The codes a client knows.
+CLIENT_CODES = _CODES | {"C", "I", "PU"}

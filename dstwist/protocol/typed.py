@@ -1,0 +1,192 @@
+"""
+The typed values of the text protocol: one field, a letter and a payload.
+
+======  ================  ==========================  =======================
+letter  value             example                     the same as JSON
+======  ================  ==========================  =======================
+S       string            C{Shello}                   C{"hello"}
+N       number            C{N1.5}                     C{1.5}
+O       object or array   C{O{"a":1}}                 C{{"a":1}}
+T       true              C{T}                        C{true}
+F       false             C{F}                        C{false}
+L       null              C{L}                        C{null}
+U       no value          C{U}                        none at all
+======  ================  ==========================  =======================
+
+A L{Data} stays in the encoding it came in until a client of the other generation, or a service, wants it otherwise.
+Numbers read and print as in JavaScript, since that is what the other end computes with.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from typing import Any, Final
+
+from dstwist.protocol.jsontext import dumps, is_json, loads
+from dstwist.protocol.message import Data
+
+
+class Undefined(enum.Enum):
+    """
+    The type of L{UNDEFINED}; an enumeration, so that type checkers can tell it from all other values.
+    """
+
+    UNDEFINED = "undefined"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+
+#: "No value", which is not JSON's C{null}.
+UNDEFINED: Final = Undefined.UNDEFINED
+
+_CONSTANTS: dict[str, Any] = {"T": True, "F": False, "L": None, "U": UNDEFINED}
+_JSON_CONSTANTS = {"T": b"true", "F": b"false", "L": b"null"}
+_LETTERS_OF_JSON = {"t": "T", "f": "F", "n": "L"}
+
+#: Letters after which any payload will do; a payload that is not needed is ignored.
+_UNCHECKED = frozenset("SNTFLU")
+
+#: What String.prototype.trim takes away.
+_JS_SPACE = (
+    "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_INFINITY = re.compile(r"([+-]?)Infinity")
+
+#: Numbers that are their own JSON and JavaScript text; nearly all there are.
+_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
+
+#: Up to here every integer is a JavaScript number of its own.
+_MAX_SAFE_INTEGER = 2**53 - 1
+
+_WITHOUT_SEPARATORS = {0x1E: None, 0x1F: None}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def strip_separators(text: str) -> str:
+    """
+    The text without the two characters that end a field or a message: the protocol cannot escape them.
+    """
+    if "\x1e" in text or "\x1f" in text:
+        return text.translate(_WITHOUT_SEPARATORS)
+    return text
+
+
+def utf8(text: str) -> bytes:
+    """
+    The text in UTF-8. Lone surrogates, which JSON escapes can smuggle in, become U+FFFD, as in a browser's WebSocket.
+    """
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode("utf-8")
+
+
+def is_typed(field: str) -> bool:
+    """
+    Whether a field is a typed value that every client can decode.
+    """
+    letter = field[:1]
+    return letter in _UNCHECKED or (letter == "O" and is_json(field[1:]))
+
+
+def to_typed(data: Data) -> str:
+    """
+    The data as a typed field; the JSON text of objects and arrays stays as it is.
+    """
+    if isinstance(data, str):
+        return data
+    if data is None:
+        return "U"
+    text = data.decode("utf-8")
+    first = text.lstrip()[:1]
+    if first in ("{", "["):
+        return "O" + text
+    if first == '"':
+        return "S" + strip_separators(loads(text))
+    letter = _LETTERS_OF_JSON.get(first)
+    return letter or "N" + format_number(loads(text))
+
+
+def to_json(data: Data) -> bytes | None:
+    """
+    The data as JSON text, or C{None} if it is "no value". What JSON has no number for becomes C{null}.
+    """
+    if not isinstance(data, str):
+        return data
+    letter = data[:1]
+    if letter == "O":
+        return utf8(data[1:])
+    if letter == "S":
+        return dumps(data[1:])
+    if letter == "N":
+        if _PLAIN_INTEGER.fullmatch(data, 1):
+            return data[1:].encode("ascii")
+        number = parse_number(data[1:])
+        return format_number(number).encode("ascii") if math.isfinite(number) else b"null"
+    return _JSON_CONSTANTS.get(letter)
+
+
+def value_of(data: Data) -> Any:
+    """
+    The data as a Python value, or L{UNDEFINED} if it is "no value".
+    """
+    if data is None:
+        return UNDEFINED
+    if not isinstance(data, str):
+        return loads(data)
+    letter = data[:1]
+    if letter == "O":
+        return loads(data[1:])
+    if letter == "S":
+        return data[1:]
+    if letter == "N":
+        return parse_number(data[1:])
+    return _CONSTANTS.get(letter, UNDEFINED)
+
+
+def parse_number(text: str) -> int | float:
+    """
+    What JavaScript's C{parseFloat} makes of a text: the number it starts with, or NaN. Safe integers come as C{int}.
+    """
+    text = text.lstrip(_JS_SPACE)
+    found = _NUMBER.match(text)
+    if found is None:
+        found = _INFINITY.match(text)
+        return float(found[1] + "inf") if found else math.nan
+    number = float(found[0])
+    return int(number) if abs(number) <= _MAX_SAFE_INTEGER and number.is_integer() else number
+
+
+def format_number(number: int | float) -> str:
+    """
+    The number as JavaScript prints it: C{1}, C{1.5}, C{1e+21}, C{1e-7}, C{NaN}.
+    """
+    if abs(number) <= _MAX_SAFE_INTEGER and number == int(number):
+        return str(int(number))
+    try:
+        number = float(number)
+    except OverflowError:
+        number = -math.inf if number < 0 else math.inf
+    sign = "-" if number < 0 else ""
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else sign + "Infinity"
+    # Python's shortest digits are JavaScript's; only where point and exponent go differs.
+    mantissa, _, exponent = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(digits) - len(fraction) + int(exponent or 0)
+    digits = digits.rstrip("0")
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    if 0 < point <= 21:
+        return sign + (f"{digits[:point]}.{digits[point:]}" if point < len(digits) else digits.ljust(point, "0"))
+    tail = f".{digits[1:]}" if digits[1:] else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
