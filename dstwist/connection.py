@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from dstwist.log import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -36,7 +36,7 @@ from dstwist.protocol.dialect import Dialect, Received, State, Step
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
-from dstwist.settings import WebSocketSettings
+from dstwist.settings import WebSocketEndpoint
 
 # WebSocket close codes (RFC 6455, section 7.4.1).
 NORMAL = 1000
@@ -61,16 +61,13 @@ _UNCOUNTED = frozenset({Received.PING, Received.PONG})
 class Reception(NamedTuple):
     """
     What all connections of one endpoint share.
-
-    @ivar connections: those that are open or on their way; each takes itself out when it closes.
     """
 
-    settings: WebSocketSettings
+    settings: WebSocketEndpoint
     authenticator: IAuthenticator
     router: Router
     heartbeat: Heartbeat
     clock: IReactorTime
-    connections: set[IConnection]
 
 
 @implementer(IConnection)
@@ -133,7 +130,6 @@ class Connection:
         The socket is open: start the clocks, and greet clients that wait for it.
         """
         reception = self._reception
-        reception.connections.add(self)
         reception.heartbeat.add(self, self._beat)
         limit = reception.settings.unauthenticated_client_timeout
         if limit is not None:
@@ -206,7 +202,6 @@ class Connection:
         self._queue.clear()
         self._stop_timeout()
         self._reception.heartbeat.remove(self)
-        self._reception.connections.discard(self)
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback(self)

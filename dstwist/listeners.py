@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from dstwist.log import Logger
 
 from dstwist.interfaces import IConnection
 from dstwist.patterns import InvalidPattern, compile_pattern

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
-from twisted.logger import Logger
+from dstwist.log import Logger
 from twisted.python.failure import Failure
 
 from dstwist.interfaces import IConnection, IPermission, ITopicService

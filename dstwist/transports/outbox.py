@@ -22,7 +22,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IPushProducer, IReactorTime
 from twisted.internet.tcp import Server as TcpTransport
-from twisted.logger import Logger
+from dstwist.log import Logger
 from zope.interface import implementer
 
 

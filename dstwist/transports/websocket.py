@@ -14,14 +14,15 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from dstwist.log import Logger
 from zope.interface import implementer
 
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
 from dstwist.protocol.message import Message
-from dstwist.settings import WebSocketSettings
-from dstwist.transports.outbox import Turn, counted, outbox_for
+from dstwist.settings import WebSocketEndpoint
+from dstwist.transports.outbox import Outbox, Turn, counted, outbox_for
 
 #: Cut small frames out of the received bytes ourselves.
 FAST_PATH = True
@@ -73,6 +74,7 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
     connection: Any = None
     address = ""
     _headers: dict[str, str] = {}
+    _outbox: Outbox | None = None
 
     def onConnect(self, request: ConnectionRequest) -> None:
         self._headers = request.headers
@@ -101,15 +103,20 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
                 self._log.failure("closing a connection failed")
 
     def connectionLost(self, reason: Any = None) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
         super().connectionLost(reason)
-        self.factory.links.discard(self)
+        self.factory.forget(self)
 
     def dataReceived(self, data: bytes) -> None:
         connection = self.connection
         if connection is not None:
             connection.heard = True
-            # Autobahn is between two messages, and nothing but data frames is in sight.
-            if FAST_PATH and not self.data and self.current_frame is None and not self.inside_message:
+            # Autobahn is between two messages: whatever it holds is the start of a frame.
+            if FAST_PATH and self.current_frame is None and not self.inside_message:
+                if self.data:
+                    data = self.data + data
+                    self.data = b""
                 data = self._take_frames(data)
                 if not data:
                     return
@@ -117,7 +124,10 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
 
     def _take_frames(self, data: bytes) -> bytes:
         """
-        Hand the payloads of all simple frames at the start of C{data} to the connection, and return the rest.
+        Hand the payloads of all simple frames at the start of C{data} to the connection.
+
+        @return: what is for Autobahn. The start of a simple frame is kept in C{self.data} until the rest of it is
+            there.
         """
         connection = self.connection
         receive = connection.receive
@@ -126,21 +136,29 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
         end = len(data)
         position = 0
         try:
-            while end - position >= 6:
+            while position < end:
                 opcode = data[position]
                 if opcode != _BINARY and opcode != _TEXT:
+                    return data[position:]
+                start = position + 6
+                if start > end:
+                    if end - position > 1 and data[position + 1] < 128:
+                        return data[position:]
                     break
                 length = data[position + 1] - 128
-                start = position + 6
                 if length > 125 or length < 0:
-                    if length != 126 or end - position < 8:
+                    if length != 126:  # not masked, or of 64 KiB and more
+                        return data[position:]
+                    start = position + 8
+                    if start > end:
                         break
                     length = data[position + 2] << 8 | data[position + 3]
-                    start = position + 8
-                    if length < 126:  # not the shortest form: an error of the client, for Autobahn to find
-                        break
+                    if length < 126:  # not the shortest form
+                        return data[position:]
+                if length > limit:
+                    return data[position:]
                 stop = start + length
-                if stop > end or length > limit:
+                if stop > end:
                     break
                 words = length + 3 >> 2
                 mask = from_bytes(data[start - 4 : start], "little")
@@ -154,13 +172,14 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
                 position = stop
                 receive(payload)
                 if self.connection is not connection:  # closed, or found out which one it is
-                    break
+                    return data[position:]
         except UnicodeDecodeError:
-            pass  # for Autobahn, which closes with 1007
+            return data[position:]  # for Autobahn, which closes with 1007
         except Exception:
             self._fail("handling a message failed")
             return b""
-        return data[position:]
+        self.data = data[position:]
+        return b""
 
     # -- ILink
 
@@ -169,7 +188,8 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
         raise NotImplementedError
 
     def flush(self) -> None:
-        self._outbox.flush()
+        if self._outbox is not None:
+            self._outbox.flush()
 
     def pause(self) -> None:
         self.transport.pauseProducing()
@@ -179,7 +199,8 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None
-        self._outbox.finish()
+        if self._outbox is not None:
+            self._outbox.finish()
         # A paused transport would not see the client's answer.
         self.transport.resumeProducing()
         self.sendClose(code, reason)
@@ -234,12 +255,13 @@ class WebSocketPort(WebSocketServerFactory):  # type: ignore[misc]
     protocol = WebSocketLink
     noisy = False
 
-    def __init__(self, settings: WebSocketSettings, connect: ConnectionFactory, reactor: Any) -> None:
+    def __init__(self, settings: WebSocketEndpoint, connect: ConnectionFactory, reactor: Any) -> None:
         super().__init__(server="dstwist", reactor=reactor)
         self.settings = settings
         self.connect = connect
         self.turn = Turn(reactor, settings.outgoing_buffer_timeout)
         self.links: set[WebSocketLink] = set()
+        self._waiting: list[Deferred[None]] = []
         self.setProtocolOptions(
             maxFramePayloadSize=settings.max_message_size,
             maxMessagePayloadSize=settings.max_message_size,
@@ -255,6 +277,27 @@ class WebSocketPort(WebSocketServerFactory):  # type: ignore[misc]
         link: WebSocketLink = super().buildProtocol(addr)
         self.links.add(link)
         return link
+
+    def forget(self, link: WebSocketLink) -> None:
+        """
+        The transport of C{link} is gone.
+        """
+        self.links.discard(link)
+        if not self.links:
+            waiting, self._waiting = self._waiting, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def drained(self) -> Deferred[None]:
+        """
+        Fires when there is no WebSocket any more.
+        """
+        deferred: Deferred[None] = Deferred()
+        if self.links:
+            self._waiting.append(deferred)
+        else:
+            deferred.callback(None)
+        return deferred
 
     def close(self, code: int, reason: str) -> None:
         """

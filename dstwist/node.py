@@ -1,0 +1,185 @@
+"""
+The composition root: builds all parts of one server process and wires them, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.python.failure import Failure
+
+from dstwist import __version__
+from dstwist.auth.open import OpenAuthentication
+from dstwist.cluster.single import SingleNode
+from dstwist.connection import GOING_AWAY, Connection, Reception
+from dstwist.heartbeat import Heartbeat
+from dstwist.interfaces import Handshake, ITopicService
+from dstwist.listeners import ListenerRegistry
+from dstwist.log import Logger
+from dstwist.permission.open import OpenPermission
+from dstwist.protocol import dialect, protobuf, text
+from dstwist.protocol.constants import Topic
+from dstwist.router import Router
+from dstwist.services.event import EventService
+from dstwist.settings import Settings, WebSocketEndpoint
+from dstwist.subscriptions import SubscriptionRegistry
+from dstwist.transports.http import HttpPort, Root
+from dstwist.transports.port import Port
+from dstwist.transports.websocket import ConnectionFactory, Detection, WebSocketLink, WebSocketPort, WebSocketWire
+
+_SPOKEN = {
+    ("ws-binary",): "protobuf, for clients of v4 and later",
+    ("ws-text",): "text, for clients of v2 and v3",
+    ("ws-binary", "ws-text"): "protobuf and text, told apart by who speaks first",
+}
+
+
+class Node(Service):
+    """
+    One server: its services, and the port they are reached through.
+
+    @ivar port: the factory of all its connections.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, endpoints: Iterable[IStreamServerEndpoint], reactor: Any) -> None:
+        self._settings = settings
+        self._endpoints = list(endpoints)
+        self._reactor = reactor
+        self._listening: list[IListeningPort] = []
+        self._authenticator = OpenAuthentication()
+        self._listeners: list[ListenerRegistry] = []
+        self._router = Router(OpenPermission(), self._build_services())
+        self._web_sockets = self._build_web_sockets()
+        self.port = Port(
+            {path.encode("utf-8"): port for path, (_, port) in self._web_sockets.items()},
+            HttpPort(Root(settings.http.health_check_path), reactor),
+            reactor,
+        )
+
+    # -- building
+
+    def _build_services(self) -> dict[Topic, ITopicService]:
+        services: dict[Topic, ITopicService] = {}
+        if self._settings.features.event:
+            subscriptions = SubscriptionRegistry(Topic.EVENT)
+            listeners = ListenerRegistry(Topic.EVENT, subscriptions, self._settings.listen, self._reactor)
+            self._listeners.append(listeners)
+            services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
+        return services
+
+    def _build_web_sockets(self) -> dict[str, tuple[str, WebSocketPort]]:
+        """
+        By path: what is spoken there, and the port of its WebSockets.
+        """
+        paths: dict[str, dict[str, WebSocketEndpoint]] = {}
+        for endpoint in self._settings.endpoints:
+            paths.setdefault(endpoint.url_path, {})[endpoint.type] = endpoint
+        built = {}
+        for path, endpoints in paths.items():
+            spoken = _SPOKEN[tuple(sorted(endpoints))]
+            built[path] = (spoken, self._build_web_socket(endpoints))
+        return built
+
+    def _build_web_socket(self, endpoints: dict[str, WebSocketEndpoint]) -> WebSocketPort:
+        reactor = self._reactor
+        makers: dict[str, ConnectionFactory] = {}
+        for kind, endpoint in endpoints.items():
+            makers[kind] = self._connections(endpoint)
+        if len(makers) == 1:
+            ((kind, connect),) = makers.items()
+            return WebSocketPort(endpoints[kind], connect, reactor)
+        timeout = endpoints["ws-text"].detection_timeout
+
+        def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
+            return Detection(link, handshake, makers["ws-text"], makers["ws-binary"], reactor, timeout)
+
+        # The limits of the transport are those of the newer generation.
+        return WebSocketPort(endpoints["ws-binary"], detect, reactor)
+
+    def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
+        if endpoint.type == "ws-binary":
+            wire, spoken = WebSocketWire(protobuf.SERVER, binary=True), dialect.PROTOBUF
+        else:
+            wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
+        heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
+        reception = Reception(endpoint, self._authenticator, self._router, heartbeat, self._reactor)
+
+        def connect(link: WebSocketLink, handshake: Handshake) -> Connection:
+            return Connection(link, wire, spoken, handshake, reception)
+
+        return connect
+
+    # -- life
+
+    def privilegedStartService(self) -> None:
+        # Before the process gives up its privileges: the port may need them.
+        for endpoint in self._endpoints:
+            endpoint.listen(self.port).addCallbacks(self._listens, self._cannot_listen)
+
+    def startService(self) -> None:
+        super().startService()
+        settings = self._settings
+        self._say("server name: {name}", name=settings.server_name)
+        self._say("dstwist version: {version}", version=__version__)
+        if settings.source is not None:
+            self._say("configuration file loaded from {path}", path=settings.source)
+        for note in settings.notes:
+            self._log.info("{note}", note=note)
+        for port in self._listening:
+            self._say("Listening for http connections on {where}", where=_where(port))
+        self._say("Listening for health checks on path {path}", path=settings.http.health_check_path)
+        for path, (spoken, _) in self._web_sockets.items():
+            self._say("Listening for websocket connections on path {path} ({spoken})", path=path, spoken=spoken)
+        self._say("dstwist started")
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop accepting, tell the clients, and wait until they are gone or C{shutdownTimeout} has passed.
+        """
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        ports = [port for _, port in self._web_sockets.values()]
+        await gatherResults([maybeDeferred(port.stopListening) for port in self._listening])
+        for connection in list(self.port.waiting):
+            connection.abort()
+        for port in ports:
+            port.close(GOING_AWAY, "server shutting down")
+        drained = gatherResults([port.drained() for port in ports])
+        late = self._reactor.callLater(self._settings.shutdown_timeout, self._give_up, ports)
+        await drained
+        if late.active():
+            late.cancel()
+        for listeners in self._listeners:
+            listeners.stop()
+        self._say("dstwist stopped")
+
+    def _give_up(self, ports: list[WebSocketPort]) -> None:
+        self._log.warn("INFO | some clients did not close in time, dropping them", event="INFO")
+        for port in ports:
+            port.abort()
+
+    def _listens(self, port: IListeningPort) -> None:
+        self._listening.append(port)
+
+    def _cannot_listen(self, failure: Failure) -> None:
+        failure.trap(CannotListenError, OSError)
+        raise SystemExit(f"dstwist: {failure.getErrorMessage()}")
+
+    def _say(self, text: str, **fields: object) -> None:
+        self._log.info(f"INFO | {text}", event="INFO", **fields)
+
+
+def _where(port: IListeningPort) -> str:
+    host = port.getHost()
+    if hasattr(host, "port"):
+        return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
+    return str(getattr(host, "name", host))

@@ -1,0 +1,222 @@
+"""
+Stand-ins for the neighbours of what is tested, each verified against the interface it provides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import (
+    Handshake,
+    IAuthenticator,
+    ICluster,
+    ICodec,
+    IConnection,
+    ILink,
+    IPermission,
+    ITopicService,
+    IWire,
+    Login,
+)
+from dstwist.protocol.dialect import PROTOBUF, Dialect
+from dstwist.protocol.message import Malformed, Message
+
+
+@implementer(IWire)
+class FakeWire:
+    """
+    A wire whose frames are the messages themselves; it counts how often it was asked.
+    """
+
+    def __init__(self, codec: Any = None) -> None:
+        self.codec = codec
+        self.encoded = 0
+
+    def encode(self, message: Message) -> Any:
+        self.encoded += 1
+        return message
+
+
+@implementer(ICodec)
+class FakeCodec:
+    """
+    A codec of a protocol whose payloads are lists of messages.
+    """
+
+    name = "fake"
+
+    def decode(self, payload: Any) -> list[Message | Malformed]:
+        return list(payload)
+
+    def encode(self, message: Message) -> Any:
+        return message
+
+
+@implementer(IConnection)
+class FakeConnection:
+    """
+    A connection that keeps what it was sent.
+    """
+
+    def __init__(self, user: str = "ann", wire: Any = None, dialect: Dialect = PROTOBUF) -> None:
+        self.user: str | None = user
+        self.wire = wire or FakeWire()
+        self.dialect = dialect
+        self.closed = False
+        self.reason: str | None = None
+        self.paused = False
+        self.callbacks: list[Callable[[IConnection], None]] = []
+        self._taken: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        if not self.closed:
+            self.write(self.wire.encode(message))
+
+    def write(self, frame: Any) -> None:
+        self._taken.append(frame)
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def close(self, reason: str = "gone") -> None:
+        self.closed = True
+        self.reason = reason
+        callbacks, self.callbacks = self.callbacks, []
+        for callback in callbacks:
+            callback(self)
+
+    def on_close(self, callback: Callable[[IConnection], None]) -> None:
+        self.callbacks.append(callback)
+
+    def take(self) -> list[Message]:
+        """
+        What was sent since this was last asked.
+        """
+        taken, self._taken = self._taken, []
+        return taken
+
+
+@implementer(ILink)
+class FakeLink:
+    """
+    A transport that keeps the frames it was given.
+    """
+
+    address = "192.0.2.1"
+
+    def __init__(self) -> None:
+        self.frames: list[Any] = []
+        self.flushed = 0
+        self.paused = False
+        self.closed: tuple[int, str] | None = None
+
+    def write(self, frame: Any) -> None:
+        self.frames.append(frame)
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+    def take(self) -> list[Any]:
+        """
+        What was written since this was last asked.
+        """
+        frames, self.frames = self.frames, []
+        return frames
+
+
+@implementer(ICluster)
+class FakeCluster:
+    """
+    A cluster that keeps what it was told.
+    """
+
+    def __init__(self) -> None:
+        self.published: list[Message] = []
+
+    def publish(self, message: Message) -> None:
+        self.published.append(message)
+
+
+@implementer(ITopicService)
+class FakeService:
+    """
+    A topic that keeps what it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.handled: list[Message] = []
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        self.handled.append(message)
+
+    def handle_remote(self, message: Message) -> None:
+        raise NotImplementedError
+
+
+@implementer(IPermission)
+class FakePermission:
+    """
+    Verdicts by name; what is not in here is allowed.
+    """
+
+    def __init__(self, **verdicts: Any) -> None:
+        self.verdicts = verdicts
+        self.asked: list[str | None] = []
+
+    def allows(self, message: Message, sender: IConnection) -> bool | Deferred[bool]:
+        self.asked.append(message.name)
+        verdict: bool | Deferred[bool] = self.verdicts.get(message.name or "", True)
+        return verdict
+
+
+@implementer(IAuthenticator)
+class FakeAuthenticator:
+    """
+    Gives the decisions it was given, or keeps one waiting.
+    """
+
+    def __init__(self, *decisions: Any) -> None:
+        self.decisions = list(decisions)
+        self.asked: list[Any] = []
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        self.asked.append(credentials)
+        decision = self.decisions.pop(0) if self.decisions else Login(True, "ann")
+        return decision if isinstance(decision, Deferred) else succeed(decision)
+
+
+class FakesTests(SynchronousTestCase):
+    """
+    The stand-ins have the shape of what they stand in for.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        Each provides its interface.
+        """
+        verifyObject(IWire, FakeWire())
+        verifyObject(ICodec, FakeCodec())
+        verifyObject(IConnection, FakeConnection())
+        verifyObject(ILink, FakeLink())
+        verifyObject(ICluster, FakeCluster())
+        verifyObject(ITopicService, FakeService())
+        verifyObject(IPermission, FakePermission())
+        verifyObject(IAuthenticator, FakeAuthenticator())

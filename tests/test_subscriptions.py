@@ -1,0 +1,198 @@
+"""
+Who wants which name, and the fan-out to them.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import EventAction, RpcAction, Topic
+from dstwist.protocol.dialect import TEXT, Dialect
+from dstwist.protocol.message import Message
+from dstwist.subscriptions import SubscriptionRegistry
+from tests.fakes import FakeConnection, FakeWire
+
+
+def subscribe(*names: str) -> Message:
+    return Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="7")
+
+
+def unsubscribe(*names: str) -> Message:
+    return Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=names)
+
+
+def emit(name: str = "news") -> Message:
+    return Message(Topic.EVENT, EventAction.EMIT, name, b"1")
+
+
+def repeated(request: Message, name: str) -> Message:
+    return Message(Topic.EVENT, EventAction.MULTIPLE_SUBSCRIPTIONS, name, original_action=request.action)
+
+
+class SubscriptionRegistryTests(SynchronousTestCase):
+    """
+    L{SubscriptionRegistry}, with C{services.md} section 2 beside it.
+    """
+
+    def setUp(self) -> None:
+        self.registry = SubscriptionRegistry(Topic.EVENT)
+        self.seen: list[tuple[str, str]] = []
+        self.registry.observe(
+            lambda name: self.seen.append(("first", name)), lambda name: self.seen.append(("last", name))
+        )
+
+    def subscriber(self, *names: str, wire: FakeWire | None = None, dialect: Dialect | None = None) -> FakeConnection:
+        connection = FakeConnection(wire=wire)
+        if dialect is not None:
+            connection.dialect = dialect
+        self.registry.subscribe(subscribe(*names), connection)
+        connection.take()
+        return connection
+
+    def test_bulk_ack(self) -> None:
+        """
+        A bulk request has one acknowledgement, after all its names.
+        """
+        connection = FakeConnection()
+        request = subscribe("a", "b")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [request.ack()])
+        self.assertEqual(sorted(self.registry.names()), ["a", "b"])
+
+    def test_repeated(self) -> None:
+        """
+        A name that is subscribed already is complained about before the acknowledgement, and counts once.
+        """
+        connection = self.subscriber("a")
+        request = subscribe("b", "a")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [repeated(request, "a"), request.ack()])
+        self.registry.publish(emit("a"))
+        self.assertEqual(connection.take(), [emit("a")])
+
+    def test_repeated_in_one_request(self) -> None:
+        """
+        The same name twice in one request is a repetition as well.
+        """
+        connection = FakeConnection()
+        request = subscribe("a", "a")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [repeated(request, "a"), request.ack()])
+
+    def test_repeated_text(self) -> None:
+        """
+        Text clients get the complaint, and no acknowledgement.
+        """
+        connection = self.subscriber("a", dialect=TEXT)
+        request = subscribe("a")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [repeated(request, "a")])
+
+    def test_unsubscribe(self) -> None:
+        """
+        After the acknowledgement of its end a subscription brings nothing more.
+        """
+        connection = self.subscriber("a")
+        self.registry.unsubscribe(unsubscribe("a"), connection)
+        self.registry.publish(emit("a"))
+        self.assertEqual(connection.take(), [unsubscribe("a").ack()])
+
+    def test_unsubscribe_unknown(self) -> None:
+        """
+        v4+ clients get an acknowledgement for a subscription that never was; text clients are told.
+        """
+        young, old = FakeConnection(), FakeConnection(dialect=TEXT)
+        for connection in (young, old):
+            self.registry.unsubscribe(unsubscribe("a"), connection)
+        self.assertEqual(young.take(), [unsubscribe("a").ack()])
+        self.assertEqual([message.action for message in old.take()], [EventAction.NOT_SUBSCRIBED])
+
+    def test_publish(self) -> None:
+        """
+        A message reaches all subscribers of its name but the excluded one.
+        """
+        ann, bob, cat = self.subscriber("news"), self.subscriber("news"), self.subscriber("other")
+        self.registry.publish(emit(), exclude=ann)
+        self.assertEqual([connection.take() for connection in (ann, bob, cat)], [[], [emit()], []])
+
+    def test_encoded_once_per_wire(self) -> None:
+        """
+        However many subscribers, a message is encoded once for each wire.
+        """
+        old, young = FakeWire(), FakeWire()
+        for wire in (old, young, old, young):
+            self.subscriber("news", wire=wire)
+        old.encoded = young.encoded = 0
+        self.registry.publish(emit())
+        self.assertEqual((old.encoded, young.encoded), (1, 1))
+
+    def test_no_form(self) -> None:
+        """
+        What a wire has no form for is not written to it.
+        """
+
+        class Mute(FakeWire):
+            def encode(self, message: Message) -> object:
+                return b""
+
+        connection = self.subscriber("news", wire=Mute())
+        self.registry.publish(emit())
+        self.assertEqual(connection.take(), [])
+
+    def test_nobody(self) -> None:
+        """
+        A message nobody wants is dropped.
+        """
+        self.registry.publish(emit())
+        self.assertEqual(self.registry.subscribers("news"), [])
+
+    def test_observers(self) -> None:
+        """
+        Observers hear of the first subscriber of a name and of the last one's leaving, of nothing between.
+        """
+        ann, bob = self.subscriber("news"), self.subscriber("news")
+        self.assertEqual(self.registry.subscribers("news"), [ann, bob])
+        self.registry.unsubscribe(unsubscribe("news"), ann)
+        self.assertEqual(self.seen, [("first", "news")])
+        self.registry.unsubscribe(unsubscribe("news"), bob)
+        self.assertEqual(self.seen, [("first", "news"), ("last", "news")])
+        self.assertNotIn("news", self.registry)
+
+    def test_close(self) -> None:
+        """
+        A connection that closes leaves all its names.
+        """
+        connection = self.subscriber("a", "b")
+        connection.close()
+        self.assertEqual(list(self.registry.names()), [])
+        self.assertEqual(sorted(self.seen)[2:], [("last", "a"), ("last", "b")])
+
+    def test_one_close_callback(self) -> None:
+        """
+        However often a connection comes and goes, one close callback is all it carries.
+        """
+        connection = FakeConnection()
+        for _ in range(30):
+            self.registry.subscribe(subscribe("a", "b"), connection)
+            self.registry.unsubscribe(unsubscribe("a", "b"), connection)
+        self.assertEqual(len(connection.callbacks), 1)
+
+    def test_w55_closed_meanwhile(self) -> None:
+        """
+        W55: a subscription that arrives after its connection closed (its permission took longer) is not registered.
+        """
+        connection = FakeConnection()
+        connection.close()
+        self.registry.subscribe(subscribe("a"), connection)
+        self.assertNotIn("a", self.registry)
+
+    def test_rpc_names(self) -> None:
+        """
+        A topic may have its own names for the errors.
+        """
+        registry = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED")
+        connection = FakeConnection()
+        provide = Message(Topic.RPC, RpcAction.PROVIDE, names=("add",))
+        registry.subscribe(provide, connection)
+        registry.subscribe(provide, connection)
+        self.assertEqual(connection.take()[1].action, RpcAction.MULTIPLE_PROVIDERS)
