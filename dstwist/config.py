@@ -1,0 +1,84 @@
+"""
+Where the settings come from: a configuration file of deepstream.io (v5 to v10), YAML or JSON.
+
+::
+
+    settings = load("/etc/dstwist/config.yml", os.environ)
+    settings.http.port, settings.endpoints[0].url_path
+
+What comes in is the path and the environment; what goes out is a L{Settings}, or a L{ConfigError} that names everything
+that is wrong. Nobody else reads configuration files or environment variables, and nothing is opened in between.
+
+=================================  =====================================================
+L{dstwist.config_file}             the file's text: YAML, JSON, C{${NAME}}, C{fileLoad()}
+L{dstwist.config_fields}           how a class of settings reads its section
+L{dstwist.settings}                the sections
+L{dstwist.config_access}           what must be refused because ignoring it would do harm
+=================================  =====================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dstwist.config_fields import from_mapping
+from dstwist.config_file import Reading
+from dstwist.errors import ConfigError
+from dstwist.settings import (
+    FeatureSettings,
+    HttpSettings,
+    ListenSettings,
+    Settings,
+    SslSettings,
+    WebSocketEndpoint,
+)
+
+__all__ = [
+    "FeatureSettings",
+    "HttpSettings",
+    "ListenSettings",
+    "Settings",
+    "SslSettings",
+    "WebSocketEndpoint",
+    "load",
+]
+
+
+def load(path: str | None, environ: Mapping[str, str]) -> Settings:
+    """
+    The settings in the file C{path}; without a path, the defaults.
+
+    @raise ConfigError: the file cannot be used. The error tells all that is wrong with it, a line a problem.
+    """
+    if path is None:
+        return Settings()
+    source = os.path.abspath(path)
+    reading = Reading(os.path.dirname(source), environ)
+    settings = Settings()
+    with reading.collecting():
+        settings = from_mapping(Settings, reading.read(source), "", reading)
+        _check_paths(settings)
+    _raise_all(reading.problems, source)
+    return replace(settings, source=source, notes=tuple(reading.notes))
+
+
+def _check_paths(settings: Settings) -> None:
+    """
+    One port serves all paths, so each can mean only one thing.
+    """
+    if settings.http.health_check_path in [endpoint.url_path for endpoint in settings.endpoints]:
+        problem = f"a connection endpoint has the path {settings.http.health_check_path} too"
+        raise ConfigError("httpServer.options.healthCheckPath", problem)
+
+
+def _raise_all(problems: list[ConfigError], source: str) -> None:
+    """
+    Ends with one error for all problems.
+    """
+    if len(problems) > 1:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise ConfigError("", f"{len(problems)} problems in {source}:{lines}")
+    for problem in problems:
+        raise problem

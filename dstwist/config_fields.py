@@ -1,0 +1,287 @@
+"""
+Settings classes that read themselves: a dataclass says in each field how the option of that name is checked.
+
+::
+
+    @dataclass(frozen=True)
+    class ListenSettings:
+        # How long a provider may take to accept or reject.
+        response_timeout: float = milliseconds(500)
+
+    from_mapping(ListenSettings, {"responseTimeout": 250}, "listen", reading)     # response_timeout=0.25
+
+What is wrong is collected in C{reading.problems}, each with the full path of its key, so that one start shows it all.
+A field with C{built=False} is read and checked like any other; a value other than the default is reported in
+C{reading.notes}, since it has no effect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+from dstwist.config_file import UNREADABLE, FromVariable, Reading, core_scalar, join
+from dstwist.errors import ConfigError
+
+T = TypeVar("T")
+
+# (value, path of its key, reading) -> what the field holds; ConfigError if it cannot hold that value
+Reader = Callable[[Any, str, Reading], Any]
+
+# The longest time that JavaScript's timers take; some 24 days.
+MAX_MILLISECONDS = 2**31 - 1
+MAX_SIZE = 2**53
+
+
+def option(read: Reader, default: Any, *, key: str | None = None, built: bool = True) -> Any:
+    """
+    A field that C{read} fills.
+
+    @param key: the option's name in the file, if it is not the field's name in camelCase.
+    @param built: False if the option is known, but has no effect so far.
+    """
+    metadata = {"read": read, "key": key, "built": built}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def flag(default: bool, **kwargs: Any) -> Any:
+    """
+    A field for C{true} or C{false}.
+    """
+    return option(read_flag, default, **kwargs)
+
+
+def text(default: str | None, **kwargs: Any) -> Any:
+    """
+    A field for a text that is not empty. Without a default, C{null} stands for that there is none.
+    """
+    return option(optional(read_text) if default is None else read_text, default, **kwargs)
+
+
+def texts(**kwargs: Any) -> Any:
+    """
+    A field for a list of texts, empty by default.
+    """
+    return option(read_texts, (), **kwargs)
+
+
+def integer(default: int, minimum: int = 1, maximum: int = MAX_SIZE, **kwargs: Any) -> Any:
+    """
+    A field for a whole number.
+    """
+    return option(integer_reader(minimum, maximum), default, **kwargs)
+
+
+def milliseconds(default: int, minimum: int = 1, **kwargs: Any) -> Any:
+    """
+    A field for a duration: whole milliseconds in the file and in C{default}, seconds in the settings.
+    """
+    return option(milliseconds_reader(minimum), default / 1000, **kwargs)
+
+
+def section(cls: type, **kwargs: Any) -> Any:
+    """
+    A field for a section with settings of its own.
+    """
+    return option(lambda value, path, reading: from_mapping(cls, value, path, reading), cls, **kwargs)
+
+
+def component(cls: type, *types: str, **kwargs: Any) -> Any:
+    """
+    A field for a section of C{type} and C{options}, as far as only the options matter.
+    """
+
+    def read(value: Any, path: str, reading: Reading) -> Any:
+        found = read_component(value, path)
+        if found.type not in (types or ("default",)):
+            raise ConfigError(found.where, one_of(found.type, types or ("default",)))
+        return from_mapping(cls, found.options, join(path, "options"), reading)
+
+    return option(read, cls, **kwargs)
+
+
+def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, **fallbacks: Any) -> T:
+    """
+    C{cls}, filled from a section of the file. What is not in there gets its default.
+
+    @param fallbacks: defaults that depend on the place.
+    """
+    # Some fields are not for the file: they are what load() itself adds.
+    known = {_key(field): field for field in dataclasses.fields(cls) if "read" in field.metadata}  # type: ignore[arg-type]
+    old_names = getattr(cls, "OLD_NAMES", {})
+    values = dict(fallbacks)
+    for key, value in as_section(mapping, path).items():
+        where = join(path, key)
+        if value is UNREADABLE:
+            continue
+        with reading.collecting():
+            if key in old_names:
+                raise ConfigError(where, f"this is the v2/v3 name; {old_names[key]}")
+            if key not in known:
+                raise ConfigError(where, f"unknown option{suggestion(key, known)}")
+            field = known[key]
+            values[field.name] = field.metadata["read"](value, where, reading)
+            if not field.metadata["built"] and values[field.name] != _default(field):
+                not_built(where, reading)
+    return cls(**values)
+
+
+def not_built(path: str, reading: Reading) -> None:
+    """
+    Notes that an option has no effect.
+    """
+    reading.notes.append(f"CONFIG | {path} is known but not built yet and has no effect")
+
+
+_COMPONENT_KEYS = ("type", "name", "path", "options")
+
+
+class Component(NamedTuple):
+    """
+    A section that says of which C{type} a part of the server is: C{{type, options}}.
+
+    @ivar where: the path of the key that says so.
+    """
+
+    type: str
+    where: str
+    options: dict[str, Any]
+
+
+def read_component(value: Any, path: str, default: str = "default") -> Component:
+    """
+    Type and options. A plug-in of the Node server (C{name} or C{path}) has the type C{plug-in <which>}.
+    """
+    found = as_section(value, path)
+    for key in found:
+        if key not in _COMPONENT_KEYS:
+            raise ConfigError(join(path, key), f"unknown option{suggestion(key, _COMPONENT_KEYS)}")
+    options = as_section(found.get("options"), join(path, "options"))
+    for key in ("path", "name"):
+        if found.get(key) is not None:
+            return Component(f"plug-in {found[key]}", join(path, key), options)
+    where = join(path, "type")
+    return Component(read_text(found.get("type", default), where), where, options)
+
+
+def as_section(value: Any, path: str) -> dict[str, Any]:
+    """
+    A section's content. C{null} is what is left of one when all its lines are commented out.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError(path, f"expected a section (key: value), got {shown(value)}")
+    return value
+
+
+def as_list(value: Any, path: str) -> list[Any]:
+    """
+    A list's content.
+    """
+    if not isinstance(value, list):
+        raise ConfigError(path, f"expected a list, got {shown(value)}")
+    return value
+
+
+def read_flag(value: Any, path: str, reading: Reading | None = None) -> bool:
+    value = _typed(value)
+    if not isinstance(value, bool):
+        raise ConfigError(path, f"expected true or false, got {shown(value)}")
+    return value
+
+
+def read_text(value: Any, path: str, reading: Reading | None = None) -> str:
+    if not isinstance(value, str):
+        hint = "" if value is None or isinstance(value, (dict, list)) else "; put it in quotes"
+        raise ConfigError(path, f"expected a text, got {shown(value)}{hint}")
+    if not value:
+        raise ConfigError(path, "expected a text, got an empty one")
+    return str(value)
+
+
+def read_texts(value: Any, path: str, reading: Reading | None = None) -> tuple[str, ...]:
+    return tuple(read_text(item, join(path, i)) for i, item in enumerate(as_list(value, path)))
+
+
+def read_anything(value: Any, path: str, reading: Reading | None = None) -> Any:
+    return value
+
+
+def integer_reader(minimum: int, maximum: int) -> Reader:
+    def read(value: Any, path: str, reading: Reading | None = None) -> int:
+        value = _typed(value)
+        # JavaScript knows no difference between 1000 and 1e3.
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ConfigError(path, f"expected a whole number, got {shown(value)}")
+        if not minimum <= value <= maximum:
+            raise ConfigError(path, f"expected a number from {minimum} to {maximum}, got {shown(value)}")
+        return value
+
+    return read
+
+
+def milliseconds_reader(minimum: int) -> Reader:
+    read_integer = integer_reader(minimum, MAX_MILLISECONDS)
+    return lambda value, path, reading: read_integer(value, path, reading) / 1000
+
+
+def optional(read: Reader, *nothing: Any) -> Reader:
+    """
+    A reader that takes C{null}, and each of C{nothing}, for None.
+    """
+
+    def read_optional(value: Any, path: str, reading: Reading) -> Any:
+        typed = _typed(value)
+        return None if typed is None or any(typed is item for item in nothing) else read(value, path, reading)
+
+    return read_optional
+
+
+def one_of(value: str, known: Iterable[str]) -> str:
+    """
+    What to say about a value that is not among the known ones.
+    """
+    return f"expected one of {', '.join(known)}, got {shown(value)}{suggestion(value, known)}"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(word[:100], list(known), n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def shown(value: Any) -> str:
+    """
+    A value as it may be quoted in a message: short, on one line.
+    """
+    if isinstance(value, dict):
+        return "a section"
+    if isinstance(value, list):
+        return "a list"
+    quoted = json.dumps(value)
+    return quoted if len(quoted) <= 80 else quoted[:77] + "..."
+
+
+def _typed(value: Any) -> Any:
+    return core_scalar(value) if isinstance(value, FromVariable) else value
+
+
+def _key(field: dataclasses.Field[Any]) -> str:
+    """
+    An option's name in the file: C{max_auth_attempts} is C{maxAuthAttempts}.
+    """
+    if field.metadata["key"]:
+        return str(field.metadata["key"])
+    first, *others = field.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

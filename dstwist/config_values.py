@@ -1,0 +1,102 @@
+"""
+Options whose values have a form of their own: what each may look like, and what becomes of it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from dstwist.config_fields import MAX_MILLISECONDS, integer_reader, read_text, shown
+from dstwist.config_file import Reading, read_bytes
+from dstwist.errors import ConfigError
+
+LOG_LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2, "ERROR": 3, "OFF": 100}
+
+
+def generate_uid() -> str:
+    """
+    A name for a node that has none, like the Node server's: C{<base36 milliseconds>-<base36 random>}.
+    """
+    return f"{_base36(time.time_ns() // 1_000_000)}-{_base36(secrets.randbits(63))}"
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number or not digits:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
+
+
+def read_server_name(value: Any, path: str, reading: Reading) -> str:
+    name = read_text(value, path)
+    return generate_uid() if name == "UUID" else name
+
+
+def read_log_level(value: Any, path: str, reading: Reading) -> int:
+    if isinstance(value, str) and value.upper() in LOG_LEVELS:
+        return LOG_LEVELS[value.upper()]
+    level: int = integer_reader(0, 100)(value, path, reading) if not isinstance(value, str) or value.isdigit() else -1
+    if level not in LOG_LEVELS.values():
+        levels = ", ".join(f"{number} ({name})" for name, number in LOG_LEVELS.items())
+        raise ConfigError(path, f"expected one of {levels}, got {shown(value)}")
+    return level
+
+
+def read_url_path(value: Any, path: str, reading: Reading) -> str:
+    if not re.fullmatch(r"/[!-~]*", url := read_text(value, path)) or set("?#") & set(url):
+        raise ConfigError(path, f"expected the path of a URL, such as /deepstream, got {shown(url)}")
+    return url
+
+
+def read_websocket_url(value: Any, path: str, reading: Reading) -> str:
+    url = read_text(value, path)
+    try:
+        parts = urlsplit(url)
+        usable = re.fullmatch(r"[!-~]+", url) and parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(path, f"expected a ws:// or wss:// URL, got {shown(url)}")
+    return url
+
+
+def read_rematch_interval(value: Any, path: str, reading: Reading) -> float | None:
+    interval: int = integer_reader(-MAX_MILLISECONDS, MAX_MILLISECONDS)(value, path, reading)
+    if interval > 1000:
+        return interval / 1000
+    reading.notes.append("INVALID_CONFIG_DATA | Setting listen.rematchInterval to less than a second is not permitted.")
+    return None
+
+
+def read_all_origins(value: Any, path: str, reading: Reading) -> bool:
+    if value is False or value == "false":
+        raise ConfigError(path, "false is known but not built yet; the server would serve pages of every origin")
+    if value is not True and value != "true":
+        raise ConfigError(path, f"expected true or false, got {shown(value)}")
+    return True
+
+
+def read_passphrase(value: Any, path: str, reading: Reading) -> None:
+    if value is not None:
+        raise ConfigError(path, "known but not built yet; give a key that is not encrypted")
+
+
+def read_pem(value: Any, path: str, reading: Reading) -> str:
+    """
+    Keys and certificates come as contents (C{fileLoad}) or, as with uws, as the name of a file.
+    """
+    pem = read_text(value, path)
+    if not pem.lstrip().startswith("-----BEGIN "):
+        name = reading.absolute(pem, path)
+        try:
+            pem = read_bytes(name).decode("ascii", "replace")
+        except OSError as error:
+            raise ConfigError(path, f"cannot read {name}: {error.strerror}") from None
+        if "-----BEGIN " not in pem:
+            raise ConfigError(path, f"{name} is not a PEM file")
+    return pem

@@ -1,0 +1,486 @@
+"""
+All settings: one frozen class a section of config.yml, made by L{dstwist.config.load}.
+
+The comment above a field is its documentation. Durations are seconds here and milliseconds in the file; sizes are
+bytes. A field with C{built=False} is read and checked, but has no effect so far.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from dstwist.config_access import read_auth, read_ignored, read_monitoring, read_permission, read_plugins, read_store
+from dstwist.config_fields import (
+    as_list,
+    as_section,
+    component,
+    flag,
+    from_mapping,
+    integer,
+    milliseconds,
+    milliseconds_reader,
+    not_built,
+    one_of,
+    option,
+    optional,
+    read_anything,
+    read_component,
+    section,
+    text,
+    texts,
+)
+from dstwist.config_file import UNREADABLE, Reading, join
+from dstwist.config_values import (
+    LOG_LEVELS,
+    generate_uid,
+    read_all_origins,
+    read_log_level,
+    read_passphrase,
+    read_pem,
+    read_rematch_interval,
+    read_server_name,
+    read_url_path,
+    read_websocket_url,
+)
+from dstwist.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SslSettings:
+    """
+    C{httpServer.options.ssl}: what wss:// and https:// are served with.
+    """
+
+    # The private key, as PEM.
+    key: str = option(read_pem, "")
+    # The server's certificate, as PEM, with what leads from it to a known authority behind it.
+    cert: str = option(read_pem, "")
+    # More certificates of that chain, as PEM. They are sent along; no client is asked for a certificate.
+    ca: str | None = option(optional(read_pem), None)
+    # uws: parameters for an outdated key exchange.
+    dh_params: Any = option(read_anything, None, built=False)
+    # uws: what the key is encrypted with.
+    passphrase: None = option(read_passphrase, None)
+
+    def __repr__(self) -> str:
+        # Settings end up in log lines; the key must not.
+        return "<SslSettings>"
+
+
+def _read_ssl(value: Any, path: str, reading: Reading) -> SslSettings | None:
+    given = as_section(value, path)
+    settings = from_mapping(SslSettings, given, path, reading)
+    if not given:
+        return None
+    for name in ("key", "cert"):
+        if name not in given:
+            raise ConfigError(join(path, name), "missing; TLS needs both key and cert")
+    return settings
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """
+    C{httpServer.options}: the one port, and what is the same for all that is served there.
+    """
+
+    # The address of the network interface to listen on; 0.0.0.0 is all of IPv4.
+    host: str = text("0.0.0.0")
+    # The TCP port.
+    port: int = integer(6020, maximum=65535)
+    # GET on this path answers 200 as long as the server runs.
+    health_check_path: str = option(read_url_path, "/health-check")
+    # Whether pages of every origin may use the server.
+    allow_all_origins: bool = option(read_all_origins, True)
+    # The largest body of a POST.
+    max_message_size: int = integer(1048576)
+    # TLS; without it ws:// and http:// are served.
+    ssl: SslSettings | None = option(_read_ssl, None)
+    # The origins that may use the server if not all may.
+    origins: tuple[str, ...] = texts(built=False)
+    # The Host header that a request must have if not all origins may use the server.
+    host_url: str | None = text(None, built=False)
+    # Request headers that are kept for authentication.
+    headers: tuple[str, ...] = texts(built=False)
+    # uws: bytes that may wait for one client; here it is an endpoint's maxOutgoingBufferSize.
+    max_backpressure: int = integer(1048576, built=False)
+    # Proxies whose X-Forwarded-For is believed.
+    trusted_proxies: tuple[str, ...] = texts(built=False)
+    # Whether origins are checked for WebSockets too.
+    check_websocket_origin: bool = flag(False, built=False)
+
+
+@dataclass(frozen=True)
+class ListenSettings:
+    """
+    C{listen}: active data providers.
+    """
+
+    # Ask the matching providers in random order, not in the order in which they came.
+    shuffle_providers: bool = flag(True)
+    # How long a provider may take to accept or reject before the next one is asked.
+    response_timeout: float = milliseconds(500)
+    # How often a provider is looked for again, for what is subscribed and has none. A second or less: None, never.
+    rematch_interval: float | None = option(read_rematch_interval, 30.0)
+    # After nobody wanted a name: how long nobody is asked again.
+    match_cooldown: float = milliseconds(10000, minimum=0)
+    # The longest pattern that may be listened to, in characters. An addition of dstwist.
+    max_pattern_length: int = integer(1000)
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """
+    C{enabledFeatures}: the topics that are there at all.
+    """
+
+    event: bool = flag(True)
+    record: bool = flag(True)
+    rpc: bool = flag(True)
+    presence: bool = flag(True)
+    monitoring: bool = flag(False)
+
+
+@dataclass(frozen=True)
+class RpcSettings:
+    """
+    C{rpc}: remote procedure calls.
+    """
+
+    # How long a provider may take to accept a request.
+    ack_timeout: float = milliseconds(1000, built=False)
+    # How long a provider may take to answer.
+    response_timeout: float = milliseconds(10000, built=False)
+    # Whether the provider is told who asks.
+    provide_requestor_name: bool = flag(False, built=False)
+    # Whether the provider is given the asking user's clientData.
+    provide_requestor_data: bool = flag(False, built=False)
+
+
+@dataclass(frozen=True)
+class RecordSettings:
+    """
+    C{record}: records and lists.
+    """
+
+    # How long the cache may take.
+    cache_retrieval_timeout: float = milliseconds(1000, built=False)
+    # How long the storage may take.
+    storage_retrieval_timeout: float = milliseconds(2000, built=False)
+    # Records whose names start like this are never stored.
+    storage_exclusion_prefixes: tuple[str, ...] = texts(built=False)
+    # Records whose names start like this are written without looking at what was there.
+    storage_hot_path_prefixes: tuple[str, ...] = texts(built=False)
+
+
+@dataclass(frozen=True)
+class ClusterRegistrySettings:
+    """
+    C{clusterRegistry.options}: which nodes there are.
+    """
+
+    keep_alive_interval: float = milliseconds(5000, built=False)
+    active_check_interval: float = milliseconds(1000, built=False)
+    node_inactive_timeout: float = milliseconds(6000, built=False)
+    role: str = text("deepstream", built=False)
+
+
+@dataclass(frozen=True)
+class ClusterStateSettings:
+    """
+    C{clusterStates.options}: which node has subscribers and providers of what.
+    """
+
+    reconciliation_timeout: float = milliseconds(500, built=False)
+    check_sum_buffer: float = milliseconds(20, built=False)
+
+
+@dataclass(frozen=True)
+class LockSettings:
+    """
+    C{locks.options}: what only one node may do at a time.
+    """
+
+    hold_timeout: float = milliseconds(1000, minimum=50, built=False)
+    request_timeout: float = milliseconds(1000, minimum=50, built=False)
+
+
+@dataclass(frozen=True)
+class SubscriptionSettings:
+    """
+    C{subscriptions.options}.
+    """
+
+    subscriptions_sanity_timer: float = milliseconds(10000, minimum=50, built=False)
+
+
+@dataclass(frozen=True)
+class TelemetryOptions:
+    """
+    C{telemetry.options}. Nothing is ever sent.
+    """
+
+    enabled: bool = flag(False, built=False)
+    debug: bool = flag(False, built=False)
+    deployment_id: str | None = text(None)
+
+
+@dataclass(frozen=True)
+class TelemetrySettings:
+    """
+    C{telemetry}.
+    """
+
+    type: str = text("deepstreamIO")
+    enabled: bool = flag(False, built=False)
+    options: TelemetryOptions = section(TelemetryOptions)
+
+
+@dataclass(frozen=True)
+class LoggerOptions:
+    """
+    C{logger.options} of the default logger.
+    """
+
+    colors: bool = flag(True, built=False)
+    log_level: int | None = option(optional(read_log_level), None, built=False)
+
+
+def _read_logger(value: Any, path: str, reading: Reading) -> str:
+    found = read_component(value, path)
+    if found.type == "default":
+        from_mapping(LoggerOptions, found.options, join(path, "options"), reading)
+    else:
+        not_built(path, reading)
+    return found.type
+
+
+@dataclass(frozen=True)
+class HttpEndpointOptions:
+    """
+    The options of a connection endpoint of type C{http}.
+    """
+
+    allow_auth_data: bool = flag(True)
+    enable_auth_endpoint: bool = flag(True)
+    auth_path: str = option(read_url_path, "/api/auth")
+    post_path: str = option(read_url_path, "/api")
+    get_path: str = option(read_url_path, "/api")
+    log_invalid_auth_data: bool = flag(False)
+    request_timeout: float = milliseconds(20000)
+
+
+@dataclass(frozen=True)
+class MqttEndpointOptions:
+    """
+    The options of a connection endpoint of type C{mqtt}.
+    """
+
+    host: str = text("0.0.0.0")
+    port: int = integer(1883, maximum=65535)
+    idle_timeout: float = milliseconds(180000)
+    unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
+    ssl: Any = option(read_anything, None)
+
+
+@dataclass(frozen=True)
+class WebSocketEndpoint:
+    """
+    An entry of C{connectionEndpoints}: clients of one generation on one path.
+    """
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {
+        "host": "use httpServer.options.host",
+        "port": "use httpServer.options.port",
+        "healthCheckPath": "use httpServer.options.healthCheckPath",
+        "noDelay": "it is always on; leave it out",
+        "perMessageDeflate": "there is no compression; leave it out",
+    }
+
+    # ws-binary (clients of v4 and later) or ws-text (clients of v2 and v3).
+    type: str = "ws-binary"
+    # The path of the URL that clients connect to. A ws-binary and a ws-text endpoint may share one.
+    url_path: str = option(read_url_path, "/deepstream")
+    # How often the client is pinged (text) or pings (binary); it is cut off after two intervals of silence.
+    heartbeat_interval: float = milliseconds(30000)
+    # How long messages are held back so that they leave together; 0: until what has arrived is handled.
+    outgoing_buffer_timeout: float = milliseconds(0, minimum=0)
+    # Held back messages leave at once if there are more bytes of them.
+    max_buffer_byte_size: int = integer(100000)
+    # How long a client may stay without logging in. None (false or null in the file): for ever.
+    unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
+    # After so many failed logins the client is cut off.
+    max_auth_attempts: int = integer(3)
+    # Whether what a client failed to log in with is logged: passwords in clear.
+    log_invalid_auth_data: bool = flag(False)
+    # The largest WebSocket message that is taken from a client.
+    max_message_size: int = integer(1048576)
+    # Request headers that are kept for authentication.
+    headers: tuple[str, ...] = texts()
+    # A client for which more is waiting is too slow, and is cut off. An addition of dstwist, like all below.
+    max_outgoing_buffer_size: int = integer(16777216)
+    # How many messages a client may send before it has logged in.
+    max_messages_before_login: int = integer(100)
+    # A WebSocket URL: every client is sent there.
+    redirect_url: str | None = option(optional(read_websocket_url), None)
+    # Whether every client is turned away.
+    reject_clients: bool = flag(False)
+    # ws-text on the path of a ws-binary endpoint: a client silent for so long is greeted as a text client.
+    detection_timeout: float = milliseconds(300)
+
+
+DEFAULT_ENDPOINTS = (WebSocketEndpoint("ws-binary", "/deepstream"), WebSocketEndpoint("ws-text", "/deepstream-v3"))
+_DEFAULT_PATHS = {endpoint.type: endpoint.url_path for endpoint in DEFAULT_ENDPOINTS}
+_OTHER_ENDPOINTS = {"ws-json": WebSocketEndpoint, "http": HttpEndpointOptions, "mqtt": MqttEndpointOptions}
+_OLD_ENDPOINTS = {"ws-websocket": "ws-binary", "uws-websocket": "ws-binary", "node-http": "http"}
+
+
+def _read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketEndpoint, ...]:
+    if isinstance(value, dict):
+        raise ConfigError(path, "this is the v2/v3 form; write a list: - {type: ws-text, options: {...}}")
+    entries = [(join(path, i), entry) for i, entry in enumerate(as_list(value, path)) if entry is not None]
+    if not entries:
+        raise ConfigError(path, "No connection endpoints configured")
+    endpoints: list[WebSocketEndpoint] = []
+    problems_before = len(reading.problems)
+    for where, entry in entries:
+        with reading.collecting():
+            endpoint = _read_endpoint(entry, where, reading)
+            for other in endpoints:
+                if endpoint and (endpoint.type, endpoint.url_path) == (other.type, other.url_path):
+                    problem = f"another {other.type} endpoint has the path {other.url_path}"
+                    raise ConfigError(f"{where}.options.urlPath", problem)
+            endpoints += [endpoint] if endpoint else []
+    if not endpoints and len(reading.problems) == problems_before:
+        raise ConfigError(path, "none of these is built yet; there must be one of type ws-binary or ws-text")
+    return tuple(endpoints)
+
+
+def _read_endpoint(value: Any, path: str, reading: Reading) -> WebSocketEndpoint | None:
+    if value is UNREADABLE:
+        return None
+    found = read_component(value, path)
+    where = join(path, "options")
+    if found.type in _OLD_ENDPOINTS:
+        raise ConfigError(found.where, f"{found.type} is the v4 name; use {_OLD_ENDPOINTS[found.type]}")
+    if found.type in _OTHER_ENDPOINTS:
+        from_mapping(_OTHER_ENDPOINTS[found.type], found.options, where, reading)
+        not_built(f"{path} (type {found.type})", reading)
+        return None
+    if found.type not in _DEFAULT_PATHS:
+        raise ConfigError(found.where, one_of(found.type, (*_DEFAULT_PATHS, *_OTHER_ENDPOINTS)))
+    if found.type == "ws-binary" and "detectionTimeout" in found.options:
+        raise ConfigError(join(where, "detectionTimeout"), "belongs to the ws-text endpoint on the same path")
+    url_path = _DEFAULT_PATHS[found.type]
+    endpoint = from_mapping(WebSocketEndpoint, found.options, where, reading, type=found.type, url_path=url_path)
+    if endpoint.redirect_url and endpoint.reject_clients:
+        raise ConfigError(join(where, "redirectUrl"), "clients cannot be both redirected and rejected (rejectClients)")
+    return endpoint
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    The whole configuration.
+    """
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {
+        "sslKey": "use httpServer.options.ssl.key",
+        "sslCert": "use httpServer.options.ssl.cert",
+        "sslCa": "use httpServer.options.ssl.ca",
+        "sslDHParams": "use httpServer.options.ssl.dhParams",
+        "sslPassphrase": "there is no passphrase so far; give a key that is not encrypted",
+        "host": "use httpServer.options.host",
+        "port": "use httpServer.options.port",
+        "healthCheckPath": "use httpServer.options.healthCheckPath",
+        "allowAllOrigins": "use httpServer.options.allowAllOrigins",
+        "origins": "use httpServer.options.origins",
+        "externalUrl": "there is no such thing any more; leave it out",
+        "rpcAckTimeout": "use rpc.ackTimeout",
+        "rpcTimeout": "use rpc.responseTimeout",
+        "provideRPCRequestorDetails": "use rpc.provideRequestorName and rpc.provideRequestorData",
+        "cacheRetrievalTimeout": "use record.cacheRetrievalTimeout",
+        "storageRetrievalTimeout": "use record.storageRetrievalTimeout",
+        "storageExclusion": "use record.storageExclusionPrefixes, which is a list of prefixes",
+        "storageExclusionPrefixes": "use record.storageExclusionPrefixes",
+        "storageHotPathPatterns": "use record.storageHotPathPrefixes",
+        "storageHotPathPrefixes": "use record.storageHotPathPrefixes",
+        "dependencyInitialisationTimeout": "use dependencyInitializationTimeout",
+        "listenResponseTimeout": "use listen.responseTimeout",
+        "shuffleListenProviders": "use listen.shuffleProviders",
+        "lockTimeout": "use locks.options.holdTimeout",
+        "lockRequestTimeout": "use locks.options.requestTimeout",
+        "clusterKeepAliveInterval": "use clusterRegistry.options.keepAliveInterval",
+        "clusterActiveCheckInterval": "use clusterRegistry.options.activeCheckInterval",
+        "clusterNodeInactiveTimeout": "use clusterRegistry.options.nodeInactiveTimeout",
+        "stateReconciliationTimeout": "use clusterStates.options.reconciliationTimeout",
+        "broadcastTimeout": "use connectionEndpoints[].options.outgoingBufferTimeout",
+    } | {
+        name: f"use connectionEndpoints[].options.{name}"
+        for name in (
+            "urlPath",
+            "heartbeatInterval",
+            "outgoingBufferTimeout",
+            "maxBufferByteSize",
+            "unauthenticatedClientTimeout",
+            "maxAuthAttempts",
+            "logInvalidAuthData",
+            "maxMessageSize",
+        )
+    }
+
+    # The node's name, its own within the cluster. UUID, or nothing: one is made up at each start.
+    server_name: str = option(read_server_name, generate_uid)
+    # What is logged: 0 DEBUG, 1 INFO, 2 WARN, 3 ERROR, 100 OFF; that and all above it.
+    log_level: int = option(read_log_level, LOG_LEVELS["INFO"])
+    # The topics that are there at all.
+    features: FeatureSettings = section(FeatureSettings, key="enabledFeatures")
+    # Active data providers.
+    listen: ListenSettings = section(ListenSettings)
+    # The port and what all share that is served there.
+    http: HttpSettings = component(HttpSettings, "default", "uws", key="httpServer")
+    # Where clients connect.
+    endpoints: tuple[WebSocketEndpoint, ...] = option(_read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
+    # Who may come in: the types of the authenticators, which are asked in this order.
+    auth: tuple[str, ...] = option(read_auth, ("none",))
+    # What they may do: the type of the permissions.
+    permission: str = option(read_permission, "none")
+    # How long stopping may take before connections are cut. An addition of dstwist.
+    shutdown_timeout: float = milliseconds(10000, minimum=0)
+
+    # Remote procedure calls.
+    rpc: RpcSettings = section(RpcSettings)
+    # Records and lists.
+    record: RecordSettings = section(RecordSettings)
+    # Where records are kept while they are in use, and for good.
+    cache: str = option(read_store, "default")
+    storage: str = option(read_store, "default")
+    # What happens to log lines.
+    logger: str = option(_read_logger, "default")
+    # Where counters go.
+    monitoring: tuple[str, ...] = option(read_monitoring, ("none",))
+    # The cluster: the bus between its nodes, who is in it, who has what, who may do what alone.
+    cluster_node: str = option(read_ignored, "default")
+    cluster_registry: ClusterRegistrySettings = component(ClusterRegistrySettings)
+    cluster_states: ClusterStateSettings = component(ClusterStateSettings)
+    locks: LockSettings = component(LockSettings)
+    # Subscriptions of clients that are gone are looked for.
+    subscriptions: SubscriptionSettings = component(SubscriptionSettings)
+    # Reports to the makers of the Node server. None are ever sent.
+    telemetry: TelemetrySettings = section(TelemetrySettings)
+    # Plug-ins of the Node server, which cannot run here.
+    plugins: tuple[str, ...] = option(read_plugins, ())
+    # A logo at start.
+    show_logo: bool = flag(False, built=False)
+    # How long the parts of the server may take to start.
+    dependency_initialization_timeout: float = milliseconds(2000, minimum=1000, built=False)
+    # Where plug-ins are.
+    lib_dir: str | None = text(None, built=False)
+    # Whether the process ends at a fatal error.
+    exit_on_fatal_error: bool = flag(False, built=False)
+
+    # The file that all this comes from, None if all are defaults.
+    source: str | None = field(default=None)
+    # Lines for the log at start.
+    notes: tuple[str, ...] = field(default=())
