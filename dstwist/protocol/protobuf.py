@@ -298,8 +298,9 @@ class ProtobufCodec:
             if values[slot] is None or values[slot] == "":
                 return self._invalid(layout.topic, values)
         # A name that had to be repaired would differ from what receivers read in the raw bytes.
-        if plain and rule.action is _EMIT and values[_REST] == layout.blank[_REST] and "\ufffd" not in values[_NAME]:
-            values[_VERBATIM] = self
+        if plain and rule.action is _EMIT and values[_REST] == layout.blank[_REST]:
+            if "\ufffd" not in (values[_NAME] or "\ufffd"):
+                values[_VERBATIM] = self
         return Message(*values)
 
     def _invalid(self, topic: Topic, values: list[Any]) -> Malformed:
@@ -345,8 +346,6 @@ def _signed(number: int) -> int:
 def _skip(data: bytes, position: int) -> int:
     """
     The position behind a field that we do not know.
-
-    It may lie behind the end of the data, which whoever reads on there must notice.
     """
     tag, position = _varint(data, position)
     wire_type = tag & 7

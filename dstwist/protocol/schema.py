@@ -6,8 +6,8 @@ Every frame is an envelope around the message of one topic::
     length | 10 <topic> | 1a <length> <message of that topic>
 
 and a message is a row of its topic's fields, absent ones left out. Numbers differ from topic to topic (C{name} is 6,
-7 or 8), so each topic has a table of its own. On the wire the fields are named as here but in camel case
-(C{correlation_id} is C{correlationId}); the whole schema, as its compilers read it, is C{tests/protocol/deepstream.proto}.
+7 or 8), so each topic has a table of its own. In deepstream's schema the fields are named as here but in camel case
+(C{correlation_id} is C{correlationId}); all of it stands in C{tests/protocol/deepstream.proto}.
 
 Not in the tables, although declared there, are the fields that no peer ever sets: C{originalTOPIC} of any topic,
 C{originalAction} of PARSER (it would mean nothing without the topic) and C{pattern} of RECORD. They are read past like
@@ -24,7 +24,7 @@ from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction
 
 class Kind(IntEnum):
     """
-    What a field holds. Up to L{ORIGINAL_ACTION} it is a number on the wire, from L{TEXT} on a length and that many bytes.
+    What a field holds: on the wire a number up to L{ORIGINAL_ACTION}, a length and that many bytes from L{TEXT} on.
     """
 
     INTEGER = 0
