@@ -54,6 +54,9 @@ from dstwist.protocol.text_forms import (
 )
 from dstwist.protocol.typed import is_typed, utf8
 
+# Looking up a member of an enumeration costs as much as all else that is done with a short event.
+_EVENT = Topic.EVENT
+_EMIT = EventAction.EMIT
 _EMIT_HEAD = "E\x1fEVT\x1f"
 
 #: Nothing shorter is looked at.
@@ -108,9 +111,11 @@ class TextCodec:
             # The hot path: an event, checked and otherwise left alone.
             if segment.startswith(_EMIT_HEAD):
                 parts = segment.split(SEPARATOR)
-                if len(parts) == 4 and parts[2] and is_typed(parts[3]):
-                    messages.append(Message(Topic.EVENT, EventAction.EMIT, parts[2], parts[3], segment, self))
-                    continue
+                if len(parts) == 4:
+                    name, data = parts[2:]
+                    if name and is_typed(data):
+                        messages.append(Message(_EVENT, _EMIT, name, data, segment, self))
+                        continue
             if len(segment) >= _SHORTEST:
                 messages.append(self._read(segment))
         return messages

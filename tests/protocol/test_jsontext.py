@@ -1,0 +1,244 @@
+"""
+Tests for L{dstwist.protocol.jsontext}.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol import jsontext
+from dstwist.protocol.jsontext import MAX_DEPTH
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+VALID: list[tuple[str, Any]] = [
+    ("null", None),
+    (" \t\r\n[ 1 , 2 ]\n", [1, 2]),
+    ("0", 0),
+    ("-0", 0),
+    ("-0.0", -0.0),
+    ("1E5", 100000.0),
+    ("1.50", 1.5),
+    ("18446744073709551615", 18446744073709551615),
+    ("18446744073709551616", 18446744073709551616.0),
+    ("-9223372036854775808", -9223372036854775808),
+    ("-9223372036854775809", -9223372036854775809.0),
+    ("1" * 30, 1.1111111111111111e29),
+    ("1" * 400, math.inf),
+    ("1e999", math.inf),
+    ('{"a":1,"a":2}', {"a": 2}),
+    ('"\\ud83d\\ude00"', "\U0001f600"),
+    ('"\\ud800"', "\ud800"),
+    ('{"\\udfff":["\\ud800x"]}', {"\udfff": ["\ud800x"]}),
+    ('"\\u0000\\u001e"', "\x00\x1e"),
+    ("[" * MAX_DEPTH + "]" * MAX_DEPTH, None),
+    ('{"a":' * MAX_DEPTH + "1" + "}" * MAX_DEPTH, None),
+    ("[" + ",".join(["[]"] * 1000) + "]", [[]] * 1000),
+    ('"' + "[" * 5000 + '"', "[" * 5000),
+]
+
+INVALID = [
+    "",
+    " ",
+    "nul",
+    "NaN",
+    "-NaN",
+    "Infinity",
+    "-Infinity",
+    "[NaN]",
+    "[1,]",
+    '{"a":1,}',
+    "{a:1}",
+    "'a'",
+    '"a',
+    '"\x1e"',
+    '"\n"',
+    '"\\x41"',
+    '"\\u12"',
+    "01",
+    "+1",
+    "1.",
+    ".5",
+    "0x10",
+    "1 2",
+    "\ufeff1",
+    "\x0b1",
+    "\xa01",
+    "// c\n1",
+    "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+    '{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1),
+    "[" * 1000 + "]" * 1000,
+    "[" * 1024 + "]" * 1024,
+    "[" * 100000 + "]" * 100000,
+    "[" * 100000,
+    '{"a":' * 100000,
+]
+
+
+def outcome(loads: Any, text: bytes | str) -> str:
+    """
+    What comes of a text, comparable (NaN, 1 and 1.0 included).
+    """
+    try:
+        return repr(loads(text))
+    except ValueError:
+        return "refused"
+
+
+def without_orjson() -> ModuleType:
+    """
+    The module as it is where orjson is not installed.
+    """
+    spec = importlib.util.find_spec("dstwist.protocol.jsontext")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with mock.patch.dict(sys.modules, {"orjson": None}):
+        spec.loader.exec_module(module)
+    return module
+
+
+class LoadsTests(SynchronousTestCase):
+    """
+    Texts become the same values, whichever library is at work.
+    """
+
+    def test_valid(self) -> None:
+        """
+        What JavaScript reads is read, to the same value.
+        """
+        for text, value in VALID:
+            for loads in (jsontext.loads, jsontext.stdlib_loads):
+                for form in (text, text.encode("utf-8")):
+                    result = outcome(loads, form)
+                    if value is not None:
+                        self.assertEqual(result, repr(value), text[:40])
+                    self.assertNotEqual(result, "refused", text[:40])
+
+    def test_invalid(self) -> None:
+        """
+        What JavaScript refuses is refused, and so is what is nested too deeply.
+        """
+        for text in INVALID:
+            for loads in (jsontext.loads, jsontext.stdlib_loads):
+                for form in (text, text.encode("utf-8")):
+                    self.assertEqual(outcome(loads, form), "refused", text[:40])
+            self.assertFalse(jsontext.is_json(text))
+
+    def test_not_utf8(self) -> None:
+        """
+        Bytes that are no text are no JSON text either.
+        """
+        for text in (b'"\xff"', b'"\xed\xa0\x80"', b"\xff\xfe1\x00"):
+            self.assertEqual(outcome(jsontext.loads, text), "refused")
+            self.assertEqual(outcome(jsontext.stdlib_loads, text), "refused")
+
+    def test_depth_everywhere(self) -> None:
+        """
+        The limit does not depend on how deep the caller stands.
+        """
+
+        def deep(levels: int) -> bool:
+            return deep(levels - 1) if levels else jsontext.is_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+
+        self.assertTrue(deep(200))
+
+    @settings(max_examples=150, deadline=None, derandomize=True)
+    @given(st.text('[]{}",:0123456789.eE+-truefalsn \\ud\x1e\xa0', max_size=30) | st.text())
+    def test_same_outcome(self, text: str) -> None:
+        """
+        Any text is either the same value to both or refused by both.
+        """
+        for form in (text, text.encode("utf-8", "surrogatepass")):
+            self.assertEqual(outcome(jsontext.loads, form), outcome(jsontext.stdlib_loads, form))
+
+    @settings(max_examples=150, deadline=None, derandomize=True)
+    @given(JSON)
+    def test_round_trip(self, value: Any) -> None:
+        """
+        What one library writes, both read alike.
+        """
+        for dumps in (jsontext.dumps, jsontext.stdlib_dumps):
+            text = dumps(value)
+            self.assertNotIn(b"NaN", text.replace(b'"NaN"', b""))
+            self.assertEqual(outcome(jsontext.loads, text), outcome(jsontext.stdlib_loads, text))
+        self.assertEqual(
+            outcome(jsontext.stdlib_loads, jsontext.dumps(value)),
+            outcome(jsontext.stdlib_loads, jsontext.stdlib_dumps(value)),
+        )
+
+
+class DumpsTests(SynchronousTestCase):
+    """
+    Values become compact texts.
+    """
+
+    def test_values(self) -> None:
+        """
+        Texts are compact UTF-8; what JSON has no way to write becomes null or an escape.
+        """
+        for value, text in [
+            ({"a": [1, 1.5, True, None]}, '{"a":[1,1.5,true,null]}'),
+            ("\xfc\U0001f600", '"\xfc\U0001f600"'),
+            ("a\x1e\x1f", '"a\\u001e\\u001f"'),
+            ("\ud800", '"\\ud800"'),
+            ([math.nan, {"a": (math.inf, -math.inf)}], '[null,{"a":[null,null]}]'),
+            (["\udc00", math.nan], '["\\udc00",null]'),
+            (2**70, str(2**70)),
+        ]:
+            for dumps in (jsontext.dumps, jsontext.stdlib_dumps):
+                self.assertEqual(dumps(value), text.encode("utf-8"))
+
+    def test_deep(self) -> None:
+        """
+        Whatever can be read can be written again.
+        """
+        for text in (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH):
+            value = jsontext.loads(text)
+            self.assertEqual(jsontext.dumps(value), text)
+            self.assertEqual(jsontext.stdlib_dumps(value), text)
+        value = jsontext.loads("[" * MAX_DEPTH + "1e999" + "]" * MAX_DEPTH)
+        self.assertEqual(jsontext.dumps(value), jsontext.stdlib_dumps(value))
+
+
+class DeeperThanTests(SynchronousTestCase):
+    """
+    L{jsontext.deeper_than} counts levels.
+    """
+
+    def test_levels(self) -> None:
+        """
+        A scalar has no level, each object or array one more than its deepest item.
+        """
+        for value, depth in [(1, 0), ([], 1), ({"a": 1}, 1), ([1, {"a": []}], 3), ({"a": [[]], "b": 1}, 3)]:
+            self.assertFalse(jsontext.deeper_than(value, depth))
+            if depth:
+                self.assertTrue(jsontext.deeper_than(value, depth - 1))
+
+
+class WithoutOrjsonTests(SynchronousTestCase):
+    """
+    orjson is a speed-up, not a requirement.
+    """
+
+    def test_stdlib_only(self) -> None:
+        """
+        Without orjson the standard library does all the work.
+        """
+        module = without_orjson()
+        self.assertIs(module.loads, module.stdlib_loads)
+        self.assertIs(module.dumps, module.stdlib_dumps)
+        self.assertTrue(module.is_json('{"a":1}'))
+        self.assertFalse(module.is_json("{a:1}"))
