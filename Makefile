@@ -1,0 +1,88 @@
+# For people and for continuous integration alike; see "make help".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The interpreter the virtual environment is made of: the first one that is new enough. PYTHON=... overrides.
+PYTHON ?= $(shell tools/ensure.sh which-python)
+VENV := .venv
+BIN := $(VENV)/bin
+E2E := tests/e2e
+
+# Virtual environments and node_modules are stamped with what they were made from, so that they are made anew when a lock
+# file changes, when Python does, or when the checkout was moved - and only then.
+digest = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
+HERE := $(shell (echo $(CURDIR); $(PYTHON) -VV) 2>&1 | sha256sum | cut -c1-8)
+RUN_READY = $(VENV)/.run-$(HERE)-$(call digest,requirements/run.txt requirements/build.txt setup.cfg pyproject.toml)
+TEST_READY = $(VENV)/.test-$(HERE)-$(call digest,requirements/run.txt requirements/build.txt requirements/test.txt setup.cfg pyproject.toml)
+NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
+
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py
+
+.PHONY: help run install test check unit e2e coverage format lock node clean
+
+help:  ## show this list
+	@sed -nE 's/^([a-z0-9]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
+
+run: install  ## install into .venv and start the server in the foreground, data in .data
+	@exec $(BIN)/twistd --nodaemon --pidfile= dstwist --config etc/dstwist/config.yml --data-dir .data
+
+install: $(RUN_READY)  ## make .venv with dstwist in it
+
+test: $(TEST_READY) node  ## everything: install what tests need, the checks, all tests
+	@checks=passed; $(MAKE) check || checks=failed; $(TRIAL) --checks $$checks tests
+
+check: $(TEST_READY)  ## ruff (lint and format) and mypy
+	@failed=; \
+	$(BIN)/ruff check --quiet || failed+=" ruff-check"; \
+	$(BIN)/ruff format --quiet --diff || failed+=" ruff-format"; \
+	$(BIN)/mypy --no-error-summary || failed+=" mypy"; \
+	if [ -n "$$failed" ]; then echo "Checks failed:$$failed" >&2; exit 1; fi; \
+	echo "Checks passed: ruff check, ruff format, mypy"
+
+unit: $(TEST_READY)  ## all tests that need neither a network nor Node.js
+	@$(TRIAL) --exclude tests.e2e tests
+
+e2e: $(TEST_READY) node  ## the official JavaScript clients against a running server
+	@$(TRIAL) tests.e2e
+
+coverage: $(TEST_READY)  ## unit tests, and which lines of dstwist they run
+	@PYTHONPATH=$(CURDIR) COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run --branch --source dstwist \
+		tools/run_tests.py --exclude tests.e2e tests
+	@$(BIN)/coverage report --skip-covered --show-missing
+
+format: $(TEST_READY)  ## let ruff put imports and layout right
+	@$(BIN)/ruff check --quiet --fix --select I; $(BIN)/ruff format
+
+lock: $(TEST_READY)  ## take the newest allowed dependencies into requirements/*.txt
+	@$(PIP) install uv
+	@tools/lock.sh $(BIN)/uv
+
+node: $(NODE_READY)
+
+clean:  ## remove everything made here, but not .data
+	rm -rf $(VENV) $(E2E)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -f twisted/plugins/dropin.cache twistd.pid
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.run-%:
+	@tools/ensure.sh python "$(PYTHON)"
+	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --prefer-binary --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	@touch $@
+
+$(VENV)/.test-%: $(RUN_READY)
+	@echo "Adding what the tests need ..."
+	@$(PIP) install --prefer-binary --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(E2E)/node_modules/.ready-%:
+	@tools/ensure.sh node
+	@echo "Installing the JavaScript clients ..."
+	@cd $(E2E) && npm ci --silent
+	@touch $@
