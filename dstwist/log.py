@@ -22,6 +22,9 @@ LEVELS: dict[str, NamedConstant | None] = {
     "OFF": None,
 }
 
+#: deepstream's numbers for them.
+LEVEL_NAMES = {0: "DEBUG", 1: "INFO", 2: "WARN", 3: "ERROR", 100: "OFF"}
+
 
 class Logger(TwistedLogger):
     """

@@ -9,9 +9,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
-from twisted.python.failure import Failure
 
 from dstwist import __version__
 from dstwist.auth.open import OpenAuthentication
@@ -59,7 +57,7 @@ class Node(Service):
         self._web_sockets = self._build_web_sockets()
         self.port = Port(
             {path.encode("utf-8"): port for path, (_, port) in self._web_sockets.items()},
-            HttpPort(Root(settings.http.health_check_path), reactor),
+            HttpPort(Root(settings.http.health_check_path), settings.http.max_message_size, reactor),
             reactor,
         )
 
@@ -120,8 +118,13 @@ class Node(Service):
 
     def privilegedStartService(self) -> None:
         # Before the process gives up its privileges: the port may need them.
+        problems: list[str] = []
         for endpoint in self._endpoints:
-            endpoint.listen(self.port).addCallbacks(self._listens, self._cannot_listen)
+            endpoint.listen(self.port).addCallbacks(
+                self._listening.append, lambda failure: problems.append(failure.getErrorMessage())
+            )
+        if problems:
+            raise SystemExit("\n".join(f"dstwist: {problem}" for problem in problems))
 
     def startService(self) -> None:
         super().startService()
@@ -166,13 +169,6 @@ class Node(Service):
         self._log.warn("INFO | some clients did not close in time, dropping them", event="INFO")
         for port in ports:
             port.abort()
-
-    def _listens(self, port: IListeningPort) -> None:
-        self._listening.append(port)
-
-    def _cannot_listen(self, failure: Failure) -> None:
-        failure.trap(CannotListenError, OSError)
-        raise SystemExit(f"dstwist: {failure.getErrorMessage()}")
 
     def _say(self, text: str, **fields: object) -> None:
         self._log.info(f"INFO | {text}", event="INFO", **fields)

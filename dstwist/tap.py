@@ -5,19 +5,24 @@ What C{twistd dstwist} calls: its options, and the service made of them.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, TLSVersion
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from dstwist import config
 from dstwist.errors import ConfigError
-from dstwist.log import LEVELS, Logger
+from dstwist.log import LEVEL_NAMES, LEVELS, Logger
 from dstwist.node import Node
-from dstwist.settings import Settings
+from dstwist.settings import Settings, SslSettings
+
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_MODERN = {"raiseMinimumTo": TLSVersion.TLSv1_2}
 
 
 class Options(TwistedOptions):  # type: ignore[misc]
@@ -67,7 +72,8 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         settings = config.load(options["config"], environ)
     except ConfigError as error:
         raise UsageError(str(error)) from None
-    Logger.set_level((options["log-level"] or settings.log_level).upper())
+    level = options["log-level"]
+    Logger.set_level(level.upper() if level is not None else LEVEL_NAMES[settings.log_level])
     data_dir = options["data-dir"]
     if data_dir is not None:
         try:
@@ -97,4 +103,23 @@ def _configured_endpoint(settings: Settings, reactor: Any) -> IStreamServerEndpo
     if http.ssl is None:
         kind = TCP6ServerEndpoint if ":" in http.host else TCP4ServerEndpoint
         return kind(reactor, http.port, interface=http.host)
-    return SSL4ServerEndpoint(reactor, http.port, http.ssl.context_factory(), interface=http.host)
+    return SSL4ServerEndpoint(reactor, http.port, _context_factory(http.ssl), interface=http.host)
+
+
+def _context_factory(ssl: SslSettings) -> CertificateOptions:
+    """
+    TLS as C{httpServer.options.ssl} has it: the certificate may be a whole chain, leaf first, and C{ca} completes it.
+    """
+    try:
+        own = PrivateCertificate.loadPEM(f"{ssl.key}\n{ssl.cert}")
+        chain = [certificate.original for certificate in _certificates(ssl.cert)[1:] + _certificates(ssl.ca or "")]
+    except Exception as error:
+        # pyOpenSSL reports in errors of its own, nested lists mostly.
+        raise UsageError(f"httpServer.options.ssl: key and cert cannot be used: {error}") from None
+    return CertificateOptions(
+        privateKey=own.privateKey.original, certificate=own.original, extraCertChain=chain, **_MODERN
+    )
+
+
+def _certificates(pem: str) -> list[Certificate]:
+    return [Certificate.loadPEM(part) for part in _CERTIFICATE.findall(pem)]

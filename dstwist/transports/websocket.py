@@ -203,7 +203,7 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
             self._outbox.finish()
         # A paused transport would not see the client's answer.
         self.transport.resumeProducing()
-        self.sendClose(code, reason)
+        self._send_close(code, reason)
 
     def _open(self) -> None:
         factory = self.factory
@@ -218,7 +218,10 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
             if settings.outgoing_buffer_timeout
             else outbox.write
         )
-        self.connection = factory.connect(self, Handshake(self.address, self._headers))
+        headers = self._headers
+        if settings.headers:
+            headers = {name: headers[name] for name in map(str.lower, settings.headers) if name in headers}
+        self.connection = factory.connect(self, Handshake(self.address, headers))
         self.connection.open()
 
     def _slow_consumer(self) -> None:
@@ -241,7 +244,11 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
         if self.connection is not None:
             self.connection.close("internal error", _INTERNAL_ERROR)
         else:
-            self.sendClose(_INTERNAL_ERROR, "internal error")
+            self._send_close(_INTERNAL_ERROR, "internal error")
+
+    def _send_close(self, code: int, reason: str) -> None:
+        # Autobahn's sendClose() keeps most codes to itself.
+        self.sendCloseFrame(code, reason.encode("utf-8")[:123])
 
 
 class WebSocketPort(WebSocketServerFactory):  # type: ignore[misc]
