@@ -9,18 +9,16 @@ every name is permitted by itself; what is left of it, without the refused names
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from dstwist.log import Logger
 from twisted.python.failure import Failure
 
 from dstwist.interfaces import IConnection, IPermission, ITopicService
 from dstwist.protocol.constants import ParserAction, Topic
 from dstwist.protocol.message import Message
-
-_Verdict = bool | Deferred[bool]
 
 
 class Router:
@@ -70,13 +68,13 @@ class Router:
             return
         later = [verdict if isinstance(verdict, Deferred) else succeed(verdict) for verdict in verdicts]
         # A rule that fails refuses its own name, not the whole request.
-        settled = gatherResults([verdict.addErrback(lambda failure: failure) for verdict in later])
+        settled = DeferredList(later, consumeErrors=True)
         self._hold(sender)
-        settled.addCallback(self._finish_bulk, message, sender)
+        settled.addCallback(lambda results: self._finish_bulk([value for _, value in results], message, sender))
         settled.addErrback(self._broke, sender)
         settled.addCallback(lambda _: self._go_on(sender))
 
-    def _finish_bulk(self, verdicts: list[bool | Failure], message: Message, sender: IConnection) -> None:
+    def _finish_bulk(self, verdicts: Sequence[object], message: Message, sender: IConnection) -> None:
         if sender.closed:
             return
         allowed = []
@@ -122,7 +120,7 @@ class Router:
         sender.close("internal error")
 
     def _refuse(
-        self, verdict: bool | Failure, message: Message, sender: IConnection, name: str | None = None
+        self, verdict: object, message: Message, sender: IConnection, name: str | None = None
     ) -> None:
         if isinstance(verdict, Failure):
             self._log.warn(

@@ -1,0 +1,106 @@
+"""
+The EVENT topic.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import ITopicService
+from dstwist.listeners import ListenerRegistry
+from dstwist.protocol.constants import EventAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.services.event import EventService
+from dstwist.settings import ListenSettings
+from dstwist.subscriptions import SubscriptionRegistry
+from tests.fakes import FakeCluster, FakeConnection, FakeWire
+
+HELLO = Message(Topic.EVENT, EventAction.EMIT, name="news", data=b'"hello"')
+
+
+class EventServiceTests(SynchronousTestCase):
+    """
+    L{EventService}.
+    """
+
+    def setUp(self) -> None:
+        self.cluster = FakeCluster()
+        subscriptions = SubscriptionRegistry(Topic.EVENT)
+        listeners = ListenerRegistry(Topic.EVENT, subscriptions, ListenSettings(), Clock())
+        self.service = EventService(subscriptions, listeners, self.cluster)
+        self.wire = FakeWire()
+
+    def subscriber(self, user: str) -> FakeConnection:
+        connection = FakeConnection(user, self.wire)
+        request = Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("news",))
+        self.service.handle(request, connection)
+        self.assertEqual(connection.take(), [request.ack()])
+        return connection
+
+    def test_interface(self) -> None:
+        """
+        L{EventService} provides L{ITopicService}.
+        """
+        verifyObject(ITopicService, self.service)
+
+    def test_emit(self) -> None:
+        """
+        An emit reaches every other subscriber, encoded once for all of them, and the cluster; the sender gets no echo.
+        """
+        ann, bob, cat = map(self.subscriber, ("ann", "bob", "cat"))
+        self.wire.encoded = 0
+        self.service.handle(HELLO, ann)
+        self.assertEqual([c.take() for c in (ann, bob, cat)], [[], [HELLO], [HELLO]])
+        self.assertEqual(self.wire.encoded, 1)
+        self.assertEqual(self.cluster.published, [HELLO])
+
+    def test_other_sockets_of_the_sender(self) -> None:
+        """
+        Only the sending connection is left out: another one of the same user gets the event.
+        """
+        here, there = self.subscriber("ann"), self.subscriber("ann")
+        self.service.handle(HELLO, here)
+        self.assertEqual((here.take(), there.take()), ([], [HELLO]))
+
+    def test_emit_to_nobody(self) -> None:
+        """
+        An emit goes to the cluster even if nobody here wants it.
+        """
+        self.service.handle(HELLO, FakeConnection())
+        self.assertEqual(self.cluster.published, [HELLO])
+
+    def test_remote_emit(self) -> None:
+        """
+        An emit from another node is delivered here and not forwarded again.
+        """
+        ann = self.subscriber("ann")
+        self.service.handle_remote(HELLO)
+        self.assertEqual(ann.take(), [HELLO])
+        self.assertEqual(self.cluster.published, [])
+
+    def test_unsubscribe(self) -> None:
+        """
+        Who unsubscribed hears nothing more.
+        """
+        ann = self.subscriber("ann")
+        request = Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=("news",))
+        self.service.handle(request, ann)
+        self.service.handle_remote(HELLO)
+        self.assertEqual(ann.take(), [request.ack()])
+
+    def test_listening(self) -> None:
+        """
+        The listen family reaches the listeners, and providers of events are never announced to subscribers.
+        """
+        ann, pat = self.subscriber("ann"), FakeConnection("pat")
+        listen = Message(Topic.EVENT, EventAction.LISTEN, name="^n")
+        self.service.handle(listen, pat)
+        found = Message(Topic.EVENT, EventAction.SUBSCRIPTION_FOR_PATTERN_FOUND, name="^n", subscription="news")
+        self.assertEqual(pat.take(), [listen.ack(), found])
+        for action in (EventAction.LISTEN_ACCEPT, EventAction.LISTEN_REJECT):
+            self.service.handle(Message(Topic.EVENT, action, name="^n", subscription="news"), pat)
+        unlisten = Message(Topic.EVENT, EventAction.UNLISTEN, name="^n")
+        self.service.handle(unlisten, pat)
+        self.assertEqual((ann.take(), pat.take()), ([], [unlisten.ack()]))

@@ -1,0 +1,198 @@
+"""
+The way of a message from an open connection to its topic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import IPermission
+from dstwist.permission.open import OpenPermission
+from dstwist.protocol.constants import EventAction, ParserAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.router import Router
+from tests.fakes import FakeConnection, FakePermission, FakeService
+
+
+def emit(name: str) -> Message:
+    return Message(Topic.EVENT, EventAction.EMIT, name, b"1")
+
+
+def subscribe(*names: str) -> Message:
+    return Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="3")
+
+
+def refusal(action: EventAction, name: str, original: EventAction, correlation_id: str | None = None) -> Message:
+    return Message(
+        Topic.EVENT, action, name, original_action=original, correlation_id=correlation_id, is_error=True
+    )
+
+
+class RouterTests(SynchronousTestCase):
+    """
+    L{Router}: permission, then topic, in order.
+    """
+
+    def setUp(self) -> None:
+        self.service = FakeService()
+        self.ann = FakeConnection("ann")
+
+    def router(self, **verdicts: Any) -> Router:
+        self.permission = FakePermission(**verdicts)
+        return Router(self.permission, {Topic.EVENT: self.service})
+
+    def test_open_permission(self) -> None:
+        """
+        Without rules everything is permitted.
+        """
+        permission = OpenPermission()
+        verifyObject(IPermission, permission)
+        Router(permission, {Topic.EVENT: self.service}).route(emit("a"), self.ann)
+        self.assertEqual(self.service.handled, [emit("a")])
+
+    def test_denied(self) -> None:
+        """
+        What is not permitted is not served, and its sender is told.
+        """
+        self.router(a=False).route(emit("a"), self.ann)
+        self.assertEqual(self.service.handled, [])
+        self.assertEqual(self.ann.take(), [refusal(EventAction.MESSAGE_DENIED, "a", EventAction.EMIT)])
+
+    def test_unknown_topic(self) -> None:
+        """
+        A topic without a service, or one that is switched off, is answered so.
+        """
+        self.router().route(Message(Topic.RPC, EventAction.EMIT, "a"), self.ann)
+        (answer,) = self.ann.take()
+        self.assertEqual(
+            (answer.topic, answer.action, answer.original_topic), (Topic.PARSER, ParserAction.UNKNOWN_TOPIC, Topic.RPC)
+        )
+
+    def test_w1_bulk(self) -> None:
+        """
+        W1: of a bulk request exactly the refused names are refused, and exactly the others are served.
+        """
+        for names in (("ok", "no"), ("no", "ok"), ("no", "ok", "no2")):
+            self.service.handled.clear()
+            self.router(no=False, no2=False).route(subscribe(*names), self.ann)
+            self.assertEqual([message.names for message in self.service.handled], [("ok",)])
+            self.assertEqual(
+                self.ann.take(),
+                [
+                    refusal(EventAction.MESSAGE_DENIED, name, EventAction.SUBSCRIBE, "3")
+                    for name in names
+                    if name != "ok"
+                ],
+            )
+            self.assertEqual(self.permission.asked, list(names))
+
+    def test_w1_nothing_left(self) -> None:
+        """
+        W1: a bulk request of which nothing is left is not served at all, so there is no acknowledgement.
+        """
+        self.router(a=False, b=False).route(subscribe("a", "b"), self.ann)
+        self.assertEqual((self.service.handled, len(self.ann.take())), ([], 2))
+
+    def test_empty_bulk(self) -> None:
+        """
+        A bulk request without names is served: it has an acknowledgement to get.
+        """
+        self.router().route(subscribe(), self.ann)
+        self.assertEqual(self.service.handled, [subscribe()])
+
+    def test_later(self) -> None:
+        """
+        While a permission is looked up the connection is paused, and what it sent meanwhile waits its turn.
+        """
+        verdict: Deferred[bool] = Deferred()
+        router = self.router(a=verdict)
+        router.route(emit("a"), self.ann)
+        router.route(emit("b"), self.ann)
+        other = FakeConnection("bob")
+        router.route(emit("c"), other)
+        self.assertEqual((self.service.handled, self.ann.paused), ([emit("c")], True))
+        verdict.callback(True)
+        self.assertEqual((self.service.handled, self.ann.paused), ([emit("c"), emit("a"), emit("b")], False))
+
+    def test_later_twice(self) -> None:
+        """
+        Order holds if the second message has to wait as well.
+        """
+        first: Deferred[bool] = Deferred()
+        second: Deferred[bool] = Deferred()
+        router = self.router(a=first, b=second)
+        for name in "abc":
+            router.route(emit(name), self.ann)
+        first.callback(True)
+        router.route(emit("d"), self.ann)
+        self.assertEqual((self.service.handled, self.ann.paused), ([emit("a")], True))
+        second.callback(False)
+        self.assertEqual(self.service.handled, [emit("a"), emit("c"), emit("d")])
+        self.assertEqual(len(self.ann.take()), 1)
+
+    def test_later_bulk(self) -> None:
+        """
+        A bulk request waits for all its names, and the order of the others holds.
+        """
+        verdict: Deferred[bool] = Deferred()
+        router = self.router(a=verdict, b=False)
+        router.route(subscribe("a", "b", "c"), self.ann)
+        router.route(emit("d"), self.ann)
+        self.assertEqual(self.service.handled, [])
+        verdict.callback(True)
+        self.assertEqual([message.names for message in self.service.handled], [("a", "c"), ()])
+
+    def test_rule_fails(self) -> None:
+        """
+        A rule that cannot be evaluated denies, with an error of its own.
+        """
+        verdict: Deferred[bool] = Deferred()
+        self.router(a=verdict).route(emit("a"), self.ann)
+        verdict.errback(ValueError("no such record"))
+        self.assertEqual(self.ann.take(), [refusal(EventAction.MESSAGE_PERMISSION_ERROR, "a", EventAction.EMIT)])
+        self.assertEqual(self.service.handled, [])
+
+    def test_rule_fails_in_bulk(self) -> None:
+        """
+        A rule that fails for one name of a bulk request refuses that name only.
+        """
+        verdict: Deferred[bool] = Deferred()
+        self.router(a=verdict).route(subscribe("a", "b"), self.ann)
+        verdict.errback(ValueError("no such record"))
+        self.assertEqual([message.names for message in self.service.handled], [("b",)])
+        self.assertEqual([message.action for message in self.ann.take()], [EventAction.MESSAGE_PERMISSION_ERROR])
+
+    def test_w55_gone_meanwhile(self) -> None:
+        """
+        W55: what is permitted after its sender has gone is not served, nor is what waited behind it.
+        """
+        for request in (emit("a"), subscribe("a", "b")):
+            verdict: Deferred[bool] = Deferred()
+            ann = FakeConnection("ann")
+            router = self.router(a=verdict)
+            router.route(request, ann)
+            router.route(emit("c"), ann)
+            ann.close()
+            verdict.callback(True)
+            self.assertEqual((self.service.handled, ann.take()), ([], []))
+
+    def test_service_breaks(self) -> None:
+        """
+        A service that fails after a wait costs the one connection, and a traceback in the log.
+        """
+
+        def broken(message: Message, sender: object) -> None:
+            raise ZeroDivisionError
+
+        self.service.handle = broken  # type: ignore[method-assign, assignment]
+        for request in (emit("a"), subscribe("a", "b")):
+            verdict: Deferred[bool] = Deferred()
+            ann = FakeConnection("ann")
+            self.router(a=verdict).route(request, ann)
+            verdict.callback(True)
+            self.assertEqual((ann.closed, ann.reason), (True, "internal error"))
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
