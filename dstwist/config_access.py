@@ -22,10 +22,11 @@ from dstwist.config_fields import (
     option,
     read_anything,
     read_component,
+    read_text,
     shown,
     suggestion,
 )
-from dstwist.config_file import UNREADABLE, Reading, join
+from dstwist.config_file import Reading, join
 from dstwist.errors import ConfigError
 
 _AUTH_TYPES = ("none", "file", "storage", "http")
@@ -95,13 +96,11 @@ def read_permission(value: Any, path: str, reading: Reading) -> str:
 
 
 def _check_source(given: dict[str, Any], permissions: Any, path: str, reading: Reading) -> None:
-    if UNREADABLE in (given.get("permissions"), given.get("path")):
-        return
     if ("permissions" in given) == ("path" in given):
         raise ConfigError(path, "expected the rules, as permissions: fileLoad(permissions.yml)")
     where = join(path, "permissions" if "permissions" in given else "path")
     if "path" in given:
-        permissions = reading.load(given["path"], where) if isinstance(given["path"], str) else given["path"]
+        permissions = reading.load(read_text(given["path"], where), where)
     _check_open(permissions, where, reading)
 
 
@@ -148,8 +147,6 @@ def _required_component(value: Any, path: str) -> Component:
     """
     A component whose type must be said: an empty value may be a slip, and would open the server.
     """
-    if value is UNREADABLE:
-        return Component("none", path, {})
     found = read_component(value, path, default="unsaid")
     if found.type == "unsaid":
         raise ConfigError(join(path, "type"), "missing; say none if that is what is meant")

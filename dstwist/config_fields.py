@@ -23,7 +23,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from dstwist.config_file import UNREADABLE, FromVariable, Reading, core_scalar, join
+from dstwist.config_file import UNREADABLE, AlreadyReported, FromVariable, Reading, core_scalar, join
 from dstwist.errors import ConfigError
 
 T = TypeVar("T")
@@ -117,8 +117,6 @@ def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, **fall
     values = dict(fallbacks)
     for key, value in as_section(mapping, path).items():
         where = join(path, key)
-        if value is UNREADABLE:
-            continue
         with reading.collecting():
             if key in old_names:
                 raise ConfigError(where, f"this is the v2/v3 name; {old_names[key]}")
@@ -163,8 +161,9 @@ def read_component(value: Any, path: str, default: str = "default") -> Component
             raise ConfigError(join(path, key), f"unknown option{suggestion(key, _COMPONENT_KEYS)}")
     options = as_section(found.get("options"), join(path, "options"))
     for key in ("path", "name"):
+        where = join(path, key)
         if found.get(key) is not None:
-            return Component(f"plug-in {found[key]}", join(path, key), options)
+            return Component(f"plug-in {read_text(found[key], where)}", where, options)
     where = join(path, "type")
     return Component(read_text(found.get("type", default), where), where, options)
 
@@ -190,7 +189,7 @@ def as_list(value: Any, path: str) -> list[Any]:
 
 
 def read_flag(value: Any, path: str, reading: Reading | None = None) -> bool:
-    value = _typed(value)
+    value = typed(value)
     if not isinstance(value, bool):
         raise ConfigError(path, f"expected true or false, got {shown(value)}")
     return value
@@ -215,7 +214,7 @@ def read_anything(value: Any, path: str, reading: Reading | None = None) -> Any:
 
 def integer_reader(minimum: int, maximum: int) -> Reader:
     def read(value: Any, path: str, reading: Reading | None = None) -> int:
-        value = _typed(value)
+        value = typed(value)
         # JavaScript knows no difference between 1000 and 1e3.
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -239,8 +238,8 @@ def optional(read: Reader, *nothing: Any) -> Reader:
     """
 
     def read_optional(value: Any, path: str, reading: Reading) -> Any:
-        typed = _typed(value)
-        return None if typed is None or any(typed is item for item in nothing) else read(value, path, reading)
+        found = typed(value)
+        return None if found is None or any(found is item for item in nothing) else read(value, path, reading)
 
     return read_optional
 
@@ -261,6 +260,8 @@ def shown(value: Any) -> str:
     """
     A value as it may be quoted in a message: short, on one line.
     """
+    if value is UNREADABLE:
+        raise AlreadyReported("", "not loaded")
     if isinstance(value, dict):
         return "a section"
     if isinstance(value, list):
@@ -269,7 +270,10 @@ def shown(value: Any) -> str:
     return quoted if len(quoted) <= 80 else quoted[:77] + "..."
 
 
-def _typed(value: Any) -> Any:
+def typed(value: Any) -> Any:
+    """
+    A value, or the number that a text in quotes is which came out of a variable.
+    """
     return core_scalar(value) if isinstance(value, FromVariable) else value
 
 

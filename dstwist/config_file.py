@@ -79,13 +79,15 @@ class FromVariable(str):
     """
 
 
-class Unreadable:
-    """
-    Stands in for what could not be loaded. The problem is noted already, and nothing is to be concluded from the value.
-    """
+# Stands in for a scalar that could not be resolved. The problem is among the reading's already, and nothing is to be
+# concluded from the value: whoever cannot take it raises AlreadyReported.
+UNREADABLE = object()
 
 
-UNREADABLE = Unreadable()
+class AlreadyReported(ConfigError):
+    """
+    A value is wrong because of a problem that is known already.
+    """
 
 
 def core_scalar(text: str) -> Any:
@@ -134,6 +136,8 @@ class Reading:
         """
         try:
             yield
+        except AlreadyReported:
+            pass
         except ConfigError as problem:
             self.problems.append(problem)
 
@@ -211,15 +215,20 @@ class Reading:
         macro = _MACRO.fullmatch(text.strip()) if macros else None
         if macro:
             return self.load(macro[2], path) if macro[1] == "fileLoad" else self.absolute(macro[2], path)
-        if "${" not in text:
-            return str(text)
         expanded = self._expand(text, path)
+        if "${" not in text:
+            return expanded
         return core_scalar(expanded) if isinstance(text, Plain) else FromVariable(expanded)
 
     def _expand(self, text: str, path: str) -> str:
         if "${" in _VARIABLE.sub("", text):
             raise ConfigError(path, "write a variable as ${NAME} or ${NAME:-default}, not one within another")
-        return _VARIABLE.sub(lambda match: self._environ.get(match[1]) or match[2] or "", text)
+        expanded = _VARIABLE.sub(lambda match: self._environ.get(match[1]) or match[2] or "", text)
+        # Half a character can come out of \ud800 in the file, or out of a variable that is not UTF-8. It could not even
+        # be logged later on.
+        if not expanded.isascii() and expanded.encode("utf-8", "replace").decode() != expanded:
+            raise ConfigError(path, "not a text: it holds half a character")
+        return expanded
 
 
 def read_bytes(path: str) -> bytes:

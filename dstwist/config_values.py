@@ -10,7 +10,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from dstwist.config_fields import MAX_MILLISECONDS, integer_reader, read_text, shown
+from dstwist.config_fields import MAX_MILLISECONDS, integer_reader, read_flag, read_text, shown, typed
 from dstwist.config_file import Reading, read_bytes
 from dstwist.errors import ConfigError
 
@@ -38,13 +38,11 @@ def read_server_name(value: Any, path: str, reading: Reading) -> str:
 
 
 def read_log_level(value: Any, path: str, reading: Reading) -> int:
-    if isinstance(value, str) and value.upper() in LOG_LEVELS:
-        return LOG_LEVELS[value.upper()]
-    level: int = integer_reader(0, 100)(value, path, reading) if not isinstance(value, str) or value.isdigit() else -1
-    if level not in LOG_LEVELS.values():
+    level = LOG_LEVELS.get(value.upper(), typed(value)) if isinstance(value, str) else value
+    if isinstance(level, bool) or level not in LOG_LEVELS.values():
         levels = ", ".join(f"{number} ({name})" for name, number in LOG_LEVELS.items())
         raise ConfigError(path, f"expected one of {levels}, got {shown(value)}")
-    return level
+    return int(level)
 
 
 def read_url_path(value: Any, path: str, reading: Reading) -> str:
@@ -74,10 +72,8 @@ def read_rematch_interval(value: Any, path: str, reading: Reading) -> float | No
 
 
 def read_all_origins(value: Any, path: str, reading: Reading) -> bool:
-    if value is False or value == "false":
+    if not read_flag(value, path):
         raise ConfigError(path, "false is known but not built yet; the server would serve pages of every origin")
-    if value is not True and value != "true":
-        raise ConfigError(path, f"expected true or false, got {shown(value)}")
     return True
 
 

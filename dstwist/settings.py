@@ -30,7 +30,7 @@ from dstwist.config_fields import (
     text,
     texts,
 )
-from dstwist.config_file import UNREADABLE, Reading, join
+from dstwist.config_file import Reading, join
 from dstwist.config_values import (
     LOG_LEVELS,
     generate_uid,
@@ -262,6 +262,11 @@ class HttpEndpointOptions:
     The options of a connection endpoint of type C{http}.
     """
 
+    OLD_NAMES: ClassVar[dict[str, str]] = {
+        name: f"use httpServer.options.{name}"
+        for name in ("host", "port", "healthCheckPath", "allowAllOrigins", "origins", "maxMessageSize")
+    }
+
     allow_auth_data: bool = flag(True)
     enable_auth_endpoint: bool = flag(True)
     auth_path: str = option(read_url_path, "/api/auth")
@@ -358,8 +363,6 @@ def _read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketE
 
 
 def _read_endpoint(value: Any, path: str, reading: Reading) -> WebSocketEndpoint | None:
-    if value is UNREADABLE:
-        return None
     found = read_component(value, path)
     where = join(path, "options")
     if found.type in _OLD_ENDPOINTS:
@@ -396,7 +399,14 @@ class Settings:
         "healthCheckPath": "use httpServer.options.healthCheckPath",
         "allowAllOrigins": "use httpServer.options.allowAllOrigins",
         "origins": "use httpServer.options.origins",
+        "colors": "use logger.options.colors",
         "externalUrl": "there is no such thing any more; leave it out",
+        "webServerEnabled": "there is no such thing any more; leave it out",
+        "tcpServerEnabled": "there is no such thing any more; leave it out",
+        "tcpHost": "there is no such thing any more; leave it out",
+        "tcpPort": "there is no such thing any more; leave it out",
+        "rpcProviderQueryTimeout": "there is no such thing any more; leave it out",
+        "rpcProviderCacheTime": "there is no such thing any more; leave it out",
         "rpcAckTimeout": "use rpc.ackTimeout",
         "rpcTimeout": "use rpc.responseTimeout",
         "provideRPCRequestorDetails": "use rpc.provideRequestorName and rpc.provideRequestorData",

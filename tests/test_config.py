@@ -1,0 +1,1005 @@
+"""
+What an operator can write into config.yml, and what they are told when it is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist import config_file
+from dstwist.config import Settings, load
+from dstwist.errors import ConfigError
+
+SHIPPED = Path(__file__).parent.parent / "etc" / "dstwist"
+
+PEM = "-----BEGIN TEST-----\nAAAA\n-----END TEST-----\n"
+
+OPEN: dict[str, Any] = {
+    "record": {"*": dict.fromkeys(("create", "read", "write", "delete", "listen", "notify"), True)},
+    "event": {"*": {"publish": True, "subscribe": True, "listen": True}},
+    "rpc": {"*": {"provide": True, "request": True}},
+    "presence": {"*": {"allow": True}},
+}
+
+# Every section of a v10 file, with the values that deepstream ships.
+TYPICAL = """\
+# General
+serverName: UUID
+showLogo: true
+logLevel: INFO
+dependencyInitializationTimeout: 5000
+# libDir: ../lib
+exitOnFatalError: false
+
+enabledFeatures:
+  record: true
+  event: true
+  rpc: true
+  presence: true
+
+telemetry:
+  type: deepstreamIO
+  options:
+    enabled: false
+    debug: false
+    deploymentId: 6ab2ff42-7a5d-4a40-8ba4-0dd44eb3a4c8
+
+rpc:
+  ackTimeout: 1000
+  responseTimeout: 10000
+  provideRequestorName: false
+  provideRequestorData: false
+
+record:
+  storageHotPathPrefixes:
+    - analytics/
+  storageExclusionPrefixes:
+    - no-storage/
+  cacheRetrievalTimeout: 30000
+  storageRetrievalTimeout: 30000
+
+listen:
+  shuffleProviders: true
+  responseTimeout: 500
+  rematchInterval: 60000
+  matchCooldown: 10000
+
+httpServer:
+  type: default
+  options:
+    host: ${HOST:-localhost}
+    port: ${PORT}
+    healthCheckPath: /health-check
+    allowAllOrigins: true
+    origins:
+      - 'https://example.com'
+    maxMessageSize: 1048576
+    headers:
+      - user-agent
+
+connectionEndpoints:
+  - type: ws-binary
+    options:
+      urlPath: /deepstream
+      heartbeatInterval: 30000
+      outgoingBufferTimeout: 10
+      maxBufferByteSize: 100000
+      unauthenticatedClientTimeout: 180000
+      maxAuthAttempts: 3
+      logInvalidAuthData: false
+      maxMessageSize: 1048576
+  - type: http
+    options:
+      allowAuthData: true
+      enableAuthEndpoint: true
+      authPath: /api/auth
+      postPath: /api
+      getPath: /api
+      requestTimeout: 20000
+  - type: ws-text
+    options: {urlPath: /deepstream-v3}
+  - type: ws-json
+  - type: mqtt
+    options: {host: 0.0.0.0, port: 1883, idleTimeout: 180000, unauthenticatedClientTimeout: false}
+  -
+
+logger:
+  type: default
+  options:
+    colors: true
+
+cache:
+  type: default
+storage: {type: default}
+
+auth:
+  - type: none
+
+permission:
+  type: config
+  options:
+    permissions: fileLoad(permissions.yml)
+    maxRuleIterations: 3
+    cacheEvacuationInterval: 60000
+
+monitoring:
+  - type: none
+
+clusterNode: {type: default, options: {}}
+clusterRegistry: {type: default, options: {keepAliveInterval: 5000, nodeInactiveTimeout: 8000}}
+clusterStates: {options: {reconciliationTimeout: 500}}
+locks: {type: default, options: {holdTimeout: 1000, requestTimeout: 1000}}
+subscriptions: {type: default, options: {subscriptionsSanityTimer: 10000}}
+plugins:
+  heap-snapshot:
+    name: heap-snapshot
+    options: {interval: 20000}
+"""
+
+
+class ConfigCase(SynchronousTestCase):
+    """
+    A directory to put configuration files into.
+    """
+
+    def setUp(self) -> None:
+        self.directory = os.path.abspath(self.mktemp())
+        os.mkdir(self.directory)
+
+    def write(self, name: str, content: str | bytes) -> str:
+        """
+        Puts a file into the directory, and tells its path.
+        """
+        path = os.path.join(self.directory, name)
+        with open(path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def load(self, content: str | bytes, name: str = "config.yml", **environ: str) -> Settings:
+        """
+        The settings that this content gives.
+        """
+        return load(self.write(name, content), environ)
+
+    def load_tree(self, **tree: Any) -> Settings:
+        return self.load(json.dumps(tree), "config.json")
+
+    def refusal(self, content: str | bytes, name: str = "config.yml", **environ: str) -> str:
+        """
+        What the operator is told about this content.
+        """
+        return str(self.assertRaises(ConfigError, self.load, content, name, **environ))
+
+
+class ShippedTests(ConfigCase):
+    """
+    The files that come with the server.
+    """
+
+    def test_config(self) -> None:
+        """
+        The shipped file serves both generations of clients of this machine, with nothing to remark.
+        """
+        settings = load(str(SHIPPED / "config.yml"), {})
+        self.assertEqual(("127.0.0.1", 6020), (settings.http.host, settings.http.port))
+        self.assertEqual(
+            [("ws-binary", "/deepstream"), ("ws-text", "/deepstream-v3")],
+            [(endpoint.type, endpoint.url_path) for endpoint in settings.endpoints],
+        )
+        self.assertEqual((("none",), "config"), (settings.auth, settings.permission))
+        self.assertEqual([], [note for note in settings.notes if not note.startswith("CONFIG_TRANSFORM | ")])
+
+    def test_commented_examples(self) -> None:
+        """
+        The examples in the shipped file's comments work as well.
+        """
+        text = (SHIPPED / "config.yml").read_text().replace("fileLoad(permissions.yml)", json.dumps(OPEN))
+        os.mkdir(os.path.join(self.directory, "tls"))
+        for name in ("privkey.pem", "fullchain.pem"):
+            self.write(f"tls/{name}", PEM)
+        for block in (r"    # ssl:\n(    #   .*\n)+", r"  # - type: ws-text\n(  #   .*\n)+"):
+            text, found = re.subn(block, lambda match: match[0].replace("# ", ""), text)
+            self.assertEqual(1, found)
+        settings = self.load(text)
+        self.assertEqual(PEM, settings.http.ssl and settings.http.ssl.key)
+        self.assertEqual(("ws-text", "/deepstream"), (settings.endpoints[2].type, settings.endpoints[2].url_path))
+
+    def test_users(self) -> None:
+        """
+        The shipped users file can be read, and has one user with data for the server and for the client.
+        """
+        users = config_file.Reading(str(SHIPPED), {}).load("users.yml", "auth[0].options.users")
+        self.assertEqual(["userA"], list(users))
+        self.assertEqual({"password", "serverData", "clientData"}, set(users["userA"]))
+
+
+class DefaultTests(ConfigCase):
+    """
+    What holds if nothing is said.
+    """
+
+    def test_no_file(self) -> None:
+        """
+        Without a file the server runs with its defaults.
+        """
+        settings = load(None, {})
+        self.assertIsNone(settings.source)
+        self.assertEqual((), settings.notes)
+        self.assertEqual(("0.0.0.0", 6020, None), (settings.http.host, settings.http.port, settings.http.ssl))
+        self.assertEqual((1, 10.0), (settings.log_level, settings.shutdown_timeout))
+        self.assertEqual((True, 0.5, 30.0, 10.0, 1000), tuple(vars(settings.listen).values()))
+        self.assertEqual((True, True, True, True, False), tuple(vars(settings.features).values()))
+
+    def test_empty_files(self) -> None:
+        """
+        An empty file, and one with nothing but empty sections, say the same as no file.
+        """
+        for content in ("", "# nothing\n", "{}", "listen:\nhttpServer:\n  options:\nenabledFeatures:\n"):
+            settings = self.load(content)
+            for name, value in vars(load(None, {})).items():
+                if name not in ("server_name", "source"):
+                    self.assertEqual(value, getattr(settings, name), name)
+
+    def test_endpoint_defaults(self) -> None:
+        """
+        An endpoint without options is served on its generation's path, with the same limits as by default.
+        """
+        settings = self.load("connectionEndpoints: [{type: ws-binary}, {type: ws-text, options: }]")
+        self.assertEqual(load(None, {}).endpoints, settings.endpoints)
+        endpoint = settings.endpoints[1]
+        self.assertEqual(
+            (
+                "ws-text",
+                "/deepstream-v3",
+                30.0,
+                0.0,
+                100000,
+                180.0,
+                3,
+                False,
+                1048576,
+                (),
+                16777216,
+                100,
+                None,
+                False,
+                0.3,
+            ),
+            tuple(vars(endpoint).values()),
+        )
+
+    def test_server_name(self) -> None:
+        """
+        A server without a name, or with the name UUID, gets a new one at each start.
+        """
+        names = [load(None, {}).server_name, self.load("{}").server_name, self.load("serverName: UUID").server_name]
+        self.assertEqual(3, len(set(names)))
+        for name in names:
+            self.assertRegex(name, r"^[0-9a-z]{8,9}-[0-9a-z]{1,13}$")
+
+
+class OptionTests(ConfigCase):
+    """
+    Options that do something.
+    """
+
+    def test_general(self) -> None:
+        """
+        Names, features, the times of listening and of stopping are as the file says, in seconds.
+        """
+        settings = self.load(
+            "serverName: one\nshutdownTimeout: 0e3\nenabledFeatures: {rpc: false, monitoring: true}\n"
+            "listen: {shuffleProviders: false, responseTimeout: 250, rematchInterval: 1001, matchCooldown: 0,"
+            " maxPatternLength: 10}"
+        )
+        self.assertEqual(("one", 0.0), (settings.server_name, settings.shutdown_timeout))
+        self.assertEqual((True, True, False, True, True), tuple(vars(settings.features).values()))
+        self.assertEqual((False, 0.25, 1.001, 0.0, 10), tuple(vars(settings.listen).values()))
+        self.assertEqual(os.path.join(self.directory, "config.yml"), settings.source)
+
+    def test_log_level(self) -> None:
+        """
+        The log level is a number of deepstream's or its name.
+        """
+        for said, level in (("0", 0), ("3", 3), ("100", 100), ("DEBUG", 0), ("warn", 2), ("OFF", 100), ('"${L}"', 2)):
+            self.assertEqual(level, self.load(f"logLevel: {said}", L="2").log_level, said)
+
+    def test_rematch_interval(self) -> None:
+        """
+        An interval of a second or less means never, and a warning in Node's words.
+        """
+        for interval in (1000, 0, -1):
+            settings = self.load_tree(listen={"rematchInterval": interval})
+            self.assertIsNone(settings.listen.rematch_interval)
+            self.assertEqual(
+                ("INVALID_CONFIG_DATA | Setting listen.rematchInterval to less than a second is not permitted.",),
+                settings.notes,
+            )
+
+    def test_http_server(self) -> None:
+        """
+        The port's options are the same whichever of Node's HTTP servers is named.
+        """
+        options = "{host: '::1', port: 1, healthCheckPath: /alive, maxMessageSize: 10, allowAllOrigins: true}"
+        for kind in ("", "type: default, ", "type: uws, "):
+            http = self.load(f"httpServer: {{{kind}options: {options}}}").http
+            self.assertEqual(
+                ("::1", 1, "/alive", 10, True),
+                (http.host, http.port, http.health_check_path, http.max_message_size, http.allow_all_origins),
+            )
+
+    def test_ssl(self) -> None:
+        """
+        Keys and certificates are given as contents, by fileLoad, by file, or as a relative path.
+        """
+        self.write("a.pem", PEM)
+        for value in (PEM, "fileLoad(a.pem)", "file(a.pem)", "a.pem", "${HERE}/a.pem"):
+            tree = {"key": value, "cert": value, "ca": value}
+            settings = self.load(
+                json.dumps({"httpServer": {"options": {"ssl": tree}}}), "config.json", HERE=self.directory
+            )
+            ssl = settings.http.ssl
+            assert ssl is not None
+            self.assertEqual((PEM, PEM, PEM), (ssl.key, ssl.cert, ssl.ca))
+            self.assertNotIn("BEGIN", repr(settings))
+
+    def test_no_ssl(self) -> None:
+        """
+        A section of which everything is commented out is no TLS.
+        """
+        self.assertIsNone(self.load("httpServer: {options: {ssl: }}").http.ssl)
+
+    def test_endpoint(self) -> None:
+        """
+        Every option of a WebSocket endpoint is taken from the file.
+        """
+        options = {
+            "urlPath": "/x",
+            "heartbeatInterval": 1,
+            "outgoingBufferTimeout": 20,
+            "maxBufferByteSize": 3,
+            "unauthenticatedClientTimeout": 4000,
+            "maxAuthAttempts": 5,
+            "logInvalidAuthData": True,
+            "maxMessageSize": 6,
+            "headers": ["cookie"],
+            "maxOutgoingBufferSize": 7,
+            "maxMessagesBeforeLogin": 8,
+            "redirectUrl": "wss://other.example/x",
+            "rejectClients": False,
+            "detectionTimeout": 9,
+        }
+        settings = self.load_tree(connectionEndpoints=[{"type": "ws-text", "options": options}])
+        self.assertEqual(
+            (
+                "ws-text",
+                "/x",
+                0.001,
+                0.02,
+                3,
+                4.0,
+                5,
+                True,
+                6,
+                ("cookie",),
+                7,
+                8,
+                "wss://other.example/x",
+                False,
+                0.009,
+            ),
+            tuple(vars(settings.endpoints[0]).values()),
+        )
+
+    def test_endless_login(self) -> None:
+        """
+        With false or null a client may stay without logging in.
+        """
+        for nothing in ("false", "null", "", '"${NOTHING}"'):
+            content = f"connectionEndpoints: [{{type: ws-text, options: {{unauthenticatedClientTimeout: {nothing}}}}}]"
+            self.assertIsNone(self.load(content).endpoints[0].unauthenticated_client_timeout)
+
+    def test_shared_path(self) -> None:
+        """
+        The two generations may share a path; null entries of the list are not there.
+        """
+        entries = [{"type": "ws-binary"}, None, {"type": "ws-text", "options": {"urlPath": "/deepstream"}}]
+        settings = self.load_tree(connectionEndpoints=entries)
+        self.assertEqual(["/deepstream"] * 2, [endpoint.url_path for endpoint in settings.endpoints])
+
+    def test_auth(self) -> None:
+        """
+        Open authentication is a list or, as in v4, a single section.
+        """
+        for content in ("auth: [{type: none}]", "auth: {type: none, options: {}}"):
+            self.assertEqual(("none",), self.load(content).auth)
+
+    def test_permission(self) -> None:
+        """
+        Permissions may be off, or rules that allow everything: loaded, inline or, as in v4, by path.
+        """
+        self.assertEqual("none", self.load("permission: {type: none}").permission)
+        as_text = json.loads(json.dumps(OPEN).replace("true", '"true"'))
+        as_text["record"]["user/$id"] = {"write": True}
+        del as_text["record"]["*"]["notify"]
+        self.write("rules.json", json.dumps(as_text))
+        for options in (
+            {"permissions": OPEN},
+            {"permissions": as_text},
+            {"permissions": "fileLoad(rules.json)"},
+            {"path": "./rules.json"},
+        ):
+            settings = self.load_tree(permission={"type": "config", "options": options})
+            self.assertEqual("config", settings.permission)
+
+
+class NoteTests(ConfigCase):
+    """
+    What is known, but has no effect so far, is told at start and does no harm.
+    """
+
+    def not_built(self, content: str, **environ: str) -> list[str]:
+        notes = self.load(content, **environ).notes
+        pattern = r"CONFIG \| (.*) is known but not built yet and has no effect"
+        return [match[1] for note in notes if (match := re.fullmatch(pattern, note))]
+
+    def test_typical(self) -> None:
+        """
+        A deepstream v10 file is taken as it is; what in it has no effect is named, each option once.
+        """
+        self.write("permissions.yml", json.dumps(OPEN))
+        self.assertEqual(
+            [
+                "showLogo",
+                "dependencyInitializationTimeout",
+                "record.storageHotPathPrefixes",
+                "record.storageExclusionPrefixes",
+                "record.cacheRetrievalTimeout",
+                "record.storageRetrievalTimeout",
+                "httpServer.options.origins",
+                "httpServer.options.headers",
+                "connectionEndpoints[1] (type http)",
+                "connectionEndpoints[3] (type ws-json)",
+                "connectionEndpoints[4] (type mqtt)",
+                "clusterRegistry.options.nodeInactiveTimeout",
+                "plugins.heap-snapshot",
+            ],
+            self.not_built(TYPICAL, PORT="7000"),
+        )
+        settings = load(os.path.join(self.directory, "config.yml"), {"PORT": "7000"})
+        self.assertEqual(("localhost", 7000), (settings.http.host, settings.http.port))
+        self.assertEqual(["ws-binary", "ws-text"], [endpoint.type for endpoint in settings.endpoints])
+        self.assertEqual(0.01, settings.endpoints[0].outgoing_buffer_timeout)
+
+    def test_each(self) -> None:
+        """
+        Every option that is known but not built is named by its path.
+        """
+        for content, path in (
+            ("showLogo: true", "showLogo"),
+            ("dependencyInitializationTimeout: 1000", "dependencyInitializationTimeout"),
+            ("libDir: /lib", "libDir"),
+            ("exitOnFatalError: true", "exitOnFatalError"),
+            ("rpc: {ackTimeout: 1}", "rpc.ackTimeout"),
+            ("rpc: {responseTimeout: 1}", "rpc.responseTimeout"),
+            ("rpc: {provideRequestorName: true}", "rpc.provideRequestorName"),
+            ("rpc: {provideRequestorData: true}", "rpc.provideRequestorData"),
+            ("record: {cacheRetrievalTimeout: 1}", "record.cacheRetrievalTimeout"),
+            ("httpServer: {options: {hostUrl: h}}", "httpServer.options.hostUrl"),
+            ("httpServer: {options: {maxBackpressure: 1}}", "httpServer.options.maxBackpressure"),
+            ("httpServer: {options: {trustedProxies: [h]}}", "httpServer.options.trustedProxies"),
+            ("httpServer: {options: {checkWebsocketOrigin: true}}", "httpServer.options.checkWebsocketOrigin"),
+            ("logger: {options: {colors: false}}", "logger.options.colors"),
+            ("logger: {options: {logLevel: WARN}}", "logger.options.logLevel"),
+            ("logger: {name: pino, options: {x: 1}}", "logger"),
+            ("monitoring: {type: http}", "monitoring"),
+            ("monitoring: [{type: default}, {type: log}]", "monitoring[1]"),
+            ("clusterNode: {name: redis}", "clusterNode"),
+            ("clusterRegistry: {options: {role: x}}", "clusterRegistry.options.role"),
+            ("clusterStates: {options: {checkSumBuffer: 1}}", "clusterStates.options.checkSumBuffer"),
+            ("locks: {options: {holdTimeout: 50}}", "locks.options.holdTimeout"),
+            (
+                "subscriptions: {options: {subscriptionsSanityTimer: 50}}",
+                "subscriptions.options.subscriptionsSanityTimer",
+            ),
+            ("telemetry: {enabled: true}", "telemetry.enabled"),
+            ("telemetry: {options: {enabled: true}}", "telemetry.options.enabled"),
+            ("plugins: {p: {path: ./p}}", "plugins.p"),
+            ("permission: {type: none, options: {maxRuleIterations: 2}}", "permission.options.maxRuleIterations"),
+        ):
+            self.assertEqual([path], self.not_built(content), content)
+
+    def test_written_out(self) -> None:
+        """
+        Defaults that are written out need no remark.
+        """
+        self.assertEqual(
+            [], self.not_built("cache: {type: default}\ntelemetry: {enabled: false}\nlogger: \nplugins: {}\n")
+        )
+
+
+class RefusalTests(ConfigCase):
+    """
+    What is wrong is named by the path of its key.
+    """
+
+    def test_values(self) -> None:
+        """
+        Each of these is refused, and the text says where and why.
+        """
+        ws = "connectionEndpoints: [{type: ws-text, options: {%s}}]"
+        at = "connectionEndpoints[0].options."
+        http = "httpServer: {options: {%s}}"
+        for content, expected in (
+            # not there, or not that kind of value
+            ("serverNme: x", "serverNme: unknown option; did you mean serverName?"),
+            ("listen: {zzz: 1}", "listen.zzz: unknown option"),
+            ("httpServer: {optoins: {}}", "httpServer.optoins: unknown option; did you mean options?"),
+            ("[]", "expected a section (key: value), got a list"),
+            ("listen: 5", "listen: expected a section (key: value), got 5"),
+            ("serverName: 42", "serverName: expected a text, got 42; put it in quotes"),
+            ("serverName: {}", "serverName: expected a text, got a section"),
+            ("serverName: ", "serverName: expected a text, got null"),
+            ("serverName: ''", "serverName: expected a text, got an empty one"),
+            ("enabledFeatures: {rpc: yes}", 'enabledFeatures.rpc: expected true or false, got "yes"'),
+            ("enabledFeatures: {rpc: 1}", "enabledFeatures.rpc: expected true or false, got 1"),
+            (http % "headers: x", 'httpServer.options.headers: expected a list, got "x"'),
+            (http % "headers: [1]", "httpServer.options.headers[0]: expected a text, got 1; put it in quotes"),
+            # numbers and times
+            (http % "port: '6020'", 'httpServer.options.port: expected a whole number, got "6020"'),
+            (http % "port: 1.5", "httpServer.options.port: expected a whole number, got 1.5"),
+            (http % "port: .nan", "httpServer.options.port: expected a whole number, got NaN"),
+            (http % "port: true", "httpServer.options.port: expected a whole number, got true"),
+            (http % "port: 0", "httpServer.options.port: expected a number from 1 to 65535, got 0"),
+            (http % "port: 65536", "httpServer.options.port: expected a number from 1 to 65535, got 65536"),
+            (ws % "heartbeatInterval: 30s", at + 'heartbeatInterval: expected a whole number, got "30s"'),
+            (ws % "heartbeatInterval: 0", at + "heartbeatInterval: expected a number from 1 to 2147483647, got 0"),
+            (ws % "unauthenticatedClientTimeout: true", at + "unauthenticatedClientTimeout: expected a whole number"),
+            (f"shutdownTimeout: {'9' * 400}", "shutdownTimeout: expected a number from 0 to 2147483647, got 9999"),
+            (f"shutdownTimeout: {'9' * 401}", "shutdownTimeout: expected a whole number, got Infinity"),
+            ("locks: {options: {holdTimeout: 49}}", "locks.options.holdTimeout: expected a number from 50"),
+            # values with a form of their own
+            ("logLevel: 4", "logLevel: expected one of 0 (DEBUG), 1 (INFO), 2 (WARN), 3 (ERROR), 100 (OFF), got 4"),
+            ("logLevel: true", "logLevel: expected one of 0 (DEBUG)"),
+            ("logLevel: [1]", "logLevel: expected one of 0 (DEBUG)"),
+            (ws % "urlPath: deepstream", at + 'urlPath: expected the path of a URL, such as /deepstream, got "deep'),
+            (ws % "urlPath: '/a?b'", at + "urlPath: expected the path of a URL"),
+            (ws % "redirectUrl: 'http://x'", at + 'redirectUrl: expected a ws:// or wss:// URL, got "http://x"'),
+            (ws % "redirectUrl: 'ws://[x'", at + "redirectUrl: expected a ws:// or wss:// URL"),
+            (ws % "redirectUrl: 'ws://x y'", at + "redirectUrl: expected a ws:// or wss:// URL"),
+            (ws % "redirectUrl: 'ws://x', rejectClients: true", at + "redirectUrl: clients cannot be both"),
+            # the server would be more open than the file says
+            (http % "allowAllOrigins: false", "httpServer.options.allowAllOrigins: false is known but not built yet"),
+            (http % "allowAllOrigins: 5", "httpServer.options.allowAllOrigins: expected true or false, got 5"),
+            ("auth: [{type: none}, {type: file}]", "auth[1].type: file is known but not built yet; the server would"),
+            ("auth: {type: http}", "auth.type: http is known but not built yet; the server would let everybody in"),
+            ("auth: {name: jwt}", "auth.name: plug-in jwt is known but not built yet; the server would"),
+            (
+                "auth: {type: nome}",
+                'auth.type: expected one of none, file, storage, http, got "nome"; did you mean none?',
+            ),
+            ("auth: []", "auth: No authentication type specified"),
+            ("auth: [null]", "auth[0].type: missing; say none if that is what is meant"),
+            ("auth: ${AUTH}", "auth.type: missing; say none if that is what is meant"),
+            ("permission: ", "permission.type: missing; say none if that is what is meant"),
+            ("permission: {type: valve}", "permission.type: expected one of none, config"),
+            ("permission: {path: ./p}", "permission.path: plug-in ./p is not built yet; the server would"),
+            ("permission: {type: config}", "permission.options: expected the rules"),
+            ("permission: {type: config, options: {path: 5}}", "permission.options.path: expected a text, got 5"),
+            # data would be lost
+            ("cache: {name: redis}", "cache.name: plug-in redis is not built yet; data would be lost silently"),
+            ("storage: {type: redis}", "storage.type: redis is not built yet; data would be lost silently"),
+            # endpoints
+            ("connectionEndpoints: []", "connectionEndpoints: No connection endpoints configured"),
+            ("connectionEndpoints: [null, ]", "connectionEndpoints: No connection endpoints configured"),
+            ("connectionEndpoints: 5", "connectionEndpoints: expected a list, got 5"),
+            ("connectionEndpoints: [{type: http}]", "connectionEndpoints: none of these is built yet"),
+            (
+                "connectionEndpoints: [{type: ws-bin}]",
+                "connectionEndpoints[0].type: expected one of ws-binary, ws-text",
+            ),
+            ("connectionEndpoints: [{}]", "connectionEndpoints[0].type: expected one of ws-binary, ws-text"),
+            ("connectionEndpoints: [{path: ./x}]", "connectionEndpoints[0].path: expected one of ws-binary, ws-text"),
+            (
+                "connectionEndpoints: [{type: ws-text}, {type: ws-text}]",
+                at.replace("0", "1") + "urlPath: another ws-text endpoint has the path /deepstream-v3",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-binary, options: {detectionTimeout: 5}}]",
+                at + "detectionTimeout: belongs to the ws-text endpoint on the same path",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-text}, {type: http, options: {requestTimeout: x}}]",
+                'connectionEndpoints[1].options.requestTimeout: expected a whole number, got "x"',
+            ),
+            (http % "healthCheckPath: /deepstream", "httpServer.options.healthCheckPath: a connection endpoint has"),
+            # others
+            ("httpServer: {type: nginx}", 'httpServer.type: expected one of default, uws, got "nginx"'),
+            ("httpServer: {name: mine}", "httpServer.name: expected one of default, uws, got"),
+            ("locks: {type: redis}", 'locks.type: expected one of default, got "redis"'),
+            ("logger: {options: {colors: 1}}", "logger.options.colors: expected true or false, got 1"),
+        ):
+            self.assertStartsWith(self.refusal(content), expected)
+
+    def assertStartsWith(self, text: str, start: str) -> None:
+        self.assertTrue(text.startswith(start), f"{text!r} should start with {start!r}")
+
+    def test_ssl(self) -> None:
+        """
+        TLS that could not work is refused: half of it, a file that is not there, one that is no PEM, an encrypted key.
+        """
+        self.write("text.pem", "hello")
+        for ssl, expected in (
+            ({"key": PEM}, "httpServer.options.ssl.cert: missing; TLS needs both key and cert"),
+            ({"cert": PEM}, "httpServer.options.ssl.key: missing; TLS needs both key and cert"),
+            (
+                {"key": "no.pem", "cert": PEM},
+                f"httpServer.options.ssl.key: cannot read {self.directory}/no.pem: No such",
+            ),
+            ({"key": PEM, "cert": "text.pem"}, f"httpServer.options.ssl.cert: {self.directory}/text.pem is not a PEM"),
+            ({"key": "a\0b", "cert": PEM}, "httpServer.options.ssl.key: expected the name of a file"),
+            ({"key": PEM, "cert": PEM, "passphrase": "x"}, "httpServer.options.ssl.passphrase: known but not built"),
+        ):
+            content = json.dumps({"httpServer": {"options": {"ssl": ssl}}})
+            self.assertStartsWith(self.refusal(content, "config.json"), expected)
+        self.load_tree(httpServer={"options": {"ssl": {"key": PEM, "cert": PEM, "passphrase": None}}})
+
+    def test_closed_permissions(self) -> None:
+        """
+        Rules that close anything, be it by what they lack, are refused: the server could not keep to them.
+        """
+        at = "permission.options.permissions."
+        for section, patterns, expected in (
+            (
+                "record",
+                {**OPEN["record"], "user/$id": {"write": "user.id === $id"}},
+                'record["user/$id"].write: only the',
+            ),
+            (
+                "record",
+                {"*": {**OPEN["record"]["*"], "read": False}},
+                'record["*"].read: only the rule true is supported',
+            ),
+            ("record", {"*": {**OPEN["record"]["*"], "read": 1}}, 'record["*"].read: only the rule true is supported'),
+            ("event", {"*": {"publish": True, "subscribe": True}}, 'event["*"]: no rule for listen closes it'),
+            ("rpc", {"a": {}}, 'rpc: without a pattern "*" it is closed'),
+            ("rpc", None, 'rpc: without a pattern "*" it is closed'),
+            ("presence", {"*": {"alow": True, "allow": True}}, 'presence["*"].alow: unknown rule; did you mean allow?'),
+            ("presence", {"*": 5}, 'presence["*"]: expected a section'),
+            ("events", {}, "events: unknown section; did you mean event?"),
+        ):
+            options: dict[str, Any] = {"permissions": {**OPEN, section: patterns}}
+            content = json.dumps({"permission": {"type": "config", "options": options}})
+            self.assertStartsWith(self.refusal(content, "config.json"), at + expected)
+        rest = {name: rules for name, rules in OPEN.items() if name != "rpc"}
+        content = json.dumps({"permission": {"type": "config", "options": {"permissions": rest}}})
+        self.assertStartsWith(self.refusal(content, "config.json"), at + "rpc: a missing section closes it")
+
+    def test_yes_is_not_true(self) -> None:
+        """
+        A rule that says yes is a text, as it is for Node, and opens nothing; not even in a file that asks for YAML 1.1.
+        """
+        for word in ("yes", "on", "Yes", "y"):
+            rules = json.dumps(OPEN).replace("true", word)
+            self.write("permissions.yml", f"%YAML 1.1\n---\n{rules}\n")
+            refusal = self.refusal("permission: {type: config, options: {permissions: fileLoad(permissions.yml)}}")
+            self.assertIn(f'presence["*"].allow: only the rule true is supported so far, got "{word}"', refusal)
+
+    def test_old_names(self) -> None:
+        """
+        Options of v2 and v3 are refused with the name that they have now.
+        """
+        for key, expected in (
+            ("sslKey", "sslKey: this is the v2/v3 name; use httpServer.options.ssl.key"),
+            ("port", "port: this is the v2/v3 name; use httpServer.options.port"),
+            ("rpcTimeout", "rpcTimeout: this is the v2/v3 name; use rpc.responseTimeout"),
+            ("urlPath", "urlPath: this is the v2/v3 name; use connectionEndpoints[].options.urlPath"),
+        ):
+            self.assertEqual(expected, self.refusal(f"{key}: null"))
+        for content, expected in (
+            (
+                "connectionEndpoints: {websocket: {name: uws}}",
+                "connectionEndpoints: this is the v2/v3 form; write a list",
+            ),
+            (
+                "connectionEndpoints: [{type: node-http}]",
+                "connectionEndpoints[0].type: node-http is the v4 name; use http",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-text, options: {port: 1}}]",
+                "connectionEndpoints[0].options.port: this is the v2/v3 name; use httpServer.options.port",
+            ),
+            (
+                "plugins: {message: {name: redis}}",
+                "plugins.message: this is the v2/v3 name; use clusterNode at the top",
+            ),
+        ):
+            self.assertStartsWith(self.refusal(content), expected)
+
+    def test_all_at_once(self) -> None:
+        """
+        One start shows all that is wrong, the missing file included; what follows from that one is not told.
+        """
+        content = "serverName: 1\nlogLevel: 7\nauth: [fileLoad(a.yml)]\nhttpServer: {options: {host: fileLoad(b.txt)}}"
+        error = self.assertRaises(ConfigError, self.load, content)
+        lines = str(error).splitlines()
+        self.assertEqual("", error.path)
+        self.assertEqual(f"4 problems in {self.directory}/config.yml:", lines[0])
+        self.assertEqual(
+            ["auth[0]", "httpServer.options.host", "serverName", "logLevel"],
+            [line.strip().partition(": ")[0] for line in lines[1:]],
+        )
+
+    def test_path(self) -> None:
+        """
+        The error says the key's path apart from the problem.
+        """
+        error = self.assertRaises(ConfigError, self.load, "listen: {matchCooldown: x}")
+        self.assertEqual("listen.matchCooldown", error.path)
+        self.assertEqual('expected a whole number, got "x"', error.problem)
+
+
+class FileTests(ConfigCase):
+    """
+    The file itself: YAML, JSON, variables, other files.
+    """
+
+    def read(self, content: str | bytes, name: str = "any.yml", environ: Mapping[str, str] | None = None) -> Any:
+        """
+        The plain content of a file.
+        """
+        reading = config_file.Reading(self.directory, environ or {})
+        tree = reading.read(self.write(name, content))
+        for problem in reading.problems:
+            raise problem
+        return tree
+
+    def test_core_schema(self) -> None:
+        """
+        Scalars are YAML 1.2's: dates, yes, no, on, off, and whatever is in quotes, are texts.
+        """
+        for text, value in (
+            ("yes", "yes"), ("no", "no"), ("on", "on"), ("off", "off"), ("Y", "Y"), ("2001-01-01", "2001-01-01"),
+            ("true", True), ("True", True), ("FALSE", False), ("tRUE", "tRUE"), ("~", None), ("null", None), ("", None),
+            ("1", 1), ("-0", 0), ("+12", 12), ("007", 7), ("0o17", 15), ("0x1F", 31), ("0b1", "0b1"),
+            ("1_000", "1_000"), ("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("1.e", "1.e"),
+            ("-.inf", float("-inf")), ("1:30", "1:30"), ("'1'", "1"), ('"true"', "true"), ("!!str 1", "1"),
+            ("! 1", "1"), ("'a # b'", "a # b"), ("a#b # c", "a#b"), ("|\n  a\n  b\n", "a\nb\n"), ("!!seq [1]", [1]), ("!!map {1: 2}", {"1": 2}),
+        ):  # fmt: skip
+            self.assertEqual(value, self.read(f"a: {text}\n")["a"], text)
+            self.assertEqual(type(value), type(self.read(f"a: {text}\n")["a"]), text)
+        self.assertNotEqual(*[self.read("a: .nan")["a"]] * 2)
+
+    def test_keys(self) -> None:
+        """
+        Keys are texts as they are written, and may hold variables.
+        """
+        self.assertEqual(
+            {"1.0": 1, "true": 2, "~": 3, "a": 4}, self.read("1.0: 1\ntrue: 2\n~: 3\n${K}: 4", environ={"K": "a"})
+        )
+
+    def test_anchors(self) -> None:
+        """
+        Anchors, aliases and merges work; what a section says itself comes before what it inherits.
+        """
+        tree = self.read("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: {<<: [{y: 4}, *a]}\nd: *a\ne: &e 1\nf: *e\n'<<': 5")
+        self.assertEqual({"x": 1, "y": 3}, tree["b"])
+        self.assertEqual({"x": 1, "y": 4}, tree["c"])
+        self.assertEqual((tree["a"], 1, 5), (tree["d"], tree["f"], tree["<<"]))
+
+    def test_variables(self) -> None:
+        """
+        A variable is its value, or nothing, or its default; without quotes the value gets its type.
+        """
+        environ = {"N": "7", "S": "a b # c: d", "T": "true", "E": ""}
+        for text, value in (
+            ("${N}", 7), ("${T}", True), ("${S}", "a b # c: d"), ("${NO}", None), ("'${NO}'", ""), ("'${N}'", "7"),
+            ("x${N}", "x7"), ("${N}${N}", 77), ("${NO:-8}", 8), ("${E:-8}", 8), ("${N:-8}", 7), ("${NO:-}", None),
+            ("${NO:-a:-b}", "a:-b"), ("$N", "$N"), ("${}", ConfigError), ("${A:-${B}}", ConfigError),
+            ("${A:b}", ConfigError), ("${A", ConfigError), ("!!str ${N}", "7"),
+        ):  # fmt: skip
+            if value is ConfigError:
+                error = self.assertRaises(ConfigError, self.read, f"a: {text}", environ=environ)
+                self.assertEqual(
+                    "a: write a variable as ${NAME} or ${NAME:-default}, not one within another", str(error)
+                )
+            else:
+                self.assertEqual(value, self.read(f"a: {text}", environ=environ)["a"], text)
+
+    def test_variable_in_quotes(self) -> None:
+        """
+        In JSON a variable can only stand in quotes; where a number or a flag is wanted it counts as one all the same.
+        """
+        content = '{"httpServer": {"options": {"port": "${PORT}"}}, "enabledFeatures": {"rpc": "${NO:-false}"}}'
+        settings = self.load(content, "config.json", PORT="7000")
+        self.assertEqual((7000, False), (settings.http.port, settings.features.rpc))
+        self.assertIn("port: expected a whole number", self.refusal(content, "config.json", PORT="x"))
+        self.assertEqual("7000", self.load('serverName: "${PORT}"', PORT="7000").server_name)
+
+    def test_file_load(self) -> None:
+        """
+        fileLoad is what is in a YAML or JSON file, with its variables, or the text of another; each is told at start.
+        """
+        self.write("a.yml", "x: ${N}\ny: fileLoad(b.json)")
+        self.write("b.json", '{"x": "${N}"}')
+        self.write("c.pem", "${N}\n")
+        reading = config_file.Reading(self.directory, {"N": "7", "A": "a"})
+        path = self.write(
+            "c.yml",
+            f"a: fileLoad(${{A}}.yml)\nb: 'fileLoad( b.json )'\nc: fileLoad({self.directory}/c.pem)\nd: file(../d)",
+        )
+        self.assertEqual(
+            {
+                "a": {"x": 7, "y": "fileLoad(b.json)"},
+                "b": {"x": "7"},
+                "c": "${N}\n",
+                "d": os.path.join(os.path.dirname(self.directory), "d"),
+            },
+            reading.read(path),
+        )
+        self.assertEqual(
+            [
+                f"CONFIG_TRANSFORM | Loaded content from {self.directory}/{name} for fileLoad({argument})"
+                for name, argument in (
+                    ("a.yml", "${A}.yml"),
+                    ("b.json", " b.json "),
+                    ("c.pem", f"{self.directory}/c.pem"),
+                )
+            ],
+            reading.notes,
+        )
+
+    def test_file_load_refused(self) -> None:
+        """
+        A file that cannot be loaded is named by its absolute path, after the key that wants it.
+        """
+        self.write("bad.yml", "x: [")
+        self.write("latin.txt", b"\xe9")
+        self.write("rules.js", "module.exports = {}")
+        os.mkdir(os.path.join(self.directory, "folder"))
+        for argument, expected in (
+            ("no.yml", f"a[0].b: cannot load {self.directory}/no.yml: No such file or directory"),
+            ("folder", f"a[0].b: cannot load {self.directory}/folder: Is a directory"),
+            ("bad.yml", f"a[0].b: {self.directory}/bad.yml: line 1, column"),
+            ("latin.txt", f"a[0].b: {self.directory}/latin.txt: not UTF-8 (byte 0)"),
+            ("rules.js", f"a[0].b: {self.directory}/rules.js: JavaScript files are not run; write it as .yml or .json"),
+            ("", "a[0].b: expected the name of a file"),
+            ("${NO}", "a[0].b: expected the name of a file"),
+        ):
+            error = self.assertRaises(ConfigError, self.read, f"a: [{{b: 'fileLoad({argument})'}}]")
+            self.assertTrue(str(error).startswith(expected), f"{error} should start with {expected}")
+
+    def test_files(self) -> None:
+        """
+        A file that cannot be read at all is named.
+        """
+        error = self.assertRaises(ConfigError, load, os.path.join(self.directory, "no.yml"), {})
+        self.assertEqual(f"Configuration file not found at: {self.directory}/no.yml", str(error))
+        error = self.assertRaises(ConfigError, load, self.directory, {})
+        self.assertEqual(f"cannot read {self.directory}: Is a directory", str(error))
+        error = self.assertRaises(ConfigError, load, "a\0b", {})
+        self.assertIn("null", str(error))
+
+    def test_broken(self) -> None:
+        """
+        What is no YAML or JSON is refused with the line and the column.
+        """
+        at = f"{self.directory}/any.yml: "
+        for content, expected in (
+            ("a: 1\nb: [1", "line 2, column 6: expected ',' or ']'"),
+            ("a: 1\n b: 2", "line 2, column 3: mapping values are not allowed here"),
+            ("{a: ${B}}", "line 1, column 6: expected ',' or '}', but got '{'; within { } or [ ] put quotes around"),
+            ("a: 1\nb: 2\n'a': 3", 'line 3, column 1: the key "a" is there twice'),
+            ("[1]: 2", "line 1, column 1: a key must be a text"),
+            (
+                "a: !!python/object:os.system x",
+                "line 1, column 4: the tag tag:yaml.org,2002:python/object:os.system is",
+            ),
+            ("a: !x {b: 1}", "line 1, column 4: the tag !x is not allowed"),
+            ("!x a: 1", "line 1, column 1: the tag !x is not allowed"),
+            ("a: *b", "line 1, column 4: the alias *b refers to nothing complete before it"),
+            ("a: &a [*a]", "line 1, column 8: the alias *a refers to nothing complete before it"),
+            ("<<: 5", "line 1, column 1: << takes a section, or a list of them"),
+            ("a: 1\n---\nb: 2", "line 2, column 1: a second document begins"),
+            ("a: \0", "not YAML: unacceptable character"),
+            (b"a: \xe9", "not UTF-8 (byte 3)"),
+            ("[" * 102, "line 1, column 102: nested more than 100 levels deep"),
+        ):
+            error = self.assertRaises(ConfigError, self.read, content)
+            self.assertTrue(str(error).startswith(at + expected), f"{error} should start with {expected}")
+        at = f"{self.directory}/any.json: "
+        for content, expected in (
+            ('{"a": 1,\n}', "line 2, column 1: "),
+            ('{"a": {"b": 1, "b": 2}}', 'the key "b" is there twice'),
+            ('{"a": NaN}', "NaN is not JSON"),
+            ("9" * 5000, "Exceeds the limit"),
+            ("[" * 100000, f"nested more than {config_file.MAX_DEPTH} levels deep"),
+        ):
+            error = self.assertRaises(ConfigError, self.read, content, "any.json")
+            self.assertTrue(str(error).startswith(at + expected), f"{error} should start with {expected}")
+
+    def test_parser_failure(self) -> None:
+        """
+        A mistake of the parser's own is told as a file that cannot be read.
+        """
+        self.patch(config_file.YAML, "parse", lambda self, text: (text[99] for _ in text))
+        self.assertIn(
+            "any.yml: not YAML: string index out of range", str(self.assertRaises(ConfigError, self.read, "a: 1"))
+        )
+
+    def test_key_twice_by_variable(self) -> None:
+        """
+        Two keys that become the same by a variable are refused too.
+        """
+        error = self.assertRaises(ConfigError, self.read, "a: 1\n${K}: 2", environ={"K": "a"})
+        self.assertEqual("a: this key is there twice", str(error))
+
+    def test_half_characters(self) -> None:
+        """
+        A text that is no Unicode is refused before anything has to write it somewhere.
+        """
+        for content in ('{"a": "\\ud800"}', '{"a": "${HALF}"}', '{"a": "file(\\ud800)"}', '{"\\ud800": 1}'):
+            error = self.assertRaises(ConfigError, self.read, content, "any.json", {"HALF": "\udcff"})
+            str(error).encode()
+            self.assertIn("half a character", str(error))
+        self.assertEqual({"a": "é"}, self.read('{"a": "\\u00e9"}', "any.json"))
+
+    def test_limits(self) -> None:
+        """
+        Neither aliases of aliases nor size nor depth cost more than a moment.
+        """
+        bomb = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+        bomb += "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10))
+        self.assertIn("do aliases refer to aliases?", str(self.assertRaises(ConfigError, self.read, bomb)))
+        deep = "a0: &a0 1\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 200))
+        self.assertIn("nested more than 100 levels", str(self.assertRaises(ConfigError, self.read, deep)))
+        self.assertIn(
+            "nested more than 100 levels",
+            str(self.assertRaises(ConfigError, self.read, "[" * 300 + "]" * 300, "a.json")),
+        )
+        self.patch(config_file, "MAX_NODES", 50)
+        merges = "a: &a {a: 1, b: 2, c: 3, d: 4, e: 5}\n" + "".join(f"m{i}: {{<<: *a}}\n" for i in range(10))
+        self.assertIn("line 8, column 10: more than 50 values", str(self.assertRaises(ConfigError, self.read, merges)))
+        self.patch(config_file, "MAX_BYTES", 10)
+        self.assertIn("larger than 10 bytes", str(self.assertRaises(ConfigError, self.read, " " * 11)))
+
+    def test_byte_order_mark(self) -> None:
+        """
+        The mark that some editors put in front of a file is no part of it.
+        """
+        for name in ("a.yml", "a.json", "a.YAML", "a.conf"):
+            self.assertEqual({"a": 1}, self.read(b'\xef\xbb\xbf{"a": 1}', name))
+
+    words = st.sampled_from(
+        ["a", "auth", "type", "none", "httpServer", "options", "connectionEndpoints", "permission", "config", "port"]
+        + [": ", "- ", "\n", "  ", "{", "}", "[", "]", ", ", "&a ", "*a", "<<: ", "!!str ", "!x ", "? ", "| ", "'", '"']
+        + ["#", "---\n", "%YAML 1.1\n", "\t", "${A}", "${", "fileLoad(", "file(a)", ")", "1", "0x", ".", "é", "\\ud800"]
+    )
+
+    @hypothesis_settings(max_examples=300, deadline=None, derandomize=True)
+    @given(
+        st.one_of(st.binary(max_size=60), st.lists(words, max_size=25).map("".join)), st.sampled_from(["yml", "json"])
+    )
+    @example("connectionEndpoints: [fileLoad(a)]\nplugins: {a: fileLoad(a)}\nlogger: {name: fileLoad(a)}", "yml")
+    @example("httpServer: {options: {ssl: {key: file(a), passphrase: fileLoad(a)}, headers: [fileLoad(a)]}}", "yml")
+    @example("permission: {type: config, options: {permissions: {record: {'*': {read: fileLoad(a)}}}}}", "yml")
+    def test_anything(self, content: str | bytes, extension: str) -> None:
+        """
+        Whatever is in the file, the outcome is settings or a ConfigError that can be printed.
+        """
+        if not os.path.isdir(self.directory):  # pragma: no cover
+            os.mkdir(self.directory)
+        try:
+            self.load(content, f"config.{extension}", A="x: [")
+        except ConfigError as error:
+            str(error).encode()
