@@ -124,17 +124,16 @@ class Outbox:
             self._backlog.append(data)
             self._backlog_size += len(data)
             if self._backlog_size > self._limit:
-                self.close()
+                # The client will be told, behind what is on its way already.
+                self._take_backlog()
                 self._overflow()
 
-    def finish(self) -> None:
+    def send(self, data: bytes) -> None:
         """
-        Hand everything to the transport: a last word follows.
+        Send C{data} behind everything that is queued, and all of it now.
         """
+        self._frames.append(data)
         self.flush()
-        if self._backlog:
-            self._transport.write(self._take_backlog())
-        self.close()
 
     def close(self) -> None:
         """

@@ -76,6 +76,24 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
     _headers: dict[str, str] = {}
     _outbox: Outbox | None = None
 
+    def connectionMade(self) -> None:
+        settings = self.factory.settings
+        self._outbox = outbox_for(
+            self.transport, self.factory.turn, settings.max_outgoing_buffer_size, self._slow_consumer
+        )
+        super().connectionMade()
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        # Autobahn's own words, from the handshake to control frames: they must not get in between two halves of a
+        # frame, nor be overtaken by one, so they take the same way.
+        if self._outbox is not None:
+            self._outbox.send(data)
+
+    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        # Whoever began it, nothing may follow a close frame.
+        self._detach()
+
     def onConnect(self, request: ConnectionRequest) -> None:
         self._headers = request.headers
 
@@ -95,6 +113,9 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
             self._fail("handling a message failed")
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self._detach()
+
+    def _detach(self) -> None:
         connection, self.connection = self.connection, None
         if connection is not None:
             try:
@@ -199,8 +220,6 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None
-        if self._outbox is not None:
-            self._outbox.finish()
         # A paused transport would not see the client's answer.
         self.transport.resumeProducing()
         self._send_close(code, reason)
@@ -209,10 +228,8 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
         factory = self.factory
         settings = factory.settings
         self.address = getattr(self.transport.getPeer(), "host", None) or "local"
-        outbox = outbox_for(
-            self.transport, factory.turn, settings.max_outgoing_buffer_size, self._slow_consumer
-        )
-        self._outbox = outbox
+        outbox = self._outbox
+        assert outbox is not None
         self.write = (  # type: ignore[method-assign]
             counted(outbox, factory.turn, settings.max_buffer_byte_size)
             if settings.outgoing_buffer_timeout
