@@ -45,6 +45,10 @@ INVALID_PAYLOAD = 1007
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
+# Members of enumerations are looked up at every use; these are used for every message.
+_OPEN = State.OPEN
+_CONNECTION = Topic.CONNECTION
+
 _PING = Message(Topic.CONNECTION, ConnectionAction.PING)
 _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
@@ -82,10 +86,12 @@ class Connection:
         "_attempts",
         "_before_login",
         "_callbacks",
+        "_decode",
         "_handshake",
         "_link",
         "_queue",
         "_reception",
+        "_route",
         "_silence",
         "_state",
         "_timeout",
@@ -102,9 +108,7 @@ class Connection:
 
     _log = Logger()
 
-    def __init__(
-        self, link: ILink, wire: IWire, dialect: Dialect, handshake: Handshake, reception: Reception
-    ) -> None:
+    def __init__(self, link: ILink, wire: IWire, dialect: Dialect, handshake: Handshake, reception: Reception) -> None:
         self.user: str | None = None
         self.client_data: bytes | None = None
         self.server_data: object = None
@@ -114,6 +118,8 @@ class Connection:
         self.closed = False
         self.heard = True
         self.write: Callable[[bytes], None] = link.write
+        self._decode = wire.codec.decode
+        self._route = reception.router.route
         self._link = link
         self._handshake = handshake
         self._reception = reception
@@ -147,12 +153,11 @@ class Connection:
         """
         Take one payload from the client.
         """
-        messages = self.wire.codec.decode(payload)
-        if self._state is State.OPEN:
-            route = self._reception.router.route
+        messages = self._decode(payload)
+        if self._state is _OPEN:
             for message in messages:
-                if message.__class__ is Message and message.topic is not Topic.CONNECTION:
-                    route(message, self)  # type: ignore[arg-type]
+                if message.__class__ is Message and message.topic is not _CONNECTION:
+                    self._route(message, self)  # type: ignore[arg-type]
                 else:
                     self._handle_while_open(message)
             return
@@ -242,7 +247,7 @@ class Connection:
             elif message.answer is not None:
                 self.send(message.answer)
         elif message.topic is not Topic.CONNECTION:
-            self._reception.router.route(message, self)
+            self._route(message, self)
         elif message.action is ConnectionAction.PING:
             self.send(_PONG)
         elif message.action is not ConnectionAction.PONG or not self.dialect.server_pings:
@@ -270,9 +275,7 @@ class Connection:
 
     def _not_a_challenge(self, message: Message | Malformed) -> None:
         self._complain("invalid connection message")
-        self._say(
-            ConnectionAction.INVALID_MESSAGE, is_error=True if self.dialect.server_speaks_first else None
-        )
+        self._say(ConnectionAction.INVALID_MESSAGE, is_error=True if self.dialect.server_speaks_first else None)
 
     def _unknown_action(self, message: Message | Malformed) -> None:
         action = message.action if isinstance(message, Malformed) else message.action.name
@@ -353,9 +356,7 @@ class Connection:
         )
         self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, login.client_data)
         if self._attempts >= settings.max_auth_attempts:
-            self._log.info(
-                "TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts", event="TOO_MANY_AUTH_ATTEMPTS"
-            )
+            self._log.info("TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts", event="TOO_MANY_AUTH_ATTEMPTS")
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self.close("too many authentication attempts")
 

@@ -119,9 +119,7 @@ class Router:
         self._log.failure("serving a message of {user} failed", failure, user=sender.user)
         sender.close("internal error")
 
-    def _refuse(
-        self, verdict: object, message: Message, sender: IConnection, name: str | None = None
-    ) -> None:
+    def _refuse(self, verdict: object, message: Message, sender: IConnection, name: str | None = None) -> None:
         if isinstance(verdict, Failure):
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {error}",

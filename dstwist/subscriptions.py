@@ -38,9 +38,7 @@ class SubscriptionRegistry:
     @param unknown: the error for the end of a subscription that never was.
     """
 
-    def __init__(
-        self, topic: Topic, repeated: str = "MULTIPLE_SUBSCRIPTIONS", unknown: str = "NOT_SUBSCRIBED"
-    ) -> None:
+    def __init__(self, topic: Topic, repeated: str = "MULTIPLE_SUBSCRIPTIONS", unknown: str = "NOT_SUBSCRIBED") -> None:
         actions = ACTIONS[topic]
         self._repeated: IntEnum = actions[repeated]
         self._unknown: IntEnum = actions[unknown]

@@ -372,9 +372,7 @@ class BothDialects:
         The table of steps says something about everything that can be received before login.
         """
         states = (State.CHALLENGE, State.LOGIN)
-        self.assertEqual(
-            set(self.dialect.handshake), {(state, received) for state in states for received in Received}
-        )
+        self.assertEqual(set(self.dialect.handshake), {(state, received) for state in states for received in Received})
 
 
 class ProtobufConnectionTests(BothDialects, ConnectionTestCase):
@@ -681,7 +679,7 @@ class OpenAuthenticationTests(SynchronousTestCase):
         """
         What cannot be a name is refused.
         """
-        for name in ({}, [], {"toString": 1}):
+        for name in ({}, [], {"toString": 1}, "a\x1fb", "\ud800", "a\nb"):
             self.assertFalse(self.login({"username": name}).accepted)
 
     def test_w60_open(self) -> None:

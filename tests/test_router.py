@@ -27,9 +27,7 @@ def subscribe(*names: str) -> Message:
 
 
 def refusal(action: EventAction, name: str, original: EventAction, correlation_id: str | None = None) -> Message:
-    return Message(
-        Topic.EVENT, action, name, original_action=original, correlation_id=correlation_id, is_error=True
-    )
+    return Message(Topic.EVENT, action, name, original_action=original, correlation_id=correlation_id, is_error=True)
 
 
 class RouterTests(SynchronousTestCase):

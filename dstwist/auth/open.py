@@ -27,4 +27,8 @@ class OpenAuthentication:
         if not name:
             return succeed(Login(True, OPEN_USER))
         # Numbers and booleans are taken by their JSON text, which is what String() gives in JavaScript.
-        return succeed(Login(True, name if isinstance(name, str) else dumps(name).decode()))
+        user = name if isinstance(name, str) else dumps(name).decode()
+        if any(character < " " or "\ud800" <= character <= "\udfff" for character in user):
+            # Control characters would break the text protocol, and half of a surrogate pair cannot be sent at all.
+            return succeed(Login(False, client_data=b'{"error":"the username must be printable"}'))
+        return succeed(Login(True, user))

@@ -1,0 +1,110 @@
+"""
+A client in memory: real payloads in real WebSocket frames, on a transport that is a string.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransportWithDisconnection
+
+from dstwist.node import Node
+from dstwist.protocol import protobuf, text
+from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
+from dstwist.protocol.message import Message
+
+MASK = b"\x12\x34\x56\x78"
+
+#: By generation: path, codec in the client's role, opcode of its frames.
+GENERATIONS: dict[str, tuple[str, Any, int]] = {
+    "v3": ("/deepstream-v3", text.CLIENT, 1),
+    "v4": ("/deepstream", protobuf.CLIENT, 2),
+}
+
+
+def client_frame(payload: bytes, opcode: int) -> bytes:
+    """
+    C{payload} in a frame as a client sends it.
+    """
+    length = len(payload)
+    if length < 126:
+        head = bytes((0x80 | opcode, 0x80 | length))
+    else:
+        head = bytes((0x80 | opcode, 0x80 | 126)) + length.to_bytes(2, "big")
+    return head + MASK + bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
+
+
+class MemoryClient:
+    """
+    One client of a node.
+
+    @ivar closed: the code and reason of the server's close frame.
+    """
+
+    def __init__(self, node: Node, generation: str, path: str | None = None) -> None:
+        default, self.codec, self.opcode = GENERATIONS[generation]
+        self.generation = generation
+        self.closed: tuple[int, str] | None = None
+        self.transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
+        self.protocol = self.transport.protocol = node.port.buildProtocol(self.transport.getPeer())
+        self.protocol.makeConnection(self.transport)
+        self.protocol.dataReceived(
+            f"GET {path or default} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        head, _, self._unread = self.transport.value().partition(b"\r\n\r\n")
+        self.status = int(head.split(b" ")[1])
+        self.transport.clear()
+
+    def say(self, *messages: Message) -> None:
+        """
+        Send messages, a frame each.
+        """
+        for message in messages:
+            self.send(self.codec.encode(message))
+
+    def send(self, payload: bytes) -> None:
+        """
+        Send one payload.
+        """
+        self.protocol.dataReceived(client_frame(payload, self.opcode))
+
+    def heard(self) -> list[Any]:
+        """
+        What the server said since this was last asked.
+        """
+        data = self._unread + self.transport.value()
+        self.transport.clear()
+        messages = []
+        while len(data) > 1:
+            opcode, length, start = data[0] & 15, data[1], 2
+            if length == 126:
+                length, start = int.from_bytes(data[2:4], "big"), 4
+            payload, data = data[start : start + length], data[start + length :]
+            if opcode == 8:
+                self.closed = (int.from_bytes(payload[:2], "big"), payload[2:].decode())
+            else:
+                messages += self.codec.decode(payload)
+        self._unread = data
+        return messages
+
+    def log_in(self, user: str) -> None:
+        """
+        All that comes before the first request.
+        """
+        self.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost"))
+        self.say(Message(Topic.AUTH, AuthAction.REQUEST, data=b'{"username":"%s"}' % user.encode()))
+        assert self.heard()[-1].action is AuthAction.AUTH_SUCCESSFUL
+
+    def subscribe(self, name: str) -> None:
+        """
+        Subscribe to an event.
+        """
+        self.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=(name,), correlation_id="0"))
+
+    def emit(self, name: str, data: Any) -> None:
+        """
+        Emit an event, its data in the encoding of this client's generation.
+        """
+        self.say(Message(Topic.EVENT, EventAction.EMIT, name, data))

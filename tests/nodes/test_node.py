@@ -1,0 +1,273 @@
+"""
+A whole node, in memory: clients of both generations, start and stop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import fail
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.node import Node
+from dstwist.protocol.constants import ConnectionAction, EventAction, ParserAction, RpcAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.typed import to_json, to_typed
+from dstwist.settings import FeatureSettings, Settings, WebSocketEndpoint
+from tests.nodes.client import MemoryClient
+
+#: One value of each kind, as JSON and as a typed value.
+VALUES: list[tuple[bytes | None, str]] = [
+    (b'"x"', "Sx"),
+    (b'""', "S"),
+    ('"\u00e9\U0001f600"'.encode(), "S\u00e9\U0001f600"),
+    (b"1.5", "N1.5"),
+    (b"0", "N0"),
+    (b'{"a":[1,null,{"b":"c"}]}', 'O{"a":[1,null,{"b":"c"}]}'),
+    (b"[]", "O[]"),
+    (b"true", "T"),
+    (b"false", "F"),
+    (b"null", "L"),
+    (None, "U"),
+]
+
+
+class NodeTestCase(SynchronousTestCase):
+    """
+    A node on a reactor in memory.
+    """
+
+    def start(self, settings: Settings | None = None) -> Node:
+        self.reactor = MemoryReactorClock()
+        endpoint = TCP4ServerEndpoint(self.reactor, 6020, interface="127.0.0.1")
+        node = Node(settings or Settings(), [endpoint], self.reactor)
+        node.privilegedStartService()
+        node.startService()
+        return node
+
+    def turn(self) -> None:
+        """
+        Let the reactor turn once, so that what was said is written.
+        """
+        self.reactor.advance(0)
+
+    def client(self, node: Node, generation: str, user: str = "ann") -> MemoryClient:
+        client = MemoryClient(node, generation)
+        self.turn()
+        client.log_in(user)
+        return client
+
+    def subscriber(self, node: Node, generation: str) -> MemoryClient:
+        client = self.client(node, generation)
+        client.subscribe("news")
+        self.turn()
+        (ack,) = client.heard()
+        self.assertTrue(ack.is_ack)
+        return client
+
+
+class EventTests(NodeTestCase):
+    """
+    Events between clients of both generations.
+    """
+
+    def test_every_value(self) -> None:
+        """
+        Every kind of value emitted by one generation reaches both with its data intact.
+        """
+        node = self.start()
+        subscribers = [self.subscriber(node, generation) for generation in ("v3", "v4", "v3", "v4")]
+        for generation in ("v3", "v4"):
+            emitter = self.client(node, generation)
+            for json, typed in VALUES:
+                emitter.emit("news", typed if generation == "v3" else json)
+                self.turn()
+                for subscriber in subscribers:
+                    (event,) = subscriber.heard()
+                    self.assertEqual((event.action, event.name), (EventAction.EMIT, "news"))
+                    if subscriber.generation == "v3":
+                        self.assertEqual(to_typed(event.data), typed)
+                    else:
+                        self.assertEqual(to_json(event.data), json)
+
+    def test_w48_one_message_two_encodings(self) -> None:
+        """
+        W48: serving a text client first does not change what a v4+ client gets of the same event, nor the reverse.
+        """
+        for order in (("v3", "v4"), ("v4", "v3")):
+            node = self.start()
+            first, second = (self.subscriber(node, generation) for generation in order)
+            emitter = self.client(node, "v4")
+            emitter.emit("news", b"0")
+            emitter.emit("news", b'"s"')
+            self.turn()
+            by_generation = {client.generation: [e.data for e in client.heard()] for client in (first, second)}
+            self.assertEqual(by_generation, {"v3": ["N0", "Ss"], "v4": [b"0", b'"s"']})
+
+    def test_no_echo(self) -> None:
+        """
+        The emitter does not hear itself, though it is subscribed.
+        """
+        node = self.start()
+        ann = self.subscriber(node, "v4")
+        ann.emit("news", b"1")
+        self.turn()
+        self.assertEqual(ann.heard(), [])
+
+    def test_nonsense_stays_with_its_sender(self) -> None:
+        """
+        Data that is no JSON, or no typed value, is refused, and reaches nobody: it would kill official clients.
+        """
+        node = self.start()
+        subscribers = [self.subscriber(node, generation) for generation in ("v3", "v4")]
+        old, young = self.client(node, "v3"), self.client(node, "v4")
+        old.send(b"E\x1fEVT\x1fnews\x1fQ1\x1e")
+        young.emit("news", b"{bad")
+        self.turn()
+        self.assertEqual([subscriber.heard() for subscriber in subscribers], [[], []])
+        for emitter in (old, young):
+            self.assertEqual([m.action for m in emitter.heard()], [EventAction.INVALID_MESSAGE_DATA])
+
+    def test_listening_across_generations(self) -> None:
+        """
+        A provider of one generation is asked for the subscriptions of the other.
+        """
+        for listening, subscribing in (("v3", "v4"), ("v4", "v3")):
+            node = self.start()
+            provider = self.client(node, listening)
+            provider.say(Message(Topic.EVENT, EventAction.LISTEN, "^n"))
+            subscriber = self.subscriber(node, subscribing)
+            self.turn()
+            ack, found = provider.heard()
+            self.assertEqual((ack.is_ack, found.name, found.subscription), (True, "^n", "news"))
+            provider.say(Message(Topic.EVENT, EventAction.LISTEN_ACCEPT, "^n", subscription="news"))
+            subscriber.say(Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=("news",), correlation_id="1"))
+            self.turn()
+            self.assertEqual([m.action for m in provider.heard()], [EventAction.SUBSCRIPTION_FOR_PATTERN_REMOVED])
+
+    def test_unbuilt_topic(self) -> None:
+        """
+        A topic nobody serves, or one that is switched off, is answered UNKNOWN_TOPIC.
+        """
+        node = self.start(Settings(features=FeatureSettings(event=False)))
+        for generation in ("v3", "v4"):
+            client = self.client(node, generation)
+            client.subscribe("news")
+            client.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0"))
+            self.turn()
+            self.assertEqual([m.action for m in client.heard()], [ParserAction.UNKNOWN_TOPIC] * 2)
+
+
+class SharedPathTests(NodeTestCase):
+    """
+    Both generations on one path, told apart by who speaks first.
+    """
+
+    def setUp(self) -> None:
+        endpoints = (WebSocketEndpoint("ws-binary", "/deepstream"), WebSocketEndpoint("ws-text", "/deepstream"))
+        self.node = self.start(Settings(endpoints=endpoints))
+
+    def test_binary(self) -> None:
+        """
+        A client that speaks first, in binary, is one of v4 or later.
+        """
+        client = MemoryClient(self.node, "v4")
+        client.log_in("ann")
+        self.reactor.advance(1)
+        self.assertEqual(client.heard(), [])
+
+    def test_text(self) -> None:
+        """
+        A client that waits is greeted in text after 300 ms.
+        """
+        client = MemoryClient(self.node, "v3", "/deepstream")
+        self.reactor.advance(0.29)
+        self.assertEqual(client.heard(), [])
+        self.reactor.advance(0.02)
+        self.turn()
+        self.assertEqual([m.action for m in client.heard()], [ConnectionAction.CHALLENGE_REQUEST])
+        client.log_in("ann")
+
+    def test_slow_binary(self) -> None:
+        """
+        A v4+ client on a slow line, greeted in text before its first word arrived, is served in binary after all.
+        """
+        client = MemoryClient(self.node, "v4")
+        self.reactor.advance(0.31)
+        self.turn()
+        client.heard()
+        client.log_in("ann")
+        client.subscribe("news")
+        self.turn()
+        self.assertTrue(client.heard()[0].is_ack)
+
+
+class LifeTests(NodeTestCase):
+    """
+    Start and stop.
+    """
+
+    def test_stop(self) -> None:
+        """
+        Clients are sent a close frame that says why, and the stop is through when they are gone.
+        """
+        node = self.start()
+        clients = [self.client(node, generation) for generation in ("v3", "v4")]
+        stopped = node.stopService()
+        self.turn()
+        for client in clients:
+            client.heard()
+            self.assertEqual(client.closed, (1001, "server shutting down"))
+        self.assertNoResult(stopped)
+        for client in clients:
+            client.transport.loseConnection()
+        self.successResultOf(stopped)
+        self.assertFalse(self.reactor.getDelayedCalls())
+
+    def test_w58_flush_before_close(self) -> None:
+        """
+        W58: what was said to a client before the stop still reaches it, before the close frame.
+        """
+        node = self.start()
+        subscriber, emitter = self.subscriber(node, "v4"), self.client(node, "v3")
+        emitter.emit("news", "N1")
+        node.stopService()
+        self.assertEqual([event.data for event in subscriber.heard()], [b"1"])
+        self.assertEqual(subscriber.closed, (1001, "server shutting down"))
+
+    def test_w58_deadline(self) -> None:
+        """
+        W58: a client that does not answer does not keep the server from stopping.
+        """
+        node = self.start()
+        self.client(node, "v4")
+        half = node.port.buildProtocol(None)
+        transport = StringTransportWithDisconnection()
+        transport.protocol = half
+        half.makeConnection(transport)
+        stopped = node.stopService()
+        self.assertFalse(transport.connected)
+        self.reactor.advance(Settings().shutdown_timeout + 1)
+        self.successResultOf(stopped)
+
+    def test_stop_without_clients(self) -> None:
+        """
+        A server nobody uses stops at once.
+        """
+        self.successResultOf(self.start().stopService())
+
+    def test_port_taken(self) -> None:
+        """
+        A port that cannot be had ends the start with one line that says so.
+        """
+
+        class Taken:
+            def listen(self, factory: Any) -> Any:
+                return fail(CannotListenError("127.0.0.1", 6020, OSError(98, "Address already in use")))
+
+        node = Node(Settings(), [Taken()], MemoryReactorClock())  # type: ignore[list-item]
+        refused = self.assertRaises(SystemExit, node.privilegedStartService)
+        self.assertIn("6020", str(refused))
