@@ -1,0 +1,323 @@
+"""
+The official JavaScript clients, driven from here: C{driver.js} in a Node.js process, one for each generation.
+
+A test sees a L{Client}: verbs to call, and what it reported, in order. Nothing here looks at the clock except to give up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.server import PATIENCE
+
+HERE = Path(__file__).resolve().parent
+
+#: One report, as C{driver.js} has it: its kind, and more by kind.
+Report = dict[str, Any]
+
+
+class ClientFailed(Exception):
+    """
+    A client did not do what it should; the text has all it reported.
+    """
+
+
+class Driver:
+    """
+    A Node.js process with any number of clients of one generation (C{"v2"} or C{"v7"}) in it.
+    """
+
+    def __init__(self, generation: str, authority: Path) -> None:
+        node = shutil.which("node")
+        if node is None:
+            raise ClientFailed("Node.js is missing. Run: make test (it installs what the tests need)")
+        if not (HERE / "node_modules" / "@deepstream" / "client").is_dir():
+            raise ClientFailed("The JavaScript clients are missing. Run: make test, or npm ci in tests/e2e")
+        self.generation = generation
+        self.changed = threading.Condition()
+        #: What the clients printed.
+        self.console: list[str] = []
+        self._clients: dict[str, Client] = {}
+        self._answers: dict[int, Report] = {}
+        self._last = 0
+        self._ready = False
+        self._dead: str | None = None
+        self._errors = bytearray()
+        self._process = subprocess.Popen(
+            [node, str(HERE / "driver.js"), generation],
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "NODE_EXTRA_CA_CERTS": str(authority)},
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._read_errors, daemon=True).start()
+        self.wait(lambda: self._ready, "Node.js to start")
+
+    @property
+    def dead(self) -> bool:
+        return self._dead is not None
+
+    def connect(self, name: str, url: str, **options: Any) -> Client:
+        """
+        A new client, connecting to C{url}. C{options} are the library's.
+        """
+        client = Client(self, name)
+        self._clients[name] = client
+        self.call(name, "connect", url, options)
+        return client
+
+    def call(self, client: str, verb: str, *arguments: Any) -> Any:
+        """
+        Let a client do something; gives the result.
+        """
+        self._last += 1
+        command = {"id": self._last, "client": client, "verb": verb, "args": arguments}
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(command).encode("ascii") + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            # What it died of is on its way; wait tells.
+            pass
+        self.wait(lambda: command["id"] in self._answers, f"{client} to {verb} {arguments}")
+        answer = self._answers.pop(self._last)
+        if "failure" in answer:
+            raise ClientFailed(f"{client}.{verb}{arguments}: {answer['failure']}")
+        return answer["result"]
+
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        """
+        Come back when C{condition} holds; it is asked again with each report.
+        """
+        with self.changed:
+            done = self.changed.wait_for(lambda: condition() or self._dead, PATIENCE)
+            if done and condition():
+                return
+        why = self._dead or "it did not come"
+        story = "\n".join(f"{name}: {client.reports}" for name, client in self._clients.items())
+        raise ClientFailed(f"Waited for {what} ({self.generation}): {why}\n{story}\nconsole: {self.console}")
+
+    def forget_clients(self) -> None:
+        """
+        Close all clients and start afresh.
+        """
+        for name, client in self._clients.items():
+            if not self.dead and client.state != "CLOSED":
+                self.call(name, "close")
+        self._clients = {}
+        self.console = []
+
+    def stop(self) -> None:
+        """
+        End the process.
+        """
+        assert self._process.stdin is not None
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            report = json.loads(line)
+            with self.changed:
+                self._take(report)
+                self.changed.notify_all()
+        self._process.stdout.close()
+        with self.changed:
+            self._dead = self._dead or f"Node.js ended: {self._errors.decode('utf-8', 'replace')}"
+            self.changed.notify_all()
+
+    def _take(self, report: Report) -> None:
+        if "id" in report:
+            self._answers[report["id"]] = report
+        elif "client" in report:
+            client = self._clients.get(report["client"])
+            if client is not None:
+                client.reports.append(report)
+        elif report["kind"] == "ready":
+            self._ready = True
+        elif report["kind"] == "fatal":
+            self._dead = f"An exception escaped a client: {report['text']}"
+        else:
+            self.console.append(report["text"])
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._errors += line
+        self._process.stderr.close()
+
+
+class Client:
+    """
+    One client.
+
+    @ivar reports: all that it reported so far, in order.
+    """
+
+    def __init__(self, driver: Driver, name: str) -> None:
+        self.driver = driver
+        self.name = name
+        self.reports: list[Report] = []
+        self._tolerated: set[str] = set()
+
+    # -- verbs
+
+    def login(self, credentials: dict[str, Any] | None = None) -> None:
+        """
+        Log in, and come back when the client is open.
+        """
+        self.start_login(credentials)
+        self.wait_for_report(1, "login", success=True)
+        self.wait_for_state("OPEN")
+
+    def start_login(self, credentials: dict[str, Any] | None = None) -> None:
+        self._do("login", credentials or {})
+
+    def close(self) -> None:
+        self._do("close")
+        self.wait_for_state("CLOSED")
+
+    def subscribe(self, name: str) -> None:
+        """
+        Subscribe, and come back when the server has acknowledged.
+        """
+        self._do("subscribe", name)
+        self.settle()
+
+    def subscribe_only(self, name: str) -> None:
+        """
+        Subscribe without waiting for the acknowledgement.
+        """
+        self._do("subscribe", name)
+
+    def unsubscribe(self, name: str) -> None:
+        """
+        Unsubscribe, and come back when the server has acknowledged.
+        """
+        self._do("unsubscribe", name)
+        self.settle()
+
+    def emit(self, name: str, *values: str) -> None:
+        """
+        Emit, with a value in JavaScript's spelling, or without one.
+        """
+        self._do("emit", name, *values)
+
+    def burst(self, name: str, count: int) -> None:
+        """
+        Emit the numbers from 0 up, C{count} of them, in one turn of the client.
+        """
+        self._do("burst", name, count)
+
+    def listen(self, pattern: str, otherwise: str = "accept", **names: str) -> None:
+        """
+        Listen; offered names are answered as C{names} says, and C{otherwise}.
+        """
+        self.start_listen(pattern, otherwise, **names)
+        self.settle()
+
+    def start_listen(self, pattern: str, otherwise: str = "accept", **names: str) -> None:
+        self._do("listen", pattern, {"otherwise": otherwise, "names": names})
+
+    def unlisten(self, pattern: str) -> None:
+        self._do("unlisten", pattern)
+        self.settle()
+
+    def settle(self) -> None:
+        """
+        Come back when the server has acknowledged all it has to.
+        """
+        self._do("settle")
+
+    def sleep(self, milliseconds: int) -> None:
+        """
+        Come back after that time, by the clock of the client's process.
+        """
+        self._do("sleep", milliseconds)
+
+    # -- what came
+
+    @property
+    def state(self) -> str:
+        return str(self._do("state"))
+
+    def states(self) -> list[str]:
+        """
+        The connection states the client went through.
+        """
+        return [report["state"] for report in self.filter("state")]
+
+    def values(self, name: str) -> list[str]:
+        """
+        What the client's callback for the event C{name} was called with.
+        """
+        return [report["value"] for report in self.filter("event", name=name)]
+
+    def offers(self) -> list[tuple[str, str]]:
+        """
+        What the client was asked to provide: pattern and name.
+        """
+        return [(report["pattern"], report["name"]) for report in self.filter("offer")]
+
+    def stops(self) -> list[tuple[str, str]]:
+        """
+        What the client was told not to provide any more: pattern and name.
+        """
+        return [(report["pattern"], report["name"]) for report in self.filter("stop")]
+
+    def filter(self, kind: str, **fields: Any) -> list[Report]:
+        wanted = {"kind": kind, **fields}
+        return [report for report in list(self.reports) if wanted.items() <= report.items()]
+
+    def wait_for_report(self, count: int, kind: str, **fields: Any) -> None:
+        """
+        Come back when there have been C{count} such reports.
+        """
+        what = f"{self.name}: {count} x {kind} {fields}"
+        self.driver.wait(lambda: len(self.filter(kind, **fields)) >= count, what)
+
+    def wait_for_values(self, name: str, count: int) -> list[str]:
+        """
+        The values of the event C{name}, when there are C{count}.
+        """
+        self.wait_for_report(count, "event", name=name)
+        return self.values(name)
+
+    def wait_for_state(self, state: str) -> None:
+        """
+        Come back when C{state} is what the client reported last.
+        """
+        self.driver.wait(lambda: self.states()[-1:] == [state], f"{self.name}: {state}")
+
+    # -- errors
+
+    def expect_error(self, event: str, topic: str | None = None) -> None:
+        """
+        Come back when the client has raised that error, which is then as it should be.
+        """
+        fields = {"event": event} if topic is None else {"event": event, "topic": topic}
+        self.wait_for_report(1, "error", **fields)
+        self._tolerated.add(event)
+
+    def tolerate_error(self, event: str) -> None:
+        """
+        The client may raise that error.
+        """
+        self._tolerated.add(event)
+
+    def unexpected_errors(self) -> list[Report]:
+        return [report for report in self.filter("error") if report["event"] not in self._tolerated]
+
+    def _do(self, verb: str, *arguments: Any) -> Any:
+        return self.driver.call(self.name, verb, *arguments)

@@ -1,0 +1,141 @@
+'use strict'
+
+/*
+ * Many clients of one generation, driven line by line.
+ *
+ *   node driver.js v2|v7
+ *
+ * stdin   {"id": 7, "client": "ann", "verb": "emit", "args": ["news", "\"hello\""]}
+ * stdout  {"id": 7, "result": ...}   or   {"id": 7, "failure": "text"}
+ *         {"client": "ann", "kind": "event", ...}      whatever happens, in the order in which it happens
+ *         {"kind": "console", "text": "Warning: ..."}  what a client prints
+ *         {"kind": "fatal", "text": "stack"}           an exception escaped a client: the last line
+ *
+ * Values travel as text in JavaScript's own spelling ("undefined", "-0", else JSON), so that nothing on the way to the test
+ * can make two of them look alike.
+ */
+
+const readline = require('readline')
+const util = require('util')
+
+const say = (line) => process.stdout.write(JSON.stringify(line) + '\n')
+
+for (const method of ['log', 'info', 'warn', 'error', 'trace']) {
+  console[method] = (...args) => say({ kind: 'console', text: util.format(...args) })
+}
+for (const escape of ['uncaughtException', 'unhandledRejection']) {
+  process.on(escape, (error) => {
+    process.stdout.write(JSON.stringify({ kind: 'fatal', text: String((error && error.stack) || error) }) + '\n', () => process.exit(1))
+  })
+}
+
+const spell = (value) => {
+  if (value === undefined) return 'undefined'
+  if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) return Object.is(value, -0) ? '-0' : String(value)
+  return JSON.stringify(value)
+}
+const unspell = (text) => (['undefined', '-0', 'NaN'].includes(text) ? { undefined, '-0': -0, NaN }[text] : JSON.parse(text))
+
+const generation = require({ v2: './client_v2.js', v7: './client_v7.js' }[process.argv[2]])
+const clients = new Map()
+
+/*
+ * The verbs. "make" is given by the generation and yields the part that differs: client (the library's object), pending(),
+ * listen(pattern, onOffer, onStop).
+ */
+class Driven {
+  constructor (name, url, options) {
+    this.callbacks = new Map()
+    this.report = (kind, fields) => say({ client: name, kind, ...fields })
+    this.library = generation.make(url, options)
+    this.client = this.library.client
+    this.client.on('error', (message, event, topic) => {
+      this.report('error', { event: String(event), topic: String(topic), message: util.format((message && message.message) || message).slice(0, 300) })
+    })
+    this.client.on('connectionStateChanged', (state) => this.report('state', { state: state }))
+    this.client.on('reauthenticationFailure', (reason) => this.report('reauthenticationFailure', { reason }))
+    this.client.on('clientDataChanged', (data) => this.report('clientDataChanged', { data: spell(data) }))
+  }
+
+  login (credentials) {
+    this.client.login(credentials, (success, data) => this.report('login', { success, data: spell(data) }))
+  }
+
+  state () {
+    return this.client.getConnectionState()
+  }
+
+  close () {
+    this.client.close()
+  }
+
+  subscribe (name) {
+    const callback = (...args) => this.report('event', { name, value: spell(args[0]), args: args.length })
+    this.callbacks.set(name, callback)
+    this.client.event.subscribe(name, callback)
+  }
+
+  unsubscribe (name) {
+    this.client.event.unsubscribe(name, this.callbacks.get(name))
+    this.callbacks.delete(name)
+  }
+
+  emit (name, ...values) {
+    this.client.event.emit(name, ...values.map(unspell))
+  }
+
+  burst (name, count) {
+    for (let number = 0; number < count; number++) this.client.event.emit(name, number)
+  }
+
+  /* policy: what to answer by name, and what otherwise; anything but accept and reject is silence. */
+  listen (pattern, policy) {
+    const answer = (name, response) => {
+      const choice = name in policy.names ? policy.names[name] : policy.otherwise
+      this.report('offer', { pattern, name, answer: choice })
+      if (choice === 'accept') response.accept()
+      if (choice === 'reject') response.reject()
+    }
+    this.library.listen(pattern, answer, (name) => this.report('stop', { pattern, name }))
+  }
+
+  unlisten (pattern) {
+    this.client.event.unlisten(pattern)
+  }
+
+  sleep (milliseconds) {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds))
+  }
+
+  /* Resolves when the server has acknowledged everything that it has to acknowledge. */
+  settle () {
+    return new Promise((resolve, reject) => {
+      const deadline = Date.now() + 10000
+      const look = () => {
+        const pending = this.library.pending()
+        if (pending.length === 0) resolve()
+        else if (Date.now() > deadline) reject(new Error('not acknowledged: ' + pending.join(', ')))
+        else setTimeout(look, 5)
+      }
+      look()
+    })
+  }
+}
+
+const run = async ({ client, verb, args }) => {
+  if (verb === 'connect') {
+    clients.set(client, new Driven(client, ...args))
+    return undefined
+  }
+  return clients.get(client)[verb](...args)
+}
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => {
+  const command = JSON.parse(line)
+  run(command).then(
+    (result) => say({ id: command.id, result: result === undefined ? null : result }),
+    (error) => say({ id: command.id, failure: String(error.stack || error) })
+  )
+}).on('close', () => process.exit(0))
+
+say({ kind: 'ready' })

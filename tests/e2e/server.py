@@ -1,0 +1,161 @@
+"""
+A real server: C{twistd -n dstwist} of this checkout, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.e2e.certificates import Certificates
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+# How long anything may take that is waited for. Only a failing test takes it.
+PATIENCE = 20.0
+
+# On Linux the server dies with the test run, however that ends (1 is PR_SET_PDEATHSIG).
+_TWISTD = """
+import sys
+if sys.platform == "linux":
+    import ctypes, signal
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+from twisted.scripts.twistd import run
+run()
+"""
+
+# What a log must not hold: the traces of our own mistakes.
+_TROUBLE = re.compile(r"Traceback|Unhandled|CRITICAL|#critical|#error|Exception")
+
+
+class ServerFailed(Exception):
+    """
+    The server did not do what it was asked to; the text has its log.
+    """
+
+
+class Server:
+    """
+    One server process at a time, and the port it has.
+
+    @ivar url: where its clients connect to, without a path.
+    """
+
+    def __init__(self, certificates: Certificates | None = None, config: Path | None = None) -> None:
+        self._certificates = certificates
+        self._config = config
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._changed = threading.Condition()
+        self._lines: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"{'wss' if self._certificates else 'ws'}://127.0.0.1:{self._port}"
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def log(self) -> str:
+        """
+        What the server has logged since it was started last.
+        """
+        with self._changed:
+            return "\n".join(self._lines)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """
+        Start, and come back when clients can connect. Started again, it has the same port.
+        """
+        tls = self._certificates
+        endpoint = f"tcp:{self._port}:interface=127.0.0.1"
+        if tls is not None:
+            endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}"
+        command = [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
+        if self._config is not None:
+            command += ["--config", str(self._config)]
+        self._lines = []
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(os.environ),
+        )
+        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self.wait_for_line("dstwist started")
+        found = re.search(r"Listening for http connections on \S*:(\d+)", self.log)
+        if found is None:
+            raise ServerFailed(f"The server does not say where it listens.\n{self.log}")
+        self._port = int(found[1])
+
+    def wait_for_line(self, text: str) -> None:
+        """
+        Come back when a line with C{text} has been logged.
+        """
+        with self._changed:
+            done = self._changed.wait_for(lambda: any(text in line for line in self._lines) or self._ended, PATIENCE)
+            if not done or not any(text in line for line in self._lines):
+                raise ServerFailed(f"{text!r} was not logged.\n" + "\n".join(self._lines))
+
+    def stop(self) -> int:
+        """
+        Ask the server to stop, as systemd would, and give its exit status.
+        """
+        process = self._process
+        if process is None:
+            raise ServerFailed("The server was not started.")
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise ServerFailed(f"The server did not stop on SIGTERM.\n{self.log}") from None
+        finally:
+            self._process = None
+
+    def kill(self) -> None:
+        """
+        End the process at once, if there is one.
+        """
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def trouble(self) -> list[str]:
+        """
+        The lines of the log that tell of a mistake of the server's own.
+        """
+        return [line for line in self.log.splitlines() if _TROUBLE.search(line)]
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._ended = False
+        for line in process.stdout:
+            with self._changed:
+                self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+                self._changed.notify_all()
+        process.stdout.close()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    _ended = False
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {**environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
