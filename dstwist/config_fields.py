@@ -112,7 +112,7 @@ def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, **fall
     @param fallbacks: defaults that depend on the place.
     """
     # Some fields are not for the file: they are what load() itself adds.
-    known = {_key(field): field for field in dataclasses.fields(cls) if "read" in field.metadata}  # type: ignore[arg-type]
+    known = {key_of(field): field for field in dataclasses.fields(cls) if "read" in field.metadata}  # type: ignore[arg-type]
     old_names = getattr(cls, "OLD_NAMES", {})
     values = dict(fallbacks)
     for key, value in as_section(mapping, path).items():
@@ -277,7 +277,7 @@ def typed(value: Any) -> Any:
     return core_scalar(value) if isinstance(value, FromVariable) else value
 
 
-def _key(field: dataclasses.Field[Any]) -> str:
+def key_of(field: dataclasses.Field[Any]) -> str:
     """
     An option's name in the file: C{max_auth_attempts} is C{maxAuthAttempts}.
     """

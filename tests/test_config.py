@@ -4,6 +4,7 @@ What an operator can write into config.yml, and what they are told when it is wr
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -16,11 +17,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist import config_file
+from dstwist import config_access, config_file, settings
 from dstwist.config import Settings, load
+from dstwist.config_fields import key_of
 from dstwist.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "etc" / "dstwist"
+DOCUMENTATION = Path(__file__).parent.parent / "docs" / "configuration.rst"
 
 PEM = "-----BEGIN TEST-----\nAAAA\n-----END TEST-----\n"
 
@@ -221,6 +224,23 @@ class ShippedTests(ConfigCase):
         users = config_file.Reading(str(SHIPPED), {}).load("users.yml", "auth[0].options.users")
         self.assertEqual(["userA"], list(users))
         self.assertEqual({"password", "serverData", "clientData"}, set(users["userA"]))
+
+
+class DocumentationTests(SynchronousTestCase):
+    """
+    docs/configuration.rst.
+    """
+
+    def test_complete(self) -> None:
+        """
+        Every option that can be in a file is described.
+        """
+        words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", DOCUMENTATION.read_text()))))
+        sections = [value for module in (settings, config_access) for value in vars(module).values()]
+        for cls in filter(dataclasses.is_dataclass, sections):
+            for field in dataclasses.fields(cls):
+                if "read" in field.metadata:
+                    self.assertIn(key_of(field), words, cls)
 
 
 class DefaultTests(ConfigCase):
@@ -774,7 +794,8 @@ class FileTests(ConfigCase):
             ("1", 1), ("-0", 0), ("+12", 12), ("007", 7), ("0o17", 15), ("0x1F", 31), ("0b1", "0b1"),
             ("1_000", "1_000"), ("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("1.e", "1.e"),
             ("-.inf", float("-inf")), ("1:30", "1:30"), ("'1'", "1"), ('"true"', "true"), ("!!str 1", "1"),
-            ("! 1", "1"), ("'a # b'", "a # b"), ("a#b # c", "a#b"), ("|\n  a\n  b\n", "a\nb\n"), ("!!seq [1]", [1]), ("!!map {1: 2}", {"1": 2}),
+            ("! 1", "1"), ("'a # b'", "a # b"), ("a#b # c", "a#b"),
+            ("|\n  a\n  b\n", "a\nb\n"), ("!!seq [1]", [1]), ("!!map {1: 2}", {"1": 2}),
         ):  # fmt: skip
             self.assertEqual(value, self.read(f"a: {text}\n")["a"], text)
             self.assertEqual(type(value), type(self.read(f"a: {text}\n")["a"]), text)
