@@ -43,7 +43,7 @@ from ruamel.yaml.events import (
 
 from dstwist.errors import ConfigError
 
-# Far above any real configuration, low enough that a hostile one costs a second and some memory at most.
+# Far above any real configuration, low enough that a hostile one costs some seconds and some memory at most.
 MAX_BYTES = 16 * 1024 * 1024
 MAX_NODES = 1_000_000
 MAX_DEPTH = 100
