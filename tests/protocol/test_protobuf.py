@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -267,6 +267,10 @@ CONTENTS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     }
 )
 
+#: For tests that try some contents with every action there is. They are not shrunk, which takes minutes: the failed
+#: assertion shows the one message that matters.
+EVERY_ACTION = settings(derandomize=True, deadline=None, max_examples=40, phases=[Phase.generate])
+
 
 def fill(topic: Topic, action: IntEnum, contents: dict[str, Any], request: bool = False) -> Message:
     """
@@ -388,7 +392,7 @@ class RoundTripTests(SynchronousTestCase):
     What one side writes the other reads, for every topic and action.
     """
 
-    @settings(derandomize=True, deadline=None, max_examples=60)
+    @EVERY_ACTION
     @given(CONTENTS)
     def test_requests(self, contents: dict[str, Any]) -> None:
         """
@@ -401,7 +405,7 @@ class RoundTripTests(SynchronousTestCase):
             self.assertEqual(decoded, [message])
             self.assertEqual(SERVER.encode(decoded[0]), payload)  # type: ignore[arg-type]
 
-    @settings(derandomize=True, deadline=None, max_examples=60)
+    @EVERY_ACTION
     @given(CONTENTS)
     def test_answers(self, contents: dict[str, Any]) -> None:
         """

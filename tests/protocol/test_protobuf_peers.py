@@ -1,0 +1,310 @@
+"""
+L{dstwist.protocol.protobuf} against two codecs that are not ours: Google's runtime, with the schema compiled from
+C{deepstream.proto}, and C{@deepstream/protobuf}, which official clients use.
+
+The latter needs Node.js and the packages of C{tests/e2e/package-lock.json} (C{npm ci} there).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, proto  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from grpc_tools import protoc  # type: ignore[import-untyped]
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import ACTIONS, TEXT_ONLY, Topic
+from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.message import Malformed, Message
+from dstwist.protocol.protobuf import CLIENT, SERVER
+from dstwist.protocol.schema import ACKS, FIELDS, Kind
+from tests.protocol.test_protobuf import CONTENTS, DECLARED, EVERY_ACTION, FRAMES, REQUESTS, fill
+
+HERE = Path(__file__).parent
+
+#: Where the packages of the official client may be.
+NODE_MODULES = [HERE.parent / "e2e" / "node_modules", Path(os.environ.get("DSTWIST_NODE_MODULES", "."))]
+
+
+def camel_case(attribute: str) -> str:
+    """
+    The name a field of L{Message} has in the schema.
+    """
+    first, *others = attribute.split("_")
+    return first + "".join(word.title() for word in others)
+
+
+def scalars(message: Message) -> dict[str, Any]:
+    """
+    What a message says, by the names of the schema, as plain numbers and text.
+    """
+    said: dict[str, Any] = {}
+    for field in FIELDS[message.topic]:
+        value = getattr(message, field.attribute)
+        if value is not None and value != ():
+            if isinstance(value, IntEnum):
+                value = int(value)
+            said[camel_case(field.attribute)] = value.decode() if isinstance(value, bytes) else value
+    return said
+
+
+class GoogleTests(SynchronousTestCase):
+    """
+    The same bytes mean the same to Google's runtime.
+    """
+
+    def setUp(self) -> None:
+        output = Path(self.mktemp()).absolute()
+        self.assertEqual(
+            protoc.main(["protoc", f"-I{HERE}", f"--descriptor_set_out={output}", str(HERE / "deepstream.proto")]), 0
+        )
+        pool = descriptor_pool.DescriptorPool()
+        for file in descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes()).file:
+            pool.Add(file)
+        self.pool = pool
+
+    def type_of(self, name: str) -> Any:
+        return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(name))
+
+    def encode(self, message: Message) -> bytes:
+        inner = self.type_of(f"{message.topic.name.title()}Message")()
+        for name, value in scalars(message).items():
+            if isinstance(value, dict):
+                getattr(inner, name).update(value)
+            elif isinstance(value, tuple):
+                getattr(inner, name).extend(value)
+            else:
+                setattr(inner, name, value)
+        envelope = self.type_of("Message")(topic=message.topic, message=inner.SerializeToString(deterministic=True))
+        stream = io.BytesIO()
+        proto.serialize_length_prefixed(envelope, stream)
+        return stream.getvalue()
+
+    def decode(self, payload: bytes) -> tuple[int, dict[str, Any]]:
+        envelope = proto.parse_length_prefixed(self.type_of("Message"), io.BytesIO(payload))
+        assert envelope is not None
+        inner = self.type_of(f"{Topic(envelope.topic).name.title()}Message").FromString(envelope.message)
+        said: dict[str, Any] = {}
+        for field, value in inner.ListFields():
+            if field.name == "versions":
+                said[field.name] = dict(value)
+            elif field.name == "names":
+                said[field.name] = tuple(value)
+            else:
+                said[field.name] = value
+        return envelope.topic, said
+
+    def test_fields(self) -> None:
+        """
+        Our tables have the numbers, names and types of the schema; what is missing in them nobody sets.
+        """
+        unused = set()
+        for topic, fields in FIELDS.items():
+            declared = dict(self.pool.FindMessageTypeByName(f"{topic.name.title()}Message").fields_by_number)
+            for field in fields:
+                theirs = declared.pop(field.number)
+                self.assertEqual(theirs.name, camel_case(field.attribute))
+                kind = {
+                    theirs.TYPE_BOOL: Kind.BOOLEAN,
+                    theirs.TYPE_INT32: Kind.INTEGER,
+                    theirs.TYPE_ENUM: Kind.INTEGER,
+                    theirs.TYPE_STRING: Kind.TEXT,
+                    theirs.TYPE_MESSAGE: Kind.VERSIONS,
+                }[theirs.type]
+                if theirs.name == "originalAction":
+                    kind = Kind.ORIGINAL_ACTION
+                elif theirs.name in ("data", "requestorData"):
+                    kind = Kind.JSON
+                elif theirs.name == "names":
+                    kind = Kind.NAMES
+                self.assertIs(field.kind, kind, (topic, theirs.name))
+            unused |= {(topic, field.name) for field in declared.values()}
+        self.assertEqual(
+            unused,
+            {
+                (Topic.PARSER, "originalTOPIC"),
+                (Topic.PARSER, "originalAction"),
+                (Topic.EVENT, "originalTOPIC"),
+                (Topic.RECORD, "pattern"),
+                (Topic.PRESENCE, "originalTOPIC"),
+            },
+        )
+
+    def test_actions(self) -> None:
+        """
+        Our actions have the names and numbers of the schema, and none is missing.
+        """
+        for topic, actions in ACTIONS.items():
+            declared = self.pool.FindEnumTypeByName(f"{topic.name}_ACTION").values_by_name
+            self.assertEqual(
+                {name: value.number for name, value in declared.items()},
+                {f"{topic.name}_{action.name}": int(action) for action in actions if action < TEXT_ONLY},
+            )
+
+    @EVERY_ACTION
+    @given(CONTENTS)
+    def test_same_bytes(self, contents: dict[str, Any]) -> None:
+        """
+        Both write a message in the same bytes, and read them with the same fields present.
+        """
+        for topic, action in DECLARED:
+            message = fill(topic, action, contents)
+            payload = SERVER.encode(message)
+            if len(message.versions or ()) < 2:  # maps have no order to agree on
+                self.assertEqual(payload, self.encode(message))
+            self.assertEqual(CLIENT.decode(self.encode(message)), [message])
+            self.assertEqual(self.decode(payload), (topic, scalars(message)))
+
+    @EVERY_ACTION
+    @given(CONTENTS)
+    def test_requests(self, contents: dict[str, Any]) -> None:
+        """
+        A server understands what Google's runtime wrote.
+        """
+        for topic, action in REQUESTS:
+            message = fill(topic, action, contents, request=True)
+            self.assertEqual(SERVER.decode(self.encode(message)), [message])
+
+    @settings(derandomize=True, deadline=None, max_examples=300)
+    @given(st.sampled_from(FRAMES), st.data())
+    def test_strictness(self, case: tuple[str, Message, str], data: st.DataObject) -> None:
+        """
+        Where a byte was changed on the way, we and Google's runtime read the same message, or one of us none.
+        """
+        payload = bytearray.fromhex(case[2])
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+        [ours, *_] = CLIENT.decode(bytes(payload))
+        if isinstance(ours, Malformed):
+            return
+        try:
+            topic, theirs = self.decode(bytes(payload))
+        except DecodeError:
+            return
+        declared = {camel_case(field.attribute) for field in FIELDS[ours.topic]}
+        known = {name: value for name, value in theirs.items() if name in declared}
+        if ours.original_action is None:
+            known.pop("originalAction", None)  # a number that is no action
+        self.assertEqual((ours.topic, scalars(ours)), (topic, known))
+
+
+class NpmTests(SynchronousTestCase):
+    """
+    The same bytes mean the same to the official JavaScript client.
+    """
+
+    def setUp(self) -> None:
+        node = shutil.which("node")
+        if node is None:
+            self.fail("Node.js is needed to compare with the official client's codec, and there is no 'node'")
+        modules = [folder for folder in NODE_MODULES if (folder / "@deepstream" / "protobuf").is_dir()]
+        if not modules:
+            self.fail("@deepstream/protobuf is needed: run 'npm ci' in tests/e2e or set DSTWIST_NODE_MODULES")
+        self.node = subprocess.Popen(
+            [node, str(HERE / "npm_codec.js"), str(modules[0])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        self.addCleanup(self.stop)
+
+    def stop(self) -> None:
+        self.node.communicate()
+
+    def ask(self, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        assert self.node.stdin is not None and self.node.stdout is not None
+        answers = []
+        for question in questions:
+            self.node.stdin.write(json.dumps(question) + "\n")
+            self.node.stdin.flush()
+            answers.append(json.loads(self.node.stdout.readline()))
+        return answers
+
+    def javascript(self, message: Message) -> dict[str, Any]:
+        """
+        The message as the client's own code has it in hand.
+        """
+        said = scalars(message) | {"topic": int(message.topic)}
+        if "names" in said:
+            said["names"] = list(said["names"])
+        if message.requestor_data is not None:
+            said["requestorData"] = loads(message.requestor_data)
+        return said
+
+    def compare(self, messages: list[Message]) -> None:
+        known = [self.javascript(message) for message in messages]
+        frames = [answer["frame"] for answer in self.ask([{"encode": message} for message in known])]
+        self.assertEqual([SERVER.encode(message).hex() for message in messages], frames)
+        read = self.ask([{"decode": SERVER.encode(message).hex()} for message in messages])
+        for message, answer in zip(known, read, strict=True):
+            theirs = answer["message"]
+            # Lists and maps are there, and empty, in everything the library reads.
+            for name in ("names", "versions", "fullState"):
+                if not theirs.get(name):
+                    theirs.pop(name, None)
+            self.assertEqual(theirs, message)
+
+    def test_worked_frames(self) -> None:
+        """
+        The worked frames are what the client's library makes of their messages.
+        """
+        self.compare([message for _, message, _ in FRAMES])
+        answers = self.ask([{"encode": self.javascript(message)} for _, message, _ in FRAMES])
+        self.assertEqual([answer["frame"] for answer in answers], [text for _, _, text in FRAMES])
+
+    @EVERY_ACTION
+    @given(CONTENTS)
+    def test_messages(self, contents: dict[str, Any]) -> None:
+        """
+        Messages of every topic and action are the same bytes on both sides, and read the same.
+        """
+        # The library makes text only of requestor data that JavaScript takes for true.
+        contents["requestor_data"] = dumps({"of": loads(contents["requestor_data"] or b"0")})
+        self.compare([fill(topic, action, contents) for topic, action in DECLARED])
+
+    @EVERY_ACTION
+    @given(CONTENTS)
+    def test_requests(self, contents: dict[str, Any]) -> None:
+        """
+        A server reads what the client's library writes.
+        """
+        messages = [fill(topic, action, contents, request=True) for topic, action in REQUESTS]
+        answers = self.ask([{"encode": self.javascript(message)} for message in messages])
+        decoded = [item for answer in answers for item in SERVER.decode(bytes.fromhex(answer["frame"]))]
+        self.assertEqual(decoded, messages)
+
+    def test_acks(self) -> None:
+        """
+        Acknowledgements reach the client with the fields that end its timers.
+        """
+        for (topic, action), repeated in ACKS.items():
+            request = Message(topic, action, name="n", names=("n",), correlation_id="1")
+            [answer] = self.ask([{"decode": SERVER.encode(request.ack()).hex()}])
+            said = {name for name, value in answer["message"].items() if value != []} - {"topic"}
+            self.assertEqual(said - {"versions"}, {camel_case(name) for name in repeated})
+            self.assertIs(answer["message"]["isAck"], True)
+
+    def test_verbatim(self) -> None:
+        """
+        An emit of a JavaScript client reaches the next one in the very bytes it was sent in.
+        """
+        emits = [
+            {"topic": 4, "action": 2, "name": name, "data": json.dumps("x" * size)}
+            for name in ("e", "e" * 200)
+            for size in (0, 50, 118, 130, 20000)
+        ]
+        for answer in self.ask([{"encode": emit} for emit in emits]):
+            payload = bytes.fromhex(answer["frame"])
+            [message] = SERVER.decode(payload)
+            assert isinstance(message, Message)
+            self.assertIs(message.verbatim, SERVER)
+            self.assertIs(SERVER.encode(message), payload)
