@@ -42,6 +42,7 @@ class Node(Service):
     One server: its services, and the port they are reached through.
 
     @ivar port: the factory of all its connections.
+    @ivar web_sockets: what takes over from it, by path.
     """
 
     _log = Logger()
@@ -54,9 +55,9 @@ class Node(Service):
         self._authenticator = OpenAuthentication()
         self._listeners: list[ListenerRegistry] = []
         self._router = Router(OpenPermission(), self._build_services())
-        self._web_sockets = self._build_web_sockets()
+        self._spoken, self.web_sockets = self._build_web_sockets()
         self.port = Port(
-            {path.encode("utf-8"): port for path, (_, port) in self._web_sockets.items()},
+            {path.encode("utf-8"): port for path, port in self.web_sockets.items()},
             HttpPort(Root(settings.http.health_check_path), settings.http.max_message_size, reactor),
             reactor,
         )
@@ -72,18 +73,15 @@ class Node(Service):
             services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
         return services
 
-    def _build_web_sockets(self) -> dict[str, tuple[str, WebSocketPort]]:
+    def _build_web_sockets(self) -> tuple[dict[str, str], dict[str, WebSocketPort]]:
         """
         By path: what is spoken there, and the port of its WebSockets.
         """
         paths: dict[str, dict[str, WebSocketEndpoint]] = {}
         for endpoint in self._settings.endpoints:
             paths.setdefault(endpoint.url_path, {})[endpoint.type] = endpoint
-        built = {}
-        for path, endpoints in paths.items():
-            spoken = _SPOKEN[tuple(sorted(endpoints))]
-            built[path] = (spoken, self._build_web_socket(endpoints))
-        return built
+        spoken = {path: _SPOKEN[tuple(sorted(endpoints))] for path, endpoints in paths.items()}
+        return spoken, {path: self._build_web_socket(endpoints) for path, endpoints in paths.items()}
 
     def _build_web_socket(self, endpoints: dict[str, WebSocketEndpoint]) -> WebSocketPort:
         reactor = self._reactor
@@ -138,7 +136,7 @@ class Node(Service):
         for port in self._listening:
             self._say("Listening for http connections on {where}", where=_where(port))
         self._say("Listening for health checks on path {path}", path=settings.http.health_check_path)
-        for path, (spoken, _) in self._web_sockets.items():
+        for path, spoken in self._spoken.items():
             self._say("Listening for websocket connections on path {path} ({spoken})", path=path, spoken=spoken)
         self._say("dstwist started")
 
@@ -150,7 +148,7 @@ class Node(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        ports = [port for _, port in self._web_sockets.values()]
+        ports = list(self.web_sockets.values())
         await gatherResults([maybeDeferred(port.stopListening) for port in self._listening])
         for connection in list(self.port.waiting):
             connection.abort()
