@@ -25,12 +25,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from dstwist.log import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, IWire, Login
+from dstwist.log import Logger
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect, Received, State, Step
 from dstwist.protocol.jsontext import loads

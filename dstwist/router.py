@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from dstwist.log import Logger
 from twisted.python.failure import Failure
 
 from dstwist.interfaces import IConnection, IPermission, ITopicService
+from dstwist.log import Logger
 from dstwist.protocol.constants import ParserAction, Topic
 from dstwist.protocol.message import Message
 

@@ -47,8 +47,9 @@ class Options(TwistedOptions):  # type: ignore[misc]
 
     def opt_listen(self, endpoint: str) -> None:
         """
-        Twisted endpoint to listen on, e.g. tcp:6020:interface=127.0.0.1 or tls:6020:privateKey=key.pem:certKey=chain.pem.
-        May be given several times. [default: httpServer.options of the config]
+        Twisted endpoint to listen on, e.g. tcp:6020:interface=127.0.0.1, or with TLS
+        tls:6020:privateKey=key.pem:certKey=chain.pem; may be given several times.
+        [default: httpServer.options of the config]
         """
         self["listen"].append(endpoint)
 

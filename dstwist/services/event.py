@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from dstwist.interfaces import ICluster, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
-from dstwist.protocol.constants import EventAction
+from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -55,5 +55,8 @@ class EventService:
         self._subscriptions.publish(message)
 
     def _emit(self, message: Message, sender: IConnection) -> None:
+        if message.verbatim is None:
+            # It says more than an event has to say: a stray isAck would make receivers take it for an acknowledgement.
+            message = Message(Topic.EVENT, EventAction.EMIT, message.name, message.data)
         self._cluster.publish(message)
         self._subscriptions.publish(message, sender)

@@ -71,6 +71,24 @@ class EventServiceTests(SynchronousTestCase):
         self.service.handle(HELLO, FakeConnection())
         self.assertEqual(self.cluster.published, [HELLO])
 
+    def test_nothing_but_the_event(self) -> None:
+        """
+        What a sender wrote besides name and data stays with it.
+        """
+        ann = self.subscriber("ann")
+        stray = Message(Topic.EVENT, EventAction.EMIT, "news", b'"hello"', is_ack=True, correlation_id="1")
+        self.service.handle(stray, FakeConnection())
+        self.assertEqual(ann.take(), [HELLO])
+
+    def test_verbatim(self) -> None:
+        """
+        What a codec says can be forwarded as it came is not rebuilt.
+        """
+        ann = self.subscriber("ann")
+        clean = Message(Topic.EVENT, EventAction.EMIT, "news", b"1", b"raw", object())
+        self.service.handle(clean, FakeConnection())
+        self.assertIs(ann.take()[0], clean)
+
     def test_remote_emit(self) -> None:
         """
         An emit from another node is delivered here and not forwarded again.
