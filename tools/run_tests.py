@@ -41,7 +41,9 @@ class Counts:
 
     def __init__(self, result: Reporter) -> None:
         self.passed = result.successes
-        self.failed = len(result.errors) + len(result.failures) + len(result.unexpectedSuccesses)
+        # A test can err and fail at once, and is one failed test all the same.
+        bad = [*result.errors, *result.failures, *result.unexpectedSuccesses]
+        self.failed = len({id(entry[0]) for entry in bad})
         self.skipped = len(result.skips)
         self.expected = len(result.expectedFailures)
         self.stopped = result.shouldStop

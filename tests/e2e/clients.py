@@ -195,12 +195,6 @@ class Client:
         self._do("subscribe", name)
         self.settle()
 
-    def subscribe_only(self, name: str) -> None:
-        """
-        Subscribe without waiting for the acknowledgement.
-        """
-        self._do("subscribe", name)
-
     def unsubscribe(self, name: str) -> None:
         """
         Unsubscribe, and come back when the server has acknowledged.

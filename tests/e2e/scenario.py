@@ -154,11 +154,11 @@ class Scenario(SynchronousTestCase):
             if client.state == "OPEN":
                 client.settle()
         for client in self.clients:
-            self.assertEqual(client.unexpected_errors(), [], client.name)
+            self.assertEqual(client.unexpected_errors(), [], f"\n{client.name}: {client.reports}")
         for driver in self.drivers:
             self.assertEqual(driver.console, [], driver.generation)
         for server in self.servers:
-            self.assertEqual(server.trouble(), [])
+            self.assertEqual(server.take_trouble(), [])
 
     def _close_clients(self) -> None:
         for driver in self.drivers:

@@ -54,6 +54,8 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
         self._lines: list[str] = []
+        self._seen = 0
+        self._ended = False
 
     @property
     def url(self) -> str:
@@ -86,7 +88,7 @@ class Server:
         command = [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
         if self._config is not None:
             command += ["--config", str(self._config)]
-        self._lines = []
+        self._lines, self._seen, self._ended = [], 0, False
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -110,22 +112,26 @@ class Server:
             if not done or not any(text in line for line in self._lines):
                 raise ServerFailed(f"{text!r} was not logged.\n" + "\n".join(self._lines))
 
-    def stop(self) -> int:
+    def stop(self) -> None:
         """
-        Ask the server to stop, as systemd would, and give its exit status.
+        Ask the server to stop, as systemd would, and come back when it has done so in good order.
         """
         process = self._process
         if process is None:
             raise ServerFailed("The server was not started.")
         process.send_signal(signal.SIGTERM)
         try:
-            return process.wait(PATIENCE)
+            status = process.wait(PATIENCE)
+            self.wait_for_line("Server Shut Down")
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             raise ServerFailed(f"The server did not stop on SIGTERM.\n{self.log}") from None
         finally:
             self._process = None
+        # Having cleaned up, twistd dies of the signal it was sent, so that whoever sent it can tell.
+        if status not in (0, -signal.SIGTERM) or "dstwist stopped" not in self.log:
+            raise ServerFailed(f"The server ended with {status}.\n{self.log}")
 
     def kill(self) -> None:
         """
@@ -136,15 +142,17 @@ class Server:
             self._process.wait()
             self._process = None
 
-    def trouble(self) -> list[str]:
+    def take_trouble(self) -> list[str]:
         """
-        The lines of the log that tell of a mistake of the server's own.
+        The lines of the log that tell of a mistake of the server's own, and what follows each; every line only once.
         """
-        return [line for line in self.log.splitlines() if _TROUBLE.search(line)]
+        with self._changed:
+            fresh, self._seen = self._lines[self._seen :], len(self._lines)
+        first = next((number for number, line in enumerate(fresh) if _TROUBLE.search(line)), len(fresh))
+        return fresh[first : first + 40]
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        self._ended = False
         for line in process.stdout:
             with self._changed:
                 self._lines.append(line.decode("utf-8", "replace").rstrip("\n"))
@@ -153,8 +161,6 @@ class Server:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-
-    _ended = False
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:

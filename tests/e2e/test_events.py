@@ -135,7 +135,9 @@ class EventTests(PairScenario):
         Names are taken as they are, whatever letters they have, and only the very name is heard.
         """
         emitter, subscriber = self.one(), self.other()
-        names = [self.name(rest) for rest in ("a b", "a.b", "a*", "ü/世界", "🎉", "A", "a", 'q"q', "S1", "__proto__", "%20")]
+        names = [
+            self.name(rest) for rest in ("a b", "a.b", "a*", "ü/世界", "🎉", "A", "a", 'q"q', "S1", "__proto__", "%20")
+        ]
         for name in names:
             subscriber.subscribe(name)
         for name in names:

@@ -165,10 +165,11 @@ class ListeningTests(PairScenario):
         A pattern that is no regular expression is refused with an error, and the client goes on.
         """
         provider, subscriber = self.one(), self.other()
+        name = self.name("still")
+        provider.subscribe(name)
         provider.start_listen(self.name("broken("))
         provider.expect_error({"v2": "INVALID_MESSAGE_DATA", "v7": "INVALID_LISTEN_REGEX"}[self.first])
-        name = self.name("still")
-        provider.subscribe_only(name)
         subscriber.emit(name, "1")
         self.assertEqual(provider.wait_for_values(name, 1), ["1"])
+        # Neither library takes that error for an answer, so both would complain of the missing one in a moment.
         provider.close()
