@@ -157,7 +157,7 @@ class Connection:
         if self._state is _OPEN:
             for message in messages:
                 if message.__class__ is Message and message.topic is not _CONNECTION:
-                    self._route(message, self)  # type: ignore[arg-type]
+                    self._route(message, self)
                 else:
                     self._handle_while_open(message)
             return

@@ -32,8 +32,9 @@ class Heartbeat:
 
     def add(self, key: object, beat: Callable[[], None]) -> None:
         """
-        Call C{beat} every interval from now on. It may call L{remove}.
+        Call C{beat} every interval from now on, and no other that C{key} had. It may call L{add} and L{remove}.
         """
+        self.remove(key)
         self._slots[self._current][key] = beat
         self._slot_of[key] = self._current
         if self._call is None:
@@ -53,5 +54,8 @@ class Heartbeat:
     def _tick(self) -> None:
         self._call = self._clock.callLater(self._pause, self._tick)
         self._current = (self._current + 1) % SLOTS
-        for beat in list(self._slots[self._current].values()):
-            beat()
+        slot = self._slots[self._current]
+        for key, beat in list(slot.items()):
+            # An earlier beat may have removed this one.
+            if slot.get(key) is beat:
+                beat()

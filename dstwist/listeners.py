@@ -3,7 +3,8 @@ Listening: active data providers.
 
 A *listener* registers a *pattern*. Whenever a name that matches has subscribers and nobody who provides it, the
 listeners are asked, one at a time, whether they will; the first to accept becomes the *provider* of the name and is
-told when it is no longer wanted. Authority: C{services.md} section 7, with what its section 13.3 asks of a better server.
+told when it is no longer wanted. Authority: C{services.md} section 7, with what its section 13.3 asks of a better
+server.
 
 ::
 
@@ -11,12 +12,13 @@ told when it is no longer wanted. Authority: C{services.md} section 7, with what
     searching  --- the asked one accepts ----------------------------------------------------> provided
     searching  --- the asked one rejects, leaves, or is silent for listen.responseTimeout ------> the next one is asked
     searching  --- nobody is left to ask -----------------------------------------------------> unprovided
-    provided   --- the provider leaves -------------------------------------------------------> unprovided (search again)
+    provided   --- the provider leaves -------------------------------------------------------> searching
     any        --- the last subscriber leaves ------------------------------------------------> forgotten
 
 Only who is being asked can accept: a connection that was asked and did not answer in time (a late answer) may still
-get the name while it is free, and is otherwise told to stop; one that never was asked is refused. Names that nobody
-took are offered again every C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last search.
+get the name while it is free, and is otherwise told to stop; one that never was asked is refused. A new listener is
+offered what nobody provides, without asking again who had declined. Names that nobody took are offered to all again
+every C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last time that all were asked.
 
 Only for records are the subscribers told whether their name is provided (SUBSCRIPTION_HAS_PROVIDER).
 """
@@ -25,13 +27,13 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from dstwist.log import Logger
 
 from dstwist.interfaces import IConnection
+from dstwist.log import Logger
 from dstwist.patterns import InvalidPattern, compile_pattern
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
@@ -79,6 +81,8 @@ class _Search:
 
     name: str
     waiting: deque[_Candidate]
+    # Whether all who listen are asked, not just one who came later.
+    complete: bool
     asked: _Candidate | None = None
     timeout: IDelayedCall | None = None
 
@@ -181,7 +185,7 @@ class ListenerRegistry:
             if search is not None:
                 search.waiting.append(candidate)
             elif name not in self._providers:
-                self._start(name, [candidate])
+                self._start(name, [candidate], complete=False)
         self._schedule_rematch()
 
     def _unlisten(self, message: Message, sender: IConnection) -> None:
@@ -232,7 +236,7 @@ class ListenerRegistry:
         if listener is None or (candidate.pattern, name) not in listener.unanswered:
             return False
         del listener.unanswered[candidate.pattern, name]
-        return candidate.pattern in listener.patterns
+        return True
 
     # -- searching
 
@@ -248,21 +252,24 @@ class ListenerRegistry:
                 if pattern.matches(name)
                 for candidate in pattern.listeners.values()
             ],
+            complete=True,
         )
 
-    def _start(self, name: str, candidates: list[_Candidate]) -> None:
+    def _start(self, name: str, candidates: list[_Candidate], complete: bool) -> None:
         if not candidates:
             return
         if self._shuffle is not None:
             self._shuffle(candidates)
-        search = self._searches[name] = _Search(name, deque(candidates))
+        search = self._searches[name] = _Search(name, deque(candidates), complete)
         self._ask_next(search)
 
     def _ask_next(self, search: _Search) -> None:
         search.stop_waiting()
         if not search.waiting:
             del self._searches[search.name]
-            self._failed[search.name] = self._clock.seconds()
+            # One who comes, declines, and comes again must not keep all others from being asked.
+            if search.complete:
+                self._failed[search.name] = self._clock.seconds()
             return
         search.asked = search.waiting.popleft()
         search.timeout = self._clock.callLater(self._settings.response_timeout, self._timed_out, search)
@@ -278,6 +285,7 @@ class ListenerRegistry:
 
     def _owes_answer(self, candidate: _Candidate, name: str) -> None:
         unanswered = self._listeners[candidate.connection].unanswered
+        unanswered.pop((candidate.pattern, name), None)
         unanswered[candidate.pattern, name] = None
         if len(unanswered) > MAX_UNANSWERED:
             del unanswered[next(iter(unanswered))]
@@ -290,7 +298,7 @@ class ListenerRegistry:
 
     def _schedule_rematch(self) -> None:
         interval = self._settings.rematch_interval
-        if interval is not None and self._rematch is None and self._patterns:
+        if interval is not None and self._rematch is None:
             self._rematch = self._clock.callLater(interval, self._rematch_all)
 
     def _rematch_all(self) -> None:
@@ -300,7 +308,7 @@ class ListenerRegistry:
             failed = self._failed.get(name)
             if name in self._providers or name in self._searches:
                 continue
-            if failed is None or now - failed > self._settings.match_cooldown:
+            if failed is None or now - failed >= self._settings.match_cooldown:
                 self._search(name)
         self._schedule_rematch()
 
@@ -328,7 +336,7 @@ class ListenerRegistry:
         self._dismiss(candidates, listener)
         del self._listeners[connection]
 
-    def _dismiss(self, leaving: Iterable[_Candidate], listener: _Listener) -> None:
+    def _dismiss(self, leaving: list[_Candidate], listener: _Listener) -> None:
         """
         Have C{leaving}, candidates of one C{listener}, provide and be asked nothing more.
         """
@@ -337,9 +345,12 @@ class ListenerRegistry:
             del pattern.listeners[candidate.connection]
             if not pattern.listeners:
                 del self._patterns[candidate.pattern]
-            for unanswered in [key for key in listener.unanswered if key[0] == candidate.pattern]:
-                del listener.unanswered[unanswered]
+        if not self._patterns and self._rematch is not None:
+            self._rematch.cancel()
+            self._rematch = None
         gone = set(leaving)
+        patterns = {candidate.pattern for candidate in gone}
+        listener.unanswered = {key: None for key in listener.unanswered if key[0] not in patterns}
         for search in list(self._searches.values()):
             if not gone.isdisjoint(search.waiting):
                 search.waiting = deque(candidate for candidate in search.waiting if candidate not in gone)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from constantly import NamedConstant
+from constantly import NamedConstant  # type: ignore[import-untyped]
 from twisted.logger import Logger as TwistedLogger
 from twisted.logger import LogLevel
 

@@ -10,13 +10,14 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from zope.interface import classImplements
 
 from dstwist import __version__
 from dstwist.auth.open import OpenAuthentication
 from dstwist.cluster.single import SingleNode
 from dstwist.connection import GOING_AWAY, Connection, Reception
 from dstwist.heartbeat import Heartbeat
-from dstwist.interfaces import Handshake, ITopicService
+from dstwist.interfaces import Handshake, ICodec, ITopicService
 from dstwist.listeners import ListenerRegistry
 from dstwist.log import Logger
 from dstwist.permission.open import OpenPermission
@@ -29,6 +30,9 @@ from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.http import HttpPort, Root
 from dstwist.transports.port import Port
 from dstwist.transports.websocket import ConnectionFactory, Detection, WebSocketLink, WebSocketPort, WebSocketWire
+
+classImplements(protobuf.ProtobufCodec, ICodec)
+classImplements(text.TextCodec, ICodec)
 
 _SPOKEN = {
     ("ws-binary",): "protobuf, for clients of v4 and later",
@@ -173,7 +177,7 @@ class Node(Service):
 
 
 def _where(port: IListeningPort) -> str:
-    host = port.getHost()
+    host: Any = port.getHost()
     if hasattr(host, "port"):
         return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
     return str(getattr(host, "name", host))

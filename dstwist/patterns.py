@@ -2,27 +2,36 @@ r"""
 Listen patterns: JavaScript regular expressions, found anywhere in a name, matched in linear time.
 
 Patterns come from clients and run on every subscribed name, so a backtracking engine would let one client stop the
-server. RE2 cannot backtrack; in exchange it has no look-around and no back-references, which are refused as an invalid
-pattern with a reason. Where JavaScript spells a thing differently from RE2, it is translated:
+server. RE2 cannot backtrack; in exchange it has no look-around, no back-references and no count above 1000: those are
+refused as an invalid pattern, with a reason. Everything else is JavaScript's, as C{new RegExp(pattern)} reads it, and
+is translated where RE2 reads it otherwise:
 
-==============  ==================  ==================================================
-JavaScript      RE2                 meaning
-==============  ==================  ==================================================
-\uABCD          \x{ABCD}            a code unit by number
-\cJ             \x{A}               a control character
-\e  \-          e  \-               an escaped character that needs no escape
-[^]  []         any, none           classes with nothing in them
-\s              \s and more         JavaScript's white space is more than ASCII's
-$               \z                  the very end, not before a trailing line break
-==============  ==================  ==================================================
+==================  ===================================  ===================================================
+JavaScript          RE2                                  meaning
+==================  ===================================  ===================================================
+\uABCD \xAB \012    \x{ABCD} ...                         a character by number
+\cJ                 \x{A}                                a control character
+\e  \-  \Q  \z      the character itself                 an escaped character that needs no escape
+.                   [^\n\r\x{2028}\x{2029}]              JavaScript knows four line ends
+\s  \S              all of them                          JavaScript's white space is more than ASCII's
+[^]  []             any, none                            classes with nothing in them
+[[a]  [\w-.]        the characters themselves            brackets and dashes that mean nothing in a class
+a{,5}  {            the characters themselves            braces that are no count
+(...)  (?<n>...)    (?:...)                              nobody asks what a group has matched
+$                   \z                                   the very end, not before a trailing line break
+^*  \b+  (?i)       refused                              they are in JavaScript as well
+==================  ===================================  ===================================================
+
+One difference is left: characters above U+FFFF are one character here; JavaScript counts them as two.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 #: What one pattern may occupy when compiled. RE2's default of 8 MiB times all patterns of all clients is too much.
 MAX_COMPILED_SIZE = 1 << 20
@@ -31,8 +40,47 @@ _options = re2.Options()
 _options.max_mem = MAX_COMPILED_SIZE
 _options.log_errors = False
 
-_ESCAPES_OF_BOTH = frozenset("dDwWsSbBntrfv0123456789.*+?()[]{}|^$\\")
-_TOKEN = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|\\c([A-Za-z])|\\(.)|(\[\^?\])|(\(\?)|([\[\]$])", re.S)
+_ESCAPE = r"""
+    \\u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})
+  | \\u(?P<unicode>[0-9a-fA-F]{4})
+  | \\x(?P<byte>[0-9a-fA-F]{2})
+"""
+_TOKEN = re.compile(
+    _ESCAPE
+    + r"""
+  | \\c(?P<control>[A-Za-z])
+  | \\(?P<octal>0[0-7]{0,2})
+  | \\(?P<escaped>.)
+  | \[(?P<negated>\^?)(?P<members>(?:[^\]\\]|\\.)*)\]
+  | \((?:\?(?:(?P<plain>:)|<(?P<group>[^=!>][^>]*)>|(?P<around><?[=!])|(?P<strange>)))?
+  | (?P<count>[*+?]|\{(?P<least>[0-9]+)(?P<most>,[0-9]*)?\})(?P<lazy>\??)
+  | (?P<bar>[|)])
+  | (?P<other>.)
+    """,
+    re.S | re.X,
+)
+_MEMBER = re.compile(
+    _ESCAPE
+    + r"""
+  | \\c(?P<control>[A-Za-z0-9_])
+  | \\(?P<octal>[0-3][0-7]{0,2}|[4-7][0-7]?)
+  | \\(?P<escaped>.)
+  | (?P<other>.)
+    """,
+    re.S | re.X,
+)
+# The groups of a token: None where it has no such part.
+_Part = dict[str, Any]
+
+_CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
+_SPACE = r"\t-\r\x{20}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}\x{FEFF}"
+_NO_SPACE = (
+    r"\x{0}-\x{8}\x{E}-\x{1F}\x{21}-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}"
+    r"\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{FEFE}\x{FF00}-\x{10FFFF}"
+)
+_SETS = {"d": r"\d", "D": r"\D", "w": r"\w", "W": r"\W", "s": _SPACE, "S": _NO_SPACE}
+_ANYTHING = r"\x{0}-\x{10FFFF}"
+_NO_LINE_END = r"[^\n\r\x{2028}\x{2029}]"
 
 
 class InvalidPattern(ValueError):
@@ -50,12 +98,9 @@ def compile_pattern(pattern: str, max_length: int) -> Callable[[str], bool]:
     if len(pattern) > max_length:
         raise InvalidPattern(f"longer than {max_length} characters")
     try:
-        compiled = re2.compile(_translate(pattern), options=_options)
+        compiled = re2.compile("".join(_translated(pattern)), options=_options)
     except re2.error as error:
-        text = error.args[0] if error.args else error
-        raise InvalidPattern(text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)) from None
-    except UnicodeEncodeError:
-        raise InvalidPattern("a surrogate without its other half") from None
+        raise InvalidPattern(error.args[0].decode("utf-8", "replace")) from None
     search = compiled.search
 
     def matches(name: str) -> bool:
@@ -64,48 +109,144 @@ def compile_pattern(pattern: str, max_length: int) -> Callable[[str], bool]:
     return matches
 
 
-def _translate(pattern: str) -> str:
-    out: list[str] = []
-    position = 0
-    in_class = False
+def _translated(pattern: str) -> Iterator[str]:
+    """
+    C{pattern}, piece by piece, as RE2 writes it.
+    """
+    # Whether there is anything before the next piece that can be repeated.
+    repeatable = False
+    groups: set[str] = set()
     for token in _TOKEN.finditer(pattern):
-        if in_class and token.lastindex == 5:
-            # Inside a class "[]" and "[^]" are no class of their own: an opening bracket, perhaps more, and the end.
-            out += (pattern[position : token.start()], "\\", token[0])
-            in_class = False
+        part = token.groupdict()
+        if part["count"]:
+            if not repeatable:
+                raise InvalidPattern("nothing to repeat")
+            repeatable = False
+            yield _count(part) + part["lazy"]
+        elif part["members"] is not None:
+            repeatable = True
+            yield _class(part["negated"], part["members"])
+        elif token[0][0] == "(":
+            repeatable = False
+            _check_group(part, groups)
+            yield "(?:"
+        elif part["bar"]:
+            repeatable = part["bar"] == ")"
+            yield part["bar"]
         else:
-            text, in_class = _translated(token, in_class)
-            out += (pattern[position : token.start()], text)
-        position = token.end()
-    return "".join(out) + pattern[position:]
+            repeatable = token[0] not in ("^", "$", "\\b", "\\B")
+            yield _atom(part)
 
 
-def _translated(token: re.Match[str], in_class: bool) -> tuple[str, bool]:
-    unicode, byte, control, escaped, empty_class, group, bracket = token.groups()
-    if unicode or byte:
-        return f"\\x{{{unicode or byte}}}", in_class
-    if control:
-        return f"\\x{{{ord(control.upper()) % 32:X}}}", in_class
+def _count(part: _Part) -> str:
+    if part["least"] is None:
+        return str(part["count"])
+    # RE2 does not know a number with leading zeros, nor a very large one, and would look for the braces themselves.
+    least, most = (number.lstrip("0") or "0" for number in (part["least"], (part["most"] or ",")[1:] or "0"))
+    if max(len(least), len(most)) > 4:
+        raise InvalidPattern("invalid repetition size")
+    bounds = least if part["most"] is None else f"{least}," if part["most"] == "," else f"{least},{most}"
+    return f"{{{bounds}}}"
+
+
+def _check_group(part: _Part, groups: set[str]) -> None:
+    if part["around"]:
+        raise InvalidPattern("look-around is not supported")
+    if part["strange"] is not None:
+        raise InvalidPattern("invalid group")
+    name = part["group"]
+    if name is not None:
+        if name in groups or not name.replace("$", "_").isidentifier():
+            raise InvalidPattern("invalid or repeated group name")
+        groups.add(name)
+
+
+def _atom(part: _Part) -> str:
+    """
+    What stands outside of classes, and is no group and no count.
+    """
+    escaped, other = part["escaped"], part["other"]
     if escaped is not None:
-        if escaped in "123456789k" and not in_class:
+        if escaped in "123456789k":
             raise InvalidPattern("back-references are not supported")
-        if escaped == "0":
-            return "\\x{0}", in_class
-        if escaped == "b" and in_class:
-            return "\\x{8}", in_class
-        if escaped == "s":
-            # JavaScript's white space is more than RE2's.
-            return ("" if in_class else "[") + r"\s\x{B}\x{A0}\x{FEFF}\p{Z}" + ("" if in_class else "]"), in_class
-        if escaped in _ESCAPES_OF_BOTH:
-            return token[0], in_class
-        # Any other escaped character stands for itself.
-        return (escaped if escaped.isalnum() or ord(escaped) > 127 else token[0]), in_class
-    if empty_class:
-        return (r"[\x{0}-\x{10FFFF}]" if empty_class == "[^]" else r"[^\x{0}-\x{10FFFF}]"), in_class
-    if group:
-        return group, in_class
-    if bracket == "[":
-        return ("\\[" if in_class else "["), True
-    if bracket == "]":
-        return ("]" if in_class else "\\]"), False
-    return ("$" if in_class else "\\z"), in_class
+        if escaped in "bB":
+            return f"\\{escaped}"
+        if escaped in _SETS:
+            return f"[{_SETS[escaped]}]"
+        return ("\\\\" if escaped == "c" else "") + _literal(_CONTROLS.get(escaped, ord(escaped)))
+    if other is not None:
+        if other in "[\\":
+            raise InvalidPattern("unterminated character class" if other == "[" else "\\ at end of pattern")
+        if other in ".^$":
+            return {".": _NO_LINE_END, "^": "^", "$": r"\z"}[other]
+        return _literal(ord(other))
+    return _literal(_code(part))
+
+
+def _code(part: _Part) -> int:
+    """
+    The character that is written as a number.
+    """
+    if part["control"]:
+        return ord(part["control"]) % 32
+    if part["octal"]:
+        return int(part["octal"], 8)
+    if part["high"]:
+        return 0x10000 + ((int(part["high"], 16) & 0x3FF) << 10) + (int(part["low"], 16) & 0x3FF)
+    return int(part["unicode"] or part["byte"], 16)
+
+
+def _literal(code: int) -> str:
+    if 0xD800 <= code <= 0xDFFF:
+        raise InvalidPattern("a surrogate without its other half")
+    character = chr(code)
+    return character if character.isascii() and character.isalnum() else f"\\x{{{code:X}}}"
+
+
+def _class(negated: str, text: str) -> str:
+    if not text:
+        negated, text = ("" if negated else "^"), _ANYTHING
+    else:
+        text = "".join(_ranges(list(_members(text))))
+    return f"[{negated}{text}]"
+
+
+def _members(text: str) -> Iterator[tuple[str, int | str]]:
+    """
+    What is in a class: each as it was written, and the code of the character or the text of the set it stands for.
+    """
+    for token in _MEMBER.finditer(text):
+        part = token.groupdict()
+        escaped = part["escaped"]
+        if part["other"] is not None:
+            yield token[0], ord(part["other"])
+        elif escaped is None:
+            yield token[0], _code(part)
+        elif escaped in _SETS:
+            yield token[0], _SETS[escaped]
+        elif escaped == "c":
+            yield from (("\\", ord("\\")), ("c", ord("c")))
+        else:
+            yield token[0], 8 if escaped == "b" else _CONTROLS.get(escaped, ord(escaped))
+
+
+def _ranges(members: list[tuple[str, int | str]]) -> Iterator[str]:
+    while members:
+        first = members.pop(0)[1]
+        if len(members) > 1 and members[0][0] == "-":
+            last = members[1][1]
+            if isinstance(first, int) and isinstance(last, int):
+                if first > last:
+                    raise InvalidPattern("range out of order in character class")
+                del members[:2]
+                yield f"{_literal(first)}-{_literal(last)}"
+                continue
+            # With a set at either end the dash is one more member, and the end cannot begin a range.
+            del members[:2]
+            yield _member(first) + _literal(ord("-")) + _member(last)
+            continue
+        yield _member(first)
+
+
+def _member(member: int | str) -> str:
+    return member if isinstance(member, str) else _literal(member)

@@ -25,7 +25,7 @@ _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE---
 _MODERN = {"raiseMinimumTo": TLSVersion.TLSv1_2}
 
 
-class Options(TwistedOptions):  # type: ignore[misc]
+class Options(TwistedOptions):
     """
     The command line of C{twistd dstwist}.
     """

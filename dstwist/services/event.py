@@ -18,6 +18,9 @@ Messages arrive here decoded, well formed and permitted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from enum import IntEnum
+
 from zope.interface import implementer
 
 from dstwist.interfaces import ICluster, IConnection, ITopicService
@@ -36,7 +39,7 @@ class EventService:
     def __init__(self, subscriptions: SubscriptionRegistry, listeners: ListenerRegistry, cluster: ICluster) -> None:
         self._subscriptions = subscriptions
         self._cluster = cluster
-        self._actions = {
+        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             EventAction.EMIT: self._emit,
             EventAction.SUBSCRIBE: subscriptions.subscribe,
             EventAction.UNSUBSCRIBE: subscriptions.unsubscribe,

@@ -4,16 +4,23 @@ The HTTP side of the port: the health check, and a clear text for everything els
 
 from __future__ import annotations
 
-from twisted.web.http import NOT_ALLOWED, NOT_FOUND, OK
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+from twisted.web.http import NOT_ALLOWED, NOT_FOUND, OK, HTTPChannel
+from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 #: How long a connection without a WebSocket may idle, in seconds.
 IDLE_TIMEOUT = 60.0
+#: How long a client whose request was refused may go on sending it, in seconds.
+LINGER = 5.0
 
 _TOO_LARGE = (
     b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Connection: close\r\n\r\nThe request body is too large.\r\n\r\n"
+    b"Content-Length: 34\r\nConnection: close\r\n\r\nThe request body is too large.\r\n\r\n"
 )
 _METHODS = (b"GET", b"POST", b"OPTIONS")
 
@@ -34,9 +41,7 @@ class Root(Resource):
     def render(self, request: Request) -> bytes:
         request.setHeader(b"Access-Control-Allow-Origin", b"*")
         if request.method not in _METHODS:
-            return _text(
-                request, NOT_ALLOWED, "Unsupported method. Supported methods: GET, POST, OPTIONS"
-            )
+            return _text(request, NOT_ALLOWED, "Unsupported method. Supported methods: GET, POST, OPTIONS")
         if request.method == b"GET" and request.path.rstrip(b"/") == self._health_check_path:
             request.setResponseCode(OK)
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
@@ -47,47 +52,92 @@ class Root(Resource):
 def _text(request: Request, status: int, text: str) -> bytes:
     request.setResponseCode(status)
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-    return text.encode("utf-8") + b"\r\n\r\n"
+    # twisted.web logs a complaint about each answer to HEAD that has a body.
+    return b"" if request.method == b"HEAD" else text.encode("utf-8") + b"\r\n\r\n"
 
 
-class BoundedRequest(Request):  # type: ignore[misc]
+class BoundedRequest(Request):
     """
-    A request whose body has a limit; twisted.web has none, and would fill the disk.
+    A request whose body has a limit, and is kept in memory; twisted.web has no limit, and would fill the disk.
+
+    A client whose body is too large gets its answer at once, and is then listened to for a while: closing the
+    connection while it sends would make its system throw the answer away.
     """
 
-    site: HttpPort
+    channel: Any
+    transport: Any
     _received = 0
+    _refused = False
+    _drop_call: IDelayedCall | None = None
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(0)
-        if length is not None and length > self.site.max_body_size:
+        if length is not None and length > self.channel.site.max_body_size:
             self._refuse()
 
     def handleContentChunk(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._received += len(data)
-        if self._received <= self.site.max_body_size:
-            super().handleContentChunk(data)
-        else:
+        if self._received > self.channel.site.max_body_size:
             self._refuse()
+        else:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if self._refused:
+            self.channel.loseConnection()
+        else:
+            super().requestReceived(command, path, version)
+
+    def connectionLost(self, reason: Failure) -> None:
+        if self._drop_call is not None and self._drop_call.active():
+            self._drop_call.cancel()
+        super().connectionLost(reason)
 
     def _refuse(self) -> None:
-        if self.channel is not None:
-            self.transport.write(_TOO_LARGE)
-            self.channel.loseConnection()
+        self._refused = True
+        # No "100 Continue" behind the refusal.
+        self.requestHeaders.removeHeader(b"Expect")
+        self.transport.write(_TOO_LARGE)
+        self._drop_call = self.channel.callLater(LINGER, self.transport.abortConnection)
 
 
-class HttpPort(Site):  # type: ignore[misc]
+class Channel(HTTPChannel):
+    """
+    An HTTP connection.
+    """
+
+    def headerReceived(self, line: bytes) -> bool:
+        # int() takes no more than some thousand digits; twisted.web answers 400 to what is no number.
+        if len(line) > 100 and line[:15].lower() == b"content-length:":
+            line = b"Content-Length: too long"
+        received: bool = super().headerReceived(line)
+        return received
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        # The version of our libraries is nobody's business.
+        headers.setRawHeaders(b"Server", [b"dstwist"])
+        super().writeHeaders(version, code, reason, headers)
+
+
+class HttpPort(Site):
     """
     Speaks HTTP on the connections that ask for no WebSocket.
     """
 
+    protocol = Channel  # type: ignore[assignment]
     noisy = False
+    displayTracebacks = False
 
     def __init__(self, root: Resource, max_body_size: int, reactor: object) -> None:
-        super().__init__(root, requestFactory=BoundedRequest, reactor=reactor, timeout=IDLE_TIMEOUT)
+        super().__init__(root, BoundedRequest, reactor=reactor, timeout=IDLE_TIMEOUT, parsePOSTFormSubmission=False)
         self.max_body_size = max_body_size
-        # Access logs are the business of whoever stands in front of us.
-        self.displayTracebacks = False
 
-    def log(self, request: Request) -> None:
+    def startFactory(self) -> None:
+        # The original wakes up every second to know the time for its access log.
+        pass
+
+    def log(self, request: object) -> None:
+        # Access logs are the business of whoever stands in front of us.
         pass

@@ -12,18 +12,21 @@ the batches grow by themselves; when idle a message leaves at once.
                                           +-------> backlog, while the socket is full ---> socket
 
 Always true: frames leave whole and in the order they were written. The backlog is bounded: a client whose backlog
-outgrows the limit is closed with a reason, and never skipped.
+outgrows the limit is closed with a reason, and never skipped. What the transport has already taken is not counted; it
+is one turn's frames or one full backlog at most.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IPushProducer, IReactorTime
 from twisted.internet.tcp import Server as TcpTransport
-from dstwist.log import Logger
 from zope.interface import implementer
+
+from dstwist.log import Logger
 
 
 class Turn:
@@ -65,7 +68,10 @@ class Turn:
             except Exception:
                 # One broken transport must not keep the others waiting.
                 self._log.failure("writing to a connection failed")
-                outbox.abort()
+                try:
+                    outbox.abort()
+                except Exception:
+                    self._log.failure("dropping a connection failed")
 
 
 @implementer(IPushProducer)
@@ -76,7 +82,7 @@ class Outbox:
     The transport tells, as a consumer, when it has too much and when it wants more.
 
     @param limit: how many bytes may wait for a client that does not read.
-    @param overflow: called when more than that would.
+    @param overflow: called, once, when more than that would. It is to close the connection.
     """
 
     def __init__(self, transport: Any, turn: Turn, limit: int, overflow: Callable[[], None]) -> None:
@@ -124,8 +130,9 @@ class Outbox:
             self._backlog.append(data)
             self._backlog_size += len(data)
             if self._backlog_size > self._limit:
-                # The client will be told, behind what is on its way already.
+                # The client will be told, behind what is on its way already. That last word is let through.
                 self._take_backlog()
+                self._limit = sys.maxsize
                 self._overflow()
 
     def send(self, data: bytes) -> None:
@@ -134,6 +141,15 @@ class Outbox:
         """
         self._frames.append(data)
         self.flush()
+
+    def finish(self) -> None:
+        """
+        Hand everything to the transport, which is about to close, and take no more.
+        """
+        self.flush()
+        if self._backlog:
+            self._transport.write(self._take_backlog())
+        self.close()
 
     def close(self) -> None:
         """

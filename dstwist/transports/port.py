@@ -22,8 +22,12 @@ HEAD_TIMEOUT = 10.0
 
 _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Connection: close\r\n\r\nThe request head is too long.\r\n\r\n"
+    b"Content-Length: 33\r\nConnection: close\r\n\r\nThe request head is too long.\r\n\r\n"
 )
+
+
+def _ignore(data: bytes) -> None:
+    pass
 
 
 class Switch(Protocol):
@@ -32,6 +36,7 @@ class Switch(Protocol):
     """
 
     factory: Port
+    transport: Any
     _chosen: Any = None
     _timeout: IDelayedCall | None = None
     _head = b""
@@ -42,13 +47,14 @@ class Switch(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._head += data
-        end = self._head.find(b"\r\n\r\n")
+        end = self._head.find(b"\r\n\r\n", 0, MAX_HEAD)
         if end >= 0:
             self._choose(self._head[:end])
-        elif len(self._head) > MAX_HEAD:
+        elif len(self._head) >= MAX_HEAD:
             self.transport.write(_TOO_LONG)
-            self.transport.loseConnection()
+            # Listen on, until the time for the head is over: closing while the client sends would lose the answer.
             self._head = b""
+            self.dataReceived = _ignore  # type: ignore[method-assign]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._settle()
@@ -63,10 +69,7 @@ class Switch(Protocol):
 
     def _choose(self, head: bytes) -> None:
         self._settle()
-        chosen = self.factory.factory_for(head).buildProtocol(self.transport.getPeer())
-        if chosen is None:
-            self.transport.abortConnection()
-            return
+        chosen: Any = self.factory.factory_for(head).buildProtocol(self.transport.getPeer())
         data, self._head = self._head, b""
         self._chosen = chosen
         chosen.makeConnection(self.transport)
@@ -76,12 +79,12 @@ class Switch(Protocol):
     def _settle(self) -> None:
         self.factory.waiting.discard(self)
         if self._timeout is not None:
-            if self._timeout.active():
-                self._timeout.cancel()
+            self._timeout.cancel()
             self._timeout = None
 
     def _too_slow(self) -> None:
-        self.transport.abortConnection()
+        self._timeout = None
+        self.abort()
 
 
 class Port(Factory):
@@ -92,7 +95,7 @@ class Port(Factory):
     @ivar waiting: connections that have not said what they want.
     """
 
-    protocol = Switch
+    protocol = Switch  # type: ignore[assignment]
     noisy = False
 
     def __init__(
@@ -118,9 +121,7 @@ class Port(Factory):
         Who serves the request with this head.
         """
         request, *headers = head.split(b"\r\n")
-        if any(
-            line[:8].lower() == b"upgrade:" and b"websocket" in line.lower() for line in headers
-        ):
+        if any(line[:8].lower() == b"upgrade:" and b"websocket" in line.lower() for line in headers):
             parts = request.split(b" ")
             if len(parts) == 3:
                 return self._web_sockets.get(parts[1].partition(b"?")[0], self._http)

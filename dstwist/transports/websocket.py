@@ -12,17 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import txaio
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from dstwist.log import Logger
 from zope.interface import implementer
 
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
+from dstwist.log import Logger
 from dstwist.protocol.message import Message
 from dstwist.settings import WebSocketEndpoint
 from dstwist.transports.outbox import Outbox, Turn, counted, outbox_for
+
+#: How long a client may take for its part of closing, in seconds.
+CLOSE_TIMEOUT = 2
 
 #: Cut small frames out of the received bytes ourselves.
 FAST_PATH = True
@@ -31,6 +36,8 @@ _TEXT = 0x81  # final, no extension bits, opcode 1
 _BINARY = 0x82
 _INTERNAL_ERROR = 1011
 _SLOW_CONSUMER = 1013
+_MAX_CONTROL = 125  # the longest payload of a control frame
+_LOGGED = 200  # so much of what a client sent is worth a log line
 
 # A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
@@ -61,7 +68,7 @@ class WebSocketWire:
 
 
 @implementer(ILink)
-class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
+class WebSocketLink(WebSocketServerProtocol):
     """
     One WebSocket. Its factory knows what connection belongs behind it.
     """
@@ -70,11 +77,20 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
     _log = Logger()
 
     factory: WebSocketPort
+    transport: Any
+    #: Autobahn's, set from the options of the factory.
+    maxMessagePayloadSize: int
+    current_frame: Any
     #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
     connection: Any = None
     address = ""
     _headers: dict[str, str] = {}
     _outbox: Outbox | None = None
+    _drop_call: IDelayedCall | None = None
+
+    # Autobahn writes several lines about whatever a client does wrong; ours are in C{failHandshake} and
+    # C{sendCloseFrame}. Errors stay.
+    log = txaio.make_logger(level="error")  # type: ignore[attr-defined]
 
     def connectionMade(self) -> None:
         settings = self.factory.settings
@@ -90,9 +106,37 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
             self._outbox.send(data)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        if self.failedByMe and self.state == self.STATE_OPEN:
+            self._log.warn(
+                "INVALID_MESSAGE | {reason} ({address}), closing with {code}",
+                reason=(reasonUtf8 or b"").decode("utf-8"),
+                address=self.address,
+                code=code,
+                event="INVALID_MESSAGE",
+            )
         super().sendCloseFrame(code, reasonUtf8, isReply)
         # Whoever began it, nothing may follow a close frame.
         self._detach()
+        # A paused transport would not see the client's answer.
+        self.transport.resumeProducing()
+
+    def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
+        self._log.warn(
+            "INVALID_MESSAGE | handshake refused: {reason} ({address})",
+            reason=reason[:_LOGGED],
+            address=_address(self.transport),
+            event="INVALID_MESSAGE",
+        )
+        # The whole reason would be a copy of what the client sent.
+        super().failHandshake(_printable(reason), code, responseHeaders)
+
+    def onFrameData(self, payload: bytes) -> bool | None:
+        # Autobahn would collect without end: empty fragments, and control frames that it has found too long.
+        frame = self.current_frame
+        if not payload or (frame.opcode > 7 and frame.length > _MAX_CONTROL):
+            return None
+        result: bool | None = super().onFrameData(payload)
+        return result
 
     def onConnect(self, request: ConnectionRequest) -> None:
         self._headers = request.headers
@@ -102,7 +146,7 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
         try:
             self._open()
         except Exception:
-            self._fail("opening a connection failed")
+            self.fail("opening a connection failed")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.connection is None:
@@ -110,7 +154,7 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
         try:
             self.connection.receive(payload if isBinary else payload.decode("utf-8"))
         except Exception:
-            self._fail("handling a message failed")
+            self.fail("handling a message failed")
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self._detach()
@@ -126,6 +170,8 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Any = None) -> None:
         if self._outbox is not None:
             self._outbox.close()
+        if self._drop_call is not None and self._drop_call.active():
+            self._drop_call.cancel()
         super().connectionLost(reason)
         self.factory.forget(self)
 
@@ -189,15 +235,16 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
                     padded, "little"
                 )[:length]
                 if opcode == _TEXT:
-                    payload = payload.decode("utf-8")  # type: ignore[union-attr]
+                    try:
+                        payload = payload.decode("utf-8")  # type: ignore[union-attr]
+                    except UnicodeDecodeError:
+                        return data[position:]  # for Autobahn, which closes with 1007
                 position = stop
                 receive(payload)
                 if self.connection is not connection:  # closed, or found out which one it is
                     return data[position:]
-        except UnicodeDecodeError:
-            return data[position:]  # for Autobahn, which closes with 1007
         except Exception:
-            self._fail("handling a message failed")
+            self.fail("handling a message failed")
             return b""
         self.data = data[position:]
         return b""
@@ -220,17 +267,16 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None
-        # A paused transport would not see the client's answer.
-        self.transport.resumeProducing()
-        self._send_close(code, reason)
+        # Autobahn's sendClose() keeps most codes to itself.
+        self.sendCloseFrame(code, encode_truncate(reason, 123))
 
     def _open(self) -> None:
         factory = self.factory
         settings = factory.settings
-        self.address = getattr(self.transport.getPeer(), "host", None) or "local"
+        self.address = _address(self.transport)
         outbox = self._outbox
         assert outbox is not None
-        self.write = (  # type: ignore[method-assign]
+        self.write = (  # type: ignore[assignment, method-assign]
             counted(outbox, factory.turn, settings.max_buffer_byte_size)
             if settings.outgoing_buffer_timeout
             else outbox.write
@@ -250,25 +296,31 @@ class WebSocketLink(WebSocketServerProtocol):  # type: ignore[misc]
             limit=limit,
             event="SLOW_CONSUMER",
         )
-        if self.connection is not None:
-            self.connection.close("slow consumer", _SLOW_CONSUMER)
+        self._detach()
+        self.close(_SLOW_CONSUMER, "slow consumer")
 
-    def _fail(self, what: str) -> None:
+    def fail(self, what: str) -> None:
         """
         Our own mistake: log it, and close this one connection.
         """
         self._log.failure(what)
-        if self.connection is not None:
-            self.connection.close("internal error", _INTERNAL_ERROR)
+        self._detach()
+        self.close(_INTERNAL_ERROR, "internal error")
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        outbox = self._outbox
+        assert outbox is not None
+        if abort:
+            outbox.close()
+            self.transport.abortConnection()
         else:
-            self._send_close(_INTERNAL_ERROR, "internal error")
+            outbox.finish()
+            self.transport.loseConnection()
+            # That waits for the client to read, or to agree to the end of TLS.
+            self._drop_call = self.factory.reactor.callLater(CLOSE_TIMEOUT, self.transport.abortConnection)
 
-    def _send_close(self, code: int, reason: str) -> None:
-        # Autobahn's sendClose() keeps most codes to itself.
-        self.sendCloseFrame(code, reason.encode("utf-8")[:123])
 
-
-class WebSocketPort(WebSocketServerFactory):  # type: ignore[misc]
+class WebSocketPort(WebSocketServerFactory):
     """
     All WebSockets of one path.
 
@@ -276,7 +328,7 @@ class WebSocketPort(WebSocketServerFactory):  # type: ignore[misc]
     @ivar links: the WebSockets that are there, from handshake to the end of their transport.
     """
 
-    protocol = WebSocketLink
+    protocol = WebSocketLink  # type: ignore[assignment]
     noisy = False
 
     def __init__(self, settings: WebSocketEndpoint, connect: ConnectionFactory, reactor: Any) -> None:
@@ -291,14 +343,15 @@ class WebSocketPort(WebSocketServerFactory):  # type: ignore[misc]
             maxMessagePayloadSize=settings.max_message_size,
             # Tell the client why before the connection goes.
             failByDrop=False,
-            closeHandshakeTimeout=2,
-            openHandshakeTimeout=5,
+            closeHandshakeTimeout=CLOSE_TIMEOUT,
+            # The request head is there before a link is made.
+            openHandshakeTimeout=0,
             webStatus=False,
             allowNullOrigin=True,
         )
 
-    def buildProtocol(self, addr: Any) -> WebSocketLink:
-        link: WebSocketLink = super().buildProtocol(addr)
+    def buildProtocol(self, addr: Any) -> Any:
+        link: Any = super().buildProtocol(addr)
         self.links.add(link)
         return link
 
@@ -370,7 +423,7 @@ class Detection:
         self._text: Any = None
 
     def open(self) -> None:
-        self._call = self._clock.callLater(self._timeout, self._greet)
+        self._call = self._clock.callLater(self._timeout, self._greet_late)
 
     def receive(self, payload: bytes | str) -> None:
         self._stop()
@@ -378,12 +431,12 @@ class Detection:
             if self._text is None:
                 self._greet()
             connection = self._text
+            self._link.connection = connection
         else:
             if self._text is not None:
                 self._text.lost()
-            connection = self._make_binary(self._link, self._handshake)
+            connection = self._link.connection = self._make_binary(self._link, self._handshake)
             connection.open()
-        self._link.connection = connection
         connection.receive(payload)
 
     def lost(self) -> None:
@@ -395,8 +448,14 @@ class Detection:
         self.lost()
         self._link.close(code, reason)
 
-    def _greet(self) -> None:
+    def _greet_late(self) -> None:
         self._call = None
+        try:
+            self._greet()
+        except Exception:
+            self._link.fail("opening a connection failed")
+
+    def _greet(self) -> None:
         self._text = self._make_text(self._link, self._handshake)
         self._text.open()
 
@@ -404,6 +463,17 @@ class Detection:
         if self._call is not None:
             self._call.cancel()
             self._call = None
+
+
+def _address(transport: Any) -> str:
+    return getattr(transport.getPeer(), "host", None) or "local"
+
+
+def _printable(text: str) -> str:
+    """
+    The start of C{text}, fit for the status line of a response.
+    """
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:_LOGGED])
 
 
 def _repeated(words: int) -> int:

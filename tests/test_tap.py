@@ -1,0 +1,182 @@
+"""
+The command line of C{twistd dstwist}, and the service made of it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IServiceMaker
+from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogLevel
+from twisted.plugin import getPlugins
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.log import Logger
+from dstwist.node import Node
+from dstwist.tap import Options, makeService
+from tests.e2e.certificates import Certificates, make_certificates
+
+SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "etc", "dstwist", "config.yml")
+EVERYTHING = [LogLevel.debug, LogLevel.info, LogLevel.warn, LogLevel.error]
+
+
+class TapTestCase(SynchronousTestCase):
+    """
+    A service made of command line words.
+    """
+
+    def make(self, *words: str, **environ: str) -> Node:
+        options = Options()
+        options.parseOptions(list(words))
+        self.reactor: Any = MemoryReactorClock()
+        return makeService(options, self.reactor, environ)
+
+    def config(self, text: str) -> str:
+        path = str(self.mktemp())
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def refused(self, *words: str) -> str:
+        return str(self.assertRaises(UsageError, self.make, *words))
+
+
+class OptionsTests(TapTestCase):
+    """
+    What can be said on the command line.
+    """
+
+    def tearDown(self) -> None:
+        Logger.set_level("INFO")
+
+    def test_plugin(self) -> None:
+        """
+        twistd finds dstwist.
+        """
+        self.assertIn("dstwist", [plugin.tapname for plugin in getPlugins(IServiceMaker)])
+
+    def test_defaults(self) -> None:
+        """
+        Without a word the server listens on port 6020, for both generations.
+        """
+        node = self.make()
+        node.privilegedStartService()
+        ((port, _, _, interface),) = self.reactor.tcpServers
+        self.assertEqual((port, interface), (6020, "0.0.0.0"))
+        self.assertEqual(sorted(node.web_sockets), ["/deepstream", "/deepstream-v3"])
+
+    def test_shipped_config(self) -> None:
+        """
+        The shipped configuration starts, and is reachable from this machine only.
+        """
+        node = self.make("--config", SHIPPED)
+        node.privilegedStartService()
+        ((port, _, _, interface),) = self.reactor.tcpServers
+        self.assertEqual((port, interface), (6020, "127.0.0.1"))
+
+    def test_listen(self) -> None:
+        """
+        Endpoints are Twisted's, any number of them, and replace the configured one.
+        """
+        node = self.make("--listen", "tcp:7000", "-l", "tcp:7001:interface=127.0.0.1")
+        node.privilegedStartService()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [7000, 7001])
+
+    def test_bad_endpoint(self) -> None:
+        """
+        An endpoint that is none is refused with what was written.
+        """
+        for endpoint in ("tcp:x", "nonsense:1", "tls:6020:privateKey=/nowhere.pem"):
+            self.assertIn(f"--listen {endpoint}", self.refused("--listen", endpoint))
+
+    def test_bad_config(self) -> None:
+        """
+        A configuration that cannot be used is refused with the key's path, and nothing is opened.
+        """
+        path = self.config("httpServer: {options: {port: many}}")
+        self.assertIn("httpServer.options.port", self.refused("--config", path))
+        self.assertIn("/nowhere.yml", self.refused("--config", "/nowhere.yml"))
+        self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_environment(self) -> None:
+        """
+        Variables of the environment reach the configuration.
+        """
+        path = self.config("httpServer: {options: {port: '${PORT}'}}")
+        node = self.make("--config", path, PORT="6099")
+        node.privilegedStartService()
+        self.assertEqual(self.reactor.tcpServers[0][0], 6099)
+
+    def test_log_level(self) -> None:
+        """
+        The command line decides what is logged, and the configuration if it is silent.
+        """
+        seen: list[Any] = []
+        logger = Logger(observer=seen.append)
+        for words, levels in [
+            (["--log-level", "error"], [LogLevel.error]),
+            (["--log-level", "OFF"], []),
+            (["--config", self.config("logLevel: 2")], [LogLevel.warn, LogLevel.error]),
+            (
+                ["--config", self.config("logLevel: 2"), "--log-level", "debug"],
+                [LogLevel.debug, LogLevel.info, LogLevel.warn, LogLevel.error],
+            ),
+        ]:
+            seen.clear()
+            self.make(*words)
+            for level in EVERYTHING:
+                logger.emit(level, "a line")
+            self.assertEqual([event["log_level"] for event in seen], levels)
+        self.assertIn("--log-level", self.refused("--log-level", "loud"))
+
+    def test_data_dir(self) -> None:
+        """
+        The data directory is made, with its parents; one that cannot be is refused.
+        """
+        path = os.path.join(str(self.mktemp()), "data")
+        self.make("--data-dir", path)
+        self.assertTrue(os.path.isdir(path))
+        self.assertIn("--data-dir /dev/null/data", self.refused("--data-dir", "/dev/null/data"))
+
+
+class ConfiguredEndpointTests(TapTestCase):
+    """
+    C{httpServer.options}: where the server listens, and with what certificate.
+    """
+
+    def endpoint(self, options: str) -> Any:
+        (endpoint,) = self.make("--config", self.config(f"httpServer: {{options: {options}}}"))._endpoints
+        return endpoint
+
+    def certificates(self) -> Certificates:
+        directory = Path(str(self.mktemp())).absolute()
+        directory.mkdir()
+        return make_certificates(directory)
+
+    def test_hosts(self) -> None:
+        """
+        Hosts may be of either IP version.
+        """
+        self.assertIsInstance(self.endpoint("{host: 127.0.0.1}"), TCP4ServerEndpoint)
+        self.assertIsInstance(self.endpoint("{host: '::1'}"), TCP6ServerEndpoint)
+
+    def test_tls(self) -> None:
+        """
+        With key and certificate, as files or as text, the server speaks TLS.
+        """
+        made = self.certificates()
+        ssl = f"{{key: {made.key}, cert: fileLoad({made.chain})}}"
+        self.assertIsInstance(self.endpoint(f"{{ssl: {ssl}}}"), SSL4ServerEndpoint)
+
+    def test_tls_mismatch(self) -> None:
+        """
+        A key that is not the certificate's is refused at the start.
+        """
+        made, other = self.certificates(), self.certificates()
+        path = self.config(f"httpServer: {{options: {{ssl: {{key: {other.key}, cert: {made.chain}}}}}}}")
+        self.assertIn("httpServer.options.ssl", self.refused("--config", path))
