@@ -276,11 +276,10 @@ class WebSocketLink(WebSocketServerProtocol):
         self.address = _address(self.transport)
         outbox = self._outbox
         assert outbox is not None
-        self.write = (  # type: ignore[assignment, method-assign]
-            counted(outbox, factory.turn, settings.max_buffer_byte_size)
-            if settings.outgoing_buffer_timeout
-            else outbox.write
-        )
+        if settings.outgoing_buffer_timeout:
+            self.write = counted(outbox, factory.turn, settings.max_buffer_byte_size)  # type: ignore[method-assign]
+        else:
+            self.write = outbox.write  # type: ignore[method-assign]
         headers = self._headers
         if settings.headers:
             headers = {name: headers[name] for name in map(str.lower, settings.headers) if name in headers}
