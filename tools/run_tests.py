@@ -43,7 +43,7 @@ class Counts:
         self.passed = result.successes
         # A test can err and fail at once, and is one failed test all the same.
         bad = [*result.errors, *result.failures, *result.unexpectedSuccesses]
-        self.failed = len({id(entry[0]) for entry in bad})
+        self.failed = len({entry[0].id() for entry in bad})
         self.skipped = len(result.skips)
         self.expected = len(result.expectedFailures)
         self.stopped = result.shouldStop

@@ -1,7 +1,7 @@
 """
 The official JavaScript clients, driven from here: C{driver.js} in a Node.js process, one for each generation.
 
-A test sees a L{Client}: verbs to call, and what it reported, in order. Nothing here looks at the clock except to give up.
+A test sees a L{Client}: verbs to call, and what it reported, in order. Nothing here looks at the clock but to give up.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """
 What all scenarios share: servers and Node.js processes that outlive one test, and what must be true at the end of each.
 
-The tests are plain synchronous ones. The parts are processes, threads collect what they say, and a test waits for conditions
-with a generous time-out. Servers are shared, so the names of events and patterns are made unique by L{Scenario.name}.
+The tests are plain synchronous ones. The parts are processes, threads collect what they say, and a test waits for
+conditions with a generous time-out. Servers are shared, so the names of events and patterns are
+made unique by L{Scenario.name}.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ class Scenario(SynchronousTestCase):
     """
     A test with clients.
 
-    At its end no client may have raised an error or printed a warning that the test did not expect, each client must have got
-    all the acknowledgements it waits for, and the server must have logged no mistake of its own.
+    At its end no client may have raised an error or printed a warning that the test did not expect, each client must
+    have got all the acknowledgements it waits for, and the server must have logged no mistake of its own.
     """
 
     def setUp(self) -> None:

@@ -1,5 +1,5 @@
 """
-Listening (active data providers) for events, in every pairing of the generations: C{first} provides, C{second} subscribes.
+Listening (active data providers) for events, in every pairing of the generations: one provides, the other subscribes.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ListeningTests(PairScenario):
 
     def test_provide(self) -> None:
         """
-        What an accepted provider emits reaches the subscriber; the last subscriber that leaves ends the provision, and a
-        renewed subscription is offered again.
+        What an accepted provider emits reaches the subscriber; the last subscriber that leaves ends the provision, and
+        a renewed subscription is offered again.
         """
         provider, subscriber, another = self.one(), self.other(), self.one()
         pattern, name = self.name("p/.*"), self.name("p/x")
