@@ -17,6 +17,9 @@ from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
 from dstwist.protocol.message import Message
 from tests.nodes.client import client_frame
 
+#: twistd, for an interpreter.
+TWISTD = ["-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -76,8 +79,7 @@ def dstwist() -> Iterator[Server]:
     """
     port = free_port()
     listen = f"tcp:{port}:interface=127.0.0.1"
-    twistd = ["-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile="]
-    command = [*twistd, "dstwist", "--log-level", "error", "--listen", listen]
+    command = [*TWISTD, "dstwist", "--log-level", "error", "--listen", listen]
     with running(command, port) as server:
         yield server
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,7 +69,10 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
     @raise UsageError: the options or the configuration cannot be used; nothing has been opened.
     """
     if reactor is None:
-        from twisted.internet import reactor
+        from twisted.internet import reactor as installed
+
+        reactor = installed
+        reactor.callWhenRunning(_take_signals, reactor)
     try:
         settings = config.load(options["config"], environ)
     except ConfigError as error:
@@ -82,6 +86,23 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         except OSError as error:
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
     return Node(settings, _endpoints(options["listen"], settings, reactor), reactor)
+
+
+def _take_signals(reactor: Any) -> None:
+    """
+    Have SIGTERM and SIGINT stop the server in order, with exit status 0. Twisted's own handlers would have twistd kill
+    itself with the signal in the end, which service managers take for a crash. A second signal ends it at once.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        if stopping:
+            os._exit(128 + number)
+        stopping.append(number)
+        reactor.callFromThread(reactor.stop)
+
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
 
 
 def _endpoints(descriptions: list[str], settings: Settings, reactor: Any) -> list[IStreamServerEndpoint]:

@@ -129,8 +129,7 @@ class Server:
             raise ServerFailed(f"The server did not stop on SIGTERM.\n{self.log}") from None
         finally:
             self._process = None
-        # Having cleaned up, twistd dies of the signal it was sent, so that whoever sent it can tell.
-        if status not in (0, -signal.SIGTERM) or "dstwist stopped" not in self.log:
+        if status != 0 or "dstwist stopped" not in self.log:
             raise ServerFailed(f"The server ended with {status}.\n{self.log}")
 
     def kill(self) -> None:
