@@ -28,7 +28,7 @@ help:  ## show this list
 	@sed -nE 's/^([a-z0-9]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
 run: install  ## install into .venv and start the server in the foreground, data in .data
-	@exec $(BIN)/twistd --nodaemon --pidfile= dstwist $(addprefix --config ,$(wildcard etc/dstwist/config.yml)) --data-dir .data
+	@exec $(BIN)/twistd --nodaemon --pidfile= dstwist --config etc/dstwist/config.yml --data-dir .data
 
 install: $(RUN_READY)  ## make .venv with dstwist in it
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
@@ -95,6 +95,7 @@ class Connection:
         "_silence",
         "_state",
         "_timeout",
+        "address",
         "client_data",
         "closed",
         "dialect",
@@ -111,7 +112,8 @@ class Connection:
     def __init__(self, link: ILink, wire: IWire, dialect: Dialect, handshake: Handshake, reception: Reception) -> None:
         self.user: str | None = None
         self.client_data: bytes | None = None
-        self.server_data: object = None
+        self.server_data: Any = None
+        self.address = handshake.address
         self.sdk: tuple[str | None, str | None] = (None, None)
         self.wire = wire
         self.dialect = dialect

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from enum import IntEnum
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -89,6 +90,9 @@ class IConnection(Interface):
     """
 
     user: str | None = Attribute("The user id; C{None} before login.")
+    client_data: bytes | None = Attribute("What the authenticator says about the user to its clients, as JSON text.")
+    server_data: Any = Attribute("What the authenticator says about the user to permission rules.")
+    address: str = Attribute("Where the client is, for logs and limits: C{'192.0.2.1'}.")
     wire: IWire = Attribute("How this client's frames are made.")
     dialect = Attribute("The L{dstwist.protocol.dialect.Dialect} of this client.")
     closed: bool = Attribute("It is gone, or going: nothing reaches it any more.")
@@ -130,6 +134,11 @@ class ITopicService(Interface):
     The semantics of one topic.
     """
 
+    judges: frozenset[IntEnum] = Attribute(
+        "The actions whose permission the service asks for itself, because it depends on data that only the service "
+        "has at the right moment. The router asks for all others."
+    )
+
     def handle(message: Message, sender: IConnection) -> None:
         """
         Do what a client asks, which is well formed and permitted.
@@ -141,17 +150,68 @@ class ITopicService(Interface):
         """
 
 
-class IPermission(Interface):
+class Record(NamedTuple):
     """
-    Who may do what. Only the router asks.
+    What a record holds.
+
+    @ivar version: 0 when it was created, one more with each write.
+    @ivar data: an object or array, as Python values. Nobody ever changes it: a write makes a new one, which may share
+        parts with the old.
     """
 
-    def allows(message: Message, sender: IConnection) -> bool | Deferred[bool]:
+    version: int
+    data: Any
+
+
+class IPermission(Interface):
+    """
+    Who may do what. The router asks, and services for the actions that they judge.
+    """
+
+    def allows(message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
         """
         Whether C{sender} may do what C{message} asks, at once or later. A failure means that the rule could not be
         evaluated, and denies as well.
 
         @param message: of a bulk request, a copy with C{name} set to the one name in question.
+        @param record: what the record in question holds at the moment, if the asker has it at hand (version -1 and
+            data C{None} if it does not exist); otherwise a rule that wants to know looks it up.
+        """
+
+
+class IStore(Interface):
+    """
+    Where records are kept: a cache, or a storage.
+
+    Operations on one name take effect in the order in which they are called; a store may group the writes of different
+    names. A store that knows the answer returns a Deferred that has fired already: callers then go on at once. All
+    Deferreds fail with L{dstwist.errors.StoreError} if the store cannot do what is asked. Callers watch the time; what
+    an operation does after its caller gave up is up to the store, and other than being cancelled.
+    """
+
+    def start() -> Deferred[None]:
+        """
+        Get ready. Nothing else is called before the Deferred has fired.
+        """
+
+    def stop() -> Deferred[None]:
+        """
+        Finish what was asked so far, and let go of everything. Nothing is called after that.
+        """
+
+    def get(name: str) -> Deferred[Record | None]:
+        """
+        The record of that name; C{None} if there is none.
+        """
+
+    def set(name: str, version: int, data: Any) -> Deferred[None]:
+        """
+        Keep a record, whatever was there. A durable store has it on disk when the Deferred fires.
+        """
+
+    def delete(name: str) -> Deferred[None]:
+        """
+        Forget a record. It is no failure if there is none.
         """
 
 

@@ -1,5 +1,6 @@
 """
-The way of a message from an open connection to its topic: permission first, then the topic's service.
+The way of a message from an open connection to its topic: permission first, then the topic's service. Of actions that
+a service judges itself (L{dstwist.interfaces.ITopicService}) the service asks for the permission.
 
 Always true: the messages of one connection reach their services in the order they came in, however long a permission
 takes. While one waits, the connection is paused, and what was read before that queues behind it. Of a bulk request
@@ -31,6 +32,7 @@ class Router:
     def __init__(self, permission: IPermission, services: Mapping[Topic, ITopicService]) -> None:
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
+        self._judged = {topic: service.judges for topic, service in services.items()}
         # Per connection that waits for a permission: what came in after the message that waits.
         self._waiting: dict[IConnection, deque[Message]] = {}
 
@@ -46,6 +48,9 @@ class Router:
         handle = self._handlers.get(message.topic)
         if handle is None:
             self._unknown_topic(message, sender)
+            return
+        if message.action in self._judged[message.topic]:
+            handle(message, sender)
             return
         if message.names:
             self._route_bulk(message, sender)

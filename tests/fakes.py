@@ -5,6 +5,7 @@ Stand-ins for the neighbours of what is tested, each verified against the interf
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -23,6 +24,7 @@ from dstwist.interfaces import (
     ITopicService,
     IWire,
     Login,
+    Record,
 )
 from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.message import Malformed, Message
@@ -66,6 +68,9 @@ class FakeConnection:
 
     def __init__(self, user: str = "ann", wire: Any = None, dialect: Dialect = PROTOBUF) -> None:
         self.user: str | None = user
+        self.client_data: bytes | None = None
+        self.server_data: Any = None
+        self.address = "192.0.2.1"
         self.wire = wire or FakeWire()
         self.dialect = dialect
         self.closed = False
@@ -163,6 +168,7 @@ class FakeService:
 
     def __init__(self) -> None:
         self.handled: list[Message] = []
+        self.judges: frozenset[IntEnum] = frozenset()
 
     def handle(self, message: Message, sender: IConnection) -> None:
         self.handled.append(message)
@@ -181,7 +187,7 @@ class FakePermission:
         self.verdicts = verdicts
         self.asked: list[str | None] = []
 
-    def allows(self, message: Message, sender: IConnection) -> bool | Deferred[bool]:
+    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
         self.asked.append(message.name)
         verdict: bool | Deferred[bool] = self.verdicts.get(message.name or "", True)
         return verdict

@@ -52,6 +52,17 @@ class RouterTests(SynchronousTestCase):
         Router(permission, {Topic.EVENT: self.service}).route(emit("a"), self.ann)
         self.assertEqual(self.service.handled, [emit("a")])
 
+    def test_judged(self) -> None:
+        """
+        What a service judges itself reaches it unasked, bulk requests whole.
+        """
+        self.service.judges = frozenset({EventAction.EMIT, EventAction.SUBSCRIBE})
+        router = self.router(a=False)
+        router.route(emit("a"), self.ann)
+        router.route(subscribe("a", "b"), self.ann)
+        self.assertEqual(self.service.handled, [emit("a"), subscribe("a", "b")])
+        self.assertEqual(self.permission.asked, [])
+
     def test_denied(self) -> None:
         """
         What is not permitted is not served, and its sender is told.

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from twisted.trial.reporter import Reporter, TreeReporter
+from twisted.trial.reporter import TreeReporter
 from twisted.trial.runner import TestLoader, TestSuite, TrialRunner
 
 
@@ -34,16 +34,30 @@ def flatten(suite: Any) -> Iterator[Any]:
             yield from flatten(child)
 
 
+class Recorder(TreeReporter):
+    """
+    trial's reporter. It remembers which tests passed: one whose cleanup failed is reported as passed and failed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.passed: set[str] = set()
+
+    def addSuccess(self, test: Any) -> None:
+        super().addSuccess(test)
+        self.passed.add(test.id())
+
+
 class Counts:
     """
     What came out of a run, as trial's own result object has it.
     """
 
-    def __init__(self, result: Reporter) -> None:
-        self.passed = result.successes
+    def __init__(self, result: Recorder) -> None:
         # A test can err and fail at once, and is one failed test all the same.
-        bad = [*result.errors, *result.failures, *result.unexpectedSuccesses]
-        self.failed = len({entry[0].id() for entry in bad})
+        bad = {entry[0].id() for entry in [*result.errors, *result.failures, *result.unexpectedSuccesses]}
+        self.failed = len(bad)
+        self.passed = len(result.passed - bad)
         self.skipped = len(result.skips)
         self.expected = len(result.expectedFailures)
         self.stopped = result.shouldStop
@@ -80,7 +94,8 @@ def main(arguments: list[str]) -> int:
 
     loaded = TestLoader().loadByNames(options.names, recurse=True)
     tests = [test for test in flatten(loaded) if not f"{test.id()}.".startswith(prefixes)]
-    result = TrialRunner(TreeReporter).run(TestSuite(tests))
+    result = TrialRunner(Recorder).run(TestSuite(tests))
+    assert isinstance(result, Recorder)
 
     counts = Counts(result)
     strict = bool(os.environ.get("CI"))

@@ -277,7 +277,7 @@ class WebSocketLink(WebSocketServerProtocol):
         outbox = self._outbox
         assert outbox is not None
         if settings.outgoing_buffer_timeout:
-            self.write = counted(outbox, factory.turn, settings.max_buffer_byte_size)  # type: ignore[method-assign]
+            self.write = counted(outbox, factory.turn, settings.max_buffer_byte_size)  # type: ignore[assignment]
         else:
             self.write = outbox.write  # type: ignore[method-assign]
         headers = self._headers
@@ -314,9 +314,9 @@ class WebSocketLink(WebSocketServerProtocol):
             self.transport.abortConnection()
         else:
             outbox.finish()
-            self.transport.loseConnection()
-            # That waits for the client to read, or to agree to the end of TLS.
+            # What follows waits for the client to read, or to agree to the end of TLS.
             self._drop_call = self.factory.reactor.callLater(CLOSE_TIMEOUT, self.transport.abortConnection)
+            self.transport.loseConnection()
 
 
 class WebSocketPort(WebSocketServerFactory):

@@ -95,7 +95,7 @@ class Scenario(SynchronousTestCase):
         self.clients: list[Client] = []
         self.servers: list[Server] = []
         self.drivers: set[Driver] = set()
-        self.addCleanup(self._close_clients)
+        self._own_servers: list[Server] = []
 
     def server(self, tls: bool = False, config: Path | None = None) -> Server:
         """
@@ -110,7 +110,7 @@ class Scenario(SynchronousTestCase):
         A server that the test may stop and start.
         """
         server = Server(None, config)
-        self.addCleanup(server.kill)
+        self._own_servers.append(server)
         server.start()
         self.servers.append(server)
         return server
@@ -151,6 +151,16 @@ class Scenario(SynchronousTestCase):
         receiver.unsubscribe(name)
 
     def tearDown(self) -> None:
+        # Not as cleanups: those run before tearDown, and a test whose cleanup fails counts as passed all the same.
+        try:
+            self._assert_all_well()
+        finally:
+            for driver in self.drivers:
+                driver.forget_clients()
+            for server in self._own_servers:
+                server.kill()
+
+    def _assert_all_well(self) -> None:
         for client in self.clients:
             if client.state == "OPEN":
                 client.settle()
@@ -160,10 +170,6 @@ class Scenario(SynchronousTestCase):
             self.assertEqual(driver.console, [], driver.generation)
         for server in self.servers:
             self.assertEqual(server.take_trouble(), [])
-
-    def _close_clients(self) -> None:
-        for driver in self.drivers:
-            driver.forget_clients()
 
 
 class PairScenario(Scenario):
