@@ -679,7 +679,8 @@ class OpenAuthenticationTests(SynchronousTestCase):
         """
         What cannot be a name is refused.
         """
-        for name in ({}, [], {"toString": 1}, "a\x1fb", "\ud800", "a\nb"):
+        names: list[Any] = [{}, [], {"toString": 1}, "a\x1fb", "\ud800", "a\nb"]
+        for name in names:
             self.assertFalse(self.login({"username": name}).accepted)
 
     def test_w60_open(self) -> None:

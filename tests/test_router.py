@@ -197,7 +197,7 @@ class RouterTests(SynchronousTestCase):
         def broken(message: Message, sender: object) -> None:
             raise ZeroDivisionError
 
-        self.service.handle = broken  # type: ignore[method-assign, assignment]
+        self.service.handle = broken  # type: ignore[method-assign]
         for request in (emit("a"), subscribe("a", "b")):
             verdict: Deferred[bool] = Deferred()
             ann = FakeConnection("ann")

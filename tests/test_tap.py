@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twisted.application.service import IServiceMaker
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogLevel
+from twisted.logger import ILogObserver, LogLevel
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
@@ -117,7 +117,7 @@ class OptionsTests(TapTestCase):
         The command line decides what is logged, and the configuration if it is silent.
         """
         seen: list[Any] = []
-        logger = Logger(observer=seen.append)
+        logger = Logger(observer=cast(ILogObserver, seen.append))
         for words, levels in [
             (["--log-level", "error"], [LogLevel.error]),
             (["--log-level", "OFF"], []),

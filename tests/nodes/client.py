@@ -4,7 +4,7 @@ A client in memory: real payloads in real WebSocket frames, on a transport that 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransportWithDisconnection
@@ -47,7 +47,8 @@ class MemoryClient:
         self.generation = generation
         self.closed: tuple[int, str] | None = None
         self.transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
-        self.protocol = self.transport.protocol = node.port.buildProtocol(self.transport.getPeer())
+        self.protocol = cast(Any, node.port.buildProtocol(self.transport.getPeer()))
+        self.transport.protocol = self.protocol
         self.protocol.makeConnection(self.transport)
         self.protocol.dataReceived(
             f"GET {path or default} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

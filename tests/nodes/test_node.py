@@ -244,7 +244,7 @@ class LifeTests(NodeTestCase):
         """
         node = self.start()
         self.client(node, "v4")
-        half = node.port.buildProtocol(None)
+        half: Any = node.port.buildProtocol(None)
         transport = StringTransportWithDisconnection()
         transport.protocol = half
         half.makeConnection(transport)

@@ -664,7 +664,7 @@ class DecodeTests(SynchronousTestCase):
             repaired = name.decode("utf-8", "replace")
             [message] = SERVER.decode(frame(4, body))
             self.assertEqual(message, Message(EVENT, EventAction.EMIT, name=repaired, data=b"1"))
-            self.assertIsNone(message.verbatim)  # type: ignore[union-attr]
+            self.assertIsNone(message.verbatim)
             encoded = SERVER.encode(message)  # type: ignore[arg-type]
             self.assertIn(repaired.encode(), encoded)
 
@@ -687,9 +687,9 @@ class DecodeTests(SynchronousTestCase):
         head = b"\x10\x04\x1a" + bytes((size & 127 | 128, size >> 7 & 127 | 128, size >> 14))
         size += len(head)
         [message] = SERVER.decode(bytes((size & 127 | 128, size >> 7 & 127 | 128, size >> 14)) + head + names)
-        self.assertEqual(len(message.names), 250_000)  # type: ignore[union-attr]
+        self.assertEqual(len(message.names), 250_000)
         huge = SERVER.decode(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f" + PING)
-        self.assertEqual([item.fault for item in huge], [Fault.UNPARSABLE])  # type: ignore[union-attr]
+        self.assertEqual([item.fault for item in huge], [Fault.UNPARSABLE])
 
 
 class VerbatimTests(SynchronousTestCase):
@@ -733,7 +733,7 @@ class VerbatimTests(SynchronousTestCase):
         emit = frame(4, bytes.fromhex("0802320165"))
         for joined in (emit + PING, PING + emit, emit + b"\xff"):
             for item in SERVER.decode(joined):
-                self.assertIsNone(item.verbatim)  # type: ignore[union-attr]
+                self.assertIsNone(item.verbatim)
         self.assertIsNone(self.decode(b"\x0b\x08\x01" + emit[1:]).verbatim)
         for direction, message, text in FRAMES:
             if direction != DOWN and message.action is not EventAction.EMIT:

@@ -40,6 +40,15 @@ def m(action: IntEnum, **values: Any) -> Message:
     return Message(TOPIC_OF[type(action)], action, **values)
 
 
+def read(payload: str) -> list[Message]:
+    """
+    The messages of a client's payload, which is in L{wire}'s notation and in order.
+    """
+    messages = [message for message in SERVER.decode(wire(payload)) if isinstance(message, Message)]
+    assert messages, payload
+    return messages
+
+
 def e(action: IntEnum, **values: Any) -> Message:
     """
     An error.
@@ -585,7 +594,7 @@ class CaseTests(SynchronousTestCase):
         """
         A payload given as text with half a character in it is read as a browser would send it.
         """
-        (message,) = SERVER.decode(wire("E|EVT|a\ud800|Sx+"))
+        (message,) = read("E|EVT|a\ud800|Sx+")
         self.assertEqual(message, m(E.EMIT, name="a\ufffd", data="Sx"))
         self.assertEqual(readable(SERVER.encode(message)), "E|EVT|a\ufffd|Sx+")
 
@@ -600,7 +609,7 @@ class VerbatimTests(SynchronousTestCase):
         Whatever an event looks like, it is forwarded unchanged.
         """
         for payload in ("E|EVT|x|N1.50+", "E|EVT|x+", "E|EVT|x|Sa|Sb+", "E|EVT|\xe9|S\xfc+", 'E|EVT|x|O {"a" : 1}+'):
-            (message,) = SERVER.decode(wire(payload))
+            (message,) = read(payload)
             self.assertIs(message.verbatim, SERVER)
             self.assertEqual(readable(SERVER.encode(message)), payload)
 
@@ -609,14 +618,14 @@ class VerbatimTests(SynchronousTestCase):
         A request without data reaches its provider without; a response without data does not, since 2.3.4 chokes on it.
         """
         for payload, forwarded in [("P|REQ|x|1+", "P|REQ|x|1+"), ("P|RES|x|1+", "P|RES|x|1|U+")]:
-            (message,) = SERVER.decode(wire(payload))
+            (message,) = read(payload)
             self.assertEqual(readable(SERVER.encode(message)), forwarded)
 
     def test_others(self) -> None:
         """
         A codec forwards only what it read itself; all else is written anew.
         """
-        (message,) = SERVER.decode(wire("E|EVT|x|Sa|Sb+"))
+        (message,) = read("E|EVT|x|Sa|Sb+")
         self.assertEqual(readable(CLIENT.encode(message)), "E|EVT|x|U+")
         for payload in ("R|U|n|1|{}+", "E|S|x+", "P|REQ|x|1|Sx+"):
             self.assertIsNone(SERVER.decode(wire(payload))[0].verbatim)
@@ -755,7 +764,7 @@ class TableTests(SynchronousTestCase):
         """
         for forms, reader, writer in ((FROM_CLIENT_FORMS, SERVER, CLIENT), (FROM_SERVER_FORMS, CLIENT, SERVER)):
             for form in forms:
-                found = reader.decode(wire(form.example))
+                found: Any = reader.decode(wire(form.example))
                 self.assertEqual([message.action for message in found], [form.actions[0]] * len(found), form.example)
                 self.assertTrue(found, form.example)
                 if form.writes:

@@ -7,9 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 
 from dstwist.interfaces import Handshake
 from dstwist.settings import WebSocketEndpoint
@@ -95,7 +97,7 @@ def turn(reactor: Any, *transports: Any) -> None:
         if transport in reactor.writers:
             problem = transport.doWrite()
             if problem is not None:
-                transport.connectionLost(problem)
+                transport.connectionLost(Failure(problem))
 
 
 class PushTransport(StringTransport):
@@ -199,9 +201,6 @@ class Client:
         """
         The connection goes.
         """
-        from twisted.internet.error import ConnectionDone
-        from twisted.python.failure import Failure
-
         self.link.connectionLost(Failure(ConnectionDone()))
 
 

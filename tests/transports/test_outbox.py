@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet import reactor, ssl
+from twisted.internet import reactor as global_reactor
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IPullProducer, IPushProducer
@@ -19,6 +20,9 @@ from zope.interface.verify import verifyObject
 
 from dstwist.transports.outbox import Outbox, TcpOutbox, Turn, counted, outbox_for
 from tests.transports.helpers import Idle, PushTransport, SocketStub, tcp, turn
+
+#: Sockets need the real one; its type is that of no reactor in particular.
+reactor: Any = global_reactor
 
 
 class Overflow:
@@ -50,8 +54,8 @@ class TurnTests(SynchronousTestCase):
         All frames of a turn leave in one write, in the order they were written.
         """
         outbox, transport = self.outbox()
-        written = []
-        transport.write = written.append  # type: ignore[method-assign]
+        written: list[bytes] = []
+        transport.write = written.append  # type: ignore[method-assign, assignment]
         for frame in (b"one ", b"two ", b"three"):
             outbox.write(frame)
         self.assertEqual(written, [])
@@ -157,7 +161,7 @@ class TurnTests(SynchronousTestCase):
         def fail(*args: object) -> None:
             raise RuntimeError("broken")
 
-        bad_transport.write = bad_transport.abortConnection = fail  # type: ignore[method-assign]
+        bad_transport.write = bad_transport.abortConnection = fail  # type: ignore[method-assign, assignment]
         broken.write(b"one")
         outbox.write(b"two")
         self.clock.advance(0)
@@ -506,7 +510,7 @@ class Writer(Protocol):
     frames = [b"%08d" % number * 4000 for number in range(200)]  # 6.4 MB, more than sockets buffer
 
     def connectionMade(self) -> None:
-        self.outbox = outbox_for(self.transport, Turn(reactor), 1 << 30, Overflow())  # type: ignore[arg-type]
+        self.outbox = outbox_for(self.transport, Turn(reactor), 1 << 30, Overflow())
         self.left = list(self.frames)
 
     def start(self) -> Deferred[None]:
@@ -522,7 +526,7 @@ class Writer(Protocol):
             self.outbox.write(frame)
         del self.left[:10]
         if self.left:
-            reactor.callLater(0, self._write)  # type: ignore[attr-defined]
+            reactor.callLater(0, self._write)
         else:
             self.outbox.flush()
             self.written.callback(None)
@@ -544,8 +548,8 @@ class SocketTests(TestCase):
                 super().connectionMade()
                 built.callback(self)
 
-        factory.protocol = Server  # type: ignore[assignment]
-        listening = reactor.listenTCP(0, wrap(factory, False), interface="127.0.0.1")  # type: ignore[attr-defined]
+        factory.protocol = Server
+        listening = reactor.listenTCP(0, wrap(factory, False), interface="127.0.0.1")
         client = Reader()
         endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", listening.getHost().port)
         clients: Any = wrap(Factory.forProtocol(lambda: client), True)
