@@ -53,7 +53,7 @@ _LETTERS_OF_JSON = {"t": "T", "f": "F", "n": "L"}
 _UNCHECKED = frozenset("SNTFLU")
 
 #: What String.prototype.trim takes away.
-_JS_SPACE = (
+JS_SPACE = (
     "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
@@ -156,7 +156,7 @@ def parse_number(text: str) -> int | float:
     """
     What JavaScript's C{parseFloat} makes of a text: the number it starts with, or NaN. Safe integers come as C{int}.
     """
-    text = text.lstrip(_JS_SPACE)
+    text = text.lstrip(JS_SPACE)
     found = _NUMBER.match(text)
     if found is None:
         found = _INFINITY.match(text)

@@ -1,0 +1,275 @@
+"""
+Record paths: where in a record a write goes, as deepstream and its clients read it.
+
+================  ==========================  =============================================================
+path              tokens                      on C{{}}, with the value 9
+================  ==========================  =============================================================
+C{a.b}            C{"a", "b"}                 C{{"a": {"b": 9}}}
+C{a[1]}           C{"a", 1}                   C{{"a": [null, 9]}}: what is missing is an array before a number
+C{a.1}            C{"a", "1"}                 C{{"a": {"1": 9}}}: but an element, if there is an array already
+C{[1]}            C{"", 1}                    C{{"": [null, 9]}}
+C{a b .c[ 1 ]}    C{"a b", "c", 1}            blanks around a part and around a number do not count
+================  ==========================  =============================================================
+
+Data is never changed in place: a write makes new containers along its path and shares everything else with the old
+data. Scalars and C{null} on the way give place to containers. What cannot be kept in JSON, or must not be, raises
+L{InvalidPath}: a path of no tokens, keys that would reach into the prototypes of a JavaScript client, keys of an array
+that are no index, gaps and nesting beyond the limits. The Node server accepts most of that and loses the value.
+
+What is accepted is never nested deeper than L{dstwist.protocol.jsontext.MAX_DEPTH}, so that it can be written as JSON
+and read again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than
+from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
+
+#: How far behind the end of an array may be written, and how many C{null}s one change may fill in to get there.
+MAX_INDEX = 65535
+
+#: Longer paths are refused, in characters.
+MAX_LENGTH = 10000
+
+#: Longer paths are not remembered: they are rare, and would let a client fill the memory.
+_MAX_CACHED_LENGTH = 200
+_CACHED = 8192
+
+_FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
+_BRACKET = re.compile(r"[\[\]]")
+_INDEX = re.compile("0|[1-9][0-9]{0,15}")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:[eE][+-]?[0-9]+)?|Infinity)")
+_PREFIXED = {"0x": 16, "0o": 8, "0b": 2}
+
+Token = str | int
+
+
+class InvalidPath(ValueError):
+    """
+    A path that cannot be, or not in this record. The text says why, in words for whoever wrote it.
+    """
+
+
+class _Number(str):
+    """
+    A number in brackets that is no index: a key of an object that is there, and nothing else.
+    """
+
+    __slots__ = ()
+
+
+# -- reading
+
+
+def parse(path: str) -> tuple[Token, ...]:
+    """
+    The tokens of a path, at least one.
+
+    @raise InvalidPath: it has none, or forbidden ones, or too many.
+    """
+    return _remembered(path) if len(path) <= _MAX_CACHED_LENGTH else _tokens(path)
+
+
+def _tokens(path: str) -> tuple[Token, ...]:
+    if len(path) > MAX_LENGTH:
+        raise InvalidPath(f"the path is longer than {MAX_LENGTH} characters")
+    tokens: list[Token] = []
+    for part in path.split("."):
+        part = part.strip(JS_SPACE)
+        if not part:
+            continue
+        key, *numbers = _BRACKET.split(part)
+        if key in _FORBIDDEN:
+            raise InvalidPath(f"the key {key} is forbidden in a path")
+        tokens.append(key)
+        tokens.extend(_number(text) for text in numbers if text)
+    if not tokens:
+        raise InvalidPath("the path is empty")
+    if len(tokens) > MAX_DEPTH:
+        raise InvalidPath(f"the path has more than {MAX_DEPTH} parts")
+    return tuple(tokens)
+
+
+_remembered = lru_cache(_CACHED)(_tokens)
+
+
+def _number(text: str) -> Token:
+    """
+    What JavaScript's C{Number} makes of the text between two brackets; it cannot have a point.
+    """
+    text = text.strip(JS_SPACE)
+    if not text:
+        return 0
+    if _INDEX.fullmatch(text):
+        return _token(int(text))
+    if _DECIMAL.fullmatch(text):
+        return _token(float(text))
+    base = _PREFIXED.get(text[:2].lower())
+    digits = text[2:]
+    if base is None or not digits.isalnum() or not digits.isascii():
+        return _Number("NaN")
+    try:
+        return _token(int(digits, base))
+    except ValueError:
+        return _Number("NaN")
+
+
+def _token(number: int | float) -> Token:
+    # The limit is far above any index that is accepted, and far below where integers stop to be exact.
+    if 0 <= number <= 10**15 and number == int(number):
+        return int(number)
+    return _Number(format_number(number))
+
+
+# -- writing
+
+
+def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:
+    """
+    The data with C{value} at the place; without anything there if it is L{UNDEFINED}.
+
+    @raise InvalidPath: the place cannot be in this data.
+    """
+    if type(value) in _SCALARS and type(data) is dict and tokens:
+        # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
+        changed = node = data.copy()
+        for token in tokens[:-1]:
+            child = node.get(token)
+            if type(child) is not dict:
+                break
+            node[token] = node = child.copy()
+        else:
+            token = tokens[-1]
+            if type(token) is str:
+                node[token] = value
+                return changed
+    draft = _Draft(data)
+    draft.write(tokens, value)
+    return draft.data
+
+
+def erase_at(data: Any, tokens: tuple[Token, ...]) -> Any:
+    """
+    The data without anything at the place. Elements of an array become C{null}, so that the others keep their index.
+    As with JavaScript's clients, what leads to the place is there afterwards.
+
+    @raise InvalidPath: the place cannot be in this data.
+    """
+    return set_at(data, tokens, UNDEFINED)
+
+
+def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]]) -> Any:
+    """
+    The data after several changes, one after the other: as with L{set_at} for each, but no container is copied twice,
+    and the limit for filling gaps is for all together.
+
+    @raise InvalidPath: one of the places cannot be.
+    """
+    draft = _Draft(data)
+    for tokens, value in changes:
+        draft.write(tokens, value)
+    return draft.data
+
+
+#: What has no depth. UNDEFINED is not among them: it has to be erased.
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+
+class _Draft:
+    """
+    Data in the making.
+
+    @ivar data: what it is so far; nobody else may have it before the last change.
+    """
+
+    __slots__ = ("_gap", "_own", "data")
+
+    def __init__(self, data: Any) -> None:
+        # The containers made here, which may be changed, by id; holding them keeps the ids theirs.
+        self._own: dict[int, Any] = {}
+        self._gap = MAX_INDEX
+        # A record that is a scalar comes only from another server's store.
+        self.data = self._copy(data if isinstance(data, dict | list) else {})
+
+    def write(self, tokens: tuple[Token, ...], value: Any) -> None:
+        if not tokens:
+            raise InvalidPath("the path is empty")
+        if isinstance(value, dict | list) and deeper_than(value, MAX_DEPTH - len(tokens)):
+            raise InvalidPath(f"the record would be nested deeper than {MAX_DEPTH} levels")
+        node = self.data
+        last = len(tokens) - 1
+        for i in range(last):
+            node = self._child(node, tokens[i], tokens[i + 1])
+        self._put(node, tokens[last], value)
+
+    def _child(self, node: Any, token: Token, following: Token) -> Any:
+        """
+        The container at a place, made ours.
+        """
+        key: Any
+        if type(node) is dict:
+            key = token if type(token) is str else str(token)
+            child = node.get(key)
+        else:
+            key = _index(token)
+            child = node[key] if key < len(node) else None
+        if id(child) in self._own:
+            return child
+        if isinstance(child, dict | list):
+            child = self._copy(child)
+        else:
+            child = self._copy({} if type(following) is str else [])
+        if type(node) is list:
+            self._reach(node, key)
+        node[key] = child
+        return child
+
+    def _put(self, node: Any, token: Token, value: Any) -> None:
+        if type(node) is dict:
+            key = token if type(token) is str else str(token)
+            if value is UNDEFINED:
+                node.pop(key, None)
+            else:
+                node[key] = value
+            return
+        index = _index(token)
+        if value is not UNDEFINED:
+            self._reach(node, index)
+            node[index] = value
+        elif index < len(node):
+            node[index] = None
+
+    def _copy(self, container: Any) -> Any:
+        made = container.copy()
+        self._own[id(made)] = made
+        return made
+
+    def _reach(self, array: list[Any], index: int) -> None:
+        """
+        Makes an array long enough for an index.
+        """
+        missing = index + 1 - len(array)
+        if missing <= 0:
+            return
+        self._gap -= missing - 1
+        if self._gap < 0:
+            raise InvalidPath(f"more than {MAX_INDEX} elements would have to be filled in before the index {index}")
+        array.extend([None] * missing)
+
+
+def _index(token: Token) -> int:
+    """
+    The index that a token is for an array that is there.
+    """
+    if type(token) is int:
+        return token
+    # A dotted number addresses an element as well, in its one spelling: JavaScript takes "01" for a key.
+    if type(token) is str and _INDEX.fullmatch(token):
+        return int(token)
+    shown = token if len(str(token)) <= 40 else f"{str(token)[:40]}..."
+    raise InvalidPath(f'"{shown}" is no index, and there is an array in that place')

@@ -1,0 +1,479 @@
+"""
+Tests for L{dstwist.protocol.paths}, by the table of C{services.md} section 4.11.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol import paths
+from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, dumps, loads
+from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, erase_at, parse, set_at, set_many
+from dstwist.protocol.typed import UNDEFINED
+
+PARSED: list[tuple[str, tuple[str | int, ...]]] = [
+    ("a", ("a",)),
+    ("a.b.c", ("a", "b", "c")),
+    ("a.0", ("a", "0")),
+    ("a[0]", ("a", 0)),
+    ("a[0][12].b", ("a", 0, 12, "b")),
+    ("[1]", ("", 1)),
+    (".[0]", ("", 0)),
+    ("a..b.", ("a", "b")),
+    (" a . b ", ("a", "b")),
+    ("\ufeffa\xa0.\u2003b\u3000", ("a", "b")),
+    ("\x1ca\x85", ("\x1ca\x85",)),
+    ("a b.c", ("a b", "c")),
+    ("a [0]", ("a ", 0)),
+    ("a[ 1 ]", ("a", 1)),
+    ("a[\t1\n]", ("a", 1)),
+    ("a[ ]", ("a", 0)),
+    ("a[]", ("a",)),
+    ("a[1.5]", ("a", 1, "5")),
+    ("g[0", ("g", 0)),
+    ("g]0", ("g", 0)),
+    ("a[1]b", ("a", 1, "NaN")),
+    ("a[01]", ("a", 1)),
+    ("a[1e2]", ("a", 100)),
+    ("a[10e-1]", ("a", 1)),
+    ("a[15e-1]", ("a", "1.5")),
+    ("a[+1]", ("a", 1)),
+    ("a[-1]", ("a", "-1")),
+    ("a[-0]", ("a", 0)),
+    ("a[0x1F]", ("a", 31)),
+    ("a[0B11]", ("a", 3)),
+    ("a[0o17]", ("a", 15)),
+    ("a[0x]", ("a", "NaN")),
+    ("a[0xg]", ("a", "NaN")),
+    ("a[-0x1]", ("a", "NaN")),
+    ("a[1_000]", ("a", "NaN")),
+    ("a[0x1_0]", ("a", "NaN")),
+    ("a[\u0661]", ("a", "NaN")),
+    ("a[inf]", ("a", "NaN")),
+    ("a[infinity]", ("a", "NaN")),
+    ("a[Infinity]", ("a", "Infinity")),
+    ("a[-Infinity]", ("a", "-Infinity")),
+    ("a[1e999]", ("a", "Infinity")),
+    ("a[1e21]", ("a", "1e+21")),
+    ("a[9007199254740993]", ("a", "9007199254740992")),
+    ("a[x]", ("a", "NaN")),
+    ("a[__proto__]", ("a", "NaN")),
+    ("__proto__x", ("__proto__x",)),
+    ("a[1].__proto__ [0]", ("a", 1, "__proto__ ", 0)),
+]
+
+FORBIDDEN = [
+    "__proto__",
+    "constructor",
+    "prototype",
+    " prototype ",
+    "__proto__.a",
+    "a.__proto__.b",
+    "a.constructor",
+    "a[0].prototype",
+    "__proto__[0]",
+    "constructor]0",
+    ".__proto__",
+]
+
+# Before, path, value, after: what the Node server does and loses nothing by.
+SET: list[tuple[Any, str, Any, Any]] = [
+    ({}, "a", 1, {"a": 1}),
+    ({"a": 1}, "a", None, {"a": None}),
+    ({}, "a.b.c", 1, {"a": {"b": {"c": 1}}}),
+    ({}, "a[1].b", 1, {"a": [None, {"b": 1}]}),
+    ({}, "a[0][1]", 9, {"a": [[None, 9]]}),
+    ({"a": [[1], [2]]}, "a[1][0]", 9, {"a": [[1], [9]]}),
+    ({"a": [1]}, "a[1]", [2, [3]], {"a": [1, [2, [3]]]}),
+    ({}, "a.0", 9, {"a": {"0": 9}}),
+    ({"a": [1, 2, 3]}, "a.1", 9, {"a": [1, 9, 3]}),
+    ({"a": [1, {"b": 2}]}, "a.1.c", 9, {"a": [1, {"b": 2, "c": 9}]}),
+    ([1, 2], "1", 9, [1, 9]),
+    ([1], "3", 9, [1, None, None, 9]),
+    ({"a": 3}, "a.name", 1, {"a": {"name": 1}}),
+    ({"a": "text"}, "a[1]", 1, {"a": [None, 1]}),
+    ({"a": [True]}, "a[0].b", 1, {"a": [{"b": 1}]}),
+    ({"a": {"b": 1}}, "a.c", 2, {"a": {"b": 1, "c": 2}}),
+    ({"a": {"b": 1}}, "a", [1], {"a": [1]}),
+    ({"a": [1, 2]}, "a", {"b": 1}, {"a": {"b": 1}}),
+    ({"a": {}}, "a[2]", 9, {"a": {"2": 9}}),
+    ({"a": {}}, "a[-1]", 9, {"a": {"-1": 9}}),
+    ({"a": {}}, "a[x].b", 9, {"a": {"NaN": {"b": 9}}}),
+    ({"a": {}}, "a[70000][2]", 9, {"a": {"70000": [None, None, 9]}}),
+    ({"a": [1, 2]}, "a[ 1 ]", 9, {"a": [1, 9]}),
+    ({}, "a[ ]", 9, {"a": [9]}),
+    ({"a": {}}, "a[1.5]", 9, {"a": {"1": {"5": 9}}}),
+    ({"a": [1]}, "a[5]", 9, {"a": [1, None, None, None, None, 9]}),
+    ({}, ".[0]", 9, {"": [9]}),
+    ({}, "[1]", 9, {"": [None, 9]}),
+    ({}, "g[0", 9, {"g": [9]}),
+    ({}, "g]0", 9, {"g": [9]}),
+    ({}, "a b.c", 1, {"a b": {"c": 1}}),
+    ({"length": 1}, "length", 2, {"length": 2}),
+    (None, "a", 1, {"a": 1}),
+    (3, "a.b", 1, {"a": {"b": 1}}),
+]
+
+ERASED: list[tuple[Any, str, Any]] = [
+    ({"a": [1, 2, 3]}, "a[1]", {"a": [1, None, 3]}),
+    ({"a": [1, 2, 3]}, "a[2]", {"a": [1, 2, None]}),
+    ({"a": [1, 2, 3]}, "a.0", {"a": [None, 2, 3]}),
+    ({"a": [1]}, "a[7]", {"a": [1]}),
+    ({"a": 1, "b": 2}, "a", {"b": 2}),
+    ({"b": 2}, "a", {"b": 2}),
+    ({"a": {"b": 1, "c": 2}}, "a.b", {"a": {"c": 2}}),
+    ({"a": {"1": 1}}, "a[1]", {"a": {}}),
+    ({}, "x.y", {"x": {}}),
+    ({}, "x[3]", {"x": []}),
+    ({"a": 3}, "a.b", {"a": {}}),
+    ([1, 2], "0", [None, 2]),
+]
+
+# What the Node server accepts, and loses the value of.
+LOST: list[tuple[Any, str]] = [
+    ({"a": [1, 2]}, "a.foo"),
+    ({"a": [1, 2]}, "a[-1]"),
+    ({"a": [1, 2]}, "a[x]"),
+    ({"a": [1, 2]}, "a.01"),
+    ({"a": [1, 2]}, "a.foo.b"),
+    ({"a": [1, 2]}, "a.length"),
+    ({}, "a[x]"),
+    ({}, "a[-1]"),
+    ({"a": 3}, "a[15e-1].b"),
+    ([1, 2], "[1]"),
+    ([1, 2], "a"),
+    ([1, 2], "length"),
+]
+
+KEYS = st.sampled_from(["a", "b", "0", "1", "2"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.just("x"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+RECORDS = st.dictionaries(KEYS, VALUES, max_size=3) | st.lists(VALUES, max_size=3)
+PATHS = st.lists(st.sampled_from(["a", "b", ".a", ".0", ".1", "[0]", "[2]", "[x]", ". b"]), min_size=1, max_size=5).map(
+    "".join
+)
+CHANGES = st.tuples(PATHS, VALUES | st.just(UNDEFINED))
+
+
+def as_javascript(data: Any, tokens: tuple[str | int, ...], value: Any) -> Any:
+    """
+    The pseudo code of the specification, on a deep copy: objects and arrays as maps from text to value. C{LookupError}
+    where an array would get a key that JSON drops.
+    """
+    root = plain(data)
+    node = root
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        key = str(token)
+        if node["array"] and (not key.isdigit() or str(int(key)) != key):
+            raise LookupError(key)
+        if following is None:
+            if value is UNDEFINED:
+                if not node["array"]:
+                    node["items"].pop(key, None)
+                elif key in node["items"]:
+                    node["items"][key] = None
+            else:
+                node["items"][key] = plain(value)
+        else:
+            if not isinstance(node["items"].get(key), dict):
+                node["items"][key] = {"array": type(following) is not str, "items": {}}
+            node = node["items"][key]
+    return python(root)
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return {"array": True, "items": {str(i): plain(item) for i, item in enumerate(value)}}
+    if isinstance(value, dict):
+        return {"array": False, "items": {key: plain(item) for key, item in value.items()}}
+    return value
+
+
+def python(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    items = {key: python(item) for key, item in value["items"].items()}
+    if not value["array"]:
+        return items
+    return [items.get(str(i)) for i in range(max(map(int, items), default=-1) + 1)]
+
+
+def nested(depth: int) -> Any:
+    """
+    A value of that many arrays in each other.
+    """
+    return loads("[" * depth + "]" * depth)
+
+
+class ParseTests(SynchronousTestCase):
+    """
+    Paths are read as the Node server and its clients read them.
+    """
+
+    def test_tokens(self) -> None:
+        """
+        A path becomes its tokens: keys are texts, indexes are whole numbers.
+        """
+        for path, tokens in PARSED:
+            found = parse(path)
+            self.assertEqual(found, tokens, path)
+            self.assertEqual([isinstance(token, int) for token in found], [isinstance(t, int) for t in tokens], path)
+
+    def test_forbidden(self) -> None:
+        """
+        Keys that lead into the prototypes of JavaScript's objects are refused wherever they would be keys.
+        """
+        for path in FORBIDDEN:
+            error = self.assertRaises(InvalidPath, parse, path)
+            self.assertIn("forbidden", str(error))
+
+    def test_w9_empty(self) -> None:
+        """
+        W9: a path without a single token is refused; it neither replaces the record nor writes a key "undefined".
+        """
+        for path in ("", " ", ".", "..", " . ", "\u3000"):
+            self.assertRaises(InvalidPath, parse, path)
+
+    def test_limits(self) -> None:
+        """
+        The longest and the deepest path are read; beyond, there is a clear refusal.
+        """
+        self.assertEqual(parse("a" * MAX_LENGTH), ("a" * MAX_LENGTH,))
+        self.assertIn("longer", str(self.assertRaises(InvalidPath, parse, "a" * (MAX_LENGTH + 1))))
+        self.assertEqual(len(parse("[0]" * (MAX_DEPTH - 1))), MAX_DEPTH)
+        self.assertIn("parts", str(self.assertRaises(InvalidPath, parse, "[0]" * MAX_DEPTH)))
+
+    def test_remembered(self) -> None:
+        """
+        A path is read once; what is remembered is bounded in number and in size.
+        """
+        self.assertIs(parse("some.path[7]"), parse("some.path[7]"))
+        long = "a" * 1000 + ".b"
+        self.assertIsNot(parse(long), parse(long))
+
+    @settings(max_examples=300, deadline=None, derandomize=True)
+    @given(st.text('a.[]01 -+exX"\ufeff\xa0_') | st.text())
+    def test_anything(self, path: str) -> None:
+        """
+        Any text is either read, to at least one token, or refused.
+        """
+        try:
+            tokens = parse(path)
+        except InvalidPath:
+            return
+        self.assertTrue(tokens)
+        self.assertIsInstance(tokens[0], str)
+
+
+class SetTests(SynchronousTestCase):
+    """
+    Writing at a path.
+    """
+
+    def change(self, data: Any, path: str, value: Any) -> Any:
+        before = copy.deepcopy(data)
+        try:
+            return set_at(data, parse(path), value)
+        finally:
+            self.assertEqual(data, before)
+
+    def test_set(self) -> None:
+        """
+        Each row of the table comes out as on the Node server, and the old data stays as it was.
+        """
+        for data, path, value, expected in SET:
+            self.assertEqual(self.change(data, path, value), expected, path)
+
+    def test_erase(self) -> None:
+        """
+        Keys go; elements of an array become null, so that those behind them keep their place.
+        """
+        for data, path, expected in ERASED:
+            before = copy.deepcopy(data)
+            self.assertEqual(erase_at(data, parse(path)), expected, path)
+            self.assertEqual(data, before)
+
+    def test_w3_null(self) -> None:
+        """
+        W3: null on the way is nothing; it gives place to an object or array, like any other scalar.
+        """
+        self.assertEqual(self.change({"a": None}, "a.b", 1), {"a": {"b": 1}})
+        self.assertEqual(self.change({"a": [None]}, "a[0][1]", 1), {"a": [[None, 1]]})
+        self.assertEqual(self.change({"a": None}, "a.b", UNDEFINED), {"a": {}})
+
+    def test_w3_not_an_index(self) -> None:
+        """
+        W3: what is no index of an array, C{length} above all, is refused with a reason, whether written or erased.
+        """
+        for data, path in LOST:
+            for value in (9, "text", UNDEFINED):
+                error = self.assertRaises(InvalidPath, self.change, data, path, value)
+                self.assertIn("is no index", str(error))
+
+    def test_w3_huge_index(self) -> None:
+        """
+        W3: an index far behind the end of an array is refused instead of filling the memory with null.
+        """
+        self.assertEqual(len(self.change({}, f"a[{MAX_INDEX}]", 1)["a"]), MAX_INDEX + 1)
+        for path in (f"a[{MAX_INDEX + 1}]", f"a[{MAX_INDEX + 1}].b", "a[4000000000]"):
+            self.assertIn(str(MAX_INDEX), str(self.assertRaises(InvalidPath, self.change, {}, path, 1)))
+        for path in ("a.4000000000", "a[4000000000]", f"a[{MAX_INDEX}][9]"):
+            self.assertRaises(InvalidPath, self.change, {"a": []}, f"{path}[9]", 1)
+
+    def test_long_array(self) -> None:
+        """
+        The limit is for what has to be filled in: an array that is long already may grow at its end.
+        """
+        items = [0] * (MAX_INDEX + 10)
+        changed = set_at({"a": items}, parse(f"a[{len(items)}]"), 1)
+        self.assertEqual(changed["a"], [*items, 1])
+
+    def test_depth(self) -> None:
+        """
+        A record never becomes nested so deeply that nobody could read it again.
+        """
+        deepest = self.change({}, ".".join("a" * (MAX_DEPTH - 5)), nested(5))
+        self.assertEqual(loads(dumps(deepest)), deepest)
+        self.assertFalse(deeper_than(deepest, MAX_DEPTH))
+        error = self.assertRaises(InvalidPath, self.change, {}, ".".join("a" * (MAX_DEPTH - 5)), nested(6))
+        self.assertIn("nested", str(error))
+        deepest = self.change({}, ".".join("a" * MAX_DEPTH), 1)
+        self.assertEqual(loads(dumps(deepest)), deepest)
+
+    def test_shared(self) -> None:
+        """
+        What a write does not touch is shared with the old data, not copied.
+        """
+        data: Any = {"a": {"b": {"c": 1}, "d": {}}, "e": [{}]}
+        changed = set_at(data, parse("a.b.c"), 2)
+        self.assertIs(changed["e"], data["e"])
+        self.assertIs(changed["a"]["d"], data["a"]["d"])
+        self.assertIsNot(changed["a"]["b"], data["a"]["b"])
+
+    def test_no_token(self) -> None:
+        """
+        Without a token there is no place.
+        """
+        self.assertRaises(InvalidPath, set_at, {}, (), 1)
+
+    def test_long_key_in_reason(self) -> None:
+        """
+        A reason does not repeat keys of any length.
+        """
+        error = self.assertRaises(InvalidPath, self.change, [1], "x" * 5000, 1)
+        self.assertLess(len(str(error)), 200)
+
+    @settings(max_examples=400, deadline=None, derandomize=True)
+    @given(RECORDS, PATHS, VALUES | st.just(UNDEFINED))
+    def test_model(self, data: Any, path: str, value: Any) -> None:
+        """
+        Any write comes out as the specification's algorithm would have it on a deep copy, and changes no old data.
+        """
+        tokens = parse(path)
+        before, given_value = json.dumps(data), copy.deepcopy(value)
+        try:
+            expected = as_javascript(data, tokens, value)
+        except LookupError:
+            self.assertRaises(InvalidPath, set_at, data, tokens, value)
+        else:
+            changed = set_at(data, tokens, value)
+            self.assertEqual(json.dumps(changed, sort_keys=True), json.dumps(expected, sort_keys=True))
+            # Nor does a write to the result reach the value that was written.
+            set_at(changed, tokens, 0)
+        self.assertEqual(json.dumps(data), before)
+        self.assertEqual(value, given_value)
+
+
+class SetManyTests(SynchronousTestCase):
+    """
+    Writing at several paths at once.
+    """
+
+    def test_in_order(self) -> None:
+        """
+        Later changes see earlier ones; a value without anything erases.
+        """
+        changes = [(parse("a.b"), 1), (parse("a.c"), 2), (parse("a.b"), UNDEFINED), (parse("l[1]"), 3)]
+        self.assertEqual(set_many({"x": 0}, changes), {"x": 0, "a": {"c": 2}, "l": [None, 3]})
+        self.assertEqual(set_many({"x": 0}, []), {"x": 0})
+
+    def test_values_untouched(self) -> None:
+        """
+        A value that is written and then written into stays what it was: it is also what subscribers are sent.
+        """
+        value = {"deep": [1]}
+        changed = set_many({}, [(parse("a"), value), (parse("a.deep[0]"), 2), (parse("b"), value)])
+        self.assertEqual(changed, {"a": {"deep": [2]}, "b": {"deep": [1]}})
+        self.assertEqual(value, {"deep": [1]})
+
+    def test_w3_all_or_nothing(self) -> None:
+        """
+        W3: one place that cannot be refuses all, and the old data stays as it was.
+        """
+        data = {"a": {"b": [1]}}
+        self.assertRaises(InvalidPath, set_many, data, [(parse("a.b[0]"), 2), (parse("a.b.length"), 0)])
+        self.assertEqual(data, {"a": {"b": [1]}})
+
+    def test_w3_gaps_together(self) -> None:
+        """
+        W3: the limit for filling gaps is for all changes of a message together; many small paths make no huge record.
+        """
+        half = MAX_INDEX // 2
+        changed = set_many({}, [(parse(f"a[{half}]"), 1), (parse(f"b[{half}]"), 1)])
+        self.assertEqual([len(changed["a"]), len(changed["b"])], [half + 1, half + 1])
+        self.assertRaises(
+            InvalidPath, set_many, {}, [(parse(f"a[{half}]"), 1), (parse(f"b[{half}]"), 1), (parse("c[2]"), 1)]
+        )
+
+    def test_copied_once(self) -> None:
+        """
+        However many places of a big array are written, it is copied once.
+        """
+
+        class Counting(list[Any]):
+            copies = 0
+
+            def copy(self) -> list[Any]:
+                Counting.copies += 1
+                return list(self)
+
+        set_many({"a": Counting([0] * 100)}, [(parse(f"a[{i}]"), 1) for i in range(100)])
+        self.assertEqual(Counting.copies, 1)
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(RECORDS, st.lists(CHANGES, max_size=5))
+    def test_one_by_one(self, data: Any, changes: list[tuple[str, Any]]) -> None:
+        """
+        Several changes at once are what they are one after the other.
+        """
+        before = copy.deepcopy((data, changes))
+        expected = data
+        try:
+            for path, value in changes:
+                expected = set_at(expected, parse(path), value)
+        except InvalidPath:
+            self.assertRaises(InvalidPath, set_many, data, [(parse(path), value) for path, value in changes])
+        else:
+            self.assertEqual(set_many(data, [(parse(path), value) for path, value in changes]), expected)
+        self.assertEqual((data, changes), before)
+
+
+class ModuleTests(SynchronousTestCase):
+    """
+    What others rely on.
+    """
+
+    def test_value_error(self) -> None:
+        """
+        A path that cannot be is a C{ValueError}, as for any text that cannot be read.
+        """
+        self.assertTrue(issubclass(paths.InvalidPath, ValueError))
