@@ -19,7 +19,7 @@ A bulk request has one ack, after all of its names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from enum import IntEnum
 
 from dstwist.interfaces import IConnection, IWire
@@ -69,6 +69,12 @@ class SubscriptionRegistry:
         """
         return [connection for members in self._names.get(name, {}).values() for connection in members]
 
+    def wants(self, name: str, connection: IConnection) -> bool:
+        """
+        Whether C{connection} is subscribed to C{name}.
+        """
+        return name in self._subscribed.get(connection, ())
+
     def subscribe(self, message: Message, connection: IConnection) -> None:
         """
         Subscribe C{connection} to all names of C{message}.
@@ -78,7 +84,7 @@ class SubscriptionRegistry:
             return
         changed = False
         for name in message.names:
-            if self._add(name, connection):
+            if self.add(name, connection):
                 changed = True
             else:
                 connection.send(message.error(self._repeated, name, flagged=False))
@@ -89,13 +95,10 @@ class SubscriptionRegistry:
         """
         End the subscriptions of C{connection} to all names of C{message}.
         """
-        ended = self._subscribed.get(connection, set())
         changed = False
         for name in message.names:
-            if name in ended:
+            if self.discard(name, connection):
                 changed = True
-                ended.discard(name)
-                self._remove(name, connection)
             elif not connection.dialect.acks_what_changed_nothing:
                 connection.send(message.error(self._unknown, name, flagged=False))
         if changed or connection.dialect.acks_what_changed_nothing:
@@ -115,7 +118,21 @@ class SubscriptionRegistry:
                     if connection is not exclude:
                         write(frame)
 
-    def _add(self, name: str, connection: IConnection) -> bool:
+    def publish_to(self, name: str, message: Message, exclude: Container[IConnection] = ()) -> None:
+        """
+        Send C{message} to all who want C{name}, whatever the message's own name, but to none of C{exclude}.
+        """
+        for wire, members in self._names.get(name, {}).items():
+            frame = wire.encode(message)
+            if frame:
+                for connection, write in members.items():
+                    if connection not in exclude:
+                        write(frame)
+
+    def add(self, name: str, connection: IConnection) -> bool:
+        """
+        Subscribe C{connection}, which is open, to C{name} and say nothing; whether it was not subscribed before.
+        """
         subscribed = self._subscribed.get(connection)
         if subscribed is None:
             subscribed = self._subscribed[connection] = set()
@@ -131,6 +148,17 @@ class SubscriptionRegistry:
         if first:
             for observer in self._on_first:
                 observer(name)
+        return True
+
+    def discard(self, name: str, connection: IConnection) -> bool:
+        """
+        End the subscription of C{connection} to C{name} and say nothing; whether there was one.
+        """
+        subscribed = self._subscribed.get(connection)
+        if subscribed is None or name not in subscribed:
+            return False
+        subscribed.discard(name)
+        self._remove(name, connection)
         return True
 
     def _remove(self, name: str, connection: IConnection) -> None:

@@ -20,7 +20,7 @@ GROUPS = (
     {"protocol"},
     {"config_file", "config_fields", "config_values", "config_access", "settings", "config", "log", "patterns"},
     {"interfaces"},
-    {"heartbeat", "subscriptions", "listeners", "router", "connection"},
+    {"heartbeat", "deadlines", "users", "subscriptions", "listeners", "router", "connection"},
     {"services", "permission", "auth", "cluster", "transports"},
     {"node"},
     {"tap"},
@@ -36,7 +36,7 @@ SIDEWAYS = {
     "config": {"config_file", "config_fields", "config_access", "settings"},
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},
-    "connection": {"router", "heartbeat"},
+    "connection": {"router", "heartbeat", "users"},
 }
 
 # What beside the standard library and dstwist; none where nothing is said.
@@ -57,6 +57,8 @@ FOREIGN = {
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},
     "heartbeat": SERVING,
+    "deadlines": SERVING,
+    "users": SERVING,
     "subscriptions": SERVING,
     "listeners": SERVING,
     "router": SERVING,

@@ -186,6 +186,33 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.registry.subscribe(subscribe("a"), connection)
         self.assertNotIn("a", self.registry)
 
+    def test_quietly(self) -> None:
+        """
+        Whoever has words of his own for it subscribes and ends subscriptions without the registry saying anything.
+        """
+        connection = FakeConnection()
+        self.assertFalse(self.registry.wants("a", connection))
+        self.assertEqual([self.registry.add("a", connection) for _ in range(2)], [True, False])
+        self.assertTrue(self.registry.wants("a", connection))
+        self.assertEqual([self.registry.discard("a", connection) for _ in range(2)], [True, False])
+        self.assertFalse(self.registry.discard("a", FakeConnection()))
+        self.assertFalse(self.registry.wants("a", connection))
+        self.assertEqual(connection.take(), [])
+        self.assertEqual(self.seen, [("first", "a"), ("last", "a")])
+
+    def test_publish_to(self) -> None:
+        """
+        A message goes to the subscribers of a name that is not its own, encoded once for a wire, but not to those who
+        are left out.
+        """
+        wire = FakeWire()
+        ann, bob, cat = (self.subscriber("a", wire=wire) for _ in range(3))
+        wire.encoded = 0
+        self.registry.publish_to("a", emit("b"), exclude={bob})
+        self.registry.publish_to("nobody", emit("b"))
+        self.assertEqual([c.take() for c in (ann, bob, cat)], [[emit("b")], [], [emit("b")]])
+        self.assertEqual(wire.encoded, 1)
+
     def test_rpc_names(self) -> None:
         """
         A topic may have its own names for the errors.

@@ -1,0 +1,71 @@
+"""
+Who is logged in, and through which connections.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import OPEN_USER, UNNAMED_USER
+from dstwist.users import UserRegistry
+from tests.fakes import FakeConnection
+
+
+class UserRegistryTests(SynchronousTestCase):
+    """
+    L{UserRegistry}, with C{services.md} section 6.1 beside it.
+    """
+
+    def setUp(self) -> None:
+        self.users = UserRegistry()
+        self.seen: list[tuple[str, str]] = []
+        self.users.observe(
+            lambda user: self.seen.append(("first", user)), lambda user: self.seen.append(("last", user))
+        )
+
+    def log_in(self, user: str) -> FakeConnection:
+        connection = FakeConnection(user)
+        self.users.add(connection)
+        return connection
+
+    def test_several_connections(self) -> None:
+        """
+        A user with several connections came with the first of them and is gone with the last.
+        """
+        one, two = self.log_in("ann"), self.log_in("ann")
+        self.assertEqual(self.users.connections("ann"), [one, two])
+        self.users.remove(one)
+        self.assertEqual(self.seen, [("first", "ann")])
+        self.assertIn("ann", self.users)
+        self.users.remove(two)
+        self.assertEqual(self.seen, [("first", "ann"), ("last", "ann")])
+        self.assertNotIn("ann", self.users)
+        self.assertEqual(self.users.connections("ann"), [])
+
+    def test_names(self) -> None:
+        """
+        The users are listed in the order in which they came, each once.
+        """
+        for user in ("bob", "ann", "bob"):
+            self.log_in(user)
+        self.assertEqual(list(self.users.names()), ["bob", "ann"])
+
+    def test_back_again(self) -> None:
+        """
+        A user who comes back is told as one who comes.
+        """
+        self.users.remove(self.log_in("ann"))
+        self.log_in("ann")
+        self.assertEqual(self.seen, [("first", "ann"), ("last", "ann"), ("first", "ann")])
+
+    def test_w60_unnamed(self) -> None:
+        """
+        W60: a connection without a user id is nobody's, however often it comes; a login without a name to the open
+        authentication is the user "open".
+        """
+        self.users.remove(self.log_in(UNNAMED_USER))
+        self.log_in(UNNAMED_USER)
+        self.log_in(OPEN_USER)
+        self.assertEqual((UNNAMED_USER, OPEN_USER), ("OPEN", "open"))
+        self.assertEqual(self.seen, [("first", "open")])
+        self.assertEqual(self.users.connections(UNNAMED_USER), [])
