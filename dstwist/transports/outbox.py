@@ -155,6 +155,8 @@ class Outbox:
         """
         Drop what is queued and take no more.
         """
+        if not self._open:
+            return
         self._open = False
         self._frames.clear()
         self._take_backlog()

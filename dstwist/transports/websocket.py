@@ -114,7 +114,10 @@ class WebSocketLink(WebSocketServerProtocol):
                 code=code,
                 event="INVALID_MESSAGE",
             )
+        was_open = self.state == self.STATE_OPEN
         super().sendCloseFrame(code, reasonUtf8, isReply)
+        if was_open and not isReply:
+            self._drop_in_time()
         # Whoever began it, nothing may follow a close frame.
         self._detach()
         # A paused transport would not see the client's answer.
@@ -187,6 +190,8 @@ class WebSocketLink(WebSocketServerProtocol):
                 data = self._take_frames(data)
                 if not data:
                     return
+        elif self.state == self.STATE_CLOSED:
+            return  # TLS delivers until the client agrees to the end; Autobahn would keep it all
         self._dataReceived(data)
 
     def _take_frames(self, data: bytes) -> bytes:
@@ -245,7 +250,7 @@ class WebSocketLink(WebSocketServerProtocol):
                     return data[position:]
         except Exception:
             self.fail("handling a message failed")
-            return b""
+            return data[position:]  # there may be a close frame in it
         self.data = data[position:]
         return b""
 
@@ -315,8 +320,16 @@ class WebSocketLink(WebSocketServerProtocol):
         else:
             outbox.finish()
             # What follows waits for the client to read, or to agree to the end of TLS.
-            self._drop_call = self.factory.reactor.callLater(CLOSE_TIMEOUT, self.transport.abortConnection)
+            self._drop_in_time()
             self.transport.loseConnection()
+
+    def _drop_in_time(self) -> None:
+        if self._drop_call is None:
+            self._drop_call = self.factory.reactor.callLater(CLOSE_TIMEOUT, self._drop)
+
+    def _drop(self) -> None:
+        assert self._outbox is not None
+        self._outbox.abort()
 
 
 class WebSocketPort(WebSocketServerFactory):
@@ -342,7 +355,8 @@ class WebSocketPort(WebSocketServerFactory):
             maxMessagePayloadSize=settings.max_message_size,
             # Tell the client why before the connection goes.
             failByDrop=False,
-            closeHandshakeTimeout=CLOSE_TIMEOUT,
+            # Autobahn's timers run on the global reactor; C{WebSocketLink} has its own.
+            closeHandshakeTimeout=0,
             # The request head is there before a link is made.
             openHandshakeTimeout=0,
             webStatus=False,

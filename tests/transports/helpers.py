@@ -189,6 +189,13 @@ class Client:
     def send(self, *frames: bytes) -> None:
         self.link.dataReceived(b"".join(frames))
 
+    @property
+    def gone(self) -> str:
+        """
+        How the server has ended the connection: C{"aborted"}, C{"closed"}, or not at all, C{""}.
+        """
+        return "aborted" if self.transport.aborted else "closed" if self.transport.disconnecting else ""
+
     def taken(self) -> bytes:
         """
         All bytes that came since this was last asked.
@@ -247,10 +254,11 @@ def closing(code: int, reason: bytes = b"") -> bytes:
     return bytes([0x88, 2 + len(reason)]) + code.to_bytes(2, "big") + reason
 
 
-def close_code(data: bytes) -> int | None:
+def frames_of(data: bytes) -> list[tuple[int, bytes]]:
     """
-    The code of the close frame that C{data}, whole server frames, ends with.
+    Opcode and payload of all frames in C{data}, which is what a server sent: whole frames, not masked.
     """
+    frames = []
     position = 0
     while position < len(data):
         opcode, length, start = data[position], data[position + 1], position + 2
@@ -258,10 +266,19 @@ def close_code(data: bytes) -> int | None:
             length, start = int.from_bytes(data[start : start + 2], "big"), start + 2
         elif length == 127:
             length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
-        if opcode == 0x88:
-            return int.from_bytes(data[start : start + 2], "big")
         position = start + length
-    return None
+        assert opcode & 0x80 and position <= len(data), data
+        frames.append((opcode & 0x7F, data[start:position]))
+    return frames
+
+
+def close_code(data: bytes) -> int | None:
+    """
+    The code of the close frame in C{data}; nothing may follow it.
+    """
+    codes = [int.from_bytes(payload[:2], "big") for opcode, payload in frames_of(data) if opcode == CLOSE]
+    assert not codes or (len(codes) == 1 and frames_of(data)[-1][0] == CLOSE), data
+    return codes[0] if codes else None
 
 
 class Idle(Protocol):
