@@ -13,6 +13,7 @@ that is wrong. Nobody else reads configuration files or environment variables, a
 L{dstwist.config_file}             the file's text: YAML, JSON, C{${NAME}}, C{fileLoad()}
 L{dstwist.config_fields}           how a class of settings reads its section
 L{dstwist.settings}                the sections
+L{dstwist.config_auth}             who may come in; L{dstwist.config_users}: users.yml
 L{dstwist.config_access}           what must be refused because ignoring it would do harm
 =================================  =====================================================
 """

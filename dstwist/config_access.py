@@ -1,9 +1,9 @@
 """
-What the configuration says about who may come in, what they may do, and where data is kept.
+What the configuration says about what clients may do, and where data is kept.
 
-Of these parts only the simplest is built: everybody may come in (C{auth} C{none}), everybody may do everything
-(C{permission} C{none}), data is kept in memory. A file that asks for more is refused rather than noted: a server that
-ignored it would open what the file closes, or lose what the file keeps.
+Of these parts only the simplest is built: everybody may do everything (C{permission} C{none}), data is kept in memory.
+A file that asks for more is refused rather than noted: a server that ignored it would open what the file closes, or
+lose what the file keeps.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from dstwist.config_fields import (
 from dstwist.config_file import Reading, join
 from dstwist.errors import ConfigError
 
-_AUTH_TYPES = ("none", "file", "storage", "http")
 _PERMISSION_TYPES = ("none", "config")
 
 # Valve's sections, and the rules that must stand under "*" for all to be open. "notify" came with v4: older files,
@@ -57,26 +56,6 @@ class PermissionOptions:
     max_rule_iterations: int = integer(3, built=False)
     # How often decisions are forgotten.
     cache_evacuation_interval: float = milliseconds(60000, built=False)
-
-
-def read_auth(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
-    """
-    The types of the authentication chain. v4 and older wrote one section instead of a list.
-    """
-    entries = [(join(path, i), entry) for i, entry in enumerate(value)] if isinstance(value, list) else [(path, value)]
-    types = [_read_auth_entry(entry, where) for where, entry in entries]
-    if not types:
-        raise ConfigError(path, "No authentication type specified")
-    return tuple(types)
-
-
-def _read_auth_entry(value: Any, path: str) -> str:
-    found = _required_component(value, path)
-    if found.type not in _AUTH_TYPES and not found.type.startswith("plug-in "):
-        raise ConfigError(found.where, one_of(found.type, _AUTH_TYPES))
-    if found.type != "none":
-        raise ConfigError(found.where, f"{found.type} is known but not built yet; the server would let everybody in")
-    return found.type
 
 
 def read_permission(value: Any, path: str, reading: Reading) -> str:

@@ -222,10 +222,12 @@ class Handshake:
 
     @ivar address: of the peer.
     @ivar headers: of the upgrade request, in lower case.
+    @ivar url: the path and query of an HTTP request, for which alone the login is; C{None} for connections.
     """
 
     address: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    url: str | None = None
 
     @property
     def referer(self) -> str | None:
@@ -240,12 +242,19 @@ class Login:
     @ivar user: the user id; C{None} if the authenticator gave none.
     @ivar client_data: JSON text for the client, also of a refusal; C{None} for none.
     @ivar server_data: for permission rules; never leaves the server.
+    @ivar final: for a refusal, whether it stands. Otherwise it was not this authenticator's business, and the next one
+        is asked, if there is one.
+    @ivar expires_at: when the login ends, and with it the connection, in seconds since 1970; C{None} for never.
+    @ivar token: what the HTTP client is to log in with from now on.
     """
 
     accepted: bool
     user: str | None = None
     client_data: bytes | None = None
     server_data: Any = None
+    final: bool = True
+    expires_at: float | None = None
+    token: Any = None
 
 
 class IAuthenticator(Interface):
@@ -257,6 +266,33 @@ class IAuthenticator(Interface):
         """
         Decide on C{credentials}, a JSON object or array as the client sent it. Fails with
         L{dstwist.errors.AuthError} if no decision could be reached.
+        """
+
+
+class ILifecycle(Interface):
+    """
+    What an authenticator may be besides, if it has connections or threads.
+    """
+
+    def start() -> Deferred[None]:
+        """
+        Get ready. Logins come only after the Deferred has fired.
+        """
+
+    def stop() -> Deferred[None]:
+        """
+        Let go of everything. No login comes after that, and those under way need not be decided.
+        """
+
+
+class IDepartures(Interface):
+    """
+    What an authenticator may be besides, if it wants to know when its users leave.
+    """
+
+    def departed(user: str) -> None:
+        """
+        A connection that was logged in as C{user} is gone.
         """
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from dstwist.config_access import read_auth, read_ignored, read_monitoring, read_permission, read_plugins, read_store
+from dstwist.config_access import read_ignored, read_monitoring, read_permission, read_plugins, read_store
+from dstwist.config_auth import AuthSettings, OpenSettings, read_auth
 from dstwist.config_fields import (
     as_list,
     as_section,
@@ -452,8 +453,8 @@ class Settings:
     http: HttpSettings = component(HttpSettings, "default", "uws", key="httpServer")
     # Where clients connect.
     endpoints: tuple[WebSocketEndpoint, ...] = option(_read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
-    # Who may come in: the types of the authenticators, which are asked in this order.
-    auth: tuple[str, ...] = option(read_auth, ("none",))
+    # Who may come in: the authenticators, which are asked in this order.
+    auth: tuple[AuthSettings, ...] = option(read_auth, (OpenSettings(),))
     # What they may do: the type of the permissions.
     permission: str = option(read_permission, "none")
     # How long stopping may take before connections are cut. An addition of dstwist.

@@ -17,8 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist import config_access, config_file, settings
+from dstwist import config_access, config_auth, config_file, config_users, settings
 from dstwist.config import Settings, load
+from dstwist.config_auth import OpenSettings
 from dstwist.config_fields import key_of
 from dstwist.errors import ConfigError
 
@@ -199,7 +200,7 @@ class ShippedTests(ConfigCase):
             [("ws-binary", "/deepstream"), ("ws-text", "/deepstream-v3")],
             [(endpoint.type, endpoint.url_path) for endpoint in settings.endpoints],
         )
-        self.assertEqual((("none",), "config"), (settings.auth, settings.permission))
+        self.assertEqual(((OpenSettings(),), "config"), (settings.auth, settings.permission))
         self.assertEqual([], [note for note in settings.notes if not note.startswith("CONFIG_TRANSFORM | ")])
 
     def test_commented_examples(self) -> None:
@@ -236,7 +237,7 @@ class DocumentationTests(SynchronousTestCase):
         Every option that can be in a file is described.
         """
         words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", DOCUMENTATION.read_text()))))
-        sections = [value for module in (settings, config_access) for value in vars(module).values()]
+        sections = [value for module in (settings, config_access, config_auth, config_users) for value in vars(module).values()]
         for cls in filter(dataclasses.is_dataclass, sections):
             for field in dataclasses.fields(cls):
                 if "read" in field.metadata:
@@ -442,7 +443,7 @@ class OptionTests(ConfigCase):
         Open authentication is a list or, as in v4, a single section.
         """
         for content in ("auth: [{type: none}]", "auth: {type: none, options: {}}"):
-            self.assertEqual(("none",), self.load(content).auth)
+            self.assertEqual((OpenSettings(),), self.load(content).auth)
 
     def test_permission(self) -> None:
         """
@@ -601,12 +602,10 @@ class RefusalTests(ConfigCase):
             # the server would be more open than the file says
             (http % "allowAllOrigins: false", "httpServer.options.allowAllOrigins: false is known but not built yet"),
             (http % "allowAllOrigins: 5", "httpServer.options.allowAllOrigins: expected true or false, got 5"),
-            ("auth: [{type: none}, {type: file}]", "auth[1].type: file is known but not built yet; the server would"),
-            ("auth: {type: http}", "auth.type: http is known but not built yet; the server would let everybody in"),
-            ("auth: {name: jwt}", "auth.name: plug-in jwt is known but not built yet; the server would"),
             (
                 "auth: {type: nome}",
-                'auth.type: expected one of none, file, storage, http, got "nome"; did you mean none?',
+                "auth.type: Unknown authentication type nome: expected one of none, file, storage, http, jwt, "
+                'got "nome"; did you mean none?',
             ),
             ("auth: []", "auth: No authentication type specified"),
             ("auth: [null]", "auth[0].type: missing; say none if that is what is meant"),

@@ -1,0 +1,224 @@
+"""
+Users and their passwords, for C{auth} of type C{file} and C{storage}: users.yml, and how passwords are hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dstwist.config_fields import (
+    as_section,
+    flag,
+    from_mapping,
+    integer,
+    integer_reader,
+    milliseconds,
+    option,
+    optional,
+    read_text,
+    shown,
+    suggestion,
+    text,
+    typed,
+)
+from dstwist.config_file import Reading, join
+from dstwist.errors import ConfigError
+
+#: A derivation may take a second or so, not minutes: anybody who can connect can ask for one.
+MAX_ROUNDS = 10_000_000
+#: The same for entries in argon2's format: KiB of memory, passes over it, lanes.
+MAX_ARGON2 = {"m": 1024 * 1024, "t": 64, "p": 64}
+
+_ARGON2 = re.compile(
+    r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,10})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
+)
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def argon2_cost(stored: str) -> dict[str, int] | None:
+    """
+    The cost parameters of a password in argon2's format; C{None} if it is in another one.
+    """
+    found = _ARGON2.fullmatch(stored)
+    return dict(zip("mtp", map(int, found.groups()), strict=True)) if found else None
+
+
+def is_printable(name: str) -> bool:
+    """
+    Whether C{name} will do as a user id: control characters would break the text protocol, and half of a surrogate pair
+    cannot be sent at all.
+    """
+    return _UNPRINTABLE.search(name) is None
+
+
+@dataclass(frozen=True)
+class User:
+    """
+    An entry of users.yml.
+    """
+
+    password: str
+    client_data: Any = None
+    server_data: Any = None
+
+    def __repr__(self) -> str:
+        # Settings end up in log lines; passwords must not.
+        return "<User>"
+
+
+def _read_digest(value: Any, path: str, reading: Reading) -> str | None:
+    if value is None or value == "" or typed(value) is False:
+        return None
+    given = read_text(value, path)
+    name = given.lower().removeprefix("rsa-").removeprefix("ssl3-").removesuffix("withrsaencryption")
+    try:
+        hashlib.pbkdf2_hmac(name, b"", b"", 1, 1)
+    except ValueError:
+        raise ConfigError(path, f"Unknown Hash {shown(given)}") from None
+    if name in ("md5", "sha1"):
+        reading.notes.append(f"CONFIG | {path}: {name} is weak; new passwords are better hashed by argon2id")
+    return name
+
+
+@dataclass(frozen=True)
+class PasswordSettings:
+    """
+    How passwords are kept: what C{file} and C{storage} have in common.
+    """
+
+    # The digest of PBKDF2. None (absent, false or empty in the file): passwords are in clear, or in argon2's format.
+    hash: str | None = option(_read_digest, None)
+    # How often PBKDF2 applies it, and how many bytes come out. Both are needed with hash.
+    iterations: int | None = option(optional(integer_reader(1, MAX_ROUNDS)), None)
+    key_length: int | None = option(optional(integer_reader(1, 1024)), None)
+    # Whether a wrong or unusable login is refused. False: it is left to the next authenticator.
+    report_invalid_parameters: bool = flag(True)
+    # How many passwords are hashed at the same time, each in a thread. An addition of dstwist, like all below.
+    max_concurrent_hashes: int = integer(2, maximum=64)
+    # How many more may wait for that. Further logins are refused.
+    max_queued_hashes: int = integer(1000)
+    # A longer password, in characters, is a wrong one.
+    max_password_length: int = integer(4096)
+
+
+def _check_hash(options: PasswordSettings, path: str) -> None:
+    if options.hash is None:
+        return
+    for key, value in (("iterations", options.iterations), ("keyLength", options.key_length)):
+        if value is None:
+            raise ConfigError(join(path, key), f"Missing key {key}; hash needs it")
+    assert options.iterations is not None and options.key_length is not None
+    blocks = -(-options.key_length // hashlib.new(options.hash).digest_size)
+    if options.iterations * blocks > MAX_ROUNDS:
+        problem = f"with this keyLength at most {MAX_ROUNDS // blocks}, or a login would take minutes"
+        raise ConfigError(join(path, "iterations"), problem)
+
+
+def read_users(value: Any, path: str, reading: Reading) -> Mapping[str, User]:
+    """
+    What users.yml holds: C{<name>: {password, serverData, clientData}}.
+    """
+    users: dict[str, User] = {}
+    entries = as_section(value, path)
+    if not entries:
+        raise ConfigError(path, "no users present in user file")
+    for name, entry in entries.items():
+        with reading.collecting():
+            users[name] = _read_user(name, entry, join(path, name), reading)
+    return users
+
+
+_USER_KEYS = ("password", "serverData", "clientData")
+
+
+def _read_user(name: str, value: Any, path: str, reading: Reading) -> User:
+    entry = as_section(value, path)
+    if not name or not is_printable(name):
+        raise ConfigError(path, "a user's name must be printable")
+    password = entry.get("password")
+    if not isinstance(password, str) or not password:
+        hint = "; a number needs quotes" if isinstance(password, int | float) else ""
+        raise ConfigError(join(path, "password"), f"missing password for {name}{hint}")
+    for key in entry:
+        if key not in _USER_KEYS:
+            reading.notes.append(f"CONFIG | {join(path, key)} has no meaning{suggestion(key, _USER_KEYS)}")
+    cost = argon2_cost(password)
+    # Never to be taken for a password in clear: whoever saw the file could log in with what stands there.
+    problem = excess(cost) if cost or not password.startswith("$argon2") else "not in argon2's format"
+    if problem:
+        raise ConfigError(join(path, "password"), problem)
+    return User(str(password), entry.get("clientData"), entry.get("serverData"))
+
+
+def excess(cost: Mapping[str, int] | None) -> str | None:
+    """
+    What to say of argon2 parameters that ask for too much, or for nothing.
+    """
+    for key, value in (cost or {}).items():
+        if not 1 <= value <= MAX_ARGON2[key]:
+            return f"argon2 with {key}={value}; expected a number from 1 to {MAX_ARGON2[key]}"
+    return None
+
+
+@dataclass(frozen=True)
+class FileSettings(PasswordSettings):
+    """
+    C{file}: the users are in the configuration.
+    """
+
+    # The users, as fileLoad(users.yml).
+    users: Mapping[str, User] = option(read_users, dict)
+    # v2 to v4: the file with the users.
+    path: str | None = option(optional(read_text), None)
+
+
+def read_file_options(options: dict[str, Any], path: str, reading: Reading, report: bool) -> FileSettings:
+    given = dict(options)
+    if ("users" in given) == ("path" in given):
+        raise ConfigError(path, "expected the users, as users: fileLoad(users.yml)")
+    if "path" in given:
+        where = join(path, "path")
+        name = read_text(given["path"], where)
+        with reading.collecting():
+            given["users"] = reading.load(name, where)
+    settings = from_mapping(FileSettings, given, path, reading, report_invalid_parameters=report)
+    _check_hash(settings, path)
+    return settings
+
+
+@dataclass(frozen=True)
+class StorageSettings(PasswordSettings):
+    """
+    C{storage}: each user is a record, named C{<table>/<user name>}.
+    """
+
+    # What the names of the users' records start with.
+    table: str = text("")
+    # Whether a user who is not there yet is made, with the password of the first login.
+    create_user: bool = flag(False)
+    # How long the storage may take. An addition of dstwist.
+    storage_timeout: float = milliseconds(2000)
+
+
+def read_storage_options(options: dict[str, Any], path: str, reading: Reading, report: bool) -> StorageSettings:
+    # Examples have it, and it never meant anything.
+    given = {key: value for key, value in options.items() if key != "tableSplitChar"}
+    require(given, path, "table")
+    settings = from_mapping(StorageSettings, given, path, reading, report_invalid_parameters=report)
+    _check_hash(settings, path)
+    if not is_printable(settings.table):
+        raise ConfigError(join(path, "table"), "expected a text without control characters")
+    return settings
+
+
+def require(options: Mapping[str, Any], path: str, *keys: str) -> None:
+    """
+    Makes sure that options without a default are there.
+    """
+    for key in keys:
+        if options.get(key) is None:
+            raise ConfigError(join(path, key), f"Missing key {key}")
