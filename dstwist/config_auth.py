@@ -20,7 +20,7 @@ refuse is left to the next one.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -281,7 +281,7 @@ def _read_custom(kind: str, source: str, options: dict[str, Any], path: str, rea
 
 AuthSettings = OpenSettings | FileSettings | StorageSettings | WebhookSettings | JwtSettings | CustomSettings
 
-_READERS = {
+_READERS: Mapping[str, Callable[[dict[str, Any], str, Reading, bool], AuthSettings]] = {
     "file": read_file_options,
     "storage": read_storage_options,
     "http": _read_webhook_options,

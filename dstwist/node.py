@@ -10,10 +10,11 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from dstwist import __version__
-from dstwist.auth.open import OpenAuthentication
+from dstwist.auth.build import build as build_authentication
 from dstwist.cluster.single import SingleNode
 from dstwist.connection import GOING_AWAY, Connection, Reception
 from dstwist.heartbeat import Heartbeat
@@ -56,7 +57,7 @@ class Node(Service):
         self._endpoints = list(endpoints)
         self._reactor = reactor
         self._listening: list[IListeningPort] = []
-        self._authenticator = OpenAuthentication()
+        self._authenticator = build_authentication(settings.auth, reactor)
         self._listeners: list[ListenerRegistry] = []
         self._router = Router(OpenPermission(), self._build_services())
         self._spoken, self.web_sockets = self._build_web_sockets()
@@ -130,6 +131,7 @@ class Node(Service):
 
     def startService(self) -> None:
         super().startService()
+        self._authenticator.start().addErrback(self._not_started)
         settings = self._settings
         self._say("server name: {name}", name=settings.server_name)
         self._say("dstwist version: {version}", version=__version__)
@@ -165,7 +167,11 @@ class Node(Service):
             late.cancel()
         for listeners in self._listeners:
             listeners.stop()
+        await self._authenticator.stop()
         self._say("dstwist stopped")
+
+    def _not_started(self, failure: Failure) -> None:
+        self._log.failure("PLUGIN_INITIALIZATION_ERROR | authentication did not start, nobody can log in", failure)
 
     def _give_up(self, ports: list[WebSocketPort]) -> None:
         self._log.warn("INFO | some clients did not close in time, dropping them", event="INFO")

@@ -85,7 +85,11 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
             os.makedirs(data_dir, mode=0o750, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
-    return Node(settings, _endpoints(options["listen"], settings, reactor), reactor)
+    endpoints = _endpoints(options["listen"], settings, reactor)
+    try:
+        return Node(settings, endpoints, reactor)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
 
 
 def _take_signals(reactor: Any) -> None:

@@ -1,0 +1,95 @@
+"""
+The users of users.yml may connect: C{auth: [{type: file, options: {users: fileLoad(users.yml)}}]}.
+
+=============================  =====================================  ==========================================
+the client sends               reportInvalidParameters                otherwise
+=============================  =====================================  ==========================================
+user name or password no text  refused, C{{"error": "missing ..."}}   next authenticator
+an unknown user                next authenticator                     next authenticator
+the wrong password             refused                                next authenticator
+the right one                  accepted, with the entry's clientData (C{null} if it has none) and serverData
+=============================  =====================================  ==========================================
+
+An unknown user takes as long as a known one: the password is checked all the same, against the entry of somebody else.
+Source: C{security.md} section 1.5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from zope.interface import implementer
+
+from dstwist.auth.credentials import name_and_password, refusal
+from dstwist.auth.hashing import Passwords
+from dstwist.auth.pool import HashPool
+from dstwist.config_users import FileSettings, User
+from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
+from dstwist.protocol.jsontext import dumps
+
+_MISSING = "missing authentication parameter: username or/and password"
+
+
+@implementer(IAuthenticator, ILifecycle)
+class FileAuthentication:
+    """
+    Accepts the users it was given.
+    """
+
+    def __init__(self, settings: FileSettings, pool: HashPool, passwords: Passwords | None = None) -> None:
+        self._report = settings.report_invalid_parameters
+        self._longest = settings.max_password_length
+        self._passwords = passwords or Passwords(settings)
+        self._pool = pool
+        self._secret = secrets.token_bytes(16)
+        self.replace(settings.users)
+
+    def start(self) -> Deferred[None]:
+        self._pool.start()
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        self._pool.stop()
+        return succeed(None)
+
+    def replace(self, users: Mapping[str, User]) -> None:
+        """
+        Have other users from now on. Logins under way are decided by those that were there at their beginning; who is
+        connected stays.
+        """
+        # One assignment, so that nobody can see names of one file with entries of the other.
+        self._table = (dict(users), list(users.values()))
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        name, password = name_and_password(credentials)
+        if name is None or password is None:
+            return succeed(refusal(self._report, _MISSING))
+        if len(password) > self._longest:
+            return succeed(refusal(self._report))
+        users, entries = self._table
+        user = users.get(name)
+        stored = self._decoy(name, entries) if user is None else user.password
+        check = self._pool.run if self._passwords.is_slow(stored) else maybeDeferred
+        checked: Deferred[bool] = check(self._passwords.matches, password, stored)
+        return checked.addCallback(self._decide, name, user)
+
+    def _decide(self, matches: bool, name: str, user: User | None) -> Login:
+        if user is None:
+            return refusal(False)
+        if not matches:
+            return refusal(self._report)
+        return Login(True, name, dumps(user.client_data), user.server_data)
+
+    def _decoy(self, name: str, entries: list[User]) -> str:
+        """
+        The password of some other user, always the same one for C{name}. Entries may differ in cost, and those that do
+        not exist must not differ from them.
+        """
+        if not entries:
+            return self._passwords.decoy
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), key=self._secret, digest_size=8).digest()
+        return entries[int.from_bytes(digest, "big") % len(entries)].password

@@ -1,0 +1,57 @@
+"""
+At most so many at a time, at most so many waiting: what keeps a flood of logins from taking all threads or sockets.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+
+from dstwist.errors import AuthError
+
+
+class Gate:
+    """
+    Lets calls pass in the order in which they come.
+    """
+
+    def __init__(self, at_once: int, waiting: int, full: str) -> None:
+        """
+        @param full: what to say to those that not even may wait.
+        """
+        self._at_once = at_once
+        self._most_waiting = waiting
+        self._full = full
+        self._running = 0
+        self._waiting: deque[Deferred[None]] = deque()
+        self._draining = False
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """
+        Call C{function}, now or when it is its turn, and give what it gives. Fails with L{AuthError} if too many wait.
+        Cancelling what waits takes it out of the queue.
+        """
+        if self._running < self._at_once:
+            return self._start(function, args)
+        if len(self._waiting) >= self._most_waiting:
+            return fail(AuthError(self._full))
+        turn: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(turn)
+        return turn.addCallback(lambda _: self._start(function, args))
+
+    def _start(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Deferred[Any]:
+        self._running += 1
+        return maybeDeferred(function, *args).addBoth(self._end)
+
+    def _end(self, result: Any) -> Any:
+        self._running -= 1
+        # What ends at once must not start the next from within: a thousand of them would exhaust the stack.
+        if not self._draining:
+            self._draining = True
+            while self._waiting and self._running < self._at_once:
+                self._waiting.popleft().callback(None)
+            self._draining = False
+        return result

@@ -1,0 +1,54 @@
+"""
+Threads for hashing passwords: it takes a good part of a second, during which nobody else must wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
+
+from dstwist.auth.gate import Gate
+from dstwist.errors import AuthError
+
+
+class HashPool:
+    """
+    So many threads, and so many jobs that may wait for one.
+    """
+
+    def __init__(self, reactor: Any, threads: int, waiting: int, pool: Any = None) -> None:
+        """
+        @param pool: what runs the jobs, in the place of threads of its own.
+        """
+        self._reactor = reactor
+        self._threads = pool or ThreadPool(minthreads=0, maxthreads=threads, name="passwords")
+        self._gate = Gate(threads, waiting, "too many logins wait for their passwords to be checked")
+        self._stopped = False
+
+    def start(self) -> None:
+        """
+        Begin to work.
+        """
+        self._threads.start()
+
+    def stop(self) -> None:
+        """
+        End the threads. Waits for what they are hashing at the moment; what waited for them fails.
+        """
+        self._stopped = True
+        self._threads.stop()
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """
+        Call C{function} in a thread. Fails with L{AuthError} if too many wait already.
+        """
+        return self._gate.run(self._submit, function, *args)
+
+    def _submit(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        if self._stopped:
+            return fail(AuthError("the server is stopping"))
+        return deferToThreadPool(self._reactor, self._threads, function, *args)
