@@ -161,6 +161,13 @@ class SubscriptionRegistry:
         self._remove(name, connection)
         return True
 
+    def end(self, name: str) -> None:
+        """
+        End all subscriptions to C{name} without a word.
+        """
+        for connection in self.subscribers(name):
+            self.discard(name, connection)
+
     def _remove(self, name: str, connection: IConnection) -> None:
         wires = self._names[name]
         members = wires[connection.wire]

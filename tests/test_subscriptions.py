@@ -223,3 +223,15 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         registry.subscribe(provide, connection)
         registry.subscribe(provide, connection)
         self.assertEqual(connection.take()[1].action, RpcAction.MULTIPLE_PROVIDERS)
+
+    def test_end(self) -> None:
+        """
+        All subscriptions to a name can be ended at once, silently.
+        """
+        ann, bob = self.subscriber("news", "other"), self.subscriber("news")
+        self.seen.clear()
+        self.registry.end("news")
+        self.registry.end("news")
+        self.assertEqual((self.registry.subscribers("news"), self.seen), ([], [("last", "news")]))
+        self.assertEqual(self.registry.subscribers("other"), [ann])
+        self.assertEqual(ann.take() + bob.take(), [])
