@@ -13,7 +13,8 @@ Always true: nothing reaches a connection that is closed, and what it registered
 Sources: C{text-protocol.md} sections 5 to 7, C{binary-protocol.md} sections 5 to 7, C{security.md} section 1.1.
 
 Limits, each a setting of the endpoint: C{unauthenticatedClientTimeout} until the login is *accepted*,
-C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages other than heartbeats before the login is accepted.
+C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages other than heartbeats before the login is accepted. A
+login that ends at a certain time (L{Login.expires_at}) takes the connection with it.
 Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
 been read already.
 """
@@ -44,6 +45,9 @@ GOING_AWAY = 1001
 INVALID_PAYLOAD = 1007
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
+
+# How long to trust that the time of day goes on as it did: after that, an expiry is looked at anew.
+_LONGEST_WAIT = 3600.0
 
 # Members of enumerations are looked up at every use; these are used for every message.
 _OPEN = State.OPEN
@@ -346,6 +350,8 @@ class Connection:
         self._state = State.OPEN
         self._say_auth(AuthAction.AUTH_SUCCESSFUL, login.client_data)
         self._log.info("AUTH_SUCCESSFUL | {user}", user=self.user, event="AUTH_SUCCESSFUL")
+        if login.expires_at is not None:
+            self._await_expiry(login.expires_at)
 
     def _refuse(self, login: Login, credentials: bytes) -> None:
         settings = self._reception.settings
@@ -377,6 +383,19 @@ class Connection:
         )
         self._say(ConnectionAction.AUTHENTICATION_TIMEOUT)
         self.close("not authenticated in time")
+
+    def _await_expiry(self, when: float) -> None:
+        clock = self._reception.clock
+        wait = min(max(when - clock.seconds(), 0.0), _LONGEST_WAIT)
+        self._timeout = clock.callLater(wait, self._check_expiry, when)
+
+    def _check_expiry(self, when: float) -> None:
+        self._timeout = None
+        if self._reception.clock.seconds() < when:
+            self._await_expiry(when)
+            return
+        self._log.info("AUTH_EXPIRED | the login of {user} has expired", user=self.user, event="AUTH_EXPIRED")
+        self.close("login expired")
 
     def _stop_timeout(self) -> None:
         if self._timeout is not None:

@@ -93,6 +93,15 @@ class ConnectionTestCase(SynchronousTestCase):
     def actions(self) -> list[Any]:
         return [message.action for message in self.heard()]
 
+    def keep_alive(self, seconds: float) -> None:
+        """
+        Let time pass, during which the client is heard.
+        """
+        end = self.clock.seconds() + seconds
+        while (left := end - self.clock.seconds()) > 0:
+            self.connection.heard = True
+            self.clock.advance(min(HEARTBEAT, left))
+
     def log_in(self) -> None:
         self.say(CHALLENGE, LOGIN)
         self.heard()
@@ -204,6 +213,53 @@ class BothDialects:
                 self.log_in()
             self.clock.advance(10)
             self.assertFalse(self.connection.closed)
+
+    def test_login_expires(self: Any) -> None:
+        """
+        A login that ends at a certain time takes the connection with it, with a reason.
+        """
+        for lifetime in (5.0, 100_000.0):
+            self.authenticator.decisions = [Login(True, "ann", expires_at=self.clock.seconds() + lifetime)]
+            self.connect()
+            self.log_in()
+            self.keep_alive(lifetime - 1)
+            self.assertIsNone(self.link.closed)
+            self.keep_alive(1)
+            self.assertEqual(self.link.closed, (1008, "login expired"))
+
+    def test_login_expired_already(self: Any) -> None:
+        """
+        A login that ended while it was decided ends at once.
+        """
+        self.clock.advance(10)
+        self.authenticator.decisions = [Login(True, "ann", expires_at=9.0)]
+        self.log_in()
+        self.clock.advance(0)
+        self.assertEqual(self.link.closed, (1008, "login expired"))
+
+    def test_left_before_expiry(self: Any) -> None:
+        """
+        Nothing is left of a client that went before its login ended.
+        """
+        self.authenticator.decisions = [Login(True, "ann", expires_at=50.0)]
+        self.log_in()
+        self.connection.lost()
+        self.keep_alive(50)
+        self.assertIsNone(self.link.closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_w7_refusal_does_not_stop_the_clock(self: Any) -> None:
+        """
+        W7, hole 16: each failed login leaves the time limit as it was.
+        """
+        self.authenticator.decisions = [Login(False), Login(False)]
+        self.connect(unauthenticated_client_timeout=5.0)
+        self.log_in()
+        self.clock.advance(3)
+        self.say(LOGIN)
+        self.heard()
+        self.clock.advance(2)
+        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
 
     def test_slow_authenticator(self: Any) -> None:
         """
