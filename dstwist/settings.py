@@ -165,14 +165,24 @@ class RecordSettings:
     C{record}: records and lists.
     """
 
-    # How long the cache may take.
-    cache_retrieval_timeout: float = milliseconds(1000, built=False)
-    # How long the storage may take.
-    storage_retrieval_timeout: float = milliseconds(2000, built=False)
+    # How long the cache may take to answer.
+    cache_retrieval_timeout: float = milliseconds(1000)
+    # How long the storage may take to answer.
+    storage_retrieval_timeout: float = milliseconds(2000)
     # Records whose names start like this are never stored.
-    storage_exclusion_prefixes: tuple[str, ...] = texts(built=False)
-    # Records whose names start like this are written without looking at what was there.
-    storage_hot_path_prefixes: tuple[str, ...] = texts(built=False)
+    storage_exclusion_prefixes: tuple[str, ...] = texts()
+    # Records whose names start like this are set, whatever version the writer says.
+    storage_hot_path_prefixes: tuple[str, ...] = texts()
+    # How long the cache, and the storage, may take to write. An addition of dstwist, like all below.
+    write_timeout: float = milliseconds(10000)
+    # How many requests may wait for one record.
+    max_queued_requests: int = integer(10000)
+    # A client for whose requests more is waiting is not read from until there is less.
+    max_pending_bytes: int = integer(1048576)
+    # How long the version of a deleted record is remembered, to tell late writes to it from writes to the next one.
+    deletion_memory: float = milliseconds(600000, minimum=0)
+    # Of how many records; the oldest are forgotten.
+    max_deletion_memory: int = integer(10000)
 
 
 @dataclass(frozen=True)

@@ -483,10 +483,6 @@ class NoteTests(ConfigCase):
             [
                 "showLogo",
                 "dependencyInitializationTimeout",
-                "record.storageHotPathPrefixes",
-                "record.storageExclusionPrefixes",
-                "record.cacheRetrievalTimeout",
-                "record.storageRetrievalTimeout",
                 "httpServer.options.origins",
                 "httpServer.options.headers",
                 "connectionEndpoints[1] (type http)",
@@ -515,7 +511,6 @@ class NoteTests(ConfigCase):
             ("rpc: {responseTimeout: 1}", "rpc.responseTimeout"),
             ("rpc: {provideRequestorName: true}", "rpc.provideRequestorName"),
             ("rpc: {provideRequestorData: true}", "rpc.provideRequestorData"),
-            ("record: {cacheRetrievalTimeout: 1}", "record.cacheRetrievalTimeout"),
             ("httpServer: {options: {hostUrl: h}}", "httpServer.options.hostUrl"),
             ("httpServer: {options: {maxBackpressure: 1}}", "httpServer.options.maxBackpressure"),
             ("httpServer: {options: {trustedProxies: [h]}}", "httpServer.options.trustedProxies"),

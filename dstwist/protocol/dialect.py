@@ -87,6 +87,17 @@ class Dialect:
         subscription that never was are acknowledged; otherwise they get an error and no acknowledgement.
     @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that nobody asked for is an INVALID_MESSAGE;
         otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
+    @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before anything is looked up; otherwise
+        when it is permitted and subscribed, with the data right behind.
+    @ivar names_inner_checks: what is refused of a request that does several things is the one (CREATE, READ, ...);
+        otherwise the request.
+    @ivar announces_load_errors: that a record could not be loaded is said by itself, before the request is answered.
+    @ivar knows_writes_by_version: what answers a write repeats the version that was sent, and the acknowledgement
+        tells of a failure as well; otherwise the correlation id is repeated, and a failure takes the place of the
+        acknowledgement.
+    @ivar merges_versions_ahead: a write with too high a version gets VERSION_EXISTS; otherwise INVALID_VERSION and an
+        UPDATE with what is true.
+    @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     """
 
     name: str
@@ -95,6 +106,12 @@ class Dialect:
     empty_payload_is_unparsable: bool
     acks_what_changed_nothing: bool
     complains_of_unasked_answers: bool
+    acks_reading_at_once: bool
+    names_inner_checks: bool
+    announces_load_errors: bool
+    knows_writes_by_version: bool
+    merges_versions_ahead: bool
+    acked_writes_create: bool
     handshake: Mapping[tuple[State, Received], Step]
 
 
@@ -106,6 +123,12 @@ TEXT = Dialect(
     empty_payload_is_unparsable=True,
     acks_what_changed_nothing=False,
     complains_of_unasked_answers=True,
+    acks_reading_at_once=False,
+    names_inner_checks=True,
+    announces_load_errors=True,
+    knows_writes_by_version=True,
+    merges_versions_ahead=True,
+    acked_writes_create=False,
     handshake={
         (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
         (State.CHALLENGE, Received.PING): Step.PONG,
@@ -134,6 +157,12 @@ PROTOBUF = Dialect(
     empty_payload_is_unparsable=False,
     acks_what_changed_nothing=True,
     complains_of_unasked_answers=False,
+    acks_reading_at_once=True,
+    names_inner_checks=False,
+    announces_load_errors=False,
+    knows_writes_by_version=False,
+    merges_versions_ahead=False,
+    acked_writes_create=True,
     handshake={
         (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
         # The Node server leaves a PING before login unanswered; the client then gives up on the connection.
