@@ -15,10 +15,11 @@ from zope.interface import classImplements
 
 from dstwist import __version__
 from dstwist.auth.build import build as build_authentication
+from dstwist.auth.build import describe as describe_authentication
 from dstwist.cluster.single import SingleNode
 from dstwist.connection import GOING_AWAY, Connection, Reception
 from dstwist.heartbeat import Heartbeat
-from dstwist.interfaces import Handshake, ICodec, ITopicService
+from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
 from dstwist.log import Logger
 from dstwist.permission.open import OpenPermission
@@ -113,9 +114,16 @@ class Node(Service):
         reception = Reception(endpoint, self._authenticator, self._router, heartbeat, self._reactor)
 
         def connect(link: WebSocketLink, handshake: Handshake) -> Connection:
-            return Connection(link, wire, spoken, handshake, reception)
+            connection = Connection(link, wire, spoken, handshake, reception)
+            if self._authenticator.departures:
+                connection.on_close(self._departed)
+            return connection
 
         return connect
+
+    def _departed(self, connection: IConnection) -> None:
+        if connection.user is not None:
+            self._authenticator.departed(connection.user)
 
     # -- life
 
@@ -135,6 +143,7 @@ class Node(Service):
         settings = self._settings
         self._say("server name: {name}", name=settings.server_name)
         self._say("dstwist version: {version}", version=__version__)
+        self._say("authentication ready: {description}", description=describe_authentication(settings.auth))
         if settings.source is not None:
             self._say("configuration file loaded from {path}", path=settings.source)
         for note in settings.notes:

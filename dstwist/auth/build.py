@@ -7,31 +7,87 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.auth.chain import ChainAuthentication
+from dstwist.auth.custom import Services, load
 from dstwist.auth.fetch import make_fetcher
 from dstwist.auth.file import FileAuthentication
 from dstwist.auth.http import WebhookAuthentication
+from dstwist.auth.jwt import TokenAuthentication
+from dstwist.auth.keys import ConfiguredKey, IKeys, PublishedKeys, fits, read_public_key
 from dstwist.auth.open import OpenAuthentication
 from dstwist.auth.pool import HashPool
-from dstwist.config_auth import AuthSettings, OpenSettings, WebhookSettings
-from dstwist.config_users import FileSettings
+from dstwist.auth.storage import StorageAuthentication
+from dstwist.config_auth import AuthSettings, JwtSettings, OpenSettings, WebhookSettings
+from dstwist.config_users import FileSettings, PasswordSettings, StorageSettings
 from dstwist.errors import ConfigError
-from dstwist.interfaces import IAuthenticator
+from dstwist.interfaces import IAuthenticator, IStore
 
 
-def build(settings: tuple[AuthSettings, ...], reactor: Any) -> ChainAuthentication:
+def build(settings: tuple[AuthSettings, ...], reactor: Any, storage: IStore | None = None) -> ChainAuthentication:
     """
     All authenticators, as one.
+
+    @param storage: where records are kept for good, if anywhere. It has to be ready before the first login.
+    @raise ConfigError: one of them cannot be made.
     """
-    return ChainAuthentication([_build(entry, reactor) for entry in settings])
+    return ChainAuthentication([_build(entry, reactor, storage) for entry in settings])
 
 
-def _build(settings: AuthSettings, reactor: Any) -> IAuthenticator:
+def describe(settings: tuple[AuthSettings, ...]) -> str:
+    """
+    What to say of them in the log, in deepstream's words.
+    """
+    texts = [_describe(entry) for entry in settings]
+    return texts[0] if len(texts) == 1 else "".join(f"\n\t{i}) {text}" for i, text in enumerate(texts, 1))
+
+
+def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:
     if isinstance(settings, OpenSettings):
         return OpenAuthentication()
     if isinstance(settings, FileSettings):
-        pool = HashPool(reactor, settings.max_concurrent_hashes, settings.max_queued_hashes)
-        return FileAuthentication(settings, pool)
+        return FileAuthentication(settings, _pool(settings, reactor))
+    if isinstance(settings, StorageSettings):
+        if storage is None:
+            raise ConfigError("auth", "type storage needs a storage that keeps records for good; see storage")
+        return StorageAuthentication(settings, storage, _pool(settings, reactor), reactor)
     if isinstance(settings, WebhookSettings):
         fetcher = make_fetcher(reactor, settings.request_timeout, settings.max_response_size)
         return WebhookAuthentication(settings, fetcher, reactor)
-    raise ConfigError("auth", f"{type(settings).__name__} is not built yet")
+    if isinstance(settings, JwtSettings):
+        return TokenAuthentication(settings, _keys(settings, reactor), reactor)
+    return load(settings, Services(reactor, storage))
+
+
+def _pool(settings: PasswordSettings, reactor: Any) -> HashPool:
+    return HashPool(reactor, settings.max_concurrent_hashes, settings.max_queued_hashes)
+
+
+def _keys(settings: JwtSettings, reactor: Any) -> IKeys:
+    if settings.jwks_url is not None:
+        return PublishedKeys(
+            settings, make_fetcher(reactor, settings.request_timeout, settings.max_response_size), reactor
+        )
+    if settings.secret is not None:
+        return ConfiguredKey(settings.secret)
+    assert settings.public_key is not None
+    try:
+        key = read_public_key(settings.public_key)
+    except ValueError as error:
+        raise ConfigError("auth", f"jwt: publicKey is not a public key: {error}") from None
+    for algorithm in settings.algorithms:
+        if not fits(key, algorithm):
+            raise ConfigError("auth", f"jwt: publicKey is of the wrong type or too weak for {algorithm}")
+    return ConfiguredKey(key)
+
+
+def _describe(settings: AuthSettings) -> str:
+    if isinstance(settings, OpenSettings):
+        return "Open Authentication"
+    if isinstance(settings, FileSettings):
+        return "File Authentication"
+    if isinstance(settings, StorageSettings):
+        return f"Storage using table: {settings.table}"
+    if isinstance(settings, WebhookSettings):
+        return f"http webhook to {settings.endpoint_url}"
+    if isinstance(settings, JwtSettings):
+        return "JSON Web Tokens"
+    return f"{settings.kind} {settings.source}"

@@ -1,0 +1,150 @@
+"""
+Who has a token of somebody we trust may connect: C{auth: [{type: jwt, options: {algorithms: [RS256], ...}}]}.
+
+The client logs in with C{{"token": "<JSON Web Token>"}} (RFC 7519). An addition of dstwist.
+
+==================================  ==================================================================
+no token (a text) in C{tokenField}  next authenticator
+token with a good signature, of an  accepted: C{idClaim} is the user id, other claims may be clientData
+allowed algorithm, from and for     and serverData; the connection is closed when the token expires
+whom it should be, not expired
+expired                             refused, C{{"error": "token expired"}}
+anything else                       refused, C{{"error": "invalid token"}}
+==================================  ==================================================================
+
+What is wrong with a token is in the log; the token is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from jwt import PyJWTError, decode, get_unverified_header
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from dstwist.auth.credentials import NOT_MINE, refusal, user_id
+from dstwist.auth.keys import IKeys
+from dstwist.config_auth import JwtSettings
+from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
+from dstwist.log import Logger
+from dstwist.protocol.jsontext import dumps
+
+# Times are compared here, by the reactor's clock. What a user id may be is our business too.
+_OPTIONS: Any = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_sub", "verify_jti"), False)
+
+
+class _Refused(Exception):
+    """
+    A token that is not accepted; the text says why, to the log.
+    """
+
+    def __init__(self, reason: str, told: str = "invalid token") -> None:
+        super().__init__(reason)
+        self.told = told
+
+
+@implementer(IAuthenticator, ILifecycle)
+class TokenAuthentication:
+    """
+    Accepts who has a token.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: JwtSettings, keys: IKeys, clock: IReactorTime) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._clock = clock
+        # None, not an empty list, has a token refused that is meant for somebody in particular.
+        self._audience = list(settings.audience) or None
+        self._issuer = list(settings.issuer) or None
+
+    def start(self) -> Deferred[None]:
+        # Keys are fetched when they are needed: the issuer may start after us.
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._keys.stop())
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        token = credentials.get(self._settings.token_field) if isinstance(credentials, dict) else None
+        if not isinstance(token, str):
+            return succeed(NOT_MINE)
+        return Deferred.fromCoroutine(self._login(token))
+
+    async def _login(self, token: str) -> Login:
+        try:
+            return self._accept(await self._verify(token))
+        except _Refused as refused:
+            self._log.info("AUTH_ERROR | token refused: {reason}", reason=refused, event="AUTH_ERROR")
+            return refusal(True, refused.told)
+
+    async def _verify(self, token: str) -> Mapping[str, Any]:
+        """
+        The claims of a token that is signed as it should be, by and for whom it should be.
+        """
+        if len(token) > self._settings.max_token_length:
+            raise _Refused("too long")
+        try:
+            header = get_unverified_header(token)
+        except (PyJWTError, ValueError, RecursionError):
+            raise _Refused("not a token") from None
+        algorithm, kid = header.get("alg"), header.get("kid")
+        if algorithm not in self._settings.algorithms:
+            raise _Refused("its algorithm is not allowed")
+        if "crit" in header:
+            raise _Refused("it demands what is not supported")
+        if not (kid is None or isinstance(kid, str)):
+            raise _Refused("its key id is not a text")
+        key = await self._keys.find(kid, algorithm)
+        if key is None:
+            raise _Refused("its key is unknown")
+        try:
+            return decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
+                options=_OPTIONS,
+            )
+        except PyJWTError as error:
+            raise _Refused(f"{type(error).__name__}: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise _Refused(type(error).__name__) from None
+
+    def _accept(self, claims: Mapping[str, Any]) -> Login:
+        settings = self._settings
+        now = self._clock.seconds()
+        expires, begins = _time(claims, "exp"), _time(claims, "nbf")
+        if expires is None and settings.require_expiry:
+            raise _Refused("it has no end (exp)")
+        ends = None if expires is None else expires + settings.leeway
+        if ends is not None and ends <= now:
+            raise _Refused("expired", "token expired")
+        if begins is not None and begins - settings.leeway > now:
+            raise _Refused("not valid yet")
+        user = user_id(claims.get(settings.id_claim))
+        if user is None:
+            raise _Refused(f"{settings.id_claim} is not a user id")
+        client_data = None
+        if settings.client_data_claim is not None and settings.client_data_claim in claims:
+            client_data = dumps(claims[settings.client_data_claim])
+        server_data = None if settings.server_data_claim is None else claims.get(settings.server_data_claim)
+        return Login(True, user, client_data, server_data, expires_at=ends)
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float | None:
+    """
+    A claim that is a time, in seconds since 1970.
+    """
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 2**53 or not math.isfinite(value):
+        raise _Refused(f"{name} is not a time")
+    return float(value)

@@ -1,0 +1,220 @@
+"""
+The keys that tokens' signatures are checked with: one that is configured, or those that the issuer publishes.
+
+A key is found by the token's C{kid} and algorithm, and fits only algorithms of its own type: a public key is never taken
+for a secret.
+
+Published keys (JWKS, RFC 7517) are fetched when they are first needed, again when they are older than
+C{jwksCacheTime}, and when a token names a key that is not among them, which is how issuers rotate; but never within
+C{jwksRetryInterval} of the last time, whatever tokens may come. If they cannot be fetched, the old ones stay.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt import PyJWK, PyJWTError
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.auth.fetch import Fetcher
+from dstwist.config_auth import KEY_TYPES, JwtSettings
+from dstwist.errors import AuthError
+from dstwist.log import Logger
+from dstwist.protocol.jsontext import loads
+
+#: The most keys that are kept of an issuer; real ones have two or three.
+MAX_KEYS = 100
+
+_CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
+# Any algorithm of the type will do to read a key.
+_READ_AS = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
+
+
+class IKeys(Protocol):
+    """
+    Where a token's key comes from.
+    """
+
+    async def find(self, kid: str | None, algorithm: str) -> Any:
+        """
+        The key for a token; C{None} if there is none that fits. Raises L{AuthError} if that cannot be said.
+        """
+
+    async def stop(self) -> None:
+        """
+        Let go of everything.
+        """
+
+
+def fits(key: Any, algorithm: str) -> bool:
+    """
+    Whether a public key can be used with C{algorithm}, and is strong enough to be.
+    """
+    kind = KEY_TYPES[algorithm]
+    if kind == "RSA":
+        return isinstance(key, RSAPublicKey) and key.key_size >= 2048
+    if kind == "EC":
+        return isinstance(key, EllipticCurvePublicKey) and key.curve.name == _CURVES[algorithm]
+    return kind == "OKP" and isinstance(key, Ed25519PublicKey | Ed448PublicKey)
+
+
+def read_public_key(pem: str) -> Any:
+    """
+    The public key in a PEM text, which may be a certificate's.
+
+    @raise ValueError: there is none.
+    """
+    content = pem.encode("utf-8")
+    try:
+        if "-----BEGIN CERTIFICATE-----" in pem:
+            return x509.load_pem_x509_certificate(content).public_key()
+        return load_pem_public_key(content)
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from None
+
+
+class ConfiguredKey:
+    """
+    The one key of the configuration, whatever a token calls it.
+    """
+
+    def __init__(self, key: Any) -> None:
+        self._key = key
+
+    async def find(self, kid: str | None, algorithm: str) -> Any:
+        # A secret is a text, and goes with all algorithms that are configured with it.
+        return self._key if isinstance(self._key, str) or fits(self._key, algorithm) else None
+
+    async def stop(self) -> None:
+        pass
+
+
+class _PublishedKey(NamedTuple):
+    kid: str | None
+    algorithm: str | None
+    key: Any
+
+    def serves(self, kid: str | None, algorithm: str) -> bool:
+        return kid in (None, self.kid) and self.algorithm in (None, algorithm) and fits(self.key, algorithm)
+
+
+class PublishedKeys:
+    """
+    The keys an issuer publishes at C{jwksUrl}.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: JwtSettings, fetcher: Fetcher, clock: IReactorTime) -> None:
+        assert settings.jwks_url is not None
+        self._url = settings.jwks_url
+        self._cache_time = settings.jwks_cache_time
+        self._retry_interval = settings.jwks_retry_interval
+        self._fetcher = fetcher
+        self._clock = clock
+        self._keys: list[_PublishedKey] = []
+        self._fetched: float | None = None
+        self._tried: float | None = None
+        self._fetching: Deferred[None] | None = None
+        self._waiting: list[Deferred[None]] = []
+
+    async def find(self, kid: str | None, algorithm: str) -> Any:
+        if self._fetched is None or self._clock.seconds() - self._fetched >= self._cache_time:
+            await self._refresh()
+        key = self._pick(kid, algorithm)
+        if key is None:
+            await self._refresh()
+            key = self._pick(kid, algorithm)
+        if not self._keys:
+            raise AuthError(f"there are no keys from {self._url} to check tokens with")
+        return key
+
+    async def stop(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+        await self._fetcher.stop()
+
+    def _pick(self, kid: str | None, algorithm: str) -> Any:
+        # A token that names no key must leave no doubt; trying all would be work for whoever sends such tokens.
+        found = [entry.key for entry in self._keys if entry.serves(kid, algorithm)]
+        return found[0] if len(found) == 1 or (found and kid is not None) else None
+
+    def _refresh(self) -> Deferred[None]:
+        """
+        Fires when the keys were fetched, or could not be, or not again so soon.
+        """
+        now = self._clock.seconds()
+        if self._fetching is None and self._tried is not None and now - self._tried < self._retry_interval:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        if self._fetching is None:
+            self._tried = now
+            self._fetching = Deferred.fromCoroutine(self._fetch())
+            self._fetching.addBoth(self._end)
+        return waiting
+
+    async def _fetch(self) -> None:
+        try:
+            answer = await self._fetcher.request("GET", self._url, {"Accept": "application/json"})
+            if answer.status != 200:
+                raise AuthError(f"status {answer.status}")
+            self._keys = _read_keys(answer.body)
+            self._fetched = self._clock.seconds()
+        except AuthError as error:
+            self._log.warn(
+                "AUTH_ERROR | keys not fetched from {url}: {error}; there are {count} from before",
+                url=self._url,
+                error=error,
+                count=len(self._keys),
+                event="AUTH_ERROR",
+            )
+
+    def _end(self, result: Any) -> None:
+        self._fetching = None
+        waiting = self._waiting[:]
+        self._waiting.clear()
+        for login in waiting:
+            # Also if it was cancelled, or failed by a mistake of ours: they find no key then.
+            login.callback(None)
+        return result
+
+
+def _read_keys(body: bytes) -> list[_PublishedKey]:
+    """
+    The usable keys of a key set; there may be others in it.
+    """
+    try:
+        found = loads(body)
+    except ValueError:
+        raise AuthError("not JSON") from None
+    entries = found.get("keys") if isinstance(found, dict) else None
+    if not isinstance(entries, list):
+        raise AuthError("not a key set")
+    if len(entries) > MAX_KEYS:
+        raise AuthError(f"more than {MAX_KEYS} keys")
+    keys = [key for entry in entries if (key := _read_key(entry)) is not None]
+    if not keys:
+        raise AuthError("no usable key in the key set")
+    return keys
+
+
+def _read_key(entry: Any) -> _PublishedKey | None:
+    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or entry.get("kty") not in _READ_AS:
+        return None
+    try:
+        key = PyJWK(entry, _READ_AS[entry["kty"]]).key
+    except (PyJWTError, ValueError, TypeError):
+        return None
+    # Some publish more than they should. Only the public half is of use.
+    key = key.public_key() if hasattr(key, "private_bytes") else key
+    kid, algorithm = entry.get("kid"), entry.get("alg")
+    return _PublishedKey(kid, algorithm, key) if any(fits(key, name) for name in KEY_TYPES) else None

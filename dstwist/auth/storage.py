@@ -1,0 +1,141 @@
+"""
+Users who are kept as records may connect: C{auth: [{type: storage, options: {table: users}}]}.
+
+The record C{<table>/<user name>}, in the storage itself and not in the cache, holds::
+
+    {"username": "chris", "password": "<as in users.yml>", "clientData": {"id": "<uuid>"}, "serverData": {"created": <ms>}}
+
+The user id is C{clientData.id}, or the user name if there is none. With C{createUser}, who is not there yet is made with
+the password of the first login; on one node, two first logins at the same time make one user.
+
+These are ordinary records: permission rules have to keep clients from reading and writing them.
+Source: C{security.md} section 1.7.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from dstwist.auth.credentials import NOT_MINE, name_and_password, refusal, user_id
+from dstwist.auth.hashing import Passwords
+from dstwist.auth.pool import HashPool
+from dstwist.config_users import StorageSettings, is_printable
+from dstwist.errors import StoreError
+from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, IStore, Login, Record
+from dstwist.log import Logger
+from dstwist.protocol.jsontext import dumps
+
+
+@implementer(IAuthenticator, ILifecycle)
+class StorageAuthentication:
+    """
+    Accepts the users whose records it finds.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: StorageSettings, store: IStore, pool: HashPool, clock: IReactorTime) -> None:
+        self._settings = settings
+        self._report = settings.report_invalid_parameters
+        self._store = store
+        self._pool = pool
+        self._clock = clock
+        self._passwords = Passwords(settings)
+        # By user name: who is being made.
+        self._making: dict[str, DeferredLock] = {}
+
+    def start(self) -> Deferred[None]:
+        self._pool.start()
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        self._pool.stop()
+        return succeed(None)
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        name, password = name_and_password(credentials)
+        if name is None or password is None:
+            # In the Node server's words, where what is there is "false".
+            missing = f"{'username' if name is None else 'false'} {'password' if password is None else 'false'}"
+            return succeed(refusal(self._report, f"missing authentication parameters: {missing}"))
+        if len(password) > self._settings.max_password_length:
+            return succeed(refusal(self._report))
+        if not name or "/" in name or not is_printable(name):
+            return succeed(NOT_MINE)
+        return Deferred.fromCoroutine(self._login(name, password))
+
+    async def _login(self, name: str, password: str) -> Login:
+        try:
+            record = await self._find(name)
+            if record is None and self._settings.create_user:
+                return await self._make(name, password)
+        except (StoreError, DeferredTimeout) as error:
+            return self._failed("Error retrieving user from storage", error)
+        return await self._check(record, name, password)
+
+    async def _find(self, name: str) -> Record | None:
+        found: Record | None = await self._in_time(self._store.get(f"{self._settings.table}/{name}"))
+        return found
+
+    async def _check(self, record: Record | None, name: str, password: str) -> Login:
+        data = record.data if record is not None and isinstance(record.data, dict) else {}
+        stored = data.get("password")
+        # In clear is not an option here: without a digest, only argon2's format will do.
+        usable = isinstance(stored, str) and self._passwords.is_slow(stored)
+        # Who is not there takes as long as who is.
+        matches = await self._pool.run(self._passwords.matches, password, stored if usable else self._passwords.decoy)
+        if record is None:
+            return NOT_MINE
+        if not (matches and usable):
+            return refusal(self._report)
+        return _accepted(name, data)
+
+    async def _make(self, name: str, password: str) -> Login:
+        lock = self._making.setdefault(name, DeferredLock())
+        await lock.acquire()
+        try:
+            # Somebody else may have been made under that name while this one waited.
+            record = await self._find(name)
+            if record is None:
+                return await self._make_alone(name, password)
+        finally:
+            lock.release()
+            if not lock.locked:
+                del self._making[name]
+        return await self._check(record, name, password)
+
+    async def _make_alone(self, name: str, password: str) -> Login:
+        stored = await self._pool.run(self._passwords.make, password)
+        data = {
+            "username": name,
+            "password": stored,
+            "clientData": {"id": str(uuid.uuid4())},
+            "serverData": {"created": int(self._clock.seconds() * 1000)},
+        }
+        self._log.info("STORAGE_AUTH | REGISTERING_USER | Adding new user {user}", user=name, event="REGISTERING_USER")
+        try:
+            await self._in_time(self._store.set(f"{self._settings.table}/{name}", 1, data))
+        except (StoreError, DeferredTimeout) as error:
+            return self._failed("Error creating user", error)
+        return _accepted(name, data)
+
+    def _in_time(self, operation: Deferred[Any]) -> Awaitable[Any]:
+        return operation.addTimeout(self._settings.storage_timeout, self._clock)
+
+    def _failed(self, what: str, error: Exception) -> Login:
+        self._log.error("AUTH_ERROR | {what}: {error}", what=what, error=error, event="AUTH_ERROR")
+        # Also among several: the next one must not take the user for somebody else.
+        return refusal(True, what)
+
+
+def _accepted(name: str, data: dict[str, Any]) -> Login:
+    client_data = data.get("clientData")
+    given = client_data.get("id") if isinstance(client_data, dict) else None
+    return Login(True, user_id(given) or name, dumps(client_data), data.get("serverData"))
