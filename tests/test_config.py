@@ -237,7 +237,8 @@ class DocumentationTests(SynchronousTestCase):
         Every option that can be in a file is described.
         """
         words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", DOCUMENTATION.read_text()))))
-        sections = [value for module in (settings, config_access, config_auth, config_users) for value in vars(module).values()]
+        modules = (settings, config_access, config_auth, config_users)
+        sections = [value for module in modules for value in vars(module).values()]
         for cls in filter(dataclasses.is_dataclass, sections):
             for field in dataclasses.fields(cls):
                 if "read" in field.metadata:

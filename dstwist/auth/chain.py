@@ -28,13 +28,15 @@ _REFUSED = Login(False)
 class ChainAuthentication:
     """
     Asks C{authenticators} in turn, and starts and stops them together.
+
+    @ivar departures: those of them that want to know when their users leave.
     """
 
     _log = Logger()
 
     def __init__(self, authenticators: Sequence[IAuthenticator]) -> None:
         self.authenticators = tuple(authenticators)
-        self._departures = [part for part in self.authenticators if IDepartures.providedBy(part)]
+        self.departures = [part for part in self.authenticators if IDepartures.providedBy(part)]
         self._pending: set[Deferred[Login]] = set()
         self._stopping = False
         self._ready = False
@@ -71,7 +73,7 @@ class ChainAuthentication:
                     self._log.failure("AUTH_ERROR | an authenticator did not stop", event="AUTH_ERROR")
 
     def departed(self, user: str) -> None:
-        for part in self._departures:
+        for part in self.departures:
             try:
                 part.departed(user)
             except Exception:

@@ -1,8 +1,8 @@
 """
 The keys that tokens' signatures are checked with: one that is configured, or those that the issuer publishes.
 
-A key is found by the token's C{kid} and algorithm, and fits only algorithms of its own type: a public key is never taken
-for a secret.
+A key is found by the token's C{kid} and algorithm, and fits only algorithms of its own type: a public key is never
+taken for a secret.
 
 Published keys (JWKS, RFC 7517) are fetched when they are first needed, again when they are older than
 C{jwksCacheTime}, and when a token names a key that is not among them, which is how issuers rotate; but never within
@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK, PyJWTError
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from dstwist.auth.fetch import Fetcher
 from dstwist.config_auth import KEY_TYPES, JwtSettings
@@ -185,7 +186,7 @@ class PublishedKeys:
         for login in waiting:
             # Also if it was cancelled, or failed by a mistake of ours: they find no key then.
             login.callback(None)
-        return result
+        return None if isinstance(result, Failure) and result.check(CancelledError) else result
 
 
 def _read_keys(body: bytes) -> list[_PublishedKey]:
@@ -208,10 +209,13 @@ def _read_keys(body: bytes) -> list[_PublishedKey]:
 
 
 def _read_key(entry: Any) -> _PublishedKey | None:
-    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or entry.get("kty") not in _READ_AS:
+    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig":
+        return None
+    kind = entry.get("kty")
+    if not isinstance(kind, str) or kind not in _READ_AS:
         return None
     try:
-        key = PyJWK(entry, _READ_AS[entry["kty"]]).key
+        key = PyJWK(entry, _READ_AS[kind]).key
     except (PyJWTError, ValueError, TypeError):
         return None
     # Some publish more than they should. Only the public half is of use.

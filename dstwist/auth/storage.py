@@ -3,10 +3,11 @@ Users who are kept as records may connect: C{auth: [{type: storage, options: {ta
 
 The record C{<table>/<user name>}, in the storage itself and not in the cache, holds::
 
-    {"username": "chris", "password": "<as in users.yml>", "clientData": {"id": "<uuid>"}, "serverData": {"created": <ms>}}
+    {"username": "chris", "password": "<as in users.yml>",
+     "clientData": {"id": "<uuid>"}, "serverData": {"created": <milliseconds>}}
 
-The user id is C{clientData.id}, or the user name if there is none. With C{createUser}, who is not there yet is made with
-the password of the first login; on one node, two first logins at the same time make one user.
+The user id is C{clientData.id}, or the user name if there is none. With C{createUser}, who is not there yet is made
+with the password of the first login; on one node, two first logins at the same time make one user.
 
 These are ordinary records: permission rules have to keep clients from reading and writing them.
 Source: C{security.md} section 1.7.
