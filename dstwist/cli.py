@@ -15,6 +15,9 @@ import click
 from dstwist import __version__, config
 from dstwist.errors import ConfigError
 
+#: What passwords are hashed with in deepstream's format if nothing else is said: digest, iterations, bytes.
+LEGACY_HASH = ("sha512", 210_000, 32)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="dstwist")
@@ -60,6 +63,57 @@ def check_config(file: str) -> None:
     for note in settings.notes:
         click.echo(note)
     click.echo(f"{file} is fine.")
+
+
+@main.command("hash")
+@click.argument("password", required=False)
+@click.option("-c", "--config", "config_file", metavar="FILE", help="Hash as the first auth section with passwords says.")
+@click.option("--legacy", is_flag=True, help="Hash in deepstream's own format, PBKDF2; what FILE says, or sha512.")
+def hash_password(password: str | None, config_file: str | None, legacy: bool) -> None:
+    """
+    Print the line with a password for users.yml.
+
+    The password is asked for, or read from standard input. It can be an argument too, which others on this machine can
+    see. Without --legacy it is hashed by argon2id, which no other server knows, unless FILE configures another hash.
+    """
+    # Imported here, because the other commands need not wait for it.
+    from dstwist.auth.hashing import hash_argon2, hash_pbkdf2
+
+    digest, iterations, key_length = LEGACY_HASH if legacy else (None, 0, 0)
+    if config_file is not None:
+        digest, iterations, key_length = _configured_hash(config_file, legacy)
+    password = _read_password() if password is None else password
+    if not password:
+        raise _failed("Error: Must provide password to hash")
+    stored = hash_argon2(password) if digest is None else hash_pbkdf2(password, digest, iterations, key_length)
+    if legacy and config_file is None:
+        options = f"{{hash: {digest}, iterations: {iterations}, keyLength: {key_length}}}"
+        click.echo(f"For users of an auth section with options: {options}", err=True)
+    click.echo(f'password: "{stored}"')
+
+
+def _configured_hash(config_file: str, legacy: bool) -> tuple[str | None, int, int]:
+    try:
+        found = config.load_hashing(config_file, os.environ)
+    except ConfigError as error:
+        raise _failed(str(error)) from None
+    if found is None:
+        raise _failed("Error: Can only use hash with file authentication as auth type")
+    if found.hash is None and legacy:
+        raise _failed("Error: Can only use hash with file authentication: there is no hash among its options")
+    return found.hash, found.iterations or 0, found.key_length or 0
+
+
+def _read_password() -> str:
+    stream = click.get_text_stream("stdin")
+    if stream.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return stream.readline().rstrip("\r\n")
+
+
+def _failed(text: str) -> SystemExit:
+    click.echo(text, err=True)
+    return SystemExit(1)
 
 
 def run_twistd(arguments: Sequence[str]) -> None:

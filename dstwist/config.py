@@ -24,8 +24,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dstwist.config_fields import from_mapping
-from dstwist.config_file import Reading
+from dstwist.config_fields import as_section, from_mapping
+from dstwist.config_file import Reading, join
+from dstwist.config_users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
 from dstwist.settings import (
     FeatureSettings,
@@ -63,6 +64,22 @@ def load(path: str | None, environ: Mapping[str, str]) -> Settings:
         _check_paths(settings)
     _raise_all(reading.problems, source)
     return replace(settings, source=source, notes=tuple(reading.notes))
+
+
+def load_hashing(path: str, environ: Mapping[str, str]) -> PasswordSettings | None:
+    """
+    How the first authenticator with passwords, in the file C{path}, has them hashed; C{None} if there is no such
+    authenticator. Nothing else needs to be right: the file with the users may not be there yet.
+    """
+    source = os.path.abspath(path)
+    reading = Reading(os.path.dirname(source), environ)
+    auth = as_section(reading.read(source), "").get("auth")
+    entries = [(join("auth", i), entry) for i, entry in enumerate(auth)] if isinstance(auth, list) else [("auth", auth)]
+    for where, entry in entries:
+        if isinstance(entry, dict) and entry.get("type") in ("file", "storage"):
+            where = join(where, "options")
+            return read_hash_options(as_section(entry.get("options"), where), where, reading)
+    return None
 
 
 def _check_paths(settings: Settings) -> None:

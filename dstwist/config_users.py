@@ -118,6 +118,19 @@ def _check_hash(options: PasswordSettings, path: str) -> None:
         raise ConfigError(join(path, "iterations"), problem)
 
 
+def read_hash_options(options: Mapping[str, Any], path: str, reading: Reading) -> PasswordSettings:
+    """
+    Only what says how passwords are hashed, whatever else is in there.
+    """
+    given = {key: value for key, value in options.items() if key in ("hash", "iterations", "keyLength")}
+    problems = len(reading.problems)
+    settings = from_mapping(PasswordSettings, given, path, reading)
+    for problem in reading.problems[problems:]:
+        raise problem
+    _check_hash(settings, path)
+    return settings
+
+
 def read_users(value: Any, path: str, reading: Reading) -> Mapping[str, User]:
     """
     What users.yml holds: C{<name>: {password, serverData, clientData}}.

@@ -4,12 +4,15 @@ Tests for L{dstwist.cli}.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import __version__, cli
+from dstwist.auth.hashing import Passwords
+from dstwist.config_users import FileSettings
 
 
 class CommandTests(SynchronousTestCase):
@@ -68,6 +71,74 @@ class CommandTests(SynchronousTestCase):
         """
         result = self.dstwist("stop")
         self.assertEqual((result.exit_code, self.started), (2, []))
+
+    def hashed(self, *arguments: str, password: str = "password\n") -> str:
+        """
+        The password that C{dstwist hash} prints, out of its line.
+        """
+        result = CliRunner().invoke(cli.main, ["hash", *arguments], input=password)
+        self.assertEqual(result.exit_code, 0, result.output)
+        found = re.fullmatch(r'password: "(.*)"', result.stdout.splitlines()[-1])
+        return found[1]
+
+    def configured(self, auth: str) -> str:
+        return self.file(f"auth:\n  - type: none\n  - {auth}\n")
+
+    def test_hash(self) -> None:
+        """
+        C{dstwist hash} hashes what is on standard input by argon2id, each time with another salt.
+        """
+        stored = self.hashed()
+        self.assertTrue(stored.startswith("$argon2id$"), stored)
+        passwords = Passwords(FileSettings())
+        self.assertTrue(passwords.matches("password", stored))
+        self.assertFalse(passwords.matches("passwore", stored))
+        self.assertNotEqual(stored, self.hashed())
+
+    def test_hash_legacy(self) -> None:
+        """
+        C{--legacy} has deepstream's own format, and says what must be configured for it.
+        """
+        result = self.dstwist("hash", "--legacy", "password")
+        self.assertIn("{hash: sha512, iterations: 210000, keyLength: 32}", result.stderr)
+        found = re.fullmatch(r'password: "(.*)"\n', result.stdout)
+        passwords = Passwords(FileSettings(hash="sha512", iterations=210_000, key_length=32))
+        self.assertTrue(passwords.matches("password", found[1]))
+
+    def test_hash_by_config(self) -> None:
+        """
+        Hole 8, W21: C{--config} is honoured. What its first section with passwords says holds; the users' file need not
+        be there.
+        """
+        for options in ("--config", "-c"):
+            path = self.configured(
+                "{type: file, options: {users: fileLoad(no.yml), hash: md5, iterations: 100, keyLength: 32}}"
+            )
+            stored = self.hashed(options, path)
+            passwords = Passwords(FileSettings(hash="md5", iterations=100, key_length=32))
+            self.assertEqual(len(stored), 44 + 24)
+            self.assertTrue(passwords.matches("password", stored))
+        path = self.configured("{type: storage, options: {table: users}}")
+        self.assertTrue(self.hashed("-c", path).startswith("$argon2id$"))
+
+    def test_hash_refused(self) -> None:
+        """
+        What cannot be hashed ends with status 1, a reason, and nothing to copy by mistake.
+        """
+        bare = self.configured("{type: file, options: {users: fileLoad(no.yml)}}")
+        half = self.configured("{type: file, options: {hash: md5, iterations: 5}}")
+        for arguments, password, reason in (
+            ([], "", "Error: Must provide password to hash"),
+            ([], "\n", "Error: Must provide password to hash"),
+            (["-c", self.file("auth: {type: none}")], "p", "Error: Can only use hash with file authentication as auth type"),
+            (["-c", self.file("logLevel: 1")], "p", "Error: Can only use hash with file authentication as auth type"),
+            (["--legacy", "-c", bare], "p", "Error: Can only use hash with file authentication"),
+            (["-c", half], "p", "auth[1].options.keyLength: Missing key keyLength"),
+            (["-c", "not-there.yml"], "p", "not-there.yml"),
+        ):
+            result = CliRunner().invoke(cli.main, ["hash", *arguments], input=password)
+            self.assertEqual((result.exit_code, result.stdout), (1, ""), reason)
+            self.assertIn(reason, result.stderr)
 
     def test_check_good_config(self) -> None:
         """

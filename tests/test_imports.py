@@ -36,7 +36,7 @@ SIDEWAYS = {
     "config_users": {"config_file", "config_fields"},
     "config_auth": {"config_file", "config_fields", "config_values", "config_users"},
     "settings": {"config_file", "config_fields", "config_values", "config_auth", "config_access"},
-    "config": {"config_file", "config_fields", "config_access", "settings"},
+    "config": {"config_file", "config_fields", "config_users", "config_access", "settings"},
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},
     "connection": {"router", "heartbeat", "users"},

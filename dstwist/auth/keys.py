@@ -179,7 +179,7 @@ class PublishedKeys:
                 event="AUTH_ERROR",
             )
 
-    def _end(self, result: Any) -> None:
+    def _end(self, result: Any) -> Any:
         self._fetching = None
         waiting = self._waiting[:]
         self._waiting.clear()
