@@ -67,7 +67,9 @@ def check_config(file: str) -> None:
 
 @main.command("hash")
 @click.argument("password", required=False)
-@click.option("-c", "--config", "config_file", metavar="FILE", help="Hash as the first auth section with passwords says.")
+@click.option(
+    "-c", "--config", "config_file", metavar="FILE", help="Hash as its first auth section with passwords says."
+)
 @click.option("--legacy", is_flag=True, help="Hash in deepstream's own format, PBKDF2; what FILE says, or sha512.")
 def hash_password(password: str | None, config_file: str | None, legacy: bool) -> None:
     """

@@ -130,7 +130,11 @@ class CommandTests(SynchronousTestCase):
         for arguments, password, reason in (
             ([], "", "Error: Must provide password to hash"),
             ([], "\n", "Error: Must provide password to hash"),
-            (["-c", self.file("auth: {type: none}")], "p", "Error: Can only use hash with file authentication as auth type"),
+            (
+                ["-c", self.file("auth: {type: none}")],
+                "p",
+                "Error: Can only use hash with file authentication as auth type",
+            ),
             (["-c", self.file("logLevel: 1")], "p", "Error: Can only use hash with file authentication as auth type"),
             (["--legacy", "-c", bare], "p", "Error: Can only use hash with file authentication"),
             (["-c", half], "p", "auth[1].options.keyLength: Missing key keyLength"),
