@@ -159,6 +159,39 @@ class Driver:
         self._process.stderr.close()
 
 
+class Outcome:
+    """
+    What comes of something that ends with one answer: a write with acknowledgement, a call, a look at a record.
+    """
+
+    def __init__(self, client: Client, number: int) -> None:
+        self._client = client
+        self._number = number
+
+    @property
+    def done(self) -> bool:
+        return bool(self._client.filter("outcome", id=self._number))
+
+    def wait(self) -> str:
+        """
+        The answer, when it is there: the error if it is one, else the value, C{"undefined"} for none.
+        """
+        report = self._report()
+        return str(report["error"] if report["failed"] else report["value"])
+
+    def error(self) -> str | None:
+        """
+        The error, when the answer is there; C{None} if it is none.
+        """
+        report = self._report()
+        return str(report["error"]) if report["failed"] else None
+
+    def _report(self) -> Report:
+        self._client.wait_for_report(1, "outcome", id=self._number)
+        (report,) = self._client.filter("outcome", id=self._number)
+        return report
+
+
 class Client:
     """
     One client.
@@ -183,69 +216,148 @@ class Client:
         self.wait_for_state("OPEN")
 
     def start_login(self, credentials: dict[str, Any] | None = None) -> None:
-        self._do("login", credentials or {})
+        self.do("login", credentials or {})
 
     def close(self) -> None:
-        self._do("close")
+        self.do("close")
         self.wait_for_state("CLOSED")
 
     def subscribe(self, name: str) -> None:
         """
         Subscribe, and come back when the server has acknowledged.
         """
-        self._do("subscribe", name)
+        self.do("subscribe", name)
         self.settle()
 
     def unsubscribe(self, name: str) -> None:
         """
         Unsubscribe, and come back when the server has acknowledged.
         """
-        self._do("unsubscribe", name)
+        self.do("unsubscribe", name)
         self.settle()
 
     def emit(self, name: str, *values: str) -> None:
         """
         Emit, with a value in JavaScript's spelling, or without one.
         """
-        self._do("emit", name, *values)
+        self.do("emit", name, *values)
 
     def burst(self, name: str, count: int) -> None:
         """
         Emit the numbers from 0 up, C{count} of them, in one turn of the client.
         """
-        self._do("burst", name, count)
+        self.do("burst", name, count)
 
-    def listen(self, pattern: str, otherwise: str = "accept", **names: str) -> None:
+    def listen(self, pattern: str, otherwise: str = "accept", topic: str = "event", **names: str) -> None:
         """
         Listen; offered names are answered as C{names} says, and C{otherwise}.
         """
-        self.start_listen(pattern, otherwise, **names)
+        self.start_listen(pattern, otherwise, topic, **names)
         self.settle()
 
-    def start_listen(self, pattern: str, otherwise: str = "accept", **names: str) -> None:
-        self._do("listen", pattern, {"otherwise": otherwise, "names": names})
+    def start_listen(self, pattern: str, otherwise: str = "accept", topic: str = "event", **names: str) -> None:
+        self.do("listen", topic, pattern, {"otherwise": otherwise, "names": names})
 
-    def unlisten(self, pattern: str) -> None:
-        self._do("unlisten", pattern)
+    def unlisten(self, pattern: str, topic: str = "event") -> None:
+        self.do("unlisten", topic, pattern)
         self.settle()
+
+    def provide(self, name: str, behaviour: Any = "echo") -> None:
+        """
+        Provide an RPC, and come back when the server has acknowledged. See C{driver_calls.js} for behaviours.
+        """
+        self.do("provide", name, behaviour)
+        self.settle()
+
+    def unprovide(self, name: str) -> None:
+        self.do("unprovide", name)
+        self.settle()
+
+    def answer(self, name: str, value: str) -> None:
+        """
+        Answer the last request of that name.
+        """
+        self.do("answer", name, value)
+
+    def start_call(self, name: str, value: str = "undefined", form: str = "callback") -> Outcome:
+        return self.start("make", name, value, form)
+
+    def call(self, name: str, value: str = "undefined", form: str = "callback") -> str:
+        """
+        Call an RPC: what came of it, the error's name if it failed.
+        """
+        return self.start_call(name, value, form).wait()
+
+    def watch_users(self, user: str | None = None) -> None:
+        """
+        Subscribe to a user's presence, or everybody's, and come back when the server has acknowledged.
+        """
+        self.do("watchUsers", user)
+        self.settle()
+
+    def unwatch_users(self, user: str | None = None) -> None:
+        self.do("unwatchUsers", user)
+        self.settle()
+
+    def online(self, users: list[str] | None = None) -> Any:
+        """
+        Who is online: names; or, asked for C{users}, whether each of them is.
+        """
+        return json.loads(self.start("online", users).wait())
+
+    def look(self, what: str, name: str, form: str = "callback") -> str:
+        """
+        A record's C{snapshot}, C{head} (its version) or C{has} (whether it exists), without a subscription.
+        """
+        return self.start("look", what, name, form).wait()
+
+    def set_data(self, name: str, value: str, path: str | None = None) -> None:
+        """
+        Write to a record without a subscription.
+        """
+        self.do("setData", name, path, value)
+
+    def set_data_with_ack(self, name: str, value: str, path: str | None = None, form: str = "callback") -> str | None:
+        """
+        The same; gives the error, C{None} for success.
+        """
+        return self.start("setDataWithAck", name, path, value, form).error()
+
+    def deafen(self) -> None:
+        """
+        Take notice of nothing that the server sends, until L{hear}.
+        """
+        self.do("deafen")
+
+    def hear(self) -> None:
+        """
+        Take notice of what came while the client was deaf, and hear again.
+        """
+        self.do("hear")
 
     def settle(self) -> None:
         """
         Come back when the server has acknowledged all it has to.
         """
-        self._do("settle")
+        self.do("settle")
 
     def sleep(self, milliseconds: int) -> None:
         """
         Come back after that time, by the clock of the client's process.
         """
-        self._do("sleep", milliseconds)
+        self.do("sleep", milliseconds)
+
+    def start(self, verb: str, *arguments: Any) -> Outcome:
+        """
+        Do something that ends with one answer.
+        """
+        return Outcome(self, self.do(verb, *arguments))
 
     # -- what came
 
     @property
     def state(self) -> str:
-        return str(self._do("state"))
+        return str(self.do("state"))
 
     def states(self) -> list[str]:
         """
@@ -270,6 +382,18 @@ class Client:
         What the client was told not to provide any more: pattern and name.
         """
         return [(report["pattern"], report["name"]) for report in self.filter("stop")]
+
+    def requests(self, name: str) -> list[str]:
+        """
+        The data of the calls that the client was asked to answer.
+        """
+        return [report["data"] for report in self.filter("request", name=name)]
+
+    def presences(self, user: str | None = None) -> list[tuple[str, bool]]:
+        """
+        What the client's callback for C{user}, or for everybody, was called with: names, and whether they are online.
+        """
+        return [(report["user"], report["online"]) for report in self.filter("presence", of=user)]
 
     def filter(self, kind: str, **fields: Any) -> list[Report]:
         wanted = {"kind": kind, **fields}
@@ -314,5 +438,5 @@ class Client:
     def unexpected_errors(self) -> list[Report]:
         return [report for report in self.filter("error") if report["event"] not in self._tolerated]
 
-    def _do(self, verb: str, *arguments: Any) -> Any:
+    def do(self, verb: str, *arguments: Any) -> Any:
         return self.driver.call(self.name, verb, *arguments)

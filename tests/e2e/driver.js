@@ -17,6 +17,7 @@
 
 const readline = require('readline')
 const util = require('util')
+const { spell, unspell } = require('./spelling.js')
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n')
 
@@ -29,23 +30,18 @@ for (const escape of ['uncaughtException', 'unhandledRejection']) {
   })
 }
 
-const spell = (value) => {
-  if (value === undefined) return 'undefined'
-  if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) return Object.is(value, -0) ? '-0' : String(value)
-  return JSON.stringify(value)
-}
-const unspell = (text) => (['undefined', '-0', 'NaN'].includes(text) ? { undefined, '-0': -0, NaN }[text] : JSON.parse(text))
-
 const generation = require({ v2: './client_v2.js', v7: './client_v7.js' }[process.argv[2]])
 const clients = new Map()
 
 /*
- * The verbs. "make" is given by the generation and yields the part that differs: client (the library's object), pending(),
- * listen(pattern, onOffer, onStop).
+ * The verbs; those of records, RPC and presence are in files of their own. "make" is given by the generation and yields
+ * the part that differs: client (the library's object), pending(), listen(topic, pattern, onOffer, onStop), and what the
+ * comments in those files name.
  */
 class Driven {
   constructor (name, url, options) {
     this.callbacks = new Map()
+    this.outcomes = 0
     this.report = (kind, fields) => say({ client: name, kind, ...fields })
     this.library = generation.make(url, options)
     this.client = this.library.client
@@ -88,19 +84,54 @@ class Driven {
     for (let number = 0; number < count; number++) this.client.event.emit(name, number)
   }
 
-  /* policy: what to answer by name, and what otherwise; anything but accept and reject is silence. */
-  listen (pattern, policy) {
+  /*
+   * topic: event or record. policy: what to answer by name, and what otherwise; anything but accept and reject is silence.
+   */
+  listen (topic, pattern, policy) {
     const answer = (name, response) => {
       const choice = name in policy.names ? policy.names[name] : policy.otherwise
       this.report('offer', { pattern, name, answer: choice })
       if (choice === 'accept') response.accept()
       if (choice === 'reject') response.reject()
     }
-    this.library.listen(pattern, answer, (name) => this.report('stop', { pattern, name }))
+    this.library.listen(topic, pattern, answer, (name) => this.report('stop', { pattern, name }))
   }
 
-  unlisten (pattern) {
-    this.client.event.unlisten(pattern)
+  unlisten (topic, pattern) {
+    this.client[topic].unlisten(pattern)
+  }
+
+  /* What arrives from now on is kept, and taken in order when the client hears again. */
+  deafen () {
+    const socket = this.library.socket()
+    const take = socket.onmessage
+    const kept = []
+    socket.onmessage = (message) => kept.push({ data: message.data })
+    this.hearing = () => {
+      socket.onmessage = take
+      kept.forEach((message) => take(message))
+    }
+  }
+
+  hear () {
+    this.hearing()
+  }
+
+  /*
+   * Start what ends with one answer: ask(settle) calls back settle(error, value), or gives a promise. Yields the number
+   * under which the outcome is reported, once it is there.
+   */
+  start (ask) {
+    const id = ++this.outcomes
+    let settled = false
+    const settle = (failed, error, value) => {
+      if (settled) this.report('error', { event: 'CALLED_TWICE', topic: 'DRIVER', message: `${id}: ${error} ${spell(value)}` })
+      settled = true
+      this.report('outcome', { id, failed, error: typeof error === 'string' ? error : spell(error), value: spell(value) })
+    }
+    const promise = ask((error, value) => settle(Boolean(error), error, value))
+    if (promise && promise.then) promise.then((value) => settle(false, null, value), (error) => settle(true, error))
+    return id
   }
 
   sleep (milliseconds) {
@@ -121,6 +152,8 @@ class Driven {
     })
   }
 }
+
+Object.assign(Driven.prototype, require('./driver_records.js'), require('./driver_calls.js'))
 
 const run = async ({ client, verb, args }) => {
   if (verb === 'connect') {

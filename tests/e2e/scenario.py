@@ -13,9 +13,10 @@ import itertools
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -32,6 +33,12 @@ DEFAULT_PATHS = {"v2": "/deepstream-v3", "v7": "/deepstream"}
 
 #: Listeners are asked in the order in which they came, so that a test can know whom to expect.
 ORDERLY = HERE / "orderly.yml"
+
+#: The same, and nobody is passed over because the machine is slow.
+PATIENT = HERE / "patient.yml"
+
+#: v7 gathers subscriptions for a tenth of a second if it is not told otherwise, which makes for long tests.
+QUICK: Mapping[str, Mapping[str, Any]] = {"v7": {"subscriptionInterval": 10}}
 
 _serial = itertools.count(1)
 
@@ -71,6 +78,13 @@ def shared_server(tls: bool = False, config: Path | None = None) -> Server:
 _drivers: dict[str, Driver] = {}
 
 
+def scratch_directory() -> Path:
+    """
+    A directory of its own, gone after the test run.
+    """
+    return Path(tempfile.mkdtemp(dir=_directory()))
+
+
 def shared_driver(generation: str) -> Driver:
     """
     A running Node.js with clients of C{generation}, started at first need.
@@ -90,12 +104,17 @@ class Scenario(SynchronousTestCase):
     have got all the acknowledgements it waits for, and the server must have logged no mistake of its own.
     """
 
+    #: What the clients of each generation are made with, if a test does not say otherwise.
+    options: Mapping[str, Mapping[str, Any]] = {}
+
     def setUp(self) -> None:
         self.serial = next(_serial)
         self.clients: list[Client] = []
         self.servers: list[Server] = []
         self.drivers: set[Driver] = set()
         self._own_servers: list[Server] = []
+        self._own_drivers: list[Driver] = []
+        self._tolerated: list[str] = []
 
     def server(self, tls: bool = False, config: Path | None = None) -> Server:
         """
@@ -105,11 +124,11 @@ class Scenario(SynchronousTestCase):
         self.servers.append(server)
         return server
 
-    def own_server(self, config: Path | None = None) -> Server:
+    def own_server(self, config: Path | None = None, data_dir: Path | None = None) -> Server:
         """
         A server that the test may stop and start.
         """
-        server = Server(None, config)
+        server = Server(None, config, data_dir)
         self._own_servers.append(server)
         server.start()
         self.servers.append(server)
@@ -121,10 +140,7 @@ class Scenario(SynchronousTestCase):
         """
         driver = shared_driver(generation)
         self.drivers.add(driver)
-        url = server.url + (DEFAULT_PATHS[generation] if path is None else path)
-        client = driver.connect(f"{generation}-{len(self.clients) + 1}-of-{self.serial}", url, **options)
-        self.clients.append(client)
-        return client
+        return self._connect(driver, server, path, options)
 
     def logged_in(self, generation: str, server: Server, path: str | None = None, **options: Any) -> Client:
         """
@@ -134,11 +150,50 @@ class Scenario(SynchronousTestCase):
         client.login()
         return client
 
+    def user(self, generation: str, server: Server, name: str, **options: Any) -> Client:
+        """
+        A client of C{generation} that is logged in under a name.
+        """
+        client = self.client(generation, server, **options)
+        client.login({"username": name})
+        return client
+
+    def mortal(self, generation: str, server: Server) -> Client:
+        """
+        A logged in client in a process of its own, which the test may L{kill}.
+        """
+        driver = Driver(generation, certificates().authority)
+        self._own_drivers.append(driver)
+        client = self._connect(driver, server, None, {})
+        client.login()
+        return client
+
+    def kill(self, client: Client) -> None:
+        """
+        End the process of a L{mortal} client: it closes nothing, and says nothing.
+        """
+        self.clients.remove(client)
+        client.driver.stop()
+
+    def _connect(self, driver: Driver, server: Server, path: str | None, options: Mapping[str, Any]) -> Client:
+        generation = driver.generation
+        url = server.url + (DEFAULT_PATHS[generation] if path is None else path)
+        name = f"{generation}-{len(self.clients) + 1}-of-{self.serial}"
+        client = driver.connect(name, url, **{**self.options.get(generation, {}), **options})
+        self.clients.append(client)
+        return client
+
     def name(self, rest: str) -> str:
         """
         A name that no other test uses.
         """
         return f"t{self.serial}/{rest}"
+
+    def tolerate_output(self, text: str) -> None:
+        """
+        Clients may print lines with C{text}.
+        """
+        self._tolerated.append(text)
 
     def fence(self, emitter: Client, receiver: Client) -> None:
         """
@@ -157,6 +212,8 @@ class Scenario(SynchronousTestCase):
         finally:
             for driver in self.drivers:
                 driver.forget_clients()
+            for driver in self._own_drivers:
+                driver.stop()
             for server in self._own_servers:
                 server.kill()
 
@@ -167,9 +224,13 @@ class Scenario(SynchronousTestCase):
         for client in self.clients:
             self.assertEqual(client.unexpected_errors(), [], f"\n{client.name}: {client.reports}")
         for driver in self.drivers:
-            self.assertEqual(driver.console, [], driver.generation)
+            console = [text for text in driver.console if not any(known in text for known in self._tolerated)]
+            self.assertEqual(console, [], driver.generation)
         for server in self.servers:
             self.assertEqual(server.take_trouble(), [])
+
+
+_Scenarios = TypeVar("_Scenarios", bound=Scenario)
 
 
 class PairScenario(Scenario):
@@ -180,10 +241,11 @@ class PairScenario(Scenario):
     tls = False
     first = "v2"
     second = "v2"
+    config = ORDERLY
 
     def setUp(self) -> None:
         super().setUp()
-        self.at = self.server(tls=self.tls, config=ORDERLY)
+        self.at = self.server(tls=self.tls, config=self.config)
 
     def one(self) -> Client:
         """
@@ -198,15 +260,63 @@ class PairScenario(Scenario):
         return self.logged_in(self.second, self.at)
 
 
+class QuartetScenario(Scenario):
+    """
+    A test with four clients, C{self.a} to C{self.d}, of both generations in turn. See L{for_each_generation}.
+
+    C{self.a} does what the test is about, so its generation counts.
+    """
+
+    options = QUICK
+    tls = False
+    first = "v2"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.at = self.server(tls=self.tls, config=PATIENT)
+        (second,) = (generation for generation in GENERATIONS if generation != self.first)
+        self.a, self.b, self.c, self.d = self.quartet = [
+            self.logged_in(generation, self.at) for generation in (self.first, second) * 2
+        ]
+
+
 def for_each_pairing(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
     """
     Puts a test case for each pairing of the generations, plain and over TLS, into the module of C{scenarios}.
     """
-    made = []
-    for tls, first, second in itertools.product((False, True), GENERATIONS, GENERATIONS):
-        name = f"{scenarios.__name__}_{first}_{second}_{'tls' if tls else 'plain'}"
-        attributes = {"tls": tls, "first": first, "second": second, "__doc__": scenarios.__doc__}
-        case = type(name, (scenarios,), {**attributes, "__module__": scenarios.__module__, "__qualname__": name})
-        setattr(sys.modules[scenarios.__module__], name, case)
-        made.append(case)
-    return tuple(made)
+    return tuple(
+        _variant(scenarios, f"{first}_{second}", tls, first=first, second=second)
+        for tls, first, second in itertools.product((False, True), GENERATIONS, GENERATIONS)
+    )
+
+
+def for_each_plain_pairing(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
+    """
+    The same without TLS, which makes no difference above the socket.
+    """
+    return tuple(
+        _variant(scenarios, f"{first}_{second}", False, first=first, second=second)
+        for first, second in itertools.product(GENERATIONS, GENERATIONS)
+    )
+
+
+def for_each_generation(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:
+    """
+    Puts a test case for each generation, as C{first}, into the module of C{scenarios}.
+    """
+    return tuple(_variant(scenarios, first, False, first=first) for first in GENERATIONS)
+
+
+def over_tls(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:
+    """
+    The same over TLS.
+    """
+    return tuple(_variant(scenarios, first, True, first=first) for first in GENERATIONS)
+
+
+def _variant(scenarios: type[_Scenarios], suffix: str, tls: bool, **attributes: str) -> type[_Scenarios]:
+    name = f"{scenarios.__name__}_{suffix}_{'tls' if tls else 'plain'}"
+    places = {"__doc__": scenarios.__doc__, "__module__": scenarios.__module__, "__qualname__": name}
+    case = type(name, (scenarios,), {"tls": tls, **attributes, **places})
+    setattr(sys.modules[scenarios.__module__], name, case)
+    return case

@@ -47,9 +47,12 @@ class Server:
     @ivar url: where its clients connect to, without a path.
     """
 
-    def __init__(self, certificates: Certificates | None = None, config: Path | None = None) -> None:
+    def __init__(
+        self, certificates: Certificates | None = None, config: Path | None = None, data_dir: Path | None = None
+    ) -> None:
         self._certificates = certificates
         self._config = config
+        self._data_dir = data_dir
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
@@ -88,6 +91,8 @@ class Server:
         command = [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
         if self._config is not None:
             command += ["--config", str(self._config)]
+        if self._data_dir is not None:
+            command += ["--data-dir", str(self._data_dir)]
         self._lines, self._seen, self._ended = [], 0, False
         self._process = subprocess.Popen(
             command,
