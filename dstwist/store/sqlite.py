@@ -1,0 +1,235 @@
+"""
+A store in one file: SQLite, with a thread of its own.
+
+What is asked while a transaction runs becomes the next one, so the busier it gets, the more writes share the time that
+the disk takes. The Deferreds of writes fire after the commit, and with C{synchronous: full} that is on the disk by
+then. Of several writes to one record within a transaction only the last is written.
+
+::
+
+    reactor    set a=1   set a=2  set b=1  get c         get a
+    thread     [ write a=1, commit ] [ read c  write a=2, b=1, commit ] ...
+    fires                          a=1        c                       a=2, b=1, get a
+
+- A read comes behind the writes of its record that were asked before, and gets what they have written; so nobody is
+  ever told what a crash could still undo. All other reads come before the writes of a transaction, and wait for none.
+- A write that cannot be a row fails alone. What fails otherwise (disk full, disk broken) fails the whole transaction,
+  undoes it, and leaves the store as it was. The next transaction is tried afresh.
+- The store is open for one process only: C{<file>.lock} is locked as long as it runs, by the system, so the lock ends
+  with the process however that ends. Other programs may read the file meanwhile, for instance to make a copy.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+from zope.interface import implementer
+
+from dstwist.errors import StoreError
+from dstwist.interfaces import IStore, Record
+from dstwist.store.sqlite_file import Read, SqliteFile, Write
+
+
+class _Batch:
+    """
+    What goes to the thread at once.
+    """
+
+    __slots__ = ("reads", "writes")
+
+    def __init__(self) -> None:
+        self.reads: list[Read] = []
+        self.writes: list[Write] = []
+
+
+@implementer(IStore)
+class SqliteStore:
+    """
+    Records in an SQLite file.
+
+    @param path: of the file; it is made if it is not there, its directory is not.
+    @param synchronous: C{full}: an acknowledged write survives a power failure. C{normal}: it survives the end of this
+        process, however sudden. C{off}: the same, but a power failure may damage the file.
+    @param max_bytes: how big the file may get, in bytes; C{None}: as big as the disk has it.
+    @param max_waiting: how many operations may wait for the thread.
+    @param busy_timeout: how long a transaction waits for other programs that use the file, in seconds.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        reactor: IReactorFromThreads,
+        synchronous: str = "full",
+        max_bytes: int | None = None,
+        max_waiting: int = 20_000,
+        busy_timeout: float = 5.0,
+    ) -> None:
+        self.path = path
+        self._reactor = reactor
+        self._max_waiting = max_waiting
+        self._file = SqliteFile(path, synchronous, max_bytes, busy_timeout)
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._ready = False
+        self._stopped: Deferred[None] | None = None
+        # The thread has a batch, or closes the file.
+        self._running = False
+        self._next = _Batch()
+        self._waiting = 0
+        # By name: the last write that is not through.
+        self._unwritten: dict[str, Write] = {}
+
+    # -- life
+
+    def start(self) -> Deferred[None]:
+        started: Deferred[None] = Deferred()
+        self._thread = threading.Thread(target=self._work, name="dstwist-sqlite", daemon=True)
+        self._thread.start()
+        self._submit(self._file.open, lambda failure: self._started(started, failure))
+        return started
+
+    def _started(self, started: Deferred[None], error: Exception | None) -> None:
+        if error is None:
+            self._ready = self._stopped is None
+            started.callback(None)
+            return
+        if self._stopped is None:
+            self._end_thread()
+        started.errback(error)
+
+    def stop(self) -> Deferred[None]:
+        if self._thread is None:
+            return succeed(None)
+        self._ready = False
+        stopped = self._stopped = Deferred()
+        self._close_if_idle()
+        return stopped
+
+    def _close_if_idle(self) -> None:
+        if self._stopped is not None and not self._running:
+            stopped, self._running = self._stopped, True
+            self._submit(self._file.close, lambda error: self._closed(stopped, error))
+
+    def _closed(self, stopped: Deferred[None], error: Exception | None) -> None:
+        self._end_thread()
+        if error is None:
+            stopped.callback(None)
+        else:
+            stopped.errback(error)
+
+    def _end_thread(self) -> None:
+        assert self._thread is not None
+        self._jobs.put(None)
+        self._thread.join()
+        self._thread = None
+
+    # -- what is asked
+
+    def get(self, name: str) -> Deferred[Record | None]:
+        if not self._ready or self._waiting >= self._max_waiting:
+            return fail(self._unavailable())
+        self._waiting += 1
+        read = Read(name)
+        before = self._unwritten.get(name)
+        if before is not None:
+            before.readers.append(read)
+        else:
+            self._next.reads.append(read)
+            self._run()
+        return read.deferred
+
+    def set(self, name: str, version: int, data: Any) -> Deferred[None]:
+        return self._write(name, Record(version, data))
+
+    def delete(self, name: str) -> Deferred[None]:
+        return self._write(name, None)
+
+    def _write(self, name: str, record: Record | None) -> Deferred[None]:
+        if not self._ready or self._waiting >= self._max_waiting:
+            return fail(self._unavailable())
+        self._waiting += 1
+        write = self._unwritten[name] = Write(name, record)
+        self._next.writes.append(write)
+        self._run()
+        return write.deferred
+
+    def _unavailable(self) -> StoreError:
+        if not self._ready:
+            return StoreError(f"{self.path} is not open")
+        return StoreError(f"{self.path}: {self._max_waiting} operations are waiting for the disk already")
+
+    # -- transactions, as the reactor sees them
+
+    def _run(self) -> None:
+        """
+        Have the thread do what is to be done, unless it is busy.
+        """
+        if self._running:
+            return
+        batch, self._next = self._next, _Batch()
+        self._running = True
+
+        def read() -> None:
+            self._file.read(batch.reads)
+            self._reactor.callFromThread(self._answer, batch.reads)
+
+        if batch.reads:
+            self._jobs.put(read)
+        self._submit(lambda: self._file.write(batch.writes), lambda error: self._done(batch.writes, error))
+
+    def _answer(self, reads: list[Read]) -> None:
+        self._waiting -= len(reads)
+        for read in reads:
+            if read.error is None:
+                read.deferred.callback(read.record)
+            else:
+                read.deferred.errback(read.error)
+
+    def _done(self, writes: list[Write], error: Exception | None) -> None:
+        self._running = False
+        self._waiting -= len(writes)
+        for write in writes:
+            write.error = write.error or error
+            if self._unwritten.get(write.name) is write:
+                del self._unwritten[write.name]
+            if write.error is not None:
+                # What they came to see has not been written: they get what is there instead.
+                self._next.reads += write.readers
+        # What has waited goes to the thread before anybody hears of anything and asks for more.
+        if self._next.reads or self._next.writes:
+            self._run()
+        for write in writes:
+            if write.error is not None:
+                write.deferred.errback(write.error)
+                continue
+            write.deferred.callback(None)
+            for read in write.readers:
+                read.record = write.record
+            self._answer(write.readers)
+        self._close_if_idle()
+
+    def _submit(self, job: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
+        """
+        Have the thread do C{job}; C{done} is then called here, with what went wrong.
+        """
+
+        def run() -> None:
+            problem = None
+            try:
+                job()
+            except Exception as error:
+                problem = error
+            self._reactor.callFromThread(done, problem)
+
+        self._jobs.put(run)
+
+    # -- the thread
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()

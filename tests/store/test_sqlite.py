@@ -1,0 +1,447 @@
+"""
+Tests for L{dstwist.store.sqlite} and L{dstwist.store.sqlite_file}, with real files.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from dstwist.interfaces import Record
+from dstwist.protocol.jsontext import MAX_DEPTH, loads
+from dstwist.store.sqlite import SqliteStore
+from dstwist.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, SqliteFile
+from tests.store import contract
+
+NOBODY = 65534
+
+
+class SqliteTestCase(contract.StoreTestCase):
+    """
+    A test with a file.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = str(Path(self.mktemp()).absolute())
+
+    def make(self, **options: Any) -> SqliteStore:
+        return SqliteStore(self.path, self.reactor, **options)
+
+    def refusal(self, path: str | None = None) -> str:
+        """
+        Why a store does not start.
+        """
+        return self.failure(SqliteStore(path or self.path, self.reactor).start())
+
+    def other_program(self) -> sqlite3.Connection:
+        """
+        Another user of the file.
+        """
+        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
+        self.addCleanup(connection.close)
+        return connection
+
+    def batches(self) -> list[list[str]]:
+        """
+        The names of what is written from now on, a list a transaction.
+        """
+        batches: list[list[str]] = []
+        write = SqliteFile.write
+
+        def recorded(file: SqliteFile, writes: Any) -> None:
+            if writes:
+                batches.append([write.name for write in writes])
+            write(file, writes)
+
+        self.patch(SqliteFile, "write", recorded)
+        return batches
+
+
+class SqliteStoreTests(SqliteTestCase, contract.StoreContract):
+    """
+    The contract.
+    """
+
+
+class NormalSqliteStoreTests(SqliteStoreTests):
+    """
+    The contract, with less care for power failures.
+    """
+
+    def make(self, **options: Any) -> SqliteStore:
+        return super().make(synchronous="normal", **options)
+
+
+class DurabilityTests(SqliteTestCase):
+    """
+    What is written stays.
+    """
+
+    def test_restart(self) -> None:
+        """
+        What one server has written, the next one reads.
+        """
+        store = self.make()
+        self.result(store.start())
+        self.result(store.set("a", 3, {"b": ["\u00e9", 1.5]}))
+        self.result(store.set("gone", 1, {}))
+        self.result(store.delete("gone"))
+        self.result(store.stop())
+        store = self.started(self.make())
+        self.assertEqual(self.result(store.get("a")), Record(3, {"b": ["\u00e9", 1.5]}))
+        self.assertIsNone(self.result(store.get("gone")))
+
+    def test_on_disk(self) -> None:
+        """
+        When a write is acknowledged, other programs can read it: it is in the file, as text that SQLite can work with.
+        """
+        store = self.started(self.make())
+        self.result(store.set("a", 1, {"b": "\u00e9"}))
+        (row,) = self.other_program().execute("SELECT name, version, data, data ->> 'b' FROM records").fetchall()
+        self.assertEqual(row, ("a", 1, '{"b":"\u00e9"}', "\u00e9"))
+
+    def test_synchronous(self) -> None:
+        """
+        The option reaches SQLite; full is the default.
+        """
+        for options, expected in (({}, 2), ({"synchronous": "normal"}, 1), ({"synchronous": "off"}, 0)):
+            self.path = str(Path(self.mktemp()).absolute())
+            values: list[int] = []
+            prepare = SqliteFile._prepare
+
+            def prepared(
+                file: SqliteFile,
+                connection: sqlite3.Connection,
+                prepare: Any = prepare,
+                values: list[int] = values,
+            ) -> None:
+                prepare(file, connection)
+                values.append(connection.execute("PRAGMA synchronous").fetchone()[0])
+
+            self.patch(SqliteFile, "_prepare", prepared)
+            self.started(self.make(**options))
+            self.assertEqual(values, [expected])
+            self.patch(SqliteFile, "_prepare", prepare)
+
+    def test_stop_writes_all(self) -> None:
+        """
+        A stop comes after everything that was asked before it, and nothing can be asked after it.
+        """
+        store = self.make()
+        self.result(store.start())
+        writes = [store.set(f"r{number}", 1, [number]) for number in range(200)]
+        read = store.get("r7")
+        stopped = store.stop()
+        self.assertIn("is not open", self.failure(store.set("late", 1, {})))
+        self.assertIn("is not open", self.failure(store.get("r1")))
+        self.result(stopped)
+        for write in writes:
+            self.successResultOf(write)
+        self.assertEqual(self.successResultOf(read), Record(1, [7]))
+        store = self.started(self.make())
+        self.assertEqual(self.result(store.get("r199")), Record(1, [199]))
+        self.assertIsNone(self.result(store.get("late")))
+
+    def test_stop_before_started(self) -> None:
+        """
+        A store can be stopped while it starts, or when it never did.
+        """
+        self.result(self.make().stop())
+        store = self.make()
+        started = store.start()
+        self.result(store.stop())
+        self.successResultOf(started)
+        self.result(self.started(self.make()).get("a"))
+
+    def test_deep(self) -> None:
+        """
+        The deepest record that is accepted anywhere can be written and read again.
+        """
+        data = loads("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+        store = self.started(self.make())
+        self.result(store.set("a", 1, data))
+        self.assertEqual(self.result(store.get("a")), Record(1, data))
+
+
+class GroupingTests(SqliteTestCase):
+    """
+    Writes share transactions.
+    """
+
+    def test_together(self) -> None:
+        """
+        What is asked while one transaction runs is one transaction, however much it is.
+        """
+        store = self.started(self.make())
+        batches = self.batches()
+        writes = [store.set(name, 1, {}) for name in "abcdefgh"]
+        for write in writes:
+            self.result(write)
+        self.assertEqual(batches, [["a"], list("bcdefgh")])
+
+    def test_in_order(self) -> None:
+        """
+        Acknowledgements come in the order of the writes.
+        """
+        store = self.started(self.make())
+        done: list[int] = []
+        writes = [store.set("abc"[number % 3], number, {}) for number in range(30)]
+        for number, write in enumerate(writes):
+            write.addCallback(lambda _, number=number: done.append(number))
+        self.reactor.run_until(lambda: len(done) == 30)
+        self.assertEqual(done, list(range(30)))
+
+    def test_fired_after_the_next_has_begun(self) -> None:
+        """
+        What has waited is on its way before acknowledgements bring new requests: the disk is never left idle.
+        """
+        store = self.started(self.make())
+        batches = self.batches()
+        first = store.set("a", 1, {})
+        second = store.set("b", 1, {})
+        first.addCallback(lambda _: store.set("c", 1, {}))
+        self.result(first)
+        self.result(second)
+        self.assertEqual(batches, [["a"], ["b"], ["c"]])
+
+    def test_uncommitted_is_not_read(self) -> None:
+        """
+        A read waits for the writes of its record: nobody is told what a crash could undo. Other reads do not wait.
+        """
+        store = self.started(self.make(busy_timeout=contract.PATIENCE))
+        self.result(store.set("other", 1, {}))
+        other = self.other_program()
+        other.execute("BEGIN IMMEDIATE")
+        write = store.set("a", 1, {})
+        read = store.get("a")
+        unrelated = store.get("other")
+        later = store.get("nothing")
+        self.assertNoResult(write)
+        self.assertNoResult(read)
+        other.execute("ROLLBACK")
+        self.assertEqual(self.result(read), Record(1, {}))
+        self.successResultOf(write)
+        self.assertEqual(self.result(unrelated), Record(1, {}))
+        self.assertIsNone(self.result(later))
+
+    def test_reads_before_writes(self) -> None:
+        """
+        Within what goes to the thread at once, reads come first, and are answered before the transaction is through.
+        """
+        store = self.started(self.make(busy_timeout=contract.PATIENCE))
+        self.result(store.set("a", 1, {}))
+        fired: list[str] = []
+        for name, deferred in (
+            ("write 1", store.set("b", 1, {})),
+            ("write 2", store.set("c", 1, {})),
+            ("read", store.get("a")),
+        ):
+            deferred.addCallback(lambda _, name=name: fired.append(name))
+        self.reactor.run_until(lambda: len(fired) == 3)
+        self.assertEqual(fired, ["write 1", "read", "write 2"])
+
+    def test_too_many_waiting(self) -> None:
+        """
+        When the disk cannot keep up, requests are refused at the limit, with the reason; later ones are taken again.
+        """
+        store = self.started(self.make(max_waiting=5))
+        writes = [store.set(name, 1, {}) for name in "abc"]
+        reads = [store.get("c"), store.get("x")]
+        for refused in (store.set("d", 1, {}), store.get("a"), store.delete("a")):
+            reason = str(self.failureResultOf(refused).value)
+            self.assertIn(f"{self.path}: 5 operations are waiting", reason)
+        for deferred in (*writes, *reads):
+            self.result(deferred)
+        self.assertEqual(self.result(store.get("c")), Record(1, {}))
+        self.assertIsNone(self.result(store.get("d")))
+        for name in "defgh":
+            self.result(store.set(name, 1, {}))
+
+
+class TroubleTests(SqliteTestCase):
+    """
+    What cannot be written fails with the reason, and leaves everything else as it was.
+    """
+
+    def test_no_json(self) -> None:
+        """
+        A record that cannot be stored fails alone; those beside it, and an earlier version of it, are written.
+        """
+        store = self.started(self.make())
+        blocker = store.set("first", 1, {})
+        good, earlier = store.set("good", 1, {}), store.set("bad", 1, {})
+        bad: Deferred[None] = store.set("bad", 2, {"a": object()})
+        read = store.get("bad")
+        huge = store.set("huge", 2**63, {})
+        name = store.set("\ud800", 1, {})
+        for write in (blocker, good, earlier):
+            self.result(write)
+        self.assertIn("the record 'bad' cannot be stored", self.failure(bad))
+        self.assertIn("the record 'huge' cannot be stored", self.failure(huge))
+        self.assertIn("the record '\\ud800' cannot be stored", self.failure(name))
+        self.assertEqual(self.result(read), Record(1, {}))
+        self.assertEqual(self.result(store.get("good")), Record(1, {}))
+        self.assertIsNone(self.result(store.get("huge")))
+
+    def test_full(self) -> None:
+        """
+        A file that may not grow, as on a full disk: all writes of the transaction fail, what was there stays and can
+        still be read, and once there is room it goes on.
+        """
+        store = self.started(self.make(max_bytes=65536))
+        self.result(store.set("a", 1, {}))
+        self.result(store.set("big", 1, ["x" * 20000]))
+        blocker = store.set("b", 1, {})
+        small, big = store.set("a", 2, {}), store.set("bigger", 1, ["x" * 60000])
+        read = store.get("a")
+        self.result(blocker)
+        for write in (small, big):
+            self.assertIn("cannot grow: the disk is full, or maxBytes is reached", self.failure(write))
+        self.assertEqual(self.result(read), Record(1, {}))
+        self.result(store.delete("big"))
+        self.result(store.set("a", 2, ["x" * 20000]))
+        self.assertEqual(self.result(store.get("a")), Record(2, ["x" * 20000]))
+
+    def test_busy(self) -> None:
+        """
+        A program that keeps the file locked for too long makes writes fail; when it has gone they succeed.
+        """
+        store = self.started(self.make(busy_timeout=0.01))
+        other = self.other_program()
+        other.execute("BEGIN IMMEDIATE")
+        write = store.set("a", 1, {})
+        read = store.get("a")
+        self.assertIn("is locked by another program", self.failure(write))
+        self.assertIsNone(self.result(read))
+        other.execute("ROLLBACK")
+        self.result(store.set("a", 1, {}))
+
+    def test_copied_meanwhile(self) -> None:
+        """
+        The file can be copied by SQLite's own means while the server runs.
+        """
+        store = self.started(self.make())
+        self.result(store.set("a", 1, {}))
+        copy = sqlite3.connect(":memory:")
+        self.addCleanup(copy.close)
+        self.other_program().backup(copy)
+        self.assertEqual(copy.execute("SELECT name, version FROM records").fetchall(), [("a", 1)])
+
+    def test_damaged_record(self) -> None:
+        """
+        A record somebody has spoiled is named; others can be read.
+        """
+        store = self.started(self.make())
+        self.result(store.set("a", 1, {}))
+        self.result(store.set("b", 1, {}))
+        self.other_program().execute("UPDATE records SET data = '{bad' WHERE name = 'a'")
+        self.assertIn("what is stored for the record 'a' is no JSON", self.failure(store.get("a")))
+        self.assertEqual(self.result(store.get("b")), Record(1, {}))
+
+    def test_damaged_file(self) -> None:
+        """
+        A file that is damaged is called so.
+        """
+        store = self.make()
+        self.result(store.start())
+        self.result(store.set("a", 1, {}))
+        self.result(store.stop())
+        with open(self.path, "r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (os.path.getsize(self.path) - 4096))
+        store = self.started(self.make())
+        self.assertIn(f"{self.path} is damaged", self.failure(store.get("a")))
+
+
+class StartTests(SqliteTestCase):
+    """
+    What a store does not start with.
+    """
+
+    def test_nothing_before_start(self) -> None:
+        """
+        Nothing is opened or made before the start: twistd forks before that.
+        """
+        self.make()
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_second_server(self) -> None:
+        """
+        A file belongs to one server; the second one is told which file is locked. When the first has stopped it may.
+        """
+        first = self.make()
+        self.result(first.start())
+        self.assertEqual(self.refusal(), f"{self.path} is in use by another dstwist, which has locked {self.path}.lock")
+        self.result(first.stop())
+        self.started(self.make())
+
+    def test_start_again(self) -> None:
+        """
+        A store that could not start can be started when the reason has gone.
+        """
+        os.mkdir(self.path)
+        store = self.make()
+        self.failure(store.start())
+        os.rmdir(self.path)
+        self.result(self.started(store).set("a", 1, {}))
+
+    def test_not_a_database(self) -> None:
+        """
+        A file that is something else is refused, and stays as it is.
+        """
+        content = b"# a configuration\n" * 100
+        Path(self.path).write_bytes(content)
+        self.assertIn(f"{self.path} is not an SQLite file", self.refusal())
+        self.assertEqual(Path(self.path).read_bytes(), content)
+
+    def test_other_programs_database(self) -> None:
+        """
+        A database of another program is refused, and gets no table of ours.
+        """
+        other = self.other_program()
+        other.execute("CREATE TABLE songs (title TEXT)")
+        self.assertIn(f"{self.path} is an SQLite file of another program", self.refusal())
+        self.assertEqual(other.execute("SELECT name FROM sqlite_master").fetchall(), [("songs",)])
+
+    def test_newer_schema(self) -> None:
+        """
+        A file of a newer dstwist is refused: an older one would not know what it means.
+        """
+        other = self.other_program()
+        other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        self.assertIn("was written by a newer dstwist: its schema has version 2", self.refusal())
+
+    def test_marked(self) -> None:
+        """
+        Our files say whose they are, and of which schema.
+        """
+        self.started(self.make())
+        other = self.other_program()
+        self.assertEqual(other.execute("PRAGMA application_id").fetchone(), (APPLICATION_ID,))
+        self.assertEqual(other.execute("PRAGMA user_version").fetchone(), (SCHEMA_VERSION,))
+
+    def test_no_directory(self) -> None:
+        """
+        A directory that is not there is not made, and named.
+        """
+        path = f"{self.path}/missing/records.sqlite"
+        self.assertEqual(self.refusal(path), f"{path} cannot be opened: No such file or directory")
+
+    def test_read_only_directory(self) -> None:
+        """
+        A directory that nothing may be written to is told as such.
+        """
+        os.mkdir(self.path, 0o500)
+        if os.geteuid() == 0:
+            # Root may write everywhere.
+            os.chown(self.path, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+            self.addCleanup(os.seteuid, 0)
+        path = f"{self.path}/records.sqlite"
+        self.assertEqual(self.refusal(path), f"{path} cannot be opened: Permission denied")
