@@ -27,7 +27,9 @@ from dstwist.protocol import dialect, protobuf, text
 from dstwist.protocol.constants import Topic
 from dstwist.router import Router
 from dstwist.services.event import EventService
+from dstwist.services.record import RecordService
 from dstwist.settings import Settings, WebSocketEndpoint
+from dstwist.store.memory import MemoryStore
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.http import HttpPort, Root
 from dstwist.transports.port import Port
@@ -60,7 +62,10 @@ class Node(Service):
         self._listening: list[IListeningPort] = []
         self._authenticator = build_authentication(settings.auth, reactor)
         self._listeners: list[ListenerRegistry] = []
-        self._router = Router(OpenPermission(), self._build_services())
+        self._permission = OpenPermission()
+        self._cache = MemoryStore()
+        self._records: RecordService | None = None
+        self._router = Router(self._permission, self._build_services())
         self._spoken, self.web_sockets = self._build_web_sockets()
         self.port = Port(
             {path.encode("utf-8"): port for path, port in self.web_sockets.items()},
@@ -77,6 +82,22 @@ class Node(Service):
             listeners = ListenerRegistry(Topic.EVENT, subscriptions, self._settings.listen, self._reactor)
             self._listeners.append(listeners)
             services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
+        if self._settings.features.record:
+            subscriptions = SubscriptionRegistry(Topic.RECORD)
+            listeners = ListenerRegistry(
+                Topic.RECORD, subscriptions, self._settings.listen, self._reactor, announce=True
+            )
+            self._listeners.append(listeners)
+            services[Topic.RECORD] = self._records = RecordService(
+                subscriptions,
+                listeners,
+                SingleNode(),
+                self._permission,
+                self._cache,
+                None,
+                self._settings.record,
+                self._reactor,
+            )
         return services
 
     def _build_web_sockets(self) -> tuple[dict[str, str], dict[str, WebSocketPort]]:
@@ -176,6 +197,8 @@ class Node(Service):
             late.cancel()
         for listeners in self._listeners:
             listeners.stop()
+        if self._records is not None:
+            await self._records.stop()
         await self._authenticator.stop()
         self._say("dstwist stopped")
 

@@ -353,6 +353,8 @@ _RECORD_ANSWERS = [
     Form("R|E|RECORD_DELETE_ERROR|<detail>", RecordAction.RECORD_DELETE_ERROR,
          example="R|E|RECORD_DELETE_ERROR|cache timeout+"),
     *_READ_ERRORS,
+    Form("R|E|INVALID_MESSAGE_DATA|unable to patch record data on hot path", RecordAction.INVALID_PATCH_ON_HOTPATH,
+         example="R|E|INVALID_MESSAGE_DATA|unable to patch record data on hot path+"),
     *_listening_answers(Topic.RECORD),
     *_errors(Topic.RECORD),
 ]  # fmt: skip

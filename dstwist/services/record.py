@@ -1,0 +1,224 @@
+"""
+The RECORD topic: documents, kept, and in step with all who hold them.
+
+A record has a name, a version and data: an object or array. It is made with version 0 and C{{}}, and every write makes
+the next version (C{services.md} section 4). What is written is told to all other subscribers on every node.
+
+============================  ===================  ====================================================================
+from client                   fields               answer
+============================  ===================  ====================================================================
+SUBSCRIBECREATEANDREAD        names                v4+: ack; for each: READ_RESPONSE (v2/v3: its ack right before)
+SUBSCRIBEANDREAD              names                ack; for each: READ_RESPONSE, version -1 if it is not there
+SUBSCRIBEANDHEAD              names                HEAD_RESPONSE_BULK with what is known at once; ack; HEAD_RESPONSE for
+                                                   each of the others
+SUBSCRIBE, UNSUBSCRIBE        names                ack
+READ                          name                 READ_RESPONSE, RECORD_NOT_FOUND
+HEAD, HAS                     name                 HEAD_RESPONSE, HAS_RESPONSE; version -1, or false, if not there
+UPDATE, PATCH, ERASE, ...     name, version, ...   see L{dstwist.services.record_write}
+DELETE                        name                 DELETE_SUCCESS, and DELETED to all others; nobody is subscribed then
+NOTIFY                        names                ack, when each was read anew and its subscribers were told
+LISTEN, ...                   name                 see L{dstwist.listeners}
+============================  ===================  ====================================================================
+
+Of one record everything happens one after the other (L{dstwist.services.record_queue}), so what is read is never half
+done, and what one client asks of it is answered in that order. Errors are in L{dstwist.services.record_answers}.
+
+Messages arrive here decoded and well formed; those in C{judges} are permitted here, with the data they are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import IntEnum
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, ITopicService, Record
+from dstwist.listeners import ListenerRegistry
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.message import Message
+from dstwist.services import record_answers as answers
+from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_queue import RecordQueue
+from dstwist.services.record_read import RecordReader
+from dstwist.services.record_store import RecordError, RecordStore
+from dstwist.services.record_write import NOTHING, RecordWriter
+from dstwist.settings import RecordSettings
+from dstwist.subscriptions import SubscriptionRegistry
+
+_RECORD = Topic.RECORD
+
+_WRITES = frozenset(
+    (
+        RecordAction.UPDATE,
+        RecordAction.PATCH,
+        RecordAction.ERASE,
+        RecordAction.PATCH_MULTI,
+        RecordAction.CREATEANDUPDATE,
+        RecordAction.CREATEANDPATCH,
+    )
+)
+
+#: What we ask of a record ourselves.
+_SETTLE = Message(_RECORD, RecordAction.NOTIFY)
+
+
+@implementer(ITopicService)
+class RecordService:
+    """
+    Serves what clients ask of records.
+
+    @param storage: where records are kept for good; C{None}: only in the cache.
+    """
+
+    judges: frozenset[IntEnum] = _WRITES | {RecordAction.SUBSCRIBECREATEANDREAD, RecordAction.DELETE}
+
+    def __init__(
+        self,
+        subscriptions: SubscriptionRegistry,
+        listeners: ListenerRegistry,
+        cluster: ICluster,
+        permission: IPermission,
+        cache: IStore,
+        storage: IStore | None,
+        settings: RecordSettings,
+        clock: IReactorTime,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._cluster = cluster
+        self._allows = permission.allows
+        self._queue = queue = RecordQueue(settings, self._overrun)
+        self._submit = queue.submit
+        self._store = store = RecordStore(cache, storage, queue, settings, clock)
+        store.told = self._tell_all
+        store.retry = self._settle_later
+        self._deletions = deletions = Deletions(settings, clock)
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions)
+        writer = RecordWriter(store, queue, permission, subscriptions, deletions, cluster, settings)
+        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+            **reader.actions,
+            **{action: queue.door(writer.write) for action in _WRITES},
+            RecordAction.DELETE: queue.door(self._delete),
+            RecordAction.NOTIFY: self._notify,
+            RecordAction.LISTEN: listeners.handle,
+            RecordAction.UNLISTEN: listeners.handle,
+            RecordAction.LISTEN_ACCEPT: listeners.handle,
+            RecordAction.LISTEN_REJECT: listeners.handle,
+        }
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        # No default: the codecs let through only what a client may send.
+        self._actions[message.action](message, sender)
+
+    def handle_remote(self, message: Message) -> None:
+        # It came off the bus, so every other node has it too: never forward.
+        step = self._refresh if message.action is RecordAction.NOTIFY else self._pass_on
+        for name in message.names or (message.name,):
+            assert name is not None
+            self._submit(step, name, message, None, always=True)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Fires when everything that was asked is done. What the stores could not do is not tried again from now on.
+        """
+        self._store.stop()
+        return self._queue.drained()
+
+    def _overrun(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        There is no place left in a record's line.
+        """
+        reason = f"too many requests are waiting for {name}"
+        if message.action in _WRITES:
+            answers.write_failed(name, message, sender, reason)
+        elif message.action is RecordAction.DELETE:
+            answers.not_deleted(message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
+        else:
+            answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
+
+    # -- deleting
+
+    async def _delete(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_deleted(message, sender, error)
+            return
+        verdict = await answers.judged(self._allows(message, sender, record or NOTHING))
+        if verdict is not True:
+            answers.refused(name, message, sender, verdict, RecordAction.DELETE)
+            return
+        try:
+            await self._store.delete(name)
+        except RecordError as error:
+            answers.not_deleted(message, sender, error)
+            await self._store.try_to_settle(name)
+            return
+        version = -1 if record is None else record.version
+        self._deletions.remember(name, version, self._subscriptions.subscribers(name))
+        sender.send(Message(_RECORD, RecordAction.DELETE_SUCCESS, name))
+        news = Message(_RECORD, RecordAction.DELETED, name)
+        self._cluster.publish(news)
+        self._end(news, sender)
+
+    def _end(self, news: Message, exclude: IConnection | None = None) -> None:
+        """
+        Tell subscribers that a record is no more; they are none any longer.
+        """
+        self._subscriptions.publish(news, exclude)
+        self._subscriptions.end(news.name)  # type: ignore[arg-type]
+
+    # -- what others changed
+
+    def _notify(self, message: Message, sender: IConnection) -> None:
+        failed: list[str] = []
+
+        async def refresh(name: str, message: Message, sender: IConnection) -> None:
+            try:
+                self._tell(_truth(name, await self._store.refresh(name)))
+            except RecordError as error:
+                failed.append(error.detail)
+
+        def finish() -> None:
+            self._cluster.publish(Message(_RECORD, RecordAction.NOTIFY, names=message.names))
+            if failed:
+                answer = message.error(RecordAction.RECORD_NOTIFY_ERROR)
+                sender.send(replace(answer, data=dumps("; ".join(failed))))
+            else:
+                sender.send(message.ack())
+
+        self._queue.submit_all(refresh, message, sender, finish)
+
+    async def _refresh(self, name: str, message: Message, sender: None) -> None:
+        try:
+            self._tell(_truth(name, await self._store.refresh(name)))
+        except RecordError:
+            pass  # logged, and it is tried again
+
+    async def _pass_on(self, name: str, message: Message, sender: None) -> None:
+        self._tell(message)
+
+    async def _settle(self, name: str, message: Message, sender: None) -> None:
+        await self._store.try_to_settle(name)
+
+    def _settle_later(self, name: str) -> None:
+        self._submit(self._settle, name, _SETTLE, None, always=True)
+
+    def _tell_all(self, name: str, record: Record | None) -> None:
+        news = _truth(name, record)
+        self._cluster.publish(news)
+        self._tell(news)
+
+    def _tell(self, news: Message) -> None:
+        if news.action is RecordAction.DELETED:
+            self._end(news)
+        else:
+            self._subscriptions.publish(news)
+
+
+def _truth(name: str, record: Record | None) -> Message:
+    return Message(_RECORD, RecordAction.DELETED, name) if record is None else answers.update(name, record)

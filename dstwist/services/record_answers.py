@@ -1,0 +1,232 @@
+"""
+What a client is told about its requests to records, in the words of its generation (C{services.md} sections 4.9, 4.14).
+
+============================  ==========================================  ==========================================
+what came of it               v4 and later                                v2 and v3
+============================  ==========================================  ==========================================
+a write that wanted one       WRITE_ACKNOWLEDGEMENT, correlation id       WRITE_ACKNOWLEDGEMENT, version as sent
+a conflict                    VERSION_EXISTS; if acknowledged,            VERSION_EXISTS; if acknowledged and nothing
+                              RECORD_UPDATE_ERROR                         would change, WRITE_ACKNOWLEDGEMENT
+a version too high            INVALID_VERSION, and the truth as UPDATE    the same as a conflict
+a write that failed           RECORD_UPDATE_ERROR, correlation id         RECORD_UPDATE_ERROR, version as sent; if
+                                                                          acknowledged, WRITE_ACKNOWLEDGEMENT with why
+a record that is not there    RECORD_NOT_FOUND                            RECORD_NOT_FOUND
+a store that fails a read     its error                                   its error, and again as the answer
+============================  ==========================================  ==========================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import IntEnum
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from dstwist.interfaces import IConnection, Record
+from dstwist.log import Logger
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.message import Message
+from dstwist.services.record_store import RecordError
+
+_log = Logger()
+
+_RECORD = Topic.RECORD
+_SUBSCRIBECREATEANDREAD = RecordAction.SUBSCRIBECREATEANDREAD
+
+
+# -- reading
+
+
+def read_response(name: str, record: Record) -> Message:
+    """
+    What a record holds.
+    """
+    return Message(_RECORD, RecordAction.READ_RESPONSE, name, dumps(record.data), version=record.version)
+
+
+def update(name: str, record: Record) -> Message:
+    """
+    What a record holds, for those who should have known.
+    """
+    return Message(_RECORD, RecordAction.UPDATE, name, dumps(record.data), version=record.version)
+
+
+def head_response(name: str, record: Record | None) -> Message:
+    """
+    The version of a record, -1 if it is not there.
+    """
+    return Message(_RECORD, RecordAction.HEAD_RESPONSE, name, version=-1 if record is None else record.version)
+
+
+def not_loaded(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+    """
+    A record could not be read.
+    """
+    if sender.dialect.announces_load_errors:
+        _announce(name, sender, error)
+        # The generic words are all there is for requests other than reads.
+        if message.action is _SUBSCRIBECREATEANDREAD:
+            return
+    sender.send(message.error(error.action, name, error.detail))
+
+
+def _announce(name: str, sender: IConnection, error: RecordError) -> None:
+    sender.send(Message(_RECORD, error.action, name, is_error=True, detail=error.detail))
+
+
+async def judged(verdict: bool | Deferred[bool]) -> bool | Failure:
+    """
+    What a permission comes to, when it comes.
+    """
+    if isinstance(verdict, Deferred):
+        try:
+            return await verdict
+        except Exception:
+            return Failure()
+    return verdict
+
+
+def refused(name: str, message: Message, sender: IConnection, verdict: object, check: IntEnum) -> None:
+    """
+    It is not permitted, or that could not be found out.
+
+    @param verdict: C{False}, or the L{Failure} of the rule.
+    @param check: what of the request was not permitted.
+    """
+    if isinstance(verdict, Failure):
+        error = "MESSAGE_PERMISSION_ERROR"
+        _log.warn("MESSAGE_PERMISSION_ERROR | {error}", error=verdict.getErrorMessage(), event=error)
+    else:
+        error = "MESSAGE_DENIED"
+    answer = message.error(error, name)
+    if sender.dialect.names_inner_checks:
+        answer = replace(answer, original_action=check)
+    elif message.action is _SUBSCRIBECREATEANDREAD:
+        # v4+ clients look for what to stop waiting for by the correlation id if there is one, and find nothing.
+        answer = replace(answer, correlation_id=None)
+    sender.send(answer)
+
+
+# -- writing
+
+
+def effective(message: Message) -> RecordAction:
+    """
+    What a write does: the path decides, not the action.
+    """
+    if message.action is RecordAction.PATCH_MULTI:
+        return RecordAction.PATCH_MULTI
+    return RecordAction.UPDATE if message.path is None else RecordAction.PATCH
+
+
+def acknowledged(name: str, message: Message, sender: IConnection) -> None:
+    """
+    A write was done, for good.
+    """
+    sender.send(_acknowledgement(name, message, sender))
+
+
+def _acknowledgement(name: str, message: Message, sender: IConnection, detail: str | None = None) -> Message:
+    return Message(
+        _RECORD,
+        RecordAction.WRITE_ACKNOWLEDGEMENT,
+        name,
+        correlation_id=message.correlation_id,
+        is_write_ack=True,
+        version=message.version if sender.dialect.knows_writes_by_version else None,
+        detail=detail,
+    )
+
+
+def write_failed(name: str, message: Message, sender: IConnection, reason: str) -> None:
+    """
+    A write was not done.
+    """
+    failure = message.error(RecordAction.RECORD_UPDATE_ERROR)
+    if not sender.dialect.knows_writes_by_version:
+        sender.send(failure)
+        return
+    sender.send(replace(failure, version=message.version))
+    if message.is_write_ack:
+        sender.send(_acknowledgement(name, message, sender, reason))
+
+
+def not_written(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+    """
+    A write was not done because the record could not be read.
+    """
+    if sender.dialect.announces_load_errors:
+        _announce(name, sender, error)
+    write_failed(name, message, sender, error.detail)
+
+
+def conflict(name: str, message: Message, sender: IConnection, record: Record, changes: bool) -> None:
+    """
+    Another write came first.
+
+    @param record: what came of the other.
+    @param changes: whether this one would have changed it.
+    """
+    sender.send(
+        Message(
+            _RECORD,
+            RecordAction.VERSION_EXISTS,
+            name,
+            dumps(record.data),
+            version=record.version,
+            original_action=effective(message),
+            correlation_id=message.correlation_id,
+            is_write_ack=True if message.is_write_ack else None,
+        )
+    )
+    if not message.is_write_ack:
+        return
+    # VERSION_EXISTS alone leaves the writer's callback waiting: always in v4+ clients, in older ones if they find
+    # nothing to merge.
+    if not sender.dialect.knows_writes_by_version:
+        sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR))
+    elif not changes:
+        acknowledged(name, message, sender)
+
+
+def ahead(name: str, message: Message, sender: IConnection, record: Record) -> None:
+    """
+    The version of a write is more than the next one.
+    """
+    answer = message.error(RecordAction.INVALID_VERSION)
+    sender.send(
+        replace(
+            answer, original_action=effective(message), path=message.path, data=message.data, version=record.version
+        )
+    )
+
+
+def invalid(name: str, message: Message, sender: IConnection, reason: str) -> None:
+    """
+    A write makes no sense.
+    """
+    answer = message.error(RecordAction.INVALID_MESSAGE_DATA)
+    sender.send(
+        replace(
+            answer, original_action=effective(message), path=message.path, data=message.data, version=message.version
+        )
+    )
+
+
+# -- deleting
+
+#: How text clients are told that a store was too slow.
+_LATE = {
+    RecordAction.CACHE_RETRIEVAL_TIMEOUT: "cache timeout",
+    RecordAction.STORAGE_RETRIEVAL_TIMEOUT: "storage timeout",
+}
+
+
+def not_deleted(message: Message, sender: IConnection, error: RecordError) -> None:
+    """
+    A record could not be deleted.
+    """
+    detail = _LATE.get(error.action, error.detail)
+    sender.send(message.error(RecordAction.RECORD_DELETE_ERROR, detail=detail))

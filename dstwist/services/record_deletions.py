@@ -1,0 +1,116 @@
+"""
+What is remembered of deleted records, so that nobody's late write to one ends up in the next of the same name.
+
+A record that is made anew starts with version 0 again: clients expect that. Whoever still holds the old one, version 7
+say, and writes version 8, would hit the new one if that has got to 7 by then. So for a while it is remembered up to
+which version the old one went, and who may hold it:
+
+- who was subscribed when it was deleted, for what is on its way;
+- who subscribes later without being told what the record holds (SUBSCRIBEANDHEAD of v4+ clients that come back).
+
+They are no longer suspected once they were sent the new record. Until then a write of theirs with a version of the old
+record, or the one that would have followed, is a conflict. (Writes of -1 and of connections that hold nothing are none
+of this.) It is all forgotten after C{deletionMemory}, when there are more than C{maxDeletionMemory}, and when the
+server ends: the clients do not tell which of two records of one name and version they hold, so more cannot be done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.interfaces import IConnection
+from dstwist.settings import RecordSettings
+
+
+@dataclass(eq=False, slots=True)
+class _Deletion:
+    version: int
+    expires: float
+    suspects: set[IConnection]
+
+
+class Deletions:
+    """
+    The records that were deleted of late.
+    """
+
+    def __init__(self, settings: RecordSettings, clock: IReactorTime) -> None:
+        self._lifetime = settings.deletion_memory
+        self._most = settings.max_deletion_memory
+        self._clock = clock
+        # The oldest first.
+        self._deletions: dict[str, _Deletion] = {}
+        self._suspected: dict[IConnection, set[str]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._deletions
+
+    def remember(self, name: str, version: int, holders: list[IConnection]) -> None:
+        """
+        A record was deleted.
+
+        @param version: its last one; -1 if it was not there.
+        @param holders: who was subscribed.
+        """
+        old = self._forget(name)
+        if old is not None:
+            version = max(version, old.version)
+        now = self._clock.seconds()
+        while self._deletions:
+            oldest = next(iter(self._deletions))
+            if len(self._deletions) < self._most and self._deletions[oldest].expires > now:
+                break
+            self._forget(oldest)
+        if version < 0 or not self._lifetime:
+            return
+        self._deletions[name] = _Deletion(version, now + self._lifetime, set())
+        for connection in holders if old is None else {*holders, *old.suspects}:
+            self.suspect(name, connection)
+
+    def suspect(self, name: str, connection: IConnection) -> None:
+        """
+        C{connection} may hold the deleted record, if there was one.
+        """
+        deletion = self._deletions.get(name)
+        if deletion is None or connection.closed:
+            return
+        deletion.suspects.add(connection)
+        names = self._suspected.get(connection)
+        if names is None:
+            names = self._suspected[connection] = set()
+            connection.on_close(self._closed)
+        names.add(name)
+
+    def clear(self, name: str, connection: IConnection) -> None:
+        """
+        C{connection} was told what the record holds now.
+        """
+        deletion = self._deletions.get(name)
+        if deletion is not None and connection in deletion.suspects:
+            deletion.suspects.remove(connection)
+            self._suspected[connection].remove(name)
+
+    def stale(self, name: str, connection: IConnection, version: int) -> bool:
+        """
+        Whether a write of C{connection} with C{version} may be meant for the deleted record.
+        """
+        deletion = self._deletions.get(name)
+        if deletion is None or connection not in deletion.suspects:
+            return False
+        if deletion.expires <= self._clock.seconds():
+            self._forget(name)
+            return False
+        return version <= deletion.version + 1
+
+    def _forget(self, name: str) -> _Deletion | None:
+        deletion = self._deletions.pop(name, None)
+        if deletion is not None:
+            for connection in deletion.suspects:
+                self._suspected[connection].remove(name)
+        return deletion
+
+    def _closed(self, connection: IConnection) -> None:
+        for name in self._suspected.pop(connection):
+            self._deletions[name].suspects.remove(connection)

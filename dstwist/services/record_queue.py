@@ -1,0 +1,280 @@
+"""
+One thing at a time: whatever is asked of a record waits for what was asked of it before.
+
+A *step* is a coroutine function that serves one request. It is started at once, and run as far as it goes without
+waiting; with stores and permissions that answer at once this is to its end, and nothing is kept. If it has to wait, a
+L{_Line} exists for its record until nothing is left to do, and further requests stand in it. Always true: of one record
+there is never more than one step under way, and steps start in the order in which they were asked for.
+
+======================  ==============================================================================================
+limit                   past it
+======================  ==============================================================================================
+maxQueuedRequests       of one record: the request is refused, except for the end of a subscription
+maxPendingBytes         of one connection, counting the data and something for the request itself: the connection is
+                        paused until half of it is done; what it had sent already is still taken
+======================  ==============================================================================================
+
+What could not be loaded is not loaded again for those who stood in line at that time: L{RecordQueue.failed}.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from dstwist.interfaces import IConnection
+from dstwist.log import Logger
+from dstwist.protocol.message import Message
+from dstwist.settings import RecordSettings
+
+#: Serves a request: gets the name of the record, the message and its sender; no sender if it is a matter of our own.
+Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
+
+#: What a request weighs besides its data.
+OVERHEAD = 200
+
+
+class Request(NamedTuple):
+    """
+    What stands in line.
+
+    @ivar name: of the record.
+    @ivar sender: an L{IConnection}, or C{None}: see L{Step}.
+    @ivar then: called when it was served, however that went.
+    """
+
+    step: Step
+    name: str
+    message: Message
+    sender: Any
+    then: Callable[[], None] | None
+
+
+@dataclass(eq=False, slots=True)
+class _Line:
+    """
+    The requests of one record.
+
+    @ivar served: those that the step under way serves.
+    @ivar doomed: how many of the first in line share the fate of a failed one.
+    """
+
+    served: list[Request]
+    waiting: deque[Request] = field(default_factory=deque)
+    failure: Exception | None = None
+    doomed: int = 0
+
+
+class RecordQueue:
+    """
+    The lines of all records.
+
+    @param refuse: answers a request for which there is no place.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: RecordSettings, refuse: Callable[[str, Message, IConnection], None]) -> None:
+        self._refuse = refuse
+        self._limit = settings.max_queued_requests
+        self._pending_limit = settings.max_pending_bytes
+        self._lines: dict[str, _Line] = {}
+        self._pending: dict[IConnection, int] = {}
+        self._paused: set[IConnection] = set()
+        self._idle: Deferred[None] | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._lines
+
+    def submit(
+        self,
+        step: Step,
+        name: str,
+        message: Message,
+        sender: IConnection | None,
+        then: Callable[[], None] | None = None,
+        always: bool = False,
+    ) -> None:
+        """
+        Have C{step} serve C{message} when it is its turn; at once if nothing else is asked of the record.
+
+        @param then: called when that is done.
+        @param always: even if the line is full.
+        """
+        if self._lines:
+            line = self._lines.get(name)
+            if line is not None:
+                if len(line.waiting) >= self._limit and not always:
+                    assert sender is not None
+                    self._refuse(name, message, sender)
+                    if then is not None:
+                        then()
+                else:
+                    line.waiting.append(self._admit(Request(step, name, message, sender, then)))
+                return
+        work = step(name, message, sender)
+        try:
+            work.send(None)
+        except StopIteration:
+            if then is not None:
+                then()
+            return
+        line = self._lines[name] = _Line([self._admit(Request(step, name, message, sender, then))])
+        self._wait(line, work)
+
+    def submit_all(self, step: Step, message: Message, sender: IConnection, finish: Callable[[], None]) -> None:
+        """
+        Have C{step} serve all names of C{message}, and do C{finish} when that is done.
+        """
+        left = len(message.names)
+        if not left:
+            finish()
+
+        def done() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                finish()
+
+        for name in message.names:
+            self.submit(step, name, message, sender, done, always=True)
+
+    def door(self, step: Step) -> Callable[[Message, IConnection], None]:
+        """
+        What takes messages about one record each, to have C{step} serve them.
+        """
+
+        def enter(message: Message, sender: IConnection) -> None:
+            assert message.name is not None, "codecs let none through without its name"
+            self.submit(step, message.name, message, sender)
+
+        return enter
+
+    def take(self, name: str, step: Step) -> list[Request]:
+        """
+        For a step under way: the requests right behind its own that are of its kind, to be served together with it.
+        """
+        line = self._lines.get(name)
+        if line is None:
+            return []
+        taken: list[Request] = []
+        waiting = line.waiting
+        # Whoever came after a failure has a try of his own.
+        most = len(waiting) if line.failure is None else line.doomed
+        while len(taken) < most and waiting[0].step == step:
+            taken.append(waiting.popleft())
+        line.doomed = max(line.doomed - len(taken), 0)
+        line.served += taken
+        return taken
+
+    def give_back(self, name: str, requests: list[Request]) -> None:
+        """
+        Undo L{take} for C{requests}: they are next in line.
+        """
+        if requests:
+            line = self._lines[name]
+            line.served = [request for request in line.served if request not in requests]
+            line.waiting.extendleft(reversed(requests))
+
+    def failed(self, name: str, failure: Exception) -> None:
+        """
+        For a step under way: nobody in line will have more luck than it had.
+        """
+        line = self._lines.get(name)
+        if line is not None:
+            line.failure = failure
+            line.doomed = len(line.waiting)
+
+    def failure(self, name: str) -> Exception | None:
+        """
+        For a step under way: what made one before it fail and is decided for it as well.
+        """
+        line = self._lines.get(name)
+        return line.failure if line is not None else None
+
+    def drained(self) -> Deferred[None]:
+        """
+        Fires when nobody stands in line.
+        """
+        idle: Deferred[None] = Deferred()
+        if self._lines:
+            assert self._idle is None, "stopped once"
+            self._idle = idle
+        else:
+            idle.callback(None)
+        return idle
+
+    # -- one after the other
+
+    def _wait(self, line: _Line, work: Coroutine[Any, Any, None]) -> None:
+        # It waits already; being started once more, it waits on.
+        Deferred.fromCoroutine(work).addErrback(self._broke, line).addCallback(self._served, line)
+
+    def _served(self, _: object, line: _Line) -> None:
+        name = line.served[0].name
+        while True:
+            served, line.served = line.served, []
+            for request in served:
+                self._dismiss(request)
+            if not line.waiting:
+                break
+            request = line.waiting.popleft()
+            if line.doomed:
+                line.doomed -= 1
+            else:
+                line.failure = None
+            line.served.append(request)
+            work = request.step(name, request.message, request.sender)
+            try:
+                work.send(None)
+            except StopIteration:
+                continue
+            except Exception:
+                self._broke(Failure(), line)
+                continue
+            self._wait(line, work)
+            return
+        del self._lines[name]
+        if self._idle is not None and not self._lines:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+
+    def _broke(self, failure: Failure, line: _Line) -> None:
+        # Nobody knows what of it was done: the senders had better start anew.
+        self._log.failure("serving the record {name} failed", failure, name=line.served[0].name)
+        for request in line.served:
+            if request.sender is not None:
+                request.sender.close("internal error")
+
+    # -- how much is pending
+
+    def _admit(self, request: Request) -> Request:
+        sender = request.sender
+        if sender is None:
+            return request
+        pending = self._pending[sender] = self._pending.get(sender, 0) + _weight(request.message)
+        if pending > self._pending_limit and sender not in self._paused:
+            self._paused.add(sender)
+            sender.pause()
+        return request
+
+    def _dismiss(self, request: Request) -> None:
+        sender = request.sender
+        if sender is not None:
+            pending = self._pending[sender] = self._pending[sender] - _weight(request.message)
+            if not pending:
+                del self._pending[sender]
+            if sender in self._paused and pending <= self._pending_limit // 2:
+                self._paused.remove(sender)
+                sender.resume()
+        if request.then is not None:
+            request.then()
+
+
+def _weight(message: Message) -> int:
+    return OVERHEAD + (len(message.data) if message.data is not None else 0)

@@ -1,0 +1,223 @@
+"""
+Reading records, and subscribing to them.
+
+Whoever subscribes is told first whether somebody provides the record, and then what it holds. That and the subscription
+itself are one, so that the first news a subscriber gets follows what it was told. (So it is for SUBSCRIBEANDREAD and
+SUBSCRIBECREATEANDREAD; who asks for less has to bring that together himself.)
+
+A request about several records is one step (L{dstwist.services.record_queue}) for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import IntEnum
+
+from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.listeners import ListenerRegistry
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.services import record_answers as answers
+from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_queue import RecordQueue
+from dstwist.services.record_store import RecordError, RecordStore
+from dstwist.services.record_write import NOTHING
+from dstwist.subscriptions import SubscriptionRegistry
+
+_RECORD = Topic.RECORD
+
+#: What a SUBSCRIBEANDREAD of what is not there is answered, to the letter of the Node server.
+_NOT_THERE = Record(-1, {})
+
+
+class RecordReader:
+    """
+    Serves what reads, and what subscribes.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        queue: RecordQueue,
+        permission: IPermission,
+        subscriptions: SubscriptionRegistry,
+        listeners: ListenerRegistry,
+        deletions: Deletions,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._submit = queue.submit
+        self._allows = permission.allows
+        self._subscriptions = subscriptions
+        self._listeners = listeners
+        self._deletions = deletions
+        self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+            RecordAction.READ: queue.door(self._read),
+            RecordAction.HEAD: queue.door(self._head),
+            RecordAction.HAS: queue.door(self._has),
+            RecordAction.SUBSCRIBECREATEANDREAD: self._subscribe_create_and_read,
+            RecordAction.SUBSCRIBEANDREAD: self._subscribe_and_read,
+            RecordAction.SUBSCRIBEANDHEAD: self._subscribe_and_head,
+            RecordAction.SUBSCRIBE: self._subscribe,
+            RecordAction.UNSUBSCRIBE: self._unsubscribe,
+        }
+
+    # -- reading
+
+    async def _read(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_loaded(name, message, sender, error)
+            return
+        if record is None:
+            sender.send(message.error(RecordAction.RECORD_NOT_FOUND))
+        else:
+            self._say(name, record, sender)
+
+    async def _head(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_loaded(name, message, sender, error)
+            return
+        sender.send(answers.head_response(name, record))
+
+    async def _has(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_loaded(name, message, sender, error)
+            return
+        there = "F" if record is None else "T"
+        sender.send(Message(_RECORD, RecordAction.HAS_RESPONSE, name, there))
+
+    def _say(self, name: str, record: Record, sender: IConnection) -> None:
+        self._deletions.clear(name, sender)
+        sender.send(answers.read_response(name, record))
+
+    # -- subscribing
+
+    def _join(self, name: str, message: Message, sender: IConnection) -> bool:
+        """
+        Subscribe C{sender}; whether it was not subscribed before.
+        """
+        if self._subscriptions.add(name, sender):
+            if self._listeners.provided(name):
+                sender.send(Message(_RECORD, RecordAction.SUBSCRIPTION_HAS_PROVIDER, name))
+            return True
+        answer = message.error(RecordAction.MULTIPLE_SUBSCRIPTIONS, name, flagged=False)
+        if message.action is not RecordAction.SUBSCRIBEANDHEAD:
+            answer = replace(answer, original_action=RecordAction.SUBSCRIBE)
+        sender.send(answer)
+        return False
+
+    def _subscribe_create_and_read(self, message: Message, sender: IConnection) -> None:
+        if sender.dialect.acks_reading_at_once:
+            sender.send(message.ack())
+        for name in message.names:
+            self._submit(self._get, name, message, sender)
+
+    async def _get(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_loaded(name, message, sender, error)
+            return
+        if record is None:
+            if not await self._permitted(name, message, sender, RecordAction.CREATE, NOTHING):
+                return
+            record = Record(0, {})
+            try:
+                await self._store.commit(name, record)
+            except RecordError as error:
+                sender.send(message.error(RecordAction.RECORD_CREATE_ERROR, name, error.detail))
+                await self._store.try_to_settle(name)
+                return
+        if not await self._permitted(name, message, sender, RecordAction.READ, record):
+            return
+        # It may be gone by now.
+        if sender.closed:
+            return
+        if self._join(name, message, sender) and not sender.dialect.acks_reading_at_once:
+            sender.send(replace(message, names=(name,)).ack())
+        self._say(name, record, sender)
+
+    def _subscribe_and_read(self, message: Message, sender: IConnection) -> None:
+        sender.send(message.ack())
+        for name in message.names:
+            self._submit(self._get_if_there, name, message, sender)
+
+    async def _get_if_there(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_loaded(name, message, sender, error)
+            return
+        if not sender.closed:
+            self._join(name, message, sender)
+            self._say(name, record or _NOT_THERE, sender)
+
+    def _subscribe_and_head(self, message: Message, sender: IConnection) -> None:
+        versions: dict[str, int] | None = {}
+
+        async def head(name: str, message: Message, sender: IConnection) -> None:
+            if not sender.closed:
+                self._join(name, message, sender)
+                self._deletions.suspect(name, sender)
+            try:
+                record = await self._store.load(name)
+            except RecordError as error:
+                answers.not_loaded(name, message, sender, error)
+                return
+            if versions is None:
+                sender.send(answers.head_response(name, record))
+            elif record is not None:
+                versions[name] = record.version
+            else:
+                missing.append(name)
+
+        missing: list[str] = []
+        for name in message.names:
+            self._submit(head, name, message, sender)
+        sender.send(Message(_RECORD, RecordAction.HEAD_RESPONSE_BULK, versions=versions))
+        sender.send(message.ack())
+        for name in missing:
+            sender.send(answers.head_response(name, None))
+        versions = None
+
+    def _subscribe(self, message: Message, sender: IConnection) -> None:
+        async def join(name: str, message: Message, sender: IConnection) -> None:
+            if not sender.closed:
+                self._join(name, message, sender)
+                self._deletions.suspect(name, sender)
+
+        self._queue.submit_all(join, message, sender, lambda: sender.send(message.ack()))
+
+    def _unsubscribe(self, message: Message, sender: IConnection) -> None:
+        ended: list[str] = []
+
+        async def leave(name: str, message: Message, sender: IConnection) -> None:
+            if self._subscriptions.discard(name, sender):
+                ended.append(name)
+            elif not sender.dialect.acks_what_changed_nothing:
+                sender.send(message.error(RecordAction.NOT_SUBSCRIBED, name, flagged=False))
+
+        def acknowledge() -> None:
+            if ended or sender.dialect.acks_what_changed_nothing:
+                sender.send(message.ack())
+
+        self._queue.submit_all(leave, message, sender, acknowledge)
+
+    async def _permitted(
+        self, name: str, message: Message, sender: IConnection, check: IntEnum, record: Record
+    ) -> bool:
+        """
+        Whether that part of a request is permitted; if not, its sender knows.
+        """
+        asked = replace(message, action=check, name=name, names=())
+        verdict = await answers.judged(self._allows(asked, sender, record))
+        if verdict is not True:
+            answers.refused(name, message, sender, verdict, check)
+        return verdict is True

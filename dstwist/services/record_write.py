@@ -1,0 +1,292 @@
+"""
+Writing records: the order of things, which decides who wins.
+
+::
+
+    load --> for each write in line:  permitted?  valid?  its version's turn?  --> a new state, or a refusal
+         --> one commit of the last state  --> tell, in order: subscribers of each new state, writers of all
+
+Everything is decided here, at the head of the record's line, and nowhere before: on the data that the write will
+change, and on the version that it will follow. Writes that came while the stores were busy are decided one after the
+other and committed together, so that a slow storage slows down a record's writers less than their number would have it.
+Nobody is told of a state before the stores have it.
+
+===================================  ===================================================================================
+version of the write                 what comes of it
+===================================  ===================================================================================
+-1                                   the next version
+the current one and one              that
+less, or the same                    VERSION_EXISTS
+more                                 INVALID_VERSION
+of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.record_deletions}
+===================================  ===================================================================================
+
+A record that is not there has version 0 and C{{}} for those who may create it (CREATEANDUPDATE, CREATEANDPATCH, and
+what wants an acknowledgement from v4+ clients); for all others the write fails.
+
+If a commit fails, the writers of what was to be committed are told so, refusals that followed from it are decided
+again, and subscribers get what the stores say is true (L{dstwist.services.record_store}).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from enum import IntEnum
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from dstwist.interfaces import ICluster, IConnection, IPermission, Record
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.message import Message
+from dstwist.protocol.paths import parse, set_at, set_many
+from dstwist.protocol.typed import UNDEFINED, value_of
+from dstwist.services import record_answers as answers
+from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_queue import RecordQueue, Request
+from dstwist.services.record_store import RecordError, RecordStore
+from dstwist.settings import RecordSettings
+from dstwist.subscriptions import SubscriptionRegistry
+
+_RECORD = Topic.RECORD
+_UPDATE = RecordAction.UPDATE
+_PATCH = RecordAction.PATCH
+_PATCH_MULTI = RecordAction.PATCH_MULTI
+_CREATEANDUPDATE = RecordAction.CREATEANDUPDATE
+_CREATEANDPATCH = RecordAction.CREATEANDPATCH
+
+#: Those that create what is not there, and need the permission to.
+_UPSERTS = frozenset((_CREATEANDUPDATE, _CREATEANDPATCH))
+
+#: What is not there: to permission rules, and to whoever creates it.
+NOTHING = Record(-1, None)
+_BLANK = Record(0, {})
+
+
+#: Says to the writer why it is not to be.
+_Refusal = Callable[[], None]
+#: A write, what came of it, and the state on which that was decided.
+_Outcome = tuple[Message, IConnection, Record | _Refusal, Record]
+
+
+class RecordWriter:
+    """
+    Serves what writes.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        queue: RecordQueue,
+        permission: IPermission,
+        subscriptions: SubscriptionRegistry,
+        deletions: Deletions,
+        cluster: ICluster,
+        settings: RecordSettings,
+    ) -> None:
+        self._ask = store.ask
+        self._store = store
+        self._queue = queue
+        self._allows = permission.allows
+        self._subscriptions = subscriptions
+        self._publish = subscriptions.publish
+        self._deletions = deletions
+        self._publish_remote = cluster.publish
+        self._hot_path = settings.storage_hot_path_prefixes
+
+    async def write(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        Serve a write, and all that stand in line right behind it.
+        """
+        asked = self._ask(name)
+        loaded = asked.result if asked is not None and asked.called else None
+        if loaded.__class__ is not Record:
+            try:
+                loaded = await self._store.load(name, asked)
+            except RecordError as error:
+                answers.not_written(name, message, sender, error)
+                for request in self._queue.take(name, self.write):
+                    answers.not_written(name, request.message, request.sender, error)
+                return
+        state = first = loaded or NOTHING
+        taken = self._queue.take(name, self.write)
+        outcomes: list[_Outcome] = []
+        while True:
+            outcome: Record | _Refusal | None
+            if message.action in _UPSERTS or (state is NOTHING and _creates(message, sender)):
+                outcome = await self._permit_upsert(name, message, sender, state)
+            else:
+                verdict = self._allows(message, sender, state)
+                outcome = None if verdict is True else await self._judge(name, message, sender, verdict, message.action)
+            if outcome is None:
+                outcome = self._decide(name, message, sender, state)
+            outcomes.append((message, sender, outcome, state))
+            if outcome.__class__ is Record:
+                state = outcome
+            if len(outcomes) > len(taken):
+                break
+            _, _, message, sender, _ = taken[len(outcomes) - 1]
+        if state is not first:
+            try:
+                await self._store.commit(name, state)
+            except RecordError as error:
+                await self._take_back(name, first, outcomes, taken, error)
+                return
+        for message, sender, outcome, _ in outcomes:
+            if outcome.__class__ is Record:
+                self._tell(name, message, sender, outcome)  # type: ignore[arg-type]
+            else:
+                outcome()
+
+    # -- permission
+
+    async def _permit_upsert(self, name: str, message: Message, sender: IConnection, state: Record) -> _Refusal | None:
+        if name.startswith(self._hot_path) and message.action is _CREATEANDPATCH:
+            return partial(sender.send, message.error("INVALID_PATCH_ON_HOTPATH"))
+        check: IntEnum
+        for check in (RecordAction.CREATE, answers.effective(message)):
+            verdict = self._allows(replace(message, action=check), sender, state)
+            if verdict is not True:
+                refusal = await self._judge(name, message, sender, verdict, check)
+                if refusal is not None:
+                    return refusal
+        return None
+
+    async def _judge(
+        self, name: str, message: Message, sender: IConnection, verdict: bool | Deferred[bool], check: IntEnum
+    ) -> _Refusal | None:
+        """
+        What a verdict that is not simply C{True} means for a write.
+        """
+        result = await answers.judged(verdict)
+        return None if result is True else partial(answers.refused, name, message, sender, result, check)
+
+    # -- decision
+
+    def _decide(self, name: str, message: Message, sender: IConnection, state: Record) -> Record | _Refusal:
+        """
+        The new state, or the refusal, of a write that is permitted.
+        """
+        current, data = state
+        wanted: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
+        try:
+            change = _change(message)
+            if state is NOTHING:
+                if not _creates(message, sender):
+                    reason = f"Received update for non-existant record {name}"
+                    return partial(answers.write_failed, name, message, sender, reason)
+                current, data = _BLANK
+            if wanted == current + 1 and not (
+                name in self._deletions and self._deletions.stale(name, sender, wanted) and state is not NOTHING
+            ):
+                return Record(wanted, change(data))
+            if wanted == -1 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path)):
+                return Record(current + 1, change(data))
+        except ValueError as problem:
+            return partial(self._refuse_invalid, name, message, sender, state, str(problem))
+        if wanted > current + 1 and not sender.dialect.merges_versions_ahead:
+            return partial(self._refuse_ahead, name, message, sender, state)
+        return partial(self._refuse_conflict, name, message, sender, state, change)
+
+    def _refuse_invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+        answers.invalid(name, message, sender, reason)
+        self._tell_truth(name, sender, state)
+
+    def _refuse_ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        answers.ahead(name, message, sender, _BLANK if state is NOTHING else state)
+        self._tell_truth(name, sender, state)
+
+    def _refuse_conflict(
+        self, name: str, message: Message, sender: IConnection, state: Record, change: Callable[[Any], Any]
+    ) -> None:
+        current = _BLANK if state is NOTHING else state
+        try:
+            changes = change(current.data) != current.data
+        except ValueError:
+            changes = False
+        answers.conflict(name, message, sender, current, changes)
+        if message.version == state.version + 1:
+            # It is another record's version that the writer has: nothing that was sent to it tells so.
+            self._tell_truth(name, sender, state)
+            self._deletions.clear(name, sender)
+
+    def _tell_truth(self, name: str, sender: IConnection, state: Record) -> None:
+        # v4+ clients that hold no such record complain of what they did not ask for.
+        if state is NOTHING:
+            return
+        if not sender.dialect.merges_versions_ahead and self._subscriptions.wants(name, sender):
+            sender.send(answers.update(name, state))
+
+    # -- afterwards
+
+    def _tell(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        if message.path is not None:
+            news = Message(
+                _RECORD, _PATCH, name, message.data, None, None, (), None, None, None, None, None, None,
+                message.path, state.version,
+            )  # fmt: skip
+        elif message.action is not _PATCH_MULTI:
+            news = Message(_RECORD, _UPDATE, name, message.data, version=state.version)
+        else:
+            # Not all clients know PATCH_MULTI; those that do not would miss it without noticing.
+            news = Message(_RECORD, _UPDATE, name, dumps(state.data), version=state.version)
+        self._publish_remote(news)
+        self._publish(news, sender)
+        if message.is_write_ack:
+            answers.acknowledged(name, message, sender)
+
+    async def _take_back(
+        self, name: str, first: Record, outcomes: list[_Outcome], taken: list[Request], error: RecordError
+    ) -> None:
+        """
+        What was decided is not to be.
+        """
+        again = []
+        for place, (message, sender, outcome, state) in enumerate(outcomes):
+            if outcome.__class__ is Record:
+                answers.write_failed(name, message, sender, error.detail)
+            elif state is first:
+                outcome()  # type: ignore[operator]
+            else:
+                again.append(taken[place - 1])
+        self._queue.give_back(name, again)
+        await self._store.try_to_settle(name)
+
+
+def _creates(message: Message, sender: IConnection) -> bool:
+    return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
+
+
+def _change(message: Message) -> Callable[[Any], Any]:
+    """
+    What a write does to data.
+
+    @raise ValueError: it makes no sense, whatever the data. So may what is returned, for certain data.
+    """
+    value = value_of(message.data)
+    if message.action is _PATCH_MULTI:
+        changes = _changes(value)
+        return lambda data: set_many(data, changes)
+    if message.path is not None:
+        tokens = parse(message.path)
+        if value.__class__ is float and not math.isfinite(value):
+            value = None
+        return lambda data: set_at(data, tokens, value)
+    if not isinstance(value, dict | list):
+        raise ValueError("a record is an object or an array")
+    return lambda data: value
+
+
+def _changes(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("several changes are an array of some")
+    changes = []
+    for change in value:
+        if not isinstance(change, dict) or not isinstance(change.get("path"), str):
+            raise ValueError("each change is an object with a path")
+        changes.append((parse(change["path"]), change.get("data", UNDEFINED)))
+    return changes
