@@ -107,9 +107,10 @@ def _configured_hash(config_file: str, legacy: bool) -> tuple[str | None, int, i
 
 
 def _read_password() -> str:
-    stream = click.get_text_stream("stdin")
+    stream = sys.stdin
     if stream.isatty():
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return password
     return stream.readline().rstrip("\r\n")
 
 

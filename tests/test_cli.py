@@ -4,7 +4,6 @@ Tests for L{dstwist.cli}.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -78,8 +77,11 @@ class CommandTests(SynchronousTestCase):
         """
         result = CliRunner().invoke(cli.main, ["hash", *arguments], input=password)
         self.assertEqual(result.exit_code, 0, result.output)
-        found = re.fullmatch(r'password: "(.*)"', result.stdout.splitlines()[-1])
-        return found[1]
+        return self.password_in(result)
+
+    def password_in(self, result: Result) -> str:
+        (line,) = result.stdout.splitlines()
+        return line.removeprefix('password: "').removesuffix('"')
 
     def configured(self, auth: str) -> str:
         return self.file(f"auth:\n  - type: none\n  - {auth}\n")
@@ -101,9 +103,8 @@ class CommandTests(SynchronousTestCase):
         """
         result = self.dstwist("hash", "--legacy", "password")
         self.assertIn("{hash: sha512, iterations: 210000, keyLength: 32}", result.stderr)
-        found = re.fullmatch(r'password: "(.*)"\n', result.stdout)
         passwords = Passwords(FileSettings(hash="sha512", iterations=210_000, key_length=32))
-        self.assertTrue(passwords.matches("password", found[1]))
+        self.assertTrue(passwords.matches("password", self.password_in(result)))
 
     def test_hash_by_config(self) -> None:
         """

@@ -21,9 +21,10 @@ import hmac
 import secrets
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from dstwist.config_users import PasswordSettings, argon2_cost, excess
+from dstwist.errors import AuthError
 
 # RFC 9106's second recommendation: 64 MiB, three passes. At most maxConcurrentHashes of them are needed at a time.
 _ARGON2 = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=4)
@@ -74,6 +75,8 @@ class Passwords:
     def matches(self, password: str, stored: str) -> bool:
         """
         Whether C{stored} was made of C{password}. How long it takes tells nothing about how much of it is right.
+
+        @raise AuthError: it cannot be found out; there is not enough memory, or C{stored} is damaged.
         """
         if stored.startswith("$argon2"):
             return _matches_argon2(password, stored)
@@ -100,8 +103,10 @@ def _matches_argon2(password: str, stored: str) -> bool:
         return False
     try:
         return _ARGON2.verify(stored, _bytes(password))
-    except (VerifyMismatchError, InvalidHashError):
+    except VerifyMismatchError:
         return False
+    except (VerificationError, InvalidHashError) as error:
+        raise AuthError(f"a password in argon2's format cannot be checked: {error}") from None
 
 
 def _bytes(text: str) -> bytes:

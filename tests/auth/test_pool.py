@@ -1,0 +1,108 @@
+"""
+Threads for hashing passwords.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.auth.pool import HashPool
+from dstwist.errors import AuthError
+
+
+class FakeReactor:
+    """
+    A reactor that is always in its own thread.
+    """
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
+        function(*args)
+
+
+class FakeThreads:
+    """
+    Threads that work when they are told to.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.jobs: list[tuple[Callable[..., Any], Callable[[], Any]]] = []
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+    def callInThreadWithCallback(self, done: Callable[..., Any], function: Callable[..., Any], *args: Any) -> None:
+        self.jobs.append((done, lambda: function(*args)))
+
+    def work(self) -> None:
+        done, job = self.jobs.pop(0)
+        try:
+            result = job()
+        except Exception:
+            done(False, Failure())
+        else:
+            done(True, result)
+
+
+class HashPoolTests(SynchronousTestCase):
+    """
+    L{HashPool}.
+    """
+
+    def setUp(self) -> None:
+        self.threads = FakeThreads()
+        self.pool = HashPool(FakeReactor(), 2, 3, self.threads)
+        self.pool.start()
+
+    def test_threads(self) -> None:
+        """
+        Work is done by the threads, not by the caller, and its result or failure comes back.
+        """
+        good, bad = self.pool.run(int, "5"), self.pool.run(int, "x")
+        self.assertNoResult(good)
+        self.threads.work()
+        self.assertEqual(self.successResultOf(good), 5)
+        self.threads.work()
+        self.failureResultOf(bad, ValueError)
+
+    def test_bounds(self) -> None:
+        """
+        C{maxConcurrentHashes} are worked on, C{maxQueuedHashes} wait, more fail at once.
+        """
+        accepted = [self.pool.run(int) for _ in range(5)]
+        self.assertEqual(len(self.threads.jobs), 2)
+        self.failureResultOf(self.pool.run(int), AuthError)
+        for _ in accepted:
+            self.threads.work()
+        self.assertEqual([self.successResultOf(result) for result in accepted], [0] * 5)
+
+    def test_stop(self) -> None:
+        """
+        Stopping ends the threads. What still waited for one fails, and so does what comes later.
+        """
+        results = [self.pool.run(int) for _ in range(3)]
+        self.pool.stop()
+        self.threads.work()
+        self.successResultOf(results[0])
+        self.failureResultOf(results[2], AuthError)
+        self.failureResultOf(self.pool.run(int), AuthError)
+        self.assertEqual(self.threads.calls, ["start", "stop"])
+
+    def test_own_threads(self) -> None:
+        """
+        Unless told otherwise it has real threads.
+        """
+        pool = HashPool(FakeReactor(), 1, 1)
+        pool.start()
+        result = pool.run(threading.current_thread)
+        # Joins the thread, so that the work is done.
+        pool.stop()
+        self.assertIsNot(self.successResultOf(result), threading.current_thread())
