@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from dstwist.config_custom import CustomSettings, read_custom
 from dstwist.config_fields import (
     Reader,
     as_section,
@@ -242,43 +243,6 @@ def _check_secret(secret: str, algorithms: list[str], path: str) -> None:
         raise ConfigError(path, f"too short; at least {length} bytes are needed for {max(algorithms)}")
 
 
-@dataclass(frozen=True)
-class CustomSettings:
-    """
-    A class of the operator's own.
-    """
-
-    # Which key named it: module (package.module:Class), path (file.py:Class) or name (of an entry point).
-    kind: str
-    # What it said; a path is absolute.
-    source: str
-    # What the class is given.
-    options: Mapping[str, Any]
-    # Where that stands, for messages.
-    where: str
-
-    def __repr__(self) -> str:
-        return f"<CustomSettings {self.kind} {self.source}>"
-
-
-_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_FILE = re.compile(r"(.*\.py):([A-Za-z_]\w*)", re.DOTALL)
-
-
-def _read_custom(kind: str, source: str, options: dict[str, Any], path: str, reading: Reading) -> CustomSettings:
-    where = join(path, kind)
-    if source.endswith((".js", ".mjs", ".cjs")):
-        raise ConfigError(where, "JavaScript cannot run here; see docs/authentication.rst for the same in Python")
-    if kind == "module" and not _MODULE.fullmatch(source):
-        raise ConfigError(where, f"expected package.module:Class, got {shown(source)}")
-    if kind == "path":
-        if found := _FILE.fullmatch(source):
-            source = f"{reading.absolute(found[1], where)}:{found[2]}"
-        elif not _MODULE.fullmatch(source):
-            raise ConfigError(where, f"expected file.py:Class or package.module:Class, got {shown(source)}")
-    return CustomSettings(kind, source, options, where)
-
-
 AuthSettings = OpenSettings | FileSettings | StorageSettings | WebhookSettings | JwtSettings | CustomSettings
 
 _READERS: Mapping[str, Callable[[dict[str, Any], str, Reading, bool], AuthSettings]] = {
@@ -314,7 +278,7 @@ def _read_entry(value: Any, path: str, reading: Reading, report: bool) -> AuthSe
     options = as_section(entry.get("options"), where)
     for kind in ("module", "path", "name"):
         if entry.get(kind) is not None:
-            return _read_custom(kind, read_text(entry[kind], join(path, kind)), options, path, reading)
+            return read_custom(kind, read_text(entry[kind], join(path, kind)), options, path, reading, "authentication")
     if entry.get("type") is None:
         # An empty value may be a slip, and would open the server.
         raise ConfigError(join(path, "type"), "missing; say none if that is what is meant")
