@@ -13,8 +13,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-#: How long a connection without a WebSocket may idle, in seconds.
-IDLE_TIMEOUT = 60.0
+#: How long a client without a WebSocket may take for its next request, all of it, in seconds.
+REQUEST_TIMEOUT = 60.0
 #: How long a client whose request was refused may go on sending it, in seconds.
 LINGER = 5.0
 
@@ -108,6 +108,17 @@ class Channel(HTTPChannel):
     An HTTP connection.
     """
 
+    transport: Any
+
+    def resetTimeout(self) -> None:
+        # For twisted.web a client is in time that sends one byte a minute.
+        pass
+
+    def pauseProducing(self) -> None:
+        super().pauseProducing()
+        # twisted.web reads on while it answers, and would answer on and on to a client that reads nothing.
+        self.transport.pauseProducing()
+
     def headerReceived(self, line: bytes) -> bool:
         # int() takes no more than some thousand digits; twisted.web answers 400 to what is no number.
         if len(line) > 100 and line[:15].lower() == b"content-length:":
@@ -131,7 +142,7 @@ class HttpPort(Site):
     displayTracebacks = False
 
     def __init__(self, root: Resource, max_body_size: int, reactor: object) -> None:
-        super().__init__(root, BoundedRequest, reactor=reactor, timeout=IDLE_TIMEOUT, parsePOSTFormSubmission=False)
+        super().__init__(root, BoundedRequest, reactor=reactor, timeout=REQUEST_TIMEOUT, parsePOSTFormSubmission=False)
         self.max_body_size = max_body_size
 
     def startFactory(self) -> None:

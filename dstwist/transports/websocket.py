@@ -345,6 +345,8 @@ class WebSocketPort(WebSocketServerFactory):
 
     def __init__(self, settings: WebSocketEndpoint, connect: ConnectionFactory, reactor: Any) -> None:
         super().__init__(server="dstwist", reactor=reactor)
+        # Autobahn's would run on the global reactor, whatever it was given.
+        self._batched_timer = txaio.with_config(loop=reactor).make_batched_timer(0.2, 1000)  # type: ignore[attr-defined]
         self.settings = settings
         self.connect = connect
         self.turn = Turn(reactor, settings.outgoing_buffer_timeout)

@@ -4,6 +4,7 @@ Sockets, transports and clients for the tests of the shells: all in memory, all 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -111,6 +112,9 @@ class PushTransport(StringTransport):
         super().write(data)
         if self.producer is not None and len(self.value()) > self.high:
             self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
 
     def take(self) -> bytes:
         """

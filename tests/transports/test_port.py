@@ -1,0 +1,254 @@
+"""
+Tests for L{dstwist.transports.port}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.transports.port import HEAD_TIMEOUT, MAX_HEAD, Port
+from tests.transports.helpers import PushTransport
+
+
+class Taker(Protocol):
+    """
+    Keeps what it gets.
+    """
+
+    received = b""
+    lost: Failure | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = reason
+
+
+class Takers(Factory):
+    """
+    Keeps its protocols.
+    """
+
+    noisy = False
+    running = False
+
+    def __init__(self) -> None:
+        self.built: list[Taker] = []
+
+    def doStart(self) -> None:
+        self.running = True
+
+    def doStop(self) -> None:
+        self.running = False
+
+    def buildProtocol(self, addr: Any) -> Taker:
+        self.built.append(Taker())
+        return self.built[-1]
+
+
+def request(
+    target: bytes = b"/deepstream", upgrade: bytes = b"Upgrade: websocket\r\n", version: bytes = b" HTTP/1.1"
+) -> bytes:
+    """
+    A request head.
+    """
+    return b"GET " + target + version + b"\r\nHost: localhost\r\n" + upgrade + b"\r\n"
+
+
+class PortTestCase(SynchronousTestCase):
+    """
+    A port with two WebSocket paths.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.new, self.old, self.http = Takers(), Takers(), Takers()
+        self.port = Port({b"/deepstream": self.new, b"/deepstream-v3": self.old}, self.http, self.clock)
+
+    def connect(self) -> tuple[Any, PushTransport]:
+        switch: Any = self.port.buildProtocol(None)
+        transport = PushTransport()
+        switch.makeConnection(transport)
+        return switch, transport
+
+    def who(self, *pieces: bytes) -> Takers | None:
+        """
+        Whose connection it is that C{pieces} arrive on; nobody's is C{None}.
+        """
+        for takers in (self.new, self.old, self.http):
+            takers.built.clear()
+        switch, _ = self.connect()
+        for piece in pieces:
+            switch.dataReceived(piece)
+        found = [takers for takers in (self.new, self.old, self.http) if takers.built]
+        if not found:
+            return None
+        (takers,) = found
+        (taker,) = takers.built
+        self.assertEqual(taker.received, b"".join(pieces))
+        return takers
+
+
+class SwitchTests(PortTestCase):
+    """
+    The first request head decides who gets the connection.
+    """
+
+    def test_paths(self) -> None:
+        """
+        WebSockets are told apart by their path; whatever follows a question mark does not count.
+        """
+        for target, takers in [
+            (b"/deepstream", self.new),
+            (b"/deepstream-v3", self.old),
+            (b"/deepstream?user=ann", self.new),
+            (b"/deepstream-v3?", self.old),
+            (b"/deepstream/", self.http),
+            (b"/Deepstream", self.http),
+            (b"/", self.http),
+            (b"", self.http),
+            (b"/\xff", self.http),
+        ]:
+            self.assertIs(self.who(request(target)), takers, target)
+
+    def test_no_web_socket(self) -> None:
+        """
+        What asks for no WebSocket is HTTP, whatever the path.
+        """
+        for upgrade in (b"", b"Upgrade: h2c\r\n", b"X-Upgrade: websocket\r\n", b"Connection: Upgrade\r\n"):
+            self.assertIs(self.who(request(upgrade=upgrade)), self.http, upgrade)
+
+    def test_spelling(self) -> None:
+        """
+        Names and values of headers may be in upper or lower case.
+        """
+        for upgrade in (b"UPGRADE: WebSocket\r\n", b"upgrade:websocket\r\n", b"Upgrade: foo, websocket\r\n"):
+            self.assertIs(self.who(request(upgrade=upgrade)), self.new, upgrade)
+
+    def test_no_request(self) -> None:
+        """
+        What is no request at all is for HTTP to refuse.
+        """
+        for head in (request(version=b""), b"\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"Upgrade: websocket\r\n\r\n"):
+            self.assertIs(self.who(head), self.http, head)
+
+    def test_in_pieces(self) -> None:
+        """
+        The head may arrive in pieces; all of it, and what follows, reaches its protocol.
+        """
+        data = request() + b"\x82\x80mask"
+        for place in range(1, len(data)):
+            self.assertIs(self.who(data[:place], data[place:]), self.new)
+        self.assertIs(self.who(*(data[place : place + 1] for place in range(len(data)))), self.new)
+
+    def test_undecided(self) -> None:
+        """
+        Nothing is decided before the head is there.
+        """
+        self.assertIsNone(self.who(request()[:-1]))
+        self.assertEqual(len(self.port.waiting), 1)
+
+    def test_out_of_the_way(self) -> None:
+        """
+        After that the switch has no part in the connection but to tell of its end.
+        """
+        switch, _ = self.connect()
+        switch.dataReceived(request())
+        (taker,) = self.new.built
+        self.assertEqual(switch.dataReceived, taker.dataReceived)
+        self.assertEqual((self.port.waiting, self.clock.getDelayedCalls()), (set(), []))
+        reason = Failure(ConnectionDone())
+        switch.connectionLost(reason)
+        self.assertIs(taker.lost, reason)
+
+    def test_start_and_stop(self) -> None:
+        """
+        The protocols behind the port start and stop with it.
+        """
+        self.port.doStart()
+        self.assertTrue(self.new.running and self.old.running and self.http.running)
+        self.port.doStop()
+        self.assertFalse(self.new.running or self.old.running or self.http.running)
+
+
+class LimitTests(PortTestCase):
+    """
+    What a client may not do before it is known what it wants.
+    """
+
+    def test_longest_head(self) -> None:
+        """
+        A head of 16 KiB is taken.
+        """
+        head = request()
+        head = head[:-4] + b"x" * (MAX_HEAD - len(head)) + b"\r\n\r\n"
+        self.assertIs(self.who(head), self.new)
+        self.assertIs(self.who(head[:-1], head[-1:]), self.new)
+
+    def test_too_long(self) -> None:
+        """
+        A longer one is answered 431, once, however it arrives.
+        """
+        for size in (1, 1000, MAX_HEAD * 2):
+            switch, transport = self.connect()
+            data = request()[:-2] + b"x" * MAX_HEAD + b"\r\n\r\n"
+            for place in range(0, len(data), size):
+                switch.dataReceived(data[place : place + size])
+            answer = transport.take()
+            self.assertTrue(answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n"))
+            head, _, body = answer.partition(b"\r\n\r\n")
+            self.assertIn(b"\r\nContent-Length: %d\r\n" % len(body), head + b"\r\n")
+            self.assertNotIn(b"HTTP/", body)
+
+    def test_too_long_lingers(self) -> None:
+        """
+        Whoever sent it can read the answer: the connection stays until its time is over, and takes in nothing.
+        """
+        switch, transport = self.connect()
+        for _ in range(1000):
+            switch.dataReceived(b"x" * 1000)
+        self.assertEqual(switch._head, b"")
+        self.assertFalse(transport.aborted or transport.disconnecting)
+        transport.take()
+        switch.dataReceived(b"\r\n\r\n" + request())
+        self.assertEqual((transport.take(), self.new.built, self.http.built), (b"", [], []))
+        self.clock.advance(HEAD_TIMEOUT)
+        self.assertTrue(transport.aborted)
+
+    def test_too_slow(self) -> None:
+        """
+        A head that is not there in time is not waited for, though it arrives bit by bit.
+        """
+        switch, transport = self.connect()
+        for _ in range(8):
+            self.assertFalse(transport.aborted)
+            switch.dataReceived(b"GET ")
+            self.clock.advance(HEAD_TIMEOUT / 8)
+        self.assertTrue(transport.aborted)
+        switch.connectionLost()
+        self.assertEqual((self.port.waiting, self.clock.getDelayedCalls()), (set(), []))
+
+    def test_lost(self) -> None:
+        """
+        A client that goes before it said what it wants leaves nothing behind.
+        """
+        switch, _ = self.connect()
+        switch.dataReceived(b"GET ")
+        switch.connectionLost()
+        self.assertEqual((self.port.waiting, self.clock.getDelayedCalls()), (set(), []))
+
+    def test_abort(self) -> None:
+        """
+        A server that stops can drop those that have not said what they want.
+        """
+        _, transport = self.connect()
+        (waiting,) = self.port.waiting
+        waiting.abort()
+        self.assertTrue(transport.aborted)
