@@ -93,6 +93,7 @@ class Connection:
         "_decode",
         "_handshake",
         "_link",
+        "_pauses",
         "_queue",
         "_reception",
         "_route",
@@ -133,6 +134,7 @@ class Connection:
         self._attempts = 0
         self._before_login = 0
         self._silence = 0
+        self._pauses = 0
         self._queue: deque[Message | Malformed] = deque()
         self._callbacks: list[Callable[[IConnection], None]] = []
         self._timeout: IDelayedCall | None = None
@@ -182,10 +184,13 @@ class Connection:
                 self.write(frame)
 
     def pause(self) -> None:
-        self._link.pause()
+        self._pauses += 1
+        if self._pauses == 1:
+            self._link.pause()
 
     def resume(self) -> None:
-        if not self.closed:
+        self._pauses -= 1
+        if not self._pauses and not self.closed:
             self._link.resume()
 
     def on_close(self, callback: Callable[[IConnection], None]) -> None:

@@ -114,7 +114,7 @@ class IConnection(Interface):
 
     def resume() -> None:
         """
-        Undo L{pause}.
+        Undo one L{pause}: as many are needed as there were.
         """
 
     def close(reason: str) -> None:

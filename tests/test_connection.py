@@ -414,6 +414,17 @@ class BothDialects:
         self.connection.resume()
         self.assertFalse(self.link.paused)
 
+    def test_pauses_nest(self: Any) -> None:
+        """
+        Who paused a connection is not undone by somebody else who is done with it.
+        """
+        self.connection.pause()
+        self.connection.pause()
+        self.connection.resume()
+        self.assertTrue(self.link.paused)
+        self.connection.resume()
+        self.assertFalse(self.link.paused)
+
     def test_no_form(self: Any) -> None:
         """
         What a protocol has no form for is not sent.
