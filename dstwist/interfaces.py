@@ -215,6 +215,24 @@ class IStore(Interface):
         """
 
 
+class IStoreMaker(Interface):
+    """
+    Makes the stores of a type that does not come with dstwist. A L{twisted.plugin.IPlugin} in C{twisted.plugins} that
+    provides this is found by its name.
+    """
+
+    name: str = Attribute("What the configuration calls it: C{storage: {type: <name>}}.")
+
+    def make(options: Mapping[str, Any], services: Any) -> IStore:
+        """
+        A store; nothing is opened before its start.
+
+        @param options: as they stand in the configuration.
+        @param services: a L{dstwist.custom.Services}.
+        @raise ValueError: the options cannot be used. The text says which, and why.
+        """
+
+
 @dataclass(frozen=True)
 class Handshake:
     """

@@ -1,0 +1,162 @@
+"""
+C{cache} and C{storage}: where records are kept while they are in use, and for good. Each is C{{type, options}}.
+
+==============  ==================  ====================================================  ====================
+C{type}         for                 where records are kept                                settings
+==============  ==================  ====================================================  ====================
+C{default}      cache               in memory                                             L{MemorySettings}
+C{default}      storage             see below                                             L{DefaultStorage}
+C{memory}       cache and storage   in memory                                             L{MemorySettings}
+C{sqlite}       storage             in a file                                             L{SqliteSettings}
+C{none}         storage             nowhere: every read misses, every write succeeds      L{NoStorage}
+another one     cache and storage   in a store of the operator's own                      L{CustomSettings}
+==============  ==================  ====================================================  ====================
+
+The default storage is the file C{records.sqlite} in the data directory, or none without such a directory.
+
+C{module} or C{path} in the place of C{type} names a class or function of the operator's own. The types of the Node
+server's connectors are known, and refused as long as they are not built: a server that ignored them would lose data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dstwist.config_custom import CustomSettings, read_custom
+from dstwist.config_fields import (
+    as_section,
+    from_mapping,
+    integer,
+    integer_reader,
+    milliseconds,
+    one_of,
+    option,
+    optional,
+    read_text,
+    suggestion,
+)
+from dstwist.config_file import Reading, join
+from dstwist.errors import ConfigError
+
+#: Connectors of the Node server.
+CONNECTORS = ("redis", "memcached", "hazelcast", "postgres", "mongodb", "rethinkdb", "elasticsearch")
+
+_SYNCHRONOUS = ("full", "normal", "off")
+
+
+def _read_file(value: Any, path: str, reading: Reading) -> str:
+    return reading.absolute(read_text(value, path), path)
+
+
+def _read_synchronous(value: Any, path: str, reading: Reading) -> str:
+    found = read_text(value, path).lower()
+    if found not in _SYNCHRONOUS:
+        raise ConfigError(path, one_of(found, _SYNCHRONOUS))
+    return found
+
+
+def _bound(minimum: int, maximum: int) -> Any:
+    return option(optional(integer_reader(minimum, maximum)), None)
+
+
+@dataclass(frozen=True)
+class DefaultStorage:
+    """
+    What there is if nothing is said: a file, if there is a directory for it.
+    """
+
+
+@dataclass(frozen=True)
+class NoStorage:
+    """
+    Nothing is kept for good.
+    """
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """
+    C{options} of the type C{memory}, and of the default cache.
+    """
+
+    # How many records it may keep. null: any number. A cache forgets those that were not used for longest; a storage,
+    # and a cache with no storage behind it, refuses new ones.
+    max_entries: int | None = _bound(1, 2**53)
+    # How many bytes they may have together, as JSON text. null: any number.
+    max_bytes: int | None = _bound(1, 2**53)
+
+
+@dataclass(frozen=True)
+class SqliteSettings:
+    """
+    C{options} of the type C{sqlite}.
+    """
+
+    # The file. Without it: records.sqlite in the data directory.
+    path: str | None = option(_read_file, None)
+    # What an acknowledged write survives. full: a power failure. normal: the end of the process, however sudden. off:
+    # the same, but a power failure may damage the file.
+    synchronous: str = option(_read_synchronous, "full")
+    # How big the file may get, in bytes. null: as big as the disk has it.
+    max_bytes: int | None = _bound(65536, 2**53)
+    # How many operations may wait for the disk; more are refused.
+    max_waiting: int = integer(20000)
+    # How long a write waits for another program that has the file locked.
+    busy_timeout: float = milliseconds(5000, minimum=0)
+
+
+CacheSettings = MemorySettings | CustomSettings
+StorageSettings = DefaultStorage | NoStorage | MemorySettings | SqliteSettings | CustomSettings
+
+_CACHES = ("default", "memory")
+_STORAGES = ("default", "none", "memory", "sqlite")
+_KEYS = ("type", "name", "path", "module", "options")
+
+
+def read_cache(value: Any, path: str, reading: Reading) -> CacheSettings:
+    found = _read_store(value, path, reading, _CACHES)
+    if isinstance(found, CustomSettings):
+        return found
+    _, options, where = found
+    return from_mapping(MemorySettings, options, where, reading)
+
+
+def read_storage(value: Any, path: str, reading: Reading) -> StorageSettings:
+    found = _read_store(value, path, reading, _STORAGES)
+    if isinstance(found, CustomSettings):
+        return found
+    kind, options, where = found
+    if kind == "memory":
+        return from_mapping(MemorySettings, options, where, reading)
+    if kind == "sqlite":
+        return from_mapping(SqliteSettings, options, where, reading)
+    if options:
+        raise ConfigError(where, f"the type {kind} has no options; say which type they are for")
+    return NoStorage() if kind == "none" else DefaultStorage()
+
+
+def _read_store(
+    value: Any, path: str, reading: Reading, types: tuple[str, ...]
+) -> CustomSettings | tuple[str, dict[str, Any], str]:
+    """
+    A class of the operator's own; or one of C{types}, the options, and where they stand.
+    """
+    section = as_section(value, path)
+    for key in section:
+        if key not in _KEYS:
+            raise ConfigError(join(path, key), f"unknown option{suggestion(key, _KEYS)}")
+    options = as_section(section.get("options"), join(path, "options"))
+    for kind in ("module", "path"):
+        if section.get(kind) is not None:
+            return read_custom(kind, read_text(section[kind], join(path, kind)), options, path, reading, "stores")
+    # The Node server says type for what comes with it and name for all else; either will do.
+    key = "name" if section.get("name") is not None else "type"
+    kind = read_text(section.get(key, "default"), join(path, key))
+    if kind in types:
+        return kind, options, join(path, "options")
+    if kind in CONNECTORS:
+        raise ConfigError(join(path, key), f"{kind} is known but not built yet; data would be lost silently")
+    if kind in _STORAGES:
+        raise ConfigError(join(path, key), f"{kind} is for the storage; {one_of(kind, types)}")
+    return CustomSettings("name", kind, options, join(path, key))
