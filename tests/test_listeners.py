@@ -683,9 +683,9 @@ class ListeningTests(SynchronousTestCase):
         self.stage.accept(listener, "aa", "aa")
         self.hears(subscriber, "PROVIDED aa")
 
-    def test_unanswered_bounded(self) -> None:
+    def test_w56_unanswered_bounded(self) -> None:
         """
-        Of a listener that never answers only so many questions are remembered, the latest ones.
+        W56: of a listener that never answers only so many questions are remembered, the latest ones.
         """
         listener = self.stage.listener("a", dialect=TEXT)
         names = [f"a{number}" for number in range(MAX_UNANSWERED + 1)]

@@ -4,6 +4,8 @@ A whole node, in memory: clients of both generations, start and stop.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 from twisted.internet.defer import fail
@@ -106,6 +108,24 @@ class EventTests(NodeTestCase):
             self.turn()
             by_generation = {client.generation: [e.data for e in client.heard()] for client in (first, second)}
             self.assertEqual(by_generation, {"v3": ["N0", "Ss"], "v4": [b"0", b'"s"']})
+
+    def test_w54_all_endpoints_on_one_port(self) -> None:
+        """
+        W54: the one HTTP port serves text and binary clients, each in frames of its kind, and plain HTTP between them.
+        """
+        node = self.start()
+        clients = [self.subscriber(node, generation) for generation in ("v3", "v4")]
+        check: Any = node.port.buildProtocol(None)
+        check.makeConnection(transport := StringTransportWithDisconnection())
+        check.dataReceived(b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 "))
+        self.client(node, "v4").emit("news", b"1")
+        self.turn()
+        for client, opcode in zip(clients, (0x81, 0x82), strict=True):
+            self.assertEqual(client.transport.value()[0], opcode)
+            (event,) = client.heard()
+            self.assertEqual(to_json(event.data), b"1")
+            self.assertIsNone(client.closed)
 
     def test_no_echo(self) -> None:
         """
@@ -252,6 +272,27 @@ class LifeTests(NodeTestCase):
         self.assertFalse(transport.connected)
         self.reactor.advance(Settings().shutdown_timeout + 1)
         self.successResultOf(stopped)
+
+    def test_w56_nothing_is_kept(self) -> None:
+        """
+        W56: clients that leave everything unanswered, also their login, leave nothing behind: no timer, no memory.
+        """
+        node = self.start()
+        left = []
+        for generation in ("v3", "v4"):
+            listener, half = self.client(node, generation), MemoryClient(node, generation)
+            listener.say(Message(Topic.EVENT, EventAction.LISTEN, "n"))
+            half.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost"))
+            clients = [listener, half, *(self.subscriber(node, generation) for _ in range(3))]
+            self.reactor.advance(1)  # the listener is silent, and is given up
+            for client in clients:
+                left.append(weakref.ref(client.protocol._chosen))
+                client.transport.loseConnection()
+            del listener, half, clients, client
+        self.turn()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        gc.collect()
+        self.assertEqual([link() for link in left], [None] * 10)
 
     def test_stop_without_clients(self) -> None:
         """
