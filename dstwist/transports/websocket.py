@@ -332,6 +332,15 @@ class WebSocketLink(WebSocketServerProtocol):
         self._outbox.abort()
 
 
+class Timers:
+    """
+    What Autobahn starts its timers with. Its own would run on the global reactor, whatever reactor it was given.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.call_later = clock.callLater
+
+
 class WebSocketPort(WebSocketServerFactory):
     """
     All WebSockets of one path.
@@ -345,8 +354,7 @@ class WebSocketPort(WebSocketServerFactory):
 
     def __init__(self, settings: WebSocketEndpoint, connect: ConnectionFactory, reactor: Any) -> None:
         super().__init__(server="dstwist", reactor=reactor)
-        # Autobahn's would run on the global reactor, whatever it was given.
-        self._batched_timer = txaio.with_config(loop=reactor).make_batched_timer(0.2, 1000)  # type: ignore[attr-defined]
+        self._batched_timer = Timers(reactor)
         self.settings = settings
         self.connect = connect
         self.turn = Turn(reactor, settings.outgoing_buffer_timeout)
