@@ -1,9 +1,8 @@
 """
-What the configuration says about what clients may do, and where data is kept.
+What the configuration says about what clients may do, and about parts of which only the default exists.
 
-Of these parts only the simplest is built: everybody may do everything (C{permission} C{none}), data is kept in memory.
-A file that asks for more is refused rather than noted: a server that ignored it would open what the file closes, or
-lose what the file keeps.
+Of permissions only the simplest is built: everybody may do everything (C{permission} C{none}). A file that asks for
+more is refused rather than noted: a server that ignored it would open what the file closes.
 """
 
 from __future__ import annotations
@@ -130,16 +129,6 @@ def _required_component(value: Any, path: str) -> Component:
     if found.type == "unsaid":
         raise ConfigError(join(path, "type"), "missing; say none if that is what is meant")
     return found
-
-
-def read_store(value: Any, path: str, reading: Reading) -> str:
-    """
-    The type of the cache or the storage.
-    """
-    found = read_component(value, path)
-    if found.type != "default":
-        raise ConfigError(found.where, f"{found.type} is not built yet; data would be lost silently")
-    return found.type
 
 
 def read_monitoring(value: Any, path: str, reading: Reading) -> tuple[str, ...]:

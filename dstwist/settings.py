@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from dstwist.config_access import read_ignored, read_monitoring, read_permission, read_plugins, read_store
+from dstwist.config_access import read_ignored, read_monitoring, read_permission, read_plugins
 from dstwist.config_auth import AuthSettings, OpenSettings, read_auth
 from dstwist.config_fields import (
     as_list,
@@ -32,6 +32,14 @@ from dstwist.config_fields import (
     texts,
 )
 from dstwist.config_file import Reading, join
+from dstwist.config_stores import (
+    CacheSettings,
+    DefaultStorage,
+    MemorySettings,
+    StorageSettings,
+    read_cache,
+    read_storage,
+)
 from dstwist.config_values import (
     LOG_LEVELS,
     generate_uid,
@@ -474,9 +482,10 @@ class Settings:
     rpc: RpcSettings = section(RpcSettings)
     # Records and lists.
     record: RecordSettings = section(RecordSettings)
-    # Where records are kept while they are in use, and for good.
-    cache: str = option(read_store, "default")
-    storage: str = option(read_store, "default")
+    # Where records are kept while they are in use.
+    cache: CacheSettings = option(read_cache, MemorySettings)
+    # Where they are kept for good.
+    storage: StorageSettings = option(read_storage, DefaultStorage)
     # What happens to log lines.
     logger: str = option(_read_logger, "default")
     # Where counters go.
@@ -495,7 +504,7 @@ class Settings:
     # A logo at start.
     show_logo: bool = flag(False, built=False)
     # How long the parts of the server may take to start.
-    dependency_initialization_timeout: float = milliseconds(2000, minimum=1000, built=False)
+    dependency_initialization_timeout: float = milliseconds(2000, minimum=1000)
     # Where plug-ins are.
     lib_dir: str | None = text(None, built=False)
     # Whether the process ends at a fatal error.

@@ -17,10 +17,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist import config_access, config_auth, config_file, config_users, settings
+from dstwist import config_access, config_auth, config_file, config_stores, config_users, settings
 from dstwist.config import Settings, load
 from dstwist.config_auth import OpenSettings
+from dstwist.config_custom import CustomSettings
 from dstwist.config_fields import key_of
+from dstwist.config_stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "etc" / "dstwist"
@@ -237,7 +239,7 @@ class DocumentationTests(SynchronousTestCase):
         Every option that can be in a file is described.
         """
         words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", DOCUMENTATION.read_text()))))
-        modules = (settings, config_access, config_auth, config_users)
+        modules = (settings, config_access, config_auth, config_stores, config_users)
         sections = [value for module in modules for value in vars(module).values()]
         for cls in filter(dataclasses.is_dataclass, sections):
             for field in dataclasses.fields(cls):
@@ -335,6 +337,42 @@ class OptionTests(ConfigCase):
         """
         for said, level in (("0", 0), ("3", 3), ("100", 100), ("DEBUG", 0), ("warn", 2), ("OFF", 100), ('"${L}"', 2)):
             self.assertEqual(level, self.load(f"logLevel: {said}", L="2").log_level, said)
+
+    def test_stores(self) -> None:
+        """
+        Where records are kept: by default, and by each type; a name is as good as a type.
+        """
+        default = self.load("")
+        self.assertEqual((MemorySettings(None, None), DefaultStorage()), (default.cache, default.storage))
+        settings = self.load("cache: {options: {maxEntries: 5}}\nstorage: {name: sqlite}")
+        self.assertEqual((MemorySettings(5, None), SqliteSettings(None)), (settings.cache, settings.storage))
+        settings = self.load(
+            "cache: {type: memory, options: {maxBytes: 7, maxEntries: null}}\n"
+            "storage: {type: sqlite, options: {path: data/r.db, synchronous: NORMAL, maxBytes: 1e6, maxWaiting: 3,"
+            " busyTimeout: 10}}"
+        )
+        self.assertEqual(MemorySettings(None, 7), settings.cache)
+        path = os.path.join(self.directory, "data", "r.db")
+        self.assertEqual(SqliteSettings(path, "normal", 1000000, 3, 0.01), settings.storage)
+        self.assertEqual(NoStorage(), self.load("storage: {type: none}").storage)
+        self.assertEqual(MemorySettings(1), self.load("storage: {type: memory, options: {maxEntries: 1}}").storage)
+
+    def test_stores_of_ones_own(self) -> None:
+        """
+        Stores that do not come with the server are a type of their own name, a class in a module or one in a file.
+        """
+        for section, expected in (
+            ("{type: mine, options: {a: 1}}", CustomSettings("name", "mine", {"a": 1}, "storage.type")),
+            ("{name: mine}", CustomSettings("name", "mine", {}, "storage.name")),
+            ("{module: 'a.b:C'}", CustomSettings("module", "a.b:C", {}, "storage.module")),
+            ("{path: 'a.b:C'}", CustomSettings("path", "a.b:C", {}, "storage.path")),
+            (
+                "{path: 'lib/a.py:C'}",
+                CustomSettings("path", f"{os.path.join(self.directory, 'lib', 'a.py')}:C", {}, "storage.path"),
+            ),
+        ):
+            self.assertEqual(expected, self.load(f"storage: {section}").storage)
+        self.assertNotIn("hunter2", repr(self.load("storage: {type: mine, options: {password: hunter2}}")))
 
     def test_rematch_interval(self) -> None:
         """
@@ -483,7 +521,6 @@ class NoteTests(ConfigCase):
         self.assertEqual(
             [
                 "showLogo",
-                "dependencyInitializationTimeout",
                 "httpServer.options.origins",
                 "httpServer.options.headers",
                 "connectionEndpoints[1] (type http)",
@@ -505,7 +542,6 @@ class NoteTests(ConfigCase):
         """
         for content, path in (
             ("showLogo: true", "showLogo"),
-            ("dependencyInitializationTimeout: 1000", "dependencyInitializationTimeout"),
             ("libDir: /lib", "libDir"),
             ("exitOnFatalError: true", "exitOnFatalError"),
             ("rpc: {ackTimeout: 1}", "rpc.ackTimeout"),
@@ -612,8 +648,22 @@ class RefusalTests(ConfigCase):
             ("permission: {type: config}", "permission.options: expected the rules"),
             ("permission: {type: config, options: {path: 5}}", "permission.options.path: expected a text, got 5"),
             # data would be lost
-            ("cache: {name: redis}", "cache.name: plug-in redis is not built yet; data would be lost silently"),
-            ("storage: {type: redis}", "storage.type: redis is not built yet; data would be lost silently"),
+            ("cache: {name: redis}", "cache.name: redis is known but not built yet; data would be lost silently"),
+            ("storage: {type: mongodb}", "storage.type: mongodb is known but not built yet; data would be lost"),
+            ("cache: {type: sqlite}", "cache.type: sqlite is for the storage; expected one of default, memory"),
+            ("cache: {kind: memory}", "cache.kind: unknown option"),
+            ("cache: {options: {maxEntries: 0}}", "cache.options.maxEntries: expected a number from 1"),
+            ("storage: {options: {path: x}}", "storage.options: the type default has no options; say which type"),
+            ("storage: {type: none, options: {path: x}}", "storage.options: the type none has no options"),
+            ("storage: {type: memory, options: {maxByte: 1}}", "storage.options.maxByte: unknown option; did you mean"),
+            ("storage: {type: sqlite, options: {path: ''}}", "storage.options.path: expected a text, got an empty one"),
+            (
+                "storage: {type: sqlite, options: {synchronous: ful}}",
+                'storage.options.synchronous: expected one of full, normal, off, got "ful"; did you mean full?',
+            ),
+            ("storage: {type: sqlite, options: {maxBytes: 65535}}", "storage.options.maxBytes: expected a number from"),
+            ("storage: {path: ./lib/store.js}", "storage.path: JavaScript cannot run here; see docs/stores.rst"),
+            ("storage: {module: store}", 'storage.module: expected package.module:Class, got "store"'),
             # endpoints
             ("connectionEndpoints: []", "connectionEndpoints: No connection endpoints configured"),
             ("connectionEndpoints: [null, ]", "connectionEndpoints: No connection endpoints configured"),

@@ -93,6 +93,7 @@ class Port(Factory):
 
     @param web_sockets: by path.
     @ivar waiting: connections that have not said what they want.
+    @ivar open: whether connections are taken; otherwise they are closed at once.
     """
 
     protocol = Switch  # type: ignore[assignment]
@@ -105,6 +106,10 @@ class Port(Factory):
         self._http = http
         self.clock = clock
         self.waiting: set[Switch] = set()
+        self.open = True
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return super().buildProtocol(addr) if self.open else None
 
     def doStart(self) -> None:
         super().doStart()
