@@ -9,10 +9,12 @@ from enum import IntEnum
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from dstwist.errors import StoreError
 from dstwist.interfaces import (
     Handshake,
     IAuthenticator,
@@ -21,12 +23,14 @@ from dstwist.interfaces import (
     IConnection,
     ILink,
     IPermission,
+    IStore,
     ITopicService,
     IWire,
     Login,
     Record,
 )
 from dstwist.protocol.dialect import PROTOBUF, Dialect
+from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Malformed, Message
 
 
@@ -193,6 +197,87 @@ class FakePermission:
         return verdict
 
 
+@implementer(IStore)
+class FakeStore:
+    """
+    A store that is as slow and as unreliable as a test wants it. Operations on one name take effect in order.
+
+    @ivar records: what it holds. Data is checked never to be changed once it is here.
+    @ivar calls: what was asked, as C{("set", "name", 1)}.
+    @ivar delay: how long operations take by its clock; with 0 they are answered at once.
+    @ivar outcome: what becomes of them:
+        C{ok}; C{fails}: nothing done, and an error; C{lost}: done, and an error; C{hangs}: nothing done, no answer;
+        C{mute}: done, no answer.
+    @ivar behave: decides on delay and outcome of each operation instead.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.records: dict[str, Record] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.delay = 0.0
+        self.outcome = "ok"
+        self.behave: Callable[[str, str], tuple[float, str]] = lambda operation, name: (self.delay, self.outcome)
+        self._clock = clock or Clock()
+        self._busy: dict[str, float] = {}
+        self._frozen: dict[str, bytes] = {}
+
+    def start(self) -> Deferred[None]:
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+    def get(self, name: str) -> Deferred[Record | None]:
+        return self._do("get", name, lambda: self.records.get(name))
+
+    def set(self, name: str, version: int, data: Any) -> Deferred[None]:
+        def effect() -> None:
+            self._check(name)
+            self.records[name] = Record(version, data)
+            self._frozen[name] = dumps(data)
+
+        return self._do("set", name, effect, version)
+
+    def delete(self, name: str) -> Deferred[None]:
+        def effect() -> None:
+            self._check(name)
+            self.records.pop(name, None)
+
+        return self._do("delete", name, effect)
+
+    def put(self, name: str, version: int, data: Any) -> None:
+        """
+        Have a record without anybody having asked for it.
+        """
+        self.records[name] = Record(version, data)
+        self._frozen[name] = dumps(data)
+
+    def _check(self, name: str) -> None:
+        if name in self.records:
+            assert dumps(self.records[name].data) == self._frozen[name], f"the data of {name} was changed"
+
+    def _do(self, operation: str, name: str, effect: Callable[[], Any], *details: Any) -> Deferred[Any]:
+        self.calls.append((operation, name, *details))
+        delay, outcome = self.behave(operation, name)
+        answer: Deferred[Any] = Deferred()
+        now = self._clock.seconds()
+        at = max(now + delay, self._busy.get(name, 0.0))
+        if at <= now:
+            self._take_effect(outcome, effect, answer)
+        else:
+            self._busy[name] = at
+            self._clock.callLater(at - now, self._take_effect, outcome, effect, answer)
+        return answer
+
+    def _take_effect(self, outcome: str, effect: Callable[[], Any], answer: Deferred[Any]) -> None:
+        result = effect() if outcome in ("ok", "lost", "mute") else None
+        # Whoever gave up waiting is not there any more: what is said then is lost.
+        if outcome == "ok":
+            answer.callback(result)
+        elif outcome in ("fails", "lost"):
+            answer.errback(StoreError("out of order"))
+
+
 @implementer(IAuthenticator)
 class FakeAuthenticator:
     """
@@ -225,4 +310,5 @@ class FakesTests(SynchronousTestCase):
         verifyObject(ICluster, FakeCluster())
         verifyObject(ITopicService, FakeService())
         verifyObject(IPermission, FakePermission())
+        verifyObject(IStore, FakeStore())
         verifyObject(IAuthenticator, FakeAuthenticator())
