@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReadDescriptor, IStreamServerEndpoint
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
@@ -29,7 +29,7 @@ from dstwist.router import Router
 from dstwist.services.event import EventService
 from dstwist.services.record import RecordService
 from dstwist.settings import Settings, WebSocketEndpoint
-from dstwist.store.memory import MemoryStore
+from dstwist.store.build import build as build_stores
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.http import HttpPort, Root
 from dstwist.transports.port import Port
@@ -45,25 +45,44 @@ _SPOKEN = {
 }
 
 
+class _NotStarted(Exception):
+    """
+    A part of the server could not start.
+    """
+
+    def __init__(self, event: str, reason: str) -> None:
+        super().__init__(reason)
+        self.event = event
+
+
 class Node(Service):
     """
     One server: its services, and the port they are reached through.
 
     @ivar port: the factory of all its connections.
     @ivar web_sockets: what takes over from it, by path.
+    @ivar failed: why it ends although nobody stopped it: a part could not start. C{None} if that is not so.
     """
 
     _log = Logger()
 
-    def __init__(self, settings: Settings, endpoints: Iterable[IStreamServerEndpoint], reactor: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        endpoints: Iterable[IStreamServerEndpoint],
+        reactor: Any,
+        data_dir: str | None = None,
+    ) -> None:
         self._settings = settings
         self._endpoints = list(endpoints)
         self._reactor = reactor
         self._listening: list[IListeningPort] = []
-        self._authenticator = build_authentication(settings.auth, reactor)
+        self._stores = stores = build_stores(settings.cache, settings.storage, data_dir, reactor)
+        self._cache = stores.cache
+        self._storage = stores.storage
+        self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
         self._listeners: list[ListenerRegistry] = []
         self._permission = OpenPermission()
-        self._cache = MemoryStore()
         self._records: RecordService | None = None
         self._router = Router(self._permission, self._build_services())
         self._spoken, self.web_sockets = self._build_web_sockets()
@@ -72,6 +91,11 @@ class Node(Service):
             HttpPort(Root(settings.http.health_check_path), settings.http.max_message_size, reactor),
             reactor,
         )
+        self.port.open = False
+        self.failed: str | None = None
+        self._starting: Deferred[None] | None = None
+        # What has been started, and is to be stopped in the reverse order.
+        self._started: list[tuple[str, Any]] = []
 
     # -- building
 
@@ -94,7 +118,7 @@ class Node(Service):
                 SingleNode(),
                 self._permission,
                 self._cache,
-                None,
+                self._storage,
                 self._settings.record,
                 self._reactor,
             )
@@ -157,18 +181,69 @@ class Node(Service):
             )
         if problems:
             raise SystemExit("\n".join(f"dstwist: {problem}" for problem in problems))
+        # Clients that come before all is ready wait in the system's queue.
+        for port in self._listening:
+            if IReadDescriptor.providedBy(port):
+                self._reactor.removeReader(port)
 
     def startService(self) -> None:
+        """
+        Start all parts, and then take connections. If a part cannot start, the process ends with its reason.
+        """
         super().startService()
-        self._authenticator.start().addErrback(self._not_started)
         settings = self._settings
         self._say("server name: {name}", name=settings.server_name)
         self._say("dstwist version: {version}", version=__version__)
-        self._say("authentication ready: {description}", description=describe_authentication(settings.auth))
         if settings.source is not None:
             self._say("configuration file loaded from {path}", path=settings.source)
         for note in settings.notes:
             self._log.info("{note}", note=note)
+        self._starting = starting = Deferred.fromCoroutine(self._start())
+        starting.addErrback(self._not_started)
+        if self.failed is not None:
+            raise SystemExit(f"dstwist: {self.failed}")
+
+    async def _start(self) -> None:
+        settings, stores = self._settings, self._stores
+        if stores.storage is not None:
+            await self._start_part("storage", stores.storage)
+        self._say("storage ready: {description}", description=stores.storage_description)
+        await self._start_part("cache", stores.cache)
+        self._say("cache ready: {description}", description=stores.cache_description)
+        await self._start_part("authentication", self._authenticator)
+        self._say("authentication ready: {description}", description=describe_authentication(settings.auth))
+        if self.running:
+            self._open()
+
+    async def _start_part(self, name: str, part: Any) -> None:
+        try:
+            await part.start().addTimeout(self._settings.dependency_initialization_timeout, self._reactor)
+        except TimeoutError:
+            # It may still get there.
+            self._started.append((name, part))
+            raise _NotStarted("PLUGIN_INITIALIZATION_TIMEOUT", f"{name} wasn't initialised in time") from None
+        except Exception as error:
+            raise _NotStarted("PLUGIN_INITIALIZATION_ERROR", f"{name}: {error}") from error
+        self._started.append((name, part))
+
+    def _not_started(self, failure: Failure) -> None:
+        self.failed = failure.getErrorMessage()
+        if isinstance(failure.value, _NotStarted):
+            self._log.critical("{event} | {reason}", reason=self.failed, event=failure.value.event)
+        else:
+            self._log.failure("dstwist does not start", failure)
+        if self._reactor.running:
+            self._reactor.stop()
+
+    def _open(self) -> None:
+        """
+        Take connections.
+        """
+        settings = self._settings
+        self.port.open = True
+        for port in self._listening:
+            if IReadDescriptor.providedBy(port):
+                self._reactor.addReader(port)
         for port in self._listening:
             self._say("Listening for http connections on {where}", where=_where(port))
         self._say("Listening for health checks on path {path}", path=settings.http.health_check_path)
@@ -185,7 +260,10 @@ class Node(Service):
 
     async def _stop(self) -> None:
         ports = list(self.web_sockets.values())
+        self.port.open = False
         await gatherResults([maybeDeferred(port.stopListening) for port in self._listening])
+        if self._starting is not None:
+            await self._starting
         for connection in list(self.port.waiting):
             connection.abort()
         for port in ports:
@@ -199,11 +277,14 @@ class Node(Service):
             listeners.stop()
         if self._records is not None:
             await self._records.stop()
-        await self._authenticator.stop()
+        for name, part in reversed(self._started):
+            try:
+                await part.stop().addTimeout(self._settings.shutdown_timeout, self._reactor)
+            except TimeoutError:
+                self._log.error("PLUGIN_ERROR | {name} did not stop in time", name=name, event="PLUGIN_ERROR")
+            except Exception:
+                self._log.failure("PLUGIN_ERROR | {name} did not stop in order", name=name, event="PLUGIN_ERROR")
         self._say("dstwist stopped")
-
-    def _not_started(self, failure: Failure) -> None:
-        self._log.failure("PLUGIN_INITIALIZATION_ERROR | authentication did not start, nobody can log in", failure)
 
     def _give_up(self, ports: list[WebSocketPort]) -> None:
         self._log.warn("INFO | some clients did not close in time, dropping them", event="INFO")

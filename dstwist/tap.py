@@ -4,9 +4,11 @@ What C{twistd dstwist} calls: its options, and the service made of them.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,6 +75,9 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
 
         reactor = installed
         reactor.callWhenRunning(_take_signals, reactor)
+        node = makeService(options, reactor, environ)
+        atexit.register(_end, node)
+        return node
     try:
         settings = config.load(options["config"], environ)
     except ConfigError as error:
@@ -87,9 +92,19 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
     endpoints = _endpoints(options["listen"], settings, reactor)
     try:
-        return Node(settings, endpoints, reactor)
+        return Node(settings, endpoints, reactor, data_dir)
     except ConfigError as error:
         raise UsageError(str(error)) from None
+
+
+def _end(node: Node) -> None:
+    """
+    Have the process say that it did not end well. twistd ends with status 0 however its reactor was stopped.
+    """
+    if node.failed is not None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(1)
 
 
 def _take_signals(reactor: Any) -> None:
