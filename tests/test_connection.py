@@ -20,7 +20,7 @@ from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import ACTIONS, AuthAction, ConnectionAction, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect, Received, State
-from dstwist.protocol.message import Message
+from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
 from dstwist.settings import WebSocketEndpoint
 from tests.fakes import FakeAuthenticator, FakeLink, FakeService, FakeWire
@@ -433,6 +433,15 @@ class BothDialects:
         self.connection.send(Message(Topic.MONITORING, ACTIONS[Topic.MONITORING](0), is_ack=True))
         self.connection.send(Message(Topic.PRESENCE, ACTIONS[Topic.PRESENCE]["UNKNOWN"]))
         self.assertTrue(all(frame for frame in self.link.take()))
+
+    def test_silent_about_a_mistake(self: Any) -> None:
+        """
+        A mistake that a protocol has no answer to is not answered, and what stands beside it is served.
+        """
+        self.log_in()
+        self.patch(self.connection, "_decode", lambda payload: [Malformed(Fault.INVALID_DATA), EMIT])
+        self.connection.receive(b"")
+        self.assertEqual((self.heard(), self.service.handled, self.connection.closed), ([], [EMIT], False))
 
     def test_every_row(self: Any) -> None:
         """

@@ -115,6 +115,20 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.registry.publish(emit(), exclude=ann)
         self.assertEqual([connection.take() for connection in (ann, bob, cat)], [[], [emit()], []])
 
+    def test_no_form_for_some(self) -> None:
+        """
+        Subscribers whose protocol has no form for a message are not sent any; the others are.
+        """
+
+        class Mute(FakeWire):
+            def encode(self, message: Message) -> bytes:
+                return b""
+
+        mute, other = self.subscriber("news", wire=Mute()), self.subscriber("news")
+        self.registry.publish(emit())
+        self.registry.publish_to("news", emit("about news"))
+        self.assertEqual((mute.take(), other.take()), ([], [emit(), emit("about news")]))
+
     def test_encoded_once_per_wire(self) -> None:
         """
         However many subscribers, a message is encoded once for each wire.

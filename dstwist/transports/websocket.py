@@ -102,8 +102,8 @@ class WebSocketLink(WebSocketServerProtocol):
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         # Autobahn's own words, from the handshake to control frames: they must not get in between two halves of a
         # frame, nor be overtaken by one, so they take the same way.
-        if self._outbox is not None:
-            self._outbox.send(data)
+        assert self._outbox is not None
+        self._outbox.send(data)
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
         if self.failedByMe and self.state == self.STATE_OPEN:
@@ -171,8 +171,8 @@ class WebSocketLink(WebSocketServerProtocol):
                 self._log.failure("closing a connection failed")
 
     def connectionLost(self, reason: Any = None) -> None:
-        if self._outbox is not None:
-            self._outbox.close()
+        assert self._outbox is not None
+        self._outbox.close()
         if self._drop_call is not None and self._drop_call.active():
             self._drop_call.cancel()
         super().connectionLost(reason)
