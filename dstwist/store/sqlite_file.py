@@ -97,6 +97,8 @@ class SqliteFile:
     def open(self) -> None:
         try:
             self._lock = _locked(f"{self._path}.lock", self._path)
+            # Not for everybody to read, whatever the umask; what SQLite adds beside it has the same mode.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
             self._connection = sqlite3.connect(self._path, self._busy_timeout, isolation_level=None)
             self._prepare(self._connection)
             # The names of new files are on the disk only when their directory is.

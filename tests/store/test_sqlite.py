@@ -426,6 +426,16 @@ class StartTests(SqliteTestCase):
         self.assertEqual(other.execute("PRAGMA application_id").fetchone(), (APPLICATION_ID,))
         self.assertEqual(other.execute("PRAGMA user_version").fetchone(), (SCHEMA_VERSION,))
 
+    def test_mode(self) -> None:
+        """
+        What is in the file is not for every user of the machine.
+        """
+        self.addCleanup(os.umask, os.umask(0))
+        store = self.started(self.make())
+        self.result(store.set("a", 1, {}))
+        for suffix in ("", "-wal", "-shm", ".lock"):
+            self.assertEqual(os.stat(self.path + suffix).st_mode & 0o777, 0o640, suffix)
+
     def test_no_directory(self) -> None:
         """
         A directory that is not there is not made, and named.
