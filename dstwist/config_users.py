@@ -105,13 +105,15 @@ class PasswordSettings:
     max_password_length: int = integer(4096)
 
 
-def _check_hash(options: PasswordSettings, path: str) -> None:
+def _check_hash(options: PasswordSettings, given: Mapping[str, Any], path: str) -> None:
     if options.hash is None:
         return
-    for key, value in (("iterations", options.iterations), ("keyLength", options.key_length)):
-        if value is None:
+    for key in ("iterations", "keyLength"):
+        if given.get(key) is None:
             raise ConfigError(join(path, key), f"Missing key {key}; hash needs it")
-    assert options.iterations is not None and options.key_length is not None
+    if options.iterations is None or options.key_length is None:
+        # It is there, but was found wanting.
+        return
     blocks = -(-options.key_length // hashlib.new(options.hash).digest_size)
     if options.iterations * blocks > MAX_ROUNDS:
         problem = f"with this keyLength at most {MAX_ROUNDS // blocks}, or a login would take minutes"
@@ -127,7 +129,7 @@ def read_hash_options(options: Mapping[str, Any], path: str, reading: Reading) -
     settings = from_mapping(PasswordSettings, given, path, reading)
     for problem in reading.problems[problems:]:
         raise problem
-    _check_hash(settings, path)
+    _check_hash(settings, given, path)
     return settings
 
 
@@ -199,7 +201,7 @@ def read_file_options(options: dict[str, Any], path: str, reading: Reading, repo
         with reading.collecting():
             given["users"] = reading.load(name, where)
     settings = from_mapping(FileSettings, given, path, reading, report_invalid_parameters=report)
-    _check_hash(settings, path)
+    _check_hash(settings, given, path)
     return settings
 
 
@@ -222,7 +224,7 @@ def read_storage_options(options: dict[str, Any], path: str, reading: Reading, r
     given = {key: value for key, value in options.items() if key != "tableSplitChar"}
     require(given, path, "table")
     settings = from_mapping(StorageSettings, given, path, reading, report_invalid_parameters=report)
-    _check_hash(settings, path)
+    _check_hash(settings, given, path)
     if not is_printable(settings.table):
         raise ConfigError(join(path, "table"), "expected a text without control characters")
     return settings

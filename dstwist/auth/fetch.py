@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -27,6 +26,9 @@ from dstwist.errors import AuthError
 
 # Node.js closes an idle connection after five seconds. A request on one that is being closed would be lost.
 _IDLE = 4.0
+
+#: What of an error is told.
+MAX_REASON = 300
 
 
 class Answer(NamedTuple):
@@ -126,8 +128,15 @@ class Fetcher:
         fields = Headers()
         for name, value in (headers or {}).items():
             fields.addRawHeader(name.encode("ascii"), value.encode("latin-1"))
-        asked = self._client.request(
-            method, url, headers=fields, data=body, allow_redirects=False, unbuffered=True, reactor=self._clock
+        asked = maybeDeferred(
+            self._client.request,
+            method,
+            url,
+            headers=fields,
+            data=body,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._clock,
         )
         response: IResponse = await self._in_time(asked, "no answer")
         collector = _Collector(self._limit)
@@ -137,15 +146,23 @@ class Fetcher:
         return Answer(response.code, kind.partition(";")[0].strip().lower(), content)
 
     async def _in_time(self, waited_for: Deferred[Any], late: str) -> Any:
+        # Not addTimeout: an agent has an exception of its own for a request that was cancelled.
+        timer = self._clock.callLater(self._timeout, waited_for.cancel)
         try:
-            return await waited_for.addTimeout(self._timeout, self._clock)
-        except DeferredTimeout:
-            raise AuthError(f"{late} within {self._timeout} s") from None
-        except (AuthError, CancelledError):
+            return await waited_for
+        except AuthError:
             raise
         except Exception as error:
             # Whatever the network, TLS or the other side's idea of HTTP came up with.
-            raise AuthError(f"{late}: {_describe(error)}") from None
+            reason = _reason(error)
+            if not timer.active():
+                raise AuthError(f"{late} within {self._timeout} s") from None
+            if isinstance(reason, CancelledError):
+                raise reason from None
+            raise AuthError(f"{late}: {type(reason).__name__} {reason}"[:MAX_REASON]) from None
+        finally:
+            if timer.active():
+                timer.cancel()
 
     async def stop(self) -> None:
         """
@@ -155,12 +172,14 @@ class Fetcher:
             await self._pool.closeCachedConnections()
 
 
-def _describe(error: BaseException | None) -> str:
-    # Twisted wraps the reasons in lists, as failures.
+def _reason(error: BaseException) -> BaseException:
+    """
+    What is behind an error. Twisted wraps the reasons in lists, as failures.
+    """
     reasons = getattr(error, "reasons", None)
-    if reasons and isinstance(reasons[0], Failure):
-        return _describe(reasons[0].value)
-    return f"{type(error).__name__} {error}".strip()[:300]
+    if reasons and isinstance(reasons[0], Failure) and reasons[0].value is not None:
+        return _reason(reasons[0].value)
+    return error
 
 
 def make_fetcher(reactor: Any, timeout: float, limit: int) -> Fetcher:

@@ -1,0 +1,153 @@
+"""
+Classes of the operator's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from dstwist.auth.build import build
+from dstwist.config import load as load_settings
+from dstwist.errors import ConfigError
+from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
+from tests.auth.helpers import AuthCase
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+HERE = __name__
+
+
+@implementer(IAuthenticator, ILifecycle, IDepartures)
+class Remembering:
+    """
+    Remembers all it was told.
+    """
+
+    made: list[Remembering] = []
+
+    def __init__(self, options: dict[str, Any], services: Any) -> None:
+        self.calls: list[Any] = [options, services.reactor, services.storage]
+        self.made.append(self)
+
+    def start(self) -> Deferred[None]:
+        self.calls.append("start")
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        self.calls.append("stop")
+        return succeed(None)
+
+    def departed(self, user: str) -> None:
+        self.calls.append(user)
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        return succeed(Login(True, credentials["name"]))
+
+
+class NotOne:
+    """
+    Has the method, but does not say that it means it.
+    """
+
+    def __init__(self, options: dict[str, Any], services: Any) -> None:
+        pass
+
+    def login(self, handshake: Handshake, credentials: Any) -> Login:
+        return Login(True)
+
+
+class CustomCase(AuthCase):
+    """
+    A configuration that names such a class.
+    """
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.clock = Clock()
+
+    def write(self, name: str, text: str) -> None:
+        (self.directory / name).write_text(text, encoding="utf-8")
+
+    def build(self, auth: str, **more: Any) -> None:
+        self.write("config.yml", f"auth:\n  - {auth}\n")
+        settings = load_settings(str(self.directory / "config.yml"), {})
+        self.authenticator = build(settings.auth, self.clock, **more)
+        self.successResultOf(self.authenticator.start())
+
+    def refused(self, auth: str) -> str:
+        """
+        Why the server does not start with this entry.
+        """
+        error = self.assertRaises(ConfigError, self.build, auth)
+        return str(error)
+
+
+class LoadTests(CustomCase):
+    """
+    Where classes come from.
+    """
+
+    def test_example(self) -> None:
+        """
+        The example in the manual works as it is, and leaves to the next one what is not its business.
+        """
+        example = DOCS / "examples" / "by_address.py"
+        self.write("by_address.py", example.read_text(encoding="utf-8"))
+        self.assertIn(f"literalinclude:: examples/{example.name}", (DOCS / "authentication.rst").read_text())
+        entry = 'path: by_address.py:AddressAuthentication\n    options: {networks: {"192.0.2.0/24": backend}}'
+        self.build(entry)
+        self.assertEqual(self.login(), Login(True, "192.0.2.1", b'{"welcome":true}', {"role": "backend"}))
+        self.build(f"{entry.replace('192.0.2', '10.0.0')}\n  - type: none")
+        self.assertEqual(self.login(), Login(True, "open"))
+        self.assertIn("auth[0].path: cannot load", self.refused(entry.replace("/24", "/99")))
+
+    def test_module(self) -> None:
+        """
+        A class of a module that Python can import, by C{module} or C{path}; it gets its options, the reactor and the
+        storage, and all it says it can take.
+        """
+        storage: Any = object()
+        for key in ("module", "path"):
+            self.build(f"{{{key}: '{HERE}:Remembering', options: {{a: [1]}}}}", storage=storage)
+            self.assertEqual(self.login(name="chris"), Login(True, "chris"))
+            self.authenticator.departed("chris")
+            self.successResultOf(self.authenticator.stop())
+            made = Remembering.made.pop()
+            self.assertEqual(made.calls, [{"a": [1]}, self.clock, storage, "start", "chris", "stop"])
+
+    def test_w16_mistakes(self) -> None:
+        """
+        W16: a mistake of such a class costs that one login.
+        """
+        self.build(f"module: {HERE}:Remembering")
+        self.assertEqual(self.login(), Login(False))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        Remembering.made.clear()
+
+    def test_not_found(self) -> None:
+        """
+        What cannot be found, run or used keeps the server from starting, and is told with its place in the file.
+        """
+        self.write("broken.py", "1 / 0")
+        self.write("empty.py", "")
+        for auth, where, words in (
+            ("module: no.such.module:Class", "module", "ModuleNotFoundError"),
+            (f"module: {HERE}:Nothing", "module", "AttributeError"),
+            (f"module: {HERE}:NotOne", "module", "does not provide dstwist.interfaces.IAuthenticator"),
+            (f"module: {HERE}:DOCS", "module", "TypeError"),
+            ("module: justaname", "module", "expected package.module:Class"),
+            ("path: broken.py:Class", "path", "ZeroDivisionError"),
+            ("path: empty.py:Class", "path", "AttributeError"),
+            ("path: missing.py:Class", "path", "FileNotFoundError"),
+            ("path: empty.py", "path", "expected file.py:Class or package.module:Class"),
+            ("path: ./old.js", "path", "JavaScript cannot run here"),
+            ("name: nothing-of-that-name", "name", "the entry point nothing-of-that-name"),
+        ):
+            problem = self.refused(auth)
+            self.assertTrue(problem.startswith(f"auth[0].{where}: "), problem)
+            self.assertIn(words, problem)
