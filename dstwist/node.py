@@ -16,6 +16,7 @@ from zope.interface import classImplements
 from dstwist import __version__
 from dstwist.auth.build import build as build_authentication
 from dstwist.auth.build import describe as describe_authentication
+from dstwist.auth.exposure import warn_of_open_tables
 from dstwist.cluster.single import SingleNode
 from dstwist.connection import GOING_AWAY, Connection, Reception
 from dstwist.heartbeat import Heartbeat
@@ -212,6 +213,7 @@ class Node(Service):
         self._say("cache ready: {description}", description=stores.cache_description)
         await self._start_part("authentication", self._authenticator)
         self._say("authentication ready: {description}", description=describe_authentication(settings.auth))
+        await warn_of_open_tables(settings.auth, self._permission)
         if self.running:
             self._open()
 
