@@ -19,6 +19,7 @@ from dstwist.auth.build import describe as describe_authentication
 from dstwist.auth.exposure import warn_of_open_tables
 from dstwist.cluster.single import SingleNode
 from dstwist.connection import GOING_AWAY, Connection, Reception
+from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
@@ -225,6 +226,9 @@ class Node(Service):
             self._started.append((name, part))
             raise _NotStarted("PLUGIN_INITIALIZATION_TIMEOUT", f"{name} wasn't initialised in time") from None
         except Exception as error:
+            if not isinstance(error, DstwistError):
+                # Not what it says that cannot: a mistake in it.
+                self._log.failure("{name} broke", name=name)
             raise _NotStarted("PLUGIN_INITIALIZATION_ERROR", f"{name}: {error}") from error
         self._started.append((name, part))
 
