@@ -38,6 +38,7 @@ from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
 from dstwist.settings import WebSocketEndpoint
+from dstwist.users import UserRegistry
 
 # WebSocket close codes (RFC 6455, section 7.4.1).
 NORMAL = 1000
@@ -76,6 +77,7 @@ class Reception(NamedTuple):
     router: Router
     heartbeat: Heartbeat
     clock: IReactorTime
+    users: UserRegistry
 
 
 @implementer(IConnection)
@@ -222,6 +224,8 @@ class Connection:
         for callback in callbacks:
             callback(self)
         if opened:
+            # After all others: who is told that this user left finds nothing of the connection any more.
+            self._reception.users.remove(self)
             self._log.info("CLIENT_DISCONNECTED | {user}", user=self.user, event="CLIENT_DISCONNECTED")
 
     # -- handling messages
@@ -354,6 +358,7 @@ class Connection:
         self.server_data = login.server_data
         self._state = State.OPEN
         self._say_auth(AuthAction.AUTH_SUCCESSFUL, login.client_data)
+        self._reception.users.add(self)
         self._log.info("AUTH_SUCCESSFUL | {user}", user=self.user, event="AUTH_SUCCESSFUL")
         if login.expires_at is not None:
             self._await_expiry(login.expires_at)

@@ -36,6 +36,7 @@ from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.http import HttpPort, Root
 from dstwist.transports.port import Port
 from dstwist.transports.websocket import ConnectionFactory, Detection, WebSocketLink, WebSocketPort, WebSocketWire
+from dstwist.users import UserRegistry
 
 classImplements(protobuf.ProtobufCodec, ICodec)
 classImplements(text.TextCodec, ICodec)
@@ -83,6 +84,7 @@ class Node(Service):
         self._cache = stores.cache
         self._storage = stores.storage
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
+        self._users = UserRegistry()
         self._listeners: list[ListenerRegistry] = []
         self._permission = OpenPermission()
         self._records: RecordService | None = None
@@ -158,7 +160,7 @@ class Node(Service):
         else:
             wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
         heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
-        reception = Reception(endpoint, self._authenticator, self._router, heartbeat, self._reactor)
+        reception = Reception(endpoint, self._authenticator, self._router, heartbeat, self._reactor, self._users)
 
         def connect(link: WebSocketLink, handshake: Handshake) -> Connection:
             connection = Connection(link, wire, spoken, handshake, reception)

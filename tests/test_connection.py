@@ -23,6 +23,7 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect, Received, State
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
 from dstwist.settings import WebSocketEndpoint
+from dstwist.users import UserRegistry
 from tests.fakes import FakeAuthenticator, FakeLink, FakeService, FakeWire
 from tests.wire import wire
 
@@ -58,6 +59,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.link = FakeLink()
         self.service = FakeService()
         self.authenticator = FakeAuthenticator()
+        self.users = UserRegistry()
         self.connection = self.connect()
 
     def connect(self, **settings: Any) -> Connection:
@@ -68,6 +70,7 @@ class ConnectionTestCase(SynchronousTestCase):
             Router(OpenPermission(), {Topic.EVENT: self.service}),
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
+            self.users,
         )
         handshake = Handshake(self.link.address, {"referer": "http://shop"})
         self.link = FakeLink()
@@ -297,6 +300,7 @@ class BothDialects:
         self.connection.lost()
         decision.callback(Login(True, "ann"))
         self.assertEqual((self.heard(), self.connection.user, self.service.handled), ([], None, []))
+        self.assertNotIn("ann", self.users)
 
     def test_authenticator_fails(self: Any) -> None:
         """
@@ -392,6 +396,41 @@ class BothDialects:
         self.connection.close("enough")
         self.connection.lost()
         self.assertEqual(told, [(1, True), (2, True)])
+
+    def test_user_comes(self: Any) -> None:
+        """
+        A user counts as logged in once his client has been told so, and not before his login is accepted.
+        """
+        told: list[Any] = []
+        self.users.observe(lambda user: told.append((user, self.actions()[-1:])), lambda user: None)
+        self.authenticator.decisions = [Login(False), Login(True, "ann")]
+        self.say(CHALLENGE, LOGIN)
+        self.assertEqual(told, [])
+        self.say(LOGIN)
+        self.assertEqual(told, [("ann", [AuthAction.AUTH_SUCCESSFUL])])
+        self.assertEqual(self.users.connections("ann"), [self.connection])
+
+    def test_user_goes(self: Any) -> None:
+        """
+        A user is gone once all others know that his connection is.
+        """
+        told: list[Any] = []
+        self.users.observe(lambda user: None, told.append)
+        self.log_in()
+        self.connection.on_close(lambda connection: told.append("connection"))
+        self.connection.lost()
+        self.assertEqual(told, ["connection", "ann"])
+        self.assertEqual(self.users.connections("ann"), [])
+
+    def test_user_never_came(self: Any) -> None:
+        """
+        A connection that ends before its login was never any user's.
+        """
+        told: list[Any] = []
+        self.users.observe(told.append, told.append)
+        self.say(CHALLENGE)
+        self.connection.lost()
+        self.assertEqual(told, [])
 
     def test_lost(self: Any) -> None:
         """
