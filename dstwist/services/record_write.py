@@ -125,7 +125,7 @@ class RecordWriter:
             if outcome is None:
                 outcome = self._decide(name, message, sender, state)
             outcomes.append((message, sender, outcome, state))
-            if outcome.__class__ is Record:
+            if isinstance(outcome, Record):
                 state = outcome
             if len(outcomes) > len(taken):
                 break
@@ -137,8 +137,8 @@ class RecordWriter:
                 await self._take_back(name, first, outcomes, taken, error)
                 return
         for message, sender, outcome, _ in outcomes:
-            if outcome.__class__ is Record:
-                self._tell(name, message, sender, outcome)  # type: ignore[arg-type]
+            if isinstance(outcome, Record):
+                self._tell(name, message, sender, outcome)
             else:
                 outcome()
 
@@ -247,10 +247,10 @@ class RecordWriter:
         """
         again = []
         for place, (message, sender, outcome, state) in enumerate(outcomes):
-            if outcome.__class__ is Record:
+            if isinstance(outcome, Record):
                 answers.write_failed(name, message, sender, error.detail)
             elif state is first:
-                outcome()  # type: ignore[operator]
+                outcome()
             else:
                 again.append(taken[place - 1])
         self._queue.give_back(name, again)

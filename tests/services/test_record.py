@@ -37,7 +37,7 @@ class RecordServiceTests(RecordTestCase):
         for action in sorted(FROM_CLIENT[Topic.RECORD]):
             self.serve()
             self.have("a", 0, {})
-            request = wanting_ack(ask(action, "a", b'{"x":1}', **fields))
+            request = wanting_ack(ask(RecordAction(action), "a", b'{"x":1}', **fields))
             silent = action in (A.LISTEN_REJECT, A.UNLISTEN)
             self.assertTrue(self.say(self.young("a"), request) or silent, action.name)
 

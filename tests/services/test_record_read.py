@@ -120,7 +120,7 @@ class ReadTests(RecordTestCase):
         """
         A store that fails in a way of its own is logged as broken; the client gets an error all the same.
         """
-        self.cache.get = lambda name: _failing(KeyError("oops"))  # type: ignore[method-assign]
+        self.patch(self.cache, "get", lambda name: _failing(KeyError("oops")))
         (answer,) = self.say(self.young(), ask(A.READ, "a"))
         self.assertEqual(answer.action, A.RECORD_LOAD_ERROR)
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)

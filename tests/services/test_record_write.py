@@ -4,6 +4,7 @@ Writing records: who wins, who is told, and what happens when the stores do not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -456,12 +457,15 @@ class PermissionTests(RecordTestCase):
             self.say(ann, request)
             self.assertEqual(self.rules.asked, expected)
 
+    def all_but(self, part: RecordAction) -> Callable[[Message, Record | None], bool]:
+        return lambda message, record: message.action is not part
+
     def test_refused_in_part(self) -> None:
         """
         If creating or writing is refused, v4+ clients are told of their request, text clients of the part.
         """
         for part, letter in ((A.CREATE, "C"), (A.UPDATE, "U")):
-            self.rules.rule = lambda message, record, part=part: message.action is not part
+            self.rules.rule = self.all_but(part)
             request = ask(A.CREATEANDUPDATE, "a", b"{}", version=-1)
             self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
             self.assertEqual(self.say_text(self.old(), "R|CU|a|-1|{}|{}+"), [f"R|E|MESSAGE_DENIED|a|{letter}+"])

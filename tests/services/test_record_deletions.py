@@ -1,0 +1,106 @@
+"""
+What is remembered of deleted records.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.services.record_deletions import Deletions
+from dstwist.settings import RecordSettings
+from tests.fakes import FakeConnection
+
+
+class DeletionsTests(SynchronousTestCase):
+    """
+    L{Deletions}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.ann, self.bob = FakeConnection("ann"), FakeConnection("bob")
+        self.make()
+
+    def make(self, deletion_memory: float = 600.0, max_deletion_memory: int = 10000) -> None:
+        settings = RecordSettings(deletion_memory=deletion_memory, max_deletion_memory=max_deletion_memory)
+        self.deletions = Deletions(settings, self.clock)
+
+    def test_holders(self) -> None:
+        """
+        Who held a record when it was deleted may write to it once more, up to the version that would have followed.
+        """
+        self.deletions.remember("a", 7, [self.ann])
+        self.assertTrue(self.deletions.stale("a", self.ann, 8))
+        self.assertFalse(self.deletions.stale("a", self.ann, 9))
+        self.assertFalse(self.deletions.stale("a", self.bob, 8))
+        self.assertFalse(self.deletions.stale("b", self.ann, 8))
+
+    def test_suspects(self) -> None:
+        """
+        Who comes later may hold it too, until it was told what is there now.
+        """
+        self.deletions.suspect("a", self.ann)
+        self.deletions.remember("a", 7, [])
+        self.assertFalse(self.deletions.stale("a", self.ann, 1))
+        self.deletions.suspect("a", self.ann)
+        self.assertTrue(self.deletions.stale("a", self.ann, 1))
+        self.deletions.clear("a", self.ann)
+        self.deletions.clear("a", self.ann)
+        self.assertFalse(self.deletions.stale("a", self.ann, 1))
+
+    def test_missing(self) -> None:
+        """
+        The deletion of what was not there is nothing to remember.
+        """
+        self.deletions.remember("a", -1, [self.ann])
+        self.assertNotIn("a", self.deletions)
+
+    def test_again(self) -> None:
+        """
+        If a record is deleted once more, the greater version counts, and all who may hold one of both.
+        """
+        self.deletions.remember("a", 7, [self.ann])
+        self.deletions.remember("a", 2, [self.bob])
+        self.assertTrue(self.deletions.stale("a", self.ann, 8) and self.deletions.stale("a", self.bob, 8))
+
+    def test_expires(self) -> None:
+        """
+        After a while nothing is known any more.
+        """
+        self.deletions.remember("a", 7, [self.ann])
+        self.deletions.remember("b", 7, [])
+        self.clock.advance(600)
+        self.assertFalse(self.deletions.stale("a", self.ann, 8))
+        self.assertNotIn("a", self.deletions)
+        self.deletions.remember("c", 7, [])
+        self.assertNotIn("b", self.deletions)
+
+    def test_limit(self) -> None:
+        """
+        Of too many deletions the oldest are forgotten.
+        """
+        self.make(max_deletion_memory=2)
+        for name in "abcd":
+            self.deletions.remember(name, 1, [self.ann])
+        self.assertEqual([name for name in "abcd" if name in self.deletions], ["c", "d"])
+
+    def test_off(self) -> None:
+        """
+        Who wants nothing remembered gets that.
+        """
+        self.make(deletion_memory=0)
+        self.deletions.remember("a", 7, [self.ann])
+        self.assertNotIn("a", self.deletions)
+
+    def test_closed(self) -> None:
+        """
+        Nothing is kept of connections that are gone, and one callback is all that one carries.
+        """
+        for name in "ab":
+            self.deletions.remember(name, 7, [self.ann, self.bob])
+        self.assertEqual(len(self.ann.callbacks), 1)
+        self.ann.close()
+        self.deletions.suspect("a", self.ann)
+        self.assertFalse(self.deletions.stale("a", self.ann, 8))
+        self.assertTrue(self.deletions.stale("a", self.bob, 8))
