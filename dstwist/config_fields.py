@@ -227,8 +227,8 @@ def integer_reader(minimum: int, maximum: int) -> Reader:
     return read
 
 
-def milliseconds_reader(minimum: int) -> Reader:
-    read_integer = integer_reader(minimum, MAX_MILLISECONDS)
+def milliseconds_reader(minimum: int, maximum: int = MAX_MILLISECONDS) -> Reader:
+    read_integer = integer_reader(minimum, maximum)
     return lambda value, path, reading: read_integer(value, path, reading) / 1000
 
 

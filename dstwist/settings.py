@@ -158,13 +158,32 @@ class RpcSettings:
     """
 
     # How long a provider may take to accept a request.
-    ack_timeout: float = milliseconds(1000, built=False)
+    ack_timeout: float = milliseconds(1000)
     # How long a provider may take to answer.
-    response_timeout: float = milliseconds(10000, built=False)
+    response_timeout: float = milliseconds(10000)
     # Whether the provider is told who asks.
-    provide_requestor_name: bool = flag(False, built=False)
+    provide_requestor_name: bool = flag(False)
     # Whether the provider is given the asking user's clientData.
-    provide_requestor_data: bool = flag(False, built=False)
+    provide_requestor_data: bool = flag(False)
+    # Whether a call goes to another provider if the one that had accepted it disconnects. An addition of dstwist, like
+    # all below.
+    reroute_accepted: bool = flag(True)
+    # How many calls of one client may be waiting for an answer.
+    max_pending_calls: int = integer(10000)
+    # How many bytes the calls of one client that wait for an answer may hold.
+    max_pending_bytes: int = integer(16777216)
+
+
+@dataclass(frozen=True)
+class PresenceSettings:
+    """
+    C{presence}: who is online. An addition of dstwist.
+    """
+
+    # How long a user whose last connection ended may take to come back without having left.
+    grace_period: float = option(milliseconds_reader(0, 600000), 0.0)
+    # How many users may be away at a time without having left. Of more, those leave who have been away longest.
+    max_users_in_grace: int = integer(10000)
 
 
 @dataclass(frozen=True)
@@ -480,6 +499,8 @@ class Settings:
 
     # Remote procedure calls.
     rpc: RpcSettings = section(RpcSettings)
+    # Who is online.
+    presence: PresenceSettings = section(PresenceSettings)
     # Records and lists.
     record: RecordSettings = section(RecordSettings)
     # Where records are kept while they are in use.

@@ -331,6 +331,20 @@ class OptionTests(ConfigCase):
         self.assertEqual((False, 0.25, 1.001, 0.0, 10), tuple(vars(settings.listen).values()))
         self.assertEqual(os.path.join(self.directory, "config.yml"), settings.source)
 
+    def test_calls_and_presence(self) -> None:
+        """
+        The times and limits of procedure calls and of presence are as the file says, in seconds.
+        """
+        settings = self.load(
+            "rpc: {ackTimeout: 20, responseTimeout: 300, provideRequestorName: true, provideRequestorData: true,"
+            " rerouteAccepted: false, maxPendingCalls: 2, maxPendingBytes: 3}\n"
+            "presence: {gracePeriod: 600000, maxUsersInGrace: 4}"
+        )
+        self.assertEqual((0.02, 0.3, True, True, False, 2, 3), tuple(vars(settings.rpc).values()))
+        self.assertEqual((600.0, 4), tuple(vars(settings.presence).values()))
+        self.assertEqual((0.0, 10000), tuple(vars(self.load("presence: ").presence).values()))
+        self.assertEqual((), settings.notes)
+
     def test_log_level(self) -> None:
         """
         The log level is a number of deepstream's or its name.
@@ -544,10 +558,6 @@ class NoteTests(ConfigCase):
             ("showLogo: true", "showLogo"),
             ("libDir: /lib", "libDir"),
             ("exitOnFatalError: true", "exitOnFatalError"),
-            ("rpc: {ackTimeout: 1}", "rpc.ackTimeout"),
-            ("rpc: {responseTimeout: 1}", "rpc.responseTimeout"),
-            ("rpc: {provideRequestorName: true}", "rpc.provideRequestorName"),
-            ("rpc: {provideRequestorData: true}", "rpc.provideRequestorData"),
             ("httpServer: {options: {hostUrl: h}}", "httpServer.options.hostUrl"),
             ("httpServer: {options: {maxBackpressure: 1}}", "httpServer.options.maxBackpressure"),
             ("httpServer: {options: {trustedProxies: [h]}}", "httpServer.options.trustedProxies"),
@@ -605,6 +615,9 @@ class RefusalTests(ConfigCase):
             ("serverName: ", "serverName: expected a text, got null"),
             ("serverName: ''", "serverName: expected a text, got an empty one"),
             ("enabledFeatures: {rpc: yes}", 'enabledFeatures.rpc: expected true or false, got "yes"'),
+            ("presence: {gracePeriod: 600001}", "presence.gracePeriod: expected a number from 0 to 600000, got 600001"),
+            ("rpc: {ackTimeout: 0}", "rpc.ackTimeout: expected a number from 1 to 2147483647, got 0"),
+            ("rpc: {maxPendingCalls: 0}", "rpc.maxPendingCalls: expected a number from 1 to 9007199254740992, got 0"),
             ("enabledFeatures: {rpc: 1}", "enabledFeatures.rpc: expected true or false, got 1"),
             (http % "headers: x", 'httpServer.options.headers: expected a list, got "x"'),
             (http % "headers: [1]", "httpServer.options.headers[0]: expected a text, got 1; put it in quotes"),
