@@ -219,8 +219,10 @@ class ListeningTests(SynchronousTestCase):
         connection = FakeConnection()
         connection.close()
         self.stage.listen(connection, "a")
+        other = self.stage.listener("a")
         self.stage.subscriber("a")
-        self.hears(connection)
+        self.hears(other, "FOUND a a")
+        self.assertEqual(connection.callbacks, [])
 
     def test_unlisten(self) -> None:
         """
@@ -784,7 +786,7 @@ class ListeningTests(SynchronousTestCase):
         asked = []
         for number in range(20):
             self.stage.subscriber("a")
-            self.stage.listener("a.")
+            self.assertEqual(self.stage.heard(self.stage.listener("a")), [])
             asked.append([index for index, connection in enumerate(silent) if connection.take()[-1:]])
             self.stage.clock.advance(0.5)
             self.assertEqual(self.stage.heard(silent[number])[-1:], ["TIMEOUT a"])

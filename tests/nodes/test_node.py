@@ -19,6 +19,7 @@ from dstwist.protocol.constants import ConnectionAction, EventAction, ParserActi
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
 from dstwist.settings import FeatureSettings, Settings, WebSocketEndpoint
+from dstwist.transports.websocket import CLOSE_TIMEOUT
 from tests.nodes.client import MemoryClient
 
 #: One value of each kind, as JSON and as a typed value.
@@ -260,9 +261,9 @@ class LifeTests(NodeTestCase):
 
     def test_w58_deadline(self) -> None:
         """
-        W58: a client that does not answer does not keep the server from stopping.
+        W58: a client that does not answer does not keep the server from stopping, nor longer than it may.
         """
-        node = self.start()
+        node = self.start(Settings(shutdown_timeout=0.5))
         self.client(node, "v4")
         half: Any = node.port.buildProtocol(None)
         transport = StringTransportWithDisconnection()
@@ -270,7 +271,20 @@ class LifeTests(NodeTestCase):
         half.makeConnection(transport)
         stopped = node.stopService()
         self.assertFalse(transport.connected)
-        self.reactor.advance(Settings().shutdown_timeout + 1)
+        self.reactor.advance(0.4)
+        self.assertNoResult(stopped)
+        self.reactor.advance(0.1)
+        self.successResultOf(stopped)
+
+    def test_w58_client_that_does_not_answer(self) -> None:
+        """
+        W58: with the time there is by default it is dropped two seconds after its close frame.
+        """
+        node = self.start()
+        client = self.client(node, "v4")
+        stopped = node.stopService()
+        self.reactor.advance(CLOSE_TIMEOUT)
+        self.assertFalse(client.transport.connected)
         self.successResultOf(stopped)
 
     def test_w56_nothing_is_kept(self) -> None:

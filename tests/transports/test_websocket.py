@@ -731,7 +731,7 @@ class SlowConsumerTests(SynchronousTestCase):
         socket.room = 50
         sent: list[bytes] = []
         with capturedLogs() as logged:
-            while client.connection is not None:
+            while client.connection is not None and len(sent) < 1000:
                 sent.append(b"%08d" % len(sent))
                 client.link.write(b"\x82\x08" + sent[-1])
                 turn(reactor, transport)
