@@ -8,7 +8,7 @@ no search and no timer of its own, and nothing of it is left once it is removed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -37,6 +37,9 @@ class Deadlines(Generic[K]):
 
     def __contains__(self, key: K) -> bool:
         return key in self._due
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._due)
 
     def add(self, key: K) -> None:
         """

@@ -29,7 +29,9 @@ from dstwist.protocol import dialect, protobuf, text
 from dstwist.protocol.constants import Topic
 from dstwist.router import Router
 from dstwist.services.event import EventService
+from dstwist.services.presence import PresenceService
 from dstwist.services.record import RecordService
+from dstwist.services.rpc import RpcService
 from dstwist.settings import Settings, WebSocketEndpoint
 from dstwist.store.build import build as build_stores
 from dstwist.subscriptions import SubscriptionRegistry
@@ -88,6 +90,8 @@ class Node(Service):
         self._listeners: list[ListenerRegistry] = []
         self._permission = OpenPermission()
         self._records: RecordService | None = None
+        # What is not to react any more when the clients are sent away.
+        self._reacting: list[RpcService | PresenceService] = []
         self._router = Router(self._permission, self._build_services())
         self._spoken, self.web_sockets = self._build_web_sockets()
         self.port = Port(
@@ -126,6 +130,13 @@ class Node(Service):
                 self._settings.record,
                 self._reactor,
             )
+        if self._settings.features.rpc:
+            providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED")
+            services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor)
+            self._reacting.append(calls)
+        if self._settings.features.presence:
+            services[Topic.PRESENCE] = presence = PresenceService(self._users, self._settings.presence, self._reactor)
+            self._reacting.append(presence)
         return services
 
     def _build_web_sockets(self) -> tuple[dict[str, str], dict[str, WebSocketPort]]:
@@ -274,6 +285,8 @@ class Node(Service):
             await self._starting
         for connection in list(self.port.waiting):
             connection.abort()
+        for service in self._reacting:
+            service.stop()
         for port in ports:
             port.close(GOING_AWAY, "server shutting down")
         drained = gatherResults([port.drained() for port in ports])

@@ -63,6 +63,7 @@ class DeadlinesTests(SynchronousTestCase):
         self.deadlines.add("a")
         self.clock.advance(9)
         self.assertEqual(self.late, [])
+        self.assertEqual(list(self.deadlines), ["a"])
         self.assertIn("a", self.deadlines)
         self.clock.advance(1)
         self.assertEqual(self.late, ["a"])

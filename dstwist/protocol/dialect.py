@@ -98,6 +98,8 @@ class Dialect:
     @ivar merges_versions_ahead: a write with too high a version gets VERSION_EXISTS; otherwise INVALID_VERSION and an
         UPDATE with what is true.
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
+    @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
+        comes or goes, since the message is the same; otherwise there is a message for each subscription.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Dialect:
     knows_writes_by_version: bool
     merges_versions_ahead: bool
     acked_writes_create: bool
+    hears_of_users_once: bool
     handshake: Mapping[tuple[State, Received], Step]
 
 
@@ -129,6 +132,7 @@ TEXT = Dialect(
     knows_writes_by_version=True,
     merges_versions_ahead=True,
     acked_writes_create=False,
+    hears_of_users_once=True,
     handshake={
         (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
         (State.CHALLENGE, Received.PING): Step.PONG,
@@ -163,6 +167,7 @@ PROTOBUF = Dialect(
     knows_writes_by_version=False,
     merges_versions_ahead=False,
     acked_writes_create=True,
+    hears_of_users_once=False,
     handshake={
         (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
         # The Node server leaves a PING before login unanswered; the client then gives up on the connection.

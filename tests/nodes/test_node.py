@@ -15,7 +15,15 @@ from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisc
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.node import Node
-from dstwist.protocol.constants import ConnectionAction, EventAction, ParserAction, RpcAction, Topic
+from dstwist.protocol.constants import (
+    ConnectionAction,
+    EventAction,
+    ParserAction,
+    PresenceAction,
+    RecordAction,
+    RpcAction,
+    Topic,
+)
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
 from dstwist.settings import FeatureSettings, Settings, WebSocketEndpoint
@@ -169,17 +177,21 @@ class EventTests(NodeTestCase):
             self.turn()
             self.assertEqual([m.action for m in provider.heard()], [EventAction.SUBSCRIPTION_FOR_PATTERN_REMOVED])
 
-    def test_unbuilt_topic(self) -> None:
+    def test_switched_off(self) -> None:
         """
-        A topic nobody serves, or one that is switched off, is answered UNKNOWN_TOPIC.
+        A topic that is switched off is answered UNKNOWN_TOPIC.
         """
-        node = self.start(Settings(features=FeatureSettings(event=False)))
+        node = self.start(Settings(features=FeatureSettings(event=False, record=False, rpc=False, presence=False)))
         for generation in ("v3", "v4"):
             client = self.client(node, generation)
             client.subscribe("news")
-            client.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0"))
+            client.say(
+                Message(Topic.RECORD, RecordAction.READ, "r"),
+                Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0"),
+                Message(Topic.PRESENCE, PresenceAction.QUERY_ALL),
+            )
             self.turn()
-            self.assertEqual([m.action for m in client.heard()], [ParserAction.UNKNOWN_TOPIC] * 2)
+            self.assertEqual([m.action for m in client.heard()], [ParserAction.UNKNOWN_TOPIC] * 4)
 
 
 class SharedPathTests(NodeTestCase):

@@ -1,0 +1,169 @@
+"""
+The PRESENCE topic: which users are online, and who is told when one comes or goes.
+
+A user is online from the login of his first connection until the end of his last one (L{dstwist.users}), or until
+C{presence.gracePeriod} after that: one who is back by then has never been away. Each coming and going is told once
+(C{services.md} section 6).
+
+================================  ==============  =================================================================
+from client                       fields          answer
+================================  ==============  =================================================================
+SUBSCRIBE_ALL, UNSUBSCRIBE_ALL                    ack
+SUBSCRIBE, UNSUBSCRIBE            names           ack
+QUERY_ALL                                         QUERY_ALL_RESPONSE: all users who are online but the asker's own
+QUERY                             names           QUERY_RESPONSE: of each name whether that user is online
+================================  ==============  =================================================================
+
+============  ===================================  ================================
+when          to who is subscribed to everybody    to who is subscribed to the user
+============  ===================================  ================================
+a user comes  PRESENCE_JOIN_ALL                    and then PRESENCE_JOIN
+a user goes   PRESENCE_LEAVE_ALL                   and then PRESENCE_LEAVE
+============  ===================================  ================================
+
+Requests without any names are answered like all others. A subscription that is there already, or never was, is
+acknowledged: clients of v2 and v3 report a missing acknowledgement of presence. The complaint before it
+(MULTIPLE_SUBSCRIPTIONS, NOT_SUBSCRIBED) they get of everybody only, for of single users they know none; v4+ clients
+get MULTIPLE_SUBSCRIPTIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from dstwist.deadlines import Deadlines
+from dstwist.interfaces import IConnection, ITopicService
+from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
+from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.message import Message
+from dstwist.settings import PresenceSettings
+from dstwist.subscriptions import SubscriptionRegistry
+from dstwist.users import UserRegistry
+
+
+@implementer(ITopicService)
+class PresenceService:
+    """
+    Tells of users who come and go, and answers who is there.
+
+    @ivar everybody: who is subscribed to all users, under the one name L{EVERYONE}. A registry of its own, since a
+        user may be called that.
+    @ivar single: who is subscribed to which user.
+    """
+
+    judges: frozenset[IntEnum] = frozenset()
+
+    def __init__(self, users: UserRegistry, settings: PresenceSettings, clock: IReactorTime) -> None:
+        self._users = users
+        self.everybody = SubscriptionRegistry(Topic.PRESENCE)
+        self.single = SubscriptionRegistry(Topic.PRESENCE)
+        self._settings = settings
+        # Users without a connection who have not left yet.
+        self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)
+        self._stopped = False
+        users.observe(self._came, self._went)
+        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+            PresenceAction.SUBSCRIBE_ALL: self._subscribe_all,
+            PresenceAction.UNSUBSCRIBE_ALL: self._unsubscribe_all,
+            PresenceAction.SUBSCRIBE: self._subscribe,
+            PresenceAction.UNSUBSCRIBE: self._unsubscribe,
+            PresenceAction.QUERY_ALL: self._query_all,
+            PresenceAction.QUERY: self._query,
+        }
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        # No default: the codecs let through only what a client may send.
+        self._actions[message.action](message, sender)
+
+    def handle_remote(self, message: Message) -> None:
+        """
+        Nothing: of presence, nodes tell each other only who is online, and each tells its own clients.
+        """
+
+    def stop(self) -> None:
+        """
+        Tell nobody of users who go from now on: all clients are about to be told that the server stops.
+        """
+        self._stopped = True
+        self._away.stop()
+
+    # -- subscriptions
+
+    def _subscribe_all(self, message: Message, sender: IConnection) -> None:
+        # Its permission may have taken longer than the client stayed.
+        if sender.closed:
+            return
+        if not self.everybody.add(EVERYONE, sender):
+            sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", EVERYONE, flagged=False))
+        sender.send(message.ack())
+
+    def _unsubscribe_all(self, message: Message, sender: IConnection) -> None:
+        if not self.everybody.discard(EVERYONE, sender) and not sender.dialect.acks_what_changed_nothing:
+            sender.send(message.error("NOT_SUBSCRIBED", EVERYONE, flagged=False))
+        sender.send(message.ack())
+
+    def _subscribe(self, message: Message, sender: IConnection) -> None:
+        if sender.closed:
+            return
+        for user in message.names:
+            if not self.single.add(user, sender) and sender.dialect.acks_what_changed_nothing:
+                sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
+        sender.send(message.ack())
+
+    def _unsubscribe(self, message: Message, sender: IConnection) -> None:
+        for user in message.names:
+            self.single.discard(user, sender)
+        sender.send(message.ack())
+
+    # -- queries
+
+    def _query_all(self, message: Message, sender: IConnection) -> None:
+        own = sender.user
+        online = tuple(user for user in (*self._users.names(), *self._away) if user != own)
+        sender.send(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=online))
+
+    def _query(self, message: Message, sender: IConnection) -> None:
+        online = {user: user in self._users or user in self._away for user in message.names}
+        sender.send(
+            Message(
+                Topic.PRESENCE,
+                PresenceAction.QUERY_RESPONSE,
+                data=dumps(online),
+                correlation_id=message.correlation_id,
+            )
+        )
+
+    # -- coming and going
+
+    def _came(self, user: str) -> None:
+        if user in self._away:
+            self._away.remove(user)
+        else:
+            self._tell(PresenceAction.PRESENCE_JOIN_ALL, PresenceAction.PRESENCE_JOIN, user)
+
+    def _went(self, user: str) -> None:
+        if self._stopped:
+            return
+        if not self._settings.grace_period:
+            self._leave(user)
+            return
+        if len(self._away) >= self._settings.max_users_in_grace:
+            self._away.hurry()
+        self._away.add(user)
+
+    def _leave(self, user: str) -> None:
+        self._tell(PresenceAction.PRESENCE_LEAVE_ALL, PresenceAction.PRESENCE_LEAVE, user)
+
+    def _tell(self, to_all: PresenceAction, to_some: PresenceAction, user: str) -> None:
+        self.everybody.publish_to(EVERYONE, Message(Topic.PRESENCE, to_all, user))
+        if user in self.single:
+            told = {
+                connection
+                for connection in self.single.subscribers(user)
+                if connection.dialect.hears_of_users_once and self.everybody.wants(EVERYONE, connection)
+            }
+            self.single.publish_to(user, Message(Topic.PRESENCE, to_some, user), told)

@@ -1,0 +1,324 @@
+"""
+The RPC topic: requests that the server hands to one of those who provide the procedure, and the answers to them.
+
+A call lives from its REQUEST until it is answered, its time is up or its requestor gone (C{services.md} section 5)::
+
+    requestor          server            provider A           provider B
+       REQUEST ----------> REQUEST ---------->|                    |
+                           <---------- REJECT |                    |
+                           REQUEST ------------------------------->|
+       ACCEPT <----------- <-------------------------------- ACCEPT|
+       RESPONSE <--------- <------------------------------ RESPONSE|
+
+===============  ==================  ================================================================================
+from client      fields              what comes of it
+===============  ==================  ================================================================================
+PROVIDE          names               see L{dstwist.subscriptions}, with MULTIPLE_PROVIDERS
+UNPROVIDE        names               see L{dstwist.subscriptions}, with NOT_PROVIDED
+REQUEST          name, id, data?     to a provider, chosen at random; nobody provides it: NO_RPC_PROVIDER
+ACCEPT           name, id            to the requestor; again: MULTIPLE_ACCEPT to the provider
+RESPONSE         name, id, data?     to the requestor, and the end of the call
+REQUEST_ERROR    name, id, data?     the same
+REJECT           name, id            the call goes to a provider that was not asked yet; there is none: NO_RPC_PROVIDER
+===============  ==================  ================================================================================
+
+A provider that does not accept, or not answer, in time ends the call with ACCEPT_TIMEOUT or RESPONSE_TIMEOUT. Nobody
+else is asked then, for he may well be at work; but one who has ceased to provide the procedure, and not accepted, is
+taken to have rejected. So is one who disconnects, accepted or not: a v3 or v4+ client accepts by itself as soon as it
+has the request, so that this says nothing about how far it came (C{rpc.rerouteAccepted}).
+
+Always true: a call is with exactly one provider at a time, who alone can answer it, and no provider is asked twice for
+it. Towards him it has the requestor's correlation id, unless that could be taken for another call's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from dstwist.deadlines import Deadlines
+from dstwist.interfaces import IConnection, ITopicService
+from dstwist.log import Logger
+from dstwist.protocol.constants import RpcAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.services.rpc_calls import Call, Provider, Requestor
+from dstwist.settings import RpcSettings
+from dstwist.subscriptions import SubscriptionRegistry
+
+#: What a client is told, as the error of its procedure, whose call is one too many.
+TOO_MANY = b'"TOO_MANY_PENDING_CALLS"'
+
+# Members of enumerations are looked up at every use; these are used for every call.
+_RPC = Topic.RPC
+_REQUEST = RpcAction.REQUEST
+_ACCEPT = RpcAction.ACCEPT
+
+
+@implementer(ITopicService)
+class RpcService:
+    """
+    Takes calls to providers, and answers back.
+
+    @param subscriptions: the providers, with the errors MULTIPLE_PROVIDERS and NOT_PROVIDED.
+    @param choose: picks one of several providers.
+    """
+
+    judges: frozenset[IntEnum] = frozenset()
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        subscriptions: SubscriptionRegistry,
+        settings: RpcSettings,
+        clock: IReactorTime,
+        choose: Callable[[Sequence[Provider]], Provider] = random.choice,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._settings = settings
+        self._max_calls = settings.max_pending_calls
+        self._max_bytes = settings.max_pending_bytes
+        self._tells_requestor = settings.provide_requestor_name or settings.provide_requestor_data
+        self._choose = choose
+        self._providers: dict[IConnection, Provider] = {}
+        self._requestors: dict[IConnection, Requestor] = {}
+        # The providers by name, as far as they have been looked up since anything about them changed.
+        self._candidates: dict[str, list[Provider]] = {}
+        self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
+        self._answering: Deadlines[Call] = Deadlines(settings.response_timeout, clock, self._not_answered)
+        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+            RpcAction.REQUEST: self._request,
+            RpcAction.ACCEPT: self._accept,
+            RpcAction.RESPONSE: self._answer,
+            RpcAction.REQUEST_ERROR: self._answer,
+            RpcAction.REJECT: self._reject,
+            RpcAction.PROVIDE: self._provide,
+            RpcAction.UNPROVIDE: self._unprovide,
+        }
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        # No default: the codecs let through only what a client may send.
+        self._actions[message.action](message, sender)
+
+    def handle_remote(self, message: Message) -> None:
+        """
+        Nothing: a call goes to one provider, so nothing of this topic is published to all nodes.
+        """
+
+    def stop(self) -> None:
+        """
+        Forget all calls, without a word: all clients are about to be told that the server stops.
+        """
+        self._accepting.stop()
+        self._answering.stop()
+        self._providers.clear()
+        self._requestors.clear()
+        self._candidates.clear()
+
+    # -- providers
+
+    def _provide(self, message: Message, sender: IConnection) -> None:
+        self._candidates.clear()
+        self._subscriptions.subscribe(message, sender)
+        if message.names and not sender.closed and sender not in self._providers:
+            self._providers[sender] = Provider(sender)
+            # Registered after the registry's own, so that nobody finds it in there any more when this is called.
+            sender.on_close(self._provider_left)
+
+    def _unprovide(self, message: Message, sender: IConnection) -> None:
+        # Calls it has may be under way, or be answered by the very next message: those stay with it.
+        self._candidates.clear()
+        self._subscriptions.unsubscribe(message, sender)
+
+    def _find(self, name: str) -> list[Provider]:
+        providers = self._candidates.get(name)
+        if providers is None:
+            providers = [self._providers[connection] for connection in self._subscriptions.subscribers(name)]
+            if providers:
+                self._candidates[name] = providers
+        return providers
+
+    def _provider_left(self, connection: IConnection) -> None:
+        self._candidates.clear()
+        provider = self._providers.pop(connection, None)
+        if provider is None:
+            return
+        calls = list(provider.running.values())
+        for call in calls:
+            if call.requestor.connection.closed:
+                self._end(call)
+            elif call.accepted and not self._settings.reroute_accepted:
+                self._end(call)
+                self._fail(call, RpcAction.RESPONSE_TIMEOUT)
+            else:
+                self._reroute(call)
+
+    # -- calls
+
+    def _request(self, message: Message, sender: IConnection) -> None:
+        # Its permission may have taken longer than the client stayed.
+        if sender.closed:
+            return
+        requestor = self._requestors.get(sender)
+        if requestor is None:
+            requestor = self._requestors[sender] = Requestor(sender)
+            sender.on_close(self._requestor_left)
+        name, call_id, data = message.name, message.correlation_id, message.data
+        assert name is not None and call_id is not None, "codecs let no request through without its name and its id"
+        if call_id in requestor.calls:
+            # Answers could not be told apart.
+            sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
+            return
+        providers = self._find(name)
+        if not providers:
+            sender.send(Message(_RPC, RpcAction.NO_RPC_PROVIDER, name, correlation_id=call_id, is_error=True))
+            return
+        size = len(name) + len(call_id) + (0 if data is None else len(data))
+        if len(requestor.calls) >= self._max_calls or (requestor.calls and requestor.size + size > self._max_bytes):
+            self._refuse(message, requestor)
+            return
+        if message.verbatim is not None and not self._tells_requestor:
+            request = message
+        else:
+            # It may say more than a request has to say: a stray isAck would make the provider take it for one.
+            request = Message(_RPC, _REQUEST, name, data, None, None, (), call_id)
+            if self._tells_requestor:
+                request.requestor_name = sender.user if self._settings.provide_requestor_name else None
+                request.requestor_data = sender.client_data if self._settings.provide_requestor_data else None
+        call = requestor.calls[call_id] = Call(requestor, request, size)
+        requestor.size += size
+        self._ask(call, providers)
+
+    def _ask(self, call: Call, providers: Sequence[Provider]) -> None:
+        provider = providers[0] if len(providers) == 1 else self._choose(providers)
+        request = provider.take(call)
+        self._accepting.add(call)
+        self._answering.add(call)
+        provider.connection.send(request)
+
+    def _refuse(self, message: Message, requestor: Requestor) -> None:
+        if not requestor.warned:
+            requestor.warned = True
+            self._log.warn(
+                "TOO_MANY_PENDING_CALLS | {user} ({address}) has {count} calls of {size} bytes waiting for answers",
+                user=requestor.connection.user,
+                address=requestor.connection.address,
+                count=len(requestor.calls),
+                size=requestor.size,
+                event="TOO_MANY_PENDING_CALLS",
+            )
+        # Of all errors this one is shown as it is to whoever made the call, by clients of both generations.
+        requestor.connection.send(
+            Message(_RPC, RpcAction.REQUEST_ERROR, message.name, TOO_MANY, correlation_id=message.correlation_id)
+        )
+
+    def _requestor_left(self, connection: IConnection) -> None:
+        requestor = self._requestors.pop(connection, None)
+        if requestor is not None:
+            for call in list(requestor.calls.values()):
+                # Its provider may go on and answer: he has done nothing wrong, and nobody is there to hear it.
+                call.provider.forget(call.provider_id, complain=False)
+                self._drop(call)
+
+    # -- answers
+
+    def _running(self, message: Message, sender: IConnection) -> Call | None:
+        """
+        The call that C{sender} answers; if there is none, it has been dealt with.
+        """
+        provider = self._providers.get(sender)
+        call_id = message.correlation_id
+        assert call_id is not None, "codecs let no answer through without its id"
+        if provider is not None:
+            call = provider.running.get(call_id)
+            if call is not None:
+                return call
+            complain = provider.unanswered.get(call_id)
+            if complain is not None:
+                if message.action is not _ACCEPT:
+                    del provider.unanswered[call_id]
+                if not complain:
+                    return None
+        sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
+        return None
+
+    def _accept(self, message: Message, sender: IConnection) -> None:
+        call = self._running(message, sender)
+        if call is None:
+            return
+        if call.accepted:
+            sender.send(message.error("MULTIPLE_ACCEPT"))
+            return
+        call.accepted = True
+        self._accepting.remove(call)
+        call.requestor.connection.send(Message(_RPC, _ACCEPT, call.name, None, None, None, (), call.id))
+
+    def _answer(self, message: Message, sender: IConnection) -> None:
+        call = self._running(message, sender)
+        if call is not None:
+            self._end(call)
+            call.requestor.connection.send(
+                Message(_RPC, message.action, call.name, message.data, None, None, (), call.id)
+            )
+
+    def _reject(self, message: Message, sender: IConnection) -> None:
+        call = self._running(message, sender)
+        if call is not None:
+            self._reroute(call)
+
+    def _reroute(self, call: Call) -> None:
+        del call.provider.running[call.provider_id]
+        self._ask_another(call)
+
+    def _ask_another(self, call: Call) -> None:
+        """
+        Give the call, which its provider has no more, to one who has not been asked.
+        """
+        if call.asked is None:
+            call.asked = set()
+        call.asked.add(call.provider)
+        self._accepting.remove(call)
+        self._answering.remove(call)
+        others = [provider for provider in self._find(call.name) if provider not in call.asked]
+        if others:
+            self._ask(call, others)
+        else:
+            self._drop(call)
+            self._fail(call, RpcAction.NO_RPC_PROVIDER)
+
+    # -- endings
+
+    def _not_accepted(self, call: Call) -> None:
+        call.provider.forget(call.provider_id, complain=True)
+        if self._subscriptions.wants(call.name, call.provider.connection):
+            self._drop(call)
+            self._fail(call, RpcAction.ACCEPT_TIMEOUT)
+        else:
+            self._ask_another(call)
+
+    def _not_answered(self, call: Call) -> None:
+        call.provider.forget(call.provider_id, complain=True)
+        self._drop(call)
+        self._fail(call, RpcAction.RESPONSE_TIMEOUT)
+
+    def _end(self, call: Call) -> None:
+        del call.provider.running[call.provider_id]
+        self._drop(call)
+
+    def _drop(self, call: Call) -> None:
+        """
+        The call is over, and off its provider's list.
+        """
+        requestor = call.requestor
+        del requestor.calls[call.id]
+        requestor.size -= call.size
+        self._answering.remove(call)
+        if not call.accepted:
+            self._accepting.remove(call)
+
+    def _fail(self, call: Call, action: RpcAction) -> None:
+        call.requestor.connection.send(Message(_RPC, action, call.name, correlation_id=call.id, is_error=True))

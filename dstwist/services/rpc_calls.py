@@ -1,0 +1,111 @@
+"""
+Calls, and what their requestors and providers have of them; what happens to them is up to L{dstwist.services.rpc}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dstwist.interfaces import IConnection
+from dstwist.protocol.message import Message
+
+#: Of how many calls a provider's answer is still recognised after they ended without it.
+MAX_UNANSWERED = 1000
+
+#: Longer ids are not shown to providers: what is remembered of them should not depend on who chose them.
+MAX_ID_LENGTH = 100
+
+
+class Provider:
+    """
+    What one connection that provides procedures was asked.
+
+    @ivar running: the calls it is to answer, by the id it knows them by.
+    @ivar unanswered: the ids of calls that ended without its answer; whether a late one is complained about.
+    """
+
+    __slots__ = ("_made", "connection", "running", "unanswered")
+
+    def __init__(self, connection: IConnection) -> None:
+        self.connection = connection
+        self.running: dict[str, Call] = {}
+        self.unanswered: dict[str, bool] = {}
+        self._made = 0
+
+    def take(self, call: Call) -> Message:
+        """
+        Make C{call} this provider's; the request to send it.
+        """
+        request = call.request
+        call_id = call.id
+        if len(call_id) > MAX_ID_LENGTH or self._known(call_id):
+            call_id = self._make_id()
+            request = replace(request, correlation_id=call_id, verbatim=None)
+        self.running[call_id] = call
+        call.provider = self
+        call.provider_id = call_id
+        call.accepted = False
+        return request
+
+    def forget(self, call_id: str, complain: bool) -> None:
+        """
+        The call ended without this provider's answer.
+        """
+        del self.running[call_id]
+        self.unanswered[call_id] = complain
+        if len(self.unanswered) > MAX_UNANSWERED:
+            del self.unanswered[next(iter(self.unanswered))]
+
+    def _known(self, call_id: str) -> bool:
+        return call_id in self.running or call_id in self.unanswered
+
+    def _make_id(self) -> str:
+        while True:
+            self._made += 1
+            call_id = f"call-{self._made}"
+            # Some client may call one of its calls the same.
+            if not self._known(call_id):
+                return call_id
+
+
+class Requestor:
+    """
+    What one connection waits for.
+
+    @ivar calls: by the id that the client gave them.
+    @ivar size: how many bytes they hold.
+    """
+
+    __slots__ = ("calls", "connection", "size", "warned")
+
+    def __init__(self, connection: IConnection) -> None:
+        self.connection = connection
+        self.calls: dict[str, Call] = {}
+        self.size = 0
+        self.warned = False
+
+
+class Call:
+    """
+    One call.
+
+    @ivar id: as its requestor knows it.
+    @ivar provider_id: as its provider knows it.
+    @ivar request: what providers are sent.
+    @ivar asked: the providers that had it before.
+    """
+
+    __slots__ = ("accepted", "asked", "id", "name", "provider", "provider_id", "request", "requestor", "size")
+
+    provider: Provider
+
+    def __init__(self, requestor: Requestor, request: Message, size: int) -> None:
+        assert request.name is not None and request.correlation_id is not None, "codecs let no such request through"
+        self.requestor = requestor
+        self.name = request.name
+        self.id = request.correlation_id
+        self.request = request
+        self.size = size
+        self.provider_id = ""
+        self.accepted = False
+        self.asked: set[Provider] | None = None
