@@ -4,11 +4,15 @@ What an operator can write into config.yml, and what they are told when it is wr
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +23,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import config_access, config_auth, config_file, config_stores, config_users, settings
 from dstwist.config import Settings, load
-from dstwist.config_auth import OpenSettings
+from dstwist.config_auth import OpenSettings, WebhookSettings
 from dstwist.config_custom import CustomSettings
 from dstwist.config_fields import key_of
+from dstwist.config_users import FileSettings
 from dstwist.config_stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.errors import ConfigError
 
@@ -213,10 +218,22 @@ class ShippedTests(ConfigCase):
         os.mkdir(os.path.join(self.directory, "tls"))
         for name in ("privkey.pem", "fullchain.pem"):
             self.write(f"tls/{name}", PEM)
-        for block in (r"    # ssl:\n(    #   .*\n)+", r"  # - type: ws-text\n(  #   .*\n)+"):
+        shutil.copy(SHIPPED / "users.yml", self.directory)
+        for block in (
+            r"    # ssl:\n(    #   .*\n)+",
+            r"  # - type: ws-text\n(  #   .*\n)+",
+            r"# auth:\n#   - type: file\n(#     .*\n)+",
+            r"# auth:\n#   - type: http\n(#     .*\n)+",
+        ):
             text, found = re.subn(block, lambda match: match[0].replace("# ", ""), text)
             self.assertEqual(1, found)
+        # The examples are alternatives; here they are all asked in turn.
+        text = text.replace("\nauth:\n  - type: file", "\n  - type: file").replace("\nauth:\n  - type: http", "\n  - type: http")
         settings = self.load(text)
+        by_file, by_http = settings.auth[1:]
+        self.assertIsInstance(by_file, FileSettings)
+        self.assertEqual(by_file, replace(by_file, hash="sha512", iterations=210000, key_length=32))
+        self.assertIsInstance(by_http, WebhookSettings)
         self.assertEqual(PEM, settings.http.ssl and settings.http.ssl.key)
         self.assertEqual(("ws-text", "/deepstream"), (settings.endpoints[2].type, settings.endpoints[2].url_path))
 
@@ -227,6 +244,9 @@ class ShippedTests(ConfigCase):
         users = config_file.Reading(str(SHIPPED), {}).load("users.yml", "auth[0].options.users")
         self.assertEqual(["userA"], list(users))
         self.assertEqual({"password", "serverData", "clientData"}, set(users["userA"]))
+        stored = users["userA"]["password"]
+        key = hashlib.pbkdf2_hmac("sha512", b"password", stored[44:].encode(), 210000, 32)
+        self.assertEqual(stored[:44], base64.b64encode(key).decode())
 
 
 class DocumentationTests(SynchronousTestCase):

@@ -17,7 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succ
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, PotentialDataLoss, ResponseDone
+from twisted.web.client import Agent, HTTPConnectionPool, PotentialDataLoss, ResponseDone, _HTTP11ClientFactory
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
@@ -182,10 +182,19 @@ def _reason(error: BaseException) -> BaseException:
     return error
 
 
+class _QuietFactory(_HTTP11ClientFactory):
+    """
+    Logs no line for each connection.
+    """
+
+    noisy = False
+
+
 def make_fetcher(reactor: Any, timeout: float, limit: int) -> Fetcher:
     """
     A L{Fetcher} that uses the network.
     """
     pool = HTTPConnectionPool(reactor)
+    pool._factory = _QuietFactory
     pool.cachedConnectionTimeout = _IDLE  # type: ignore[assignment]  # any number will do
     return Fetcher(Agent(reactor, connectTimeout=timeout, pool=pool), reactor, timeout, limit, pool)

@@ -1,0 +1,336 @@
+"""
+Logging in by file, web service and token, and as a user of the storage, with the official clients of both generations.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from jwt import encode
+
+from tests.e2e.clients import Client
+from tests.e2e.scenario import GENERATIONS, Scenario, scratch_directory
+from tests.e2e.server import CHECKOUT, Server
+
+SHIPPED = CHECKOUT / "etc" / "dstwist"
+SECRET = "a secret of at least thirty-two bytes"
+
+#: What the v7 client makes of a refusal without data, and what v2 does.
+NO_REASON = {"v7": '{"reason":"INVALID_AUTHENTICATION_DETAILS"}', "v2": "undefined"}
+
+
+def refusal(generation: str, data: str) -> str:
+    """
+    What a client reports of a refusal with data.
+    """
+    return f'{{"reason":{data}}}' if generation == "v7" else data
+
+
+class AuthScenario(Scenario):
+    """
+    A test with logins that may fail.
+    """
+
+    def attempt(self, client: Client, **credentials: Any) -> tuple[bool, str]:
+        """
+        The answer to a login: whether it was successful, and with what data.
+        """
+        before = len(client.filter("login"))
+        client.start_login(credentials)
+        client.wait_for_report(before + 1, "login")
+        report = client.filter("login")[-1]
+        return report["success"], report["data"]
+
+    def exhaust(self, generation: str, server: Server, **credentials: Any) -> None:
+        """
+        Log in as often as the server lets a client try.
+        """
+        client = self.client(generation, server)
+        for _ in range(2):
+            self.assertEqual(self.attempt(client, **credentials)[0], False)
+        client.start_login(credentials)
+        client.wait_for_state({"v2": "CLOSED", "v7": "TOO_MANY_AUTH_ATTEMPTS"}[generation])
+        client.wait_for_report(3, "login", success=False)
+        if generation == "v2":
+            client.wait_for_report(1, "login", data='"too many authentication attempts"')
+        else:
+            client.expect_error("TOO_MANY_AUTH_ATTEMPTS", "AUTH")
+        self.assertNotIn("RECONNECTING", client.states())
+
+
+@cache
+def file_config() -> Path:
+    """
+    The users that are shipped, and one that C{dstwist hash} has made.
+    """
+    directory = scratch_directory()
+    hashed = subprocess.run(
+        [sys.executable, "-m", "dstwist.cli", "hash"],
+        input="héllo\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        encoding="utf-8",
+        cwd=CHECKOUT,
+    )
+    users = (SHIPPED / "users.yml").read_text(encoding="utf-8")
+    (directory / "users.yml").write_text(f"{users}\nnew:\n  {hashed.stdout}", encoding="utf-8")
+    config = directory / "config.yml"
+    config.write_text(
+        "auth:\n  - type: file\n    options:\n      users: fileLoad(users.yml)\n"
+        "      hash: sha512\n      iterations: 210000\n      keyLength: 32\n"
+    )
+    return config
+
+
+class FileTests(AuthScenario):
+    """
+    C{type: file}.
+    """
+
+    def test_login(self) -> None:
+        """
+        The shipped user logs in, in both generations, and gets its clientData; nothing of it is in the log.
+        """
+        server = self.server(config=file_config())
+        for generation in GENERATIONS:
+            client = self.client(generation, server)
+            answer = self.attempt(client, username="userA", password="password")
+            self.assertEqual(answer, (True, '{"favouriteColor":"red"}'))
+            client.wait_for_state("OPEN")
+        self.assertNotIn('"password"', server.log)
+
+    def test_hash_command(self) -> None:
+        """
+        So does a user whose password C{dstwist hash} has hashed; without clientData the client gets null.
+        """
+        for generation in GENERATIONS:
+            client = self.client(generation, self.server(config=file_config()))
+            self.assertEqual(self.attempt(client, username="new", password="héllo"), (True, "null"))
+
+    def test_refused(self) -> None:
+        """
+        Wrong passwords and unknown users are refused without a reason, what is missing is told; then it may be tried
+        again. None of it is in the log.
+        """
+        server = self.server(config=file_config())
+        missing = '{"error":"missing authentication parameter: username or/and password"}'
+        for generation in GENERATIONS:
+            for credentials, data in (
+                ({"username": "userA", "password": "h1dden"}, NO_REASON[generation]),
+                ({"username": "constructor", "password": "h1dden"}, NO_REASON[generation]),
+                ({"username": "userA"}, refusal(generation, missing)),
+            ):
+                client = self.client(generation, server)
+                self.assertEqual(self.attempt(client, **credentials), (False, data))
+                self.assertTrue(self.attempt(client, username="userA", password="password")[0])
+        self.assertNotIn("h1dden", server.log)
+
+    def test_too_many_attempts(self) -> None:
+        """
+        After three failures the client is told, cut off, and stays away.
+        """
+        for generation in GENERATIONS:
+            self.exhaust(generation, self.server(config=file_config()), username="userA", password="wrong")
+
+
+class Hook(ThreadingHTTPServer):
+    """
+    A web service that decides about logins.
+
+    @ivar decide: from what it was asked to status, media type and body.
+    @ivar asked: all it was asked.
+    @ivar keep_alive: whether a connection may be used more than once.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _HookHandler)
+        self.decide: Callable[[Any], tuple[int, str, str]] = lambda _: (200, "text/plain", "somebody")
+        self.asked: list[Any] = []
+        self.keep_alive = True
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/login"
+
+
+class _HookHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        hook = self.server
+        assert isinstance(hook, Hook)
+        question = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        question["token"] = self.headers["token"]
+        hook.asked.append(question)
+        status, kind, body = hook.decide(question)
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("connection", "keep-alive" if hook.keep_alive else "close")
+        self.send_header("content-length", str(len(body.encode())))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class WebhookTests(AuthScenario):
+    """
+    C{type: http}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.hook = Hook()
+        config = scratch_directory() / "config.yml"
+        config.write_text(
+            f"auth:\n  - type: http\n    options:\n      endpointUrl: {self.hook.url}\n"
+            "      permittedStatusCodes: [200]\n      requestTimeout: 5000\n      promoteToHeader: [token]\n"
+            "      retryAttempts: 1\n      retryInterval: 50\n      retryStatusCodes: [503]\n"
+        )
+        self.at = self.own_server(config)
+
+    def tearDown(self) -> None:
+        super().tearDown()
+        self.hook.close()
+
+    def decide(self, question: Any) -> tuple[int, str, str]:
+        data = question["authData"]
+        if data.get("password") != "secret":
+            return 401, "application/json", '{"why":"wrong"}'
+        answer = {"id": data["username"], "clientData": {"theme": "pink"}, "serverData": {"role": "admin"}}
+        return 200, "application/json", json.dumps(answer)
+
+    def test_login(self) -> None:
+        """
+        Whom the service accepts is let in with the clientData it gave. It was asked with what the client sent, the
+        promoted header, and what is known about the connection.
+        """
+        self.hook.decide = self.decide
+        for generation in GENERATIONS:
+            client = self.client(generation, self.at)
+            answer = self.attempt(client, username="chris", password="secret", token="abc")
+            self.assertEqual(answer, (True, '{"theme":"pink"}'))
+            client.wait_for_state("OPEN")
+            question = self.hook.asked.pop()
+            self.assertEqual(question["authData"], {"username": "chris", "password": "secret", "token": "abc"})
+            self.assertEqual(question["connectionData"]["remoteAddress"], "127.0.0.1")
+            self.assertIn("sec-websocket-key", question["connectionData"]["headers"])
+            self.assertEqual(question["token"], "abc")
+        self.assertNotIn("secret", self.at.log)
+
+    def test_refused(self) -> None:
+        """
+        Whom it refuses gets what it said about it, and may try again.
+        """
+        self.hook.decide = self.decide
+        for generation in GENERATIONS:
+            client = self.client(generation, self.at)
+            answer = self.attempt(client, username="chris", password="h1dden")
+            self.assertEqual(answer, (False, refusal(generation, '{"why":"wrong"}')))
+            self.assertTrue(self.attempt(client, username="chris", password="secret")[0])
+        self.assertNotIn("h1dden", self.at.log)
+
+    def test_too_many_attempts(self) -> None:
+        """
+        After three refusals the client is told, cut off, and stays away; the service was asked three times.
+        """
+        self.hook.decide = self.decide
+        for generation in GENERATIONS:
+            self.hook.asked.clear()
+            self.exhaust(generation, self.at, username="chris", password="wrong")
+            self.assertEqual(len(self.hook.asked), 3)
+
+    def test_trouble(self) -> None:
+        """
+        A login page, a service that is busy, and none at all let nobody in; the client is told why where there is a
+        reason, and the server stays.
+        """
+        exceeded = '{"error":"AUTH_RETRY_ATTEMPTS_EXCEEDED"}'
+        clients = {generation: self.client(generation, self.at, "") for generation in ("v7",)}
+        clients["v2"] = self.client("v2", self.at)
+        self.hook.decide = lambda _: (200, "text/html", "<p>Please log in</p>")
+        for generation, client in clients.items():
+            self.assertEqual(self.attempt(client), (False, NO_REASON[generation]))
+        self.hook.asked.clear()
+        self.hook.keep_alive = False
+        self.hook.decide = lambda _: (503, "text/plain", "busy")
+        self.assertEqual(self.attempt(clients["v2"]), (False, exceeded))
+        self.assertEqual(len(self.hook.asked), 2)
+        self.hook.close()
+        self.assertEqual(self.attempt(clients["v7"]), (False, refusal("v7", exceeded)))
+        self.at.wait_for_line("http auth error: ")
+
+
+class TokenTests(AuthScenario):
+    """
+    C{type: jwt}.
+    """
+
+    def test_expiry(self) -> None:
+        """
+        A token lets a client in until it expires. Then the connection is closed; the client comes back with the same
+        token, and is told that it has expired.
+        """
+        config = scratch_directory() / "config.yml"
+        options = f"{{secret: {SECRET}, algorithms: [HS256], leeway: 0, clientDataClaim: profile}}"
+        config.write_text(f"auth:\n  - {{type: jwt, options: {options}}}\n")
+        server = self.server(config=config)
+        for generation in GENERATIONS:
+            client = self.client(generation, server)
+            claims = {"sub": "chris", "profile": {"a": 1}, "exp": time.time() + 2}
+            token = encode(claims, SECRET, algorithm="HS256")
+            self.assertEqual(self.attempt(client, token=token + "x")[0], False)
+            self.assertEqual(self.attempt(client, token=token), (True, '{"a":1}'))
+            client.wait_for_state("OPEN")
+            server.wait_for_line("AUTH_EXPIRED | the login of chris has expired")
+            if generation == "v2":
+                client.wait_for_report(1, "login", success=False, data='{"error":"token expired"}')
+            else:
+                client.wait_for_report(1, "reauthenticationFailure", reason={"reason": {"error": "token expired"}})
+            self.assertNotIn(token, server.log)
+
+
+class StorageTests(AuthScenario):
+    """
+    C{type: storage}.
+    """
+
+    def test_created(self) -> None:
+        """
+        Who logs in first makes the user; from then on, also after a restart, only the same password will do.
+        """
+        directory = scratch_directory()
+        config = directory / "config.yml"
+        config.write_text("auth:\n  - {type: storage, options: {table: users, createUser: true}}\n")
+        server = self.own_server(config, directory)
+        ids = set()
+        for generation in GENERATIONS:
+            client = self.client(generation, server)
+            success, data = self.attempt(client, username="chris", password="secret")
+            self.assertTrue(success)
+            ids.add(json.loads(data)["id"])
+            client.close()
+            server.stop()
+            server.start()
+            client = self.client(generation, server)
+            self.assertEqual(self.attempt(client, username="chris", password="wrong"), (False, NO_REASON[generation]))
+            client.close()
+        self.assertEqual(len(ids), 1)
