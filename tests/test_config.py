@@ -26,8 +26,8 @@ from dstwist.config import Settings, load
 from dstwist.config_auth import OpenSettings, WebhookSettings
 from dstwist.config_custom import CustomSettings
 from dstwist.config_fields import key_of
-from dstwist.config_users import FileSettings
 from dstwist.config_stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
+from dstwist.config_users import FileSettings
 from dstwist.errors import ConfigError
 
 SHIPPED = Path(__file__).parent.parent / "etc" / "dstwist"
@@ -228,7 +228,9 @@ class ShippedTests(ConfigCase):
             text, found = re.subn(block, lambda match: match[0].replace("# ", ""), text)
             self.assertEqual(1, found)
         # The examples are alternatives; here they are all asked in turn.
-        text = text.replace("\nauth:\n  - type: file", "\n  - type: file").replace("\nauth:\n  - type: http", "\n  - type: http")
+        text = text.replace("\nauth:\n  - type: file", "\n  - type: file").replace(
+            "\nauth:\n  - type: http", "\n  - type: http"
+        )
         settings = self.load(text)
         by_file, by_http = settings.auth[1:]
         self.assertIsInstance(by_file, FileSettings)
