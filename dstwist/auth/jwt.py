@@ -96,8 +96,6 @@ class TokenAuthentication:
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in self._settings.algorithms:
             raise _Refused("its algorithm is not allowed")
-        if "crit" in header:
-            raise _Refused("it demands what is not supported")
         if not (kid is None or isinstance(kid, str)):
             raise _Refused("its key id is not a text")
         key = await self._keys.find(kid, algorithm)
