@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -92,6 +93,7 @@ class Connection:
         "_attempts",
         "_before_login",
         "_callbacks",
+        "_decision",
         "_decode",
         "_handshake",
         "_link",
@@ -140,6 +142,7 @@ class Connection:
         self._queue: deque[Message | Malformed] = deque()
         self._callbacks: list[Callable[[IConnection], None]] = []
         self._timeout: IDelayedCall | None = None
+        self._decision: Deferred[None] | None = None
 
     def open(self) -> None:
         """
@@ -219,6 +222,9 @@ class Connection:
         self._state = State.CLOSED
         self._queue.clear()
         self._stop_timeout()
+        if self._decision is not None:
+            # Work for somebody who has gone keeps those waiting who are there.
+            self._decision.cancel()
         self._reception.heartbeat.remove(self)
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
@@ -333,9 +339,11 @@ class Connection:
         assert isinstance(message, Message) and isinstance(message.data, bytes)
         self._state = State.DECIDING
         self._link.pause()
-        decision = self._reception.authenticator.login(self._handshake, loads(message.data))
-        decision.addCallback(self._decided, message.data)
-        decision.addErrback(self._undecided)
+        login = self._reception.authenticator.login(self._handshake, loads(message.data))
+        decision = login.addCallback(self._decided, message.data)
+        # First, since the authenticator may have decided already.
+        self._decision = decision
+        decision.addErrback(self._undecided).addBoth(self._forget_decision, decision)
 
     def _decided(self, login: Login, credentials: bytes) -> None:
         # The client may have gone, or been sent away, while the authenticator was busy.
@@ -378,7 +386,13 @@ class Connection:
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self.close("too many authentication attempts")
 
+    def _forget_decision(self, result: None, decision: Deferred[None]) -> None:
+        if self._decision is decision:
+            self._decision = None
+
     def _undecided(self, failure: Failure) -> None:
+        if self.closed and failure.check(CancelledError):
+            return
         self._log.failure("AUTH_ERROR | no decision about a login", failure, event="AUTH_ERROR")
         if not self.closed:
             self.close("authentication failed", INTERNAL_ERROR)

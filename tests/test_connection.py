@@ -315,15 +315,40 @@ class BothDialects:
 
     def test_authenticator_fails_for_the_gone(self: Any) -> None:
         """
-        The same after the client has left.
+        The same after the client has left, if the authenticator does not let itself be stopped.
         """
-        decision: Deferred[Login] = Deferred()
+        decision: Deferred[Login] = Deferred(lambda stopped: stopped.errback(AuthError("no answer")))
         self.authenticator.decisions = [decision]
         self.say(CHALLENGE, LOGIN)
         self.connection.lost()
-        decision.errback(AuthError("no answer"))
         self.assertIsNone(self.link.closed)
         self.assertEqual(len(self.flushLoggedErrors(AuthError)), 1)
+
+    def test_gone_while_deciding(self: Any) -> None:
+        """
+        A client that leaves, or is sent away, has its decision given up, quietly: others may wait for theirs.
+        """
+        for leave in (lambda: self.connection.lost(), lambda: self.clock.advance(5)):
+            stopped: list[Deferred[Login]] = []
+            self.authenticator.decisions = [Deferred(stopped.append)]
+            self.connect(unauthenticated_client_timeout=5.0)
+            self.say(CHALLENGE, LOGIN)
+            leave()
+            self.assertTrue(self.connection.closed)
+            self.assertEqual(len(stopped), 1)
+
+    def test_decided_before_gone(self: Any) -> None:
+        """
+        Of a decision that was made nothing is left to give up.
+        """
+        stopped: list[Deferred[Login]] = []
+        first: Deferred[Login] = Deferred(stopped.append)
+        self.authenticator.decisions = [first, Login(True, "ann")]
+        self.say(CHALLENGE, LOGIN)
+        first.callback(Login(False))
+        self.say(LOGIN)
+        self.connection.lost()
+        self.assertEqual(stopped, [])
 
     def test_redirect(self: Any) -> None:
         """
