@@ -163,13 +163,10 @@ class RpcService:
         # Its permission may have taken longer than the client stayed.
         if sender.closed:
             return
-        requestor = self._requestors.get(sender)
-        if requestor is None:
-            requestor = self._requestors[sender] = Requestor(sender)
-            sender.on_close(self._requestor_left)
         name, call_id, data = message.name, message.correlation_id, message.data
         assert name is not None and call_id is not None, "codecs let no request through without its name and its id"
-        if call_id in requestor.calls:
+        requestor = self._requestors.get(sender)
+        if requestor is not None and call_id in requestor.calls:
             # Answers could not be told apart.
             sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
             return
@@ -177,6 +174,9 @@ class RpcService:
         if not providers:
             sender.send(Message(_RPC, RpcAction.NO_RPC_PROVIDER, name, correlation_id=call_id, is_error=True))
             return
+        if requestor is None:
+            requestor = self._requestors[sender] = Requestor(sender)
+            sender.on_close(self._requestor_left)
         size = len(name) + len(call_id) + (0 if data is None else len(data))
         if len(requestor.calls) >= self._max_calls or (requestor.calls and requestor.size + size > self._max_bytes):
             self._refuse(message, requestor)

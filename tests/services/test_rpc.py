@@ -1,0 +1,863 @@
+"""
+The RPC topic: who is asked, who may answer, and what ends a call.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import weakref
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import ITopicService
+from dstwist.protocol import protobuf, text
+from dstwist.protocol.constants import RpcAction, Topic
+from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
+from dstwist.protocol.message import Message
+from dstwist.services.rpc import TOO_MANY, RpcService
+from dstwist.services.rpc_calls import MAX_ID_LENGTH, MAX_UNANSWERED
+from dstwist.settings import RpcSettings
+from dstwist.subscriptions import SubscriptionRegistry
+from tests.fakes import FakeConnection
+from tests.wire import readable
+
+PROVIDE = Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0")
+UNPROVIDE = Message(Topic.RPC, RpcAction.UNPROVIDE, names=("add",), correlation_id="1")
+ACK_TIMEOUT = 1.0
+RESPONSE_TIMEOUT = 10.0
+
+
+def rpc(action: RpcAction, call_id: str = "x", data: Any = None, **fields: Any) -> Message:
+    return Message(Topic.RPC, action, "add", data, correlation_id=call_id, **fields)
+
+
+def failed(action: RpcAction, call_id: str = "x") -> Message:
+    """
+    What a requestor is told of a call that came to nothing.
+    """
+    return rpc(action, call_id, is_error=True)
+
+
+def unknown(action: RpcAction, call_id: str = "x") -> Message:
+    """
+    What whoever answers a call that is not his, or over, is told.
+    """
+    return rpc(action, call_id).error("INVALID_RPC_CORRELATION_ID")
+
+
+class RpcTestCase(SynchronousTestCase):
+    """
+    A service whose choice among providers is the first one.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.build()
+
+    def build(self, **settings: Any) -> None:
+        self.providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED")
+        self.service = RpcService(self.providers, RpcSettings(**settings), self.clock, self.choose)
+        self.chosen_from: list[int] = []
+        self.requestor = FakeConnection("ann")
+
+    def choose(self, providers: Sequence[Any]) -> Any:
+        self.chosen_from.append(len(providers))
+        return providers[0]
+
+    def provider(self, user: str = "bob", dialect: Dialect = PROTOBUF) -> FakeConnection:
+        connection = FakeConnection(user, dialect=dialect)
+        self.service.handle(PROVIDE, connection)
+        self.assertEqual(connection.take(), [PROVIDE.ack()])
+        return connection
+
+    def request(self, call_id: str = "x", data: Any = b"1", requestor: FakeConnection | None = None) -> Message:
+        request = rpc(RpcAction.REQUEST, call_id, data)
+        self.service.handle(request, requestor or self.requestor)
+        return request
+
+    def asked(self, provider: FakeConnection) -> str:
+        """
+        The id of the one request that C{provider} has just got.
+        """
+        (request,) = provider.take()
+        self.assertEqual(request.action, RpcAction.REQUEST)
+        assert request.correlation_id is not None
+        return request.correlation_id
+
+    def say(self, provider: FakeConnection, *actions: RpcAction, call_id: str = "x", data: Any = None) -> None:
+        for action in actions:
+            self.service.handle(rpc(action, call_id, data), provider)
+
+    def nothing_left(self) -> None:
+        """
+        No call is remembered, and no timer waits for one.
+        """
+        self.clock.advance(RESPONSE_TIMEOUT + 1)
+        self.assertEqual(self.requestor.take(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class CallTests(RpcTestCase):
+    """
+    The ordinary course of a call, with C{services.md} section 5.2 beside it.
+    """
+
+    def test_interface(self) -> None:
+        """
+        L{RpcService} provides L{ITopicService}.
+        """
+        verifyObject(ITopicService, self.service)
+
+    def test_accept_and_response(self) -> None:
+        """
+        The provider gets the request as it was made; the requestor hears that it is accepted, and the result.
+        """
+        provider = self.provider()
+        request = self.request()
+        self.assertEqual(provider.take(), [request])
+        self.say(provider, RpcAction.ACCEPT)
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.ACCEPT)])
+        self.say(provider, RpcAction.RESPONSE, data=b"3")
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE, data=b"3")])
+        self.assertEqual(provider.take(), [])
+        self.nothing_left()
+
+    def test_response_without_accept(self) -> None:
+        """
+        A result needs no acceptance before it, and ends the call.
+        """
+        provider = self.provider()
+        self.request()
+        self.say(provider, RpcAction.RESPONSE, data=b"3")
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE, data=b"3")])
+        self.nothing_left()
+
+    def test_request_error(self) -> None:
+        """
+        The error of the procedure reaches the requestor, and ends the call.
+        """
+        provider = self.provider()
+        self.request()
+        self.say(provider, RpcAction.REQUEST_ERROR, data=b'"no"')
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, data=b'"no"')])
+        self.nothing_left()
+
+    def test_own_call(self) -> None:
+        """
+        A client may call what it provides itself.
+        """
+        self.service.handle(PROVIDE, self.requestor)
+        self.requestor.take()
+        request = self.request()
+        self.assertEqual(self.requestor.take(), [request])
+        self.say(self.requestor, RpcAction.RESPONSE, data=b"3")
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE, data=b"3")])
+
+    def test_parallel(self) -> None:
+        """
+        Calls are answered in any order, each with its own result.
+        """
+        provider = self.provider()
+        for call_id in ("a", "b", "c"):
+            self.request(call_id)
+        for call_id in ("b", "c", "a"):
+            self.say(provider, RpcAction.RESPONSE, call_id=call_id, data=call_id.encode())
+        results = [(message.correlation_id, message.data) for message in self.requestor.take()]
+        self.assertEqual(results, [("b", b"b"), ("c", b"c"), ("a", b"a")])
+        self.nothing_left()
+
+    def test_only_what_a_request_has_to_say(self) -> None:
+        """
+        What a request says beyond its own is not handed on: with isAck the provider would take it for one.
+        """
+        provider = self.provider()
+        request = rpc(RpcAction.REQUEST, data=b"1", is_ack=True, is_error=True, original_action=RpcAction.PROVIDE)
+        self.service.handle(request, self.requestor)
+        self.assertEqual(provider.take(), [rpc(RpcAction.REQUEST, data=b"1")])
+
+    def test_only_what_an_answer_has_to_say(self) -> None:
+        """
+        Nor is what an answer says beyond its own; its name is that of the call.
+        """
+        provider = self.provider()
+        self.request()
+        answer = Message(Topic.RPC, RpcAction.RESPONSE, "other", b"3", correlation_id="x", is_error=True, is_ack=True)
+        self.service.handle(answer, provider)
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE, data=b"3")])
+
+    def test_nobody(self) -> None:
+        """
+        W52: a call that nobody provides fails at once, with the error flagged and the id of the call, and leaves
+        nothing behind.
+        """
+        self.request()
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER)])
+        self.assertEqual(self.requestor.callbacks, [])
+        self.nothing_left()
+
+    def test_unprovided(self) -> None:
+        """
+        A procedure that is provided no more is not called.
+        """
+        provider = self.provider()
+        self.request()
+        self.say(provider, RpcAction.RESPONSE)
+        self.service.handle(UNPROVIDE, provider)
+        provider.take(), self.requestor.take()
+        self.request("y")
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER, "y")])
+        self.assertEqual(provider.take(), [])
+
+    def test_stop(self) -> None:
+        """
+        After a stop no timer runs, and clients that go away cause nothing.
+        """
+        provider, other = self.provider(), self.provider()
+        self.request()
+        self.service.stop()
+        provider.close()
+        self.requestor.close()
+        self.assertEqual(other.take(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class ProvidingTests(RpcTestCase):
+    """
+    Who provides what, and how one of several is chosen.
+    """
+
+    def test_repeated(self) -> None:
+        """
+        Providing again is MULTIPLE_PROVIDERS; v4+ clients get their acknowledgement nevertheless. He is asked once.
+        """
+        error = PROVIDE.error("MULTIPLE_PROVIDERS", "add", flagged=False)
+        for dialect, answers in ((PROTOBUF, [error, PROVIDE.ack()]), (TEXT, [error])):
+            self.build()
+            provider = self.provider(dialect=dialect)
+            self.service.handle(PROVIDE, provider)
+            self.assertEqual(provider.take(), answers)
+            self.request()
+            self.say(provider, RpcAction.REJECT)
+            self.assertEqual(len(provider.take()), 1)
+            self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER)])
+
+    def test_w50_never_provided(self) -> None:
+        """
+        W50: a text client that ceases to provide what it never did is told NOT_PROVIDED; a v4+ client needs its
+        acknowledgement.
+        """
+        error = UNPROVIDE.error("NOT_PROVIDED", "add", flagged=False)
+        for dialect, answers in ((PROTOBUF, [UNPROVIDE.ack()]), (TEXT, [error])):
+            connection = FakeConnection(dialect=dialect)
+            self.service.handle(UNPROVIDE, connection)
+            self.assertEqual(connection.take(), answers)
+
+    def test_w37_no_names(self) -> None:
+        """
+        W37: a request to provide nothing is acknowledged.
+        """
+        for action in (RpcAction.PROVIDE, RpcAction.UNPROVIDE):
+            request = Message(Topic.RPC, action, correlation_id="0")
+            connection = FakeConnection()
+            self.service.handle(request, connection)
+            self.assertEqual(connection.take(), [request.ack()])
+            self.assertEqual(connection.callbacks, [])
+
+    def test_any_of_them(self) -> None:
+        """
+        Each of several providers gets its share of the calls.
+        """
+        service = RpcService(self.providers, RpcSettings(), self.clock, random.Random(1).choice)
+        providers = [FakeConnection(name) for name in ("a", "b", "c")]
+        for provider in providers:
+            service.handle(PROVIDE, provider)
+            provider.take()
+        for number in range(300):
+            service.handle(rpc(RpcAction.REQUEST, str(number)), self.requestor)
+        shares = Counter({provider.user: len(provider.take()) for provider in providers})
+        self.assertEqual(sum(shares.values()), 300)
+        self.assertGreater(min(shares.values()), 60)
+
+    def test_chosen_from_all(self) -> None:
+        """
+        The choice is among all who provide the procedure at that moment.
+        """
+        first = self.provider()
+        self.request("a")
+        second, third = self.provider(), self.provider()
+        self.request("b")
+        second.close()
+        self.request("c")
+        self.service.handle(UNPROVIDE, third)
+        self.request("d")
+        self.assertEqual(self.chosen_from, [3, 2])
+        self.assertEqual([request.correlation_id for request in first.take()], ["a", "b", "c", "d"])
+
+    def test_w55_closed_meanwhile(self) -> None:
+        """
+        W55: who is gone by the time he is permitted to provide, or to call, does neither.
+        """
+        gone = FakeConnection()
+        gone.close()
+        self.service.handle(PROVIDE, gone)
+        self.request()
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER)])
+        provider = self.provider()
+        self.request(requestor=gone)
+        self.assertEqual((provider.take(), gone.callbacks), ([], []))
+
+
+class AnswerTests(RpcTestCase):
+    """
+    Who may answer, and when.
+    """
+
+    def test_w6_stranger(self) -> None:
+        """
+        W6: nobody but the provider that was asked can accept, reject or answer a call, though he knows its id and
+        provides the procedure too.
+        """
+        provider, other, stranger = self.provider(), self.provider("eve"), FakeConnection("mallory")
+        self.request()
+        for action in (RpcAction.ACCEPT, RpcAction.REJECT, RpcAction.RESPONSE, RpcAction.REQUEST_ERROR):
+            for connection in (other, stranger, self.requestor):
+                self.say(connection, action)
+                self.assertEqual(connection.take(), [unknown(action)])
+        self.asked(provider)
+        self.say(provider, RpcAction.RESPONSE, data=b"3")
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE, data=b"3")])
+
+    def test_w6_same_id(self) -> None:
+        """
+        W6: two requestors that use the same id each get their own answer, under that id.
+        """
+        provider, other = self.provider(), FakeConnection("eve")
+        self.request(data=b'"ann"')
+        self.request(data=b'"eve"', requestor=other)
+        requests = provider.take()
+        self.assertEqual(len({request.correlation_id for request in requests}), 2)
+        for request in reversed(requests):
+            self.say(provider, RpcAction.ACCEPT, call_id=request.correlation_id or "")
+            self.say(provider, RpcAction.RESPONSE, call_id=request.correlation_id or "", data=request.data)
+        for connection, data in ((self.requestor, b'"ann"'), (other, b'"eve"')):
+            self.assertEqual(connection.take(), [rpc(RpcAction.ACCEPT), rpc(RpcAction.RESPONSE, data=data)])
+        self.nothing_left()
+
+    def test_w6_guessed_id(self) -> None:
+        """
+        W6: an id that looks like one of the server's own is kept apart from it.
+        """
+        provider, other, third = self.provider(), FakeConnection("eve"), FakeConnection("joe")
+        self.request("x")
+        self.request("x", requestor=other)
+        made = provider.take()[1].correlation_id or ""
+        self.request(made, requestor=third)
+        self.assertNotIn(self.asked(provider), ("x", made))
+
+    def test_w6_late_answer_to_an_earlier_call(self) -> None:
+        """
+        W6: a late answer to a call that timed out is not taken for that to a later call of the same id.
+        """
+        provider, other = self.provider(), FakeConnection("eve")
+        self.request()
+        self.say(provider, RpcAction.ACCEPT)
+        self.clock.advance(RESPONSE_TIMEOUT)
+        self.request(requestor=other)
+        second = provider.take()[1].correlation_id or ""
+        self.say(provider, RpcAction.RESPONSE, data=b'"for ann"')
+        self.assertEqual(provider.take(), [unknown(RpcAction.RESPONSE)])
+        self.assertEqual(other.take(), [])
+        self.say(provider, RpcAction.RESPONSE, call_id=second, data=b'"for eve"')
+        self.assertEqual(other.take(), [rpc(RpcAction.RESPONSE, data=b'"for eve"')])
+
+    def test_w56_same_id_twice(self) -> None:
+        """
+        W56: a requestor that uses an id again while that call runs is refused, and the running call is untouched.
+        """
+        provider = self.provider()
+        self.request()
+        self.request()
+        self.assertEqual(self.requestor.take(), [unknown(RpcAction.REQUEST)])
+        self.asked(provider)
+        self.say(provider, RpcAction.RESPONSE)
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE)])
+        self.request()
+        self.assertEqual(self.asked(provider), "x")
+
+    def test_long_id(self) -> None:
+        """
+        Of an id of any length nothing is kept beyond its call; the requestor gets it back whole.
+        """
+        provider, long = self.provider(), "i" * (MAX_ID_LENGTH + 1)
+        self.request(long)
+        call_id = self.asked(provider)
+        self.assertLess(len(call_id), MAX_ID_LENGTH)
+        self.say(provider, RpcAction.RESPONSE, call_id=call_id)
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE, long)])
+
+    def test_w52_accepted_twice(self) -> None:
+        """
+        W52: accepting again is a flagged MULTIPLE_ACCEPT to the provider, and nothing to the requestor.
+        """
+        provider = self.provider()
+        self.request()
+        self.asked(provider)
+        self.say(provider, RpcAction.ACCEPT, RpcAction.ACCEPT)
+        self.assertEqual(provider.take(), [rpc(RpcAction.ACCEPT).error("MULTIPLE_ACCEPT")])
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.ACCEPT)])
+
+    def test_over(self) -> None:
+        """
+        Whatever comes after the end of a call is INVALID_RPC_CORRELATION_ID, a second result included.
+        """
+        provider = self.provider()
+        self.request()
+        self.say(provider, RpcAction.RESPONSE)
+        self.requestor.take(), provider.take()
+        for action in (RpcAction.ACCEPT, RpcAction.REJECT, RpcAction.RESPONSE, RpcAction.REQUEST_ERROR):
+            self.say(provider, action)
+            self.assertEqual(provider.take(), [unknown(action)])
+        self.assertEqual(self.requestor.take(), [])
+
+    def test_unanswered_is_bounded(self) -> None:
+        """
+        However many calls a provider leaves unanswered, only so many are remembered.
+        """
+        provider = self.provider()
+        for number in range(MAX_UNANSWERED + 10):
+            gone = FakeConnection()
+            self.request(str(number), requestor=gone)
+            gone.close()
+        provider.take()
+        # The oldest are strange to the server by now; the others it expects.
+        self.say(provider, RpcAction.RESPONSE, call_id="9")
+        self.assertEqual(provider.take(), [unknown(RpcAction.RESPONSE, "9")])
+        self.say(provider, RpcAction.RESPONSE, call_id="10")
+        self.assertEqual(provider.take(), [])
+
+
+class RerouteTests(RpcTestCase):
+    """
+    Who is asked next, with C{services.md} section 5.3 beside it.
+    """
+
+    def test_w31_each_once(self) -> None:
+        """
+        W31: a call that is rejected goes to the next provider, unchanged, and to none of them twice; when all have
+        rejected it fails.
+        """
+        providers = [self.provider(str(number)) for number in range(4)]
+        request = self.request()
+        for provider in providers:
+            self.assertEqual(self.requestor.take(), [])
+            self.assertEqual(provider.take(), [request])
+            self.say(provider, RpcAction.REJECT)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER)])
+        self.assertEqual([provider.take() for provider in providers], [[]] * 4)
+        self.assertEqual(self.chosen_from, [4, 3, 2])
+        self.nothing_left()
+
+    def test_came_later(self) -> None:
+        """
+        Who begins to provide while a call runs is asked when it is rejected.
+        """
+        first = self.provider()
+        self.request()
+        second = self.provider()
+        self.say(first, RpcAction.REJECT)
+        self.asked(second)
+        self.say(second, RpcAction.RESPONSE)
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE)])
+
+    def test_rejected_after_all(self) -> None:
+        """
+        W29: a provider that rejects what it had accepted leaves nothing of it to the next one, who accepts, keeps
+        the call beyond the time for accepting, and answers.
+        """
+        first, second = self.provider(), self.provider()
+        self.request()
+        self.say(first, RpcAction.ACCEPT, RpcAction.REJECT)
+        self.asked(second)
+        self.clock.advance(ACK_TIMEOUT - 0.1)
+        self.say(second, RpcAction.ACCEPT)
+        self.assertEqual(second.take(), [])
+        self.clock.advance(ACK_TIMEOUT * 3)
+        self.say(second, RpcAction.RESPONSE)
+        answers = self.requestor.take()
+        self.assertEqual([answer.action for answer in answers], [RpcAction.ACCEPT] * 2 + [RpcAction.RESPONSE])
+        self.nothing_left()
+
+    def test_rejected_and_answered(self) -> None:
+        """
+        A provider that has rejected a call cannot answer it any more.
+        """
+        first, second = self.provider(), self.provider()
+        self.request()
+        self.asked(first)
+        self.say(first, RpcAction.REJECT, RpcAction.RESPONSE)
+        self.assertEqual(first.take(), [unknown(RpcAction.RESPONSE)])
+        self.asked(second)
+        self.assertEqual(self.requestor.take(), [])
+
+    def test_times_start_anew(self) -> None:
+        """
+        Each provider has the whole time, to accept and to answer.
+        """
+        first, second = self.provider(), self.provider()
+        self.request()
+        self.clock.advance(ACK_TIMEOUT - 0.1)
+        self.say(first, RpcAction.ACCEPT)
+        self.clock.advance(RESPONSE_TIMEOUT - ACK_TIMEOUT)
+        self.say(first, RpcAction.REJECT)
+        self.clock.advance(ACK_TIMEOUT - 0.1)
+        self.say(second, RpcAction.ACCEPT)
+        self.requestor.take()
+        self.clock.advance(RESPONSE_TIMEOUT - ACK_TIMEOUT)
+        self.assertEqual(self.requestor.take(), [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.RESPONSE_TIMEOUT)])
+
+    def test_w30_provider_gone(self) -> None:
+        """
+        W30: when a provider disconnects, its calls go to another one at once, whether it had accepted them or not.
+        """
+        for accepted in (False, True):
+            self.build()
+            first, second = self.provider(), self.provider()
+            request = self.request()
+            if accepted:
+                self.say(first, RpcAction.ACCEPT)
+            first.close()
+            self.assertEqual(second.take(), [request])
+            self.say(second, RpcAction.ACCEPT)
+            self.assertEqual(second.take(), [])
+
+    def test_w30_last_provider_gone(self) -> None:
+        """
+        W30: when there is no other one, the requestor is told at once, not after ten seconds.
+        """
+        for accepted in (False, True):
+            self.build()
+            provider = self.provider()
+            self.request()
+            if accepted:
+                self.say(provider, RpcAction.ACCEPT)
+                self.requestor.take()
+            provider.close()
+            self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER)])
+            self.nothing_left()
+
+    def test_not_twice(self) -> None:
+        """
+        With C{rerouteAccepted} off, a call that a provider had accepted is not carried out a second time when it
+        disconnects: the requestor is told at once that there will be no answer. What was not accepted goes on.
+        """
+        self.build(reroute_accepted=False)
+        first, second = self.provider(), self.provider()
+        self.request("accepted")
+        self.request("asked")
+        self.say(first, RpcAction.ACCEPT, call_id="accepted")
+        self.requestor.take()
+        first.close()
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.RESPONSE_TIMEOUT, "accepted")])
+        self.assertEqual(self.asked(second), "asked")
+
+    def test_unprovided_and_answered(self) -> None:
+        """
+        A provider that ceases to provide still has the calls it was asked: a v2/v3 client that does so within its
+        procedure sends the answer right after it.
+        """
+        first, second = self.provider(), self.provider()
+        self.request()
+        self.service.handle(UNPROVIDE, first)
+        self.say(first, RpcAction.ACCEPT)
+        self.clock.advance(ACK_TIMEOUT * 2)
+        self.say(first, RpcAction.RESPONSE)
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.ACCEPT), rpc(RpcAction.RESPONSE)])
+        self.assertEqual(second.take(), [])
+
+    def test_w30_unprovided(self) -> None:
+        """
+        W30: one that ceases to provide, and does not accept in time what it was asked, has rejected it.
+        """
+        first, second = self.provider(), self.provider()
+        request = self.request()
+        self.service.handle(UNPROVIDE, first)
+        self.clock.advance(ACK_TIMEOUT)
+        self.assertEqual(second.take(), [request])
+        self.service.handle(UNPROVIDE, second)
+        self.clock.advance(ACK_TIMEOUT)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER)])
+        self.nothing_left()
+
+
+class TimeTests(RpcTestCase):
+    """
+    Calls that take too long.
+    """
+
+    def test_w52_not_accepted(self) -> None:
+        """
+        W52: a call that is not accepted in time fails, flagged and with its id; nobody else is asked.
+        """
+        self.provider()
+        other = self.provider()
+        self.request()
+        self.clock.advance(ACK_TIMEOUT - 0.1)
+        self.assertEqual(self.requestor.take(), [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.ACCEPT_TIMEOUT)])
+        self.assertEqual(other.take(), [])
+        self.nothing_left()
+
+    def test_w52_not_answered(self) -> None:
+        """
+        W52: so does one that is accepted and not answered; the acceptance does not lengthen its time.
+        """
+        provider, other = self.provider(), self.provider()
+        self.request()
+        self.clock.advance(ACK_TIMEOUT - 0.1)
+        self.say(provider, RpcAction.ACCEPT)
+        self.requestor.take()
+        self.clock.advance(RESPONSE_TIMEOUT - ACK_TIMEOUT)
+        self.assertEqual(self.requestor.take(), [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.RESPONSE_TIMEOUT)])
+        self.assertEqual(other.take(), [])
+        self.nothing_left()
+
+    def test_too_late(self) -> None:
+        """
+        What a provider says of a call whose time is up is INVALID_RPC_CORRELATION_ID, and nothing to the requestor.
+        """
+        provider = self.provider()
+        self.request()
+        self.clock.advance(ACK_TIMEOUT)
+        self.asked(provider), self.requestor.take()
+        self.say(provider, RpcAction.ACCEPT, RpcAction.RESPONSE)
+        self.assertEqual(provider.take(), [unknown(RpcAction.ACCEPT), unknown(RpcAction.RESPONSE)])
+        self.nothing_left()
+
+    def test_no_time_to_accept(self) -> None:
+        """
+        If the time to answer is the shorter one, it is what counts.
+        """
+        self.build(ack_timeout=5.0, response_timeout=2.0)
+        self.provider()
+        self.request()
+        self.clock.advance(2)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.RESPONSE_TIMEOUT)])
+        self.nothing_left()
+
+    def test_one_timer(self) -> None:
+        """
+        Many calls need no more timers than one.
+        """
+        self.provider()
+        for number in range(100):
+            self.request(str(number))
+        self.assertEqual(len(self.clock.getDelayedCalls()), 2)
+
+
+class RequestorTests(RpcTestCase):
+    """
+    What a requestor is to the server, and what it may cost.
+    """
+
+    def test_w32_requestor_gone(self) -> None:
+        """
+        W32: nothing is kept of the calls of a client that is gone. Its provider, who has done nothing wrong, is not
+        told that his answer is unknown; a second one is.
+        """
+        provider = self.provider()
+        self.request()
+        self.asked(provider)
+        self.requestor.close()
+        known = weakref.ref(self.requestor)
+        self.requestor = FakeConnection()
+        gc.collect()
+        self.assertIsNone(known())
+        self.clock.advance(RESPONSE_TIMEOUT)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.say(provider, RpcAction.ACCEPT, RpcAction.RESPONSE)
+        self.assertEqual(provider.take(), [])
+        self.say(provider, RpcAction.RESPONSE)
+        self.assertEqual(provider.take(), [unknown(RpcAction.RESPONSE)])
+
+    def test_w32_not_rerouted(self) -> None:
+        """
+        W32: nobody is asked any more on behalf of a client that is gone.
+        """
+        first, second = self.provider(), self.provider()
+        self.request()
+        self.requestor.close()
+        self.say(first, RpcAction.REJECT)
+        first.close()
+        self.assertEqual(second.take(), [])
+
+    def test_both_gone(self) -> None:
+        """
+        A client that calls what it provides itself leaves nothing, in whichever role it came first.
+        """
+        for first in (PROVIDE, rpc(RpcAction.REQUEST, "y")):
+            self.build()
+            self.service.handle(first, self.requestor)
+            self.service.handle(PROVIDE, self.requestor)
+            other = self.provider()
+            self.request()
+            self.requestor.close()
+            self.assertEqual(other.take(), [])
+
+    def test_too_many_calls(self) -> None:
+        """
+        A client with too many calls that wait for an answer gets an error that says so, until some are answered; the
+        log says it once. Others are not affected.
+        """
+        self.build(max_pending_calls=2)
+        provider, other = self.provider(), FakeConnection()
+        for call_id in ("a", "b", "c", "d"):
+            self.request(call_id)
+        self.assertEqual(
+            self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, call_id, TOO_MANY) for call_id in ("c", "d")]
+        )
+        self.request("e", requestor=other)
+        self.say(provider, RpcAction.RESPONSE, call_id="a")
+        self.request("f")
+        self.assertEqual([request.correlation_id for request in provider.take()], ["a", "b", "e", "f"])
+
+    def test_too_many_bytes(self) -> None:
+        """
+        The same for what they hold; a single call may always be as large as a message may be.
+        """
+        self.build(max_pending_bytes=20)
+        provider = self.provider()
+        self.request("a", b'"%s"' % (b"x" * 100))
+        self.request("b", b"1")
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "b", TOO_MANY)])
+        self.say(provider, RpcAction.RESPONSE, call_id="a")
+        self.requestor.take()
+        for call_id in ("c", "d", "e", "f"):  # each of five bytes
+            self.request(call_id, b"1")
+        self.assertEqual(self.requestor.take(), [])
+        self.request("g", b"1")
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "g", TOO_MANY)])
+
+    def test_every_end_frees(self) -> None:
+        """
+        Whatever ends a call, it counts no more.
+        """
+        self.build(max_pending_calls=1, max_pending_bytes=1)
+        for action in (RpcAction.RESPONSE, RpcAction.REQUEST_ERROR, RpcAction.REJECT):
+            provider = self.provider()
+            self.request()
+            self.say(provider, action)
+            self.requestor.take()
+            provider.close()
+        self.provider()
+        for wait in (ACK_TIMEOUT, RESPONSE_TIMEOUT):
+            self.request()
+            self.clock.advance(wait)
+            self.assertEqual(self.requestor.take(), [failed(RpcAction.ACCEPT_TIMEOUT)])
+
+    def test_requestor_name_and_data(self) -> None:
+        """
+        The provider is told who asks, and what the authentication says of him to clients, each if that is wanted;
+        also the second one that is asked, in the same words.
+        """
+        for name in (False, True):
+            for data in (False, True):
+                self.build(provide_requestor_name=name, provide_requestor_data=data)
+                self.requestor.client_data = b'{"role":"admin"}'
+                first, second = self.provider(), self.provider()
+                self.request()
+                told = rpc(
+                    RpcAction.REQUEST,
+                    data=b"1",
+                    requestor_name="ann" if name else None,
+                    requestor_data=b'{"role":"admin"}' if data else None,
+                )
+                self.assertEqual(first.take(), [told])
+                self.say(first, RpcAction.REJECT)
+                self.assertEqual(second.take(), [told])
+
+    def test_no_requestor_data(self) -> None:
+        """
+        Of a requestor without client data there is none to tell.
+        """
+        self.build(provide_requestor_data=True)
+        provider = self.provider()
+        self.request()
+        self.assertEqual(provider.take(), [rpc(RpcAction.REQUEST, data=b"1")])
+
+
+class WireTests(RpcTestCase):
+    """
+    What the answers look like on the wire.
+    """
+
+    def written(self, *messages: Message) -> list[str]:
+        return [readable(text.SERVER.encode(message)) for message in messages]
+
+    def test_text_errors(self) -> None:
+        """
+        The errors are spelled as clients of v2 and v3 know them.
+        """
+        provider = self.provider()
+        self.request("a")
+        self.clock.advance(ACK_TIMEOUT)
+        self.request("b")
+        self.say(provider, RpcAction.ACCEPT, RpcAction.ACCEPT, call_id="b")
+        self.clock.advance(RESPONSE_TIMEOUT)
+        provider.close()
+        self.request("c")
+        self.assertEqual(
+            self.written(*self.requestor.take()),
+            [
+                "P|E|ACK_TIMEOUT|add|a+",
+                "P|A|REQ|add|b+",
+                "P|E|RESPONSE_TIMEOUT|add|b+",
+                "P|E|NO_RPC_PROVIDER|add|c+",
+            ],
+        )
+        self.assertEqual(self.written(provider.take()[-1]), ["P|E|MULTIPLE_ACK|add|b+"])
+
+    def test_text_refusal(self) -> None:
+        """
+        So is the limit of calls, which arrives as the error of the procedure.
+        """
+        self.build(max_pending_calls=1)
+        self.provider()
+        self.request("a")
+        self.request("b")
+        self.assertEqual(self.written(*self.requestor.take()), ["P|E|TOO_MANY_PENDING_CALLS|add|b+"])
+
+    def test_text_without_data(self) -> None:
+        """
+        A text request without a data field reaches text providers without one, and v4+ providers without data.
+        """
+        (request,) = text.SERVER.decode("P\x1fREQ\x1fadd\x1fx\x1e")
+        assert isinstance(request, Message)
+        provider = self.provider()
+        self.service.handle(request, self.requestor)
+        (sent,) = provider.take()
+        self.assertEqual(self.written(sent), ["P|REQ|add|x+"])
+        self.assertEqual(protobuf.CLIENT.decode(protobuf.SERVER.encode(sent)), [rpc(RpcAction.REQUEST)])
+
+    def test_text_without_data_under_another_id(self) -> None:
+        """
+        The same if the provider knows the call by another id: that is what it gets.
+        """
+        provider = self.provider()
+        self.request()
+        (request,) = text.SERVER.decode("P\x1fREQ\x1fadd\x1fx\x1e")
+        assert isinstance(request, Message)
+        self.service.handle(request, FakeConnection())
+        sent = provider.take()[1]
+        self.assertEqual(self.written(sent), [f"P|REQ|add|{sent.correlation_id}|U+"])
+        self.assertNotEqual(sent.correlation_id, "x")
