@@ -22,10 +22,10 @@ NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py
 
-.PHONY: help run install test check unit e2e coverage format lock node clean
+.PHONY: help run install test check unit e2e crash-test coverage format lock node clean
 
 help:  ## show this list
-	@sed -nE 's/^([a-z0-9]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
 run: install  ## install into .venv and start the server in the foreground, data in .data
 	@exec $(BIN)/twistd --nodaemon --pidfile= dstwist --config etc/dstwist/config.yml --data-dir .data
@@ -48,6 +48,9 @@ unit: $(TEST_READY)  ## all tests that need neither a network nor Node.js
 
 e2e: $(TEST_READY) node  ## the official JavaScript clients against a running server
 	@$(TRIAL) tests.e2e
+
+crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it remembers
+	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py
 
 coverage: $(TEST_READY)  ## unit tests, and which lines of dstwist they run
 	@PYTHONPATH=$(CURDIR) COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run --branch --source dstwist \

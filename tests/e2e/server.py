@@ -145,6 +145,9 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._process = None
+            # All it has said is in the log, and nothing of it gets into that of the next one.
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended, PATIENCE)
 
     def take_trouble(self) -> list[str]:
         """
