@@ -32,6 +32,19 @@ def build(settings: tuple[AuthSettings, ...], reactor: Any, storage: IStore | No
     return ChainAuthentication([_build(entry, reactor, storage) for entry in settings])
 
 
+def replace_users(chain: ChainAuthentication, settings: tuple[AuthSettings, ...]) -> None:
+    """
+    Have the users of a configuration that was read again, without a gap and without ending a connection. Nothing else
+    of it is taken: hashes, types and order stay as they were.
+    """
+    entries = [entry for entry in settings if isinstance(entry, FileSettings)]
+    parts = [part for part in chain.authenticators if isinstance(part, FileAuthentication)]
+    if len(entries) != len(parts):
+        raise ConfigError("auth", "authenticators of type file came or went; that needs a restart")
+    for part, entry in zip(parts, entries, strict=True):
+        part.replace(entry.users)
+
+
 def describe(settings: tuple[AuthSettings, ...]) -> str:
     """
     What to say of them in the log, in deepstream's words.

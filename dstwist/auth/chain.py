@@ -38,7 +38,6 @@ class ChainAuthentication:
         self.authenticators = tuple(authenticators)
         self.departures = [part for part in self.authenticators if IDepartures.providedBy(part)]
         self._pending: set[Deferred[Login]] = set()
-        self._stopping = False
         self._ready = False
         self._early: list[Deferred[None]] = []
 
@@ -61,7 +60,6 @@ class ChainAuthentication:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        self._stopping = True
         # Nobody waits for these any more, and some might take minutes.
         for decision in list(self._pending):
             decision.cancel()
@@ -101,15 +99,15 @@ class ChainAuthentication:
                 login = await maybeDeferred(part.login, handshake, credentials)
                 if not isinstance(login, Login):
                     raise AuthError(f"{type(part).__name__} gave no Login, but {type(login).__name__}")
-            except Exception as error:
-                self._tell(error)
+            except CancelledError:
+                # The client has gone, or the server stops: nobody waits for this.
+                return _REFUSED
+            except AuthError as error:
+                self._log.error("AUTH_ERROR | no decision about a login: {error}", error=error, event="AUTH_ERROR")
+                return _REFUSED
+            except Exception:
+                self._log.failure("AUTH_ERROR | an authenticator failed", event="AUTH_ERROR")
                 return _REFUSED
             if login.accepted or login.final:
                 return login
         return _REFUSED
-
-    def _tell(self, error: Exception) -> None:
-        if isinstance(error, AuthError):
-            self._log.error("AUTH_ERROR | no decision about a login: {error}", error=error, event="AUTH_ERROR")
-        elif not (self._stopping and isinstance(error, CancelledError)):
-            self._log.failure("AUTH_ERROR | an authenticator failed", event="AUTH_ERROR")

@@ -18,13 +18,16 @@ class Gate:
     Lets calls pass in the order in which they come.
     """
 
-    def __init__(self, at_once: int, waiting: int, full: str) -> None:
+    def __init__(self, at_once: int, waiting: int, full: str, interruptible: bool = True) -> None:
         """
         @param full: what to say to those that not even may wait.
+        @param interruptible: whether calls under way end when they are cancelled. Those that do not keep their place
+            until they end by themselves.
         """
         self._at_once = at_once
         self._most_waiting = waiting
         self._full = full
+        self._interruptible = interruptible
         self._running = 0
         self._waiting: deque[Deferred[None]] = deque()
         self._draining = False
@@ -44,7 +47,8 @@ class Gate:
 
     def _start(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Deferred[Any]:
         self._running += 1
-        return maybeDeferred(function, *args).addBoth(self._end)
+        job = maybeDeferred(function, *args).addBoth(self._end)
+        return job if self._interruptible else _shielded(job)
 
     def _end(self, result: Any) -> Any:
         self._running -= 1
@@ -55,3 +59,17 @@ class Gate:
                 self._waiting.popleft().callback(None)
             self._draining = False
         return result
+
+
+def _shielded(job: Deferred[Any]) -> Deferred[Any]:
+    """
+    The outcome of C{job}, which goes on when that is cancelled; its result is then of no interest any more.
+    """
+    outcome: Deferred[Any] = Deferred()
+
+    def pass_on(result: Any) -> None:
+        # One that was cancelled has been called already, and ignores this.
+        outcome.callback(result)
+
+    job.addBoth(pass_on)
+    return outcome

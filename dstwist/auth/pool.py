@@ -26,7 +26,9 @@ class HashPool:
         """
         self._reactor = reactor
         self._threads = pool or ThreadPool(minthreads=0, maxthreads=threads, name="passwords")
-        self._gate = Gate(threads, waiting, "too many logins wait for their passwords to be checked")
+        full = "too many logins wait for their passwords to be checked"
+        # A thread cannot be interrupted.
+        self._gate = Gate(threads, waiting, full, interruptible=False)
         self._stopped = False
 
     def start(self) -> None:
@@ -44,7 +46,8 @@ class HashPool:
 
     def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
-        Call C{function} in a thread. Fails with L{AuthError} if too many wait already.
+        Call C{function} in a thread. Fails with L{AuthError} if too many wait already. Who is cancelled while it waits
+        is never called.
         """
         return self._gate.run(self._submit, function, *args)
 

@@ -206,6 +206,19 @@ class LifeTests(ChainCase):
         self.successResultOf(self.authenticator.stop())
         self.assertEqual(self.successResultOf(result), Login(False))
 
+    def test_given_up(self) -> None:
+        """
+        A login that nobody waits for any more is given up, quietly, and the next one is not asked.
+        """
+        stopped: list[Any] = []
+        last = FakeAuthenticator()
+        self.chain(Full(lambda: Deferred(stopped.append)), last)
+        log = self.log()
+        result = self.authenticator.login(HANDSHAKE, {})
+        result.cancel()
+        self.assertEqual(self.successResultOf(result), Login(False))
+        self.assertEqual((len(stopped), last.asked, log.lines), (1, [], []))
+
     def test_stop_under_way(self) -> None:
         """
         Logins that are under way when the server stops are given up, and not complained about.

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -83,6 +84,31 @@ class HashPoolTests(SynchronousTestCase):
         for _ in accepted:
             self.threads.work()
         self.assertEqual([self.successResultOf(result) for result in accepted], [0] * 5)
+
+    def test_cancelled(self) -> None:
+        """
+        A thread cannot be interrupted: what it works on keeps its place, though nobody waits for it. What has not begun
+        is never done.
+        """
+        done: list[str] = []
+        results = [self.pool.run(done.append, name) for name in "abcd"]
+        for number in (0, 2):
+            results[number].cancel()
+            self.failureResultOf(results[number], CancelledError)
+        self.assertEqual(len(self.threads.jobs), 2)
+        for _ in range(3):
+            self.threads.work()
+        self.assertEqual((done, self.threads.jobs), (["a", "b", "d"], []))
+        self.successResultOf(results[3])
+
+    def test_cancelled_failure(self) -> None:
+        """
+        A failure that nobody waits for any more is nobody's.
+        """
+        result = self.pool.run(int, "x")
+        result.cancel()
+        self.failureResultOf(result, CancelledError)
+        self.threads.work()
 
     def test_stop(self) -> None:
         """
