@@ -17,7 +17,7 @@ JavaScript          RE2                                  meaning
 [^]  []             any, none                            classes with nothing in them
 [[a]  [\w-.]        the characters themselves            brackets and dashes that mean nothing in a class
 a{,5}  {            the characters themselves            braces that are no count
-(...)  (?<n>...)    (?:...)                              nobody asks what a group has matched
+(...)  (?<n>...)    (?:...)                              of a listen pattern nobody asks what a group has matched
 $                   \z                                   the very end, not before a trailing line break
 ^*  \b+  (?i)       refused                              they are in JavaScript as well
 ==================  ===================================  ===================================================
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2  # type: ignore[import-untyped]
 
@@ -39,6 +39,11 @@ MAX_COMPILED_SIZE = 1 << 20
 _options = re2.Options()
 _options.max_mem = MAX_COMPILED_SIZE
 _options.log_errors = False
+
+_caseless = re2.Options()
+_caseless.max_mem = MAX_COMPILED_SIZE
+_caseless.log_errors = False
+_caseless.case_sensitive = False
 
 _ESCAPE = r"""
     \\u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})
@@ -83,6 +88,20 @@ _ANYTHING = r"\x{0}-\x{10FFFF}"
 _NO_LINE_END = r"[^\n\r\x{2028}\x{2029}]"
 
 
+class _Form(NamedTuple):
+    """
+    How RE2 writes what depends on the use of an expression, or on its flags.
+    """
+
+    group: str = "(?:"
+    any: str = _NO_LINE_END
+    start: str = "^"
+    end: str = r"\z"
+
+
+_LISTEN = _Form()
+
+
 class InvalidPattern(ValueError):
     """
     A pattern that is no regular expression, or one that cannot be matched in linear time.
@@ -97,11 +116,7 @@ def compile_pattern(pattern: str, max_length: int) -> Callable[[str], bool]:
     """
     if len(pattern) > max_length:
         raise InvalidPattern(f"longer than {max_length} characters")
-    try:
-        compiled = re2.compile("".join(_translated(pattern)), options=_options)
-    except re2.error as error:
-        raise InvalidPattern(error.args[0].decode("utf-8", "replace")) from None
-    search = compiled.search
+    search = _compiled("".join(_translated(pattern, _LISTEN)), _options).search
 
     def matches(name: str) -> bool:
         return search(name) is not None
@@ -109,7 +124,48 @@ def compile_pattern(pattern: str, max_length: int) -> Callable[[str], bool]:
     return matches
 
 
-def _translated(pattern: str) -> Iterator[str]:
+def compile_expression(source: str, flags: str = "") -> Any:
+    """
+    RE2's object for the expression C{/source/flags}, with its groups. Of the flags only C{i}, C{m}, C{s} and C{u} make
+    a difference to what matches. With C{m}, only a line feed is a line end to C{^} and C{$}.
+
+    @raise InvalidPattern: with the reason.
+    """
+    if "u" in flags:
+        source = _CODE_POINT.sub(_unit_escapes, source)
+    form = _Form(
+        "(",
+        f"[{_ANYTHING}]" if "s" in flags else _NO_LINE_END,
+        *(("(?m:^)", "(?m:$)") if "m" in flags else (_LISTEN.start, _LISTEN.end)),
+    )
+    return _compiled("".join(_translated(source, form)), _caseless if "i" in flags else _options)
+
+
+def _compiled(expression: str, options: re2.Options) -> Any:
+    try:
+        return re2.compile(expression, options=options)
+    except re2.error as error:
+        raise InvalidPattern(error.args[0].decode("utf-8", "replace")) from None
+
+
+# What only expressions with the flag u have.
+_CODE_POINT = re.compile(r"\\(?:u\{(?P<code>[0-9a-fA-F]{1,6})\}|.)", re.S)
+
+
+def _unit_escapes(found: re.Match[str]) -> str:
+    if found["code"] is None:
+        if found[0] in (r"\p", r"\P"):
+            raise InvalidPattern("properties of characters are not supported")
+        return found[0]
+    code = int(found["code"], 16)
+    if code > 0x10FFFF:
+        raise InvalidPattern("no such character")
+    if code <= 0xFFFF:
+        return f"\\u{code:04X}"
+    return f"\\u{0xD800 + (code - 0x10000 >> 10):04X}\\u{0xDC00 + (code & 0x3FF):04X}"
+
+
+def _translated(pattern: str, form: _Form) -> Iterator[str]:
     """
     C{pattern}, piece by piece, as RE2 writes it.
     """
@@ -129,13 +185,13 @@ def _translated(pattern: str) -> Iterator[str]:
         elif token[0][0] == "(":
             repeatable = False
             _check_group(part, groups)
-            yield "(?:"
+            yield "(?:" if part["plain"] else form.group
         elif part["bar"]:
             repeatable = part["bar"] == ")"
             yield part["bar"]
         else:
             repeatable = token[0] not in ("^", "$", "\\b", "\\B")
-            yield _atom(part)
+            yield _atom(part, form)
 
 
 def _count(part: _Part) -> str:
@@ -161,7 +217,7 @@ def _check_group(part: _Part, groups: set[str]) -> None:
         groups.add(name)
 
 
-def _atom(part: _Part) -> str:
+def _atom(part: _Part, form: _Form) -> str:
     """
     What stands outside of classes, and is no group and no count.
     """
@@ -178,7 +234,7 @@ def _atom(part: _Part) -> str:
         if other in "[\\":
             raise InvalidPattern("unterminated character class" if other == "[" else "\\ at end of pattern")
         if other in ".^$":
-            return {".": _NO_LINE_END, "^": "^", "$": r"\z"}[other]
+            return {".": form.any, "^": form.start, "$": form.end}[other]
         return _literal(ord(other))
     return _literal(_code(part))
 

@@ -52,7 +52,7 @@ _LETTERS_OF_JSON = {"t": "T", "f": "F", "n": "L"}
 #: Letters after which any payload will do; a payload that is not needed is ignored.
 _UNCHECKED = frozenset("SNTFLU")
 
-#: What String.prototype.trim takes away.
+#: What String.prototype.trim takes away: white space, as JavaScript has it.
 JS_SPACE = (
     "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"

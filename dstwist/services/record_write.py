@@ -149,7 +149,8 @@ class RecordWriter:
             return partial(sender.send, message.error("INVALID_PATCH_ON_HOTPATH"))
         check: IntEnum
         for check in (RecordAction.CREATE, answers.effective(message)):
-            verdict = self._allows(replace(message, action=check), sender, state)
+            # The original action tells the rules that this write creates what is not there.
+            verdict = self._allows(replace(message, action=check, original_action=message.action), sender, state)
             if verdict is not True:
                 refusal = await self._judge(name, message, sender, verdict, check)
                 if refusal is not None:

@@ -1,0 +1,347 @@
+"""
+From the text of a rule to its tree: one JavaScript expression, without what could change anything or call anything but
+the functions that rules have.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from dstwist.permission.valve.lexer import RuleSyntaxError, Token, tokens_of
+from dstwist.permission.valve.tree import (
+    MAX_DEPTH,
+    Array,
+    Binary,
+    Chain,
+    Conditional,
+    Link,
+    Literal,
+    Logical,
+    Name,
+    Node,
+    Object,
+    Reference,
+    RegexLiteral,
+    Template,
+    Unary,
+)
+
+#: The methods that may be called. The one function is C{_}.
+METHODS = frozenset(("startsWith", "endsWith", "includes", "indexOf", "match", "toUpperCase", "toLowerCase", "trim"))
+
+_RANKS = {
+    "??": 1,
+    "||": 1,
+    "&&": 2,
+    "|": 3,
+    "^": 4,
+    "&": 5,
+    **dict.fromkeys(("===", "!==", "==", "!="), 6),
+    **dict.fromkeys(("<", ">", "<=", ">=", "in", "instanceof"), 7),
+    **dict.fromkeys(("<<", ">>", ">>>"), 8),
+    **dict.fromkeys(("+", "-"), 9),
+    **dict.fromkeys(("*", "/", "%"), 10),
+    "**": 11,
+}
+_LOGICAL = frozenset(("??", "||", "&&"))
+_PREFIXES = frozenset(("!", "~", "+", "-", "typeof", "void"))
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_RESERVED = frozenset(
+    "arguments await break case catch class const continue debugger default delete do else enum export extends finally "
+    "for function if import in instanceof new return super switch this throw try typeof var void while with "
+    "yield".split()
+)
+
+N = TypeVar("N", bound=Node)
+
+
+def parse(text: str) -> Node:
+    """
+    The tree of a rule.
+
+    @raise RuleSyntaxError: the text is not one expression of the kind that rules may be.
+    """
+    parser = _Parser(tokens_of(text))
+    tree = parser.sequence()
+    parser.finish()
+    return tree
+
+
+class _Parser:
+    """
+    One frame of the Python stack for C{sequence}, C{expression} and C{operand} each, a level of brackets.
+    """
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._brackets = 0
+
+    # -- words
+
+    def _is(self, *values: str) -> bool:
+        token = self._tokens[self._at]
+        return token.kind == "punctuator" and token.value in values
+
+    def _take(self, value: str) -> bool:
+        if self._is(value):
+            self._at += 1
+            return True
+        return False
+
+    def _expect(self, value: str) -> None:
+        if not self._take(value):
+            raise self._unexpected()
+
+    def _unexpected(self) -> RuleSyntaxError:
+        token = self._tokens[self._at]
+        if token.kind == "end":
+            return RuleSyntaxError("Unexpected end of input", token.start)
+        if token.kind == "punctuator" and token.value not in ("==", "===", "!=", "!==", "<=", ">=", "=>"):
+            if token.value.endswith("=") or token.value in ("++", "--"):
+                return RuleSyntaxError("a rule cannot assign", token.start)
+            if token.value == ";":
+                return RuleSyntaxError("a rule is one expression", token.start)
+        what = token.value if token.kind in ("name", "punctuator") else token.kind
+        return RuleSyntaxError(f"Unexpected {'identifier ' if token.kind == 'name' else 'token '}{what}", token.start)
+
+    def _made(self, node: N, start: int, end: int | None = None) -> N:
+        node.start = start
+        node.end = self._tokens[self._at - 1].end if end is None else end
+        node.depth = 1 + max((part.depth for part in node.parts()), default=0)
+        if node.depth > MAX_DEPTH:
+            raise RuleSyntaxError(f"nested more than {MAX_DEPTH} levels deep", start)
+        return node
+
+    def finish(self) -> None:
+        self._take(";")
+        if self._tokens[self._at].kind != "end":
+            raise self._unexpected()
+
+    # -- expressions
+
+    def sequence(self) -> Node:
+        start = self._tokens[self._at].start
+        first = self.expression()
+        if not self._is(","):
+            return first
+        operands = [first]
+        while self._take(","):
+            operands.append(self.expression())
+        return self._made(Logical(",", operands), start)
+
+    def expression(self) -> Node:
+        self._brackets += 1
+        if self._brackets > MAX_DEPTH:
+            raise RuleSyntaxError(f"nested more than {MAX_DEPTH} levels deep", self._tokens[self._at].start)
+        start = self._tokens[self._at].start
+        cases: list[tuple[Node, Node]] = []
+        tree = self._binary()
+        while self._take("?"):
+            value = self.expression()
+            self._expect(":")
+            cases.append((tree, value))
+            tree = self._binary()
+        self._brackets -= 1
+        return self._made(Conditional(cases, tree), start) if cases else tree
+
+    def _binary(self) -> Node:
+        """
+        Operands and the operators between them. What binds tighter is put together first; nothing is recursive.
+        """
+        operands = [self.operand()]
+        operators: list[str] = []
+        while True:
+            token = self._tokens[self._at]
+            rank = _RANKS.get(token.value, 0) if token.kind in ("punctuator", "name") else 0
+            if not rank:
+                break
+            if token.value == "**" and isinstance(operands[-1], Unary) and not operands[-1].bracketed:
+                raise RuleSyntaxError("put the left side of ** into parentheses", operands[-1].start)
+            while operators and (_RANKS[operators[-1]] > rank or (_RANKS[operators[-1]] == rank and rank != 11)):
+                self._join(operands, operators)
+            operators.append(token.value)
+            self._at += 1
+            operands.append(self.operand())
+        while operators:
+            self._join(operands, operators)
+        return operands[0]
+
+    def _join(self, operands: list[Node], operators: list[str]) -> None:
+        """
+        Makes one of the last two operands.
+        """
+        operator = operators.pop()
+        right = operands.pop()
+        left = operands.pop()
+        node: Node
+        if operator in _LOGICAL:
+            for side in (left, right):
+                if isinstance(side, Logical) and not side.bracketed and "??" in (operator, side.operator):
+                    if operator != side.operator:
+                        raise RuleSyntaxError("?? among || or && needs parentheses", side.start)
+            if isinstance(left, Logical) and left.operator == operator and not left.bracketed:
+                node = Logical(operator, [*left.operands, right])
+            else:
+                node = Logical(operator, [left, right])
+        elif isinstance(left, Binary) and not left.bracketed and _RANKS[left.rest[0][0]] == _RANKS[operator] != 11:
+            node = Binary(left.first, [*left.rest, (operator, right)])
+        else:
+            node = Binary(left, [(operator, right)])
+        operands.append(self._made(node, _start(left), _end(right)))
+
+    def operand(self) -> Node:
+        """
+        One operand, with the signs before it and the members behind it.
+        """
+        prefixes: list[Token] = []
+        while (token := self._tokens[self._at]).kind in ("punctuator", "name") and token.value in _PREFIXES:
+            prefixes.append(token)
+            self._at += 1
+        tree = self._primary()
+        if self._is(".", "?.", "[", "("):
+            tree = self._chain(tree)
+        while prefixes:
+            prefix = prefixes.pop()
+            tree = self._made(Unary(prefix.value, tree), prefix.start)
+        return tree
+
+    def _primary(self) -> Node:
+        token = self._tokens[self._at]
+        self._at += 1
+        if token.kind in ("number", "string"):
+            return self._made(Literal(token.value), token.start)
+        if token.kind == "name":
+            return self._name(token)
+        if token.kind == "regex":
+            return self._made(RegexLiteral(*token.value), token.start)
+        if token.kind == "template":
+            return self._template(token)
+        if token.kind == "punctuator":
+            if token.value == "(":
+                return self._parenthesis()
+            if token.value == "[":
+                return self._made(Array(self._list("]")), token.start)
+            if token.value == "{":
+                return self._made(Object(self._entries()), token.start)
+        self._at -= 1
+        raise self._unexpected()
+
+    def _parenthesis(self) -> Node:
+        tree = self.sequence()
+        self._expect(")")
+        tree.bracketed = True
+        return tree
+
+    def _name(self, token: Token) -> Node:
+        if token.value in _CONSTANTS:
+            return self._made(Literal(_CONSTANTS[token.value]), token.start)
+        if token.value in _RESERVED:
+            self._at -= 1
+            raise self._unexpected()
+        if token.value == "_" and self._take("("):
+            return self._made(Reference(self._list(")")), token.start)
+        return self._made(Name(token.value), token.start)
+
+    def _template(self, token: Token) -> Node:
+        texts, expressions = [token.value[0]], []
+        more = token.value[1]
+        while more:
+            expressions.append(self.sequence())
+            piece = self._tokens[self._at]
+            if piece.kind != "piece":
+                raise self._unexpected()
+            self._at += 1
+            text, more = piece.value
+            texts.append(text)
+        return self._made(Template(texts, expressions), token.start)
+
+    def _list(self, end: str) -> list[Node]:
+        """
+        Expressions up to the closing bracket.
+        """
+        items: list[Node] = []
+        while not self._take(end):
+            items.append(self.expression())
+            if not self._is(end):
+                self._expect(",")
+        return items
+
+    def _entries(self) -> list[tuple[str | Node, Node]]:
+        entries: list[tuple[str | Node, Node]] = []
+        while not self._take("}"):
+            entries.append(self._entry())
+            if not self._is("}"):
+                self._expect(",")
+        return entries
+
+    def _entry(self) -> tuple[str | Node, Node]:
+        token = self._tokens[self._at]
+        key: str | Node
+        if self._take("["):
+            key = self.expression()
+            self._expect("]")
+        elif token.kind in ("name", "string", "number"):
+            self._at += 1
+            key = token.value if isinstance(token.value, str) else Literal(token.value)
+            if token.kind == "name" and self._is(",", "}"):
+                return key, self._name(token)
+            if key == "__proto__":
+                raise RuleSyntaxError("__proto__ in an object is not supported", token.start)
+        else:
+            raise self._unexpected()
+        self._expect(":")
+        return key, self.expression()
+
+    def _chain(self, base: Node) -> Node:
+        links: list[Link] = []
+        while True:
+            optional = self._take("?.")
+            if optional or self._take("."):
+                if self._take("["):
+                    links.append(self._computed(optional))
+                    continue
+                token = self._tokens[self._at]
+                if token.kind != "name":
+                    raise self._unexpected()
+                self._at += 1
+                arguments = self._arguments(token) if self._is("(") else None
+                links.append(Link(token.value, optional, arguments, self._tokens[self._at - 1].end))
+            elif self._take("["):
+                links.append(self._computed(False))
+            elif self._is("("):
+                return self._called(base, links)
+            elif self._tokens[self._at].kind == "template":
+                raise self._unexpected()
+            else:
+                break
+        return self._made(Chain(base, links), _start(base))
+
+    def _called(self, base: Node, links: list[Link]) -> Node:
+        """
+        A call of what is no method. Of the methods' own names none is declared, which shows when the rule is used.
+        """
+        if links or not isinstance(base, Name) or base.name not in METHODS or base.bracketed:
+            raise RuleSyntaxError("only methods and _ can be called", self._tokens[self._at].start)
+        self._at += 1
+        self._list(")")
+        return self._chain(base) if self._is(".", "?.", "[", "(") else base
+
+    def _computed(self, optional: bool) -> Link:
+        key = self.sequence()
+        self._expect("]")
+        return Link(key, optional, None, self._tokens[self._at - 1].end)
+
+    def _arguments(self, method: Token) -> list[Node]:
+        if method.value not in METHODS:
+            raise RuleSyntaxError(f"function {method.value} is not supported", method.start)
+        self._at += 1
+        return self._list(")")
+
+
+def _start(node: Node) -> int:
+    return node.start - (1 if node.bracketed else 0)
+
+
+def _end(node: Node) -> int:
+    return node.end + (1 if node.bracketed else 0)

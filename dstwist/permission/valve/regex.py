@@ -1,0 +1,109 @@
+"""
+Regular expressions in rules: JavaScript's, matched in linear time (L{dstwist.patterns}), so that no text a client sends
+can hold up the server.
+
+Look-around, back-references and properties of characters are refused; so are the flags C{v} and C{d}. Beyond what
+L{dstwist.patterns} says, these differ from JavaScript:
+
+- Without the flag C{u}, JavaScript takes a character above U+FFFF for two.
+- A group within a repetition keeps what it matched in an earlier round.
+- With C{i}, some letters that the engine takes for equal and JavaScript does not (the Kelvin sign and k) cannot be
+  matched at all, and neither can, with C{m}, texts with other line ends than C{\\n}: the rule fails, and denies.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from dstwist.patterns import InvalidPattern, compile_expression
+from dstwist.permission.valve.values import Meter, Thrown, TooMuch, length
+from dstwist.protocol.typed import UNDEFINED
+
+#: The longest expression, and the longest text to be matched, in characters.
+MAX_EXPRESSION = 1000
+MAX_SUBJECT = 10_000
+
+_FOLDED_OTHERWISE = re.compile(
+    "[\u017f\u019b\u0264\u0390\u03b0\u03f4\u1c89\u1c8a\u1e9e\u1f80-\u1faf\u1fb3\u1fbc\u1fc3\u1fcc\u1fd3\u1fe3\u1ff3\u1ffc"
+    "\u2126\u212a\u212b\ua7cb-\ua7dc\ufb05\ufb06]"
+)
+_OTHER_LINE_ENDS = re.compile("[\r\u2028\u2029]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Regex:
+    """
+    One expression, as a value: C{/a/i}.
+    """
+
+    __slots__ = ("_compiled", "flags", "source")
+
+    def __init__(self, source: str, flags: str = "") -> None:
+        """
+        @raise InvalidPattern: it is no expression, or of a kind that is not supported.
+        """
+        if len(source) > MAX_EXPRESSION:
+            raise InvalidPattern(f"longer than {MAX_EXPRESSION} characters")
+        if len(set(flags)) < len(flags) or not set(flags) <= set("gimsuy") or {"g", "y"} <= set(flags):
+            raise InvalidPattern(f"invalid flags {flags}")
+        if "i" in flags and _FOLDED_OTHERWISE.search(source):
+            raise InvalidPattern("a letter that cannot be matched without regard to case")
+        self.source = source
+        self.flags = flags
+        self._compiled = compile_expression(source, flags)
+
+    def __str__(self) -> str:
+        return f"/{self.source or '(?:)'}/{self.flags}"
+
+    def match(self, text: str, meter: Meter) -> Match | list[str] | None:
+        """
+        What C{text.match} of JavaScript gives.
+        """
+        if len(text) > MAX_SUBJECT:
+            raise TooMuch(f"a text of more than {MAX_SUBJECT} characters is not matched")
+        if not text.isascii():
+            text = self._checked(text)
+        elif "m" in self.flags and "\r" in text:
+            text = self._checked(text)
+        meter.spend(1 + (len(text) >> 2))
+        if "g" in self.flags:
+            return [found.group(0) for found in self._compiled.finditer(text)] or None
+        found = self._compiled.match(text) if "y" in self.flags else self._compiled.search(text)
+        if found is None:
+            return None
+        groups = [UNDEFINED if group is None else group for group in found.groups()]
+        return Match([found.group(0), *groups], length(text[: found.start()]), text)
+
+    def _checked(self, text: str) -> str:
+        if "i" in self.flags and _FOLDED_OTHERWISE.search(text):
+            raise Thrown("TypeError: the text has letters that cannot be matched without regard to case")
+        if "m" in self.flags and _OTHER_LINE_ENDS.search(text):
+            raise Thrown("TypeError: the text has line ends that cannot be matched with the flag m")
+        # Half a character is not there for the engine.
+        return _SURROGATE.sub("\ufffd", text)
+
+
+class Match(list[Any]):
+    """
+    What was found: the text, and what its groups matched.
+    """
+
+    __slots__ = ("index", "input")
+
+    def __init__(self, items: list[Any], index: int, text: str) -> None:
+        super().__init__(items)
+        self.index = float(index)
+        self.input = text
+
+
+@lru_cache(256)
+def regex_of_text(source: str) -> Regex:
+    """
+    The expression that a text is, where one is given to C{match}.
+    """
+    try:
+        return Regex(source)
+    except InvalidPattern as error:
+        raise Thrown(f"SyntaxError: Invalid regular expression: {error}") from None

@@ -1,0 +1,171 @@
+"""
+The structure of a rule. What stands beside each other in a text (C{a && b && c}, C{a + b - c}, C{a.b.c}) is one flat
+node, so that only what stands within something makes a tree deeper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: The deepest tree, and the most brackets within each other.
+MAX_DEPTH = 200
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """
+    Some expression.
+
+    @ivar start: where in the rule's text it begins.
+    @ivar end: and ends.
+    @ivar bracketed: it stands in parentheses, and keeps to itself.
+    """
+
+    start: int = field(default=0, kw_only=True)
+    end: int = field(default=0, kw_only=True)
+    depth: int = field(default=1, kw_only=True)
+    bracketed: bool = field(default=False, kw_only=True)
+
+    def parts(self) -> list[Node]:
+        """
+        What it is made of.
+        """
+        return []
+
+
+@dataclass(slots=True, eq=False)
+class Literal(Node):
+    value: Any
+
+
+@dataclass(slots=True, eq=False)
+class RegexLiteral(Node):
+    source: str
+    flags: str
+
+
+@dataclass(slots=True, eq=False)
+class Name(Node):
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Template(Node):
+    """
+    @ivar texts: one more than there are expressions.
+    """
+
+    texts: list[str]
+    expressions: list[Node]
+
+    def parts(self) -> list[Node]:
+        return self.expressions
+
+
+@dataclass(slots=True, eq=False)
+class Array(Node):
+    items: list[Node]
+
+    def parts(self) -> list[Node]:
+        return self.items
+
+
+@dataclass(slots=True, eq=False)
+class Object(Node):
+    """
+    @ivar entries: keys, which may be expressions, and values.
+    """
+
+    entries: list[tuple[str | Node, Node]]
+
+    def parts(self) -> list[Node]:
+        return [part for entry in self.entries for part in entry if isinstance(part, Node)]
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """
+    One step of a L{Chain}: C{.key}, C{[key]} or C{.key(arguments)}.
+
+    @ivar optional: with C{?.}, which ends the chain at null and undefined.
+    @ivar arguments: C{None} if nothing is called.
+    @ivar end: where in the text it ends.
+    """
+
+    key: str | Node
+    optional: bool
+    arguments: list[Node] | None
+    end: int
+
+    def parts(self) -> list[Node]:
+        return ([self.key] if isinstance(self.key, Node) else []) + (self.arguments or [])
+
+
+@dataclass(slots=True, eq=False)
+class Chain(Node):
+    base: Node
+    links: list[Link]
+
+    def parts(self) -> list[Node]:
+        return [self.base, *(part for link in self.links for part in link.parts())]
+
+
+@dataclass(slots=True, eq=False)
+class Reference(Node):
+    """
+    C{_(name)}: what another record holds.
+    """
+
+    arguments: list[Node]
+
+    def parts(self) -> list[Node]:
+        return self.arguments
+
+
+@dataclass(slots=True, eq=False)
+class Unary(Node):
+    operator: str
+    operand: Node
+
+    def parts(self) -> list[Node]:
+        return [self.operand]
+
+
+@dataclass(slots=True, eq=False)
+class Binary(Node):
+    """
+    Operators of one rank, from left to right.
+    """
+
+    first: Node
+    rest: list[tuple[str, Node]]
+
+    def parts(self) -> list[Node]:
+        return [self.first, *(operand for _, operand in self.rest)]
+
+
+@dataclass(slots=True, eq=False)
+class Logical(Node):
+    """
+    C{&&}, C{||} or C{??}, and C{,}: a sequence of which the last or the deciding one counts.
+    """
+
+    operator: str
+    operands: list[Node]
+
+    def parts(self) -> list[Node]:
+        return self.operands
+
+
+@dataclass(slots=True, eq=False)
+class Conditional(Node):
+    """
+    C{test ? value : test ? value : otherwise}
+    """
+
+    cases: list[tuple[Node, Node]]
+    otherwise: Node
+
+    def parts(self) -> list[Node]:
+        return [*(part for case in self.cases for part in case), self.otherwise]
