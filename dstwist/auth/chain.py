@@ -38,6 +38,7 @@ class ChainAuthentication:
         self.authenticators = tuple(authenticators)
         self.departures = [part for part in self.authenticators if IDepartures.providedBy(part)]
         self._pending: set[Deferred[Login]] = set()
+        self._started: list[Any] = []
         self._ready = False
         self._early: list[Deferred[None]] = []
 
@@ -50,11 +51,15 @@ class ChainAuthentication:
     async def _start(self) -> None:
         for part in self.authenticators:
             if ILifecycle.providedBy(part):
-                await part.start()
+                try:
+                    await part.start()
+                except Exception:
+                    await self._stop()
+                    raise
+                self._started.append(part)
         self._ready = True
-        early, self._early = self._early, []
-        for login in early:
-            login.callback(None)
+        while self._early:
+            self._early.pop(0).callback(None)
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._stop())
@@ -63,12 +68,12 @@ class ChainAuthentication:
         # Nobody waits for these any more, and some might take minutes.
         for decision in list(self._pending):
             decision.cancel()
-        for part in self.authenticators:
-            if ILifecycle.providedBy(part):
-                try:
-                    await part.stop()
-                except Exception:
-                    self._log.failure("AUTH_ERROR | an authenticator did not stop", event="AUTH_ERROR")
+        for part in reversed(self._started):
+            try:
+                await part.stop()
+            except Exception:
+                self._log.failure("AUTH_ERROR | an authenticator did not stop", event="AUTH_ERROR")
+        self._started.clear()
 
     def departed(self, user: str) -> None:
         for part in self.departures:

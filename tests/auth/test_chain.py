@@ -195,12 +195,13 @@ class LifeTests(ChainCase):
 
     def test_not_started(self) -> None:
         """
-        If one does not start, that is told, and nobody is let in.
+        If one does not start, that is told, those before it are stopped, and nobody is let in.
         """
-        broken = Full()
+        first, broken, last = Full(), Full(), Full()
         broken.started = fail(ValueError("no"))
-        self.authenticator = ChainAuthentication([broken])
+        self.authenticator = ChainAuthentication([first, broken, last])
         self.failureResultOf(self.authenticator.start(), ValueError)
+        self.assertEqual([part.calls for part in (first, broken, last)], [["start", "stop"], ["start"], []])
         result = self.authenticator.login(HANDSHAKE, {})
         self.assertNoResult(result)
         self.successResultOf(self.authenticator.stop())

@@ -1,0 +1,146 @@
+"""
+A whole node whose clients have to say who they are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jwt import encode
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from dstwist.config_auth import JwtSettings
+from dstwist.config_custom import CustomSettings
+from dstwist.config_users import FileSettings, User
+from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
+from dstwist.node import Node
+from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.settings import Settings
+from tests.nodes.client import GENERATIONS, MemoryClient
+
+SECRET = "a secret of at least thirty-two bytes"
+CHALLENGE = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost")
+
+
+@implementer(IAuthenticator, ILifecycle, IDepartures)
+class Doorman:
+    """
+    What the configuration of these tests names: it is slow to start, and keeps a list.
+    """
+
+    made: Doorman
+
+    def __init__(self, options: Any, services: Any) -> None:
+        self.ready: Deferred[None] = Deferred()
+        self.calls: list[str] = []
+        Doorman.made = self
+
+    def start(self) -> Deferred[None]:
+        return self.ready
+
+    def stop(self) -> Deferred[None]:
+        self.calls.append("stop")
+        return succeed(None)
+
+    def departed(self, user: str) -> None:
+        self.calls.append(f"departed {user}")
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        return succeed(Login(credentials.get("password") == "secret", credentials.get("username")))
+
+
+class AuthNodeTests(SynchronousTestCase):
+    """
+    From the settings to what clients hear.
+    """
+
+    def start(self, *auth: Any) -> Node:
+        self.reactor = MemoryReactorClock()
+        endpoint = TCP4ServerEndpoint(self.reactor, 6020, interface="127.0.0.1")
+        node = Node(Settings(auth=auth), [endpoint], self.reactor)
+        node.privilegedStartService()
+        node.startService()
+        return node
+
+    def attempt(self, client: MemoryClient, **credentials: Any) -> list[Any]:
+        """
+        What a client hears about a login.
+        """
+        client.say(Message(Topic.AUTH, AuthAction.REQUEST, data=json.dumps(credentials).encode()))
+        self.reactor.advance(0)
+        return [message.action for message in client.heard()]
+
+    def client(self, node: Node, generation: str) -> MemoryClient:
+        client = MemoryClient(node, generation)
+        self.reactor.advance(0)
+        client.say(CHALLENGE)
+        self.reactor.advance(0)
+        client.heard()
+        return client
+
+    def test_file(self) -> None:
+        """
+        With users, a client gets in only as one of them; before that nothing it says reaches a topic.
+        """
+        node = self.start(FileSettings(users={"ann": User("secret")}))
+        for generation in GENERATIONS:
+            client = self.client(node, generation)
+            self.assertEqual(self.attempt(client, username="ann", password="wrong"), [AuthAction.AUTH_UNSUCCESSFUL])
+            client.subscribe("news")
+            self.reactor.advance(0)
+            self.assertNotIn(EventAction.SUBSCRIBE, [message.action for message in client.heard()])
+            if generation == "v4":
+                # The older ones are cut off for that.
+                self.assertEqual(self.attempt(client, username="ann", password="secret"), [AuthAction.AUTH_SUCCESSFUL])
+
+    def test_expiry(self) -> None:
+        """
+        Who came in with a token is closed, with a reason, when it expires.
+        """
+        node = self.start(JwtSettings(secret=SECRET, algorithms=("HS256",), leeway=0.0))
+        token = encode({"sub": "ann", "exp": 20}, SECRET, algorithm="HS256")
+        for generation in GENERATIONS:
+            client = self.client(node, generation)
+            self.assertEqual(self.attempt(client, token=token), [AuthAction.AUTH_SUCCESSFUL])
+            self.reactor.advance(19 - self.reactor.seconds() % 20)
+            client.heard()
+            self.assertIsNone(client.closed)
+            self.reactor.advance(1)
+            client.heard()
+            self.assertEqual(client.closed, (1008, "login expired"))
+            token = encode({"sub": "ann", "exp": 40}, SECRET, algorithm="HS256")
+
+    def test_own_class(self) -> None:
+        """
+        A class of the operator's own is waited for, decides, is told who leaves, and is stopped last.
+        """
+        node = self.start(CustomSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
+        doorman = Doorman.made
+        self.assertFalse(node.port.open)
+        doorman.ready.callback(None)
+        self.assertTrue(node.port.open)
+        ann, bob = self.client(node, "v4"), self.client(node, "v4")
+        self.assertEqual(self.attempt(ann, username="ann", password="secret"), [AuthAction.AUTH_SUCCESSFUL])
+        self.assertEqual(self.attempt(bob, username="bob", password="wrong"), [AuthAction.AUTH_UNSUCCESSFUL])
+        for client in (ann, bob):
+            client.transport.loseConnection()
+        self.assertEqual(doorman.calls, ["departed ann"])
+        self.successResultOf(node.stopService())
+        self.assertEqual(doorman.calls, ["departed ann", "stop"])
+
+    def test_does_not_start(self) -> None:
+        """
+        If an authenticator does not start, neither does the server.
+        """
+        node = self.start(CustomSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
+        Doorman.made.ready.errback(ValueError("no directory"))
+        self.assertFalse(node.port.open)
+        self.assertIn("no directory", str(node.failed))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.successResultOf(node.stopService())
