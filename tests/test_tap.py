@@ -143,6 +143,18 @@ class OptionsTests(TapTestCase):
         self.assertTrue(os.path.isdir(path))
         self.assertIn("--data-dir /dev/null/data", self.refused("--data-dir", "/dev/null/data"))
 
+    def test_stores(self) -> None:
+        """
+        A store that cannot be made is refused with the key that asks for it, and nothing is opened.
+        """
+        config = self.config("storage: {type: sqlite}")
+        self.make("--config", config, "--data-dir", str(self.mktemp()))
+        self.assertIn("storage.options.path: missing", self.refused("--config", config))
+        self.assertIn(
+            "storage.module: cannot load no:One", self.refused("-c", self.config("storage: {module: 'no:One'}"))
+        )
+        self.assertEqual(self.reactor.tcpServers, [])
+
 
 class ConfiguredEndpointTests(TapTestCase):
     """
