@@ -170,7 +170,7 @@ class Outcome:
 
     @property
     def done(self) -> bool:
-        return bool(self._client.filter("outcome", id=self._number))
+        return bool(self._client.filter("outcome", number=self._number))
 
     def wait(self) -> str:
         """
@@ -187,8 +187,8 @@ class Outcome:
         return str(report["error"]) if report["failed"] else None
 
     def _report(self) -> Report:
-        self._client.wait_for_report(1, "outcome", id=self._number)
-        (report,) = self._client.filter("outcome", id=self._number)
+        self._client.wait_for_report(1, "outcome", number=self._number)
+        (report,) = self._client.filter("outcome", number=self._number)
         return report
 
 
@@ -248,14 +248,17 @@ class Client:
         """
         self.do("burst", name, count)
 
-    def listen(self, pattern: str, otherwise: str = "accept", topic: str = "event", **names: str) -> None:
+    def listen(self, pattern: str, otherwise: str | list[str] = "accept", topic: str = "event", **names: str) -> None:
         """
-        Listen; offered names are answered as C{names} says, and C{otherwise}.
+        Listen; offered names are answered as C{names} says, and C{otherwise}; of a list one after the
+        other, the last for good.
         """
         self.start_listen(pattern, otherwise, topic, **names)
         self.settle()
 
-    def start_listen(self, pattern: str, otherwise: str = "accept", topic: str = "event", **names: str) -> None:
+    def start_listen(
+        self, pattern: str, otherwise: str | list[str] = "accept", topic: str = "event", **names: str
+    ) -> None:
         self.do("listen", topic, pattern, {"otherwise": otherwise, "names": names})
 
     def unlisten(self, pattern: str, topic: str = "event") -> None:

@@ -85,11 +85,13 @@ class Driven {
   }
 
   /*
-   * topic: event or record. policy: what to answer by name, and what otherwise; anything but accept and reject is silence.
+   * topic: event or record. policy: what to answer by name, and what otherwise; anything but accept and reject is
+   * silence, and of a list one after the other, the last for good.
    */
   listen (topic, pattern, policy) {
     const answer = (name, response) => {
-      const choice = name in policy.names ? policy.names[name] : policy.otherwise
+      let choice = name in policy.names ? policy.names[name] : policy.otherwise
+      if (Array.isArray(choice)) choice = choice.length > 1 ? choice.shift() : choice[0]
       this.report('offer', { pattern, name, answer: choice })
       if (choice === 'accept') response.accept()
       if (choice === 'reject') response.reject()
@@ -127,7 +129,7 @@ class Driven {
     const settle = (failed, error, value) => {
       if (settled) this.report('error', { event: 'CALLED_TWICE', topic: 'DRIVER', message: `${id}: ${error} ${spell(value)}` })
       settled = true
-      this.report('outcome', { id, failed, error: typeof error === 'string' ? error : spell(error), value: spell(value) })
+      this.report('outcome', { number: id, failed, error: typeof error === 'string' ? error : spell(error), value: spell(value) })
     }
     const promise = ask((error, value) => settle(Boolean(error), error, value))
     if (promise && promise.then) promise.then((value) => settle(false, null, value), (error) => settle(true, error))

@@ -158,14 +158,14 @@ class Scenario(SynchronousTestCase):
         client.login({"username": name})
         return client
 
-    def mortal(self, generation: str, server: Server) -> Client:
+    def mortal(self, generation: str, server: Server, name: str | None = None) -> Client:
         """
         A logged in client in a process of its own, which the test may L{kill}.
         """
         driver = Driver(generation, certificates().authority)
         self._own_drivers.append(driver)
         client = self._connect(driver, server, None, {})
-        client.login()
+        client.login(None if name is None else {"username": name})
         return client
 
     def kill(self, client: Client) -> None:
@@ -307,11 +307,13 @@ def for_each_generation(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], 
     return tuple(_variant(scenarios, first, False, first=first) for first in GENERATIONS)
 
 
-def over_tls(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:
+def for_each_generation_and_transport(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:
     """
-    The same over TLS.
+    The same, plain and over TLS.
     """
-    return tuple(_variant(scenarios, first, True, first=first) for first in GENERATIONS)
+    return tuple(
+        _variant(scenarios, first, tls, first=first) for tls, first in itertools.product((False, True), GENERATIONS)
+    )
 
 
 def _variant(scenarios: type[_Scenarios], suffix: str, tls: bool, **attributes: str) -> type[_Scenarios]:
