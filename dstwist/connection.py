@@ -30,6 +30,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from dstwist.errors import BusyError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, IWire, Login
 from dstwist.log import Logger
@@ -47,6 +48,7 @@ GOING_AWAY = 1001
 INVALID_PAYLOAD = 1007
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
 
 # How long to trust that the time of day goes on as it did: after that, an expiry is looked at anew.
 _LONGEST_WAIT = 3600.0
@@ -392,6 +394,10 @@ class Connection:
 
     def _undecided(self, failure: Failure) -> None:
         if self.closed and failure.check(CancelledError):
+            return
+        if failure.check(BusyError):
+            self._log.warn("AUTH_ERROR | {error}", error=failure.value, event="AUTH_ERROR")
+            self.close("too many logins", TRY_AGAIN_LATER)
             return
         self._log.failure("AUTH_ERROR | no decision about a login", failure, event="AUTH_ERROR")
         if not self.closed:

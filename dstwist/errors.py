@@ -8,6 +8,7 @@ The exceptions that dstwist raises.
      +-- LocalError        our own code broke a rule; never caught to carry on
      +-- StoreError        a cache or storage failed or did not answer in time
      +-- AuthError         an authenticator failed (not: refused) or did not answer in time
+     |    +-- BusyError    there are too many logins at the moment
      +-- RuleError         a permission rule has no value: it failed, or took too much
 
 What a *client* does wrong is data, not an exception: see L{dstwist.protocol.message.Malformed}.
@@ -51,6 +52,12 @@ class StoreError(DstwistError):
 class AuthError(DstwistError):
     """
     An authenticator could not decide: its back end failed or did not answer in time.
+    """
+
+
+class BusyError(AuthError):
+    """
+    There are too many logins at the moment. The client may come back.
     """
 
 

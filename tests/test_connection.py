@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.auth.open import OpenAuthentication
 from dstwist.connection import Connection, Reception
-from dstwist.errors import AuthError
+from dstwist.errors import AuthError, BusyError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, Login
 from dstwist.permission.open import OpenPermission
@@ -323,6 +323,17 @@ class BothDialects:
         self.connection.lost()
         self.assertIsNone(self.link.closed)
         self.assertEqual(len(self.flushLoggedErrors(AuthError)), 1)
+
+    def test_too_many_logins(self: Any) -> None:
+        """
+        When there are too many logins the client is not refused but disconnected: it comes back by itself. A line in
+        the log says so, without a traceback.
+        """
+        self.authenticator.decisions = [fail(BusyError("too many"))]
+        self.say(CHALLENGE)
+        self.heard()
+        self.say(LOGIN)
+        self.assertEqual((self.heard(), self.link.closed), ([], (1013, "too many logins")))
 
     def test_gone_while_deciding(self: Any) -> None:
         """

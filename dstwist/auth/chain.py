@@ -3,7 +3,8 @@ Several authenticators, asked one after the other.
 
 Each says yes, no, or that it is not its business (a L{Login} that is not final); the first that says yes or no
 decides. If it is nobody's business, the client is refused without a reason. An authenticator that fails, by an
-L{AuthError} or by a mistake of its own, has refused: going on to the next would let in whom it was to keep out.
+L{AuthError} or by a mistake of its own, has refused: going on to the next would let in whom it was to keep out. Only
+L{BusyError} passes through: it says nothing about the client, which is disconnected and comes back by itself.
 
 Source: C{security.md} section 1.8.
 """
@@ -17,7 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.errors import AuthError
+from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
 from dstwist.log import Logger
 
@@ -107,6 +108,9 @@ class ChainAuthentication:
             except CancelledError:
                 # The client has gone, or the server stops: nobody waits for this.
                 return _REFUSED
+            except BusyError:
+                # That says nothing about the client, which may come back.
+                raise
             except AuthError as error:
                 self._log.error("AUTH_ERROR | no decision about a login: {error}", error=error, event="AUTH_ERROR")
                 return _REFUSED

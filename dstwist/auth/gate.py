@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 
-from dstwist.errors import AuthError
+from dstwist.errors import BusyError
 
 
 class Gate:
@@ -34,13 +34,13 @@ class Gate:
 
     def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
-        Call C{function}, now or when it is its turn, and give what it gives. Fails with L{AuthError} if too many wait.
+        Call C{function}, now or when it is its turn, and give what it gives. Fails with L{BusyError} if too many wait.
         Cancelling what waits takes it out of the queue.
         """
         if self._running < self._at_once:
             return self._start(function, args)
         if len(self._waiting) >= self._most_waiting:
-            return fail(AuthError(self._full))
+            return fail(BusyError(self._full))
         turn: Deferred[None] = Deferred(self._waiting.remove)
         self._waiting.append(turn)
         return turn.addCallback(lambda _: self._start(function, args))

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from dstwist.auth.chain import ChainAuthentication
-from dstwist.errors import AuthError
+from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
 from tests.auth.helpers import HANDSHAKE, AuthCase
 from tests.fakes import FakeAuthenticator
@@ -122,6 +122,15 @@ class FailureTests(ChainCase):
         self.assertEqual(last.asked, [])
         self.assertEqual(log.lines, ["AUTH_ERROR | no decision about a login: no answer"])
         self.assertFalse(log.holds("h1dden"))
+
+    def test_busy(self) -> None:
+        """
+        That there are too many logins is no decision, and nobody else's business.
+        """
+        last = FakeAuthenticator()
+        self.chain(FakeAuthenticator(fail(BusyError("too many"))), last)
+        self.failureResultOf(self.authenticator.login(HANDSHAKE, {}), BusyError)
+        self.assertEqual(last.asked, [])
 
     def test_w16_exception(self) -> None:
         """

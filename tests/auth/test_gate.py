@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth.gate import Gate
-from dstwist.errors import AuthError
+from dstwist.errors import BusyError
 
 
 class GateTests(SynchronousTestCase):
@@ -47,7 +47,7 @@ class GateTests(SynchronousTestCase):
         Whoever finds two waiting already is turned away; afterwards there is room again.
         """
         results = [self.call(name) for name in "abcd"]
-        error = self.failureResultOf(self.call("e"), AuthError)
+        error = self.failureResultOf(self.call("e"), BusyError)
         self.assertEqual(str(error.value), "it is full")
         self.running["a"].callback(None)
         self.successResultOf(results[0])

@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 from dstwist.auth.fetch import Answer, Fetcher
 from dstwist.auth.http import MAX_ERROR, MAX_ID, WebhookAuthentication
 from dstwist.config_auth import WebhookSettings
-from dstwist.errors import AuthError
+from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
 from tests.auth.helpers import HANDSHAKE, AuthCase
 
@@ -414,7 +414,7 @@ class FailureTests(AuthCase):
         self.make(max_concurrent_requests=2, max_queued_requests=1)
         results = [self.authenticator.login(HANDSHAKE, {}) for _ in range(4)]
         self.assertEqual(len(self.fetcher.waiting), 2)
-        self.failureResultOf(results[3], AuthError)
+        self.failureResultOf(results[3], BusyError)
         self.fetcher.waiting[0].callback(Answer(200, "", b""))
         self.assertEqual(self.successResultOf(results[0]), Login(True))
         self.assertEqual(len(self.fetcher.waiting), 3)

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth.pool import HashPool
-from dstwist.errors import AuthError
+from dstwist.errors import AuthError, BusyError
 
 
 class FakeReactor:
@@ -80,7 +80,7 @@ class HashPoolTests(SynchronousTestCase):
         """
         accepted = [self.pool.run(int) for _ in range(5)]
         self.assertEqual(len(self.threads.jobs), 2)
-        self.failureResultOf(self.pool.run(int), AuthError)
+        self.failureResultOf(self.pool.run(int), BusyError)
         for _ in accepted:
             self.threads.work()
         self.assertEqual([self.successResultOf(result) for result in accepted], [0] * 5)
