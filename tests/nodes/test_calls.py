@@ -95,7 +95,7 @@ class BothGenerationsTests(CallTestCase):
             providers = [self.provider(node, generation, generation) for generation in ("v3", "v4") * 2]
             caller = self.client(node, calling)
             self.say(caller, rpc(RpcAction.REQUEST))
-            asked = []
+            asked: list[MemoryClient] = []
             while len(asked) < 4:
                 ((provider, requests),) = [(p, heard) for p in providers if (heard := p.heard())]
                 self.assertEqual(len(requests), 1)
