@@ -131,7 +131,7 @@ class WebhookSettings:
     max_response_size: int = integer(1048576)
     # How many requests may be under way at the same time.
     max_concurrent_requests: int = integer(100)
-    # How many more logins may wait for that. Further ones are refused.
+    # How many more logins may wait for that. Further clients are disconnected.
     max_queued_requests: int = integer(1000)
 
 

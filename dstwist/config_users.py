@@ -99,7 +99,7 @@ class PasswordSettings:
     report_invalid_parameters: bool = flag(True)
     # How many passwords are hashed at the same time, each in a thread. An addition of dstwist, like all below.
     max_concurrent_hashes: int = integer(2, maximum=64)
-    # How many more may wait for that. Further logins are refused.
+    # How many more may wait for that. Further clients are disconnected.
     max_queued_hashes: int = integer(1000)
     # A longer password, in characters, is a wrong one.
     max_password_length: int = integer(4096)

@@ -283,7 +283,7 @@ class IAuthenticator(Interface):
     def login(handshake: Handshake, credentials: Any) -> Deferred[Login]:
         """
         Decide on C{credentials}, a JSON object or array as the client sent it. Fails with
-        L{dstwist.errors.AuthError} if no decision could be reached.
+        L{dstwist.errors.AuthError} if no decision could be reached. Who cancels it does not want to know any more.
         """
 
 

@@ -26,8 +26,8 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from dstwist.config_users import PasswordSettings, argon2_cost, excess
 from dstwist.errors import AuthError
 
-# OWASP's first choice: 46 MiB, one pass. RFC 9106's 64 MiB and three passes cost three times as much, which is a lot when
-# all clients come back after a restart.
+# OWASP's first choice: 46 MiB, one pass. RFC 9106's 64 MiB and three passes cost three times as much, which is a lot
+# when all clients come back after a restart.
 _ARGON2 = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
 
 # A password that nobody has, with the same cost, for users who do not exist.

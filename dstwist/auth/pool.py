@@ -46,8 +46,8 @@ class HashPool:
 
     def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
-        Call C{function} in a thread. Fails with L{dstwist.errors.BusyError} if too many wait already. Who is cancelled while it waits
-        is never called.
+        Call C{function} in a thread. Fails with L{dstwist.errors.BusyError} if too many wait already. Who is cancelled
+        while it waits is never called.
         """
         return self._gate.run(self._submit, function, *args)
 
