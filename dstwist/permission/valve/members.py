@@ -56,9 +56,9 @@ def _element(array: list[Any], key: str) -> Any:
         return float(len(array))
     if isinstance(array, Match):
         if key == "index":
-            return array.index
+            return array.place
         if key == "input":
-            return array.input
+            return array.text
     return _ARRAY_FUNCTIONS.get(key, UNDEFINED)
 
 

@@ -78,7 +78,11 @@ class PathPattern:
         """
         if not name.startswith(self._prefix):
             return None
-        found = self._search(name)
+        try:
+            found = self._search(name)
+        except UnicodeEncodeError:
+            # Half a character, out of a JSON escape.
+            found = self._search(name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
         if found is None:
             return None
         return tuple(UNDEFINED if group is None else group for group in found.groups())

@@ -90,12 +90,12 @@ class Match(list[Any]):
     What was found: the text, and what its groups matched.
     """
 
-    __slots__ = ("index", "input")
+    __slots__ = ("place", "text")
 
-    def __init__(self, items: list[Any], index: int, text: str) -> None:
+    def __init__(self, items: list[Any], place: int, text: str) -> None:
         super().__init__(items)
-        self.index = float(index)
-        self.input = text
+        self.place = float(place)
+        self.text = text
 
 
 @lru_cache(256)

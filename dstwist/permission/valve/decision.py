@@ -1,0 +1,256 @@
+"""
+One decision of a rule that wants to know more than the message's name: its data, a record, the time.
+
+A rule is evaluated in passes. A record that it asks for is loaded, and is C{undefined} to it in that pass; what comes
+of the pass does not count, not even that it failed. When all records are there the next pass begins. So
+
+::
+
+    _('a').ok && _('b').ok
+
+takes three: the first asks for a, the second for b, the third decides. More than C{maxRuleIterations} passes, and the
+rule has failed. That a record is there at once saves waiting, not a pass: how many a rule takes must not depend on what
+happens to be in a cache. Only what the asker had at hand already needs none.
+
+Each record is loaded once. What was loaded is forgotten with the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from dstwist.errors import RuleError
+from dstwist.interfaces import Record
+from dstwist.permission.valve.compiler import Scope
+from dstwist.permission.valve.rules import Rule
+from dstwist.permission.valve.values import ActionName, Thrown, truthy, type_of
+from dstwist.protocol import paths
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.typed import UNDEFINED, value_of
+
+#: Where records come from: the record of a name, C{None} or one of version -1 if there is none.
+Loader = Callable[[str], Deferred[Record | None]]
+
+_LOADING = object()
+_UPDATE, _PATCH, _PATCH_MULTI = RecordAction.UPDATE, RecordAction.PATCH, RecordAction.PATCH_MULTI
+
+
+class Decision:
+    """
+    One decision.
+
+    @ivar passes: how many it has taken.
+    """
+
+    __slots__ = ("_deferred", "_fresh", "_limit", "_load", "_message", "_over", "_own", "_pending", "_records", "_rule",
+                 "_running", "_scope", "_seconds", "_trouble", "passes")  # fmt: skip
+
+    def __init__(
+        self,
+        rule: Rule,
+        scope: Scope,
+        message: Message,
+        record: Record | None,
+        load: Loader,
+        seconds: Callable[[], float],
+        limit: int,
+    ) -> None:
+        self._rule = rule
+        self._scope = scope
+        self._message = message
+        self._load = load
+        self._seconds = seconds
+        self._limit = limit
+        self._records: dict[str, Any] = {}
+        # The record that this is about.
+        self._own = message.name if message.topic is Topic.RECORD else None
+        if record is not None and self._own is not None:
+            self._records[self._own] = _data_of(record)
+        self.passes = 0
+        self._pending = 0
+        self._fresh = False
+        self._running = False
+        self._over = False
+        self._trouble: RuleError | None = None
+        self._deferred: Deferred[bool] | None = None
+        scope.reference = self._reference
+
+    def decide(self) -> bool | Deferred[bool]:
+        """
+        What the rule says, at once or later.
+
+        @raise RuleError: it says nothing. The Deferred may fail with it as well.
+        """
+        verdict = self._run()
+        if verdict is not None:
+            return verdict
+        self._deferred = Deferred(self._cancelled)
+        return self._deferred
+
+    def _run(self) -> bool | None:
+        """
+        Pass after pass, until there is a result, or C{None}: it has to wait.
+        """
+        self._running = True
+        try:
+            while True:
+                self._fresh = False
+                problem: Thrown | None = None
+                value = None
+                try:
+                    value = self._pass()
+                except Thrown as error:
+                    problem = error
+                except RecursionError:
+                    raise RuleError("the rule is nested too deeply") from None
+                if self._pending:
+                    return None
+                if not self._fresh:
+                    if problem is not None:
+                        raise problem
+                    return truthy(value)
+        finally:
+            self._running = False
+
+    def _pass(self) -> Any:
+        self.passes += 1
+        if self.passes > self._limit:
+            raise RuleError("Exceeded max iteration count")
+        rule, scope = self._rule, self._scope
+        scope.meter.spend(rule.size)
+        reads = rule.reads
+        if "data" in reads:
+            scope.data = self._data()
+        if "oldData" in reads and self._own is not None:
+            scope.old_data = self._record(self._own)
+        if "now" in reads:
+            scope.now = float(int(self._seconds() * 1000))
+        return rule.code(scope)
+
+    # -- what rules ask for
+
+    def _data(self) -> Any:
+        message = self._message
+        action = message.action
+        topic = message.topic
+        try:
+            if topic is not Topic.RECORD:
+                return value_of(message.data)
+            if action is _UPDATE:
+                return value_of(message.data)
+            if action is _PATCH:
+                return self._patched()
+            if action is _PATCH_MULTI:
+                return self._patched_at_many()
+        except paths.InvalidPath as error:
+            raise RuleError(str(error)) from None
+        except ValueError:
+            raise RuleError("the data of the message cannot be decoded") from None
+        return UNDEFINED
+
+    def _patched(self) -> Any:
+        value = value_of(self._message.data)
+        path = self._message.path
+        if path is None:
+            return UNDEFINED
+        base = self._base()
+        return base if base is UNDEFINED else paths.set_at(base, paths.parse(path), value)
+
+    def _patched_at_many(self) -> Any:
+        changes = value_of(self._message.data)
+        if not isinstance(changes, list) or not all(
+            isinstance(change, dict) and isinstance(change.get("path"), str) for change in changes
+        ):
+            raise RuleError(f"Invalid MultiPatch Data {self._own}")
+        base = self._base()
+        if base is UNDEFINED:
+            return base
+        places = ((paths.parse(change["path"]), change.get("data", UNDEFINED)) for change in changes)
+        return paths.set_many(base, places)
+
+    def _base(self) -> Any:
+        """
+        What a patch is applied to; undefined while it is loaded.
+        """
+        assert self._own is not None
+        base = self._record(self._own)
+        if base is not None:
+            return base
+        # The one that is part of a request to create what is not there has its request's action besides its own.
+        if self._message.original_action is None:
+            raise RuleError(f"Tried to apply patch to non-existant record {self._own}")
+        return {}
+
+    def _reference(self, name: Any) -> Any:
+        if isinstance(name, ActionName):
+            name = str(name)
+        if name is UNDEFINED:
+            return UNDEFINED
+        if not isinstance(name, str):
+            raise RuleError(f"crossreference got unsupported type {type_of(name)}")
+        return UNDEFINED if "undefined" in name else self._record(name)
+
+    def _record(self, name: str) -> Any:
+        """
+        What a record holds; undefined while it is loaded.
+        """
+        records = self._records
+        if name in records:
+            data = records[name]
+            return UNDEFINED if data is _LOADING else data
+        records[name] = _LOADING
+        self._fresh = True
+        self._pending += 1
+        self._load(name).addCallbacks(
+            self._loaded, self._not_loaded, callbackArgs=(name,), errbackArgs=(name,)
+        ).addErrback(self._broken)
+        if self._trouble is not None:
+            raise self._trouble
+        return UNDEFINED
+
+    def _loaded(self, record: Record | None, name: str) -> None:
+        self._records[name] = _data_of(record)
+        self._pending -= 1
+        deferred = self._deferred
+        if self._over or self._running or self._pending or deferred is None:
+            return
+        try:
+            verdict = self._run()
+        except RuleError as error:
+            self._over = True
+            deferred.errback(error)
+            return
+        if verdict is not None:
+            self._over = True
+            deferred.callback(verdict)
+
+    def _not_loaded(self, failure: Failure, name: str) -> None:
+        self._end(RuleError(f"failed to load record {name} for permissioning: {failure.getErrorMessage()}"))
+
+    def _broken(self, failure: Failure) -> Failure | None:
+        # A mistake of ours: it goes to whoever waits, as it is.
+        if self._deferred is not None and not self._over:
+            self._over = True
+            self._deferred.errback(failure)
+            return None
+        return failure
+
+    def _end(self, error: RuleError) -> None:
+        if self._over:
+            return
+        self._trouble = error
+        if self._deferred is not None and not self._running:
+            self._over = True
+            self._deferred.errback(error)
+
+    def _cancelled(self, deferred: Deferred[bool]) -> None:
+        self._over = True
+
+
+def _data_of(record: Record | None) -> Any:
+    return None if record is None or record.version < 0 else record.data
