@@ -202,7 +202,25 @@ def read_file_options(options: dict[str, Any], path: str, reading: Reading, repo
             given["users"] = reading.load(name, where)
     settings = from_mapping(FileSettings, given, path, reading, report_invalid_parameters=report)
     _check_hash(settings, given, path)
+    _note_passwords(settings, join(path, "users"), reading)
     return settings
+
+
+def _note_passwords(settings: FileSettings, path: str, reading: Reading) -> None:
+    """
+    Notes passwords in clear, and, where they should be hashed, those that nobody can log in with.
+    """
+    others = [name for name, user in settings.users.items() if argon2_cost(user.password) is None]
+    if settings.hash is None:
+        if others:
+            reading.notes.append(f"CONFIG | {path}: {len(others)} passwords are in clear; see dstwist hash")
+        return
+    characters = -(-(settings.key_length or 0) * 8 // 6)
+    form = re.compile(f"[A-Za-z0-9+/]{{{characters}}}")
+    for name in others:
+        if not form.match(settings.users[name].password):
+            where = join(join(path, name), "password")
+            reading.notes.append(f"CONFIG | {where} is no hash of {settings.key_length} bytes; it matches no password")
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,26 @@ class FileTests(AuthCase):
             notes,
         )
 
+    def test_useless_passwords(self) -> None:
+        """
+        Passwords in clear are noted, and where they should be hashed, those that cannot be; hashed ones are not.
+        """
+        argon2 = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$c29tZWhhc2g"
+        hashed = "rCOSZxJrgze2AZdVQh12c6ErDMOG0M+Rx5Yu7S5d91c=GS4SbTQYmoaGwjm2shEobg=="
+        users = f"users: {{new: {{password: '{argon2}'}}, old: {{password: {hashed}}}, bad: {{password: secret}}}}"
+
+        def notes(options: str) -> list[str]:
+            found = self.settings(f"{{type: file, options: {{{options}}}}}").notes
+            return [note for note in found if "password" in note and "is weak" not in note]
+
+        self.assertEqual(
+            notes(f"{users}, hash: md5, iterations: 100, keyLength: 32"),
+            ["CONFIG | auth.options.users.bad.password is no hash of 32 bytes; it matches no password"],
+        )
+        self.assertEqual(notes(users), ["CONFIG | auth.options.users: 2 passwords are in clear; see dstwist hash"])
+        self.assertEqual(notes(f"users: {{new: {{password: '{argon2}'}}}}"), [])
+        self.assertNotIn("secret", str(notes(users)))
+
     def test_all_users(self) -> None:
         """
         One start tells all that is wrong with the users.

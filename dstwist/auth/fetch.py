@@ -24,6 +24,9 @@ from zope.interface import implementer
 
 from dstwist.errors import AuthError
 
+# How many idle connections are kept for the next requests to the same place.
+_KEPT = 16
+
 # Node.js closes an idle connection after five seconds. A request on one that is being closed would be lost.
 _IDLE = 4.0
 
@@ -196,5 +199,6 @@ def make_fetcher(reactor: Any, timeout: float, limit: int) -> Fetcher:
     """
     pool = HTTPConnectionPool(reactor)
     pool._factory = _QuietFactory
+    pool.maxPersistentPerHost = _KEPT
     pool.cachedConnectionTimeout = _IDLE  # type: ignore[assignment]  # any number will do
     return Fetcher(Agent(reactor, connectTimeout=timeout, pool=pool), reactor, timeout, limit, pool)

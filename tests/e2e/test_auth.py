@@ -5,6 +5,8 @@ Logging in by file, web service and token, and as a user of the storage, with th
 from __future__ import annotations
 
 import json
+import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,7 +20,7 @@ from typing import Any
 from jwt import encode
 
 from tests.e2e.clients import Client
-from tests.e2e.scenario import GENERATIONS, Scenario, scratch_directory
+from tests.e2e.scenario import GENERATIONS, Scenario, certificates, scratch_directory
 from tests.e2e.server import CHECKOUT, Server
 
 SHIPPED = CHECKOUT / "etc" / "dstwist"
@@ -277,6 +279,37 @@ class WebhookTests(AuthScenario):
         self.hook.close()
         self.assertEqual(self.attempt(clients["v7"]), (False, refusal("v7", exceeded)))
         self.at.wait_for_line("http auth error: ")
+
+
+class SecureWebhookTests(AuthScenario):
+    """
+    C{type: http}, by https.
+    """
+
+    def test_certificate(self) -> None:
+        """
+        A service with a certificate from an unknown authority is not asked. With an authority that the system trusts,
+        here by SSL_CERT_FILE, it is.
+        """
+        made = certificates()
+        hook = Hook()
+        self.addCleanup(hook.close)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(made.chain, made.key)
+        hook.socket = context.wrap_socket(hook.socket, server_side=True)
+        config = scratch_directory() / "config.yml"
+        config.write_text(
+            f"auth:\n  - type: http\n    options:\n      endpointUrl: {hook.url.replace('http:', 'https:')}\n"
+            "      permittedStatusCodes: [200]\n      requestTimeout: 5000\n"
+        )
+        client = self.client("v7", self.own_server(config))
+        exceeded = '{"error":"AUTH_RETRY_ATTEMPTS_EXCEEDED"}'
+        self.assertEqual(self.attempt(client), (False, refusal("v7", exceeded)))
+        self.assertEqual(hook.asked, [])
+        self.patch(os, "environ", {**os.environ, "SSL_CERT_FILE": str(made.authority)})
+        client = self.client("v7", self.own_server(config))
+        self.assertEqual(self.attempt(client), (True, "null"))
+        self.assertEqual(len(hook.asked), 1)
 
 
 class TokenTests(AuthScenario):
