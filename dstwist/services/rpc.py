@@ -28,7 +28,7 @@ taken to have rejected. So is one who disconnects, accepted or not: a v3 or v4+ 
 has the request, so that this says nothing about how far it came (C{rpc.rerouteAccepted}).
 
 Always true: a call is with exactly one provider at a time, who alone can answer it, and no provider is asked twice for
-it. Towards him it has the requestor's correlation id, unless that could be taken for another call's.
+it. Towards him it has the requestor's correlation id, unless that could be taken for another call's that he has or had.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ class RpcService:
         if requestor is not None:
             for call in list(requestor.calls.values()):
                 # Its provider may go on and answer: he has done nothing wrong, and nobody is there to hear it.
-                call.provider.forget(call.provider_id, complain=False)
+                call.provider.release(call.provider_id, complain=False)
                 self._drop(call)
 
     # -- answers
@@ -237,12 +237,11 @@ class RpcService:
             call = provider.running.get(call_id)
             if call is not None:
                 return call
-            complain = provider.unanswered.get(call_id)
-            if complain is not None:
+            if provider.ended.get(call_id) is False:
+                # Its answer, after an ACCEPT, ends what may be said of it.
                 if message.action is not _ACCEPT:
-                    del provider.unanswered[call_id]
-                if not complain:
-                    return None
+                    provider.ended[call_id] = True
+                return None
         sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
         return None
 
@@ -271,7 +270,7 @@ class RpcService:
             self._reroute(call)
 
     def _reroute(self, call: Call) -> None:
-        del call.provider.running[call.provider_id]
+        call.provider.release(call.provider_id)
         self._ask_another(call)
 
     def _ask_another(self, call: Call) -> None:
@@ -293,7 +292,7 @@ class RpcService:
     # -- endings
 
     def _not_accepted(self, call: Call) -> None:
-        call.provider.forget(call.provider_id, complain=True)
+        call.provider.release(call.provider_id)
         if self._subscriptions.wants(call.name, call.provider.connection):
             self._drop(call)
             self._fail(call, RpcAction.ACCEPT_TIMEOUT)
@@ -301,12 +300,12 @@ class RpcService:
             self._ask_another(call)
 
     def _not_answered(self, call: Call) -> None:
-        call.provider.forget(call.provider_id, complain=True)
+        call.provider.release(call.provider_id)
         self._drop(call)
         self._fail(call, RpcAction.RESPONSE_TIMEOUT)
 
     def _end(self, call: Call) -> None:
-        del call.provider.running[call.provider_id]
+        call.provider.release(call.provider_id)
         self._drop(call)
 
     def _drop(self, call: Call) -> None:

@@ -4,13 +4,15 @@ Calls, and what their requestors and providers have of them; what happens to the
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 
 from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
 
-#: Of how many calls a provider's answer is still recognised after they ended without it.
-MAX_UNANSWERED = 1000
+#: How many of the calls that a provider had are remembered, so that what it says of them late, or twice, is not taken
+#: for the answer to another.
+MAX_ENDED = 1000
 
 #: Longer ids are not shown to providers: what is remembered of them should not depend on who chose them.
 MAX_ID_LENGTH = 100
@@ -21,15 +23,15 @@ class Provider:
     What one connection that provides procedures was asked.
 
     @ivar running: the calls it is to answer, by the id it knows them by.
-    @ivar unanswered: the ids of calls that ended without its answer; whether a late one is complained about.
+    @ivar ended: the ids of the latest that it has no more, oldest first; whether an answer is complained about.
     """
 
-    __slots__ = ("_made", "connection", "running", "unanswered")
+    __slots__ = ("_made", "connection", "ended", "running")
 
     def __init__(self, connection: IConnection) -> None:
         self.connection = connection
         self.running: dict[str, Call] = {}
-        self.unanswered: dict[str, bool] = {}
+        self.ended: OrderedDict[str, bool] = OrderedDict()
         self._made = 0
 
     def take(self, call: Call) -> Message:
@@ -47,17 +49,17 @@ class Provider:
         call.accepted = False
         return request
 
-    def forget(self, call_id: str, complain: bool) -> None:
+    def release(self, call_id: str, complain: bool = True) -> None:
         """
-        The call ended without this provider's answer.
+        The call is this provider's no more.
         """
         del self.running[call_id]
-        self.unanswered[call_id] = complain
-        if len(self.unanswered) > MAX_UNANSWERED:
-            del self.unanswered[next(iter(self.unanswered))]
+        self.ended[call_id] = complain
+        if len(self.ended) > MAX_ENDED:
+            self.ended.popitem(last=False)
 
     def _known(self, call_id: str) -> bool:
-        return call_id in self.running or call_id in self.unanswered
+        return call_id in self.running or call_id in self.ended
 
     def _make_id(self) -> str:
         while True:

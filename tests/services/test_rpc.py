@@ -21,7 +21,7 @@ from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.services.rpc import TOO_MANY, RpcService
-from dstwist.services.rpc_calls import MAX_ID_LENGTH, MAX_UNANSWERED
+from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH
 from dstwist.settings import RpcSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
@@ -29,6 +29,15 @@ from tests.wire import readable
 
 PROVIDE = Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0")
 UNPROVIDE = Message(Topic.RPC, RpcAction.UNPROVIDE, names=("add",), correlation_id="1")
+
+#: What ends a call for its requestor.
+ENDS = (
+    RpcAction.RESPONSE,
+    RpcAction.NO_RPC_PROVIDER,
+    RpcAction.ACCEPT_TIMEOUT,
+    RpcAction.RESPONSE_TIMEOUT,
+)
+
 ACK_TIMEOUT = 1.0
 RESPONSE_TIMEOUT = 10.0
 
@@ -388,7 +397,20 @@ class AnswerTests(RpcTestCase):
         self.say(provider, RpcAction.RESPONSE)
         self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE)])
         self.request()
-        self.assertEqual(self.asked(provider), "x")
+        self.asked(provider)
+
+    def test_w6_answered_twice(self) -> None:
+        """
+        W6: nor is a second answer of a provider to the same call.
+        """
+        provider, other = self.provider(), FakeConnection("eve")
+        self.request()
+        self.say(provider, RpcAction.RESPONSE, data=b'"for ann"')
+        self.request(requestor=other)
+        provider.take()
+        self.say(provider, RpcAction.RESPONSE, data=b'"for ann"')
+        self.assertEqual(provider.take(), [unknown(RpcAction.RESPONSE)])
+        self.assertEqual(other.take(), [])
 
     def test_long_id(self) -> None:
         """
@@ -425,12 +447,12 @@ class AnswerTests(RpcTestCase):
             self.assertEqual(provider.take(), [unknown(action)])
         self.assertEqual(self.requestor.take(), [])
 
-    def test_unanswered_is_bounded(self) -> None:
+    def test_ended_is_bounded(self) -> None:
         """
-        However many calls a provider leaves unanswered, only so many are remembered.
+        However many calls a provider had, only so many are remembered.
         """
         provider = self.provider()
-        for number in range(MAX_UNANSWERED + 10):
+        for number in range(MAX_ENDED + 10):
             gone = FakeConnection()
             self.request(str(number), requestor=gone)
             gone.close()
@@ -794,6 +816,74 @@ class RequestorTests(RpcTestCase):
         provider = self.provider()
         self.request()
         self.assertEqual(provider.take(), [rpc(RpcAction.REQUEST, data=b"1")])
+
+
+class AnythingTests(RpcTestCase):
+    """
+    What holds whatever clients do, and in whatever order.
+    """
+
+    def test_every_call_ends_once(self) -> None:
+        """
+        Of clients that provide, cease, call, accept, reject, answer, come and go at random, every call of one who
+        stays ends exactly once, with its own result if any; no provider is asked twice for one; and in the end nothing
+        is left.
+        """
+        for seed in range(20):
+            self.build()
+            self.walk(random.Random(seed))
+
+    def walk(self, chance: random.Random) -> None:
+        self.service = RpcService(self.providers, RpcSettings(), self.clock, chance.choice)
+        clients = [FakeConnection(str(number)) for number in range(5)]
+        calls: dict[FakeConnection, list[str]] = {client: [] for client in clients}
+        asked: dict[FakeConnection, list[Message]] = {client: [] for client in clients}
+        ended: list[tuple[FakeConnection, str]] = []
+        tried: Counter[tuple[FakeConnection, Any]] = Counter()
+
+        def listen() -> None:
+            for client in clients:
+                for message in client.take():
+                    if message.action is RpcAction.REQUEST:
+                        asked[client].append(message)
+                        tried[client, message.data] += 1
+                    elif message.action in ENDS and message.original_action is None:
+                        assert message.correlation_id is not None
+                        ended.append((client, message.correlation_id))
+                        if message.action is RpcAction.RESPONSE:
+                            data = f"{client.user} {message.correlation_id}".encode()
+                            self.assertEqual(message.data, data)
+
+        for number in range(400):
+            client = chance.choice(clients)
+            step = chance.random()
+            if step < 0.1:
+                self.service.handle(chance.choice((PROVIDE, PROVIDE, UNPROVIDE)), client)
+            elif step < 0.4:
+                # Ids of different clients collide all the time.
+                call_id = str(len(calls[client]))
+                calls[client].append(call_id)
+                self.request(call_id, f"{client.user} {call_id}".encode(), client)
+            elif step < 0.9 and asked[client]:
+                request = chance.choice(asked[client])
+                action = chance.choice((RpcAction.ACCEPT, RpcAction.REJECT, RpcAction.RESPONSE, RpcAction.RESPONSE))
+                self.say(client, action, call_id=request.correlation_id or "", data=request.data)
+            elif step < 0.95:
+                self.clock.advance(chance.random())
+            elif step < 0.97:
+                clients.remove(client)
+                client.close()
+                clients.append(FakeConnection(f"{client.user}+{number}"))
+                calls[clients[-1]], asked[clients[-1]] = [], []
+            listen()
+        # Those who have ceased to provide may be asked one after the other.
+        for _ in range(20):
+            self.clock.advance(ACK_TIMEOUT)
+            listen()
+        for client in clients:
+            self.assertEqual(sorted(calls[client]), sorted(call_id for who, call_id in ended if who is client))
+        self.assertEqual(max(tried.values()), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class WireTests(RpcTestCase):
