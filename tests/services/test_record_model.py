@@ -1,0 +1,560 @@
+"""
+Records under fire: clients of both generations do anything to a few records, in any order, while the stores are slow,
+and then also broken. Once with a plain model that predicts every answer, once with what must hold whatever fails.
+
+C{DSTWIST_MODEL_EXAMPLES} in the environment is how many histories are tried, C{DSTWIST_MODEL_STEPS} how long they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.interfaces import Record
+from dstwist.listeners import ListenerRegistry
+from dstwist.log import Logger
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.dialect import PROTOBUF, TEXT
+from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.message import Message
+from dstwist.protocol.paths import set_at
+from dstwist.protocol.typed import UNDEFINED
+from dstwist.services.record import RecordService
+from dstwist.settings import ListenSettings, RecordSettings
+from dstwist.subscriptions import SubscriptionRegistry
+from tests.fakes import FakeCluster, FakeConnection, FakeStore
+from tests.services.records import A, Rules, ask
+
+NAMES = ("a", "b")
+CLIENTS = 4
+PATHS = {"p": ("p",), "q.r": ("q", "r"), "l[1]": ("l", 1)}
+LOAD_ERRORS = (A.RECORD_LOAD_ERROR, A.CACHE_RETRIEVAL_TIMEOUT, A.STORAGE_RETRIEVAL_TIMEOUT)
+CREATING = (A.CREATEANDUPDATE, A.CREATEANDPATCH)
+
+names = st.sampled_from(NAMES)
+clients = st.integers(0, CLIENTS - 1)
+paths = st.sampled_from(sorted(PATHS))
+# Mostly what a client would write; else the same again, something old, or something to come.
+offsets = st.sampled_from([1, 1, 1, 1, 0, -1, 2, None, None])
+
+
+class Client(FakeConnection):
+    """
+    A client as the official ones are where it matters here: it holds records, writes to them before it is answered, and
+    merges what does not fit by taking what the server says.
+
+    @ivar views: what it holds: version and data.
+    @ivar answers: the answers by the correlation id of the request.
+    @ivar counts: answers that have none: by action, or the action of the request, and name.
+    @ivar reckless: records that it wrote to as no client would who holds them.
+    @ivar astray: records whose writes failed without anybody being able to say what is true instead.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"client {number}", dialect=PROTOBUF if number % 2 else TEXT)
+        self.views: dict[str, tuple[int, Any]] = {}
+        self.answers: dict[str, list[Message]] = {}
+        self.counts: Counter[tuple[RecordAction, str]] = Counter()
+        self.read: dict[str, list[tuple[int, Any]]] = {name: [] for name in NAMES}
+        self.astray: set[str] = set()
+        self.reckless: set[str] = set()
+        self.out_of_step: set[str] = set()
+
+    def write(self, frame: Any) -> None:
+        message = frame
+        name = message.name or (message.names[0] if message.names else "")
+        if message.correlation_id is not None:
+            self.answers.setdefault(message.correlation_id, []).append(message)
+        action = message.action
+        if action in (A.DELETED, A.DELETE_SUCCESS):
+            self.views.pop(name, None)
+        if action is A.DELETE_SUCCESS or action is A.RECORD_DELETE_ERROR:
+            self.counts[A.DELETE, name] += 1
+        elif action is A.READ_RESPONSE:
+            self.counts[A.READ, name] += 1
+            state = (message.version, loads(message.data))
+            self.read[name].append(state)
+            if name in self.views:
+                self._know(name, *state)
+        elif message.is_error and message.original_action in (A.READ, A.SUBSCRIBECREATEANDREAD):
+            self.counts[A.READ, name] += 1
+        elif action is A.RECORD_CREATE_ERROR or (
+            action in LOAD_ERRORS and message.original_action is None and not self.dialect.acks_reading_at_once
+        ):
+            self.counts[action, name] += 1
+        elif action is A.HEAD_RESPONSE or message.original_action is A.HEAD:
+            self.counts[A.HEAD, name] += 1
+        elif name in self.views:
+            self._news(name, message)
+
+    def _news(self, name: str, message: Any) -> None:
+        version, data = self.views[name]
+        action = message.action
+        if action is A.UPDATE:
+            self._know(name, message.version, loads(message.data))
+        elif action is A.PATCH:
+            if message.version == version + 1:
+                value = UNDEFINED if message.data is None else loads(message.data)
+                self.views[name] = (version + 1, set_at(data, PATHS[message.path], value))
+            else:
+                self.out_of_step.add(name)
+        elif action is A.VERSION_EXISTS:
+            if self.dialect is TEXT:
+                self._know(name, message.version, loads(message.data))
+            else:
+                # They adopt the version and not the data, unless news of it came before.
+                self.views[name] = (message.version, data)
+        elif action in (A.RECORD_UPDATE_ERROR, A.INVALID_MESSAGE_DATA, A.INVALID_VERSION):
+            self.astray.add(name)
+
+    def _know(self, name: str, version: int | None, data: Any) -> None:
+        assert version is not None
+        self.views[name] = (version, data)
+        self.astray.discard(name)
+        self.out_of_step.discard(name)
+
+
+class Model:
+    """
+    What should be: everything happens at once, in the order in which it is asked for.
+
+    @ivar news: what the subscribers of each record are told.
+    @ivar outcomes: by correlation id, what comes of a write.
+    """
+
+    def __init__(self) -> None:
+        self.records: dict[str, tuple[int, Any]] = {}
+        self.news: dict[str, list[tuple[Any, ...]]] = {name: [] for name in NAMES}
+        self.outcomes: dict[str, str] = {}
+        self.reads: dict[tuple[int, str], list[tuple[int, Any]]] = {}
+
+    def write(self, message: Message, young: bool) -> None:
+        assert message.name is not None and message.correlation_id is not None
+        name = message.name
+        self.outcomes[message.correlation_id] = self._write(name, message, young)
+
+    def _write(self, name: str, message: Message, young: bool) -> str:
+        state = self.records.get(name)
+        if message.path == "" or (message.path is None and message.data is None):
+            return "invalid"
+        if state is None:
+            if message.action not in CREATING and not (message.is_write_ack and young):
+                return "missing"
+            state = (0, {})
+        version, data = state
+        if message.version not in (-1, version + 1):
+            assert message.version is not None
+            return "ahead" if young and message.version > version else "conflict"
+        value = UNDEFINED if message.data is None else loads(message.data)
+        if message.path is None:
+            data = value
+            if message.action is A.PATCH_MULTI:
+                data = state[1]
+                for change in value:
+                    data = set_at(data, PATHS[change["path"]], change.get("data", UNDEFINED))
+        else:
+            data = set_at(data, PATHS[message.path], value)
+        self.records[name] = (version + 1, data)
+        self.news[name].append((version + 1, data))
+        return "written"
+
+    def read(self, client: int, name: str, create: bool) -> None:
+        if create:
+            self.records.setdefault(name, (0, {}))
+        if name in self.records:
+            self.reads.setdefault((client, name), []).append(self.records[name])
+
+    def delete(self, name: str) -> None:
+        self.records.pop(name, None)
+        self.news[name].append((-1, None))
+
+
+class Machine(RuleBasedStateMachine):
+    """
+    The clients, the service and its stores.
+    """
+
+    settings = RecordSettings()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.cache, self.storage = FakeStore(self.clock), FakeStore(self.clock)
+        self.cluster = FakeCluster()
+        self.subscriptions = SubscriptionRegistry(Topic.RECORD)
+        listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, ListenSettings(), self.clock, announce=True)
+        self.service = RecordService(
+            self.subscriptions, listeners, self.cluster, Rules(), self.cache, self.storage, self.settings, self.clock
+        )
+        self.clients = [Client(number) for number in range(CLIENTS)]
+        self.model = Model()
+        self.requests: dict[str, tuple[Client, Message]] = {}
+        self.asked: Counter[tuple[int, RecordAction, str]] = Counter()
+        self.serial = 0
+
+    # -- what clients do
+
+    @rule(
+        number=clients,
+        name=names,
+        path=paths,
+        offset=offsets,
+        ack=st.booleans(),
+        kind=st.sampled_from(["update", "update", "patch", "patch", "erase", "multi", "set", "set path", "wrong"]),
+    )
+    def write(self, number: int, name: str, path: str, offset: int | None, ack: bool, kind: str) -> None:
+        """
+        A client writes.
+        """
+        client = self.clients[number]
+        if name in client.views and self.pending(number, A.READ, name):
+            return  # clients keep what is written to a record until they have it
+        self.serial += 1
+        version = self.known_version(client, name)
+        fields: dict[str, Any] = {
+            "version": -1 if offset is None else max(version + offset, -1),
+            "correlation_id": str(self.serial),
+            "is_write_ack": ack or None,
+        }
+        value = dumps(self.serial)
+        if kind in ("update", "set"):
+            action = A.UPDATE if kind == "update" else A.CREATEANDUPDATE
+            message = ask(action, name, dumps({"u": self.serial}), **fields)
+        elif kind == "multi":
+            changes = [{"path": path, "data": self.serial}, {"path": "p"}, {"path": "s", "data": self.serial}]
+            PATHS["s"] = ("s",)
+            message = ask(A.PATCH_MULTI, name, dumps(changes), **fields)
+        elif kind == "wrong":
+            message = ask(A.PATCH, name, value, path="", **fields)
+        else:
+            action = {"patch": A.PATCH, "erase": A.ERASE, "set path": A.CREATEANDPATCH}[kind]
+            message = ask(action, name, None if kind == "erase" else value, path=path, **fields)
+        view = client.views.get(name)
+        if view is not None and message.version == view[0] + 1 and kind in ("update", "patch"):
+            data = {"u": self.serial} if message.path is None else set_at(view[1], PATHS[path], self.serial)
+            client.views[name] = (view[0] + 1, data)
+        elif view is not None:
+            # Not what a client does with what it holds: nothing is to be expected of its copy.
+            client.reckless.add(name)
+        self.requests[str(self.serial)] = (client, message)
+        self.model.write(message, client.dialect is PROTOBUF)
+        self.service.handle(message, client)
+
+    def known_version(self, client: Client, name: str) -> int:
+        view = client.views.get(name)
+        return view[0] if view is not None else self.model.records.get(name, (0, None))[0]
+
+    @rule(number=clients, name=names)
+    def get(self, number: int, name: str) -> None:
+        """
+        A client gets a record that it does not hold.
+        """
+        client = self.clients[number]
+        if name in client.views or self.pending(number, A.READ, name):
+            return
+        client.views[name] = (-1, None)
+        client.astray.add(name)
+        client.reckless.discard(name)
+        self.asked[number, A.READ, name] += 1
+        self.model.read(number, name, create=True)
+        self.service.handle(ask(A.SUBSCRIBECREATEANDREAD, names=(name,)), client)
+
+    def pending(self, number: int, action: RecordAction, name: str) -> bool:
+        client = self.clients[number]
+        return self.asked[number, action, name] > client.counts[action, name]
+
+    @rule(number=clients, name=names)
+    def discard(self, number: int, name: str) -> None:
+        """
+        A client discards a record.
+        """
+        self.serial += 1
+        client = self.clients[number]
+        client.views.pop(name, None)
+        message = ask(A.UNSUBSCRIBE, names=(name,), correlation_id=str(self.serial))
+        self.requests[str(self.serial)] = (client, message)
+        self.service.handle(message, client)
+
+    @rule(number=clients, name=names)
+    def read(self, number: int, name: str) -> None:
+        """
+        A client reads, and asks for the version.
+        """
+        if name in self.clients[number].views:
+            return  # clients know that themselves
+        for action in (A.READ, A.HEAD):
+            self.asked[number, action, name] += 1
+            self.service.handle(ask(action, name), self.clients[number])
+        self.model.read(number, name, create=False)
+
+    @rule(number=clients, name=names)
+    def delete(self, number: int, name: str) -> None:
+        """
+        A client deletes a record.
+        """
+        self.asked[number, A.DELETE, name] += 1
+        self.model.delete(name)
+        self.service.handle(ask(A.DELETE, name), self.clients[number])
+
+    @rule(seconds=st.sampled_from([0.05, 0.3, 2.0]))
+    def wait(self, seconds: float) -> None:
+        """
+        Time passes.
+        """
+        self.pass_time(seconds)
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(20):
+            self.clock.advance(seconds / 20)
+
+    # -- what must hold in the end
+
+    def teardown(self) -> None:
+        for store in (self.cache, self.storage):
+            store.behave = lambda operation, name: (0.0, "ok")
+        for _ in range(30):
+            self.pass_time(10.0)
+            for number, client in enumerate(self.clients):
+                for name in list(client.out_of_step & set(client.views)):
+                    self.asked[number, A.READ, name] += 1
+                    self.service.handle(ask(A.READ, name), client)
+                    self.model.read(number, name, create=False)
+        assert self.service.stop().called, "something never ended"
+        assert not self.clock.getDelayedCalls()
+        self.check_stores()
+        self.check_answers()
+        self.check_views()
+        self.check_more()
+
+    def check_stores(self) -> None:
+        """
+        Cache and storage agree.
+        """
+        for name in NAMES:
+            cached = self.cache.records.get(name)
+            assert cached in (None, self.storage.records.get(name)), (name, cached, self.storage.records.get(name))
+
+    def check_answers(self) -> None:
+        """
+        Every request has exactly one answer, in the words of its client.
+        """
+        for (number, action, name), count in self.asked.items():
+            client = self.clients[number]
+            answered = client.counts[action, name]
+            if action is A.READ and client.dialect is TEXT:
+                # A getRecord that failed is told in general words only, and a read that failed in both.
+                extra = sum(client.counts[code, name] for code in LOAD_ERRORS)
+                assert answered <= count <= answered + extra, (number, action, name, count, client.counts)
+            else:
+                assert answered == count, (number, action, name, count, client.counts)
+        for serial, (client, message) in self.requests.items():
+            answers = client.answers.get(serial, [])
+            if message.action is A.UNSUBSCRIBE:
+                # The notice that there was nothing to end is none of an answer to a request with an id.
+                assert len(answers) == 1 or (client.dialect is TEXT and not answers), (serial, answers)
+                continue
+            pattern = tuple((answer.action, bool(answer.is_write_ack)) for answer in answers)
+            assert self.outcome(client, message, pattern) is not None, (serial, message, answers)
+
+    def outcome(self, client: Client, message: Message, pattern: tuple[Any, ...]) -> str | None:
+        """
+        What a writer was told; C{None} if that was no proper answer.
+        """
+        ack = bool(message.is_write_ack)
+        done, failed = (A.WRITE_ACKNOWLEDGEMENT, True), (A.RECORD_UPDATE_ERROR, ack)
+        if pattern == ((done,) if ack else ()):
+            return "written"
+        if pattern == ((failed, done) if ack and client.dialect is TEXT else (failed,)):
+            return "failed"
+        conflict = ((A.VERSION_EXISTS, ack),)
+        if client.dialect is TEXT and ack and pattern == (*conflict, done):
+            return "conflict"
+        if pattern == (*conflict, *((failed,) if ack and client.dialect is PROTOBUF else ())):
+            return "conflict"
+        return {
+            ((A.INVALID_VERSION, ack),): "ahead" if client.dialect is PROTOBUF else None,
+            ((A.INVALID_MESSAGE_DATA, ack),): "invalid",
+        }.get(pattern)
+
+    def check_views(self) -> None:
+        """
+        Whoever is subscribed holds what the storage holds, if it did not go its own ways.
+        """
+        for client in self.clients:
+            for name, view in client.views.items():
+                if name not in client.astray | client.reckless:
+                    assert view == self.storage.records.get(name), (client.user, name, view, self.storage.records)
+
+    def check_more(self) -> None:
+        raise NotImplementedError
+
+
+class SlowMachine(Machine):
+    """
+    Stores that take their time, and a model that knows what comes of everything.
+    """
+
+    settings = RecordSettings(deletion_memory=0)
+
+    @rule(cache=st.sampled_from([0.0, 0.1]), storage=st.sampled_from([0.0, 0.01, 0.2]))
+    def change_pace(self, cache: float, storage: float) -> None:
+        """
+        The stores get faster or slower.
+        """
+        self.cache.delay, self.storage.delay = cache, storage
+
+    def check_more(self) -> None:
+        for serial, (client, message) in self.requests.items():
+            if message.action is not A.UNSUBSCRIBE:
+                answers = client.answers.get(serial, [])
+                pattern = tuple((answer.action, bool(answer.is_write_ack)) for answer in answers)
+                expected = self.model.outcomes[serial]
+                told = self.outcome(client, message, pattern)
+                assert told == ("failed" if expected == "missing" else expected), (message, told, expected)
+        for number, client in enumerate(self.clients):
+            for name in NAMES:
+                assert client.read[name] == self.model.reads.get((number, name), []), (client.user, name)
+        for name in NAMES:
+            assert self.history(name) == self.model.news[name]
+            assert self.storage.records.get(name) == self.model.records.get(name)
+
+    def history(self, name: str) -> list[tuple[Any, ...]]:
+        """
+        What another node was told of a record, put together.
+        """
+        states: list[tuple[Any, ...]] = []
+        message: Any
+        for message in self.cluster.published:
+            if message.name != name:
+                continue
+            if message.action is A.DELETED:
+                states.append((-1, None))
+                continue
+            before = states[-1][1] if states and states[-1][0] >= 0 else {}
+            if message.path is not None:
+                value = UNDEFINED if message.data is None else loads(message.data)
+                states.append((message.version, set_at(before, PATHS[message.path], value)))
+            else:
+                states.append((message.version, loads(message.data)))
+        return states
+
+
+class BrokenMachine(Machine):
+    """
+    Stores that fail in all ways there are.
+    """
+
+    outcomes = st.sampled_from(["ok", "ok", "fails", "lost", "hangs", "mute"])
+    weather = st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.1, 0.4, 3.0, 12.0]), outcomes), min_size=1, max_size=4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.change_weather([(0.0, "ok")], [(0.0, "ok"), (0.0, "fails"), (0.1, "ok")])
+
+    @rule(cache=weather, storage=weather)
+    def change_weather(self, cache: list[tuple[float, str]], storage: list[tuple[float, str]]) -> None:
+        """
+        The next operations of the stores go well or not, over and over.
+        """
+        for store, forecast in ((self.cache, cache), (self.storage, storage)):
+            days = itertools.cycle(forecast)
+            store.behave = lambda operation, name, days=days: next(days)  # type: ignore[misc]
+
+    def known_version(self, client: Client, name: str) -> int:
+        view = client.views.get(name)
+        return view[0] if view is not None else self.storage.records.get(name, Record(0, None)).version
+
+    def check_more(self) -> None:
+        told: dict[str, set[int]] = {name: set() for name in NAMES}
+        for name in NAMES:
+            versions: dict[int, bytes] = {}
+            news: Any
+            for news in self.cluster.published:
+                if news.name != name:
+                    continue
+                if news.action is A.DELETED:
+                    versions.clear()
+                    continue
+                assert news.version is not None
+                content = dumps([news.path, news.data and news.data.decode()])
+                told[name] |= _serials(news.data)
+                if news.path is not None:
+                    # One winner for each version.
+                    assert versions.setdefault(news.version, content) == content, (name, news.version)
+        for serial, (client, message) in self.requests.items():
+            if message.action is A.UNSUBSCRIBE or message.data is None or message.path == "":
+                continue
+            assert message.name is not None
+            answers = client.answers.get(serial, [])
+            outcome = self.outcome(client, message, tuple((a.action, bool(a.is_write_ack)) for a in answers))
+            if outcome == "written":
+                assert int(serial) in told[message.name], (serial, "was acknowledged, and nobody heard of it")
+            elif outcome in ("conflict", "ahead"):
+                assert int(serial) not in told[message.name], (serial, "was refused, and told to all")
+
+
+def _serials(data: Any) -> set[int]:
+    """
+    The writes that data comes from.
+    """
+
+    def collect(value: Any) -> None:
+        if isinstance(value, dict):
+            for item in value.values():
+                collect(item)
+        elif isinstance(value, list):
+            for item in value:
+                collect(item)
+        elif isinstance(value, int):
+            found.add(value)
+
+    found: set[int] = set()
+    if data is not None:
+        collect(loads(data))
+    return found
+
+
+class ModelTests(SynchronousTestCase):
+    """
+    Many histories.
+    """
+
+    def setUp(self) -> None:
+        # Hundreds of thousands of complaints about stores that are meant to fail.
+        threshold = Logger._threshold
+        self.addCleanup(setattr, Logger, "_threshold", threshold)
+        Logger.set_level("OFF")
+
+    def explore(self, machine: type[Machine]) -> None:
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=int(os.environ.get("DSTWIST_MODEL_EXAMPLES", "80")),
+                stateful_step_count=int(os.environ.get("DSTWIST_MODEL_STEPS", "30")),
+                deadline=None,
+                derandomize="DSTWIST_MODEL_EXAMPLES" not in os.environ,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+    def test_slow_stores(self) -> None:
+        """
+        With slow stores everything comes out as if each request were served at once, in the order of asking.
+        """
+        self.explore(SlowMachine)
+
+    def test_broken_stores(self) -> None:
+        """
+        Whatever the stores do: one winner per version, no acknowledged write lost, every subscriber in step with the
+        storage in the end, and one answer to every request.
+        """
+        self.explore(BrokenMachine)
