@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 import click
 
 from dstwist import __version__, config
 from dstwist.errors import ConfigError
+from dstwist.permission.build import build as build_permission
 
 #: What passwords are hashed with in deepstream's format if nothing else is said: digest, iterations, bytes.
 LEGACY_HASH = ("sha512", 210_000, 32)
@@ -57,6 +59,7 @@ def check_config(file: str) -> None:
     """
     try:
         settings = config.load(file, os.environ)
+        build_permission(settings.permission, time.time)
     except ConfigError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None

@@ -1,20 +1,23 @@
 """
 What the configuration says about what clients may do, and about parts of which only the default exists.
 
-Of permissions only the simplest is built: everybody may do everything (C{permission} C{none}). A file that asks for
-more is refused rather than noted: a server that ignored it would open what the file closes.
+Of Valve rules only where they are is looked at here: what they say is for L{dstwist.permission.valve} to read, before
+anything is opened.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dstwist.config_fields import (
+    MAX_SIZE,
     Component,
     as_section,
+    flag,
     from_mapping,
     integer,
+    integer_reader,
     milliseconds,
     not_built,
     one_of,
@@ -22,44 +25,56 @@ from dstwist.config_fields import (
     read_anything,
     read_component,
     read_text,
-    shown,
-    suggestion,
 )
-from dstwist.config_file import Reading, join
+from dstwist.config_file import UNREADABLE, AlreadyReported, Reading, join
 from dstwist.errors import ConfigError
 
 _PERMISSION_TYPES = ("none", "config")
 
-# Valve's sections, and the rules that must stand under "*" for all to be open. "notify" came with v4: older files,
-# which open everything they know of, lack it.
-_RULES: dict[str, tuple[str, ...]] = {
-    "record": ("create", "read", "write", "delete", "listen", "notify"),
-    "event": ("publish", "subscribe", "listen"),
-    "rpc": ("provide", "request"),
-    "presence": ("allow",),
-}
-_OPTIONAL_RULES = {"notify"}
+
+def read_iterations(value: Any, path: str, reading: Reading) -> int:
+    """
+    C{maxRuleIterations}; too small a number is refused in the Node server's words.
+    """
+    iterations: int = integer_reader(-MAX_SIZE, MAX_SIZE)(value, path, reading)
+    if iterations < 1:
+        raise ConfigError(path, "Maximum rule iteration has to be at least one")
+    return iterations
 
 
 @dataclass(frozen=True)
-class PermissionOptions:
+class PermissionSettings:
     """
     C{permission.options}.
     """
 
-    # The Valve rules.
+    # The Valve rules, as they are in their file.
     permissions: Any = option(read_anything, None)
     # v2 to v4: the file with the rules.
     path: Any = option(read_anything, None)
-    # How often a decision may be begun anew because a rule needs another record.
-    max_rule_iterations: int = integer(3, built=False)
-    # How often decisions are forgotten.
-    cache_evacuation_interval: float = milliseconds(60000, built=False)
+    # How many passes a rule may take because it needs other records.
+    max_rule_iterations: int = option(read_iterations, 3)
+    # How long it is remembered, at least, which rule a name has if nobody asks again.
+    cache_evacuation_interval: float = milliseconds(60000)
+    # For how many names that is remembered. An addition of dstwist, like all below.
+    max_cached_names: int = integer(100_000)
+    # What a decision may cost, in operations, elements of arrays, and lengths of texts.
+    max_rule_steps: int = integer(200_000, minimum=100)
+    # Whether the log may quote what a rule that failed had looked at.
+    log_rule_values: bool = flag(False)
+
+    # none: everybody may do everything; config: the rules decide.
+    type: str = "none"
+    # The path of the key that has the rules.
+    where: str = ""
+
+    def __repr__(self) -> str:
+        return f"<PermissionSettings {self.type}>"
 
 
-def read_permission(value: Any, path: str, reading: Reading) -> str:
+def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettings:
     """
-    The type of the permissions, after making sure that they permit everything.
+    What decides, and the rules if it is they.
     """
     found = _required_component(value, path)
     if found.type.startswith("plug-in "):
@@ -67,58 +82,19 @@ def read_permission(value: Any, path: str, reading: Reading) -> str:
     if found.type not in _PERMISSION_TYPES:
         raise ConfigError(found.where, one_of(found.type, _PERMISSION_TYPES))
     where = join(path, "options")
-    options = from_mapping(PermissionOptions, found.options, where, reading)
-    if found.type == "config":
-        _check_source(found.options, options.permissions, where, reading)
-    return found.type
-
-
-def _check_source(given: dict[str, Any], permissions: Any, path: str, reading: Reading) -> None:
-    if ("permissions" in given) == ("path" in given):
-        raise ConfigError(path, "expected the rules, as permissions: fileLoad(permissions.yml)")
-    where = join(path, "permissions" if "permissions" in given else "path")
-    if "path" in given:
-        permissions = reading.load(read_text(given["path"], where), where)
-    _check_open(permissions, where, reading)
-
-
-def _check_open(permissions: Any, path: str, reading: Reading) -> None:
-    """
-    Makes sure that these Valve rules say no more than "everybody may do everything".
-
-    In Valve nothing is permitted that no rule permits: a missing section, pattern or rule closes too.
-    """
-    sections = as_section(permissions, path)
-    for name in sections:
-        if name not in _RULES:
-            reading.problems.append(ConfigError(join(path, name), f"unknown section{suggestion(name, _RULES)}"))
-    for name, rules in _RULES.items():
-        with reading.collecting():
-            if name not in sections:
-                raise ConfigError(join(path, name), "a missing section closes it; only open permissions are supported")
-            _check_open_section(sections[name], rules, join(path, name), reading)
-
-
-def _check_open_section(value: Any, rules: tuple[str, ...], path: str, reading: Reading) -> None:
-    patterns = as_section(value, path)
-    if "*" not in patterns:
-        problem = 'without a pattern "*" it is closed; only open permissions are supported so far'
-        reading.problems.append(ConfigError(path, problem))
-    for pattern, value in patterns.items():
-        where = join(path, pattern)
-        with reading.collecting():
-            found = as_section(value, where)
-            for name, rule in found.items():
-                if name not in rules:
-                    problem = f"unknown rule{suggestion(name, rules)}"
-                    reading.problems.append(ConfigError(join(where, name), problem))
-                elif rule is not True and rule != "true":
-                    problem = f"only the rule true is supported so far, got {shown(rule)}"
-                    reading.problems.append(ConfigError(join(where, name), problem))
-            missing = [name for name in rules if name not in found and name not in _OPTIONAL_RULES]
-            if pattern == "*" and missing:
-                problem = f"no rule for {', '.join(missing)} closes it; only the rule true is supported so far"
-                raise ConfigError(where, problem)
+    settings = from_mapping(PermissionSettings, found.options, where, reading)
+    if found.type == "none":
+        return replace(settings, type="none", permissions=None, path=None)
+    if ("permissions" in found.options) == ("path" in found.options):
+        raise ConfigError(where, "expected the rules, as permissions: fileLoad(permissions.yml)")
+    key = "path" if "path" in found.options else "permissions"
+    where = join(where, key)
+    rules = settings.permissions
+    if key == "path":
+        rules = reading.load(read_text(settings.path, where), where)
+    if rules is UNREADABLE:
+        raise AlreadyReported(where, "not loaded")
+    return replace(settings, type="config", permissions=rules, path=None, where=where)
 
 
 def _required_component(value: Any, path: str) -> Component:

@@ -24,7 +24,8 @@ from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
 from dstwist.log import Logger
-from dstwist.permission.open import OpenPermission
+from dstwist.permission.build import build as build_permission
+from dstwist.permission.lookup import RecordLookup
 from dstwist.protocol import dialect, protobuf, text
 from dstwist.protocol.constants import Topic
 from dstwist.router import Router
@@ -88,7 +89,8 @@ class Node(Service):
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
         self._users = UserRegistry()
         self._listeners: list[ListenerRegistry] = []
-        self._permission = OpenPermission()
+        records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
+        self._permission = build_permission(settings.permission, reactor.seconds, records.load)
         self._records: RecordService | None = None
         # What is not to react any more when the clients are sent away.
         self._reacting: list[RpcService | PresenceService] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from dstwist.config_access import read_ignored, read_monitoring, read_permission, read_plugins
+from dstwist.config_access import PermissionSettings, read_ignored, read_monitoring, read_permission, read_plugins
 from dstwist.config_auth import AuthSettings, OpenSettings, read_auth
 from dstwist.config_fields import (
     as_list,
@@ -492,8 +492,8 @@ class Settings:
     endpoints: tuple[WebSocketEndpoint, ...] = option(_read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
     # Who may come in: the authenticators, which are asked in this order.
     auth: tuple[AuthSettings, ...] = option(read_auth, (OpenSettings(),))
-    # What they may do: the type of the permissions.
-    permission: str = option(read_permission, "none")
+    # What they may do.
+    permission: PermissionSettings = option(read_permission, PermissionSettings())
     # How long stopping may take before connections are cut. An addition of dstwist.
     shutdown_timeout: float = milliseconds(10000, minimum=0)
 

@@ -1,5 +1,5 @@
 """
-Every decision in C{valve_cases.json}, which lists what the Node server's own code decides and where we decide otherwise.
+Every decision in C{valve_cases.json}: what the Node server's own code decides, and where we decide otherwise.
 """
 
 from __future__ import annotations

@@ -1,0 +1,36 @@
+"""
+The permission that the settings ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dstwist.config_access import PermissionSettings
+from dstwist.interfaces import IPermission
+from dstwist.permission.config import ValvePermission, no_records
+from dstwist.permission.open import OpenPermission
+from dstwist.permission.valve.decision import Loader
+from dstwist.permission.valve.rules import load_permissions
+
+
+def build(settings: PermissionSettings, seconds: Callable[[], float], load: Loader = no_records) -> IPermission:
+    """
+    What decides who may do what.
+
+    @param seconds: the time, in seconds since 1970.
+    @param load: where the records come from that rules refer to, see L{ValvePermission.load}.
+    @raise ConfigError: the rules cannot be used. The error tells all that is wrong with them.
+    """
+    if settings.type == "none":
+        return OpenPermission()
+    return ValvePermission(
+        load_permissions(settings.permissions, settings.where),
+        seconds,
+        load=load,
+        max_iterations=settings.max_rule_iterations,
+        max_steps=settings.max_rule_steps,
+        max_remembered=settings.max_cached_names,
+        interval=settings.cache_evacuation_interval,
+        log_values=settings.log_rule_values,
+    )
