@@ -1,0 +1,56 @@
+"""
+Everybody may connect.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zope.interface.verify import verifyObject
+
+from dstwist.auth.open import OpenAuthentication
+from dstwist.interfaces import IAuthenticator, Login
+from tests.auth.helpers import HANDSHAKE, AuthCase
+
+
+class OpenAuthenticationTests(AuthCase):
+    """
+    L{OpenAuthentication}.
+    """
+
+    def setUp(self) -> None:
+        self.authenticator = OpenAuthentication()
+
+    def test_interface(self) -> None:
+        """
+        L{OpenAuthentication} provides L{IAuthenticator}.
+        """
+        verifyObject(IAuthenticator, self.authenticator)
+
+    def test_names(self) -> None:
+        """
+        The user id is the given name, as text; without one it is open.
+        """
+        cases: list[tuple[Any, str]] = [
+            ({"username": "ann"}, "ann"),
+            ({"username": 5}, "5"),
+            ({"username": True}, "true"),
+            ({"username": 1.5}, "1.5"),
+            ({"username": ""}, "open"),
+            ({"username": 0}, "open"),
+            ({"username": None}, "open"),
+            ({}, "open"),
+            ([], "open"),
+        ]
+        for credentials, user in cases:
+            login = self.successResultOf(self.authenticator.login(HANDSHAKE, credentials))
+            self.assertEqual(login, Login(True, user), credentials)
+
+    def test_no_names(self) -> None:
+        """
+        What cannot be a name is refused, and told.
+        """
+        for name in (["ann"], {"toString": "x"}, "a\x1fb", "a\nb", "\ud800"):
+            login = self.login(username=name)
+            self.assertFalse(login.accepted)
+            self.assertIn("error", self.told(login))
