@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -368,6 +369,12 @@ class AnswerTests(RpcTestCase):
         made = provider.take()[1].correlation_id or ""
         self.request(made, requestor=third)
         self.assertNotIn(self.asked(provider), ("x", made))
+        # And the other way round: the next one of the server's own is in use already.
+        following = made[:-1] + str(int(made[-1]) + 2)
+        self.request(following)
+        self.assertEqual(self.asked(provider), following)
+        self.request("x", requestor=FakeConnection())
+        self.assertNotIn(self.asked(provider), ("x", made, following))
 
     def test_w6_late_answer_to_an_earlier_call(self) -> None:
         """
@@ -677,6 +684,33 @@ class TimeTests(RpcTestCase):
         self.assertEqual(self.requestor.take(), [failed(RpcAction.RESPONSE_TIMEOUT)])
         self.nothing_left()
 
+    def test_rerouted_delays_nobody(self) -> None:
+        """
+        A call that was rejected, and so has more time, does not lengthen that of others.
+        """
+        first, second = self.provider(), self.provider()
+        self.request("a")
+        self.request("b")
+        self.clock.advance(ACK_TIMEOUT - 0.1)
+        self.say(first, RpcAction.REJECT, call_id="a")
+        self.clock.advance(0.1)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.ACCEPT_TIMEOUT, "b")])
+
+    def test_rerouted_late_delays_nobody(self) -> None:
+        """
+        The same for the time to answer.
+        """
+        first, second = self.provider(), self.provider()
+        for call_id in ("a", "b"):
+            self.request(call_id)
+            self.say(first, RpcAction.ACCEPT, call_id=call_id)
+        self.clock.advance(RESPONSE_TIMEOUT - 0.1)
+        self.say(first, RpcAction.REJECT, call_id="a")
+        self.say(second, RpcAction.ACCEPT, call_id="a")
+        self.requestor.take()
+        self.clock.advance(0.1)
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.RESPONSE_TIMEOUT, "b")])
+
     def test_one_timer(self) -> None:
         """
         Many calls need no more timers than one.
@@ -741,10 +775,15 @@ class RequestorTests(RpcTestCase):
         A client with too many calls that wait for an answer gets an error that says so, until some are answered; the
         log says it once. Others are not affected.
         """
+        events: list[LogEvent] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
         self.build(max_pending_calls=2)
         provider, other = self.provider(), FakeConnection()
         for call_id in ("a", "b", "c", "d"):
             self.request(call_id)
+        self.assertEqual([event["event"] for event in events], ["TOO_MANY_PENDING_CALLS"])
+        self.assertIn("ann (192.0.2.1) has 2 calls of ", formatEvent(events[0]))
         self.assertEqual(
             self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, call_id, TOO_MANY) for call_id in ("c", "d")]
         )
