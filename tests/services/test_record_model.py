@@ -92,7 +92,7 @@ class Client(FakeConnection):
             self.counts[action, name] += 1
         elif action is A.HEAD_RESPONSE or message.original_action is A.HEAD:
             self.counts[A.HEAD, name] += 1
-        elif name in self.views:
+        elif name in self.views and self.views[name][0] >= 0:
             self._news(name, message)
 
     def _news(self, name: str, message: Any) -> None:
