@@ -79,6 +79,19 @@ class FromVariable(str):
     """
 
 
+class FileText(str):
+    """
+    The text of a file, which knows where it came from: keys and certificates are read again while the server runs.
+    """
+
+    path: str
+
+    def __new__(cls, text: str, path: str) -> FileText:
+        made = super().__new__(cls, text)
+        made.path = path
+        return made
+
+
 # Stands in for a scalar that could not be resolved. The problem is among the reading's already, and nothing is to be
 # concluded from the value: whoever cannot take it raises AlreadyReported.
 UNREADABLE = object()
@@ -167,10 +180,10 @@ class Reading:
         except OSError as error:
             raise ConfigError(path, f"cannot load {absolute}: {error.strerror}") from None
         self.notes.append(f"CONFIG_TRANSFORM | Loaded content from {absolute} for fileLoad({argument})")
-        # A key file is taken as it is.
-        return (
-            tree if isinstance(tree, str) and not _extension(absolute) else self._resolve(tree, path, 0, macros=False)
-        )
+        if isinstance(tree, str) and not _extension(absolute):
+            # A key file is taken as it is.
+            return FileText(tree, absolute)
+        return self._resolve(tree, path, 0, macros=False)
 
     def absolute(self, argument: str, path: str) -> str:
         """

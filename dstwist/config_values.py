@@ -10,9 +10,12 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from dstwist.config_fields import MAX_MILLISECONDS, integer_reader, read_flag, read_text, shown, typed
-from dstwist.config_file import Reading, read_bytes
+from dstwist.config_fields import MAX_MILLISECONDS, integer_reader, one_of, read_flag, read_text, shown, typed
+from dstwist.config_file import FileText, Reading, read_bytes
 from dstwist.errors import ConfigError
+
+#: What minVersion may be, oldest first.
+TLS_VERSIONS = ("TLSv1.2", "TLSv1.3")
 
 LOG_LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2, "ERROR": 3, "OFF": 100}
 
@@ -77,9 +80,14 @@ def read_all_origins(value: Any, path: str, reading: Reading) -> bool:
     return True
 
 
-def read_passphrase(value: Any, path: str, reading: Reading) -> None:
-    if value is not None:
-        raise ConfigError(path, "known but not built yet; give a key that is not encrypted")
+def read_tls_version(value: Any, path: str, reading: Reading) -> str:
+    """
+    The oldest version of TLS that is spoken, in Node's spelling. There is no way to older ones: they are broken.
+    """
+    version = read_text(value, path)
+    if version not in TLS_VERSIONS:
+        raise ConfigError(path, one_of(version, TLS_VERSIONS))
+    return version
 
 
 def read_pem(value: Any, path: str, reading: Reading) -> str:
@@ -87,12 +95,23 @@ def read_pem(value: Any, path: str, reading: Reading) -> str:
     Keys and certificates come as contents (C{fileLoad}) or, as with uws, as the name of a file.
     """
     pem = read_text(value, path)
-    if not pem.lstrip().startswith("-----BEGIN "):
+    if isinstance(value, FileText):
+        pem = value
+    elif not pem.lstrip().startswith("-----BEGIN "):
         name = reading.absolute(pem, path)
         try:
-            pem = read_bytes(name).decode("ascii", "replace")
+            pem = read_again(FileText("", name))
         except OSError as error:
             raise ConfigError(path, f"cannot read {name}: {error.strerror}") from None
-        if "-----BEGIN " not in pem:
-            raise ConfigError(path, f"{name} is not a PEM file")
+    if "-----BEGIN " not in pem:
+        raise ConfigError(path, f"{pem.path} is not a PEM file" if isinstance(pem, FileText) else "not PEM")
     return pem
+
+
+def read_again(text: str) -> str:
+    """
+    What is now in the file that C{text} came from; C{text} itself if it came from none. Raises L{OSError}.
+    """
+    if not isinstance(text, FileText):
+        return text
+    return FileText(read_bytes(text.path).decode("utf-8", "replace"), text.path)

@@ -234,18 +234,41 @@ class IStoreMaker(Interface):
 
 
 @dataclass(frozen=True)
+class PeerCertificate:
+    """
+    Who a client is by a certificate that it has shown, and that an authority has signed which the server trusts.
+
+    @ivar subject: all of it, as C{CN=ann,O=Example}.
+    @ivar common_names: those in the subject.
+    @ivar emails: the other names of the subject, by their kind.
+    @ivar fingerprint: SHA-256 of the certificate, in hexadecimal digits.
+    @ivar expires_at: in seconds since 1970.
+    """
+
+    subject: str
+    common_names: tuple[str, ...]
+    emails: tuple[str, ...]
+    dns_names: tuple[str, ...]
+    uris: tuple[str, ...]
+    fingerprint: str
+    expires_at: float
+
+
+@dataclass(frozen=True)
 class Handshake:
     """
     What is known of a client before its login.
 
-    @ivar address: of the peer.
+    @ivar address: of the client; the proxies that stand before it are left out as far as they are trusted.
     @ivar headers: of the upgrade request, in lower case.
     @ivar url: the path and query of an HTTP request, for which alone the login is; C{None} for connections.
+    @ivar certificate: what it has proved by TLS; C{None} if it has shown no certificate, or none that is good.
     """
 
     address: str
     headers: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
+    certificate: PeerCertificate | None = None
 
     @property
     def referer(self) -> str | None:

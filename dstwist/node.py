@@ -4,7 +4,7 @@ The composition root: builds all parts of one server process and wires them, onc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import Service
@@ -16,7 +16,9 @@ from zope.interface import classImplements
 from dstwist import __version__
 from dstwist.auth.build import build as build_authentication
 from dstwist.auth.build import describe as describe_authentication
+from dstwist.auth.build import reload as reload_authentication
 from dstwist.auth.exposure import warn_of_open_tables
+from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
 from dstwist.connection import GOING_AWAY, Connection, Reception
 from dstwist.errors import DstwistError
@@ -28,6 +30,7 @@ from dstwist.permission.build import build as build_permission
 from dstwist.permission.lookup import RecordLookup
 from dstwist.protocol import dialect, protobuf, text
 from dstwist.protocol.constants import Topic
+from dstwist.reloading import Reloads
 from dstwist.router import Router
 from dstwist.services.event import EventService
 from dstwist.services.presence import PresenceService
@@ -67,6 +70,7 @@ class Node(Service):
 
     @ivar port: the factory of all its connections.
     @ivar web_sockets: what takes over from it, by path.
+    @ivar reloads: what L{reload} reads again.
     @ivar failed: why it ends although nobody stopped it: a part could not start. C{None} if that is not so.
     """
 
@@ -78,10 +82,16 @@ class Node(Service):
         endpoints: Iterable[IStreamServerEndpoint],
         reactor: Any,
         data_dir: str | None = None,
+        reread: Callable[[], Settings] | None = None,
     ) -> None:
         self._settings = settings
         self._endpoints = list(endpoints)
         self._reactor = reactor
+        self._certificates = [each.certificate for each in self._endpoints if isinstance(each, TlsEndpoint)]
+        self.reloads = Reloads(settings, reread)
+        for certificate in self._certificates:
+            self.reloads.add("certificate", certificate.reload)
+        self.reloads.add_section("auth", self._reload_users)
         self._listening: list[IListeningPort] = []
         self._stores = stores = build_stores(settings.cache, settings.storage, data_dir, reactor)
         self._cache = stores.cache
@@ -187,7 +197,17 @@ class Node(Service):
         if connection.user is not None:
             self._authenticator.departed(connection.user)
 
+    def _reload_users(self, settings: Settings) -> str:
+        return reload_authentication(self._authenticator, self._settings.auth, settings.auth)
+
     # -- life
+
+    def reload(self) -> bool:
+        """
+        Read again what can be: certificates, users. Whoever is connected stays. Whether all of it could be used; what
+        could not stays as it was, and the log says why.
+        """
+        return self.reloads.run()
 
     def privilegedStartService(self) -> None:
         # Before the process gives up its privileges: the port may need them.
@@ -215,6 +235,8 @@ class Node(Service):
             self._say("configuration file loaded from {path}", path=settings.source)
         for note in settings.notes:
             self._log.info("{note}", note=note)
+        for certificate in self._certificates:
+            certificate.start(self._reactor)
         self._starting = starting = Deferred.fromCoroutine(self._start())
         starting.addErrback(self._not_started)
         if self.failed is not None:
@@ -282,6 +304,8 @@ class Node(Service):
     async def _stop(self) -> None:
         ports = list(self.web_sockets.values())
         self.port.open = False
+        for certificate in self._certificates:
+            certificate.stop()
         await gatherResults([maybeDeferred(port.stopListening) for port in self._listening])
         if self._starting is not None:
             await self._starting

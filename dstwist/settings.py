@@ -45,10 +45,10 @@ from dstwist.config_values import (
     generate_uid,
     read_all_origins,
     read_log_level,
-    read_passphrase,
     read_pem,
     read_rematch_interval,
     read_server_name,
+    read_tls_version,
     read_url_path,
     read_websocket_url,
 )
@@ -65,26 +65,50 @@ class SslSettings:
     key: str = option(read_pem, "")
     # The server's certificate, as PEM, with what leads from it to a known authority behind it.
     cert: str = option(read_pem, "")
-    # More certificates of that chain, as PEM. They are sent along; no client is asked for a certificate.
+    # More certificates of that chain, as PEM. They are sent along; nobody is trusted because of them.
     ca: str | None = option(optional(read_pem), None)
     # uws: parameters for an outdated key exchange.
     dh_params: Any = option(read_anything, None, built=False)
-    # uws: what the key is encrypted with.
-    passphrase: None = option(read_passphrase, None)
+    # What the key is encrypted with.
+    passphrase: str | None = text(None)
+    # The oldest version of TLS that is spoken: TLSv1.2 or TLSv1.3. An addition of dstwist, like all below.
+    min_version: str = option(read_tls_version, "TLSv1.2")
+    # The ciphers, in OpenSSL's spelling; those of TLS 1.3 start with TLS_. None: those that are thought safe.
+    ciphers: str | None = text(None)
+    # Whether clients are asked for a certificate,
+    request_cert: bool = flag(False)
+    # and whether they need one. False: without a good one they come in too, but auth does not know them by it.
+    reject_unauthorized: bool = flag(True)
+    # The authorities that sign the certificates of clients, as PEM.
+    client_ca: str | None = option(optional(read_pem), None)
+    # The certificates that these have revoked, as PEM: a list of each authority that is in clientCa.
+    client_crl: str | None = option(optional(read_pem), None)
+    # How often it is looked whether the files have changed. None (false or null in the file): only on SIGHUP.
+    reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
 
     def __repr__(self) -> str:
         # Settings end up in log lines; the key must not.
         return "<SslSettings>"
 
 
-def _read_ssl(value: Any, path: str, reading: Reading) -> SslSettings | None:
+def read_ssl(value: Any, path: str, reading: Reading) -> SslSettings | None:
+    """
+    TLS; C{None} if all of the section is commented out.
+    """
     given = as_section(value, path)
+    problems = len(reading.problems)
     settings = from_mapping(SslSettings, given, path, reading)
     if not given:
         return None
     for name in ("key", "cert"):
         if name not in given:
             raise ConfigError(join(path, name), "missing; TLS needs both key and cert")
+    if len(reading.problems) == problems:
+        if settings.request_cert and settings.client_ca is None:
+            raise ConfigError(join(path, "clientCa"), "missing; requestCert needs the authorities to be trusted")
+        for name, option in (("clientCa", settings.client_ca), ("clientCrl", settings.client_crl)):
+            if option is not None and not settings.request_cert:
+                raise ConfigError(join(path, name), "no client is asked for a certificate; set requestCert")
     return settings
 
 
@@ -105,7 +129,7 @@ class HttpSettings:
     # The largest body of a POST.
     max_message_size: int = integer(1048576)
     # TLS; without it ws:// and http:// are served.
-    ssl: SslSettings | None = option(_read_ssl, None)
+    ssl: SslSettings | None = option(read_ssl, None)
     # The origins that may use the server if not all may.
     origins: tuple[str, ...] = texts(built=False)
     # The Host header that a request must have if not all origins may use the server.

@@ -6,26 +6,21 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate, TLSVersion
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from dstwist import config
 from dstwist.errors import ConfigError
+from dstwist.listening import configured_endpoint, described_endpoint
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
 from dstwist.node import Node
-from dstwist.settings import Settings, SslSettings
-
-_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-_MODERN = {"raiseMinimumTo": TLSVersion.TLSv1_2}
+from dstwist.settings import Settings
 
 
 class Options(TwistedOptions):
@@ -74,12 +69,17 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         from twisted.internet import reactor as installed
 
         reactor = installed
-        reactor.callWhenRunning(_take_signals, reactor)
         node = makeService(options, reactor, environ)
+        reactor.callWhenRunning(_take_signals, reactor, node)
         atexit.register(_end, node)
         return node
+    path = options["config"]
+
+    def read() -> Settings:
+        return config.load(path, environ)
+
     try:
-        settings = config.load(options["config"], environ)
+        settings = read()
     except ConfigError as error:
         raise UsageError(str(error)) from None
     level = options["log-level"]
@@ -90,11 +90,20 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
             os.makedirs(data_dir, mode=0o750, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
-    endpoints = _endpoints(options["listen"], settings, reactor)
+    endpoints = _endpoints(options["listen"], settings, reactor, environ)
     try:
-        return Node(settings, endpoints, reactor, data_dir)
+        node = Node(settings, endpoints, reactor, data_dir, read if path is not None else None)
     except ConfigError as error:
         raise UsageError(str(error)) from None
+    if level is None:
+        node.reloads.add_section("log_level", _set_level)
+    return node
+
+
+def _set_level(settings: Settings) -> str:
+    name = LEVEL_NAMES[settings.log_level]
+    Logger.set_level(name)
+    return name
 
 
 def _end(node: Node) -> None:
@@ -107,11 +116,16 @@ def _end(node: Node) -> None:
         os._exit(1)
 
 
-def _take_signals(reactor: Any) -> None:
+def _take_signals(reactor: Any, node: Node) -> None:
     """
     Have SIGTERM and SIGINT stop the server in order, with exit status 0. Twisted's own handlers would have twistd kill
     itself with the signal in the end, which service managers take for a crash. A second signal ends it at once.
+
+    SIGHUP, which Twisted leaves alone so that it would end the process, has the configuration read again.
     """
+
+    def reload(number: int, frame: object) -> None:
+        reactor.callFromThread(node.reload)
 
     def stop(number: int, frame: object) -> None:
         if stopping:
@@ -120,47 +134,17 @@ def _take_signals(reactor: Any) -> None:
         reactor.callFromThread(reactor.stop)
 
     stopping: list[int] = []
+    signal.signal(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 
 
-def _endpoints(descriptions: list[str], settings: Settings, reactor: Any) -> list[IStreamServerEndpoint]:
-    if not descriptions:
-        return [_configured_endpoint(settings, reactor)]
-    endpoints = []
-    for description in descriptions:
-        # Twisted's own name for a TLS server is older than TLS.
-        spelled = "ssl:" + description[4:] if description.startswith("tls:") else description
-        try:
-            endpoints.append(serverFromString(reactor, spelled))
-        except Exception as error:
-            # Endpoint parsers are plugins and raise whatever they like.
-            raise UsageError(f"--listen {description}: {error}") from None
-    return endpoints
-
-
-def _configured_endpoint(settings: Settings, reactor: Any) -> IStreamServerEndpoint:
-    http = settings.http
-    if http.ssl is None:
-        kind = TCP6ServerEndpoint if ":" in http.host else TCP4ServerEndpoint
-        return kind(reactor, http.port, interface=http.host)
-    return SSL4ServerEndpoint(reactor, http.port, _context_factory(http.ssl), interface=http.host)
-
-
-def _context_factory(ssl: SslSettings) -> CertificateOptions:
-    """
-    TLS as C{httpServer.options.ssl} has it: the certificate may be a whole chain, leaf first, and C{ca} completes it.
-    """
+def _endpoints(
+    descriptions: list[str], settings: Settings, reactor: Any, environ: Mapping[str, str]
+) -> list[IStreamServerEndpoint]:
     try:
-        own = PrivateCertificate.loadPEM(f"{ssl.key}\n{ssl.cert}")
-        chain = [certificate.original for certificate in _certificates(ssl.cert)[1:] + _certificates(ssl.ca or "")]
-    except Exception as error:
-        # pyOpenSSL reports in errors of its own, nested lists mostly.
-        raise UsageError(f"httpServer.options.ssl: key and cert cannot be used: {error}") from None
-    return CertificateOptions(
-        privateKey=own.privateKey.original, certificate=own.original, extraCertChain=chain, **_MODERN
-    )
-
-
-def _certificates(pem: str) -> list[Certificate]:
-    return [Certificate.loadPEM(part) for part in _CERTIFICATE.findall(pem)]
+        if not descriptions:
+            return [configured_endpoint(settings.http, reactor)]
+        return [described_endpoint(description, reactor, environ) for description in descriptions]
+    except ConfigError as error:
+        raise UsageError(str(error)) from None

@@ -767,7 +767,7 @@ class RefusalTests(ConfigCase):
 
     def test_ssl(self) -> None:
         """
-        TLS that could not work is refused: half of it, a file that is not there, one that is no PEM, an encrypted key.
+        TLS that could not work is refused: half of it, a file that is not there, one that is no PEM, options at odds.
         """
         self.write("text.pem", "hello")
         for ssl, expected in (
@@ -779,7 +779,23 @@ class RefusalTests(ConfigCase):
             ),
             ({"key": PEM, "cert": "text.pem"}, f"httpServer.options.ssl.cert: {self.directory}/text.pem is not a PEM"),
             ({"key": "a\0b", "cert": PEM}, "httpServer.options.ssl.key: expected the name of a file"),
-            ({"key": PEM, "cert": PEM, "passphrase": "x"}, "httpServer.options.ssl.passphrase: known but not built"),
+            ({"key": PEM, "cert": PEM, "passphrase": 5}, "httpServer.options.ssl.passphrase: expected a text, got 5"),
+            (
+                {"key": PEM, "cert": PEM, "minVersion": "TLSv1.1"},
+                "httpServer.options.ssl.minVersion: expected one of TLSv1.2, TLSv1.3",
+            ),
+            (
+                {"key": PEM, "cert": PEM, "requestCert": True},
+                "httpServer.options.ssl.clientCa: missing; requestCert needs",
+            ),
+            (
+                {"key": PEM, "cert": PEM, "clientCa": PEM},
+                "httpServer.options.ssl.clientCa: no client is asked for a certificate",
+            ),
+            (
+                {"key": PEM, "cert": PEM, "reloadInterval": 1},
+                "httpServer.options.ssl.reloadInterval: expected a number from 100 to 86400000",
+            ),
         ):
             content = json.dumps({"httpServer": {"options": {"ssl": ssl}}})
             self.assertStartsWith(self.refusal(content, "config.json"), expected)

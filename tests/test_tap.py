@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from twisted.application.service import IServiceMaker
-from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint, TCP6ServerEndpoint
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogLevel
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.certificates import TlsEndpoint
 from dstwist.log import Logger
 from dstwist.node import Node
 from dstwist.tap import Options, makeService
@@ -183,7 +184,7 @@ class ConfiguredEndpointTests(TapTestCase):
         """
         made = self.certificates()
         ssl = f"{{key: {made.key}, cert: fileLoad({made.chain})}}"
-        self.assertIsInstance(self.endpoint(f"{{ssl: {ssl}}}"), SSL4ServerEndpoint)
+        self.assertIsInstance(self.endpoint(f"{{ssl: {ssl}}}"), TlsEndpoint)
 
     def test_tls_mismatch(self) -> None:
         """

@@ -4,6 +4,7 @@ From the settings to the authenticators.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dstwist.auth.chain import ChainAuthentication
@@ -51,6 +52,26 @@ def describe(settings: tuple[AuthSettings, ...]) -> str:
     """
     texts = [_describe(entry) for entry in settings]
     return texts[0] if len(texts) == 1 else "".join(f"\n\t{i}) {text}" for i, text in enumerate(texts, 1))
+
+
+def reload(chain: ChainAuthentication, old: tuple[AuthSettings, ...], new: tuple[AuthSettings, ...]) -> str:
+    """
+    Have the users of users.yml as they now are, in C{chain}, which was built from C{old}; how many.
+
+    @raise ConfigError: something else has changed, too. The users stay as they were.
+    """
+    count = 0
+    pairs = list(zip(old, new, strict=False))
+    for before, after in pairs:
+        if isinstance(before, FileSettings) and isinstance(after, FileSettings):
+            count += len(after.users)
+            after = replace(after, users=before.users)
+        if before != after or len(old) != len(new):
+            raise ConfigError("auth", "more than the users has changed; that takes a restart")
+    for (_, after), authenticator in zip(pairs, chain.authenticators, strict=True):
+        if isinstance(authenticator, FileAuthentication) and isinstance(after, FileSettings):
+            authenticator.replace(after.users)
+    return f"{count} users" if count else "nothing in it can change without a restart, and nothing has"
 
 
 def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:

@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
 from dstwist.log import Logger
 from dstwist.protocol.message import Message
@@ -288,7 +289,9 @@ class WebSocketLink(WebSocketServerProtocol):
         headers = self._headers
         if settings.headers:
             headers = {name: headers[name] for name in map(str.lower, settings.headers) if name in headers}
-        self.connection = factory.connect(self, Handshake(self.address, headers))
+        self.connection = factory.connect(
+            self, Handshake(self.address, headers, certificate=peer_certificate(self.transport))
+        )
         self.connection.open()
 
     def _slow_consumer(self) -> None:

@@ -1,0 +1,125 @@
+"""
+Where the server listens: the endpoints that the command line or the configuration ask for.
+
+==========================================  ===========================================================================
+C{--listen}                                 what comes of it
+==========================================  ===========================================================================
+C{tls:6020:privateKey=...:certKey=...}      ours, with every option of C{httpServer.options.ssl} by its name
+C{ssl:...}                                  the same; it is Twisted's older name for it
+C{haproxy:tls:...}                          a PROXY header in clear, as HAProxy and others send it, and then TLS
+any other                                   Twisted's: C{tcp:}, C{unix:}, C{systemd:}, C{haproxy:tcp:}, plug-ins
+==========================================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, quoteStringArgument, serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.protocols.haproxy import proxyEndpoint
+
+from dstwist.certificates import ServerCertificate, TlsEndpoint
+from dstwist.config_file import FromVariable, Reading
+from dstwist.errors import ConfigError
+from dstwist.settings import HttpSettings, SslSettings, read_ssl
+
+#: Twisted's names of what has another one in the configuration.
+_OLD_NAMES = {"privateKey": "key", "certKey": "cert", "extraCertChain": "ca", "dhParameters": "dhParams"}
+#: What is said of the port rather than of TLS.
+_OF_TCP = ("interface", "backlog")
+
+_WORD = re.compile(r"(?:[^:\\]|\\.)*", re.DOTALL)
+
+
+def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoint:
+    """
+    What C{httpServer.options} ask for.
+
+    @raise ConfigError: its certificate cannot be used.
+    """
+    kind = TCP6ServerEndpoint if ":" in http.host else TCP4ServerEndpoint
+    endpoint: IStreamServerEndpoint = kind(reactor, http.port, interface=http.host)
+    if http.ssl is None:
+        return endpoint
+    return TlsEndpoint(endpoint, ServerCertificate(http.ssl, "httpServer.options.ssl"), reactor)
+
+
+def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str]) -> IStreamServerEndpoint:
+    """
+    What C{--listen description} asks for.
+
+    @raise ConfigError: it cannot be had.
+    """
+    path = _path(description)
+    inner = description.removeprefix("haproxy:")
+    try:
+        if inner.partition(":")[0] not in ("tls", "ssl"):
+            return serverFromString(reactor, description)
+        of_tcp, options = _split(inner)
+        endpoint = serverFromString(reactor, of_tcp)
+    except Exception as error:
+        # Endpoint parsers are plugins and raise whatever they like.
+        raise ConfigError(path, str(error)) from None
+    settings = _tls(options, description, environ)
+    if inner is not description:
+        # Outside in: TCP, then the header, then TLS.
+        endpoint = proxyEndpoint(endpoint)
+    return TlsEndpoint(endpoint, ServerCertificate(settings, path), reactor)
+
+
+def _path(description: str) -> str:
+    """
+    What to call it in errors and in the log.
+    """
+    return "--listen " + re.sub(r"(:passphrase)=(?:[^:\\]|\\.)*", r"\1=...", description)
+
+
+def _split(description: str) -> tuple[str, dict[str, str]]:
+    """
+    The description of the port below TLS, and the options of TLS.
+    """
+    words = [re.sub(r"\\(.)", r"\1", word) for word in _words(description)]
+    of_tcp, options = words[1:2], {}
+    for word in words[2:]:
+        key, equals, value = word.partition("=")
+        if not equals or key in _OF_TCP:
+            of_tcp.append(word)
+        else:
+            options[_OLD_NAMES.get(key, key)] = value
+    kind = "tcp6" if any(word.startswith("interface=") and ":" in word for word in of_tcp) else "tcp"
+    return ":".join([kind, *map(quoteStringArgument, of_tcp)]), options
+
+
+def _words(description: str) -> list[str]:
+    """
+    The parts of an endpoint's description, between colons that have no backslash before them.
+    """
+    words, position = [], 0
+    while position <= len(description):
+        found = _WORD.match(description, position)
+        assert found is not None
+        words.append(found[0])
+        position = found.end() + 1
+    return words
+
+
+def _tls(options: dict[str, str], description: str, environ: Mapping[str, str]) -> SslSettings:
+    path = _path(description)
+    reading = Reading(os.getcwd(), environ)
+    # As from the environment: a text, but also a number or a flag where that is wanted.
+    given: dict[str, Any] = {key: FromVariable(value) for key, value in options.items()}
+    # Twisted's way of saying that both are in one file.
+    if "key" in given:
+        given.setdefault("cert", given["key"])
+    settings = None
+    with reading.collecting():
+        settings = read_ssl(given, path, reading)
+    for problem in reading.problems:
+        raise problem
+    if settings is None:
+        raise ConfigError(path, "TLS needs privateKey and certKey")
+    return settings

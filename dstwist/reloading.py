@@ -1,0 +1,135 @@
+"""
+What is read again while the server runs, on SIGHUP: a list of parts, each of which takes what is new or stays as it
+was.
+
+============================  ==========================================================================
+added by                      C{reload} is given, and does
+============================  ==========================================================================
+L{Reloads.add}                nothing: the part reads files of its own
+L{Reloads.add_section}        the settings, from the configuration file as it now is
+============================  ==========================================================================
+
+A part returns what to say about it in the log, or raises a L{DstwistError} if what is new cannot be used. It does not
+change anything before it knows that. Parts do not wait for each other: if the configuration file is broken, the
+certificates are renewed all the same. For what differs in the file and has no part, the log says that it takes a
+restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from dstwist.config_fields import key_of
+from dstwist.config_file import FileText
+from dstwist.errors import DstwistError
+from dstwist.log import Logger
+from dstwist.settings import Settings
+
+# What differs between any two readings of the same file.
+_ALWAYS_NEW = {"server_name", "source", "notes"}
+
+
+class Reloads:
+    """
+    The parts that can be read again.
+
+    @param settings: those in force.
+    @param read: reads the configuration file; C{None} if there is none.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, read: Callable[[], Settings] | None) -> None:
+        self._settings = settings
+        self._read = read
+        self._parts: list[tuple[str, Callable[[], str]]] = []
+        self._sections: list[tuple[str, Callable[[Settings], str]]] = []
+
+    def add(self, name: str, reload: Callable[[], str]) -> None:
+        """
+        A part that knows where it comes from.
+        """
+        self._parts.append((name, reload))
+
+    def add_section(self, field: str, reload: Callable[[Settings], str]) -> None:
+        """
+        A part that comes from a section of the configuration.
+
+        @param field: the section's name in L{Settings}. It is the part's business what of it takes a restart.
+        """
+        self._sections.append((field, reload))
+
+    def run(self) -> bool:
+        """
+        Read everything again, and say in the log what came of it; whether all of it could be used.
+        """
+        fine = True
+        for name, reload in self._parts:
+            fine &= self._try(name, reload)
+        return self._reload_sections() and fine
+
+    def _reload_sections(self) -> bool:
+        if self._read is None:
+            return True
+        try:
+            settings = self._read()
+        except DstwistError as error:
+            self._refused("the configuration", error)
+            return False
+        except Exception:
+            self._log.failure("RELOAD | reading the configuration failed; nothing of it changes", event="RELOAD")
+            return False
+        fine = True
+        for field, reload in self._sections:
+            fine &= self._try(_key(field), lambda reload=reload: reload(settings))  # type: ignore[misc]
+        self._tell_of_the_rest(settings)
+        return fine
+
+    def _try(self, name: str, reload: Callable[[], str]) -> bool:
+        try:
+            said = reload()
+        except DstwistError as error:
+            self._refused(name, error)
+            return False
+        except Exception:
+            self._log.failure("RELOAD | {name} failed; what was in force stays", name=name, event="RELOAD")
+            return False
+        self._log.info("RELOAD | {name}: {said}", name=name, said=said, event="RELOAD")
+        return True
+
+    def _refused(self, name: str, error: DstwistError) -> None:
+        self._log.error(
+            "RELOAD | {name} not reloaded, what was in force stays: {error}", name=name, error=error, event="RELOAD"
+        )
+
+    def _tell_of_the_rest(self, settings: Settings) -> None:
+        known = {field for field, _ in self._sections} | _ALWAYS_NEW
+        old, new = (_without_certificate(each) for each in (self._settings, settings))
+        changed = [
+            _key(field.name)
+            for field in fields(Settings)
+            if field.name not in known and getattr(old, field.name) != getattr(new, field.name)
+        ]
+        if changed:
+            self._log.warn(
+                "RELOAD | has changed in the configuration and takes a restart: {changed}",
+                changed=", ".join(changed),
+                event="RELOAD",
+            )
+
+
+def _key(name: str) -> str:
+    return next(key_of(field) for field in fields(Settings) if field.name == name)
+
+
+def _without_certificate(settings: Settings) -> Settings:
+    """
+    Certificates are read again by whoever serves them: of these, only where they are counts.
+    """
+    ssl = settings.http.ssl
+    if ssl is None:
+        return settings
+    files: dict[str, Any] = {name: text.path for name, text in vars(ssl).items() if isinstance(text, FileText)}
+    return replace(settings, http=replace(settings.http, ssl=replace(ssl, **files)))
