@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import ITopicService
@@ -688,7 +689,7 @@ class TimeTests(RpcTestCase):
         """
         A call that was rejected, and so has more time, does not lengthen that of others.
         """
-        first, second = self.provider(), self.provider()
+        first, _ = self.provider(), self.provider()
         self.request("a")
         self.request("b")
         self.clock.advance(ACK_TIMEOUT - 0.1)
@@ -776,8 +777,13 @@ class RequestorTests(RpcTestCase):
         log says it once. Others are not affected.
         """
         events: list[LogEvent] = []
-        globalLogPublisher.addObserver(events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+
+        @implementer(ILogObserver)
+        def log(event: LogEvent) -> None:
+            events.append(event)
+
+        globalLogPublisher.addObserver(log)
+        self.addCleanup(globalLogPublisher.removeObserver, log)
         self.build(max_pending_calls=2)
         provider, other = self.provider(), FakeConnection()
         for call_id in ("a", "b", "c", "d"):
