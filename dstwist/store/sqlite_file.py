@@ -31,6 +31,9 @@ from dstwist.protocol.jsontext import dumps, loads
 #: What marks a file as ours: "dstw".
 APPLICATION_ID = 0x64737477
 
+#: What SQLite can hold in a column is a little more.
+_MAX_DATA = 500_000_000
+
 #: The version of the tables. A file with a higher one was written by a newer dstwist.
 SCHEMA_VERSION = 1
 
@@ -43,10 +46,19 @@ _SCHEMA = """
 """
 # JSON text goes in and out as bytes, but is kept as text, so that SQLite's own JSON functions can work on it.
 _GET = "SELECT version, CAST(data AS BLOB) FROM records WHERE name = ?"
-_SET = """
-    INSERT INTO records (name, version, data) VALUES (?, ?, CAST(? AS TEXT))
-    ON CONFLICT (name) DO UPDATE SET version = excluded.version, data = excluded.data
-"""
+_ROW = "(?, ?, CAST(? AS TEXT))"
+
+
+def _set(rows: int) -> str:
+    return (
+        f"INSERT INTO records (name, version, data) VALUES {', '.join([_ROW] * rows)}"
+        " ON CONFLICT (name) DO UPDATE SET version = excluded.version, data = excluded.data"
+    )
+
+
+# Many rows to a statement: each one costs the thread several fights with the reactor for the interpreter.
+_SET_ONE = _set(1)
+_SETS = [(rows, _set(rows)) for rows in (256, 32, 4, 1)]
 _DELETE = "DELETE FROM records WHERE name = ?"
 
 
@@ -168,37 +180,44 @@ class SqliteFile:
         """
         Do all of it, in one transaction. Writes that cannot be done have their C{error} afterwards.
         """
-        if not writes:
+        rows, deleted = self._rows(writes)
+        if not rows and not deleted:
             return
-        assert self._connection is not None
-        by_name: dict[str, list[Write]] = {}
-        for write in writes:
-            by_name.setdefault(write.name, []).append(write)
+        connection = self._connection
+        assert connection is not None
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for same in by_name.values():
-                while same and not self._write_one(self._connection, same[-1]):
-                    same.pop()
-            self._connection.execute("COMMIT")
+            if len(rows) + len(deleted) == 1:
+                # A statement is a transaction of its own.
+                connection.execute(*((_DELETE, deleted) if deleted else (_SET_ONE, rows[0])))
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_DELETE, [(name,) for name in deleted])
+            done = 0
+            for size, statement in _SETS:
+                while done + size <= len(rows):
+                    connection.execute(statement, [value for row in rows[done : done + size] for value in row])
+                    done += size
+            connection.execute("COMMIT")
         except Exception as error:
-            if self._connection.in_transaction:
+            if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
+                    connection.execute("ROLLBACK")
             raise self._explained(error) from None
 
-    def _write_one(self, connection: sqlite3.Connection, write: Write) -> bool:
+    def _rows(self, writes: list[Write]) -> tuple[list[tuple[str, int, bytes]], list[str]]:
         """
-        Whether it could be done. What is wrong with the file, and not with this record, is raised.
+        The rows to be written, and the names of those to be deleted: of each record what it is in the end.
         """
-        try:
-            if write.record is None:
-                connection.execute(_DELETE, (write.name,))
-            else:
-                connection.execute(_SET, (write.name, write.record.version, dumps(write.record.data)))
-        except (sqlite3.DataError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            write.error = StoreError(f"{self._path}: the record {write.name!r} cannot be stored: {error}")
-            return False
-        return True
+        rows: dict[str, tuple[str, int, bytes] | None] = {}
+        for write in reversed(writes):
+            name, record = write.name, write.record
+            # A write is left out if a later one replaces it; not if that one cannot be done.
+            if name not in rows:
+                try:
+                    rows[name] = None if record is None else _row(name, record)
+                except (TypeError, ValueError, RecursionError) as error:
+                    write.error = StoreError(f"{self._path}: the record {name!r} cannot be stored: {error}")
+        return [row for row in rows.values() if row is not None], [name for name, row in rows.items() if row is None]
 
     def _explained(self, error: Exception) -> Exception:
         """
@@ -211,6 +230,19 @@ class SqliteFile:
         if isinstance(error, OSError):
             return StoreError(f"{self._path} cannot be opened: {error.strerror}")
         return error
+
+
+def _row(name: str, record: Record) -> tuple[str, int, bytes]:
+    """
+    @raise ValueError: SQLite has no row for that; so has TypeError.
+    """
+    name.encode("utf-8")
+    if not -(2**63) <= record.version < 2**63:
+        raise ValueError("the version is too high")
+    data = dumps(record.data)
+    if len(data) > _MAX_DATA:
+        raise ValueError(f"it has more than {_MAX_DATA} bytes")
+    return name, record.version, data
 
 
 # By primary result code.

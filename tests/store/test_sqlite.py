@@ -184,6 +184,32 @@ class GroupingTests(SqliteTestCase):
             self.result(write)
         self.assertEqual(batches, [["a"], list("bcdefgh")])
 
+    def test_many_together(self) -> None:
+        """
+        Transactions of any size: all that is in them is done, deletions too, and of each record the last write counts.
+        """
+        store = self.started(self.make())
+        for size in (1, 2, 3, 4, 5, 37, 256, 1000):
+            done: list[Deferred[Any]] = [store.set("first", size, {})]
+            done += [store.set(f"r{number}", size, [number]) for number in range(size)]
+            done += [store.delete(f"r{number}") for number in range(0, size, 5)]
+            done += [store.set(f"r{number}", size + 1, [number]) for number in range(0, size, 10)]
+            for deferred in done:
+                self.result(deferred)
+            for number in range(size):
+                version = size + 1 if number % 10 == 0 else size
+                expected = None if number % 10 == 5 else Record(version, [number])
+                self.assertEqual(self.result(store.get(f"r{number}")), expected)
+
+    def test_deleted_alone(self) -> None:
+        """
+        A deletion may be all that there is to do.
+        """
+        store = self.started(self.make())
+        self.result(store.set("a", 1, {}))
+        self.result(store.delete("a"))
+        self.assertIsNone(self.result(store.get("a")))
+
     def test_in_order(self) -> None:
         """
         Acknowledgements come in the order of the writes.
