@@ -1,15 +1,16 @@
 """
 C{auth}: who may come in. A list of C{{type, options}}, asked in that order; v4 and older wrote one such section.
 
-============  =========================================================  =========================
-C{type}       who comes in                                               settings
-============  =========================================================  =========================
-C{none}       everybody                                                  L{OpenSettings}
-C{file}       the users of C{users.yml}                                  L{FileSettings}
-C{storage}    the users whose records are in the storage                 L{StorageSettings}
-C{http}       whom a web service lets in                                 L{WebhookSettings}
-C{jwt}        who has a token of somebody we trust                       L{JwtSettings}
-============  =========================================================  =========================
+==============  =========================================================  =========================
+C{type}         who comes in                                               settings
+==============  =========================================================  =========================
+C{none}         everybody                                                  L{OpenSettings}
+C{file}         the users of C{users.yml}                                  L{FileSettings}
+C{storage}      the users whose records are in the storage                 L{StorageSettings}
+C{http}         whom a web service lets in                                 L{WebhookSettings}
+C{jwt}          who has a token of somebody we trust                       L{JwtSettings}
+C{certificate}  who has a certificate of somebody we trust                 L{CertificateSettings}
+==============  =========================================================  =========================
 
 C{module}, C{path} or C{name} in the place of C{type} names a class of the operator's own: L{CustomSettings}.
 
@@ -243,13 +244,44 @@ def _check_secret(secret: str, algorithms: list[str], path: str) -> None:
         raise ConfigError(path, f"too short; at least {length} bytes are needed for {max(algorithms)}")
 
 
-AuthSettings = OpenSettings | FileSettings | StorageSettings | WebhookSettings | JwtSettings | CustomSettings
+_ID_SOURCES = ("CN", "email", "DNS", "URI")
+
+
+def _read_id_source(value: Any, path: str, reading: Reading) -> str:
+    source = read_text(value, path)
+    if source not in _ID_SOURCES:
+        raise ConfigError(path, one_of(source, _ID_SOURCES))
+    return source
+
+
+@dataclass(frozen=True)
+class CertificateSettings:
+    """
+    C{certificate}: whoever has proved by TLS who it is.
+    """
+
+    # Which name in the client's certificate is the user id: the subject's CN, or an alternative name.
+    id_from: str = option(_read_id_source, "CN")
+    # Whether a client without one is refused. False: it is left to the next authenticator.
+    report_invalid_parameters: bool = flag(True)
+
+
+def _read_certificate_options(
+    options: dict[str, Any], path: str, reading: Reading, report: bool
+) -> CertificateSettings:
+    return from_mapping(CertificateSettings, options, path, reading, report_invalid_parameters=report)
+
+
+AuthSettings = (
+    CertificateSettings | OpenSettings | FileSettings | StorageSettings | WebhookSettings | JwtSettings | CustomSettings
+)
 
 _READERS: Mapping[str, Callable[[dict[str, Any], str, Reading, bool], AuthSettings]] = {
     "file": read_file_options,
     "storage": read_storage_options,
     "http": _read_webhook_options,
     "jwt": _read_jwt_options,
+    "certificate": _read_certificate_options,
 }
 _TYPES = ("none", *_READERS)
 _KEYS = ("type", "name", "path", "module", "options")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from dstwist.auth.certificate import CertificateAuthentication
 from dstwist.auth.chain import ChainAuthentication
 from dstwist.auth.custom import Services, load
 from dstwist.auth.fetch import make_fetcher
@@ -17,7 +18,7 @@ from dstwist.auth.keys import ConfiguredKey, IKeys, PublishedKeys, fits, read_pu
 from dstwist.auth.open import OpenAuthentication
 from dstwist.auth.pool import HashPool
 from dstwist.auth.storage import StorageAuthentication
-from dstwist.config_auth import AuthSettings, JwtSettings, OpenSettings, WebhookSettings
+from dstwist.config_auth import AuthSettings, CertificateSettings, JwtSettings, OpenSettings, WebhookSettings
 from dstwist.config_users import FileSettings, PasswordSettings, StorageSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IAuthenticator, IStore
@@ -77,6 +78,8 @@ def reload(chain: ChainAuthentication, old: tuple[AuthSettings, ...], new: tuple
 def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:
     if isinstance(settings, OpenSettings):
         return OpenAuthentication()
+    if isinstance(settings, CertificateSettings):
+        return CertificateAuthentication(settings)
     if isinstance(settings, FileSettings):
         return FileAuthentication(settings, _pool(settings, reactor))
     if isinstance(settings, StorageSettings):
@@ -116,6 +119,8 @@ def _keys(settings: JwtSettings, reactor: Any) -> IKeys:
 def _describe(settings: AuthSettings) -> str:
     if isinstance(settings, OpenSettings):
         return "Open Authentication"
+    if isinstance(settings, CertificateSettings):
+        return f"client certificates, user id from {settings.id_from}"
     if isinstance(settings, FileSettings):
         return "File Authentication"
     if isinstance(settings, StorageSettings):

@@ -1,0 +1,71 @@
+"""
+Whoever has a client certificate of an authority that we trust may connect: C{auth: [{type: certificate}]}.
+
+TLS has verified the certificate before anybody logs in (C{httpServer.options.ssl} with C{requestCert}); what the client
+sends to log in does not matter. The user id is a name in the certificate: C{idFrom} says which kind.
+
+============================================  =========================  =====================
+the certificate                               reportInvalidParameters    otherwise
+============================================  =========================  =====================
+none, or none that is good                    refused                    next authenticator
+has no name of that kind, or several          refused                    next authenticator
+has one                                       accepted, until the certificate expires
+============================================  =========================  =====================
+
+Rules find the rest of it in C{user.data}: C{subject}, C{commonNames}, C{emails}, C{dnsNames}, C{uris}, C{fingerprint}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from dstwist.auth.credentials import refusal, user_id
+from dstwist.config_auth import CertificateSettings
+from dstwist.interfaces import Handshake, IAuthenticator, Login, PeerCertificate
+
+_NAMES: dict[str, Callable[[PeerCertificate], tuple[str, ...]]] = {
+    "CN": lambda certificate: certificate.common_names,
+    "email": lambda certificate: certificate.emails,
+    "DNS": lambda certificate: certificate.dns_names,
+    "URI": lambda certificate: certificate.uris,
+}
+
+
+@implementer(IAuthenticator)
+class CertificateAuthentication:
+    """
+    Accepts who has proved by TLS who it is.
+    """
+
+    def __init__(self, settings: CertificateSettings) -> None:
+        self._report = settings.report_invalid_parameters
+        self._kind = settings.id_from
+        self._names = _NAMES[settings.id_from]
+
+    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+        return succeed(self._decide(handshake.certificate))
+
+    def _decide(self, certificate: PeerCertificate | None) -> Login:
+        if certificate is None:
+            return refusal(self._report, "missing client certificate")
+        names = dict.fromkeys(self._names(certificate))
+        # Of several nobody knows which one is meant.
+        user = user_id(next(iter(names))) if len(names) == 1 else None
+        if user is None:
+            return refusal(self._report, f"expected one {self._kind} in the client certificate, found {len(names)}")
+        return Login(True, user, server_data=_data(certificate), expires_at=certificate.expires_at)
+
+
+def _data(certificate: PeerCertificate) -> dict[str, Any]:
+    return {
+        "subject": certificate.subject,
+        "commonNames": list(certificate.common_names),
+        "emails": list(certificate.emails),
+        "dnsNames": list(certificate.dns_names),
+        "uris": list(certificate.uris),
+        "fingerprint": certificate.fingerprint,
+    }
