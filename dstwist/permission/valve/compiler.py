@@ -271,13 +271,15 @@ class _Compiler:
         links = node.links
         if isinstance(node.base, Name) and isinstance(links[0].key, str):
             namespace = _NAMESPACES.get(node.base.name)
-            if namespace is not None and links[0].key in namespace:
-                constant = namespace[links[0].key]
+            if namespace is not None and node.base.name not in self._variables and links[0].arguments is None:
+                constant = namespace.get(links[0].key, UNDEFINED)
                 return self._linked(lambda scope: constant, links[1:], node)
         return self._linked(self.code(node.base), links, node)
 
     def _linked(self, base: Code, links: list[Link], node: Chain) -> Code:
         steps = [(link.optional, self._step(link, node)) for link in links]
+        if not steps:
+            return base
         if len(steps) == 1 and not steps[0][0]:
             step = steps[0][1]
             return lambda scope: step(base(scope), scope)

@@ -284,7 +284,7 @@ class _Parser:
         elif token.kind in ("name", "string", "number"):
             self._at += 1
             key = token.value if isinstance(token.value, str) else Literal(token.value)
-            if token.kind == "name" and self._is(",", "}"):
+            if token.kind == "name" and key not in _CONSTANTS and self._is(",", "}"):
                 return key, self._name(token)
             if key == "__proto__":
                 raise RuleSyntaxError("__proto__ in an object is not supported", token.start)
@@ -298,7 +298,7 @@ class _Parser:
         while True:
             optional = self._take("?.")
             if optional or self._take("."):
-                if self._take("["):
+                if optional and self._take("["):
                     links.append(self._computed(optional))
                     continue
                 token = self._tokens[self._at]
