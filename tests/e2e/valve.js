@@ -34,14 +34,5 @@ function evaluated ({ expression, names }) {
   }
 }
 
-// What mangled expressions assign to must not be there for those that follow.
-const known = new Set(Object.getOwnPropertyNames(globalThis))
-function tidy () {
-  Object.getOwnPropertyNames(globalThis).filter(name => !known.has(name)).forEach(name => delete globalThis[name])
-}
-
 const lines = require('readline').createInterface({ input: process.stdin })
-lines.on('line', line => {
-  process.stdout.write(JSON.stringify(evaluated(JSON.parse(line))) + '\n')
-  tidy()
-})
+lines.on('line', line => process.stdout.write(JSON.stringify(evaluated(JSON.parse(line))) + '\n'))
