@@ -1,8 +1,8 @@
 """
 Who is logged in, on this node, and through which connections.
 
-A user is one as long as at least one connection is his, whatever its transport and generation. Connections whose
-authenticator gave no user id (C{OPEN}) are nobody's, and not in here (C{services.md} section 6.1). Always true: a
+A user is one as long as at least one connection is his, whatever its transport and generation. Connections
+without a user's name (C{OPEN}, C{open}) are nobody's, and not in here (C{services.md} section 6.1). Always true: a
 connection is in here only from its login until its end, and the observers have been told of exactly the users that are.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from dstwist.interfaces import IConnection
-from dstwist.protocol.constants import UNNAMED_USER
+from dstwist.protocol.constants import NAMELESS_USERS
 
 _Observer = Callable[[str], None]
 
@@ -53,7 +53,7 @@ class UserRegistry:
         C{connection} has logged in.
         """
         user = connection.user
-        if user is None or user == UNNAMED_USER:
+        if user is None or user in NAMELESS_USERS:
             return
         connections = self._users.get(user)
         if connections is not None:
@@ -68,7 +68,7 @@ class UserRegistry:
         C{connection} is gone; what was registered for its end has been called.
         """
         user = connection.user
-        if user is None or user == UNNAMED_USER:
+        if user is None or user in NAMELESS_USERS:
             return
         connections = self._users[user]
         del connections[connection]

@@ -18,13 +18,13 @@ from dstwist.permission.valve.compiler import Scope
 from dstwist.permission.valve.decision import Decision, Loader
 from dstwist.permission.valve.rules import Guard, Rule, Rules
 from dstwist.permission.valve.values import Meter, truthy
-from dstwist.protocol.constants import OPEN_USER, UNNAMED_USER
+from dstwist.protocol.constants import NAMELESS_USERS
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED
 
 #: The name that patterns are tested against where an action has none.
 _NO_NAME = "undefined"
-_ANYBODY = (None, OPEN_USER, UNNAMED_USER)
+_ANYBODY = NAMELESS_USERS | {None}
 
 
 def no_records(name: str) -> Deferred[Record | None]:

@@ -258,10 +258,12 @@ ACTIONS: dict[Topic, type[IntEnum]] = {
 #: The name presence rules and errors use for "everybody".
 EVERYONE = "%_EVERYONE_%"
 
-#: The user id of a login whose authenticator gave none; invisible to presence.
+#: The user id of a login whose authenticator gave none.
 UNNAMED_USER = "OPEN"
 #: The user id of an "open" login without a username.
 OPEN_USER = "open"
+#: The user ids of those who gave no name. They are not one user with many connections: presence knows none of them.
+NAMELESS_USERS = frozenset({UNNAMED_USER, OPEN_USER})
 
 #: What a client may send, by topic; codecs let nothing else through.
 FROM_CLIENT: dict[Topic, frozenset[IntEnum]] = {

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import ITopicService
 from dstwist.protocol import protobuf, text
-from dstwist.protocol.constants import EVERYONE, UNNAMED_USER, PresenceAction, Topic
+from dstwist.protocol.constants import EVERYONE, OPEN_USER, UNNAMED_USER, PresenceAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.services.presence import PresenceService
@@ -170,13 +170,14 @@ class TellingTests(PresenceTestCase):
 
     def test_w60_unnamed(self) -> None:
         """
-        W60: a connection without a user id is neither told of nor listed.
+        W60: connections without a user's name are neither told of nor listed.
         """
-        watcher = self.subscriber(SUBSCRIBE_ALL, subscribe(UNNAMED_USER))
-        unnamed = self.log_in(UNNAMED_USER)
+        watcher = self.subscriber(SUBSCRIBE_ALL, subscribe(UNNAMED_USER, OPEN_USER))
+        unnamed, nameless = self.log_in(UNNAMED_USER), self.log_in(OPEN_USER)
         self.assertEqual(self.online(watcher), ())
-        self.assertEqual(self.ask(query("OPEN"), watcher).data, b'{"OPEN":false}')
+        self.assertEqual(self.ask(query("OPEN", "open"), watcher).data, b'{"OPEN":false,"open":false}')
         self.log_out(unnamed)
+        self.log_out(nameless)
         self.assertEqual(watcher.take(), [])
 
     def test_after_the_end(self) -> None:
