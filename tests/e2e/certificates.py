@@ -50,7 +50,7 @@ class Authority:
         self.parent = parent
         signer = parent or self
         self.certificate = (
-            _builder(self.name, self._key, signer.name, 1.0)
+            _builder(self.name, self._key.public_key(), signer.name, 1.0)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .sign(signer._key, hashes.SHA256())
         )
@@ -72,13 +72,24 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         builder = (
-            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, self.name, days)
+            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key.public_key(), self.name, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return builder.sign(self._key, hashes.SHA256()), key
+
+    def sign(self, key: Any) -> x509.Certificate:
+        """
+        A certificate for somebody else's public key.
+        """
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        return (
+            _builder(name, key, self.name, 1.0)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
 
     def write(self, directory: Path, name: str = "localhost", **kwargs: Any) -> Certificates:
         """
@@ -136,15 +147,13 @@ def pem_of(made: Any, passphrase: bytes | None = None) -> str:
     return pem.decode()
 
 
-def _builder(
-    subject: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: x509.Name, days: float
-) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, key: Any, issuer: x509.Name, days: float) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=2))
         .not_valid_after(now + datetime.timedelta(days=days))
