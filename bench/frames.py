@@ -37,6 +37,7 @@ def cost(client: MemoryClient, chunk: bytes, count: int) -> float:
 def connected(generation: str) -> tuple[MemoryClient, Any]:
     reactor = MemoryReactorClock()
     node = Node(Settings(), [], reactor)
+    node.startService()
     client = MemoryClient(node, generation)
     reactor.advance(0)
     client.log_in("bench")
