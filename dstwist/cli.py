@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from dstwist import __version__, config
+from dstwist.cli_permissions import permissions
 from dstwist.errors import ConfigError
 from dstwist.permission.build import build as build_permission
 
@@ -27,6 +28,9 @@ def main() -> None:
     """
     A realtime data server, a drop-in for deepstream.io.
     """
+
+
+main.add_command(permissions)
 
 
 @main.command()

@@ -27,6 +27,7 @@ GROUPS = (
     {"listening"},
     {"node"},
     {"tap"},
+    {"cli_permissions"},
     {"cli"},
 )
 
@@ -82,6 +83,7 @@ FOREIGN = {
     "transports": {*ZOPE, "twisted", "autobahn", "txaio"},
     "node": {*ZOPE, "twisted"},
     "tap": {"twisted"},
+    "cli_permissions": {"click"},
     "cli": {"click", "twisted"},
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
@@ -23,7 +24,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED
 
 #: The name that patterns are tested against where an action has none.
-_NO_NAME = "undefined"
+NO_NAME = "undefined"
 _ANYBODY = NAMELESS_USERS | {None}
 
 
@@ -88,14 +89,32 @@ class ValvePermission:
         guard = guards.get(message.action) if guards is not None else None
         if guard is None:
             return True
-        name = message.name if guard.named else None
-        found = guard.find(_NO_NAME if name is None else name)
+        name = message.name
+        found = guard.find(NO_NAME if name is None or not guard.named else name)
         if found is None:
             return False
         rule, groups = found
         if rule.constant is not None:
             return rule.constant
-        if name is None:
+        return self.judge(guard, rule, groups, message, sender, record)
+
+    def judge(
+        self,
+        guard: Guard,
+        rule: Rule,
+        groups: tuple[Any, ...],
+        message: Message,
+        sender: IConnection,
+        record: Record | None = None,
+    ) -> bool | Deferred[bool]:
+        """
+        What one rule says.
+
+        @param groups: what its pattern has matched.
+        """
+        name: Any = message.name
+        if name is None or not guard.named:
+            name = UNDEFINED
             groups = (UNDEFINED,) * len(groups)
         data = sender.server_data
         user = {
@@ -103,17 +122,15 @@ class ValvePermission:
             "id": sender.user,
             "data": data if truthy(data) else None,
         }
-        scope = Scope(user, guard.action, UNDEFINED if name is None else name, groups, Meter(self._max_steps))
-        if not rule.waits:
-            try:
-                return truthy(rule.code(scope))
-            except (RuleError, RecursionError) as error:
-                return fail(self._failed(error, rule, scope))
-        return self._decide(rule, scope, message, record, guard)
+        scope = Scope(user, guard.action, name, groups, Meter(self._max_steps))
+        if rule.waits:
+            return self._decide(rule, scope, message, record)
+        try:
+            return truthy(rule.code(scope))
+        except (RuleError, RecursionError) as error:
+            return fail(self._failed(error, rule, scope))
 
-    def _decide(
-        self, rule: Rule, scope: Scope, message: Message, record: Record | None, guard: Guard
-    ) -> bool | Deferred[bool]:
+    def _decide(self, rule: Rule, scope: Scope, message: Message, record: Record | None) -> bool | Deferred[bool]:
         decision = Decision(rule, scope, message, record, self.load, self._seconds, self._max_iterations)
         try:
             verdict = decision.decide()

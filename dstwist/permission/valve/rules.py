@@ -112,6 +112,9 @@ class RuleSet:
         self._seconds = seconds
         self._evacuate = seconds() + interval
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     @property
     def remembered(self) -> int:
         """
@@ -150,6 +153,13 @@ class RuleSet:
             if groups is not None:
                 return rule, groups
         return None
+
+    def matching(self, name: str) -> list[Found]:
+        """
+        All rules that a name has, the one that decides first.
+        """
+        found = [(rule, rule.pattern.match(name)) for rule in self._entries]
+        return [(rule, groups) for rule, groups in found if groups is not None]
 
 
 class Guard:
