@@ -28,6 +28,7 @@ exports.make = (url, options) => {
       }
       return names
     },
+    core: (object) => object._record || object,
     watch (object, report) {
       const record = object._record || object
       if (watched.has(record)) return

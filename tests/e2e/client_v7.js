@@ -26,6 +26,7 @@ exports.make = (url, options) => {
     pending () {
       return [timeoutRegistry.register.keys(), ...bulks.flatMap((bulk) => [bulk.subscribeNames, bulk.unsubscribeNames])].flatMap((names) => [...names]).map(String)
     },
+    core: (object) => object.record,
     // The part that all handles to a record share: handles lose their events when another one is discarded.
     watch (object, report) {
       const core = object.record

@@ -20,6 +20,7 @@ module.exports = {
     const behave = (response, data, behaviour) => {
       if (behaviour === 'echo') response.send(data)
       else if (behaviour === 'reject') response.reject()
+      else if (behaviour === 'hold') response.accept ? response.accept() : response.ack()
       else if (behaviour === 'silence') response.autoAck = response.autoAccept = false
       else if (behaviour.error) response.error(behaviour.error)
       else if (behaviour.later) setTimeout(() => behave(response, data, behaviour.later), 20)

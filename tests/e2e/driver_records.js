@@ -3,7 +3,7 @@
 /*
  * The verbs of records, lists and anonymous records. Each works on what was opened under a key.
  *
- * Of the generation: watch(object, report) has events of a record reported, strategy(merge) makes a merge strategy of
+ * Of the generation: core(object) is the record in it, watch(object, report) has events of that reported, strategy(merge) makes a merge strategy of
  * merge(local, remote, done).
  */
 
@@ -62,7 +62,7 @@ module.exports = {
   },
 
   hasProvider (key) {
-    return this.objects.get(key).hasProvider
+    return this.library.core(this.objects.get(key)).hasProvider
   },
 
   /* Resolves when the value is there. */
@@ -125,6 +125,18 @@ module.exports = {
 
   discard (key) {
     this.objects.get(key).discard()
+  },
+
+  /*
+   * Resolves when the client has let go of a discarded record. Got again a moment earlier it would never be ready in a
+   * client of v7.
+   */
+  gone (name) {
+    const names = () => (this.client.record.names ? this.client.record.names() : this.client.record.recordNames())
+    return new Promise((resolve) => {
+      const look = () => (names().includes(name) ? setTimeout(look, 1) : resolve())
+      look()
+    })
   },
 
   /* v7 answers too, v2 raises the event only. */

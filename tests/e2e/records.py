@@ -79,6 +79,15 @@ class Record:
     def discard(self) -> None:
         self.client.do("discard", self.key)
 
+    def drop(self) -> None:
+        """
+        Discard, and come back when the server has taken notice.
+        """
+        self.discard()
+        self.wait_for_event("discard")
+        self.client.do("gone", self.name)
+        self.client.settle()
+
     def delete(self) -> None:
         """
         Delete the record, and come back when the server has done so.

@@ -133,9 +133,7 @@ class DiscardTests(QuartetScenario):
         mine, theirs, writer = Record(client, name), Record(self.b, name), Record(self.a, name)
         writer.set('{"n":1}')
         mine.until('{"n":1}')
-        mine.discard()
-        mine.wait_for_event("discard")
-        client.settle()
+        mine.drop()
         writer.set('{"n":2}')
         theirs.until('{"n":2}')
         self.fence(self.b, client)
@@ -153,9 +151,7 @@ class DiscardTests(QuartetScenario):
         writer.set('{"n":1}')
         two.until('{"n":1}')
         self.assertEqual(two.events("discard"), [])
-        two.discard()
-        two.wait_for_event("discard")
-        client.settle()
+        two.drop()
         self.assertEqual(len(two.events("discard")), 1)
 
     def test_discard_and_get(self) -> None:
@@ -163,15 +159,14 @@ class DiscardTests(QuartetScenario):
         A record discarded and got again at once is the same, and goes on.
         """
         name = self.name("again")
-        client = self.logged_in(self.first, self.at, recordDiscardTimeout=10)
         writer = Record(self.b, name)
         writer.set('{"n":1}')
         for number in range(2, 7):
-            record = Record(client, name, key=str(number))
+            record = Record(self.a, name, key=str(number))
             record.until(f'{{"n":{number - 1}}}')
             record.discard()
             writer.set(f'{{"n":{number}}}')
-        last = Record(client, name, key="last")
+        last = Record(self.a, name, key="last")
         last.until('{"n":6}')
 
 
