@@ -22,7 +22,7 @@ NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py
 
-.PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean
+.PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean wstest
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -54,6 +54,9 @@ crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it
 
 valve-diff: $(TEST_READY) node  ## 20,000 random permission rules, evaluated here and by Node.js
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.valve 20000 $(SEED)
+
+wstest: $(TEST_READY)  ## the Autobahn WebSocket test suite against our WebSockets
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.conformance
 
 coverage: $(TEST_READY)  ## unit tests, and which lines of dstwist they run
 	@PYTHONPATH=$(CURDIR) COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run --branch --source dstwist \
