@@ -20,7 +20,6 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -32,7 +31,7 @@ from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
 from dstwist.settings import SslSettings
-from dstwist.tls import Served, common_names, serve
+from dstwist.tls import Served, TlsConnection, common_names, serve
 
 DAY = 86400.0
 #: From when on it is said every day that a certificate ends soon, in seconds before that; those of short life, in the
@@ -66,8 +65,8 @@ class ServerCertificate:
         self._calls: list[LoopingCall] = []
         self._seconds: Any = None
 
-    def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        return SSL.Connection(self.served.context, None)
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> TlsConnection:
+        return TlsConnection(self.served.context, None)
 
     def start(self, clock: IReactorTime) -> None:
         """
@@ -231,7 +230,7 @@ def peer_certificate(transport: Any) -> PeerCertificate | None:
     """
     find = getattr(transport, "getPeerCertificate", None)
     found = find() if find is not None else None
-    if found is None or transport.getHandle().get_app_data() is not None:
+    if found is None or transport.getHandle().problem is not None:
         return None
     return read_peer(found.to_cryptography())
 

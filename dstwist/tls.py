@@ -47,6 +47,16 @@ _REVOCATION = crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_
 _HTTP = b"http/1.1"
 
 
+class TlsConnection(SSL.Connection):
+    """
+    A connection that knows what was wrong with the client's certificate.
+
+    @ivar problem: OpenSSL's number for it; C{None} if nothing was, or if there is none.
+    """
+
+    problem: int | None = None
+
+
 @dataclass(frozen=True)
 class Served:
     """
@@ -218,12 +228,12 @@ def _ask_clients(context: SSL.Context, settings: SslSettings, path: str) -> None
     context.set_options(SSL.OP_NO_TICKET)
 
 
-def _note_problem(connection: SSL.Connection, certificate: crypto.X509, code: int, depth: int, fine: int) -> bool:
+def _note_problem(connection: Any, certificate: crypto.X509, code: int, depth: int, fine: int) -> bool:
     """
     Go on with a certificate that is no good, but remember that it is none.
     """
     if not fine:
-        connection.set_app_data(code)
+        connection.problem = code
     return True
 
 

@@ -264,7 +264,7 @@ class ClientCertificateTests(TlsCase):
             server = self.connect(self.asking(**changes), context).server
             peer = server.get_peer_certificate()
             subject = peer and peer.to_cryptography().subject.rfc4514_string()
-            found.add((subject, server.get_app_data() is None))
+            found.add((subject, server.problem is None))
         (result,) = found
         return result
 
@@ -335,4 +335,4 @@ class ClientCertificateTests(TlsCase):
             context = client_context(self.root.certificate, bad, newest=version)
             first = Pair(certificate, context)
             second = Pair(certificate, context, first.client.get_session())
-            self.assertIsNotNone(second.server.get_app_data())
+            self.assertIsNotNone(second.server.problem)

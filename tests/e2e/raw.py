@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 
 from dstwist.protocol.constants import AuthAction, ConnectionAction, RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -18,11 +19,13 @@ class RawClient:
     One client of either generation, on a blocking socket.
     """
 
-    def __init__(self, port: int, generation: str, user: str) -> None:
+    def __init__(self, port: int, generation: str, user: str, tls: ssl.SSLContext | None = None) -> None:
         self.generation = generation
         path, self._codec, self._opcode = GENERATIONS[generation]
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
         self._data = b""
         self._socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -73,6 +76,13 @@ class RawClient:
         Be gone, without a word.
         """
         self._socket.close()
+
+    @property
+    def certificate(self) -> bytes | None:
+        """
+        The certificate that the server has shown, if there is TLS.
+        """
+        return self._socket.getpeercert(True) if isinstance(self._socket, ssl.SSLSocket) else None
 
     def _receive(self) -> None:
         data = self._socket.recv(65536)

@@ -44,13 +44,19 @@ class Server:
     """
     One server process at a time, and the port it has.
 
+    @param tls: more of its TLS, as C{--listen} has it: C{":minVersion=TLSv1.3"}.
     @ivar url: where its clients connect to, without a path.
     """
 
     def __init__(
-        self, certificates: Certificates | None = None, config: Path | None = None, data_dir: Path | None = None
+        self,
+        certificates: Certificates | None = None,
+        config: Path | None = None,
+        data_dir: Path | None = None,
+        tls: str = "",
     ) -> None:
         self._certificates = certificates
+        self._tls = tls
         self._config = config
         self._data_dir = data_dir
         self._port = 0
@@ -87,7 +93,7 @@ class Server:
         tls = self._certificates
         endpoint = f"tcp:{self._port}:interface=127.0.0.1"
         if tls is not None:
-            endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}"
+            endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}{self._tls}"
         command = [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
         if self._config is not None:
             command += ["--config", str(self._config)]
@@ -116,6 +122,14 @@ class Server:
             done = self._changed.wait_for(lambda: any(text in line for line in self._lines) or self._ended, PATIENCE)
             if not done or not any(text in line for line in self._lines):
                 raise ServerFailed(f"{text!r} was not logged.\n" + "\n".join(self._lines))
+
+    def reload(self) -> None:
+        """
+        Have the server read its configuration again, as C{systemctl reload} does.
+        """
+        if self._process is None:
+            raise ServerFailed("The server was not started.")
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """
