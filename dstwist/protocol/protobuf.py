@@ -37,6 +37,7 @@ from typing import Any, NamedTuple
 from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthAction, EventAction, ParserAction, Topic
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.protobuf_short import short_write
 from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUIRED, Field, Kind
 from dstwist.protocol.typed import to_json, utf8
 
@@ -176,6 +177,9 @@ class ProtobufCodec:
                 return [Message(_EVENT, _EMIT, payload[end + 2 :].decode(), data, payload, self)]
             except ValueError:
                 pass  # the long way knows what to answer
+        write = short_write(payload, self)
+        if write is not None:
+            return [write]
         found: list[Message | Malformed] = []
         fault, position = Fault.UNPARSABLE, 0
         try:

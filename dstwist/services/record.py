@@ -101,7 +101,7 @@ class RecordService:
         writer = RecordWriter(store, queue, permission, subscriptions, deletions, cluster, settings)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
-            **{action: queue.door(writer.write) for action in _WRITES},
+            **dict.fromkeys(_WRITES, writer.enter),
             RecordAction.DELETE: queue.door(self._delete),
             RecordAction.NOTIFY: self._notify,
             RecordAction.LISTEN: listeners.handle,

@@ -34,6 +34,8 @@ class _Deletion:
 class Deletions:
     """
     The records that were deleted of late.
+
+    @ivar deletions: by name; to be looked at only.
     """
 
     def __init__(self, settings: RecordSettings, clock: IReactorTime) -> None:
@@ -41,11 +43,11 @@ class Deletions:
         self._most = settings.max_deletion_memory
         self._clock = clock
         # The oldest first.
-        self._deletions: dict[str, _Deletion] = {}
+        self.deletions: dict[str, _Deletion] = {}
         self._suspected: dict[IConnection, set[str]] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._deletions
+        return name in self.deletions
 
     def remember(self, name: str, version: int, holders: list[IConnection]) -> None:
         """
@@ -58,14 +60,14 @@ class Deletions:
         if old is not None:
             version = max(version, old.version)
         now = self._clock.seconds()
-        while self._deletions:
-            oldest = next(iter(self._deletions))
-            if len(self._deletions) < self._most and self._deletions[oldest].expires > now:
+        while self.deletions:
+            oldest = next(iter(self.deletions))
+            if len(self.deletions) < self._most and self.deletions[oldest].expires > now:
                 break
             self._forget(oldest)
         if version < 0 or not self._lifetime:
             return
-        self._deletions[name] = _Deletion(version, now + self._lifetime, set())
+        self.deletions[name] = _Deletion(version, now + self._lifetime, set())
         for connection in holders if old is None else {*holders, *old.suspects}:
             self.suspect(name, connection)
 
@@ -73,7 +75,7 @@ class Deletions:
         """
         C{connection} may hold the deleted record, if there was one.
         """
-        deletion = self._deletions.get(name)
+        deletion = self.deletions.get(name)
         if deletion is None or connection.closed:
             return
         deletion.suspects.add(connection)
@@ -87,7 +89,7 @@ class Deletions:
         """
         C{connection} was told what the record holds now.
         """
-        deletion = self._deletions.get(name)
+        deletion = self.deletions.get(name)
         if deletion is not None and connection in deletion.suspects:
             deletion.suspects.remove(connection)
             self._suspected[connection].remove(name)
@@ -96,7 +98,7 @@ class Deletions:
         """
         Whether a write of C{connection} with C{version} may be meant for the deleted record.
         """
-        deletion = self._deletions.get(name)
+        deletion = self.deletions.get(name)
         if deletion is None or connection not in deletion.suspects:
             return False
         if deletion.expires <= self._clock.seconds():
@@ -105,7 +107,7 @@ class Deletions:
         return version <= deletion.version + 1
 
     def _forget(self, name: str) -> _Deletion | None:
-        deletion = self._deletions.pop(name, None)
+        deletion = self.deletions.pop(name, None)
         if deletion is not None:
             for connection in deletion.suspects:
                 self._suspected[connection].remove(name)
@@ -113,4 +115,4 @@ class Deletions:
 
     def _closed(self, connection: IConnection) -> None:
         for name in self._suspected.pop(connection):
-            self._deletions[name].suspects.remove(connection)
+            self.deletions[name].suspects.remove(connection)

@@ -74,6 +74,7 @@ class RecordQueue:
     """
     The lines of all records.
 
+    @ivar lines: by name; to be looked at only.
     @param refuse: answers a request for which there is no place.
     """
 
@@ -83,13 +84,13 @@ class RecordQueue:
         self._refuse = refuse
         self._limit = settings.max_queued_requests
         self._pending_limit = settings.max_pending_bytes
-        self._lines: dict[str, _Line] = {}
+        self.lines: dict[str, _Line] = {}
         self._pending: dict[IConnection, int] = {}
         self._paused: set[IConnection] = set()
         self._idle: Deferred[None] | None = None
 
     def __contains__(self, name: str) -> bool:
-        return name in self._lines
+        return name in self.lines
 
     def submit(
         self,
@@ -106,25 +107,36 @@ class RecordQueue:
         @param then: called when that is done.
         @param always: even if the line is full.
         """
-        if self._lines:
-            line = self._lines.get(name)
-            if line is not None:
-                if len(line.waiting) >= self._limit and not always:
-                    assert sender is not None
-                    self._refuse(name, message, sender)
-                    if then is not None:
-                        then()
-                else:
-                    line.waiting.append(self._admit(Request(step, name, message, sender, then)))
-                return
-        work = step(name, message, sender)
+        line = self.lines.get(name)
+        if line is None:
+            self.start(step(name, message, sender), step, name, message, sender, then)
+        elif always or len(line.waiting) < self._limit:
+            line.waiting.append(self._admit(Request(step, name, message, sender, then)))
+        else:
+            assert sender is not None
+            self._refuse(name, message, sender)
+            if then is not None:
+                then()
+
+    def start(
+        self,
+        work: Coroutine[Any, Any, None],
+        step: Step,
+        name: str,
+        message: Message,
+        sender: IConnection | None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """
+        Run C{work}, a C{step} that serves C{message}; nobody stands in line for the record.
+        """
         try:
             work.send(None)
         except StopIteration:
             if then is not None:
                 then()
             return
-        line = self._lines[name] = _Line([self._admit(Request(step, name, message, sender, then))])
+        line = self.lines[name] = _Line([self._admit(Request(step, name, message, sender, then))])
         self._wait(line, work)
 
     def submit_all(self, step: Step, message: Message, sender: IConnection, finish: Callable[[], None]) -> None:
@@ -159,7 +171,7 @@ class RecordQueue:
         """
         For a step under way: the requests right behind its own that are of its kind, to be served together with it.
         """
-        line = self._lines.get(name)
+        line = self.lines.get(name)
         if line is None:
             return []
         taken: list[Request] = []
@@ -177,7 +189,7 @@ class RecordQueue:
         Undo L{take} for C{requests}: they are next in line.
         """
         if requests:
-            line = self._lines[name]
+            line = self.lines[name]
             line.served = [request for request in line.served if request not in requests]
             line.waiting.extendleft(reversed(requests))
 
@@ -185,7 +197,7 @@ class RecordQueue:
         """
         For a step under way: nobody in line will have more luck than it had.
         """
-        line = self._lines.get(name)
+        line = self.lines.get(name)
         if line is not None:
             line.failure = failure
             line.doomed = len(line.waiting)
@@ -194,7 +206,7 @@ class RecordQueue:
         """
         For a step under way: what made one before it fail and is decided for it as well.
         """
-        line = self._lines.get(name)
+        line = self.lines.get(name)
         return line.failure if line is not None else None
 
     def drained(self) -> Deferred[None]:
@@ -202,7 +214,7 @@ class RecordQueue:
         Fires when nobody stands in line.
         """
         idle: Deferred[None] = Deferred()
-        if self._lines:
+        if self.lines:
             assert self._idle is None, "stopped once"
             self._idle = idle
         else:
@@ -239,8 +251,8 @@ class RecordQueue:
                 continue
             self._wait(line, work)
             return
-        del self._lines[name]
-        if self._idle is not None and not self._lines:
+        del self.lines[name]
+        if self._idle is not None and not self.lines:
             idle, self._idle = self._idle, None
             idle.callback(None)
 

@@ -60,6 +60,10 @@ class RecordStore:
     """
     Cache and storage as one.
 
+    @ivar get: asks the cache, whose answer is not to be believed for a name in C{doubts}.
+    @ivar put: begins to keep a record that is kept in the cache alone; gives C{None} for all others. L{commit} is to
+        end it, unless it is done already.
+    @ivar doubts: the doubtful records; to be looked at only.
     @ivar told: called with a name and what is true of it, once a doubt is resolved.
     @ivar retry: called with the name of a doubtful record when it is time to L{settle} it.
     """
@@ -76,6 +80,8 @@ class RecordStore:
     ) -> None:
         self.told: Callable[[str, Record | None], None] = lambda name, record: None
         self.retry: Callable[[str], None] = lambda name: None
+        self.get = cache.get
+        self.put: Callable[[str, int, Any], Deferred[None] | None] = cache.set if storage is None else self._put
         self._cache = cache
         self._storage = storage
         self._queue = queue
@@ -84,8 +90,8 @@ class RecordStore:
         self._storage_timeout = settings.storage_retrieval_timeout
         self._write_timeout = settings.write_timeout
         self._clock = clock
-        # Doubtful names: how long to wait until the next try, and the timer.
-        self._doubts: dict[str, tuple[float, IDelayedCall | None]] = {}
+        # How long to wait until the next try, and the timer.
+        self.doubts: dict[str, tuple[float, IDelayedCall | None]] = {}
         self._stopped = False
 
     def stop(self) -> None:
@@ -93,7 +99,7 @@ class RecordStore:
         Try nothing again.
         """
         self._stopped = True
-        for _, timer in self._doubts.values():
+        for _, timer in self.doubts.values():
             if timer is not None and timer.active():
                 timer.cancel()
 
@@ -102,7 +108,10 @@ class RecordStore:
         What the cache says; for those who can do with a record that is known at once, and pass all else to L{load}.
         C{None} if the cache is not to be believed.
         """
-        return None if name in self._doubts else self._cache.get(name)
+        return None if name in self.doubts else self._cache.get(name)
+
+    def _put(self, name: str, version: int, data: Any) -> Deferred[None] | None:
+        return None if self._kept(name) else self._cache.set(name, version, data)
 
     async def load(self, name: str, asked: Deferred[Record | None] | None = None) -> Record | None:
         """
@@ -116,7 +125,7 @@ class RecordStore:
             if asked is not None:
                 asked.addErrback(lambda _: None)
             raise RecordError(failure.action, failure.detail)
-        if name in self._doubts:
+        if name in self.doubts:
             return await self.settle(name)
         try:
             return await self._find(name, asked or self._cache.get(name))
@@ -124,18 +133,21 @@ class RecordStore:
             self._queue.failed(name, error)
             raise
 
-    async def commit(self, name: str, record: Record) -> None:
+    async def commit(self, name: str, record: Record, begun: Deferred[None] | None = None) -> None:
         """
         Keep a record.
 
+        @param begun: what L{put} did about it.
         @raise RecordError: RECORD_UPDATE_ERROR; the record is doubtful now.
         """
         version, data = record
-        self._check_doubts(RecordAction.RECORD_UPDATE_ERROR)
+        if begun is None:
+            self._check_doubts(RecordAction.RECORD_UPDATE_ERROR)
         if self._kept(name):
             assert self._storage is not None
             await self._write(name, "storage", self._storage.set(name, version, data), RecordAction.RECORD_UPDATE_ERROR)
-        await self._write(name, "cache", self._cache.set(name, version, data), RecordAction.RECORD_UPDATE_ERROR)
+        last = begun or self._cache.set(name, version, data)
+        await self._write(name, "cache", last, RecordAction.RECORD_UPDATE_ERROR)
 
     async def delete(self, name: str) -> None:
         """
@@ -199,13 +211,13 @@ class RecordStore:
             self._doubt(name)
             self._queue.failed(name, error)
             raise
-        _, timer = self._doubts.pop(name, (0.0, None))
+        _, timer = self.doubts.pop(name, (0.0, None))
         if timer is not None and timer.active():
             timer.cancel()
         return record
 
     def _check_doubts(self, code: RecordAction) -> None:
-        if len(self._doubts) >= MAX_DOUBTS:
+        if len(self.doubts) >= MAX_DOUBTS:
             raise RecordError(code, "too many records are waiting for the stores to recover")
 
     def _kept(self, name: str) -> bool:
@@ -215,12 +227,12 @@ class RecordStore:
         return self._storage is not None and not name.startswith(self._excluded)
 
     def _doubt(self, name: str) -> None:
-        wait, timer = self._doubts.get(name, (0.0, None))
+        wait, timer = self.doubts.get(name, (0.0, None))
         if timer is not None and timer.active():
             return
         wait = min(wait * 2, RETRY_MOST) or RETRY_FIRST
         timer = None if self._stopped else self._clock.callLater(wait, self._try_again, name)
-        self._doubts[name] = (wait, timer)
+        self.doubts[name] = (wait, timer)
 
     def _try_again(self, name: str) -> None:
         self.retry(name)

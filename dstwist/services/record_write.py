@@ -88,21 +88,71 @@ class RecordWriter:
         cluster: ICluster,
         settings: RecordSettings,
     ) -> None:
+        self._doubts = store.doubts
+        self._get = store.get
         self._ask = store.ask
         self._store = store
+        self._put = store.put
         self._queue = queue
+        self._lines = queue.lines
         self._allows = permission.allows
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
         self._deletions = deletions
+        self._deleted = deletions.deletions
         self._publish_remote = cluster.publish
         self._hot_path = settings.storage_hot_path_prefixes
+
+    def enter(self, message: Message, sender: IConnection) -> None:
+        """
+        Serve a write when it is its turn.
+
+        With a cache that answers at once, a permission that is at hand, and no storage, that is now, and nothing is
+        made for it that would have to wait. All else goes the long way, with what was found out so far.
+        """
+        name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
+        if name in self._lines:
+            self._queue.submit(self.write, name, message, sender)
+            return
+        asked = None if name in self._doubts else self._get(name)
+        verdict: bool | Deferred[bool] | None = None
+        begun = None
+        if asked is not None and asked.called and message.action not in _UPSERTS:
+            state = asked.result
+            if state.__class__ is Record:
+                verdict = self._allows(message, sender, state)
+                if verdict is True:
+                    outcome = self._decide(name, message, sender, state)
+                    if outcome.__class__ is not Record:
+                        outcome()  # type: ignore[operator]
+                        return
+                    begun = self._put(name, *outcome)
+                    if begun is not None and begun.called and begun.result is None:
+                        self._tell(name, message, sender, outcome)
+                        return
+        work = self._serve(name, message, sender, asked, verdict, begun)
+        self._queue.start(work, self.write, name, message, sender)
 
     async def write(self, name: str, message: Message, sender: IConnection) -> None:
         """
         Serve a write, and all that stand in line right behind it.
         """
-        asked = self._ask(name)
+        await self._serve(name, message, sender, self._ask(name), None, None)
+
+    async def _serve(
+        self,
+        name: str,
+        message: Message,
+        sender: IConnection,
+        asked: Deferred[Record | None] | None,
+        verdict: bool | Deferred[bool] | None,
+        begun: Deferred[None] | None,
+    ) -> None:
+        """
+        @param asked: what the cache was asked for.
+        @param verdict: whether the first write is permitted, if that was asked already.
+        @param begun: the commit of the first write, if that was begun already.
+        """
         loaded = asked.result if asked is not None and asked.called else None
         if loaded.__class__ is not Record:
             try:
@@ -120,8 +170,10 @@ class RecordWriter:
             if message.action in _UPSERTS or (state is NOTHING and _creates(message, sender)):
                 outcome = await self._permit_upsert(name, message, sender, state)
             else:
-                verdict = self._allows(message, sender, state)
+                if verdict is None:
+                    verdict = self._allows(message, sender, state)
                 outcome = None if verdict is True else await self._judge(name, message, sender, verdict, message.action)
+                verdict = None
             if outcome is None:
                 outcome = self._decide(name, message, sender, state)
             outcomes.append((message, sender, outcome, state))
@@ -132,7 +184,7 @@ class RecordWriter:
             _, _, message, sender, _ = taken[len(outcomes) - 1]
         if state is not first:
             try:
-                await self._store.commit(name, state)
+                await self._store.commit(name, state, begun)
             except RecordError as error:
                 await self._take_back(name, first, outcomes, taken, error)
                 return
@@ -175,23 +227,26 @@ class RecordWriter:
         current, data = state
         wanted: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
         try:
-            change = _change(message)
             if state is NOTHING:
                 if not _creates(message, sender):
+                    _changed(message, {})
                     reason = f"Received update for non-existant record {name}"
                     return partial(answers.write_failed, name, message, sender, reason)
                 current, data = _BLANK
-            if wanted == current + 1 and not (
-                name in self._deletions and self._deletions.stale(name, sender, wanted) and state is not NOTHING
+            elif wanted == current + 1 and not (name in self._deleted and self._deletions.stale(name, sender, wanted)):
+                return Record(wanted, _changed(message, data))
+            if (
+                wanted == -1
+                or (state is NOTHING and wanted == 1)
+                or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path))
             ):
-                return Record(wanted, change(data))
-            if wanted == -1 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path)):
-                return Record(current + 1, change(data))
+                return Record(current + 1, _changed(message, data))
+            _changed(message, {})
         except ValueError as problem:
             return partial(self._refuse_invalid, name, message, sender, state, str(problem))
         if wanted > current + 1 and not sender.dialect.merges_versions_ahead:
             return partial(self._refuse_ahead, name, message, sender, state)
-        return partial(self._refuse_conflict, name, message, sender, state, change)
+        return partial(self._refuse_conflict, name, message, sender, state)
 
     def _refuse_invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         answers.invalid(name, message, sender, reason)
@@ -201,12 +256,10 @@ class RecordWriter:
         answers.ahead(name, message, sender, _BLANK if state is NOTHING else state)
         self._tell_truth(name, sender, state)
 
-    def _refuse_conflict(
-        self, name: str, message: Message, sender: IConnection, state: Record, change: Callable[[Any], Any]
-    ) -> None:
+    def _refuse_conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         current = _BLANK if state is NOTHING else state
         try:
-            changes = change(current.data) != current.data
+            changes = _changed(message, current.data) != current.data
         except ValueError:
             changes = False
         answers.conflict(name, message, sender, current, changes)
@@ -225,7 +278,9 @@ class RecordWriter:
     # -- afterwards
 
     def _tell(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
-        if message.path is not None:
+        if message.verbatim is not None and message.version == state.version:
+            news = message
+        elif message.path is not None:
             news = Message(
                 _RECORD, _PATCH, name, message.data, None, None, (), None, None, None, None, None, None,
                 message.path, state.version,
@@ -262,24 +317,22 @@ def _creates(message: Message, sender: IConnection) -> bool:
     return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
 
 
-def _change(message: Message) -> Callable[[Any], Any]:
+def _changed(message: Message, data: Any) -> Any:
     """
-    What a write does to data.
+    What a write makes of data.
 
-    @raise ValueError: it makes no sense, whatever the data. So may what is returned, for certain data.
+    @raise ValueError: nothing; it makes no sense, or not with this data.
     """
     value = value_of(message.data)
     if message.action is _PATCH_MULTI:
-        changes = _changes(value)
-        return lambda data: set_many(data, changes)
+        return set_many(data, _changes(value))
     if message.path is not None:
-        tokens = parse(message.path)
         if value.__class__ is float and not math.isfinite(value):
             value = None
-        return lambda data: set_at(data, tokens, value)
+        return set_at(data, parse(message.path), value)
     if not isinstance(value, dict | list):
         raise ValueError("a record is an object or an array")
-    return lambda data: value
+    return value
 
 
 def _changes(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:

@@ -1,0 +1,110 @@
+"""
+Short writes, read in one go: the same as the long way reads, for every payload there is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol import protobuf
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.protobuf_short import short_write
+
+QUICK = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+
+#: A second message behind the first: nothing is short about the two of them.
+PING = b"\x06\x10\x02\x1a\x02\x08\x02"
+
+VERSIONS = st.sampled_from([0, 1, 127, 128, 129, 16383, 16384, 2097151, 2097152, 2**31 - 1, -1]) | st.integers(
+    0, 2**31 - 1
+)
+TEXTS = st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace").decode())
+DATA = st.sampled_from([b"1", b'"x"', b"null", b'{"a":[1,{}]}', b"no", b"", b'"\xff"'])
+
+
+def write(path: str | None, name: str, data: bytes, version: int, **fields: Any) -> Message:
+    action = RecordAction.UPDATE if path is None else RecordAction.PATCH
+    return Message(Topic.RECORD, action, name, data, path=path, version=version, **fields)
+
+
+class ShortWriteTests(SynchronousTestCase):
+    """
+    L{short_write}, and how the codec uses it.
+    """
+
+    def assert_same(self, payload: bytes) -> None:
+        """
+        A payload says the same alone and with another message behind it.
+        """
+        alone, first = protobuf.SERVER.decode(payload), protobuf.SERVER.decode(payload + PING)[0]
+        self.assertEqual(len(alone), 1)
+        if isinstance(alone[0], Message):
+            self.assertEqual(alone[0], first)
+        else:
+            self.assertEqual((alone[0].fault, alone[0].answer), (first.fault, first.answer))
+
+    def test_forwarded(self) -> None:
+        """
+        What is read so can be forwarded as it came.
+        """
+        for message in (write(None, "a", b"{}", 3), write("x.y", "a", b"1", 300), write("x", "a", b"null", 70000)):
+            payload = protobuf.CLIENT.encode(message)
+            (read,) = protobuf.SERVER.decode(payload)
+            assert isinstance(read, Message)
+            self.assertEqual((read, read.verbatim, read.raw), (message, protobuf.SERVER, payload))
+            self.assertIs(protobuf.SERVER.encode(read), payload)
+
+    def test_nothing_else_is_forwarded(self) -> None:
+        """
+        What says more than a write has to say to others, or leaves open what it is, is written anew.
+        """
+        for message in (
+            write("x", "a", b"1", 3, is_write_ack=True, correlation_id="1"),
+            write("x", "a", b"1", 3, is_ack=True),
+            write("x", "a", b"1", 3, is_write_ack=False),
+            write("x", "a", b"1", -1),
+            write("", "a", b"1", 3),
+            Message(Topic.RECORD, RecordAction.ERASE, "a", path="x", version=3),
+            Message(Topic.RECORD, RecordAction.PATCH, "a", path="x", version=3),
+            Message(Topic.RECORD, RecordAction.CREATEANDPATCH, "a", b"1", path="x", version=3),
+            Message(Topic.RECORD, RecordAction.PATCH_MULTI, "a", b"[]", version=3),
+        ):
+            (read,) = protobuf.SERVER.decode(protobuf.CLIENT.encode(message))
+            self.assertEqual((read, read.verbatim), (message, None))
+
+    def test_cut_and_changed(self) -> None:
+        """
+        Of a payload that was cut or changed at any byte, the two ways make the same.
+        """
+        for message in (write(None, "ab", b"{}", 300), write("x.y", "ab", b"12", 70000)):
+            payload = protobuf.CLIENT.encode(message)
+            for place in range(len(payload)):
+                short_write(payload[:place], None)
+                for byte in (0, 1, 0x7F, 0x80, 0xFF, payload[place] ^ 1):
+                    changed = bytearray(payload)
+                    changed[place] = byte
+                    if changed[0] == payload[0]:
+                        self.assert_same(bytes(changed))
+
+    @QUICK
+    @given(path=st.none() | TEXTS, name=TEXTS, data=DATA, version=VERSIONS)
+    def test_any(self, path: str | None, name: str, data: bytes, version: int) -> None:
+        """
+        Whatever is written, the two ways make the same.
+        """
+        self.assert_same(protobuf.CLIENT.encode(write(path, name, data, version)))
+
+    @QUICK
+    @given(noise=st.binary(max_size=140))
+    def test_noise(self, noise: bytes) -> None:
+        """
+        It gives up on nonsense, and never fails.
+        """
+        head = bytes((len(noise) + 5, 0x10, 0x05, 0x1A, len(noise) + 1, 0x08)) if len(noise) < 122 else b""
+        short_write(noise, None)
+        short_write(head + noise, None)
