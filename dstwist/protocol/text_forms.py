@@ -138,8 +138,14 @@ _EMIT = [
 ]  # fmt: skip
 
 _WRITES = [
-    Form("R|U|<name>|<version>|<json>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}+'),
-    Form("R|P|<name>|<version>|<path>|<data>", RecordAction.PATCH, RecordAction.ERASE, example="R|P|r1|2|a|N1.5+"),
+    Form("R|U|<name>|<version>|<json>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}+', verbatim=True),
+    Form(
+        "R|P|<name>|<version>|<path>|<data>",
+        RecordAction.PATCH,
+        RecordAction.ERASE,
+        example="R|P|r1|2|a|N1.5+",
+        verbatim=True,
+    ),
 ]
 
 _CALLS = [

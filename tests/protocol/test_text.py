@@ -613,6 +613,17 @@ class VerbatimTests(SynchronousTestCase):
             self.assertIs(message.verbatim, SERVER)
             self.assertEqual(readable(SERVER.encode(message)), payload)
 
+    def test_writes_forwarded(self) -> None:
+        """
+        A write that is just that is forwarded unchanged; one that asks for an acknowledgement is not.
+        """
+        for payload in ('R|U|n|1|{"a" : 1}+', "R|P|n|2|a . b|N1.50+", "R|P|n|3|a|U+"):
+            (message,) = read(payload)
+            self.assertIs(message.verbatim, SERVER)
+            self.assertEqual(readable(SERVER.encode(message)), payload)
+        for payload in ('R|U|n|1|{}|{"writeSuccess":true}+', "R|P|n|2|a|N1|{}+", "R|CU|n|1|{}|{}+"):
+            self.assertIsNone(read(payload)[0].verbatim)
+
     def test_request_without_data(self) -> None:
         """
         A request without data reaches its provider without; a response without data does not, since 2.3.4 chokes on it.
@@ -627,7 +638,7 @@ class VerbatimTests(SynchronousTestCase):
         """
         (message,) = read("E|EVT|x|Sa|Sb+")
         self.assertEqual(readable(CLIENT.encode(message)), "E|EVT|x|U+")
-        for payload in ("R|U|n|1|{}+", "E|S|x+", "P|REQ|x|1|Sx+"):
+        for payload in ("R|SN|n+", "E|S|x+", "P|REQ|x|1|Sx+"):
             self.assertIsNone(SERVER.decode(wire(payload))[0].verbatim)
 
 
