@@ -162,7 +162,7 @@ _PREFIXES: dict[str, Callable[[Any, Meter], Any]] = {
 
 def nodes_of(tree: Node) -> Iterator[Node]:
     """
-    All nodes of a tree.
+    All nodes of a tree, the whole before its parts.
     """
     waiting = [tree]
     while waiting:
@@ -191,13 +191,18 @@ def compiled(tree: Node, variables: Mapping[str, int], watch: Watch | None = Non
     @param variables: the path variables, with their places in L{Scope.variables}.
     @raise RuleSyntaxError: a regular expression in it is none.
     """
-    return _Compiler(variables, watch).code(tree)
+    compiler = _Compiler(variables, watch)
+    # Parts before the whole: a part is found compiled, so that nothing is recursive.
+    for node in reversed(list(nodes_of(tree))):
+        compiler.add(node)
+    return compiler.code(tree)
 
 
 class _Compiler:
     def __init__(self, variables: Mapping[str, int], watch: Watch | None) -> None:
         self._variables = variables
         self._watch = watch
+        self._codes: dict[int, Code] = {}
         self._makers: dict[type[Node], Callable[[Any], Code]] = {
             Literal: self._literal,
             RegexLiteral: self._regex,
@@ -213,9 +218,18 @@ class _Compiler:
             Conditional: self._conditional,
         }
 
-    def code(self, node: Node) -> Code:
+    def add(self, node: Node) -> None:
+        """
+        Compile a node whose parts are compiled.
+        """
         code = self._makers[type(node)](node)
-        return code if self._watch is None else self._watch(node, code)
+        self._codes[id(node)] = code if self._watch is None else self._watch(node, code)
+
+    def code(self, node: Node) -> Code:
+        """
+        The function of a node that is compiled.
+        """
+        return self._codes[id(node)]
 
     def _literal(self, node: Literal) -> Code:
         value = node.value

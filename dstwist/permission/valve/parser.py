@@ -5,7 +5,8 @@ the functions that rules have.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Generator
+from typing import Any, TypeVar
 
 from dstwist.permission.valve.lexer import RuleSyntaxError, Token, tokens_of
 from dstwist.permission.valve.tree import (
@@ -53,6 +54,7 @@ _RESERVED = frozenset(
 )
 
 N = TypeVar("N", bound=Node)
+T = TypeVar("T")
 
 
 def parse(text: str) -> Node:
@@ -62,14 +64,36 @@ def parse(text: str) -> Node:
     @raise RuleSyntaxError: the text is not one expression of the kind that rules may be.
     """
     parser = _Parser(tokens_of(text))
-    tree = parser.sequence()
+    tree = _result(parser.sequence())
     parser.finish()
     return tree
 
 
+#: What a method of the parser is under way: it yields those that it calls, is sent what they return, and returns T.
+_Steps = Generator[Any, Any, T]
+
+
+def _result(steps: _Steps[T]) -> T:
+    """
+    Runs methods of the parser that call each other, on a stack of their own: how deep Python's may still grow depends
+    on who loads the rules.
+    """
+    stack: list[_Steps[Any]] = [steps]
+    value: Any = None
+    while stack:
+        try:
+            stack.append(stack[-1].send(value))
+            value = None
+        except StopIteration as end:
+            stack.pop()
+            value = end.value
+    result: T = value
+    return result
+
+
 class _Parser:
     """
-    One frame of the Python stack for C{sequence}, C{expression} and C{operand} each, a level of brackets.
+    Takes the words one after the other. Methods that are L{_Steps} are called by C{yield}.
     """
 
     def __init__(self, tokens: list[Token]) -> None:
@@ -120,36 +144,36 @@ class _Parser:
 
     # -- expressions
 
-    def sequence(self) -> Node:
+    def sequence(self) -> _Steps[Node]:
         start = self._tokens[self._at].start
-        first = self.expression()
+        first = yield self.expression()
         if not self._is(","):
             return first
         operands = [first]
         while self._take(","):
-            operands.append(self.expression())
+            operands.append((yield self.expression()))
         return self._made(Logical(",", operands), start)
 
-    def expression(self) -> Node:
+    def expression(self) -> _Steps[Node]:
         self._brackets += 1
         if self._brackets > MAX_DEPTH:
             raise RuleSyntaxError(f"nested more than {MAX_DEPTH} levels deep", self._tokens[self._at].start)
         start = self._tokens[self._at].start
         cases: list[tuple[Node, Node]] = []
-        tree = self._binary()
+        tree = yield self._binary()
         while self._take("?"):
-            value = self.expression()
+            value = yield self.expression()
             self._expect(":")
             cases.append((tree, value))
-            tree = self._binary()
+            tree = yield self._binary()
         self._brackets -= 1
         return self._made(Conditional(cases, tree), start) if cases else tree
 
-    def _binary(self) -> Node:
+    def _binary(self) -> _Steps[Node]:
         """
         Operands and the operators between them. What binds tighter is put together first; nothing is recursive.
         """
-        operands = [self.operand()]
+        operands = [(yield self.operand())]
         operators: list[str] = []
         while True:
             token = self._tokens[self._at]
@@ -162,7 +186,7 @@ class _Parser:
                 self._join(operands, operators)
             operators.append(token.value)
             self._at += 1
-            operands.append(self.operand())
+            operands.append((yield self.operand()))
         while operators:
             self._join(operands, operators)
         return operands[0]
@@ -190,7 +214,7 @@ class _Parser:
             node = Binary(left, [(operator, right)])
         operands.append(self._made(node, _start(left), _end(right)))
 
-    def operand(self) -> Node:
+    def operand(self) -> _Steps[Node]:
         """
         One operand, with the signs before it and the members behind it.
         """
@@ -198,56 +222,56 @@ class _Parser:
         while (token := self._tokens[self._at]).kind in ("punctuator", "name") and token.value in _PREFIXES:
             prefixes.append(token)
             self._at += 1
-        tree = self._primary()
+        tree = yield self._primary()
         if self._is(".", "?.", "[", "("):
-            tree = self._chain(tree)
+            tree = yield self._chain(tree)
         while prefixes:
             prefix = prefixes.pop()
             tree = self._made(Unary(prefix.value, tree), prefix.start)
         return tree
 
-    def _primary(self) -> Node:
+    def _primary(self) -> _Steps[Node]:
         token = self._tokens[self._at]
         self._at += 1
         if token.kind in ("number", "string"):
             return self._made(Literal(token.value), token.start)
         if token.kind == "name":
-            return self._name(token)
+            return (yield self._name(token))
         if token.kind == "regex":
             return self._made(RegexLiteral(*token.value), token.start)
         if token.kind == "template":
-            return self._template(token)
+            return (yield self._template(token))
         if token.kind == "punctuator":
             if token.value == "(":
-                return self._parenthesis()
+                return (yield self._parenthesis())
             if token.value == "[":
-                return self._made(Array(self._list("]")), token.start)
+                return self._made(Array((yield self._list("]"))), token.start)
             if token.value == "{":
-                return self._made(Object(self._entries()), token.start)
+                return self._made(Object((yield self._entries())), token.start)
         self._at -= 1
         raise self._unexpected()
 
-    def _parenthesis(self) -> Node:
-        tree = self.sequence()
+    def _parenthesis(self) -> _Steps[Node]:
+        tree = yield self.sequence()
         self._expect(")")
         tree.bracketed = True
         return tree
 
-    def _name(self, token: Token) -> Node:
+    def _name(self, token: Token) -> _Steps[Node]:
         if token.value in _CONSTANTS:
             return self._made(Literal(_CONSTANTS[token.value]), token.start)
         if token.value in _RESERVED:
             self._at -= 1
             raise self._unexpected()
         if token.value == "_" and self._take("("):
-            return self._made(Reference(self._list(")")), token.start)
+            return self._made(Reference((yield self._list(")"))), token.start)
         return self._made(Name(token.value), token.start)
 
-    def _template(self, token: Token) -> Node:
+    def _template(self, token: Token) -> _Steps[Node]:
         texts, expressions = [token.value[0]], []
         more = token.value[1]
         while more:
-            expressions.append(self.sequence())
+            expressions.append((yield self.sequence()))
             piece = self._tokens[self._at]
             if piece.kind != "piece":
                 raise self._unexpected()
@@ -256,87 +280,87 @@ class _Parser:
             texts.append(text)
         return self._made(Template(texts, expressions), token.start)
 
-    def _list(self, end: str) -> list[Node]:
+    def _list(self, end: str) -> _Steps[list[Node]]:
         """
         Expressions up to the closing bracket.
         """
         items: list[Node] = []
         while not self._take(end):
-            items.append(self.expression())
+            items.append((yield self.expression()))
             if not self._is(end):
                 self._expect(",")
         return items
 
-    def _entries(self) -> list[tuple[str | Node, Node]]:
+    def _entries(self) -> _Steps[list[tuple[str | Node, Node]]]:
         entries: list[tuple[str | Node, Node]] = []
         while not self._take("}"):
-            entries.append(self._entry())
+            entries.append((yield self._entry()))
             if not self._is("}"):
                 self._expect(",")
         return entries
 
-    def _entry(self) -> tuple[str | Node, Node]:
+    def _entry(self) -> _Steps[tuple[str | Node, Node]]:
         token = self._tokens[self._at]
         key: str | Node
         if self._take("["):
-            key = self.expression()
+            key = yield self.expression()
             self._expect("]")
         elif token.kind in ("name", "string", "number"):
             self._at += 1
             key = token.value if isinstance(token.value, str) else Literal(token.value)
             if token.kind == "name" and key not in _CONSTANTS and self._is(",", "}"):
-                return key, self._name(token)
+                return key, (yield self._name(token))
             if key == "__proto__":
                 raise RuleSyntaxError("__proto__ in an object is not supported", token.start)
         else:
             raise self._unexpected()
         self._expect(":")
-        return key, self.expression()
+        return key, (yield self.expression())
 
-    def _chain(self, base: Node) -> Node:
+    def _chain(self, base: Node) -> _Steps[Node]:
         links: list[Link] = []
         while True:
             optional = self._take("?.")
             if optional or self._take("."):
                 if optional and self._take("["):
-                    links.append(self._computed(optional))
+                    links.append((yield self._computed(optional)))
                     continue
                 token = self._tokens[self._at]
                 if token.kind != "name":
                     raise self._unexpected()
                 self._at += 1
-                arguments = self._arguments(token) if self._is("(") else None
+                arguments = (yield self._arguments(token)) if self._is("(") else None
                 links.append(Link(token.value, optional, arguments, self._tokens[self._at - 1].end))
             elif self._take("["):
-                links.append(self._computed(False))
+                links.append((yield self._computed(False)))
             elif self._is("("):
-                return self._called(base, links)
+                return (yield self._called(base, links))
             elif self._tokens[self._at].kind == "template":
                 raise self._unexpected()
             else:
                 break
         return self._made(Chain(base, links), _start(base))
 
-    def _called(self, base: Node, links: list[Link]) -> Node:
+    def _called(self, base: Node, links: list[Link]) -> _Steps[Node]:
         """
         A call of what is no method. Of the methods' own names none is declared, which shows when the rule is used.
         """
         if links or not isinstance(base, Name) or base.name not in METHODS or base.bracketed:
             raise RuleSyntaxError("only methods and _ can be called", self._tokens[self._at].start)
         self._at += 1
-        self._list(")")
-        return self._chain(base) if self._is(".", "?.", "[", "(") else base
+        yield self._list(")")
+        return (yield self._chain(base)) if self._is(".", "?.", "[", "(") else base
 
-    def _computed(self, optional: bool) -> Link:
-        key = self.sequence()
+    def _computed(self, optional: bool) -> _Steps[Link]:
+        key = yield self.sequence()
         self._expect("]")
         return Link(key, optional, None, self._tokens[self._at - 1].end)
 
-    def _arguments(self, method: Token) -> list[Node]:
+    def _arguments(self, method: Token) -> _Steps[list[Node]]:
         if method.value not in METHODS:
             raise RuleSyntaxError(f"function {method.value} is not supported", method.start)
         self._at += 1
-        return self._list(")")
+        return (yield self._list(")"))
 
 
 def _start(node: Node) -> int:
