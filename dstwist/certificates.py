@@ -26,11 +26,11 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from dstwist.config_file import FileText
+from dstwist.config_http import SslSettings
 from dstwist.config_values import read_again
 from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
-from dstwist.settings import SslSettings
 from dstwist.tls import Served, TlsConnection, common_names, serve
 
 DAY = 86400.0

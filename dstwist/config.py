@@ -13,6 +13,7 @@ that is wrong. Nobody else reads configuration files or environment variables, a
 L{dstwist.config_file}             the file's text: YAML, JSON, C{${NAME}}, C{fileLoad()}
 L{dstwist.config_fields}           how a class of settings reads its section
 L{dstwist.settings}                the sections
+L{dstwist.config_http}             the port and what clients may use
 L{dstwist.config_auth}             who may come in; L{dstwist.config_users}: users.yml
 L{dstwist.config_access}           what must be refused because ignoring it would do harm
 =================================  =====================================================
@@ -26,16 +27,10 @@ from dataclasses import replace
 
 from dstwist.config_fields import as_section, from_mapping
 from dstwist.config_file import Reading, join
+from dstwist.config_http import HttpSettings, SslSettings
 from dstwist.config_users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
-from dstwist.settings import (
-    FeatureSettings,
-    HttpSettings,
-    ListenSettings,
-    Settings,
-    SslSettings,
-    WebSocketEndpoint,
-)
+from dstwist.settings import FeatureSettings, ListenSettings, Settings, WebSocketEndpoint
 
 __all__ = [
     "FeatureSettings",

@@ -77,6 +77,13 @@ def integer(default: int, minimum: int = 1, maximum: int = MAX_SIZE, **kwargs: A
     return option(integer_reader(minimum, maximum), default, **kwargs)
 
 
+def limit(default: int | None, **kwargs: Any) -> Any:
+    """
+    A field for the most that there may be of something; C{null} stands for no limit.
+    """
+    return option(optional(integer_reader(1, MAX_SIZE)), default, **kwargs)
+
+
 def milliseconds(default: int, minimum: int = 1, **kwargs: Any) -> Any:
     """
     A field for a duration: whole milliseconds in the file and in C{default}, seconds in the settings.

@@ -4,15 +4,18 @@ Options whose values have a form of their own: what each may look like, and what
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from dstwist.config_fields import MAX_MILLISECONDS, integer_reader, one_of, read_flag, read_text, shown, typed
-from dstwist.config_file import FileText, Reading, read_bytes
+from dstwist.config_fields import MAX_MILLISECONDS, integer_reader, one_of, read_text, read_texts, shown, typed
+from dstwist.config_file import FileText, Reading, join, read_bytes
 from dstwist.errors import ConfigError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: What minVersion may be, oldest first.
 TLS_VERSIONS = ("TLSv1.2", "TLSv1.3")
@@ -74,10 +77,33 @@ def read_rematch_interval(value: Any, path: str, reading: Reading) -> float | No
     return None
 
 
-def read_all_origins(value: Any, path: str, reading: Reading) -> bool:
-    if not read_flag(value, path):
-        raise ConfigError(path, "false is known but not built yet; the server would serve pages of every origin")
-    return True
+def read_origins(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
+    """
+    Where pages may come from, exactly as browsers spell it: no path, lower case, no port that goes without saying.
+    """
+    origins = read_texts(value, path)
+    for i, origin in enumerate(origins):
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+|null", origin):
+            problem = f"expected an origin such as https://example.com, without a path, got {shown(origin)}"
+            raise ConfigError(join(path, i), problem)
+    return origins
+
+
+def read_proxies(value: Any, path: str, reading: Reading) -> tuple[Network | str, ...]:
+    """
+    Addresses and networks (C{10.0.0.0/8}); C{unix} is whoever comes by a UNIX socket.
+    """
+    return tuple(_read_proxy(text, join(path, i)) for i, text in enumerate(read_texts(value, path)))
+
+
+def _read_proxy(text: str, path: str) -> Network | str:
+    if text == "unix":
+        return text
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        problem = f"expected an address, a network such as 10.0.0.0/8, or unix, got {shown(text)}"
+        raise ConfigError(path, problem) from None
 
 
 def read_tls_version(value: Any, path: str, reading: Reading) -> str:

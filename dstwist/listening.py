@@ -24,8 +24,8 @@ from twisted.protocols.haproxy import proxyEndpoint
 
 from dstwist.certificates import ServerCertificate, TlsEndpoint
 from dstwist.config_file import FromVariable, Reading
+from dstwist.config_http import HttpSettings, SslSettings, read_ssl
 from dstwist.errors import ConfigError
-from dstwist.settings import HttpSettings, SslSettings, read_ssl
 
 #: Twisted's names of what has another one in the configuration.
 _OLD_NAMES = {"privateKey": "key", "certKey": "cert", "extraCertChain": "ca", "dhParameters": "dhParams"}

@@ -14,11 +14,11 @@ from dstwist.config_access import PermissionSettings, read_ignored, read_monitor
 from dstwist.config_auth import AuthSettings, OpenSettings, read_auth
 from dstwist.config_fields import (
     as_list,
-    as_section,
     component,
     flag,
     from_mapping,
     integer,
+    limit,
     milliseconds,
     milliseconds_reader,
     not_built,
@@ -32,6 +32,7 @@ from dstwist.config_fields import (
     texts,
 )
 from dstwist.config_file import Reading, join
+from dstwist.config_http import HttpSettings, LimitSettings, read_http
 from dstwist.config_stores import (
     CacheSettings,
     DefaultStorage,
@@ -43,105 +44,13 @@ from dstwist.config_stores import (
 from dstwist.config_values import (
     LOG_LEVELS,
     generate_uid,
-    read_all_origins,
     read_log_level,
-    read_pem,
     read_rematch_interval,
     read_server_name,
-    read_tls_version,
     read_url_path,
     read_websocket_url,
 )
 from dstwist.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class SslSettings:
-    """
-    C{httpServer.options.ssl}: what wss:// and https:// are served with.
-    """
-
-    # The private key, as PEM.
-    key: str = option(read_pem, "")
-    # The server's certificate, as PEM, with what leads from it to a known authority behind it.
-    cert: str = option(read_pem, "")
-    # More certificates of that chain, as PEM. They are sent along; nobody is trusted because of them.
-    ca: str | None = option(optional(read_pem), None)
-    # uws: parameters for an outdated key exchange.
-    dh_params: Any = option(read_anything, None, built=False)
-    # What the key is encrypted with.
-    passphrase: str | None = text(None)
-    # The oldest version of TLS that is spoken: TLSv1.2 or TLSv1.3. An addition of dstwist, like all below.
-    min_version: str = option(read_tls_version, "TLSv1.2")
-    # The ciphers, in OpenSSL's spelling; those of TLS 1.3 start with TLS_. None: those that are thought safe.
-    ciphers: str | None = text(None)
-    # Whether clients are asked for a certificate,
-    request_cert: bool = flag(False)
-    # and whether they need one. False: without a good one they come in too, but auth does not know them by it.
-    reject_unauthorized: bool = flag(True)
-    # The authorities that sign the certificates of clients, as PEM.
-    client_ca: str | None = option(optional(read_pem), None)
-    # The certificates that these have revoked, as PEM: a list of each authority that is in clientCa.
-    client_crl: str | None = option(optional(read_pem), None)
-    # How often it is looked whether the files have changed. None (false or null in the file): only on SIGHUP.
-    reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
-
-    def __repr__(self) -> str:
-        # Settings end up in log lines; the key must not.
-        return "<SslSettings>"
-
-
-def read_ssl(value: Any, path: str, reading: Reading) -> SslSettings | None:
-    """
-    TLS; C{None} if all of the section is commented out.
-    """
-    given = as_section(value, path)
-    problems = len(reading.problems)
-    settings = from_mapping(SslSettings, given, path, reading)
-    if not given:
-        return None
-    for name in ("key", "cert"):
-        if name not in given:
-            raise ConfigError(join(path, name), "missing; TLS needs both key and cert")
-    if len(reading.problems) == problems:
-        if settings.request_cert and settings.client_ca is None:
-            raise ConfigError(join(path, "clientCa"), "missing; requestCert needs the authorities to be trusted")
-        for name, option in (("clientCa", settings.client_ca), ("clientCrl", settings.client_crl)):
-            if option is not None and not settings.request_cert:
-                raise ConfigError(join(path, name), "no client is asked for a certificate; set requestCert")
-    return settings
-
-
-@dataclass(frozen=True)
-class HttpSettings:
-    """
-    C{httpServer.options}: the one port, and what is the same for all that is served there.
-    """
-
-    # The address of the network interface to listen on; 0.0.0.0 is all of IPv4.
-    host: str = text("0.0.0.0")
-    # The TCP port.
-    port: int = integer(6020, maximum=65535)
-    # GET on this path answers 200 as long as the server runs.
-    health_check_path: str = option(read_url_path, "/health-check")
-    # Whether pages of every origin may use the server.
-    allow_all_origins: bool = option(read_all_origins, True)
-    # The largest body of a POST.
-    max_message_size: int = integer(1048576)
-    # TLS; without it ws:// and http:// are served.
-    ssl: SslSettings | None = option(read_ssl, None)
-    # The origins that may use the server if not all may.
-    origins: tuple[str, ...] = texts(built=False)
-    # The Host header that a request must have if not all origins may use the server.
-    host_url: str | None = text(None, built=False)
-    # Request headers that are kept for authentication.
-    headers: tuple[str, ...] = texts(built=False)
-    # uws: bytes that may wait for one client; here it is an endpoint's maxOutgoingBufferSize.
-    max_backpressure: int = integer(1048576, built=False)
-    # Proxies whose X-Forwarded-For is believed.
-    trusted_proxies: tuple[str, ...] = texts(built=False)
-    # Whether origins are checked for WebSockets too.
-    check_websocket_origin: bool = flag(False, built=False)
 
 
 @dataclass(frozen=True)
@@ -158,8 +67,10 @@ class ListenSettings:
     rematch_interval: float | None = option(read_rematch_interval, 30.0)
     # After nobody wanted a name: how long nobody is asked again.
     match_cooldown: float = milliseconds(10000, minimum=0)
-    # The longest pattern that may be listened to, in characters. An addition of dstwist.
+    # The longest pattern that may be listened to, in characters. An addition of dstwist, like the one below.
     max_pattern_length: int = integer(1000)
+    # How many patterns of one topic a connection may listen to.
+    max_patterns: int = integer(1000)
 
 
 @dataclass(frozen=True)
@@ -389,6 +300,9 @@ class WebSocketEndpoint:
     max_outgoing_buffer_size: int = integer(16777216)
     # How many messages a client may send before it has logged in.
     max_messages_before_login: int = integer(100)
+    # How many messages and bytes a second are read from one client; the rest waits. None (null): no limit.
+    max_message_rate: int | None = limit(None)
+    max_byte_rate: int | None = limit(None)
     # A WebSocket URL: every client is sent there.
     redirect_url: str | None = option(optional(read_websocket_url), None)
     # Whether every client is turned away.
@@ -511,7 +425,9 @@ class Settings:
     # Active data providers.
     listen: ListenSettings = section(ListenSettings)
     # The port and what all share that is served there.
-    http: HttpSettings = component(HttpSettings, "default", "uws", key="httpServer")
+    http: HttpSettings = option(read_http, HttpSettings, key="httpServer")
+    # What clients may use of it.
+    limits: LimitSettings = section(LimitSettings)
     # Where clients connect.
     endpoints: tuple[WebSocketEndpoint, ...] = option(_read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
     # Who may come in: the authenticators, which are asked in this order.

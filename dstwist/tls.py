@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
+from dstwist.config_http import SslSettings
 from dstwist.errors import ConfigError
-from dstwist.settings import SslSettings
 
 _CERTIFICATE = re.compile("-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?-----END [A-Z0-9 ]+-----", re.DOTALL)
 _KEY = re.compile("-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?-----END \\1-----", re.DOTALL)

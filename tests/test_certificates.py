@@ -21,9 +21,9 @@ from zope.interface.verify import verifyObject
 
 from dstwist.certificates import DAY, ServerCertificate, TlsEndpoint, peer_certificate, read_peer
 from dstwist.config_file import FileText
+from dstwist.config_http import HttpSettings, SslSettings
 from dstwist.errors import ConfigError
 from dstwist.listening import configured_endpoint
-from dstwist.settings import HttpSettings, SslSettings
 from tests.e2e.certificates import Authority, pem_of
 from tests.handshakes import Pair, client_context
 from tests.logs import Lines

@@ -281,7 +281,7 @@ class DefaultTests(ConfigCase):
         self.assertEqual((), settings.notes)
         self.assertEqual(("0.0.0.0", 6020, None), (settings.http.host, settings.http.port, settings.http.ssl))
         self.assertEqual((1, 10.0), (settings.log_level, settings.shutdown_timeout))
-        self.assertEqual((True, 0.5, 30.0, 10.0, 1000), tuple(vars(settings.listen).values()))
+        self.assertEqual((True, 0.5, 30.0, 10.0, 1000, 1000), tuple(vars(settings.listen).values()))
         self.assertEqual((True, True, True, True, False), tuple(vars(settings.features).values()))
 
     def test_empty_files(self) -> None:
@@ -316,6 +316,8 @@ class DefaultTests(ConfigCase):
                 16777216,
                 100,
                 None,
+                None,
+                None,
                 False,
                 0.3,
             ),
@@ -344,11 +346,11 @@ class OptionTests(ConfigCase):
         settings = self.load(
             "serverName: one\nshutdownTimeout: 0e3\nenabledFeatures: {rpc: false, monitoring: true}\n"
             "listen: {shuffleProviders: false, responseTimeout: 250, rematchInterval: 1001, matchCooldown: 0,"
-            " maxPatternLength: 10}"
+            " maxPatternLength: 10, maxPatterns: 20}"
         )
         self.assertEqual(("one", 0.0), (settings.server_name, settings.shutdown_timeout))
         self.assertEqual((True, True, False, True, True), tuple(vars(settings.features).values()))
-        self.assertEqual((False, 0.25, 1.001, 0.0, 10), tuple(vars(settings.listen).values()))
+        self.assertEqual((False, 0.25, 1.001, 0.0, 10, 20), tuple(vars(settings.listen).values()))
         self.assertEqual(os.path.join(self.directory, "config.yml"), settings.source)
 
     def test_calls_and_presence(self) -> None:
@@ -469,6 +471,8 @@ class OptionTests(ConfigCase):
             "headers": ["cookie"],
             "maxOutgoingBufferSize": 7,
             "maxMessagesBeforeLogin": 8,
+            "maxMessageRate": 10,
+            "maxByteRate": 11,
             "redirectUrl": "wss://other.example/x",
             "rejectClients": False,
             "detectionTimeout": 9,
@@ -488,11 +492,43 @@ class OptionTests(ConfigCase):
                 ("cookie",),
                 7,
                 8,
+                10,
+                11,
                 "wss://other.example/x",
                 False,
                 0.009,
             ),
             tuple(vars(settings.endpoints[0]).values()),
+        )
+
+    def test_limits(self) -> None:
+        """
+        The limits of what clients may use are taken from the file; null is none. Unasked there are only those that no
+        honest client meets.
+        """
+        limits = self.load("{}").limits
+        given = {name: value for name, value in vars(limits).items() if value is not None}
+        self.assertEqual(
+            {"max_failed_logins_per_address": 1000, "failed_login_window": 60.0, "max_subscriptions": 100000}, given
+        )
+        limits = self.load("limits: {maxConnections: 5, failedLoginWindow: 1500, maxSubscriptions: null}").limits
+        self.assertEqual((5, 1.5, None), (limits.max_connections, limits.failed_login_window, limits.max_subscriptions))
+
+    def test_origins_and_proxies(self) -> None:
+        """
+        Who may use the server from a web page, and which proxies are believed.
+        """
+        http = self.load(
+            "httpServer: {options: {allowAllOrigins: false, origins: ['https://a.example', 'http://b.example:8080', 'null'],"
+            " hostUrl: a.example, trustedProxies: [192.0.2.1, 10.0.0.0/8, '2001:db8::/32', unix],"
+            " checkWebsocketOrigin: false}}"
+        ).http
+        self.assertEqual(("https://a.example", "http://b.example:8080", "null"), http.origins)
+        self.assertEqual(
+            (False, "a.example", False), (http.allow_all_origins, http.host_url, http.check_websocket_origin)
+        )
+        self.assertEqual(
+            ["192.0.2.1/32", "10.0.0.0/8", "2001:db8::/32", "unix"], [str(proxy) for proxy in http.trusted_proxies]
         )
 
     def test_endless_login(self) -> None:
@@ -573,7 +609,6 @@ class NoteTests(ConfigCase):
         self.assertEqual(
             [
                 "showLogo",
-                "httpServer.options.origins",
                 "httpServer.options.headers",
                 "connectionEndpoints[1] (type http)",
                 "connectionEndpoints[3] (type ws-json)",
@@ -596,10 +631,7 @@ class NoteTests(ConfigCase):
             ("showLogo: true", "showLogo"),
             ("libDir: /lib", "libDir"),
             ("exitOnFatalError: true", "exitOnFatalError"),
-            ("httpServer: {options: {hostUrl: h}}", "httpServer.options.hostUrl"),
             ("httpServer: {options: {maxBackpressure: 1}}", "httpServer.options.maxBackpressure"),
-            ("httpServer: {options: {trustedProxies: [h]}}", "httpServer.options.trustedProxies"),
-            ("httpServer: {options: {checkWebsocketOrigin: true}}", "httpServer.options.checkWebsocketOrigin"),
             ("logger: {options: {colors: false}}", "logger.options.colors"),
             ("logger: {options: {logLevel: WARN}}", "logger.options.logLevel"),
             ("logger: {name: pino, options: {x: 1}}", "logger"),
@@ -682,12 +714,20 @@ class RefusalTests(ConfigCase):
             (ws % "redirectUrl: 'ws://x y'", at + "redirectUrl: expected a ws:// or wss:// URL"),
             (ws % "redirectUrl: 'ws://x', rejectClients: true", at + "redirectUrl: clients cannot be both"),
             # the server would be more open than the file says
-            (http % "allowAllOrigins: false", "httpServer.options.allowAllOrigins: false is known but not built yet"),
+            (
+                http % "allowAllOrigins: false",
+                "httpServer.options.origins: HTTP allowAllOrigins set to false but no origins provided",
+            ),
+            (http % "origins: ['https://a.example/']", "httpServer.options.origins[0]: expected an origin such as"),
+            (http % "origins: [a.example]", "httpServer.options.origins[0]: expected an origin such as"),
+            (http % "trustedProxies: ['10.0.0.0/33']", "httpServer.options.trustedProxies[0]: expected an address, a"),
+            (http % "trustedProxies: [proxy]", "httpServer.options.trustedProxies[0]: expected an address, a"),
+            ("limits: {maxConnections: 0}", "limits.maxConnections: expected a number from 1 to"),
             (http % "allowAllOrigins: 5", "httpServer.options.allowAllOrigins: expected true or false, got 5"),
             (
                 "auth: {type: nome}",
                 "auth.type: Unknown authentication type nome: expected one of none, file, storage, http, jwt, "
-                'got "nome"; did you mean none?',
+                'certificate, got "nome"; did you mean none?',
             ),
             ("auth: []", "auth: No authentication type specified"),
             ("auth: [null]", "auth[0].type: missing; say none if that is what is meant"),

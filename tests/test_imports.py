@@ -19,6 +19,7 @@ GROUPS = (
     {"errors"},
     {"protocol"},
     {"config_file", "config_fields", "config_values", "config_custom", "config_users", "config_auth", "config_stores"}
+    | {"config_http"}
     | {"config_access", "settings", "config", "log", "patterns"},
     {"interfaces"},
     {"custom", "tls", "certificates", "reloading"},
@@ -40,8 +41,17 @@ SIDEWAYS = {
     "config_custom": {"config_file", "config_fields"},
     "config_auth": {"config_file", "config_fields", "config_values", "config_custom", "config_users"},
     "config_stores": {"config_file", "config_fields", "config_custom"},
-    "settings": {"config_file", "config_fields", "config_values", "config_auth", "config_stores", "config_access"},
-    "config": {"config_file", "config_fields", "config_users", "config_access", "settings"},
+    "config_http": {"config_file", "config_fields", "config_values"},
+    "settings": {
+        "config_http",
+        "config_file",
+        "config_fields",
+        "config_values",
+        "config_auth",
+        "config_stores",
+        "config_access",
+    },
+    "config": {"config_http", "config_file", "config_fields", "config_users", "config_access", "settings"},
     "certificates": {"tls"},
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},

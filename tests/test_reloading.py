@@ -9,9 +9,10 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config_file import FileText
+from dstwist.config_http import HttpSettings, SslSettings
 from dstwist.errors import ConfigError
 from dstwist.reloading import Reloads
-from dstwist.settings import HttpSettings, Settings, SslSettings
+from dstwist.settings import Settings
 from tests.logs import Lines
 
 

@@ -13,8 +13,8 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.certificates import ServerCertificate
+from dstwist.config_http import SslSettings
 from dstwist.errors import ConfigError
-from dstwist.settings import SslSettings
 from dstwist.tls import serve
 from tests.e2e.certificates import Authority, pem_of
 from tests.handshakes import Pair, client_context

@@ -55,6 +55,8 @@ node)
     missing=()
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
+    # Not for Node.js, but for the tests of TLS.
+    command -v openssl >/dev/null || missing+=(openssl)
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
     node -e "process.exit(parseInt(process.versions.node) < $OLDEST_NODE ? 1 : 0)" ||
         fail "The tests need Node.js $OLDEST_NODE or newer; this is $(node --version)."

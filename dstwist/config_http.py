@@ -1,0 +1,172 @@
+"""
+C{httpServer} and C{limits}: the one port, what it is encrypted with, and what clients may use of the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dstwist.config_fields import (
+    as_section,
+    flag,
+    from_mapping,
+    integer,
+    limit,
+    milliseconds,
+    milliseconds_reader,
+    one_of,
+    option,
+    optional,
+    read_anything,
+    read_component,
+    text,
+    texts,
+)
+from dstwist.config_file import Reading, join
+from dstwist.config_values import (
+    Network,
+    read_origins,
+    read_pem,
+    read_proxies,
+    read_tls_version,
+    read_url_path,
+)
+from dstwist.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SslSettings:
+    """
+    C{httpServer.options.ssl}: what wss:// and https:// are served with.
+    """
+
+    # The private key, as PEM.
+    key: str = option(read_pem, "")
+    # The server's certificate, as PEM, with what leads from it to a known authority behind it.
+    cert: str = option(read_pem, "")
+    # More certificates of that chain, as PEM. They are sent along; nobody is trusted because of them.
+    ca: str | None = option(optional(read_pem), None)
+    # uws: parameters for an outdated key exchange.
+    dh_params: Any = option(read_anything, None, built=False)
+    # What the key is encrypted with.
+    passphrase: str | None = text(None)
+    # The oldest version of TLS that is spoken: TLSv1.2 or TLSv1.3. An addition of dstwist, like all below.
+    min_version: str = option(read_tls_version, "TLSv1.2")
+    # The ciphers, in OpenSSL's spelling; those of TLS 1.3 start with TLS_. None: those that are thought safe.
+    ciphers: str | None = text(None)
+    # Whether clients are asked for a certificate,
+    request_cert: bool = flag(False)
+    # and whether they need one. False: without a good one they come in too, but auth does not know them by it.
+    reject_unauthorized: bool = flag(True)
+    # The authorities that sign the certificates of clients, as PEM.
+    client_ca: str | None = option(optional(read_pem), None)
+    # The certificates that these have revoked, as PEM: a list of each authority that is in clientCa.
+    client_crl: str | None = option(optional(read_pem), None)
+    # How often it is looked whether the files have changed. None (false or null in the file): only on SIGHUP.
+    reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
+
+    def __repr__(self) -> str:
+        # Settings end up in log lines; the key must not.
+        return "<SslSettings>"
+
+
+def read_ssl(value: Any, path: str, reading: Reading) -> SslSettings | None:
+    """
+    TLS; C{None} if all of the section is commented out.
+    """
+    given = as_section(value, path)
+    problems = len(reading.problems)
+    settings = from_mapping(SslSettings, given, path, reading)
+    if not given:
+        return None
+    for name in ("key", "cert"):
+        if name not in given:
+            raise ConfigError(join(path, name), "missing; TLS needs both key and cert")
+    if len(reading.problems) == problems:
+        if settings.request_cert and settings.client_ca is None:
+            raise ConfigError(join(path, "clientCa"), "missing; requestCert needs the authorities to be trusted")
+        for name, option in (("clientCa", settings.client_ca), ("clientCrl", settings.client_crl)):
+            if option is not None and not settings.request_cert:
+                raise ConfigError(join(path, name), "no client is asked for a certificate; set requestCert")
+    return settings
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """
+    C{httpServer.options}: the one port, and what is the same for all that is served there.
+    """
+
+    # The address of the network interface to listen on; 0.0.0.0 is all of IPv4.
+    host: str = text("0.0.0.0")
+    # The TCP port.
+    port: int = integer(6020, maximum=65535)
+    # GET on this path answers 200 as long as the server runs.
+    health_check_path: str = option(read_url_path, "/health-check")
+    # Whether pages of every origin may use the server.
+    allow_all_origins: bool = flag(True)
+    # The largest body of a POST.
+    max_message_size: int = integer(1048576)
+    # TLS; without it ws:// and http:// are served.
+    ssl: SslSettings | None = option(read_ssl, None)
+    # The origins that may use the server if not all may.
+    origins: tuple[str, ...] = option(read_origins, ())
+    # The Host header that a request must have if not all origins may use the server.
+    host_url: str | None = text(None)
+    # Request headers that are kept for authentication.
+    headers: tuple[str, ...] = texts(built=False)
+    # uws: bytes that may wait for one client; here it is an endpoint's maxOutgoingBufferSize.
+    max_backpressure: int = integer(1048576, built=False)
+    # Proxies whose X-Forwarded-For is believed: addresses, networks, unix. An addition of dstwist, like all below.
+    trusted_proxies: tuple[Network | str, ...] = option(read_proxies, ())
+    # Whether the origins are checked for WebSockets too, if not all may use the server.
+    check_websocket_origin: bool = flag(True)
+
+
+def read_http(value: Any, path: str, reading: Reading) -> HttpSettings:
+    """
+    The port. The Node server has two implementations of it, whose types mean the same here.
+    """
+    found = read_component(value, path)
+    if found.type not in ("default", "uws"):
+        raise ConfigError(found.where, one_of(found.type, ("default", "uws")))
+    where = join(path, "options")
+    problems = len(reading.problems)
+    settings = from_mapping(HttpSettings, found.options, where, reading)
+    if not settings.allow_all_origins and not settings.origins and len(reading.problems) == problems:
+        raise ConfigError(join(where, "origins"), "HTTP allowAllOrigins set to false but no origins provided")
+    return settings
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """
+    C{limits}: what clients may use of the server, all together, by address and by user. An addition of dstwist.
+
+    None (null in the file) is no limit. An address is one of IPv4, or a /64 network of IPv6.
+    """
+
+    # How many connections there may be. None: as many as the process may have files open, less a hundred.
+    max_connections: int | None = limit(None)
+    # How many of one address,
+    max_connections_per_address: int | None = limit(None)
+    # how many of these that have not logged in,
+    max_unauthenticated_per_address: int | None = limit(None)
+    # and how many of one user.
+    max_connections_per_user: int | None = limit(None)
+    # How many new connections a second are taken; more wait in the system's queue.
+    max_connection_rate: int | None = limit(None)
+    # How many of one address; more are refused.
+    max_connection_rate_per_address: int | None = limit(None)
+    # How many logins may fail within the window, from one address
+    max_failed_logins_per_address: int | None = limit(1000)
+    # and under one user name. Whoever knows a name can use this up, and keep its owner out.
+    max_failed_logins_per_user: int | None = limit(None)
+    # The window, which begins with the first of them.
+    failed_login_window: float = milliseconds(60000)
+    # How many messages and bytes a second are read from all connections of one user.
+    max_message_rate_per_user: int | None = limit(None)
+    max_byte_rate_per_user: int | None = limit(None)
+    # How many names of one topic a connection may be subscribed to, or provide.
+    max_subscriptions: int | None = limit(100000)
