@@ -111,6 +111,8 @@ class _Lexer:
             self._template(self._at + 1)
         elif first == "}" and self._braces and self._braces.pop():
             self._template(self._at + 1)
+        elif self._text.startswith("/*", self._at):
+            raise RuleSyntaxError("Invalid or unexpected token: a comment that does not end", self._at)
         elif first == "/" and self._operand_expected():
             self._regex()
         elif first.isdigit() or (first == "." and self._text[self._at + 1 : self._at + 2].isdigit()):
@@ -197,7 +199,7 @@ class _Lexer:
 
     def _punctuator(self, first: str) -> None:
         found = _PUNCTUATORS.match(self._text, self._at)
-        if found is None or self._text.startswith("/*", self._at):
+        if found is None:
             raise RuleSyntaxError("Invalid or unexpected token", self._at)
         if first == "{":
             self._braces.append(False)
