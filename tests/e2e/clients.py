@@ -295,11 +295,17 @@ class Client:
         """
         Subscribe to a user's presence, or everybody's, and come back when the server has acknowledged.
         """
-        self.do("watchUsers", user)
+        self.start_watching(user)
         self.settle()
 
-    def unwatch_users(self, user: str | None = None) -> None:
+    def start_watching(self, user: str | None = None) -> None:
+        self.do("watchUsers", user)
+
+    def stop_watching(self, user: str | None = None) -> None:
         self.do("unwatchUsers", user)
+
+    def unwatch_users(self, user: str | None = None) -> None:
+        self.stop_watching(user)
         self.settle()
 
     def online(self, users: list[str] | None = None) -> Any:
@@ -349,6 +355,20 @@ class Client:
         Come back after that time, by the clock of the client's process.
         """
         self.do("sleep", milliseconds)
+
+    def pause(self) -> None:
+        """
+        Go offline. Only v4+ clients can.
+        """
+        self.do("pause")
+        self.wait_for_state("OFFLINE")
+
+    def resume(self) -> None:
+        """
+        Come back, and be logged in again.
+        """
+        self.do("resume")
+        self.wait_for_state("OPEN")
 
     def start(self, verb: str, *arguments: Any) -> Outcome:
         """

@@ -119,6 +119,15 @@ class Driven {
     this.hearing()
   }
 
+  /* v7 only: go offline, and come back. */
+  pause () {
+    this.client.pause()
+  }
+
+  resume () {
+    return this.client.resume()
+  }
+
   /*
    * Start what ends with one answer: ask(settle) calls back settle(error, value), or gives a promise. Yields the number
    * under which the outcome is reported, once it is there.

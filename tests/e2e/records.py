@@ -16,17 +16,19 @@ class Record:
 
     kind = "Record"
 
-    def __init__(self, client: Client, name: str, key: str | None = None) -> None:
+    def __init__(self, client: Client, name: str, key: str | None = None, wait: bool = True) -> None:
         """
         Get the record, and come back when it is ready.
 
         @param key: names this handle, if the client is to have several to one record.
+        @param wait: come back at once if it is false.
         """
         self.client = client
         self.name = name
         self.key = key or name
         client.do("open", self.key, self.kind, name)
-        self.ready()
+        if wait:
+            self.ready()
 
     def ready(self) -> None:
         self.client.do("ready", self.key)

@@ -181,8 +181,8 @@ class RestartTests(Scenario):
 
     def test_reconnect(self) -> None:
         """
-        After a restart clients of both generations come back by themselves: their subscriptions hold, emits of each
-        reach all of them, and their listeners are asked again.
+        EC1: After a restart clients of both generations come back by themselves: their subscriptions hold, emits of
+        each reach all of them, and their listeners are asked again.
         """
         server = self.own_server()
         clients = [self.logged_in(generation, server) for generation in GENERATIONS * 2]

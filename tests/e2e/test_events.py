@@ -83,7 +83,7 @@ class EventTests(PairScenario):
 
     def test_everybody(self) -> None:
         """
-        One emit reaches all subscribers of both generations exactly once, the emitter included.
+        E1, E3: One emit reaches all subscribers of both generations exactly once, the emitter included.
         """
         clients = [self.one(), self.other(), self.one(), self.other()]
         name = self.name("all")
@@ -112,7 +112,7 @@ class EventTests(PairScenario):
 
     def test_unsubscribe(self) -> None:
         """
-        After unsubscribing a client hears nothing more, while others do; and it can subscribe again.
+        E2: After unsubscribing a client hears nothing more, while others do; and it can subscribe again.
         """
         leaver, stayer = self.one(), self.other()
         name = self.name("left")

@@ -15,7 +15,7 @@ class ListeningTests(PairScenario):
 
     def test_two_names(self) -> None:
         """
-        One listener accepts two names of one pattern; a name that does not match is not offered.
+        EL2: One listener accepts two names of one pattern; a name that does not match is not offered.
         """
         provider, subscriber = self.one(), self.other()
         pattern = self.name("one/.*")
@@ -29,8 +29,8 @@ class ListeningTests(PairScenario):
 
     def test_provide(self) -> None:
         """
-        What an accepted provider emits reaches the subscriber; the last subscriber that leaves ends the provision, and
-        a renewed subscription is offered again.
+        EL1: What an accepted provider emits reaches the subscriber; the last subscriber that leaves ends the provision,
+        and a renewed subscription is offered again.
         """
         provider, subscriber, another = self.one(), self.other(), self.one()
         pattern, name = self.name("p/.*"), self.name("p/x")
@@ -75,7 +75,7 @@ class ListeningTests(PairScenario):
 
     def test_listen_again(self) -> None:
         """
-        Listen, accept, unlisten, listen again: the name is offered a second time.
+        EL3: Listen, accept, unlisten, listen again: the name is offered a second time.
         """
         provider, subscriber = self.one(), self.other()
         pattern, name = self.name("again/.*"), self.name("again/x")
@@ -90,7 +90,7 @@ class ListeningTests(PairScenario):
 
     def test_reject(self) -> None:
         """
-        Of two listeners the first rejects: the second is asked, and accepts.
+        EL4: Of two listeners the first rejects: the second is asked, and accepts.
         """
         refuser, provider, subscriber = self.one(), self.other(), self.other()
         pattern, name = self.name("r/.*"), self.name("r/x")
@@ -105,9 +105,26 @@ class ListeningTests(PairScenario):
         self.fence(subscriber, refuser)
         self.assertEqual(refuser.stops(), [])
 
+    def test_several_reject(self) -> None:
+        """
+        EL7, EL8: Of three listeners, and of four, all but the last reject: each is asked exactly once, in turn.
+        """
+        for count in (3, 4):
+            listeners = [(self.one, self.other)[number % 2]() for number in range(count)]
+            pattern, name = self.name(f"m{count}/.*"), self.name(f"m{count}/x")
+            for listener in listeners[:-1]:
+                listener.listen(pattern, "reject")
+            listeners[-1].listen(pattern)
+            subscriber = self.other()
+            subscriber.subscribe(name)
+            listeners[-1].wait_for_report(1, "offer", name=name)
+            for listener in listeners:
+                self.fence(listeners[-1], listener)
+            self.assertEqual([listener.offers() for listener in listeners], [[(pattern, name)]] * count)
+
     def test_accept(self) -> None:
         """
-        Of two listeners the first accepts: the second is not asked.
+        EL5: Of two listeners the first accepts: the second is not asked.
         """
         provider, spare, subscriber = self.one(), self.other(), self.other()
         pattern, name = self.name("a/.*"), self.name("a/x")
@@ -135,7 +152,7 @@ class ListeningTests(PairScenario):
 
     def test_handover(self) -> None:
         """
-        The active provider unlistens: another listener is asked.
+        EL9: The active provider unlistens: another listener is asked.
         """
         provider, spare, subscriber = self.one(), self.other(), self.other()
         pattern, name = self.name("h/.*"), self.name("h/x")
