@@ -40,6 +40,7 @@ class ValvePermission:
     """
     Asks the rules.
 
+    @ivar guards: the rules, by topic and action.
     @ivar load: where records come from that a rule refers to. Deferreds of it that have fired already lead to a
         decision at once. It watches the time, and fails if a record cannot be had.
     """
@@ -78,14 +79,14 @@ class ValvePermission:
         Decide by other rules from now on. Decisions that wait for a record end by the old ones.
         """
         rules.remember(self._max_remembered, self._interval, self._seconds)
-        self._guards = rules.guards
+        self.guards = rules.guards
 
     def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
         """
         What the rule says. Never raises: if a rule has no value, the Deferred has failed with a L{RuleError} that tells
         which rule and why, for the log; it is never for the client.
         """
-        guards = self._guards.get(message.topic)
+        guards = self.guards.get(message.topic)
         guard = guards.get(message.action) if guards is not None else None
         if guard is None:
             return True
