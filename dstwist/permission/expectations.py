@@ -94,7 +94,7 @@ def _result(rules: Rules, case: dict[str, Any], table: dict[str, Any], where: st
     if expected not in VERDICTS:
         raise ConfigError(join(where, "expect"), one_of(expected, VERDICTS))
     question = _question(given, where)
-    title = given.get("why") or f"{given['action']} {given.get('name', '')} by {question.user}"
+    title = given.get("why") or f"{given['action']} {given.get('name', '')} by {question.user or 'nobody'}"
     return Result(str(title), expected, answer(rules, question))
 
 
