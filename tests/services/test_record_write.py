@@ -457,6 +457,21 @@ class PermissionTests(RecordTestCase):
             self.say(ann, request)
             self.assertEqual(self.rules.asked, expected)
 
+    def test_parts_tell_of_the_whole(self) -> None:
+        """
+        What is asked about a part of a request tells which request that is: a rule may patch what is not there then.
+        """
+        seen: list[tuple[Any, Any, Any]] = []
+
+        def rule(message: Message, record: Record | None) -> bool:
+            seen.append((message.action, message.original_action, message.path))
+            return True
+
+        self.rules.rule = rule
+        self.say(self.young(), ask(A.CREATEANDPATCH, "a", b"1", version=-1, path="x"), patch("a", 2, "x", 2))
+        whole = A.CREATEANDPATCH
+        self.assertEqual(seen, [(A.CREATE, whole, "x"), (A.PATCH, whole, "x"), (A.PATCH, None, "x")])
+
     def all_but(self, part: RecordAction) -> Callable[[Message, Record | None], bool]:
         return lambda message, record: message.action is not part
 
