@@ -15,9 +15,9 @@ from zope.interface import implementer
 from dstwist.config_fields import shown
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import IConnection, IPermission, Record
-from dstwist.permission.valve.compiler import Scope
 from dstwist.permission.valve.decision import Decision, Loader
 from dstwist.permission.valve.rules import Guard, Rule, Rules
+from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import Meter, truthy
 from dstwist.protocol.constants import NAMELESS_USERS
 from dstwist.protocol.message import Message

@@ -17,8 +17,9 @@ from twisted.python.failure import Failure
 
 from dstwist.interfaces import Record
 from dstwist.permission.config import NO_NAME, ValvePermission
-from dstwist.permission.valve.compiler import Code, Scope, compiled
+from dstwist.permission.valve.compiler import compiled
 from dstwist.permission.valve.rules import Guard, Rule, Rules
+from dstwist.permission.valve.scope import Code, Scope
 from dstwist.permission.valve.tree import Literal, Node
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message

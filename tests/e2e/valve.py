@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from dstwist.errors import RuleError
-from dstwist.permission.valve.compiler import Scope, compiled
+from dstwist.permission.valve.compiler import compiled
 from dstwist.permission.valve.parser import parse
 from dstwist.permission.valve.regex import Regex
+from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import Function, Meter
 from dstwist.protocol.typed import UNDEFINED, format_number
 

@@ -7,12 +7,14 @@ functions of ours; what these can reach is the values of the decision at hand, a
 ==============  =====================================================================================
 module          what it knows
 ==============  =====================================================================================
+C{units}        texts, in UTF-16 units
 C{values}       JavaScript's values and operators: what is equal, true, a number, a text
 C{members}      what a value's members are, and the methods that rules may call
 C{regex}        JavaScript's regular expressions, on an engine that cannot backtrack
 C{lexer}        the words of an expression
 C{tree}         its structure
 C{parser}       from words to structure
+C{scope}        what the names in an expression stand for
 C{compiler}     from structure to functions
 C{checks}       which texts may be rules at all
 C{paths}        patterns of names: C{user/$id}

@@ -8,7 +8,6 @@ decided from its tree as well (L{names_in}), so that a rule which does not look 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from dstwist.patterns import InvalidPattern
 from dstwist.permission.valve.lexer import RuleSyntaxError
 from dstwist.permission.valve.members import call, has, member
 from dstwist.permission.valve.regex import Regex
+from dstwist.permission.valve.scope import CONSTANTS, KINDS, NAMES, NAMESPACES, Code, Scope
 from dstwist.permission.valve.tree import (
     Array,
     Binary,
@@ -34,7 +34,6 @@ from dstwist.permission.valve.tree import (
 )
 from dstwist.permission.valve.values import (
     ARITHMETIC,
-    Function,
     Meter,
     Thrown,
     add,
@@ -51,83 +50,8 @@ from dstwist.permission.valve.values import (
 )
 from dstwist.protocol.typed import UNDEFINED
 
-
-class Scope:
-    """
-    What the names in a rule stand for, in one decision.
-
-    @ivar user: the object C{user}.
-    @ivar variables: what the path variables have matched, in their order.
-    @ivar reference: what C{_} calls.
-    """
-
-    __slots__ = ("action", "data", "meter", "name", "now", "old_data", "reference", "user", "variables")
-
-    def __init__(
-        self,
-        user: dict[str, Any],
-        action: Any,
-        name: Any,
-        variables: tuple[Any, ...],
-        meter: Meter,
-        reference: Callable[[Any], Any] | None = None,
-    ) -> None:
-        self.user = user
-        self.action = action
-        self.name = name
-        self.variables = variables
-        self.meter = meter
-        self.reference = reference
-        self.data: Any = UNDEFINED
-        self.old_data: Any = UNDEFINED
-        self.now = 0.0
-
-
-Code = Callable[[Scope], Any]
 #: Has its say on the function of every node, when a rule is to be explained.
 Watch = Callable[[Node, Code], Code]
-
-_NAMES: dict[str, Code] = {
-    "user": lambda scope: scope.user,
-    "data": lambda scope: scope.data,
-    "oldData": lambda scope: scope.old_data,
-    "now": lambda scope: scope.now,
-    "action": lambda scope: scope.action,
-    "name": lambda scope: scope.name,
-}
-_CONSTANTS: dict[str, Any] = {"undefined": UNDEFINED, "NaN": math.nan, "Infinity": math.inf, "_": Function("_")}
-_NAMESPACES: dict[str, dict[str, float]] = {
-    "Math": {
-        "E": math.e,
-        "LN10": math.log(10),
-        "LN2": math.log(2),
-        "LOG10E": 0.4342944819032518,
-        "LOG2E": 1.4426950408889634,
-        "PI": math.pi,
-        "SQRT1_2": math.sqrt(0.5),
-        "SQRT2": math.sqrt(2),
-    },
-    "Number": {
-        "EPSILON": 2.0**-52,
-        "MAX_SAFE_INTEGER": 2.0**53 - 1,
-        "MIN_SAFE_INTEGER": 1 - 2.0**53,
-        "MAX_VALUE": 1.7976931348623157e308,
-        "MIN_VALUE": 5e-324,
-        "POSITIVE_INFINITY": math.inf,
-        "NEGATIVE_INFINITY": -math.inf,
-        "NaN": math.nan,
-    },
-}
-_KINDS: dict[str, Callable[[Any], bool]] = {
-    "Array": lambda value: isinstance(value, list),
-    "Object": lambda value: isinstance(value, (dict, list, Regex, Function)),
-    "RegExp": lambda value: isinstance(value, Regex),
-    "Function": lambda value: isinstance(value, Function),
-    # Their instances are objects that rules cannot make.
-    "String": lambda value: False,
-    "Number": lambda value: False,
-    "Boolean": lambda value: False,
-}
 
 _OPERATORS: dict[str, Callable[[Any, Any, Meter], Any]] = {
     "===": lambda left, right, meter: strict_equals(left, right),
@@ -248,10 +172,10 @@ class _Compiler:
         if name in self._variables:
             place = self._variables[name]
             return lambda scope: scope.variables[place]
-        if name in _NAMES:
-            return _NAMES[name]
-        if name in _CONSTANTS:
-            value = _CONSTANTS[name]
+        if name in NAMES:
+            return NAMES[name]
+        if name in CONSTANTS:
+            value = CONSTANTS[name]
             return lambda scope: value
         return _throwing(f"ReferenceError: {name} is not defined")
 
@@ -284,7 +208,7 @@ class _Compiler:
     def _chain(self, node: Chain) -> Code:
         links = node.links
         if isinstance(node.base, Name) and isinstance(links[0].key, str):
-            namespace = _NAMESPACES.get(node.base.name)
+            namespace = NAMESPACES.get(node.base.name)
             if namespace is not None and node.base.name not in self._variables and links[0].arguments is None:
                 constant = namespace.get(links[0].key, UNDEFINED)
                 return self._linked(lambda scope: constant, links[1:], node)
@@ -371,7 +295,7 @@ class _Compiler:
         return lambda scope: work(operand(scope), scope.meter)
 
     def _undeclared(self, name: str) -> bool:
-        return name not in self._variables and name not in _NAMES and name not in _CONSTANTS
+        return name not in self._variables and name not in NAMES and name not in CONSTANTS
 
     def _binary(self, node: Binary) -> Code:
         first = self.code(node.first)
@@ -398,8 +322,8 @@ class _Compiler:
     def _operation(self, operator: str, operand: Node) -> tuple[Callable[[Any, Any, Meter], Any], Code]:
         if operator != "instanceof":
             return _OPERATORS[operator], self.code(operand)
-        if isinstance(operand, Name) and operand.name in _KINDS and operand.name not in self._variables:
-            is_kind = _KINDS[operand.name]
+        if isinstance(operand, Name) and operand.name in KINDS and operand.name not in self._variables:
+            is_kind = KINDS[operand.name]
             return (lambda left, right, meter: is_kind(left)), lambda scope: None
         return _instance_of_nothing, self.code(operand)
 

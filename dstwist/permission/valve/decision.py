@@ -25,8 +25,8 @@ from twisted.python.failure import Failure
 
 from dstwist.errors import RuleError
 from dstwist.interfaces import Record
-from dstwist.permission.valve.compiler import Scope
 from dstwist.permission.valve.rules import Rule
+from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import ActionName, Thrown, truthy, type_of
 from dstwist.protocol import paths
 from dstwist.protocol.constants import RecordAction, Topic
@@ -47,8 +47,23 @@ class Decision:
     @ivar passes: how many it has taken.
     """
 
-    __slots__ = ("_deferred", "_fresh", "_limit", "_load", "_message", "_over", "_own", "_pending", "_records", "_rule",
-                 "_running", "_scope", "_seconds", "_trouble", "passes")  # fmt: skip
+    __slots__ = (
+        "_deferred",
+        "_fresh",
+        "_limit",
+        "_load",
+        "_message",
+        "_over",
+        "_own",
+        "_pending",
+        "_records",
+        "_rule",
+        "_running",
+        "_scope",
+        "_seconds",
+        "_trouble",
+        "passes",
+    )
 
     def __init__(
         self,

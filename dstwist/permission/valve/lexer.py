@@ -23,7 +23,8 @@ import re
 from typing import Any, NamedTuple
 
 from dstwist.errors import RuleError
-from dstwist.permission.valve.values import as_float, characters
+from dstwist.permission.valve.units import characters
+from dstwist.permission.valve.values import as_float
 from dstwist.protocol.typed import JS_SPACE
 
 #: The longest rule, in characters.

@@ -13,17 +13,16 @@ from collections.abc import Callable
 from typing import Any
 
 from dstwist.permission.valve.regex import Match, Regex, regex_of_text
+from dstwist.permission.valve.units import length, units
 from dstwist.permission.valve.values import (
     Function,
     Meter,
     Thrown,
-    length,
     same_value_zero,
     strict_equals,
     to_key,
     to_number,
     to_text,
-    units,
 )
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED
 

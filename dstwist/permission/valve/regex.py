@@ -18,7 +18,8 @@ from functools import lru_cache
 from typing import Any
 
 from dstwist.patterns import InvalidPattern, compile_expression
-from dstwist.permission.valve.values import Meter, Thrown, TooMuch, length
+from dstwist.permission.valve.units import length
+from dstwist.permission.valve.values import Meter, Thrown, TooMuch
 from dstwist.protocol.typed import UNDEFINED
 
 #: The longest expression, and the longest text to be matched, in characters.

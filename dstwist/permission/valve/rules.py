@@ -23,8 +23,9 @@ from dstwist.config_file import UNREADABLE, join
 from dstwist.errors import ConfigError, RuleError
 from dstwist.permission.valve.actions import GUARDS, NAMELESS, SECTIONS, action_name
 from dstwist.permission.valve.checks import RULES, checked
-from dstwist.permission.valve.compiler import Code, Scope, compiled, names_in, nodes_of
+from dstwist.permission.valve.compiler import compiled, names_in, nodes_of
 from dstwist.permission.valve.paths import PathPattern
+from dstwist.permission.valve.scope import Code, Scope
 from dstwist.permission.valve.tree import Node
 from dstwist.permission.valve.values import ActionName, Meter, truthy, type_of
 from dstwist.protocol.constants import Topic

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dstwist.errors import RuleError
+from dstwist.permission.valve.units import characters
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
 
 #: The longest text that a rule may put together, in characters.
@@ -35,7 +36,6 @@ MAX_TEXT = 1 << 20
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _RADIX = re.compile(r"0(?:[xX](?P<x>[0-9a-fA-F]+)|[oO](?P<o>[0-7]+)|[bB](?P<b>[01]+))")
 _INFINITIES = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
 class Thrown(RuleError):
@@ -111,39 +111,6 @@ class ActionName:
 
     def __str__(self) -> str:
         return self.names[0]
-
-
-# -- texts
-
-
-def units(text: str) -> str:
-    """
-    The text with one character for each UTF-16 unit.
-    """
-    if text.isascii():
-        return text
-    return _ASTRAL.sub(_halves, text)
-
-
-def _halves(found: re.Match[str]) -> str:
-    code = ord(found[0]) - 0x10000
-    return chr(0xD800 + (code >> 10)) + chr(0xDC00 + (code & 0x3FF))
-
-
-def characters(text: str) -> str:
-    """
-    The way back from L{units}.
-    """
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-
-
-def length(text: str) -> int:
-    """
-    How many UTF-16 units the text has.
-    """
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) >> 1
 
 
 def concatenated(left: str, right: str, meter: Meter) -> str:

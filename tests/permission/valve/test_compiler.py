@@ -12,8 +12,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import RuleError
-from dstwist.permission.valve.compiler import Scope, compiled, names_in
+from dstwist.permission.valve.compiler import compiled, names_in
 from dstwist.permission.valve.parser import parse
+from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import Meter, Thrown, TooMuch
 from dstwist.protocol.typed import UNDEFINED
 

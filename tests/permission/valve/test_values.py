@@ -289,26 +289,6 @@ class OperatorTests(SynchronousTestCase):
         self.assertFalse(values.same_value_zero("NaN", math.nan))
 
 
-class TextTests(SynchronousTestCase):
-    """
-    Texts in UTF-16 units.
-    """
-
-    def test_length(self) -> None:
-        """
-        A character above U+FFFF counts for two.
-        """
-        self.assertEqual([values.length(text) for text in ("", "abc", "é", "\U0001f600", "\ud83d")], [0, 3, 1, 2, 1])
-
-    def test_units_and_back(self) -> None:
-        """
-        A text can be taken apart into units and put together again.
-        """
-        for text in ("", "abc", "é", "x\U0001f600y", "\ude00\ud83d", "\uffff\U0010ffff"):
-            self.assertEqual(len(values.units(text)), values.length(text))
-            self.assertEqual(values.characters(values.units(text)), text)
-
-
 class LimitTests(SynchronousTestCase):
     """
     What values may cost.
