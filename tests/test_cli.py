@@ -164,6 +164,16 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("listen.responseTimeout: ", result.output)
         self.assertEqual(result.exit_code, 1)
 
+    def test_check_bad_rules(self) -> None:
+        """
+        C{dstwist check-config} looks at the permission rules as well.
+        """
+        rules = '{record: {"*": {read: alert(1)}}, event: {"*": {}}, rpc: {"*": {}}, presence: {"*": {}}}'
+        path = self.file(f"permission: {{type: config, options: {{permissions: {rules}}}}}\n")
+        result = self.dstwist("check-config", path)
+        self.assertIn('permission.options.permissions.record["*"].read: function alert', result.output)
+        self.assertEqual(result.exit_code, 1)
+
     def test_check_missing_config(self) -> None:
         """
         C{dstwist check-config} of a file that is not there says which, and exits with 1.
