@@ -20,9 +20,11 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.config_file import FileText
@@ -31,7 +33,7 @@ from dstwist.config_values import read_again
 from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
-from dstwist.tls import Served, TlsConnection, common_names, serve
+from dstwist.tls import Served, TlsConnection, common_names, said, serve
 
 DAY = 86400.0
 #: From when on it is said every day that a certificate ends soon, in seconds before that; those of short life, in the
@@ -233,6 +235,14 @@ def peer_certificate(transport: Any) -> PeerCertificate | None:
     if found is None or transport.getHandle().problem is not None:
         return None
     return read_peer(found.to_cryptography())
+
+
+def tls_problem(reason: Failure) -> str | None:
+    """
+    What was wrong with TLS, if that is why a connection ended; otherwise C{None}.
+    """
+    error = reason.value
+    return said(error) if isinstance(error, SSL.Error) and error.args else None
 
 
 def read_peer(certificate: x509.Certificate) -> PeerCertificate:

@@ -30,13 +30,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from dstwist.admission import Admission, Excess, too_many_of_user
 from dstwist.errors import BusyError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, IWire, Login
 from dstwist.log import Logger
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect, Received, State, Step
-from dstwist.protocol.jsontext import loads
+from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
 from dstwist.settings import WebSocketEndpoint
@@ -81,6 +82,9 @@ class Reception(NamedTuple):
     heartbeat: Heartbeat
     clock: IReactorTime
     users: UserRegistry
+    admission: Admission
+    #: How many connections one user may have.
+    max_connections_per_user: int | None = None
 
 
 @implementer(IConnection)
@@ -339,22 +343,34 @@ class Connection:
 
     def _login(self, message: Message | Malformed) -> None:
         assert isinstance(message, Message) and isinstance(message.data, bytes)
+        credentials = loads(message.data)
+        excess = self._reception.admission.check_login(self.address, credentials)
+        if excess is not None:
+            # To this, clients of both generations do not try again.
+            self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
+            self._exceeded(excess)
+            return
         self._state = State.DECIDING
         self._link.pause()
-        login = self._reception.authenticator.login(self._handshake, loads(message.data))
-        decision = login.addCallback(self._decided, message.data)
+        login = self._reception.authenticator.login(self._handshake, credentials)
+        decision = login.addCallback(self._decided, message.data, credentials)
         # First, since the authenticator may have decided already.
         self._decision = decision
         decision.addErrback(self._undecided).addBoth(self._forget_decision, decision)
 
-    def _decided(self, login: Login, credentials: bytes) -> None:
+    def _decided(self, login: Login, payload: bytes, credentials: Any) -> None:
+        admission = self._reception.admission
+        if login.accepted:
+            admission.login_succeeded(credentials)
+        else:
+            admission.login_failed(self.address, credentials)
         # The client may have gone, or been sent away, while the authenticator was busy.
         if self.closed:
             return
         if login.accepted:
             self._accept(login)
         else:
-            self._refuse(login, credentials)
+            self._refuse(login, payload)
         if not self.closed:
             self._link.resume()
         queue, self._queue = self._queue, deque()
@@ -363,7 +379,15 @@ class Connection:
 
     def _accept(self, login: Login) -> None:
         self._stop_timeout()
-        self.user = login.user or UNNAMED_USER
+        user = login.user or UNNAMED_USER
+        most = self._reception.max_connections_per_user
+        if most is not None and self._reception.users.count(user) >= most:
+            excess = too_many_of_user(most)
+            self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, dumps({"error": excess.text}))
+            self._exceeded(excess, user)
+            return
+        self.user = user
+        self._link.logged_in()
         self.client_data = login.client_data
         self.server_data = login.server_data
         self._state = State.OPEN
@@ -387,6 +411,10 @@ class Connection:
             self._log.info("TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts", event="TOO_MANY_AUTH_ATTEMPTS")
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self.close("too many authentication attempts")
+
+    def _exceeded(self, excess: Excess, user: str | None = None) -> None:
+        self._reception.admission.tell(excess, self.address, user)
+        self.close(excess.text)
 
     def _forget_decision(self, result: None, decision: Deferred[None]) -> None:
         if self._decision is decision:

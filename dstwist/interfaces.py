@@ -65,6 +65,11 @@ class ILink(Interface):
         Send now what is queued.
         """
 
+    def logged_in() -> None:
+        """
+        The client has logged in: it does not count among those any more that have not.
+        """
+
     def pause() -> None:
         """
         Stop reading from the client. Messages of data already read still arrive.

@@ -4,6 +4,7 @@ The composition root: builds all parts of one server process and wires them, onc
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from dstwist import __version__
+from dstwist.admission import Admission
 from dstwist.auth.build import build as build_authentication
 from dstwist.auth.build import describe as describe_authentication
 from dstwist.auth.build import reload as reload_authentication
@@ -40,6 +42,7 @@ from dstwist.settings import Settings, WebSocketEndpoint
 from dstwist.store.build import build as build_stores
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.http import HttpPort, Root
+from dstwist.transports.origins import Origins
 from dstwist.transports.port import Port
 from dstwist.transports.websocket import ConnectionFactory, Detection, WebSocketLink, WebSocketPort, WebSocketWire
 from dstwist.users import UserRegistry
@@ -98,6 +101,7 @@ class Node(Service):
         self._storage = stores.storage
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
         self._users = UserRegistry()
+        self._admission = Admission(settings.limits, reactor, _room_for_connections())
         self._listeners: list[ListenerRegistry] = []
         records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(settings.permission, reactor.seconds, records.load)
@@ -108,8 +112,12 @@ class Node(Service):
         self._spoken, self.web_sockets = self._build_web_sockets()
         self.port = Port(
             {path.encode("utf-8"): port for path, port in self.web_sockets.items()},
-            HttpPort(Root(settings.http.health_check_path), settings.http.max_message_size, reactor),
+            HttpPort(
+                Root(settings.http.health_check_path, Origins(settings.http)), settings.http.max_message_size, reactor
+            ),
             reactor,
+            settings.http,
+            self._admission,
         )
         self.port.open = False
         self.failed: str | None = None
@@ -183,7 +191,16 @@ class Node(Service):
         else:
             wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
         heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
-        reception = Reception(endpoint, self._authenticator, self._router, heartbeat, self._reactor, self._users)
+        reception = Reception(
+            endpoint,
+            self._authenticator,
+            self._router,
+            heartbeat,
+            self._reactor,
+            self._users,
+            self._admission,
+            self._settings.limits.max_connections_per_user,
+        )
 
         def connect(link: WebSocketLink, handshake: Handshake) -> Connection:
             connection = Connection(link, wire, spoken, handshake, reception)
@@ -320,6 +337,7 @@ class Node(Service):
         await drained
         if late.active():
             late.cancel()
+        self._admission.stop()
         for listeners in self._listeners:
             listeners.stop()
         if self._records is not None:
@@ -340,6 +358,14 @@ class Node(Service):
 
     def _say(self, text: str, **fields: object) -> None:
         self._log.info(f"INFO | {text}", event="INFO", **fields)
+
+
+def _room_for_connections() -> int | None:
+    """
+    How many connections there can be before the process runs out of files, of which it needs some itself.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else max(soft - 100, 1)
 
 
 def _where(port: IListeningPort) -> str:

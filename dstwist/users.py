@@ -48,6 +48,12 @@ class UserRegistry:
         """
         return list(self._users.get(user, ()))
 
+    def count(self, user: str) -> int:
+        """
+        How many connections C{user} has.
+        """
+        return len(self._users.get(user, ()))
+
     def add(self, connection: IConnection) -> None:
         """
         C{connection} has logged in.

@@ -126,6 +126,7 @@ class FakeLink:
         self.frames: list[Any] = []
         self.flushed = 0
         self.paused = False
+        self.known = False
         self.closed: tuple[int, str] | None = None
 
     def write(self, frame: Any) -> None:
@@ -133,6 +134,9 @@ class FakeLink:
 
     def flush(self) -> None:
         self.flushed += 1
+
+    def logged_in(self) -> None:
+        self.known = True
 
     def pause(self) -> None:
         self.paused = True

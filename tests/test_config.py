@@ -519,8 +519,8 @@ class OptionTests(ConfigCase):
         Who may use the server from a web page, and which proxies are believed.
         """
         http = self.load(
-            "httpServer: {options: {allowAllOrigins: false, origins: ['https://a.example', 'http://b.example:8080', 'null'],"
-            " hostUrl: a.example, trustedProxies: [192.0.2.1, 10.0.0.0/8, '2001:db8::/32', unix],"
+            "httpServer: {options: {allowAllOrigins: false,"
+            " origins: ['https://a.example', 'http://b.example:8080', 'null'], hostUrl: a.example, trustedProxies: [192.0.2.1, 10.0.0.0/8, '2001:db8::/32', unix],"
             " checkWebsocketOrigin: false}}"
         ).http
         self.assertEqual(("https://a.example", "http://b.example:8080", "null"), http.origins)

@@ -11,7 +11,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.admission import Admission
 from dstwist.auth.open import OpenAuthentication
+from dstwist.config_http import LimitSettings
 from dstwist.connection import Connection, Reception
 from dstwist.errors import AuthError, BusyError
 from dstwist.heartbeat import Heartbeat
@@ -60,6 +62,8 @@ class ConnectionTestCase(SynchronousTestCase):
         self.service = FakeService()
         self.authenticator = FakeAuthenticator()
         self.users = UserRegistry()
+        self.admission = Admission(LimitSettings(), self.clock)
+        self.limits: dict[str, int] = {}
         self.connection = self.connect()
 
     def connect(self, **settings: Any) -> Connection:
@@ -71,6 +75,8 @@ class ConnectionTestCase(SynchronousTestCase):
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
             self.users,
+            self.admission,
+            **self.limits,
         )
         handshake = Handshake(self.link.address, {"referer": "http://shop"})
         self.link = FakeLink()
@@ -183,6 +189,60 @@ class BothDialects:
         self.assertIsNotNone(self.link.closed)
         self.say(LOGIN)
         self.assertEqual((self.heard(), len(self.authenticator.asked)), ([], 3))
+
+    def test_too_many_failures_of_an_address(self: Any) -> None:
+        """
+        From an address that has failed too often, a login is not even looked at: the client is told in a way after
+        which it does not try again, and closed.
+        """
+        self.admission = Admission(LimitSettings(max_failed_logins_per_address=2), self.clock)
+        for _ in range(2):
+            self.authenticator.decisions.append(Login(False))
+            self.connect()
+            self.say(CHALLENGE, LOGIN)
+        self.connect()
+        self.say(CHALLENGE, LOGIN)
+        self.assertEqual(len(self.authenticator.asked), 2)
+        self.assertIn(AuthAction.TOO_MANY_AUTH_ATTEMPTS, self.actions())
+        self.assertEqual(self.link.closed, (1008, "too many failed logins from this address"))
+        self.clock.advance(60.01)
+        self.connect()
+        self.log_in()
+
+    def test_too_many_failures_of_a_user(self: Any) -> None:
+        """
+        The same for a user name; who logs in before that begins anew.
+        """
+        self.admission = Admission(LimitSettings(max_failed_logins_per_user=2), self.clock)
+        for accepted in (False, True, False, False):
+            self.authenticator.decisions.append(Login(accepted, "ann"))
+            self.connect()
+            self.say(CHALLENGE, LOGIN)
+        self.connect()
+        self.say(CHALLENGE, LOGIN)
+        self.assertEqual(self.link.closed, (1008, "too many failed logins of this user"))
+
+    def test_too_many_connections_of_a_user(self: Any) -> None:
+        """
+        A user with as many connections as one may have cannot log in once more, and is told why; when one of them has
+        gone, he can.
+        """
+        self.limits["max_connections_per_user"] = 2
+        connections = []
+        for _ in range(2):
+            connections.append(self.connect())
+            self.log_in()
+        self.connect()
+        self.say(CHALLENGE, LOGIN)
+        refusal = self.heard()[-1]
+        self.assertEqual(refusal.action, AuthAction.AUTH_UNSUCCESSFUL)
+        self.assertIn('{"error":"there are 2 connections of this user already"}', str(refusal.data))
+        self.assertEqual(self.link.closed, (1008, "there are 2 connections of this user already"))
+        self.assertFalse(self.link.known)
+        connections[0].lost()
+        self.connect()
+        self.log_in()
+        self.assertTrue(self.link.known)
 
     def test_not_authenticated_in_time(self: Any) -> None:
         """

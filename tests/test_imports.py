@@ -23,7 +23,7 @@ GROUPS = (
     | {"config_access", "settings", "config", "log", "patterns"},
     {"interfaces"},
     {"custom", "tls", "certificates", "reloading"},
-    {"heartbeat", "deadlines", "users", "subscriptions", "listeners", "router", "connection"},
+    {"heartbeat", "deadlines", "users", "admission", "subscriptions", "listeners", "router", "connection"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
     {"node"},
@@ -55,7 +55,8 @@ SIDEWAYS = {
     "certificates": {"tls"},
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},
-    "connection": {"router", "heartbeat", "users"},
+    "admission": {"deadlines"},
+    "connection": {"router", "heartbeat", "users", "admission"},
 }
 
 # What beside the standard library and dstwist; none where nothing is said.
@@ -81,6 +82,7 @@ FOREIGN = {
     "heartbeat": SERVING,
     "deadlines": SERVING,
     "users": SERVING,
+    "admission": SERVING,
     "subscriptions": SERVING,
     "listeners": SERVING,
     "router": SERVING,

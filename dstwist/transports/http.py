@@ -8,10 +8,13 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
-from twisted.web.http import NOT_ALLOWED, NOT_FOUND, OK, HTTPChannel
+from twisted.web.http import NO_CONTENT, NOT_ALLOWED, NOT_FOUND, OK, HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
+
+from dstwist.config_http import HttpSettings
+from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, check_preflight
 
 #: How long a client without a WebSocket may take for its next request, all of it, in seconds.
 REQUEST_TIMEOUT = 60.0
@@ -22,7 +25,7 @@ _TOO_LARGE = (
     b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 34\r\nConnection: close\r\n\r\nThe request body is too large.\r\n\r\n"
 )
-_METHODS = (b"GET", b"POST", b"OPTIONS")
+_METHODS = tuple(method.encode("ascii") for method in METHODS)
 
 
 class Root(Resource):
@@ -34,19 +37,50 @@ class Root(Resource):
 
     isLeaf = True
 
-    def __init__(self, health_check_path: str) -> None:
+    def __init__(self, health_check_path: str, origins: Origins | None = None) -> None:
         super().__init__()
         self._health_check_path = health_check_path.encode("utf-8").rstrip(b"/")
+        self._origins = origins or Origins(HttpSettings())
 
     def render(self, request: Request) -> bytes:
-        request.setHeader(b"Access-Control-Allow-Origin", b"*")
+        origin, referer = _header(request, "origin"), _header(request, "referer")
+        refusal = self._origins.check(origin, referer, _header(request, "host"))
+        if refusal is None:
+            for name, value in self._origins.headers(origin, referer).items():
+                request.setHeader(name, value)
+        elif not self._is_health_check(request):
+            # Load balancers have no origin.
+            return _text(request, *refusal)
         if request.method not in _METHODS:
-            return _text(request, NOT_ALLOWED, "Unsupported method. Supported methods: GET, POST, OPTIONS")
-        if request.method == b"GET" and request.path.rstrip(b"/") == self._health_check_path:
+            return _text(request, NOT_ALLOWED, f"Unsupported method. Supported methods: {', '.join(METHODS)}")
+        if request.method == b"OPTIONS":
+            return _preflight(request)
+        if self._is_health_check(request):
             request.setResponseCode(OK)
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             return b""
         return _text(request, NOT_FOUND, "Endpoint not found.")
+
+    def _is_health_check(self, request: Request) -> bool:
+        path: bytes = request.path
+        return bool(request.method == b"GET" and path.rstrip(b"/") == self._health_check_path)
+
+
+def _header(request: Request, name: str) -> str | None:
+    value = request.getHeader(name.encode("ascii"))
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _preflight(request: Request) -> bytes:
+    refusal = check_preflight(
+        _header(request, "access-control-request-method"), _header(request, "access-control-request-headers")
+    )
+    if refusal is not None:
+        return _text(request, *refusal)
+    request.setResponseCode(NO_CONTENT)
+    for name, value in PREFLIGHT.items():
+        request.setHeader(name, value)
+    return b""
 
 
 def _text(request: Request, status: int, text: str) -> bytes:

@@ -4,26 +4,40 @@ One port for everything: WebSockets by their path, HTTP for the rest.
 The first request head on a connection decides. It is read here, and then handed to Autobahn or twisted.web as it came,
 which never learn that somebody looked before them. After that this module is out of the way: the transport calls the
 chosen protocol's C{dataReceived} directly.
+
+It is also the door: who has no place (L{dstwist.admission}), or comes from the wrong page (L{Origins}), gets an answer
+that says so, and is not handed on. An answer is only heard by those who have sent their request, so it waits for that,
+but not for long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from dstwist.admission import Admission, Excess, Place
+from dstwist.certificates import tls_problem
+from dstwist.config_http import HttpSettings, LimitSettings
+from dstwist.log import Logger
+from dstwist.transports.forwarded import Proxies, address_of
+from dstwist.transports.head import Head
+from dstwist.transports.origins import Origins, Refusal
+
 #: A longer request head is refused.
 MAX_HEAD = 16384
 #: How long a client may take for its request head, in seconds.
 HEAD_TIMEOUT = 10.0
+#: The same for one that will be refused,
+REFUSAL_TIMEOUT = 2.0
+#: and how many of these are waited for; more are dropped without an answer.
+MAX_REFUSED = 50
 
-_TOO_LONG = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 33\r\nConnection: close\r\n\r\nThe request head is too long.\r\n\r\n"
-)
+_TOO_LONG = Refusal(431, "The request head is too long.")
 
 
 def _ignore(data: bytes) -> None:
@@ -35,15 +49,33 @@ class Switch(Protocol):
     One connection, until it is known what it speaks.
     """
 
+    _log = Logger()
+
     factory: Port
     transport: Any
     _chosen: Any = None
     _timeout: IDelayedCall | None = None
     _head = b""
+    _place: Place | None = None
+    _refusal: Refusal | None = None
 
     def connectionMade(self) -> None:
-        self._timeout = self.factory.clock.callLater(HEAD_TIMEOUT, self._too_slow)
-        self.factory.waiting.add(self)
+        port = self.factory
+        peer = address_of(self.transport)
+        place = port.admission.enter()
+        if isinstance(place, Place):
+            self._place = place
+            # Behind a proxy the head says who it is. A PROXY header is not there yet either.
+            excess = None if port.proxies.trusts(peer) else place.at(peer)
+        else:
+            excess = place
+        if excess is not None:
+            self._refuse(excess, peer)
+            if len(port.refused) > MAX_REFUSED:
+                self.abort()
+                return
+        self._timeout = port.clock.callLater(HEAD_TIMEOUT if excess is None else REFUSAL_TIMEOUT, self._too_slow)
+        port.waiting.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         self._head += data
@@ -51,15 +83,25 @@ class Switch(Protocol):
         if end >= 0:
             self._choose(self._head[:end])
         elif len(self._head) >= MAX_HEAD:
-            self.transport.write(_TOO_LONG)
+            self.transport.write(answer(_TOO_LONG))
             # Listen on, until the time for the head is over: closing while the client sends would lose the answer.
             self._head = b""
             self.dataReceived = _ignore  # type: ignore[method-assign]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._settle()
+        self.factory.refused.discard(self)
+        if self._place is not None:
+            self._place.leave()
         if self._chosen is not None:
             self._chosen.connectionLost(reason)
+        elif (problem := tls_problem(reason)) is not None:
+            self._log.info(
+                "TLS_HANDSHAKE | refused ({address}): {problem}",
+                address=address_of(self.transport),
+                problem=problem,
+                event="TLS_HANDSHAKE",
+            )
 
     def abort(self) -> None:
         """
@@ -68,13 +110,54 @@ class Switch(Protocol):
         self.transport.abortConnection()
 
     def _choose(self, head: bytes) -> None:
+        port = self.factory
+        found = Head(head)
+        address = port.proxies.client(address_of(self.transport), found.forwarded)
+        if self._refusal is None and self._place is not None:
+            excess = self._place.at(address)
+            if excess is not None:
+                self._refuse(excess, address)
+            else:
+                self._check_origin(found, address)
+        if self._refusal is not None:
+            self._answer(self._refusal)
+            return
         self._settle()
-        chosen: Any = self.factory.factory_for(head).buildProtocol(self.transport.getPeer())
+        chosen: Any = port.factory_for(found).buildProtocol(self.transport.getPeer())
         data, self._head = self._head, b""
         self._chosen = chosen
+        chosen.address = address
+        chosen.place = self._place
         chosen.makeConnection(self.transport)
         self.dataReceived = chosen.dataReceived  # type: ignore[method-assign]
         chosen.dataReceived(data)
+
+    def _refuse(self, excess: Excess, address: str) -> None:
+        port = self.factory
+        port.admission.tell(excess, address)
+        self._refusal = Refusal(503 if excess.everybody else 429, excess.text)
+        port.refused.add(self)
+
+    def _check_origin(self, head: Head, address: str) -> None:
+        if head.web_socket is None:
+            return  # twisted.web asks again for each request
+        self._refusal = self.factory.origins.check_upgrade(head.origin, head.host)
+        if self._refusal is not None:
+            self._log.warn(
+                "INVALID_MESSAGE | WebSocket refused: {reason} ({address})",
+                reason=self._refusal.text[:200],
+                address=address,
+                event="INVALID_MESSAGE",
+            )
+
+    def _answer(self, refusal: Refusal) -> None:
+        """
+        Say why, and close. The time-out goes on, for those who do not close their side.
+        """
+        self._head = b""
+        self.dataReceived = _ignore  # type: ignore[method-assign]
+        self.transport.write(answer(refusal))
+        self.transport.loseConnection()
 
     def _settle(self) -> None:
         self.factory.waiting.discard(self)
@@ -93,6 +176,7 @@ class Port(Factory):
 
     @param web_sockets: by path.
     @ivar waiting: connections that have not said what they want.
+    @ivar refused: connections that are refused, and have not gone yet.
     @ivar open: whether connections are taken; otherwise they are closed at once.
     """
 
@@ -100,12 +184,22 @@ class Port(Factory):
     noisy = False
 
     def __init__(
-        self, web_sockets: Mapping[bytes, IProtocolFactory], http: IProtocolFactory, clock: IReactorTime
+        self,
+        web_sockets: Mapping[bytes, IProtocolFactory],
+        http: IProtocolFactory,
+        clock: IReactorTime,
+        settings: HttpSettings | None = None,
+        admission: Admission | None = None,
     ) -> None:
+        settings = settings if settings is not None else HttpSettings()
         self._web_sockets = web_sockets
         self._http = http
         self.clock = clock
+        self.origins = Origins(settings)
+        self.proxies = Proxies(settings.trusted_proxies)
+        self.admission = admission if admission is not None else Admission(LimitSettings(), clock)
         self.waiting: set[Switch] = set()
+        self.refused: set[Switch] = set()
         self.open = True
 
     def buildProtocol(self, addr: Any) -> Any:
@@ -121,13 +215,22 @@ class Port(Factory):
         for factory in (*self._web_sockets.values(), self._http):
             factory.doStop()
 
-    def factory_for(self, head: bytes) -> IProtocolFactory:
+    def factory_for(self, head: Head) -> IProtocolFactory:
         """
         Who serves the request with this head.
         """
-        request, *headers = head.split(b"\r\n")
-        if any(line[:8].lower() == b"upgrade:" and b"websocket" in line.lower() for line in headers):
-            parts = request.split(b" ")
-            if len(parts) == 3:
-                return self._web_sockets.get(parts[1].partition(b"?")[0], self._http)
-        return self._http
+        path = head.web_socket
+        return self._http if path is None else self._web_sockets.get(path, self._http)
+
+
+def answer(refusal: Refusal) -> bytes:
+    """
+    A whole response, with the two line breaks that the Node server has after each text.
+    """
+    body = refusal.text.encode("utf-8", "replace") + b"\r\n\r\n"
+    phrase = HTTPStatus(refusal.status).phrase
+    head = (
+        f"HTTP/1.1 {refusal.status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

@@ -20,11 +20,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
 from dstwist.log import Logger
 from dstwist.protocol.message import Message
 from dstwist.settings import WebSocketEndpoint
+from dstwist.transports.forwarded import address_of
 from dstwist.transports.outbox import Outbox, Turn, counted, outbox_for
 
 #: How long a client may take for its part of closing, in seconds.
@@ -84,7 +86,9 @@ class WebSocketLink(WebSocketServerProtocol):
     current_frame: Any
     #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
     connection: Any = None
+    #: Where the client is, and what it has of the server's room; the port says both.
     address = ""
+    place: Place | None = None
     _headers: dict[str, str] = {}
     _outbox: Outbox | None = None
     _drop_call: IDelayedCall | None = None
@@ -95,6 +99,7 @@ class WebSocketLink(WebSocketServerProtocol):
 
     def connectionMade(self) -> None:
         settings = self.factory.settings
+        self.address = self.address or address_of(self.transport)
         self._outbox = outbox_for(
             self.transport, self.factory.turn, settings.max_outgoing_buffer_size, self._slow_consumer
         )
@@ -128,7 +133,7 @@ class WebSocketLink(WebSocketServerProtocol):
         self._log.warn(
             "INVALID_MESSAGE | handshake refused: {reason} ({address})",
             reason=reason[:_LOGGED],
-            address=_address(self.transport),
+            address=self.address,
             event="INVALID_MESSAGE",
         )
         # The whole reason would be a copy of what the client sent.
@@ -265,6 +270,10 @@ class WebSocketLink(WebSocketServerProtocol):
         if self._outbox is not None:
             self._outbox.flush()
 
+    def logged_in(self) -> None:
+        if self.place is not None:
+            self.place.logged_in()
+
     def pause(self) -> None:
         self.transport.pauseProducing()
 
@@ -279,7 +288,6 @@ class WebSocketLink(WebSocketServerProtocol):
     def _open(self) -> None:
         factory = self.factory
         settings = factory.settings
-        self.address = _address(self.transport)
         outbox = self._outbox
         assert outbox is not None
         if settings.outgoing_buffer_timeout:
@@ -489,10 +497,6 @@ class Detection:
         if self._call is not None:
             self._call.cancel()
             self._call = None
-
-
-def _address(transport: Any) -> str:
-    return getattr(transport.getPeer(), "host", None) or "local"
 
 
 def _printable(text: str) -> str:

@@ -4,15 +4,20 @@ Tests for L{dstwist.transports.port}.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.transports.port import HEAD_TIMEOUT, MAX_HEAD, Port
+from dstwist.admission import Admission
+from dstwist.config_http import HttpSettings, LimitSettings
+from dstwist.transports.port import HEAD_TIMEOUT, MAX_HEAD, MAX_REFUSED, REFUSAL_TIMEOUT, Port
+from tests.logs import Lines
 from tests.transports.helpers import PushTransport
 
 
@@ -22,6 +27,7 @@ class Taker(Protocol):
     """
 
     received = b""
+    address = ""
     lost: Failure | None = None
 
     def dataReceived(self, data: bytes) -> None:
@@ -252,3 +258,175 @@ class LimitTests(PortTestCase):
         (waiting,) = self.port.waiting
         waiting.abort()
         self.assertTrue(transport.aborted)
+
+
+class AdmissionTests(PortTestCase):
+    """
+    Who is not let in, and what is said about it.
+    """
+
+    def open_port(self, trusted: tuple[str, ...] = (), origins: tuple[str, ...] = (), **limits: Any) -> None:
+        settings = HttpSettings(
+            trusted_proxies=tuple(text if text == "unix" else ip_network(text) for text in trusted),
+            allow_all_origins=not origins,
+            origins=origins,
+        )
+        self.lines = Lines(self)
+        self.port = Port(
+            {b"/deepstream": self.new},
+            self.http,
+            self.clock,
+            settings,
+            Admission(LimitSettings(**limits), self.clock),
+        )
+
+    def come(self, address: str = "192.0.2.1", head: bytes | None = None, **headers: str) -> PushTransport:
+        """
+        A connection that has asked for a WebSocket.
+        """
+        self.switch: Any = self.port.buildProtocol(None)
+        transport = PushTransport(peerAddress=IPv4Address("TCP", address, 50000))
+        self.switch.makeConnection(transport)
+        fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        self.switch.dataReceived(request(upgrade=b"Upgrade: websocket\r\n" + fields.encode()) if head is None else head)
+        return transport
+
+    def assertRefused(self, transport: PushTransport, status: int, text: str) -> None:
+        head, _, body = transport.value().partition(b"\r\n\r\n")
+        self.assertEqual(head.split(b" ")[1], b"%d" % status)
+        self.assertEqual(body, text.encode() + b"\r\n\r\n")
+        self.assertIn(b"\r\nContent-Length: %d\r\n" % len(body), head + b"\r\n")
+        self.assertTrue(transport.disconnecting)
+
+    def go(self, switch: Any) -> None:
+        switch.connectionLost(Failure(ConnectionDone()))
+
+    def test_total(self) -> None:
+        """
+        With maxConnections there, one more gets 503, a reason and a line in the log; when one goes, the next comes in.
+        """
+        self.open_port(max_connections=2)
+        self.come()
+        first = self.switch
+        self.come("192.0.2.2")
+        self.assertRefused(self.come("192.0.2.3"), 503, "There are 2 connections already.")
+        self.assertEqual(
+            self.lines.of("warn"),
+            ["LIMIT_EXCEEDED | maxConnections: 192.0.2.3 refused: There are 2 connections already."],
+        )
+        self.go(self.switch)
+        self.go(first)
+        self.come("192.0.2.3")
+        self.assertEqual(len(self.new.built), 3)
+
+    def test_per_address(self) -> None:
+        """
+        One address with too many gets 429; the others come in.
+        """
+        self.open_port(max_connections_per_address=2)
+        for _ in range(2):
+            self.come()
+        self.assertRefused(self.come(), 429, "There are 2 connections from this address already.")
+        self.come("192.0.2.2")
+        self.assertEqual(len(self.new.built), 3)
+
+    def test_silent(self) -> None:
+        """
+        Those that say nothing count too.
+        """
+        self.open_port(max_unauthenticated_per_address=2)
+        for _ in range(2):
+            self.come(head=b"GET")
+        self.assertRefused(self.come(), 429, "There are 2 connections from this address that have not logged in.")
+
+    def test_rate(self) -> None:
+        """
+        One address that connects too fast gets 429.
+        """
+        self.open_port(max_connection_rate_per_address=1)
+        self.come()
+        self.go(self.switch)
+        self.assertRefused(self.come(), 429, "More than 1 connections a second from this address.")
+        self.clock.advance(1.01)
+        self.come()
+        self.assertEqual(len(self.new.built), 2)
+
+    def test_refused_and_silent(self) -> None:
+        """
+        Who is refused and sends no request is dropped soon; when many do that, at once.
+        """
+        self.open_port(max_connections=1)
+        self.come()
+        for number in range(MAX_REFUSED):
+            transport = self.come(head=b"")
+            self.assertFalse(transport.aborted, number)
+        last = self.come(head=b"")
+        self.assertTrue(last.aborted)
+        self.assertFalse(transport.aborted)
+        self.clock.advance(REFUSAL_TIMEOUT)
+        self.assertTrue(transport.aborted)
+
+    def test_refused_and_stubborn(self) -> None:
+        """
+        Who is refused and does not close its side is dropped.
+        """
+        self.open_port(max_connections=1)
+        self.come()
+        transport = self.come()
+        self.switch.dataReceived(b"x" * 100000)
+        self.assertFalse(transport.aborted)
+        self.clock.advance(REFUSAL_TIMEOUT)
+        self.assertTrue(transport.aborted)
+
+    def test_counts(self) -> None:
+        """
+        The end of a connection frees its place, however it came to it.
+        """
+        self.open_port(max_connections=2, max_connections_per_address=1)
+        switches = []
+        for head in (None, b"GET", b"", b"x" * MAX_HEAD):
+            for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+                self.come(address, head)
+                switches.append(self.switch)
+        for switch in switches:
+            self.go(switch)
+        self.assertEqual((self.port.admission.total, self.port.waiting, self.port.refused), (0, set(), set()))
+        self.port.admission.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_proxy(self) -> None:
+        """
+        Behind a trusted proxy each client counts by itself, and is known by its own address.
+        """
+        self.open_port(trusted=("10.0.0.1",), max_connections_per_address=1)
+        for number in range(3):
+            self.come("10.0.0.1", X_Forwarded_For=f"6.6.6.6, 192.0.2.{number}")
+        self.assertEqual([taker.address for taker in self.new.built], ["192.0.2.0", "192.0.2.1", "192.0.2.2"])
+        refused = self.come("10.0.0.1", X_Forwarded_For="192.0.2.1")
+        self.assertRefused(refused, 429, "There are 1 connections from this address already.")
+
+    def test_w13_not_trusted(self) -> None:
+        """
+        W13: a client that is no proxy of ours is known by its address, whatever it says.
+        """
+        self.open_port(max_connections_per_address=1)
+        self.come("192.0.2.1", X_Forwarded_For="203.0.113.1")
+        self.assertEqual(self.new.built[0].address, "192.0.2.1")
+        refused = self.come("192.0.2.1", X_Forwarded_For="203.0.113.2")
+        self.assertRefused(refused, 429, "There are 1 connections from this address already.")
+
+    def test_w13_origin(self) -> None:
+        """
+        W13: with a list of origins, a WebSocket of another page is refused with the reason; those of the list, and
+        clients that are no browsers, come in.
+        """
+        self.open_port(origins=("https://a.example",))
+        transport = self.come(Origin="https://evil.example")
+        self.assertRefused(transport, 403, 'Origin "https://evil.example" is forbidden.')
+        self.assertNotIn(b"Access-Control", transport.value())
+        self.assertIn(
+            'WebSocket refused: Origin "https://evil.example" is forbidden. (192.0.2.1)', self.lines.last("warn")
+        )
+        self.come(Origin="https://a.example")
+        self.come()
+        self.assertEqual(len(self.new.built), 2)

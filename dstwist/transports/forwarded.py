@@ -1,0 +1,93 @@
+"""
+Who the client is, if there are proxies before the server.
+
+A proxy that is trusted (C{httpServer.options.trustedProxies}) has added the address of its own peer at the right end of
+C{X-Forwarded-For}. If that is a trusted proxy too, it has done the same before, and so on: the client is the right-most
+address that is no proxy of ours. What stands further to the left was said by the client itself, and can be anything::
+
+    X-Forwarded-For: 10.6.6.6, 203.0.113.9, 10.0.0.2        from 10.0.0.1, trusted: 10.0.0.0/8
+                     invented  the client   a proxy         a proxy
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+
+from dstwist.config_values import Network
+
+#: What the address of a client on a UNIX socket is called.
+LOCAL = "local"
+
+# No chain of proxies is longer; whoever sends more has made them up.
+_MOST_HOPS = 20
+
+
+class Proxies:
+    """
+    The proxies that are trusted.
+    """
+
+    def __init__(self, trusted: Sequence[Network | str]) -> None:
+        self._networks = tuple(each for each in trusted if not isinstance(each, str))
+        self._unix = "unix" in trusted
+
+    def __bool__(self) -> bool:
+        return bool(self._networks) or self._unix
+
+    def trusts(self, address: str) -> bool:
+        """
+        Whether the client at C{address} is one of them.
+        """
+        if address == LOCAL:
+            return self._unix
+        try:
+            found = plain(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._networks)
+
+    def client(self, peer: str, forwarded: str | None) -> str:
+        """
+        The address of the client.
+
+        @param peer: where the connection comes from.
+        @param forwarded: all C{X-Forwarded-For} of the request, joined by commas.
+        """
+        if forwarded is None or not self.trusts(peer):
+            return peer
+        hop = peer
+        for text in reversed(forwarded.rsplit(",", _MOST_HOPS)[-_MOST_HOPS:]):
+            try:
+                hop = str(plain(_without_port(text.strip())))
+            except ValueError:
+                # "unknown", or nonsense of the client: the one who passed it on is the last that is known.
+                break
+            if not self.trusts(hop):
+                break
+        return hop
+
+
+def plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """
+    The address; of an IPv4 address in IPv6's clothes, that. Raises L{ValueError} if it is none.
+    """
+    found = ipaddress.ip_address(address.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def address_of(transport: Any) -> str:
+    """
+    Where the other end of C{transport} is, for logs and limits.
+    """
+    return getattr(transport.getPeer(), "host", None) or LOCAL
+
+
+def _without_port(text: str) -> str:
+    """
+    Some proxies add ports: C{192.0.2.1:50000}, C{[2001:db8::1]:50000}.
+    """
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
