@@ -156,6 +156,7 @@ class RecordService:
             await self._store.delete(name)
         except RecordError as error:
             answers.not_deleted(message, sender, error)
+            self._store.knew(name, record)
             await self._store.try_to_settle(name)
             return
         version = -1 if record is None else record.version
@@ -208,10 +209,18 @@ class RecordService:
     def _settle_later(self, name: str) -> None:
         self._submit(self._settle, name, _SETTLE, None, always=True)
 
-    def _tell_all(self, name: str, record: Record | None) -> None:
+    def _tell_all(self, name: str, record: Record | None, astray: list[IConnection] | None) -> None:
+        """
+        Tell what turned out to be true: everybody, or only those who may believe something else.
+        """
         news = _truth(name, record)
-        self._cluster.publish(news)
-        self._tell(news)
+        if astray is None:
+            self._cluster.publish(news)
+            self._tell(news)
+        elif record is not None:
+            for connection in astray:
+                if self._subscriptions.wants(name, connection):
+                    connection.send(news)
 
     def _tell(self, news: Message) -> None:
         if news.action is RecordAction.DELETED:

@@ -133,6 +133,7 @@ class RecordReader:
                 await self._store.commit(name, record)
             except RecordError as error:
                 sender.send(message.error(RecordAction.RECORD_CREATE_ERROR, name, error.detail))
+                self._store.knew(name, None)
                 await self._store.try_to_settle(name)
                 return
         if not await self._permitted(name, message, sender, RecordAction.READ, record):

@@ -15,6 +15,9 @@ is *doubtful*: the storage (else the cache) is asked what is true, the cache is 
 with it. Before that is done the record is not loaded; if it cannot be done it is tried again after a while. Since a
 store takes the operations on one name in order, what it answers then is not changed by what was asked before.
 
+If that is what everybody knew before, only those are told whose writes failed meanwhile: all others are in step, and
+may have sent the next version already, which they would take back.
+
 Of one name no two operations are under way at the same time: all is called from steps of L{RecordQueue}. Who stood in
 line when a record could not be read is not made to wait for it once more.
 """
@@ -22,6 +25,7 @@ line when a record could not be read is not made to wait for it once more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -29,7 +33,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import IStore, Record
+from dstwist.interfaces import IConnection, IStore, Record
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record_queue import RecordQueue
@@ -56,6 +60,22 @@ class RecordError(StoreError):
         self.detail = detail
 
 
+@dataclass(eq=False, slots=True)
+class _Doubt:
+    """
+    Nobody knows what is true of a record.
+
+    @ivar wait: how long until the next try.
+    @ivar known: what everybody knew before, once that was said.
+    @ivar astray: whose writes failed.
+    """
+
+    wait: float = 0.0
+    timer: IDelayedCall | None = None
+    known: Record | None | bool = False
+    astray: dict[IConnection, None] = field(default_factory=dict)
+
+
 class RecordStore:
     """
     Cache and storage as one.
@@ -64,7 +84,8 @@ class RecordStore:
     @ivar put: begins to keep a record that is kept in the cache alone; gives C{None} for all others. L{commit} is to
         end it, unless it is done already.
     @ivar doubts: the doubtful records; to be looked at only.
-    @ivar told: called with a name and what is true of it, once a doubt is resolved.
+    @ivar told: called with a name, what is true of it, and who is to hear that (C{None}: everybody), once a doubt is
+        resolved.
     @ivar retry: called with the name of a doubtful record when it is time to L{settle} it.
     """
 
@@ -78,7 +99,7 @@ class RecordStore:
         settings: RecordSettings,
         clock: IReactorTime,
     ) -> None:
-        self.told: Callable[[str, Record | None], None] = lambda name, record: None
+        self.told: Callable[[str, Record | None, list[IConnection] | None], None] = lambda name, record, astray: None
         self.retry: Callable[[str], None] = lambda name: None
         self.get = cache.get
         self.put: Callable[[str, int, Any], Deferred[None] | None] = cache.set if storage is None else self._put
@@ -90,8 +111,7 @@ class RecordStore:
         self._storage_timeout = settings.storage_retrieval_timeout
         self._write_timeout = settings.write_timeout
         self._clock = clock
-        # How long to wait until the next try, and the timer.
-        self.doubts: dict[str, tuple[float, IDelayedCall | None]] = {}
+        self.doubts: dict[str, _Doubt] = {}
         self._stopped = False
 
     def stop(self) -> None:
@@ -99,9 +119,9 @@ class RecordStore:
         Try nothing again.
         """
         self._stopped = True
-        for _, timer in self.doubts.values():
-            if timer is not None and timer.active():
-                timer.cancel()
+        for doubt in self.doubts.values():
+            if doubt.timer is not None and doubt.timer.active():
+                doubt.timer.cancel()
 
     def ask(self, name: str) -> Deferred[Record | None] | None:
         """
@@ -175,9 +195,27 @@ class RecordStore:
 
         @raise RecordError: as L{load} does; it stays doubtful.
         """
+        doubt = self.doubts.get(name)
         record = await self._agree(name)
-        self.told(name, record)
+        in_step = doubt is not None and doubt.known == record
+        self.told(name, record, list(doubt.astray) if doubt is not None and in_step else None)
         return record
+
+    def knew(self, name: str, known: Record | None) -> None:
+        """
+        Before a record became doubtful, everybody knew that it held C{known}.
+        """
+        doubt = self.doubts.get(name)
+        if doubt is not None and doubt.known is False:
+            doubt.known = known
+
+    def went_astray(self, name: str, connection: IConnection) -> None:
+        """
+        A write of C{connection} to a doubtful record failed.
+        """
+        doubt = self.doubts.get(name)
+        if doubt is not None:
+            doubt.astray[connection] = None
 
     async def try_to_settle(self, name: str) -> None:
         """
@@ -211,9 +249,9 @@ class RecordStore:
             self._doubt(name)
             self._queue.failed(name, error)
             raise
-        _, timer = self.doubts.pop(name, (0.0, None))
-        if timer is not None and timer.active():
-            timer.cancel()
+        doubt = self.doubts.pop(name, None)
+        if doubt is not None and doubt.timer is not None and doubt.timer.active():
+            doubt.timer.cancel()
         return record
 
     def _check_doubts(self, code: RecordAction) -> None:
@@ -227,12 +265,12 @@ class RecordStore:
         return self._storage is not None and not name.startswith(self._excluded)
 
     def _doubt(self, name: str) -> None:
-        wait, timer = self.doubts.get(name, (0.0, None))
-        if timer is not None and timer.active():
-            return
-        wait = min(wait * 2, RETRY_MOST) or RETRY_FIRST
-        timer = None if self._stopped else self._clock.callLater(wait, self._try_again, name)
-        self.doubts[name] = (wait, timer)
+        doubt = self.doubts.get(name)
+        if doubt is None:
+            doubt = self.doubts[name] = _Doubt()
+        if doubt.timer is None or not doubt.timer.active():
+            doubt.wait = min(doubt.wait * 2, RETRY_MOST) or RETRY_FIRST
+            doubt.timer = None if self._stopped else self._clock.callLater(doubt.wait, self._try_again, name)
 
     def _try_again(self, name: str) -> None:
         self.retry(name)

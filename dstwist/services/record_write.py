@@ -25,7 +25,7 @@ A record that is not there has version 0 and C{{}} for those who may create it (
 what wants an acknowledgement from v4+ clients); for all others the write fails.
 
 If a commit fails, the writers of what was to be committed are told so, refusals that followed from it are decided
-again, and subscribers get what the stores say is true (L{dstwist.services.record_store}).
+again, and whoever may believe something else gets what the stores say is true (L{dstwist.services.record_store}).
 """
 
 from __future__ import annotations
@@ -158,9 +158,9 @@ class RecordWriter:
             try:
                 loaded = await self._store.load(name, asked)
             except RecordError as error:
-                answers.not_written(name, message, sender, error)
+                self._not_written(name, message, sender, error)
                 for request in self._queue.take(name, self.write):
-                    answers.not_written(name, request.message, request.sender, error)
+                    self._not_written(name, request.message, request.sender, error)
                 return
         state = first = loaded or NOTHING
         taken = self._queue.take(name, self.write)
@@ -295,6 +295,10 @@ class RecordWriter:
         if message.is_write_ack:
             answers.acknowledged(name, message, sender)
 
+    def _not_written(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+        answers.not_written(name, message, sender, error)
+        self._store.went_astray(name, sender)
+
     async def _take_back(
         self, name: str, first: Record, outcomes: list[_Outcome], taken: list[Request], error: RecordError
     ) -> None:
@@ -302,9 +306,11 @@ class RecordWriter:
         What was decided is not to be.
         """
         again = []
+        self._store.knew(name, None if first is NOTHING else first)
         for place, (message, sender, outcome, state) in enumerate(outcomes):
             if isinstance(outcome, Record):
                 answers.write_failed(name, message, sender, error.detail)
+                self._store.went_astray(name, sender)
             elif state is first:
                 outcome()
             else:

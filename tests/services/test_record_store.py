@@ -33,7 +33,7 @@ class RecordStoreTests(SynchronousTestCase):
         self.store = RecordStore(self.cache, self.storage, queue, settings, self.clock)
         self.told: list[tuple[str, Record | None]] = []
         self.retried: list[float] = []
-        self.store.told = lambda name, record: self.told.append((name, record))
+        self.store.told = lambda name, record, astray: self.told.append((name, record))
         self.store.retry = self.retry
 
     def run_now(self, work: Coroutine[Any, Any, Any]) -> Any:
