@@ -157,7 +157,8 @@ def _index_of(text: str, arguments: list[Any], meter: Meter) -> float:
 
 
 def _find(inside: str, wanted: str, start: int, meter: Meter) -> int:
-    meter.spend((len(inside) + len(wanted)) >> 4)
+    meter.read(inside)
+    meter.read(wanted)
     return inside.find(wanted, start)
 
 
@@ -171,12 +172,12 @@ def _match(text: str, arguments: list[Any], meter: Meter) -> Any:
 
 
 def _to_upper_case(text: str, arguments: list[Any], meter: Meter) -> str:
-    meter.spend(len(text) >> 4)
+    meter.read(text)
     return text.upper()
 
 
 def _to_lower_case(text: str, arguments: list[Any], meter: Meter) -> str:
-    meter.spend(len(text) >> 4)
+    meter.read(text)
     return text.lower()
 
 

@@ -68,7 +68,7 @@ class Regex:
             text = self._checked(text)
         elif "m" in self.flags and "\r" in text:
             text = self._checked(text)
-        meter.spend(1 + (len(text) >> 2))
+        meter.spend(1 + (len(text) >> 4))
         if "g" in self.flags:
             return [found.group(0) for found in self._compiled.finditer(text)] or None
         found = self._compiled.match(text) if "y" in self.flags else self._compiled.search(text)

@@ -70,8 +70,8 @@ class Meter:
         """
         Pay for looking at all of a text.
         """
-        if len(text) > 64:
-            self.spend(len(text) >> 6)
+        if len(text) > 256:
+            self.spend(len(text) >> 8)
 
 
 class Function:
