@@ -5,8 +5,8 @@ What a client is told about its requests to records, in the words of its generat
 what came of it               v4 and later                                v2 and v3
 ============================  ==========================================  ==========================================
 a write that wanted one       WRITE_ACKNOWLEDGEMENT, correlation id       WRITE_ACKNOWLEDGEMENT, version as sent
-a conflict                    VERSION_EXISTS; if acknowledged,            VERSION_EXISTS; if acknowledged and nothing
-                              RECORD_UPDATE_ERROR                         would change, WRITE_ACKNOWLEDGEMENT
+a conflict                    VERSION_EXISTS; if acknowledged,            VERSION_EXISTS; if acknowledged,
+                              RECORD_UPDATE_ERROR                         WRITE_ACKNOWLEDGEMENT
 a version too high            INVALID_VERSION, and the truth as UPDATE    the same as a conflict
 a write that failed           RECORD_UPDATE_ERROR, correlation id         RECORD_UPDATE_ERROR, version as sent; if
                                                                           acknowledged, WRITE_ACKNOWLEDGEMENT with why
@@ -162,12 +162,11 @@ def not_written(name: str, message: Message, sender: IConnection, error: RecordE
     write_failed(name, message, sender, error.detail)
 
 
-def conflict(name: str, message: Message, sender: IConnection, record: Record, changes: bool) -> None:
+def conflict(name: str, message: Message, sender: IConnection, record: Record) -> None:
     """
     Another write came first.
 
     @param record: what came of the other.
-    @param changes: whether this one would have changed it.
     """
     sender.send(
         Message(
@@ -181,14 +180,16 @@ def conflict(name: str, message: Message, sender: IConnection, record: Record, c
             is_write_ack=True if message.is_write_ack else None,
         )
     )
+    if not sender.dialect.knows_writes_by_version:
+        sender.send(update(name, record))
     if not message.is_write_ack:
         return
-    # VERSION_EXISTS alone leaves the writer's callback waiting: always in v4+ clients, in older ones if they find
-    # nothing to merge.
-    if not sender.dialect.knows_writes_by_version:
-        sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR))
-    elif not changes:
+    # VERSION_EXISTS alone leaves the writer's callback waiting: always in v4+ clients; in older ones if they find
+    # nothing to merge, or merged already when they heard of the other write. Server 3.2 acknowledges conflicts too.
+    if sender.dialect.knows_writes_by_version:
         acknowledged(name, message, sender)
+    else:
+        sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR))
 
 
 def ahead(name: str, message: Message, sender: IConnection, record: Record) -> None:

@@ -257,12 +257,7 @@ class RecordWriter:
         self._tell_truth(name, sender, state)
 
     def _refuse_conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
-        current = _BLANK if state is NOTHING else state
-        try:
-            changes = _changed(message, current.data) != current.data
-        except ValueError:
-            changes = False
-        answers.conflict(name, message, sender, current, changes)
+        answers.conflict(name, message, sender, _BLANK if state is NOTHING else state)
         if message.version == state.version + 1:
             # It is another record's version that the writer has: nothing that was sent to it tells so.
             self._tell_truth(name, sender, state)

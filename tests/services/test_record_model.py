@@ -381,9 +381,8 @@ class Machine(RuleBasedStateMachine):
         if pattern == ((failed, done) if ack and client.dialect is TEXT else (failed,)):
             return "failed"
         conflict = ((A.VERSION_EXISTS, ack),)
-        if client.dialect is TEXT and ack and pattern == (*conflict, done):
-            return "conflict"
-        if pattern == (*conflict, *((failed,) if ack and client.dialect is PROTOBUF else ())):
+        settled = () if not ack else (done,) if client.dialect is TEXT else (failed,)
+        if pattern == (*conflict, *settled):
             return "conflict"
         return {
             ((A.INVALID_VERSION, ack),): "ahead" if client.dialect is PROTOBUF else None,
