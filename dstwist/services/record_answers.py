@@ -180,8 +180,6 @@ def conflict(name: str, message: Message, sender: IConnection, record: Record) -
             is_write_ack=True if message.is_write_ack else None,
         )
     )
-    if not sender.dialect.knows_writes_by_version:
-        sender.send(update(name, record))
     if not message.is_write_ack:
         return
     # VERSION_EXISTS alone leaves the writer's callback waiting: always in v4+ clients; in older ones if they find
