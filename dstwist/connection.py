@@ -35,6 +35,7 @@ from dstwist.errors import BusyError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, IWire, Login
 from dstwist.log import Logger
+from dstwist.metering import Meter
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect, Received, State, Step
 from dstwist.protocol.jsontext import dumps, loads
@@ -103,6 +104,7 @@ class Connection:
         "_decode",
         "_handshake",
         "_link",
+        "_meter",
         "_pauses",
         "_queue",
         "_reception",
@@ -147,8 +149,23 @@ class Connection:
         self._pauses = 0
         self._queue: deque[Message | Malformed] = deque()
         self._callbacks: list[Callable[[IConnection], None]] = []
+        self._meter: Meter | None = None
         self._timeout: IDelayedCall | None = None
         self._decision: Deferred[None] | None = None
+
+    def count_with(self, meter: Meter) -> None:
+        """
+        Have C{meter} told of every message, and of the login.
+        """
+        self._meter = meter
+        decode, count = self._decode, meter.messages
+
+        def counted(payload: bytes | str) -> list[Message | Malformed]:
+            messages = decode(payload)
+            count(len(messages))
+            return messages
+
+        self._decode = counted
 
     def open(self) -> None:
         """
@@ -388,6 +405,8 @@ class Connection:
             return
         self.user = user
         self._link.logged_in()
+        if self._meter is not None:
+            self._meter.logged_in(user)
         self.client_data = login.client_data
         self.server_data = login.server_data
         self._state = State.OPEN

@@ -166,6 +166,9 @@ class ListenerRegistry:
             if sender.dialect.acks_what_changed_nothing:
                 sender.send(message.ack())
             return
+        if listener is not None and len(listener.patterns) >= self._settings.max_patterns:
+            self._exceeded(sender)
+            return
         pattern = self._patterns.get(text)
         if pattern is None:
             try:
@@ -187,6 +190,18 @@ class ListenerRegistry:
             elif name not in self._providers:
                 self._start(name, [candidate], complete=False)
         self._schedule_rematch()
+
+    def _exceeded(self, sender: IConnection) -> None:
+        self._log.warn(
+            "LIMIT_EXCEEDED | listen.maxPatterns: {user} ({address}) listens to more than {limit} patterns of {topic}, "
+            "closing",
+            user=sender.user,
+            address=sender.address,
+            limit=self._settings.max_patterns,
+            topic=self._topic.name,
+            event="LIMIT_EXCEEDED",
+        )
+        sender.close("too many patterns")
 
     def _unlisten(self, message: Message, sender: IConnection) -> None:
         listener = self._listeners.get(sender)

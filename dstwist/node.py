@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError, gatherResults, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IReadDescriptor, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
@@ -28,6 +28,7 @@ from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
 from dstwist.log import Logger
+from dstwist.metering import UserBudgets
 from dstwist.permission.build import build as build_permission
 from dstwist.permission.lookup import RecordLookup
 from dstwist.protocol import dialect, protobuf, text
@@ -43,8 +44,16 @@ from dstwist.store.build import build as build_stores
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.http import HttpPort, Root
 from dstwist.transports.origins import Origins
+from dstwist.transports.pace import Pace, do_not_listen, listen
 from dstwist.transports.port import Port
-from dstwist.transports.websocket import ConnectionFactory, Detection, WebSocketLink, WebSocketPort, WebSocketWire
+from dstwist.transports.websocket import (
+    ConnectionFactory,
+    Detection,
+    MeteredLink,
+    WebSocketLink,
+    WebSocketPort,
+    WebSocketWire,
+)
 from dstwist.users import UserRegistry
 
 classImplements(protobuf.ProtobufCodec, ICodec)
@@ -101,6 +110,7 @@ class Node(Service):
         self._storage = stores.storage
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
         self._users = UserRegistry()
+        self._budgets = UserBudgets(settings.limits, reactor)
         self._admission = Admission(settings.limits, reactor, _room_for_connections())
         self._listeners: list[ListenerRegistry] = []
         records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
@@ -120,6 +130,11 @@ class Node(Service):
             self._admission,
         )
         self.port.open = False
+        self._pace: Pace | None = None
+        rate = settings.limits.max_connection_rate
+        if rate is not None:
+            self._pace = Pace(rate, self._listening, reactor)
+            self.port.pace = self._pace.arrived
         self.failed: str | None = None
         self._starting: Deferred[None] | None = None
         # What has been started, and is to be stopped in the reverse order.
@@ -129,13 +144,14 @@ class Node(Service):
 
     def _build_services(self) -> dict[Topic, ITopicService]:
         services: dict[Topic, ITopicService] = {}
+        most = self._settings.limits.max_subscriptions
         if self._settings.features.event:
-            subscriptions = SubscriptionRegistry(Topic.EVENT)
+            subscriptions = SubscriptionRegistry(Topic.EVENT, limit=most)
             listeners = ListenerRegistry(Topic.EVENT, subscriptions, self._settings.listen, self._reactor)
             self._listeners.append(listeners)
             services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
         if self._settings.features.record:
-            subscriptions = SubscriptionRegistry(Topic.RECORD)
+            subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most)
             listeners = ListenerRegistry(
                 Topic.RECORD, subscriptions, self._settings.listen, self._reactor, announce=True
             )
@@ -151,11 +167,13 @@ class Node(Service):
                 self._reactor,
             )
         if self._settings.features.rpc:
-            providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED")
+            providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most)
             services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor)
             self._reacting.append(calls)
         if self._settings.features.presence:
-            services[Topic.PRESENCE] = presence = PresenceService(self._users, self._settings.presence, self._reactor)
+            services[Topic.PRESENCE] = presence = PresenceService(
+                self._users, self._settings.presence, self._reactor, most
+            )
             self._reacting.append(presence)
         return services
 
@@ -176,14 +194,14 @@ class Node(Service):
             makers[kind] = self._connections(endpoint)
         if len(makers) == 1:
             ((kind, connect),) = makers.items()
-            return WebSocketPort(endpoints[kind], connect, reactor)
+            return WebSocketPort(endpoints[kind], connect, reactor, self._budgets)
         timeout = endpoints["ws-text"].detection_timeout
 
         def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
             return Detection(link, handshake, makers["ws-text"], makers["ws-binary"], reactor, timeout)
 
         # The limits of the transport are those of the newer generation.
-        return WebSocketPort(endpoints["ws-binary"], detect, reactor)
+        return WebSocketPort(endpoints["ws-binary"], detect, reactor, self._budgets)
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
         if endpoint.type == "ws-binary":
@@ -204,6 +222,8 @@ class Node(Service):
 
         def connect(link: WebSocketLink, handshake: Handshake) -> Connection:
             connection = Connection(link, wire, spoken, handshake, reception)
+            if isinstance(link, MeteredLink):
+                connection.count_with(link.meter)
             if self._authenticator.departures:
                 connection.on_close(self._departed)
             return connection
@@ -226,6 +246,24 @@ class Node(Service):
         """
         return self.reloads.run()
 
+    def kick(self, user: str, reason: str) -> int:
+        """
+        Close all connections of C{user} on this node, with close code 1008 and C{reason}; how many.
+
+        It keeps nobody out: whoever may log in can come back, and the official clients do so by themselves.
+        """
+        connections = self._users.connections(user)
+        for connection in connections:
+            self._log.info(
+                "KICKED | {user} ({address}): {reason}",
+                user=user,
+                address=connection.address,
+                reason=reason,
+                event="KICKED",
+            )
+            connection.close(reason)
+        return len(connections)
+
     def privilegedStartService(self) -> None:
         # Before the process gives up its privileges: the port may need them.
         problems: list[str] = []
@@ -236,9 +274,7 @@ class Node(Service):
         if problems:
             raise SystemExit("\n".join(f"dstwist: {problem}" for problem in problems))
         # Clients that come before all is ready wait in the system's queue.
-        for port in self._listening:
-            if IReadDescriptor.providedBy(port):
-                self._reactor.removeReader(port)
+        do_not_listen(self._listening, self._reactor)
 
     def startService(self) -> None:
         """
@@ -301,9 +337,7 @@ class Node(Service):
         """
         settings = self._settings
         self.port.open = True
-        for port in self._listening:
-            if IReadDescriptor.providedBy(port):
-                self._reactor.addReader(port)
+        listen(self._listening, self._reactor)
         for port in self._listening:
             self._say("Listening for http connections on {where}", where=_where(port))
         self._say("Listening for health checks on path {path}", path=settings.http.health_check_path)
@@ -321,6 +355,8 @@ class Node(Service):
     async def _stop(self) -> None:
         ports = list(self.web_sockets.values())
         self.port.open = False
+        if self._pace is not None:
+            self._pace.stop()
         for certificate in self._certificates:
             certificate.stop()
         await gatherResults([maybeDeferred(port.stopListening) for port in self._listening])

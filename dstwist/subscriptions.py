@@ -19,10 +19,12 @@ A bulk request has one ack, after all of its names.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container, Iterable
 from enum import IntEnum
 
 from dstwist.interfaces import IConnection, IWire
+from dstwist.log import Logger
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 
@@ -36,10 +38,21 @@ class SubscriptionRegistry:
 
     @param repeated: the error for a name that is subscribed already; RPC has its own names for both.
     @param unknown: the error for the end of a subscription that never was.
+    @param limit: how many names one connection may want. One that wants more is closed.
     """
 
-    def __init__(self, topic: Topic, repeated: str = "MULTIPLE_SUBSCRIPTIONS", unknown: str = "NOT_SUBSCRIBED") -> None:
+    _log = Logger()
+
+    def __init__(
+        self,
+        topic: Topic,
+        repeated: str = "MULTIPLE_SUBSCRIPTIONS",
+        unknown: str = "NOT_SUBSCRIBED",
+        limit: int | None = None,
+    ) -> None:
         actions = ACTIONS[topic]
+        self._topic = topic
+        self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
         self._unknown: IntEnum = actions[unknown]
         self._names: dict[str, dict[IWire, _Members]] = {}
@@ -135,9 +148,14 @@ class SubscriptionRegistry:
         """
         subscribed = self._subscribed.get(connection)
         if subscribed is None:
+            if connection.closed:
+                return False  # by the name before this one
             subscribed = self._subscribed[connection] = set()
             connection.on_close(self._closed)
         elif name in subscribed:
+            return False
+        elif len(subscribed) >= self._limit:
+            self._exceeded(connection)
             return False
         subscribed.add(name)
         wires = self._names.get(name)
@@ -178,6 +196,17 @@ class SubscriptionRegistry:
                 del self._names[name]
                 for observer in self._on_last:
                     observer(name)
+
+    def _exceeded(self, connection: IConnection) -> None:
+        self._log.warn(
+            "LIMIT_EXCEEDED | maxSubscriptions: {user} ({address}) wants more than {limit} names of {topic}, closing",
+            user=connection.user,
+            address=connection.address,
+            limit=self._limit,
+            topic=self._topic.name,
+            event="LIMIT_EXCEEDED",
+        )
+        connection.close("too many subscriptions")
 
     def _closed(self, connection: IConnection) -> None:
         for name in self._subscribed.pop(connection):

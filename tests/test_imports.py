@@ -23,7 +23,8 @@ GROUPS = (
     | {"config_access", "settings", "config", "log", "patterns"},
     {"interfaces"},
     {"custom", "tls", "certificates", "reloading"},
-    {"heartbeat", "deadlines", "users", "admission", "subscriptions", "listeners", "router", "connection"},
+    {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "listeners"}
+    | {"router", "connection"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
     {"node"},
@@ -56,7 +57,7 @@ SIDEWAYS = {
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},
     "admission": {"deadlines"},
-    "connection": {"router", "heartbeat", "users", "admission"},
+    "connection": {"router", "heartbeat", "users", "admission", "metering"},
 }
 
 # What beside the standard library and dstwist; none where nothing is said.
@@ -83,6 +84,7 @@ FOREIGN = {
     "deadlines": SERVING,
     "users": SERVING,
     "admission": SERVING,
+    "metering": SERVING,
     "subscriptions": SERVING,
     "listeners": SERVING,
     "router": SERVING,

@@ -50,6 +50,7 @@ class PresenceService:
     """
     Tells of users who come and go, and answers who is there.
 
+    @param max_subscriptions: how many users one connection may be subscribed to.
     @ivar everybody: who is subscribed to all users, under the one name L{EVERYONE}. A registry of its own, since a
         user may be called that.
     @ivar single: who is subscribed to which user.
@@ -57,10 +58,16 @@ class PresenceService:
 
     judges: frozenset[IntEnum] = frozenset()
 
-    def __init__(self, users: UserRegistry, settings: PresenceSettings, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        users: UserRegistry,
+        settings: PresenceSettings,
+        clock: IReactorTime,
+        max_subscriptions: int | None = None,
+    ) -> None:
         self._users = users
         self.everybody = SubscriptionRegistry(Topic.PRESENCE)
-        self.single = SubscriptionRegistry(Topic.PRESENCE)
+        self.single = SubscriptionRegistry(Topic.PRESENCE, limit=max_subscriptions)
         self._settings = settings
         # Users without a connection who have not left yet.
         self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)

@@ -12,7 +12,7 @@ but not for long.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -178,6 +178,7 @@ class Port(Factory):
     @ivar waiting: connections that have not said what they want.
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar open: whether connections are taken; otherwise they are closed at once.
+    @ivar pace: called with each that is.
     """
 
     protocol = Switch  # type: ignore[assignment]
@@ -201,9 +202,14 @@ class Port(Factory):
         self.waiting: set[Switch] = set()
         self.refused: set[Switch] = set()
         self.open = True
+        self.pace: Callable[[], None] | None = None
 
     def buildProtocol(self, addr: Any) -> Any:
-        return super().buildProtocol(addr) if self.open else None
+        if not self.open:
+            return None
+        if self.pace is not None:
+            self.pace()
+        return super().buildProtocol(addr)
 
     def doStart(self) -> None:
         super().doStart()

@@ -22,8 +22,10 @@ from zope.interface import implementer
 
 from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
+from dstwist.config_http import LimitSettings
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
 from dstwist.log import Logger
+from dstwist.metering import Meter, UserBudgets, buckets
 from dstwist.protocol.message import Message
 from dstwist.settings import WebSocketEndpoint
 from dstwist.transports.forwarded import address_of
@@ -343,6 +345,63 @@ class WebSocketLink(WebSocketServerProtocol):
         self._outbox.abort()
 
 
+class MeteredLink(WebSocketLink):
+    """
+    A WebSocket that may send only so much in a second.
+
+    There are two who may want it to be quiet, its connection and its meter; it is read from when neither does.
+    """
+
+    meter: Meter
+    _held = False
+    _throttled = False
+
+    def connectionMade(self) -> None:
+        port = self.factory
+        settings, clock = port.settings, port.reactor
+        assert port.budgets is not None
+        self.meter = Meter(
+            buckets("maxByteRate", settings.max_byte_rate, clock),
+            buckets("maxMessageRate", settings.max_message_rate, clock),
+            port.budgets,
+            clock,
+            self._throttle,
+            self._unthrottle,
+            self._is_alive,
+        )
+        super().connectionMade()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.meter.stop()
+        super().connectionLost(reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.meter.bytes(len(data))
+
+    def pause(self) -> None:
+        self._held = True
+        super().pause()
+
+    def resume(self) -> None:
+        self._held = False
+        if not self._throttled:
+            super().resume()
+
+    def _throttle(self) -> None:
+        self._throttled = True
+        self.transport.pauseProducing()
+
+    def _unthrottle(self) -> None:
+        self._throttled = False
+        if not self._held:
+            self.transport.resumeProducing()
+
+    def _is_alive(self) -> None:
+        if self.connection is not None:
+            self.connection.heard = True
+
+
 class Timers:
     """
     What Autobahn starts its timers with. Its own would run on the global reactor, whatever reactor it was given.
@@ -357,13 +416,24 @@ class WebSocketPort(WebSocketServerFactory):
     All WebSockets of one path.
 
     @param connect: makes the connection behind each.
+    @param budgets: what the connections of each user may send together.
     @ivar links: the WebSockets that are there, from handshake to the end of their transport.
     """
 
     protocol = WebSocketLink  # type: ignore[assignment]
     noisy = False
 
-    def __init__(self, settings: WebSocketEndpoint, connect: ConnectionFactory, reactor: Any) -> None:
+    def __init__(
+        self,
+        settings: WebSocketEndpoint,
+        connect: ConnectionFactory,
+        reactor: Any,
+        budgets: UserBudgets | None = None,
+    ) -> None:
+        if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
+            self.protocol = MeteredLink  # type: ignore[assignment]
+            budgets = budgets if budgets is not None else UserBudgets(LimitSettings(), reactor)
+        self.budgets = budgets
         super().__init__(server="dstwist", reactor=reactor)
         self._batched_timer = Timers(reactor)
         self.settings = settings

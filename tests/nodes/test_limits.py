@@ -1,0 +1,290 @@
+"""
+A whole node and clients that want more than they may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.config_http import LimitSettings
+from dstwist.node import Node
+from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
+from tests.logs import Lines
+from tests.nodes.client import GENERATIONS, MemoryClient
+
+
+class NodeCase(SynchronousTestCase):
+    """
+    A node without a port, and clients whose transports are strings.
+    """
+
+    def node(self, endpoint: dict[str, Any] | None = None, **settings: Any) -> Node:
+        self.reactor: Any = MemoryReactorClock()
+        self.lines = Lines(self)
+        endpoints = tuple(replace(each, **(endpoint or {})) for each in DEFAULT_ENDPOINTS)
+        self.at = Node(Settings(endpoints=endpoints, **settings), [], self.reactor)
+        self.at.startService()
+        self.reactor.advance(0)
+        return self.at
+
+    def client(self, generation: str, user: str) -> MemoryClient:
+        client = MemoryClient(self.at, generation)
+        client.log_in(user)
+        return client
+
+    def assertClosed(self, client: MemoryClient, reason: str) -> None:
+        self.reactor.advance(0)
+        client.heard()
+        self.assertEqual(client.closed, (1008, reason))
+
+
+class SubscriptionLimitTests(NodeCase):
+    """
+    C{limits.maxSubscriptions} and C{listen.maxPatterns}.
+    """
+
+    def check(self, say: Callable[[MemoryClient, str], None], reason: str, line: str) -> None:
+        for generation in GENERATIONS:
+            self.node(limits=LimitSettings(max_subscriptions=3), listen=ListenSettings(max_patterns=3))
+            greedy, modest = self.client(generation, "greedy"), self.client(generation, "modest")
+            for client, count in ((greedy, 3), (modest, 3)):
+                for number in range(count):
+                    say(client, f"n{number}")
+                # Again what is there already costs nothing.
+                say(client, "n0")
+                self.reactor.advance(0)
+                client.heard()
+                self.assertIsNone(client.closed)
+            say(greedy, "n3")
+            say(greedy, "n4")
+            self.assertClosed(greedy, reason)
+            self.assertIn(line, self.lines.last("warn"))
+            modest.heard()
+            self.assertIsNone(modest.closed)
+
+    def test_events(self) -> None:
+        """
+        One event more than a connection may be subscribed to closes it, and no other.
+        """
+        self.check(
+            lambda client, name: client.subscribe(name),
+            "too many subscriptions",
+            "maxSubscriptions: greedy (192.0.2.1) wants more than 3 names of EVENT, closing",
+        )
+
+    def test_records(self) -> None:
+        """
+        One record more, too.
+        """
+        self.check(
+            lambda client, name: client.say(
+                Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=(name,), correlation_id="1")
+            ),
+            "too many subscriptions",
+            "wants more than 3 names of RECORD",
+        )
+
+    def test_procedures(self) -> None:
+        """
+        One procedure more than a connection may provide, too.
+        """
+        self.check(
+            lambda client, name: client.say(Message(Topic.RPC, RpcAction.PROVIDE, names=(name,), correlation_id="1")),
+            "too many subscriptions",
+            "wants more than 3 names of RPC",
+        )
+
+    def test_users(self) -> None:
+        """
+        One user more, too.
+        """
+        self.check(
+            lambda client, name: client.say(
+                Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE, names=(name,), correlation_id="1")
+            ),
+            "too many subscriptions",
+            "wants more than 3 names of PRESENCE",
+        )
+
+    def test_patterns(self) -> None:
+        """
+        One pattern more than a connection may listen to closes it.
+        """
+        self.check(
+            lambda client, name: client.say(Message(Topic.EVENT, EventAction.LISTEN, name, correlation_id="1")),
+            "too many patterns",
+            "listen.maxPatterns: greedy (192.0.2.1) listens to more than 3 patterns of EVENT, closing",
+        )
+
+    def test_bulk(self) -> None:
+        """
+        The names of one message count one by one; of a connection that is closed by them nothing is left.
+        """
+        self.node(limits=LimitSettings(max_subscriptions=3))
+        client = self.client("v4", "greedy")
+        names = tuple(f"n{number}" for number in range(10))
+        client.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="1"))
+        self.assertClosed(client, "too many subscriptions")
+        publisher = self.client("v4", "ann")
+        for name in names:
+            publisher.emit(name, b"1")
+        self.reactor.advance(0)
+        self.assertEqual(client.heard(), [])
+
+
+class RateLimitTests(NodeCase):
+    """
+    C{maxMessageRate} and C{maxByteRate}, of one connection and of a user.
+    """
+
+    def emit(self, client: MemoryClient, count: int) -> None:
+        for number in range(count):
+            client.emit("news", {"v3": f"N{number}", "v4": b"%d" % number}[client.generation])
+
+    def paused(self, client: MemoryClient) -> bool:
+        return str(client.transport.producerState) == "paused"
+
+    def check(self, endpoint: dict[str, int], limits: dict[str, int], line: str) -> None:
+        """
+        A client that sends fifty messages at once is paused for a time, and not closed; all of them arrive.
+        """
+        for generation in GENERATIONS:
+            self.node(endpoint, limits=LimitSettings(**limits))
+            listener = MemoryClient(self.at, generation)
+            listener.log_in("listener")
+            listener.subscribe("news")
+            talker = self.client(generation, "talker")
+            self.reactor.advance(0)
+            listener.heard()
+            self.reactor.advance(10)
+            self.emit(talker, 5)
+            self.assertFalse(self.paused(talker))
+            self.emit(talker, 45)
+            self.assertTrue(self.paused(talker))
+            self.assertFalse(self.paused(listener))
+            self.reactor.advance(0)
+            self.assertEqual(len(listener.heard()), 50)
+            for _ in range(100):
+                self.reactor.advance(1)
+                for client in (talker, listener):
+                    client.protocol._chosen.connection.heard = True
+                if not self.paused(talker):
+                    break
+            self.assertFalse(self.paused(talker))
+            self.emit(talker, 1)
+            self.assertEqual((talker.closed, listener.closed), (None, None))
+            (found,) = self.lines.of("warn")
+            self.assertIn(line, found)
+
+    def test_messages(self) -> None:
+        """
+        maxMessageRate.
+        """
+        self.check({"max_message_rate": 10}, {}, "maxMessageRate: talker sends more than 10 a second")
+
+    def test_bytes(self) -> None:
+        """
+        maxByteRate.
+        """
+        self.check({"max_byte_rate": 300}, {}, "maxByteRate: talker sends more than 300 a second")
+
+    def test_messages_of_user(self) -> None:
+        """
+        maxMessageRatePerUser.
+        """
+        self.check({}, {"max_message_rate_per_user": 10}, "maxMessageRatePerUser: talker sends more than 10 a second")
+
+    def test_bytes_of_user(self) -> None:
+        """
+        maxByteRatePerUser.
+        """
+        self.check({}, {"max_byte_rate_per_user": 300}, "maxByteRatePerUser: talker sends more than 300 a second")
+
+    def test_heartbeat(self) -> None:
+        """
+        A client that is paused for longer than two heartbeats is not taken for dead.
+        """
+        self.node({"max_message_rate": 10, "heartbeat_interval": 2.0})
+        for generation in GENERATIONS:
+            talker = self.client(generation, "talker")
+            self.emit(talker, 300)
+            self.reactor.pump([0.5] * 50)
+            self.assertTrue(self.paused(talker))
+            talker.heard()
+            self.assertIsNone(talker.closed)
+
+    def test_gone_while_paused(self) -> None:
+        """
+        A client that goes while it is paused leaves nothing behind.
+        """
+        self.node({"max_message_rate": 10})
+        talker = self.client("v4", "talker")
+        self.emit(talker, 50)
+        talker.transport.loseConnection()
+        self.reactor.pump([1.0] * 10)
+        self.assertEqual(len(self.lines.of("error")), 0)
+
+    def test_login_while_paused(self) -> None:
+        """
+        The end of a pause does not end the wait for a login, during which nothing is read either, nor the other way
+        round.
+        """
+        self.node({"max_message_rate": 10})
+        client = self.client("v4", "ann")
+        link = client.protocol._chosen
+        link.pause()
+        self.emit(client, 20)
+        self.reactor.pump([1.0] * 5)
+        self.assertTrue(self.paused(client))
+        link.resume()
+        self.assertFalse(self.paused(client))
+        self.emit(client, 20)
+        link.pause()
+        link.resume()
+        self.assertTrue(self.paused(client))
+
+    def test_off(self) -> None:
+        """
+        Without limits there is no meter at all.
+        """
+        self.node()
+        for port in self.at.web_sockets.values():
+            self.assertEqual(port.protocol.__name__, "WebSocketLink")
+
+
+class KickTests(NodeCase):
+    """
+    C{Node.kick}.
+    """
+
+    def test_kick(self) -> None:
+        """
+        All connections of a user, of both generations, are closed with the reason; nobody else's is.
+        """
+        self.node()
+        ann = [self.client(generation, "ann") for generation in GENERATIONS]
+        bob = self.client("v4", "bob")
+        self.assertEqual(self.at.kick("ann", "contract ended"), 2)
+        for client in ann:
+            self.assertClosed(client, "contract ended")
+        bob.heard()
+        self.assertIsNone(bob.closed)
+        self.assertIn("KICKED | ann (192.0.2.1): contract ended", self.lines.of("info"))
+        self.assertEqual(self.at.kick("ann", "again"), 0)
+        self.client("v4", "ann")
+
+    def test_long_reason(self) -> None:
+        """
+        A reason that does not fit into a close frame is cut.
+        """
+        self.node()
+        ann = self.client("v4", "ann")
+        self.at.kick("ann", "ä" * 100)
+        self.assertClosed(ann, "ä" * 61)
