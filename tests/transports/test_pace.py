@@ -7,19 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
+from zope.interface import directlyProvides
 
 from dstwist.transports.pace import SAY_AGAIN, Pace, do_not_listen, listen
 from tests.logs import Lines
-
-
-@implementer(IReadDescriptor)
-class ListeningPort:
-    """
-    A port that can be looked at.
-    """
 
 
 class PaceTests(SynchronousTestCase):
@@ -29,7 +23,9 @@ class PaceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.port: Any = ListeningPort()
+        # As much of a port as is looked at.
+        self.port: Any = Factory()
+        directlyProvides(self.port, IReadDescriptor)
         # One of another kind, which cannot be told to wait.
         self.ports: list[Any] = [self.port, object()]
         self.pace = Pace(10, self.ports, self.reactor)
