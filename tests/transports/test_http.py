@@ -10,7 +10,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config_http import HttpSettings
 from dstwist.transports.http import LINGER, REQUEST_TIMEOUT, HttpPort, Root
+from dstwist.transports.origins import Origins
 from dstwist.transports.port import Port
 from tests.transports.helpers import PushTransport
 
@@ -116,6 +118,87 @@ class RootTests(HttpTestCase):
             answer = self.ask(method, target)
             self.assertEqual((answer.status, answer.body), (404, NOT_FOUND), target)
             self.assertEqual(answer.headers["content-type"], "text/plain; charset=utf-8")
+
+    def test_preflight(self) -> None:
+        """
+        A browser that asks first is told what it may, on any path, with an empty 204.
+        """
+        answer = self.ask(
+            "OPTIONS",
+            "/anything",
+            "Origin: https://a.example",
+            "Access-Control-Request-Method: POST",
+            "Access-Control-Request-Headers: content-type, accept",
+        )
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        self.assertEqual(answer.headers["access-control-allow-origin"], "*")
+        self.assertEqual(answer.headers["access-control-allow-methods"], "GET, POST, OPTIONS")
+        self.assertEqual(
+            answer.headers["access-control-allow-headers"],
+            "X-Requested-With, X-HTTP-Method-Override, Content-Type, Accept",
+        )
+
+    def test_refused_preflight(self) -> None:
+        """
+        What it may not is refused with the reason.
+        """
+        answer = self.ask("OPTIONS", "/", "Access-Control-Request-Method: PUT")
+        self.assertEqual(
+            (answer.status, answer.body),
+            (403, b"Method PUT is forbidden. Supported methods: GET, POST, OPTIONS\r\n\r\n"),
+        )
+        answer = self.ask("OPTIONS", "/")
+        self.assertEqual(
+            (answer.status, answer.body), (400, b'Missing header "Access-Control-Request-Method".\r\n\r\n')
+        )
+
+    def test_origins(self) -> None:
+        """
+        With a list of origins, each request on a connection is checked, and answered for its origin only.
+        """
+        self.restrict(host_url="localhost")
+        for headers, status, body in [
+            (["Origin: https://a.example"], 404, NOT_FOUND),
+            (["Referer: https://a.example"], 404, NOT_FOUND),
+            (["Origin: https://evil.example"], 403, b'Origin "https://evil.example" is forbidden.\r\n\r\n'),
+            (
+                [],
+                403,
+                b'CORS is configured for this. All requests must set a valid "Origin" header.\r\n\r\n',
+            ),
+        ]:
+            for method in ("GET", "POST"):
+                answer = self.ask(method, "/x", *headers)
+                self.assertEqual((answer.status, answer.body), (status, body))
+                allowed = status == 404
+                self.assertEqual(
+                    answer.headers.get("access-control-allow-origin"), "https://a.example" if allowed else None
+                )
+                self.assertEqual(answer.headers.get("vary"), "Origin" if allowed else None)
+                self.assertEqual(answer.headers.get("access-control-allow-credentials"), "true" if allowed else None)
+
+    def test_host(self) -> None:
+        """
+        With hostUrl, requests for other hosts are refused.
+        """
+        self.restrict(host_url="api.example")
+        answer = self.ask("GET", "/", "Origin: https://a.example")
+        self.assertEqual((answer.status, answer.body), (403, b"Forbidden Host.\r\n\r\n"))
+
+    def test_origins_of_health_checks(self) -> None:
+        """
+        Load balancers have no origin, and are answered all the same.
+        """
+        self.restrict()
+        answer = self.ask("GET", "/health-check")
+        self.assertEqual((answer.status, answer.headers.get("access-control-allow-origin")), (200, None))
+
+    def restrict(self, **settings: Any) -> None:
+        """
+        Have a list of origins.
+        """
+        origins = Origins(HttpSettings(allow_all_origins=False, origins=("https://a.example",), **settings))
+        self.http.resource = Root("/health-check", origins)
 
     def test_unsupported(self) -> None:
         """
