@@ -57,22 +57,22 @@ def describe(settings: tuple[AuthSettings, ...]) -> str:
 
 def reload(chain: ChainAuthentication, old: tuple[AuthSettings, ...], new: tuple[AuthSettings, ...]) -> str:
     """
-    Have the users of users.yml as they now are, in C{chain}, which was built from C{old}; how many.
+    L{replace_users} in C{chain}, which was built from C{old}; how many there are.
 
-    @raise ConfigError: something else has changed, too. The users stay as they were.
+    @raise ConfigError: something else has changed, too: with other hashes, nobody could log in. The users stay as they
+        were.
     """
-    count = 0
-    pairs = list(zip(old, new, strict=False))
-    for before, after in pairs:
-        if isinstance(before, FileSettings) and isinstance(after, FileSettings):
-            count += len(after.users)
-            after = replace(after, users=before.users)
-        if before != after or len(old) != len(new):
-            raise ConfigError("auth", "more than the users has changed; that takes a restart")
-    for (_, after), authenticator in zip(pairs, chain.authenticators, strict=True):
-        if isinstance(authenticator, FileAuthentication) and isinstance(after, FileSettings):
-            authenticator.replace(after.users)
-    return f"{count} users" if count else "nothing in it can change without a restart, and nothing has"
+    if len(old) != len(new) or any(
+        _without_users(one) != _without_users(two) for one, two in zip(old, new, strict=True)
+    ):
+        raise ConfigError("auth", "more than the users has changed; that takes a restart")
+    replace_users(chain, new)
+    count = sum(len(entry.users) for entry in new if isinstance(entry, FileSettings))
+    return f"{count} users" if count else "no users of users.yml, and nothing else of it can change without a restart"
+
+
+def _without_users(settings: AuthSettings) -> AuthSettings:
+    return replace(settings, users={}) if isinstance(settings, FileSettings) else settings
 
 
 def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:

@@ -44,6 +44,7 @@ class Server:
     """
     One server process at a time, and the port it has.
 
+    @param prefix: what stands before its endpoint: C{"haproxy:"}.
     @param tls: more of its TLS, as C{--listen} has it: C{":minVersion=TLSv1.3"}.
     @ivar url: where its clients connect to, without a path.
     """
@@ -54,9 +55,11 @@ class Server:
         config: Path | None = None,
         data_dir: Path | None = None,
         tls: str = "",
+        prefix: str = "",
     ) -> None:
         self._certificates = certificates
         self._tls = tls
+        self._prefix = prefix
         self._config = config
         self._data_dir = data_dir
         self._port = 0
@@ -73,6 +76,15 @@ class Server:
     @property
     def port(self) -> int:
         return self._port
+
+    @property
+    def pid(self) -> int:
+        """
+        The process that runs.
+        """
+        if self._process is None:
+            raise ServerFailed("The server was not started.")
+        return self._process.pid
 
     @property
     def log(self) -> str:
@@ -94,6 +106,7 @@ class Server:
         endpoint = f"tcp:{self._port}:interface=127.0.0.1"
         if tls is not None:
             endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}{self._tls}"
+        endpoint = self._prefix + endpoint
         command = [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
         if self._config is not None:
             command += ["--config", str(self._config)]
