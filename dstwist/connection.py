@@ -37,7 +37,7 @@ from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, IW
 from dstwist.log import Logger
 from dstwist.metering import Meter
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, ParserAction, Topic
-from dstwist.protocol.dialect import Dialect, Received, State, Step
+from dstwist.protocol.dialect import Dialect, Received, State, Step, refined
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
@@ -314,6 +314,7 @@ class Connection:
             self.close("redirected", NORMAL)
         else:
             self.sdk = (message.sdk_type, message.sdk_version)
+            self.dialect = refined(self.dialect, message.sdk_type)
             self._state = State.LOGIN
             self._say(ConnectionAction.ACCEPT)
 

@@ -10,7 +10,7 @@ carries the steps out. Sources: C{text-protocol.md} sections 5, 6 and 8 (L{TEXT}
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 
@@ -97,6 +97,9 @@ class Dialect:
         acknowledgement.
     @ivar merges_versions_ahead: a write with too high a version gets VERSION_EXISTS; otherwise INVALID_VERSION and an
         UPDATE with what is true.
+    @ivar merges_on_news: a subscriber whose write came too late finds that out by the news of the write that won, and
+        has merged the two when VERSION_EXISTS comes, which would take that back: it is not sent. (How client 7.0.5
+        takes VERSION_EXISTS: it believes to be at that version, whatever it has sent since.)
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
         comes or goes, since the message is the same; otherwise there is a message for each subscription.
@@ -113,6 +116,7 @@ class Dialect:
     announces_load_errors: bool
     knows_writes_by_version: bool
     merges_versions_ahead: bool
+    merges_on_news: bool
     acked_writes_create: bool
     hears_of_users_once: bool
     handshake: Mapping[tuple[State, Received], Step]
@@ -131,6 +135,7 @@ TEXT = Dialect(
     announces_load_errors=True,
     knows_writes_by_version=True,
     merges_versions_ahead=True,
+    merges_on_news=False,
     acked_writes_create=False,
     hears_of_users_once=True,
     handshake={
@@ -166,6 +171,7 @@ PROTOBUF = Dialect(
     announces_load_errors=False,
     knows_writes_by_version=False,
     merges_versions_ahead=False,
+    merges_on_news=False,
     acked_writes_create=True,
     hears_of_users_once=False,
     handshake={
@@ -188,3 +194,15 @@ PROTOBUF = Dialect(
         (State.LOGIN, Received.UNPARSABLE): Step.NOT_A_LOGIN,
     },
 )
+
+#: The official JavaScript client of the v4+ generation.
+JAVASCRIPT = replace(PROTOBUF, name="protobuf, javascript", merges_on_news=True)
+
+
+def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:
+    """
+    The dialect of a client that has said which library it is.
+
+    @param sdk_type: C{sdkType} of its CHALLENGE.
+    """
+    return JAVASCRIPT if dialect is PROTOBUF and sdk_type == "javascript" else dialect

@@ -46,6 +46,7 @@ from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_read import RecordReader
 from dstwist.services.record_store import RecordError, RecordStore
+from dstwist.services.record_unread import Unread
 from dstwist.services.record_write import NOTHING, RecordWriter
 from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
@@ -97,8 +98,9 @@ class RecordService:
         store.told = self._tell_all
         store.retry = self._settle_later
         self._deletions = deletions = Deletions(settings, clock)
-        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions)
-        writer = RecordWriter(store, queue, permission, subscriptions, deletions, cluster, settings)
+        self._unread = unread = Unread()
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, unread)
+        writer = RecordWriter(store, queue, permission, subscriptions, deletions, unread, cluster, settings)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
@@ -170,8 +172,12 @@ class RecordService:
         """
         Tell subscribers that a record is no more; they are none any longer.
         """
+        name = news.name
+        assert name is not None
         self._subscriptions.publish(news, exclude)
-        self._subscriptions.end(news.name)  # type: ignore[arg-type]
+        for subscriber in self._subscriptions.subscribers(name):
+            self._unread.discard(name, subscriber)
+        self._subscriptions.end(name)
 
     # -- what others changed
 

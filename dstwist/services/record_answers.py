@@ -162,24 +162,15 @@ def not_written(name: str, message: Message, sender: IConnection, error: RecordE
     write_failed(name, message, sender, error.detail)
 
 
-def conflict(name: str, message: Message, sender: IConnection, record: Record) -> None:
+def conflict(name: str, message: Message, sender: IConnection, record: Record, knows: bool) -> None:
     """
     Another write came first.
 
     @param record: what came of the other.
+    @param knows: whether the writer, a subscriber, has been told.
     """
-    sender.send(
-        Message(
-            _RECORD,
-            RecordAction.VERSION_EXISTS,
-            name,
-            dumps(record.data),
-            version=record.version,
-            original_action=effective(message),
-            correlation_id=message.correlation_id,
-            is_write_ack=True if message.is_write_ack else None,
-        )
-    )
+    if not (knows and sender.dialect.merges_on_news):
+        sender.send(_version_exists(name, message, record))
     if not message.is_write_ack:
         return
     # VERSION_EXISTS alone leaves the writer's callback waiting: always in v4+ clients; in older ones if they find
@@ -188,6 +179,19 @@ def conflict(name: str, message: Message, sender: IConnection, record: Record) -
         acknowledged(name, message, sender)
     else:
         sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR))
+
+
+def _version_exists(name: str, message: Message, record: Record) -> Message:
+    return Message(
+        _RECORD,
+        RecordAction.VERSION_EXISTS,
+        name,
+        dumps(record.data),
+        version=record.version,
+        original_action=effective(message),
+        correlation_id=message.correlation_id,
+        is_write_ack=True if message.is_write_ack else None,
+    )
 
 
 def ahead(name: str, message: Message, sender: IConnection, record: Record) -> None:

@@ -22,6 +22,7 @@ from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_store import RecordError, RecordStore
+from dstwist.services.record_unread import Unread
 from dstwist.services.record_write import NOTHING
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -44,6 +45,7 @@ class RecordReader:
         subscriptions: SubscriptionRegistry,
         listeners: ListenerRegistry,
         deletions: Deletions,
+        unread: Unread,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -52,6 +54,7 @@ class RecordReader:
         self._subscriptions = subscriptions
         self._listeners = listeners
         self._deletions = deletions
+        self._unread = unread
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             RecordAction.READ: queue.door(self._read),
             RecordAction.HEAD: queue.door(self._head),
@@ -95,6 +98,7 @@ class RecordReader:
 
     def _say(self, name: str, record: Record, sender: IConnection) -> None:
         self._deletions.clear(name, sender)
+        self._unread.discard(name, sender)
         sender.send(answers.read_response(name, record))
 
     # -- subscribing
@@ -165,7 +169,8 @@ class RecordReader:
 
         async def head(name: str, message: Message, sender: IConnection) -> None:
             if not sender.closed:
-                self._join(name, message, sender)
+                if self._join(name, message, sender):
+                    self._unread.add(name, sender)
                 self._deletions.suspect(name, sender)
             try:
                 record = await self._store.load(name)
@@ -191,7 +196,8 @@ class RecordReader:
     def _subscribe(self, message: Message, sender: IConnection) -> None:
         async def join(name: str, message: Message, sender: IConnection) -> None:
             if not sender.closed:
-                self._join(name, message, sender)
+                if self._join(name, message, sender):
+                    self._unread.add(name, sender)
                 self._deletions.suspect(name, sender)
 
         self._queue.submit_all(join, message, sender, lambda: sender.send(message.ack()))
@@ -201,6 +207,7 @@ class RecordReader:
 
         async def leave(name: str, message: Message, sender: IConnection) -> None:
             if self._subscriptions.discard(name, sender):
+                self._unread.discard(name, sender)
                 ended.append(name)
             elif not sender.dialect.acks_what_changed_nothing:
                 sender.send(message.error(RecordAction.NOT_SUBSCRIBED, name, flagged=False))

@@ -49,6 +49,7 @@ from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue, Request
 from dstwist.services.record_store import RecordError, RecordStore
+from dstwist.services.record_unread import Unread
 from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -85,6 +86,7 @@ class RecordWriter:
         permission: IPermission,
         subscriptions: SubscriptionRegistry,
         deletions: Deletions,
+        unread: Unread,
         cluster: ICluster,
         settings: RecordSettings,
     ) -> None:
@@ -99,6 +101,7 @@ class RecordWriter:
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
         self._deletions = deletions
+        self._unread = unread
         self._deleted = deletions.deletions
         self._publish_remote = cluster.publish
         self._hot_path = settings.storage_hot_path_prefixes
@@ -257,10 +260,14 @@ class RecordWriter:
         self._tell_truth(name, sender, state)
 
     def _refuse_conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
-        answers.conflict(name, message, sender, _BLANK if state is NOTHING else state)
-        if message.version == state.version + 1:
-            # It is another record's version that the writer has: nothing that was sent to it tells so.
+        # With the next version, it is another record that the writer has: nothing that was sent to it tells so.
+        astray = message.version == state.version + 1
+        unread = astray or self._unread.has(name, sender)
+        knows = not unread and self._subscriptions.wants(name, sender)
+        answers.conflict(name, message, sender, _BLANK if state is NOTHING else state, knows)
+        if unread:
             self._tell_truth(name, sender, state)
+        if astray:
             self._deletions.clear(name, sender)
 
     def _tell_truth(self, name: str, sender: IConnection, state: Record) -> None:
