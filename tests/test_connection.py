@@ -4,6 +4,7 @@ One connection from its handshake to its end, in both dialects.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -14,14 +15,14 @@ from zope.interface.verify import verifyObject
 from dstwist.admission import Admission
 from dstwist.auth.open import OpenAuthentication
 from dstwist.config_http import LimitSettings
-from dstwist.connection import Connection, Reception
+from dstwist.connection import INTERNAL_ERROR, SLICE, Connection, Reception
 from dstwist.errors import AuthError, BusyError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, Login
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import ACTIONS, AuthAction, ConnectionAction, EventAction, ParserAction, Topic
-from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect, Received, State
+from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect, Received, State
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
 from dstwist.settings import WebSocketEndpoint
@@ -102,6 +103,18 @@ class ConnectionTestCase(SynchronousTestCase):
     def actions(self) -> list[Any]:
         return [message.action for message in self.heard()]
 
+    def pass_time(self, seconds: float) -> None:
+        """
+        Let time pass within a turn: nothing falls due.
+        """
+        self.clock.rightNow += seconds
+
+    def serve_by(self, serve: Callable[[], None]) -> None:
+        """
+        Have C{serve} called for every message that the service gets.
+        """
+        self.service.then = serve
+
     def keep_alive(self, seconds: float) -> None:
         """
         Let time pass, during which the client is heard.
@@ -139,6 +152,65 @@ class BothDialects:
         self.assertEqual((self.connection.user, self.authenticator.asked), ("ann", [{"username": "ann"}]))
         self.say(EMIT)
         self.assertEqual([(m.name, m.action) for m in self.service.handled], [("news", EventAction.EMIT)])
+
+    def test_slices(self: Any) -> None:
+        """
+        A payload full of requests that take long is served a few in each turn of the reactor, in order with what comes
+        after it; meanwhile the client is not read from.
+        """
+        self.log_in()
+        self.serve_by(lambda: self.pass_time(SLICE / 4))
+        handled = self.service.handled
+        self.receive(self.client.encode(EMIT) * 20)
+        self.assertEqual((len(handled), self.link.paused), (5, True))
+        self.say(PING)
+        self.clock.advance(0)
+        self.assertEqual((len(handled), self.link.paused, self.actions()), (10, True, []))
+        for _ in range(3):
+            self.clock.advance(0)
+        self.assertEqual((len(handled), self.link.paused, self.actions()), (20, False, [ConnectionAction.PONG]))
+
+    def test_slices_end(self: Any) -> None:
+        """
+        Who has gone meanwhile is not served any more.
+        """
+        self.log_in()
+        self.serve_by(lambda: self.pass_time(SLICE))
+        self.receive(self.client.encode(EMIT) * 20)
+        served = len(self.service.handled)
+        self.connection.lost()
+        self.clock.advance(0)
+        self.assertEqual((served, len(self.service.handled)), (2, 2))
+
+    def test_failing_slice(self: Any) -> None:
+        """
+        A mistake of ours in a later turn ends the connection like one in the first.
+        """
+        self.log_in()
+
+        def serve() -> None:
+            self.pass_time(SLICE)
+            if len(self.service.handled) == 3:
+                raise ZeroDivisionError
+
+        self.serve_by(serve)
+        self.receive(self.client.encode(EMIT) * 20)
+        self.clock.advance(0)
+        self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_turn(self: Any) -> None:
+        """
+        A link that has received much can ask whether that has taken too long; then it is paused for a turn.
+        """
+        self.log_in()
+        self.connection.begin_turn()
+        self.assertFalse(self.connection.turn_is_over())
+        self.pass_time(2 * SLICE)
+        self.assertTrue(self.connection.turn_is_over())
+        self.assertTrue(self.link.paused)
+        self.clock.advance(0)
+        self.assertFalse(self.link.paused)
 
     def test_client_data(self: Any) -> None:
         """
@@ -675,6 +747,7 @@ class ProtobufConnectionTests(BothDialects, ConnectionTestCase):
         """
         self.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, sdk_type="javascript", sdk_version="7.0.5"))
         self.assertEqual(self.connection.sdk, ("javascript", "7.0.5"))
+        self.assertIs(self.connection.dialect, JAVASCRIPT)
 
 
 class TextConnectionTests(BothDialects, ConnectionTestCase):

@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import IPermission, IWire, Record
 from dstwist.protocol.constants import RecordAction
+from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.message import Message
 from tests.fakes import FakeConnection
 from tests.services.records import (
@@ -337,6 +338,53 @@ class WriteTests(RecordTestCase):
         conflict = 'R|E|VERSION_EXISTS|a|3|{"x":1}|{"writeSuccess":true}+'
         answers = [conflict, "R|WA|a|[3]|L+"]
         self.assertEqual(self.say_text(self.old("a"), 'R|U|a|3|{"x":2}|{"writeSuccess":true}+'), answers)
+
+    def test_conflict_known_by_the_news(self) -> None:
+        """
+        A JavaScript client of v4+ merges when the news of the other write reach it, and VERSION_EXISTS would undo that:
+        only the wait for an acknowledgement is ended. Who is not subscribed gets no news, and VERSION_EXISTS.
+        """
+        self.have("a", 3, {"x": 1})
+        ann, bob = self.young("a"), self.young()
+        ann.dialect = bob.dialect = JAVASCRIPT
+        self.assertEqual(self.say(ann, update("a", 3, {"x": 2})), [])
+        request = wanting_ack(update("a", 3, {"x": 2}))
+        self.assertEqual(self.say(ann, request), [failed(request)])
+        self.assertEqual(self.say(bob, request), [exists(request, 3, '{"x":1}'), failed(request)])
+
+    def test_conflict_before_the_first_read(self) -> None:
+        """
+        A client that comes back and subscribes without reading may hold anything: in a conflict it gets VERSION_EXISTS
+        and what is true, until it has read the record.
+        """
+        self.have("a", 3, {"x": 1})
+        ann = self.young()
+        ann.dialect = JAVASCRIPT
+        late = update("a", 3, {"x": 2})
+        truth = update("a", 3, {"x": 1})
+        for subscription in (A.SUBSCRIBE, A.SUBSCRIBEANDHEAD):
+            self.say(ann, ask(subscription, names=("a",)))
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
+            self.say(ann, ask(A.READ, "a"))
+            self.assertEqual(self.say(ann, late), [])
+            self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
+
+    def test_unread_is_forgotten(self) -> None:
+        """
+        Who unsubscribed, or whose record was deleted, holds nothing any more: VERSION_EXISTS alone tells of a conflict.
+        """
+        ann, bob = self.young(), self.young()
+        for ending in (ask(A.UNSUBSCRIBE, names=("a",)), ask(A.DELETE, "a")):
+            self.have("a", 3, {"x": 1})
+            self.say(ann, ask(A.SUBSCRIBE, names=("a",)))
+            self.say(ann if ending.names else bob, ending)
+            ann.take()
+            self.have("a", 3, {"x": 1})
+            late = update("a", 3, {"x": 2})
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}')])
+        self.say(ann, ask(A.SUBSCRIBE, names=("a",)))
+        ann.close()
 
     def test_w26_data_is_nobodys_to_change(self) -> None:
         """
