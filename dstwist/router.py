@@ -83,11 +83,15 @@ class Router:
         if sender.closed:
             return
         allowed = []
+        told = False
         for name, verdict in zip(message.names, verdicts, strict=True):
             if verdict is True:
                 allowed.append(name)
-            else:
-                self._refuse(verdict, message, sender, name)
+                continue
+            refusal = self._refusal(verdict, message, name)
+            if not (told and sender.dialect.is_refused_once):
+                sender.send(refusal)
+                told = True
         if allowed:
             self._handlers[message.topic](replace(message, names=tuple(allowed)), sender)
 
@@ -99,7 +103,7 @@ class Router:
             if result is True:
                 self._handlers[message.topic](message, sender)
             else:
-                self._refuse(result, message, sender)
+                sender.send(self._refusal(result, message))
 
         self._hold(sender)
         verdict.addBoth(decided)
@@ -124,16 +128,18 @@ class Router:
         self._log.failure("serving a message of {user} failed", failure, user=sender.user)
         sender.close("internal error")
 
-    def _refuse(self, verdict: object, message: Message, sender: IConnection, name: str | None = None) -> None:
+    def _refusal(self, verdict: object, message: Message, name: str | None = None) -> Message:
+        """
+        What the sender is told; why a rule failed is for the log alone.
+        """
         if isinstance(verdict, Failure):
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {error}",
                 error=verdict.getErrorMessage(),
                 event="MESSAGE_PERMISSION_ERROR",
             )
-            sender.send(message.error("MESSAGE_PERMISSION_ERROR", name))
-        else:
-            sender.send(message.error("MESSAGE_DENIED", name))
+            return message.error("MESSAGE_PERMISSION_ERROR", name)
+        return message.error("MESSAGE_DENIED", name)
 
     def _unknown_topic(self, message: Message, sender: IConnection) -> None:
         sender.send(

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.errors import RuleError
 from dstwist.interfaces import IPermission
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol.constants import EventAction, ParserAction, Topic
+from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
 from dstwist.router import Router
 from tests.fakes import FakeConnection, FakePermission, FakeService
@@ -98,6 +100,23 @@ class RouterTests(SynchronousTestCase):
                 ],
             )
             self.assertEqual(self.permission.asked, list(names))
+
+    def test_refused_once(self) -> None:
+        """
+        Text clients, whose refusals repeat the whole request, are told once of a request about several users, however
+        many of them are refused; the others are served. Why each rule failed is in the log.
+        """
+        failed: list[Deferred[bool]] = [fail(RuleError("no value")), fail(RuleError("no value"))]
+        for first, verdicts in (
+            (EventAction.MESSAGE_DENIED, {"no": False, "no2": False}),
+            (EventAction.MESSAGE_DENIED, {"no": False, "no2": failed[0]}),
+            (EventAction.MESSAGE_PERMISSION_ERROR, {"no": failed[1], "no2": False}),
+        ):
+            bob = FakeConnection("bob", dialect=TEXT)
+            self.service.handled.clear()
+            self.router(**verdicts).route(subscribe("no", "ok", "no2"), bob)
+            self.assertEqual(bob.take(), [refusal(first, "no", EventAction.SUBSCRIBE, "3")])
+            self.assertEqual([message.names for message in self.service.handled], [("ok",)])
 
     def test_w1_nothing_left(self) -> None:
         """

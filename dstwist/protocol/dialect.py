@@ -103,6 +103,8 @@ class Dialect:
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
         comes or goes, since the message is the same; otherwise there is a message for each subscription.
+    @ivar is_refused_once: a request about several names is refused once however many of them are, for the refusal
+        repeats the request; otherwise each refused name is told.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Dialect:
     merges_on_news: bool
     acked_writes_create: bool
     hears_of_users_once: bool
+    is_refused_once: bool
     handshake: Mapping[tuple[State, Received], Step]
 
 
@@ -138,6 +141,7 @@ TEXT = Dialect(
     merges_on_news=False,
     acked_writes_create=False,
     hears_of_users_once=True,
+    is_refused_once=True,
     handshake={
         (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
         (State.CHALLENGE, Received.PING): Step.PONG,
@@ -174,6 +178,7 @@ PROTOBUF = Dialect(
     merges_on_news=False,
     acked_writes_create=True,
     hears_of_users_once=False,
+    is_refused_once=False,
     handshake={
         (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
         # The Node server leaves a PING before login unanswered; the client then gives up on the connection.

@@ -275,6 +275,8 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
     failed, C{<asked>} the action of a read, and C{<unexpected>} a sentence about an rpc.
     """
     actions = {code: action for (owner, action), code in reversed(list(spellings.items())) if owner is topic}
+    if topic is Topic.RECORD:
+        actions[_INNER_CHECKS[RecordAction.SUBSCRIBECREATEANDREAD]] = RecordAction.SUBSCRIBECREATEANDREAD
 
     def spelled(action: IntEnum | None) -> str:
         return spellings.get((topic, action), action.name) if action is not None else ""
@@ -290,7 +292,12 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
     def write_denied(message: Message) -> str:
         action = message.original_action
         if not isinstance(message.raw, str):
-            fields = [_write_name(message) or "", spelled(action)]
+            code = spelled(action)
+            if action is RecordAction.SUBSCRIBECREATEANDREAD and topic is Topic.RECORD:
+                code = _INNER_CHECKS[action]
+            # Everybody's presence has no name; its requests have their code twice.
+            name = code if message.name is None and topic is Topic.PRESENCE else _write_name(message) or ""
+            fields = [name, code]
             if message.correlation_id is not None:
                 fields.append(strip_separators(message.correlation_id))
             return SEPARATOR.join(fields)

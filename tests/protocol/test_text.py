@@ -353,6 +353,10 @@ WRITTEN: list[tuple[Message, str]] = [
     (e(P.MESSAGE_DENIED, name="x", original_action=P.REQUEST, correlation_id="1"), "P|E|MESSAGE_DENIED|x|REQ|1+"),
     (e(R.MESSAGE_DENIED, name="x", original_action=R.SUBSCRIBEANDREAD), "R|E|MESSAGE_DENIED|x|SUBSCRIBEANDREAD+"),
     (e(R.MESSAGE_DENIED, name="x"), "R|E|MESSAGE_DENIED|x|+"),
+    # what new rules end, told like the denial of a request
+    (e(R.MESSAGE_DENIED, name="x", original_action=R.SUBSCRIBECREATEANDREAD), "R|E|MESSAGE_DENIED|x|R+"),
+    (e(U.MESSAGE_DENIED, name="b", original_action=U.SUBSCRIBE), "U|E|MESSAGE_DENIED|b|S+"),
+    (e(U.MESSAGE_DENIED, original_action=U.SUBSCRIBE_ALL), "U|E|MESSAGE_DENIED|S|S+"),
     (e(R.MESSAGE_PERMISSION_ERROR, name="x", original_action=R.HEAD), "R|E|MESSAGE_PERMISSION_ERROR|x|HD+"),
 ]
 
