@@ -17,6 +17,7 @@ from dstwist import __version__, config
 from dstwist.cli_permissions import permissions
 from dstwist.errors import ConfigError
 from dstwist.permission.build import build as build_permission
+from dstwist.tls import serve
 
 #: What passwords are hashed with in deepstream's format if nothing else is said: digest, iterations, bytes.
 LEGACY_HASH = ("sha512", 210_000, 32)
@@ -64,6 +65,8 @@ def check_config(file: str) -> None:
     try:
         settings = config.load(file, os.environ)
         build_permission(settings.permission, time.time)
+        if settings.http.ssl is not None:
+            serve(settings.http.ssl, "httpServer.options.ssl")
     except ConfigError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None

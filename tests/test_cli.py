@@ -4,6 +4,7 @@ Tests for L{dstwist.cli}.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist import __version__, cli
 from dstwist.auth.hashing import Passwords
 from dstwist.config_users import FileSettings
+from tests.e2e.certificates import Authority, pem_of
 
 
 class CommandTests(SynchronousTestCase):
@@ -173,6 +175,22 @@ class CommandTests(SynchronousTestCase):
         result = self.dstwist("check-config", path)
         self.assertIn('permission.options.permissions.record["*"].read: function alert', result.output)
         self.assertEqual(result.exit_code, 1)
+
+    def test_check_certificate(self) -> None:
+        """
+        C{dstwist check-config} looks whether key and certificate belong together.
+        """
+        certificate, key = Authority().issue()
+        _, other = Authority().issue()
+        for given, expected, status in (
+            (key, "is fine.", 0),
+            (other, "httpServer.options.ssl: key and cert do not belong together", 1),
+        ):
+            ssl = {"key": pem_of(given), "cert": pem_of(certificate)}
+            path = self.file(json.dumps({"httpServer": {"options": {"ssl": ssl}}}))
+            result = self.dstwist("check-config", path)
+            self.assertIn(expected, result.output)
+            self.assertEqual(result.exit_code, status)
 
     def test_check_missing_config(self) -> None:
         """

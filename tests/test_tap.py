@@ -21,6 +21,7 @@ from dstwist.log import Logger
 from dstwist.node import Node
 from dstwist.tap import Options, makeService
 from tests.e2e.certificates import Certificates, make_certificates
+from tests.logs import Lines
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "etc", "dstwist", "config.yml")
 EVERYTHING = [LogLevel.debug, LogLevel.info, LogLevel.warn, LogLevel.error]
@@ -155,6 +156,70 @@ class OptionsTests(TapTestCase):
             "storage.module: cannot load no:One", self.refused("-c", self.config("storage: {module: 'no:One'}"))
         )
         self.assertEqual(self.reactor.tcpServers, [])
+
+
+class ReloadTests(TapTestCase):
+    """
+    What SIGHUP has the server do.
+    """
+
+    def tearDown(self) -> None:
+        Logger.set_level("INFO")
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+
+    def log(self, level: LogLevel) -> bool:
+        """
+        Whether a line of that level is logged.
+        """
+        seen: list[Any] = []
+        Logger(observer=cast(ILogObserver, seen.append)).emit(level, "a line")
+        return bool(seen)
+
+    def test_log_level(self) -> None:
+        """
+        The log level of the file is taken up, unless the command line has one.
+        """
+        for words, expected in (([], True), (["--log-level", "info"], False)):
+            path = self.config("logLevel: INFO")
+            node = self.make("--config", path, *words)
+            Path(path).write_text("logLevel: DEBUG")
+            self.assertTrue(node.reload())
+            self.assertEqual(self.log(LogLevel.debug), expected)
+            Logger.set_level("INFO")
+
+    def test_users(self) -> None:
+        """
+        The users of the file are taken up; of a file that is broken nothing is.
+        """
+        path = self.config("auth: [{type: file, options: {users: {ann: {password: x}}}}]")
+        node = self.make("--config", path)
+        Path(path).write_text(
+            "auth: [{type: file, options: {users: {ann: {password: x}, bob: {password: y}}}}]\nshutdownTimeout: 5"
+        )
+        self.assertTrue(node.reload())
+        self.assertIn("RELOAD | auth: 2 users", self.lines.of("info"))
+        self.assertIn("takes a restart: shutdownTimeout", self.lines.last("warn"))
+        Path(path).write_text("logLevel: LOUD")
+        self.assertFalse(node.reload())
+        self.assertIn("the configuration not reloaded, what was in force stays: logLevel", self.lines.last("error"))
+
+    def test_certificate(self) -> None:
+        """
+        Certificates are read again, of the configuration and of the command line, also if there is no configuration.
+        """
+        directory = Path(str(self.mktemp())).absolute()
+        directory.mkdir()
+        made = make_certificates(directory)
+        config = self.config(f"httpServer: {{options: {{ssl: {{key: {made.key}, cert: {made.chain}}}}}}}")
+        for words in (["--config", config], ["--listen", f"tls:7000:privateKey={made.key}:certKey={made.chain}"]):
+            node = self.make(*words)
+            (certificate,) = node._certificates
+            before = certificate.served.chain
+            make_certificates(directory)
+            self.assertTrue(node.reload())
+            self.assertNotEqual(certificate.served.chain, before)
 
 
 class ConfiguredEndpointTests(TapTestCase):
