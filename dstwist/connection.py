@@ -364,9 +364,9 @@ class Connection:
         credentials = loads(message.data)
         excess = self._reception.admission.check_login(self.address, credentials)
         if excess is not None:
-            # To this, clients of both generations do not try again.
-            self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
-            self._exceeded(excess)
+            # Not TOO_MANY_AUTH_ATTEMPTS, to which the official clients do not try again: it is not this client, perhaps,
+            # who has failed.
+            self._exceeded(excess, code=TRY_AGAIN_LATER)
             return
         self._state = State.DECIDING
         self._link.pause()
@@ -432,9 +432,9 @@ class Connection:
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self.close("too many authentication attempts")
 
-    def _exceeded(self, excess: Excess, user: str | None = None) -> None:
+    def _exceeded(self, excess: Excess, user: str | None = None, code: int = POLICY_VIOLATION) -> None:
         self._reception.admission.tell(excess, self.address, user)
-        self.close(excess.text)
+        self.close(excess.text, code)
 
     def _forget_decision(self, result: None, decision: Deferred[None]) -> None:
         if self._decision is decision:
