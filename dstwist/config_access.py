@@ -19,9 +19,11 @@ from dstwist.config_fields import (
     integer,
     integer_reader,
     milliseconds,
+    milliseconds_reader,
     not_built,
     one_of,
     option,
+    optional,
     read_anything,
     read_component,
     read_text,
@@ -62,11 +64,18 @@ class PermissionSettings:
     max_rule_steps: int = integer(200_000, minimum=100)
     # Whether the log may quote what a rule that failed had looked at.
     log_rule_values: bool = flag(False)
+    # How often it is looked whether the file with the rules has changed. None (false or null in the file): it is read
+    # again on SIGHUP only.
+    reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
+    # Whether subscriptions, listeners and provisions end that new rules do not permit any more.
+    recheck_subscriptions: bool = flag(True)
 
     # none: everybody may do everything; config: the rules decide.
     type: str = "none"
     # The path of the key that has the rules.
     where: str = ""
+    # The file that has them; None if they are in the configuration itself.
+    file: str | None = None
 
     def __repr__(self) -> str:
         return f"<PermissionSettings {self.type}>"
@@ -94,7 +103,8 @@ def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettin
         rules = reading.load(read_text(settings.path, where), where)
     if rules is UNREADABLE:
         raise AlreadyReported(where, "not loaded")
-    return replace(settings, type="config", permissions=rules, path=None, where=where)
+    file = reading.files.get(where)
+    return replace(settings, type="config", permissions=rules, path=None, where=where, file=file)
 
 
 def _required_component(value: Any, path: str) -> Component:

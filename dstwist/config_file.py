@@ -133,12 +133,14 @@ class Reading:
     @ivar directory: where relative paths start: the configuration file's directory.
     @ivar problems: why the configuration cannot be used; all of them are to be shown together.
     @ivar notes: lines for the start-up log.
+    @ivar files: of each key whose value was loaded from a file, which one.
     """
 
     def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
         self.directory = os.path.abspath(directory)
         self.problems: list[ConfigError] = []
         self.notes: list[str] = []
+        self.files: dict[str, str] = {}
         self._environ = environ
         self._nodes_left = MAX_NODES
 
@@ -172,7 +174,7 @@ class Reading:
 
         @param path: of the key that refers to it.
         """
-        absolute = self.absolute(argument, path)
+        absolute = self.files[path] = self.absolute(argument, path)
         try:
             tree = _parse(absolute, read_bytes(absolute), else_text=True)
         except ConfigError as error:

@@ -4,7 +4,7 @@ The seams between the parts of dstwist: few, narrow, each named for a role.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -131,6 +131,33 @@ class IConnection(Interface):
         """
         Have C{callback} called, once, with this connection when it closes. Callbacks are called in the order they
         were registered.
+        """
+
+
+class IRevocable(Interface):
+    """
+    What clients have been permitted to have until they end it: subscriptions, provisions, listeners. Each has a name.
+    """
+
+    def connections() -> Iterable[IConnection]:
+        """
+        Who has some.
+        """
+
+    def names_of(connection: IConnection) -> list[str]:
+        """
+        What C{connection} has, as a list of the caller's own.
+        """
+
+    def wants(name: str, connection: IConnection) -> bool:
+        """
+        Whether C{connection} has that one.
+        """
+
+    def revoke(name: str, connection: IConnection) -> bool:
+        """
+        End it although the client did not ask for that; whether it was there. The client is not told of it, but of what
+        comes of it. If it ends it as well, which it may do at any time, that is acknowledged once.
         """
 
 

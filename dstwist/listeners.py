@@ -27,12 +27,13 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IConnection, IRevocable
 from dstwist.log import Logger
 from dstwist.patterns import InvalidPattern, compile_pattern
 from dstwist.protocol.constants import ACTIONS, Topic
@@ -71,6 +72,8 @@ class _Listener:
     provides: dict[str, _Candidate] = field(default_factory=dict)
     # Oldest first.
     unanswered: dict[tuple[str, str], None] = field(default_factory=dict)
+    # The patterns that it has lost, and may not have noticed.
+    revoked: set[str] = field(default_factory=set)
 
 
 @dataclass(eq=False)
@@ -92,6 +95,7 @@ class _Search:
         self.asked = self.timeout = None
 
 
+@implementer(IRevocable)
 class ListenerRegistry:
     """
     The listeners of one topic, and who provides which of its names.
@@ -181,6 +185,7 @@ class ListenerRegistry:
         if listener is None:
             listener = self._listeners[sender] = _Listener()
             sender.on_close(self._closed)
+        listener.revoked.discard(text)
         candidate = listener.patterns[text] = pattern.listeners[sender] = _Candidate(sender, text)
         sender.send(message.ack())
         for name in [name for name in self._subscriptions.names() if pattern.matches(name)]:
@@ -208,6 +213,8 @@ class ListenerRegistry:
         candidate = listener.patterns.pop(_name(message), None) if listener is not None else None
         if listener is not None and candidate is not None:
             self._dismiss([candidate], listener)
+        elif listener is not None and _name(message) in listener.revoked:
+            listener.revoked.discard(_name(message))
         elif not sender.dialect.acks_what_changed_nothing:
             sender.send(message.error("NOT_SUBSCRIBED", flagged=False))
             return
@@ -251,6 +258,32 @@ class ListenerRegistry:
         if listener is None or (candidate.pattern, name) not in listener.unanswered:
             return False
         del listener.unanswered[candidate.pattern, name]
+        return True
+
+    # -- what they have
+
+    def connections(self) -> Iterable[IConnection]:
+        return self._listeners.keys()
+
+    def names_of(self, connection: IConnection) -> list[str]:
+        listener = self._listeners.get(connection)
+        return [] if listener is None else list(listener.patterns)
+
+    def wants(self, name: str, connection: IConnection) -> bool:
+        listener = self._listeners.get(connection)
+        return listener is not None and name in listener.patterns
+
+    def revoke(self, name: str, connection: IConnection) -> bool:
+        listener = self._listeners.get(connection)
+        candidate = None if listener is None else listener.patterns.pop(name, None)
+        if listener is None or candidate is None:
+            return False
+        if len(listener.revoked) < self._settings.max_patterns:
+            listener.revoked.add(name)
+        for provided, provider in listener.provides.items():
+            if provider == candidate:
+                self._tell(candidate, provided, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
+        self._dismiss([candidate], listener)
         return True
 
     # -- searching

@@ -31,8 +31,10 @@ from dstwist.log import Logger
 from dstwist.metering import UserBudgets
 from dstwist.permission.build import build as build_permission
 from dstwist.permission.lookup import RecordLookup
+from dstwist.permission.reload import RuleReload
 from dstwist.protocol import dialect, protobuf, text
-from dstwist.protocol.constants import Topic
+from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.recheck import Kind
 from dstwist.reloading import Reloads
 from dstwist.router import Router
 from dstwist.services.event import EventService
@@ -118,7 +120,11 @@ class Node(Service):
         self._records: RecordService | None = None
         # What is not to react any more when the clients are sent away.
         self._reacting: list[RpcService | PresenceService] = []
+        # What clients can have that new rules may take from them.
+        self._kinds: list[Kind] = []
         self._router = Router(self._permission, self._build_services())
+        self._rules = RuleReload(self._permission, settings.permission, self._kinds, reactor)
+        self.reloads.add_section("permission", lambda settings: self._rules.reload(settings.permission))
         self._spoken, self.web_sockets = self._build_web_sockets()
         self.port = Port(
             {path.encode("utf-8"): port for path, port in self.web_sockets.items()},
@@ -150,6 +156,10 @@ class Node(Service):
             listeners = ListenerRegistry(Topic.EVENT, subscriptions, self._settings.listen, self._reactor)
             self._listeners.append(listeners)
             services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
+            self._kinds += (
+                Kind(subscriptions, Topic.EVENT, EventAction.SUBSCRIBE, EventAction.SUBSCRIBE),
+                Kind(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
+            )
         if self._settings.features.record:
             subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most)
             listeners = ListenerRegistry(
@@ -166,15 +176,25 @@ class Node(Service):
                 self._settings.record,
                 self._reactor,
             )
+            self._kinds += (
+                Kind(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),
+                Kind(listeners, Topic.RECORD, RecordAction.LISTEN, RecordAction.LISTEN),
+            )
         if self._settings.features.rpc:
             providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most)
             services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor)
             self._reacting.append(calls)
+            self._kinds.append(Kind(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
         if self._settings.features.presence:
             services[Topic.PRESENCE] = presence = PresenceService(
                 self._users, self._settings.presence, self._reactor, most
             )
             self._reacting.append(presence)
+            one, all_ = PresenceAction.SUBSCRIBE, PresenceAction.SUBSCRIBE_ALL
+            self._kinds += (
+                Kind(presence.single, Topic.PRESENCE, one, one),
+                Kind(presence.everybody, Topic.PRESENCE, all_, all_, named=False),
+            )
         return services
 
     def _build_web_sockets(self) -> tuple[dict[str, str], dict[str, WebSocketPort]]:
@@ -241,8 +261,8 @@ class Node(Service):
 
     def reload(self) -> bool:
         """
-        Read again what can be: certificates, users. Whoever is connected stays. Whether all of it could be used; what
-        could not stays as it was, and the log says why.
+        Read again what can be: certificates, users, permission rules. Whoever is connected stays, but may lose what new
+        rules do not permit. Whether all of it could be used; what could not stays as it was, and the log says why.
         """
         return self.reloads.run()
 
@@ -290,6 +310,7 @@ class Node(Service):
             self._log.info("{note}", note=note)
         for certificate in self._certificates:
             certificate.start(self._reactor)
+        self._rules.start(lambda: self.reloads.run_section("permission"))
         self._starting = starting = Deferred.fromCoroutine(self._start())
         starting.addErrback(self._not_started)
         if self.failed is not None:
@@ -359,6 +380,7 @@ class Node(Service):
             self._pace.stop()
         for certificate in self._certificates:
             certificate.stop()
+        self._rules.stop()
         await gatherResults([maybeDeferred(port.stopListening) for port in self._listening])
         if self._starting is not None:
             await self._starting

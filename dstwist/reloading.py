@@ -70,6 +70,18 @@ class Reloads:
             fine &= self._try(name, reload)
         return self._reload_sections() and fine
 
+    def run_section(self, field: str) -> bool:
+        """
+        The same for one section alone, L{add_section} had it; whether it could be used.
+        """
+        reload = dict(self._sections)[field]
+        try:
+            settings = self._read() if self._read is not None else self._settings
+        except DstwistError as error:
+            self._refused(_key(field), error)
+            return False
+        return self._try(_key(field), lambda: reload(settings))
+
     def _reload_sections(self) -> bool:
         if self._read is None:
             return True

@@ -23,7 +23,9 @@ import sys
 from collections.abc import Callable, Container, Iterable
 from enum import IntEnum
 
-from dstwist.interfaces import IConnection, IWire
+from zope.interface import implementer
+
+from dstwist.interfaces import IConnection, IRevocable, IWire
 from dstwist.log import Logger
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
@@ -32,6 +34,7 @@ _Observer = Callable[[str], None]
 _Members = dict[IConnection, Callable[[bytes], None]]
 
 
+@implementer(IRevocable)
 class SubscriptionRegistry:
     """
     The subscriptions of one topic.
@@ -59,6 +62,9 @@ class SubscriptionRegistry:
         self._subscribed: dict[IConnection, set[str]] = {}
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
+        self._on_revoke: list[Callable[[], None]] = []
+        # What clients lost that wait for an acknowledgement when they end it themselves.
+        self._revoked: dict[IConnection, set[str]] = {}
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
@@ -66,6 +72,12 @@ class SubscriptionRegistry:
         """
         self._on_first.append(first)
         self._on_last.append(last)
+
+    def on_revoke(self, callback: Callable[[], None]) -> None:
+        """
+        Have C{callback} called whenever somebody has lost a subscription by L{revoke}.
+        """
+        self._on_revoke.append(callback)
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -87,6 +99,12 @@ class SubscriptionRegistry:
         Whether C{connection} is subscribed to C{name}.
         """
         return name in self._subscribed.get(connection, ())
+
+    def connections(self) -> Iterable[IConnection]:
+        return self._subscribed.keys()
+
+    def names_of(self, connection: IConnection) -> list[str]:
+        return list(self._subscribed.get(connection, ()))
 
     def subscribe(self, message: Message, connection: IConnection) -> None:
         """
@@ -158,6 +176,8 @@ class SubscriptionRegistry:
             self._exceeded(connection)
             return False
         subscribed.add(name)
+        if self._revoked:
+            self._had_lost(name, connection)
         wires = self._names.get(name)
         first = wires is None
         if wires is None:
@@ -170,13 +190,38 @@ class SubscriptionRegistry:
 
     def discard(self, name: str, connection: IConnection) -> bool:
         """
-        End the subscription of C{connection} to C{name} and say nothing; whether there was one.
+        End the subscription of C{connection} to C{name} and say nothing; whether there was one, as far as the client
+        can know.
         """
         subscribed = self._subscribed.get(connection)
         if subscribed is None or name not in subscribed:
-            return False
+            return bool(self._revoked) and self._had_lost(name, connection)
         subscribed.discard(name)
         self._remove(name, connection)
+        return True
+
+    def revoke(self, name: str, connection: IConnection) -> bool:
+        if not self.wants(name, connection):
+            return False
+        self.discard(name, connection)
+        if not connection.dialect.acks_what_changed_nothing:
+            revoked = self._revoked.setdefault(connection, set())
+            if len(revoked) < self._limit:
+                revoked.add(name)
+        for callback in self._on_revoke:
+            callback()
+        return True
+
+    def _had_lost(self, name: str, connection: IConnection) -> bool:
+        """
+        Whether C{connection} has lost C{name} by L{revoke}; after this that is forgotten.
+        """
+        revoked = self._revoked.get(connection)
+        if revoked is None or name not in revoked:
+            return False
+        revoked.discard(name)
+        if not revoked:
+            del self._revoked[connection]
         return True
 
     def end(self, name: str) -> None:
@@ -209,5 +254,6 @@ class SubscriptionRegistry:
         connection.close("too many subscriptions")
 
     def _closed(self, connection: IConnection) -> None:
+        self._revoked.pop(connection, None)
         for name in self._subscribed.pop(connection):
             self._remove(name, connection)

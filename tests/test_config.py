@@ -559,29 +559,36 @@ class OptionTests(ConfigCase):
         Permissions may be off, or rules: loaded, inline or, as in v4, by path.
         """
         self.assertEqual("none", self.load("permission: {type: none}").permission.type)
-        self.write("rules.json", json.dumps(OPEN))
-        for options, key in (
-            ({"permissions": OPEN}, "permissions"),
-            ({"permissions": "fileLoad(rules.json)"}, "permissions"),
-            ({"path": "./rules.json"}, "path"),
+        file = self.write("rules.json", json.dumps(OPEN))
+        for options, key, source in (
+            ({"permissions": OPEN}, "permissions", None),
+            ({"permissions": "fileLoad(rules.json)"}, "permissions", file),
+            ({"path": "./rules.json"}, "path", file),
         ):
             permission = self.load_tree(permission={"type": "config", "options": options}).permission
             self.assertEqual(("config", OPEN), (permission.type, permission.permissions))
-            self.assertEqual(f"permission.options.{key}", permission.where)
+            self.assertEqual((f"permission.options.{key}", source), (permission.where, permission.file))
 
     def test_permission_options(self) -> None:
         """
-        The limits of rules have defaults, and can be set.
+        The limits of rules, and what new ones lead to, have defaults and can be set.
         """
-        options = {"permissions": OPEN}
+        options: dict[str, Any] = {"permissions": OPEN}
         permission = self.load_tree(permission={"type": "config", "options": options}).permission
         self.assertEqual((3, 60.0), (permission.max_rule_iterations, permission.cache_evacuation_interval))
         self.assertEqual((100000, 200000), (permission.max_cached_names, permission.max_rule_steps))
         self.assertFalse(permission.log_rule_values)
+        self.assertEqual((60.0, True), (permission.reload_interval, permission.recheck_subscriptions))
+        options |= {"reloadInterval": 500, "recheckSubscriptions": False}
         options |= {"maxRuleIterations": 7, "cacheEvacuationInterval": 500, "maxRuleSteps": 1000, "maxCachedNames": 5}
         permission = self.load_tree(permission={"type": "config", "options": options}).permission
         self.assertEqual((7, 0.5), (permission.max_rule_iterations, permission.cache_evacuation_interval))
         self.assertEqual((5, 1000), (permission.max_cached_names, permission.max_rule_steps))
+        self.assertEqual((0.5, False), (permission.reload_interval, permission.recheck_subscriptions))
+        for nothing in (False, None):
+            options["reloadInterval"] = nothing
+            permission = self.load_tree(permission={"type": "config", "options": options}).permission
+            self.assertIsNone(permission.reload_interval)
 
     def test_permission_of_nobody(self) -> None:
         """

@@ -22,9 +22,9 @@ GROUPS = (
     | {"config_http"}
     | {"config_access", "settings", "config", "log", "patterns"},
     {"interfaces"},
-    {"custom", "tls", "certificates", "reloading"},
+    {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "listeners"}
-    | {"router", "connection"},
+    | {"router", "connection", "recheck"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
     {"node"},
@@ -88,6 +88,8 @@ FOREIGN = {
     "subscriptions": SERVING,
     "listeners": SERVING,
     "router": SERVING,
+    "recheck": SERVING,
+    "watching": SERVING,
     "connection": SERVING,
     "services": SERVING,
     "permission": SERVING,

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
+from dstwist.interfaces import IRevocable
 from dstwist.listeners import MAX_UNANSWERED, ListenerRegistry
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
@@ -211,6 +213,22 @@ class ListeningTests(SynchronousTestCase):
         stage.listen(connection, "(a+)+$")
         stage.subscriber("a" * 10000 + "b")
         self.assertEqual(stage.heard(connection), ["ACK LISTEN (a+)+$"])
+
+    def test_too_many(self) -> None:
+        """
+        A connection that listens to one pattern too many is closed, and nothing of it stays; one that it listens to
+        already it may ask for again.
+        """
+        stage = self.make(max_patterns=2)
+        connection = FakeConnection()
+        for pattern in ("a", "b", "b"):
+            stage.listen(connection, pattern)
+        self.assertIsNone(connection.reason)
+        stage.listen(connection, "c")
+        self.assertEqual(connection.reason, "too many patterns")
+        other = FakeConnection()
+        stage.listen(other, "b")
+        self.assertIsNone(other.reason)
 
     def test_w55_closed_meanwhile(self) -> None:
         """
@@ -943,6 +961,97 @@ class EventListeningTests(ListeningTests):
 NAMES = ("a", "b", "ab")
 PATTERNS = ("a", "b", ".*")
 DEEDS = ("subscribe", "unsubscribe", "listen", "unlisten", "accept", "reject", "answer", "answer", "close", "wait")
+
+
+class RevocationTests(SynchronousTestCase):
+    """
+    Listeners that end although their client did not ask for that.
+    """
+
+    def setUp(self) -> None:
+        self.stage = Stage()
+        self.listeners = self.stage.listeners
+
+    def test_interface(self) -> None:
+        """
+        L{ListenerRegistry} provides L{IRevocable}.
+        """
+        verifyObject(IRevocable, self.listeners)
+
+    def test_provider(self) -> None:
+        """
+        A provider is told what to provide no longer, and the next listener is asked.
+        """
+        ann, bob = self.stage.listener("a.*", "b.*"), self.stage.listener("a.*")
+        cat = self.stage.subscriber("abc")
+        self.stage.accept(ann, "a.*", "abc")
+        ann.take(), cat.take()
+        self.assertTrue(self.listeners.revoke("a.*", ann))
+        self.assertEqual(self.stage.heard(ann), ["REMOVED a.* abc"])
+        self.assertEqual(self.stage.heard(bob), ["FOUND a.* abc"])
+        self.assertEqual(self.stage.heard(cat), ["UNPROVIDED abc"])
+        self.assertEqual(self.listeners.names_of(ann), ["b.*"])
+        self.assertEqual((self.listeners.wants("a.*", ann), self.listeners.wants("b.*", ann)), (False, True))
+        self.assertEqual(list(self.listeners.connections()), [ann, bob])
+
+    def test_being_asked(self) -> None:
+        """
+        A listener that is being asked is asked no more; if it accepts all the same it is told to stop.
+        """
+        ann, bob = self.stage.listener("a.*"), self.stage.listener("a.*")
+        self.stage.subscriber("abc")
+        ann.take()
+        self.listeners.revoke("a.*", ann)
+        self.assertEqual(self.stage.heard(bob), ["FOUND a.* abc"])
+        self.stage.accept(ann, "a.*", "abc")
+        self.assertEqual(self.stage.heard(ann), ["REMOVED a.* abc"])
+        self.stage.accept(bob, "a.*", "abc")
+        self.assertTrue(self.listeners.provided("abc"))
+
+    def test_unlisten(self) -> None:
+        """
+        A client that ends what it has lost gets the acknowledgement that it waits for, once.
+        """
+        ann = self.stage.listener("a.*", dialect=TEXT)
+        self.listeners.revoke("a.*", ann)
+        self.stage.unlisten(ann, "a.*")
+        self.stage.unlisten(ann, "a.*")
+        self.assertEqual(self.stage.heard(ann), ["ACK UNLISTEN a.*", "NOT_SUBSCRIBED a.*"])
+
+    def test_listen_again(self) -> None:
+        """
+        A client that is let in again listens like any other.
+        """
+        ann = self.stage.listener("a.*", dialect=TEXT)
+        self.listeners.revoke("a.*", ann)
+        self.stage.listen(ann, "a.*")
+        self.stage.unlisten(ann, "a.*")
+        self.stage.unlisten(ann, "a.*")
+        self.assertEqual(self.stage.heard(ann), ["ACK LISTEN a.*", "ACK UNLISTEN a.*", "NOT_SUBSCRIBED a.*"])
+
+    def test_bound(self) -> None:
+        """
+        What a client has lost is remembered up to the number of patterns that it may have, and until it is gone.
+        """
+        stage = Stage(max_patterns=2)
+        ann = stage.listener(dialect=TEXT)
+        for pattern in "abc":
+            stage.listen(ann, pattern)
+            stage.listeners.revoke(pattern, ann)
+        ann.take()
+        for pattern in "abc":
+            stage.unlisten(ann, pattern)
+        self.assertEqual(stage.heard(ann), ["ACK UNLISTEN a", "ACK UNLISTEN b", "NOT_SUBSCRIBED c"])
+        ann.close()
+        self.assertEqual(entries(stage.listeners), len(stage.listeners._handlers))
+
+    def test_unknown(self) -> None:
+        """
+        Who does not listen loses nothing.
+        """
+        ann, bob = self.stage.listener("a.*"), FakeConnection()
+        self.assertEqual([self.listeners.revoke("b", ann), self.listeners.revoke("a.*", bob)], [False, False])
+        self.assertEqual((self.listeners.names_of(bob), self.listeners.wants("a.*", bob)), ([], False))
 
 
 class Model:

@@ -5,7 +5,9 @@ Who wants which name, and the fan-out to them.
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
+from dstwist.interfaces import IRevocable
 from dstwist.protocol.constants import EventAction, RpcAction, Topic
 from dstwist.protocol.dialect import TEXT, Dialect
 from dstwist.protocol.message import Message
@@ -249,3 +251,99 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertEqual((self.registry.subscribers("news"), self.seen), ([], [("last", "news")]))
         self.assertEqual(self.registry.subscribers("other"), [ann])
         self.assertEqual(ann.take() + bob.take(), [])
+
+
+class RevocationTests(SynchronousTestCase):
+    """
+    Subscriptions that end although their client did not ask for that.
+    """
+
+    def setUp(self) -> None:
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=3)
+        self.last: list[str] = []
+        self.registry.observe(lambda name: None, self.last.append)
+
+    def subscriber(self, *names: str, dialect: Dialect = TEXT) -> FakeConnection:
+        connection = FakeConnection(dialect=dialect)
+        self.registry.subscribe(subscribe(*names), connection)
+        connection.take()
+        return connection
+
+    def test_interface(self) -> None:
+        """
+        L{SubscriptionRegistry} provides L{IRevocable}.
+        """
+        verifyObject(IRevocable, self.registry)
+
+    def test_revoke(self) -> None:
+        """
+        The subscription is gone for everybody who looks, and nothing is said.
+        """
+        ann, bob = self.subscriber("a", "b"), self.subscriber("a")
+        self.assertTrue(self.registry.revoke("a", ann))
+        self.assertEqual((list(self.registry.connections()), self.registry.names_of(ann)), ([ann, bob], ["b"]))
+        self.assertEqual((self.registry.subscribers("a"), self.last), ([bob], []))
+        self.registry.revoke("b", ann)
+        self.assertEqual((ann.take(), self.last), ([], ["b"]))
+        self.assertFalse(self.registry.revoke("b", ann))
+
+    def test_unknown_connection(self) -> None:
+        """
+        Who never had anything loses nothing.
+        """
+        stranger = FakeConnection()
+        self.assertEqual((self.registry.names_of(stranger), self.registry.revoke("a", stranger)), ([], False))
+
+    def test_observers(self) -> None:
+        """
+        Whoever remembers who is subscribed hears that somebody is not any more.
+        """
+        heard: list[bool] = []
+        ann = self.subscriber("a")
+        self.registry.on_revoke(lambda: heard.append("a" in self.registry))
+        self.registry.revoke("a", ann)
+        self.registry.revoke("a", ann)
+        self.assertEqual(heard, [False])
+
+    def test_unsubscribe(self) -> None:
+        """
+        A client that ends what it has lost gets the acknowledgement that clients of v2 and v3 wait for, once.
+        """
+        ann = self.subscriber("a")
+        self.registry.revoke("a", ann)
+        request = unsubscribe("a")
+        self.registry.unsubscribe(request, ann)
+        self.assertEqual(ann.take(), [request.ack()])
+        self.registry.unsubscribe(request, ann)
+        self.assertEqual([message.action for message in ann.take()], [EventAction.NOT_SUBSCRIBED])
+
+    def test_subscribe_again(self) -> None:
+        """
+        A client that is let in again is subscribed like any other.
+        """
+        ann = self.subscriber("a")
+        self.registry.revoke("a", ann)
+        self.registry.subscribe(subscribe("a"), ann)
+        self.assertEqual(ann.take(), [subscribe("a").ack()])
+        self.registry.unsubscribe(unsubscribe("a"), ann)
+        self.registry.unsubscribe(unsubscribe("a"), ann)
+        answers = [message.action for message in ann.take()]
+        self.assertEqual(answers, [EventAction.UNSUBSCRIBE, EventAction.NOT_SUBSCRIBED])
+
+    def test_bound(self) -> None:
+        """
+        What a client has lost is remembered up to the number of names that it may have, and until it is gone.
+        """
+        ann = FakeConnection(dialect=TEXT)
+        for name in "abcd":
+            self.registry.subscribe(subscribe(name), ann)
+            self.registry.revoke(name, ann)
+        ann.take()
+        self.registry.unsubscribe(unsubscribe("a", "b", "c"), ann)
+        self.assertEqual([message.action for message in ann.take()], [EventAction.UNSUBSCRIBE])
+        self.registry.unsubscribe(unsubscribe("d"), ann)
+        self.assertEqual([message.action for message in ann.take()], [EventAction.NOT_SUBSCRIBED])
+        self.registry.subscribe(subscribe("a"), ann)
+        self.registry.revoke("a", ann)
+        ann.close()
+        self.assertEqual(list(self.registry.connections()), [])

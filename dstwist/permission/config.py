@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -33,6 +33,24 @@ def no_records(name: str) -> Deferred[Record | None]:
     The loader of a server that has no records.
     """
     return fail(StoreError("there are no records"))
+
+
+class _Undecided:
+    """
+    The decisions that wait, of those by one set of rules.
+
+    @ivar none_left: fires when there are none; C{None} as long as nobody wants to know.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.none_left: Deferred[None] | None = None
+
+    def decided(self, result: bool | Failure) -> bool | Failure:
+        self.count -= 1
+        if not self.count and self.none_left is not None:
+            self.none_left.callback(None)
+        return result
 
 
 @implementer(IPermission)
@@ -72,14 +90,21 @@ class ValvePermission:
         self._max_remembered = max_remembered
         self._interval = interval
         self._log_values = log_values
+        self._undecided = _Undecided()
         self.replace(rules)
 
-    def replace(self, rules: Rules) -> None:
+    def replace(self, rules: Rules) -> Deferred[None]:
         """
-        Decide by other rules from now on. Decisions that wait for a record end by the old ones.
+        Decide by other rules from now on. Decisions that wait for a record end by the old ones; the Deferred fires when
+        the last of them does.
         """
         rules.remember(self._max_remembered, self._interval, self._seconds)
         self.guards = rules.guards
+        old, self._undecided = self._undecided, _Undecided()
+        if not old.count:
+            return succeed(None)
+        old.none_left = Deferred()
+        return old.none_left
 
     def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
         """
@@ -139,6 +164,8 @@ class ValvePermission:
             return fail(self._failed(error, rule, scope))
         if isinstance(verdict, Deferred):
             verdict.addErrback(self._failed_later, rule, scope)
+            self._undecided.count += 1
+            verdict.addBoth(self._undecided.decided)
         return verdict
 
     def _failed_later(self, failure: Failure, rule: Rule, scope: Scope) -> Failure:

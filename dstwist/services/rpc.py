@@ -88,6 +88,7 @@ class RpcService:
         self._requestors: dict[IConnection, Requestor] = {}
         # The providers by name, as far as they have been looked up since anything about them changed.
         self._candidates: dict[str, list[Provider]] = {}
+        subscriptions.on_revoke(self._candidates.clear)
         self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
         self._answering: Deadlines[Call] = Deadlines(settings.response_timeout, clock, self._not_answered)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {

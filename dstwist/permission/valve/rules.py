@@ -198,6 +198,13 @@ class Rules:
             for topic, guards in GUARDS.items()
         }
 
+    @property
+    def count(self) -> int:
+        """
+        How many there are.
+        """
+        return sum(len(rules) for rules in self.sets.values())
+
     def remember(self, limit: int, interval: float, seconds: Callable[[], float]) -> None:
         """
         Set how many names are remembered in all, and for how long.
