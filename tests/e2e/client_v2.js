@@ -21,7 +21,9 @@ exports.make = (url, options) => {
       client[topic].listen(pattern, (name, isSubscribed, response) => (isSubscribed ? onOffer(name, response) : onStop(name)))
     },
     pending () {
+      const { _pendingSubscribes, _pendingUnsubscribes } = client.presence
       const names = [...Object.keys(client._ackTimeoutRegistry._register), ...client._connection._queuedMessages]
+      names.push(...Object.keys(_pendingSubscribes), ...Object.keys(_pendingUnsubscribes))
       for (const topic of ['event', 'record']) {
         const listeners = client[topic]._listener
         names.push(...Object.keys(listeners).filter((pattern) => listeners[pattern].destroyPending).map((pattern) => 'unlisten ' + pattern))

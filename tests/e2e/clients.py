@@ -408,8 +408,10 @@ class Client:
 
     def requests(self, name: str) -> list[str]:
         """
-        The data of the calls that the client was asked to answer.
+        The data of the calls that the client was asked to answer, up to now.
         """
+        # Who called may know of the answer before it was heard here that the client was asked.
+        self.do("state")
         return [report["data"] for report in self.filter("request", name=name)]
 
     def presences(self, user: str | None = None) -> list[tuple[str, bool]]:

@@ -85,8 +85,9 @@ class Record:
         """
         Discard, and come back when the server has taken notice.
         """
+        before = len(self.events("discard"))
         self.discard()
-        self.wait_for_event("discard")
+        self.wait_for_event("discard", before + 1)
         self.client.do("gone", self.name)
         self.client.settle()
 

@@ -155,6 +155,7 @@ class Server:
         try:
             status = process.wait(PATIENCE)
             self.wait_for_line("Server Shut Down")
+            self._read_to_the_end()
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -172,9 +173,7 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._process = None
-            # All it has said is in the log, and nothing of it gets into that of the next one.
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended, PATIENCE)
+            self._read_to_the_end()
 
     def take_trouble(self) -> list[str]:
         """
@@ -184,6 +183,13 @@ class Server:
             fresh, self._seen = self._lines[self._seen :], len(self._lines)
         first = next((number for number, line in enumerate(fresh) if _TROUBLE.search(line)), len(fresh))
         return fresh[first : first + 40]
+
+    def _read_to_the_end(self) -> None:
+        """
+        Come back when all that the last process has said is in the log: nothing of it gets into that of the next one.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended, PATIENCE)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None

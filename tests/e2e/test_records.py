@@ -164,7 +164,11 @@ class DiscardTests(QuartetScenario):
         for number in range(2, 7):
             record = Record(self.a, name, key=str(number))
             record.until(f'{{"n":{number - 1}}}')
-            record.discard()
+            if self.first == "v2":
+                # Got again before the server has acknowledged, a record is lost to this client when that comes.
+                record.drop()
+            else:
+                record.discard()
             writer.set(f'{{"n":{number}}}')
         last = Record(self.a, name, key="last")
         last.until('{"n":6}')

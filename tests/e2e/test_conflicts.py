@@ -1,0 +1,209 @@
+"""
+Two clients of any generations write to the same version of a record: one wins, and the other does as it was told.
+
+The loser is deaf while the winner writes, so that it always loses, and always in the same way.
+"""
+
+from __future__ import annotations
+
+from tests.e2e.clients import Client
+from tests.e2e.records import Record
+from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_plain_pairing
+
+
+class Contested(PairScenario):
+    """
+    A record in four hands. The loser is of the first generation, the winner of the second.
+    """
+
+    options = QUICK
+    config = PATIENT
+
+    def setUp(self) -> None:
+        super().setUp()
+        name = self.name("contested")
+        self.mine, self.theirs = Record(self.one(), name), Record(self.other(), name)
+        self.witnesses = [Record(client, name) for client in (self.one(), self.other())]
+        self.theirs.set('{"start":1}')
+        self.all_see('{"start":1}')
+        # A client of v7 says so if it has already merged what it is told of again.
+        self.tolerate_output("Warning: RECORD (VERSION_EXISTS)")
+
+    def all_see(self, value: str) -> None:
+        for record in (self.mine, self.theirs, *self.witnesses):
+            record.until(value)
+
+    def lose(self, strategy: str | None) -> None:
+        """
+        Write in vain.
+        """
+        if strategy is not None:
+            self.mine.set_merge_strategy(strategy)
+        self.mine.client.deafen()
+        self.assertIsNone(self.theirs.set_with_ack('{"winner":1}'))
+        self.mine.set('{"loser":1}')
+        self.mine.client.hear()
+
+    def all_agree(self, value: str) -> None:
+        """
+        All have C{value}, and the server has it too.
+        """
+        self.all_see(value)
+        self.assertEqual(Record(self.logged_in("v2", self.at), self.mine.name).get(), value)
+
+    def all_go_on(self, value: str) -> None:
+        """
+        The same, and everybody can write on.
+        """
+        self.all_agree(value)
+        for number, record in enumerate((self.theirs, *self.witnesses, self.mine)):
+            record.set(f'{{"on":{number}}}')
+            self.all_see(f'{{"on":{number}}}')
+        versions = [record.version for record in (self.mine, self.theirs, *self.witnesses)]
+        self.assertEqual(len(set(versions)), 1, versions)
+
+
+@for_each_plain_pairing
+class ConflictTests(Contested):
+    """
+    Writes that come too late.
+    """
+
+    def test_remote_wins(self) -> None:
+        """
+        By default the winner's data replaces the loser's.
+        """
+        self.lose(None)
+        self.all_go_on('{"winner":1}')
+
+    def test_remote_wins_by_strategy(self) -> None:
+        """
+        The same by a strategy of the application, which is shown both sides.
+        """
+        self.lose("remote")
+        self.all_see('{"winner":1}')
+        self.assertEqual(self.mine.merges()[0], ('{"loser":1}', '{"winner":1}'))
+        self.all_go_on('{"winner":1}')
+
+    def test_local_wins(self) -> None:
+        """
+        The loser insists: its data is written over the winner's.
+        """
+        self.lose("local")
+        self.all_agree('{"loser":1}')
+
+    def test_join(self) -> None:
+        """
+        Both sides are joined.
+        """
+        self.lose("join")
+        self.all_agree('{"winner":1,"loser":1}')
+
+    def test_no_merge(self) -> None:
+        """
+        A strategy that fails raises an error at the loser, whose data is as it was until the next update.
+        """
+        self.lose("fail")
+        # A client of v7 does not find the name of its own error.
+        self.mine.client.expect_error({"v2": "VERSION_EXISTS", "v7": "undefined"}[self.first])
+        for record in (self.theirs, *self.witnesses):
+            record.until('{"winner":1}')
+        self.assertEqual(self.theirs.version, 2)
+
+    def test_acknowledged(self) -> None:
+        """
+        The loser's acknowledged write is settled once.
+        """
+        self.mine.client.deafen()
+        self.assertIsNone(self.theirs.set_with_ack('{"winner":1}'))
+        write = self.mine.start_set('{"loser":1}')
+        self.mine.client.hear()
+        # A client of v2 has merged, and calls that a success.
+        self.assertEqual(write.error(), {"v2": None, "v7": "RECORD_UPDATE_ERROR"}[self.first])
+        self.all_go_on('{"winner":1}')
+
+    def test_several_behind(self) -> None:
+        """
+        A loser that is several versions behind catches up.
+        """
+        self.mine.client.deafen()
+        for number in range(5):
+            self.assertIsNone(self.theirs.set_with_ack(f'{{"winner":{number}}}'))
+        self.mine.set_all((None, '{"loser":1}'), ("more", "2"), ("again", "3"))
+        self.mine.client.hear()
+        self.all_go_on('{"winner":4}')
+
+    def test_same_data(self) -> None:
+        """
+        Both write the same: nothing is left to merge.
+        """
+        self.mine.client.deafen()
+        self.assertIsNone(self.theirs.set_with_ack('{"same":1}'))
+        self.mine.set('{"same":1}')
+        self.mine.client.hear()
+        self.all_go_on('{"same":1}')
+
+    def test_storm(self) -> None:
+        """
+        All write at once, again and again: in the end all hold what the server has.
+        """
+        everybody = (self.mine, self.theirs, *self.witnesses)
+        for round_ in range(10):
+            for number, record in enumerate(everybody):
+                record.set(f'"{round_}"', f"n{number}")
+        for record in everybody:
+            for other in everybody:
+                if other is not record:
+                    self.fence(record.client, other.client)
+        self.theirs.client.set_data(self.mine.name, '{"calm":true}')
+        self.all_go_on('{"calm":true}')
+
+
+@for_each_plain_pairing
+class SeveralPathsTests(PairScenario):
+    """
+    Several paths in one step, as clients of v7.1 and later write. These here are older, and hear of it all the same.
+    """
+
+    options = QUICK
+    config = PATIENT
+
+    def several(self, writer: Client, name: str, version: int, *changes: tuple[str, object]) -> str | None:
+        listed = [{"path": path} if data is None else {"path": path, "data": data} for path, data in changes]
+        return writer.start("patchMulti", name, version, listed, True).error()
+
+    def test_patch_multi(self) -> None:
+        """
+        All paths are written in one version, for subscribers of every generation.
+        """
+        name = self.name("several")
+        readers = [Record(self.one(), name), Record(self.other(), name)]
+        readers[0].set('{"a":{"b":1},"gone":1}')
+        readers[1].until('{"a":{"b":1},"gone":1}')
+        writer = self.logged_in("v7", self.at)
+        changes = [("a.b", 2), ("a.c[1]", "x"), ("gone", None)]
+        self.assertIsNone(self.several(writer, name, -1, *changes))
+        for record in readers:
+            record.until('{"a":{"b":2,"c":[null,"x"]}}')
+            self.assertEqual(record.version, 2)
+        self.assertEqual(writer.look("snapshot", name), '{"a":{"b":2,"c":[null,"x"]}}')
+        for number, record in enumerate(readers):
+            record.set(str(number), "on")
+            for other in readers:
+                other.until(str(number), "on")
+
+    def test_all_or_nothing(self) -> None:
+        """
+        If one path is bad nothing is written, and the writer is told.
+        """
+        name = self.name("refused")
+        readers = [Record(self.one(), name), Record(self.other(), name)]
+        readers[0].set('{"a":1}')
+        readers[1].until('{"a":1}')
+        writer = self.logged_in("v7", self.at)
+        self.assertEqual(self.several(writer, name, -1, ("a", 2), ("__proto__.x", 1)), "INVALID_MESSAGE_DATA")
+        self.assertEqual(writer.look("snapshot", name), '{"a":1}')
+        self.assertEqual(writer.look("head", name), "1")
+        self.assertIsNone(self.several(writer, name, 2, ("a", 2)))
+        for record in readers:
+            record.until('{"a":2}')
