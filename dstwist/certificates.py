@@ -67,6 +67,13 @@ class ServerCertificate:
         self._calls: list[LoopingCall] = []
         self._seconds: Any = None
 
+    @property
+    def asks(self) -> bool:
+        """
+        Whether clients are asked for certificates.
+        """
+        return self._settings.request_cert
+
     def serverConnectionForTLS(self, tlsProtocol: Any) -> TlsConnection:
         return TlsConnection(self.served.context, None)
 

@@ -22,6 +22,7 @@ from dstwist.auth.build import reload as reload_authentication
 from dstwist.auth.exposure import warn_of_open_tables
 from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
+from dstwist.config_auth import CertificateSettings
 from dstwist.connection import GOING_AWAY, Connection, Reception
 from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
@@ -326,8 +327,18 @@ class Node(Service):
         await self._start_part("authentication", self._authenticator)
         self._say("authentication ready: {description}", description=describe_authentication(settings.auth))
         await warn_of_open_tables(settings.auth, self._permission)
+        self._warn_of_unasked_certificates()
         if self.running:
             self._open()
+
+    def _warn_of_unasked_certificates(self) -> None:
+        asked = any(certificate.asks for certificate in self._certificates)
+        if not asked and any(isinstance(each, CertificateSettings) for each in self._settings.auth):
+            self._log.warn(
+                "AUTH_ERROR | auth of type certificate: no port asks clients for theirs, so nobody can log in by it; see "
+                "requestCert",
+                event="AUTH_ERROR",
+            )
 
     async def _start_part(self, name: str, part: Any) -> None:
         try:

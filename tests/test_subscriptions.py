@@ -61,6 +61,21 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertEqual(connection.take(), [request.ack()])
         self.assertEqual(sorted(self.registry.names()), ["a", "b"])
 
+    def test_limit(self) -> None:
+        """
+        A connection that wants one name too many is closed, and nothing of it stays, also of the names that follow in
+        the same request; what it has already may be asked for again.
+        """
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=2)
+        one, two = self.subscriber("a", "b"), self.subscriber("a", "b")
+        self.registry.subscribe(subscribe("b"), one)
+        self.assertIsNone(one.reason)
+        self.registry.subscribe(subscribe("c", "d", "e"), one)
+        self.assertEqual(one.reason, "too many subscriptions")
+        self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("a")), (["a", "b"], [two]))
+        two.close()
+        self.assertEqual(list(self.registry.names()), [])
+
     def test_repeated(self) -> None:
         """
         A name that is subscribed already is complained about before the acknowledgement, and counts once.

@@ -34,6 +34,7 @@ class UserRegistryTests(SynchronousTestCase):
         """
         one, two = self.log_in("ann"), self.log_in("ann")
         self.assertEqual(self.users.connections("ann"), [one, two])
+        self.assertEqual((self.users.count("ann"), self.users.count("bob")), (2, 0))
         self.users.remove(one)
         self.assertEqual(self.seen, [("first", "ann")])
         self.assertIn("ann", self.users)

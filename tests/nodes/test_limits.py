@@ -11,9 +11,18 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config_auth import CertificateSettings
 from dstwist.config_http import LimitSettings
 from dstwist.node import Node
-from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.constants import (
+    AuthAction,
+    ConnectionAction,
+    EventAction,
+    PresenceAction,
+    RecordAction,
+    RpcAction,
+    Topic,
+)
 from dstwist.protocol.message import Message
 from dstwist.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
 from tests.logs import Lines
@@ -288,3 +297,25 @@ class KickTests(NodeCase):
         ann = self.client("v4", "ann")
         self.at.kick("ann", "ä" * 100)
         self.assertClosed(ann, "ä" * 61)
+
+
+class CertificateLoginTests(NodeCase):
+    """
+    C{auth} of type C{certificate}.
+    """
+
+    def test_nobody_asks(self) -> None:
+        """
+        If no port asks for certificates, the log says that nobody can log in by one.
+        """
+        self.node(auth=(CertificateSettings(),))
+        self.assertIn("no port asks clients for theirs", self.lines.last("warn"))
+        client = MemoryClient(self.at, "v4")
+        client.say(
+            Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost"),
+            Message(Topic.AUTH, AuthAction.REQUEST, data=b"{}"),
+        )
+        self.reactor.advance(0)
+        refusal = client.heard()[-1]
+        self.assertEqual(refusal.action, AuthAction.AUTH_UNSUCCESSFUL)
+        self.assertEqual(refusal.data, b'{"error":"missing client certificate"}')
