@@ -17,6 +17,10 @@ C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages other than heart
 login that ends at a certain time (L{Login.expires_at}) takes the connection with it.
 Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
 been read already.
+
+A client can ask in a megabyte for what takes the server minutes. So it has a time in each turn of the reactor,
+L{SLICE}. What is left when that is over is served in later turns, after what the others had to say; until then the
+client is not read from, and its link keeps what it has read already.
 """
 
 from __future__ import annotations
@@ -51,6 +55,12 @@ INVALID_PAYLOAD = 1007
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
+
+#: How long what one client asks may keep all others waiting at a time, in seconds. A request is never interrupted.
+SLICE = 0.01
+
+# Of so many messages in one payload it is not asked how long they take.
+_FEW = 8
 
 # How long to trust that the time of day goes on as it did: after that, an expiry is looked at anew.
 _LONGEST_WAIT = 3600.0
@@ -97,10 +107,12 @@ class Connection:
     """
 
     __slots__ = (
+        "_answer",
         "_attempts",
         "_before_login",
         "_callbacks",
         "_decision",
+        "_deadline",
         "_decode",
         "_handshake",
         "_link",
@@ -108,7 +120,9 @@ class Connection:
         "_pauses",
         "_queue",
         "_reception",
+        "_rest",
         "_route",
+        "_seconds",
         "_silence",
         "_state",
         "_timeout",
@@ -137,6 +151,8 @@ class Connection:
         self.closed = False
         self.heard = True
         self.write: Callable[[bytes], None] = link.write
+        self._answer: Callable[[bytes], None] = link.answer
+        self._seconds = reception.clock.seconds
         self._decode = wire.codec.decode
         self._route = reception.router.route
         self._link = link
@@ -147,7 +163,10 @@ class Connection:
         self._before_login = 0
         self._silence = 0
         self._pauses = 0
+        # What waits for the end of a login, or for a later turn.
         self._queue: deque[Message | Malformed] = deque()
+        self._deadline = 0.0
+        self._rest: IDelayedCall | None = None
         self._callbacks: list[Callable[[IConnection], None]] = []
         self._meter: Meter | None = None
         self._timeout: IDelayedCall | None = None
@@ -185,18 +204,25 @@ class Connection:
         if self.dialect.server_speaks_first:
             self.send(_GREETING)
 
-    def receive(self, payload: bytes | str) -> None:
+    def receive(self, payload: bytes | str) -> bool | None:
         """
         Take one payload from the client.
+
+        @return: true if the turn is over (L{turn_is_over}) because of it.
         """
         messages = self._decode(payload)
         if self._state is _OPEN:
+            if self._rest is not None or len(messages) > _FEW:
+                self._queue.extend(messages)
+                if self._rest is None:
+                    self._serve_queue()
+                return self._rest is not None
             for message in messages:
                 if message.__class__ is Message and message.topic is not _CONNECTION:
                     self._route(message, self)
                 else:
                     self._handle_while_open(message)
-            return
+            return None
         if not messages and self._state is State.CHALLENGE and self.dialect.empty_payload_is_unparsable:
             messages = [Malformed(Fault.UNPARSABLE)]
         for message in messages:
@@ -204,12 +230,56 @@ class Connection:
                 # Before login the complaint is about the payload as a whole.
                 message.raw = payload
             self._handle(message)
+        return None
+
+    def begin_turn(self) -> None:
+        """
+        Much has come at once: the link will ask from time to time whether C{turn_is_over}.
+        """
+        self._deadline = self._seconds() + SLICE
+
+    def turn_is_over(self) -> bool:
+        """
+        Whether all else has to wait. The link is resumed when that is over.
+        """
+        if self._rest is None and self._state is _OPEN and self._seconds() > self._deadline:
+            self._serve_later()
+        return self._rest is not None
+
+    def _serve_later(self) -> None:
+        self._rest = self._reception.clock.callLater(0, self._serve_rest)
+        self.pause()
+
+    def _serve_rest(self) -> None:
+        self._rest = None
+        try:
+            self._serve_queue()
+        except Exception:
+            self._log.failure("handling a message failed")
+            self.close("internal error", INTERNAL_ERROR)
+        self.resume()
+
+    def _serve_queue(self) -> None:
+        """
+        Serve what waits, as far as the time allows.
+        """
+        queue = self._queue
+        deadline = self._seconds() + SLICE
+        while queue and self._state is _OPEN:
+            message = queue.popleft()
+            if message.__class__ is Message and message.topic is not _CONNECTION:
+                self._route(message, self)
+            else:
+                self._handle_while_open(message)
+            if self._seconds() > deadline and queue and self._state is _OPEN:
+                self._serve_later()
+                return
 
     def send(self, message: Message) -> None:
         if not self.closed:
             frame = self.wire.encode(message)
             if frame:
-                self.write(frame)
+                self._answer(frame)
 
     def pause(self) -> None:
         self._pauses += 1
@@ -244,6 +314,9 @@ class Connection:
         opened = self._state is State.OPEN
         self._state = State.CLOSED
         self._queue.clear()
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
         self._stop_timeout()
         if self._decision is not None:
             # Work for somebody who has gone keeps those waiting who are there.
@@ -364,7 +437,7 @@ class Connection:
         credentials = loads(message.data)
         excess = self._reception.admission.check_login(self.address, credentials)
         if excess is not None:
-            # Not TOO_MANY_AUTH_ATTEMPTS, to which the official clients do not try again: it is not this client, perhaps,
+            # Not TOO_MANY_AUTH_ATTEMPTS, to which official clients do not try again: it is not this client, perhaps,
             # who has failed.
             self._exceeded(excess, code=TRY_AGAIN_LATER)
             return
@@ -392,8 +465,10 @@ class Connection:
         if not self.closed:
             self._link.resume()
         queue, self._queue = self._queue, deque()
-        for message in queue:
-            self._handle(message)
+        while queue and self._state is not _OPEN:
+            self._handle(queue.popleft())
+        self._queue.extend(queue)
+        self._serve_queue()
 
     def _accept(self, login: Login) -> None:
         self._stop_timeout()

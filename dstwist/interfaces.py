@@ -60,6 +60,11 @@ class ILink(Interface):
         back, whatever happens to the connection.
         """
 
+    def answer(frame: bytes) -> None:
+        """
+        The same for a frame that is for this client alone: however many there are, they do not gather.
+        """
+
     def flush() -> None:
         """
         Send now what is queued.

@@ -132,6 +132,9 @@ class FakeLink:
     def write(self, frame: Any) -> None:
         self.frames.append(frame)
 
+    def answer(self, frame: Any) -> None:
+        self.write(frame)
+
     def flush(self) -> None:
         self.flushed += 1
 
@@ -172,14 +175,19 @@ class FakeCluster:
 class FakeService:
     """
     A topic that keeps what it was asked.
+
+    @ivar then: called after that.
     """
 
     def __init__(self) -> None:
         self.handled: list[Message] = []
         self.judges: frozenset[IntEnum] = frozenset()
+        self.then: Callable[[], None] | None = None
 
     def handle(self, message: Message, sender: IConnection) -> None:
         self.handled.append(message)
+        if self.then is not None:
+            self.then()
 
     def handle_remote(self, message: Message) -> None:
         raise NotImplementedError

@@ -13,7 +13,9 @@ the batches grow by themselves; when idle a message leaves at once.
 
 Always true: frames leave whole and in the order they were written. The backlog is bounded: a client whose backlog
 outgrows the limit is closed with a reason, and never skipped. What the transport has already taken is not counted; it
-is one turn's frames or one full backlog at most.
+is one turn's frames or one full backlog at most. Frames of one turn are not counted either: fan-outs into it are as
+large as what came in. Answers to one client can be a thousand times larger than its requests, so they go through
+L{Outbox.answer}, which does not let them gather.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from twisted.internet.tcp import Server as TcpTransport
 from zope.interface import implementer
 
 from dstwist.log import Logger
+
+#: So many bytes of answers gather in a turn before they are sent.
+AT_ONCE = 65536
 
 
 class Turn:
@@ -94,6 +99,7 @@ class Outbox:
         self._stalled = False
         self._backlog: list[bytes] = []
         self._backlog_size = 0
+        self._answered = 0
         self._open = True
         self._start()
 
@@ -114,6 +120,30 @@ class Outbox:
         if not self._frames:
             self._turn.add(self)
         self._frames.append(frame)
+
+    def answer(self, frame: bytes) -> None:
+        """
+        Queue a frame that is for this client alone. Like L{write} it never calls back: if there is too much of them
+        the rest is dropped until the end of the turn, which is the end of the connection then.
+        """
+        if not self._frames:
+            self._turn.add(self)
+        self._frames.append(frame)
+        self._answered += len(frame)
+        if self._answered > AT_ONCE:
+            self._answered = 0
+            self._relieve()
+
+    def _relieve(self) -> None:
+        if not self._stalled:
+            self.flush()
+        elif self._backlog_size > self._limit:
+            # The one that is left has the end of the turn notice.
+            del self._frames[1:]
+        elif self._open:
+            self._backlog.extend(self._frames)
+            self._backlog_size += sum(map(len, self._frames))
+            self._frames.clear()
 
     def flush(self) -> None:
         """

@@ -42,6 +42,7 @@ _BINARY = 0x82
 _INTERNAL_ERROR = 1011
 _SLOW_CONSUMER = 1013
 _MAX_CONTROL = 125  # the longest payload of a control frame
+_STRETCH = 1024  # so many bytes of frames are handed on before it is asked whether the time is up
 _LOGGED = 200  # so much of what a client sent is worth a log line
 
 # A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
@@ -92,6 +93,9 @@ class WebSocketLink(WebSocketServerProtocol):
     address = ""
     place: Place | None = None
     _headers: dict[str, str] = {}
+    #: Much has come at once; what is left of it waits for a later turn.
+    _much = False
+    _postponed = False
     _outbox: Outbox | None = None
     _drop_call: IDelayedCall | None = None
 
@@ -162,8 +166,11 @@ class WebSocketLink(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.connection is None:
             return
+        connection = self.connection
         try:
-            self.connection.receive(payload if isBinary else payload.decode("utf-8"))
+            over = connection.receive(payload if isBinary else payload.decode("utf-8"))
+            if over or (self._much and connection.turn_is_over()):
+                self._postponed = True
         except Exception:
             self.fail("handling a message failed")
 
@@ -190,6 +197,12 @@ class WebSocketLink(WebSocketServerProtocol):
         connection = self.connection
         if connection is not None:
             connection.heard = True
+            if self._postponed:
+                self.data += data  # a transport may give what it has read before it was paused
+                return
+            self._much = len(data) + len(self.data) > _STRETCH
+            if self._much:
+                connection.begin_turn()
             # Autobahn is between two messages: whatever it holds is the start of a frame.
             if FAST_PATH and self.current_frame is None and not self.inside_message:
                 if self.data:
@@ -201,6 +214,12 @@ class WebSocketLink(WebSocketServerProtocol):
         elif self.state == self.STATE_CLOSED:
             return  # TLS delivers until the client agrees to the end; Autobahn would keep it all
         self._dataReceived(data)
+
+    def processData(self) -> bool:
+        # Autobahn would go on until it has handled all there is.
+        if self._postponed and self.connection is not None:
+            return False
+        return bool(super().processData())
 
     def _take_frames(self, data: bytes) -> bytes:
         """
@@ -215,6 +234,7 @@ class WebSocketLink(WebSocketServerProtocol):
         limit = self.maxMessagePayloadSize
         end = len(data)
         position = 0
+        checkpoint = _STRETCH
         try:
             while position < end:
                 opcode = data[position]
@@ -253,9 +273,15 @@ class WebSocketLink(WebSocketServerProtocol):
                     except UnicodeDecodeError:
                         return data[position:]  # for Autobahn, which closes with 1007
                 position = stop
-                receive(payload)
+                over = receive(payload)
                 if self.connection is not connection:  # closed, or found out which one it is
                     return data[position:]
+                if position > checkpoint:
+                    checkpoint = position + _STRETCH
+                    over = over or connection.turn_is_over()
+                if over:
+                    self._postponed = True
+                    break
         except Exception:
             self.fail("handling a message failed")
             return data[position:]  # there may be a close frame in it
@@ -266,6 +292,10 @@ class WebSocketLink(WebSocketServerProtocol):
 
     def write(self, frame: bytes) -> None:
         # Replaced by the outbox's own method as soon as there is one.
+        raise NotImplementedError
+
+    def answer(self, frame: bytes) -> None:
+        # So is this.
         raise NotImplementedError
 
     def flush(self) -> None:
@@ -281,6 +311,13 @@ class WebSocketLink(WebSocketServerProtocol):
 
     def resume(self) -> None:
         self.transport.resumeProducing()
+        if self._postponed:
+            # Not now: whoever resumes is in the midst of something.
+            self.factory.reactor.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        self._postponed = False
+        self.dataReceived(b"")
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None
@@ -296,6 +333,7 @@ class WebSocketLink(WebSocketServerProtocol):
             self.write = counted(outbox, factory.turn, settings.max_buffer_byte_size)  # type: ignore[assignment]
         else:
             self.write = outbox.write  # type: ignore[method-assign]
+        self.answer = outbox.answer  # type: ignore[method-assign]
         headers = self._headers
         if settings.headers:
             headers = {name: headers[name] for name in map(str.lower, settings.headers) if name in headers}
@@ -395,7 +433,7 @@ class MeteredLink(WebSocketLink):
     def _unthrottle(self) -> None:
         self._throttled = False
         if not self._held:
-            self.transport.resumeProducing()
+            super().resume()
 
     def _is_alive(self) -> None:
         if self.connection is not None:
@@ -431,7 +469,7 @@ class WebSocketPort(WebSocketServerFactory):
         budgets: UserBudgets | None = None,
     ) -> None:
         if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
-            self.protocol = MeteredLink  # type: ignore[assignment]
+            self.protocol = MeteredLink
             budgets = budgets if budgets is not None else UserBudgets(LimitSettings(), reactor)
         self.budgets = budgets
         super().__init__(server="dstwist", reactor=reactor)
@@ -542,6 +580,12 @@ class Detection:
             connection = self._link.connection = self._make_binary(self._link, self._handshake)
             connection.open()
         connection.receive(payload)
+
+    def begin_turn(self) -> None:
+        pass
+
+    def turn_is_over(self) -> bool:
+        return False
 
     def lost(self) -> None:
         self._stop()

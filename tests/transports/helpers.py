@@ -160,6 +160,12 @@ class Recorder:
             raise self.problem
         self.payloads.append(payload)
 
+    def begin_turn(self) -> None:
+        pass
+
+    def turn_is_over(self) -> bool:
+        return False
+
     def close(self, reason: str, code: int) -> None:
         self.events.append("close")
         self.link.close(code, reason)

@@ -15,6 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.transports import outbox
 from dstwist.transports.outbox import Outbox, TcpOutbox, Turn, counted, outbox_for
 from tests.transports.helpers import Idle, PushTransport, SocketStub, tcp, turn
 
@@ -184,6 +185,38 @@ class OutboxTests(SynchronousTestCase):
         It produces on its own account.
         """
         verifyObject(IPushProducer, self.outbox)
+
+    def test_answers(self) -> None:
+        """
+        Answers leave at the end of the turn, in order with all else, but do not gather: when there are enough, they
+        are sent in the midst of it.
+        """
+        self.patch(outbox, "AT_ONCE", 8)
+        self.transport.high = 100
+        self.outbox.write(b"one ")
+        self.outbox.answer(b"two ")
+        self.assertEqual(self.transport.take(), b"")
+        self.outbox.answer(b"three ")
+        self.assertEqual(self.transport.take(), b"one two three ")
+        self.outbox.answer(b"four")
+        self.assertEqual(self.transport.take(), b"")
+        self.clock.advance(0)
+        self.assertEqual(self.transport.take(), b"four")
+
+    def test_too_many_answers(self) -> None:
+        """
+        Of answers to a client that does not read no more are kept than the limit says, however many there are in one
+        turn; the overflow is told at its end, and not from within a service that answers.
+        """
+        self.patch(outbox, "AT_ONCE", 8)
+        self.write(b"0123456789+")
+        for _ in range(1000):
+            self.outbox.answer(b"12345")
+        self.assertEqual(self.overflow.count, 0)
+        kept = sum(map(len, self.outbox._backlog)) + sum(map(len, self.outbox._frames))
+        self.assertLess(kept, 20 + 2 * 8 + 5)
+        self.clock.advance(0)
+        self.assertEqual(self.overflow.count, 1)
 
     def test_stalled(self) -> None:
         """

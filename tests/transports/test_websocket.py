@@ -264,6 +264,84 @@ class FrameTests(SynchronousTestCase):
         expected = [(CLOSE, close_payload(1008, b"no"))]
         self.check(stream, Outcome(["a"], ["open", "close"], expected, "aborted"), Strict)
 
+    def test_turn_over(self) -> None:
+        """
+        If a payload takes the time that its client has in a turn, what was read behind it, be it a close frame, waits
+        until the link is resumed and then comes in order.
+        """
+
+        class Weary(Recorder):
+            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+                super().receive(payload)
+                self.link.pause()
+                return payload == "b"
+
+        for fast in (True, False):
+            self.patch(websocket, "FAST_PATH", fast)
+            port = web_sockets(Weary)
+            client = Client(port)
+            connection = client.connection
+            client.send(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(TEXT, b"c") + frame(CLOSE, close_payload(1000)))
+            self.assertEqual(connection.payloads, ["a", "b"])
+            client.send(frame(TEXT, b"after the end"))
+            connection.link.resume()
+            self.assertEqual(connection.payloads, ["a", "b"])
+            port.reactor.advance(0)
+            self.assertEqual((connection.payloads, connection.events), (["a", "b", "c"], ["open", "lost"]))
+
+    def test_many_frames(self) -> None:
+        """
+        Of much that comes at once it is asked from time to time whether that takes too long, whoever cuts the frames.
+        """
+
+        class Slow(Recorder):
+            begun = 0
+            asked = 0
+
+            def begin_turn(self) -> None:
+                self.begun += 1
+
+            def turn_is_over(self) -> bool:
+                self.asked += 1
+                return len(self.payloads) >= 500 * self.begun
+
+        for fast in (True, False):
+            self.patch(websocket, "FAST_PATH", fast)
+            port = web_sockets(Slow)
+            client = Client(port)
+            connection = client.connection
+            client.send(frame(TEXT, b"short"))
+            self.assertEqual((connection.begun, connection.asked), (0, 0))
+            client.send(frame(TEXT, b"message") * 2000)
+            first = len(connection.payloads)
+            self.assertTrue(500 <= first < 700, first)
+            connection.link.resume()
+            port.reactor.advance(0)
+            self.assertTrue(first < len(connection.payloads) < 1300, len(connection.payloads))
+            for _ in range(4):
+                connection.link.resume()
+                port.reactor.advance(0)
+            self.assertEqual(len(connection.payloads), 2001)
+
+    def test_closed_when_turn_over(self) -> None:
+        """
+        A connection that the server closes while something of its client's waits still ends in good order.
+        """
+
+        class Weary(Recorder):
+            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+                super().receive(payload)
+                return True
+
+        for fast in (True, False):
+            self.patch(websocket, "FAST_PATH", fast)
+            client = Client(web_sockets(Weary))
+            connection = client.connection
+            client.send(frame(TEXT, b"a") + frame(TEXT, b"b"))
+            connection.close("enough", 1008)
+            client.send(frame(CLOSE, close_payload(1008)))
+            self.assertEqual((connection.payloads, client.gone), (["a"], "aborted"))
+
     def test_first_payload_with_handshake(self) -> None:
         """
         A client may speak before it has seen the answer to its handshake.
