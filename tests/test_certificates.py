@@ -244,6 +244,30 @@ class WatchTests(CertificateCase):
         self.certificate = ServerCertificate(settings, "ssl")
         self.assertEqual(self.shown(), self.on_disk())
 
+    def test_links(self) -> None:
+        """
+        As Let's Encrypt has it: what is named are links, and renewing makes them lead to new files.
+        """
+        live = self.directory / "live"
+        live.mkdir()
+        key, chain = live / "privkey.pem", live / "fullchain.pem"
+        key.symlink_to(self.key)
+        chain.symlink_to(self.chain)
+        settings = SslSettings(
+            key=FileText(key.read_text(), str(key)), cert=FileText(chain.read_text(), str(chain)), reload_interval=10.0
+        )
+        self.certificate = ServerCertificate(settings, "ssl")
+        self.certificate.start(self.clock)
+        self.addCleanup(self.certificate.stop)
+        newer = self.directory / "archive"
+        newer.mkdir()
+        made = self.authority.write(newer, days=100)
+        for link, target in ((key, made.key), (chain, made.chain)):
+            link.unlink()
+            link.symlink_to(target)
+        self.clock.pump([10, 10])
+        self.assertEqual(self.shown(), x509.load_pem_x509_certificate(made.chain.read_bytes()))
+
     def test_never(self) -> None:
         """
         reloadInterval: false looks at nothing; so does a server whose certificate stands in its configuration.

@@ -520,7 +520,8 @@ class OptionTests(ConfigCase):
         """
         http = self.load(
             "httpServer: {options: {allowAllOrigins: false,"
-            " origins: ['https://a.example', 'http://b.example:8080', 'null'], hostUrl: a.example, trustedProxies: [192.0.2.1, 10.0.0.0/8, '2001:db8::/32', unix],"
+            " origins: ['https://a.example', 'http://b.example:8080', 'null'], hostUrl: a.example,"
+            " trustedProxies: [192.0.2.1, 10.0.0.0/8, '2001:db8::/32', unix],"
             " checkWebsocketOrigin: false}}"
         ).http
         self.assertEqual(("https://a.example", "http://b.example:8080", "null"), http.origins)
