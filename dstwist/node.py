@@ -335,8 +335,8 @@ class Node(Service):
         asked = any(certificate.asks for certificate in self._certificates)
         if not asked and any(isinstance(each, CertificateSettings) for each in self._settings.auth):
             self._log.warn(
-                "AUTH_ERROR | auth of type certificate: no port asks clients for theirs (requestCert), so nobody can log "
-                "in by it",
+                "AUTH_ERROR | auth of type certificate: no port asks clients for theirs (requestCert), so nobody can "
+                "log in by it",
                 event="AUTH_ERROR",
             )
 
