@@ -67,7 +67,8 @@ class RecheckTests(SynchronousTestCase):
         """
         One turn of the reactor: what is due now, and nothing of what that asks for.
         """
-        for call in self.clock.getDelayedCalls():
+        due: Any = self.clock.getDelayedCalls()
+        for call in due:
             run = functools.partial(call.func, *call.args, **call.kw)
             call.cancel()
             run()

@@ -70,6 +70,24 @@ class ReloadsTests(SynchronousTestCase):
                 "auth[0].options.users: no users present in user file",
             )
 
+    def test_one_section(self) -> None:
+        """
+        When it is known what has changed, only that section is read again; what is said is the same.
+        """
+        self.reloads.add_section("auth", self.take)
+        self.reloads.add_section("log_level", lambda settings: f"{settings.log_level}")
+        self.assertTrue(self.reloads.run_section("log_level"))
+        self.assertEqual((self.done, self.lines.of("info")), ([], ["RELOAD | logLevel: 1"]))
+        self.problem = ConfigError("rpc.ackTimeout", 'expected a whole number, got "1s"')
+        self.assertFalse(self.reloads.run_section("log_level"))
+        self.assertEqual(
+            self.lines.of("error"),
+            [
+                "RELOAD | logLevel not reloaded, what was in force stays: rpc.ackTimeout: expected a whole number, "
+                'got "1s"'
+            ],
+        )
+
     def test_broken_file(self) -> None:
         """
         A configuration file that cannot be used changes nothing, and keeps nobody from renewing certificates.

@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config_access import PermissionSettings
 from dstwist.errors import ConfigError
 from dstwist.node import Node
-from dstwist.protocol.constants import EventAction, RecordAction, Topic
+from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.settings import Settings
+from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 
 RULES: dict[str, Any] = {
@@ -140,3 +141,205 @@ class PermissionNodeTests(SynchronousTestCase):
         settings = Settings(permission=self.settings(rules))
         error = self.assertRaises(ConfigError, Node, settings, [], self.reactor)
         self.assertEqual(str(error), 'permission.options.permissions.rpc["*"].request: function alert is not supported')
+
+
+OPEN: dict[str, Any] = {
+    "record": {"*": {"create": True, "read": True, "write": True, "listen": True}},
+    "event": {"*": {"subscribe": True, "publish": True, "listen": True}},
+    "rpc": {"*": {"provide": True, "request": True}},
+    "presence": {"*": {"allow": True}},
+}
+SHUT: dict[str, Any] = {section: {"*": {}} for section in OPEN}
+
+
+class ReloadTests(SynchronousTestCase):
+    """
+    Rules that change while clients of both generations are connected.
+    """
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+        self.reactor = MemoryReactorClock()
+        self.rules: Any = OPEN
+        self.file: str | None = None
+        endpoint = TCP4ServerEndpoint(self.reactor, 6020, interface="127.0.0.1")
+        self.node = Node(self.read(), [endpoint], self.reactor, reread=self.read)
+        self.node.privilegedStartService()
+        self.node.startService()
+
+    def read(self) -> Settings:
+        if isinstance(self.rules, Exception):
+            raise self.rules
+        return Settings(
+            permission=PermissionSettings(
+                permissions=self.rules, type="config", where="permission.options.permissions", file=self.file
+            )
+        )
+
+    def client(self, user: str, generation: str) -> MemoryClient:
+        client = MemoryClient(self.node, generation)
+        client.log_in(user)
+        return client
+
+    def heard(self, client: MemoryClient) -> list[Message]:
+        self.reactor.advance(0)
+        heard: list[Message] = client.heard()
+        return heard
+
+    def everything(self, client: MemoryClient) -> None:
+        """
+        Have a client subscribe to, listen to and provide all there is.
+        """
+        client.say(
+            Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("news",), correlation_id="1"),
+            Message(Topic.EVENT, EventAction.LISTEN, "e.*"),
+            Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=("doc",), correlation_id="2"),
+            Message(Topic.RECORD, RecordAction.LISTEN, "r.*"),
+            Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="3"),
+            Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE, names=("cat",), correlation_id="4"),
+            Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL),
+        )
+        self.assertNotIn("MESSAGE_DENIED", [message.action.name for message in self.heard(client)])
+
+    def test_all_kinds(self) -> None:
+        """
+        Whatever a client has ends when new rules forbid it. The client is told of each, and has nothing any more.
+        """
+        clients = [self.client(f"user-{generation}", generation) for generation in GENERATIONS]
+        other = self.client("bob", "v4")
+        for client in clients:
+            self.everything(client)
+        self.rules = SHUT
+        self.assertTrue(self.node.reload())
+        for client in clients:
+            heard = self.heard(client)
+            self.assertEqual({message.action.name for message in heard}, {"MESSAGE_DENIED"})
+            # In text, requests for some users and for everybody have one code, and everybody a name.
+            some, everybody = PresenceAction.SUBSCRIBE, None
+            if client.generation == "v3":
+                some, everybody = PresenceAction.SUBSCRIBE_ALL, "S"
+            self.assertEqual(
+                {(message.topic, message.name, message.original_action) for message in heard},
+                {
+                    (Topic.EVENT, "news", EventAction.SUBSCRIBE),
+                    (Topic.EVENT, "e.*", EventAction.LISTEN),
+                    (Topic.RECORD, "doc", RecordAction.SUBSCRIBECREATEANDREAD),
+                    (Topic.RECORD, "r.*", RecordAction.LISTEN),
+                    (Topic.RPC, "add", RpcAction.PROVIDE),
+                    (Topic.PRESENCE, "cat", some),
+                    (Topic.PRESENCE, everybody, PresenceAction.SUBSCRIBE_ALL),
+                },
+            )
+        self.assertEqual(
+            self.lines.last("info"),
+            "RELOAD | permission: 14 subscriptions judged by the new rules, 14 ended, 0 of them because their rule "
+            "failed",
+        )
+        self.rules = OPEN
+        self.node.reload()
+        other.emit("news", b"1")
+        other.subscribe("else")
+        other.say(write("doc", -1, b'{"n":1}', RecordAction.CREATEANDUPDATE))
+        other.say(Message(Topic.RPC, RpcAction.REQUEST, "add", b"1", correlation_id="9"))
+        self.client("cat", "v4")
+        self.assertEqual([self.heard(client) for client in clients], [[], []])
+        self.assertIn(RpcAction.NO_RPC_PROVIDER, [message.action for message in self.heard(other)])
+
+    def test_some(self) -> None:
+        """
+        What the new rules permit goes on without a gap.
+        """
+        for generation in GENERATIONS:
+            client, other = self.client("ann", generation), self.client("bob", "v4")
+            for name in ("news", "secret"):
+                client.subscribe(name)
+            self.heard(client)
+            self.rules = {**OPEN, "event": {"*": {"publish": True, "subscribe": "name !== 'secret'"}}}
+            self.node.reload()
+            other.emit("news", b"1")
+            heard = self.heard(client)
+            self.assertEqual(
+                {(message.action, message.name) for message in heard},
+                {(EventAction.EMIT, "news"), (EventAction.MESSAGE_DENIED, "secret")},
+            )
+            other.emit("secret", b"1")
+            self.assertEqual(self.heard(client), [])
+            self.rules = OPEN
+            self.node.reload()
+            self.heard(client)
+
+    def test_ended_by_client(self) -> None:
+        """
+        Clients of v2 and v3, which report a missing acknowledgement, get one when they end what they have lost.
+        """
+        client = self.client("ann", "v3")
+        self.everything(client)
+        self.rules = SHUT
+        self.node.reload()
+        self.heard(client)
+        ends = [
+            Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=("news",)),
+            Message(Topic.EVENT, EventAction.UNLISTEN, "e.*"),
+            Message(Topic.RECORD, RecordAction.UNSUBSCRIBE, names=("doc",)),
+            Message(Topic.RECORD, RecordAction.UNLISTEN, "r.*"),
+            Message(Topic.RPC, RpcAction.UNPROVIDE, names=("add",)),
+            Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE, names=("cat",), correlation_id="5"),
+        ]
+        client.say(*ends)
+        heard = self.heard(client)
+        self.assertEqual([(message.action, message.is_ack) for message in heard], [(end.action, True) for end in ends])
+
+    def test_records_in_rules(self) -> None:
+        """
+        Rules that look at records are judged by what these hold now.
+        """
+        client = self.client("ann", "v4")
+        client.say(write("group/1", -1, b'{"members":["ann"]}', RecordAction.CREATEANDUPDATE))
+        for number in (1, 2):
+            client.subscribe(f"room/{number}")
+        self.heard(client)
+        rule = "_('group/' + $id).members.indexOf(user.id) !== -1"
+        self.rules = {**OPEN, "event": {"*": {}, "room/$id": {"subscribe": rule}}}
+        self.node.reload()
+        self.assertEqual([message.name for message in self.heard(client)], ["room/2"])
+        self.assertIn('event["room/$id"].subscribe', self.lines.last("warn"))
+
+    def test_broken(self) -> None:
+        """
+        Rules that cannot be used change nothing, and the log has the key at fault.
+        """
+        client = self.client("ann", "v4")
+        client.subscribe("news")
+        self.heard(client)
+        broken = {**SHUT, "event": {"*": {"subscribe": "alert(1)"}}}
+        for rules, problem in (
+            (broken, 'permission.options.permissions.event["*"].subscribe: function alert is not supported'),
+            (ConfigError("permission.options.permissions", "cannot load rules.yml"), "cannot load rules.yml"),
+        ):
+            self.rules = rules
+            self.assertFalse(self.node.reload())
+            self.assertIn("not reloaded, what was in force stays: permission.options", self.lines.last("error"))
+            self.assertIn(problem, self.lines.last("error"))
+            self.client("bob", "v4").emit("news", b"1")
+            self.assertEqual([message.action for message in self.heard(client)], [EventAction.EMIT])
+
+    def test_watched(self) -> None:
+        """
+        A change of the file is noticed without a signal.
+        """
+        self.file = self.mktemp()
+        endpoint = TCP4ServerEndpoint(self.reactor, 6021, interface="127.0.0.1")
+        self.node = Node(self.read(), [endpoint], self.reactor, reread=self.read)
+        self.node.privilegedStartService()
+        self.node.startService()
+        client = self.client("ann", "v4")
+        client.subscribe("news")
+        self.heard(client)
+        self.rules = SHUT
+        with open(self.file, "w", encoding="utf-8"):
+            pass
+        self.reactor.advance(60)
+        self.assertEqual([message.action.name for message in self.heard(client)], [])
+        self.reactor.advance(60)
+        self.assertIn("MESSAGE_DENIED", [message.action.name for message in self.heard(client)])
+        self.assertIn("RELOAD | permission: 0 rules in force", self.lines.of("info"))

@@ -537,6 +537,23 @@ class ReplaceTests(PermissionCase):
         assert isinstance(verdict, Deferred)
         self.assertIs(self.successResultOf(verdict), True)
 
+    def test_none_left(self) -> None:
+        """
+        Whoever replaces the rules hears when the last decision by the old ones has been made, whatever it is.
+        """
+        permission = self.permission("record", "read", "_(name) === null", load=self.records.later)
+        verdicts: list[Any] = [permission.allows(read(name), self.ann) for name in "abc"]
+        self.successResultOf(self.permission("record", "read", True).replace(rules("record", "read", True)))
+        done = permission.replace(rules("record", "read", "_('d') === null"))
+        newer: Any = permission.allows(read("d"), self.ann)
+        verdicts[0].cancel()
+        self.failureResultOf(verdicts[0], CancelledError)
+        self.assertNoResult(done)
+        self.records.arrive()
+        self.assertEqual([self.successResultOf(verdict) for verdict in verdicts[1:]], [True, True])
+        self.successResultOf(done)
+        self.assertIs(self.successResultOf(newer), True)
+
     def test_broken(self) -> None:
         """
         Rules that cannot be used replace nothing.
