@@ -33,8 +33,9 @@ from typing import Any, NamedTuple
 
 import re2  # type: ignore[import-untyped]
 
-#: What one pattern may occupy when compiled. RE2's default of 8 MiB times all patterns of all clients is too much.
-MAX_COMPILED_SIZE = 1 << 20
+#: What one pattern may occupy when compiled. Matching takes as long as the name times this at worst, and is done for
+#: every name and pattern there are: a pattern that has all of RE2's default of 8 MiB takes seconds for one long name.
+MAX_COMPILED_SIZE = 1 << 15
 
 _options = re2.Options()
 _options.max_mem = MAX_COMPILED_SIZE

@@ -293,6 +293,23 @@ class PatternTests(SynchronousTestCase):
             compile_pattern(pattern, 1000)("a" * 5000 + "!")
         self.assertLess(time.perf_counter() - started, 2)
 
+    def test_w5_greedy(self) -> None:
+        """
+        W5: a short pattern that would be large once compiled, and slow on long names, is refused; what people write
+        is not.
+        """
+        for pattern in ("(?:.?){900}a{900}", "(?:.?){300}a{300}", "\\S{300}", "(\\w\\s\\S){200}"):
+            with self.assertRaisesRegex(InvalidPattern, "too large"):
+                compile_pattern(pattern, 1000)
+        for pattern in (
+            "^[\\w-]{1,50}/[\\w-]{1,50}$",
+            "^.{1,64}$",
+            "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+            ".*/.*/.*/.*/.*/.*/.*/.*/.*/.*",
+            "|".join(f"customer/{number}/orders" for number in range(40)),
+        ):
+            compile_pattern(pattern, 1000)
+
     def test_w5_garbage(self) -> None:
         """
         W5: whatever a client sends as a pattern is compiled or refused.
