@@ -18,6 +18,8 @@ from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, check_prefli
 
 #: How long a client without a WebSocket may take for its next request, all of it, in seconds.
 REQUEST_TIMEOUT = 60.0
+#: How many bytes are read from one client before it is the turn of the others.
+READ_AT_ONCE = 4096
 #: How long a client whose request was refused may go on sending it, in seconds.
 LINGER = 5.0
 
@@ -143,6 +145,11 @@ class Channel(HTTPChannel):
     """
 
     transport: Any
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        # Requests that arrive at once are served at once, a few thousand of them with the usual size.
+        self.transport.bufferSize = READ_AT_ONCE
 
     def resetTimeout(self) -> None:
         # For twisted.web a client is in time that sends one byte a minute.

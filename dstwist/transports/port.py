@@ -30,6 +30,8 @@ from dstwist.transports.origins import Origins, Refusal
 
 #: A longer request head is refused.
 MAX_HEAD = 16384
+#: How many bytes are read at a time until the head is there.
+FIRST_READ = 2048
 #: How long a client may take for its request head, in seconds.
 HEAD_TIMEOUT = 10.0
 #: The same for one that will be refused,
@@ -60,6 +62,8 @@ class Switch(Protocol):
     _refusal: Refusal | None = None
 
     def connectionMade(self) -> None:
+        # What comes behind the head is for somebody who has his own idea of how much is read at a time.
+        self.transport.bufferSize = FIRST_READ
         port = self.factory
         peer = address_of(self.transport)
         place = port.admission.enter()

@@ -42,6 +42,7 @@ _BINARY = 0x82
 _INTERNAL_ERROR = 1011
 _SLOW_CONSUMER = 1013
 _MAX_CONTROL = 125  # the longest payload of a control frame
+_READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
 _STRETCH = 1024  # so many bytes of frames are handed on before it is asked whether the time is up
 _LOGGED = 200  # so much of what a client sent is worth a log line
 
@@ -105,6 +106,7 @@ class WebSocketLink(WebSocketServerProtocol):
 
     def connectionMade(self) -> None:
         settings = self.factory.settings
+        self.transport.bufferSize = _READ_AT_ONCE
         self.address = self.address or address_of(self.transport)
         self._outbox = outbox_for(
             self.transport, self.factory.turn, settings.max_outgoing_buffer_size, self._slow_consumer

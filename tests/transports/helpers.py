@@ -107,6 +107,7 @@ class PushTransport(StringTransport):
     """
 
     high = 1 << 30
+    bufferSize = 65536
 
     def write(self, data: bytes) -> None:
         super().write(data)

@@ -11,7 +11,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config_http import HttpSettings
-from dstwist.transports.http import LINGER, REQUEST_TIMEOUT, HttpPort, Root
+from dstwist.transports.http import LINGER, READ_AT_ONCE, REQUEST_TIMEOUT, HttpPort, Root
 from dstwist.transports.origins import Origins
 from dstwist.transports.port import Port
 from tests.transports.helpers import PushTransport
@@ -281,6 +281,13 @@ class ConnectionTests(HttpTestCase):
             self.connect()
             pieces = [stream[place : place + size] for place in range(0, len(stream), size)]
             self.assertEqual([answer.status for answer in self.answers(*pieces)], [200, 404, 404, 200])
+
+    def test_read_at_once(self) -> None:
+        """
+        Little is read at a time: thousands of pipelined requests would keep all others waiting.
+        """
+        self.ask("GET", "/health-check")
+        self.assertEqual(self.transport.bufferSize, READ_AT_ONCE)
 
     def test_idle(self) -> None:
         """
