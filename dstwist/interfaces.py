@@ -211,9 +211,9 @@ class IPermission(Interface):
         have failed already, means that the rule could not be evaluated, and denies as well. Whoever asked logs it,
         once; its text tells which rule and why, and is never for the client.
 
-        @param message: of a bulk request, a copy with C{name} set to the one name in question; of one that does several
-            things, a copy with the action in question. A PATCH that is part of a request to create what is not there has
-            the request's action as C{original_action}.
+        @param message: of a bulk request, a copy with C{name} set to the one name in question; of one that does
+            several things, a copy with the action in question. A PATCH that is part of a request to create what is not
+            there has the request's action as C{original_action}.
         @param record: what the record in question holds at the moment, if the asker has it at hand (version -1 and
             data C{None} if it does not exist); otherwise a rule that wants to know looks it up.
         """

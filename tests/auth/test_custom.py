@@ -98,7 +98,7 @@ class LoadTests(CustomCase):
         """
         example = DOCS / "examples" / "by_address.py"
         self.write("by_address.py", example.read_text(encoding="utf-8"))
-        self.assertIn(f"literalinclude:: examples/{example.name}", (DOCS / "authentication.rst").read_text())
+        self.assertIn(f"<examples/{example.name}>`_", (DOCS / "authentication.rst").read_text())
         entry = 'path: by_address.py:AddressAuthentication\n    options: {networks: {"192.0.2.0/24": backend}}'
         self.build(entry)
         self.assertEqual(self.login(), Login(True, "192.0.2.1", b'{"welcome":true}', {"role": "backend"}))
