@@ -127,13 +127,17 @@ class Server:
             raise ServerFailed(f"The server does not say where it listens.\n{self.log}")
         self._port = int(found[1])
 
-    def wait_for_line(self, text: str) -> None:
+    def wait_for_line(self, text: str, count: int = 1) -> None:
         """
-        Come back when a line with C{text} has been logged.
+        Come back when C{count} lines with C{text} have been logged.
         """
+
+        def there() -> bool:
+            return sum(text in line for line in self._lines) >= count
+
         with self._changed:
-            done = self._changed.wait_for(lambda: any(text in line for line in self._lines) or self._ended, PATIENCE)
-            if not done or not any(text in line for line in self._lines):
+            self._changed.wait_for(lambda: there() or self._ended, PATIENCE)
+            if not there():
                 raise ServerFailed(f"{text!r} was not logged.\n" + "\n".join(self._lines))
 
     def reload(self) -> None:
