@@ -46,7 +46,7 @@ from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_read import RecordReader
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.services.record_unread import Unread
+from dstwist.services.record_returned import Returned
 from dstwist.services.record_write import NOTHING, RecordWriter
 from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
@@ -98,9 +98,9 @@ class RecordService:
         store.told = self._tell_all
         store.retry = self._settle_later
         self._deletions = deletions = Deletions(settings, clock)
-        self._unread = unread = Unread()
-        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, unread)
-        writer = RecordWriter(store, queue, permission, subscriptions, deletions, unread, cluster, settings)
+        self._returned = returned = Returned()
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned)
+        writer = RecordWriter(store, queue, permission, subscriptions, deletions, returned, cluster, settings)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
@@ -176,7 +176,7 @@ class RecordService:
         assert name is not None
         self._subscriptions.publish(news, exclude)
         for subscriber in self._subscriptions.subscribers(name):
-            self._unread.discard(name, subscriber)
+            self._returned.discard(name, subscriber)
         self._subscriptions.end(name)
 
     # -- what others changed

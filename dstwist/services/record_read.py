@@ -22,7 +22,7 @@ from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.services.record_unread import Unread
+from dstwist.services.record_returned import Returned
 from dstwist.services.record_write import NOTHING
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -45,7 +45,7 @@ class RecordReader:
         subscriptions: SubscriptionRegistry,
         listeners: ListenerRegistry,
         deletions: Deletions,
-        unread: Unread,
+        returned: Returned,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -54,7 +54,7 @@ class RecordReader:
         self._subscriptions = subscriptions
         self._listeners = listeners
         self._deletions = deletions
-        self._unread = unread
+        self._returned = returned
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             RecordAction.READ: queue.door(self._read),
             RecordAction.HEAD: queue.door(self._head),
@@ -98,7 +98,6 @@ class RecordReader:
 
     def _say(self, name: str, record: Record, sender: IConnection) -> None:
         self._deletions.clear(name, sender)
-        self._unread.discard(name, sender)
         sender.send(answers.read_response(name, record))
 
     # -- subscribing
@@ -170,7 +169,7 @@ class RecordReader:
         async def head(name: str, message: Message, sender: IConnection) -> None:
             if not sender.closed:
                 if self._join(name, message, sender):
-                    self._unread.add(name, sender)
+                    self._returned.add(name, sender)
                 self._deletions.suspect(name, sender)
             try:
                 record = await self._store.load(name)
@@ -197,7 +196,7 @@ class RecordReader:
         async def join(name: str, message: Message, sender: IConnection) -> None:
             if not sender.closed:
                 if self._join(name, message, sender):
-                    self._unread.add(name, sender)
+                    self._returned.add(name, sender)
                 self._deletions.suspect(name, sender)
 
         self._queue.submit_all(join, message, sender, lambda: sender.send(message.ack()))
@@ -207,7 +206,7 @@ class RecordReader:
 
         async def leave(name: str, message: Message, sender: IConnection) -> None:
             if self._subscriptions.discard(name, sender):
-                self._unread.discard(name, sender)
+                self._returned.discard(name, sender)
                 ended.append(name)
             elif not sender.dialect.acks_what_changed_nothing:
                 sender.send(message.error(RecordAction.NOT_SUBSCRIBED, name, flagged=False))

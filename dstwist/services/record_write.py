@@ -49,7 +49,7 @@ from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue, Request
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.services.record_unread import Unread
+from dstwist.services.record_returned import Returned
 from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -86,7 +86,7 @@ class RecordWriter:
         permission: IPermission,
         subscriptions: SubscriptionRegistry,
         deletions: Deletions,
-        unread: Unread,
+        returned: Returned,
         cluster: ICluster,
         settings: RecordSettings,
     ) -> None:
@@ -101,7 +101,8 @@ class RecordWriter:
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
         self._deletions = deletions
-        self._unread = unread
+        self._returned = returned
+        self._returning = returned.names
         self._deleted = deletions.deletions
         self._publish_remote = cluster.publish
         self._hot_path = settings.storage_hot_path_prefixes
@@ -262,10 +263,10 @@ class RecordWriter:
     def _refuse_conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         # With the next version, it is another record that the writer has: nothing that was sent to it tells so.
         astray = message.version == state.version + 1
-        unread = astray or self._unread.has(name, sender)
-        knows = not unread and self._subscriptions.wants(name, sender)
+        unsure = astray or self._returned.has(name, sender)
+        knows = not unsure and self._subscriptions.wants(name, sender)
         answers.conflict(name, message, sender, _BLANK if state is NOTHING else state, knows)
-        if unread:
+        if unsure:
             self._tell_truth(name, sender, state)
         if astray:
             self._deletions.clear(name, sender)
@@ -280,6 +281,8 @@ class RecordWriter:
     # -- afterwards
 
     def _tell(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        if self._returning:
+            self._returned.discard(name, sender)
         if message.verbatim is not None and message.version == state.version:
             news = message
         elif message.path is not None:

@@ -352,10 +352,10 @@ class WriteTests(RecordTestCase):
         self.assertEqual(self.say(ann, request), [failed(request)])
         self.assertEqual(self.say(bob, request), [exists(request, 3, '{"x":1}'), failed(request)])
 
-    def test_conflict_before_the_first_read(self) -> None:
+    def test_conflict_of_who_came_back(self) -> None:
         """
-        A client that comes back and subscribes without reading may hold anything: in a conflict it gets VERSION_EXISTS
-        and what is true, until it has read the record.
+        A client that comes back and subscribes without reading may believe anything, also after it has read the record:
+        in a conflict it gets VERSION_EXISTS and what is true, until a write of its own is accepted.
         """
         self.have("a", 3, {"x": 1})
         ann = self.young()
@@ -367,10 +367,13 @@ class WriteTests(RecordTestCase):
             self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
             self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
             self.say(ann, ask(A.READ, "a"))
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
+            self.say(ann, update("a", 4, {"x": 1}))
             self.assertEqual(self.say(ann, late), [])
             self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
+            self.have("a", 3, {"x": 1})
 
-    def test_unread_is_forgotten(self) -> None:
+    def test_who_came_back_is_forgotten(self) -> None:
         """
         Who unsubscribed, or whose record was deleted, holds nothing any more: VERSION_EXISTS alone tells of a conflict.
         """
