@@ -34,6 +34,7 @@ from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
 from dstwist.tls import Served, TlsConnection, common_names, said, serve
+from dstwist.watching import FileWatch
 
 DAY = 86400.0
 #: From when on it is said every day that a certificate ends soon, in seconds before that; those of short life, in the
@@ -60,10 +61,9 @@ class ServerCertificate:
         self._settings = settings
         self.path = path
         # First how the files look, and then what is in them: a change in between is found later.
-        self._seen = self._signature()
+        self._watch = FileWatch(self._files, self._reload_changed)
         self._settings = self._read()
         self.served: Served = serve(self._settings, path)
-        self._changed: object = None
         self._calls: list[LoopingCall] = []
         self._seconds: Any = None
 
@@ -87,12 +87,13 @@ class ServerCertificate:
         self._call_every(DAY, clock, self._check_expiry, now=True)
         interval = self._settings.reload_interval
         if interval is not None and list(self._files()):
-            self._call_every(interval, clock, self._look)
+            self._watch.start(interval, clock)
 
     def stop(self) -> None:
         calls, self._calls = self._calls, []
         for call in calls:
             call.stop()
+        self._watch.stop()
 
     def reload(self) -> str:
         """
@@ -100,7 +101,7 @@ class ServerCertificate:
 
         @raise ConfigError: they cannot be used. Everything stays as it was.
         """
-        self._seen, self._changed = self._signature(), None
+        self._watch.reset()
         settings = self._read()
         served = serve(settings, self.path)
         now = self._seconds() if self._seconds is not None else None
@@ -126,22 +127,6 @@ class ServerCertificate:
             text = getattr(self._settings, name)
             if isinstance(text, FileText):
                 yield text.path
-
-    def _signature(self) -> tuple[object, ...]:
-        """
-        What changes whenever one of the files does.
-        """
-        return tuple(_file_signature(path) for path in self._files())
-
-    def _look(self) -> None:
-        signature = self._signature()
-        if signature == self._seen:
-            self._changed = None
-        elif signature != self._changed:
-            # Perhaps somebody is still writing.
-            self._changed = signature
-        else:
-            self._reload_changed()
 
     def _reload_changed(self) -> None:
         try:
@@ -206,14 +191,6 @@ class ServerCertificate:
 
     def _say(self, text: str, **fields: object) -> None:
         self._log.info(text, path=self.path, event="TLS_CERTIFICATE", **fields)
-
-
-def _file_signature(path: str) -> object:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        return error.errno
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @implementer(IStreamServerEndpoint)

@@ -53,7 +53,7 @@ SIDEWAYS = {
         "config_access",
     },
     "config": {"config_http", "config_file", "config_fields", "config_users", "config_access", "settings"},
-    "certificates": {"tls"},
+    "certificates": {"tls", "watching"},
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},
     "admission": {"deadlines"},

@@ -308,8 +308,8 @@ class SetDataTests(Complex):
 
     def test_rdp2_with_acknowledgement(self) -> None:
         """
-        RDP2: With an acknowledgement its callback is told so, and its subscriber sees nothing. A v2 client does not tell
-        its callback of denials, only all those who listen for errors.
+        RDP2: With an acknowledgement its callback is told so, and its subscriber sees nothing. A v2 client tells those
+        of denials who listen for errors, but no callback.
         """
         name = f"not-written/{self.name('')}"
         held = Record(self.b, name)
