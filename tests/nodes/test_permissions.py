@@ -4,6 +4,7 @@ A whole node whose rules decide what its clients may do.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -244,6 +245,24 @@ class ReloadTests(SynchronousTestCase):
         self.client("cat", "v4")
         self.assertEqual([self.heard(client) for client in clients], [[], []])
         self.assertIn(RpcAction.NO_RPC_PROVIDER, [message.action for message in self.heard(other)])
+
+    def test_provider(self) -> None:
+        """
+        A provider that has answered before gets no calls any more, and those that it has it may answer.
+        """
+        ann, bob = self.client("ann", "v4"), self.client("bob", "v4")
+        call = Message(Topic.RPC, RpcAction.REQUEST, "add", b"1", correlation_id="1")
+        ann.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="3"))
+        bob.say(call)
+        self.assertEqual([message.action for message in self.heard(ann)], [RpcAction.PROVIDE, RpcAction.REQUEST])
+        self.rules = {**OPEN, "rpc": {"*": {"request": True}}}
+        self.node.reload()
+        self.assertEqual([message.action for message in self.heard(ann)], [RpcAction.MESSAGE_DENIED])
+        bob.say(replace(call, correlation_id="2"))
+        self.assertEqual([message.action for message in self.heard(bob)], [RpcAction.NO_RPC_PROVIDER])
+        ann.say(Message(Topic.RPC, RpcAction.RESPONSE, "add", b"2", correlation_id="1"))
+        self.assertEqual([message.action for message in self.heard(bob)], [RpcAction.RESPONSE])
+        self.assertEqual(self.heard(ann), [])
 
     def test_some(self) -> None:
         """
