@@ -45,8 +45,8 @@ from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_read import RecordReader
-from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_returned import Returned
+from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_write import NOTHING, RecordWriter
 from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry

@@ -21,8 +21,8 @@ from dstwist.protocol.message import Message
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue
-from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_returned import Returned
+from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_write import NOTHING
 from dstwist.subscriptions import SubscriptionRegistry
 

@@ -1,8 +1,8 @@
 """
 Who came back to a record: subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe to have it.
 
-News alone do not show them that they are wrong. Nor does reading it: what client 7.0.5 has written while it was away goes
-out with the version it has just read, not with the next one. They are in step when a write of theirs was accepted.
+News alone do not show them that they are wrong. Nor does reading it: what client 7.0.5 has written while it was away
+goes out with the version it has just read, not with the next one. They are in step when a write of theirs was accepted.
 """
 
 from __future__ import annotations

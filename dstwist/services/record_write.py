@@ -48,8 +48,8 @@ from dstwist.protocol.typed import UNDEFINED, value_of
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue, Request
-from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_returned import Returned
+from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
 
