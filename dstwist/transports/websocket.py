@@ -17,7 +17,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
 from zope.interface import implementer
 
 from dstwist.admission import Place
@@ -107,6 +107,10 @@ class WebSocketLink(WebSocketServerProtocol):
     def connectionMade(self) -> None:
         settings = self.factory.settings
         self.transport.bufferSize = _READ_AT_ONCE
+        if ITCPTransport.providedBy(self.transport):
+            # Autobahn means to, but does not know yet then whether it is to; that fails silently. The second of two
+            # short answers would wait until the client acknowledged the first, which its system does after 40 ms.
+            self.transport.setTcpNoDelay(True)
         self.address = self.address or address_of(self.transport)
         self._outbox = outbox_for(
             self.transport, self.factory.turn, settings.max_outgoing_buffer_size, self._slow_consumer

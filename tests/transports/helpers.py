@@ -34,6 +34,7 @@ class SocketStub:
     def __init__(self, room: int | None = None) -> None:
         self.room = room
         self.sent: list[bytes] = []
+        self.options: dict[tuple[int, int], Any] = {}
         self.broken = False
 
     def send(self, data: Any) -> int:
@@ -60,8 +61,8 @@ class SocketStub:
     def setblocking(self, flag: bool) -> None:
         pass
 
-    def setsockopt(self, *args: Any) -> None:
-        pass
+    def setsockopt(self, level: int, option: int, value: Any) -> None:
+        self.options[level, option] = value
 
     def shutdown(self, how: int) -> None:
         pass

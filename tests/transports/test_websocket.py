@@ -7,6 +7,7 @@ Section numbers are those of RFC 6455.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, NamedTuple
 
 from hypothesis import given, settings
@@ -517,6 +518,16 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(head, b"HTTP/1.1 101 Switching Protocols")
         self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", lines)
         self.assertEqual(client.connection.events, ["open"])
+
+    def test_no_delay(self) -> None:
+        """
+        What is written leaves at once, even if the client's system has not acknowledged what was written before.
+        """
+        port = web_sockets()
+        link: Any = port.buildProtocol(None)
+        transport = tcp(port.reactor, link)
+        link.makeConnection(transport)
+        self.assertTrue(transport.socket.options[IPPROTO_TCP, TCP_NODELAY])
 
     def test_in_pieces(self) -> None:
         """
