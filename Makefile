@@ -22,7 +22,7 @@ NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py
 
-.PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean wstest
+.PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean wstest hostile
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -57,6 +57,9 @@ valve-diff: $(TEST_READY) node  ## 20,000 random permission rules, evaluated her
 
 wstest: $(TEST_READY)  ## the Autobahn WebSocket test suite against our WebSockets
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.conformance
+
+hostile: $(TEST_READY)  ## attack a server in every way we can think of, and see what that costs it
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.hostile
 
 coverage: $(TEST_READY)  ## unit tests, and which lines of dstwist they run
 	@PYTHONPATH=$(CURDIR) COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run --branch --source dstwist \

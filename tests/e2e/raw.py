@@ -19,7 +19,14 @@ class RawClient:
     One client of either generation, on a blocking socket.
     """
 
-    def __init__(self, port: int, generation: str, user: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        generation: str,
+        user: str,
+        tls: ssl.SSLContext | None = None,
+        password: str | None = None,
+    ) -> None:
         self.generation = generation
         path, self._codec, self._opcode = GENERATIONS[generation]
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
@@ -35,8 +42,8 @@ class RawClient:
             self._receive()
         self._data = self._data.partition(b"\r\n\r\n")[2]
         self.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost"))
-        credentials = json.dumps({"username": user}).encode()
-        self.say(Message(Topic.AUTH, AuthAction.REQUEST, data=credentials))
+        credentials = {"username": user} if password is None else {"username": user, "password": password}
+        self.say(Message(Topic.AUTH, AuthAction.REQUEST, data=json.dumps(credentials).encode()))
         while all(message.action is not AuthAction.AUTH_SUCCESSFUL for message in self.hear()):
             pass
 

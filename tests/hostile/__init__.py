@@ -1,0 +1,6 @@
+"""
+Hostile clients, and what they are able to do to a server: nothing but cost it a line in its log.
+
+L{tests.hostile.attacks} has what they do, L{tests.hostile.stage} the server they do it to and a client beside them who
+is to notice nothing. C{tests.e2e.test_hostile} runs them all, each on a small scale; C{make hostile} on a larger one.
+"""

@@ -1,0 +1,82 @@
+"""
+All attacks, the stages they are made on, and what none of them may do.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from dstwist.auth.hashing import hash_argon2
+from tests.hostile import attacks, attacks_floods, attacks_nonsense
+from tests.hostile.bystander import PASSWORD, USERS
+from tests.hostile.stage import GROWTH, MIB, PEAK, Attack, Cost, Stage
+
+ATTACKS: list[Attack] = [*attacks.ATTACKS, *attacks_nonsense.ATTACKS, *attacks_floods.ATTACKS]
+LOGIN_ATTACKS: list[Attack] = attacks_floods.LOGIN_ATTACKS
+
+
+def name_of(attack: Attack) -> str:
+    """
+    What it is called in tables.
+    """
+    return attack.__name__.replace("_", " ")
+
+
+def open_stage(scale: int) -> Stage:
+    """
+    A server that lets everybody in.
+    """
+    return Stage(scale, Path(__file__).with_name("stage.yml"))
+
+
+def guarded_stage(scale: int) -> Stage:
+    """
+    A server that asks for passwords.
+    """
+    directory = Path(tempfile.mkdtemp())
+    users, config = directory / "users.yml", directory / "config.yml"
+    users.write_text("".join(f"{user}:\n  password: {hash_argon2(PASSWORD)}\n" for user in USERS))
+    config.write_text("auth:\n  - type: file\n    options:\n      users: fileLoad(users.yml)\n")
+    try:
+        return Stage(scale, config)
+    finally:
+        # It has read them.
+        for file in (users, config):
+            file.unlink()
+        directory.rmdir()
+
+
+def campaign(
+    scale: int, chosen: Callable[[Attack], bool] = lambda attack: True, tell: Callable[[Cost], None] = lambda cost: None
+) -> list[Cost]:
+    """
+    Have servers attacked by all attacks that are C{chosen}, one after the other.
+
+    @param tell: called with what each has cost.
+    """
+    costs: list[Cost] = []
+    for make, made in ((open_stage, ATTACKS), (guarded_stage, LOGIN_ATTACKS)):
+        wanted = [attack for attack in made if chosen(attack)]
+        if wanted:
+            stage = make(scale)
+            try:
+                for attack in wanted:
+                    costs.append(stage.run(name_of(attack), attack))
+                    tell(costs[-1])
+            finally:
+                stage.stop()
+    return costs
+
+
+def complaints(cost: Cost) -> Iterator[str]:
+    """
+    What is not as it should be after an attack.
+    """
+    if cost.trouble:
+        yield f"{cost.name}: logged as a mistake of the server's own:\n" + "\n".join(cost.trouble)
+    if cost.grown > GROWTH:
+        yield f"{cost.name}: the server has kept {cost.grown / MIB:.0f} MiB"
+    if cost.peak - cost.before > PEAK:
+        yield f"{cost.name}: the server took {(cost.peak - cost.before) / MIB:.0f} MiB"
