@@ -11,10 +11,10 @@ from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 
+from dstwist.config.settings import Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.settings import Settings
 from dstwist.transports import websocket
 from tests.nodes.client import MemoryClient, client_frame
 

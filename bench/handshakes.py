@@ -23,9 +23,9 @@ def serve(kind: str, port: int) -> None:
     from twisted.web.resource import Resource
     from twisted.web.server import Site
 
+    from dstwist.config.settings import Settings
     from dstwist.log import Logger
     from dstwist.node import Node
-    from dstwist.settings import Settings
 
     Logger.set_level("ERROR")
     node = Node(Settings(), [], reactor)

@@ -11,10 +11,10 @@ import time
 
 from twisted.internet.testing import MemoryReactorClock
 
+from dstwist.config.settings import Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.settings import Settings
 from tests.nodes.client import MemoryClient, client_frame
 
 WINDOW = 200

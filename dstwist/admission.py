@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.config_http import LimitSettings
+from dstwist.config.http import LimitSettings
 from dstwist.deadlines import Deadlines
 from dstwist.log import Logger
 

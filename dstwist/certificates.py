@@ -27,9 +27,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.config_file import FileText
-from dstwist.config_http import SslSettings
-from dstwist.config_values import read_again
+from dstwist.config.file import FileText
+from dstwist.config.http import SslSettings
+from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger

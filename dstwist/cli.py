@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 import click
 
-from dstwist import __version__, config
+from dstwist import __version__
 from dstwist.cli_permissions import permissions
+from dstwist.config.load import load, load_hashing
 from dstwist.errors import ConfigError
 from dstwist.permission.build import build as build_permission
 from dstwist.tls import serve
@@ -63,7 +64,7 @@ def check_config(file: str) -> None:
     Say whether the server would start with FILE, and if not, what is wrong with it. Opens no port.
     """
     try:
-        settings = config.load(file, os.environ)
+        settings = load(file, os.environ)
         build_permission(settings.permission, time.time)
         if settings.http.ssl is not None:
             serve(settings.http.ssl, "httpServer.options.ssl")
@@ -106,7 +107,7 @@ def hash_password(password: str | None, config_file: str | None, legacy: bool) -
 
 def _configured_hash(config_file: str, legacy: bool) -> tuple[str | None, int, int]:
     try:
-        found = config.load_hashing(config_file, os.environ)
+        found = load_hashing(config_file, os.environ)
     except ConfigError as error:
         raise _failed(str(error)) from None
     if found is None:

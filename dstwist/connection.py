@@ -35,6 +35,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.admission import Admission, Excess, too_many_of_user
+from dstwist.config.settings import WebSocketEndpoint
 from dstwist.errors import BusyError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, IWire, Login
@@ -45,7 +46,6 @@ from dstwist.protocol.dialect import Dialect, Received, State, Step, refined
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
-from dstwist.settings import WebSocketEndpoint
 from dstwist.users import UserRegistry
 
 # WebSocket close codes (RFC 6455, section 7.4.1).

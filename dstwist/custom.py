@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
 
-from dstwist.config_custom import CustomSettings
+from dstwist.config.custom import CustomSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IStore
 

@@ -33,12 +33,12 @@ from dataclasses import dataclass, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import IConnection, IRevocable
 from dstwist.log import Logger
 from dstwist.patterns import InvalidPattern, compile_pattern
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.settings import ListenSettings
 from dstwist.subscriptions import SubscriptionRegistry
 
 #: How many unanswered questions are remembered of one connection, so that late answers are recognised. A listener

@@ -23,8 +23,8 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.protocols.haproxy import proxyEndpoint
 
 from dstwist.certificates import ServerCertificate, TlsEndpoint
-from dstwist.config_file import FromVariable, Reading
-from dstwist.config_http import HttpSettings, SslSettings, read_ssl
+from dstwist.config.file import FromVariable, Reading
+from dstwist.config.http import HttpSettings, SslSettings, read_ssl
 from dstwist.errors import ConfigError
 
 #: Twisted's names of what has another one in the configuration.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.config_http import LimitSettings
+from dstwist.config.http import LimitSettings
 from dstwist.log import Logger
 from dstwist.protocol.constants import UNNAMED_USER
 

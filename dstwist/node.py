@@ -22,7 +22,8 @@ from dstwist.auth.build import reload as reload_authentication
 from dstwist.auth.exposure import warn_of_open_tables
 from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
-from dstwist.config_auth import CertificateSettings
+from dstwist.config.auth import CertificateSettings
+from dstwist.config.settings import Settings, WebSocketEndpoint
 from dstwist.connection import GOING_AWAY, Connection, Reception
 from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
@@ -42,7 +43,6 @@ from dstwist.services.event import EventService
 from dstwist.services.presence import PresenceService
 from dstwist.services.record import RecordService
 from dstwist.services.rpc import RpcService
-from dstwist.settings import Settings, WebSocketEndpoint
 from dstwist.store.build import build as build_stores
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.http import HttpPort, Root

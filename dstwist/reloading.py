@@ -21,11 +21,11 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from dstwist.config_fields import key_of
-from dstwist.config_file import FileText
+from dstwist.config.fields import key_of
+from dstwist.config.file import FileText
+from dstwist.config.settings import Settings
 from dstwist.errors import DstwistError
 from dstwist.log import Logger
-from dstwist.settings import Settings
 
 # What differs between any two readings of the same file.
 _ALWAYS_NEW = {"server_name", "source", "notes"}

@@ -15,12 +15,12 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
-from dstwist import config
+from dstwist.config.load import load
+from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
 from dstwist.listening import configured_endpoint, described_endpoint
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
 from dstwist.node import Node
-from dstwist.settings import Settings
 
 
 class Options(TwistedOptions):
@@ -76,7 +76,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
     path = options["config"]
 
     def read() -> Settings:
-        return config.load(path, environ)
+        return load(path, environ)
 
     try:
         settings = read()

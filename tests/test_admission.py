@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import admission
 from dstwist.admission import MOST_LINES, Admission, Excess, Place, Window, key_of
-from dstwist.config_http import LimitSettings
+from dstwist.config.http import LimitSettings
 from tests.logs import Lines
 
 ANN = {"username": "ann", "password": "x"}

@@ -20,8 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.certificates import DAY, ServerCertificate, TlsEndpoint, peer_certificate, read_peer
-from dstwist.config_file import FileText
-from dstwist.config_http import HttpSettings, SslSettings
+from dstwist.config.file import FileText
+from dstwist.config.http import HttpSettings, SslSettings
 from dstwist.errors import ConfigError
 from dstwist.listening import configured_endpoint
 from tests.e2e.certificates import Authority, pem_of

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import __version__, cli
 from dstwist.auth.hashing import Passwords
-from dstwist.config_users import FileSettings
+from dstwist.config.users import FileSettings
 from tests.e2e.certificates import Authority, pem_of
 
 

@@ -14,7 +14,8 @@ from zope.interface.verify import verifyObject
 
 from dstwist.admission import Admission
 from dstwist.auth.open import OpenAuthentication
-from dstwist.config_http import LimitSettings
+from dstwist.config.http import LimitSettings
+from dstwist.config.settings import WebSocketEndpoint
 from dstwist.connection import INTERNAL_ERROR, SLICE, Connection, Reception
 from dstwist.errors import AuthError, BusyError
 from dstwist.heartbeat import Heartbeat
@@ -25,7 +26,6 @@ from dstwist.protocol.constants import ACTIONS, AuthAction, ConnectionAction, Ev
 from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect, Received, State
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.router import Router
-from dstwist.settings import WebSocketEndpoint
 from dstwist.users import UserRegistry
 from tests.fakes import FakeAuthenticator, FakeLink, FakeService, FakeWire
 from tests.wire import wire

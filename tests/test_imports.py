@@ -18,9 +18,7 @@ GROUPS = (
     {"__init__"},
     {"errors"},
     {"protocol"},
-    {"config_file", "config_fields", "config_values", "config_custom", "config_users", "config_auth", "config_stores"}
-    | {"config_http"}
-    | {"config_access", "settings", "config", "log", "patterns"},
+    {"config", "log", "patterns"},
     {"interfaces"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "listeners"}
@@ -35,24 +33,6 @@ GROUPS = (
 
 # Within a group nobody imports another, with these exceptions, which must stay free of circles.
 SIDEWAYS = {
-    "config_fields": {"config_file"},
-    "config_values": {"config_file", "config_fields"},
-    "config_access": {"config_file", "config_fields", "config_values"},
-    "config_users": {"config_file", "config_fields"},
-    "config_custom": {"config_file", "config_fields"},
-    "config_auth": {"config_file", "config_fields", "config_values", "config_custom", "config_users"},
-    "config_stores": {"config_file", "config_fields", "config_custom"},
-    "config_http": {"config_file", "config_fields", "config_values"},
-    "settings": {
-        "config_http",
-        "config_file",
-        "config_fields",
-        "config_values",
-        "config_auth",
-        "config_stores",
-        "config_access",
-    },
-    "config": {"config_http", "config_file", "config_fields", "config_users", "config_access", "settings"},
     "certificates": {"tls", "watching"},
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},
@@ -71,9 +51,7 @@ SERVING = {
 }
 FOREIGN = {
     "protocol": {"orjson"},
-    "config_file": {"ruamel.yaml"},
-    "config_values": {"twisted.internet.ssl", "OpenSSL", "cryptography"},
-    "settings": {"twisted.internet.ssl"},
+    "config": {"ruamel.yaml", "twisted.internet.ssl", "OpenSSL", "cryptography"},
     "log": {"twisted.logger", "constantly"},
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},

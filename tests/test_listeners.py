@@ -15,12 +15,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import IRevocable
 from dstwist.listeners import MAX_UNANSWERED, ListenerRegistry
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
-from dstwist.settings import ListenSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
 

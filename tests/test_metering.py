@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config_http import LimitSettings
+from dstwist.config.http import LimitSettings
 from dstwist.metering import LONGEST_PAUSE, Bucket, Meter, UserBudgets, buckets
 from dstwist.protocol.constants import UNNAMED_USER
 from tests.logs import Lines

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config_file import FileText
-from dstwist.config_http import HttpSettings, SslSettings
+from dstwist.config.file import FileText
+from dstwist.config.http import HttpSettings, SslSettings
+from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
 from dstwist.reloading import Reloads
-from dstwist.settings import Settings
 from tests.logs import Lines
 
 

@@ -13,7 +13,7 @@ from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.certificates import ServerCertificate
-from dstwist.config_http import SslSettings
+from dstwist.config.http import SslSettings
 from dstwist.errors import ConfigError
 from dstwist.tls import serve
 from tests.e2e.certificates import Authority, pem_of

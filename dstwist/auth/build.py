@@ -18,8 +18,8 @@ from dstwist.auth.keys import ConfiguredKey, IKeys, PublishedKeys, fits, read_pu
 from dstwist.auth.open import OpenAuthentication
 from dstwist.auth.pool import HashPool
 from dstwist.auth.storage import StorageAuthentication
-from dstwist.config_auth import AuthSettings, CertificateSettings, JwtSettings, OpenSettings, WebhookSettings
-from dstwist.config_users import FileSettings, PasswordSettings, StorageSettings
+from dstwist.config.auth import AuthSettings, CertificateSettings, JwtSettings, OpenSettings, WebhookSettings
+from dstwist.config.users import FileSettings, PasswordSettings, StorageSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IAuthenticator, IStore
 

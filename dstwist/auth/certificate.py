@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from dstwist.auth.credentials import refusal, user_id
-from dstwist.config_auth import CertificateSettings
+from dstwist.config.auth import CertificateSettings
 from dstwist.interfaces import Handshake, IAuthenticator, Login, PeerCertificate
 
 _NAMES: dict[str, Callable[[PeerCertificate], tuple[str, ...]]] = {

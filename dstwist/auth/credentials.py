@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dstwist.config_users import is_printable
+from dstwist.config.users import is_printable
 from dstwist.interfaces import Login
 from dstwist.protocol.jsontext import dumps
 

@@ -14,7 +14,7 @@ L{dstwist.interfaces.Login} as it is.
 
 from __future__ import annotations
 
-from dstwist.config_custom import CustomSettings
+from dstwist.config.custom import CustomSettings
 from dstwist.custom import Services, find
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IAuthenticator

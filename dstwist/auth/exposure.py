@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 from zope.interface import implementer
 
-from dstwist.config_auth import AuthSettings
-from dstwist.config_users import StorageSettings
+from dstwist.config.auth import AuthSettings
+from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, IPermission, Record
 from dstwist.log import Logger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic

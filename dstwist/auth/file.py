@@ -27,7 +27,7 @@ from zope.interface import implementer
 from dstwist.auth.credentials import name_and_password, refusal
 from dstwist.auth.hashing import Passwords
 from dstwist.auth.pool import HashPool
-from dstwist.config_users import FileSettings, User
+from dstwist.config.users import FileSettings, User
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
 from dstwist.protocol.jsontext import dumps
 

@@ -23,7 +23,7 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from dstwist.config_users import PasswordSettings, argon2_cost, excess
+from dstwist.config.users import PasswordSettings, argon2_cost, excess
 from dstwist.errors import AuthError
 
 # OWASP's first choice: 46 MiB, one pass. RFC 9106's 64 MiB and three passes cost three times as much, which is a lot

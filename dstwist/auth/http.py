@@ -37,7 +37,7 @@ from zope.interface import implementer
 from dstwist.auth.credentials import NOT_MINE, refusal, user_id
 from dstwist.auth.fetch import Answer, Fetcher
 from dstwist.auth.gate import Gate
-from dstwist.config_auth import WebhookSettings
+from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
 from dstwist.log import Logger

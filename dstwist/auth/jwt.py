@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from dstwist.auth.credentials import NOT_MINE, refusal, user_id
 from dstwist.auth.keys import IKeys
-from dstwist.config_auth import JwtSettings
+from dstwist.config.auth import JwtSettings
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
 from dstwist.log import Logger
 from dstwist.protocol.jsontext import dumps

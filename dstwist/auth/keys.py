@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.auth.fetch import Fetcher
-from dstwist.config_auth import KEY_TYPES, JwtSettings
+from dstwist.config.auth import KEY_TYPES, JwtSettings
 from dstwist.errors import AuthError
 from dstwist.log import Logger
 from dstwist.protocol.jsontext import loads

@@ -27,7 +27,7 @@ from zope.interface import implementer
 from dstwist.auth.credentials import NOT_MINE, name_and_password, refusal, user_id
 from dstwist.auth.hashing import Passwords
 from dstwist.auth.pool import HashPool
-from dstwist.config_users import StorageSettings, is_printable
+from dstwist.config.users import StorageSettings, is_printable
 from dstwist.errors import StoreError
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, IStore, Login, Record
 from dstwist.log import Logger

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dstwist.config_access import PermissionSettings
+from dstwist.config.access import PermissionSettings
 from dstwist.interfaces import IPermission
 from dstwist.permission.config import ValvePermission, no_records
 from dstwist.permission.open import OpenPermission

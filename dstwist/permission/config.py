@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.config_fields import shown
+from dstwist.config.fields import shown
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import IConnection, IPermission, Record
 from dstwist.permission.valve.decision import Decision, Loader

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from dstwist.config_fields import as_list, as_section, one_of, read_text, suggestion, typed
-from dstwist.config_file import Reading, join
+from dstwist.config.fields import as_list, as_section, one_of, read_text, suggestion, typed
+from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 from dstwist.permission.explain import Answer, Question, answer
 from dstwist.permission.valve.actions import GUARDS

@@ -10,9 +10,9 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
+from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import IStore, Record
-from dstwist.settings import RecordSettings
 
 
 class RecordLookup:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dstwist.config_access import PermissionSettings
+from dstwist.config.access import PermissionSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission
 from dstwist.permission.config import ValvePermission

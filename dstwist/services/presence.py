@@ -35,12 +35,12 @@ from enum import IntEnum
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.config.settings import PresenceSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection, ITopicService
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
-from dstwist.settings import PresenceSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.users import UserRegistry
 

@@ -36,6 +36,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, ITopicService, Record
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import RecordAction, Topic
@@ -48,7 +49,6 @@ from dstwist.services.record_read import RecordReader
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_write import NOTHING, RecordWriter
-from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
+from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
-from dstwist.settings import RecordSettings
 
 
 @dataclass(eq=False, slots=True)

@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
 from dstwist.log import Logger
 from dstwist.protocol.message import Message
-from dstwist.settings import RecordSettings
 
 #: Serves a request: gets the name of the record, the message and its sender; no sender if it is a matter of our own.
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]

@@ -32,12 +32,12 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import IConnection, IStore, Record
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record_queue import RecordQueue
-from dstwist.settings import RecordSettings
 
 #: How long a doubtful record waits for the next try, in seconds: the first and the longest time.
 RETRY_FIRST = 1.0

@@ -39,6 +39,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import ICluster, IConnection, IPermission, Record
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps
@@ -50,7 +51,6 @@ from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue, Request
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.settings import RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD

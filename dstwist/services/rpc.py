@@ -40,13 +40,13 @@ from enum import IntEnum
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.config.settings import RpcSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection, ITopicService
 from dstwist.log import Logger
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.rpc_calls import Call, Provider, Requestor
-from dstwist.settings import RpcSettings
 from dstwist.subscriptions import SubscriptionRegistry
 
 #: What a client is told, as the error of its procedure, whose call is one too many.

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from twisted.plugin import getPlugins
 
-from dstwist.config_custom import CustomSettings
-from dstwist.config_fields import suggestion
-from dstwist.config_stores import (
+from dstwist.config.custom import CustomSettings
+from dstwist.config.fields import suggestion
+from dstwist.config.stores import (
     CONNECTORS,
     CacheSettings,
     DefaultStorage,

@@ -15,7 +15,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from dstwist.config_values import Network
+from dstwist.config.values import Network
 
 #: What the address of a client on a UNIX socket is called.
 LOCAL = "local"

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from dstwist.admission import Admission, Excess, Place
 from dstwist.certificates import tls_problem
-from dstwist.config_http import HttpSettings, LimitSettings
+from dstwist.config.http import HttpSettings, LimitSettings
 from dstwist.log import Logger
 from dstwist.transports.forwarded import Proxies, address_of
 from dstwist.transports.head import Head

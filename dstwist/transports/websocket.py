@@ -22,12 +22,12 @@ from zope.interface import implementer
 
 from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
-from dstwist.config_http import LimitSettings
+from dstwist.config.http import LimitSettings
+from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
 from dstwist.log import Logger
 from dstwist.metering import Meter, UserBudgets, buckets
 from dstwist.protocol.message import Message
-from dstwist.settings import WebSocketEndpoint
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.outbox import Outbox, Turn, counted, outbox_for
 

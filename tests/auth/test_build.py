@@ -15,8 +15,8 @@ from dstwist.auth.http import WebhookAuthentication
 from dstwist.auth.jwt import TokenAuthentication
 from dstwist.auth.open import OpenAuthentication
 from dstwist.auth.storage import StorageAuthentication
-from dstwist.config_auth import JwtSettings, OpenSettings, WebhookSettings
-from dstwist.config_users import FileSettings, StorageSettings, User
+from dstwist.config.auth import JwtSettings, OpenSettings, WebhookSettings
+from dstwist.config.users import FileSettings, StorageSettings, User
 from dstwist.errors import ConfigError
 from tests.auth.helpers import HANDSHAKE, FakeStore
 from tests.auth.test_keys import pem

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.auth.certificate import CertificateAuthentication
-from dstwist.config_auth import CertificateSettings
+from dstwist.config.auth import CertificateSettings
 from dstwist.interfaces import Handshake, IAuthenticator, Login, PeerCertificate
 
 ANN = PeerCertificate(

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from dstwist.auth.build import build
-from dstwist.config import load as load_settings
+from dstwist.config.load import load as load_settings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
 from tests.auth.helpers import AuthCase

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface.verify import verifyObject
 
 from dstwist.auth.exposure import warn_of_open_tables
-from dstwist.config_auth import OpenSettings
-from dstwist.config_users import StorageSettings
+from dstwist.config.auth import OpenSettings
+from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, Record
 from dstwist.protocol.constants import RecordAction
 from tests.auth.helpers import AuthCase

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.auth.file import FileAuthentication
 from dstwist.auth.hashing import Passwords, hash_pbkdf2
-from dstwist.config_users import FileSettings, User
+from dstwist.config.users import FileSettings, User
 from dstwist.errors import AuthError
 from dstwist.interfaces import IAuthenticator, ILifecycle, Login
 from tests.auth.helpers import HANDSHAKE, AuthCase, DirectPool

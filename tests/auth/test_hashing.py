@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth import hashing
 from dstwist.auth.hashing import Passwords, hash_argon2, hash_pbkdf2
-from dstwist.config_users import FileSettings, argon2_cost
+from dstwist.config.users import FileSettings, argon2_cost
 from dstwist.errors import AuthError
 
 SHIPPED_SALT = "GS4SbTQYmoaGwjm2shEobg=="

@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.auth.fetch import Answer, Fetcher
 from dstwist.auth.http import MAX_ERROR, MAX_ID, WebhookAuthentication
-from dstwist.config_auth import WebhookSettings
+from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
 from tests.auth.helpers import HANDSHAKE, AuthCase

@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.auth.jwt import TokenAuthentication
 from dstwist.auth.keys import ConfiguredKey, IKeys, PublishedKeys
-from dstwist.config_auth import JwtSettings
+from dstwist.config.auth import JwtSettings
 from dstwist.errors import AuthError
 from dstwist.interfaces import IAuthenticator, ILifecycle, Login
 from tests.auth.helpers import HANDSHAKE, AuthCase

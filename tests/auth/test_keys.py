@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth.fetch import Answer
 from dstwist.auth.keys import MAX_KEYS, ConfiguredKey, PublishedKeys, fits, read_public_key
-from dstwist.config_auth import KEY_TYPES, JwtSettings
+from dstwist.config.auth import KEY_TYPES, JwtSettings
 from dstwist.errors import AuthError
 from tests.auth.helpers import AuthCase
 

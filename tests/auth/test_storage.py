@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.auth.hashing import Passwords, hash_pbkdf2
 from dstwist.auth.storage import StorageAuthentication
-from dstwist.config_users import StorageSettings
+from dstwist.config.users import StorageSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import IAuthenticator, ILifecycle, IStore, Login, Record
 from tests.auth.helpers import HANDSHAKE, AuthCase, DirectPool, FakeStore

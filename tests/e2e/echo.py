@@ -11,8 +11,8 @@ from typing import Any
 
 from twisted.web.resource import Resource
 
+from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake
-from dstwist.settings import WebSocketEndpoint
 from dstwist.transports import websocket
 from dstwist.transports.http import HttpPort
 from dstwist.transports.port import Port

@@ -14,7 +14,7 @@ from tests.hostile.bystander import PASSWORD, USERS
 from tests.hostile.stage import GROWTH, MIB, PEAK, Attack, Cost, Stage
 
 ATTACKS: list[Attack] = [*attacks.ATTACKS, *attacks_nonsense.ATTACKS, *attacks_floods.ATTACKS]
-LOGIN_ATTACKS: list[Attack] = attacks_floods.LOGIN_ATTACKS
+LOGIN_ATTACKS: list[Attack] = [*attacks_floods.LOGIN_ATTACKS]
 
 
 def name_of(attack: Attack) -> str:

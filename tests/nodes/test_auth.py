@@ -14,14 +14,14 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from dstwist.config_auth import JwtSettings
-from dstwist.config_custom import CustomSettings
-from dstwist.config_users import FileSettings, User
+from dstwist.config.auth import JwtSettings
+from dstwist.config.custom import CustomSettings
+from dstwist.config.settings import Settings
+from dstwist.config.users import FileSettings, User
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
 from dstwist.node import Node
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.settings import Settings
 from tests.nodes.client import GENERATIONS, MemoryClient
 
 SECRET = "a secret of at least thirty-two bytes"

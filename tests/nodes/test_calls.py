@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from dstwist.config.settings import RpcSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
-from dstwist.settings import RpcSettings, Settings
 from tests.nodes.client import MemoryClient
 from tests.nodes.test_node import VALUES, NodeTestCase
 

@@ -11,8 +11,9 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config_auth import CertificateSettings
-from dstwist.config_http import LimitSettings
+from dstwist.config.auth import CertificateSettings
+from dstwist.config.http import LimitSettings
+from dstwist.config.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import (
     AuthAction,
@@ -24,7 +25,6 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
-from dstwist.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
 from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 

@@ -14,6 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config.settings import FeatureSettings, Settings, WebSocketEndpoint
 from dstwist.node import Node
 from dstwist.protocol.constants import (
     ConnectionAction,
@@ -26,7 +27,6 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
-from dstwist.settings import FeatureSettings, Settings, WebSocketEndpoint
 from dstwist.transports.websocket import CLOSE_TIMEOUT
 from tests.nodes.client import MemoryClient
 

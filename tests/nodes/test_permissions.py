@@ -11,12 +11,12 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config_access import PermissionSettings
+from dstwist.config.access import PermissionSettings
+from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
 from dstwist.node import Node
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.settings import Settings
 from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 

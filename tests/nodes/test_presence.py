@@ -4,10 +4,10 @@ Presence on a whole node, among clients of both generations.
 
 from __future__ import annotations
 
+from dstwist.config.settings import PresenceSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import PresenceAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.settings import PresenceSettings, Settings
 from tests.nodes.client import MemoryClient
 from tests.nodes.test_node import NodeTestCase
 

@@ -16,10 +16,10 @@ from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config_custom import CustomSettings
+from dstwist.config.custom import CustomSettings
+from dstwist.config.settings import Settings
 from dstwist.errors import StoreError
 from dstwist.node import Node
-from dstwist.settings import Settings
 from dstwist.store.memory import MemoryStore
 from tests.nodes.client import MemoryClient
 

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config_file import Reading
+from dstwist.config.file import Reading
 from dstwist.errors import ConfigError, RuleError
 from dstwist.interfaces import Record
 from dstwist.permission.valve.actions import GUARDS

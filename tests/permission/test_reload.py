@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config_access import PermissionSettings
+from dstwist.config.access import PermissionSettings
+from dstwist.config.settings import ListenSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission, Record
 from dstwist.listeners import ListenerRegistry
@@ -22,7 +23,6 @@ from dstwist.protocol.message import Message
 from dstwist.recheck import Kind
 from dstwist.router import Router
 from dstwist.services.event import EventService
-from dstwist.settings import ListenSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection
 from tests.logs import Lines

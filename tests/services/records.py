@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from dstwist.config.settings import ListenSettings, RecordSettings
 from dstwist.interfaces import IConnection, IPermission, IWire, Record
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol import text
@@ -20,7 +21,6 @@ from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.services.record import RecordService
-from dstwist.settings import ListenSettings, RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection, FakeStore, FakeWire
 from tests.wire import readable

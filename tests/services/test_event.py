@@ -8,12 +8,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import ITopicService
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.event import EventService
-from dstwist.settings import ListenSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection, FakeWire
 

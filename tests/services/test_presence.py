@@ -10,13 +10,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.config.settings import PresenceSettings
 from dstwist.interfaces import ITopicService
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import EVERYONE, OPEN_USER, UNNAMED_USER, PresenceAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.services.presence import PresenceService
-from dstwist.settings import PresenceSettings
 from dstwist.users import UserRegistry
 from tests.fakes import FakeConnection, FakeWire
 from tests.wire import readable, wire

@@ -7,8 +7,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config.settings import RecordSettings
 from dstwist.services.record_deletions import Deletions
-from dstwist.settings import RecordSettings
 from tests.fakes import FakeConnection
 
 

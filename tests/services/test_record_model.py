@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config.settings import ListenSettings, RecordSettings
 from dstwist.interfaces import Record
 from dstwist.listeners import ListenerRegistry
 from dstwist.log import Logger
@@ -28,7 +29,6 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.paths import set_at
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.services.record import RecordService
-from dstwist.settings import ListenSettings, RecordSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection, FakeStore
 from tests.services.records import A, Rules, ask

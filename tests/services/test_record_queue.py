@@ -9,10 +9,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
 from dstwist.services.record_queue import OVERHEAD, RecordQueue
-from dstwist.settings import RecordSettings
 from tests.fakes import FakeConnection
 from tests.services.records import A, ask
 

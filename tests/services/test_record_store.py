@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import Record
 from dstwist.protocol.constants import RecordAction
 from dstwist.services import record_store
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.settings import RecordSettings
 from tests.fakes import FakeStore
 
 

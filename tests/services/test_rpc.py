@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from dstwist.config.settings import RpcSettings
 from dstwist.interfaces import ITopicService
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import RpcAction, Topic
@@ -24,7 +25,6 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.services.rpc import TOO_MANY, RpcService
 from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH
-from dstwist.settings import RpcSettings
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
 from tests.wire import readable

@@ -14,9 +14,9 @@ from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 
 import twisted.plugins
-from dstwist.config_custom import CustomSettings
-from dstwist.config_stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
-from dstwist.config_stores import StorageSettings as AnyStorage
+from dstwist.config.custom import CustomSettings
+from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
+from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
 from dstwist.interfaces import Record
 from dstwist.store.build import Stores, build

@@ -14,8 +14,8 @@ from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake
-from dstwist.settings import WebSocketEndpoint
 from dstwist.transports.websocket import WebSocketLink, WebSocketPort
 
 HANDSHAKE = (

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.admission import Admission
-from dstwist.config_http import HttpSettings, LimitSettings
+from dstwist.config.http import HttpSettings, LimitSettings
 from dstwist.transports.port import HEAD_TIMEOUT, MAX_HEAD, MAX_REFUSED, REFUSAL_TIMEOUT, Port
 from tests.logs import Lines
 from tests.transports.helpers import PushTransport

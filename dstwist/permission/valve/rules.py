@@ -19,7 +19,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
-from dstwist.config_file import UNREADABLE, join
+from dstwist.config.file import UNREADABLE, join
 from dstwist.errors import ConfigError, RuleError
 from dstwist.permission.valve.actions import GUARDS, NAMELESS, SECTIONS, action_name
 from dstwist.permission.valve.checks import RULES, checked
@@ -217,7 +217,7 @@ def load_permissions(mapping: Any, path: str = "") -> Rules:
     """
     The rules of a permissions file.
 
-    @param mapping: what is in the file, as L{dstwist.config_file.Reading} reads it.
+    @param mapping: what is in the file, as L{dstwist.config.file.Reading} reads it.
     @param path: of the key in the configuration whose value this is.
     @raise ConfigError: it cannot be used. The error tells all that is wrong, a line a problem.
     """

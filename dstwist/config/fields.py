@@ -23,7 +23,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from dstwist.config_file import UNREADABLE, AlreadyReported, FromVariable, Reading, core_scalar, join
+from dstwist.config.file import UNREADABLE, AlreadyReported, FromVariable, Reading, core_scalar, join
 from dstwist.errors import ConfigError
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dstwist.config_fields import (
+from dstwist.config.fields import (
     as_section,
     flag,
     from_mapping,
@@ -25,7 +25,7 @@ from dstwist.config_fields import (
     text,
     typed,
 )
-from dstwist.config_file import Reading, join
+from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 
 #: A derivation may take a second or so, not minutes: anybody who can connect can ask for one.

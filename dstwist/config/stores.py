@@ -23,8 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dstwist.config_custom import CustomSettings, read_custom
-from dstwist.config_fields import (
+from dstwist.config.custom import CustomSettings, read_custom
+from dstwist.config.fields import (
     as_section,
     from_mapping,
     integer,
@@ -36,7 +36,7 @@ from dstwist.config_fields import (
     read_text,
     suggestion,
 )
-from dstwist.config_file import Reading, join
+from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 
 #: Connectors of the Node server.

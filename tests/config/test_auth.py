@@ -10,9 +10,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config import Settings, load, load_hashing
-from dstwist.config_auth import JwtSettings, OpenSettings, WebhookSettings
-from dstwist.config_users import FileSettings, PasswordSettings, StorageSettings, User
+from dstwist.config.auth import JwtSettings, OpenSettings, WebhookSettings
+from dstwist.config.load import load, load_hashing
+from dstwist.config.settings import Settings
+from dstwist.config.users import FileSettings, PasswordSettings, StorageSettings, User
 from dstwist.errors import ConfigError
 
 HASH = "hash: sha512, iterations: 1000, keyLength: 32"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dstwist.config_fields import (
+from dstwist.config.fields import (
     as_section,
     flag,
     from_mapping,
@@ -23,8 +23,8 @@ from dstwist.config_fields import (
     text,
     texts,
 )
-from dstwist.config_file import Reading, join
-from dstwist.config_values import (
+from dstwist.config.file import Reading, join
+from dstwist.config.values import (
     Network,
     read_origins,
     read_pem,

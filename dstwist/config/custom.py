@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dstwist.config_fields import shown
-from dstwist.config_file import Reading, join
+from dstwist.config.fields import shown
+from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 
 

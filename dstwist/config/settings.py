@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from dstwist.config_access import PermissionSettings, read_ignored, read_monitoring, read_permission, read_plugins
-from dstwist.config_auth import AuthSettings, OpenSettings, read_auth
-from dstwist.config_fields import (
+from dstwist.config.access import PermissionSettings, read_ignored, read_monitoring, read_permission, read_plugins
+from dstwist.config.auth import AuthSettings, OpenSettings, read_auth
+from dstwist.config.fields import (
     as_list,
     component,
     flag,
@@ -31,9 +31,9 @@ from dstwist.config_fields import (
     text,
     texts,
 )
-from dstwist.config_file import Reading, join
-from dstwist.config_http import HttpSettings, LimitSettings, read_http
-from dstwist.config_stores import (
+from dstwist.config.file import Reading, join
+from dstwist.config.http import HttpSettings, LimitSettings, read_http
+from dstwist.config.stores import (
     CacheSettings,
     DefaultStorage,
     MemorySettings,
@@ -41,7 +41,7 @@ from dstwist.config_stores import (
     read_cache,
     read_storage,
 )
-from dstwist.config_values import (
+from dstwist.config.values import (
     LOG_LEVELS,
     generate_uid,
     read_log_level,

@@ -10,12 +10,12 @@ What comes in is the path and the environment; what goes out is a L{Settings}, o
 that is wrong. Nobody else reads configuration files or environment variables, and nothing is opened in between.
 
 =================================  =====================================================
-L{dstwist.config_file}             the file's text: YAML, JSON, C{${NAME}}, C{fileLoad()}
-L{dstwist.config_fields}           how a class of settings reads its section
-L{dstwist.settings}                the sections
-L{dstwist.config_http}             the port and what clients may use
-L{dstwist.config_auth}             who may come in; L{dstwist.config_users}: users.yml
-L{dstwist.config_access}           what must be refused because ignoring it would do harm
+L{dstwist.config.file}             the file's text: YAML, JSON, C{${NAME}}, C{fileLoad()}
+L{dstwist.config.fields}           how a class of settings reads its section
+L{dstwist.config.settings}         the sections
+L{dstwist.config.http}             the port and what clients may use
+L{dstwist.config.auth}             who may come in; L{dstwist.config.users}: users.yml
+L{dstwist.config.access}           what must be refused because ignoring it would do harm
 =================================  =====================================================
 """
 
@@ -25,22 +25,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dstwist.config_fields import as_section, from_mapping
-from dstwist.config_file import Reading, join
-from dstwist.config_http import HttpSettings, SslSettings
-from dstwist.config_users import PasswordSettings, read_hash_options
+from dstwist.config.fields import as_section, from_mapping
+from dstwist.config.file import Reading, join
+from dstwist.config.settings import Settings
+from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
-from dstwist.settings import FeatureSettings, ListenSettings, Settings, WebSocketEndpoint
-
-__all__ = [
-    "FeatureSettings",
-    "HttpSettings",
-    "ListenSettings",
-    "Settings",
-    "SslSettings",
-    "WebSocketEndpoint",
-    "load",
-]
 
 
 def load(path: str | None, environ: Mapping[str, str]) -> Settings:

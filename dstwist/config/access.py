@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dstwist.config_fields import (
+from dstwist.config.fields import (
     MAX_SIZE,
     Component,
     as_section,
@@ -28,7 +28,7 @@ from dstwist.config_fields import (
     read_component,
     read_text,
 )
-from dstwist.config_file import UNREADABLE, AlreadyReported, Reading, join
+from dstwist.config.file import UNREADABLE, AlreadyReported, Reading, join
 from dstwist.errors import ConfigError
 
 _PERMISSION_TYPES = ("none", "config")

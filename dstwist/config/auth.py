@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from dstwist.config_custom import CustomSettings, read_custom
-from dstwist.config_fields import (
+from dstwist.config.custom import CustomSettings, read_custom
+from dstwist.config.fields import (
     Reader,
     as_section,
     flag,
@@ -44,9 +44,9 @@ from dstwist.config_fields import (
     suggestion,
     text,
 )
-from dstwist.config_file import Reading, join
-from dstwist.config_users import FileSettings, StorageSettings, read_file_options, read_storage_options, require
-from dstwist.config_values import read_pem
+from dstwist.config.file import Reading, join
+from dstwist.config.users import FileSettings, StorageSettings, read_file_options, read_storage_options, require
+from dstwist.config.values import read_pem
 from dstwist.errors import ConfigError
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
