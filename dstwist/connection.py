@@ -59,6 +59,10 @@ TRY_AGAIN_LATER = 1013
 #: How long what one client asks may keep all others waiting at a time, in seconds. A request is never interrupted.
 SLICE = 0.01
 
+# A payload that is longer is decoded in pieces of this size, each when it is its turn: that takes a third of a second
+# for a megabyte of short messages.
+_LONG = 16384
+
 # Of so many messages in one payload it is not asked how long they take.
 _FEW = 8
 
@@ -163,8 +167,8 @@ class Connection:
         self._before_login = 0
         self._silence = 0
         self._pauses = 0
-        # What waits for the end of a login, or for a later turn.
-        self._queue: deque[Message | Malformed] = deque()
+        # What waits for the end of a login, or for a later turn, decoded or not.
+        self._queue: deque[Message | Malformed | bytes | str] = deque()
         self._deadline = 0.0
         self._rest: IDelayedCall | None = None
         self._callbacks: list[Callable[[IConnection], None]] = []
@@ -210,6 +214,8 @@ class Connection:
 
         @return: true if the turn is over (L{turn_is_over}) because of it.
         """
+        if len(payload) > _LONG:
+            return self._receive_long(payload)
         messages = self._decode(payload)
         if self._state is _OPEN:
             if self._rest is not None or len(messages) > _FEW:
@@ -231,6 +237,21 @@ class Connection:
                 message.raw = payload
             self._handle(message)
         return None
+
+    def _receive_long(self, payload: bytes | str) -> bool:
+        pieces = deque(self.wire.codec.pieces(payload, _LONG))
+        # Before login, and one by one: most of them will not be needed.
+        while pieces and self._state is not _OPEN and self._state is not State.DECIDING:
+            for message in self._decode(pieces.popleft()):
+                if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
+                    message.raw = payload
+                self._handle(message)
+            if self._state is State.CLOSED:
+                return False
+        self._queue.extend(pieces)
+        if self._rest is None:
+            self._serve_queue()
+        return self._rest is not None
 
     def begin_turn(self) -> None:
         """
@@ -267,7 +288,9 @@ class Connection:
         deadline = self._seconds() + SLICE
         while queue and self._state is _OPEN:
             message = queue.popleft()
-            if message.__class__ is Message and message.topic is not _CONNECTION:
+            if isinstance(message, bytes | str):
+                queue.extendleft(reversed(self._decode(message)))
+            elif message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
             else:
                 self._handle_while_open(message)
@@ -465,8 +488,12 @@ class Connection:
         if not self.closed:
             self._link.resume()
         queue, self._queue = self._queue, deque()
-        while queue and self._state is not _OPEN:
-            self._handle(queue.popleft())
+        while queue and self._state is not _OPEN and self._state is not State.DECIDING:
+            message = queue.popleft()
+            if isinstance(message, bytes | str):
+                queue.extendleft(reversed(self._decode(message)))
+            else:
+                self._handle(message)
         self._queue.extend(queue)
         self._serve_queue()
 

@@ -27,6 +27,12 @@ class ICodec(Interface):
         The messages of one payload, in order; one bad message does not lose its neighbours. Never raises.
         """
 
+    def pieces(payload: bytes | str, size: int) -> list[bytes | str]:
+        """
+        A payload in parts, each with whole messages, and with no more than it takes to exceed C{size}: decoded one by
+        one they give what the payload would. Never raises.
+        """
+
     def encode(message: Message) -> bytes:
         """
         The payload that says C{message}; empty if this protocol has no form for it.

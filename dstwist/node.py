@@ -45,18 +45,14 @@ from dstwist.services.record import RecordService
 from dstwist.services.rpc import RpcService
 from dstwist.store.build import build as build_stores
 from dstwist.subscriptions import SubscriptionRegistry
+from dstwist.transports.detection import Detection
 from dstwist.transports.http import HttpPort, Root
+from dstwist.transports.metered import MeteredLink
 from dstwist.transports.origins import Origins
 from dstwist.transports.pace import Pace, do_not_listen, listen
 from dstwist.transports.port import Port
-from dstwist.transports.websocket import (
-    ConnectionFactory,
-    Detection,
-    MeteredLink,
-    WebSocketLink,
-    WebSocketPort,
-    WebSocketWire,
-)
+from dstwist.transports.websocket import ConnectionFactory, WebSocketLink, WebSocketWire
+from dstwist.transports.websocket_port import WebSocketPort
 from dstwist.users import UserRegistry
 
 classImplements(protobuf.ProtobufCodec, ICodec)

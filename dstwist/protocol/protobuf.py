@@ -203,6 +203,29 @@ class ProtobufCodec:
             pass
         return found or [Malformed(fault, answer=self._unknown_topic(), raw=payload)]
 
+    def pieces(self, payload: bytes | str, size: int) -> list[bytes | str]:
+        """
+        The payload in parts of whole envelopes, each as short as it can be if it is to be longer than C{size}.
+        """
+        if isinstance(payload, str):
+            return [payload]
+        found: list[bytes | str] = []
+        start = position = 0
+        try:
+            while True:
+                length, position = _varint(payload, position)
+                position += length
+                if position > len(payload):
+                    break
+                if position - start > size:
+                    found.append(payload[start:position])
+                    start = position
+        except (IndexError, _Undecodable):
+            pass
+        if start < len(payload):
+            found.append(payload[start:])
+        return found
+
     def encode(self, message: Message) -> bytes:
         """
         The frame of a message; empty if this protocol cannot say it.

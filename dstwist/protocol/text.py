@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 from dstwist.protocol.constants import (
     ACTIONS,
@@ -119,6 +120,20 @@ class TextCodec:
             if len(segment) >= _SHORTEST:
                 messages.append(self._read(segment))
         return messages
+
+    def pieces(self, payload: str | bytes, size: int) -> list[str | bytes]:
+        """
+        The payload in parts of whole messages, each as short as it can be if it is to be longer than C{size}.
+        """
+        end: Any = END if isinstance(payload, str) else END.encode()
+        text: Any = payload
+        found, start = [], 0
+        while (cut := text.find(end, start + size)) >= 0:
+            found.append(text[start : cut + 1])
+            start = cut + 1
+        if start < len(text):
+            found.append(text[start:])
+        return found
 
     def encode(self, message: Message) -> bytes:
         """

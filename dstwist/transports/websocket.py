@@ -10,26 +10,25 @@ conformance stays ours. With L{FAST_PATH} off everything does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import txaio
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from zope.interface import implementer
 
 from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
-from dstwist.config.http import LimitSettings
-from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
 from dstwist.log import Logger
-from dstwist.metering import Meter, UserBudgets, buckets
 from dstwist.protocol.message import Message
 from dstwist.transports.forwarded import address_of
-from dstwist.transports.outbox import Outbox, Turn, counted, outbox_for
+from dstwist.transports.outbox import Outbox, counted, outbox_for
+
+if TYPE_CHECKING:
+    from dstwist.transports.websocket_port import WebSocketPort
 
 #: How long a client may take for its part of closing, in seconds.
 CLOSE_TIMEOUT = 2
@@ -387,236 +386,6 @@ class WebSocketLink(WebSocketServerProtocol):
     def _drop(self) -> None:
         assert self._outbox is not None
         self._outbox.abort()
-
-
-class MeteredLink(WebSocketLink):
-    """
-    A WebSocket that may send only so much in a second.
-
-    There are two who may want it to be quiet, its connection and its meter; it is read from when neither does.
-    """
-
-    meter: Meter
-    _held = False
-    _throttled = False
-
-    def connectionMade(self) -> None:
-        port = self.factory
-        settings, clock = port.settings, port.reactor
-        assert port.budgets is not None
-        self.meter = Meter(
-            buckets("maxByteRate", settings.max_byte_rate, clock),
-            buckets("maxMessageRate", settings.max_message_rate, clock),
-            port.budgets,
-            clock,
-            self._throttle,
-            self._unthrottle,
-            self._is_alive,
-        )
-        super().connectionMade()
-
-    def connectionLost(self, reason: Any = None) -> None:
-        self.meter.stop()
-        super().connectionLost(reason)
-
-    def dataReceived(self, data: bytes) -> None:
-        super().dataReceived(data)
-        self.meter.bytes(len(data))
-
-    def pause(self) -> None:
-        self._held = True
-        super().pause()
-
-    def resume(self) -> None:
-        self._held = False
-        if not self._throttled:
-            super().resume()
-
-    def _throttle(self) -> None:
-        self._throttled = True
-        self.transport.pauseProducing()
-
-    def _unthrottle(self) -> None:
-        self._throttled = False
-        if not self._held:
-            super().resume()
-
-    def _is_alive(self) -> None:
-        if self.connection is not None:
-            self.connection.heard = True
-
-
-class Timers:
-    """
-    What Autobahn starts its timers with. Its own would run on the global reactor, whatever reactor it was given.
-    """
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self.call_later = clock.callLater
-
-
-class WebSocketPort(WebSocketServerFactory):
-    """
-    All WebSockets of one path.
-
-    @param connect: makes the connection behind each.
-    @param budgets: what the connections of each user may send together.
-    @ivar links: the WebSockets that are there, from handshake to the end of their transport.
-    """
-
-    protocol = WebSocketLink  # type: ignore[assignment]
-    noisy = False
-
-    def __init__(
-        self,
-        settings: WebSocketEndpoint,
-        connect: ConnectionFactory,
-        reactor: Any,
-        budgets: UserBudgets | None = None,
-    ) -> None:
-        if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
-            self.protocol = MeteredLink
-            budgets = budgets if budgets is not None else UserBudgets(LimitSettings(), reactor)
-        self.budgets = budgets
-        super().__init__(server="dstwist", reactor=reactor)
-        self._batched_timer = Timers(reactor)
-        self.settings = settings
-        self.connect = connect
-        self.turn = Turn(reactor, settings.outgoing_buffer_timeout)
-        self.links: set[WebSocketLink] = set()
-        self._waiting: list[Deferred[None]] = []
-        self.setProtocolOptions(
-            maxFramePayloadSize=settings.max_message_size,
-            maxMessagePayloadSize=settings.max_message_size,
-            # Tell the client why before the connection goes.
-            failByDrop=False,
-            # Autobahn's timers run on the global reactor; C{WebSocketLink} has its own.
-            closeHandshakeTimeout=0,
-            # The request head is there before a link is made.
-            openHandshakeTimeout=0,
-            webStatus=False,
-            allowNullOrigin=True,
-        )
-
-    def buildProtocol(self, addr: Any) -> Any:
-        link: Any = super().buildProtocol(addr)
-        self.links.add(link)
-        return link
-
-    def forget(self, link: WebSocketLink) -> None:
-        """
-        The transport of C{link} is gone.
-        """
-        self.links.discard(link)
-        if not self.links:
-            waiting, self._waiting = self._waiting, []
-            for deferred in waiting:
-                deferred.callback(None)
-
-    def drained(self) -> Deferred[None]:
-        """
-        Fires when there is no WebSocket any more.
-        """
-        deferred: Deferred[None] = Deferred()
-        if self.links:
-            self._waiting.append(deferred)
-        else:
-            deferred.callback(None)
-        return deferred
-
-    def close(self, code: int, reason: str) -> None:
-        """
-        Close all WebSockets in an orderly manner, and drop those whose handshake is not through.
-        """
-        for link in list(self.links):
-            if link.connection is not None:
-                link.connection.close(reason, code)
-            elif link.state == link.STATE_CONNECTING:
-                link.dropConnection(abort=True)
-
-    def abort(self) -> None:
-        """
-        Drop what is left of them.
-        """
-        for link in list(self.links):
-            link.transport.abortConnection()
-
-
-class Detection:
-    """
-    Stands in for the connection of a WebSocket whose path both generations use, until it is known which one it is.
-
-    A v4+ client speaks first and in binary; a v2/v3 client waits for the server. One that has not spoken for
-    C{timeout} seconds is greeted in text. Its first frame decides all the same: a v4+ client on a slow line ignores
-    the greeting, and is served in binary when it has spoken.
-    """
-
-    def __init__(
-        self,
-        link: WebSocketLink,
-        handshake: Handshake,
-        text: ConnectionFactory,
-        binary: ConnectionFactory,
-        clock: IReactorTime,
-        timeout: float,
-    ) -> None:
-        self.heard = True
-        self._link = link
-        self._handshake = handshake
-        self._make_text = text
-        self._make_binary = binary
-        self._clock = clock
-        self._timeout = timeout
-        self._call: IDelayedCall | None = None
-        self._text: Any = None
-
-    def open(self) -> None:
-        self._call = self._clock.callLater(self._timeout, self._greet_late)
-
-    def receive(self, payload: bytes | str) -> None:
-        self._stop()
-        if isinstance(payload, str):
-            if self._text is None:
-                self._greet()
-            connection = self._text
-            self._link.connection = connection
-        else:
-            if self._text is not None:
-                self._text.lost()
-            connection = self._link.connection = self._make_binary(self._link, self._handshake)
-            connection.open()
-        connection.receive(payload)
-
-    def begin_turn(self) -> None:
-        pass
-
-    def turn_is_over(self) -> bool:
-        return False
-
-    def lost(self) -> None:
-        self._stop()
-        if self._text is not None:
-            self._text.lost()
-
-    def close(self, reason: str, code: int) -> None:
-        self.lost()
-        self._link.close(code, reason)
-
-    def _greet_late(self) -> None:
-        self._call = None
-        try:
-            self._greet()
-        except Exception:
-            self._link.fail("opening a connection failed")
-
-    def _greet(self) -> None:
-        self._text = self._make_text(self._link, self._handshake)
-        self._text.open()
-
-    def _stop(self) -> None:
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
 
 
 def _printable(text: str) -> str:

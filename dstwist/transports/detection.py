@@ -1,0 +1,89 @@
+"""
+One path for both generations: who speaks first, and in what, tells them apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.interfaces import Handshake
+from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
+
+
+class Detection:
+    """
+    Stands in for the connection of a WebSocket whose path both generations use, until it is known which one it is.
+
+    A v4+ client speaks first and in binary; a v2/v3 client waits for the server. One that has not spoken for
+    C{timeout} seconds is greeted in text. Its first frame decides all the same: a v4+ client on a slow line ignores
+    the greeting, and is served in binary when it has spoken.
+    """
+
+    def __init__(
+        self,
+        link: WebSocketLink,
+        handshake: Handshake,
+        text: ConnectionFactory,
+        binary: ConnectionFactory,
+        clock: IReactorTime,
+        timeout: float,
+    ) -> None:
+        self.heard = True
+        self._link = link
+        self._handshake = handshake
+        self._make_text = text
+        self._make_binary = binary
+        self._clock = clock
+        self._timeout = timeout
+        self._call: IDelayedCall | None = None
+        self._text: Any = None
+
+    def open(self) -> None:
+        self._call = self._clock.callLater(self._timeout, self._greet_late)
+
+    def receive(self, payload: bytes | str) -> None:
+        self._stop()
+        if isinstance(payload, str):
+            if self._text is None:
+                self._greet()
+            connection = self._text
+            self._link.connection = connection
+        else:
+            if self._text is not None:
+                self._text.lost()
+            connection = self._link.connection = self._make_binary(self._link, self._handshake)
+            connection.open()
+        connection.receive(payload)
+
+    def begin_turn(self) -> None:
+        pass
+
+    def turn_is_over(self) -> bool:
+        return False
+
+    def lost(self) -> None:
+        self._stop()
+        if self._text is not None:
+            self._text.lost()
+
+    def close(self, reason: str, code: int) -> None:
+        self.lost()
+        self._link.close(code, reason)
+
+    def _greet_late(self) -> None:
+        self._call = None
+        try:
+            self._greet()
+        except Exception:
+            self._link.fail("opening a connection failed")
+
+    def _greet(self) -> None:
+        self._text = self._make_text(self._link, self._handshake)
+        self._text.open()
+
+    def _stop(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None

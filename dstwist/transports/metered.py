@@ -1,0 +1,67 @@
+"""
+WebSockets of clients that may send only so much in a second (L{dstwist.metering}).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dstwist.metering import Meter, buckets
+from dstwist.transports.websocket import WebSocketLink
+
+
+class MeteredLink(WebSocketLink):
+    """
+    A WebSocket that may send only so much in a second.
+
+    There are two who may want it to be quiet, its connection and its meter; it is read from when neither does.
+    """
+
+    meter: Meter
+    _held = False
+    _throttled = False
+
+    def connectionMade(self) -> None:
+        port = self.factory
+        settings, clock = port.settings, port.reactor
+        assert port.budgets is not None
+        self.meter = Meter(
+            buckets("maxByteRate", settings.max_byte_rate, clock),
+            buckets("maxMessageRate", settings.max_message_rate, clock),
+            port.budgets,
+            clock,
+            self._throttle,
+            self._unthrottle,
+            self._is_alive,
+        )
+        super().connectionMade()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.meter.stop()
+        super().connectionLost(reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.meter.bytes(len(data))
+
+    def pause(self) -> None:
+        self._held = True
+        super().pause()
+
+    def resume(self) -> None:
+        self._held = False
+        if not self._throttled:
+            super().resume()
+
+    def _throttle(self) -> None:
+        self._throttled = True
+        self.transport.pauseProducing()
+
+    def _unthrottle(self) -> None:
+        self._throttled = False
+        if not self._held:
+            super().resume()
+
+    def _is_alive(self) -> None:
+        if self.connection is not None:
+            self.connection.heard = True
