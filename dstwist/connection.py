@@ -488,14 +488,15 @@ class Connection:
         if not self.closed:
             self._link.resume()
         queue, self._queue = self._queue, deque()
-        while queue and self._state is not _OPEN and self._state is not State.DECIDING:
+        while queue and not self.closed and self._state is not _OPEN and self._state is not State.DECIDING:
             message = queue.popleft()
             if isinstance(message, bytes | str):
                 queue.extendleft(reversed(self._decode(message)))
             else:
                 self._handle(message)
-        self._queue.extend(queue)
-        self._serve_queue()
+        if not self.closed:
+            self._queue.extend(queue)
+            self._serve_queue()
 
     def _accept(self, login: Login) -> None:
         self._stop_timeout()

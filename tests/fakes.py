@@ -60,6 +60,9 @@ class FakeCodec:
     def decode(self, payload: Any) -> list[Message | Malformed]:
         return list(payload)
 
+    def pieces(self, payload: Any, size: int) -> list[Any]:
+        return [payload]
+
     def encode(self, message: Message) -> Any:
         return message
 

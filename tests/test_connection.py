@@ -119,6 +119,20 @@ class ConnectionTestCase(SynchronousTestCase):
             call.cancel()
             function(*args)
 
+    def count_decoded(self) -> list[int]:
+        """
+        The length of each payload that the connection decodes from now on.
+        """
+        decoded: list[int] = []
+        decode = self.connection._decode
+
+        def counted(payload: bytes | str) -> list[Message | Malformed]:
+            decoded.append(len(payload))
+            return decode(payload)
+
+        self.connection._decode = counted
+        return decoded
+
     def serve_by(self, serve: Callable[[], None]) -> None:
         """
         Have C{serve} called for every message that the service gets.
@@ -179,6 +193,39 @@ class BothDialects:
         for _ in range(3):
             self.next_turn()
         self.assertEqual((len(handled), self.link.paused, self.actions()), (20, False, [ConnectionAction.PONG]))
+
+    def test_long_payload(self: Any) -> None:
+        """
+        A very long payload is decoded as it is served; nothing of it is lost, and nothing overtaken.
+        """
+        self.log_in()
+        numbered = [Message(Topic.EVENT, EventAction.EMIT, f"news/{number}", EMIT.data) for number in range(5000)]
+        decoded = self.count_decoded()
+        self.serve_by(lambda: self.pass_time(SLICE / 400))
+        self.receive(b"".join(self.client.encode(message) for message in numbered))
+        self.assertTrue(0 < len(self.service.handled) < 1000)
+        self.assertLess(sum(decoded), 20_000)
+        self.say(PING)
+        while self.link.paused:
+            self.next_turn()
+        self.assertEqual([m.name for m in self.service.handled], [m.name for m in numbered])
+        self.assertEqual(self.actions(), [ConnectionAction.PONG])
+
+    def test_long_payload_before_login(self: Any) -> None:
+        """
+        Of a very long payload before the login no more is decoded than it takes to send the client away; what comes
+        behind a login in it is served after that.
+        """
+        decoded = self.count_decoded()
+        emit = self.client.encode(EMIT)
+        self.receive(emit * 10_000)
+        self.assertEqual(self.link.closed, (1008, "too many messages before login"))
+        self.assertLess(sum(decoded), 20_000)
+        self.connect()
+        self.receive(self.client.encode(CHALLENGE) + self.client.encode(LOGIN) + emit * 3000)
+        while self.link.paused:
+            self.next_turn()
+        self.assertEqual(len(self.service.handled), 3000)
 
     def test_slices_end(self: Any) -> None:
         """

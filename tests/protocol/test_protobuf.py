@@ -387,6 +387,37 @@ class FrameTests(SynchronousTestCase):
                 self.assertEqual(codec.decode(payload + payload[:size]), [message])
 
 
+class PieceTests(SynchronousTestCase):
+    """
+    Payloads that are decoded piece by piece.
+    """
+
+    @given(
+        st.lists(st.sampled_from([b"\x06\x10\x02\x1a\x02\x08\x02", b"\x00", b"\x04\x10\x04\x1a\x00"])),
+        st.integers(1, 30),
+    )
+    def test_pieces(self, envelopes: list[bytes], size: int) -> None:
+        """
+        A payload in pieces says the same as in one; pieces end where messages do, and no sooner than they have to.
+        """
+        payload = b"".join(envelopes)
+        pieces: list[Any] = SERVER.pieces(payload, size)
+        self.assertEqual(b"".join(pieces), payload)
+        if b"\x00" not in envelopes:  # that is none, and says nothing behind something else
+            found = [message for piece in pieces for message in SERVER.decode(piece)]
+            self.assertEqual(found, SERVER.decode(payload) if payload else [])
+        self.assertTrue(all(size < len(piece) <= size + 7 for piece in pieces[:-1]), pieces)
+
+    @given(st.binary())
+    def test_garbage(self, payload: bytes) -> None:
+        """
+        Nothing is lost of what is no message.
+        """
+        pieces: list[Any] = SERVER.pieces(payload, 5)
+        self.assertEqual(b"".join(pieces), payload)
+        self.assertEqual(SERVER.pieces("text", 1), ["text"])
+
+
 class RoundTripTests(SynchronousTestCase):
     """
     What one side writes the other reads, for every topic and action.

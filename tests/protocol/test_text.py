@@ -880,6 +880,19 @@ class FuzzTests(SynchronousTestCase):
     Whatever is written is read alike, and whatever is read does no harm.
     """
 
+    @given(st.text("E\x1e\x1fVTa|S1é"), st.integers(1, 30))
+    def test_pieces(self, text: str, size: int) -> None:
+        """
+        A payload in pieces says the same as in one; pieces end where messages do, and no sooner than they have to.
+        """
+        for payload in (text, text.encode()):
+            pieces: list[Any] = SERVER.pieces(payload, size)
+            self.assertEqual(type(payload)().join(pieces), payload)
+            self.assertEqual([found for piece in pieces for found in SERVER.decode(piece)], SERVER.decode(payload))
+            self.assertTrue(all(len(piece) > size for piece in pieces[:-1]), pieces)
+            longest = max(len(part.encode()) for part in text.split("\x1e"))
+            self.assertTrue(all(len(piece) <= size + longest + 1 for piece in pieces), pieces)
+
     def test_round_trip(self) -> None:
         """
         Messages of every topic and action come back as they were, in both directions.
