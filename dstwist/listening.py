@@ -27,6 +27,10 @@ from dstwist.config.file import FromVariable, Reading
 from dstwist.config.http import HttpSettings, SslSettings, read_ssl
 from dstwist.errors import ConfigError
 
+#: How many connections may wait to be taken. With Twisted's 50 nearly all clients that come back at once after a
+#: restart have to try again a second later.
+BACKLOG = 1024
+
 #: Twisted's names of what has another one in the configuration.
 _OLD_NAMES = {"privateKey": "key", "certKey": "cert", "extraCertChain": "ca", "dhParameters": "dhParams"}
 #: What is said of the port rather than of TLS.
@@ -42,7 +46,7 @@ def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoi
     @raise ConfigError: its certificate cannot be used.
     """
     kind = TCP6ServerEndpoint if ":" in http.host else TCP4ServerEndpoint
-    endpoint: IStreamServerEndpoint = kind(reactor, http.port, interface=http.host)
+    endpoint: IStreamServerEndpoint = kind(reactor, http.port, BACKLOG, http.host)
     if http.ssl is None:
         return endpoint
     return TlsEndpoint(endpoint, ServerCertificate(http.ssl, "httpServer.options.ssl"), reactor)

@@ -17,6 +17,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.certificates import TlsEndpoint
+from dstwist.listening import BACKLOG
 from dstwist.log import Logger
 from dstwist.node import Node
 from dstwist.tap import Options, makeService
@@ -68,8 +69,8 @@ class OptionsTests(TapTestCase):
         """
         node = self.make()
         node.privilegedStartService()
-        ((port, _, _, interface),) = self.reactor.tcpServers
-        self.assertEqual((port, interface), (6020, "0.0.0.0"))
+        ((port, _, backlog, interface),) = self.reactor.tcpServers
+        self.assertEqual((port, interface, backlog), (6020, "0.0.0.0", BACKLOG))
         self.assertEqual(sorted(node.web_sockets), ["/deepstream", "/deepstream-v3"])
 
     def test_shipped_config(self) -> None:

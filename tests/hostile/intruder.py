@@ -94,10 +94,10 @@ class Intruder:
         """
         view, deadline = memoryview(data), time.monotonic() + PATIENCE
         while view and not self.fate:
-            readable, writable, _ = select.select([self.socket] if read else [], [self.socket], [], 1.0)
-            if readable:
+            ready = self._ready((select.POLLIN if read else 0) | select.POLLOUT, 1.0)
+            if ready & select.POLLIN:
                 self._read()
-            if writable:
+            if ready & ~select.POLLIN:
                 try:
                     view = view[self.socket.send(view) :]
                 except BlockingIOError:
@@ -197,8 +197,15 @@ class Intruder:
         """
         self._read(1)
 
+    def _ready(self, events: int, seconds: float) -> int:
+        # Not select(), whose sockets must be among the first thousand.
+        poll = select.poll()
+        poll.register(self.socket, events)
+        ready = poll.poll(seconds * 1000)
+        return ready[0][1] if ready else 0
+
     def _drain(self, quiet: float, once: bool = False) -> None:
-        while not self.fate and select.select([self.socket], [], [], quiet)[0]:
+        while not self.fate and self._ready(select.POLLIN, quiet):
             self._read()
             if once:
                 return
