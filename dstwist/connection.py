@@ -59,6 +59,9 @@ TRY_AGAIN_LATER = 1013
 #: How long what one client asks may keep all others waiting at a time, in seconds. A request is never interrupted.
 SLICE = 0.01
 
+# So many characters of what a client sent are worth a log line.
+_LOGGED = 200
+
 # A payload that is longer is decoded in pieces of this size, each when it is its turn: that takes a third of a second
 # for a megabyte of short messages.
 _LONG = 16384
@@ -201,7 +204,7 @@ class Connection:
             self._timeout = reception.clock.callLater(limit, self._not_authenticated_in_time)
         self._log.info(
             "INCOMING_CONNECTION | from {referer} ({address})",
-            referer=self._handshake.referer,
+            referer=_shown(self._handshake.referer),
             address=self._handshake.address,
             event="INCOMING_CONNECTION",
         )
@@ -609,6 +612,13 @@ class Connection:
     def _say_auth(self, action: AuthAction, data: bytes | None = None) -> None:
         self.send(Message(Topic.AUTH, action, data=data))
         self._link.flush()
+
+
+def _shown(header: str | None) -> str | None:
+    """
+    What a client sent, fit for a line of the log: no control characters, which could forge others, and not long.
+    """
+    return header and "".join(char if char.isprintable() else "?" for char in header[:_LOGGED])
 
 
 def _kind(message: Message | Malformed) -> Received:

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -67,7 +68,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.limits: dict[str, int] = {}
         self.connection = self.connect()
 
-    def connect(self, **settings: Any) -> Connection:
+    def connect(self, handshake: Handshake | None = None, **settings: Any) -> Connection:
         endpoint = WebSocketEndpoint(heartbeat_interval=HEARTBEAT, **settings)
         reception = Reception(
             endpoint,
@@ -79,7 +80,7 @@ class ConnectionTestCase(SynchronousTestCase):
             self.admission,
             **self.limits,
         )
-        handshake = Handshake(self.link.address, {"referer": "http://shop"})
+        handshake = handshake or Handshake(self.link.address, {"referer": "http://shop"})
         self.link = FakeLink()
         self.connection = Connection(self.link, CodecWire(self.server), self.dialect, handshake, reception)
         self.connection.open()
@@ -193,6 +194,19 @@ class BothDialects:
         for _ in range(3):
             self.next_turn()
         self.assertEqual((len(handled), self.link.paused, self.actions()), (20, False, [ConnectionAction.PONG]))
+
+    def test_hostile_referer(self: Any) -> None:
+        """
+        What a client says where it comes from cannot forge lines of the log, clear a terminal, or fill a disk.
+        """
+        handshake = Handshake("192.0.2.1", {"referer": "http://shop\r\nAUTH_SUCCESSFUL | admin\x1b[2J" + "x" * 10_000})
+        with capturedLogs() as logs:
+            self.connect(handshake)
+        (event,) = [event for event in logs if event.get("event") == "INCOMING_CONNECTION"]
+        line = formatEvent(event)
+        self.assertTrue(line.isprintable(), line)
+        self.assertIn("http://shop??AUTH_SUCCESSFUL | admin?[2Jxxx", line)
+        self.assertLess(len(line), 300)
 
     def test_long_payload(self: Any) -> None:
         """
