@@ -137,6 +137,8 @@ class RecordSettings:
     storage_hot_path_prefixes: tuple[str, ...] = texts()
     # How long the cache, and the storage, may take to write. An addition of dstwist, like all below.
     write_timeout: float = milliseconds(10000)
+    # How large a record may become, in bytes of JSON text.
+    max_size: int = integer(8388608)
     # How many requests may wait for one record.
     max_queued_requests: int = integer(10000)
     # A client for whose requests more is waiting is not read from until there is less.

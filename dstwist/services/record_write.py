@@ -50,6 +50,7 @@ from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_queue import RecordQueue, Request
 from dstwist.services.record_returned import Returned
+from dstwist.services.record_sizes import RecordSizes
 from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -106,6 +107,7 @@ class RecordWriter:
         self._deleted = deletions.deletions
         self._publish_remote = cluster.publish
         self._hot_path = settings.storage_hot_path_prefixes
+        self._fitting = RecordSizes(settings.max_size).check
 
     def enter(self, message: Message, sender: IConnection) -> None:
         """
@@ -238,13 +240,13 @@ class RecordWriter:
                     return partial(answers.write_failed, name, message, sender, reason)
                 current, data = _BLANK
             elif wanted == current + 1 and not (name in self._deleted and self._deletions.stale(name, sender, wanted)):
-                return Record(wanted, _changed(message, data))
+                return Record(wanted, self._fitting(name, message, _changed(message, data)))
             if (
                 wanted == -1
                 or (state is NOTHING and wanted == 1)
                 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path))
             ):
-                return Record(current + 1, _changed(message, data))
+                return Record(current + 1, self._fitting(name, message, _changed(message, data)))
             _changed(message, {})
         except ValueError as problem:
             return partial(self._refuse_invalid, name, message, sender, state, str(problem))

@@ -14,6 +14,7 @@ from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import IPermission, IWire, Record
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.dialect import JAVASCRIPT
+from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from tests.fakes import FakeConnection
 from tests.services.records import (
@@ -338,6 +339,33 @@ class WriteTests(RecordTestCase):
         conflict = 'R|E|VERSION_EXISTS|a|3|{"x":1}|{"writeSuccess":true}+'
         answers = [conflict, "R|WA|a|[3]|L+"]
         self.assertEqual(self.say_text(self.old("a"), 'R|U|a|3|{"x":2}|{"writeSuccess":true}+'), answers)
+
+    def test_too_large(self) -> None:
+        """
+        No write makes a record larger than it may be, whole or by path, at once or little by little; the writer is told
+        what is true. It may be made smaller again.
+        """
+        self.serve(max_size=1000)
+        self.have("a", 0, {})
+        ann = self.young("a")
+        large = update("a", 1, {"x": "y" * 1000})
+        refusal = large.error(A.INVALID_MESSAGE_DATA)
+        answers = self.say(ann, large)
+        self.assertEqual([answer.action for answer in answers], [refusal.action, A.UPDATE])
+        for action, fields in (
+            (A.PATCH, {"path": "x[300]", "data": b"1"}),
+            (A.PATCH, {"path": "x", "data": dumps("y" * 1000)}),
+            (A.PATCH_MULTI, {"data": dumps([{"path": "x[300]", "data": 1}])}),
+        ):
+            self.assertEqual(self.say(ann, ask(action, "a", version=1, **fields))[0].action, A.INVALID_MESSAGE_DATA)
+        version = 0
+        for version in range(1, 1000):
+            if self.say(ann, patch("a", version, f"k{version}", "value")):
+                break
+        data = self.cache.records["a"].data
+        self.assertLessEqual(len(dumps(data)), 1000)
+        self.assertGreater(len(dumps({**data, f"k{version}": "value"})), 1000)
+        self.assertEqual(self.say(ann, update("a", version, {}), patch("a", version + 1, "x[100]", 1)), [])
 
     def test_conflict_known_by_the_news(self) -> None:
         """
