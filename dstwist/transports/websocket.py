@@ -197,6 +197,10 @@ class WebSocketLink(WebSocketServerProtocol):
             self._drop_call.cancel()
         super().connectionLost(reason)
         self.factory.forget(self)
+        # Links are in circles of references with Autobahn's own parts: until those are looked for, what the client had
+        # sent of a message would be kept.
+        self.data = b""
+        self.message_data = self.frame_data = None
 
     def dataReceived(self, data: bytes) -> None:
         connection = self.connection

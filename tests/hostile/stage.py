@@ -16,7 +16,7 @@ from tests.e2e.server import CHECKOUT, Server
 
 MIB = 1 << 20
 #: How much more memory a server may have at most some seconds after an attack, and in its course.
-GROWTH = 48 * MIB
+GROWTH = 64 * MIB
 PEAK = 384 * MIB
 #: How long to wait for memory to be given back, in seconds.
 SETTLE = 4.0

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import UNIXAddress
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -520,6 +522,17 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(head, b"HTTP/1.1 101 Switching Protocols")
         self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", lines)
         self.assertEqual(client.connection.events, ["open"])
+
+    def test_nothing_kept(self) -> None:
+        """
+        What a client had sent of a message is not kept when it has gone.
+        """
+        for start in (frame(TEXT, b"x" * 5000)[:4000], frame(BINARY, b"x" * 4000, final=False)):
+            client = Client(web_sockets())
+            client.send(start)
+            link = client.link
+            link.connectionLost(Failure(ConnectionDone()))
+            self.assertEqual([name for name, value in vars(link).items() if len(repr(value)) > 3000], [])
 
     def test_no_delay(self) -> None:
         """
