@@ -200,7 +200,8 @@ class WebSocketLink(WebSocketServerProtocol):
         # Links are in circles of references with Autobahn's own parts: until those are looked for, what the client had
         # sent of a message would be kept.
         self.data = b""
-        self.message_data = self.frame_data = None
+        self.message_data = []
+        self.frame_data = []
 
     def dataReceived(self, data: bytes) -> None:
         connection = self.connection
