@@ -261,6 +261,22 @@ class IStore(Interface):
         """
 
 
+class IInstantStore(IStore):
+    """
+    A store that can do without Deferreds, at least now and then: those of two calls cost as much as a write to memory.
+    """
+
+    def known(name: str) -> Record | None:
+        """
+        The record of that name, if it can be told at once. C{None} says nothing: C{get} has to be asked.
+        """
+
+    def keep(name: str, version: int, data: Any) -> bool:
+        """
+        Keep a record at once, like C{set}. Otherwise do nothing, and give C{False}: C{set} has to be asked.
+        """
+
+
 class IStoreMaker(Interface):
     """
     Makes the stores of a type that does not come with dstwist. A L{twisted.plugin.IPlugin} in C{twisted.plugins} that

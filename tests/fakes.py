@@ -21,9 +21,9 @@ from dstwist.interfaces import (
     ICluster,
     ICodec,
     IConnection,
+    IInstantStore,
     ILink,
     IPermission,
-    IStore,
     ITopicService,
     IWire,
     Login,
@@ -212,7 +212,7 @@ class FakePermission:
         return verdict
 
 
-@implementer(IStore)
+@implementer(IInstantStore)
 class FakeStore:
     """
     A store that is as slow and as unreliable as a test wants it. Operations on one name take effect in order.
@@ -224,6 +224,7 @@ class FakeStore:
         C{ok}; C{fails}: nothing done, and an error; C{lost}: done, and an error; C{hangs}: nothing done, no answer;
         C{mute}: done, no answer.
     @ivar behave: decides on delay and outcome of each operation instead.
+    @ivar instant: whether it does without Deferreds what takes no time.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -232,6 +233,7 @@ class FakeStore:
         self.delay = 0.0
         self.outcome = "ok"
         self.behave: Callable[[str, str], tuple[float, str]] = lambda operation, name: (self.delay, self.outcome)
+        self.instant = False
         self._clock = clock or Clock()
         self._busy: dict[str, float] = {}
         self._frozen: dict[str, bytes] = {}
@@ -241,6 +243,22 @@ class FakeStore:
 
     def stop(self) -> Deferred[None]:
         return succeed(None)
+
+    def known(self, name: str) -> Record | None:
+        if not self._is_instant("get", name):
+            return None
+        self.calls.append(("get", name))
+        return self.records.get(name)
+
+    def keep(self, name: str, version: int, data: Any) -> bool:
+        if self._is_instant("set", name):
+            self.set(name, version, data)
+            return True
+        return False
+
+    def _is_instant(self, operation: str, name: str) -> bool:
+        busy = self._busy.get(name, 0.0) > self._clock.seconds()
+        return self.instant and not busy and self.behave(operation, name) == (0.0, "ok")
 
     def get(self, name: str) -> Deferred[Record | None]:
         return self._do("get", name, lambda: self.records.get(name))
@@ -325,5 +343,5 @@ class FakesTests(SynchronousTestCase):
         verifyObject(ICluster, FakeCluster())
         verifyObject(ITopicService, FakeService())
         verifyObject(IPermission, FakePermission())
-        verifyObject(IStore, FakeStore())
+        verifyObject(IInstantStore, FakeStore())
         verifyObject(IAuthenticator, FakeAuthenticator())

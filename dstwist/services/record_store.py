@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
-from dstwist.interfaces import IConnection, IStore, Record
+from dstwist.interfaces import IConnection, IInstantStore, IStore, Record
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record_queue import RecordQueue
@@ -80,9 +80,9 @@ class RecordStore:
     """
     Cache and storage as one.
 
-    @ivar get: asks the cache, whose answer is not to be believed for a name in C{doubts}.
-    @ivar put: begins to keep a record that is kept in the cache alone; gives C{None} for all others. L{commit} is to
-        end it, unless it is done already.
+    @ivar keep: keeps a record that is kept in the cache alone, if that takes no time. Whether it is done: L{commit} is
+        for all others.
+    @ivar keeps_at_once: whether there can be any such record.
     @ivar doubts: the doubtful records; to be looked at only.
     @ivar told: called with a name, what is true of it, and who is to hear that (C{None}: everybody), once a doubt is
         resolved.
@@ -101,8 +101,11 @@ class RecordStore:
     ) -> None:
         self.told: Callable[[str, Record | None, list[IConnection] | None], None] = lambda name, record, astray: None
         self.retry: Callable[[str], None] = lambda name: None
-        self.get = cache.get
-        self.put: Callable[[str, int, Any], Deferred[None] | None] = cache.set if storage is None else self._put
+        instant = IInstantStore(cache, None)
+        self._known: Callable[[str], Record | None] = _nothing if instant is None else instant.known
+        self._keep: Callable[[str, int, Any], bool] = _not_at_once if instant is None else instant.keep
+        self.keep = self._keep if storage is None else self._keep_excluded
+        self.keeps_at_once = instant is not None and (storage is None or bool(settings.storage_exclusion_prefixes))
         self._cache = cache
         self._storage = storage
         self._queue = queue
@@ -123,51 +126,46 @@ class RecordStore:
             if doubt.timer is not None and doubt.timer.active():
                 doubt.timer.cancel()
 
-    def ask(self, name: str) -> Deferred[Record | None] | None:
+    def peek(self, name: str) -> Record | None:
         """
-        What the cache says; for those who can do with a record that is known at once, and pass all else to L{load}.
-        C{None} if the cache is not to be believed.
+        The record, if that is in the cache, takes no time, and is not in doubt. C{None} says nothing: L{load} it.
         """
-        return None if name in self.doubts else self._cache.get(name)
+        return None if name in self.doubts else self._known(name)
 
-    def _put(self, name: str, version: int, data: Any) -> Deferred[None] | None:
-        return None if self._kept(name) else self._cache.set(name, version, data)
+    def _keep_excluded(self, name: str, version: int, data: Any) -> bool:
+        return name.startswith(self._excluded) and self._keep(name, version, data)
 
-    async def load(self, name: str, asked: Deferred[Record | None] | None = None) -> Record | None:
+    async def load(self, name: str) -> Record | None:
         """
         The record; C{None} if there is none.
 
-        @param asked: of the cache already, by L{ask}.
         @raise RecordError: RECORD_LOAD_ERROR, CACHE_RETRIEVAL_TIMEOUT or STORAGE_RETRIEVAL_TIMEOUT.
         """
         failure = self._queue.failure(name)
         if isinstance(failure, RecordError):
-            if asked is not None:
-                asked.addErrback(lambda _: None)
             raise RecordError(failure.action, failure.detail)
         if name in self.doubts:
             return await self.settle(name)
         try:
-            return await self._find(name, asked or self._cache.get(name))
+            return await self._find(name, self._cache.get(name))
         except RecordError as error:
             self._queue.failed(name, error)
             raise
 
-    async def commit(self, name: str, record: Record, begun: Deferred[None] | None = None) -> None:
+    async def commit(self, name: str, record: Record) -> None:
         """
         Keep a record.
 
-        @param begun: what L{put} did about it.
         @raise RecordError: RECORD_UPDATE_ERROR; the record is doubtful now.
         """
         version, data = record
-        if begun is None:
-            self._check_doubts(RecordAction.RECORD_UPDATE_ERROR)
+        self._check_doubts(RecordAction.RECORD_UPDATE_ERROR)
         if self._kept(name):
             assert self._storage is not None
             await self._write(name, "storage", self._storage.set(name, version, data), RecordAction.RECORD_UPDATE_ERROR)
-        last = begun or self._cache.set(name, version, data)
-        await self._write(name, "cache", last, RecordAction.RECORD_UPDATE_ERROR)
+        if not self._keep(name, version, data):
+            done = self._cache.set(name, version, data)
+            await self._write(name, "cache", done, RecordAction.RECORD_UPDATE_ERROR)
 
     async def delete(self, name: str) -> None:
         """
@@ -314,3 +312,11 @@ class RecordStore:
 
 def _within(answer: Deferred[Any], timeout: float, clock: IReactorTime) -> Deferred[Any]:
     return answer if answer.called else answer.addTimeout(timeout, clock)
+
+
+def _nothing(name: str) -> Record | None:
+    return None
+
+
+def _not_at_once(name: str, version: int, data: Any) -> bool:
+    return False

@@ -91,11 +91,10 @@ class RecordWriter:
         cluster: ICluster,
         settings: RecordSettings,
     ) -> None:
-        self._doubts = store.doubts
-        self._get = store.get
-        self._ask = store.ask
+        self._peek = store.peek
+        self._short = store.keeps_at_once
         self._store = store
-        self._put = store.put
+        self._keep = store.keep
         self._queue = queue
         self._lines = queue.lines
         self._allows = permission.allows
@@ -120,49 +119,41 @@ class RecordWriter:
         if name in self._lines:
             self._queue.submit(self.write, name, message, sender)
             return
-        asked = None if name in self._doubts else self._get(name)
         verdict: bool | Deferred[bool] | None = None
-        begun = None
-        if asked is not None and asked.called and message.action not in _UPSERTS:
-            state = asked.result
-            if state.__class__ is Record:
+        if self._short and message.action not in _UPSERTS:
+            state = self._peek(name)
+            if state is not None:
                 verdict = self._allows(message, sender, state)
                 if verdict is True:
                     outcome = self._decide(name, message, sender, state)
                     if outcome.__class__ is not Record:
                         outcome()  # type: ignore[operator]
                         return
-                    begun = self._put(name, *outcome)
-                    if begun is not None and begun.called and begun.result is None:
+                    if self._keep(name, *outcome):
                         self._tell(name, message, sender, outcome)
                         return
-        work = self._serve(name, message, sender, asked, verdict, begun)
-        self._queue.start(work, self.write, name, message, sender)
+        self._queue.start(self._serve(name, message, sender, verdict), self.write, name, message, sender)
 
     async def write(self, name: str, message: Message, sender: IConnection) -> None:
         """
         Serve a write, and all that stand in line right behind it.
         """
-        await self._serve(name, message, sender, self._ask(name), None, None)
+        await self._serve(name, message, sender, None)
 
     async def _serve(
         self,
         name: str,
         message: Message,
         sender: IConnection,
-        asked: Deferred[Record | None] | None,
         verdict: bool | Deferred[bool] | None,
-        begun: Deferred[None] | None,
     ) -> None:
         """
-        @param asked: what the cache was asked for.
         @param verdict: whether the first write is permitted, if that was asked already.
-        @param begun: the commit of the first write, if that was begun already.
         """
-        loaded = asked.result if asked is not None and asked.called else None
-        if loaded.__class__ is not Record:
+        loaded = self._peek(name)
+        if loaded is None:
             try:
-                loaded = await self._store.load(name, asked)
+                loaded = await self._store.load(name)
             except RecordError as error:
                 self._not_written(name, message, sender, error)
                 for request in self._queue.take(name, self.write):
@@ -190,7 +181,7 @@ class RecordWriter:
             _, _, message, sender, _ = taken[len(outcomes) - 1]
         if state is not first:
             try:
-                await self._store.commit(name, state, begun)
+                await self._store.commit(name, state)
             except RecordError as error:
                 await self._take_back(name, first, outcomes, taken, error)
                 return

@@ -16,11 +16,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import IStore, Record
+from dstwist.interfaces import IInstantStore, Record
 from dstwist.protocol.jsontext import dumps
 
 
-@implementer(IStore)
+@implementer(IInstantStore)
 class MemoryStore:
     """
     Records in a dictionary.
@@ -49,18 +49,24 @@ class MemoryStore:
         self._size = 0
         return succeed(None)
 
-    def get(self, name: str) -> Deferred[Record | None]:
+    def known(self, name: str) -> Record | None:
         record = self._records.get(name)
         if self._bounded and record is not None:
             del self._records[name]
             self._records[name] = record
-        return succeed(record)
+        return record
+
+    def keep(self, name: str, version: int, data: Any) -> bool:
+        if self._bounded:
+            return False
+        self._records[name] = Record(version, data)
+        return True
+
+    def get(self, name: str) -> Deferred[Record | None]:
+        return succeed(self.known(name))
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
-        if self._bounded:
-            return self._set_bounded(name, Record(version, data))
-        self._records[name] = Record(version, data)
-        return succeed(None)
+        return succeed(None) if self.keep(name, version, data) else self._set_bounded(name, Record(version, data))
 
     def delete(self, name: str) -> Deferred[None]:
         self._forget(name)

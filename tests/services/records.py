@@ -104,7 +104,11 @@ class ReadableWire:
 class RecordTestCase(SynchronousTestCase):
     """
     A record service between a cache, a storage and some connections.
+
+    @cvar instant: whether the cache does without Deferreds what takes no time.
     """
+
+    instant = False
 
     def setUp(self) -> None:
         self.serve()
@@ -115,6 +119,7 @@ class RecordTestCase(SynchronousTestCase):
         """
         self.clock = Clock()
         self.cache = FakeStore(self.clock)
+        self.cache.instant = self.instant
         self.storage = FakeStore(self.clock)
         self.rules = Rules()
         self.cluster = FakeCluster()

@@ -14,7 +14,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -199,6 +199,13 @@ class Machine(RuleBasedStateMachine):
         self.requests: dict[str, tuple[Client, Message]] = {}
         self.asked: Counter[tuple[int, RecordAction, str]] = Counter()
         self.serial = 0
+
+    @initialize(instant=st.booleans())
+    def choose_cache(self, instant: bool) -> None:
+        """
+        The cache may do without Deferreds what takes no time.
+        """
+        self.cache.instant = instant
 
     # -- what clients do
 

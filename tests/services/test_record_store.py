@@ -64,17 +64,19 @@ class RecordStoreTests(SynchronousTestCase):
         """
         The cache is not asked about a doubtful record; the storage is, and the cache gets what it says.
         """
+        self.cache.instant = True
         self.cache.put("a", 1, {"old": 1})
+        self.cache.put("b", 1, {})
         self.storage.put("a", 1, {"old": 1})
         self.storage.outcome = "lost"
         self.run_failing(self.store.commit("a", Record(2, {"new": 1})))
-        self.assertIsNone(self.store.ask("a"))
-        self.assertIsNotNone(self.store.ask("b"))
+        self.assertIsNone(self.store.peek("a"))
+        self.assertIsNotNone(self.store.peek("b"))
         self.storage.outcome = "ok"
         new = Record(2, {"new": 1})
         self.assertEqual(self.run_now(self.store.load("a")), new)
         self.assertEqual((self.cache.records["a"], self.told), (new, [("a", new)]))
-        self.assertIsNotNone(self.store.ask("a"))
+        self.assertIsNotNone(self.store.peek("a"))
 
     def test_retries(self) -> None:
         """

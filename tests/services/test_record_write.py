@@ -604,6 +604,88 @@ class PermissionTests(RecordTestCase):
         self.assert_stored("a", 2, {"x": 2})
 
 
+class InstantWriteTests(WriteTests):
+    """
+    All of L{WriteTests}, with a cache that does without Deferreds and a storage behind it.
+    """
+
+    instant = True
+
+
+class MemoryOnlyTests(RecordTestCase):
+    """
+    Writes to records that are in a cache alone which does without Deferreds: the short way.
+    """
+
+    instant = True
+
+    def setUp(self) -> None:
+        self.serve(storage=False)
+
+    def test_write(self) -> None:
+        """
+        A write is kept and told; a late one is refused; the cache is asked for nothing else.
+        """
+        self.have("a", 3, {"x": 1})
+        ann, bob = self.young("a"), self.young("a")
+        late = update("a", 3, {"x": 2})
+        self.assertEqual(self.say(ann, update("a", 4, {"x": 2}), late), [exists(late, 4, '{"x":2}')])
+        self.assertEqual(self.cache.records["a"], Record(4, {"x": 2}))
+        self.assertEqual(bob.take(), [update("a", 4, {"x": 2})])
+        self.assertEqual(self.cache.calls, [("get", "a"), ("set", "a", 4), ("get", "a")])
+
+    def test_busy(self) -> None:
+        """
+        A cache that is busy for once is asked in the usual way, and writes keep their order.
+        """
+        self.have("a", 0, {})
+        ann, bob = self.young("a"), self.young("a")
+        self.cache.delay = 1.0
+        self.say(ann, update("a", 1, {"x": 1}))
+        self.cache.delay = 0.0
+        self.say(ann, update("a", 2, {"x": 2}))
+        self.assertEqual(bob.take(), [])
+        for _ in range(3):
+            self.clock.advance(1.0)
+        self.assertEqual(bob.take(), [update("a", 1, {"x": 1}), update("a", 2, {"x": 2})])
+        self.assertEqual(self.cache.records["a"], Record(2, {"x": 2}))
+
+    def test_refused_to_keep(self) -> None:
+        """
+        So is one that can tell at once what it holds, but not keep it.
+        """
+        self.have("a", 0, {})
+        bob = self.young("a")
+        self.cache.behave = lambda operation, name: (0.0 if operation == "get" else 1.0, "ok")
+        self.say(self.young("a"), update("a", 1, {"x": 1}))
+        self.assertEqual(bob.take(), [])
+        self.clock.advance(1.0)
+        self.assertEqual(bob.take(), [update("a", 1, {"x": 1})])
+
+    def test_rule_that_waits(self) -> None:
+        """
+        A permission may take its time; the write follows it.
+        """
+        self.have("a", 0, {})
+        verdict: Deferred[bool] = Deferred()
+        self.rules.rule = lambda message, record: verdict
+        self.say(self.young("a"), update("a", 1, {"x": 1}))
+        self.assertEqual(self.cache.records["a"].version, 0)
+        verdict.callback(True)
+        self.assertEqual(self.cache.records["a"].version, 1)
+
+    def test_excluded(self) -> None:
+        """
+        With a storage, the same holds for what is excluded from it.
+        """
+        self.serve(storage_exclusion_prefixes=("tmp/",))
+        self.have("tmp/a", 0, {})
+        self.storage.calls.clear()
+        self.say(self.young(), update("tmp/a", 1, {"x": 1}))
+        self.assertEqual(self.cache.records["tmp/a"], Record(1, {"x": 1}))
+        self.assertEqual(self.storage.calls, [])
+
+
 class SlowStoreTests(RecordTestCase):
     """
     Writes while the stores take their time.

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dstwist.interfaces import Record
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import IInstantStore, Record
 from dstwist.store.memory import MemoryStore
 from tests.store import contract
 
@@ -27,6 +29,17 @@ class MemoryStoreTests(contract.StoreContract):
         done: list[Any] = [store.start(), store.set("a", 1, {}), store.get("a"), store.delete("a"), store.stop()]
         for deferred in done:
             self.successResultOf(deferred)
+
+    def test_instant(self) -> None:
+        """
+        It can do without Deferreds, unless it has limits to look after.
+        """
+        store = MemoryStore()
+        verifyObject(IInstantStore, store)
+        self.assertIsNone(store.known("a"))
+        self.assertTrue(store.keep("a", 1, {}))
+        self.assertEqual(store.known("a"), Record(1, {}))
+        self.assertFalse(MemoryStore(max_entries=1).keep("a", 1, {}))
 
     def test_no_copy(self) -> None:
         """
