@@ -9,7 +9,7 @@ every name is permitted by itself; what is left of it, without the refused names
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +20,9 @@ from dstwist.interfaces import IConnection, IPermission, ITopicService
 from dstwist.log import Logger
 from dstwist.protocol.constants import ParserAction, Topic
 from dstwist.protocol.message import Message
+
+#: From so many names on it is worth looking whether they are all different.
+_MANY = 100
 
 
 class Router:
@@ -49,6 +52,8 @@ class Router:
         if handle is None:
             self._unknown_topic(message, sender)
             return
+        if len(message.names) > _MANY:
+            message = replace(message, names=_without_repetitions(message.names))
         if message.action in self._judged[message.topic]:
             handle(message, sender)
             return
@@ -150,3 +155,14 @@ class Router:
                 original_action=message.action,
             )
         )
+
+
+def _without_repetitions(names: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    The names in their order, and each that was repeated, however often, once more at the end: its sender is told of it.
+    """
+    once = dict.fromkeys(names)
+    if len(once) == len(names):
+        return names
+    counted = Counter(names)
+    return (*once, *(name for name in once if counted[name] > 1))

@@ -65,6 +65,21 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.service.handled, [emit("a"), subscribe("a", "b")])
         self.assertEqual(self.permission.asked, [])
 
+    def test_repeated_names(self) -> None:
+        """
+        Of a long bulk request each name is served once, and once more if it was repeated: however often that was, its
+        sender is told once.
+        """
+        several = [f"n{number}" for number in range(100)]
+        router = self.router()
+        router.route(subscribe("a", *several, *["b"] * 10000, "a"), self.ann)
+        self.assertEqual(self.service.handled, [subscribe("a", *several, "b", "a", "b")])
+        self.service.judges = frozenset({EventAction.SUBSCRIBE})
+        self.router().route(subscribe(*several, *["b"] * 10000), self.ann)
+        self.assertEqual(self.service.handled[1:], [subscribe(*several, "b", "b")])
+        self.router().route(subscribe(*several, "a"), self.ann)
+        self.assertEqual(self.service.handled[2:], [subscribe(*several, "a")])
+
     def test_denied(self) -> None:
         """
         What is not permitted is not served, and its sender is told.

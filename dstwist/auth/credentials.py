@@ -35,12 +35,16 @@ def refusal(final: bool, error: str | None = None) -> Login:
     return Login(False, client_data=None if error is None else dumps({"error": error}))
 
 
+#: The longest user id. Each login writes it to the log, and presence to everybody who watches.
+MAX_ID = 256
+
+
 def user_id(value: Any) -> str | None:
     """
     The user id that C{value}, out of an answer or a token, stands for: a text or a number. C{None} if it cannot be one.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = dumps(value).decode("ascii")
-    if not isinstance(value, str) or not value or not is_printable(value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID or not is_printable(value):
         return None
     return value

@@ -34,7 +34,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from dstwist.auth.credentials import NOT_MINE, refusal, user_id
+from dstwist.auth.credentials import MAX_ID, NOT_MINE, refusal, user_id
 from dstwist.auth.fetch import Answer, Fetcher
 from dstwist.auth.gate import Gate
 from dstwist.config.auth import WebhookSettings
@@ -43,8 +43,6 @@ from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
 from dstwist.log import Logger
 from dstwist.protocol.jsontext import dumps, loads
 
-#: The longest text that is taken for a user id.
-MAX_ID = 256
 #: What of a text is passed on to the client.
 MAX_ERROR = 4096
 
@@ -209,7 +207,7 @@ def _accepted_object(value: dict[str, Any]) -> Login:
 
 
 def _text_id(text: str) -> str:
-    user = user_id(text) if len(text) <= MAX_ID else None
+    user = user_id(text)
     if user is None:
         raise _Unusable(f"its text is not a user id: printable, and of 1 to {MAX_ID} characters")
     return user

@@ -9,9 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
+from dstwist.auth.credentials import MAX_ID
 from dstwist.interfaces import Handshake, IAuthenticator, Login
 from dstwist.protocol.constants import OPEN_USER
 from dstwist.protocol.jsontext import dumps
+
+_TOO_LONG = b'{"error":"the username must not have more than %d characters"}' % MAX_ID
 
 
 @implementer(IAuthenticator)
@@ -31,4 +34,6 @@ class OpenAuthentication:
         if any(character < " " or "\ud800" <= character <= "\udfff" for character in user):
             # Control characters would break the text protocol, and half of a surrogate pair cannot be sent at all.
             return succeed(Login(False, client_data=b'{"error":"the username must be printable"}'))
+        if len(user) > MAX_ID:
+            return succeed(Login(False, client_data=_TOO_LONG))
         return succeed(Login(True, user))

@@ -46,6 +46,17 @@ class OpenAuthenticationTests(AuthCase):
             login = self.successResultOf(self.authenticator.login(HANDSHAKE, credentials))
             self.assertEqual(login, Login(True, user), credentials)
 
+    def test_long_name(self) -> None:
+        """
+        A name may be as long as any user id: it is in the log with each login.
+        """
+        longest = "x" * 256
+        login = self.successResultOf(self.authenticator.login(HANDSHAKE, {"username": longest}))
+        self.assertEqual(login, Login(True, longest))
+        refused = self.successResultOf(self.authenticator.login(HANDSHAKE, {"username": f"{longest}x"}))
+        self.assertFalse(refused.accepted)
+        self.assertEqual(refused.client_data, b'{"error":"the username must not have more than 256 characters"}')
+
     def test_no_names(self) -> None:
         """
         What cannot be a name is refused, and told.
