@@ -204,7 +204,9 @@ def amplified_queries(stage: Stage) -> str:
     """
     Payloads full of questions who is there, when many are.
     """
-    crowd = [Intruder(stage.port).log_in(f"{number:03}{'n' * 5000}") for number in range(100)]
+    # As many names as it takes, each as long as may be.
+    crowd = [Intruder(stage.port).log_in(f"{number:03}{'n' * 250}") for number in range(400)]
+    assert all(member.heard["AUTH_SUCCESSFUL"] for member in crowd)
     outcomes = []
     for generation in ("v4", "v3"):
         with Intruder(stage.port, generation).log_in("curious") as curious:
