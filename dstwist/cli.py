@@ -65,7 +65,9 @@ def check_config(file: str) -> None:
     """
     try:
         settings = load(file, os.environ)
-        build_permission(settings.permission, time.time)
+        # A class of the operator's own is not made here: it may begin to do things.
+        if settings.permission.custom is None:
+            build_permission(settings.permission, time.time)
         if settings.http.ssl is not None:
             serve(settings.http.ssl, "httpServer.options.ssl")
     except ConfigError as error:

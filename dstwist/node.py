@@ -25,6 +25,7 @@ from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
 from dstwist.config.settings import Settings, WebSocketEndpoint
 from dstwist.connection import GOING_AWAY, Connection, Reception
+from dstwist.custom import Services
 from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
@@ -113,7 +114,9 @@ class Node(Service):
         self._admission = Admission(settings.limits, reactor, _room_for_connections())
         self._listeners: list[ListenerRegistry] = []
         records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
-        self._permission = build_permission(settings.permission, reactor.seconds, records.load)
+        self._permission = build_permission(
+            settings.permission, reactor.seconds, records.load, Services(reactor, stores.storage)
+        )
         self._records: RecordService | None = None
         # What is not to react any more when the clients are sent away.
         self._reacting: list[RpcService | PresenceService] = []

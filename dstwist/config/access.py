@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dstwist.config.custom import CustomSettings, read_custom
 from dstwist.config.fields import (
     MAX_SIZE,
     Component,
@@ -70,8 +71,10 @@ class PermissionSettings:
     # Whether subscriptions, listeners and provisions end that new rules do not permit any more.
     recheck_subscriptions: bool = flag(True)
 
-    # none: everybody may do everything; config: the rules decide.
+    # none: everybody may do everything; config: the rules decide; custom: a class of the operator's does.
     type: str = "none"
+    # That class.
+    custom: CustomSettings | None = None
     # The path of the key that has the rules.
     where: str = ""
     # The file that has them; None if they are in the configuration itself.
@@ -85,9 +88,11 @@ def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettin
     """
     What decides, and the rules if it is they.
     """
+    section = as_section(value, path)
+    for kind in ("module", "path", "name"):
+        if section.get(kind) is not None:
+            return _read_custom_permission(kind, section, path, reading)
     found = _required_component(value, path)
-    if found.type.startswith("plug-in "):
-        raise ConfigError(found.where, f"{found.type} is not built yet; the server would let everybody do everything")
     if found.type not in _PERMISSION_TYPES:
         raise ConfigError(found.where, one_of(found.type, _PERMISSION_TYPES))
     where = join(path, "options")
@@ -105,6 +110,15 @@ def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettin
         raise AlreadyReported(where, "not loaded")
     file = reading.files.get(where)
     return replace(settings, type="config", permissions=rules, path=None, where=where, file=file)
+
+
+def _read_custom_permission(kind: str, section: dict[str, Any], path: str, reading: Reading) -> PermissionSettings:
+    for key in section:
+        if key not in ("type", kind, "options"):
+            raise ConfigError(join(path, key), f"unknown option beside {kind}")
+    options = as_section(section.get("options"), join(path, "options"))
+    source = read_text(section[kind], join(path, kind))
+    return PermissionSettings(type="custom", custom=read_custom(kind, source, options, path, reading, "permissions"))
 
 
 def _required_component(value: Any, path: str) -> Component:

@@ -7,23 +7,33 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dstwist.config.access import PermissionSettings
+from dstwist.custom import Services
 from dstwist.interfaces import IPermission
 from dstwist.permission.config import ValvePermission, no_records
+from dstwist.permission.custom import load as load_custom
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.valve.decision import Loader
 from dstwist.permission.valve.rules import load_permissions
 
 
-def build(settings: PermissionSettings, seconds: Callable[[], float], load: Loader = no_records) -> IPermission:
+def build(
+    settings: PermissionSettings,
+    seconds: Callable[[], float],
+    load: Loader = no_records,
+    services: Services | None = None,
+) -> IPermission:
     """
     What decides who may do what.
 
     @param seconds: the time, in seconds since 1970.
     @param load: where the records come from that rules refer to, see L{ValvePermission.load}.
+    @param services: what a class of the operator's own may use.
     @raise ConfigError: the rules cannot be used. The error tells all that is wrong with them.
     """
     if settings.type == "none":
         return OpenPermission()
+    if settings.custom is not None:
+        return load_custom(settings.custom, services or Services(None))
     return ValvePermission(
         load_permissions(settings.permissions, settings.where),
         seconds,

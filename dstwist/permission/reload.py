@@ -75,7 +75,7 @@ class RuleReload:
             raise ConfigError("permission", "more than the rules has changed; that takes a restart")
         permission = self._permission
         if not isinstance(permission, ValvePermission):
-            return "no rules, everybody may do everything"
+            return "there are no rules"
         # Their order counts, too.
         if repr(settings.permissions) == repr(old.permissions):
             self._settings = settings

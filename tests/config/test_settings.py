@@ -705,7 +705,9 @@ class RefusalTests(ConfigCase):
             ("auth: ${AUTH}", "auth.type: missing; say none if that is what is meant"),
             ("permission: ", "permission.type: missing; say none if that is what is meant"),
             ("permission: {type: valve}", "permission.type: expected one of none, config"),
-            ("permission: {path: ./p}", "permission.path: plug-in ./p is not built yet; the server would"),
+            ("permission: {path: ./p}", 'permission.path: expected file.py:Class or package.module:Class, got "./p"'),
+            ("permission: {path: p.js}", "permission.path: JavaScript cannot run here; see docs/permissions.rst"),
+            ("permission: {path: p.py:P, max: 1}", "permission.max: unknown option beside path"),
             ("permission: {type: config}", "permission.options: expected the rules"),
             ("permission: {type: config, options: {path: 5}}", "permission.options.path: expected a text, got 5"),
             (

@@ -137,7 +137,7 @@ class RuleReloadTests(SynchronousTestCase):
         Where everybody may do everything there is nothing to read.
         """
         reload = self.reload(PermissionSettings())
-        self.assertEqual(reload.reload(PermissionSettings()), "no rules, everybody may do everything")
+        self.assertEqual(reload.reload(PermissionSettings()), "there are no rules")
 
     def test_decided_late(self) -> None:
         """

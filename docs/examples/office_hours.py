@@ -1,0 +1,37 @@
+"""
+A permission of your own: everybody may read, and write during office hours.
+
+In config.yml::
+
+    permission:
+      path: office_hours.py:OfficeHours
+      options: {from: 8, until: 18}
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from zope.interface import implementer
+
+from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.protocol.constants import RecordAction
+from dstwist.protocol.message import Message
+
+READS = {RecordAction.READ, RecordAction.HEAD, RecordAction.SUBSCRIBE, RecordAction.SUBSCRIBEANDREAD}
+
+
+@implementer(IPermission)
+class OfficeHours:
+    """
+    Made once, at start, with the options of the configuration.
+    """
+
+    def __init__(self, options: dict[str, Any], services: Any) -> None:
+        # What is raised here keeps the server from starting, and is shown with the place in config.yml.
+        self._hours = range(options["from"], options["until"])
+
+    # Can return a Deferred, or be "async", if it has to ask somebody. What raises denies, and is in the log.
+    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool:
+        return message.action in READS or datetime.now().hour in self._hours

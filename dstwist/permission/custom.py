@@ -1,0 +1,69 @@
+"""
+A class of the operator's own decides who may do what; see C{docs/permissions.rst}.
+
+It is named like the other classes of the operator's (L{dstwist.custom}), with the entry points in the group
+C{dstwist.permission}, and called with its C{options} and a L{Services}. What comes out provides L{IPermission}; its
+C{allows} may as well be C{async}.
+"""
+
+from __future__ import annotations
+
+from inspect import iscoroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from dstwist.config.custom import CustomSettings
+from dstwist.custom import Services, find
+from dstwist.errors import ConfigError, RuleError
+from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.protocol.message import Message
+
+GROUP = "dstwist.permission"
+
+
+@implementer(IPermission)
+class CustomPermission:
+    """
+    Asks a class of the operator's. Whatever it does wrong denies.
+    """
+
+    def __init__(self, permission: Any, source: str) -> None:
+        self._allows = permission.allows
+        self._source = source
+
+    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
+        try:
+            verdict = self._allows(message, sender, record)
+        except Exception as error:
+            return fail(self._problem(error))
+        # Only these allow: not what happens to be true.
+        if verdict is True or verdict is False:
+            return verdict
+        if iscoroutine(verdict):
+            verdict = Deferred.fromCoroutine(verdict)
+        if not isinstance(verdict, Deferred):
+            return fail(self._problem(TypeError(f"expected True, False or a Deferred, got {verdict!r:.100}")))
+        return verdict.addCallbacks(lambda result: result is True, lambda failure: fail(self._problem(failure.value)))
+
+    def _problem(self, error: BaseException) -> RuleError:
+        return RuleError(f"{self._source}: {type(error).__name__}: {error}")
+
+
+def load(settings: CustomSettings, services: Services) -> IPermission:
+    """
+    The permission that C{settings} name.
+
+    @raise ConfigError: it cannot be found, or made, or is no permission.
+    """
+    # This is somebody else's code: it may raise anything, which has to be said of the key that named it.
+    try:
+        permission = find(settings, GROUP)(dict(settings.options), services)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(settings.where, f"cannot load {settings.source}: {type(error).__name__}: {error}") from error
+    if not IPermission.providedBy(permission):
+        raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.IPermission")
+    return CustomPermission(permission, settings.source)
