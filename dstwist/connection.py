@@ -138,7 +138,6 @@ class Connection:
         "closed",
         "dialect",
         "heard",
-        "sdk",
         "server_data",
         "user",
         "wire",
@@ -152,7 +151,6 @@ class Connection:
         self.client_data: bytes | None = None
         self.server_data: Any = None
         self.address = handshake.address
-        self.sdk: tuple[str | None, str | None] = (None, None)
         self.wire = wire
         self.dialect = dialect
         self.closed = False
@@ -412,7 +410,6 @@ class Connection:
             self._say(ConnectionAction.REDIRECT, url=settings.redirect_url)
             self.close("redirected", NORMAL)
         else:
-            self.sdk = (message.sdk_type, message.sdk_version)
             self.dialect = refined(self.dialect, message.sdk_type)
             self._state = State.LOGIN
             self._say(ConnectionAction.ACCEPT)
@@ -517,11 +514,13 @@ class Connection:
         self.client_data = login.client_data
         self.server_data = login.server_data
         self._state = State.OPEN
-        self._say_auth(AuthAction.AUTH_SUCCESSFUL, login.client_data)
+        self.send(Message(Topic.AUTH, AuthAction.AUTH_SUCCESSFUL, data=login.client_data))
         self._reception.users.add(self)
         self._log.info("AUTH_SUCCESSFUL | {user}", user=self.user, event="AUTH_SUCCESSFUL")
         if login.expires_at is not None:
             self._await_expiry(login.expires_at)
+        # Last: it may turn out that the client does not read, and then this is the end of the connection.
+        self._link.flush()
 
     def _refuse(self, login: Login, credentials: bytes) -> None:
         settings = self._reception.settings

@@ -72,6 +72,8 @@ class _Listener:
     provides: dict[str, _Candidate] = field(default_factory=dict)
     # Oldest first.
     unanswered: dict[tuple[str, str], None] = field(default_factory=dict)
+    # The names about which it is being asked.
+    asked: set[str] = field(default_factory=set)
     # The patterns that it has lost, and may not have noticed.
     revoked: set[str] = field(default_factory=set)
 
@@ -224,7 +226,7 @@ class ListenerRegistry:
         name, candidate = _subscription(message), _Candidate(sender, _name(message))
         search = self._searches.get(name)
         if search is not None and search.asked == candidate:
-            search.stop_waiting()
+            self._stop_asking(search)
             del self._searches[name]
             self._provide(name, candidate)
         elif self._providers.get(name) == candidate:
@@ -312,16 +314,30 @@ class ListenerRegistry:
         self._ask_next(search)
 
     def _ask_next(self, search: _Search) -> None:
-        search.stop_waiting()
-        if not search.waiting:
+        self._stop_asking(search)
+        waiting = search.waiting
+        # Whoever has gone meanwhile is still among them: to look for all who go would take far longer.
+        while waiting and not self._listens(waiting[0]):
+            waiting.popleft()
+        if not waiting:
             del self._searches[search.name]
             # One who comes, declines, and comes again must not keep all others from being asked.
             if search.complete:
                 self._failed[search.name] = self._clock.seconds()
             return
-        search.asked = search.waiting.popleft()
+        search.asked = waiting.popleft()
+        self._listeners[search.asked.connection].asked.add(search.name)
         search.timeout = self._clock.callLater(self._settings.response_timeout, self._timed_out, search)
         self._tell(search.asked, search.name, "SUBSCRIPTION_FOR_PATTERN_FOUND")
+
+    def _listens(self, candidate: _Candidate) -> bool:
+        listener = self._listeners.get(candidate.connection)
+        return listener is not None and listener.patterns.get(candidate.pattern) is candidate
+
+    def _stop_asking(self, search: _Search) -> None:
+        if search.asked is not None:
+            self._listeners[search.asked.connection].asked.discard(search.name)
+        search.stop_waiting()
 
     def _timed_out(self, search: _Search) -> None:
         assert search.asked is not None
@@ -371,7 +387,7 @@ class ListenerRegistry:
         if search is not None:
             if search.asked is not None:
                 self._owes_answer(search.asked, name)
-            search.stop_waiting()
+            self._stop_asking(search)
         provider = self._providers.pop(name, None)
         if provider is not None:
             del self._listeners[provider.connection].provides[name]
@@ -399,9 +415,8 @@ class ListenerRegistry:
         gone = set(leaving)
         patterns = {candidate.pattern for candidate in gone}
         listener.unanswered = {key: None for key in listener.unanswered if key[0] not in patterns}
-        for search in list(self._searches.values()):
-            if not gone.isdisjoint(search.waiting):
-                search.waiting = deque(candidate for candidate in search.waiting if candidate not in gone)
+        for name in list(listener.asked):
+            search = self._searches[name]
             if search.asked in gone:
                 self._ask_next(search)
         for name in [name for name, candidate in listener.provides.items() if candidate in gone]:

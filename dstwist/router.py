@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from dstwist.interfaces import IConnection, IPermission, ITopicService
 from dstwist.log import Logger
-from dstwist.protocol.constants import ParserAction, Topic
+from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
 
 #: From so many names on it is worth looking whether they are all different.
@@ -57,7 +57,8 @@ class Router:
         if message.action in self._judged[message.topic]:
             handle(message, sender)
             return
-        if message.names:
+        # Of all others the name is permitted, and it alone is served.
+        if message.names and message.action in BULKS.get(message.topic, ()):
             self._route_bulk(message, sender)
             return
         verdict = self._allows(message, sender)
@@ -82,7 +83,7 @@ class Router:
         self._hold(sender)
         settled.addCallback(lambda results: self._finish_bulk([value for _, value in results], message, sender))
         settled.addErrback(self._broke, sender)
-        settled.addCallback(lambda _: self._go_on(sender))
+        settled.addCallback(lambda _: self._go_on(sender)).addErrback(self._broke, sender)
 
     def _finish_bulk(self, verdicts: Sequence[object], message: Message, sender: IConnection) -> None:
         if sender.closed:
@@ -113,7 +114,7 @@ class Router:
         self._hold(sender)
         verdict.addBoth(decided)
         verdict.addErrback(self._broke, sender)
-        verdict.addCallback(lambda _: self._go_on(sender))
+        verdict.addCallback(lambda _: self._go_on(sender)).addErrback(self._broke, sender)
 
     def _hold(self, sender: IConnection) -> None:
         self._waiting[sender] = deque()

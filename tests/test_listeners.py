@@ -768,6 +768,24 @@ class ListeningTests(SynchronousTestCase):
             for connection in (first, last, subscriber, leaver):
                 connection.close()
 
+    def test_comes_back_while_waiting(self) -> None:
+        """
+        Who stopped listening while it waited to be asked, and listens again, waits behind those who did not, and is
+        asked once.
+        """
+        first, back, last = (self.stage.listener("a") for _ in range(3))
+        self.stage.subscriber("a")
+        self.stage.unlisten(back, "a")
+        self.stage.listen(back, "a")
+        back.take()
+        self.stage.reject(first, "a", "a")
+        self.hears(back)
+        self.hears(last, "FOUND a a")
+        self.stage.reject(last, "a", "a")
+        self.hears(back, "FOUND a a")
+        self.stage.reject(back, "a", "a")
+        self.hears(back)
+
     def test_w33_asked_leaves(self) -> None:
         """
         W33: when the one that is being asked leaves, the next is asked at once.

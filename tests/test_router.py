@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError
 from dstwist.interfaces import IPermission
 from dstwist.permission.open import OpenPermission
-from dstwist.protocol.constants import EventAction, ParserAction, Topic
+from dstwist.protocol.constants import BULKS, FROM_CLIENT, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
 from dstwist.router import Router
@@ -79,6 +79,30 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.service.handled[1:], [subscribe(*several, "b", "b")])
         self.router().route(subscribe(*several, "a"), self.ann)
         self.assertEqual(self.service.handled[2:], [subscribe(*several, "a")])
+
+    def test_w1_stray_names(self) -> None:
+        """
+        W1: what is asked of one name is permitted by that name, whatever names a client sends beside it.
+        """
+        for verdict in (False, succeed(False)):
+            stray = Message(Topic.EVENT, EventAction.EMIT, "secret", b"1", names=("public",))
+            self.router(secret=verdict).route(stray, self.ann)
+            self.assertEqual(self.permission.asked, ["secret"])
+            self.assertEqual(self.service.handled, [])
+            self.assertEqual(self.ann.take(), [refusal(EventAction.MESSAGE_DENIED, "secret", EventAction.EMIT)])
+
+    def test_bulks(self) -> None:
+        """
+        Bulk requests are those that services serve name by name, of what clients may send.
+        """
+        for topic, actions in BULKS.items():
+            self.assertLessEqual(actions, FROM_CLIENT[topic])
+        names = {action.name for actions in BULKS.values() for action in actions}
+        self.assertEqual(
+            names,
+            {"SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBEANDHEAD", "SUBSCRIBEANDREAD", "SUBSCRIBECREATEANDREAD", "NOTIFY"}
+            | {"PROVIDE", "UNPROVIDE", "QUERY"},
+        )
 
     def test_denied(self) -> None:
         """

@@ -326,3 +326,20 @@ FROM_CLIENT: dict[Topic, frozenset[IntEnum]] = {
         }
     ),
 }
+
+#: What is asked of several names at once. In all other requests C{name} counts, whatever else a client sends.
+BULKS: dict[Topic, frozenset[IntEnum]] = {
+    Topic.EVENT: frozenset({EventAction.SUBSCRIBE, EventAction.UNSUBSCRIBE}),
+    Topic.RECORD: frozenset(
+        {
+            RecordAction.SUBSCRIBE,
+            RecordAction.UNSUBSCRIBE,
+            RecordAction.SUBSCRIBEANDHEAD,
+            RecordAction.SUBSCRIBEANDREAD,
+            RecordAction.SUBSCRIBECREATEANDREAD,
+            RecordAction.NOTIFY,
+        }
+    ),
+    Topic.RPC: frozenset({RpcAction.PROVIDE, RpcAction.UNPROVIDE}),
+    Topic.PRESENCE: frozenset({PresenceAction.QUERY, PresenceAction.SUBSCRIBE, PresenceAction.UNSUBSCRIBE}),
+}
