@@ -1,7 +1,7 @@
 """
 The Autobahn WebSocket test suite against our WebSockets, with C{tests.e2e.echo} behind them.
 
-Its cases are run by U{kosoku<https://pypi.org/project/kosoku/>}, on a Python of this century. Run as a module, it goes
+Its cases are run by C{kosoku}, on a Python of this century. Run as a module, it goes
 through all of them, with the fast path and without, and lists what is not simply passed::
 
     make wstest
