@@ -24,8 +24,9 @@ from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
 from dstwist.config.settings import Settings, WebSocketEndpoint
-from dstwist.connection import GOING_AWAY, Connection, Reception
+from dstwist.connection import Connection
 from dstwist.custom import Services
+from dstwist.entrance import Reception
 from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
@@ -36,6 +37,7 @@ from dstwist.permission.build import build as build_permission
 from dstwist.permission.lookup import RecordLookup
 from dstwist.permission.reload import RuleReload
 from dstwist.protocol import dialect, protobuf, text
+from dstwist.protocol.closing import GOING_AWAY
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.recheck import Kind
 from dstwist.reloading import Reloads

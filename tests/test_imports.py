@@ -22,7 +22,7 @@ GROUPS = (
     {"interfaces"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "listeners"}
-    | {"router", "connection", "recheck"},
+    | {"router", "expiry", "entrance", "connection", "recheck"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
     {"node"},
@@ -37,7 +37,8 @@ SIDEWAYS = {
     "listeners": {"subscriptions"},
     "router": {"subscriptions", "listeners"},
     "admission": {"deadlines"},
-    "connection": {"router", "heartbeat", "users", "admission", "metering"},
+    "entrance": {"router", "heartbeat", "users", "admission", "expiry"},
+    "connection": {"entrance", "metering"},
 }
 
 # What beside the standard library and dstwist; none where nothing is said.
@@ -68,6 +69,8 @@ FOREIGN = {
     "router": SERVING,
     "recheck": SERVING,
     "watching": SERVING,
+    "expiry": SERVING,
+    "entrance": SERVING,
     "connection": SERVING,
     "services": SERVING,
     "permission": SERVING,

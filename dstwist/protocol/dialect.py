@@ -2,7 +2,7 @@
 What the client generations expect of a server beyond the encoding of its messages.
 
 A L{Dialect} is one frozen value of named behaviours. Code asks for a behaviour (C{dialect.server_pings}), never for a
-generation. The handshake is a table: what was received, in which state, leads to which step; L{dstwist.connection}
+generation. The handshake is a table: what was received, in which state, leads to which step; L{dstwist.entrance}
 carries the steps out. Sources: C{text-protocol.md} sections 5, 6 and 8 (L{TEXT}), C{binary-protocol.md} sections 5 to 8
 (L{PROTOBUF}).
 """

@@ -46,6 +46,12 @@ class OpenAuthenticationTests(AuthCase):
             login = self.successResultOf(self.authenticator.login(HANDSHAKE, credentials))
             self.assertEqual(login, Login(True, user), credentials)
 
+    def test_w60_open(self) -> None:
+        """
+        W60: who gives no name is called "open"; "OPEN" is for authenticators that give none.
+        """
+        self.assertEqual(self.successResultOf(self.authenticator.login(HANDSHAKE, {})).user, "open")
+
     def test_long_name(self) -> None:
         """
         A name may be as long as any user id: it is in the log with each login.
@@ -61,7 +67,7 @@ class OpenAuthenticationTests(AuthCase):
         """
         What cannot be a name is refused, and told.
         """
-        for name in (["ann"], {"toString": "x"}, "a\x1fb", "a\nb", "\ud800"):
+        for name in (["ann"], [], {}, {"toString": "x"}, {"toString": 1}, "a\x1fb", "a\nb", "\ud800"):
             login = self.login(username=name)
             self.assertFalse(login.accepted)
             self.assertIn("error", self.told(login))

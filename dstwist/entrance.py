@@ -1,0 +1,407 @@
+"""
+The way in: a client from its handshake until it is logged in, or has gone.
+
+What arrives is looked up in the handshake table of the client's dialect (L{dstwist.protocol.dialect}), and the step
+found there is carried out here::
+
+    CHALLENGE --admit--> LOGIN --login--> DECIDING --accepted--> OPEN
+                           ^                  |
+                           +---- refused -----+            (any) --close, lost, time-out, limit--> CLOSED
+
+A connection has an L{Entrance} until it is open, and lets go of it then, and with it of all that only a login needs.
+Always true: messages are taken in order, each in the state that the one before has led to; what finds the client logged
+in goes on to the connection, and what finds it gone is dropped.
+Sources: C{text-protocol.md} sections 5 and 6, C{binary-protocol.md} sections 5 and 6, C{security.md} section 1.1.
+
+Limits, each a setting of the endpoint: C{unauthenticatedClientTimeout} until the login is *accepted*,
+C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages other than heartbeats before the login is accepted. A
+login that ends at a certain time (L{Login.expires_at}) takes the connection with it.
+Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
+been read already.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from dstwist.admission import Admission, Excess, too_many_of_user
+from dstwist.config.settings import WebSocketEndpoint
+from dstwist.errors import BusyError
+from dstwist.expiry import Expiry
+from dstwist.heartbeat import Heartbeat
+from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, Login
+from dstwist.log import Logger
+from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, POLICY_VIOLATION, TRY_AGAIN_LATER
+from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, Topic
+from dstwist.protocol.dialect import Received, State, Step, refined
+from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.router import Router
+from dstwist.users import UserRegistry
+
+#: A payload that is longer is decoded in pieces of this size, each when it is its turn: that takes a third of a second
+#: for a megabyte of short messages.
+LONG = 16384
+
+# So many characters of what a client sent are worth a log line.
+_LOGGED = 200
+
+_PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
+_GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
+
+_OF_CONNECTION: Mapping[object, Received] = {
+    ConnectionAction.CHALLENGE: Received.CHALLENGE,
+    ConnectionAction.PING: Received.PING,
+    ConnectionAction.PONG: Received.PONG,
+}
+_UNCOUNTED = frozenset({Received.PING, Received.PONG})
+
+
+class Reception(NamedTuple):
+    """
+    What all connections of one endpoint share.
+    """
+
+    settings: WebSocketEndpoint
+    authenticator: IAuthenticator
+    router: Router
+    heartbeat: Heartbeat
+    clock: IReactorTime
+    users: UserRegistry
+    admission: Admission
+    #: How many connections one user may have.
+    max_connections_per_user: int | None = None
+
+
+class IEntering(IConnection):
+    """
+    A connection as its entrance sees it.
+    """
+
+    def decode(payload: bytes | str) -> list[Message | Malformed]:
+        """
+        The messages of one payload, in order. Never raises.
+        """
+
+    def let_in(user: str, login: Login) -> None:
+        """
+        The client is logged in, and is to be told so. The entrance is not asked any more.
+        """
+
+    def serve(messages: Iterable[Message | Malformed | bytes | str]) -> bool:
+        """
+        Take what came behind the login, decoded or not. Whether some of it has to wait for a later turn.
+        """
+
+    def close(reason: str, code: int = POLICY_VIOLATION) -> None:
+        """
+        End the connection: what was said so far still leaves, then the transport is closed with C{code}.
+        """
+
+
+class Entrance:
+    """
+    One client that is not logged in.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_before_login",
+        "_connection",
+        "_decision",
+        "_handshake",
+        "_link",
+        "_reception",
+        "_state",
+        "_timeout",
+        "_waiting",
+    )
+
+    _log = Logger()
+
+    def __init__(self, connection: IEntering, link: ILink, handshake: Handshake, reception: Reception) -> None:
+        self._connection = connection
+        self._link = link
+        self._handshake = handshake
+        self._reception = reception
+        self._state = State.CHALLENGE
+        self._attempts = 0
+        self._before_login = 0
+        # For the end of a login, decoded or not.
+        self._waiting: list[Message | Malformed | bytes | str] = []
+        self._timeout: IDelayedCall | None = None
+        self._decision: Deferred[None] | None = None
+
+    def open(self) -> None:
+        """
+        The socket is open: start the clock, and greet clients that wait for it.
+        """
+        limit = self._reception.settings.unauthenticated_client_timeout
+        if limit is not None:
+            self._timeout = self._reception.clock.callLater(limit, self._not_authenticated_in_time)
+        self._log.info(
+            "INCOMING_CONNECTION | from {referer} ({address})",
+            referer=_shown(self._handshake.referer),
+            address=self._handshake.address,
+            event="INCOMING_CONNECTION",
+        )
+        if self._connection.dialect.server_speaks_first:
+            self._connection.send(_GREETING)
+
+    def receive(self, payload: bytes | str) -> None:
+        """
+        Take one payload from the client.
+        """
+        connection = self._connection
+        arrived: deque[Message | Malformed | bytes | str]
+        if len(payload) > LONG:
+            # One by one: most of them will not be needed.
+            arrived = deque(connection.wire.codec.pieces(payload, LONG))
+        else:
+            arrived = deque(connection.decode(payload))
+            if not arrived and self._state is State.CHALLENGE and connection.dialect.empty_payload_is_unparsable:
+                arrived.append(Malformed(Fault.UNPARSABLE))
+        self._take(arrived, payload)
+
+    def end(self) -> None:
+        """
+        The connection has ended.
+        """
+        self._state = State.CLOSED
+        self._waiting.clear()
+        self._stop_timeout()
+        if self._decision is not None:
+            # Work for somebody who has gone keeps those waiting who are there.
+            self._decision.cancel()
+
+    # -- handling messages
+
+    def _take(self, arrived: deque[Message | Malformed | bytes | str], payload: bytes | str | None = None) -> None:
+        """
+        Handle what has arrived, as far as it is for us.
+
+        @param payload: in which all of it has come just now; C{None} if it has waited.
+        """
+        while arrived and (self._state is State.CHALLENGE or self._state is State.LOGIN):
+            message = arrived.popleft()
+            if isinstance(message, bytes | str):
+                arrived.extendleft(reversed(self._connection.decode(message)))
+                continue
+            if payload is not None and isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
+                # Before login the complaint is about the payload as a whole.
+                message.raw = payload
+            self._handle(message)
+        if self._state is State.DECIDING:
+            self._waiting.extend(arrived)
+        elif arrived and self._state is State.OPEN and not self._connection.closed:
+            self._connection.serve(arrived)
+
+    def _handle(self, message: Message | Malformed) -> None:
+        if isinstance(message, Malformed) and message.fault is Fault.NOT_TEXT:
+            self._connection.close("invalid UTF-8", INVALID_PAYLOAD)
+            return
+        received = _kind(message)
+        if received not in _UNCOUNTED:
+            self._before_login += 1
+            limit = self._reception.settings.max_messages_before_login
+            if self._before_login > limit:
+                self._complain(f"more than {limit} messages before login")
+                self._connection.close("too many messages before login")
+                return
+        _STEPS[self._connection.dialect.handshake[self._state, received]](self, message)
+
+    def _ignore(self, message: Message | Malformed) -> None:
+        pass
+
+    def _pong(self, message: Message | Malformed) -> None:
+        self._connection.send(_PONG)
+
+    def _admit(self, message: Message | Malformed) -> None:
+        settings = self._reception.settings
+        assert isinstance(message, Message)
+        if settings.reject_clients:
+            self._say(ConnectionAction.REJECT)
+            self._connection.close("rejected", NORMAL)
+        elif settings.redirect_url is not None:
+            self._say(ConnectionAction.REDIRECT, url=settings.redirect_url)
+            self._connection.close("redirected", NORMAL)
+        else:
+            self._connection.dialect = refined(self._connection.dialect, message.sdk_type)
+            self._state = State.LOGIN
+            self._say(ConnectionAction.ACCEPT)
+
+    def _not_a_challenge(self, message: Message | Malformed) -> None:
+        self._complain("invalid connection message")
+        is_error = True if self._connection.dialect.server_speaks_first else None
+        self._say(ConnectionAction.INVALID_MESSAGE, is_error=is_error)
+
+    def _unknown_action(self, message: Message | Malformed) -> None:
+        action = message.action if isinstance(message, Malformed) else message.action.name
+        self._complain(f"unknown action {action}")
+        self._say(ConnectionAction.UNKNOWN_ACTION, is_error=True, detail=f"unknown action {action}")
+
+    def _parse_error(self, message: Message | Malformed) -> None:
+        self._complain("error parsing connection message", "MESSAGE_PARSE_ERROR")
+        self._say(ConnectionAction.MESSAGE_PARSE_ERROR, is_error=True, raw=message.raw)
+        self._connection.close("not a message")
+
+    def _not_a_login(self, message: Message | Malformed) -> None:
+        self._complain("invalid auth message")
+        self._say_auth(AuthAction.INVALID_MESSAGE)
+
+    def _invalid_login(self, message: Message | Malformed) -> None:
+        self._complain("invalid auth message", "INVALID_MESSAGE_DATA")
+        self._say_auth(AuthAction.INVALID_MESSAGE_DATA)
+        self._connection.close("invalid login message")
+
+    def _complain(self, problem: str, event: str = "INVALID_MESSAGE") -> None:
+        address = self._handshake.address
+        self._log.warn("{event} | {problem} from {address}", event=event, problem=problem, address=address)
+
+    # -- login
+
+    def _login(self, message: Message | Malformed) -> None:
+        assert isinstance(message, Message) and isinstance(message.data, bytes)
+        credentials = loads(message.data)
+        excess = self._reception.admission.check_login(self._handshake.address, credentials)
+        if excess is not None:
+            # Not TOO_MANY_AUTH_ATTEMPTS, to which official clients do not try again: it is not this client, perhaps,
+            # who has failed.
+            self._exceeded(excess, code=TRY_AGAIN_LATER)
+            return
+        self._state = State.DECIDING
+        self._connection.pause()
+        login = self._reception.authenticator.login(self._handshake, credentials)
+        decision = login.addCallback(self._decided, message.data, credentials)
+        # First, since the authenticator may have decided already.
+        self._decision = decision
+        decision.addErrback(self._undecided).addBoth(self._forget_decision, decision)
+
+    def _decided(self, login: Login, payload: bytes, credentials: Any) -> None:
+        admission = self._reception.admission
+        if login.accepted:
+            admission.login_succeeded(credentials)
+        else:
+            admission.login_failed(self._handshake.address, credentials)
+        # The client may have gone, or been sent away, while the authenticator was busy.
+        if self._connection.closed:
+            return
+        if login.accepted:
+            self._accept(login)
+        else:
+            self._refuse(login, payload)
+        self._connection.resume()
+        waiting, self._waiting = self._waiting, []
+        self._take(deque(waiting))
+
+    def _accept(self, login: Login) -> None:
+        self._stop_timeout()
+        user = login.user or UNNAMED_USER
+        most = self._reception.max_connections_per_user
+        if most is not None and self._reception.users.count(user) >= most:
+            excess = too_many_of_user(most)
+            self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, dumps({"error": excess.text}))
+            self._exceeded(excess, user)
+            return
+        self._state = State.OPEN
+        self._connection.let_in(user, login)
+        if login.expires_at is not None and not self._connection.closed:
+            Expiry(self._connection, login.expires_at, self._reception.clock)
+        # Last: it may turn out that the client does not read, and then this is the end of the connection.
+        self._link.flush()
+
+    def _refuse(self, login: Login, credentials: bytes) -> None:
+        settings = self._reception.settings
+        self._state = State.LOGIN
+        self._attempts += 1
+        self._log.info(
+            "AUTH_UNSUCCESSFUL | invalid authentication data{credentials}",
+            credentials=f": {credentials.decode()}" if settings.log_invalid_auth_data else "",
+            event="AUTH_UNSUCCESSFUL",
+        )
+        self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, login.client_data)
+        if self._attempts >= settings.max_auth_attempts:
+            self._log.info("TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts", event="TOO_MANY_AUTH_ATTEMPTS")
+            self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
+            self._connection.close("too many authentication attempts")
+
+    def _exceeded(self, excess: Excess, user: str | None = None, code: int = POLICY_VIOLATION) -> None:
+        self._reception.admission.tell(excess, self._handshake.address, user)
+        self._connection.close(excess.text, code)
+
+    def _forget_decision(self, result: None, decision: Deferred[None]) -> None:
+        if self._decision is decision:
+            self._decision = None
+
+    def _undecided(self, failure: Failure) -> None:
+        if self._connection.closed and failure.check(CancelledError):
+            return
+        if failure.check(BusyError):
+            self._log.warn("AUTH_ERROR | {error}", error=failure.value, event="AUTH_ERROR")
+            self._connection.close("too many logins", TRY_AGAIN_LATER)
+            return
+        self._log.failure("AUTH_ERROR | no decision about a login", failure, event="AUTH_ERROR")
+        if not self._connection.closed:
+            self._connection.close("authentication failed", INTERNAL_ERROR)
+
+    # -- the clock
+
+    def _not_authenticated_in_time(self) -> None:
+        self._timeout = None
+        self._log.info(
+            "AUTHENTICATION_TIMEOUT | connection has not authenticated successfully in the expected time",
+            event="AUTHENTICATION_TIMEOUT",
+        )
+        self._say(ConnectionAction.AUTHENTICATION_TIMEOUT)
+        self._connection.close("not authenticated in time")
+
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
+    # -- saying things
+
+    def _say(self, action: ConnectionAction, **fields: object) -> None:
+        self._connection.send(Message(Topic.CONNECTION, action, **fields))  # type: ignore[arg-type]
+        self._link.flush()
+
+    def _say_auth(self, action: AuthAction, data: bytes | None = None) -> None:
+        self._connection.send(Message(Topic.AUTH, action, data=data))
+        self._link.flush()
+
+
+def _shown(header: str | None) -> str | None:
+    """
+    What a client sent, fit for a line of the log: no control characters, which could forge others, and not long.
+    """
+    return header and "".join(char if char.isprintable() else "?" for char in header[:_LOGGED])
+
+
+def _kind(message: Message | Malformed) -> Received:
+    if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
+        return Received.UNPARSABLE
+    if message.topic is Topic.CONNECTION:
+        return _OF_CONNECTION.get(message.action, Received.CONNECTION)
+    if message.topic is Topic.AUTH:
+        return Received.LOGIN if isinstance(message, Message) else Received.AUTH
+    return Received.OTHER
+
+
+_STEPS: Mapping[Step, Callable[[Entrance, Message | Malformed], None]] = {
+    Step.IGNORE: Entrance._ignore,
+    Step.PONG: Entrance._pong,
+    Step.ADMIT: Entrance._admit,
+    Step.LOGIN: Entrance._login,
+    Step.NOT_A_CHALLENGE: Entrance._not_a_challenge,
+    Step.UNKNOWN_ACTION: Entrance._unknown_action,
+    Step.PARSE_ERROR: Entrance._parse_error,
+    Step.NOT_A_LOGIN: Entrance._not_a_login,
+    Step.INVALID_LOGIN: Entrance._invalid_login,
+}

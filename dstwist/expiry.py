@@ -1,0 +1,49 @@
+"""
+The end of a login that ends at a certain time, and of the connection with it.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.interfaces import IConnection
+from dstwist.log import Logger
+
+# How long to trust that the time of day goes on as it did: after that, an expiry is looked at anew.
+_LONGEST_WAIT = 3600.0
+
+
+class Expiry:
+    """
+    Closes a connection when its login ends.
+
+    @param when: in seconds since 1970.
+    """
+
+    _log = Logger()
+
+    def __init__(self, connection: IConnection, when: float, clock: IReactorTime) -> None:
+        self._connection = connection
+        self._when = when
+        self._clock = clock
+        self._call: IDelayedCall | None = None
+        connection.on_close(self._stop)
+        self._await()
+
+    def _await(self) -> None:
+        wait = min(max(self._when - self._clock.seconds(), 0.0), _LONGEST_WAIT)
+        self._call = self._clock.callLater(wait, self._check)
+
+    def _check(self) -> None:
+        self._call = None
+        if self._clock.seconds() < self._when:
+            self._await()
+            return
+        user = self._connection.user
+        self._log.info("AUTH_EXPIRED | the login of {user} has expired", user=user, event="AUTH_EXPIRED")
+        self._connection.close("login expired")
+
+    def _stop(self, connection: IConnection) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
