@@ -100,6 +100,8 @@ class Dialect:
     @ivar merges_on_news: a subscriber whose write came too late finds that out by the news of the write that won, and
         has merged the two when VERSION_EXISTS comes, which would take that back: it is not sent. (How client 7.0.5
         takes VERSION_EXISTS: it believes to be at that version, whatever it has sent since.)
+    @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
+        (L{dstwist.protocol.paths.found_alike}).
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
         comes or goes, since the message is the same; otherwise there is a message for each subscription.
@@ -119,6 +121,7 @@ class Dialect:
     knows_writes_by_version: bool
     merges_versions_ahead: bool
     merges_on_news: bool
+    has_its_own_paths: bool
     acked_writes_create: bool
     hears_of_users_once: bool
     is_refused_once: bool
@@ -139,6 +142,7 @@ TEXT = Dialect(
     knows_writes_by_version=True,
     merges_versions_ahead=True,
     merges_on_news=False,
+    has_its_own_paths=True,
     acked_writes_create=False,
     hears_of_users_once=True,
     is_refused_once=True,
@@ -176,6 +180,7 @@ PROTOBUF = Dialect(
     knows_writes_by_version=False,
     merges_versions_ahead=False,
     merges_on_news=False,
+    has_its_own_paths=False,
     acked_writes_create=True,
     hears_of_users_once=False,
     is_refused_once=False,

@@ -44,6 +44,9 @@ _FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
 _BRACKET = re.compile(r"[\[\]]")
 _INDEX = re.compile("0|[1-9][0-9]{0,15}")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:[eE][+-]?[0-9]+)?|Infinity)")
+# How a client of v2 or v3 finds the tokens of a path, and what one begins with that may be a number to it.
+_OLD_TOKEN = re.compile(rf"[^.\[\]{re.escape(JS_SPACE)}]+")
+_NUMERIC = frozenset("0123456789+-I")
 _PREFIXED = {"0x": 16, "0o": 8, "0b": 2}
 
 Token = str | int
@@ -124,6 +127,43 @@ def _token(number: int | float) -> Token:
     if 0 <= number <= 10**15 and number == int(number):
         return int(number)
     return _Number(format_number(number))
+
+
+def found_alike(path: str, data: Any) -> bool:
+    """
+    Whether all clients change C{data}, an object or array, in the same place when they are told of C{path}, which can
+    be there. Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, and throw
+    on scalars and C{null} on the way (C{services.md} section 4.11).
+    """
+    tokens = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_tokens(path)
+    if tokens is None:
+        return False
+    if len(tokens) == 1:
+        return True
+    node = data
+    for i, token in enumerate(tokens[:-1]):
+        if type(node) is dict:
+            child = node.get(token if type(token) is str else str(token), UNDEFINED)
+        else:
+            index = _index(token)
+            child = node[index] if index < len(node) else UNDEFINED
+        if child is UNDEFINED:
+            return not any(type(token) is str and token[0] in _NUMERIC for token in tokens[i + 1 :])
+        if not isinstance(child, dict | list):
+            return False
+        node = child
+    return True
+
+
+def _common_tokens(path: str) -> tuple[Token, ...] | None:
+    """
+    The tokens of a path that all clients split alike.
+    """
+    tokens = parse(path)
+    return tokens if _OLD_TOKEN.findall(path) == [str(token) for token in tokens] else None
+
+
+_common = lru_cache(_CACHED)(_common_tokens)
 
 
 # -- writing

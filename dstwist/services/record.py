@@ -44,6 +44,7 @@ from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_read import RecordReader
 from dstwist.services.record_returned import Returned
@@ -66,6 +67,7 @@ _WRITES = frozenset(
 
 #: What we ask of a record ourselves.
 _SETTLE = Message(_RECORD, RecordAction.NOTIFY)
+_TRUTH = Message(_RECORD, RecordAction.READ)
 
 
 @implementer(ITopicService)
@@ -99,8 +101,9 @@ class RecordService:
         store.retry = self._settle_later
         self._deletions = deletions = Deletions(settings, clock)
         self._returned = returned = Returned()
+        self._losers = losers = Losers(clock, self._tell_loser)
         reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned)
-        writer = RecordWriter(store, queue, permission, subscriptions, deletions, returned, cluster, settings)
+        writer = RecordWriter(store, queue, permission, subscriptions, deletions, returned, losers, cluster, settings)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
@@ -128,6 +131,7 @@ class RecordService:
         Fires when everything that was asked is done. What the stores could not do is not tried again from now on.
         """
         self._store.stop()
+        self._losers.stop()
         return self._queue.drained()
 
     def _overrun(self, name: str, message: Message, sender: IConnection) -> None:
@@ -211,6 +215,19 @@ class RecordService:
 
     async def _settle(self, name: str, message: Message, sender: None) -> None:
         await self._store.try_to_settle(name)
+
+    def _tell_loser(self, name: str, connection: IConnection) -> None:
+        if self._subscriptions.wants(name, connection):
+            self._submit(self._say_truth, name, _TRUTH, connection, always=True)
+
+    async def _say_truth(self, name: str, message: Message, subscriber: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError:
+            self._losers.won(name, subscriber)  # to be told later
+            return
+        if record is not None and self._subscriptions.wants(name, subscriber):
+            subscriber.send(answers.update(name, record))
 
     def _settle_later(self, name: str) -> None:
         self._submit(self._settle, name, _SETTLE, None, always=True)

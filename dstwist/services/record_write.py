@@ -44,10 +44,11 @@ from dstwist.interfaces import ICluster, IConnection, IPermission, Record
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
-from dstwist.protocol.paths import parse, set_at, set_many
+from dstwist.protocol.paths import found_alike, parse, set_at, set_many
 from dstwist.protocol.typed import UNDEFINED, value_of
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue, Request
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_sizes import RecordSizes
@@ -69,6 +70,12 @@ NOTHING = Record(-1, None)
 _BLANK = Record(0, {})
 
 
+class _Rewritten(Record):
+    """
+    A new state to which not all clients would get by the path of the write.
+    """
+
+
 #: Says to the writer why it is not to be.
 _Refusal = Callable[[], None]
 #: A write, what came of it, and the state on which that was decided.
@@ -88,6 +95,7 @@ class RecordWriter:
         subscriptions: SubscriptionRegistry,
         deletions: Deletions,
         returned: Returned,
+        losers: Losers,
         cluster: ICluster,
         settings: RecordSettings,
     ) -> None:
@@ -103,6 +111,8 @@ class RecordWriter:
         self._deletions = deletions
         self._returned = returned
         self._returning = returned.names
+        self._losers = losers
+        self._losing = losers.unsure
         self._deleted = deletions.deletions
         self._publish_remote = cluster.publish
         self._hot_path = settings.storage_hot_path_prefixes
@@ -126,8 +136,8 @@ class RecordWriter:
                 verdict = self._allows(message, sender, state)
                 if verdict is True:
                     outcome = self._decide(name, message, sender, state)
-                    if outcome.__class__ is not Record:
-                        outcome()  # type: ignore[operator]
+                    if not isinstance(outcome, Record):
+                        self._refuse(name, sender, outcome)
                         return
                     if self._keep(name, *outcome):
                         self._tell(name, message, sender, outcome)
@@ -189,7 +199,7 @@ class RecordWriter:
             if isinstance(outcome, Record):
                 self._tell(name, message, sender, outcome)
             else:
-                outcome()
+                self._refuse(name, sender, outcome)
 
     # -- permission
 
@@ -231,19 +241,30 @@ class RecordWriter:
                     return partial(answers.write_failed, name, message, sender, reason)
                 current, data = _BLANK
             elif wanted == current + 1 and not (name in self._deleted and self._deletions.stale(name, sender, wanted)):
-                return Record(wanted, self._fitting(name, message, _changed(message, data)))
+                return self._state(name, message, wanted, data)
             if (
                 wanted == -1
                 or (state is NOTHING and wanted == 1)
                 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path))
             ):
-                return Record(current + 1, self._fitting(name, message, _changed(message, data)))
+                return self._state(name, message, current + 1, data)
             _changed(message, {})
         except ValueError as problem:
             return partial(self._refuse_invalid, name, message, sender, state, str(problem))
         if wanted > current + 1 and not sender.dialect.merges_versions_ahead:
             return partial(self._refuse_ahead, name, message, sender, state)
         return partial(self._refuse_conflict, name, message, sender, state)
+
+    def _state(self, name: str, message: Message, version: int, data: Any) -> Record:
+        changed = self._fitting(name, message, _changed(message, data))
+        if message.path is None or found_alike(message.path, data):
+            return Record(version, changed)
+        return _Rewritten(version, changed)
+
+    def _refuse(self, name: str, sender: IConnection, refusal: _Refusal) -> None:
+        refusal()
+        if self._subscriptions.wants(name, sender):
+            self._losers.lost(name, sender)
 
     def _refuse_invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         answers.invalid(name, message, sender, reason)
@@ -256,7 +277,7 @@ class RecordWriter:
     def _refuse_conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         # With the next version, it is another record that the writer has: nothing that was sent to it tells so.
         astray = message.version == state.version + 1
-        unsure = astray or self._returned.has(name, sender)
+        unsure = astray or self._returned.has(name, sender) or self._losers.may_be_wrong(name, sender)
         knows = not unsure and self._subscriptions.wants(name, sender)
         answers.conflict(name, message, sender, _BLANK if state is NOTHING else state, knows)
         if unsure:
@@ -276,7 +297,14 @@ class RecordWriter:
     def _tell(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         if self._returning:
             self._returned.discard(name, sender)
-        if message.verbatim is not None and message.version == state.version:
+        if self._losing:
+            self._losers.won(name, sender)
+        if state.__class__ is _Rewritten:
+            news = answers.update(name, state)
+            if sender.dialect.has_its_own_paths and self._subscriptions.wants(name, sender):
+                self._losers.lost(name, sender)
+                self._losers.won(name, sender)
+        elif message.verbatim is not None and message.version == state.version:
             news = message
         elif message.path is not None:
             news = Message(
@@ -294,7 +322,7 @@ class RecordWriter:
             answers.acknowledged(name, message, sender)
 
     def _not_written(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
-        answers.not_written(name, message, sender, error)
+        self._refuse(name, sender, partial(answers.not_written, name, message, sender, error))
         self._store.went_astray(name, sender)
 
     async def _take_back(
@@ -307,10 +335,10 @@ class RecordWriter:
         self._store.knew(name, None if first is NOTHING else first)
         for place, (message, sender, outcome, state) in enumerate(outcomes):
             if isinstance(outcome, Record):
-                answers.write_failed(name, message, sender, error.detail)
+                self._refuse(name, sender, partial(answers.write_failed, name, message, sender, error.detail))
                 self._store.went_astray(name, sender)
             elif state is first:
-                outcome()
+                self._refuse(name, sender, outcome)
             else:
                 again.append(taken[place - 1])
         self._queue.give_back(name, again)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import paths
 from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, dumps, loads
-from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, erase_at, parse, set_at, set_many
+from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, erase_at, found_alike, parse, set_at, set_many
 from dstwist.protocol.typed import UNDEFINED
 
 PARSED: list[tuple[str, tuple[str | int, ...]]] = [
@@ -272,6 +272,53 @@ class ParseTests(SynchronousTestCase):
             return
         self.assertTrue(tokens)
         self.assertIsInstance(tokens[0], str)
+
+
+class AlikeTests(SynchronousTestCase):
+    """
+    Which changes come out the same in clients of v2 and in later ones.
+    """
+
+    def alike(self, data: Any, *paths: str) -> None:
+        for path in paths:
+            self.assertTrue(found_alike(path, data), (data, path))
+
+    def different(self, data: Any, *paths: str) -> None:
+        for path in paths:
+            self.assertFalse(found_alike(path, data), (data, path))
+
+    def test_ordinary(self) -> None:
+        """
+        What is there is found alike, and so is what is made on the way if no number after a dot comes into it.
+        """
+        self.alike(
+            {"a": {"b": [[0], {"c": 1}]}}, "a", "0", "a.b", "a.b[0]", "a.b.0", "a.b[1].c", "a.b[0][7]", "a.x.y.z"
+        )
+        self.alike({}, "a.b.c", "a[3].b", "a[0][1]", " a . b ")
+        self.alike([{"a": 1}], "0.a", "7.a")
+
+    def test_on_the_way(self) -> None:
+        """
+        Clients of v2 throw on scalars and null on the way, whatever has brought them there.
+        """
+        for value in (None, 0, "", "text", False, [None]):
+            self.different({"a": {"b": value}}, "a.b[0].c", "a.b.0.c")
+        self.alike({"a": {"b": None}}, "a.b", "a.c.d")
+
+    def test_dotted_numbers(self) -> None:
+        """
+        Where nothing is yet clients of v2 make an array for any number, the others for numbers in brackets.
+        """
+        self.different({}, "a.0", "a.b.1.c", "a.-1", "a.1e3", "a.Infinity")
+        self.alike({"a": {}}, "a.0")
+        self.alike({"a": []}, "a.0", "a.0.b")
+
+    def test_split(self) -> None:
+        """
+        Clients of v2 split paths at blanks, and have no keys without a name.
+        """
+        self.different({}, "a b", "[1]", "a.[1]", "a[01]", "a[x]", "a" * 300 + " b")
+        self.alike({}, "a" * 300)
 
 
 class SetTests(SynchronousTestCase):

@@ -16,6 +16,7 @@ from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
+from dstwist.services.record_losers import MEMORY, QUIET
 from tests.fakes import FakeConnection
 from tests.services.records import (
     A,
@@ -383,7 +384,8 @@ class WriteTests(RecordTestCase):
     def test_conflict_of_who_came_back(self) -> None:
         """
         A client that comes back and subscribes without reading may believe anything, also after it has read the record:
-        in a conflict it gets VERSION_EXISTS and what is true, until a write of its own is accepted.
+        in a conflict it gets VERSION_EXISTS and what is true, until a write of its own is accepted, and that not soon
+        after one that was not.
         """
         self.have("a", 3, {"x": 1})
         ann = self.young()
@@ -396,10 +398,102 @@ class WriteTests(RecordTestCase):
             self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
             self.say(ann, ask(A.READ, "a"))
             self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
+            self.clock.advance(MEMORY)
             self.say(ann, update("a", 4, {"x": 1}))
             self.assertEqual(self.say(ann, late), [])
             self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
             self.have("a", 3, {"x": 1})
+
+    def test_won_by_accident(self) -> None:
+        """
+        A client lost, and what it had sent right behind was accepted as the next version. By the news of the winner it
+        gives up both: so when it has not written for a while it is told what is true. Others are told as ever.
+        """
+        self.have("a", 1, {"start": 1})
+        ann, bob = self.young("a"), self.young("a")
+        ann.dialect = JAVASCRIPT
+        self.say(bob, update("a", 2, {"bob": 1}))
+        self.assertEqual(ann.take(), [update("a", 2, {"bob": 1})])
+        self.assertEqual(self.say(ann, update("a", 2, {"ann": 1}), update("a", 3, {"ann": 2})), [])
+        self.assertEqual(bob.take(), [update("a", 3, {"ann": 2})])
+        self.clock.advance(QUIET)
+        self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
+        self.clock.advance(MEMORY)
+        self.assertEqual(ann.take() + bob.take(), [])
+
+    def test_won_by_accident_and_lost_again(self) -> None:
+        """
+        While it is not sure what such a client believes, the news do not tell it why its next write is refused.
+        """
+        self.have("a", 1, {"start": 1})
+        ann, bob = self.young("a"), self.young("a")
+        ann.dialect = JAVASCRIPT
+        self.say(bob, update("a", 2, {"bob": 1}))
+        self.say(ann, update("a", 2, {"ann": 1}), update("a", 3, {"ann": 2}))
+        late = update("a", 3, {"ann": 3})
+        ann.take()
+        self.assertEqual(self.say(ann, late), [exists(late, 3, '{"ann":2}'), update("a", 3, {"ann": 2})])
+        self.clock.advance(QUIET + MEMORY)
+        self.assertEqual(ann.take(), [])
+
+    def test_won_by_accident_after_other_failures(self) -> None:
+        """
+        It does not matter why the first of the two writes was not done.
+        """
+        for refused, rule in (
+            (update("a", 2, {"ann": 1}), lambda message, record: message.version != 2),
+            (patch("a", 2, "", 1), lambda message, record: True),
+            (update("a", 9, {"ann": 1}), lambda message, record: True),
+        ):
+            self.have("a", 1, {"start": 1})
+            ann, bob = self.young("a"), self.young()
+            self.rules.rule = rule
+            self.say(ann, refused)
+            self.rules.rule = lambda message, record: True
+            self.say(bob, update("a", 2, {"bob": 1}))
+            self.say(ann, update("a", 3, {"ann": 2}))
+            ann.take()
+            self.clock.advance(QUIET)
+            self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
+
+    def test_won_by_accident_and_left(self) -> None:
+        """
+        Who does not hold the record any more is told nothing of it.
+        """
+        self.have("a", 1, {})
+        ann, bob = self.young("a"), self.young("a")
+        for client in (ann, bob):
+            self.say(client, update("a", 1, {}), update("a", self.cache.records["a"].version + 1, {}))
+        self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
+        bob.close()
+        ann.take()
+        self.clock.advance(QUIET)
+        self.assertEqual(ann.take(), [])
+
+    def test_stop_with_losers(self) -> None:
+        """
+        A server that stops waits for nobody to be told.
+        """
+        self.have("a", 1, {})
+        self.say(self.young("a"), update("a", 1, {}), update("a", 2, {}))
+        self.successResultOf(self.service.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_path_of_many_meanings(self) -> None:
+        """
+        A path that not all clients would take alike is told of as the whole record; a client that takes it its own way
+        is told as well, when it has not written for a while.
+        """
+        self.have("a", 1, {"n": None})
+        ann, old, bob = self.young("a"), self.old("a"), self.old("a")
+        self.say(ann, patch("a", 2, "n.x", 1))
+        self.assertEqual(old.take(), ['R|U|a|2|{"n":{"x":1}}+'])
+        self.say_text(old, "R|P|a|3|m.0|N1+")
+        self.assertEqual(bob.take(), ['R|U|a|2|{"n":{"x":1}}+', 'R|U|a|3|{"n":{"x":1},"m":{"0":1}}+'])
+        self.assertEqual(ann.take(), [update("a", 3, {"n": {"x": 1}, "m": {"0": 1}})])
+        self.clock.advance(QUIET)
+        self.assertEqual(old.take(), ['R|U|a|3|{"n":{"x":1},"m":{"0":1}}+'])
+        self.assertEqual(ann.take() + bob.take(), [])
 
     def test_who_came_back_is_forgotten(self) -> None:
         """

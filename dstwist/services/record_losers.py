@@ -1,0 +1,96 @@
+"""
+Who lost a write of late, and may have won the next one by accident.
+
+A client writes on before it hears what came of the write before. If another's write came in between, the first of its
+writes is refused, but the second has the version that is next by then, and is accepted::
+
+    server has 1      A: 2, 3 --->   <--- B: 2
+    server takes      B's 2, refuses A's 2, takes A's 3
+    A hears of B's 2, merges, and believes from then on that this is the last
+
+A's own 3 is no news for A, so A would never notice. Nothing in the writes themselves tells whether A had heard: so
+whoever lost and then won is told what the record holds, when it has not written for L{QUIET}. Before that it has more
+on the way, which an answer would make it give up. If it writes again after all, it is told again.
+
+======  ========================  ========================  ===================================
+state   a write is accepted       a write is refused        time passes
+======  ========================  ========================  ===================================
+lost    -> unsure                 -> lost                   forgotten, after L{MEMORY}
+unsure  -> unsure                 told; -> lost             told; -> lost, after L{QUIET}
+======  ========================  ========================  ===================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.deadlines import Deadlines
+from dstwist.interfaces import IConnection
+
+#: How long a client that is to be told has not written, in seconds.
+QUIET = 0.5
+
+#: For how long something may be on the way that a client sent before it heard of what came first, in seconds.
+MEMORY = 10.0
+
+_Key = tuple[IConnection, str]
+
+
+class Losers:
+    """
+    The subscribers whose writes were refused.
+
+    @ivar unsure: whether they may have won by accident; by connection and name; to be looked at only.
+    @param tell: called with the name and the connection that is to be told what the record holds.
+    """
+
+    def __init__(self, clock: IReactorTime, tell: Callable[[str, IConnection], None]) -> None:
+        self._tell = tell
+        self.unsure: dict[_Key, bool] = {}
+        self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
+        self._quiet: Deadlines[_Key] = Deadlines(QUIET, clock, self._is_quiet)
+
+    def lost(self, name: str, connection: IConnection) -> None:
+        """
+        A write of C{connection}, a subscriber, was refused.
+        """
+        key = (connection, name)
+        self.unsure[key] = False
+        self._quiet.remove(key)
+        self._memory.remove(key)
+        self._memory.add(key)
+
+    def won(self, name: str, connection: IConnection) -> None:
+        """
+        A write of C{connection} was accepted.
+        """
+        key = (connection, name)
+        if key in self.unsure:
+            self.unsure[key] = True
+            self._memory.remove(key)
+            self._quiet.remove(key)
+            self._quiet.add(key)
+
+    def may_be_wrong(self, name: str, connection: IConnection) -> bool:
+        """
+        Whether C{connection} may have won by accident, and was not told.
+        """
+        return self.unsure.get((connection, name), False)
+
+    def stop(self) -> None:
+        """
+        Forget all.
+        """
+        self.unsure.clear()
+        self._memory.stop()
+        self._quiet.stop()
+
+    def _forget(self, key: _Key) -> None:
+        del self.unsure[key]
+
+    def _is_quiet(self, key: _Key) -> None:
+        connection, name = key
+        self.lost(name, connection)
+        self._tell(name, connection)
