@@ -309,7 +309,8 @@ class Connection:
         self._silence = 0 if self.heard else self._silence + 1
         self.heard = False
         if self._silence >= 2:
-            self._log.error(
+            # Not an error, as with the Node server: clients lose their networks every day.
+            self._log.info(
                 "INFO | Heartbeat missing on websocket, terminating connection of {user} ({address})",
                 user=self.user,
                 address=self.address,

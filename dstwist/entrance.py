@@ -14,10 +14,14 @@ in goes on to the connection, and what finds it gone is dropped.
 Sources: C{text-protocol.md} sections 5 and 6, C{binary-protocol.md} sections 5 and 6, C{security.md} section 1.1.
 
 Limits, each a setting of the endpoint: C{unauthenticatedClientTimeout} until the login is *accepted*,
-C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages other than heartbeats before the login is accepted. A
-login that ends at a certain time (L{Login.expires_at}) takes the connection with it.
+C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages before the login is accepted; heartbeats are not among
+these, but there may not be more of them in a second. A login that ends at a certain time (L{Login.expires_at}) takes
+the connection with it.
 Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
 been read already.
+
+A client that cannot be let in now, but perhaps soon, is not closed at once. Whoever is closed comes back without any
+delay, if it is an official client, and logs in again by itself; so it stays for L{RETRY_AFTER} seconds before that.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from dstwist.expiry import Expiry
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, Login
 from dstwist.log import Logger
+from dstwist.metering import Bucket
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, POLICY_VIOLATION, TRY_AGAIN_LATER
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, Topic
 from dstwist.protocol.dialect import Received, State, Step, refined
@@ -49,8 +54,14 @@ from dstwist.users import UserRegistry
 #: for a megabyte of short messages.
 LONG = 16384
 
+#: How long a client is kept that is to try again later, in seconds. Official clients would wait as long themselves if
+#: their second attempt to open a socket had failed.
+RETRY_AFTER = 4.0
+
 # So many characters of what a client sent are worth a log line.
 _LOGGED = 200
+
+_TOO_MANY_MESSAGES = Excess("maxMessagesBeforeLogin", "too many messages before login")
 
 _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
@@ -60,7 +71,7 @@ _OF_CONNECTION: Mapping[object, Received] = {
     ConnectionAction.PING: Received.PING,
     ConnectionAction.PONG: Received.PONG,
 }
-_UNCOUNTED = frozenset({Received.PING, Received.PONG})
+_HEARTBEATS = frozenset({Received.PING, Received.PONG})
 
 
 class Reception(NamedTuple):
@@ -113,9 +124,12 @@ class Entrance:
     __slots__ = (
         "_attempts",
         "_before_login",
+        "_complaints",
         "_connection",
         "_decision",
+        "_farewell",
         "_handshake",
+        "_heartbeats",
         "_link",
         "_reception",
         "_state",
@@ -133,9 +147,12 @@ class Entrance:
         self._state = State.CHALLENGE
         self._attempts = 0
         self._before_login = 0
+        self._heartbeats: Bucket | None = None
+        self._complaints = 0
         # For the end of a login, decoded or not.
         self._waiting: list[Message | Malformed | bytes | str] = []
         self._timeout: IDelayedCall | None = None
+        self._farewell: IDelayedCall | None = None
         self._decision: Deferred[None] | None = None
 
     def open(self) -> None:
@@ -147,7 +164,7 @@ class Entrance:
             self._timeout = self._reception.clock.callLater(limit, self._not_authenticated_in_time)
         self._log.info(
             "INCOMING_CONNECTION | from {referer} ({address})",
-            referer=_shown(self._handshake.referer),
+            referer=_shown(self._handshake.referer) or "no page",
             address=self._handshake.address,
             event="INCOMING_CONNECTION",
         )
@@ -165,8 +182,11 @@ class Entrance:
             arrived = deque(connection.wire.codec.pieces(payload, LONG))
         else:
             arrived = deque(connection.decode(payload))
-            if not arrived and self._state is State.CHALLENGE and connection.dialect.empty_payload_is_unparsable:
-                arrived.append(Malformed(Fault.UNPARSABLE))
+            if not arrived:
+                if self._state is State.CHALLENGE and connection.dialect.empty_payload_is_unparsable:
+                    arrived.append(Malformed(Fault.UNPARSABLE))
+                else:
+                    self._count_heartbeat()
         self._take(arrived, payload)
 
     def end(self) -> None:
@@ -175,7 +195,7 @@ class Entrance:
         """
         self._state = State.CLOSED
         self._waiting.clear()
-        self._stop_timeout()
+        self._settle()
         if self._decision is not None:
             # Work for somebody who has gone keeps those waiting who are there.
             self._decision.cancel()
@@ -207,14 +227,24 @@ class Entrance:
             self._connection.close("invalid UTF-8", INVALID_PAYLOAD)
             return
         received = _kind(message)
-        if received not in _UNCOUNTED:
+        if received in _HEARTBEATS:
+            self._count_heartbeat()
+        else:
             self._before_login += 1
-            limit = self._reception.settings.max_messages_before_login
-            if self._before_login > limit:
-                self._complain(f"more than {limit} messages before login")
-                self._connection.close("too many messages before login")
-                return
-        _STEPS[self._connection.dialect.handshake[self._state, received]](self, message)
+            if self._before_login > self._reception.settings.max_messages_before_login:
+                self._exceeded(_TOO_MANY_MESSAGES)
+        if not self._connection.closed:
+            _STEPS[self._connection.dialect.handshake[self._state, received]](self, message)
+
+    def _count_heartbeat(self) -> None:
+        """
+        Count what comes again and again from clients that do nothing else: it may, but not too often.
+        """
+        if self._heartbeats is None:
+            most = self._reception.settings.max_messages_before_login
+            self._heartbeats = Bucket("maxMessagesBeforeLogin", most, self._reception.clock)
+        if self._heartbeats.spend(1):
+            self._exceeded(_TOO_MANY_MESSAGES)
 
     def _ignore(self, message: Message | Malformed) -> None:
         pass
@@ -261,8 +291,13 @@ class Entrance:
         self._connection.close("invalid login message")
 
     def _complain(self, problem: str, event: str = "INVALID_MESSAGE") -> None:
-        address = self._handshake.address
-        self._log.warn("{event} | {problem} from {address}", event=event, problem=problem, address=address)
+        """
+        Have the log say what is wrong with a message: of the first; of the others, in the end, how many there were.
+        """
+        self._complaints += 1
+        if self._complaints == 1:
+            address = self._handshake.address
+            self._log.warn("{event} | {problem} from {address}", event=event, problem=problem, address=address)
 
     # -- login
 
@@ -273,15 +308,15 @@ class Entrance:
         if excess is not None:
             # Not TOO_MANY_AUTH_ATTEMPTS, to which official clients do not try again: it is not this client, perhaps,
             # who has failed.
-            self._exceeded(excess, code=TRY_AGAIN_LATER)
+            self._try_later(excess)
             return
         self._state = State.DECIDING
         self._connection.pause()
         login = self._reception.authenticator.login(self._handshake, credentials)
-        decision = login.addCallback(self._decided, message.data, credentials)
+        decision = login.addCallbacks(self._decided, self._undecided, (message.data, credentials))
         # First, since the authenticator may have decided already.
         self._decision = decision
-        decision.addErrback(self._undecided).addBoth(self._forget_decision, decision)
+        decision.addErrback(self._broken).addBoth(self._forget_decision, decision)
 
     def _decided(self, login: Login, payload: bytes, credentials: Any) -> None:
         admission = self._reception.admission
@@ -296,19 +331,26 @@ class Entrance:
             self._accept(login)
         else:
             self._refuse(login, payload)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """
+        There is a decision: take what has come meanwhile.
+        """
         self._connection.resume()
         waiting, self._waiting = self._waiting, []
         self._take(deque(waiting))
 
     def _accept(self, login: Login) -> None:
-        self._stop_timeout()
         user = login.user or UNNAMED_USER
         most = self._reception.max_connections_per_user
         if most is not None and self._reception.users.count(user) >= most:
             excess = too_many_of_user(most)
+            self._state = State.LOGIN
             self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, dumps({"error": excess.text}))
-            self._exceeded(excess, user)
+            self._try_later(excess, user)
             return
+        self._settle()
         self._state = State.OPEN
         self._connection.let_in(user, login)
         if login.expires_at is not None and not self._connection.closed:
@@ -331,9 +373,24 @@ class Entrance:
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self._connection.close("too many authentication attempts")
 
-    def _exceeded(self, excess: Excess, user: str | None = None, code: int = POLICY_VIOLATION) -> None:
+    def _exceeded(self, excess: Excess) -> None:
+        self._reception.admission.tell(excess, self._handshake.address)
+        self._connection.close(excess.text)
+
+    def _try_later(self, excess: Excess, user: str | None = None) -> None:
         self._reception.admission.tell(excess, self._handshake.address, user)
-        self._connection.close(excess.text, code)
+        self._close_later(excess.text, TRY_AGAIN_LATER)
+
+    def _close_later(self, reason: str, code: int) -> None:
+        """
+        Close the connection when it has been kept from trying again for a while, unless a login is accepted until then.
+        """
+        if self._farewell is None and not self._connection.closed:
+            self._farewell = self._reception.clock.callLater(RETRY_AFTER, self._say_farewell, reason, code)
+
+    def _say_farewell(self, reason: str, code: int) -> None:
+        self._farewell = None
+        self._connection.close(reason, code)
 
     def _forget_decision(self, result: None, decision: Deferred[None]) -> None:
         if self._decision is decision:
@@ -344,11 +401,21 @@ class Entrance:
             return
         if failure.check(BusyError):
             self._log.warn("AUTH_ERROR | {error}", error=failure.value, event="AUTH_ERROR")
-            self._connection.close("too many logins", TRY_AGAIN_LATER)
-            return
-        self._log.failure("AUTH_ERROR | no decision about a login", failure, event="AUTH_ERROR")
+            reason, code = "too many logins", TRY_AGAIN_LATER
+        else:
+            self._log.failure("AUTH_ERROR | no decision about a login", failure, event="AUTH_ERROR")
+            reason, code = "authentication failed", INTERNAL_ERROR
         if not self._connection.closed:
-            self._connection.close("authentication failed", INTERNAL_ERROR)
+            self._state = State.LOGIN
+            self._close_later(reason, code)
+            self._go_on()
+
+    def _broken(self, failure: Failure) -> None:
+        """
+        Our own mistake: log it, and close this one connection.
+        """
+        self._log.failure("handling a login failed", failure)
+        self._connection.close("internal error", INTERNAL_ERROR)
 
     # -- the clock
 
@@ -361,10 +428,22 @@ class Entrance:
         self._say(ConnectionAction.AUTHENTICATION_TIMEOUT)
         self._connection.close("not authenticated in time")
 
-    def _stop_timeout(self) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
+    def _settle(self) -> None:
+        """
+        The client is in, or has gone: nothing is due any more.
+        """
+        for call in (self._timeout, self._farewell):
+            if call is not None:
+                call.cancel()
+        self._timeout = self._farewell = None
+        if self._complaints > 1:
+            self._log.warn(
+                "INVALID_MESSAGE | {count} more before login from {address}",
+                count=self._complaints - 1,
+                address=self._handshake.address,
+                event="INVALID_MESSAGE",
+            )
+            self._complaints = 0
 
     # -- saying things
 

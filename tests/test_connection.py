@@ -16,6 +16,7 @@ from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, T
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Fault, Malformed, Message
 from tests.connections import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
+from tests.logs import Lines
 from tests.wire import wire
 
 
@@ -120,7 +121,7 @@ class BothDialects:
 
     def test_silence(self: Any) -> None:
         """
-        A client that is silent for two heartbeat intervals is closed; any data keeps it.
+        A client that is silent for two heartbeat intervals is closed, and that is no error of ours; any data keeps it.
         """
         self.log_in()
         for _ in range(5):
@@ -129,9 +130,14 @@ class BothDialects:
         self.assertFalse(self.connection.closed)
         self.clock.pump([HEARTBEAT / 10] * 19)
         self.assertFalse(self.connection.closed)
+        lines = Lines(self)
         self.clock.pump([HEARTBEAT / 10] * 12)
         self.assertTrue(self.connection.closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIn(
+            "INFO | Heartbeat missing on websocket, terminating connection of ann (192.0.2.1)", lines.of("info")
+        )
+        self.assertEqual(lines.of("error"), [])
 
     def test_close_callbacks(self: Any) -> None:
         """

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from dstwist.admission import Admission
 from dstwist.config.http import LimitSettings
 from dstwist.connection import SLICE
-from dstwist.entrance import IEntering
+from dstwist.entrance import RETRY_AFTER, IEntering
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, Login
 from dstwist.protocol import text
@@ -142,7 +142,7 @@ class BothDialects:
     def test_too_many_failures_of_an_address(self: Any) -> None:
         """
         From an address that has failed too often, a login is not even looked at: the client is closed with the reason,
-        in a way after which it tries again later, since it may be another one that has failed.
+        in a way after which it tries again, since it may be another one that has failed; but not at once.
         """
         self.admission = Admission(LimitSettings(max_failed_logins_per_address=2), self.clock)
         for _ in range(2):
@@ -153,7 +153,7 @@ class BothDialects:
         self.say(CHALLENGE, LOGIN)
         self.assertEqual(len(self.authenticator.asked), 2)
         self.assertNotIn(AuthAction.TOO_MANY_AUTH_ATTEMPTS, self.actions())
-        self.assertEqual(self.link.closed, (1013, "too many failed logins from this address"))
+        self.assert_closed_later(1013, "too many failed logins from this address")
         self.clock.advance(60.01)
         self.connect()
         self.log_in()
@@ -169,7 +169,7 @@ class BothDialects:
             self.say(CHALLENGE, LOGIN)
         self.connect()
         self.say(CHALLENGE, LOGIN)
-        self.assertEqual(self.link.closed, (1013, "too many failed logins of this user"))
+        self.assert_closed_later(1013, "too many failed logins of this user")
 
     def test_too_many_connections_of_a_user(self: Any) -> None:
         """
@@ -186,12 +186,47 @@ class BothDialects:
         refusal = self.heard()[-1]
         self.assertEqual(refusal.action, AuthAction.AUTH_UNSUCCESSFUL)
         self.assertIn('{"error":"there are 2 connections of this user already"}', str(refusal.data))
-        self.assertEqual(self.link.closed, (1008, "there are 2 connections of this user already"))
+        self.assert_closed_later(1013, "there are 2 connections of this user already")
         self.assertFalse(self.link.known)
         connections[0].lost()
         self.connect()
         self.log_in()
         self.assertTrue(self.link.known)
+
+    def test_kept_before_the_next_try(self: Any) -> None:
+        """
+        A client that is to try again later is answered meanwhile, and may do so on the same connection: with success
+        it stays, and if it leaves nothing of it is left.
+        """
+        self.limits["max_connections_per_user"] = 1
+        first = self.connect()
+        self.log_in()
+        self.connect()
+        self.say(CHALLENGE, LOGIN)
+        self.heard()
+        self.say(PING, LOGIN)
+        self.assertEqual(self.actions(), [ConnectionAction.PONG, AuthAction.AUTH_UNSUCCESSFUL])
+        first.lost()
+        self.say(LOGIN)
+        self.assertEqual(self.actions(), [AuthAction.AUTH_SUCCESSFUL])
+        self.keep_alive(2 * RETRY_AFTER)
+        self.assertFalse(self.connection.closed)
+        self.connect()
+        self.say(CHALLENGE, LOGIN)
+        self.connection.lost()
+        self.assertIsNone(self.link.closed)
+        self.clock.advance(RETRY_AFTER)
+        self.assertIsNone(self.link.closed)
+
+    def assert_closed_later(self: Any, code: int, reason: str) -> None:
+        """
+        The client is closed with that code and reason, but only when it has been kept from trying again for a while.
+        """
+        self.assertFalse(self.connection.closed)
+        self.clock.advance(RETRY_AFTER - 0.01)
+        self.assertIsNone(self.link.closed)
+        self.clock.advance(0.02)
+        self.assertEqual(self.link.closed, (code, reason))
 
     def test_not_authenticated_in_time(self: Any) -> None:
         """
@@ -284,9 +319,21 @@ class BothDialects:
         decision: Deferred[Login] = Deferred()
         self.authenticator.decisions = [decision]
         self.say(CHALLENGE, LOGIN)
+        self.heard()
         decision.errback(AuthError("no answer"))
-        self.assertEqual(self.link.closed, (1011, "authentication failed"))
         self.assertEqual(len(self.flushLoggedErrors(AuthError)), 1)
+        self.say(PING)
+        self.assertEqual(self.actions(), [ConnectionAction.PONG])
+        self.assert_closed_later(1011, "authentication failed")
+
+    def test_mistake_in_a_login(self: Any) -> None:
+        """
+        A mistake of ours while a client is let in costs its connection and a line in the log.
+        """
+        self.patch(self.link, "logged_in", lambda: 1 // 0)
+        self.say(CHALLENGE, LOGIN)
+        self.assertEqual(self.link.closed, (1011, "internal error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_authenticator_fails_for_the_gone(self: Any) -> None:
         """
@@ -308,7 +355,8 @@ class BothDialects:
         self.say(CHALLENGE)
         self.heard()
         self.say(LOGIN)
-        self.assertEqual((self.heard(), self.link.closed), ([], (1013, "too many logins")))
+        self.assertEqual(self.heard(), [])
+        self.assert_closed_later(1013, "too many logins")
 
     def test_gone_while_deciding(self: Any) -> None:
         """
@@ -397,15 +445,80 @@ class BothDialects:
 
     def test_flood_before_login(self: Any) -> None:
         """
-        More than C{maxMessagesBeforeLogin} messages without a login end the connection; heartbeats do not count.
+        More than C{maxMessagesBeforeLogin} messages without a login end the connection; heartbeats at a reasonable pace
+        do not count.
         """
         self.authenticator.decisions = [Login(False)] * 100
         self.connect(max_messages_before_login=20, max_auth_attempts=1000)
-        self.say(CHALLENGE, *[PING, PONG][: 1 + (self.dialect is TEXT)] * 50, *[LOGIN] * 19)
+        self.say(CHALLENGE)
+        for _ in range(50):
+            self.say(*[PING, PONG][: 1 + (self.dialect is TEXT)])
+            self.clock.advance(0.2)
+        self.say(*[LOGIN] * 19)
         self.assertFalse(self.connection.closed)
         self.say(LOGIN)
         self.assertEqual(self.link.closed, (1008, "too many messages before login"))
         self.assertEqual(len(self.authenticator.asked), 19)
+
+    def test_heartbeats_before_login(self: Any) -> None:
+        """
+        A client without a login cannot keep the server busy with heartbeats, nor with payloads without any message:
+        more of them in a second than C{maxMessagesBeforeLogin} end the connection, and a line in the log says so.
+        """
+        for payloads in ([self.client.encode(PING)] * 21, [b""] * 21, [self.client.encode(PING) * 8000]):
+            for before in ([], [CHALLENGE]):
+                self.connect(max_messages_before_login=20)
+                self.say(*before)
+                self.heard()
+                with capturedLogs() as logs:
+                    for payload in payloads:
+                        self.receive(payload)
+                self.assertLess(len(self.link.take()), 22)
+                self.assertTrue(self.connection.closed)
+                if self.dialect is TEXT and payloads[0] == b"" and not before:
+                    continue  # the first of them has ended it
+                self.assertEqual(self.link.closed, (1008, "too many messages before login"))
+                self.assertIn(
+                    "LIMIT_EXCEEDED | maxMessagesBeforeLogin: 192.0.2.1 refused: too many messages before login",
+                    [formatEvent(event) for event in logs],
+                )
+
+    def test_much_nonsense(self: Any) -> None:
+        """
+        Of a client that sends nonsense before its login the log tells the first, and in the end how much more there
+        was: when it has gone, and when it has logged in.
+        """
+        for end in (lambda: self.connection.lost(), lambda: self.say(CHALLENGE, LOGIN)):
+            with capturedLogs() as logs:
+                self.connect()
+                self.say(*[EMIT] * 90)
+                end()
+            lines = [formatEvent(event) for event in logs]
+            self.assertEqual(
+                [line for line in lines if line.startswith("INVALID_MESSAGE")],
+                [
+                    "INVALID_MESSAGE | invalid connection message from 192.0.2.1",
+                    "INVALID_MESSAGE | 89 more before login from 192.0.2.1",
+                ],
+            )
+
+    def test_a_little_nonsense(self: Any) -> None:
+        """
+        A single mistake makes a single line.
+        """
+        with capturedLogs() as logs:
+            self.connect()
+            self.say(EMIT)
+            self.connection.lost()
+        self.assertEqual(len([event for event in logs if event.get("event") == "INVALID_MESSAGE"]), 1)
+
+    def test_no_referer(self: Any) -> None:
+        """
+        Of a client that is no page, the log says so in words.
+        """
+        with capturedLogs() as logs:
+            self.connect(Handshake("192.0.2.1"))
+        self.assertEqual([formatEvent(event) for event in logs], ["INCOMING_CONNECTION | from no page (192.0.2.1)"])
 
     def test_user_comes(self: Any) -> None:
         """
