@@ -57,6 +57,10 @@ class Options(TwistedOptions):
         level = self["log-level"]
         if level is not None and level.upper() not in LEVELS:
             raise UsageError("--log-level must be one of debug, info, warn, error, off")
+        for option in ("config", "data-dir"):
+            if self[option] == "":
+                # A variable of a script that is not set. Without it the server would do, but not what was meant.
+                raise UsageError(f"--{option} needs a value, got an empty one")
 
 
 def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mapping[str, str] = os.environ) -> Node:
@@ -64,16 +68,23 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
     The server that C{options} ask for.
 
     @raise UsageError: the options or the configuration cannot be used; nothing has been opened.
+    @raise SystemExit: the same, for C{twistd}, which would show a traceback.
     """
     if reactor is None:
         from twisted.internet import reactor as installed
 
         reactor = installed
-        node = makeService(options, reactor, environ)
+        try:
+            node = makeService(options, reactor, environ)
+        except UsageError as error:
+            raise SystemExit(f"dstwist: {error}") from None
         reactor.callWhenRunning(_take_signals, reactor, node)
         atexit.register(_end, node)
         return node
     path = options["config"]
+    if path is not None:
+        # It is read again later, when twistd has gone to another directory (--rundir, or the background).
+        path = os.path.abspath(path)
 
     def read() -> Settings:
         return load(path, environ)

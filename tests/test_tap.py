@@ -106,6 +106,23 @@ class OptionsTests(TapTestCase):
         self.assertIn("/nowhere.yml", self.refused("--config", "/nowhere.yml"))
         self.assertEqual(self.reactor.tcpServers, [])
 
+    def test_no_traceback(self) -> None:
+        """
+        twistd ends with the reason alone, and status 1.
+        """
+        options = Options()
+        options.parseOptions(["--config", self.config("rcp: {}")])
+        reason = str(self.assertRaises(SystemExit, makeService, options))
+        self.assertTrue(reason.startswith("dstwist: "), reason)
+        self.assertIn("rcp: unknown option; did you mean rpc?", reason)
+
+    def test_empty_words(self) -> None:
+        """
+        An option whose value is empty is refused: the server would run without its configuration, or keep nothing.
+        """
+        for option in ("--config", "--data-dir"):
+            self.assertEqual(self.refused(option, ""), f"{option} needs a value, got an empty one")
+
     def test_environment(self) -> None:
         """
         Variables of the environment reach the configuration.
@@ -163,6 +180,19 @@ class ReloadTests(TapTestCase):
     """
     What SIGHUP has the server do.
     """
+
+    def test_another_directory(self) -> None:
+        """
+        The configuration is found again although twistd has changed its directory since (--rundir).
+        """
+        path = self.config("logLevel: WARN")
+        node = self.make("--config", path)
+        with open(path, "w") as file:
+            file.write("logLevel: DEBUG")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir("/")
+        self.assertTrue(node.reload())
+        self.assertTrue(self.log(LogLevel.debug))
 
     def tearDown(self) -> None:
         Logger.set_level("INFO")
