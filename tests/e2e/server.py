@@ -26,6 +26,7 @@ import sys
 if sys.platform == "linux":
     import ctypes, signal
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+%s
 from twisted.scripts.twistd import run
 run()
 """
@@ -46,6 +47,7 @@ class Server:
 
     @param prefix: what stands before its endpoint: C{"haproxy:"}.
     @param tls: more of its TLS, as C{--listen} has it: C{":minVersion=TLSv1.3"}.
+    @param before: what its process runs first, in Python.
     @ivar url: where its clients connect to, without a path.
     """
 
@@ -56,10 +58,12 @@ class Server:
         data_dir: Path | None = None,
         tls: str = "",
         prefix: str = "",
+        before: str = "",
     ) -> None:
         self._certificates = certificates
         self._tls = tls
         self._prefix = prefix
+        self._program = _TWISTD % before
         self._config = config
         self._data_dir = data_dir
         self._port = 0
@@ -107,7 +111,7 @@ class Server:
         if tls is not None:
             endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}{self._tls}"
         endpoint = self._prefix + endpoint
-        command = [sys.executable, "-c", _TWISTD, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
+        command = [sys.executable, "-c", self._program, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
         if self._config is not None:
             command += ["--config", str(self._config)]
         if self._data_dir is not None:

@@ -4,12 +4,28 @@ Between an open port and a connection: proxies, origins, and limits, over real s
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import ssl
 
+from tests.e2e.clients import Client
 from tests.e2e.raw import RawClient
 from tests.e2e.scenario import GENERATIONS, Scenario, certificates, scratch_directory
 from tests.e2e.server import PATIENCE, Server
+
+# What the operator's own code would do: here, on SIGUSR2.
+KICK = """
+import signal
+from twisted.internet import reactor
+from dstwist.node import Node
+start = Node.startService
+def start_and_kick(node):
+    start(node)
+    kick = lambda *signal: reactor.callFromThread(node.kick, "ann", "please leave")
+    signal.signal(signal.SIGUSR2, kick)
+Node.startService = start_and_kick
+"""
 
 UPGRADE = (
     "GET /deepstream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -22,10 +38,10 @@ class EntranceScenario(Scenario):
     Servers with a configuration of their own, and sockets.
     """
 
-    def configured(self, config: str, prefix: str = "", tls: bool = False) -> Server:
+    def configured(self, config: str, prefix: str = "", tls: bool = False, before: str = "") -> Server:
         path = scratch_directory() / "config.yml"
         path.write_text(config)
-        server = Server(certificates() if tls else None, path, prefix=prefix)
+        server = Server(certificates() if tls else None, path, prefix=prefix, before=before)
         self._own_servers.append(server)
         server.start()
         self.servers.append(server)
@@ -157,21 +173,72 @@ class LimitTests(EntranceScenario):
         server.wait_for_line("LIMIT_EXCEEDED | maxFailedLoginsPerAddress: 127.0.0.1 refused")
         for one in late:
             one.wait_for_report(1, "login", success=True)
-            self.assertIn("RECONNECTING", one.states())
+            self.assertEqual(one.states().count("RECONNECTING"), 1)
 
     def test_connections_of_a_user(self) -> None:
         """
-        A user with all his connections is refused one more, with the reason.
+        A user with all his connections is refused one more, with the reason. The client tries again by itself, but not
+        all the time, and is let in when there is room.
         """
         server = self.configured("limits: {maxConnectionsPerUser: 1}")
+        clients: list[tuple[Client, Client]] = []
         for generation in GENERATIONS:
             name = f"ann-{generation}"
-            self.user(generation, server, name)
-            client = self.client(generation, server)
-            client.start_login({"username": name})
-            client.wait_for_report(1, "login", success=False)
-            (report,) = client.filter("login")
-            self.assertIn("there are 1 connections of this user already", report["data"])
+            first, second = self.user(generation, server, name), self.client(generation, server)
+            second.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[generation])
+            second.tolerate_error("REAUTHENTICATION_FAILURE")
+            second.start_login({"username": name})
+            second.wait_for_report(1, "login", success=False)
+            self.assertIn("there are 1 connections of this user already", second.filter("login")[0]["data"])
+            clients.append((first, second))
+        for first, second in clients:
+            second.wait_for_report(1, "state", state="RECONNECTING")
+            second.wait_for_report(2, "state", state="AWAITING_AUTHENTICATION")
+            first.close()
+        for _, second in clients:
+            second.wait_for_state("OPEN")
+            self.assertLessEqual(second.states().count("RECONNECTING"), 2)
+        self.assertLessEqual(server.log.count("INCOMING_CONNECTION"), 2 * len(clients) + 2 * len(clients))
+
+    def test_kick(self) -> None:
+        """
+        The client of a user who is kicked comes back once, and is not closed again.
+        """
+        server = self.configured("", before=KICK)
+        clients = [self.user(generation, server, "ann") for generation in GENERATIONS]
+        for client, generation in zip(clients, GENERATIONS, strict=True):
+            client.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[generation])
+        os.kill(server.pid, signal.SIGUSR2)
+        server.wait_for_line("KICKED | ann (127.0.0.1): please leave", len(clients))
+        for client in clients:
+            client.wait_for_report(2, "state", state="OPEN")
+            client.sleep(500)
+            self.assertEqual(client.states().count("RECONNECTING"), 1)
+            self.assertEqual(client.state, "OPEN")
+        self.assertEqual(server.log.count("AUTH_SUCCESSFUL"), 2 * len(clients))
+
+    def test_kick_for_good(self) -> None:
+        """
+        The client of a user who is kicked and may not log in any more is refused once, and stays so.
+        """
+        users = scratch_directory() / "users.yml"
+        users.write_text("ann: {password: right}\nbob: {password: right}\n")
+        server = self.configured(f"auth: [{{type: file, options: {{path: {users}}}}}]", before=KICK)
+        clients = [self.client(generation, server) for generation in GENERATIONS]
+        for client, generation in zip(clients, GENERATIONS, strict=True):
+            client.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[generation])
+            client.tolerate_error("REAUTHENTICATION_FAILURE")
+            client.login({"username": "ann", "password": "right"})
+        users.write_text("bob: {password: right}\n")
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait_for_line("RELOAD | auth: 1 users")
+        os.kill(server.pid, signal.SIGUSR2)
+        server.wait_for_line("AUTH_UNSUCCESSFUL", len(clients))
+        for client in clients:
+            client.sleep(500)
+            self.assertEqual(client.states().count("RECONNECTING"), 1)
+            self.assertEqual(client.state, "AWAITING_AUTHENTICATION")
+        self.assertEqual(server.log.count("INCOMING_CONNECTION"), 2 * len(clients))
 
     def test_rates(self) -> None:
         """
