@@ -394,24 +394,32 @@ class Client:
         """
         return [report["value"] for report in self.filter("event", name=name)]
 
+    def catch_up(self) -> None:
+        """
+        Come back when all has been heard that the client has reported up to now. Others may know of an answer of it
+        before it was heard here that it was asked: reports of two processes arrive in any order.
+        """
+        self.do("state")
+
     def offers(self) -> list[tuple[str, str]]:
         """
-        What the client was asked to provide: pattern and name.
+        What the client was asked to provide, up to now: pattern and name.
         """
+        self.catch_up()
         return [(report["pattern"], report["name"]) for report in self.filter("offer")]
 
     def stops(self) -> list[tuple[str, str]]:
         """
-        What the client was told not to provide any more: pattern and name.
+        What the client was told not to provide any more, up to now: pattern and name.
         """
+        self.catch_up()
         return [(report["pattern"], report["name"]) for report in self.filter("stop")]
 
     def requests(self, name: str) -> list[str]:
         """
         The data of the calls that the client was asked to answer, up to now.
         """
-        # Who called may know of the answer before it was heard here that the client was asked.
-        self.do("state")
+        self.catch_up()
         return [report["data"] for report in self.filter("request", name=name)]
 
     def presences(self, user: str | None = None) -> list[tuple[str, bool]]:
