@@ -53,6 +53,9 @@ _REST = slice(_NAMES, None)
 
 #: The bytes of the small numbers; C{True} and C{False} are two of them.
 _SMALL = [bytes((number,)) for number in range(128)]
+_SHORT = [chr(number) for number in range(128)]
+# More names than that are worth a look whether all of them are simple.
+_SOME = 8
 
 # The hot loops compare with plain module constants: an attribute of an enumeration costs more than the comparison.
 _INTEGER = int(Kind.INTEGER)
@@ -248,8 +251,7 @@ class ProtobufCodec:
                 elif kind == _INTEGER:  # original actions that great are the text protocol's
                     body += tag + _number(value)
             elif kind == _ALL_NAMES:
-                for name in value:
-                    body += tag + _sized(utf8(name))
+                body += _names(tag, value)
             elif kind == _TEXT:
                 body += tag + _sized(utf8(value))
             elif kind == _JSON:
@@ -458,6 +460,22 @@ def _sized(content: bytes | bytearray) -> bytes:
     """
     size = len(content)
     return (_SMALL[size] if size < 128 else _number(size)) + content
+
+
+def _names(tag: bytes, names: tuple[str, ...]) -> bytes:
+    """
+    Fields with that tag, one for each name.
+    """
+    if len(names) > _SOME:
+        # Thousands of users: as one text, if all names are short and of ASCII, as nearly all are.
+        head = tag.decode("ascii")
+        try:
+            text = "".join([f"{head}{_SHORT[len(name)]}{name}" for name in names])
+            if text.isascii():
+                return text.encode("ascii")
+        except IndexError:
+            pass
+    return b"".join([tag + _sized(utf8(name)) for name in names])
 
 
 #: What a server reads and writes.

@@ -186,7 +186,14 @@ def _read_online(text: str, values: Values) -> bool:
 
 
 def _write_online(message: Message) -> str | None:
-    return SEPARATOR.join(map(strip_separators, message.names)) if message.names else None
+    names = message.names
+    if not names:
+        return None
+    written = SEPARATOR.join(names)
+    # Thousands of names are looked through at once: nearly never is there anything to leave out.
+    if END in written or written.count(SEPARATOR) >= len(names):
+        return SEPARATOR.join(map(strip_separators, names))
+    return written
 
 
 def _read_everyone(text: str, values: Values) -> bool:

@@ -65,7 +65,8 @@ class PresenceService:
         clock: IReactorTime,
         max_subscriptions: int | None = None,
     ) -> None:
-        self._users = users
+        # Those who have come and not left: with a connection, or away for a while.
+        self._online: dict[str, None] = {}
         self.everybody = SubscriptionRegistry(Topic.PRESENCE)
         self.single = SubscriptionRegistry(Topic.PRESENCE, limit=max_subscriptions)
         self._settings = settings
@@ -129,12 +130,13 @@ class PresenceService:
     # -- queries
 
     def _query_all(self, message: Message, sender: IConnection) -> None:
-        own = sender.user
-        online = tuple(user for user in (*self._users.names(), *self._away) if user != own)
-        sender.send(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=online))
+        others = self._online.copy()
+        if sender.user is not None:
+            others.pop(sender.user, None)
+        sender.send(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=tuple(others)))
 
     def _query(self, message: Message, sender: IConnection) -> None:
-        online = {user: user in self._users or user in self._away for user in message.names}
+        online = {user: user in self._online for user in message.names}
         sender.send(
             Message(
                 Topic.PRESENCE,
@@ -150,6 +152,7 @@ class PresenceService:
         if user in self._away:
             self._away.remove(user)
         else:
+            self._online[user] = None
             self._tell(PresenceAction.PRESENCE_JOIN_ALL, PresenceAction.PRESENCE_JOIN, user)
 
     def _went(self, user: str) -> None:
@@ -158,11 +161,13 @@ class PresenceService:
         if not self._settings.grace_period:
             self._leave(user)
             return
+        # There is room for one at least.
         if len(self._away) >= self._settings.max_users_in_grace:
             self._away.hurry()
         self._away.add(user)
 
     def _leave(self, user: str) -> None:
+        del self._online[user]
         self._tell(PresenceAction.PRESENCE_LEAVE_ALL, PresenceAction.PRESENCE_LEAVE, user)
 
     def _tell(self, to_all: PresenceAction, to_some: PresenceAction, user: str) -> None:

@@ -523,6 +523,25 @@ class EncodeTests(SynchronousTestCase):
                 [Message(EVENT, EventAction.EMIT, name="a\ufffd", names=("a\ufffd",))],
             )
 
+    def test_many_names(self) -> None:
+        """
+        However many names there are, long ones, other alphabets and lone surrogates among them, each is written as it
+        would be alone.
+        """
+        simple = tuple(f"user-{number}" for number in range(100))
+        for names in (
+            simple,
+            (*simple, ""),
+            (*simple, "x" * 127),
+            (*simple, "x" * 128),
+            (*simple, "ä" * 64),
+            (*simple, "Änne", "\ud800"),
+        ):
+            payload = SERVER.encode(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=names))
+            (read,) = CLIENT.decode(payload)
+            expected = tuple(name.replace("\ud800", "\ufffd") for name in names)
+            self.assertEqual((read.action, read.names), (PresenceAction.QUERY_ALL_RESPONSE, expected))
+
     def test_text_details(self) -> None:
         """
         What the text protocol remembers of a request is nobody's business here.

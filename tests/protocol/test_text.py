@@ -347,6 +347,8 @@ WRITTEN: list[tuple[Message, str]] = [
     (m(U.PRESENCE_JOIN_ALL, name="C"), "U|PNJ|C+"),
     (m(U.PRESENCE_LEAVE_ALL, name="C"), "U|PNL|C+"),
     (m(U.QUERY_ALL_RESPONSE, names=("a\x1f", "b")), "U|Q|a|b+"),
+    (m(U.QUERY_ALL_RESPONSE, names=("a", "\x1eb")), "U|Q|a|b+"),
+    (m(U.QUERY_ALL_RESPONSE, names=("\x1f",)), "U|Q|+"),
     (e(U.NOT_SUBSCRIBED), "U|E|NOT_SUBSCRIBED|U+"),
     # denials of requests that were not made in text
     (e(E.MESSAGE_DENIED, name="x", original_action=E.EMIT), "E|E|MESSAGE_DENIED|x|EVT+"),
