@@ -5,7 +5,6 @@ The exceptions that dstwist raises.
 
     DstwistError
      +-- ConfigError       the configuration cannot be used; names the key's path
-     +-- LocalError        our own code broke a rule; never caught to carry on
      +-- StoreError        a cache or storage failed or did not answer in time
      +-- AuthError         an authenticator failed (not: refused) or did not answer in time
      |    +-- BusyError    there are too many logins at the moment
@@ -29,18 +28,13 @@ class ConfigError(DstwistError):
 
     @ivar path: where in the file the offending key is, e.g. C{httpServer.options.port}; empty if the file as a whole
         is meant.
+    @param place: the file and the line, if they are to be told.
     """
 
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}" if path else problem)
+    def __init__(self, path: str, problem: str, place: str = "") -> None:
+        super().__init__(": ".join(part for part in (place, path, problem) if part))
         self.path = path
         self.problem = problem
-
-
-class LocalError(DstwistError):
-    """
-    Our own code called something in a way its contract forbids.
-    """
 
 
 class StoreError(DstwistError):

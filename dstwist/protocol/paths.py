@@ -171,7 +171,8 @@ _common = lru_cache(_CACHED)(_common_tokens)
 
 def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:
     """
-    The data with C{value} at the place; without anything there if it is L{UNDEFINED}.
+    The data with C{value} at the place. L{UNDEFINED} erases: nothing is there then, or C{null} in an array, so that
+    the elements behind it keep their index. As with JavaScript's clients, what leads to the place is there afterwards.
 
     @raise InvalidPath: the place cannot be in this data.
     """
@@ -191,16 +192,6 @@ def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:
     draft = _Draft(data)
     draft.write(tokens, value)
     return draft.data
-
-
-def erase_at(data: Any, tokens: tuple[Token, ...]) -> Any:
-    """
-    The data without anything at the place. Elements of an array become C{null}, so that the others keep their index.
-    As with JavaScript's clients, what leads to the place is there afterwards.
-
-    @raise InvalidPath: the place cannot be in this data.
-    """
-    return set_at(data, tokens, UNDEFINED)
 
 
 def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]]) -> Any:

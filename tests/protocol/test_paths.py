@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import paths
 from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, dumps, loads
-from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, erase_at, found_alike, parse, set_at, set_many
+from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, found_alike, parse, set_at, set_many
 from dstwist.protocol.typed import UNDEFINED
 
 PARSED: list[tuple[str, tuple[str | int, ...]]] = [
@@ -346,7 +346,7 @@ class SetTests(SynchronousTestCase):
         """
         for data, path, expected in ERASED:
             before = copy.deepcopy(data)
-            self.assertEqual(erase_at(data, parse(path)), expected, path)
+            self.assertEqual(set_at(data, parse(path), UNDEFINED), expected, path)
             self.assertEqual(data, before)
 
     def test_w3_null(self) -> None:
