@@ -234,7 +234,8 @@ class ReloadTests(TapTestCase):
         self.assertIn("takes a restart: shutdownTimeout", self.lines.last("warn"))
         Path(path).write_text("logLevel: LOUD")
         self.assertFalse(node.reload())
-        self.assertIn("the configuration not reloaded, what was in force stays: logLevel", self.lines.last("error"))
+        self.assertIn("the configuration not reloaded, what was in force stays: ", self.lines.last("error"))
+        self.assertIn("line 1: logLevel: ", self.lines.last("error"))
 
     def test_certificate(self) -> None:
         """

@@ -155,13 +155,9 @@ def _read_ignored(value: Any, path: str, reading: Reading, silent: tuple[str, ..
 
 def read_plugins(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
     """
-    The names of the plug-ins. v2 and v3 had the connectors in here.
+    The names of the plug-ins.
     """
     plugins = as_section(value, path)
-    moved = {"message": "clusterNode", "cache": "cache", "storage": "storage"}
-    for name, section in moved.items():
-        if name in plugins:
-            raise ConfigError(join(path, name), f"this is the v2/v3 name; use {section} at the top level")
     for name in plugins:
         read_component(plugins[name], join(path, name))
         not_built(join(path, name), reading)

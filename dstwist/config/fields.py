@@ -120,13 +120,10 @@ def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, **fall
     """
     # Some fields are not for the file: they are what load() itself adds.
     known = {key_of(field): field for field in dataclasses.fields(cls) if "read" in field.metadata}  # type: ignore[arg-type]
-    old_names = getattr(cls, "OLD_NAMES", {})
     values = dict(fallbacks)
     for key, value in as_section(mapping, path).items():
         where = join(path, key)
         with reading.collecting():
-            if key in old_names:
-                raise ConfigError(where, f"this is the v2/v3 name; {old_names[key]}")
             if key not in known:
                 raise ConfigError(where, f"unknown option{suggestion(key, known)}")
             field = known[key]
@@ -160,7 +157,8 @@ class Component(NamedTuple):
 
 def read_component(value: Any, path: str, default: str = "default") -> Component:
     """
-    Type and options. A plug-in of the Node server (C{name} or C{path}) has the type C{plug-in <which>}.
+    Type and options. A plug-in of the Node server (C{name} or C{path}) has the type C{plug-in <which>}; the name
+    C{default}, which v3 wrote, is none.
     """
     found = as_section(value, path)
     for key in found:
@@ -169,7 +167,7 @@ def read_component(value: Any, path: str, default: str = "default") -> Component
     options = as_section(found.get("options"), join(path, "options"))
     for key in ("path", "name"):
         where = join(path, key)
-        if found.get(key) is not None:
+        if found.get(key) is not None and (key, found[key]) != ("name", "default"):
             return Component(f"plug-in {read_text(found[key], where)}", where, options)
     where = join(path, "type")
     return Component(read_text(found.get("type", default), where), where, options)

@@ -4,12 +4,13 @@ Reading a configuration file: from its bytes to plain dicts, lists and scalars.
 ==========================  ========================================================================
 in the file                 in the tree
 ==========================  ========================================================================
-C{42}, C{true}, C{~}, ...   YAML 1.2 core: C{yes}, C{no}, C{on} are texts, and so is every date
+C{42}, C{true}, C{~}, ...   YAML 1.2 core: C{yes}, C{no}, C{on} are texts, and so is every date. Node's reader takes
+                            more for numbers, and so it is here: C{1_000}, C{0b11}, C{-0x10}
 C{${NAME}}                  the environment variable, nothing if it is not set
 C{${NAME:-default}}         the same, or C{default} if the variable is empty or not set
 C{fileLoad(rules.yml)}      what is in that YAML or JSON file
 C{fileLoad(key.pem)}        the text of any other file
-C{file(key.pem)}            the absolute path of the file
+C{file(key.pem)}            the absolute path of the file; C{path(key.pem)}, as v4 had it, is the same
 ==========================  ========================================================================
 
 The Node server replaces in the file's text, before YAML sees it; we replace in the scalars, after. Therefore C{#} in
@@ -26,7 +27,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,14 +56,15 @@ _CORE_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null"
 _CORE_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _CORE_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
     # 400 digits are no number anybody means, and Python refuses to convert 4301.
-    (re.compile(r"[-+]?[0-9]{1,400}"), int),
-    (re.compile(r"0o[0-7]{1,400}"), lambda text: int(text[2:], 8)),
-    (re.compile(r"0x[0-9a-fA-F]{1,400}"), lambda text: int(text[2:], 16)),
-    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"[-+]?[0-9](_*[0-9]){0,399}"), int),
+    (re.compile(r"[-+]?0o[0-7](_*[0-7]){0,399}"), lambda text: int(text.replace("_", ""), 8)),
+    (re.compile(r"[-+]?0x[0-9a-fA-F](_*[0-9a-fA-F]){0,399}"), lambda text: int(text.replace("_", ""), 16)),
+    (re.compile(r"[-+]?0b[01](_*[01]){0,399}"), lambda text: int(text.replace("_", ""), 2)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9](_*[0-9])*(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), lambda t: float(t.replace("_", ""))),
     (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), lambda text: float(text.replace(".", ""))),
 )
 _VARIABLE = re.compile(r"\$\{([^{}:]+)(?::-([^{}]*))?\}")
-_MACRO = re.compile(r"(fileLoad|file)\((.*)\)", re.DOTALL)
+_MACRO = re.compile(r"(fileLoad|file|path)\((.*)\)", re.DOTALL)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -134,6 +136,7 @@ class Reading:
     @ivar problems: why the configuration cannot be used; all of them are to be shown together.
     @ivar notes: lines for the start-up log.
     @ivar files: of each key whose value was loaded from a file, which one.
+    @ivar renamed: by the path of an option or a section: the path that it has in the file, if that is an old one.
     """
 
     def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
@@ -141,6 +144,11 @@ class Reading:
         self.problems: list[ConfigError] = []
         self.notes: list[str] = []
         self.files: dict[str, str] = {}
+        self.renamed: dict[str, str] = {}
+        # By path: the variables in there that are not set.
+        self.unset: dict[str, list[str]] = {}
+        # By the path that its content has: each file, and its tree with the numbers of its lines.
+        self._trees: dict[str, tuple[str, Any]] = {}
         self._environ = environ
         self._nodes_left = MAX_NODES
 
@@ -156,6 +164,24 @@ class Reading:
         except ConfigError as problem:
             self.problems.append(problem)
 
+    def written(self, path: str) -> str:
+        """
+        C{path} as it is in the file.
+        """
+        known = next((above for above in _above(path) if above in self.renamed), None)
+        return path if known is None else self.renamed[known] + path[len(known) :]
+
+    def place(self, path: str) -> tuple[str, int | None]:
+        """
+        The file that says what is at C{path}, or would say it, and the line if that is known.
+        """
+        found, line = next((above for above in _above(path) if above in self._trees), ""), None
+        file, tree = self._trees[found]
+        while (below := _towards(path, found, tree)) is not None:
+            line = getattr(tree, "lines", {}).get(below)
+            found, tree = join(found, below), tree[below]
+        return file, line
+
     def read(self, path: str) -> Any:
         """
         The content of the configuration file itself.
@@ -166,6 +192,7 @@ class Reading:
             raise ConfigError("", f"Configuration file not found at: {path}") from None
         except OSError as error:
             raise ConfigError("", f"cannot read {path}: {error.strerror}") from None
+        self._trees[""] = path, tree
         return self._resolve(tree, "", 0, macros=True)
 
     def load(self, argument: str, path: str) -> Any:
@@ -185,6 +212,7 @@ class Reading:
         if isinstance(tree, str) and not _extension(absolute):
             # A key file is taken as it is.
             return FileText(tree, absolute)
+        self._trees[path] = absolute, tree
         return self._resolve(tree, path, 0, macros=False)
 
     def absolute(self, argument: str, path: str) -> str:
@@ -235,15 +263,61 @@ class Reading:
             return expanded
         return core_scalar(expanded) if isinstance(text, Plain) else FromVariable(expanded)
 
+    def _value(self, variable: re.Match[str], path: str) -> str:
+        value = self._environ.get(variable[1])
+        if value is None and variable[2] is None:
+            self.unset.setdefault(path, []).append(variable[1])
+            self.notes.append(f"CONFIG | {path}: the variable {variable[1]} is not set, and counts as empty")
+        return value or variable[2] or ""
+
     def _expand(self, text: str, path: str) -> str:
         if "${" in _VARIABLE.sub("", text):
             raise ConfigError(path, "write a variable as ${NAME} or ${NAME:-default}, not one within another")
-        expanded = _VARIABLE.sub(lambda match: self._environ.get(match[1]) or match[2] or "", text)
+        expanded = _VARIABLE.sub(lambda match: self._value(match, path), text)
         # Half a character can come out of \ud800 in the file, or out of a variable that is not UTF-8. It could not even
         # be logged later on.
         if not expanded.isascii() and expanded.encode("utf-8", "replace").decode() != expanded:
             raise ConfigError(path, "not a text: it holds half a character")
         return expanded
+
+
+def _towards(path: str, found: str, tree: Any) -> Any:
+    """
+    Which key of C{tree}, whose own path is C{found}, leads to C{path}.
+    """
+    keys: Iterable[Any] = tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    for key in keys:
+        below = join(found, key)
+        if path == below or path.startswith((f"{below}.", f"{below}[")):
+            return key
+    return None
+
+
+def _above(path: str) -> Iterator[str]:
+    """
+    C{path}, and the paths of the sections and lists that it is in, from the inside out.
+    """
+    while path:
+        yield path
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+
+
+class _Section(dict[str, Any]):
+    """
+    A section, and the line of each key.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+
+
+class _List(list[Any]):
+    """
+    A list, and the line of each item.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[int, int] = {}
 
 
 def read_bytes(path: str) -> bytes:
@@ -380,14 +454,15 @@ class _YamlTree:
         return Plain(value) if isinstance(value, str) else value
 
     def _sequence(self, depth: int) -> list[Any]:
-        sequence = []
+        sequence = _List()
         while not isinstance(event := self._next(), SequenceEndEvent):
+            sequence.lines[len(sequence)] = event.start_mark.line + 1
             sequence.append(self._node(event, depth + 1))
         return sequence
 
     def _mapping(self, depth: int) -> dict[str, Any]:
-        own: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
+        own = _Section()
+        merged = _Section()
         while not isinstance(event := self._next(), CollectionEndEvent):
             if not isinstance(event, ScalarEvent):
                 raise _at(event.start_mark, "a key must be a text")
@@ -400,15 +475,20 @@ class _YamlTree:
                 raise _at(event.start_mark, f"the key {json.dumps(key)} is there twice")
             else:
                 own[key] = value
-        return merged | own
+                own.lines[key] = event.start_mark.line + 1
+        for key, value in merged.items():
+            if key not in own:
+                own[key], own.lines[key] = value, merged.lines[key]
+        return own
 
-    def _merge(self, merged: dict[str, Any], value: Any, event: ScalarEvent) -> None:
+    def _merge(self, merged: _Section, value: Any, event: ScalarEvent) -> None:
         for source in value if isinstance(value, list) else [value]:
-            if not isinstance(source, dict):
+            if not isinstance(source, _Section):
                 raise _at(event.start_mark, "<< takes a section, or a list of them")
             for key, inherited in source.items():
                 self._count(event)
-                merged.setdefault(key, inherited)
+                if key not in merged:
+                    merged[key], merged.lines[key] = inherited, source.lines[key]
 
 
 def _at(mark: Any, problem: str) -> ConfigError:

@@ -11,6 +11,7 @@ that is wrong. Nobody else reads configuration files or environment variables, a
 
 =================================  =====================================================
 L{dstwist.config.file}             the file's text: YAML, JSON, C{${NAME}}, C{fileLoad()}
+L{dstwist.config.old}              files of v2 to v4
 L{dstwist.config.fields}           how a class of settings reads its section
 L{dstwist.config.settings}         the sections
 L{dstwist.config.http}             the port and what clients may use
@@ -27,9 +28,13 @@ from dataclasses import replace
 
 from dstwist.config.fields import as_section, from_mapping
 from dstwist.config.file import Reading, join
+from dstwist.config.old import modernise
 from dstwist.config.settings import Settings
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
+
+# How many problems are told at once.
+_MOST_TOLD = 100
 
 
 def load(path: str | None, environ: Mapping[str, str]) -> Settings:
@@ -42,11 +47,15 @@ def load(path: str | None, environ: Mapping[str, str]) -> Settings:
         return Settings()
     source = os.path.abspath(path)
     reading = Reading(os.path.dirname(source), environ)
+    # What keeps it from being read at all names the file itself.
+    tree = reading.read(source)
     settings = Settings()
     with reading.collecting():
-        settings = from_mapping(Settings, reading.read(source), "", reading)
+        settings = from_mapping(Settings, modernise(as_section(tree, ""), reading), "", reading)
         _check_paths(settings)
-    _raise_all(reading.problems, source)
+    _raise_all(reading, source)
+    if settings.logger.log_level is not None:
+        settings = replace(settings, log_level=settings.logger.log_level)
     return replace(settings, source=source, notes=tuple(reading.notes))
 
 
@@ -75,12 +84,28 @@ def _check_paths(settings: Settings) -> None:
         raise ConfigError("httpServer.options.healthCheckPath", problem)
 
 
-def _raise_all(problems: list[ConfigError], source: str) -> None:
+def _raise_all(reading: Reading, source: str) -> None:
     """
     Ends with one error for all problems.
     """
+    problems = reading.problems
+    told = [_placed(problem, reading, source, alone=len(problems) == 1) for problem in problems[:_MOST_TOLD]]
     if len(problems) > 1:
-        lines = "".join(f"\n  {problem}" for problem in problems)
-        raise ConfigError("", f"{len(problems)} problems in {source}:{lines}")
-    for problem in problems:
+        lines = "".join(f"\n  {problem}" for problem in told)
+        more = f"\n  and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
+        raise ConfigError("", f"{len(problems)} problems in {source}:{lines}{more}")
+    for problem in told:
         raise problem
+
+
+def _placed(problem: ConfigError, reading: Reading, source: str, alone: bool) -> ConfigError:
+    """
+    The problem as it is told: with its place in the file, and under the name that is there.
+    """
+    path = reading.written(problem.path)
+    file, line = reading.place(path)
+    place = ([file] if alone or file != source else []) + ([f"line {line}"] if line is not None else [])
+    text = problem.problem
+    for name in reading.unset.get(path, ()):
+        text += f"; the variable {name} is not set"
+    return ConfigError(path, text, ": ".join(place))

@@ -8,7 +8,7 @@ bytes. A field with C{built=False} is read and checked, but has no effect so far
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from dstwist.config.access import PermissionSettings, read_ignored, read_monitoring, read_permission, read_plugins
 from dstwist.config.auth import AuthSettings, OpenSettings, read_auth
@@ -83,7 +83,7 @@ class FeatureSettings:
     record: bool = flag(True)
     rpc: bool = flag(True)
     presence: bool = flag(True)
-    monitoring: bool = flag(False)
+    monitoring: bool = flag(False, built=False)
 
 
 @dataclass(frozen=True)
@@ -218,17 +218,18 @@ class LoggerOptions:
     C{logger.options} of the default logger.
     """
 
-    colors: bool = flag(True, built=False)
-    log_level: int | None = option(optional(read_log_level), None, built=False)
+    # Lines never have colours.
+    colors: bool = flag(False, built=False)
+    # What is logged, whatever the logLevel of the top level says.
+    log_level: int | None = option(optional(read_log_level), None)
 
 
-def _read_logger(value: Any, path: str, reading: Reading) -> str:
+def _read_logger(value: Any, path: str, reading: Reading) -> LoggerOptions:
     found = read_component(value, path)
     if found.type == "default":
-        from_mapping(LoggerOptions, found.options, join(path, "options"), reading)
-    else:
-        not_built(path, reading)
-    return found.type
+        return from_mapping(LoggerOptions, found.options, join(path, "options"), reading)
+    not_built(path, reading)
+    return LoggerOptions()
 
 
 @dataclass(frozen=True)
@@ -236,11 +237,6 @@ class HttpEndpointOptions:
     """
     The options of a connection endpoint of type C{http}.
     """
-
-    OLD_NAMES: ClassVar[dict[str, str]] = {
-        name: f"use httpServer.options.{name}"
-        for name in ("host", "port", "healthCheckPath", "allowAllOrigins", "origins", "maxMessageSize")
-    }
 
     allow_auth_data: bool = flag(True)
     enable_auth_endpoint: bool = flag(True)
@@ -261,6 +257,8 @@ class MqttEndpointOptions:
     port: int = integer(1883, maximum=65535)
     idle_timeout: float = milliseconds(180000)
     unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
+    max_auth_attempts: int = integer(3)
+    log_invalid_auth_data: bool = flag(False)
     ssl: Any = option(read_anything, None)
 
 
@@ -269,14 +267,6 @@ class WebSocketEndpoint:
     """
     An entry of C{connectionEndpoints}: clients of one generation on one path.
     """
-
-    OLD_NAMES: ClassVar[dict[str, str]] = {
-        "host": "use httpServer.options.host",
-        "port": "use httpServer.options.port",
-        "healthCheckPath": "use httpServer.options.healthCheckPath",
-        "noDelay": "it is always on; leave it out",
-        "perMessageDeflate": "there is no compression; leave it out",
-    }
 
     # ws-binary (clients of v4 and later) or ws-text (clients of v2 and v3).
     type: str = "ws-binary"
@@ -316,12 +306,9 @@ class WebSocketEndpoint:
 DEFAULT_ENDPOINTS = (WebSocketEndpoint("ws-binary", "/deepstream"), WebSocketEndpoint("ws-text", "/deepstream-v3"))
 _DEFAULT_PATHS = {endpoint.type: endpoint.url_path for endpoint in DEFAULT_ENDPOINTS}
 _OTHER_ENDPOINTS = {"ws-json": WebSocketEndpoint, "http": HttpEndpointOptions, "mqtt": MqttEndpointOptions}
-_OLD_ENDPOINTS = {"ws-websocket": "ws-binary", "uws-websocket": "ws-binary", "node-http": "http"}
 
 
 def _read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketEndpoint, ...]:
-    if isinstance(value, dict):
-        raise ConfigError(path, "this is the v2/v3 form; write a list: - {type: ws-text, options: {...}}")
     entries = [(join(path, i), entry) for i, entry in enumerate(as_list(value, path)) if entry is not None]
     if not entries:
         raise ConfigError(path, "No connection endpoints configured")
@@ -343,8 +330,6 @@ def _read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketE
 def _read_endpoint(value: Any, path: str, reading: Reading) -> WebSocketEndpoint | None:
     found = read_component(value, path)
     where = join(path, "options")
-    if found.type in _OLD_ENDPOINTS:
-        raise ConfigError(found.where, f"{found.type} is the v4 name; use {_OLD_ENDPOINTS[found.type]}")
     if found.type in _OTHER_ENDPOINTS:
         from_mapping(_OTHER_ENDPOINTS[found.type], found.options, where, reading)
         not_built(f"{path} (type {found.type})", reading)
@@ -365,58 +350,6 @@ class Settings:
     """
     The whole configuration.
     """
-
-    OLD_NAMES: ClassVar[dict[str, str]] = {
-        "sslKey": "use httpServer.options.ssl.key",
-        "sslCert": "use httpServer.options.ssl.cert",
-        "sslCa": "use httpServer.options.ssl.ca",
-        "sslDHParams": "use httpServer.options.ssl.dhParams",
-        "sslPassphrase": "there is no passphrase so far; give a key that is not encrypted",
-        "host": "use httpServer.options.host",
-        "port": "use httpServer.options.port",
-        "healthCheckPath": "use httpServer.options.healthCheckPath",
-        "allowAllOrigins": "use httpServer.options.allowAllOrigins",
-        "origins": "use httpServer.options.origins",
-        "colors": "use logger.options.colors",
-        "externalUrl": "there is no such thing any more; leave it out",
-        "webServerEnabled": "there is no such thing any more; leave it out",
-        "tcpServerEnabled": "there is no such thing any more; leave it out",
-        "tcpHost": "there is no such thing any more; leave it out",
-        "tcpPort": "there is no such thing any more; leave it out",
-        "rpcProviderQueryTimeout": "there is no such thing any more; leave it out",
-        "rpcProviderCacheTime": "there is no such thing any more; leave it out",
-        "rpcAckTimeout": "use rpc.ackTimeout",
-        "rpcTimeout": "use rpc.responseTimeout",
-        "provideRPCRequestorDetails": "use rpc.provideRequestorName and rpc.provideRequestorData",
-        "cacheRetrievalTimeout": "use record.cacheRetrievalTimeout",
-        "storageRetrievalTimeout": "use record.storageRetrievalTimeout",
-        "storageExclusion": "use record.storageExclusionPrefixes, which is a list of prefixes",
-        "storageExclusionPrefixes": "use record.storageExclusionPrefixes",
-        "storageHotPathPatterns": "use record.storageHotPathPrefixes",
-        "storageHotPathPrefixes": "use record.storageHotPathPrefixes",
-        "dependencyInitialisationTimeout": "use dependencyInitializationTimeout",
-        "listenResponseTimeout": "use listen.responseTimeout",
-        "shuffleListenProviders": "use listen.shuffleProviders",
-        "lockTimeout": "use locks.options.holdTimeout",
-        "lockRequestTimeout": "use locks.options.requestTimeout",
-        "clusterKeepAliveInterval": "use clusterRegistry.options.keepAliveInterval",
-        "clusterActiveCheckInterval": "use clusterRegistry.options.activeCheckInterval",
-        "clusterNodeInactiveTimeout": "use clusterRegistry.options.nodeInactiveTimeout",
-        "stateReconciliationTimeout": "use clusterStates.options.reconciliationTimeout",
-        "broadcastTimeout": "use connectionEndpoints[].options.outgoingBufferTimeout",
-    } | {
-        name: f"use connectionEndpoints[].options.{name}"
-        for name in (
-            "urlPath",
-            "heartbeatInterval",
-            "outgoingBufferTimeout",
-            "maxBufferByteSize",
-            "unauthenticatedClientTimeout",
-            "maxAuthAttempts",
-            "logInvalidAuthData",
-            "maxMessageSize",
-        )
-    }
 
     # The node's name, its own within the cluster. UUID, or nothing: one is made up at each start.
     server_name: str = option(read_server_name, generate_uid)
@@ -450,7 +383,7 @@ class Settings:
     # Where they are kept for good.
     storage: StorageSettings = option(read_storage, DefaultStorage)
     # What happens to log lines.
-    logger: str = option(_read_logger, "default")
+    logger: LoggerOptions = option(_read_logger, LoggerOptions)
     # Where counters go.
     monitoring: tuple[str, ...] = option(read_monitoring, ("none",))
     # The cluster: the bus between its nodes, who is in it, who has what, who may do what alone.

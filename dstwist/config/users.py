@@ -198,6 +198,7 @@ def read_file_options(options: dict[str, Any], path: str, reading: Reading, repo
     if "path" in given:
         where = join(path, "path")
         name = read_text(given["path"], where)
+        reading.renamed[join(path, "users")] = where
         with reading.collecting():
             given["users"] = reading.load(name, where)
     settings = from_mapping(FileSettings, given, path, reading, report_invalid_parameters=report)

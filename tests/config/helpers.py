@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -44,6 +45,13 @@ class ConfigCase(SynchronousTestCase):
 
     def refusal(self, content: str | bytes, name: str = "config.yml", **environ: str) -> str:
         """
-        What the operator is told about this content.
+        What the operator is told about this content, apart from where in the file it is.
         """
-        return str(self.assertRaises(ConfigError, self.load, content, name, **environ))
+        return without_places(str(self.assertRaises(ConfigError, self.load, content, name, **environ)))
+
+
+def without_places(told: str) -> str:
+    """
+    What is wrong, without the file and the line in front of it.
+    """
+    return re.sub(r"^(/[^:\n]+: |  )(line \d+: )?", "", told, flags=re.MULTILINE)

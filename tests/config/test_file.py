@@ -35,13 +35,15 @@ class FileTests(ConfigCase):
 
     def test_core_schema(self) -> None:
         """
-        Scalars are YAML 1.2's: dates, yes, no, on, off, and whatever is in quotes, are texts.
+        Scalars are YAML 1.2's: dates, yes, no, on, off, and whatever is in quotes, are texts. What else Node's reader
+        takes for a number is one.
         """
         for text, value in (
             ("yes", "yes"), ("no", "no"), ("on", "on"), ("off", "off"), ("Y", "Y"), ("2001-01-01", "2001-01-01"),
             ("true", True), ("True", True), ("FALSE", False), ("tRUE", "tRUE"), ("~", None), ("null", None), ("", None),
-            ("1", 1), ("-0", 0), ("+12", 12), ("007", 7), ("0o17", 15), ("0x1F", 31), ("0b1", "0b1"),
-            ("1_000", "1_000"), ("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("1.e", "1.e"),
+            ("1", 1), ("-0", 0), ("+12", 12), ("007", 7), ("0o17", 15), ("0x1F", 31), ("0b1", 1), ("-0x1_0", -16),
+            ("1_000", 1000), ("1_000_", "1_000_"), ("_1", "_1"), ("1_0.5", 10.5),
+            ("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("1.e", "1.e"),
             ("-.inf", float("-inf")), ("1:30", "1:30"), ("'1'", "1"), ('"true"', "true"), ("!!str 1", "1"),
             ("! 1", "1"), ("'a # b'", "a # b"), ("a#b # c", "a#b"),
             ("|\n  a\n  b\n", "a\nb\n"), ("!!seq [1]", [1]), ("!!map {1: 2}", {"1": 2}),

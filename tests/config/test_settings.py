@@ -117,7 +117,8 @@ connectionEndpoints:
     options: {urlPath: /deepstream-v3}
   - type: ws-json
   - type: mqtt
-    options: {host: 0.0.0.0, port: 1883, idleTimeout: 180000, unauthenticatedClientTimeout: false}
+    options: {host: 0.0.0.0, port: 1883, idleTimeout: 180000, unauthenticatedClientTimeout: false, maxAuthAttempts: 3,
+      logInvalidAuthData: false}
   -
 
 logger:
@@ -329,6 +330,13 @@ class OptionTests(ConfigCase):
         self.assertEqual((600.0, 4), tuple(vars(settings.presence).values()))
         self.assertEqual((0.0, 10000), tuple(vars(self.load("presence: ").presence).values()))
         self.assertEqual((), settings.notes)
+
+    def test_log_level_of_logger(self) -> None:
+        """
+        The logger's own logLevel is what counts.
+        """
+        self.assertEqual(3, self.load("logLevel: INFO\nlogger: {options: {logLevel: ERROR}}").log_level)
+        self.assertEqual(2, self.load("logLevel: WARN\nlogger: {name: default, options: {logLevel: null}}").log_level)
 
     def test_log_level(self) -> None:
         """
@@ -584,6 +592,7 @@ class NoteTests(ConfigCase):
                 "connectionEndpoints[1] (type http)",
                 "connectionEndpoints[3] (type ws-json)",
                 "connectionEndpoints[4] (type mqtt)",
+                "logger.options.colors",
                 "clusterRegistry.options.nodeInactiveTimeout",
                 "plugins.heap-snapshot",
             ],
@@ -603,8 +612,8 @@ class NoteTests(ConfigCase):
             ("libDir: /lib", "libDir"),
             ("exitOnFatalError: true", "exitOnFatalError"),
             ("httpServer: {options: {maxBackpressure: 1}}", "httpServer.options.maxBackpressure"),
-            ("logger: {options: {colors: false}}", "logger.options.colors"),
-            ("logger: {options: {logLevel: WARN}}", "logger.options.logLevel"),
+            ("logger: {options: {colors: true}}", "logger.options.colors"),
+            ("enabledFeatures: {monitoring: true}", "enabledFeatures.monitoring"),
             ("logger: {name: pino, options: {x: 1}}", "logger"),
             ("monitoring: {type: http}", "monitoring"),
             ("monitoring: [{type: default}, {type: log}]", "monitoring[1]"),
@@ -814,37 +823,6 @@ class RefusalTests(ConfigCase):
             self.assertStartsWith(self.refusal(content, "config.json"), expected)
         self.load_tree(httpServer={"options": {"ssl": {"key": PEM, "cert": PEM, "passphrase": None}}})
 
-    def test_old_names(self) -> None:
-        """
-        Options of v2 and v3 are refused with the name that they have now.
-        """
-        for key, expected in (
-            ("sslKey", "sslKey: this is the v2/v3 name; use httpServer.options.ssl.key"),
-            ("port", "port: this is the v2/v3 name; use httpServer.options.port"),
-            ("rpcTimeout", "rpcTimeout: this is the v2/v3 name; use rpc.responseTimeout"),
-            ("urlPath", "urlPath: this is the v2/v3 name; use connectionEndpoints[].options.urlPath"),
-        ):
-            self.assertEqual(expected, self.refusal(f"{key}: null"))
-        for content, expected in (
-            (
-                "connectionEndpoints: {websocket: {name: uws}}",
-                "connectionEndpoints: this is the v2/v3 form; write a list",
-            ),
-            (
-                "connectionEndpoints: [{type: node-http}]",
-                "connectionEndpoints[0].type: node-http is the v4 name; use http",
-            ),
-            (
-                "connectionEndpoints: [{type: ws-text, options: {port: 1}}]",
-                "connectionEndpoints[0].options.port: this is the v2/v3 name; use httpServer.options.port",
-            ),
-            (
-                "plugins: {message: {name: redis}}",
-                "plugins.message: this is the v2/v3 name; use clusterNode at the top",
-            ),
-        ):
-            self.assertStartsWith(self.refusal(content), expected)
-
     def test_all_at_once(self) -> None:
         """
         One start shows all that is wrong, the missing file included; what follows from that one is not told.
@@ -855,9 +833,60 @@ class RefusalTests(ConfigCase):
         self.assertEqual("", error.path)
         self.assertEqual(f"4 problems in {self.directory}/config.yml:", lines[0])
         self.assertEqual(
-            ["auth[0]", "httpServer.options.host", "serverName", "logLevel"],
-            [line.strip().partition(": ")[0] for line in lines[1:]],
+            [
+                ["line 3", "auth[0]"],
+                ["line 4", "httpServer.options.host"],
+                ["line 1", "serverName"],
+                ["line 2", "logLevel"],
+            ],
+            [line.strip().split(": ")[:2] for line in lines[1:]],
         )
+
+    def test_many(self) -> None:
+        """
+        Of very many problems the first hundred are told.
+        """
+        told = str(self.assertRaises(ConfigError, self.load, "\n".join(f"x{i}: 1" for i in range(1000)))).splitlines()
+        self.assertStartsWith(told[0], "1000 problems in ")
+        self.assertEqual(("  line 100: x99: unknown option", "  and 900 more"), (told[100], told[101]))
+        self.assertEqual(102, len(told))
+
+    def test_place(self) -> None:
+        """
+        The error says the file and the line, also within lists, of files that are loaded, and of inherited keys; of an
+        option that is missing, where its section begins.
+        """
+        users = self.write("users.yml", "ann:\n  password: x\nbob:\n  password: 5\n")
+        config = os.path.join(self.directory, "config.yml")
+        for content, place, path in (
+            ("\n\nrpc:\n  ackTimeout: 5\n  rcp: 6\n", f"{config}: line 5", "rpc.rcp"),
+            ("connectionEndpoints:\n- type: ws-text\n- type: ws-txt\n", f"{config}: line 3",
+             "connectionEndpoints[1].type"),
+            ("auth:\n  type: file\n  options:\n    users: fileLoad(users.yml)\n", f"{users}: line 4",
+             "auth.options.users.bob.password"),
+            ("auth:\n  type: file\n  options:\n    path: users.yml\n", f"{users}: line 4",
+             "auth.options.path.bob.password"),
+            ("auth:\n  type: file\n  options:\n    users: fileLoad(no.yml)\n", f"{config}: line 4",
+             "auth.options.users"),
+            ("auth:\n  type: jwt\n  options:\n    secret: x\n", f"{config}: line 3", "auth.options.algorithms"),
+            ("rpc: &a\n  ackTimeout: x\nlisten:\n  matchCooldown: 7\n  <<: *a\n", "  line 2", "rpc.ackTimeout"),
+            ("[1]", config, "expected a section"),
+        ):  # fmt: skip
+            told = str(self.assertRaises(ConfigError, self.load, content))
+            self.assertIn(f"{place}: {path}", told)
+        told = str(self.assertRaises(ConfigError, self.load, '{"rpc": {"x": 1}}', "config.json"))
+        self.assertStartsWith(told, f"{self.directory}/config.json: rpc.x: unknown option")
+
+    def test_variable_not_set(self) -> None:
+        """
+        A variable that is not set is named where it matters, and noted where it does not; not if it has a default.
+        """
+        told = self.refusal("httpServer:\n  options:\n    port: ${PORT}\n    host: ${HOST:-}\n")
+        self.assertIn("options.port: expected a whole number, got null; the variable PORT is not set", told)
+        self.assertNotIn("HOST is not set", told)
+        settings = self.load("serverName: node${N}${M:-}", M="")
+        self.assertEqual(("CONFIG | serverName: the variable N is not set, and counts as empty",), settings.notes)
+        self.assertEqual((), self.load("serverName: node${N}", N="").notes)
 
     def test_path(self) -> None:
         """

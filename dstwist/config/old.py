@@ -1,0 +1,278 @@
+"""
+Files of v2, v3 and v4: brought into today's form before they are read.
+
+=============================================  ====================================================================
+in the file                                    becomes
+=============================================  ====================================================================
+C{rpcAckTimeout} and others, at the top        L{MOVED}: the option of the section that it is in now
+C{connectionEndpoints: {websocket, http}}      a list; C{websocket} is C{ws-text}, on C{/deepstream} if nothing is said
+C{port}, C{host}, C{healthCheckPath} of one    C{httpServer.options}, if there is no such section
+C{heartbeatInterval} and others, at the top    the option of that C{websocket}, which they override
+C{plugins: {message, cache, storage}}          C{clusterNode}, C{cache}, C{storage}
+C{type: ws-websocket}, C{node-http}, ...       L{_OLD_TYPES}: the type's name of v5 and later
+C{externalUrl} and others                      nothing
+=============================================  ====================================================================
+
+Nothing is dropped silently: each has its line among the notes, and what would not be the same is refused. What is wrong
+with a value is told by the name that it has in the file, see L{Reading.renamed}. C{null} for an old option counts as
+its not being there, as those files have it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dstwist.config.fields import as_section, one_of, read_flag, shown
+from dstwist.config.file import Reading, join
+from dstwist.errors import ConfigError
+
+#: Options of the top level that are in a section now, in all of these places.
+MOVED: dict[str, tuple[str, ...]] = {
+    "sslKey": ("httpServer.options.ssl.key",),
+    "sslCert": ("httpServer.options.ssl.cert",),
+    "sslCa": ("httpServer.options.ssl.ca",),
+    "sslDHParams": ("httpServer.options.ssl.dhParams",),
+    "sslPassphrase": ("httpServer.options.ssl.passphrase",),
+    "host": ("httpServer.options.host",),
+    "port": ("httpServer.options.port",),
+    "healthCheckPath": ("httpServer.options.healthCheckPath",),
+    "allowAllOrigins": ("httpServer.options.allowAllOrigins",),
+    "origins": ("httpServer.options.origins",),
+    "colors": ("logger.options.colors",),
+    "rpcAckTimeout": ("rpc.ackTimeout",),
+    "rpcTimeout": ("rpc.responseTimeout",),
+    "provideRPCRequestorDetails": ("rpc.provideRequestorName", "rpc.provideRequestorData"),
+    "cacheRetrievalTimeout": ("record.cacheRetrievalTimeout",),
+    "storageRetrievalTimeout": ("record.storageRetrievalTimeout",),
+    "storageExclusionPrefixes": ("record.storageExclusionPrefixes",),
+    "storageHotPathPatterns": ("record.storageHotPathPrefixes",),
+    "storageHotPathPrefixes": ("record.storageHotPathPrefixes",),
+    "dependencyInitialisationTimeout": ("dependencyInitializationTimeout",),
+    "listenResponseTimeout": ("listen.responseTimeout",),
+    "shuffleListenProviders": ("listen.shuffleProviders",),
+    "lockTimeout": ("locks.options.holdTimeout",),
+    "lockRequestTimeout": ("locks.options.requestTimeout",),
+    "clusterKeepAliveInterval": ("clusterRegistry.options.keepAliveInterval",),
+    "clusterActiveCheckInterval": ("clusterRegistry.options.activeCheckInterval",),
+    "clusterNodeInactiveTimeout": ("clusterRegistry.options.nodeInactiveTimeout",),
+    "stateReconciliationTimeout": ("clusterStates.options.reconciliationTimeout",),
+}
+
+#: Options of the top level that there is nothing for any more.
+GONE = (
+    "externalUrl",
+    "webServerEnabled",
+    "tcpServerEnabled",
+    "tcpHost",
+    "tcpPort",
+    "rpcProviderQueryTimeout",
+    "rpcProviderCacheTime",
+    "broadcastTimeout",
+)
+
+#: Options of the top level that override those of the websocket endpoint.
+OF_WEBSOCKET = (
+    "urlPath",
+    "heartbeatInterval",
+    "outgoingBufferTimeout",
+    "maxBufferByteSize",
+    "unauthenticatedClientTimeout",
+    "maxAuthAttempts",
+    "logInvalidAuthData",
+    "maxMessageSize",
+)
+
+# Options that people write at the top of a file of v5 as well, so that they do not tell its age.
+_AGELESS = ("host", "port", "healthCheckPath", "allowAllOrigins", "origins", "colors", *OF_WEBSOCKET)
+
+_OF_PORT = ("host", "port", "healthCheckPath")
+# What an endpoint of v3 or v4 that speaks HTTP has besides; it was a server of its own.
+_OF_HTTP_SERVER = (*_OF_PORT, "origins", "maxMessageSize", "headers")
+_OLD_TYPES = {"ws-websocket": "ws-binary", "uws-websocket": "ws-binary", "node-http": "http", "uws-http": "http"}
+_WEBSOCKETS = ("ws-binary", "ws-text", "ws-json")
+_CONNECTORS = {"message": "clusterNode", "cache": "cache", "storage": "storage"}
+# Names of what came with the Node server, in the place of a plug-in's.
+_OWN_NAMES = (None, "uws", "ws", "http", "default")
+
+
+def modernise(found: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """
+    The content of a file of any version, in the form of v5 and later.
+    """
+    return _Old(found, reading).modernised()
+
+
+class _Old:
+    def __init__(self, found: dict[str, Any], reading: Reading) -> None:
+        self._tree = dict(found)
+        self._reading = reading
+        # Such a file is of v5 or later, where the port is nobody else's business.
+        self._has_port = found.get("httpServer") is not None
+        # By today's name: which endpoint, or option of the top level, has said it.
+        self._said: dict[str, str] = {}
+
+    def modernised(self) -> dict[str, Any]:
+        tree, reading = self._tree, self._reading
+        old = any(tree.get(key) is not None for key in (*MOVED, *GONE) if key not in _AGELESS)
+        for key in GONE:
+            if tree.pop(key, None) is not None:
+                reading.notes.append(f"CONFIG | {key} is an option of v2 or v3 that does not exist any more; no effect")
+        if tree.pop("storageExclusion", None) is not None:
+            problem = "regular expressions are not taken; use record.storageExclusionPrefixes, a list of prefixes"
+            reading.problems.append(ConfigError("storageExclusion", problem))
+        for key, places in MOVED.items():
+            value = tree.pop(key, None)
+            if value is not None:
+                with reading.collecting():
+                    for place in places:
+                        self._move(place, key, value)
+        with reading.collecting():
+            self._move_endpoints(old)
+        with reading.collecting():
+            self._move_connectors()
+        return tree
+
+    def _move(self, place: str, path: str, value: Any) -> None:
+        """
+        Puts C{value} where it belongs now.
+
+        @param path: what it has in the file.
+        """
+        *sections, name = place.split(".")
+        section, where = self._tree, ""
+        for key in sections:
+            where = join(where, key)
+            if section.get(key) is None:
+                section[key] = {}
+            section = as_section(section[key], where)
+        if section.get(name) is not None:
+            raise ConfigError(path, f"this is the old name of {place}, which is there too; leave it out")
+        section[name] = value
+        self._said[place] = path
+        self._reading.renamed[place] = path
+        self._note(path, place)
+
+    def _note(self, path: str, place: str) -> None:
+        self._reading.notes.append(f"CONFIG | {path} is taken for {place}, its name in v5 and later")
+
+    # -- connectionEndpoints
+
+    def _move_endpoints(self, old: bool) -> None:
+        tree = self._tree
+        overrides = {key: tree.pop(key) for key in OF_WEBSOCKET if tree.get(key) is not None}
+        for key in OF_WEBSOCKET:
+            tree.pop(key, None)
+        endpoints = tree.get("connectionEndpoints")
+        if endpoints is None and "connectionEndpoints" not in tree and (old or overrides):
+            # What there was by default.
+            endpoints = {"websocket": {}}
+        if isinstance(endpoints, dict):
+            tree["connectionEndpoints"] = self._listed(endpoints, overrides)
+        elif overrides:
+            self._reading.problems += [
+                ConfigError(key, "this belongs to the options of an entry of connectionEndpoints") for key in overrides
+            ]
+        if isinstance(tree.get("connectionEndpoints"), list):
+            for i, entry in enumerate(tree["connectionEndpoints"]):
+                if isinstance(entry, dict):
+                    with self._reading.collecting():
+                        path = self._reading.written(join("connectionEndpoints", i))
+                        self._modernise_endpoint(entry, path)
+
+    def _listed(self, endpoints: dict[str, Any], overrides: dict[str, Any]) -> list[dict[str, Any]]:
+        """
+        The endpoints of v2 and v3, of which there was one of a kind.
+        """
+        entries: list[dict[str, Any]] = []
+        for name, value in endpoints.items():
+            path = join("connectionEndpoints", name)
+            with self._reading.collecting():
+                if name not in ("websocket", "http"):
+                    raise ConfigError(path, one_of(name, ("websocket", "http")))
+                section = as_section(value, path)
+                if value is None:
+                    continue
+                for key in section:
+                    if key not in ("name", "type", "path", "options"):
+                        raise ConfigError(join(path, key), "unknown option")
+                if section.get("path") is not None or section.get("name") not in _OWN_NAMES:
+                    raise ConfigError(path, "plug-ins of the Node server cannot run here")
+                options = dict(as_section(section.get("options"), join(path, "options")))
+                kind = "http"
+                if name == "websocket":
+                    kind = "ws-text"
+                    options = {"urlPath": "/deepstream"} | options | overrides
+                    for key in overrides:
+                        self._reading.renamed[f"connectionEndpoints[{len(entries)}].options.{key}"] = key
+                self._reading.renamed[join("connectionEndpoints", len(entries))] = path
+                self._reading.notes.append(f"CONFIG | {path}, as v2 and v3 have it, is taken for one of type {kind}")
+                entries.append({"type": kind, "options": options})
+        return entries
+
+    def _modernise_endpoint(self, entry: dict[str, Any], path: str) -> None:
+        kind = entry.get("type")
+        if isinstance(kind, str) and kind in _OLD_TYPES:
+            entry["type"] = _OLD_TYPES[kind]
+            self._reading.notes.append(f"CONFIG | {join(path, 'type')}: {kind} is the v4 name of {_OLD_TYPES[kind]}")
+        options = entry.get("options")
+        if not isinstance(options, dict):
+            return
+        where = join(path, "options")
+        if entry.get("type") in _WEBSOCKETS:
+            self._modernise_websocket(options, where)
+        elif entry.get("type") == "http":
+            self._modernise_http(options, where)
+
+    def _modernise_websocket(self, options: dict[str, Any], path: str) -> None:
+        for key in _OF_PORT:
+            value = options.pop(key, None)
+            if value is not None:
+                with self._reading.collecting():
+                    self._move_to_port(key, join(path, key), value)
+        for key, wanted, problem in (
+            ("noDelay", True, "messages are never held back by TCP"),
+            ("perMessageDeflate", False, "there is no compression"),
+        ):
+            value = options.pop(key, None)
+            if value is not None and value is not wanted:
+                self._reading.notes.append(f"CONFIG | {join(path, key)} has no effect: {problem}")
+
+    def _move_to_port(self, key: str, path: str, value: Any) -> None:
+        """
+        An option of an endpoint that had a port of its own: there is one port for all.
+        """
+        place = f"httpServer.options.{key}"
+        if self._has_port:
+            self._no_effect(path, place)
+        elif place not in self._said:
+            self._move(place, path, value)
+        elif self._said[place] in _AGELESS:
+            self._reading.notes.append(f"CONFIG | {path} has no effect: {self._said[place]} at the top overrides it")
+        elif value != self._tree["httpServer"]["options"][key]:
+            other = f"{self._said[place]} says {shown(self._tree['httpServer']['options'][key])}"
+            raise ConfigError(path, f"all endpoints are on one port, and {other}; for more ports use --listen")
+
+    def _modernise_http(self, options: dict[str, Any], path: str) -> None:
+        if options.get("allowAllOrigins") is not None:
+            where = join(path, "allowAllOrigins")
+            if not read_flag(options["allowAllOrigins"], where):
+                raise ConfigError(where, "use httpServer.options.allowAllOrigins, which is for all endpoints")
+        options.pop("allowAllOrigins", None)
+        for key in _OF_HTTP_SERVER:
+            if options.pop(key, None) is not None:
+                self._no_effect(join(path, key), f"httpServer.options.{key}")
+
+    def _no_effect(self, path: str, place: str) -> None:
+        self._reading.notes.append(f"CONFIG | {path} has no effect: {place} is for all endpoints")
+
+    # -- plugins
+
+    def _move_connectors(self) -> None:
+        plugins = self._tree.get("plugins")
+        if not isinstance(plugins, dict):
+            return
+        for name, place in _CONNECTORS.items():
+            value = plugins.pop(name, None)
+            if value is not None:
+                with self._reading.collecting():
+                    self._move(place, join("plugins", name), value)

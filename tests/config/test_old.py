@@ -1,0 +1,267 @@
+"""
+Configuration files of v2, v3 and v4 of the Node server, as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dstwist.config.old import GONE, MOVED
+from dstwist.config.settings import Settings
+from dstwist.errors import ConfigError
+from tests.config.helpers import ConfigCase
+
+# Every option of a file of v3, with other values than the defaults.
+V3 = """\
+serverName: UUID
+showLogo: false
+logLevel: WARN
+sslKey: null
+sslCert: null
+rpcAckTimeout: 1001
+rpcTimeout: 10001
+cacheRetrievalTimeout: 1002
+storageRetrievalTimeout: 2002
+storageHotPathPatterns: [hot/]
+dependencyInitialisationTimeout: 2003
+stateReconciliationTimeout: 500
+clusterKeepAliveInterval: 5000
+clusterActiveCheckInterval: 1000
+clusterNodeInactiveTimeout: 6000
+listenResponseTimeout: 504
+lockTimeout: 1000
+lockRequestTimeout: 1000
+broadcastTimeout: 0
+shuffleListenProviders: false
+connectionEndpoints:
+  websocket:
+    name: uws
+    options:
+      port: 6030
+      host: 127.0.0.1
+      healthCheckPath: /healthy
+      heartbeatInterval: 30001
+      outgoingBufferTimeout: 5
+      maxAuthAttempts: 4
+      noDelay: true
+      perMessageDeflate: false
+  http:
+    name: http
+    options: {authPath: /auth, postPath: /, getPath: /, port: 8080, host: 0.0.0.0, allowAllOrigins: true}
+logger:
+  name: default
+  options: {colors: false, logLevel: ERROR}
+plugins: {}
+auth:
+  type: file
+  options: {path: ./users.yml}
+permission:
+  type: config
+  options: {path: ./permissions.yml}
+"""
+
+V4 = """\
+connectionEndpoints:
+  - type: uws-websocket
+    options: {port: 6030, host: 127.0.0.1, urlPath: /deepstream, noDelay: false, perMessageDeflate: {}}
+  - type: ws-text
+    options: {port: 6030, urlPath: /deepstream}
+  - type: node-http
+    options: {port: 8080, origins: ['https://example.com'], maxMessageSize: 1024}
+"""
+
+
+class OldCase(ConfigCase):
+    def notes(self, settings: Settings) -> list[str]:
+        """
+        Which options the log tells of at start.
+        """
+        return [note.removeprefix("CONFIG | ").split(" ")[0].rstrip(":,") for note in settings.notes]
+
+
+class FileTests(OldCase):
+    """
+    Whole files.
+    """
+
+    def test_v3(self) -> None:
+        """
+        A file of v3 works as it is: every option has its effect, or is told to have none.
+        """
+        self.write("permissions.yml", json.dumps({"record": {}, "event": {}, "rpc": {}, "presence": {}}))
+        self.write("users.yml", "ann: {password: secret}")
+        settings = self.load(V3)
+        (endpoint,) = settings.endpoints
+        self.assertEqual(("ws-text", "/deepstream"), (endpoint.type, endpoint.url_path))
+        self.assertEqual((30.001, 0.005, 4), (endpoint.heartbeat_interval, endpoint.outgoing_buffer_timeout, 4))
+        http = settings.http
+        self.assertEqual(
+            ("127.0.0.1", 6030, "/healthy", None), (http.host, http.port, http.health_check_path, http.ssl)
+        )
+        self.assertEqual((1.001, 10.001), (settings.rpc.ack_timeout, settings.rpc.response_timeout))
+        record = settings.record
+        self.assertEqual((1.002, 2.002), (record.cache_retrieval_timeout, record.storage_retrieval_timeout))
+        self.assertEqual(("hot/",), record.storage_hot_path_prefixes)
+        self.assertEqual((0.504, False), (settings.listen.response_timeout, settings.listen.shuffle_providers))
+        self.assertEqual((2.003, 3), (settings.dependency_initialization_timeout, settings.log_level))
+        self.assertEqual("config", settings.permission.type)
+        notes = self.notes(settings)
+        for key in ("broadcastTimeout", "connectionEndpoints.http.options.port", "connectionEndpoints.websocket"):
+            self.assertIn(key, notes)
+        for key in MOVED:
+            self.assertEqual(f"\n{key}: " in V3 and f"{key}: null" not in V3, key in notes, key)
+
+    def test_v4(self) -> None:
+        """
+        In a file of v4 each endpoint had a port; the one of those for WebSockets is that of the server.
+        """
+        settings = self.load(V4)
+        self.assertEqual(("127.0.0.1", 6030), (settings.http.host, settings.http.port))
+        self.assertEqual(["ws-binary", "ws-text"], [endpoint.type for endpoint in settings.endpoints])
+        self.assertEqual(
+            [
+                "connectionEndpoints[0].type",
+                "connectionEndpoints[0].options.host",
+                "connectionEndpoints[0].options.port",
+                "connectionEndpoints[0].options.noDelay",
+                "connectionEndpoints[0].options.perMessageDeflate",
+                "connectionEndpoints[2].type",
+                "connectionEndpoints[2].options.port",
+                "connectionEndpoints[2].options.origins",
+                "connectionEndpoints[2].options.maxMessageSize",
+                "connectionEndpoints[2]",
+            ],
+            self.notes(settings),
+        )
+
+    def test_new_files(self) -> None:
+        """
+        There is nothing to tell of today's files; and where they have a port, that of an endpoint never counted.
+        """
+        settings = self.load(
+            "httpServer: {options: {port: 7000}}\nconnectionEndpoints: [{type: ws-binary}]\nplugins: {}"
+        )
+        self.assertEqual((), settings.notes)
+        settings = self.load(
+            "httpServer: {options: {port: 7000}}\nconnectionEndpoints: [{type: ws-binary, options: {port: 1}}]"
+        )
+        self.assertEqual(7000, settings.http.port)
+        self.assertEqual(["connectionEndpoints[0].options.port"], self.notes(settings))
+
+
+class OptionTests(OldCase):
+    """
+    Single options.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        A file of v2 or v3 that does not speak of endpoints has the one that there was by default; any other has those
+        of today.
+        """
+        old = self.load("rpcTimeout: 5")
+        self.assertEqual([("ws-text", "/deepstream")], [(each.type, each.url_path) for each in old.endpoints])
+        for content in ("rpc: {ackTimeout: 5}", "port: 7000", "rpcTimeout: null", ""):
+            self.assertEqual(2, len(self.load(content).endpoints), content)
+
+    def test_overrides(self) -> None:
+        """
+        What the top level says of an endpoint counts for more than what the endpoint says itself.
+        """
+        settings = self.load(
+            "port: 7001\nurlPath: /up\nconnectionEndpoints: {websocket: {options: {port: 1, urlPath: /low}}}"
+        )
+        self.assertEqual((7001, "/up"), (settings.http.port, settings.endpoints[0].url_path))
+        self.assertIn("connectionEndpoints.websocket.options.port", self.notes(settings))
+
+    def test_tls(self) -> None:
+        """
+        Keys and certificates are names of files, relative to the configuration.
+        """
+        pem = "-----BEGIN TEST-----\nAAAA\n-----END TEST-----\n"
+        for name in ("key.pem", "cert.pem"):
+            self.write(name, pem)
+        settings = self.load("sslKey: ./key.pem\nsslCert: path(cert.pem)\nsslPassphrase: secret\nsslCa: null")
+        assert settings.http.ssl is not None
+        self.assertEqual(
+            (pem, pem, "secret"), (settings.http.ssl.key, settings.http.ssl.cert, settings.http.ssl.passphrase)
+        )
+
+    def test_nothing_left_out(self) -> None:
+        """
+        Each option that has moved is where it belongs now, and each has its line in the log; so has what is gone.
+        """
+        samples: dict[str, Any] = {
+            "sslCert": "cert.pem",
+            "origins": ["https://a.b"],
+            "healthCheckPath": "/x",
+            "host": "::1",
+        }
+        samples |= {"storageHotPathPatterns": ["a"], "storageHotPathPrefixes": ["a"], "storageExclusionPrefixes": ["a"]}
+        samples |= dict.fromkeys(
+            ("allowAllOrigins", "colors", "shuffleListenProviders", "provideRPCRequestorDetails"), True
+        )
+        self.write("cert.pem", "-----BEGIN TEST-----\n")
+        for key in [*MOVED, *GONE]:
+            tree = {key: samples.get(key, 3000)}
+            if key.startswith("ssl"):
+                tree = {"sslKey": "cert.pem", "sslCert": "cert.pem"} | {key: "cert.pem"}
+            self.assertIn(key, self.notes(self.load_tree(**tree)), key)
+
+    def test_connectors(self) -> None:
+        """
+        The connectors that were plug-ins are what they are now; those that there are not are refused: no data gets
+        lost.
+        """
+        settings = self.load(
+            "plugins: {message: {name: redis}, cache: null, storage: {type: memory}, other: {path: x}}"
+        )
+        self.assertEqual(("other",), settings.plugins)
+        self.assertEqual("MemorySettings", type(settings.storage).__name__)
+        self.assertIn("clusterNode", self.notes(settings))
+        self.assertEqual(
+            "plugins.storage.name: redis is known but not built yet; data would be lost silently",
+            self.refusal("plugins: {storage: {name: redis}}"),
+        )
+
+    def test_refused(self) -> None:
+        """
+        What is wrong is told by the name that is in the file, with its line; and what could not be the same is refused.
+        """
+        for content, expected in (
+            ("rpcTimeout: x", "rpcTimeout: expected a whole number"),
+            ("sslKey: k.pem", "httpServer.options.ssl.cert: missing"),
+            ("rpcTimeout: 5\nrpc: {responseTimeout: 6}", "rpcTimeout: this is the old name of rpc.responseTimeout"),
+            ("rpcTimeout: 5\nrpc: 6", "rpc: expected a section"),
+            ("storageExclusion: ^a", "storageExclusion: regular expressions are not taken; use record."),
+            ("connectionEndpoints: {tcp: {}}", "connectionEndpoints.tcp: expected one of websocket, http"),
+            ("connectionEndpoints: {}", "connectionEndpoints: No connection endpoints configured"),
+            ("connectionEndpoints: {websocket: null}", "connectionEndpoints: No connection endpoints configured"),
+            ("connectionEndpoints: {websocket: {name: mine}}", "connectionEndpoints.websocket: plug-ins of the Node"),
+            ("connectionEndpoints: {websocket: {nme: uws}}", "connectionEndpoints.websocket.nme: unknown option"),
+            (
+                "connectionEndpoints: {websocket: {options: {heartbeatIntervall: 1}}}",
+                "connectionEndpoints.websocket.options.heartbeatIntervall: unknown option; did you mean heartbeatI",
+            ),
+            (
+                "connectionEndpoints: {websocket: {options: {port: x}}}",
+                "connectionEndpoints.websocket.options.port: exp",
+            ),
+            ("heartbeatInterval: x", "heartbeatInterval: expected a whole number"),
+            (
+                "heartbeatInterval: 5\nconnectionEndpoints: [{type: ws-text}]",
+                "heartbeatInterval: this belongs to the options of an entry of connectionEndpoints",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-text, options: {port: 1}}, {type: ws-binary, options: {port: 2}}]",
+                "connectionEndpoints[1].options.port: all endpoints are on one port, and connectionEndpoints[0].",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-text}, {type: http, options: {allowAllOrigins: false}}]",
+                "connectionEndpoints[1].options.allowAllOrigins: use httpServer.options.allowAllOrigins",
+            ),
+        ):
+            self.assertIn(expected, self.refusal(content), content)
+        told = str(self.assertRaises(ConfigError, self.load, "\nrpcTimeout: x"))
+        self.assertIn(f"{self.directory}/config.yml: line 2: rpcTimeout: ", told)
