@@ -198,7 +198,7 @@ class Connection:
         """
         Whether all else has to wait. The link is resumed when that is over.
         """
-        if self._rest is None and self._is_open and self._seconds() > self._deadline:
+        if self._rest is None and not self.closed and self._seconds() > self._deadline:
             self._serve_later()
         return self._rest is not None
 

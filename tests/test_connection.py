@@ -96,16 +96,22 @@ class BothDialects:
 
     def test_turn(self: Any) -> None:
         """
-        A link that has received much can ask whether that has taken too long; then it is paused for a turn.
+        A link that has received much can ask whether that has taken too long; then it is paused for a turn. So it is
+        before the login.
         """
-        self.log_in()
-        self.connection.begin_turn()
-        self.assertFalse(self.connection.turn_is_over())
+        for prepare in (lambda: None, self.log_in):
+            prepare()
+            self.connection.begin_turn()
+            self.assertFalse(self.connection.turn_is_over())
+            self.pass_time(2 * SLICE)
+            self.assertTrue(self.connection.turn_is_over())
+            self.assertTrue(self.link.paused)
+            self.next_turn()
+            self.assertFalse(self.link.paused)
+        self.connection.lost()
         self.pass_time(2 * SLICE)
-        self.assertTrue(self.connection.turn_is_over())
-        self.assertTrue(self.link.paused)
-        self.next_turn()
-        self.assertFalse(self.link.paused)
+        self.assertFalse(self.connection.turn_is_over())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ping(self: Any) -> None:
         """

@@ -43,7 +43,7 @@ class Detection:
     def open(self) -> None:
         self._call = self._clock.callLater(self._timeout, self._greet_late)
 
-    def receive(self, payload: bytes | str) -> None:
+    def receive(self, payload: bytes | str) -> bool | None:
         self._stop()
         if isinstance(payload, str):
             if self._text is None:
@@ -55,7 +55,9 @@ class Detection:
                 self._text.lost()
             connection = self._link.connection = self._make_binary(self._link, self._handshake)
             connection.open()
-        connection.receive(payload)
+        connection.begin_turn()
+        over: bool | None = connection.receive(payload)
+        return over
 
     def begin_turn(self) -> None:
         pass

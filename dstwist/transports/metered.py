@@ -55,7 +55,7 @@ class MeteredLink(WebSocketLink):
 
     def _throttle(self) -> None:
         self._throttled = True
-        self.transport.pauseProducing()
+        super().pause()
 
     def _unthrottle(self) -> None:
         self._throttled = False

@@ -23,6 +23,7 @@ from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
 from dstwist.log import Logger
+from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.protocol.message import Message
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.outbox import Outbox, counted, outbox_for
@@ -38,8 +39,6 @@ FAST_PATH = True
 
 _TEXT = 0x81  # final, no extension bits, opcode 1
 _BINARY = 0x82
-_INTERNAL_ERROR = 1011
-_SLOW_CONSUMER = 1013
 _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
 _STRETCH = 1024  # so many bytes of frames are handed on before it is asked whether the time is up
@@ -93,9 +92,11 @@ class WebSocketLink(WebSocketServerProtocol):
     address = ""
     place: Place | None = None
     _headers: dict[str, str] = {}
-    #: Much has come at once; what is left of it waits for a later turn.
+    #: Much has come at once; what is left of it waits for a later turn, and nothing is read until it is served.
     _much = False
     _postponed = False
+    _paused = False
+    _go_on_call: IDelayedCall | None = None
     _outbox: Outbox | None = None
     _drop_call: IDelayedCall | None = None
 
@@ -173,8 +174,7 @@ class WebSocketLink(WebSocketServerProtocol):
             return
         connection = self.connection
         try:
-            over = connection.receive(payload if isBinary else payload.decode("utf-8"))
-            if over or (self._much and connection.turn_is_over()):
+            if connection.receive(payload if isBinary else payload.decode("utf-8")):
                 self._postponed = True
         except Exception:
             self.fail("handling a message failed")
@@ -195,6 +195,7 @@ class WebSocketLink(WebSocketServerProtocol):
         self._outbox.close()
         if self._drop_call is not None and self._drop_call.active():
             self._drop_call.cancel()
+        self._stay()
         super().connectionLost(reason)
         self.factory.forget(self)
         # Links are in circles of references with Autobahn's own parts: until those are looked for, what the client had
@@ -226,9 +227,13 @@ class WebSocketLink(WebSocketServerProtocol):
         self._dataReceived(data)
 
     def processData(self) -> bool:
-        # Autobahn would go on until it has handled all there is.
-        if self._postponed and self.connection is not None:
-            return False
+        # Autobahn would go on until it has handled all there is, and take a tenth of a second for 64 KiB of pings.
+        connection = self.connection
+        if connection is not None:
+            if self._much and self.current_frame is None and connection.turn_is_over():
+                self._postponed = True
+            if self._postponed:
+                return False
         return bool(super().processData())
 
     def _take_frames(self, data: bytes) -> bytes:
@@ -285,8 +290,9 @@ class WebSocketLink(WebSocketServerProtocol):
                 position = stop
                 over = receive(payload)
                 if self.connection is not connection:  # closed, or found out which one it is
-                    return data[position:]
-                if position > checkpoint:
+                    if not over or self.connection is None:
+                        return data[position:]
+                elif position > checkpoint:
                     checkpoint = position + _STRETCH
                     over = over or connection.turn_is_over()
                 if over:
@@ -317,17 +323,30 @@ class WebSocketLink(WebSocketServerProtocol):
             self.place.logged_in()
 
     def pause(self) -> None:
+        self._paused = True
+        self._stay()
         self.transport.pauseProducing()
 
     def resume(self) -> None:
-        self.transport.resumeProducing()
-        if self._postponed:
+        self._paused = False
+        if not self._postponed:
+            self.transport.resumeProducing()
+        elif self._go_on_call is None:
             # Not now: whoever resumes is in the midst of something.
-            self.factory.reactor.callLater(0, self._go_on)
+            self._go_on_call = self.factory.reactor.callLater(0, self._go_on)
 
     def _go_on(self) -> None:
+        self._go_on_call = None
         self._postponed = False
         self.dataReceived(b"")
+        # Not before: a client that sends faster than it is served would have more and more kept for it.
+        if not self._postponed and not self._paused:
+            self.transport.resumeProducing()
+
+    def _stay(self) -> None:
+        if self._go_on_call is not None:
+            self._go_on_call.cancel()
+            self._go_on_call = None
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None
@@ -362,7 +381,7 @@ class WebSocketLink(WebSocketServerProtocol):
             event="SLOW_CONSUMER",
         )
         self._detach()
-        self.close(_SLOW_CONSUMER, "slow consumer")
+        self.close(TRY_AGAIN_LATER, "slow consumer")
 
     def fail(self, what: str) -> None:
         """
@@ -370,7 +389,7 @@ class WebSocketLink(WebSocketServerProtocol):
         """
         self._log.failure(what)
         self._detach()
-        self.close(_INTERNAL_ERROR, "internal error")
+        self.close(INTERNAL_ERROR, "internal error")
 
     def _closeConnection(self, abort: bool = False) -> None:
         outbox = self._outbox

@@ -112,6 +112,37 @@ class DetectionTests(SynchronousTestCase):
         self.client.send(frame(0, b"b"))
         self.assertEqual(self.seen(), [(["binary", "open"], [b"ab"])])
 
+    def test_first_payload_takes_long(self) -> None:
+        """
+        If the first payload takes all the time that its client has in a turn, what was read behind it waits, as with
+        any other payload.
+        """
+
+        class Weary(Recorder):
+            begun = 0
+
+            def begin_turn(self) -> None:
+                self.begun += 1
+
+            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+                super().receive(payload)
+                self.link.pause()
+                return True
+
+        def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
+            return Detection(link, handshake, Weary, Weary, link.factory.reactor, 0.3)
+
+        for fast in (True, False):
+            self.patch(websocket, "FAST_PATH", fast)
+            for opcode, payloads in ((BINARY, [b"a", b"b"]), (TEXT, ["a", "b"])):
+                client = Client(web_sockets(detect))
+                client.send(frame(opcode, b"a"), frame(opcode, b"b"))
+                connection = client.connection
+                self.assertEqual((connection.payloads, connection.begun), (payloads[:1], 1))
+                client.link.resume()
+                client.reactor.advance(0)
+                self.assertEqual(connection.payloads, payloads)
+
     def test_gone_before(self) -> None:
         """
         A client that goes before it is known is forgotten.

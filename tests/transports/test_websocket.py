@@ -328,6 +328,100 @@ class FrameTests(SynchronousTestCase):
                 port.reactor.advance(0)
             self.assertEqual(len(connection.payloads), 2001)
 
+    def test_much_for_autobahn(self) -> None:
+        """
+        The same is asked of frames that are nobody's business but Autobahn's: pings and fragments without end.
+        """
+
+        class Clocked(Recorder):
+            left = 100
+
+            def begin_turn(self) -> None:
+                self.left = 100
+
+            def turn_is_over(self) -> bool:
+                self.left -= 1
+                if not self.left:
+                    self.link.pause()
+                return self.left <= 0
+
+        for frames in (
+            [frame(PING, b"p")] * 500,
+            [frame(TEXT, b"a", final=False), *[frame(0, b"", final=False)] * 499],
+        ):
+            port = web_sockets(Clocked)
+            client = Client(port)
+            kept = []
+            client.send(*frames)
+            while client.link.data:
+                kept.append(len(client.link.data))
+                client.link.resume()
+                port.reactor.advance(0)
+            self.assertTrue(4 <= len(kept) <= 6, kept)
+            self.assertEqual(kept, sorted(kept, reverse=True))
+
+    def test_nothing_read_while_postponed(self) -> None:
+        """
+        A client that sends faster than it is served is not read from until all is served that has been read: there is
+        no more to keep than that.
+        """
+        client, link, connection, reactor = self.weary()
+        client.send(*[frame(TEXT, b"%d" % number) for number in range(4)])
+        for number in range(4):
+            self.assertEqual(connection.payloads, [str(each) for each in range(number + 1)])
+            link.resume()
+            self.assertEqual(client.transport.producerState, "paused")
+            reactor.advance(0)
+        self.assertEqual(client.transport.producerState, "producing")
+
+    def test_resumed_twice(self) -> None:
+        """
+        However often a link is paused and resumed within a turn, what waits is served once in the next, and not at all
+        if the link is paused by then.
+        """
+        client, link, connection, reactor = self.weary()
+        client.send(*[frame(TEXT, b"%d" % number) for number in range(4)])
+        link.resume()
+        link.resume()
+        link.pause()
+        link.resume()
+        reactor.advance(0)
+        self.assertEqual(connection.payloads, ["0", "1"])
+        link.resume()
+        link.pause()
+        reactor.advance(0)
+        self.assertEqual(connection.payloads, ["0", "1"])
+        link.resume()
+        reactor.advance(0)
+        self.assertEqual(connection.payloads, ["0", "1", "2"])
+        self.assertEqual(client.transport.producerState, "paused")
+
+    def test_lost_while_postponed(self) -> None:
+        """
+        Of a client that goes while something of it waits, nothing is served any more.
+        """
+        client, link, connection, reactor = self.weary()
+        client.send(frame(TEXT, b"0"), frame(TEXT, b"1"))
+        link.resume()
+        client.lose()
+        self.assertEqual(reactor.getDelayedCalls(), [])
+        self.assertEqual((connection.payloads, connection.events), (["0"], ["open", "lost"]))
+
+    def weary(self) -> tuple[Client, Any, Any, Any]:
+        """
+        A client each of whose payloads takes all the time of a turn: with its link, its connection and its reactor.
+        """
+
+        class Weary(Recorder):
+            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+                super().receive(payload)
+                self.link.pause()
+                return True
+
+        port = web_sockets(Weary)
+        client = Client(port)
+        return client, client.link, client.connection, port.reactor
+
     def test_closed_when_turn_over(self) -> None:
         """
         A connection that the server closes while something of its client's waits still ends in good order.

@@ -1,0 +1,77 @@
+"""
+Tests for L{dstwist.transports.metered}. What the limits do to whole clients is tested in C{tests.nodes.test_limits}.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import ILink
+from dstwist.transports.metered import MeteredLink
+from tests.transports.helpers import TEXT, Client, Recorder, frame, web_sockets
+
+
+class Weary(Recorder):
+    """
+    A connection each of whose payloads takes all the time of a turn.
+    """
+
+    def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+        super().receive(payload)
+        self.link.pause()
+        return True
+
+
+class MeteredLinkTests(SynchronousTestCase):
+    """
+    L{MeteredLink}: there are two who may want it to be quiet.
+    """
+
+    def metered(self, connect: type[Recorder] = Recorder) -> Client:
+        # The handshake is counted too, and has to fit into the first second.
+        client = Client(web_sockets(connect, max_byte_rate=200))
+        client.reactor.advance(1)
+        return client
+
+    def test_interface(self) -> None:
+        """
+        It is a link.
+        """
+        link = self.metered().link
+        self.assertIsInstance(link, MeteredLink)
+        verifyObject(ILink, link)
+
+    def test_both(self) -> None:
+        """
+        A client is read from when neither its connection nor its meter is against it, in whatever order they change
+        their minds.
+        """
+        for first, second in ((0, 1), (1, 0)):
+            client = self.metered()
+            link, transport = client.link, client.transport
+            client.send(frame(TEXT, b"x" * 194), frame(TEXT, b"x" * 94))
+            link.pause()
+            ends = [link.resume, partial(client.reactor.advance, 0.6)]
+            self.assertEqual(transport.producerState, "paused")
+            ends[first]()
+            self.assertEqual(transport.producerState, "paused")
+            ends[second]()
+            self.assertEqual(transport.producerState, "producing")
+
+    def test_postponed(self) -> None:
+        """
+        What waits for a later turn waits for the meter too, and is served when that is content.
+        """
+        client = self.metered(Weary)
+        connection, link = client.connection, client.link
+        client.send(frame(TEXT, b"a" * 94), frame(TEXT, b"b" * 194))
+        self.assertEqual(len(connection.payloads), 1)
+        link.resume()
+        client.reactor.advance(0.1)
+        self.assertEqual(len(connection.payloads), 1)
+        for _ in range(10):
+            client.reactor.advance(0.1)
+        self.assertEqual(len(connection.payloads), 2)
