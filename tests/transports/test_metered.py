@@ -4,6 +4,7 @@ Tests for L{dstwist.transports.metered}. What the limits do to whole clients is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -54,7 +55,7 @@ class MeteredLinkTests(SynchronousTestCase):
             link, transport = client.link, client.transport
             client.send(frame(TEXT, b"x" * 194), frame(TEXT, b"x" * 94))
             link.pause()
-            ends = [link.resume, partial(client.reactor.advance, 0.6)]
+            ends: list[Callable[[], None]] = [link.resume, partial(client.reactor.advance, 0.6)]
             self.assertEqual(transport.producerState, "paused")
             ends[first]()
             self.assertEqual(transport.producerState, "paused")
