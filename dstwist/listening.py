@@ -9,6 +9,8 @@ C{ssl:...}                                  the same; it is Twisted's older name
 C{haproxy:tls:...}                          a PROXY header in clear, as HAProxy and others send it, and then TLS
 any other                                   Twisted's: C{tcp:}, C{unix:}, C{systemd:}, C{haproxy:tcp:}, plug-ins
 ==========================================  ===========================================================================
+
+Where a description does not say how many connections may wait to be taken (C{backlog}), it is L{BACKLOG} of them.
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ _OLD_NAMES = {"privateKey": "key", "certKey": "cert", "extraCertChain": "ca", "d
 #: What is said of the port rather than of TLS.
 _OF_TCP = ("interface", "backlog")
 
+#: The kinds of port that have a backlog, and its place among what is said without a name, the kind being the first.
+_BACKLOG_AT = {"tcp": 3, "tcp6": 2, "unix": 3}
+
 _WORD = re.compile(r"(?:[^:\\]|\\.)*", re.DOTALL)
+_NAMED = re.compile(r"(?:[^=\\]|\\.)*=", re.DOTALL)
 
 
 def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoint:
@@ -62,9 +68,9 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
     inner = description.removeprefix("haproxy:")
     try:
         if inner.partition(":")[0] not in ("tls", "ssl"):
-            return serverFromString(reactor, description)
+            return serverFromString(reactor, _with_backlog(description))
         of_tcp, options = _split(inner)
-        endpoint = serverFromString(reactor, of_tcp)
+        endpoint = serverFromString(reactor, _with_backlog(of_tcp))
     except Exception as error:
         # Endpoint parsers are plugins and raise whatever they like.
         raise ConfigError(path, str(error)) from None
@@ -96,6 +102,18 @@ def _split(description: str) -> tuple[str, dict[str, str]]:
             options[_OLD_NAMES.get(key, key)] = value
     kind = "tcp6" if any(word.startswith("interface=") and ":" in word for word in of_tcp) else "tcp"
     return ":".join([kind, *map(quoteStringArgument, of_tcp)]), options
+
+
+def _with_backlog(description: str) -> str:
+    """
+    The description, saying in any case how many connections may wait if that is to be said.
+    """
+    words = _words(description.removeprefix("haproxy:"))
+    unnamed = [word for word in words if not _NAMED.match(word)]
+    place = _BACKLOG_AT.get(words[0])
+    if place is None or len(unnamed) > place or any(word.startswith("backlog=") for word in words):
+        return description
+    return f"{description}:backlog={BACKLOG}"
 
 
 def _words(description: str) -> list[str]:

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.certificates import TlsEndpoint
 from dstwist.errors import ConfigError
-from dstwist.listening import described_endpoint
+from dstwist.listening import BACKLOG, described_endpoint
 from tests.e2e.certificates import make_certificates
 
 
@@ -66,6 +66,32 @@ class DescriptionTests(SynchronousTestCase):
             port, factory, backlog, interface = self.listen(f"{kind}:6020:interface=127.0.0.1:backlog=7:{self.tls}")
             self.assertEqual((port, backlog, interface), (6020, 7, "127.0.0.1"))
             self.assertIsInstance(factory, TLSMemoryBIOFactory)
+
+    def test_backlog(self) -> None:
+        """
+        As many connections may wait as on the port of the configuration, unless the description says how many.
+        """
+        for description, expected in (
+            ("tcp:6020", BACKLOG),
+            ("tcp:6020:interface=127.0.0.1", BACKLOG),
+            ("tcp:6020:127.0.0.1", BACKLOG),
+            ("tcp:6020:127.0.0.1:9", 9),
+            ("tcp:6020:backlog=7:interface=127.0.0.1", 7),
+            (r"tcp6:6020:interface=\:\:1", BACKLOG),
+            ("tcp6:6020:8", 8),
+            ("haproxy:tcp:6020", BACKLOG),
+            ("haproxy:tcp:6020:backlog=7", 7),
+            (f"tls:6020:{self.tls}", BACKLOG),
+            (f"haproxy:tls:6020:{self.tls}", BACKLOG),
+        ):
+            self.assertEqual(self.listen(description)[2], expected, description)
+        for description, expected in (
+            (r"unix:/tmp/a\=b", BACKLOG),
+            ("unix:/tmp/a:mode=600", BACKLOG),
+            (r"unix:/tmp/a\=b:600:5", 5),
+        ):
+            self.successResultOf(self.endpoint(description).listen(Factory.forProtocol(Taker)))
+            self.assertEqual(self.reactor.unixServers.pop()[2], expected, description)
 
     def test_tls_on_ipv6(self) -> None:
         """

@@ -107,7 +107,7 @@ class Server:
         Start, and come back when clients can connect. Started again, it has the same port.
         """
         tls = self._certificates
-        endpoint = f"tcp:{self._port}:interface=127.0.0.1:backlog=1024"
+        endpoint = f"tcp:{self._port}:interface=127.0.0.1"
         if tls is not None:
             endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}{self._tls}"
         endpoint = self._prefix + endpoint
