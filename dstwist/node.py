@@ -107,7 +107,9 @@ class Node(Service):
             self.reloads.add("certificate", certificate.reload)
         self.reloads.add_section("auth", self._reload_users)
         self._listening: list[IListeningPort] = []
-        self._stores = stores = build_stores(settings.cache, settings.storage, data_dir, reactor)
+        self._stores = stores = build_stores(
+            settings.cache, settings.storage, data_dir, reactor, settings.record.storage_exclusion_prefixes
+        )
         self._cache = stores.cache
         self._storage = stores.storage
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)

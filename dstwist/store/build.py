@@ -8,6 +8,8 @@ import os
 from typing import Any, NamedTuple
 
 from twisted.plugin import getPlugins
+from zope.interface import Invalid
+from zope.interface.verify import verifyObject
 
 from dstwist.config.custom import CustomSettings
 from dstwist.config.fields import suggestion
@@ -50,19 +52,22 @@ class Stores(NamedTuple):
     storage_description: str
 
 
-def build(cache: CacheSettings, storage: StorageSettings, data_dir: str | None, reactor: Any) -> Stores:
+def build(
+    cache: CacheSettings, storage: StorageSettings, data_dir: str | None, reactor: Any, excluded: tuple[str, ...] = ()
+) -> Stores:
     """
     Cache and storage, not started.
 
     @param data_dir: a directory for what is to survive a restart, if there is one.
+    @param excluded: what the names of records start with that are not kept in the storage.
     @raise ConfigError: one of them cannot be made.
     """
     storage_made, storage_description = _build_storage(storage, data_dir, reactor)
     if isinstance(cache, CustomSettings):
         cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _custom(cache)
     else:
-        # What a cache with nothing behind it forgets would be lost.
-        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=storage_made is not None)
+        # What a cache forgets that has nothing behind it would be lost.
+        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=storage_made is not None, kept=excluded)
         cache_description = "memory"
     return Stores(cache_made, storage_made, cache_description, storage_description)
 
@@ -105,6 +110,11 @@ def _load(settings: CustomSettings, reactor: Any, group: str) -> IStore:
         raise ConfigError(settings.where, f"cannot load {settings.source}: {type(error).__name__}: {error}") from error
     if not IStore.providedBy(store):
         raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.IStore")
+    try:
+        verifyObject(IStore, store)
+    except Invalid as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(settings.where, f"{settings.source} is not what IStore asks for: {problem}") from None
     found: IStore = store
     return found
 

@@ -12,13 +12,14 @@ from typing import Any
 
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 import twisted.plugins
 from dstwist.config.custom import CustomSettings
 from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
-from dstwist.interfaces import Record
+from dstwist.interfaces import IStore, Record
 from dstwist.store.build import Stores, build
 from dstwist.store.memory import MemoryStore
 from dstwist.store.sqlite import SqliteStore
@@ -55,6 +56,19 @@ class NotAStore:
 
 def broken(options: Any, services: Any) -> Any:
     raise ValueError(f"there is no bucket {options['bucket']}")
+
+
+@implementer(IStore)
+class HalfAStore:
+    """
+    A class that says it is a store, and forgot most of it.
+    """
+
+    def __init__(self, options: Any, services: Any) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
 
 
 def memory(options: Any, services: Any) -> MemoryStore:
@@ -130,6 +144,15 @@ class BuildTests(SynchronousTestCase):
         self.successResultOf(stores.storage.set("a", 1, {}))
         self.failureResultOf(stores.storage.set("b", 1, {}))
 
+    def test_excluded(self) -> None:
+        """
+        A full cache does not forget the records that are not in the storage because of their names.
+        """
+        cache = build(MemorySettings(1), MemorySettings(), None, Reactor, ("temp/",)).cache
+        self.successResultOf(cache.set("temp/a", 1, {}))
+        self.successResultOf(cache.set("b", 1, {}))
+        self.assertIsNotNone(self.successResultOf(cache.get("temp/a")))
+
     def test_module(self) -> None:
         """
         A function or class of the operator's own gets the options.
@@ -153,6 +176,10 @@ class BuildTests(SynchronousTestCase):
             (custom("/nowhere.py:Store", "path"), "storage.path: cannot load /nowhere.py:Store: FileNotFoundError"),
             (custom(f"{__name__}:broken", bucket="b"), f"storage.module: cannot load {__name__}:broken: ValueError:"),
             (custom(f"{__name__}:NotAStore"), f"storage.module: {__name__}:NotAStore does not provide"),
+            (
+                custom(f"{__name__}:HalfAStore"),
+                f"storage.module: {__name__}:HalfAStore is not what IStore asks for",
+            ),
             (custom("sqlit", "name"), "storage.name: there is no store of the type sqlit: neither built in nor a plug"),
         ):
             self.assertTrue(self.refusal(settings).startswith(expected), self.refusal(settings))

@@ -142,6 +142,39 @@ class LimitsTests(contract.StoreTestCase):
         self.result(store.set("a", 2, ["1234567890"]))
         self.assertEqual(self.result(store.get("a")), Record(2, ["1234567890"]))
 
+    def test_cache_keeps(self) -> None:
+        """
+        What is nowhere else is not forgotten to make room, however long it was not used; and when there is nothing but
+        that, more of it is refused.
+        """
+        store = MemoryStore(max_entries=3, kept=("k/", "l/"))
+        for name in ("k/1", "a", "b", "c", "l/2", "d"):
+            self.result(store.set(name, 1, {}))
+        for name, there in (("k/1", True), ("l/2", True), ("a", False), ("c", False), ("d", True)):
+            self.assertEqual(self.result(store.get(name)) is not None, there, name)
+        self.result(store.set("k/3", 1, {}))
+        self.assertIn("may keep 3 records", self.failure(store.set("k/4", 1, {})))
+        self.result(store.set("k/1", 2, {}))
+        self.result(store.set("e", 1, {}))
+        self.assertIsNone(self.result(store.get("e")))
+        self.result(store.delete("l/2"))
+        self.result(store.set("k/4", 1, {}))
+        self.assertEqual(self.result(store.get("k/1")), Record(2, {}))
+
+    def test_cache_keeps_bytes(self) -> None:
+        """
+        So it is with bytes.
+        """
+        store = MemoryStore(max_bytes=40, kept=("k",))
+        self.result(store.set("k", 1, ["1234567890"]))
+        self.result(store.set("a", 1, ["1234567890"]))
+        self.result(store.set("b", 1, ["1234567890"]))
+        self.assertEqual(self.names(store, "kab"), "kb")
+        self.assertIn("may keep 40 bytes", self.failure(store.set("k2", 1, ["x" * 30])))
+        self.result(store.delete("k"))
+        self.result(store.set("k2", 1, ["x" * 30]))
+        self.assertEqual(self.names(store, "kb"), "")
+
     def test_stopped(self) -> None:
         """
         What was in there is gone with it.
