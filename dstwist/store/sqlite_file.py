@@ -20,6 +20,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -33,6 +34,12 @@ APPLICATION_ID = 0x64737477
 
 #: What SQLite can hold in a column is a little more.
 _MAX_DATA = 500_000_000
+
+#: What the write-ahead log may keep of the disk after it had to grow because somebody read the file for long, in bytes.
+LOG_KEPT = 64 * 1024 * 1024
+
+#: How often it is looked whether the file is still there, in seconds. Looking costs as much as a small write.
+LOOK_INTERVAL = 1.0
 
 #: The version of the tables. A file with a higher one was written by a newer dstwist.
 SCHEMA_VERSION = 1
@@ -104,13 +111,18 @@ class SqliteFile:
         self._max_bytes = max_bytes
         self._busy_timeout = busy_timeout
         self._lock: int | None = None
+        # Which file it is, whatever its name, and when it was last seen under its name.
+        self._identity: tuple[int, int] | None = None
+        self._seen = 0.0
         self._connection: sqlite3.Connection | None = None
 
     def open(self) -> None:
         try:
-            self._lock = _locked(f"{self._path}.lock", self._path)
+            # The lock is beside the file itself: it may have several names, by symbolic links.
+            self._lock = _locked(f"{os.path.realpath(self._path)}.lock", self._path)
             # Not for everybody to read, whatever the umask; what SQLite adds beside it has the same mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            self._identity, self._seen = self._there(), time.monotonic()
             self._connection = sqlite3.connect(self._path, self._busy_timeout, isolation_level=None)
             self._prepare(self._connection)
             # The names of new files are on the disk only when their directory is.
@@ -138,6 +150,7 @@ class SqliteFile:
         if mode != "wal":
             raise StoreError(f"{self._path} cannot have a write-ahead log; is it on a network file system?")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
         if self._max_bytes is not None:
             (page_size,) = connection.execute("PRAGMA page_size").fetchone()
             connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_size)}")
@@ -147,6 +160,29 @@ class SqliteFile:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
+        # Better now than at every read.
+        connection.execute("SELECT name, version, data FROM records LIMIT 0")
+
+    def _there(self) -> tuple[int, int] | None:
+        """
+        Which file has the name now.
+        """
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _look(self) -> None:
+        """
+        Make sure that what is written can be found again: on Unix an open file can be deleted, or moved away to put a
+        copy into its place, and all goes well until the next start.
+        """
+        now = time.monotonic()
+        if now - self._seen >= LOOK_INTERVAL:
+            if self._there() != self._identity:
+                raise StoreError(f"{self._path} has been moved or deleted; nothing is written until the next start")
+            self._seen = now
 
     def close(self) -> None:
         try:
@@ -166,15 +202,22 @@ class SqliteFile:
         for read in reads:
             try:
                 row = self._connection.execute(_GET, (read.name,)).fetchone()
-                read.record = row and Record(row[0], self._loaded(read.name, row[1]))
+                read.record = row and self._loaded(read.name, *row)
+            except UnicodeError:
+                # No row can have that name.
+                read.record = None
             except Exception as error:
                 read.error = self._explained(error)
 
-    def _loaded(self, name: str, text: bytes) -> Any:
+    def _loaded(self, name: str, version: Any, text: bytes | None) -> Record:
+        # Somebody may have written to the file by other means, and SQLite takes anything for anything.
         try:
-            return loads(text)
+            data = loads(text or b"")
         except ValueError as error:
             raise StoreError(f"{self._path}: what is stored for the record {name!r} is no JSON: {error}") from None
+        if not isinstance(data, (dict, list)) or not isinstance(version, int):
+            raise StoreError(f"{self._path}: what is stored for the record {name!r} is no record")
+        return Record(version, data)
 
     def write(self, writes: list[Write]) -> None:
         """
@@ -185,6 +228,7 @@ class SqliteFile:
             return
         connection = self._connection
         assert connection is not None
+        self._look()
         try:
             if len(rows) + len(deleted) == 1:
                 # A statement is a transaction of its own.
@@ -214,6 +258,7 @@ class SqliteFile:
             # A write is left out if a later one replaces it; not if that one cannot be done.
             if name not in rows:
                 try:
+                    name.encode("utf-8")
                     rows[name] = None if record is None else _row(name, record)
                 except (TypeError, ValueError, RecursionError) as error:
                     write.error = StoreError(f"{self._path}: the record {name!r} cannot be stored: {error}")
@@ -236,7 +281,6 @@ def _row(name: str, record: Record) -> tuple[str, int, bytes]:
     """
     @raise ValueError: SQLite has no row for that; so has TypeError.
     """
-    name.encode("utf-8")
     if not -(2**63) <= record.version < 2**63:
         raise ValueError("the version is too high")
     data = dumps(record.data)

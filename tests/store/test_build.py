@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
+from zope.interface import directlyProvides
 
 import twisted.plugins
 from dstwist.config.custom import CustomSettings
@@ -58,17 +58,13 @@ def broken(options: Any, services: Any) -> Any:
     raise ValueError(f"there is no bucket {options['bucket']}")
 
 
-@implementer(IStore)
-class HalfAStore:
+def half_a_store(options: Any, services: Any) -> Any:
     """
-    A class that says it is a store, and forgot most of it.
+    What says it is a store, and forgot all of it.
     """
-
-    def __init__(self, options: Any, services: Any) -> None:
-        pass
-
-    def start(self) -> None:
-        pass
+    store = NotAStore(options, services)
+    directlyProvides(store, IStore)
+    return store
 
 
 def memory(options: Any, services: Any) -> MemoryStore:
@@ -177,8 +173,8 @@ class BuildTests(SynchronousTestCase):
             (custom(f"{__name__}:broken", bucket="b"), f"storage.module: cannot load {__name__}:broken: ValueError:"),
             (custom(f"{__name__}:NotAStore"), f"storage.module: {__name__}:NotAStore does not provide"),
             (
-                custom(f"{__name__}:HalfAStore"),
-                f"storage.module: {__name__}:HalfAStore is not what IStore asks for",
+                custom(f"{__name__}:half_a_store"),
+                f"storage.module: {__name__}:half_a_store is not what IStore asks for",
             ),
             (custom("sqlit", "name"), "storage.name: there is no store of the type sqlit: neither built in nor a plug"),
         ):

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.interfaces import Record
 from dstwist.protocol.jsontext import MAX_DEPTH, loads
+from dstwist.store import sqlite_file
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, SqliteFile
 from tests.store import contract
@@ -333,6 +334,68 @@ class TroubleTests(SqliteTestCase):
         self.result(store.set("a", 2, ["x" * 20000]))
         self.assertEqual(self.result(store.get("a")), Record(2, ["x" * 20000]))
 
+    def test_no_such_name(self) -> None:
+        """
+        A name that no file can hold is of no record: reading finds nothing, and deleting fails alone.
+        """
+        store = self.started(self.make())
+        blocker = store.set("first", 1, {})
+        good, deleted = store.set("good", 1, {}), store.delete("\ud800")
+        self.result(blocker)
+        self.result(good)
+        self.assertIn("the record '\\ud800' cannot be stored", self.failure(deleted))
+        self.assertIsNone(self.result(store.get("\ud800")))
+        self.assertEqual(self.result(store.get("good")), Record(1, {}))
+
+    def test_moved(self) -> None:
+        """
+        When the file was deleted, or another one put into its place, writes fail rather than go where no restart would
+        find them.
+        """
+        self.patch(sqlite_file, "LOOK_INTERVAL", 0)
+        for replacement in (None, b"", b"another"):
+            store = self.make()
+            self.result(store.start())
+            self.result(store.set("a", 1, {}))
+            os.rename(self.path, f"{self.path}.old")
+            if replacement is not None:
+                Path(self.path).write_bytes(replacement)
+            self.assertIn(f"{self.path} has been moved or deleted", self.failure(store.set("a", 2, {})))
+            self.assertEqual(self.result(store.get("a")), Record(1, {}))
+            os.replace(f"{self.path}.old", self.path)
+            self.result(store.set("a", 3, {}))
+            self.result(store.stop())
+
+    def test_log_shrinks(self) -> None:
+        """
+        The log that grew while another program read the file for long gives the disk back afterwards.
+        """
+        self.patch(sqlite_file, "LOG_KEPT", 100_000)
+        store = self.started(self.make(synchronous="normal"))
+        self.result(store.set("a", 1, {}))
+        other = self.other_program()
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM records").fetchone()
+        for version in range(60):
+            self.result(store.set("a", version, [chr(48 + version) * 100_000]))
+        self.assertGreater(os.path.getsize(f"{self.path}-wal"), 5_000_000)
+        other.execute("COMMIT")
+        for version in range(3):
+            self.result(store.set("a", version, ["x"]))
+        self.assertLessEqual(os.path.getsize(f"{self.path}-wal"), 100_000)
+
+    def test_foreign_rows(self) -> None:
+        """
+        What another program has put into the file and is no record is not served as one; the name is told.
+        """
+        store = self.started(self.make())
+        rows = {"a": (1, "5"), "b": ("x", "{}"), "c": (1, b"\xff"), "d": (1, ""), "e": (1.5, "{}")}
+        other = self.other_program()
+        for name, (version, data) in rows.items():
+            other.execute("INSERT INTO records VALUES (?, ?, ?)", (name, version, data))
+        for name in rows:
+            self.assertIn(f"what is stored for the record '{name}' is no", self.failure(store.get(name)))
+
     def test_busy(self) -> None:
         """
         A program that keeps the file locked for too long makes writes fail; when it has gone they succeed.
@@ -442,6 +505,24 @@ class StartTests(SqliteTestCase):
         other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
         self.assertIn("was written by a newer dstwist: its schema has version 2", self.refusal())
+
+    def test_no_table(self) -> None:
+        """
+        A file that is marked as ours, but has not our table, is refused at start.
+        """
+        for version in (SCHEMA_VERSION, -1):
+            other = self.other_program()
+            other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            other.execute(f"PRAGMA user_version = {version}")
+            self.assertIn(self.path, self.refusal())
+
+    def test_other_name(self) -> None:
+        """
+        A second server that comes to the same file by a symbolic link is refused, too.
+        """
+        self.started(self.make())
+        os.symlink(self.path, f"{self.path}.link")
+        self.assertIn("is in use by another dstwist", self.refusal(f"{self.path}.link"))
 
     def test_marked(self) -> None:
         """
