@@ -23,7 +23,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
-from dstwist.config.file import UNREADABLE, AlreadyReported, FromVariable, Reading, core_scalar, join
+from dstwist.config.file import UNREADABLE, AlreadyReported, FromVariable, Reading, join
+from dstwist.config.tree import core_scalar
 from dstwist.errors import ConfigError
 
 T = TypeVar("T")

@@ -10,7 +10,8 @@ What comes in is the path and the environment; what goes out is a L{Settings}, o
 that is wrong. Nobody else reads configuration files or environment variables, and nothing is opened in between.
 
 =================================  =====================================================
-L{dstwist.config.file}             the file's text: YAML, JSON, C{${NAME}}, C{fileLoad()}
+L{dstwist.config.tree}             the file's text: YAML, JSON
+L{dstwist.config.file}             C{${NAME}}, C{fileLoad()}, and which line is which
 L{dstwist.config.old}              files of v2 to v4
 L{dstwist.config.fields}           how a class of settings reads its section
 L{dstwist.config.settings}         the sections

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dstwist.config.fields import MAX_MILLISECONDS, integer_reader, one_of, read_text, read_texts, shown, typed
-from dstwist.config.file import FileText, Reading, join, read_bytes
+from dstwist.config.file import FileText, Reading, join
+from dstwist.config.tree import read_bytes
 from dstwist.errors import ConfigError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from dstwist.config import file
+from dstwist.config import file, tree
 from dstwist.config.load import load
 from dstwist.errors import ConfigError
 from tests.config.helpers import ConfigCase
@@ -195,7 +195,7 @@ class FileTests(ConfigCase):
             ('{"a": {"b": 1, "b": 2}}', 'the key "b" is there twice'),
             ('{"a": NaN}', "NaN is not JSON"),
             ("9" * 5000, "Exceeds the limit"),
-            ("[" * 100000, f"nested more than {file.MAX_DEPTH} levels deep"),
+            ("[" * 100000, f"nested more than {tree.MAX_DEPTH} levels deep"),
         ):
             error = self.assertRaises(ConfigError, self.read, content, "any.json")
             self.assertTrue(str(error).startswith(at + expected), f"{error} should start with {expected}")
@@ -204,7 +204,7 @@ class FileTests(ConfigCase):
         """
         A mistake of the parser's own is told as a file that cannot be read.
         """
-        self.patch(file.YAML, "parse", lambda self, text: (text[99] for _ in text))
+        self.patch(tree.YAML, "parse", lambda self, text: (text[99] for _ in text))
         self.assertIn(
             "any.yml: not YAML: string index out of range", str(self.assertRaises(ConfigError, self.read, "a: 1"))
         )
@@ -239,10 +239,10 @@ class FileTests(ConfigCase):
             "nested more than 100 levels",
             str(self.assertRaises(ConfigError, self.read, "[" * 300 + "]" * 300, "a.json")),
         )
-        self.patch(file, "MAX_NODES", 50)
+        self.patch(tree, "MAX_NODES", 50)
         merges = "a: &a {a: 1, b: 2, c: 3, d: 4, e: 5}\n" + "".join(f"m{i}: {{<<: *a}}\n" for i in range(10))
         self.assertIn("line 8, column 10: more than 50 values", str(self.assertRaises(ConfigError, self.read, merges)))
-        self.patch(file, "MAX_BYTES", 10)
+        self.patch(tree, "MAX_BYTES", 10)
         self.assertIn("larger than 10 bytes", str(self.assertRaises(ConfigError, self.read, " " * 11)))
 
     def test_byte_order_mark(self) -> None:

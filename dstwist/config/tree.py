@@ -1,0 +1,263 @@
+"""
+From the bytes of a file to the tree that they stand for: YAML or JSON, as L{dstwist.config.file} says.
+
+Only ruamel.yaml's parser is used. The tree is built here, so that no tag can create an object and no %YAML 1.1
+directive can turn the text C{yes} into an open door. Sections and lists of YAML know their lines. The file may be
+hostile or broken: whatever it holds, the outcome is a tree or a L{ConfigError}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from dstwist.errors import ConfigError
+
+# Far above any real configuration, low enough that a hostile one costs some seconds and some memory at most.
+MAX_BYTES = 16 * 1024 * 1024
+MAX_NODES = 1_000_000
+MAX_DEPTH = 100
+
+_STR = "tag:yaml.org,2002:str"
+_COLLECTIONS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+
+_CORE_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_CORE_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
+_CORE_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
+    # 400 digits are no number anybody means, and Python refuses to convert 4301.
+    (re.compile(r"[-+]?[0-9](_*[0-9]){0,399}"), int),
+    (re.compile(r"[-+]?0o[0-7](_*[0-7]){0,399}"), lambda text: int(text.replace("_", ""), 8)),
+    (re.compile(r"[-+]?0x[0-9a-fA-F](_*[0-9a-fA-F]){0,399}"), lambda text: int(text.replace("_", ""), 16)),
+    (re.compile(r"[-+]?0b[01](_*[01]){0,399}"), lambda text: int(text.replace("_", ""), 2)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9](_*[0-9])*(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), lambda t: float(t.replace("_", ""))),
+    (re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"), lambda text: float(text.replace(".", ""))),
+)
+
+
+class Plain(str):
+    """
+    A text that stood in the YAML file without quotes: it gets its type once its variables are expanded.
+    """
+
+
+def core_scalar(text: str) -> Any:
+    """
+    The value that YAML 1.2's core schema gives to C{text} without quotes.
+    """
+    if text in _CORE_WORDS:
+        return _CORE_WORDS[text]
+    for pattern, convert in _CORE_NUMBERS:
+        if pattern.fullmatch(text):
+            return convert(text)
+    return text
+
+
+class Section(dict[str, Any]):
+    """
+    A section, and the line of each key.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+
+
+class Sequence(list[Any]):
+    """
+    A list, and the line of each item.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[int, int] = {}
+
+
+def read_bytes(path: str) -> bytes:
+    """
+    The content of the file. Raises L{OSError}, also for a name that the system cannot even spell.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except ValueError as error:
+        raise OSError(None, str(error)) from None
+    if len(content) > MAX_BYTES:
+        raise OSError(None, f"larger than {MAX_BYTES} bytes")
+    return content
+
+
+def extension(path: str) -> str:
+    """
+    C{"json"}, C{"yml"} or nothing: how to parse the file.
+    """
+    extension = os.path.splitext(path)[1].lower()
+    return {".json": "json", ".yml": "yml", ".yaml": "yml"}.get(extension, "")
+
+
+def parse(path: str, content: bytes, else_text: bool = False) -> Any:
+    """
+    The tree in C{content}. A file of another kind counts as YAML, or, if C{else_text}, is its text.
+    """
+    if path.lower().endswith((".js", ".mjs", ".cjs")):
+        raise ConfigError("", f"{path}: JavaScript files are not run; write it as .yml or .json")
+    try:
+        # Windows editors put a byte order mark in front.
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError("", f"{path}: not UTF-8 (byte {error.start})") from None
+    kind = extension(path)
+    if not kind and else_text:
+        return text
+    try:
+        return _parse_json(text) if kind == "json" else _YamlTree(text).build()
+    except ConfigError as error:
+        raise ConfigError("", f"{path}: {error.problem}") from None
+
+
+def _parse_json(text: str) -> Any:
+    def section(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ValueError(f"the key {json.dumps(key)} is there twice")
+            found[key] = value
+        return found
+
+    def constant(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(text, object_pairs_hook=section, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        raise ConfigError("", f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except ValueError as error:
+        raise ConfigError("", str(error)) from None
+    except RecursionError:
+        raise ConfigError("", f"nested more than {MAX_DEPTH} levels deep") from None
+
+
+class _YamlTree:
+    """
+    Builds the tree of one YAML document out of the parser's events. Keys are always texts, as they are written.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._events = YAML(typ="safe", pure=True).parse(text)
+        self._anchors: dict[str, Any] = {}
+        self._nodes_left = MAX_NODES
+
+    def build(self) -> Any:
+        tree = None
+        documents = 0
+        while (event := self._next()) is not None:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise _at(event.start_mark, "a second document begins; only one is allowed")
+                tree = self._node(self._next(), 0)
+        return tree
+
+    def _next(self) -> Any:
+        try:
+            return next(self._events, None)
+        except MarkedYAMLError as error:
+            problem = error.problem or "not YAML"
+            if "'{'" in problem:
+                problem += '; within { } or [ ] put quotes around "${NAME}"'
+            raise _at(error.problem_mark or error.context_mark, problem) from None
+        except Exception as error:
+            # Also what the parser did not expect itself: it must not look like an error of ours.
+            raise ConfigError("", f"not YAML: {error}") from None
+
+    def _node(self, event: Any, depth: int) -> Any:
+        self._count(event)
+        if depth > MAX_DEPTH:
+            raise _at(event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
+        if isinstance(event, AliasEvent):
+            # Within itself an anchor is not known yet, so no tree can contain itself.
+            if event.anchor not in self._anchors:
+                raise _at(event.start_mark, f"the alias *{event.anchor} refers to nothing complete before it")
+            return self._anchors[event.anchor]
+        if isinstance(event, ScalarEvent):
+            tree = self._scalar(event)
+        elif event.tag not in _COLLECTIONS:
+            raise _at(event.start_mark, f"the tag {event.tag} is not allowed")
+        elif isinstance(event, SequenceStartEvent):
+            tree = self._sequence(depth)
+        else:
+            tree = self._mapping(depth)
+        if event.anchor:
+            self._anchors[event.anchor] = tree
+        return tree
+
+    def _count(self, event: Any) -> None:
+        self._nodes_left -= 1
+        if self._nodes_left < 0:
+            raise _at(event.start_mark, f"more than {MAX_NODES} values")
+
+    def _scalar(self, event: ScalarEvent) -> Any:
+        if event.tag in (_STR, "!"):
+            return event.value
+        if event.tag is not None:
+            raise _at(event.start_mark, f"the tag {event.tag} is not allowed")
+        if event.style is not None:
+            return event.value
+        value = core_scalar(event.value)
+        return Plain(value) if isinstance(value, str) else value
+
+    def _sequence(self, depth: int) -> list[Any]:
+        sequence = Sequence()
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            sequence.lines[len(sequence)] = event.start_mark.line + 1
+            sequence.append(self._node(event, depth + 1))
+        return sequence
+
+    def _mapping(self, depth: int) -> dict[str, Any]:
+        own = Section()
+        merged = Section()
+        while not isinstance(event := self._next(), CollectionEndEvent):
+            if not isinstance(event, ScalarEvent):
+                raise _at(event.start_mark, "a key must be a text")
+            self._scalar(event)
+            key = event.value
+            value = self._node(self._next(), depth + 1)
+            if key == "<<" and event.style is None:
+                self._merge(merged, value, event)
+            elif key in own:
+                raise _at(event.start_mark, f"the key {json.dumps(key)} is there twice")
+            else:
+                own[key] = value
+                own.lines[key] = event.start_mark.line + 1
+        for key, value in merged.items():
+            if key not in own:
+                own[key], own.lines[key] = value, merged.lines[key]
+        return own
+
+    def _merge(self, merged: Section, value: Any, event: ScalarEvent) -> None:
+        for source in value if isinstance(value, list) else [value]:
+            if not isinstance(source, Section):
+                raise _at(event.start_mark, "<< takes a section, or a list of them")
+            for key, inherited in source.items():
+                self._count(event)
+                if key not in merged:
+                    merged[key], merged.lines[key] = inherited, source.lines[key]
+
+
+def _at(mark: Any, problem: str) -> ConfigError:
+    """
+    A problem with its place in the file.
+    """
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+    return ConfigError("", where + problem)
