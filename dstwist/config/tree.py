@@ -39,7 +39,7 @@ _CORE_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null"
 _CORE_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _CORE_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
     # 400 digits are no number anybody means, and Python refuses to convert 4301.
-    (re.compile(r"[-+]?[0-9](_*[0-9]){0,399}"), int),
+    (re.compile(r"[-+]?[0-9](_*[0-9]){0,399}"), lambda text: int(text.replace("_", ""))),
     (re.compile(r"[-+]?0o[0-7](_*[0-7]){0,399}"), lambda text: int(text.replace("_", ""), 8)),
     (re.compile(r"[-+]?0x[0-9a-fA-F](_*[0-9a-fA-F]){0,399}"), lambda text: int(text.replace("_", ""), 16)),
     (re.compile(r"[-+]?0b[01](_*[01]){0,399}"), lambda text: int(text.replace("_", ""), 2)),
