@@ -13,8 +13,8 @@ Always true: nothing reaches a connection that is closed, and what it registered
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
 A client can ask in a megabyte for what takes the server minutes. So it has a time in each turn of the reactor,
-L{SLICE}. What is left when that is over is served in later turns, after what the others had to say; until then the
-client is not read from, and its link keeps what it has read already.
+L{SLICE}; a single request is never interrupted. What is left when that is over is served in later turns, after what
+the others had to say; until then the client is not read from, and its link keeps what it has read already.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIO
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.message import Fault, Malformed, Message
-
-#: How long what one client asks may keep all others waiting at a time, in seconds. A request is never interrupted.
-SLICE = 0.01
+from dstwist.slices import SLICE
 
 # Of so many messages in one payload it is not asked how long they take.
 _FEW = 8

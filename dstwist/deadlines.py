@@ -2,7 +2,8 @@
 Deadlines of many things that are all given the same time, on one timer.
 
 Since the time is the same for all, they fall due in the order in which they were added: adding and removing one costs
-no search and no timer of its own, and nothing of it is left once it is removed.
+no search and no timer of its own, and nothing of it is left once it is removed. If very many fall due at once, some of
+them have to wait for later turns of the reactor.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.slices import SLICE
 
 K = TypeVar("K")
 
@@ -76,7 +79,8 @@ class Deadlines(Generic[K]):
         # Meanwhile the timer that has just fired stays in its place, so that what is added now does not start another.
         now = self._seconds()
         try:
-            while self._due:
+            # Many that were added at once fall due at once, but nobody else should have to wait for all of them.
+            while self._due and self._seconds() <= now + SLICE:
                 key, due = next(iter(self._due.items()))
                 if due > now:
                     break

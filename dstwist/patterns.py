@@ -109,20 +109,33 @@ class InvalidPattern(ValueError):
     """
 
 
-def compile_pattern(pattern: str, max_length: int) -> Callable[[str], bool]:
+class Pattern(NamedTuple):
     """
-    What tells whether a name matches C{pattern}.
+    A listen pattern.
+
+    @ivar expression: the same as RE2 writes it.
+    @ivar matches: tells whether a name matches it.
+    """
+
+    expression: str
+    matches: Callable[[str], bool]
+
+
+def compile_pattern(pattern: str, max_length: int) -> Pattern:
+    """
+    The listen pattern that is written C{pattern}.
 
     @raise InvalidPattern: with the reason.
     """
     if len(pattern) > max_length:
         raise InvalidPattern(f"longer than {max_length} characters")
-    search = _compiled("".join(_translated(pattern, _LISTEN)), _options).search
+    expression = "".join(_translated(pattern, _LISTEN))
+    search = _compiled(expression, _options).search
 
     def matches(name: str) -> bool:
         return search(name) is not None
 
-    return matches
+    return Pattern(expression, matches)
 
 
 def compile_expression(source: str, flags: str = "") -> Any:

@@ -34,6 +34,29 @@ from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Malformed, Message
 
 
+class BusyClock(Clock):
+    """
+    A clock on which everything takes time: each look at it takes some. What is called later is called by the first
+    L{advance} after that, as a reactor does it in its next turn.
+
+    @ivar tick: how long a look takes, in seconds.
+    """
+
+    tick = 0.0
+
+    def seconds(self) -> float:
+        self.rightNow += self.tick
+        return float(self.rightNow)
+
+    def advance(self, amount: float) -> None:
+        self.rightNow += amount
+        for call in [call for call in self.calls if call.getTime() <= self.rightNow]:
+            if call.active():
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+
+
 @implementer(IWire)
 class FakeWire:
     """

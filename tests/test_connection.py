@@ -8,13 +8,13 @@ from typing import Any
 
 from zope.interface.verify import verifyObject
 
-from dstwist.connection import SLICE
 from dstwist.interfaces import IConnection
 from dstwist.protocol import text
 from dstwist.protocol.closing import INTERNAL_ERROR
 from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.slices import SLICE
 from tests.connections import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.logs import Lines
 from tests.wire import wire

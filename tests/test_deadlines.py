@@ -8,6 +8,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.deadlines import Deadlines
+from dstwist.slices import SLICE
+from tests.fakes import BusyClock
 
 
 class DeadlinesTests(SynchronousTestCase):
@@ -136,3 +138,27 @@ class DeadlinesTests(SynchronousTestCase):
         deadlines.add("b")
         self.clock.advance(10)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_very_many(self) -> None:
+        """
+        If what falls due at once takes long the rest waits for later turns, in order; what is done by then is not late.
+        """
+        clock = BusyClock()
+
+        def takes_long(key: int) -> None:
+            clock.rightNow += SLICE / 4
+            late.append(key)
+
+        late: list[int] = []
+        deadlines: Deadlines[int] = Deadlines(10, clock, takes_long)
+        for number in range(12):
+            deadlines.add(number)
+        clock.advance(10)
+        self.assertEqual(late, list(range(5)))
+        self.assertEqual(len(clock.getDelayedCalls()), 1)
+        deadlines.remove(6)
+        clock.advance(0)
+        self.assertEqual(late, [0, 1, 2, 3, 4, 5, 7, 8, 9, 10])
+        clock.advance(0)
+        self.assertEqual(late[-1], 11)
+        self.assertEqual(clock.getDelayedCalls(), [])

@@ -19,9 +19,9 @@ GROUPS = (
     {"errors"},
     {"protocol"},
     {"config", "log", "patterns"},
-    {"interfaces"},
+    {"interfaces", "matching", "slices"},
     {"custom", "tls", "certificates", "reloading", "watching"},
-    {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "listeners"}
+    {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "searches", "listeners"}
     | {"router", "expiry", "entrance", "connection", "recheck"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
@@ -34,10 +34,11 @@ GROUPS = (
 # Within a group nobody imports another, with these exceptions, which must stay free of circles.
 SIDEWAYS = {
     "certificates": {"tls", "watching"},
-    "listeners": {"subscriptions"},
+    "searches": {"subscriptions", "deadlines", "candidates"},
+    "listeners": {"subscriptions", "candidates", "searches"},
     "router": {"subscriptions", "listeners"},
     "admission": {"deadlines"},
-    "entrance": {"router", "heartbeat", "users", "admission", "expiry"},
+    "entrance": {"router", "heartbeat", "users", "admission", "expiry", "metering"},
     "connection": {"entrance", "metering"},
 }
 
@@ -56,6 +57,8 @@ FOREIGN = {
     "log": {"twisted.logger", "constantly"},
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},
+    "matching": {"re2"},
+    "slices": SERVING,
     "tls": {"OpenSSL", "cryptography"},
     "certificates": {*ZOPE, "twisted", "OpenSSL", "cryptography"},
     "listening": {"twisted"},
@@ -65,6 +68,7 @@ FOREIGN = {
     "admission": SERVING,
     "metering": SERVING,
     "subscriptions": SERVING,
+    "searches": SERVING,
     "listeners": SERVING,
     "router": SERVING,
     "recheck": SERVING,

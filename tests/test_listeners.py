@@ -5,130 +5,18 @@ Listening: active data providers.
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.config.settings import ListenSettings
+from dstwist.candidates import MAX_UNANSWERED
 from dstwist.interfaces import IRevocable
-from dstwist.listeners import MAX_UNANSWERED, ListenerRegistry
 from dstwist.protocol.constants import ACTIONS, Topic
-from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
+from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
-from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
-
-
-class Stage:
-    """
-    One topic of one node with its subscribers and listeners. What they were sent is told in short: C{FOUND a.* abc}.
-    """
-
-    SHORT = {
-        "SUBSCRIPTION_FOR_PATTERN_FOUND": "FOUND",
-        "SUBSCRIPTION_FOR_PATTERN_REMOVED": "REMOVED",
-        "SUBSCRIPTION_HAS_PROVIDER": "PROVIDED",
-        "SUBSCRIPTION_HAS_NO_PROVIDER": "UNPROVIDED",
-        "LISTEN_RESPONSE_TIMEOUT": "TIMEOUT",
-    }
-
-    def __init__(
-        self, topic: Topic = Topic.RECORD, shuffle: Callable[[list[Any]], None] | None = None, **options: Any
-    ) -> None:
-        self.topic = topic
-        self.clock = Clock()
-        self.subscriptions = SubscriptionRegistry(topic)
-        self.listeners = ListenerRegistry(
-            topic,
-            self.subscriptions,
-            ListenSettings(shuffle_providers=shuffle is not None, **options),
-            self.clock,
-            announce=topic is Topic.RECORD,
-            shuffle=shuffle or random.shuffle,
-        )
-
-    def message(self, action: str, name: str | None = None, subscription: str | None = None, **fields: Any) -> Message:
-        return Message(self.topic, ACTIONS[self.topic][action], name, subscription=subscription, **fields)
-
-    def subscribe(self, connection: FakeConnection, name: str) -> None:
-        self.subscriptions.subscribe(self.message("SUBSCRIBE", names=(name,)), connection)
-
-    def unsubscribe(self, connection: FakeConnection, name: str) -> None:
-        self.subscriptions.unsubscribe(self.message("UNSUBSCRIBE", names=(name,)), connection)
-
-    def tell(self, connection: FakeConnection, action: str, pattern: str, name: str | None = None) -> None:
-        self.listeners.handle(self.message(action, pattern, name), connection)
-
-    def listen(self, connection: FakeConnection, pattern: str) -> None:
-        self.tell(connection, "LISTEN", pattern)
-
-    def unlisten(self, connection: FakeConnection, pattern: str) -> None:
-        self.tell(connection, "UNLISTEN", pattern)
-
-    def accept(self, connection: FakeConnection, pattern: str, name: str) -> None:
-        self.tell(connection, "LISTEN_ACCEPT", pattern, name)
-
-    def reject(self, connection: FakeConnection, pattern: str, name: str) -> None:
-        self.tell(connection, "LISTEN_REJECT", pattern, name)
-
-    def subscriber(self, name: str, dialect: Dialect = PROTOBUF) -> FakeConnection:
-        connection = FakeConnection(dialect=dialect)
-        self.subscribe(connection, name)
-        connection.take()
-        return connection
-
-    def listener(self, *patterns: str, dialect: Dialect = PROTOBUF) -> FakeConnection:
-        """
-        A connection that listens; what it was sent at once is kept for L{heard}, but not the acknowledgements.
-        """
-        connection = FakeConnection(dialect=dialect)
-        for pattern in patterns:
-            self.listen(connection, pattern)
-        for message in [message for message in connection.take() if not message.is_ack]:
-            connection.write(message)
-        return connection
-
-    def heard(self, connection: FakeConnection) -> list[str]:
-        """
-        What C{connection} was sent since this was last asked.
-        """
-        return [self._short(message) for message in connection.take()]
-
-    def _short(self, message: Message) -> str:
-        action = message.action.name
-        words = ["ACK"] if message.is_ack else []
-        words.append(self.SHORT.get(action, action))
-        words += filter(None, [message.name, message.subscription])
-        return " ".join(words)
-
-
-def entries(thing: object) -> int:
-    """
-    How many entries there are in all tables that C{thing} holds, near and far.
-    """
-    seen: set[int] = set()
-    left, found = [thing], 0
-    while left:
-        current = left.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        if isinstance(current, dict):
-            left += current.values()
-        elif isinstance(current, (list, set, deque)):
-            left += current
-        else:
-            if type(current).__module__ == ListenerRegistry.__module__:
-                left += vars(current).values()
-            continue
-        found += len(current)
-    return found
+from tests.listeners import Stage, entries
 
 
 class ListeningTests(SynchronousTestCase):
@@ -379,7 +267,7 @@ class ListeningTests(SynchronousTestCase):
         """
         Shuffling decides who is asked first.
         """
-        self.stage = self.make(shuffle=lambda candidates: candidates.reverse())
+        self.stage = self.make(choose=lambda candidates: candidates[-1])
         ann, bob = self.stage.listener("a"), self.stage.listener("a")
         self.stage.subscriber("a")
         self.hears(ann)
@@ -389,7 +277,7 @@ class ListeningTests(SynchronousTestCase):
         """
         With the configuration as it comes every listener gets its share.
         """
-        stage = self.make(shuffle=random.Random(3).shuffle)
+        stage = self.make(choose=random.Random(3).choice)
         listeners = [stage.listener("a") for _ in range(3)]
         for number in range(300):
             stage.subscriber(f"a{number}")
@@ -950,7 +838,7 @@ class ListeningTests(SynchronousTestCase):
         self.stage.listener("a", "b")
         for name in ("a", "b", "ab"):
             self.stage.subscriber(name)
-        self.assertEqual(len(self.stage.clock.getDelayedCalls()), 4)
+        self.assertEqual(len(self.stage.clock.getDelayedCalls()), 2)
         self.stage.listeners.stop()
         self.stage.listeners.stop()
         self.assertEqual(self.stage.clock.getDelayedCalls(), [])
@@ -974,11 +862,6 @@ class EventListeningTests(ListeningTests):
     """
 
     topic = Topic.EVENT
-
-
-NAMES = ("a", "b", "ab")
-PATTERNS = ("a", "b", ".*")
-DEEDS = ("subscribe", "unsubscribe", "listen", "unlisten", "accept", "reject", "answer", "answer", "close", "wait")
 
 
 class RevocationTests(SynchronousTestCase):
@@ -1052,6 +935,7 @@ class RevocationTests(SynchronousTestCase):
         What a client has lost is remembered up to the number of patterns that it may have, and until it is gone.
         """
         stage = Stage(max_patterns=2)
+        before = entries(stage.listeners)
         ann = stage.listener(dialect=TEXT)
         for pattern in "abc":
             stage.listen(ann, pattern)
@@ -1061,7 +945,7 @@ class RevocationTests(SynchronousTestCase):
             stage.unlisten(ann, pattern)
         self.assertEqual(stage.heard(ann), ["ACK UNLISTEN a", "ACK UNLISTEN b", "NOT_SUBSCRIBED c"])
         ann.close()
-        self.assertEqual(entries(stage.listeners), len(stage.listeners._handlers))
+        self.assertEqual(entries(stage.listeners), before)
 
     def test_unknown(self) -> None:
         """
@@ -1070,136 +954,3 @@ class RevocationTests(SynchronousTestCase):
         ann, bob = self.stage.listener("a.*"), FakeConnection()
         self.assertEqual([self.listeners.revoke("b", ann), self.listeners.revoke("a.*", bob)], [False, False])
         self.assertEqual((self.listeners.names_of(bob), self.listeners.wants("a.*", bob)), ([], False))
-
-
-class Model:
-    """
-    What clients may believe of a server, from what it says; says so when the server contradicts itself.
-    """
-
-    def __init__(self, test: SynchronousTestCase, stage: Stage) -> None:
-        self.test = test
-        self.stage = stage
-        self.connections = [FakeConnection(dialect=(TEXT, PROTOBUF)[number % 2]) for number in range(4)]
-        self.listening: set[tuple[int, str]] = set()
-        # By name: who was asked last, and has neither answered nor been timed out.
-        self.asked: dict[str, tuple[int, str]] = {}
-        # By name: who accepted, and was not told to stop.
-        self.providers: dict[str, tuple[int, str]] = {}
-
-    def step(self, action: str, who: int, pattern: str, name: str, seconds: float) -> None:
-        stage, connection = self.stage, self.connections[who]
-        if action == "wait":
-            stage.clock.advance(seconds)
-        elif action == "close":
-            self._forget(lambda asked: asked[0] == who)
-            self.listening = {key for key in self.listening if key[0] != who}
-            connection.close()
-            self.connections[who] = FakeConnection(dialect=connection.dialect)
-        elif action in ("subscribe", "unsubscribe"):
-            getattr(stage, action)(connection, name)
-            if name not in stage.subscriptions:
-                self.asked.pop(name, None)
-        elif action == "listen":
-            self.listening.add((who, pattern))
-            stage.listen(connection, pattern)
-        elif action == "unlisten":
-            self._forget(lambda asked: asked == (who, pattern))
-            self.listening.discard((who, pattern))
-            stage.unlisten(connection, pattern)
-        else:
-            if action == "answer" and name in self.asked:
-                who, pattern = self.asked[name]
-                action = "accept" if seconds > 0.3 else "reject"
-            self._answer(action, who, pattern, name)
-        self.hear()
-
-    def _answer(self, action: str, who: int, pattern: str, name: str) -> None:
-        key, before = (who, pattern), self.providers.get(name)
-        right = self.asked.get(name) == key
-        if right:
-            del self.asked[name]
-        if action == "reject":
-            self.stage.reject(self.connections[who], pattern, name)
-            return
-        self.stage.accept(self.connections[who], pattern, name)
-        sent = self.connections[who].take()
-        for message in sent:
-            self.connections[who].write(message)
-        refused = any(
-            message.action.name in ("SUBSCRIPTION_FOR_PATTERN_REMOVED", "INVALID_MESSAGE") for message in sent
-        )
-        self.test.assertFalse(right and refused, "refused though asked")
-        if not refused:
-            self.test.assertIn(before, (None, key), "two provide at once")
-            self.providers[name] = key
-
-    def _forget(self, leaves: Callable[[tuple[int, str]], bool]) -> None:
-        for table in (self.asked, self.providers):
-            for name in [name for name, key in table.items() if leaves(key)]:
-                del table[name]
-
-    def hear(self) -> None:
-        """
-        Timeouts first: with the same turn of the clock the next one is asked.
-        """
-        heard = [(who, message) for who, connection in enumerate(self.connections) for message in connection.take()]
-        for who, message in heard:
-            if message.action.name == "LISTEN_RESPONSE_TIMEOUT":
-                name = message.subscription or ""
-                if name in self.asked and self.asked[name][0] == who:
-                    del self.asked[name]
-            elif message.action.name == "SUBSCRIPTION_FOR_PATTERN_REMOVED":
-                if self.providers.get(message.subscription or "") == (who, message.name):
-                    del self.providers[message.subscription or ""]
-        for name in [name for name in self.asked if name not in self.stage.subscriptions]:
-            del self.asked[name]
-        for who, message in heard:
-            if message.action.name == "SUBSCRIPTION_FOR_PATTERN_FOUND":
-                name, key = message.subscription or "", (who, message.name or "")
-                self.test.assertIn(key, self.listening, "asked after it stopped listening")
-                self.test.assertNotIn(name, self.asked, "two are asked at once")
-                self.test.assertFalse(self.stage.listeners.provided(name), "offered although provided")
-                self.asked[name] = key
-        for name in NAMES:
-            self.test.assertEqual(self.stage.listeners.provided(name), name in self.providers)
-
-    def finish(self) -> None:
-        for connection in self.connections:
-            connection.close()
-        self.test.assertEqual(self.stage.clock.getDelayedCalls(), [])
-        for name in NAMES:
-            self.test.assertFalse(self.stage.listeners.provided(name))
-
-
-STEP = st.tuples(
-    st.sampled_from(DEEDS),
-    st.integers(0, 3),
-    st.sampled_from(PATTERNS),
-    st.sampled_from(NAMES),
-    st.sampled_from([0.1, 0.4, 0.5]),
-)
-
-
-class RandomTests(SynchronousTestCase):
-    """
-    L{ListenerRegistry}, whatever clients do.
-    """
-
-    @settings(max_examples=300, deadline=None, derandomize=True)
-    @given(st.lists(STEP, max_size=80), st.booleans(), st.sampled_from([Topic.EVENT, Topic.RECORD]))
-    def test_anything(self, steps: list[tuple[str, int, str, str, float]], shuffle: bool, topic: Topic) -> None:
-        """
-        A name is offered to one at a time, and to nobody who does not listen, or while it is provided; when everybody
-        has left nothing remains.
-        """
-        stage = Stage(
-            topic,
-            shuffle=(lambda candidates: candidates.reverse()) if shuffle else None,
-            rematch_interval=1.3,
-            match_cooldown=1.0,
-        )
-        model = Model(self, stage)
-        for step in steps:
-            model.step(*step)
-        model.finish()

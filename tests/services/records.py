@@ -125,7 +125,7 @@ class RecordTestCase(SynchronousTestCase):
         self.cluster = FakeCluster()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         self.listeners = ListenerRegistry(
-            Topic.RECORD, self.subscriptions, ListenSettings(), self.clock, announce=True, shuffle=lambda _: None
+            Topic.RECORD, self.subscriptions, ListenSettings(shuffle_providers=False), self.clock, announce=True
         )
         self.service = RecordService(
             self.subscriptions,
