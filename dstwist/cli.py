@@ -15,7 +15,8 @@ import click
 
 from dstwist import __version__
 from dstwist.cli_permissions import permissions
-from dstwist.config.load import load, load_hashing
+from dstwist.config.load import find, load, load_hashing
+from dstwist.config.stores import SqliteSettings
 from dstwist.errors import ConfigError
 from dstwist.permission.build import build as build_permission
 from dstwist.tls import serve
@@ -43,7 +44,14 @@ main.add_command(permissions)
 def start(config_file: str | None, listen: Sequence[str], data_dir: str | None, log_level: str | None) -> None:
     """
     Run the server in the foreground, until it is interrupted.
+
+    Without --config it takes the file that DSTWIST_CONFIG or DEEPSTREAM_CONFIG_DIRECTORY names, or the first there is
+    of conf/config.yml, /etc/dstwist/config.yml and /etc/deepstream/config.yml; .yaml and .json will do. If there is
+    none, every option has its default.
     """
+    if config_file is None:
+        config_file = find(os.environ)
+        click.echo(f"Configuration: {config_file or 'none found, all options have their defaults'}", err=True)
     arguments = []
     for option, values in (
         ("--config", [config_file]),
@@ -58,11 +66,17 @@ def start(config_file: str | None, listen: Sequence[str], data_dir: str | None, 
 
 
 @main.command("check-config")
-@click.argument("file", metavar="FILE")
-def check_config(file: str) -> None:
+@click.argument("file", metavar="FILE", required=False)
+def check_config(file: str | None) -> None:
     """
     Say whether the server would start with FILE, and if not, what is wrong with it. Opens no port.
+
+    Without FILE it is the one that dstwist start would take.
     """
+    if file is None:
+        file = find(os.environ)
+        if file is None:
+            raise _failed("No config file found")
     try:
         settings = load(file, os.environ)
         # A class of the operator's own is not made here: it may begin to do things.
@@ -75,6 +89,8 @@ def check_config(file: str) -> None:
         raise SystemExit(1) from None
     for note in settings.notes:
         click.echo(note)
+    if isinstance(settings.storage, SqliteSettings) and settings.storage.path is None:
+        click.echo("storage.options.path is missing: the server starts with --data-dir only.")
     click.echo(f"{file} is fine.")
 
 

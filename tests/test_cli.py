@@ -5,6 +5,7 @@ Tests for L{dstwist.cli}.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import __version__, cli
 from dstwist.auth.hashing import Passwords
+from dstwist.config import load
 from dstwist.config.users import FileSettings
 from tests.e2e.certificates import Authority, pem_of
 
@@ -24,6 +26,9 @@ class CommandTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.started: list[list[str]] = []
         self.patch(cli, "run_twistd", lambda arguments: self.started.append(list(arguments)))
+        # What is installed on this machine is not to matter.
+        self.patch(load, "DIRECTORIES", ())
+        self.patch(os, "environ", {})
 
     def dstwist(self, *arguments: str) -> Result:
         return CliRunner().invoke(cli.main, list(arguments))
@@ -57,6 +62,53 @@ class CommandTests(SynchronousTestCase):
         result = self.dstwist("start")
         self.assertEqual(self.started, [["--nodaemon", "--pidfile=", "dstwist"]])
         self.assertEqual(result.exit_code, 0)
+
+    def test_start_finds_config(self) -> None:
+        """
+        Without C{--config} the file that a variable names is taken, or the first there is where files are looked for; and
+        the operator is told which.
+        """
+        first, second = Path(self.mktemp()), Path(self.mktemp())
+        for directory, name in ((first, "config.json"), (second, "config.yml"), (second, "config.json")):
+            directory.mkdir(exist_ok=True)
+            (directory / name).write_text("{}")
+        self.patch(load, "DIRECTORIES", (str(first / "no"), str(first), str(second)))
+        for environ, found in (
+            ({}, str(first / "config.json")),
+            ({"DSTWIST_CONFIG": "", "DEEPSTREAM_CONFIG_DIRECTORY": str(second)}, str(second / "config.yml")),
+            ({"DSTWIST_CONFIG": "not-there.yml", "DEEPSTREAM_CONFIG_DIRECTORY": str(second)}, "not-there.yml"),
+            ({"DSTWIST_CONFIG": str(second.parent)}, str(second.parent / "config.yml")),
+        ):
+            self.patch(os, "environ", environ)
+            self.started.clear()
+            result = self.dstwist("start", "--data-dir", "d")
+            self.assertEqual(
+                self.started, [["--nodaemon", "--pidfile=", "dstwist", "--config", found, "--data-dir", "d"]]
+            )
+            self.assertIn(f"Configuration: {found}", result.stderr)
+
+    def test_start_without_config(self) -> None:
+        """
+        If there is no configuration the operator is told that, and the server runs with its defaults.
+        """
+        self.assertIn("Configuration: none found, all options have their defaults", self.dstwist("start").stderr)
+
+    def test_check_found_config(self) -> None:
+        """
+        C{dstwist check-config} alone looks at the file that C{dstwist start} would take; without one it fails.
+        """
+        result = self.dstwist("check-config")
+        self.assertEqual((result.exit_code, result.stderr), (1, "No config file found\n"))
+        path = self.file("serverName: one\n")
+        self.patch(os, "environ", {"DSTWIST_CONFIG": path})
+        self.assertEqual(self.dstwist("check-config").output, f"{path} is fine.\n")
+
+    def test_check_storage(self) -> None:
+        """
+        C{dstwist check-config} says what the command line must add.
+        """
+        result = self.dstwist("check-config", self.file("storage: {type: sqlite}"))
+        self.assertIn("the server starts with --data-dir only.", result.output)
 
     def test_start_options(self) -> None:
         """

@@ -37,6 +37,28 @@ from dstwist.errors import ConfigError
 # How many problems are told at once.
 _MOST_TOLD = 100
 
+#: Where a configuration is looked for, in this order; the last is that of the Node server.
+DIRECTORIES = ("conf", "/etc/dstwist", "/etc/deepstream")
+_NAMES = ("config.yml", "config.yaml", "config.json")
+
+
+def find(environ: Mapping[str, str]) -> str | None:
+    """
+    The configuration file to use if none is named: that of a variable, whether it is there or not, or the first that is
+    found; C{None} if there is none.
+    """
+    for name in ("DSTWIST_CONFIG", "DEEPSTREAM_CONFIG_DIRECTORY"):
+        named = environ.get(name)
+        if named:
+            # In spite of its name the second is a file, for the Node server.
+            return (_file_in(named) or os.path.join(named, _NAMES[0])) if os.path.isdir(named) else named
+    return next(filter(None, map(_file_in, DIRECTORIES)), None)
+
+
+def _file_in(directory: str) -> str | None:
+    paths = (os.path.join(directory, name) for name in _NAMES)
+    return next(filter(os.path.exists, paths), None)
+
 
 def load(path: str | None, environ: Mapping[str, str]) -> Settings:
     """

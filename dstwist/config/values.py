@@ -41,6 +41,8 @@ def _base36(number: int) -> str:
 
 def read_server_name(value: Any, path: str, reading: Reading) -> str:
     name = read_text(value, path)
+    if not name.isprintable():
+        raise ConfigError(path, f"expected a text without control characters, got {shown(name)}")
     return generate_uid() if name == "UUID" else name
 
 

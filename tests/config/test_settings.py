@@ -288,6 +288,14 @@ class DefaultTests(ConfigCase):
             tuple(vars(endpoint).values()),
         )
 
+    def test_server_name_printable(self) -> None:
+        """
+        A name that would break the lines of the log is refused.
+        """
+        for name in ("a\\nb", "a\\0", "\\e[2J"):
+            refusal = self.refusal(f'serverName: "{name}"')
+            self.assertIn("serverName: expected a text without control characters, got ", refusal)
+
     def test_server_name(self) -> None:
         """
         A server without a name, or with the name UUID, gets a new one at each start.
