@@ -65,8 +65,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_start_finds_config(self) -> None:
         """
-        Without C{--config} the file that a variable names is taken, or the first there is where files are looked for; and
-        the operator is told which.
+        Without C{--config} the file that a variable names is taken, or the first there is where files are looked for;
+        and the operator is told which.
         """
         first, second = Path(self.mktemp()), Path(self.mktemp())
         for directory, name in ((first, "config.json"), (second, "config.yml"), (second, "config.json")):
