@@ -155,8 +155,50 @@ class ConflictTests(Contested):
             for other in everybody:
                 if other is not record:
                     self.fence(record.client, other.client)
+        self.all_agree(self.truth())
         self.theirs.client.set_data(self.mine.name, '{"calm":true}')
         self.all_go_on('{"calm":true}')
+
+    def test_storm_of_records(self) -> None:
+        """
+        The same with whole records, several in one turn of each client.
+        """
+        everybody = (self.mine, self.theirs, *self.witnesses)
+        for round_ in range(10):
+            for number, record in enumerate(everybody):
+                record.set_all(*((None, f'{{"by":{number},"round":{round_},"write":{write}}}') for write in range(3)))
+        for record in everybody:
+            for other in everybody:
+                if other is not record:
+                    self.fence(record.client, other.client)
+        self.all_agree(self.truth())
+        self.all_go_on(self.truth())
+
+    def test_won_by_accident(self) -> None:
+        """
+        A client loses, but what it had sent right behind is accepted as the next version. It holds that in the end, as
+        everybody else does, though it had given up on it when it heard of the winner.
+        """
+        self.mine.client.deafen()
+        self.assertIsNone(self.theirs.set_with_ack('{"winner":1}'))
+        self.mine.set_all((None, '{"loser":1}'), (None, '{"loser":2}'))
+        self.theirs.until('{"loser":2}')
+        self.mine.client.hear()
+        self.all_go_on('{"loser":2}')
+
+    def test_won_a_path_by_accident(self) -> None:
+        """
+        The same with paths: all that was accepted is there.
+        """
+        self.mine.client.deafen()
+        self.assertIsNone(self.theirs.set_with_ack('{"winner":1}'))
+        self.mine.set_all(("loser", "1"), ("second", "2"))
+        self.theirs.until('{"winner":1,"second":2}')
+        self.mine.client.hear()
+        self.all_go_on('{"winner":1,"second":2}')
+
+    def truth(self) -> str:
+        return self.theirs.client.look("snapshot", self.mine.name)
 
 
 @for_each_plain_pairing

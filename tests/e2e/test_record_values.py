@@ -53,6 +53,27 @@ class ValueTests(PairScenario):
             self.assertEqual([record.get(f"v{number}") for number in range(len(KEPT))], KEPT)
         self.assertEqual(late.version, len(KEPT) + 1)
 
+    def test_paths_of_many_meanings(self) -> None:
+        """
+        Where the generations would take a path in different ways all end with what the server has: through null and
+        other scalars, on which clients of v2 throw, and numbers after a dot, which are an index to them alone.
+        """
+        name = self.name("paths")
+        writer, readers = Record(self.one(), name), [Record(self.other(), name), Record(self.one(), name)]
+        start = '{"null":null,"scalar":1,"list":[null]}'
+        writer.set(start)
+        for reader in readers:
+            reader.until(start)
+        setter = self.logged_in("v7", self.at)
+        for path in ("null.x", "scalar.x", "list[0].x", "made.0", "blank key.x"):
+            setter.set_data(name, "1", path)
+        expected = '{"null":{"x":1},"scalar":{"x":1},"list":[{"x":1}],"made":{"0":1},"blank key":{"x":1}}'
+        for record in (writer, *readers):
+            record.until(expected)
+        writer.set("2", "more.7.x")
+        for record in (writer, *readers):
+            record.until(f'{expected[:-1]},"more":{{"7":{{"x":2}}}}}}')
+
     def test_whole(self) -> None:
         """
         Whole records arrive as what they were, in updates, for those who read them later, and in snapshots.
