@@ -24,7 +24,8 @@ from dstwist.config.stores import (
 )
 from dstwist.custom import Services, find
 from dstwist.errors import ConfigError
-from dstwist.interfaces import IStore, IStoreMaker
+from dstwist.interfaces import IInstantStore, IStore, IStoreMaker
+from dstwist.store.custom import CustomStore
 from dstwist.store.memory import MemoryStore
 from dstwist.store.sqlite import SqliteStore
 
@@ -115,7 +116,8 @@ def _load(settings: CustomSettings, reactor: Any, group: str) -> IStore:
     except Invalid as error:
         problem = " ".join(str(error).split())
         raise ConfigError(settings.where, f"{settings.source} is not what IStore asks for: {problem}") from None
-    found: IStore = store
+    # One that can answer at once is asked without a detour; it has to know what it does.
+    found: IStore = store if IInstantStore.providedBy(store) else CustomStore(store, settings.source)
     return found
 
 

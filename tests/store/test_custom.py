@@ -1,0 +1,106 @@
+"""
+Tests for L{dstwist.store.custom}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from dstwist.interfaces import Record
+from dstwist.store.custom import CustomStore
+from dstwist.store.memory import MemoryStore
+from tests.store import contract
+
+
+class Coroutines:
+    """
+    A store all of coroutines.
+    """
+
+    def __init__(self) -> None:
+        self._inner = MemoryStore()
+
+    async def start(self) -> None:
+        await self._inner.start()
+
+    async def stop(self) -> None:
+        await self._inner.stop()
+
+    async def get(self, name: str) -> Any:
+        return await self._inner.get(name)
+
+    async def set(self, name: str, version: int, data: Any) -> None:
+        await self._inner.set(name, version, data)
+
+    async def delete(self, name: str) -> None:
+        await self._inner.delete(name)
+
+
+class Careless:
+    """
+    A store that does not bother with Deferreds.
+    """
+
+    gives: Any = None
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        raise OSError("cannot stop")
+
+    def get(self, name: str) -> Any:
+        return self.gives
+
+    def set(self, name: str, version: int, data: Any) -> None:
+        raise KeyError(name)
+
+    def delete(self, name: str) -> None:
+        raise OSError("disk")
+
+
+class CoroutineTests(contract.StoreContract):
+    """
+    The contract, by coroutines.
+    """
+
+    def make(self) -> Any:
+        return CustomStore(Coroutines(), "it")
+
+
+class CarelessTests(contract.StoreTestCase):
+    """
+    What is no Deferred becomes one.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.inner = Careless()
+        self.store = CustomStore(self.inner, "my.py:Mine")
+
+    def test_raises(self) -> None:
+        """
+        A method that raises has failed; nothing is raised where nobody expects it.
+        """
+        self.result(self.store.start())
+        self.assertIn("disk", self.failure_of(OSError, self.store.delete("a")))
+        self.assertIn("a", self.failure_of(KeyError, self.store.set("a", 1, {})))
+        self.assertIn("cannot stop", self.failure_of(OSError, self.store.stop()))
+
+    def test_no_record(self) -> None:
+        """
+        What C{get} says is there must be a record; C{None}, and a record at once, will do.
+        """
+        self.assertIsNone(self.result(self.store.get("a")))
+        self.inner.gives = Record(1, {})
+        self.assertEqual(self.result(self.store.get("a")), Record(1, {}))
+        version: Any = "1"
+        wrongs: list[Any] = [(1, {}), {"version": 1}, Record(version, {}), Record(1, "text"), Record(1, None), 5]
+        for wrong in wrongs:
+            self.inner.gives = wrong
+            self.assertIn("my.py:Mine: get('a') gave neither None nor a Record", self.failure(self.store.get("a")))
+
+    def failure_of(self, kind: type[Exception], deferred: Deferred[None]) -> str:
+        return str(self.failureResultOf(deferred, kind).value)
