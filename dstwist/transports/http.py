@@ -20,7 +20,8 @@ from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, check_prefli
 REQUEST_TIMEOUT = 60.0
 #: How many bytes are read from one client before it is the turn of the others.
 READ_AT_ONCE = 4096
-#: How long a client whose request was refused may go on sending it, in seconds.
+#: How long a client whose request was refused may go on sending it, and how long one may take for its part of closing,
+#: in seconds.
 LINGER = 5.0
 
 _TOO_LARGE = (
@@ -145,6 +146,7 @@ class Channel(HTTPChannel):
     """
 
     transport: Any
+    _drop_call: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -154,6 +156,17 @@ class Channel(HTTPChannel):
     def resetTimeout(self) -> None:
         # For twisted.web a client is in time that sends one byte a minute.
         pass
+
+    def loseConnection(self) -> None:
+        super().loseConnection()
+        # Over TLS that waits for the client to agree, and nobody watches the time any more.
+        if self._drop_call is None:
+            self._drop_call = self.callLater(LINGER, self.transport.abortConnection)
+
+    def connectionLost(self, reason: Failure) -> None:
+        if self._drop_call is not None and self._drop_call.active():
+            self._drop_call.cancel()
+        super().connectionLost(reason)
 
     def pauseProducing(self) -> None:
         super().pauseProducing()

@@ -271,6 +271,21 @@ class ConnectionTests(HttpTestCase):
         self.answers(b"GET /health-check HTTP/1.0\r\n\r\n")
         self.assertTrue(self.transport.disconnecting)
 
+    def test_closed_in_time(self) -> None:
+        """
+        A client that does not do its part of closing, as TLS needs it, is dropped after a while; of one that does
+        nothing is left.
+        """
+        self.ask("GET", "/health-check", "Connection: close")
+        self.reactor.advance(LINGER - 0.1)
+        self.assertFalse(self.transport.aborted)
+        self.reactor.advance(0.1)
+        self.assertTrue(self.transport.aborted)
+        self.connect()
+        self.ask("GET", "/health-check", "Connection: close")
+        self.connection.connectionLost()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_pipelining(self) -> None:
         """
         Requests that arrive at once are answered in order; one that asks for a WebSocket meanwhile is no exception.
