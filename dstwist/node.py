@@ -311,7 +311,8 @@ class Node(Service):
         if settings.source is not None:
             self._say("configuration file loaded from {path}", path=settings.source)
         for note in settings.notes:
-            self._log.info("{note}", note=note)
+            # All but what was loaded is about what does not do what the operator may think.
+            (self._log.info if note.startswith("CONFIG_TRANSFORM") else self._log.warn)("{note}", note=note)
         for certificate in self._certificates:
             certificate.start(self._reactor)
         self._rules.start(lambda: self.reloads.run_section("permission"))
@@ -398,8 +399,7 @@ class Node(Service):
         await gatherResults([maybeDeferred(port.stopListening) for port in self._listening])
         if self._starting is not None:
             await self._starting
-        for connection in list(self.port.waiting):
-            connection.abort()
+        self.port.close()
         for service in self._reacting:
             service.stop()
         for port in ports:

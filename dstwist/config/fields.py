@@ -66,9 +66,9 @@ def text(default: str | None, **kwargs: Any) -> Any:
 
 def texts(**kwargs: Any) -> Any:
     """
-    A field for a list of texts, empty by default.
+    A field for a list of texts, empty by default. C{null} is what is left of one when all its lines are commented out.
     """
-    return option(read_texts, (), **kwargs)
+    return option(lambda value, path, reading: () if value is None else read_texts(value, path), (), **kwargs)
 
 
 def integer(default: int, minimum: int = 1, maximum: int = MAX_SIZE, **kwargs: Any) -> Any:

@@ -258,6 +258,15 @@ class DefaultTests(ConfigCase):
                 if name not in ("server_name", "source"):
                     self.assertEqual(value, getattr(settings, name), name)
 
+    def test_empty_lists(self) -> None:
+        """
+        A list of texts with nothing left in it is empty.
+        """
+        settings = self.load("record:\n  storageHotPathPrefixes:\n  # - a/\n  storageExclusionPrefixes:\n")
+        self.assertEqual(
+            ((), ()), (settings.record.storage_hot_path_prefixes, settings.record.storage_exclusion_prefixes)
+        )
+
     def test_endpoint_defaults(self) -> None:
         """
         An endpoint without options is served on its generation's path, with the same limits as by default.

@@ -28,6 +28,7 @@ from dstwist.protocol.constants import (
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
 from dstwist.transports.websocket import CLOSE_TIMEOUT
+from tests.logs import Lines
 from tests.nodes.client import MemoryClient
 
 #: One value of each kind, as JSON and as a typed value.
@@ -260,6 +261,23 @@ class LifeTests(NodeTestCase):
         self.successResultOf(stopped)
         self.assertFalse(self.reactor.getDelayedCalls())
 
+    def test_stop_other_connections(self) -> None:
+        """
+        Nor is anything left of those that speak HTTP, or have not said what they want.
+        """
+        node = self.start()
+        transports = []
+        for said in (b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET"):
+            connection: Any = node.port.buildProtocol(None)
+            transport = StringTransportWithDisconnection()
+            transport.protocol = connection
+            connection.makeConnection(transport)
+            connection.dataReceived(said)
+            transports.append(transport)
+        self.successResultOf(node.stopService())
+        self.assertEqual([transport.connected for transport in transports], [False, False])
+        self.assertFalse(self.reactor.getDelayedCalls())
+
     def test_w58_flush_before_close(self) -> None:
         """
         W58: what was said to a client before the stop still reaches it, before the close frame.
@@ -319,6 +337,17 @@ class LifeTests(NodeTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         gc.collect()
         self.assertEqual([link() for link in left], [None] * 10)
+
+    def test_notes(self) -> None:
+        """
+        What has no effect in the configuration is a warning, so that it is seen with C{logLevel: WARN}; what was loaded
+        is not.
+        """
+        notes = ("CONFIG | x has no effect", "CONFIG_TRANSFORM | Loaded content from a")
+        lines = Lines(self)
+        self.start(Settings(notes=notes))
+        self.assertEqual(lines.of("warn"), [notes[0]])
+        self.assertIn(notes[1], lines.of("info"))
 
     def test_stop_without_clients(self) -> None:
         """
