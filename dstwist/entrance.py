@@ -40,7 +40,7 @@ from dstwist.errors import BusyError
 from dstwist.expiry import Expiry
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, Login
-from dstwist.log import Logger
+from dstwist.log import Logger, shown
 from dstwist.metering import Bucket
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, POLICY_VIOLATION, TRY_AGAIN_LATER
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, Topic
@@ -58,8 +58,8 @@ LONG = 16384
 #: their second attempt to open a socket had failed.
 RETRY_AFTER = 4.0
 
-# So many characters of what a client sent are worth a log line.
-_LOGGED = 200
+# So many characters of what somebody has failed to log in with are worth a line of the log; tokens are long.
+_LOGGED = 2000
 
 _TOO_MANY_MESSAGES = Excess("maxMessagesBeforeLogin", "too many messages before login")
 
@@ -164,7 +164,7 @@ class Entrance:
             self._timeout = self._reception.clock.callLater(limit, self._not_authenticated_in_time)
         self._log.info(
             "INCOMING_CONNECTION | from {referer} ({address})",
-            referer=_shown(self._handshake.referer) or "no page",
+            referer=shown(self._handshake.referer or "no page"),
             address=self._handshake.address,
             event="INCOMING_CONNECTION",
         )
@@ -364,7 +364,7 @@ class Entrance:
         self._attempts += 1
         self._log.info(
             "AUTH_UNSUCCESSFUL | invalid authentication data{credentials}",
-            credentials=f": {credentials.decode()}" if settings.log_invalid_auth_data else "",
+            credentials=f": {shown(credentials.decode(), _LOGGED)}" if settings.log_invalid_auth_data else "",
             event="AUTH_UNSUCCESSFUL",
         )
         self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, login.client_data)
@@ -454,13 +454,6 @@ class Entrance:
     def _say_auth(self, action: AuthAction, data: bytes | None = None) -> None:
         self._connection.send(Message(Topic.AUTH, action, data=data))
         self._link.flush()
-
-
-def _shown(header: str | None) -> str | None:
-    """
-    What a client sent, fit for a line of the log: no control characters, which could forge others, and not long.
-    """
-    return header and "".join(char if char.isprintable() else "?" for char in header[:_LOGGED])
 
 
 def _kind(message: Message | Malformed) -> Received:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dstwist.log import Logger
+
 #: How many parts an interval is cut into.
 SLOTS = 10
 
@@ -21,6 +23,8 @@ class Heartbeat:
 
     @param interval: in seconds. The first beat comes one interval after L{add}, give or take one slot.
     """
+
+    _log = Logger()
 
     def __init__(self, interval: float, clock: IReactorTime) -> None:
         self._pause = interval / SLOTS
@@ -58,4 +62,8 @@ class Heartbeat:
         for key, beat in list(slot.items()):
             # An earlier beat may have removed this one.
             if slot.get(key) is beat:
-                beat()
+                try:
+                    beat()
+                except Exception:
+                    # One broken connection must not keep the others from theirs.
+                    self._log.failure("a heartbeat failed")

@@ -25,6 +25,16 @@ LEVELS: dict[str, NamedConstant | None] = {
 #: deepstream's numbers for them.
 LEVEL_NAMES = {0: "DEBUG", 1: "INFO", 2: "WARN", 3: "ERROR", 100: "OFF"}
 
+#: So many characters of what a client sent are worth a line of the log.
+MOST_SHOWN = 200
+
+
+def shown(text: str, most: int = MOST_SHOWN) -> str:
+    """
+    What a client sent, fit for a line of the log: no control characters, which could forge others, and not long.
+    """
+    return "".join([char if char.isprintable() else "?" for char in text[:most]])
+
 
 class Logger(TwistedLogger):
     """

@@ -512,6 +512,21 @@ class BothDialects:
             self.connection.lost()
         self.assertEqual(len([event for event in logs if event.get("event") == "INVALID_MESSAGE"]), 1)
 
+    def test_hostile_credentials(self: Any) -> None:
+        """
+        With C{logInvalidAuthData} credentials can forge no lines of the log, and fill no disk.
+        """
+        self.authenticator.decisions = [Login(False)]
+        with capturedLogs() as logs:
+            self.connect(log_invalid_auth_data=True)
+            data = b'{"username":"ann\xc2\x9b2J",\r\n"password":"' + b"x" * 10_000 + b'"}'
+            self.say(CHALLENGE, Message(Topic.AUTH, AuthAction.REQUEST, data=data))
+        (event,) = [event for event in logs if event.get("event") == "AUTH_UNSUCCESSFUL"]
+        line = formatEvent(event)
+        self.assertIn('invalid authentication data: {"username":"ann?2J",??"password":"xxx', line)
+        self.assertTrue(line.isprintable(), line)
+        self.assertLess(len(line), 2100)
+
     def test_no_referer(self: Any) -> None:
         """
         Of a client that is no page, the log says so in words.

@@ -38,6 +38,20 @@ class HeartbeatTests(SynchronousTestCase):
         self.add("ann")
         self.assertEqual(self.wait(95), [(30, "ann"), (60, "ann"), (90, "ann")])
 
+    def test_broken(self) -> None:
+        """
+        A connection whose beat fails does not keep the others from theirs; the log tells.
+        """
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        self.add("ann")
+        self.heartbeat.add("broken", fail)
+        self.add("bob")
+        self.assertEqual(self.wait(30), [(30, "ann"), (30, "bob")])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_slots(self) -> None:
         """
         Connections that come at different times are not called at once, but each an interval after it came, give or

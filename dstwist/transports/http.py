@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import NO_CONTENT, NOT_ALLOWED, NOT_FOUND, OK, HTTPChannel
 from twisted.web.http_headers import Headers
@@ -158,12 +159,12 @@ class Channel(HTTPChannel):
         pass
 
     def loseConnection(self) -> None:
-        super().loseConnection()
         # Over TLS that waits for the client to agree, and nobody watches the time any more.
         if self._drop_call is None:
             self._drop_call = self.callLater(LINGER, self.transport.abortConnection)
+        super().loseConnection()
 
-    def connectionLost(self, reason: Failure) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._drop_call is not None and self._drop_call.active():
             self._drop_call.cancel()
         super().connectionLost(reason)

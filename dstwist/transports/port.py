@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from dstwist.admission import Admission, Excess, Place
 from dstwist.certificates import tls_problem
 from dstwist.config.http import HttpSettings, LimitSettings
-from dstwist.log import Logger
+from dstwist.log import Logger, shown
 from dstwist.transports.forwarded import Proxies, address_of
 from dstwist.transports.head import Head
 from dstwist.transports.origins import Origins, Refusal
@@ -95,6 +95,7 @@ class Switch(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._settle()
         self.factory.refused.discard(self)
+        self.factory.asking.discard(self)
         if self._place is not None:
             self._place.leave()
         if self._chosen is not None:
@@ -113,6 +114,12 @@ class Switch(Protocol):
         """
         self.transport.abortConnection()
 
+    def close(self) -> None:
+        """
+        Close a connection that speaks HTTP, once what is answered has left.
+        """
+        self._chosen.loseConnection()
+
     def _choose(self, head: bytes) -> None:
         port = self.factory
         found = Head(head)
@@ -127,7 +134,10 @@ class Switch(Protocol):
             self._answer(self._refusal)
             return
         self._settle()
-        chosen: Any = port.factory_for(found).buildProtocol(self.transport.getPeer())
+        factory = port.factory_for(found)
+        if factory is port.http:
+            port.asking.add(self)
+        chosen: Any = factory.buildProtocol(self.transport.getPeer())
         data, self._head = self._head, b""
         self._chosen = chosen
         chosen.address = address
@@ -149,7 +159,7 @@ class Switch(Protocol):
         if self._refusal is not None:
             self._log.warn(
                 "INVALID_MESSAGE | WebSocket refused: {reason} ({address})",
-                reason=self._refusal.text[:200],
+                reason=shown(self._refusal.text),
                 address=address,
                 event="INVALID_MESSAGE",
             )
@@ -181,6 +191,7 @@ class Port(Factory):
     @param web_sockets: by path.
     @ivar waiting: connections that have not said what they want.
     @ivar refused: connections that are refused, and have not gone yet.
+    @ivar asking: connections that speak HTTP.
     @ivar open: whether connections are taken; otherwise they are closed at once.
     @ivar pace: called with each that is.
     """
@@ -198,13 +209,14 @@ class Port(Factory):
     ) -> None:
         settings = settings if settings is not None else HttpSettings()
         self._web_sockets = web_sockets
-        self._http = http
+        self.http = http
         self.clock = clock
         self.origins = Origins(settings)
         self.proxies = Proxies(settings.trusted_proxies)
         self.admission = admission if admission is not None else Admission(LimitSettings(), clock)
         self.waiting: set[Switch] = set()
         self.refused: set[Switch] = set()
+        self.asking: set[Switch] = set()
         self.open = True
         self.pace: Callable[[], None] | None = None
 
@@ -217,20 +229,29 @@ class Port(Factory):
 
     def doStart(self) -> None:
         super().doStart()
-        for factory in (*self._web_sockets.values(), self._http):
+        for factory in (*self._web_sockets.values(), self.http):
             factory.doStart()
 
     def doStop(self) -> None:
         super().doStop()
-        for factory in (*self._web_sockets.values(), self._http):
+        for factory in (*self._web_sockets.values(), self.http):
             factory.doStop()
+
+    def close(self) -> None:
+        """
+        Let go of all connections that are not WebSockets; those have ports of their own.
+        """
+        for connection in list(self.waiting):
+            connection.abort()
+        for connection in list(self.asking):
+            connection.close()
 
     def factory_for(self, head: Head) -> IProtocolFactory:
         """
         Who serves the request with this head.
         """
         path = head.web_socket
-        return self._http if path is None else self._web_sockets.get(path, self._http)
+        return self.http if path is None else self._web_sockets.get(path, self.http)
 
 
 def answer(refusal: Refusal) -> bytes:

@@ -22,7 +22,7 @@ from zope.interface import implementer
 from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ICodec, ILink, IWire
-from dstwist.log import Logger
+from dstwist.log import MOST_SHOWN, Logger, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.protocol.message import Message
 from dstwist.transports.forwarded import address_of
@@ -42,7 +42,6 @@ _BINARY = 0x82
 _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
 _STRETCH = 1024  # so many bytes of frames are handed on before it is asked whether the time is up
-_LOGGED = 200  # so much of what a client sent is worth a log line
 
 # A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
@@ -144,7 +143,7 @@ class WebSocketLink(WebSocketServerProtocol):
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         self._log.warn(
             "INVALID_MESSAGE | handshake refused: {reason} ({address})",
-            reason=reason[:_LOGGED],
+            reason=shown(reason),
             address=self.address,
             event="INVALID_MESSAGE",
         )
@@ -416,7 +415,7 @@ def _printable(text: str) -> str:
     """
     The start of C{text}, fit for the status line of a response.
     """
-    return "".join(char if " " <= char <= "~" else "?" for char in text[:_LOGGED])
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:MOST_SHOWN])
 
 
 def _repeated(words: int) -> int:

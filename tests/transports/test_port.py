@@ -415,6 +415,16 @@ class AdmissionTests(PortTestCase):
         refused = self.come("192.0.2.1", X_Forwarded_For="203.0.113.2")
         self.assertRefused(refused, 429, "There are 1 connections from this address already.")
 
+    def test_hostile_origin(self) -> None:
+        """
+        An origin that is refused cannot forge lines of the log.
+        """
+        self.open_port(origins=("https://a.example",))
+        self.come(Origin="https://evil.example\x1b[2J\nAUTH_SUCCESSFUL | admin")
+        line = self.lines.last("warn")
+        self.assertIn("evil.example?[2J?AUTH_SUCCESSFUL | admin", line)
+        self.assertTrue(line.isprintable(), line)
+
     def test_w13_origin(self) -> None:
         """
         W13: with a list of origins, a WebSocket of another page is refused with the reason; those of the list, and

@@ -696,12 +696,13 @@ class HandshakeTests(SynchronousTestCase):
         """
         The error does not give a client all that it sent back, nor the log; and no line of its own choice.
         """
-        version = b"\xe9" + b"x" * 5000
+        version = b"\xe9\x1b[2J" + b"x" * 5000
         with capturedLogs() as logged:
             client = Client(web_sockets(), handshake=HANDSHAKE.replace(b"Version: 13", b"Version: " + version))
         self.assertLess(len(client.greeting), 400)
         (event,) = [event for event in logged if event["log_level"] is LogLevel.warn]
         self.assertLess(len(event["reason"]), 400)
+        self.assertTrue(event["reason"].isprintable(), event["reason"])
 
     def test_opening_fails(self) -> None:
         """
