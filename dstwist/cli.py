@@ -39,9 +39,22 @@ main.add_command(permissions)
 @main.command()
 @click.option("-c", "--config", "config_file", metavar="FILE", help="Configuration file, as of deepstream.io v10.")
 @click.option("-l", "--listen", multiple=True, metavar="ENDPOINT", help="Twisted endpoint, e.g. tcp:6020. Repeatable.")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on, in the place of the configured one.")
+@click.option("-p", "--port", metavar="PORT", help="TCP port, in the place of the configured one.")
+@click.option("--disable-auth", is_flag=True, help="Let everybody in.")
+@click.option("--disable-permissions", is_flag=True, help="Let everybody do everything.")
 @click.option("-d", "--data-dir", metavar="DIR", help="Directory for what is to survive a restart.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warn, error or off.")
-def start(config_file: str | None, listen: Sequence[str], data_dir: str | None, log_level: str | None) -> None:
+def start(
+    config_file: str | None,
+    listen: Sequence[str],
+    host: str | None,
+    port: str | None,
+    disable_auth: bool,
+    disable_permissions: bool,
+    data_dir: str | None,
+    log_level: str | None,
+) -> None:
     """
     Run the server in the foreground, until it is interrupted.
 
@@ -56,12 +69,15 @@ def start(config_file: str | None, listen: Sequence[str], data_dir: str | None, 
     for option, values in (
         ("--config", [config_file]),
         ("--listen", listen),
+        ("--host", [host]),
+        ("--port", [port]),
         ("--data-dir", [data_dir]),
         ("--log-level", [log_level]),
     ):
         for value in values:
             if value is not None:
                 arguments += [option, value]
+    arguments += ["--disable-auth"] * disable_auth + ["--disable-permissions"] * disable_permissions
     run_twistd(["--nodaemon", "--pidfile=", "dstwist", *arguments])
 
 

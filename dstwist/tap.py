@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -35,8 +36,15 @@ class Options(TwistedOptions):
     )
     optParameters = [
         ["config", "c", None, "Configuration file, as of deepstream.io v10 (config.yml)."],
+        ["host", None, None, "Address to listen on, in the place of httpServer.options.host."],
+        ["port", "p", None, "TCP port, in the place of httpServer.options.port."],
         ["data-dir", "d", None, "Directory for what is to survive a restart."],
         ["log-level", None, None, "What to log: debug, info, warn, error or off. [default: logLevel of the config]"],
+    ]
+
+    optFlags = [
+        ["disable-auth", None, "Let everybody in, whatever auth says in the config."],
+        ["disable-permissions", None, "Let everybody do everything, whatever permission says in the config."],
     ]
 
     def __init__(self) -> None:
@@ -57,10 +65,15 @@ class Options(TwistedOptions):
         level = self["log-level"]
         if level is not None and level.upper() not in LEVELS:
             raise UsageError("--log-level must be one of debug, info, warn, error, off")
-        for option in ("config", "data-dir"):
+        for option in ("config", "data-dir", "host", "port"):
             if self[option] == "":
                 # A variable of a script that is not set. Without it the server would do, but not what was meant.
                 raise UsageError(f"--{option} needs a value, got an empty one")
+            if option in ("host", "port") and self[option] is not None and self["listen"]:
+                raise UsageError(f"--listen says all of where to listen; leave --{option} out")
+        port = self["port"]
+        if port is not None and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            raise UsageError(f"--port must be a number from 1 to 65535, got {port}")
 
 
 def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mapping[str, str] = os.environ) -> Node:
@@ -87,7 +100,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         path = os.path.abspath(path)
 
     def read() -> Settings:
-        return load(path, environ)
+        return overridden(load(path, environ), options)
 
     try:
         settings = read()
@@ -109,6 +122,21 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
     if level is None:
         node.reloads.add_section("log_level", _set_level)
     return node
+
+
+def overridden(settings: Settings, options: Mapping[str, Any]) -> Settings:
+    """
+    What the configuration says, where the command line does not say something else.
+    """
+    if options["host"] is not None:
+        settings = replace(settings, http=replace(settings.http, host=options["host"]))
+    if options["port"] is not None:
+        settings = replace(settings, http=replace(settings.http, port=int(options["port"])))
+    if options["disable-auth"]:
+        settings = replace(settings, auth=Settings().auth)
+    if options["disable-permissions"]:
+        settings = replace(settings, permission=Settings().permission)
+    return settings
 
 
 def _set_level(settings: Settings) -> str:

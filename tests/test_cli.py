@@ -114,9 +114,13 @@ class CommandTests(SynchronousTestCase):
         """
         The options of C{dstwist start} go to twistd as they are, C{--listen} as often as given.
         """
-        options = "--config c.yml --listen tcp:1 --listen tcp:2 --data-dir d --log-level warn".split()
-        self.dstwist("start", *options)
-        self.assertEqual(self.started, [["--nodaemon", "--pidfile=", "dstwist", *options]])
+        for options in (
+            "--config c.yml --listen tcp:1 --listen tcp:2 --data-dir d --log-level warn",
+            "--config c.yml --host ::1 --port 7000 --disable-auth --disable-permissions",
+        ):
+            self.started.clear()
+            self.dstwist("start", *options.split())
+            self.assertEqual(self.started, [["--nodaemon", "--pidfile=", "dstwist", *options.split()]])
 
     def test_unknown_command(self) -> None:
         """

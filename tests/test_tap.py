@@ -17,10 +17,11 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.certificates import TlsEndpoint
+from dstwist.config.load import load
 from dstwist.listening import BACKLOG
 from dstwist.log import Logger
 from dstwist.node import Node
-from dstwist.tap import Options, makeService
+from dstwist.tap import Options, makeService, overridden
 from tests.e2e.certificates import Certificates, make_certificates
 from tests.logs import Lines
 
@@ -122,6 +123,45 @@ class OptionsTests(TapTestCase):
         """
         for option in ("--config", "--data-dir"):
             self.assertEqual(self.refused(option, ""), f"{option} needs a value, got an empty one")
+
+    def test_host_and_port(self) -> None:
+        """
+        Host and port of the configuration can be said on the command line instead; all else of it stays.
+        """
+        config = self.config("httpServer: {options: {host: 10.0.0.1, port: 7000, healthCheckPath: /up}}")
+        for words, expected in (
+            (["--port", "7001"], (7001, "10.0.0.1")),
+            (["--host", "127.0.0.1"], (7000, "127.0.0.1")),
+            (["-p", "7001", "--host", "127.0.0.1"], (7001, "127.0.0.1")),
+        ):
+            self.make("--config", config, *words).privilegedStartService()
+            ((port, _, _, interface),) = self.reactor.tcpServers
+            self.assertEqual((port, interface), expected)
+        for port in ("0", "65536", "many", "-1", "\u0661"):
+            self.assertIn(f"--port must be a number from 1 to 65535, got {port}", self.refused(f"--port={port}"))
+        self.assertIn("leave --port out", self.refused("--listen", "tcp:1", "--port", "2"))
+
+    def test_disabled(self) -> None:
+        """
+        C{--disable-auth} and C{--disable-permissions} open what the configuration closes, also when it is read again.
+        """
+        config = self.config(
+            "auth: {type: file, options: {users: {ann: {password: x}}}}\n"
+            "permission: {type: config, options: {permissions: {record: {'*': {read: false}}, event: {'*': {publish: false}},"
+            " rpc: {'*': {request: false}}, presence: {'*': {allow: false}}}}}\n"
+        )
+        lines = Lines(self)
+        for words, auth, permission in (
+            ([], "File", "config"),
+            (["--disable-auth", "--disable-permissions"], "Open", "none"),
+        ):
+            options = Options()
+            options.parseOptions(["--config", config, *words])
+            settings = overridden(load(config, {}), options)
+            self.assertTrue(type(settings.auth[0]).__name__.startswith(auth))
+            self.assertEqual(settings.permission.type, permission)
+            node = self.make("--config", config, *words)
+            self.assertTrue(node.reload(), lines.of("error"))
 
     def test_environment(self) -> None:
         """
