@@ -147,8 +147,8 @@ class OptionsTests(TapTestCase):
         """
         config = self.config(
             "auth: {type: file, options: {users: {ann: {password: x}}}}\n"
-            "permission: {type: config, options: {permissions: {record: {'*': {read: false}}, event: {'*': {publish: false}},"
-            " rpc: {'*': {request: false}}, presence: {'*': {allow: false}}}}}\n"
+            "permission: {type: config, options: {permissions: {record: {'*': {read: false}},"
+            " event: {'*': {publish: false}}, rpc: {'*': {request: false}}, presence: {'*': {allow: false}}}}}\n"
         )
         lines = Lines(self)
         for words, auth, permission in (
