@@ -41,6 +41,8 @@ _TEXT = 0x81  # final, no extension bits, opcode 1
 _BINARY = 0x82
 _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
+_READ_WHILE_CLOSING = 2048
+_MOST_PIECES = 1000  # of a message; of a byte or two they take fifty times as much to keep
 _STRETCH = 1024  # so many bytes of frames are handed on before it is asked whether the time is up
 
 # A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
@@ -85,6 +87,8 @@ class WebSocketLink(WebSocketServerProtocol):
     #: Autobahn's, set from the options of the factory.
     maxMessagePayloadSize: int
     current_frame: Any
+    frame_data: Any = None
+    message_data: Any = None
     #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
     connection: Any = None
     #: Where the client is, and what it has of the server's room; the port says both.
@@ -137,7 +141,9 @@ class WebSocketLink(WebSocketServerProtocol):
             self._drop_in_time()
         # Whoever began it, nothing may follow a close frame.
         self._detach()
-        # A paused transport would not see the client's answer.
+        # A paused transport would not see the client's answer. Nobody watches any more how long all else takes that
+        # comes before that.
+        self.transport.bufferSize = _READ_WHILE_CLOSING
         self.transport.resumeProducing()
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
@@ -156,6 +162,9 @@ class WebSocketLink(WebSocketServerProtocol):
         if not payload or (frame.opcode > 7 and frame.length > _MAX_CONTROL):
             return None
         result: bool | None = super().onFrameData(payload)
+        for pieces in (self.frame_data, self.message_data):
+            if pieces and len(pieces) > _MOST_PIECES:
+                pieces[:] = [b"".join(pieces)]
         return result
 
     def onConnect(self, request: ConnectionRequest) -> None:
@@ -200,8 +209,7 @@ class WebSocketLink(WebSocketServerProtocol):
         # Links are in circles of references with Autobahn's own parts: until those are looked for, what the client had
         # sent of a message would be kept.
         self.data = b""
-        self.message_data = []
-        self.frame_data = []
+        self.message_data = self.frame_data = None
 
     def dataReceived(self, data: bytes) -> None:
         connection = self.connection

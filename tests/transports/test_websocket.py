@@ -493,6 +493,40 @@ class FrameTests(SynchronousTestCase):
         self.assertLess(len(link.control_frame_data), 10)
         self.assertEqual(close_code(client.taken()), 1002)
 
+    def test_w57_tiny_fragments(self) -> None:
+        """
+        W57: a message in fragments of a byte takes no more room than one in a few large ones, and arrives whole; so
+        does a frame that comes byte by byte.
+        """
+        client = Client(web_sockets())
+        link: Any = client.link
+        client.send(frame(TEXT, b"a", final=False))
+        for _ in range(30):
+            client.send(frame(0, b"b", final=False) * 100)
+            self.assertLess(len(link.message_data), 1100)
+        client.send(frame(0, b"c"))
+        for byte in frame(BINARY, b"d" * 3000, form=16)[:-1]:
+            client.send(bytes([byte]))
+        client.send(frame(BINARY, b"d" * 3000)[-1:])
+        self.assertEqual(client.connection.payloads, ["a" + "b" * 3000 + "c", b"d" * 3000])
+        # Without the way that keeps the start of a frame in one piece.
+        self.patch(websocket, "FAST_PATH", False)
+        data = frame(BINARY, b"d" * 3000)
+        for byte in data[:-1]:
+            client.send(bytes([byte]))
+            self.assertLess(len(link.frame_data or ()), 1100)
+        client.send(data[-1:])
+        self.assertEqual(client.connection.payloads[2:], [b"d" * 3000])
+
+    def test_closing_reads_little(self) -> None:
+        """
+        From a client that is being closed little is read at a time: nobody watches how long it takes.
+        """
+        client = Client(web_sockets())
+        self.assertEqual(client.transport.bufferSize, 65536)
+        client.connection.close("enough", 1008)
+        self.assertLess(client.transport.bufferSize, 5000)
+
     def test_nothing_kept_after_failure(self) -> None:
         """
         A client that goes on sending a message that was refused fills no memory.
