@@ -16,6 +16,7 @@ from dstwist.config.load import load as load_settings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
 from tests.auth.helpers import AuthCase
+from tests.config.helpers import without_places
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 HERE = __name__
@@ -149,5 +150,5 @@ class LoadTests(CustomCase):
             ("name: nothing-of-that-name", "name", "the entry point nothing-of-that-name"),
         ):
             problem = self.refused(auth)
-            self.assertTrue(problem.startswith(f"auth[0].{where}: "), problem)
+            self.assertTrue(without_places(problem).startswith(f"auth[0].{where}: "), problem)
             self.assertIn(words, problem)
