@@ -28,6 +28,7 @@ from dstwist.interfaces import (
     IWire,
     Login,
     Record,
+    Work,
 )
 from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.jsontext import dumps
@@ -94,6 +95,8 @@ class FakeCodec:
 class FakeConnection:
     """
     A connection that keeps what it was sent.
+
+    @ivar turns: whether long work waits for L{turn}.
     """
 
     def __init__(self, user: str = "ann", wire: Any = None, dialect: Dialect = PROTOBUF) -> None:
@@ -106,8 +109,10 @@ class FakeConnection:
         self.closed = False
         self.reason: str | None = None
         self.paused = False
+        self.turns = False
         self.callbacks: list[Callable[[IConnection], None]] = []
         self._taken: list[Message] = []
+        self._works: list[Work] = []
 
     def send(self, message: Message) -> None:
         if not self.closed:
@@ -115,6 +120,34 @@ class FakeConnection:
 
     def write(self, frame: Any) -> None:
         self._taken.append(frame)
+
+    def do(self, work: Work) -> None:
+        """
+        Do all of it at once, unless a test takes C{turns}: then the first step, and the others by L{turn}.
+        """
+        for awaited in work:
+            if self.closed:
+                return
+            if awaited is not None and not awaited.called:
+                self.paused = True
+                awaited.addBoth(lambda _: self._go_on(work))
+                return
+            if awaited is None and self.turns:
+                self._works.append(work)
+                return
+
+    def _go_on(self, work: Work) -> None:
+        self.paused = False
+        if not self.closed:
+            self.do(work)
+
+    def turn(self) -> bool:
+        """
+        Do the next step of the work under way; whether there is more.
+        """
+        if self._works and not self.closed:
+            self.do(self._works.pop())
+        return bool(self._works) and not self.closed
 
     def pause(self) -> None:
         self.paused = True
@@ -274,10 +307,11 @@ class FakeStore:
         return self.records.get(name)
 
     def keep(self, name: str, version: int, data: Any) -> bool:
-        if self._is_instant("set", name):
-            self.set(name, version, data)
-            return True
-        return False
+        if not self._is_instant("set", name):
+            return False
+        self.calls.append(("set", name, version))
+        self._put(name, version, data)
+        return True
 
     def _is_instant(self, operation: str, name: str) -> bool:
         busy = self._busy.get(name, 0.0) > self._clock.seconds()
@@ -287,12 +321,7 @@ class FakeStore:
         return self._do("get", name, lambda: self.records.get(name))
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
-        def effect() -> None:
-            self._check(name)
-            self.records[name] = Record(version, data)
-            self._frozen[name] = dumps(data)
-
-        return self._do("set", name, effect, version)
+        return self._do("set", name, lambda: self._put(name, version, data), version)
 
     def delete(self, name: str) -> Deferred[None]:
         def effect() -> None:
@@ -305,6 +334,11 @@ class FakeStore:
         """
         Have a record without anybody having asked for it.
         """
+        self.records[name] = Record(version, data)
+        self._frozen[name] = dumps(data)
+
+    def _put(self, name: str, version: int, data: Any) -> None:
+        self._check(name)
         self.records[name] = Record(version, data)
         self._frozen[name] = dumps(data)
 
