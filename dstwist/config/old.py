@@ -163,7 +163,7 @@ class _Old:
         for key in OF_WEBSOCKET:
             tree.pop(key, None)
         endpoints = tree.get("connectionEndpoints")
-        if endpoints is None and "connectionEndpoints" not in tree and (old or overrides):
+        if "connectionEndpoints" not in tree and old:
             # What there was by default.
             endpoints = {"websocket": {}}
         if isinstance(endpoints, dict):
