@@ -13,8 +13,17 @@ Always true: nothing reaches a connection that is closed, and what it registered
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
 A client can ask in a megabyte for what takes the server minutes. So it has a time in each turn of the reactor,
-L{SLICE}; a single request is never interrupted. What is left when that is over is served in later turns, after what
-the others had to say; until then the client is not read from, and its link keeps what it has read already.
+L{SLICE}. What is left when that is over is served in later turns, after what the others had to say; until then the
+client is not read from, and its link keeps what it has read already. One request may be as much: a service makes it
+into C{work} (L{IConnection.do}), which stands at the head of the queue until it is done. So does what has to wait for
+something, as for a permission: whatever the client asks is served in the order in which it was asked.
+
+======================  ============================================================================================
+a connection            what comes in
+======================  ============================================================================================
+has nothing to do       is served at once
+is busy                 goes into the queue, which is served when its call comes, or what it waits for is there
+======================  ============================================================================================
 """
 
 from __future__ import annotations
@@ -23,11 +32,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from dstwist.entrance import LONG, Entrance, IEntering, Reception
-from dstwist.interfaces import Handshake, IConnection, ILink, IWire, Login
+from dstwist.interfaces import Handshake, IConnection, ILink, IWire, Login, Work
 from dstwist.log import Logger
 from dstwist.metering import Meter
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
@@ -58,6 +68,8 @@ class Connection:
 
     __slots__ = (
         "_answer",
+        "_awaited",
+        "_busy",
         "_callbacks",
         "_deadline",
         "_entrance",
@@ -106,10 +118,14 @@ class Connection:
         self._entrance: Entrance | None = Entrance(self, link, handshake, reception)
         self._silence = 0
         self._pauses = 0
-        # What waits for a later turn, decoded or not; most connections never need one.
-        self._queue: deque[Message | Malformed | bytes | str] | None = None
+        # What waits for a later turn, decoded or not, and the rest of what has been begun; most connections never need
+        # one. It is there while the queue is served, too.
+        self._queue: deque[Message | Malformed | bytes | str | Work] | None = None
         self._deadline = 0.0
+        # Whether it is served later: in another turn, or when what is awaited is there.
+        self._busy = False
         self._rest: IDelayedCall | None = None
+        self._awaited: Deferred[Any] | None = None
         self._callbacks: list[Callable[[IConnection], None]] = []
         self._meter: Meter | None = None
 
@@ -159,17 +175,22 @@ class Connection:
         if not self._is_open:
             if self._entrance is not None:
                 self._entrance.receive(payload)
-            return self._rest is not None
+            return self._busy
         if len(payload) > LONG:
             return self.serve(self.wire.codec.pieces(payload, LONG))
         messages = self.decode(payload)
-        if self._rest is not None or len(messages) > _FEW:
+        busy = self._busy
+        if busy or len(messages) > _FEW:
             return self.serve(messages)
         for message in messages:
             if message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
             else:
                 self._handle(message)
+            if self._busy:
+                # It is the very one: others may be equal.
+                behind = next(number for number, other in enumerate(messages, 1) if other is message)
+                return self.serve(messages[behind:])
         return None
 
     def serve(self, messages: Iterable[Message | Malformed | bytes | str]) -> bool:
@@ -182,9 +203,13 @@ class Connection:
             self._queue = deque(messages)
         else:
             self._queue.extend(messages)
-        if self._rest is None:
+        if not self._busy:
             self._serve_queue()
-        return self._rest is not None
+        return self._busy
+
+    def do(self, work: Work) -> None:
+        if not self.closed:
+            self._step(work)
 
     def begin_turn(self) -> None:
         """
@@ -196,20 +221,22 @@ class Connection:
         """
         Whether all else has to wait. The link is resumed when that is over.
         """
-        if self._rest is None and not self.closed and self._seconds() > self._deadline:
+        if not self._busy and not self.closed and self._seconds() > self._deadline:
             self._serve_later()
-        return self._rest is not None
+        return self._busy
 
     def _serve_later(self) -> None:
-        self._rest = self._reception.clock.callLater(0, self._serve_rest)
+        self._busy = True
+        self._rest = self._reception.clock.callLater(0, self._go_on)
         self.pause()
 
-    def _serve_rest(self) -> None:
+    def _go_on(self) -> None:
+        self._busy = False
         self._rest = None
         try:
             self._serve_queue()
         except Exception:
-            self._log.failure("handling a message failed")
+            self._log.failure("serving {user} failed", user=self.user)
             self.close("internal error", INTERNAL_ERROR)
         self.resume()
 
@@ -221,16 +248,54 @@ class Connection:
         deadline = self._seconds() + SLICE
         while queue and self._is_open:
             message = queue.popleft()
-            if isinstance(message, bytes | str):
-                queue.extendleft(reversed(self.decode(message)))
-            elif message.__class__ is Message and message.topic is not _CONNECTION:
+            if message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
-            else:
+            elif isinstance(message, bytes | str):
+                queue.extendleft(reversed(self.decode(message)))
+            elif isinstance(message, Message | Malformed):
                 self._handle(message)
+            else:
+                self._step(message)
+            if self._busy:
+                return
             if self._seconds() > deadline and queue and self._is_open:
                 self._serve_later()
                 return
         self._queue = None
+
+    def _step(self, work: Work) -> None:
+        """
+        Do the next step of C{work}; the rest of it is next in the queue.
+        """
+        for awaited in work:
+            if awaited is not None and not self._await(awaited):
+                continue
+            if self.closed:
+                return
+            if self._queue is not None:
+                self._queue.appendleft(work)
+            else:
+                # Nobody is about to serve it.
+                self._queue = deque((work,))
+                if awaited is None:
+                    self._serve_later()
+            if awaited is not None:
+                self._busy = True
+                self.pause()
+            return
+
+    def _await(self, deferred: Deferred[Any]) -> bool:
+        """
+        Whether C{deferred} has not fired yet; the queue is served when it does.
+        """
+        self._awaited = deferred
+        deferred.addBoth(self._arrived)
+        return self._awaited is not None
+
+    def _arrived(self, _: object) -> None:
+        self._awaited = None
+        if self._busy:
+            self._go_on()
 
     def _handle(self, message: Message | Malformed) -> None:
         if isinstance(message, Malformed):
@@ -283,6 +348,7 @@ class Connection:
         self.closed = True
         opened, self._is_open = self._is_open, False
         self._queue = None
+        self._busy = False
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
@@ -302,9 +368,10 @@ class Connection:
 
     def _beat(self) -> None:
         """
-        Once a heartbeat interval: close if nothing came for two of them, else ping where that is our part.
+        Once a heartbeat interval: close if nothing came for two of them although we listened, else ping where that is
+        our part.
         """
-        self._silence = 0 if self.heard else self._silence + 1
+        self._silence = 0 if self.heard or self._pauses else self._silence + 1
         self.heard = False
         if self._silence >= 2:
             # Not an error, as with the Node server: clients lose their networks every day.

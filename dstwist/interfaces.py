@@ -4,7 +4,7 @@ The seams between the parts of dstwist: few, narrow, each named for a role.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -13,6 +13,10 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from dstwist.protocol.message import Malformed, Message
+
+#: Long work in steps, none of which takes long; it does the next one when it is asked for its next item. That is
+#: C{None}, or a Deferred that has to fire before there can be another step.
+Work = Iterator[Deferred[Any] | None]
 
 
 class ICodec(Interface):
@@ -121,6 +125,17 @@ class IConnection(Interface):
     def write(frame: bytes) -> None:
         """
         Like L{send}, for a frame that C{wire} made. Never calls back.
+        """
+
+    def do(work: Work) -> None:
+        """
+        Do C{work} that this client has asked for, before all that it asks later; none of it any more once closed.
+
+        The first step is done before this comes back, and so are those behind Deferreds that have fired already; if
+        there are more, the others have their turns in between. Called while a message is served, as the last thing that
+        is done about it; also by work, as the last thing in its last step.
+
+        @param work: what it yields has no result left: work that wants the results of its Deferreds takes them itself.
         """
 
     def pause() -> None:

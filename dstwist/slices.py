@@ -17,6 +17,9 @@ from dstwist.log import Logger
 #: How long one thing may keep all others waiting at a time, in seconds.
 SLICE = 0.01
 
+#: Of so many names it is not asked how long they take.
+STEP = 50
+
 
 class Slices:
     """

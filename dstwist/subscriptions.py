@@ -14,7 +14,7 @@ unsubscribe   subscribed                      ack
 unsubscribe   not subscribed                  v4+: ack; v2/v3: NOT_SUBSCRIBED
 ============  ==============================  ====================================================================
 
-A bulk request has one ack, after all of its names.
+A bulk request has one ack, after all of its names. Those of a long one are dealt with in steps (L{IConnection.do}).
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from enum import IntEnum
 
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IRevocable, IWire
+from dstwist.interfaces import IConnection, IRevocable, IWire, Work
 from dstwist.log import Logger
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
+from dstwist.slices import STEP
 
 _Observer = Callable[[str], None]
 _Members = dict[IConnection, Callable[[bytes], None]]
@@ -110,11 +111,23 @@ class SubscriptionRegistry:
         """
         Subscribe C{connection} to all names of C{message}.
         """
-        # Its permission may have taken longer than the client stayed.
-        if connection.closed:
-            return
+        # Its permission may have taken longer than the client stayed: then none of this is done.
+        connection.do(self.subscribing(message, connection))
+
+    def unsubscribe(self, message: Message, connection: IConnection) -> None:
+        """
+        End the subscriptions of C{connection} to all names of C{message}.
+        """
+        connection.do(self.unsubscribing(message, connection))
+
+    def subscribing(self, message: Message, connection: IConnection) -> Work:
+        """
+        The work of L{subscribe}.
+        """
         changed = False
-        for name in message.names:
+        for number, name in enumerate(message.names):
+            if number and not number % STEP:
+                yield None
             if self.add(name, connection):
                 changed = True
             else:
@@ -122,12 +135,14 @@ class SubscriptionRegistry:
         if changed or connection.dialect.acks_what_changed_nothing:
             connection.send(message.ack())
 
-    def unsubscribe(self, message: Message, connection: IConnection) -> None:
+    def unsubscribing(self, message: Message, connection: IConnection) -> Work:
         """
-        End the subscriptions of C{connection} to all names of C{message}.
+        The work of L{unsubscribe}.
         """
         changed = False
-        for name in message.names:
+        for number, name in enumerate(message.names):
+            if number and not number % STEP:
+                yield None
             if self.discard(name, connection):
                 changed = True
             elif not connection.dialect.acks_what_changed_nothing:

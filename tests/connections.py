@@ -16,7 +16,7 @@ from dstwist.config.settings import WebSocketEndpoint
 from dstwist.connection import Connection
 from dstwist.entrance import Reception
 from dstwist.heartbeat import Heartbeat
-from dstwist.interfaces import Handshake
+from dstwist.interfaces import Handshake, IPermission
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
@@ -60,6 +60,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.authenticator = FakeAuthenticator()
         self.users = UserRegistry()
         self.admission = Admission(LimitSettings(), self.clock)
+        self.permission: IPermission = OpenPermission()
         self.limits: dict[str, int] = {}
         self.connection = self.connect()
 
@@ -68,7 +69,7 @@ class ConnectionTestCase(SynchronousTestCase):
         reception = Reception(
             endpoint,
             self.authenticator,
-            Router(OpenPermission(), {Topic.EVENT: self.service}),
+            Router(self.permission, {Topic.EVENT: self.service}),
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
             self.users,

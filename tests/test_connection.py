@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from zope.interface.verify import verifyObject
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IConnection, Work
 from dstwist.protocol import text
 from dstwist.protocol.closing import INTERNAL_ERROR
 from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
@@ -16,6 +17,7 @@ from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.slices import SLICE
 from tests.connections import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
+from tests.fakes import FakePermission
 from tests.logs import Lines
 from tests.wire import wire
 
@@ -218,6 +220,236 @@ class BothDialects:
         self.patch(self.connection, "decode", lambda payload: [Malformed(Fault.INVALID_DATA), EMIT])
         self.connection.receive(b"")
         self.assertEqual((self.heard(), self.service.handled, self.connection.closed), ([], [EMIT], False))
+
+
+class WaitingTests(ConnectionTestCase):
+    """
+    What has to wait keeps waiting all that follows: L{IConnection.do}, by permissions that are not at hand.
+    """
+
+    def verdicts(self, *names: str) -> list[Deferred[bool]]:
+        verdicts: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
+        self.permission = FakePermission(**verdicts)
+        self.connection.lost()
+        self.connect()
+        self.log_in()
+        return list(verdicts.values())
+
+    def emit(self, *names: str) -> None:
+        self.say(*(Message(Topic.EVENT, EventAction.EMIT, name, b"1") for name in names))
+
+    def handled(self) -> list[str | None]:
+        return [message.name for message in self.service.handled]
+
+    def test_order(self) -> None:
+        """
+        What a client sends while a permission is looked up waits its turn, in whatever pieces it comes.
+        """
+        (verdict,) = self.verdicts("b")
+        encoded = [self.client.encode(Message(Topic.EVENT, EventAction.EMIT, name, b"1")) for name in "abccc"]
+        self.assertTrue(self.connection.receive(b"".join(encoded)))
+        self.emit("d")
+        self.assertEqual((self.handled(), self.link.paused), (["a"], True))
+        self.next_turn()
+        self.assertEqual(self.handled(), ["a"])
+        verdict.callback(True)
+        self.assertEqual((self.handled(), self.link.paused), (["a", "b", "c", "c", "c", "d"], False))
+
+    def test_twice(self) -> None:
+        """
+        Order holds if a later message has to wait as well.
+        """
+        first, second = self.verdicts("a", "b")
+        self.emit("a", "b", "c")
+        first.callback(True)
+        self.emit("d")
+        self.assertEqual((self.handled(), self.link.paused), (["a"], True))
+        second.callback(False)
+        self.assertEqual((self.handled(), self.link.paused), (["a", "c", "d"], False))
+        self.assertEqual(self.actions(), [EventAction.MESSAGE_DENIED])
+
+    def test_there_already(self) -> None:
+        """
+        A verdict that is there already is not waited for.
+        """
+        self.verdicts("a")[0].callback(True)
+        self.emit("a", "b")
+        self.assertEqual((self.handled(), self.link.paused), (["a", "b"], False))
+
+    def test_slices(self) -> None:
+        """
+        What is behind something that waits is served in slices, too, when that is there.
+        """
+        verdicts = self.verdicts(*(f"n{number}" for number in range(20)))
+        self.emit(*(f"n{number}" for number in range(20)), *"x" * 20)
+        for number, verdict in enumerate(verdicts, 1):
+            self.serve_by(lambda: self.pass_time(SLICE / 3.5))
+            verdict.callback(True)
+            self.assertEqual(len(self.handled()), number if number < 20 else 23)
+        self.assertTrue(self.link.paused)
+        for expected in (27, 31, 35, 39, 40):
+            self.next_turn()
+            self.assertEqual(len(self.handled()), expected)
+        self.assertFalse(self.link.paused)
+
+    def test_gone_meanwhile(self) -> None:
+        """
+        W55: when the client goes, what waits is not served any more, nor is what waits behind it.
+        """
+        (verdict,) = self.verdicts("a")
+        self.emit("a", "b")
+        self.connection.lost()
+        verdict.callback(True)
+        self.next_turn()
+        self.assertEqual((self.handled(), self.clock.getDelayedCalls()), ([], []))
+
+    def test_service_breaks(self) -> None:
+        """
+        A service that fails after a wait costs the one connection, and a traceback in the log.
+        """
+        (verdict,) = self.verdicts("a")
+
+        def broken() -> None:
+            raise ZeroDivisionError
+
+        self.emit("a")
+        self.serve_by(broken)
+        verdict.callback(True)
+        self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_silence(self) -> None:
+        """
+        A client that is not read from is not taken for one that is silent.
+        """
+        (verdict,) = self.verdicts("a")
+        self.emit("a")
+        self.clock.pump([HEARTBEAT / 10] * 50)
+        self.assertFalse(self.connection.closed)
+        verdict.callback(True)
+        self.clock.pump([HEARTBEAT / 10] * 31)
+        self.assertTrue(self.connection.closed)
+
+
+class WorkTests(ConnectionTestCase):
+    """
+    L{IConnection.do}: work that takes long.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.log_in()
+        self.done: list[Any] = []
+
+    def work(self, steps: int, name: str = "", seconds: float = 0.0) -> Work:
+        for step in range(steps):
+            if step:
+                yield None
+            self.done.append(f"{name}{step}")
+            self.pass_time(seconds)
+
+    def test_short(self) -> None:
+        """
+        Work of one step is done at once.
+        """
+        self.connection.do(self.work(1))
+        self.assertEqual((self.done, self.link.paused), (["0"], False))
+
+    def test_long(self) -> None:
+        """
+        Of long work the first step is done at once, and the others in slices; the client is not read from meanwhile,
+        and all it asks waits behind.
+        """
+        self.serve_by(lambda: self.connection.do(self.work(8, seconds=SLICE / 1.5)))
+        self.say(EMIT)
+        self.assertEqual((len(self.done), self.link.paused), (1, True))
+        self.say(PING)
+        for expected in (3, 5, 7):
+            self.next_turn()
+            self.assertEqual((len(self.done), self.link.paused, self.actions()), (expected, True, []))
+        self.next_turn()
+        self.assertEqual((len(self.done), self.link.paused, self.actions()), (8, False, [ConnectionAction.PONG]))
+
+    def test_among_many(self) -> None:
+        """
+        Among many messages of one payload as well; and if there is time, work does not wait for another turn.
+        """
+        self.serve_by(lambda: self.connection.do(self.work(3, f"{len(self.service.handled)}.")))
+        self.receive(self.client.encode(EMIT) * 20)
+        self.assertEqual(self.done, [f"{number}.{step}" for number in range(1, 21) for step in range(3)])
+        self.assertFalse(self.link.paused)
+
+    def test_work_of_work(self) -> None:
+        """
+        Work that leads to other work at its end: that comes before all that waits.
+        """
+
+        def outer() -> Work:
+            yield None
+            self.connection.do(self.work(3, "inner "))
+
+        self.serve_by(lambda: self.connection.do(outer()) if len(self.service.handled) == 1 else self.done.append("x"))
+        self.say(EMIT, EMIT)
+        while self.link.paused:
+            self.next_turn()
+        self.assertEqual(self.done, ["inner 0", "inner 1", "inner 2", "x"])
+
+    def test_waiting(self) -> None:
+        """
+        Work that waits in between, in any of its steps.
+        """
+        first: Deferred[None] = Deferred()
+        second: Deferred[None] = Deferred()
+
+        def work() -> Work:
+            yield first
+            self.done.append(1)
+            yield None
+            self.done.append(2)
+            yield succeed(None)
+            yield second
+            self.done.append(3)
+
+        self.serve_by(lambda: self.connection.do(work()))
+        self.say(EMIT, PING)
+        self.assertEqual((self.done, self.link.paused), ([], True))
+        first.callback(None)
+        self.assertEqual((self.done, self.link.paused), ([1, 2], True))
+        second.errback(ValueError("the work's business"))
+        self.assertEqual((self.done, self.link.paused, self.actions()), ([1, 2, 3], False, [ConnectionAction.PONG]))
+
+    def test_gone(self) -> None:
+        """
+        Of a closed connection nothing is done any more, whether the work or somebody else has closed it.
+        """
+
+        def work() -> Work:
+            self.done.append(1)
+            yield None
+            self.done.append(2)
+            self.connection.close("enough")
+            yield None
+            self.done.append(3)
+
+        self.connection.do(work())
+        self.next_turn()
+        self.assertEqual((self.done, self.clock.getDelayedCalls()), ([1, 2], []))
+        self.connection.do(work())
+        self.assertEqual(self.done, [1, 2])
+
+    def test_broken(self) -> None:
+        """
+        Work that fails ends its connection, and leaves a traceback in the log.
+        """
+
+        def work() -> Work:
+            yield None
+            raise ZeroDivisionError
+
+        self.connection.do(work())
+        self.next_turn()
+        self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class ProtobufConnectionTests(BothDialects, ConnectionTestCase):

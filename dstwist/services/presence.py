@@ -37,10 +37,11 @@ from zope.interface import implementer
 
 from dstwist.config.settings import PresenceSettings
 from dstwist.deadlines import Deadlines
-from dstwist.interfaces import IConnection, ITopicService
+from dstwist.interfaces import IConnection, ITopicService, Work
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
+from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.users import UserRegistry
 
@@ -115,15 +116,23 @@ class PresenceService:
         sender.send(message.ack())
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
-        if sender.closed:
-            return
-        for user in message.names:
+        sender.do(self._subscribing(message, sender))
+
+    def _subscribing(self, message: Message, sender: IConnection) -> Work:
+        for number, user in enumerate(message.names):
+            if number and not number % STEP:
+                yield None
             if not self.single.add(user, sender) and sender.dialect.acks_what_changed_nothing:
                 sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
         sender.send(message.ack())
 
     def _unsubscribe(self, message: Message, sender: IConnection) -> None:
-        for user in message.names:
+        sender.do(self._unsubscribing(message, sender))
+
+    def _unsubscribing(self, message: Message, sender: IConnection) -> Work:
+        for number, user in enumerate(message.names):
+            if number and not number % STEP:
+                yield None
             self.single.discard(user, sender)
         sender.send(message.ack())
 

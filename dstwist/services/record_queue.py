@@ -28,9 +28,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IConnection, Work
 from dstwist.log import Logger
 from dstwist.protocol.message import Message
+from dstwist.slices import STEP
 
 #: Serves a request: gets the name of the record, the message and its sender; no sender if it is a matter of our own.
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
@@ -139,9 +140,15 @@ class RecordQueue:
         line = self.lines[name] = _Line([self._admit(Request(step, name, message, sender, then))])
         self._wait(line, work)
 
+    def submit_each(self, step: Step, message: Message, sender: IConnection) -> None:
+        """
+        Have C{step} serve all names of C{message}, each when it is its turn.
+        """
+        sender.do(self._submitting(step, message, sender))
+
     def submit_all(self, step: Step, message: Message, sender: IConnection, finish: Callable[[], None]) -> None:
         """
-        Have C{step} serve all names of C{message}, and do C{finish} when that is done.
+        The same, and do C{finish} when they are served, unless C{sender} has gone before all are in line.
         """
         left = len(message.names)
         if not left:
@@ -153,8 +160,20 @@ class RecordQueue:
             if not left:
                 finish()
 
-        for name in message.names:
-            self.submit(step, name, message, sender, done, always=True)
+        sender.do(self._submitting(step, message, sender, done, always=True))
+
+    def _submitting(
+        self,
+        step: Step,
+        message: Message,
+        sender: IConnection,
+        then: Callable[[], None] | None = None,
+        always: bool = False,
+    ) -> Work:
+        for number, name in enumerate(message.names):
+            if number and not number % STEP:
+                yield None
+            self.submit(step, name, message, sender, then, always)
 
     def door(self, step: Step) -> Callable[[Message, IConnection], None]:
         """

@@ -5,7 +5,8 @@ Whoever subscribes is told first whether somebody provides the record, and then 
 itself are one, so that the first news a subscriber gets follows what it was told. (So it is for SUBSCRIBEANDREAD and
 SUBSCRIBECREATEANDREAD; who asks for less has to bring that together himself.)
 
-A request about several records is one step (L{dstwist.services.record_queue}) for each of them.
+A request about several records is one step (L{dstwist.services.record_queue}) for each of them. If these are many, the
+connections of others have their turns in between.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
 
-from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.interfaces import IConnection, IPermission, Record, Work
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -24,6 +25,7 @@ from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_write import NOTHING
+from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD
@@ -119,8 +121,7 @@ class RecordReader:
     def _subscribe_create_and_read(self, message: Message, sender: IConnection) -> None:
         if sender.dialect.acks_reading_at_once:
             sender.send(message.ack())
-        for name in message.names:
-            self._submit(self._get, name, message, sender)
+        self._queue.submit_each(self._get, message, sender)
 
     async def _get(self, name: str, message: Message, sender: IConnection) -> None:
         try:
@@ -150,8 +151,7 @@ class RecordReader:
 
     def _subscribe_and_read(self, message: Message, sender: IConnection) -> None:
         sender.send(message.ack())
-        for name in message.names:
-            self._submit(self._get_if_there, name, message, sender)
+        self._queue.submit_each(self._get_if_there, message, sender)
 
     async def _get_if_there(self, name: str, message: Message, sender: IConnection) -> None:
         try:
@@ -164,7 +164,29 @@ class RecordReader:
             self._say(name, record or _NOT_THERE, sender)
 
     def _subscribe_and_head(self, message: Message, sender: IConnection) -> None:
+        sender.do(self._heading(message, sender))
+
+    def _heading(self, message: Message, sender: IConnection) -> Work:
+        """
+        Of many names the versions are told in parts, and the acknowledgement follows the first.
+        """
+        names = message.names
+        for start in range(0, len(names) or 1, STEP):
+            if start:
+                yield None
+            missing = self._tell_versions(names[start : start + STEP], message, sender)
+            if not start:
+                sender.send(message.ack())
+            for name in missing:
+                sender.send(answers.head_response(name, None))
+
+    def _tell_versions(self, names: tuple[str, ...], message: Message, sender: IConnection) -> list[str]:
+        """
+        Tell the versions that are known at once; the names of what is not there, of which nothing was said. All others
+        are told when they are known.
+        """
         versions: dict[str, int] | None = {}
+        missing: list[str] = []
 
         async def head(name: str, message: Message, sender: IConnection) -> None:
             if not sender.closed:
@@ -183,14 +205,11 @@ class RecordReader:
             else:
                 missing.append(name)
 
-        missing: list[str] = []
-        for name in message.names:
+        for name in names:
             self._submit(head, name, message, sender)
         sender.send(Message(_RECORD, RecordAction.HEAD_RESPONSE_BULK, versions=versions))
-        sender.send(message.ack())
-        for name in missing:
-            sender.send(answers.head_response(name, None))
         versions = None
+        return missing
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
         async def join(name: str, message: Message, sender: IConnection) -> None:

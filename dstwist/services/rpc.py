@@ -42,7 +42,7 @@ from zope.interface import implementer
 
 from dstwist.config.settings import RpcSettings
 from dstwist.deadlines import Deadlines
-from dstwist.interfaces import IConnection, ITopicService
+from dstwist.interfaces import IConnection, ITopicService, Work
 from dstwist.log import Logger
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
@@ -123,17 +123,34 @@ class RpcService:
     # -- providers
 
     def _provide(self, message: Message, sender: IConnection) -> None:
+        sender.do(self._providing(message, sender))
+
+    def _providing(self, message: Message, sender: IConnection) -> Work:
+        for _ in self._subscriptions.subscribing(message, sender):
+            self._changed(sender)
+            yield None
+        if message.names:
+            self._changed(sender)
+
+    def _changed(self, sender: IConnection) -> None:
+        """
+        C{sender} provides more than before.
+        """
         self._candidates.clear()
-        self._subscriptions.subscribe(message, sender)
-        if message.names and not sender.closed and sender not in self._providers:
+        if sender not in self._providers and not sender.closed:
             self._providers[sender] = Provider(sender)
             # Registered after the registry's own, so that nobody finds it in there any more when this is called.
             sender.on_close(self._provider_left)
 
     def _unprovide(self, message: Message, sender: IConnection) -> None:
         # Calls it has may be under way, or be answered by the very next message: those stay with it.
+        sender.do(self._unproviding(message, sender))
+
+    def _unproviding(self, message: Message, sender: IConnection) -> Work:
+        for _ in self._subscriptions.unsubscribing(message, sender):
+            self._candidates.clear()
+            yield None
         self._candidates.clear()
-        self._subscriptions.unsubscribe(message, sender)
 
     def _find(self, name: str) -> list[Provider]:
         providers = self._candidates.get(name)
