@@ -232,6 +232,24 @@ class CommandTests(SynchronousTestCase):
         self.assertIn('permission.options.permissions.record["*"].read: function alert', result.output)
         self.assertEqual(result.exit_code, 1)
 
+    def test_check_rules_in_file(self) -> None:
+        """
+        What is wrong with rules is told with the file that they are in, and the line.
+        """
+        rules = os.path.abspath(
+            self.file(
+                'record:\n  "*":\n    read: alert(1)\n    write: true\nevent: {"*": {}}\nrpc: {"*": {}}\n'
+                'presence:\n  "*":\n    allow: bla bla\n'
+            )
+        )
+        os.rename(rules, f"{rules}.yml")
+        config = self.file(f"permission: {{type: config, options: {{permissions: 'fileLoad({rules}.yml)'}}}}\n")
+        result = self.dstwist("check-config", config)
+        file = f"{rules}.yml"
+        self.assertIn(f'{file}: line 3: permission.options.permissions.record["*"].read: function alert', result.output)
+        self.assertIn(f'{file}: line 9: permission.options.permissions.presence["*"].allow: ', result.output)
+        self.assertEqual(result.exit_code, 1)
+
     def test_check_certificate(self) -> None:
         """
         C{dstwist check-config} looks whether key and certificate belong together.

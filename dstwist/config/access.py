@@ -7,7 +7,8 @@ anything is opened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dstwist.config.custom import CustomSettings, read_custom
@@ -79,6 +80,8 @@ class PermissionSettings:
     where: str = ""
     # The file that has them; None if they are in the configuration itself.
     file: str | None = None
+    # What tells where a path is that is within them.
+    place: Callable[[str], str] | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<PermissionSettings {self.type}>"
@@ -108,8 +111,8 @@ def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettin
         rules = reading.load(read_text(settings.path, where), where)
     if rules is UNREADABLE:
         raise AlreadyReported(where, "not loaded")
-    file = reading.files.get(where)
-    return replace(settings, type="config", permissions=rules, path=None, where=where, file=file)
+    file, place = reading.files.get(where), reading.places_within(where)
+    return replace(settings, type="config", permissions=rules, path=None, where=where, file=file, place=place)
 
 
 def _read_custom_permission(kind: str, section: dict[str, Any], path: str, reading: Reading) -> PermissionSettings:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -126,12 +126,25 @@ class Reading:
         """
         The file that says what is at C{path}, or would say it, and the line if that is known.
         """
-        found, line = next((above for above in _above(path) if above in self._trees), ""), None
-        file, tree = self._trees[found]
-        while (below := _towards(path, found, tree)) is not None:
-            line = getattr(tree, "lines", {}).get(below)
-            found, tree = join(found, below), tree[below]
-        return file, line
+        file, tree, found = self._file_of(path)
+        return file, _line(path, found, tree)
+
+    def places_within(self, path: str) -> Callable[[str], str]:
+        """
+        What tells the places of all that is within C{path}, as they are told in messages, when the reading is over. Of
+        that it keeps no more than the file.
+        """
+        file, tree, found = self._file_of(path)
+
+        def place(path: str) -> str:
+            line = _line(path, found, tree)
+            return file if line is None else f"{file}: line {line}"
+
+        return place
+
+    def _file_of(self, path: str) -> tuple[str, Any, str]:
+        found = next((above for above in _above(path) if above in self._trees), "")
+        return *self._trees[found], found
 
     def read(self, path: str) -> Any:
         """
@@ -230,6 +243,17 @@ class Reading:
         if not expanded.isascii() and expanded.encode("utf-8", "replace").decode() != expanded:
             raise ConfigError(path, "not a text: it holds half a character")
         return expanded
+
+
+def _line(path: str, found: str, tree: Any) -> int | None:
+    """
+    The line of C{path} in the file whose content is C{tree}, and has the path C{found}; or of what it is missing in.
+    """
+    line = None
+    while (below := _towards(path, found, tree)) is not None:
+        line = getattr(tree, "lines", {}).get(below)
+        found, tree = join(found, below), tree[below]
+    return line
 
 
 def _towards(path: str, found: str, tree: Any) -> Any:

@@ -35,7 +35,7 @@ def build(
     if settings.custom is not None:
         return load_custom(settings.custom, services or Services(None))
     return ValvePermission(
-        load_permissions(settings.permissions, settings.where),
+        load_permissions(settings.permissions, settings.where, settings.place),
         seconds,
         load=load,
         max_iterations=settings.max_rule_iterations,

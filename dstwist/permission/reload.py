@@ -80,7 +80,7 @@ class RuleReload:
         if repr(settings.permissions) == repr(old.permissions):
             self._settings = settings
             return "the rules have not changed"
-        rules = load_permissions(settings.permissions, settings.where)
+        rules = load_permissions(settings.permissions, settings.where, settings.place)
         undecided = permission.replace(rules)
         self._settings = settings
         if self._recheck is not None:

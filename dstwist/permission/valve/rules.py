@@ -213,16 +213,19 @@ class Rules:
             rules.remember(limit // len(self.sets), interval, seconds)
 
 
-def load_permissions(mapping: Any, path: str = "") -> Rules:
+def load_permissions(mapping: Any, path: str = "", place: Callable[[str], str] | None = None) -> Rules:
     """
     The rules of a permissions file.
 
     @param mapping: what is in the file, as L{dstwist.config.file.Reading} reads it.
     @param path: of the key in the configuration whose value this is.
+    @param place: what tells the file and the line of a path in there.
     @raise ConfigError: it cannot be used. The error tells all that is wrong, a line a problem.
     """
     problems: list[ConfigError] = []
     rules = _load(mapping, path, problems)
+    if place is not None:
+        problems = [ConfigError(problem.path, problem.problem, place(problem.path)) for problem in problems]
     if len(problems) > 1:
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise ConfigError("", f"{len(problems)} problems in the permissions:{lines}")
