@@ -19,7 +19,7 @@ from dstwist.admission import Admission
 from dstwist.auth.build import build as build_authentication
 from dstwist.auth.build import describe as describe_authentication
 from dstwist.auth.build import reload as reload_authentication
-from dstwist.auth.exposure import warn_of_open_tables
+from dstwist.auth.exposure import warn_of_open_doors, warn_of_open_tables
 from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
@@ -331,6 +331,7 @@ class Node(Service):
         await self._start_part("authentication", self._authenticator)
         self._say("authentication ready: {description}", description=describe_authentication(settings.auth))
         await warn_of_open_tables(settings.auth, self._permission)
+        await warn_of_open_doors(settings.auth, self._permission, [port.getHost() for port in self._listening])
         self._warn_of_unasked_certificates()
         if self.running:
             self._open()

@@ -1,18 +1,21 @@
 """
-The users of C{type: storage} are ordinary records. If no rule keeps clients from them, that deserves a warning.
+What deserves a warning: the users of C{type: storage} are ordinary records, which clients may read if no rule keeps
+them from it; and a server on the network may let everybody do everything, as it does without a configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import maybeDeferred
 from zope.interface import implementer
 
-from dstwist.config.auth import AuthSettings
+from dstwist.config.auth import AuthSettings, OpenSettings
 from dstwist.config.users import StorageSettings
-from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.interfaces import IConnection, IPermission, Record, Work
 from dstwist.log import Logger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic
 from dstwist.protocol.dialect import PROTOBUF
@@ -42,6 +45,9 @@ class _Stranger:
     def write(self, frame: bytes) -> None:
         pass
 
+    def do(self, work: Work) -> None:
+        pass
+
     def pause(self) -> None:
         pass
 
@@ -55,19 +61,48 @@ class _Stranger:
         pass
 
 
+async def _allows(permission: IPermission, action: RecordAction, name: str) -> bool:
+    """
+    Whether a client without a name may do that to a record.
+    """
+    try:
+        return bool(await maybeDeferred(permission.allows, Message(Topic.RECORD, action, name), _Stranger(), _MISSING))
+    except Exception:
+        # A rule that fails denies.
+        return False
+
+
+async def warn_of_open_doors(auth: Iterable[AuthSettings], permission: IPermission, hosts: Iterable[object]) -> None:
+    """
+    Log a warning if anybody who can reach one of C{hosts}, the addresses that the server listens on, may read and
+    delete any record.
+    """
+    exposed = [str(host.host) for host in hosts if isinstance(host, (IPv4Address, IPv6Address)) and not _local(host)]
+    if not exposed or not any(isinstance(settings, OpenSettings) for settings in auth):
+        return
+    if await _allows(permission, RecordAction.READ, "x") and await _allows(permission, RecordAction.DELETE, "x"):
+        _log.warn(
+            "AUTH_ERROR | whoever can reach {hosts} may do everything: auth lets everybody in, and no rule keeps "
+            "anybody from anything",
+            hosts=", ".join(exposed),
+            event="AUTH_ERROR",
+        )
+
+
+def _local(host: IPv4Address | IPv6Address) -> bool:
+    try:
+        return ip_address(host.host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host.host == "localhost"
+
+
 async def warn_of_open_tables(auth: Iterable[AuthSettings], permission: IPermission) -> None:
     """
     Log a warning for each table of users that a client without a name may read.
     """
     for settings in auth:
         if isinstance(settings, StorageSettings):
-            message = Message(Topic.RECORD, RecordAction.READ, f"{settings.table}/x")
-            try:
-                allowed = await maybeDeferred(permission.allows, message, _Stranger(), _MISSING)
-            except Exception:
-                # A rule that fails denies.
-                continue
-            if allowed:
+            if await _allows(permission, RecordAction.READ, f"{settings.table}/x"):
                 _log.warn(
                     'AUTH_ERROR | clients may read the users\' passwords; permissions need a rule for "{table}/*"',
                     table=settings.table,

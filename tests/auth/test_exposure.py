@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface.verify import verifyObject
 
-from dstwist.auth.exposure import warn_of_open_tables
+from dstwist.auth.exposure import warn_of_open_doors, warn_of_open_tables
 from dstwist.config.auth import OpenSettings
 from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, Record
@@ -29,6 +30,36 @@ class FakePermission:
     def allows(self, message: Any, sender: Any, record: Any = None) -> Any:
         self.asked.append((message, sender, record))
         return self.verdict
+
+
+class OpenDoorTests(AuthCase):
+    """
+    L{warn_of_open_doors}.
+    """
+
+    def warnings(self, verdict: Any, settings: Any, *hosts: str) -> list[str]:
+        addresses: list[object] = [(IPv6Address if ":" in host else IPv4Address)("TCP", host, 6020) for host in hosts]
+        addresses.append(UNIXAddress("/run/dstwist.sock"))
+        log = self.log()
+        done = warn_of_open_doors([settings], FakePermission(verdict), addresses)  # type: ignore[arg-type]
+        self.successResultOf(Deferred.fromCoroutine(done))
+        return log.lines
+
+    def test_open(self) -> None:
+        """
+        A server on the network that lets everybody in, and lets them do everything, says so at start.
+        """
+        (line,) = self.warnings(True, OpenSettings(), "127.0.0.1", "0.0.0.0", "::")
+        self.assertIn("whoever can reach 0.0.0.0, :: may do everything", line)
+
+    def test_not_open(self) -> None:
+        """
+        There is no warning on this machine alone, with rules, or with logins.
+        """
+        self.assertEqual(self.warnings(True, OpenSettings(), "127.0.0.1", "::1", "127.0.0.2", "localhost"), [])
+        for verdict in (False, fail(ValueError("rule"))):
+            self.assertEqual(self.warnings(verdict, OpenSettings(), "0.0.0.0"), [])
+        self.assertEqual(self.warnings(True, StorageSettings(table="users"), "0.0.0.0"), [])
 
 
 class ExposureTests(AuthCase):
