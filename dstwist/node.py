@@ -54,7 +54,7 @@ from dstwist.transports.metered import MeteredLink
 from dstwist.transports.origins import Origins
 from dstwist.transports.pace import Pace, do_not_listen, listen
 from dstwist.transports.port import Port
-from dstwist.transports.websocket import ConnectionFactory, WebSocketLink, WebSocketWire
+from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 from dstwist.transports.websocket_port import WebSocketPort
 from dstwist.users import UserRegistry
 
@@ -351,7 +351,8 @@ class Node(Service):
         except TimeoutError:
             # It may still get there.
             self._started.append((name, part))
-            raise _NotStarted("PLUGIN_INITIALIZATION_TIMEOUT", f"{name} wasn't initialised in time") from None
+            time = f"dependencyInitializationTimeout, {self._settings.dependency_initialization_timeout:g} s"
+            raise _NotStarted("PLUGIN_INITIALIZATION_TIMEOUT", f"{name} wasn't initialised in time ({time})") from None
         except Exception as error:
             if not isinstance(error, DstwistError):
                 # Not what it says that cannot: a mistake in it.

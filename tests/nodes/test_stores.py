@@ -155,7 +155,7 @@ class StartTests(StoresTestCase):
         self.reactor.advance(1.99)
         self.assertIsNone(self.node.failed)
         self.reactor.advance(0.02)
-        self.assertEqual(self.node.failed, "storage wasn't initialised in time")
+        self.assertEqual(self.node.failed, "storage wasn't initialised in time (dependencyInitializationTimeout, 2 s)")
         self.assertTrue(self.reactor.hasStopped)
         self.successResultOf(self.node.stopService())
         self.assertEqual(self.log, ["start storage", "stop storage"])
