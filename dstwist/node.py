@@ -56,6 +56,7 @@ from dstwist.transports.pace import Pace, do_not_listen, listen
 from dstwist.transports.port import Port
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 from dstwist.transports.websocket_port import WebSocketPort
+from dstwist.transports.wire import WebSocketWire
 from dstwist.users import UserRegistry
 
 classImplements(protobuf.ProtobufCodec, ICodec)

@@ -21,12 +21,12 @@ from zope.interface import implementer
 
 from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
-from dstwist.interfaces import Handshake, ICodec, ILink, IWire
+from dstwist.interfaces import Handshake, ILink
 from dstwist.log import MOST_SHOWN, Logger, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
-from dstwist.protocol.message import Message
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.outbox import Outbox, counted, outbox_for
+from dstwist.transports.wire import BINARY, TEXT
 
 if TYPE_CHECKING:
     from dstwist.transports.websocket_port import WebSocketPort
@@ -37,8 +37,6 @@ CLOSE_TIMEOUT = 2
 #: Cut small frames out of the received bytes ourselves.
 FAST_PATH = True
 
-_TEXT = 0x81  # final, no extension bits, opcode 1
-_BINARY = 0x82
 _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
 _READ_WHILE_CLOSING = 2048
@@ -50,27 +48,6 @@ _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in 
 
 #: Makes the connection of a link: (link, handshake) to what receives its payloads.
 ConnectionFactory = Callable[["WebSocketLink", Handshake], Any]
-
-
-@implementer(IWire)
-class WebSocketWire:
-    """
-    Server frames around the payloads of one codec. They are not masked: the same bytes go to all connections.
-    """
-
-    def __init__(self, codec: ICodec, binary: bool) -> None:
-        self.codec = codec
-        self._encode = codec.encode
-        self._opcode = _BINARY if binary else _TEXT
-
-    def encode(self, message: Message) -> bytes:
-        payload = self._encode(message)
-        length = len(payload)
-        if length < 126:
-            return bytes((self._opcode, length)) + payload if length else b""
-        if length < 65536:
-            return bytes((self._opcode, 126, length >> 8, length & 255)) + payload
-        return bytes((self._opcode, 127)) + length.to_bytes(8, "big") + payload
 
 
 @implementer(ILink)
@@ -260,7 +237,7 @@ class WebSocketLink(WebSocketServerProtocol):
         try:
             while position < end:
                 opcode = data[position]
-                if opcode != _BINARY and opcode != _TEXT:
+                if opcode != BINARY and opcode != TEXT:
                     return data[position:]
                 start = position + 6
                 if start > end:
@@ -289,7 +266,7 @@ class WebSocketLink(WebSocketServerProtocol):
                 payload: bytes | str = (from_bytes(data[start : start + padded], "little") ^ pattern).to_bytes(
                     padded, "little"
                 )[:length]
-                if opcode == _TEXT:
+                if opcode == TEXT:
                     try:
                         payload = payload.decode("utf-8")  # type: ignore[union-attr]
                     except UnicodeDecodeError:

@@ -21,11 +21,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import WebSocketEndpoint
-from dstwist.interfaces import Handshake, ILink, IWire
-from dstwist.protocol.constants import EventAction, Topic
-from dstwist.protocol.message import Message
+from dstwist.interfaces import Handshake, ILink
 from dstwist.transports import websocket
-from dstwist.transports.websocket import CLOSE_TIMEOUT, WebSocketLink, WebSocketWire
+from dstwist.transports.websocket import CLOSE_TIMEOUT, WebSocketLink
 from dstwist.transports.websocket_port import WebSocketPort
 from tests.transports.helpers import (
     BINARY,
@@ -598,40 +596,6 @@ class FuzzTests(SynchronousTestCase):
         self.assertEqual(fast, outcome(pieces, False))
         # How soon a client that goes on after its first mistake is dropped does depend on how its bytes arrive.
         self.assertEqual(fast[:3], outcome([stream], True)[:3])
-
-
-class WireTests(SynchronousTestCase):
-    """
-    L{WebSocketWire}: frames as the server sends them.
-    """
-
-    class Codec:
-        payload = b""
-
-        def encode(self, message: Message) -> bytes:
-            return self.payload
-
-    def test_interface(self) -> None:
-        """
-        It is a wire.
-        """
-        verifyObject(IWire, WebSocketWire(self.Codec(), binary=True))  # type: ignore[arg-type]
-
-    def test_frames(self) -> None:
-        """
-        Every payload is one frame of the right kind, with the shortest form of its length; of nothing there is none.
-        """
-        codec: Any = self.Codec()
-        message = Message(Topic.EVENT, EventAction.EMIT, "a")
-        for binary, opcode in ((True, BINARY), (False, TEXT)):
-            wire = WebSocketWire(codec, binary)
-            for length, head in [(1, 2), (125, 2), (126, 4), (65535, 4), (65536, 10), (70000, 10)]:
-                codec.payload = b"x" * length
-                encoded = wire.encode(message)
-                self.assertEqual(frames_of(encoded), [(opcode, codec.payload)])
-                self.assertEqual(len(encoded), head + length)
-            codec.payload = b""
-            self.assertEqual(wire.encode(message), b"")
 
 
 class HandshakeTests(SynchronousTestCase):

@@ -1,0 +1,35 @@
+"""
+How the payloads of a codec are framed for WebSockets.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from dstwist.interfaces import ICodec, IWire
+from dstwist.protocol.message import Message
+
+#: The first byte of a whole message: final, no extension bits, opcode 1 or 2.
+TEXT = 0x81
+BINARY = 0x82
+
+
+@implementer(IWire)
+class WebSocketWire:
+    """
+    Server frames around the payloads of one codec. They are not masked: the same bytes go to all connections.
+    """
+
+    def __init__(self, codec: ICodec, binary: bool) -> None:
+        self.codec = codec
+        self._encode = codec.encode
+        self._opcode = BINARY if binary else TEXT
+
+    def encode(self, message: Message) -> bytes:
+        payload = self._encode(message)
+        length = len(payload)
+        if length < 126:
+            return bytes((self._opcode, length)) + payload if length else b""
+        if length < 65536:
+            return bytes((self._opcode, 126, length >> 8, length & 255)) + payload
+        return bytes((self._opcode, 127)) + length.to_bytes(8, "big") + payload
