@@ -527,6 +527,37 @@ class SlowMachine(Machine):
         return states
 
 
+class RacingMachine(SlowMachine):
+    """
+    Clients that all hold everything, and write as the official ones do, while what they hear is late.
+    """
+
+    @initialize()
+    def hold(self) -> None:
+        """
+        Everybody gets everything.
+        """
+        for number in range(CLIENTS):
+            for name in NAMES:
+                super().get(number, name)
+
+    # What is no rule any more happens only as a part of others.
+    def write(self, *details: Any) -> None:
+        super().write(*details)
+
+    def get(self, *details: Any) -> None:
+        super().get(*details)
+
+    def discard(self, *details: Any) -> None:
+        super().discard(*details)
+
+    def read(self, *details: Any) -> None:
+        super().read(*details)
+
+    def delete(self, *details: Any) -> None:
+        super().delete(*details)
+
+
 class BrokenMachine(Machine):
     """
     Stores that fail in all ways there are.
@@ -631,6 +662,12 @@ class ModelTests(SynchronousTestCase):
         With slow stores everything comes out as if each request were served at once, in the order of asking.
         """
         self.explore(SlowMachine)
+
+    def test_races(self) -> None:
+        """
+        Whoever writes before it has heard of the others: in the end all hold what is kept.
+        """
+        self.explore(RacingMachine)
 
     def test_broken_stores(self) -> None:
         """
