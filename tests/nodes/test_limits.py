@@ -28,6 +28,8 @@ from dstwist.protocol.message import Message
 from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 
+EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
+
 
 class NodeCase(SynchronousTestCase):
     """
@@ -197,6 +199,21 @@ class RateLimitTests(NodeCase):
         maxMessageRate.
         """
         self.check({"max_message_rate": 10}, {}, "maxMessageRate: talker sends more than 10 a second")
+
+    def test_before_login(self) -> None:
+        """
+        What comes before the login counts too: heartbeats, and messages that nobody can read.
+        """
+        for messages in ([Message(Topic.CONNECTION, ConnectionAction.PING)] * 20, [EMIT] * 20):
+            for generation in GENERATIONS:
+                self.node({"max_message_rate": 10})
+                client = MemoryClient(self.at, generation)
+                for message in messages:
+                    client.say(message)
+                self.assertTrue(self.paused(client))
+                self.assertIsNone(client.closed)
+                self.reactor.pump([1.0] * 3)
+                self.assertFalse(self.paused(client))
 
     def test_bytes(self) -> None:
         """
