@@ -682,6 +682,7 @@ class RefusalTests(ConfigCase):
             ("serverName: ''", "serverName: expected a text, got an empty one"),
             ("enabledFeatures: {rpc: yes}", 'enabledFeatures.rpc: expected true or false, got "yes"'),
             ("presence: {gracePeriod: 600001}", "presence.gracePeriod: expected a number from 0 to 600000, got 600001"),
+            ("presence: {maxUsersInGrace: 0}", f"presence.maxUsersInGrace: expected a number from 1 to {2**53}, got 0"),
             ("rpc: {ackTimeout: 0}", "rpc.ackTimeout: expected a number from 1 to 2147483647, got 0"),
             ("rpc: {maxPendingCalls: 0}", "rpc.maxPendingCalls: expected a number from 1 to 9007199254740992, got 0"),
             ("enabledFeatures: {rpc: 1}", "enabledFeatures.rpc: expected true or false, got 1"),
@@ -858,6 +859,18 @@ class RefusalTests(ConfigCase):
             ],
             [line.strip().split(": ")[:2] for line in lines[1:]],
         )
+
+    def test_quotes(self) -> None:
+        """
+        Of a number or a flag that is a text only because of its quotes, that is said.
+        """
+        for content, expected in (
+            ("rpc: {ackTimeout: '5'}", 'rpc.ackTimeout: expected a whole number, got "5"; leave out the quotes'),
+            ("rpc: {ackTimeout: 5 s}", 'rpc.ackTimeout: expected a whole number, got "5 s"'),
+            ("showLogo: 'true'", 'showLogo: expected true or false, got "true"; leave out the quotes'),
+            ("showLogo: yes", 'showLogo: expected true or false, got "yes"'),
+        ):
+            self.assertEqual(expected, self.refusal(content))
 
     def test_many(self) -> None:
         """
