@@ -197,7 +197,7 @@ def as_list(value: Any, path: str) -> list[Any]:
 def read_flag(value: Any, path: str, reading: Reading | None = None) -> bool:
     value = typed(value)
     if not isinstance(value, bool):
-        raise ConfigError(path, f"expected true or false, got {shown(value)}")
+        raise ConfigError(path, f"expected true or false, got {shown(value)}{_quoted(value, bool)}")
     return value
 
 
@@ -225,7 +225,7 @@ def integer_reader(minimum: int, maximum: int) -> Reader:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ConfigError(path, f"expected a whole number, got {shown(value)}")
+            raise ConfigError(path, f"expected a whole number, got {shown(value)}{_quoted(value, int)}")
         if not minimum <= value <= maximum:
             raise ConfigError(path, f"expected a number from {minimum} to {maximum}, got {shown(value)}")
         return value
@@ -274,6 +274,13 @@ def shown(value: Any) -> str:
         return "a list"
     quoted = json.dumps(value)
     return quoted if len(quoted) <= 80 else quoted[:77] + "..."
+
+
+def _quoted(value: Any, kind: type) -> str:
+    """
+    What to say of a text that would be of that kind without its quotes.
+    """
+    return "; leave out the quotes" if isinstance(value, str) and type(core_scalar(value)) is kind else ""
 
 
 def typed(value: Any) -> Any:
