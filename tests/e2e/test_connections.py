@@ -54,6 +54,13 @@ class PathTests(Scenario):
         self.check(self.server(config=SPECIAL), {"v7": "/deepstream", "v2": "/deepstream"})
         self.check(self.server(config=SPECIAL), {"v2": "", "v7": ""})
 
+    def test_file_of_v3(self) -> None:
+        """
+        With a configuration of v3 as it is, its clients connect where they always have.
+        """
+        self.check(self.server(config=HERE / "v3.yml"), {"v2": ""})
+        self.check(self.server(config=HERE / "v3.yml"), {"v2": "/deepstream"})
+
     def test_health_check(self) -> None:
         """
         The health check is answered on the same port.
