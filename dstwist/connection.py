@@ -179,15 +179,14 @@ class Connection:
         if len(payload) > LONG:
             return self.serve(self.wire.codec.pieces(payload, LONG))
         messages = self.decode(payload)
-        busy = self._busy
-        if busy or len(messages) > _FEW:
+        if self._busy or len(messages) > _FEW:
             return self.serve(messages)
         for message in messages:
             if message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
             else:
                 self._handle(message)
-            if self._busy:
+            if self._queue:
                 # It is the very one: others may be equal.
                 behind = next(number for number, other in enumerate(messages, 1) if other is message)
                 return self.serve(messages[behind:])
@@ -206,10 +205,6 @@ class Connection:
         if not self._busy:
             self._serve_queue()
         return self._busy
-
-    def do(self, work: Work) -> None:
-        if not self.closed:
-            self._step(work)
 
     def begin_turn(self) -> None:
         """
@@ -255,7 +250,7 @@ class Connection:
             elif isinstance(message, Message | Malformed):
                 self._handle(message)
             else:
-                self._step(message)
+                self.do(message)
             if self._busy:
                 return
             if self._seconds() > deadline and queue and self._is_open:
@@ -263,34 +258,38 @@ class Connection:
                 return
         self._queue = None
 
-    def _step(self, work: Work) -> None:
+    def do(self, work: Work) -> None:
         """
         Do the next step of C{work}; the rest of it is next in the queue.
         """
-        for awaited in work:
-            if awaited is not None and not self._await(awaited):
-                continue
-            if self.closed:
-                return
-            if self._queue is not None:
-                self._queue.appendleft(work)
-            else:
-                # Nobody is about to serve it.
-                self._queue = deque((work,))
-                if awaited is None:
-                    self._serve_later()
-            if awaited is not None:
-                self._busy = True
-                self.pause()
+        if self.closed:
             return
+        for awaited in work:
+            if awaited is None or self._has_to_wait(awaited):
+                self._go_on_with(work, awaited)
+                return
 
-    def _await(self, deferred: Deferred[Any]) -> bool:
+    def _has_to_wait(self, deferred: Deferred[Any]) -> bool:
         """
         Whether C{deferred} has not fired yet; the queue is served when it does.
         """
         self._awaited = deferred
         deferred.addBoth(self._arrived)
-        return self._awaited is not None
+        return self.closed or self._awaited is not None
+
+    def _go_on_with(self, work: Work, awaited: Deferred[Any] | None) -> None:
+        if self.closed:
+            return
+        if self._queue is not None:
+            self._queue.appendleft(work)
+        else:
+            # Nobody is about to serve it.
+            self._queue = deque((work,))
+            if awaited is None:
+                self._serve_later()
+        if awaited is not None:
+            self._busy = True
+            self.pause()
 
     def _arrived(self, _: object) -> None:
         self._awaited = None

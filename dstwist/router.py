@@ -6,6 +6,8 @@ Always true: the messages of one connection reach their services in the order th
 takes: what has to wait is the connection's work (L{dstwist.interfaces.IConnection.do}), and all that follows waits
 behind it. Of a bulk request every name is permitted by itself, L{STEP} names at a time; what is left of it, without the
 refused names, is served (C{services.md} section 1).
+
+Between the judgement of a name and what is done then the rules may change: whoever changes them asks L{Router.settled}.
 """
 
 from __future__ import annotations
@@ -27,6 +29,26 @@ from dstwist.slices import STEP
 _MANY = 100
 
 
+class _UnderWay:
+    """
+    The bulk requests that are being judged or served: each of them is a context.
+
+    @ivar none_left: fires when there are none; C{None} as long as nobody wants to know.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.none_left: Deferred[None] | None = None
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *problem: object) -> None:
+        self.count -= 1
+        if not self.count and self.none_left is not None:
+            self.none_left.callback(None)
+
+
 class Router:
     """
     Permission, then topic.
@@ -38,6 +60,17 @@ class Router:
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
         self._judged = {topic: service.judges for topic, service in services.items()}
+        self._under_way = _UnderWay()
+
+    def settled(self) -> Deferred[None]:
+        """
+        Fires when the bulk requests of which names have been judged so far are served, or given up.
+        """
+        before, self._under_way = self._under_way, _UnderWay()
+        if not before.count:
+            return succeed(None)
+        before.none_left = Deferred()
+        return before.none_left
 
     def route(self, message: Message, sender: IConnection) -> None:
         """
@@ -54,24 +87,29 @@ class Router:
             return
         # Of all others the name is permitted, and it alone is served.
         if message.names and message.action in BULKS.get(message.topic, ()):
-            sender.do(self._judge(message, sender))
-            return
-        verdict = self._allows(message, sender)
+            if len(message.names) > 1:
+                sender.do(self._judge(message, sender))
+                return
+            (name,) = message.names
+            verdict = self._allows(_about(name, message), sender)
+        else:
+            name = None
+            verdict = self._allows(message, sender)
         if verdict is True:
             handle(message, sender)
         elif isinstance(verdict, Deferred):
-            sender.do(self._wait(verdict, message, sender))
+            sender.do(self._wait(verdict, name, message, sender))
         else:
-            sender.send(message.error("MESSAGE_DENIED"))
+            sender.send(message.error("MESSAGE_DENIED", name))
 
-    def _wait(self, verdict: Deferred[bool], message: Message, sender: IConnection) -> Work:
+    def _wait(self, verdict: Deferred[bool], name: str | None, message: Message, sender: IConnection) -> Work:
         results: list[bool | Failure] = []
         yield verdict.addBoth(results.append)
         (result,) = results
         if result is True:
             self._handlers[message.topic](message, sender)
         else:
-            sender.send(self._refusal(result, message))
+            sender.send(self._refusal(result, message, name))
 
     def _judge(self, message: Message, sender: IConnection) -> Work:
         """
@@ -80,31 +118,35 @@ class Router:
         names = message.names
         allowed: list[str] = []
         told = False
-        for start in range(0, len(names), STEP):
-            if start:
-                yield None
-            part = names[start : start + STEP]
-            verdicts: list[object] = [self._allows(replace(message, name=name, names=()), sender) for name in part]
-            if any(isinstance(verdict, Deferred) for verdict in verdicts):
-                later = [verdict if isinstance(verdict, Deferred) else succeed(verdict) for verdict in verdicts]
-                results: list[tuple[bool, object]] = []
-                # A rule that fails refuses its own name, not the whole request.
-                yield DeferredList(later, consumeErrors=True).addCallback(results.extend)
-                verdicts = [verdict for _, verdict in results]
-            for name, verdict in zip(part, verdicts, strict=True):
-                if verdict is True:
-                    allowed.append(name)
-                    continue
-                refusal = self._refusal(verdict, message, name)
-                if not (told and sender.dialect.is_refused_once):
-                    sender.send(refusal)
-                    told = True
-        if len(allowed) == len(names):
-            self._handlers[message.topic](message, sender)
-        elif allowed:
-            self._handlers[message.topic](replace(message, names=tuple(allowed)), sender)
+        under_way = self._under_way
+        with under_way:
+            for start in range(0, len(names), STEP):
+                if start:
+                    yield None
+                part = names[start : start + STEP]
+                verdicts: list[object] = [self._allows(_about(name, message), sender) for name in part]
+                if any(isinstance(verdict, Deferred) for verdict in verdicts):
+                    later = [verdict if isinstance(verdict, Deferred) else succeed(verdict) for verdict in verdicts]
+                    results: list[tuple[bool, object]] = []
+                    # A rule that fails refuses its own name, not the whole request.
+                    yield DeferredList(later, consumeErrors=True).addCallback(results.extend)
+                    verdicts = [verdict for _, verdict in results]
+                for name, verdict in zip(part, verdicts, strict=True):
+                    if verdict is True:
+                        allowed.append(name)
+                        continue
+                    refusal = self._refusal(verdict, message, name)
+                    if not (told and sender.dialect.is_refused_once):
+                        sender.send(refusal)
+                        told = True
+            if len(allowed) > STEP:
+                sender.do(_while_served(under_way))
+            if len(allowed) == len(names):
+                self._handlers[message.topic](message, sender)
+            elif allowed:
+                self._handlers[message.topic](replace(message, names=tuple(allowed)), sender)
 
-    def _refusal(self, verdict: object, message: Message, name: str | None = None) -> Message:
+    def _refusal(self, verdict: object, message: Message, name: str | None) -> Message:
         """
         What the sender is told; why a rule failed is for the log alone.
         """
@@ -126,6 +168,19 @@ class Router:
                 original_action=message.action,
             )
         )
+
+
+def _while_served(under_way: _UnderWay) -> Work:
+    with under_way:
+        # What the service makes of the request comes before the next step.
+        yield None
+
+
+def _about(name: str, message: Message) -> Message:
+    """
+    What a bulk request asks of one of its names.
+    """
+    return Message(message.topic, message.action, name, None, message.raw, None, (), message.correlation_id)
 
 
 def _without_repetitions(names: tuple[str, ...]) -> tuple[str, ...]:

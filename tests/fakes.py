@@ -158,6 +158,7 @@ class FakeConnection:
     def close(self, reason: str = "gone") -> None:
         self.closed = True
         self.reason = reason
+        self._works.clear()
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             callback(self)

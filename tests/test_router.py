@@ -248,6 +248,45 @@ class RouterTests(SynchronousTestCase):
         self.router(**dict.fromkeys(names, False)).route(subscribe(*names), self.ann)
         self.assertEqual((self.service.handled, len(self.ann.take())), ([], 2 * STEP))
 
+    def test_settled(self) -> None:
+        """
+        Whoever changes the rules can wait for the bulk requests that are under way then: until they are served, and not
+        for others.
+        """
+        router = self.router()
+        self.assertEqual(self.successResultOf(router.settled()), None)
+        self.ann.turns = True
+        names = [f"n{number}" for number in range(2 * STEP)]
+        self.service.then = lambda: self.ann.do(iter((None, None, None)))
+        router.route(subscribe(*names), self.ann)
+        settled = router.settled()
+        bob = FakeConnection("bob")
+        bob.turns = True
+        router.route(subscribe(*names), bob)
+        served = 0
+        while self.ann.turn():
+            self.assertNoResult(settled)
+            served += len(self.service.handled)
+        self.assertGreater(served, 1)
+        self.successResultOf(settled)
+
+    def test_settled_by_leaving(self) -> None:
+        """
+        What is given up because its sender has gone is settled.
+        """
+        for turns in range(3):
+            ann = FakeConnection("ann")
+            ann.turns = True
+            router = self.router()
+            self.service.then = lambda ann=ann: ann.do(iter((None, None, None)))
+            router.route(subscribe(*(f"n{number}" for number in range(2 * STEP))), ann)
+            for _ in range(turns):
+                ann.turn()
+            settled = router.settled()
+            self.assertNoResult(settled)
+            ann.close()
+            self.successResultOf(settled)
+
     def test_rule_fails(self) -> None:
         """
         A rule that cannot be evaluated denies, with an error of its own.

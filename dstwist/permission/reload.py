@@ -7,8 +7,8 @@ Rules that change while the server runs: read again on SIGHUP, and when their fi
                       --anything is wrong---> the old ones stay, and the log says why
 
 Always true: the rules in force are those of one whole file. A decision that waits for a record ends by the rules with
-which it began; when the last of these is made, what clients have is judged once more, since such a decision may have
-let in somebody in between.
+which it began, and what is asked of many names is judged before all of it is done; when the last of these is through,
+what clients have is judged once more, since they may have let in somebody in between.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from dstwist.config.access import PermissionSettings
 from dstwist.errors import ConfigError
@@ -32,14 +34,21 @@ class RuleReload:
 
     @param settings: those that C{permission} was built from.
     @param kinds: what clients have that is to be judged again.
+    @param settled: L{dstwist.router.Router.settled}.
     """
 
     def __init__(
-        self, permission: IPermission, settings: PermissionSettings, kinds: Sequence[Kind], clock: Any
+        self,
+        permission: IPermission,
+        settings: PermissionSettings,
+        kinds: Sequence[Kind],
+        clock: Any,
+        settled: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         self._permission = permission
         self._settings = settings
         self._clock = clock
+        self._settled = settled
         self._recheck = Recheck(permission, kinds, clock) if settings.recheck_subscriptions else None
         self._watch: FileWatch | None = None
 
@@ -81,7 +90,7 @@ class RuleReload:
             self._settings = settings
             return "the rules have not changed"
         rules = load_permissions(settings.permissions, settings.where, settings.place)
-        undecided = permission.replace(rules)
+        undecided = gatherResults([permission.replace(rules), self._settled()])
         self._settings = settings
         if self._recheck is not None:
             run = self._recheck.run

@@ -22,6 +22,7 @@ from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.recheck import Kind
 from dstwist.router import Router
+from dstwist.slices import STEP
 from dstwist.services.event import EventService
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection
@@ -57,7 +58,7 @@ class RuleReloadTests(SynchronousTestCase):
         service = EventService(self.subscriptions, listeners, FakeCluster())
         self.router = Router(self.permission, {Topic.EVENT: service})
         kinds = [Kind(self.subscriptions, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)]
-        return RuleReload(self.permission, old, kinds, self.clock)
+        return RuleReload(self.permission, old, kinds, self.clock, self.router.settled)
 
     def subscribe(self, *names: str) -> None:
         self.router.route(Message(Topic.EVENT, SUBSCRIBE, names=names), self.ann)
@@ -155,6 +156,26 @@ class RuleReloadTests(SynchronousTestCase):
         denied = [message.name for message in self.ann.take() if message.action is EventAction.MESSAGE_DENIED]
         self.assertEqual(sorted(denied, key=str), ["quick", "slow"])
         self.assertEqual(len(self.lines.of("info")), 2)
+
+    def test_under_way(self) -> None:
+        """
+        A request about many names of which the old rules have judged some when the new ones come, or all but it is not
+        served to its end, does not leave anything that is not permitted.
+        """
+        names = [f"n{number}" for number in range(4 * STEP)]
+        for turns in range(9):
+            self.ann = FakeConnection("ann")
+            reload = self.reload(settings(True))
+            self.ann.turns = True
+            self.subscribe(*names)
+            for _ in range(turns):
+                self.ann.turn()
+            reload.reload(settings("name === 'n0'"))
+            self.clock.pump([0] * 20)
+            while self.ann.turn():
+                pass
+            self.clock.pump([0] * 20)
+            self.assertEqual(self.subscribed(), ["n0"])
 
     def test_watch(self) -> None:
         """
