@@ -73,6 +73,7 @@ class Connection:
         "_callbacks",
         "_deadline",
         "_entrance",
+        "_fitting",
         "_is_open",
         "_link",
         "_meter",
@@ -82,6 +83,7 @@ class Connection:
         "_rest",
         "_route",
         "_seconds",
+        "_short",
         "_silence",
         "address",
         "client_data",
@@ -111,6 +113,9 @@ class Connection:
         self._answer: Callable[[bytes], None] = link.answer
         self._seconds = reception.clock.seconds
         self._route = reception.router.route
+        self._fitting = reception.router.name_limit.fitting
+        # A payload that is no longer is decoded at once, and has no name that is too long.
+        self._short = min(reception.router.name_limit.limit, LONG)
         self._link = link
         self._reception = reception
         self._is_open = False
@@ -176,9 +181,12 @@ class Connection:
             if self._entrance is not None:
                 self._entrance.receive(payload)
             return self._busy
-        if len(payload) > LONG:
+        if len(payload) <= self._short:
+            messages = self.decode(payload)
+        elif len(payload) <= LONG:
+            messages = self._decode(payload)
+        else:
             return self.serve(self.wire.codec.pieces(payload, LONG))
-        messages = self.decode(payload)
         if self._busy or len(messages) > _FEW:
             return self.serve(messages)
         for message in messages:
@@ -246,7 +254,7 @@ class Connection:
             if message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
             elif isinstance(message, bytes | str):
-                queue.extendleft(reversed(self.decode(message)))
+                queue.extendleft(reversed(self._decode(message)))
             elif isinstance(message, Message | Malformed):
                 self._handle(message)
             else:
@@ -295,6 +303,13 @@ class Connection:
         self._awaited = None
         if self._busy:
             self._go_on()
+
+    def _decode(self, payload: bytes | str) -> list[Message | Malformed]:
+        """
+        The messages of a payload, without what is too long in them.
+        """
+        messages = self.decode(payload)
+        return messages if len(payload) <= self._short else self._fitting(messages, self.dialect.is_refused_once)
 
     def _handle(self, message: Message | Malformed) -> None:
         if isinstance(message, Malformed):

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 
 from dstwist.interfaces import IConnection, IPermission, ITopicService, Work
 from dstwist.log import Logger
+from dstwist.names import NameLimit
 from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.slices import STEP
@@ -52,11 +53,20 @@ class _UnderWay:
 class Router:
     """
     Permission, then topic.
+
+    @ivar name_limit: what connections ask before they hand something in.
+    @param max_name_length: how many characters a name may have.
     """
 
     _log = Logger()
 
-    def __init__(self, permission: IPermission, services: Mapping[Topic, ITopicService]) -> None:
+    def __init__(
+        self,
+        permission: IPermission,
+        services: Mapping[Topic, ITopicService],
+        max_name_length: int | None = None,
+    ) -> None:
+        self.name_limit = NameLimit(max_name_length)
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
         self._judged = {topic: service.judges for topic, service in services.items()}

@@ -61,6 +61,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.users = UserRegistry()
         self.admission = Admission(LimitSettings(), self.clock)
         self.permission: IPermission = OpenPermission()
+        self.max_name_length: int | None = None
         self.limits: dict[str, int] = {}
         self.connection = self.connect()
 
@@ -69,7 +70,7 @@ class ConnectionTestCase(SynchronousTestCase):
         reception = Reception(
             endpoint,
             self.authenticator,
-            Router(self.permission, {Topic.EVENT: self.service}),
+            Router(self.permission, {Topic.EVENT: self.service}, self.max_name_length),
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
             self.users,
@@ -115,6 +116,12 @@ class ConnectionTestCase(SynchronousTestCase):
             function, args = call.func, call.args
             call.cancel()
             function(*args)
+
+    def limit_names(self, length: int) -> None:
+        """
+        Have connections from now on take no longer names.
+        """
+        self.max_name_length = length
 
     def count_decoded(self) -> list[int]:
         """

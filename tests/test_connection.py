@@ -115,6 +115,24 @@ class BothDialects:
         self.assertFalse(self.connection.turn_is_over())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_long_names(self: Any) -> None:
+        """
+        What has too long a name is refused, in whatever payload it comes: alone, among others, or in one that is itself
+        very long. What stands beside it is served.
+        """
+        self.limit_names(100)
+        for beside in (0, 1, 20, 2000):
+            self.service.handled.clear()
+            self.connect()
+            self.log_in()
+            fits, long = (Message(Topic.EVENT, EventAction.EMIT, "x" * length, EMIT.data) for length in (100, 101))
+            self.receive(self.client.encode(EMIT) * beside + self.client.encode(long) + self.client.encode(fits))
+            (refusal,) = self.heard()
+            self.assertEqual(refusal.action, EventAction.INVALID_MESSAGE_DATA)
+            reason = "EMIT: a name of 101 characters, more than 100"
+            self.assertIn(reason, refusal.detail or refusal.data.decode())
+            self.assertEqual([message.name for message in self.service.handled], [EMIT.name] * beside + ["x" * 100])
+
     def test_ping(self: Any) -> None:
         """
         A PING is answered in every state, also before login: clients would give up otherwise.

@@ -22,7 +22,7 @@ GROUPS = (
     {"interfaces", "matching", "slices"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "searches", "listeners"}
-    | {"router", "expiry", "entrance", "connection", "recheck"},
+    | {"names", "router", "expiry", "entrance", "connection", "recheck"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
     {"node"},
@@ -36,7 +36,7 @@ SIDEWAYS = {
     "certificates": {"tls", "watching"},
     "searches": {"subscriptions", "deadlines", "candidates"},
     "listeners": {"subscriptions", "candidates", "searches"},
-    "router": {"subscriptions", "listeners"},
+    "router": {"names"},
     "admission": {"deadlines"},
     "entrance": {"router", "heartbeat", "users", "admission", "expiry", "metering"},
     "connection": {"entrance", "metering"},

@@ -170,3 +170,5 @@ class LimitSettings:
     max_byte_rate_per_user: int | None = limit(None)
     # How many names of one topic a connection may be subscribed to, or provide.
     max_subscriptions: int | None = limit(100000)
+    # How many characters a name may have: of an event, a record, a procedure, a user; a correlation id as well.
+    max_name_length: int | None = limit(4096)

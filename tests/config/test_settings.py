@@ -497,7 +497,13 @@ class OptionTests(ConfigCase):
         limits = self.load("{}").limits
         given = {name: value for name, value in vars(limits).items() if value is not None}
         self.assertEqual(
-            {"max_failed_logins_per_address": 1000, "failed_login_window": 60.0, "max_subscriptions": 100000}, given
+            {
+                "max_failed_logins_per_address": 1000,
+                "failed_login_window": 60.0,
+                "max_subscriptions": 100000,
+                "max_name_length": 4096,
+            },
+            given,
         )
         limits = self.load("limits: {maxConnections: 5, failedLoginWindow: 1500, maxSubscriptions: null}").limits
         self.assertEqual((5, 1.5, None), (limits.max_connections, limits.failed_login_window, limits.max_subscriptions))

@@ -135,7 +135,7 @@ def pattern_bombs(stage: Stage) -> str:
         for topic, listen in ((Topic.EVENT, EventAction.LISTEN), (Topic.RECORD, RecordAction.LISTEN)):
             provider.say(*(message(topic, listen, bomb.encode("utf-8", "replace").decode()) for bomb in BOMBS))
         provider.outcome()
-        for length in (30, 1000, 60_000):
+        for length in (30, 1000, 2000, 60_000):
             for name in ("a" * length + "!", "x" * length, "ab" * length):
                 consumer.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=(name,), correlation_id="1"))
         outcomes.append(f"bombs: {provider.outcome()}")

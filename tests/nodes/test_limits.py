@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from enum import IntEnum
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
@@ -16,6 +17,7 @@ from dstwist.config.http import LimitSettings
 from dstwist.config.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import (
+    BULKS,
     AuthAction,
     ConnectionAction,
     EventAction,
@@ -25,6 +27,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
+from dstwist.protocol.schema import REFUSALS
 from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 
@@ -148,6 +151,58 @@ class SubscriptionLimitTests(NodeCase):
             publisher.emit(name, b"1")
         self.reactor.advance(0)
         self.assertEqual(client.heard(), [])
+
+
+class NameLengthTests(NodeCase):
+    """
+    C{limits.maxNameLength}, of 4096 characters unless something else is said.
+    """
+
+    def test_every_topic(self) -> None:
+        """
+        Of no topic a longer name comes as far as to be kept, whatever is asked of it; a name that is just short enough
+        does.
+        """
+        A, R, P, U = EventAction, RecordAction, RpcAction, PresenceAction
+        requests: dict[Topic, tuple[IntEnum, ...]] = {
+            Topic.EVENT: (A.EMIT, A.SUBSCRIBE, A.UNSUBSCRIBE),
+            Topic.RECORD: (R.SUBSCRIBECREATEANDREAD, R.UNSUBSCRIBE, R.READ, R.HEAD, R.DELETE, R.CREATEANDUPDATE),
+            Topic.RPC: (P.REQUEST, P.PROVIDE, P.UNPROVIDE),
+            Topic.PRESENCE: (U.SUBSCRIBE, U.QUERY, U.UNSUBSCRIBE),
+        }
+        for generation in GENERATIONS:
+            self.node()
+            client = self.client(generation, "ann")
+            for topic, actions in requests.items():
+                for action in actions:
+                    for length, refused in ((4096, False), (4097, True)):
+                        name = "ä" + "n" * (length - 1)
+                        message = Message(topic, action, correlation_id="1")
+                        if action in BULKS[topic]:
+                            message.names = (name,)
+                        else:
+                            message.name = name
+                        if action.name in ("EMIT", "REQUEST", "CREATEANDUPDATE"):
+                            message.data = "O{}" if generation == "v3" and topic is not Topic.RECORD else b"{}"
+                            message.version = -1
+                        client.say(message)
+                        self.reactor.advance(0)
+                        codes = [message.action for message in client.heard()]
+                        self.assertEqual(REFUSALS[topic] in codes, refused, (generation, action, length, codes))
+                        if refused:
+                            self.assertEqual(len(codes), 1)
+
+    def test_setting(self) -> None:
+        """
+        It can be more, or less, or no limit at all.
+        """
+        for limit, length, refused in ((10, 11, True), (100_000, 50_000, False), (None, 60_000, False)):
+            self.node(limits=LimitSettings(max_name_length=limit))
+            client = self.client("v4", "ann")
+            client.subscribe("n" * length)
+            self.reactor.advance(0)
+            (answer,) = client.heard()
+            self.assertEqual(answer.action is EventAction.INVALID_MESSAGE_DATA, refused)
 
 
 class RateLimitTests(NodeCase):

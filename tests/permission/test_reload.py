@@ -22,8 +22,8 @@ from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.recheck import Kind
 from dstwist.router import Router
-from dstwist.slices import STEP
 from dstwist.services.event import EventService
+from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection
 from tests.logs import Lines
