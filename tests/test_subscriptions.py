@@ -11,6 +11,7 @@ from dstwist.interfaces import IRevocable
 from dstwist.protocol.constants import EventAction, RpcAction, Topic
 from dstwist.protocol.dialect import TEXT, Dialect
 from dstwist.protocol.message import Message
+from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection, FakeWire
 
@@ -75,6 +76,51 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("a")), (["a", "b"], [two]))
         two.close()
         self.assertEqual(list(self.registry.names()), [])
+
+    def test_long_bulk(self) -> None:
+        """
+        The names of a long request are dealt with a few in each turn; the one acknowledgement follows the last.
+        """
+        connection = FakeConnection()
+        connection.turns = True
+        names = tuple(f"n{number}" for number in range(3 * STEP))
+        for request, ask, left in (
+            (subscribe(*names), self.registry.subscribe, (1, 2, 3)),
+            (unsubscribe(*names), self.registry.unsubscribe, (2, 1, 0)),
+        ):
+            ask(request, connection)
+            for turn, steps in enumerate(left):
+                self.assertEqual(len(self.registry.names_of(connection)), steps * STEP)
+                self.assertEqual(connection.take(), [request.ack()] if turn == 2 else [])
+                connection.turn()
+
+    def test_limit_in_long_bulk(self) -> None:
+        """
+        The limit holds in a later turn as well; then nothing of it stays, and nobody hears of more names.
+        """
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=STEP + 1)
+        connection = FakeConnection()
+        connection.turns = True
+        self.registry.subscribe(subscribe(*(f"n{number}" for number in range(4 * STEP))), connection)
+        self.assertIsNone(connection.reason)
+        while connection.turn():
+            pass
+        self.assertEqual((connection.reason, connection.take()), ("too many subscriptions", []))
+        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+
+    def test_gone_in_long_bulk(self) -> None:
+        """
+        Who leaves in the midst of a long request is subscribed to nothing, and each name that was wanted has ended.
+        """
+        connection = FakeConnection()
+        connection.turns = True
+        self.registry.subscribe(subscribe(*(f"n{number}" for number in range(3 * STEP))), connection)
+        connection.turn()
+        connection.close()
+        self.assertFalse(connection.turn())
+        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+        first, last = ([name for what, name in self.seen if what == kind] for kind in ("first", "last"))
+        self.assertEqual((len(first), sorted(first)), (2 * STEP, sorted(last)))
 
     def test_repeated(self) -> None:
         """

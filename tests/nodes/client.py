@@ -82,6 +82,8 @@ class MemoryClient:
             opcode, length, start = data[0] & 15, data[1], 2
             if length == 126:
                 length, start = int.from_bytes(data[2:4], "big"), 4
+            elif length == 127:
+                length, start = int.from_bytes(data[2:10], "big"), 10
             payload, data = data[start : start + length], data[start + length :]
             if opcode == 8:
                 self.closed = (int.from_bytes(payload[:2], "big"), payload[2:].decode())

@@ -17,6 +17,7 @@ from dstwist.protocol.constants import EVERYONE, OPEN_USER, UNNAMED_USER, Presen
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.services.presence import PresenceService
+from dstwist.slices import STEP
 from dstwist.users import UserRegistry
 from tests.fakes import FakeConnection, FakeWire
 from tests.wire import readable, wire
@@ -132,6 +133,29 @@ class TellingTests(PresenceTestCase):
         self.assertEqual(
             watcher.take(), [told(PresenceAction.PRESENCE_JOIN, "ann"), told(PresenceAction.PRESENCE_LEAVE, "ann")]
         )
+
+    def test_many(self) -> None:
+        """
+        A subscription to many users is made a few in each turn, with one acknowledgement behind the last; who comes
+        meanwhile is told of as far as it has got. So is its end.
+        """
+        watcher = self.log_in("watcher")
+        watcher.turns = True
+        users = [f"user-{number}" for number in range(2 * STEP)]
+        request = subscribe(*users)
+        self.service.handle(request, watcher)
+        self.log_in(users[0])
+        self.log_in(users[-1])
+        self.assertEqual(watcher.take(), [told(PresenceAction.PRESENCE_JOIN, users[0])])
+        watcher.turn()
+        self.assertEqual(watcher.take(), [request.ack()])
+        self.log_in(users[-2])
+        self.assertEqual(watcher.take(), [told(PresenceAction.PRESENCE_JOIN, users[-2])])
+        ending = Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE, names=tuple(users), correlation_id="2")
+        self.service.handle(ending, watcher)
+        self.assertEqual((watcher.take(), list(self.service.single.names())), ([], users[STEP:]))
+        watcher.turn()
+        self.assertEqual((watcher.take(), list(self.service.single.names())), ([ending.ack()], []))
 
     def test_both(self) -> None:
         """

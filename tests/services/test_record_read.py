@@ -4,10 +4,13 @@ Reading records, and subscribing to them.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import Record
+from dstwist.slices import STEP
 from tests.services.records import A, RecordTestCase, ask, read_response, update, wanting_ack, written
 
 
@@ -424,3 +427,84 @@ def _failing(error: Exception) -> Deferred[bool]:
     failing: Deferred[bool] = Deferred()
     failing.errback(error)
     return failing
+
+
+class ManyTests(RecordTestCase):
+    """
+    Requests about many records: a few in each turn.
+    """
+
+    names = tuple(f"n{number}" for number in range(3 * STEP))
+
+    def steps(self, action: A, **fields: Any) -> list[list[Any]]:
+        """
+        What a client is sent that asks about many records, turn by turn; it is subscribed to as many after each.
+        """
+        self.ann = self.young()
+        self.ann.turns = True
+        self.request = ask(action, names=self.names, correlation_id="0", **fields)
+        heard = [self.say(self.ann, self.request)]
+        while True:
+            more = self.ann.turn()
+            heard.append(self.ann.take())
+            if not more:
+                return heard
+
+    def test_reading(self) -> None:
+        """
+        What subscribes and reads is acknowledged first, once, and then each record is told.
+        """
+        for action, version in ((A.SUBSCRIBECREATEANDREAD, 0), (A.SUBSCRIBEANDREAD, -1)):
+            self.serve()
+            first, *others = self.steps(action)
+            answers = [read_response(name, version, {}) for name in self.names]
+            self.assertEqual(first, [self.request.ack(), *answers[:STEP]])
+            self.assertEqual(others, [answers[STEP : 2 * STEP], answers[2 * STEP :]])
+            self.assertEqual(len(self.subscriptions.names_of(self.ann)), len(self.names))
+
+    def test_heads(self) -> None:
+        """
+        The versions are told in parts, each with its missing ones behind; the one acknowledgement follows the first.
+        """
+        for name in self.names[1:]:
+            self.have(name, 7, {})
+        self.cache.delay = 0.0
+        first, second, third = self.steps(A.SUBSCRIBEANDHEAD)
+        parts = [self.names[1:STEP], self.names[STEP : 2 * STEP], self.names[2 * STEP :]]
+        bulks = [ask(A.HEAD_RESPONSE_BULK, versions=dict.fromkeys(part, 7)) for part in parts]
+        self.assertEqual(first, [bulks[0], self.request.ack(), ask(A.HEAD_RESPONSE, "n0", version=-1)])
+        self.assertEqual((second, third), ([bulks[1]], [bulks[2]]))
+
+    def test_subscribing(self) -> None:
+        """
+        What only subscribes, or ends that, is acknowledged once, behind the last; so is NOTIFY.
+        """
+        for action in (A.SUBSCRIBE, A.UNSUBSCRIBE, A.NOTIFY):
+            self.serve()
+            self.assertEqual(self.steps(action), [[], [], [self.request.ack()]])
+
+    def test_waits_for_all(self) -> None:
+        """
+        The acknowledgement waits for those whose turn has not come when all others are done.
+        """
+        self.cache.delay = 0.5
+        blocker = self.young()
+        self.say(blocker, ask(A.READ, "n1"))
+        self.assertEqual(self.steps(A.SUBSCRIBE), [[], [], []])
+        self.clock.pump([0.5] * 3)
+        self.assertEqual(self.ann.take(), [self.request.ack()])
+
+    def test_gone(self) -> None:
+        """
+        Who leaves in the midst of it is subscribed to nothing, and nothing more is made for him.
+        """
+        for action in (A.SUBSCRIBECREATEANDREAD, A.SUBSCRIBEANDREAD, A.SUBSCRIBEANDHEAD, A.SUBSCRIBE):
+            self.serve()
+            ann = self.young()
+            ann.turns = True
+            self.say(ann, ask(action, names=self.names, correlation_id="0"))
+            ann.turn()
+            ann.close()
+            self.assertFalse(ann.turn())
+            self.assertEqual(list(self.subscriptions.names()), [])
+            self.assertLessEqual(len(self.cache.records), 2 * STEP)

@@ -25,6 +25,7 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.services.rpc import TOO_MANY, RpcService
 from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH
+from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
 from tests.wire import readable
@@ -279,6 +280,54 @@ class ProvidingTests(RpcTestCase):
             self.service.handle(request, connection)
             self.assertEqual(connection.take(), [request.ack()])
             self.assertEqual(connection.callbacks, [])
+
+    def test_many(self) -> None:
+        """
+        Of many procedures a few are provided in each turn, with one acknowledgement behind the last. Those that are can
+        be called, and not those that are not; so it is when they end.
+        """
+        early, late = FakeConnection("early"), FakeConnection("late")
+        late.turns = True
+        names = ("add", *(f"p{number}" for number in range(2 * STEP - 2)), "last")
+        self.service.handle(Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0"), early)
+        provide = Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0")
+        unprovide = Message(Topic.RPC, RpcAction.UNPROVIDE, names=names, correlation_id="1")
+        self.assertEqual(self.chosen_from_both(), [])
+        for request, before, after in ((provide, ["add"], ["add", "last"]), (unprovide, ["last"], [])):
+            self.service.handle(request, late)
+            self.assertEqual((late.take(), self.chosen_from_both()), ([], before))
+            late.turn()
+            self.assertEqual((late.take(), self.chosen_from_both()), ([request.ack()], after))
+
+    def chosen_from_both(self) -> list[str]:
+        """
+        Which of two procedures have two providers.
+        """
+        found = []
+        for name in ("add", "last"):
+            self.chosen_from.clear()
+            requestor = FakeConnection()
+            self.service.handle(Message(Topic.RPC, RpcAction.REQUEST, name, b"1", correlation_id="x"), requestor)
+            found += [name] if self.chosen_from == [2] else []
+            requestor.close()
+        return found
+
+    def test_gone_while_providing(self) -> None:
+        """
+        Who leaves in the midst of a request to provide many procedures provides none.
+        """
+        for turns in range(2):
+            provider = FakeConnection()
+            provider.turns = True
+            names = tuple(f"p{number}" for number in range(3 * STEP))
+            self.service.handle(Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0"), provider)
+            for _ in range(turns):
+                provider.turn()
+            provider.close()
+            self.assertEqual(list(self.providers.names()), [])
+            self.service.handle(Message(Topic.RPC, RpcAction.REQUEST, "p0", correlation_id="x"), self.requestor)
+            (answer,) = self.requestor.take()
+            self.assertEqual(answer.action, RpcAction.NO_RPC_PROVIDER)
 
     def test_any_of_them(self) -> None:
         """
