@@ -286,7 +286,7 @@ class IInstantStore(IStore):
         The record of that name, if it can be told at once. C{None} says nothing: C{get} has to be asked.
         """
 
-    def keep(name: str, version: int, data: Any) -> bool:
+    def keep(name: str, record: Record) -> bool:
         """
         Keep a record at once, like C{set}. Otherwise do nothing, and give C{False}: C{set} has to be asked.
         """

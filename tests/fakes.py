@@ -307,11 +307,11 @@ class FakeStore:
         self.calls.append(("get", name))
         return self.records.get(name)
 
-    def keep(self, name: str, version: int, data: Any) -> bool:
+    def keep(self, name: str, record: Record) -> bool:
         if not self._is_instant("set", name):
             return False
-        self.calls.append(("set", name, version))
-        self._put(name, version, data)
+        self.calls.append(("set", name, record.version))
+        self._put(name, *record)
         return True
 
     def _is_instant(self, operation: str, name: str) -> bool:

@@ -101,7 +101,7 @@ class Dialect:
         has merged the two when VERSION_EXISTS comes, which would take that back: it is not sent. (How client 7.0.5
         takes VERSION_EXISTS: it believes to be at that version, whatever it has sent since.)
     @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
-        (L{dstwist.protocol.paths.found_alike}).
+        (L{dstwist.protocol.paths.write_at}).
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
         comes or goes, since the message is the same; otherwise there is a message for each subscription.

@@ -129,32 +129,6 @@ def _token(number: int | float) -> Token:
     return _Number(format_number(number))
 
 
-def found_alike(path: str, data: Any) -> bool:
-    """
-    Whether all clients change C{data}, an object or array, in the same place when they are told of C{path}, which can
-    be there. Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, and throw
-    on scalars and C{null} on the way (C{services.md} section 4.11).
-    """
-    tokens = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_tokens(path)
-    if tokens is None:
-        return False
-    if len(tokens) == 1:
-        return True
-    node = data
-    for i, token in enumerate(tokens[:-1]):
-        if type(node) is dict:
-            child = node.get(token if type(token) is str else str(token), UNDEFINED)
-        else:
-            index = _index(token)
-            child = node[index] if index < len(node) else UNDEFINED
-        if child is UNDEFINED:
-            return not any(type(token) is str and token[0] in _NUMERIC for token in tokens[i + 1 :])
-        if not isinstance(child, dict | list):
-            return False
-        node = child
-    return True
-
-
 def _common_tokens(path: str) -> tuple[Token, ...] | None:
     """
     The tokens of a path that all clients split alike.
@@ -166,17 +140,41 @@ def _common_tokens(path: str) -> tuple[Token, ...] | None:
 _common = lru_cache(_CACHED)(_common_tokens)
 
 
+def _found_alike(tokens: tuple[Token, ...], data: Any) -> bool:
+    """
+    Whether all clients go the same way to a place that can be.
+    """
+    node = data
+    for i, token in enumerate(tokens[:-1]):
+        child: Any
+        if type(node) is dict:
+            child = node.get(token if type(token) is str else str(token), UNDEFINED)
+        elif type(node) is list:
+            index = _index(token)
+            child = node[index] if index < len(node) else UNDEFINED
+        else:
+            return False
+        if child is UNDEFINED:
+            return not any(type(token) is str and token[0] in _NUMERIC for token in tokens[i + 1 :])
+        node = child
+    return isinstance(node, dict | list)
+
+
 # -- writing
 
 
-def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:
+def write_at(data: Any, path: str, value: Any) -> tuple[Any, bool]:
     """
-    The data with C{value} at the place. L{UNDEFINED} erases: nothing is there then, or C{null} in an array, so that
-    the elements behind it keep their index. As with JavaScript's clients, what leads to the place is there afterwards.
+    The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; and whether all clients make the
+    same of it. Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, and throw
+    on scalars and C{null} on the way (C{services.md} section 4.11).
 
-    @raise InvalidPath: the place cannot be in this data.
+    @raise InvalidPath: the place cannot be, or not in this data.
     """
-    if type(value) in _SCALARS and type(data) is dict and tokens:
+    tokens = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_tokens(path)
+    if tokens is None:
+        return set_at(data, parse(path), value), False
+    if type(value) in _SCALARS and type(data) is dict:
         # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
         changed = node = data.copy()
         for token in tokens[:-1]:
@@ -188,7 +186,17 @@ def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:
             token = tokens[-1]
             if type(token) is str:
                 node[token] = value
-                return changed
+                return changed, True
+    return set_at(data, tokens, value), _found_alike(tokens, data)
+
+
+def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:
+    """
+    The data with C{value} at the place. L{UNDEFINED} erases: nothing is there then, or C{null} in an array, so that
+    the elements behind it keep their index. As with JavaScript's clients, what leads to the place is there afterwards.
+
+    @raise InvalidPath: the place cannot be in this data.
+    """
     draft = _Draft(data)
     draft.write(tokens, value)
     return draft.data

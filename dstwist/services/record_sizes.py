@@ -19,6 +19,8 @@ from dstwist.protocol.paths import parse
 #: these are found when the record is measured.
 _BYTES = 4
 
+_PATCH_MULTI = RecordAction.PATCH_MULTI
+
 #: Estimates are kept of so many records.
 _MOST = 100000
 
@@ -43,13 +45,14 @@ class RecordSizes:
         """
         added = _BYTES * len(message.data) if message.data is not None else 0
         size = self._estimates.get(name)
-        if message.action is RecordAction.PATCH_MULTI:
-            # Several changes at once would have to be looked at one by one.
+        path = message.path
+        # Several changes at once would have to be looked at one by one.
+        if message.action is _PATCH_MULTI or (path is not None and size is None):
             estimate = self._limit + 1
-        elif message.path is None:
+        elif path is None:
             estimate = added
         else:
-            estimate = self._limit + 1 if size is None else size + added + _added_by(message.path)
+            estimate = size + added + _added_by(path)  # type: ignore[operator]
         if estimate > self._limit:
             estimate = len(dumps(data))
             if estimate > self._limit:

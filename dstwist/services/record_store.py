@@ -103,7 +103,7 @@ class RecordStore:
         self.retry: Callable[[str], None] = lambda name: None
         instant = IInstantStore(cache, None)
         self._known: Callable[[str], Record | None] = _nothing if instant is None else instant.known
-        self._keep: Callable[[str, int, Any], bool] = _not_at_once if instant is None else instant.keep
+        self._keep: Callable[[str, Record], bool] = _not_at_once if instant is None else instant.keep
         self.keep = self._keep if storage is None else self._keep_excluded
         self.keeps_at_once = instant is not None and (storage is None or bool(settings.storage_exclusion_prefixes))
         self._cache = cache
@@ -132,8 +132,8 @@ class RecordStore:
         """
         return None if name in self.doubts else self._known(name)
 
-    def _keep_excluded(self, name: str, version: int, data: Any) -> bool:
-        return name.startswith(self._excluded) and self._keep(name, version, data)
+    def _keep_excluded(self, name: str, record: Record) -> bool:
+        return name.startswith(self._excluded) and self._keep(name, record)
 
     async def load(self, name: str) -> Record | None:
         """
@@ -163,7 +163,7 @@ class RecordStore:
         if self._kept(name):
             assert self._storage is not None
             await self._write(name, "storage", self._storage.set(name, version, data), RecordAction.RECORD_UPDATE_ERROR)
-        if not self._keep(name, version, data):
+        if not self._keep(name, record):
             done = self._cache.set(name, version, data)
             await self._write(name, "cache", done, RecordAction.RECORD_UPDATE_ERROR)
 
@@ -318,5 +318,5 @@ def _nothing(name: str) -> Record | None:
     return None
 
 
-def _not_at_once(name: str, version: int, data: Any) -> bool:
+def _not_at_once(name: str, record: Record) -> bool:
     return False

@@ -44,7 +44,7 @@ from dstwist.interfaces import ICluster, IConnection, IPermission, Record
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
-from dstwist.protocol.paths import found_alike, parse, set_at, set_many
+from dstwist.protocol.paths import parse, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED, value_of
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
@@ -139,7 +139,7 @@ class RecordWriter:
                     if not isinstance(outcome, Record):
                         self._refuse(name, sender, outcome)
                         return
-                    if self._keep(name, *outcome):
+                    if self._keep(name, outcome):
                         self._tell(name, message, sender, outcome)
                         return
         self._queue.start(self._serve(name, message, sender, verdict), self.write, name, message, sender)
@@ -256,10 +256,9 @@ class RecordWriter:
         return partial(self._refuse_conflict, name, message, sender, state)
 
     def _state(self, name: str, message: Message, version: int, data: Any) -> Record:
-        changed = self._fitting(name, message, _changed(message, data))
-        if message.path is None or found_alike(message.path, data):
-            return Record(version, changed)
-        return _Rewritten(version, changed)
+        changed, alike = _changed(message, data)
+        changed = self._fitting(name, message, changed)
+        return Record(version, changed) if alike else _Rewritten(version, changed)
 
     def _refuse(self, name: str, sender: IConnection, refusal: _Refusal) -> None:
         refusal()
@@ -349,22 +348,23 @@ def _creates(message: Message, sender: IConnection) -> bool:
     return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
 
 
-def _changed(message: Message, data: Any) -> Any:
+def _changed(message: Message, data: Any) -> tuple[Any, bool]:
     """
-    What a write makes of data.
+    What a write makes of data, and whether all clients get to that by the path of the write.
 
     @raise ValueError: nothing; it makes no sense, or not with this data.
     """
     value = value_of(message.data)
+    path = message.path
     if message.action is _PATCH_MULTI:
-        return set_many(data, _changes(value))
-    if message.path is not None:
+        return set_many(data, _changes(value)), True
+    if path is not None:
         if value.__class__ is float and not math.isfinite(value):
             value = None
-        return set_at(data, parse(message.path), value)
+        return write_at(data, path, value)
     if not isinstance(value, dict | list):
         raise ValueError("a record is an object or an array")
-    return value
+    return value, True
 
 
 def _changes(value: Any) -> list[tuple[tuple[str | int, ...], Any]]:

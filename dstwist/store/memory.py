@@ -70,17 +70,18 @@ class MemoryStore:
             self._records[name] = record
         return record
 
-    def keep(self, name: str, version: int, data: Any) -> bool:
+    def keep(self, name: str, record: Record) -> bool:
         if self._bounded:
             return False
-        self._records[name] = Record(version, data)
+        self._records[name] = record
         return True
 
     def get(self, name: str) -> Deferred[Record | None]:
         return succeed(self.known(name))
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
-        return succeed(None) if self.keep(name, version, data) else self._set_bounded(name, Record(version, data))
+        record = Record(version, data)
+        return succeed(None) if self.keep(name, record) else self._set_bounded(name, record)
 
     def delete(self, name: str) -> Deferred[None]:
         self._forget(name)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import paths
 from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, dumps, loads
-from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, found_alike, parse, set_at, set_many
+from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, parse, set_at, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED
 
 PARSED: list[tuple[str, tuple[str | int, ...]]] = [
@@ -281,11 +281,13 @@ class AlikeTests(SynchronousTestCase):
 
     def alike(self, data: Any, *paths: str) -> None:
         for path in paths:
-            self.assertTrue(found_alike(path, data), (data, path))
+            for value in (1, [1], UNDEFINED):
+                self.assertEqual(write_at(data, path, value), (set_at(data, parse(path), value), True), (data, path))
 
     def different(self, data: Any, *paths: str) -> None:
         for path in paths:
-            self.assertFalse(found_alike(path, data), (data, path))
+            for value in (1, [1], UNDEFINED):
+                self.assertEqual(write_at(data, path, value), (set_at(data, parse(path), value), False), (data, path))
 
     def test_ordinary(self) -> None:
         """
@@ -317,7 +319,8 @@ class AlikeTests(SynchronousTestCase):
         """
         Clients of v2 split paths at blanks, and have no keys without a name.
         """
-        self.different({}, "a b", "[1]", "a.[1]", "a[01]", "a[x]", "a" * 300 + " b")
+        self.different({}, "a b", "[1]", "a.[1]", "a[01]", "a" * 300 + " b")
+        self.different({"a": {}}, "a[x]")
         self.alike({}, "a" * 300)
 
 

@@ -37,9 +37,9 @@ class MemoryStoreTests(contract.StoreContract):
         store = MemoryStore()
         verifyObject(IInstantStore, store)
         self.assertIsNone(store.known("a"))
-        self.assertTrue(store.keep("a", 1, {}))
+        self.assertTrue(store.keep("a", Record(1, {})))
         self.assertEqual(store.known("a"), Record(1, {}))
-        self.assertFalse(MemoryStore(max_entries=1).keep("a", 1, {}))
+        self.assertFalse(MemoryStore(max_entries=1).keep("a", Record(1, {})))
 
     def test_no_copy(self) -> None:
         """
