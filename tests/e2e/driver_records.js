@@ -34,6 +34,29 @@ module.exports = {
     }
   },
 
+  /*
+   * Open that many records, which a client of v7 asks for in one message. Resolves when all are ready: with how many
+   * events called tick came after the first was ready and before the last.
+   */
+  openMany (prefix, count, tick) {
+    this.objects = this.objects || new Map()
+    let ready = 0
+    let between = 0
+    const hear = () => { if (ready > 0) between++ }
+    this.client.event.subscribe(tick, hear)
+    return new Promise((resolve) => {
+      for (let number = 0; number < count; number++) {
+        const record = this.client.record.getRecord(prefix + number)
+        this.objects.set(prefix + number, record)
+        record.whenReady(() => {
+          if (++ready < count) return
+          this.client.event.unsubscribe(tick, hear)
+          resolve(between)
+        })
+      }
+    })
+  },
+
   openAnonymous (key) {
     this.objects = this.objects || new Map()
     this.objects.set(key, this.client.record.getAnonymousRecord())

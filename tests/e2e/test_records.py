@@ -4,8 +4,21 @@ Records in the hands of four clients of both generations. R, RH, RV, RS, RP, RW 
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from dstwist.protocol.constants import ConnectionAction, EventAction, Topic
+from dstwist.protocol.message import Message
+from tests.e2e.raw import RawClient
 from tests.e2e.records import Record
-from tests.e2e.scenario import QuartetScenario, for_each_generation, for_each_generation_and_transport
+from tests.e2e.scenario import (
+    PATIENT,
+    QuartetScenario,
+    Scenario,
+    for_each_generation,
+    for_each_generation_and_transport,
+)
 
 JOHN = '{"user":{"firstname":"John"}}'
 
@@ -461,3 +474,63 @@ class SetDataTests(QuartetScenario):
                 writer.set_data(self.shared, str(number), writer.driver.generation)
         self.holders_see('{"user":{"firstname":"John"},"v2":9,"v7":9}')
         self.assertEqual([record.version for record in self.records], [21] * 3)
+
+
+class ManyRecordsTests(Scenario):
+    """
+    A client of v7 with thousands of records, for which it asks in one message.
+    """
+
+    count = 8000
+
+    def test_many(self) -> None:
+        """
+        While the records are opened others are served: what they emit meanwhile arrives in between. So it is when the
+        client has been away and comes back to all of them; what was written meanwhile is seen.
+        """
+        at = self.server(config=PATIENT)
+        # Until it knows of all that it wants it asks for nothing.
+        holder = self.logged_in("v7", at, subscriptionInterval=1000)
+        writer = self.logged_in("v7", at)
+        prefix, tick = self.name("many/"), self.name("tick")
+        with _ticking(at.port, tick):
+            between = holder.do("openMany", prefix, self.count, tick)
+        self.assertGreater(between, 0)
+        holder.settle()
+        numbers = (0, 57, self.count - 1)
+        holder.pause()
+        for number in numbers:
+            writer.set_data_with_ack(f"{prefix}{number}", f'{{"number":{number}}}')
+        holder.resume()
+        for number in numbers:
+            holder.do("until", f"{prefix}{number}", None, f'{{"number":{number}}}')
+        holder.settle()
+        for number in numbers:
+            writer.set_data_with_ack(f"{prefix}{number}", '"later"', "number")
+            holder.do("until", f"{prefix}{number}", "number", '"later"')
+
+
+@contextlib.contextmanager
+def _ticking(port: int, name: str) -> Iterator[None]:
+    """
+    Have a client emit an event as often as it can: the next one when the server has answered a PING behind the last.
+    """
+    client = RawClient(port, "v4", "clock")
+    stopped = threading.Event()
+
+    def run() -> None:
+        while not stopped.is_set():
+            client.say(
+                Message(Topic.EVENT, EventAction.EMIT, name, b"1"),
+                Message(Topic.CONNECTION, ConnectionAction.PING),
+            )
+            client.hear()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+        client.close()
