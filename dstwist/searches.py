@@ -281,7 +281,7 @@ class Searches:
         del self._searches[search.name]
         # One who comes, declines, and comes again must not keep all others from being asked: the time stays.
         failed = self._failed.get(search.name)
-        time = failed.time if failed is not None and search.after else self._clock.seconds()
+        time = self._clock.seconds() if failed is None else failed.time
         self._failed[search.name] = _Failure(time, self._latest)
 
     def _stop_asking(self, search: _Search) -> None:
@@ -306,7 +306,7 @@ class Searches:
             asked.owes_answer(search.name)
             action = self._actions["LISTEN_RESPONSE_TIMEOUT"]
             asked.connection.send(Message(self._topic, action, subscription=search.name))
-        if search.asked is None and self._searches.get(search.name) is search:
+        if self._searches.get(search.name) is search:
             self._ask_next(search)
 
     # -- what concerns many names
@@ -374,7 +374,7 @@ class Searches:
     def _rematch_all(self) -> None:
         self._rematch = None
         self._schedule_rematch()
-        if self._failed and not self._rematching:
+        if not self._rematching:
             self._rematching = True
             self._slices.do(self._rematch_due())
 

@@ -137,6 +137,33 @@ class SearchesTests(SynchronousTestCase):
         self.clock.advance(30)
         self.assertEqual(self.stage.heard(listener), ["FOUND a a"])
 
+    def test_rematch_beside_newcomers(self) -> None:
+        """
+        While a newcomer is asked about a name that nobody took, nobody else is.
+        """
+        patient = self.stage.listener("a")
+        subscriber = self.subscriber("a")
+        self.stage.reject(patient, "a", "a")
+        patient.take()
+        self.clock.advance(29.8)
+        newcomer = self.stage.listener("a")
+        self.clock.advance(0.2)
+        self.assertEqual(self.stage.heard(patient), [])
+        self.stage.accept(newcomer, "a", "a")
+        self.assertEqual(self.stage.heard(subscriber), ["PROVIDED a"])
+
+    def test_order_of_newcomers(self) -> None:
+        """
+        Who comes while a search is under way is asked after those who were there before, in the order of coming,
+        whatever the patterns.
+        """
+        ann, bob = self.stage.listener("a"), self.stage.listener("b")
+        self.subscriber("ab")
+        cat, dan, eve = (self.stage.listener(pattern) for pattern in "bab")
+        for connection, pattern in ((ann, "a"), (bob, "b"), (cat, "b"), (dan, "a"), (eve, "b")):
+            self.assertEqual(self.stage.heard(connection), [f"FOUND {pattern} ab"])
+            self.stage.reject(connection, pattern, "ab")
+
     def test_rematch_without_match(self) -> None:
         """
         What nobody's pattern matches any more is forgotten, and is offered to whoever comes.
@@ -339,7 +366,9 @@ class SearchesTests(SynchronousTestCase):
             self.stage.unsubscribe(subscriber, name)
             self.assertFalse(self.stage.listeners.provided(name))
         self.stage.subscribe(subscriber, "a19")
+        self.stage.accept(spare, "a", "a19")
         self.turns()
+        self.assertTrue(self.stage.listeners.provided("a19"))
         told = [words for words in self.stage.heard(subscriber) if words.startswith("UNPROVIDED")]
         self.assertEqual(told, [f"UNPROVIDED {name}" for name in names[:18]])
         self.assertEqual(
@@ -382,11 +411,32 @@ class SearchesTests(SynchronousTestCase):
         self.stage.unlisten(asked, "a")
         self.stage.accept(asked, "a", "a19")
         self.assertEqual(self.stage.heard(asked), ["ACK UNLISTEN a", "REMOVED a a19"])
+        self.stage.unsubscribe(subscriber, "a18")
+        self.stage.subscribe(subscriber, "a18")
+        self.stage.accept(spare, "a", "a18")
         self.clock.advance(0.5)
         self.turns()
         offers = [words for words in self.stage.heard(spare) if words.startswith("FOUND")]
         self.assertEqual(sorted(offers), sorted(f"FOUND a {name}" for name in names))
-        self.assertEqual((self.stage.heard(asked), self.stage.heard(subscriber)), ([], []))
+        self.assertEqual(self.stage.heard(asked), [])
+        self.assertEqual(self.stage.heard(subscriber), ["ACK UNSUBSCRIBE", "ACK SUBSCRIBE", "PROVIDED a18"])
+
+    def test_asked_leaves_and_names(self) -> None:
+        """
+        Who is asked about a name that ended and is wanted again meanwhile is not passed over for the one who left.
+        """
+        asked, spare = self.stage.listener("a"), self.stage.listener("a")
+        subscriber = self.subscriber(*self.names(20))
+        self.busy()
+        self.stage.unlisten(asked, "a")
+        self.clock.advance(0)
+        self.stage.unsubscribe(subscriber, "a19")
+        self.stage.subscribe(subscriber, "a19")
+        self.clock.tick = 0
+        self.turns()
+        self.assertEqual(self.stage.heard(spare).count("FOUND a a19"), 1)
+        self.stage.accept(spare, "a", "a19")
+        self.assertTrue(self.stage.listeners.provided("a19"))
 
     def test_asked_leaves_alone(self) -> None:
         """
@@ -448,8 +498,10 @@ class SearchesTests(SynchronousTestCase):
 
     def test_rematch(self) -> None:
         """
-        If very many names were not taken all are asked again in slices, about each once.
+        If very many names were not taken all are asked again in slices, about each once, even if that lasts until the
+        next time that all are asked.
         """
+        self.stage = Stage(clock=self.clock, response_timeout=1000.0)
         names = self.names(40)
         listener = self.stage.listener("a")
         self.subscriber(*names)
@@ -460,6 +512,9 @@ class SearchesTests(SynchronousTestCase):
         self.clock.advance(30)
         told = self.stage.heard(listener)
         self.assertLess(len(told), 5)
+        self.clock.advance(31)
+        told += self.stage.heard(listener)
+        self.assertEqual(len(self.stage.listeners._searches._slices), 1)
         self.clock.tick = SLICE / 400
         self.turns()
         self.assertEqual(told + self.stage.heard(listener), [f"FOUND a {name}" for name in names])
@@ -475,8 +530,10 @@ class SearchesTests(SynchronousTestCase):
         self.stage.listeners.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         listener.take()
-        self.stage.reject(listener, "a", "a0")
         self.stage.listen(other, "a")
+        other.take()
+        self.stage.reject(listener, "a", "a0")
+        self.assertEqual(self.stage.heard(other), [])
         for connection in (subscriber, listener, other):
             connection.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -496,6 +553,7 @@ class SearchesTests(SynchronousTestCase):
         self.subscriber("a")
         listener = self.fragile(0)
         self.assertTrue(listener.closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.stage.heard(self.stage.listener("a")), ["FOUND a a"])
 
     def test_closed_by_offer(self) -> None:
@@ -572,6 +630,25 @@ class SearchesTests(SynchronousTestCase):
             self.assertGreaterEqual(len(told), 4)
             for connection in (subscriber, spare):
                 connection.close()
+
+    def test_subscriber_closed(self) -> None:
+        """
+        If the listener that goes was the only subscriber of the name itself, nobody else is asked about it; it may go
+        when it is told that it was too slow, or what it has lost.
+        """
+        for action in ("TIMEOUT", "REMOVED"):
+            both, spare = self.fragile(0, action), self.stage.listener("a")
+            before = entries(self.stage.listeners)
+            self.stage.subscribe(both, "a1")
+            if action == "TIMEOUT":
+                self.clock.advance(0.5)
+            else:
+                self.stage.accept(both, "a", "a1")
+                self.stage.listeners.revoke("a", both)
+            self.assertTrue(both.closed)
+            self.assertEqual(self.stage.heard(spare), [])
+            self.assertLess(entries(self.stage.listeners), before)
+            spare.close()
 
     # -- the log
 
