@@ -11,7 +11,8 @@ limit                   past it
 ======================  ==============================================================================================
 maxQueuedRequests       of one record: the request is refused, except for the end of a subscription
 maxPendingBytes         of one connection, counting the data and something for the request itself: the connection is
-                        paused until half of it is done; what it had sent already is still taken
+                        paused until half of it is done. Single requests that it had sent already are still taken; what
+                        it asks of many records goes on then
 ======================  ==============================================================================================
 
 What could not be loaded is not loaded again for those who stood in line at that time: L{RecordQueue.failed}.
@@ -87,7 +88,8 @@ class RecordQueue:
         self._pending_limit = settings.max_pending_bytes
         self.lines: dict[str, _Line] = {}
         self._pending: dict[IConnection, int] = {}
-        self._paused: set[IConnection] = set()
+        # Who is paused, and what waits for the end of that.
+        self._paused: dict[IConnection, Deferred[None]] = {}
         self._idle: Deferred[None] | None = None
 
     def __contains__(self, name: str) -> bool:
@@ -172,8 +174,14 @@ class RecordQueue:
     ) -> Work:
         for number, name in enumerate(message.names):
             if number and not number % STEP:
-                yield None
+                yield self.room(sender)
             self.submit(step, name, message, sender, then, always)
+
+    def room(self, sender: IConnection) -> Deferred[None] | None:
+        """
+        What work of C{sender} waits for before it asks for more.
+        """
+        return self._paused.get(sender)
 
     def door(self, step: Step) -> Callable[[Message, IConnection], None]:
         """
@@ -290,7 +298,7 @@ class RecordQueue:
             return request
         pending = self._pending[sender] = self._pending.get(sender, 0) + _weight(request.message)
         if pending > self._pending_limit and sender not in self._paused:
-            self._paused.add(sender)
+            self._paused[sender] = Deferred()
             sender.pause()
         return request
 
@@ -301,8 +309,9 @@ class RecordQueue:
             if not pending:
                 del self._pending[sender]
             if sender in self._paused and pending <= self._pending_limit // 2:
-                self._paused.remove(sender)
+                room = self._paused.pop(sender)
                 sender.resume()
+                room.callback(None)
         if request.then is not None:
             request.then()
 

@@ -173,7 +173,7 @@ class RecordReader:
         names = message.names
         for start in range(0, len(names) or 1, STEP):
             if start:
-                yield None
+                yield self._queue.room(sender)
             missing = self._tell_versions(names[start : start + STEP], message, sender)
             if not start:
                 sender.send(message.ack())

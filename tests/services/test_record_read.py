@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import Record
+from dstwist.services.record_queue import OVERHEAD
 from dstwist.slices import STEP
 from tests.services.records import A, RecordTestCase, ask, read_response, update, wanting_ack, written
 
@@ -493,6 +494,32 @@ class ManyTests(RecordTestCase):
         self.assertEqual(self.steps(A.SUBSCRIBE), [[], [], []])
         self.clock.pump([0.5] * 3)
         self.assertEqual(self.ann.take(), [self.request.ack()])
+
+    def test_pending(self) -> None:
+        """
+        If the stores are slow, only so many records of one client wait for them at a time; all are served in the end.
+        """
+        for action in (A.SUBSCRIBECREATEANDREAD, A.SUBSCRIBEANDREAD, A.SUBSCRIBEANDHEAD, A.SUBSCRIBE, A.NOTIFY):
+            self.serve(max_pending_bytes=STEP * OVERHEAD)
+            self.cache.delay = self.storage.delay = 0.5
+            names = tuple(f"n{number}" for number in range(10 * STEP))
+            ann = self.young()
+            if action is A.SUBSCRIBE:
+                # By itself it waits for nothing but what was asked before.
+                self.say(self.young(), *(ask(A.READ, name) for name in names))
+            before = len(self.clock.getDelayedCalls())
+            request = ask(action, names=names, correlation_id="0")
+            answers = self.say(ann, request)
+            self.assertTrue(ann.paused)
+            # Two steps of records that are being loaded, each with a time-out.
+            self.assertEqual(len(self.clock.getDelayedCalls()) - before, 0 if action is A.SUBSCRIBE else 4 * STEP)
+            for _ in range(100):
+                self.clock.advance(0.5)
+                answers += ann.take()
+            self.assertFalse(ann.paused)
+            self.assertEqual([answer for answer in answers if answer.is_ack], [request.ack()])
+            told = {answer.name for answer in answers if not answer.is_ack and answer.name is not None}
+            self.assertEqual(told, set() if action in (A.SUBSCRIBE, A.NOTIFY) else set(names))
 
     def test_gone(self) -> None:
         """
