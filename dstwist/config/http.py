@@ -114,7 +114,7 @@ class HttpSettings:
     origins: tuple[str, ...] = option(read_origins, ())
     # The Host header that a request must have if not all origins may use the server.
     host_url: str | None = text(None)
-    # Request headers that are kept for authentication.
+    # uws: the request headers that authentication may see; here it may see all.
     headers: tuple[str, ...] = texts(built=False)
     # uws: bytes that may wait for one client; here it is an endpoint's maxOutgoingBufferSize.
     max_backpressure: int = integer(1048576, built=False)

@@ -286,8 +286,8 @@ class WebSocketEndpoint:
     log_invalid_auth_data: bool = flag(False)
     # The largest WebSocket message that is taken from a client.
     max_message_size: int = integer(1048576)
-    # Request headers that are kept for authentication.
-    headers: tuple[str, ...] = texts()
+    # uws: the request headers that authentication may see; here it may see all.
+    headers: tuple[str, ...] = texts(built=False)
     # A client for which more is waiting is too slow, and is cut off. An addition of dstwist, like all below.
     max_outgoing_buffer_size: int = integer(16777216)
     # How many messages a client may send before it has logged in.

@@ -347,12 +347,8 @@ class WebSocketLink(WebSocketServerProtocol):
         else:
             self.write = outbox.write  # type: ignore[method-assign]
         self.answer = outbox.answer  # type: ignore[method-assign]
-        headers = self._headers
-        if settings.headers:
-            headers = {name: headers[name] for name in map(str.lower, settings.headers) if name in headers}
-        self.connection = factory.connect(
-            self, Handshake(self.address, headers, certificate=peer_certificate(self.transport))
-        )
+        handshake = Handshake(self.address, self._headers, certificate=peer_certificate(self.transport))
+        self.connection = factory.connect(self, handshake)
         self.connection.open()
 
     def _slow_consumer(self) -> None:
