@@ -72,9 +72,9 @@ class NameLimit:
         if call_id is not None and len(call_id) > limit:
             return [self._refusal(message, "a correlation id", call_id, None)]
         if message.action in BULKS[message.topic]:
-            long = [name for name in dict.fromkeys(names) if len(name) > limit]
-            if not long:
+            if max(map(len, names), default=0) <= limit:
                 return [message]
+            long = [name for name in dict.fromkeys(names) if len(name) > limit]
             told = long[:1] if told_once else long
             refusals: list[Message | Malformed] = [self._refusal(message, "a name", name, name) for name in told]
             rest = tuple(name for name in names if len(name) <= limit)
