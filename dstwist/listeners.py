@@ -57,6 +57,8 @@ class _Listener:
     unanswered: dict[tuple[str, str], None] = field(default_factory=dict)
     # Those that it has lost, and may not have noticed.
     revoked: dict[str, Candidate] = field(default_factory=dict)
+    # Whether the log knows that it wanted more than it may have.
+    greedy: bool = False
 
 
 @implementer(IRevocable)
@@ -131,7 +133,8 @@ class ListenerRegistry:
                 sender.send(message.ack())
             return
         if listener is not None and len(listener.patterns) >= self._settings.max_patterns:
-            self._exceeded(sender)
+            self._exceeded(sender, listener)
+            sender.send(message.error("MESSAGE_DENIED"))
             return
         listened = self._patterns.get(text)
         if listened is None:
@@ -151,17 +154,18 @@ class ListenerRegistry:
         sender.send(message.ack())
         self._searches.welcome(candidate)
 
-    def _exceeded(self, sender: IConnection) -> None:
+    def _exceeded(self, sender: IConnection, listener: _Listener) -> None:
+        if listener.greedy:
+            return
+        listener.greedy = True
         self._log.warn(
-            "LIMIT_EXCEEDED | listen.maxPatterns: {user} ({address}) listens to more than {limit} patterns of {topic}, "
-            "closing",
+            "LIMIT_EXCEEDED | listen.maxPatterns: {user} ({address}) listens to more than {limit} patterns of {topic}",
             user=sender.user,
             address=sender.address,
             limit=self._settings.max_patterns,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
         )
-        sender.close("too many patterns")
 
     def _unlisten(self, message: Message, sender: IConnection) -> None:
         text, listener = _name(message), self._listeners.get(sender)

@@ -10,6 +10,7 @@ asked         of a name                       answer (C{services.md} section 2.1
 ============  ==============================  ====================================================================
 subscribe     new                             ack
 subscribe     subscribed already              MULTIPLE_SUBSCRIPTIONS, and then v4+: ack; v2/v3: nothing
+subscribe     one more than may be            MESSAGE_DENIED: whoever is closed for it comes back, and asks again
 unsubscribe   subscribed                      ack
 unsubscribe   not subscribed                  v4+: ack; v2/v3: NOT_SUBSCRIBED
 ============  ==============================  ====================================================================
@@ -42,7 +43,7 @@ class SubscriptionRegistry:
 
     @param repeated: the error for a name that is subscribed already; RPC has its own names for both.
     @param unknown: the error for the end of a subscription that never was.
-    @param limit: how many names one connection may want. One that wants more is closed.
+    @param limit: how many names one connection may want. More are refused.
     """
 
     _log = Logger()
@@ -64,6 +65,8 @@ class SubscriptionRegistry:
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
         self._on_revoke: list[Callable[[], None]] = []
+        # Whose excess the log knows.
+        self._greedy: set[IConnection] = set()
         # What clients lost that wait for an acknowledgement when they end it themselves.
         self._revoked: dict[IConnection, set[str]] = {}
 
@@ -124,15 +127,19 @@ class SubscriptionRegistry:
         """
         The work of L{subscribe}.
         """
-        changed = False
+        # Who asked for nothing at all has it.
+        acked = not message.names and connection.dialect.acks_what_changed_nothing
         for number, name in enumerate(message.names):
             if number and not number % STEP:
                 yield None
             if self.add(name, connection):
-                changed = True
-            else:
+                acked = True
+            elif self.wants(name, connection):
                 connection.send(message.error(self._repeated, name, flagged=False))
-        if changed or connection.dialect.acks_what_changed_nothing:
+                acked = acked or connection.dialect.acks_what_changed_nothing
+            else:
+                connection.send(message.error("MESSAGE_DENIED", name))
+        if acked:
             connection.send(message.ack())
 
     def unsubscribing(self, message: Message, connection: IConnection) -> Work:
@@ -177,12 +184,13 @@ class SubscriptionRegistry:
 
     def add(self, name: str, connection: IConnection) -> bool:
         """
-        Subscribe C{connection}, which is open, to C{name} and say nothing; whether it was not subscribed before.
+        Subscribe C{connection}, which is open, to C{name} and say nothing; whether it was not subscribed before, and
+        has not too many names already.
         """
         subscribed = self._subscribed.get(connection)
         if subscribed is None:
             if connection.closed:
-                return False  # by the name before this one
+                return False  # by the answer to the name before this one
             subscribed = self._subscribed[connection] = set()
             connection.on_close(self._closed)
         elif name in subscribed:
@@ -258,17 +266,20 @@ class SubscriptionRegistry:
                     observer(name)
 
     def _exceeded(self, connection: IConnection) -> None:
+        if connection in self._greedy:
+            return
+        self._greedy.add(connection)
         self._log.warn(
-            "LIMIT_EXCEEDED | maxSubscriptions: {user} ({address}) wants more than {limit} names of {topic}, closing",
+            "LIMIT_EXCEEDED | maxSubscriptions: {user} ({address}) wants more than {limit} names of {topic}",
             user=connection.user,
             address=connection.address,
             limit=self._limit,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
         )
-        connection.close("too many subscriptions")
 
     def _closed(self, connection: IConnection) -> None:
         self._revoked.pop(connection, None)
+        self._greedy.discard(connection)
         for name in self._subscribed.pop(connection):
             self._remove(name, connection)

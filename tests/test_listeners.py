@@ -104,19 +104,22 @@ class ListeningTests(SynchronousTestCase):
 
     def test_too_many(self) -> None:
         """
-        A connection that listens to one pattern too many is closed, and nothing of it stays; one that it listens to
+        A connection that listens to one pattern too many is refused it, and keeps what it has; one that it listens to
         already it may ask for again.
         """
         stage = self.make(max_patterns=2)
         connection = FakeConnection()
         for pattern in ("a", "b", "b"):
             stage.listen(connection, pattern)
-        self.assertIsNone(connection.reason)
+        stage.heard(connection)
         stage.listen(connection, "c")
-        self.assertEqual(connection.reason, "too many patterns")
+        self.assertEqual(stage.heard(connection), ["MESSAGE_DENIED c"])
         other = FakeConnection()
-        stage.listen(other, "b")
-        self.assertIsNone(other.reason)
+        stage.listen(other, "c")
+        self.assertEqual(stage.heard(other), ["ACK LISTEN c"])
+        stage.unlisten(connection, "a")
+        stage.listen(connection, "c")
+        self.assertEqual(stage.heard(connection), ["ACK UNLISTEN a", "ACK LISTEN c"])
 
     def test_w55_closed_meanwhile(self) -> None:
         """

@@ -64,18 +64,24 @@ class SubscriptionRegistryTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        A connection that wants one name too many is closed, and nothing of it stays, also of the names that follow in
-        the same request; what it has already may be asked for again.
+        A connection that wants more names than it may have is refused them, one by one, and keeps what it has; that it
+        may ask for again, and for another name when it has given up one.
         """
         self.registry = SubscriptionRegistry(Topic.EVENT, limit=2)
-        one, two = self.subscriber("a", "b"), self.subscriber("a", "b")
-        self.registry.subscribe(subscribe("b"), one)
-        self.assertIsNone(one.reason)
-        self.registry.subscribe(subscribe("c", "d", "e"), one)
-        self.assertEqual(one.reason, "too many subscriptions")
-        self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("a")), (["a", "b"], [two]))
-        two.close()
-        self.assertEqual(list(self.registry.names()), [])
+        one, two = self.subscriber("a"), self.subscriber("a", "b")
+        request = subscribe("a", "b", "c", "d")
+        self.registry.subscribe(request, one)
+        repeated = request.error("MULTIPLE_SUBSCRIPTIONS", "a", flagged=False)
+        denials = [request.error("MESSAGE_DENIED", name) for name in ("c", "d")]
+        self.assertEqual(one.take(), [repeated, *denials, request.ack()])
+        self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("b")), (["a", "b"], [two, one]))
+        request = subscribe("c")
+        self.registry.subscribe(request, one)
+        self.assertEqual(one.take(), [request.error("MESSAGE_DENIED", "c")])
+        self.registry.unsubscribe(unsubscribe("a"), one)
+        one.take()
+        self.registry.subscribe(request, one)
+        self.assertEqual(one.take(), [request.ack()])
 
     def test_long_bulk(self) -> None:
         """
@@ -96,17 +102,18 @@ class SubscriptionRegistryTests(SynchronousTestCase):
 
     def test_limit_in_long_bulk(self) -> None:
         """
-        The limit holds in a later turn as well; then nothing of it stays, and nobody hears of more names.
+        The limit holds in a later turn as well.
         """
         self.registry = SubscriptionRegistry(Topic.EVENT, limit=STEP + 1)
         connection = FakeConnection()
         connection.turns = True
-        self.registry.subscribe(subscribe(*(f"n{number}" for number in range(4 * STEP))), connection)
-        self.assertIsNone(connection.reason)
+        request = subscribe(*(f"n{number}" for number in range(4 * STEP)))
+        self.registry.subscribe(request, connection)
         while connection.turn():
             pass
-        self.assertEqual((connection.reason, connection.take()), ("too many subscriptions", []))
-        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+        denials = [request.error("MESSAGE_DENIED", name) for name in request.names[STEP + 1 :]]
+        self.assertEqual(connection.take(), [*denials, request.ack()])
+        self.assertEqual(len(self.registry.names_of(connection)), STEP + 1)
 
     def test_gone_in_long_bulk(self) -> None:
         """

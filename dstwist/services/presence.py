@@ -122,7 +122,11 @@ class PresenceService:
         for number, user in enumerate(message.names):
             if number and not number % STEP:
                 yield None
-            if not self.single.add(user, sender) and sender.dialect.acks_what_changed_nothing:
+            if self.single.add(user, sender):
+                continue
+            if not self.single.wants(user, sender):
+                sender.send(message.error("MESSAGE_DENIED", user))
+            elif sender.dialect.acks_what_changed_nothing:
                 sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
         sender.send(message.ack())
 

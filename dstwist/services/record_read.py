@@ -104,14 +104,17 @@ class RecordReader:
 
     # -- subscribing
 
-    def _join(self, name: str, message: Message, sender: IConnection) -> bool:
+    def _join(self, name: str, message: Message, sender: IConnection) -> bool | None:
         """
-        Subscribe C{sender}; whether it was not subscribed before.
+        Subscribe C{sender}; whether it was not subscribed before, C{None} if it cannot be.
         """
         if self._subscriptions.add(name, sender):
             if self._listeners.provided(name):
                 sender.send(Message(_RECORD, RecordAction.SUBSCRIPTION_HAS_PROVIDER, name))
             return True
+        if not self._subscriptions.wants(name, sender):
+            answers.refused(name, message, sender, False, RecordAction.READ)
+            return None
         answer = message.error(RecordAction.MULTIPLE_SUBSCRIPTIONS, name, flagged=False)
         if message.action is not RecordAction.SUBSCRIBEANDHEAD:
             answer = replace(answer, original_action=RecordAction.SUBSCRIBE)
@@ -145,7 +148,10 @@ class RecordReader:
         # It may be gone by now.
         if sender.closed:
             return
-        if self._join(name, message, sender) and not sender.dialect.acks_reading_at_once:
+        joined = self._join(name, message, sender)
+        if joined is None:
+            return
+        if joined and not sender.dialect.acks_reading_at_once:
             sender.send(replace(message, names=(name,)).ack())
         self._say(name, record, sender)
 
@@ -159,8 +165,7 @@ class RecordReader:
         except RecordError as error:
             answers.not_loaded(name, message, sender, error)
             return
-        if not sender.closed:
-            self._join(name, message, sender)
+        if not sender.closed and self._join(name, message, sender) is not None:
             self._say(name, record or _NOT_THERE, sender)
 
     def _subscribe_and_head(self, message: Message, sender: IConnection) -> None:
