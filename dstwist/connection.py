@@ -36,7 +36,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
-from dstwist.entrance import LONG, Entrance, IEntering, Reception
+from dstwist.entrance import Entrance
 from dstwist.interfaces import Handshake, IConnection, ILink, IWire, Login, Work
 from dstwist.log import Logger
 from dstwist.metering import Meter
@@ -44,6 +44,7 @@ from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIO
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.reception import LONG, IEntering, Reception
 from dstwist.slices import SLICE
 
 # Of so many messages in one payload it is not asked how long they take.
@@ -372,7 +373,11 @@ class Connection:
         self._reception.heartbeat.remove(self)
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:
+                # All others have to know as well, and the socket has to go.
+                self._log.failure("that {user} has gone could not be dealt with", user=self.user)
         if opened:
             # After all others: who is told that this user left finds nothing of the connection any more.
             self._reception.users.remove(self)

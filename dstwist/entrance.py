@@ -27,32 +27,25 @@ delay, if it is an official client, and logs in again by itself; so it stays for
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from dstwist.admission import Admission, Excess, too_many_of_user
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.admission import Excess, too_many_of_user
 from dstwist.errors import BusyError
 from dstwist.expiry import Expiry
-from dstwist.heartbeat import Heartbeat
-from dstwist.interfaces import Handshake, IAuthenticator, IConnection, ILink, Login
+from dstwist.interfaces import Handshake, ILink, Login
 from dstwist.log import Logger, shown
 from dstwist.metering import Bucket
-from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, POLICY_VIOLATION, TRY_AGAIN_LATER
+from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, TRY_AGAIN_LATER
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, Topic
 from dstwist.protocol.dialect import Received, State, Step, refined
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.router import Router
-from dstwist.users import UserRegistry
-
-#: A payload that is longer is decoded in pieces of this size, each when it is its turn: that takes a third of a second
-#: for a megabyte of short messages.
-LONG = 16384
+from dstwist.reception import LONG, IEntering, Reception
 
 #: How long a client is kept that is to try again later, in seconds. Official clients would wait as long themselves if
 #: their second attempt to open a socket had failed.
@@ -72,48 +65,6 @@ _OF_CONNECTION: Mapping[object, Received] = {
     ConnectionAction.PONG: Received.PONG,
 }
 _HEARTBEATS = frozenset({Received.PING, Received.PONG})
-
-
-class Reception(NamedTuple):
-    """
-    What all connections of one endpoint share.
-    """
-
-    settings: WebSocketEndpoint
-    authenticator: IAuthenticator
-    router: Router
-    heartbeat: Heartbeat
-    clock: IReactorTime
-    users: UserRegistry
-    admission: Admission
-    #: How many connections one user may have.
-    max_connections_per_user: int | None = None
-
-
-class IEntering(IConnection):
-    """
-    A connection as its entrance sees it.
-    """
-
-    def decode(payload: bytes | str) -> list[Message | Malformed]:
-        """
-        The messages of one payload, in order. Never raises.
-        """
-
-    def let_in(user: str, login: Login) -> None:
-        """
-        The client is logged in, and is to be told so. The entrance is not asked any more.
-        """
-
-    def serve(messages: Iterable[Message | Malformed | bytes | str]) -> bool:
-        """
-        Take what came behind the login, decoded or not. Whether some of it has to wait for a later turn.
-        """
-
-    def close(reason: str, code: int = POLICY_VIOLATION) -> None:
-        """
-        End the connection: what was said so far still leaves, then the transport is closed with C{code}.
-        """
 
 
 class Entrance:

@@ -26,7 +26,6 @@ from dstwist.config.auth import CertificateSettings
 from dstwist.config.settings import Settings, WebSocketEndpoint
 from dstwist.connection import Connection
 from dstwist.custom import Services
-from dstwist.entrance import Reception
 from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
@@ -39,6 +38,7 @@ from dstwist.permission.reload import RuleReload
 from dstwist.protocol import dialect, protobuf, text
 from dstwist.protocol.closing import GOING_AWAY
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.reception import Reception
 from dstwist.recheck import Kind
 from dstwist.reloading import Reloads
 from dstwist.router import Router

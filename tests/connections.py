@@ -14,7 +14,6 @@ from dstwist.admission import Admission
 from dstwist.config.http import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.connection import Connection
-from dstwist.entrance import Reception
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, IPermission
 from dstwist.permission.open import OpenPermission
@@ -22,6 +21,7 @@ from dstwist.protocol import protobuf
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Malformed, Message
+from dstwist.reception import Reception
 from dstwist.router import Router
 from dstwist.users import UserRegistry
 from tests.fakes import FakeAuthenticator, FakeLink, FakeService, FakeWire

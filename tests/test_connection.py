@@ -177,6 +177,18 @@ class BothDialects:
         self.connection.lost()
         self.assertEqual(told, [(1, True), (2, True)])
 
+    def test_close_callback_breaks(self: Any) -> None:
+        """
+        If one of them breaks that is logged, and all others are called, and the transport is closed all the same.
+        """
+        told: list[str] = []
+        self.log_in()
+        self.connection.on_close(lambda connection: 1 // 0)
+        self.connection.on_close(lambda connection: told.append("second"))
+        self.connection.close("bye")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((told, self.link.closed), (["second"], (1008, "bye")))
+
     def test_user_goes(self: Any) -> None:
         """
         A user is gone once all others know that his connection is.

@@ -13,13 +13,14 @@ from zope.interface.verify import verifyObject
 
 from dstwist.admission import Admission
 from dstwist.config.http import LimitSettings
-from dstwist.entrance import RETRY_AFTER, IEntering
+from dstwist.entrance import RETRY_AFTER
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, Login
 from dstwist.protocol import text
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import JAVASCRIPT, TEXT, Received, State
 from dstwist.protocol.message import Message
+from dstwist.reception import IEntering
 from dstwist.slices import SLICE
 from tests.connections import CHALLENGE, EMIT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.wire import wire

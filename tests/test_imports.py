@@ -22,7 +22,7 @@ GROUPS = (
     {"interfaces", "matching", "slices"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "searches", "listeners"}
-    | {"names", "router", "expiry", "entrance", "connection", "recheck"},
+    | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
     {"node"},
@@ -38,8 +38,9 @@ SIDEWAYS = {
     "listeners": {"subscriptions", "candidates", "searches"},
     "router": {"names"},
     "admission": {"deadlines"},
-    "entrance": {"router", "heartbeat", "users", "admission", "expiry", "metering"},
-    "connection": {"entrance", "metering"},
+    "reception": {"router", "heartbeat", "users", "admission"},
+    "entrance": {"reception", "admission", "expiry", "metering"},
+    "connection": {"reception", "entrance", "metering"},
 }
 
 # What beside the standard library and dstwist; none where nothing is said.
@@ -74,6 +75,7 @@ FOREIGN = {
     "recheck": SERVING,
     "watching": SERVING,
     "expiry": SERVING,
+    "reception": SERVING,
     "entrance": SERVING,
     "connection": SERVING,
     "services": SERVING,

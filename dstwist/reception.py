@@ -1,0 +1,66 @@
+"""
+What a connection is made with, and what it looks like to its entrance: L{dstwist.entrance} and L{dstwist.connection}
+have this in common, and neither needs to know the other for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.admission import Admission
+from dstwist.config.settings import WebSocketEndpoint
+from dstwist.heartbeat import Heartbeat
+from dstwist.interfaces import IAuthenticator, IConnection, Login
+from dstwist.protocol.closing import POLICY_VIOLATION
+from dstwist.protocol.message import Malformed, Message
+from dstwist.router import Router
+from dstwist.users import UserRegistry
+
+#: A payload that is longer is decoded in pieces of this size, each when it is its turn: that takes a third of a second
+#: for a megabyte of short messages.
+LONG = 16384
+
+
+class Reception(NamedTuple):
+    """
+    What all connections of one endpoint share.
+    """
+
+    settings: WebSocketEndpoint
+    authenticator: IAuthenticator
+    router: Router
+    heartbeat: Heartbeat
+    clock: IReactorTime
+    users: UserRegistry
+    admission: Admission
+    #: How many connections one user may have.
+    max_connections_per_user: int | None = None
+
+
+class IEntering(IConnection):
+    """
+    A connection as its entrance sees it.
+    """
+
+    def decode(payload: bytes | str) -> list[Message | Malformed]:
+        """
+        The messages of one payload, in order. Never raises.
+        """
+
+    def let_in(user: str, login: Login) -> None:
+        """
+        The client is logged in, and is to be told so. The entrance is not asked any more.
+        """
+
+    def serve(messages: Iterable[Message | Malformed | bytes | str]) -> bool:
+        """
+        Take what came behind the login, decoded or not. Whether some of it has to wait for a later turn.
+        """
+
+    def close(reason: str, code: int = POLICY_VIOLATION) -> None:
+        """
+        End the connection: what was said so far still leaves, then the transport is closed with C{code}.
+        """
