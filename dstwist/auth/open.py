@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from dstwist.auth.credentials import MAX_ID
+from dstwist.config.users import is_printable
 from dstwist.interfaces import Handshake, IAuthenticator, Login
 from dstwist.protocol.constants import OPEN_USER
 from dstwist.protocol.jsontext import dumps
@@ -31,8 +32,7 @@ class OpenAuthentication:
             return succeed(Login(True, OPEN_USER))
         # Numbers and booleans are taken by their JSON text, which is what String() gives in JavaScript.
         user = name if isinstance(name, str) else dumps(name).decode()
-        if any(character < " " or "\ud800" <= character <= "\udfff" for character in user):
-            # Control characters would break the text protocol, and half of a surrogate pair cannot be sent at all.
+        if not is_printable(user):
             return succeed(Login(False, client_data=b'{"error":"the username must be printable"}'))
         if len(user) > MAX_ID:
             return succeed(Login(False, client_data=_TOO_LONG))

@@ -36,7 +36,7 @@ MAX_ARGON2 = {"m": 1024 * 1024, "t": 64, "p": 64}
 _ARGON2 = re.compile(
     r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,10})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 )
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def argon2_cost(stored: str) -> dict[str, int] | None:
@@ -49,8 +49,8 @@ def argon2_cost(stored: str) -> dict[str, int] | None:
 
 def is_printable(name: str) -> bool:
     """
-    Whether C{name} will do as a user id: control characters would break the text protocol, and half of a surrogate pair
-    cannot be sent at all.
+    Whether C{name} will do as a user id: control characters would break the text protocol, or the terminal on which the
+    log is read, and half of a surrogate pair cannot be sent at all.
     """
     return _UNPRINTABLE.search(name) is None
 

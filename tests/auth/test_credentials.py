@@ -45,6 +45,7 @@ class CredentialTests(SynchronousTestCase):
             ([], None),
             ({}, None),
             ("a\x1eb", None),
+            ("a\x9bb", None),
             ("a\x7f", None),
             ("\ud83d", None),
         ):

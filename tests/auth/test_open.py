@@ -67,7 +67,7 @@ class OpenAuthenticationTests(AuthCase):
         """
         What cannot be a name is refused, and told.
         """
-        for name in (["ann"], [], {}, {"toString": "x"}, {"toString": 1}, "a\x1fb", "a\nb", "\ud800"):
+        for name in (["ann"], [], {}, {"toString": "x"}, {"toString": 1}, "a\x1fb", "a\nb", "a\x9bb", "\ud800"):
             login = self.login(username=name)
             self.assertFalse(login.accepted)
             self.assertIn("error", self.told(login))
