@@ -102,7 +102,7 @@ class RecordService:
         self._deletions = deletions = Deletions(settings, clock)
         self._returned = returned = Returned()
         self._losers = losers = Losers(clock, self._tell_loser)
-        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned)
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned, losers)
         writer = RecordWriter(store, queue, permission, subscriptions, deletions, returned, losers, cluster, settings)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,

@@ -18,6 +18,9 @@ state   a write is accepted       a write is refused        time passes
 lost    -> unsure                 -> lost                   forgotten, after L{MEMORY}
 unsure  -> unsure                 told; -> lost             told; -> lost, after L{QUIET}
 ======  ========================  ========================  ===================================
+
+Who writes before it has subscribed again, as clients do that come back, has lost as well; its subscription counts as an
+accepted write then.
 """
 
 from __future__ import annotations
@@ -35,12 +38,15 @@ QUIET = 0.5
 #: For how long something may be on the way that a client sent before it heard of what came first, in seconds.
 MEMORY = 10.0
 
+#: If more have lost, the first of them are forgotten.
+MOST = 100000
+
 _Key = tuple[IConnection, str]
 
 
 class Losers:
     """
-    The subscribers whose writes were refused.
+    Those whose writes were refused.
 
     @ivar unsure: whether they may have won by accident; by connection and name; to be looked at only.
     @param tell: called with the name and the connection that is to be told what the record holds.
@@ -51,20 +57,25 @@ class Losers:
         self.unsure: dict[_Key, bool] = {}
         self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
         self._quiet: Deadlines[_Key] = Deadlines(QUIET, clock, self._is_quiet)
+        self._stopped = False
 
     def lost(self, name: str, connection: IConnection) -> None:
         """
-        A write of C{connection}, a subscriber, was refused.
+        A write of C{connection} was refused.
         """
+        if self._stopped:
+            return
         key = (connection, name)
         self.unsure[key] = False
         self._quiet.remove(key)
         self._memory.remove(key)
+        if len(self._memory) >= MOST:
+            self._memory.hurry()
         self._memory.add(key)
 
     def won(self, name: str, connection: IConnection) -> None:
         """
-        A write of C{connection} was accepted.
+        A write of C{connection} was accepted, or it subscribed without being told what the record holds.
         """
         key = (connection, name)
         if key in self.unsure:
@@ -81,8 +92,9 @@ class Losers:
 
     def stop(self) -> None:
         """
-        Forget all.
+        Forget all, and remember nobody from now on.
         """
+        self._stopped = True
         self.unsure.clear()
         self._memory.stop()
         self._quiet.stop()

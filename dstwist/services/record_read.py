@@ -21,6 +21,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_store import RecordError, RecordStore
@@ -48,6 +49,7 @@ class RecordReader:
         listeners: ListenerRegistry,
         deletions: Deletions,
         returned: Returned,
+        losers: Losers,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -57,6 +59,7 @@ class RecordReader:
         self._listeners = listeners
         self._deletions = deletions
         self._returned = returned
+        self._losers = losers
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             RecordAction.READ: queue.door(self._read),
             RecordAction.HEAD: queue.door(self._head),
@@ -151,7 +154,11 @@ class RecordReader:
         joined = self._join(name, message, sender)
         if joined is None:
             return
-        if joined and not sender.dialect.acks_reading_at_once:
+        if not joined:
+            # What a client of v2 that comes back asked for while it was away it asks for twice. A write that it sends
+            # between the two answers is accepted, and taken back by the second.
+            self._losers.lost(name, sender)
+        elif not sender.dialect.acks_reading_at_once:
             sender.send(replace(message, names=(name,)).ack())
         self._say(name, record, sender)
 
@@ -196,7 +203,7 @@ class RecordReader:
         async def head(name: str, message: Message, sender: IConnection) -> None:
             if not sender.closed:
                 if self._join(name, message, sender):
-                    self._returned.add(name, sender)
+                    self._came_back(name, sender)
                 self._deletions.suspect(name, sender)
             try:
                 record = await self._store.load(name)
@@ -216,11 +223,17 @@ class RecordReader:
         versions = None
         return missing
 
+    def _came_back(self, name: str, sender: IConnection) -> None:
+        self._returned.add(name, sender)
+        # It may have written before it was subscribed again, and taken the refusal for agreement: client 7.0.5 believes
+        # to be at the version that it is told, with the data that it has.
+        self._losers.won(name, sender)
+
     def _subscribe(self, message: Message, sender: IConnection) -> None:
         async def join(name: str, message: Message, sender: IConnection) -> None:
             if not sender.closed:
                 if self._join(name, message, sender):
-                    self._returned.add(name, sender)
+                    self._came_back(name, sender)
                 self._deletions.suspect(name, sender)
 
         self._queue.submit_all(join, message, sender, lambda: sender.send(message.ack()))

@@ -262,8 +262,7 @@ class RecordWriter:
 
     def _refuse(self, name: str, sender: IConnection, refusal: _Refusal) -> None:
         refusal()
-        if self._subscriptions.wants(name, sender):
-            self._losers.lost(name, sender)
+        self._losers.lost(name, sender)
 
     def _refuse_invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         answers.invalid(name, message, sender, reason)

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.interfaces import IConnection
+from dstwist.services import record_losers
 from dstwist.services.record_losers import MEMORY, QUIET, Losers
 from tests.fakes import FakeConnection
 
@@ -112,12 +113,29 @@ class LosersTests(SynchronousTestCase):
         self.clock.advance(QUIET)
         self.assertEqual(self.told, [])
 
+    def test_too_many(self) -> None:
+        """
+        Of too many who lost the first are forgotten.
+        """
+        self.patch(record_losers, "MOST", 2)
+        self.lose()
+        for name in "bcd":
+            self.losers.lost(name, self.ann)
+        self.assertEqual(list(self.losers.unsure), [(self.ann, "c"), (self.ann, "d")])
+        self.win()
+        self.clock.advance(QUIET + MEMORY)
+        self.assert_told(0)
+        self.assertEqual(self.losers.unsure, {})
+
     def test_stop(self) -> None:
         """
-        When the server stops no timer is left.
+        When the server stops no timer is left, and none is started any more.
         """
         self.lose()
         self.losers.lost("b", self.ann)
         self.win()
         self.losers.stop()
+        self.lose()
+        self.win()
+        self.assertEqual(self.losers.unsure, {})
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -456,6 +456,35 @@ class WriteTests(RecordTestCase):
             self.clock.advance(QUIET)
             self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
 
+    def test_wrote_before_it_was_back(self) -> None:
+        """
+        A v4+ client that comes back may write before it subscribes again. It takes the refusal for agreement, and so
+        does the version that it is told then: so a moment later it is told what is true.
+        """
+        for action in (A.SUBSCRIBE, A.SUBSCRIBEANDHEAD):
+            self.have("a", 5, {"bob": 5})
+            ann = self.young()
+            ann.dialect = JAVASCRIPT
+            late = update("a", 3, {"ann": 3})
+            self.assertEqual(self.say(ann, late), [exists(late, 5, '{"bob":5}')])
+            self.say(ann, ask(action, names=("a",)))
+            self.clock.advance(QUIET)
+            self.assertEqual(ann.take(), [update("a", 5, {"bob": 5})])
+            self.clock.advance(QUIET + MEMORY)
+            self.assertEqual(ann.take(), [])
+
+    def test_wrote_between_two_answers(self) -> None:
+        """
+        A text client that asks twice for a record, and writes between the answers, goes back to the second: a moment
+        later it is told that its write stands.
+        """
+        self.have("a", 5, {"bob": 5})
+        ann = self.old()
+        self.say_text(ann, "R|CR|a+R|CR|a+")
+        self.assertEqual(self.say_text(ann, 'R|U|a|6|{"ann":6}+'), [])
+        self.clock.advance(QUIET)
+        self.assertEqual(ann.take(), ['R|U|a|6|{"ann":6}+'])
+
     def test_won_by_accident_and_left(self) -> None:
         """
         Who does not hold the record any more is told nothing of it.
