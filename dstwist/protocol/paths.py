@@ -140,9 +140,11 @@ def _common_tokens(path: str) -> tuple[Token, ...] | None:
 _common = lru_cache(_CACHED)(_common_tokens)
 
 
-def _found_alike(tokens: tuple[Token, ...], data: Any) -> bool:
+def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
     """
     Whether all clients go the same way to a place that can be.
+
+    @param erases: then those of v2 and v3 make nothing on the way.
     """
     node = data
     for i, token in enumerate(tokens[:-1]):
@@ -155,7 +157,7 @@ def _found_alike(tokens: tuple[Token, ...], data: Any) -> bool:
         else:
             return False
         if child is UNDEFINED:
-            return not any(type(token) is str and token[0] in _NUMERIC for token in tokens[i + 1 :])
+            return not erases and not any(type(token) is str and token[0] in _NUMERIC for token in tokens[i + 1 :])
         node = child
     return isinstance(node, dict | list)
 
@@ -166,8 +168,8 @@ def _found_alike(tokens: tuple[Token, ...], data: Any) -> bool:
 def write_at(data: Any, path: str, value: Any) -> tuple[Any, bool]:
     """
     The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; and whether all clients make the
-    same of it. Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, and throw
-    on scalars and C{null} on the way (C{services.md} section 4.11).
+    same of it. Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, leave
+    alone what there is nothing to erase in, and throw on scalars and C{null} on the way (C{services.md} section 4.11).
 
     @raise InvalidPath: the place cannot be, or not in this data.
     """
@@ -187,7 +189,7 @@ def write_at(data: Any, path: str, value: Any) -> tuple[Any, bool]:
             if type(token) is str:
                 node[token] = value
                 return changed, True
-    return set_at(data, tokens, value), _found_alike(tokens, data)
+    return set_at(data, tokens, value), _found_alike(tokens, data, value is UNDEFINED)
 
 
 def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:

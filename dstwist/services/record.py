@@ -48,6 +48,7 @@ from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_read import RecordReader
 from dstwist.services.record_returned import Returned
+from dstwist.services.record_sizes import RecordSizes
 from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_write import NOTHING, RecordWriter
 from dstwist.subscriptions import SubscriptionRegistry
@@ -99,11 +100,15 @@ class RecordService:
         self._store = store = RecordStore(cache, storage, queue, settings, clock)
         store.told = self._tell_all
         store.retry = self._settle_later
+        sizes = RecordSizes(settings.max_size)
+        store.rereads = sizes.forget
         self._deletions = deletions = Deletions(settings, clock)
         self._returned = returned = Returned()
         self._losers = losers = Losers(clock, self._tell_loser)
         reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned, losers)
-        writer = RecordWriter(store, queue, permission, subscriptions, deletions, returned, losers, cluster, settings)
+        writer = RecordWriter(
+            store, queue, permission, subscriptions, deletions, returned, losers, sizes, cluster, settings
+        )
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
@@ -224,7 +229,9 @@ class RecordService:
         try:
             record = await self._store.load(name)
         except RecordError:
-            self._losers.won(name, subscriber)  # to be told later
+            # To be told later; by now it may have been forgotten.
+            self._losers.lost(name, subscriber)
+            self._losers.won(name, subscriber)
             return
         if record is not None and self._subscriptions.wants(name, subscriber):
             subscriber.send(answers.update(name, record))

@@ -94,6 +94,13 @@ class Deletions:
             deletion.suspects.remove(connection)
             self._suspected[connection].remove(name)
 
+    def is_suspect(self, name: str, connection: IConnection) -> bool:
+        """
+        Whether C{connection} may hold the deleted record, or not have heard yet that it is no more.
+        """
+        deletion = self.deletions.get(name)
+        return deletion is not None and connection in deletion.suspects
+
     def stale(self, name: str, connection: IConnection, version: int) -> bool:
         """
         Whether a write of C{connection} with C{version} may be meant for the deleted record.

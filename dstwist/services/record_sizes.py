@@ -57,10 +57,16 @@ class RecordSizes:
             estimate = len(dumps(data))
             if estimate > self._limit:
                 raise ValueError(f"a record of more than {self._limit} bytes")
-            if size is None and len(self._estimates) >= _MOST:
-                self._estimates.clear()
+        if size is None and len(self._estimates) >= _MOST:
+            self._estimates.clear()
         self._estimates[name] = estimate
         return data
+
+    def forget(self, name: str) -> None:
+        """
+        The record may be another than the last that was looked at.
+        """
+        self._estimates.pop(name, None)
 
 
 @lru_cache(10000)

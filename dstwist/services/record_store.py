@@ -86,6 +86,7 @@ class RecordStore:
     @ivar doubts: the doubtful records; to be looked at only.
     @ivar told: called with a name, what is true of it, and who is to hear that (C{None}: everybody), once a doubt is
         resolved.
+    @ivar rereads: called with the name of a record that may turn out to be another than it was last known to be.
     @ivar retry: called with the name of a doubtful record when it is time to L{settle} it.
     """
 
@@ -100,6 +101,7 @@ class RecordStore:
         clock: IReactorTime,
     ) -> None:
         self.told: Callable[[str, Record | None, list[IConnection] | None], None] = lambda name, record, astray: None
+        self.rereads: Callable[[str], None] = lambda name: None
         self.retry: Callable[[str], None] = lambda name: None
         instant = IInstantStore(cache, None)
         self._known: Callable[[str], Record | None] = _nothing if instant is None else instant.known
@@ -235,6 +237,7 @@ class RecordStore:
         return record
 
     async def _agree(self, name: str) -> Record | None:
+        self.rereads(name)
         try:
             if not self._kept(name):
                 record: Record | None = await self._read(name, "cache", self._cache.get(name))

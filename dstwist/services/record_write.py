@@ -96,6 +96,7 @@ class RecordWriter:
         deletions: Deletions,
         returned: Returned,
         losers: Losers,
+        sizes: RecordSizes,
         cluster: ICluster,
         settings: RecordSettings,
     ) -> None:
@@ -116,7 +117,7 @@ class RecordWriter:
         self._deleted = deletions.deletions
         self._publish_remote = cluster.publish
         self._hot_path = settings.storage_hot_path_prefixes
-        self._fitting = RecordSizes(settings.max_size).check
+        self._fitting = sizes.check
 
     def enter(self, message: Message, sender: IConnection) -> None:
         """
@@ -233,6 +234,8 @@ class RecordWriter:
         """
         current, data = state
         wanted: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
+        if message.is_write_ack and self._has_no_callback(name, message, sender):
+            message = replace(message, is_write_ack=None)
         try:
             if state is NOTHING:
                 if not _creates(message, sender):
@@ -254,6 +257,17 @@ class RecordWriter:
         if wanted > current + 1 and not sender.dialect.merges_versions_ahead:
             return partial(self._refuse_ahead, name, message, sender, state)
         return partial(self._refuse_conflict, name, message, sender, state)
+
+    def _has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
+        """
+        Whether a client has destroyed what would take the acknowledgement: client 2.3.4 throws on it then.
+        """
+        return (
+            message.version != -1
+            and sender.dialect.knows_writes_by_version
+            and self._deletions.is_suspect(name, sender)
+            and not self._subscriptions.wants(name, sender)
+        )
 
     def _state(self, name: str, message: Message, version: int, data: Any) -> Record:
         changed, alike = _changed(message, data)

@@ -197,6 +197,22 @@ class ConflictTests(Contested):
         self.mine.client.hear()
         self.all_go_on('{"winner":1,"second":2}')
 
+    def test_deleted_meanwhile(self) -> None:
+        """
+        An acknowledged write that comes after another's deletion fails, and the client goes on.
+        """
+        self.mine.client.deafen()
+        self.theirs.delete()
+        write = self.mine.start_set('{"late":1}')
+        self.fence(self.theirs.client, self.witnesses[0].client)
+        self.mine.client.hear()
+        self.fence(self.theirs.client, self.mine.client)
+        if self.first == "v2":
+            # Its callback went with the record; an acknowledgement would make it throw.
+            self.mine.client.expect_error("RECORD_UPDATE_ERROR")
+        else:
+            self.assertEqual(write.error(), "INVALID_VERSION")
+
     def truth(self) -> str:
         return self.theirs.client.look("snapshot", self.mine.name)
 

@@ -71,8 +71,13 @@ class ValueTests(PairScenario):
         for record in (writer, *readers):
             record.until(expected)
         writer.set("2", "more.7.x")
+        expected = f'{expected[:-1]},"more":{{"7":{{"x":2}}}}}}'
         for record in (writer, *readers):
-            record.until(f'{expected[:-1]},"more":{{"7":{{"x":2}}}}}}')
+            record.until(expected)
+        eraser = Record(setter, name)
+        eraser.erase("nothing.below")
+        for record in (writer, *readers, eraser):
+            record.until(f'{expected[:-1]},"nothing":{{}}}}')
 
     def test_whole(self) -> None:
         """

@@ -281,7 +281,7 @@ class AlikeTests(SynchronousTestCase):
 
     def alike(self, data: Any, *paths: str) -> None:
         for path in paths:
-            for value in (1, [1], UNDEFINED):
+            for value in (1, [1]):
                 self.assertEqual(write_at(data, path, value), (set_at(data, parse(path), value), True), (data, path))
 
     def different(self, data: Any, *paths: str) -> None:
@@ -298,6 +298,15 @@ class AlikeTests(SynchronousTestCase):
         )
         self.alike({}, "a.b.c", "a[3].b", "a[0][1]", " a . b ")
         self.alike([{"a": 1}], "0.a", "7.a")
+
+    def test_erase(self) -> None:
+        """
+        Where there is nothing to erase in, clients of v2 do nothing, the others make what leads there.
+        """
+        for path in ("a.b", "a[0].b", "l[3].b"):
+            self.assertEqual(write_at({"l": []}, path, UNDEFINED)[1], False)
+            self.assertEqual(write_at({"l": []}, path, 1)[1], True)
+        self.assertEqual(write_at({"a": {}}, "a.b", UNDEFINED), ({"a": {}}, True))
 
     def test_on_the_way(self) -> None:
         """

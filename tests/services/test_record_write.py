@@ -368,6 +368,36 @@ class WriteTests(RecordTestCase):
         self.assertGreater(len(dumps({**data, f"k{version}": "value"})), 1000)
         self.assertEqual(self.say(ann, update("a", version, {}), patch("a", version + 1, "x[100]", 1)), [])
 
+    def test_too_large_after_a_failure(self) -> None:
+        """
+        What a failed write would have made of a record says nothing about how large it is.
+        """
+        self.serve(max_size=1000)
+        self.have("a", 1, {"x": "y" * 900})
+        ann = self.young("a")
+        self.storage.outcome = "fails"
+        self.say(ann, update("a", 2, {}))
+        self.storage.outcome = "ok"
+        self.clock.advance(60)
+        ann.take()
+        large = patch("a", 2, "z", "y" * 200)
+        self.assertEqual(self.say(ann, large)[0].action, A.INVALID_MESSAGE_DATA)
+        self.expect_complaints()
+
+    def test_ack_of_what_is_deleted(self) -> None:
+        """
+        A client of v2 that has destroyed its record since it wrote throws on the acknowledgement: it gets the error
+        alone. Whoever never held the record gets both.
+        """
+        self.have("a", 1, {})
+        old, other, ann = self.old("a"), self.old(), self.young()
+        self.say(ann, ask(A.DELETE, "a"))
+        old.take()
+        write = 'R|U|a|2|{"x":1}|{"writeSuccess":true}+'
+        error = "R|E|RECORD_UPDATE_ERROR|2+"
+        self.assertEqual(self.say_text(old, write), [error])
+        self.assertEqual(len(self.say_text(other, write)), 2)
+
     def test_conflict_known_by_the_news(self) -> None:
         """
         A JavaScript client of v4+ merges when the news of the other write reach it, and VERSION_EXISTS would undo that:
