@@ -105,7 +105,7 @@ class LoginTests(Scenario):
 
     def test_too_late(self) -> None:
         """
-        A client that does not log in in time is told so and cut off; a later login is answered by its own library.
+        L2: A client that does not log in in time is told so and cut off; a later login is answered by its own library.
         """
         for generation, path, error in (
             ("v2", "/hurry-v3", "CONNECTION_AUTHENTICATION_TIMEOUT"),
