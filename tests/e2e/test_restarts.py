@@ -43,9 +43,16 @@ class Restarting(Scenario):
 
     def setUp(self) -> None:
         super().setUp()
-        self.at = restarting_server()
-        self.servers.append(self.at)
+        self.at = self.first()
         self.quartet: list[Client] = []
+
+    def first(self) -> Server:
+        """
+        The server as it is before it goes.
+        """
+        server = restarting_server()
+        self.servers.append(server)
+        return server
 
     def four(self) -> list[Client]:
         self.quartet = [self.logged_in(generation, self.at) for generation in GENERATIONS * 2]
