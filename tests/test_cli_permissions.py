@@ -98,6 +98,7 @@ class CommandTests(SynchronousTestCase):
         """
         for arguments, expected in (
             (["--action", "record"], "unknown action of RECORD"),
+            (["--action", "event PUBLISH"], "unknown action of EVENT; rules decide about EMIT, LISTEN, SUBSCRIBE"),
             (["--action", "x"], "expected a topic and an action"),
             (["--action", "record READ", "--data", "{"], "not JSON"),
             (["--action", "record READ", "--record", "a"], "expected NAME=JSON"),

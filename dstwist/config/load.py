@@ -129,6 +129,8 @@ def _placed(problem: ConfigError, reading: Reading, source: str, alone: bool) ->
     file, line = reading.place(path)
     place = ([file] if alone or file != source else []) + ([f"line {line}"] if line is not None else [])
     text = problem.problem
-    for name in reading.unset.get(path, ()):
-        text += f"; the variable {name} is not set"
+    for key, names in reading.unset.items():
+        # A section lacks something if the variable for it is not set.
+        if key == path or key.startswith(f"{path}."):
+            text += "".join(f"; the variable {name} is not set" for name in names)
     return ConfigError(path, text, ": ".join(place))

@@ -132,7 +132,9 @@ def read_action(text: str, where: str) -> tuple[Topic, IntEnum]:
     actions = {action.name: action for action in ACTIONS[topic]}
     action = actions.get(name.strip().upper())
     if action is None:
-        raise ConfigError(where, f"unknown action of {topic.name}{suggestion(name.strip().upper(), actions)}")
+        guarded = ", ".join(sorted(each.name for each in GUARDS[topic]))
+        meant = suggestion(name.strip().upper(), actions) or f"; rules decide about {guarded}"
+        raise ConfigError(where, f"unknown action of {topic.name}{meant}")
     return topic, action
 
 

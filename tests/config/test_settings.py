@@ -920,6 +920,8 @@ class RefusalTests(ConfigCase):
         told = self.refusal("httpServer:\n  options:\n    port: ${PORT}\n    host: ${HOST:-}\n")
         self.assertIn("options.port: expected a whole number, got null; the variable PORT is not set", told)
         self.assertNotIn("HOST is not set", told)
+        told = self.refusal("auth:\n  type: jwt\n  options: {secret: '${SECRET}', algorithms: [HS256]}\n")
+        self.assertIn("expected exactly one of secret, publicKey, jwksUrl; the variable SECRET is not set", told)
         settings = self.load("serverName: node${N}${M:-}", M="")
         self.assertEqual(("CONFIG | serverName: the variable N is not set, and counts as empty",), settings.notes)
         self.assertEqual((), self.load("serverName: node${N}", N="").notes)
