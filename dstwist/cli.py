@@ -37,7 +37,7 @@ main.add_command(permissions)
 
 
 @main.command()
-@click.option("-c", "--config", "config_file", metavar="FILE", help="Configuration file, as of deepstream.io v10.")
+@click.option("-c", "--config", "config_file", metavar="FILE", help="config.yml of deepstream.io v2 to v10.")
 @click.option("-l", "--listen", multiple=True, metavar="ENDPOINT", help="Twisted endpoint, e.g. tcp:6020. Repeatable.")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on, in the place of the configured one.")
 @click.option("-p", "--port", metavar="PORT", help="TCP port, in the place of the configured one.")
@@ -82,10 +82,11 @@ def start(
 
 
 @main.command("check-config")
-@click.argument("file", metavar="FILE", required=False)
+@click.argument("file", metavar="[FILE]", required=False)
 def check_config(file: str | None) -> None:
     """
-    Say whether the server would start with FILE, and if not, what is wrong with it. Opens no port.
+    Say whether the server would start with FILE, and if not, what is wrong with it. Opens no port, and loads no
+    class of your own.
 
     Without FILE it is the one that dstwist start would take.
     """

@@ -35,7 +35,7 @@ class Options(TwistedOptions):
         "Without --config it serves v4+ clients on /deepstream and v2/v3 clients on /deepstream-v3, port 6020."
     )
     optParameters = [
-        ["config", "c", None, "Configuration file, as of deepstream.io v10 (config.yml)."],
+        ["config", "c", None, "Configuration file: a config.yml of deepstream.io v2 to v10."],
         ["host", None, None, "Address to listen on, in the place of httpServer.options.host."],
         ["port", "p", None, "TCP port, in the place of httpServer.options.port."],
         ["data-dir", "d", None, "Directory for what is to survive a restart."],

@@ -214,7 +214,7 @@ def _note_passwords(settings: FileSettings, path: str, reading: Reading) -> None
     others = [name for name, user in settings.users.items() if argon2_cost(user.password) is None]
     if settings.hash is None:
         if others:
-            reading.notes.append(f"CONFIG | {path}: {len(others)} passwords are in clear; see dstwist hash")
+            reading.notes.append(f"CONFIG | {path}: passwords in clear: {len(others)}; see dstwist hash")
         return
     characters = -(-(settings.key_length or 0) * 8 // 6)
     form = re.compile(f"[A-Za-z0-9+/]{{{characters}}}")

@@ -176,7 +176,7 @@ class FileTests(AuthCase):
             notes(f"{users}, hash: md5, iterations: 100, keyLength: 32"),
             ["CONFIG | auth.options.users.bad.password is no hash of 32 bytes; it matches no password"],
         )
-        self.assertEqual(notes(users), ["CONFIG | auth.options.users: 2 passwords are in clear; see dstwist hash"])
+        self.assertEqual(notes(users), ["CONFIG | auth.options.users: passwords in clear: 2; see dstwist hash"])
         self.assertEqual(notes(f"users: {{new: {{password: '{argon2}'}}}}"), [])
         self.assertNotIn("secret", str(notes(users)))
 
