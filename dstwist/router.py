@@ -25,29 +25,10 @@ from dstwist.names import NameLimit
 from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.slices import STEP
+from dstwist.underway import Batch, UnderWay
 
 #: From so many names on it is worth looking whether they are all different.
 _MANY = 100
-
-
-class _UnderWay:
-    """
-    The bulk requests that are being judged or served: each of them is a context.
-
-    @ivar none_left: fires when there are none; C{None} as long as nobody wants to know.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.none_left: Deferred[None] | None = None
-
-    def __enter__(self) -> None:
-        self.count += 1
-
-    def __exit__(self, *problem: object) -> None:
-        self.count -= 1
-        if not self.count and self.none_left is not None:
-            self.none_left.callback(None)
 
 
 class Router:
@@ -70,17 +51,13 @@ class Router:
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
         self._judged = {topic: service.judges for topic, service in services.items()}
-        self._under_way = _UnderWay()
+        self._bulks = UnderWay()
 
     def settled(self) -> Deferred[None]:
         """
         Fires when the bulk requests of which names have been judged so far are served, or given up.
         """
-        before, self._under_way = self._under_way, _UnderWay()
-        if not before.count:
-            return succeed(None)
-        before.none_left = Deferred()
-        return before.none_left
+        return self._bulks.change()
 
     def route(self, message: Message, sender: IConnection) -> None:
         """
@@ -128,8 +105,8 @@ class Router:
         names = message.names
         allowed: list[str] = []
         told = False
-        under_way = self._under_way
-        with under_way:
+        batch = self._bulks.batch
+        with batch:
             for start in range(0, len(names), STEP):
                 if start:
                     yield None
@@ -150,7 +127,7 @@ class Router:
                         sender.send(refusal)
                         told = True
             if len(allowed) > STEP:
-                sender.do(_while_served(under_way))
+                sender.do(_while_served(batch))
             if len(allowed) == len(names):
                 self._handlers[message.topic](message, sender)
             elif allowed:
@@ -180,8 +157,8 @@ class Router:
         )
 
 
-def _while_served(under_way: _UnderWay) -> Work:
-    with under_way:
+def _while_served(batch: Batch) -> Work:
+    with batch:
         # What the service makes of the request comes before the next step.
         yield None
 

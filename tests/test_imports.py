@@ -19,7 +19,7 @@ GROUPS = (
     {"errors"},
     {"protocol"},
     {"config", "log", "patterns"},
-    {"interfaces", "matching", "slices"},
+    {"interfaces", "matching", "slices", "underway"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck"},
@@ -60,6 +60,7 @@ FOREIGN = {
     "interfaces": {*ZOPE, "twisted.internet.defer"},
     "matching": {"re2"},
     "slices": SERVING,
+    "underway": SERVING,
     "tls": {"OpenSSL", "cryptography"},
     "certificates": {*ZOPE, "twisted", "OpenSSL", "cryptography"},
     "listening": {"twisted"},

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -22,6 +22,7 @@ from dstwist.permission.valve.values import Meter, truthy
 from dstwist.protocol.constants import NAMELESS_USERS
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED
+from dstwist.underway import UnderWay
 
 #: The name that patterns are tested against where an action has none.
 NO_NAME = "undefined"
@@ -33,24 +34,6 @@ def no_records(name: str) -> Deferred[Record | None]:
     The loader of a server that has no records.
     """
     return fail(StoreError("there are no records"))
-
-
-class _Undecided:
-    """
-    The decisions that wait, of those by one set of rules.
-
-    @ivar none_left: fires when there are none; C{None} as long as nobody wants to know.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.none_left: Deferred[None] | None = None
-
-    def decided(self, result: bool | Failure) -> bool | Failure:
-        self.count -= 1
-        if not self.count and self.none_left is not None:
-            self.none_left.callback(None)
-        return result
 
 
 @implementer(IPermission)
@@ -90,7 +73,7 @@ class ValvePermission:
         self._max_remembered = max_remembered
         self._interval = interval
         self._log_values = log_values
-        self._undecided = _Undecided()
+        self._undecided = UnderWay()
         self.replace(rules)
 
     def replace(self, rules: Rules) -> Deferred[None]:
@@ -100,11 +83,7 @@ class ValvePermission:
         """
         rules.remember(self._max_remembered, self._interval, self._seconds)
         self.guards = rules.guards
-        old, self._undecided = self._undecided, _Undecided()
-        if not old.count:
-            return succeed(None)
-        old.none_left = Deferred()
-        return old.none_left
+        return self._undecided.change()
 
     def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
         """
@@ -164,8 +143,7 @@ class ValvePermission:
             return fail(self._failed(error, rule, scope))
         if isinstance(verdict, Deferred):
             verdict.addErrback(self._failed_later, rule, scope)
-            self._undecided.count += 1
-            verdict.addBoth(self._undecided.decided)
+            self._undecided.batch.last_until(verdict)
         return verdict
 
     def _failed_later(self, failure: Failure, rule: Rule, scope: Scope) -> Failure:
