@@ -174,7 +174,7 @@ class Decision:
         if path is None:
             return UNDEFINED
         base = self._base()
-        return base if base is UNDEFINED else paths.set_at(base, paths.parse(path), value)
+        return base if base is UNDEFINED else paths.write_at(base, path, value)[0]
 
     def _patched_at_many(self) -> Any:
         changes = value_of(self._message.data)
