@@ -150,7 +150,7 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
     for i, token in enumerate(tokens[:-1]):
         child: Any
         if type(node) is dict:
-            child = node.get(token if type(token) is str else str(token), UNDEFINED)
+            child = node.get(_key(token), UNDEFINED)
         elif type(node) is list:
             index = _index(token)
             child = node[index] if index < len(node) else UNDEFINED
@@ -254,7 +254,7 @@ class _Draft:
         """
         key: Any
         if type(node) is dict:
-            key = token if type(token) is str else str(token)
+            key = _key(token)
             child = node.get(key)
         else:
             key = _index(token)
@@ -272,7 +272,7 @@ class _Draft:
 
     def _put(self, node: Any, token: Token, value: Any) -> None:
         if type(node) is dict:
-            key = token if type(token) is str else str(token)
+            key = _key(token)
             if value is UNDEFINED:
                 node.pop(key, None)
             else:
@@ -301,6 +301,13 @@ class _Draft:
         if self._gap < 0:
             raise InvalidPath(f"more than {MAX_INDEX} elements would have to be filled in before the index {index}")
         array.extend([None] * missing)
+
+
+def _key(token: Token) -> str:
+    """
+    The key that a token is for an object.
+    """
+    return token if type(token) is str else str(token)
 
 
 def _index(token: Token) -> int:

@@ -230,8 +230,7 @@ class RecordService:
             record = await self._store.load(name)
         except RecordError:
             # To be told later; by now it may have been forgotten.
-            self._losers.lost(name, subscriber)
-            self._losers.won(name, subscriber)
+            self._losers.doubt(name, subscriber)
             return
         if record is not None and self._subscriptions.wants(name, subscriber):
             subscriber.send(answers.update(name, record))

@@ -84,6 +84,13 @@ class Losers:
             self._quiet.remove(key)
             self._quiet.add(key)
 
+    def doubt(self, name: str, connection: IConnection) -> None:
+        """
+        C{connection} may be wrong without having lost.
+        """
+        self.lost(name, connection)
+        self.won(name, connection)
+
     def may_be_wrong(self, name: str, connection: IConnection) -> bool:
         """
         Whether C{connection} may have won by accident, and was not told.

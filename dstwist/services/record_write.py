@@ -314,8 +314,7 @@ class RecordWriter:
         if state.__class__ is _Rewritten:
             news = answers.update(name, state)
             if sender.dialect.has_its_own_paths and self._subscriptions.wants(name, sender):
-                self._losers.lost(name, sender)
-                self._losers.won(name, sender)
+                self._losers.doubt(name, sender)
         elif message.verbatim is not None and message.version == state.version:
             news = message
         elif message.path is not None:
