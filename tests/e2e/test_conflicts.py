@@ -6,6 +6,8 @@ The loser is deaf while the winner writes, so that it always loses, and always i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.e2e.clients import Client
 from tests.e2e.records import Record
 from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_plain_pairing
@@ -151,10 +153,7 @@ class ConflictTests(Contested):
         for round_ in range(10):
             for number, record in enumerate(everybody):
                 record.set(f'"{round_}"', f"n{number}")
-        for record in everybody:
-            for other in everybody:
-                if other is not record:
-                    self.fence(record.client, other.client)
+        self.calm_down(everybody)
         self.all_agree(self.truth())
         self.theirs.client.set_data(self.mine.name, '{"calm":true}')
         self.all_go_on('{"calm":true}')
@@ -167,10 +166,7 @@ class ConflictTests(Contested):
         for round_ in range(10):
             for number, record in enumerate(everybody):
                 record.set_all(*((None, f'{{"by":{number},"round":{round_},"write":{write}}}') for write in range(3)))
-        for record in everybody:
-            for other in everybody:
-                if other is not record:
-                    self.fence(record.client, other.client)
+        self.calm_down(everybody)
         self.all_agree(self.truth())
         self.all_go_on(self.truth())
 
@@ -212,6 +208,15 @@ class ConflictTests(Contested):
             self.mine.client.expect_error("RECORD_UPDATE_ERROR")
         else:
             self.assertEqual(write.error(), "INVALID_VERSION")
+
+    def calm_down(self, everybody: Sequence[Record]) -> None:
+        """
+        Come back when each has heard of all that the others have sent so far.
+        """
+        for record in everybody:
+            for other in everybody:
+                if other is not record:
+                    self.fence(record.client, other.client)
 
     def truth(self) -> str:
         return self.theirs.client.look("snapshot", self.mine.name)
