@@ -16,7 +16,7 @@ import dstwist
 # From the bottom up: a part may import those of the groups before its own, and its own package.
 GROUPS = (
     {"__init__"},
-    {"errors"},
+    {"errors", "memory"},
     {"protocol"},
     {"config", "log", "patterns"},
     {"interfaces", "matching", "slices", "underway"},
