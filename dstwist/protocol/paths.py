@@ -25,20 +25,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
 
-#: How far behind the end of an array may be written, and how many C{null}s one change may fill in to get there.
-MAX_INDEX = 65535
-
 #: Longer paths are refused, in characters.
 MAX_LENGTH = 10000
 
-#: Longer paths are not remembered: they are rare, and would let a client fill the memory.
+#: Longer paths are not remembered: they are rare, and would let a client fill the memory. The tokens of a path of this
+#: length take at most 5 KB.
 _MAX_CACHED_LENGTH = 200
-_CACHED = 8192
+_CACHED = 4096
+
+#: The bytes of memory of an object or array that a path makes, with its place in the one above it.
+_CONTAINER = 256
+#: The bytes of memory of a C{null} that fills a gap.
+_GAP_ELEMENT = 8
 
 _FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
 _BRACKET = re.compile(r"[\[\]]")
@@ -56,6 +59,24 @@ class InvalidPath(ValueError):
     """
     A path that cannot be, or not in this record. The text says why, in words for whoever wrote it.
     """
+
+
+class Limits(NamedTuple):
+    """
+    What the paths of one message may make besides the values that are in the message itself. The limits are checked
+    before anything is made.
+
+    @ivar gap: how many C{null}s may be filled in between the end of an array and the index that is written. It is the
+        setting C{record.maxArrayGap}.
+    @ivar growth: how many bytes of memory the filled gaps and the containers on the way may take.
+    """
+
+    gap: int = 1000
+    growth: int = 8 * 8388608
+
+
+#: The limits with the default settings.
+LIMITS = Limits()
 
 
 class _Number(str):
@@ -165,7 +186,7 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 # -- writing
 
 
-def write_at(data: Any, path: str, value: Any) -> tuple[Any, bool]:
+def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple[Any, bool]:
     """
     The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; and whether all clients make the
     same of it. Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, leave
@@ -175,7 +196,7 @@ def write_at(data: Any, path: str, value: Any) -> tuple[Any, bool]:
     """
     tokens = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_tokens(path)
     if tokens is None:
-        return set_at(data, parse(path), value), False
+        return set_at(data, parse(path), value, limits), False
     if type(value) in _SCALARS and type(data) is dict:
         # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
         changed = node = data.copy()
@@ -189,29 +210,29 @@ def write_at(data: Any, path: str, value: Any) -> tuple[Any, bool]:
             if type(token) is str:
                 node[token] = value
                 return changed, True
-    return set_at(data, tokens, value), _found_alike(tokens, data, value is UNDEFINED)
+    return set_at(data, tokens, value, limits), _found_alike(tokens, data, value is UNDEFINED)
 
 
-def set_at(data: Any, tokens: tuple[Token, ...], value: Any) -> Any:
+def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LIMITS) -> Any:
     """
     The data with C{value} at the place. L{UNDEFINED} erases: nothing is there then, or C{null} in an array, so that
     the elements behind it keep their index. As with JavaScript's clients, what leads to the place is there afterwards.
 
     @raise InvalidPath: the place cannot be in this data.
     """
-    draft = _Draft(data)
+    draft = _Draft(data, limits)
     draft.write(tokens, value)
     return draft.data
 
 
-def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]]) -> Any:
+def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits: Limits = LIMITS) -> Any:
     """
     The data after several changes, one after the other: as with L{set_at} for each, but no container is copied twice,
-    and the limit for filling gaps is for all together.
+    and the limits are for all changes together.
 
     @raise InvalidPath: one of the places cannot be.
     """
-    draft = _Draft(data)
+    draft = _Draft(data, limits)
     for tokens, value in changes:
         draft.write(tokens, value)
     return draft.data
@@ -228,12 +249,13 @@ class _Draft:
     @ivar data: what it is so far; nobody else may have it before the last change.
     """
 
-    __slots__ = ("_gap", "_own", "data")
+    __slots__ = ("_gap", "_growth", "_limits", "_own", "data")
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, limits: Limits) -> None:
         # The containers made here, which may be changed, by id; holding them keeps the ids theirs.
         self._own: dict[int, Any] = {}
-        self._gap = MAX_INDEX
+        self._limits = limits
+        self._gap, self._growth = limits
         # A record that is a scalar comes only from another server's store.
         self.data = self._copy(data if isinstance(data, dict | list) else {})
 
@@ -264,6 +286,7 @@ class _Draft:
         if isinstance(child, dict | list):
             child = self._copy(child)
         else:
+            self._grow(_CONTAINER)
             child = self._copy({} if type(following) is str else [])
         if type(node) is list:
             self._reach(node, key)
@@ -299,8 +322,15 @@ class _Draft:
             return
         self._gap -= missing - 1
         if self._gap < 0:
-            raise InvalidPath(f"more than {MAX_INDEX} elements would have to be filled in before the index {index}")
+            most = self._limits.gap
+            raise InvalidPath(f"more than {most} elements would have to be filled in before the index {index}")
+        self._grow(_GAP_ELEMENT * missing)
         array.extend([None] * missing)
+
+    def _grow(self, size: int) -> None:
+        self._growth -= size
+        if self._growth < 0:
+            raise InvalidPath("the paths of the message would make the record too large")
 
 
 def _key(token: Token) -> str:

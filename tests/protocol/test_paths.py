@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import paths
 from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, dumps, loads
-from dstwist.protocol.paths import MAX_INDEX, MAX_LENGTH, InvalidPath, parse, set_at, set_many, write_at
+from dstwist.protocol.paths import LIMITS, MAX_LENGTH, InvalidPath, Limits, parse, set_at, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED
 
 PARSED: list[tuple[str, tuple[str | int, ...]]] = [
@@ -382,17 +382,49 @@ class SetTests(SynchronousTestCase):
         """
         W3: an index far behind the end of an array is refused instead of filling the memory with null.
         """
-        self.assertEqual(len(self.change({}, f"a[{MAX_INDEX}]", 1)["a"]), MAX_INDEX + 1)
-        for path in (f"a[{MAX_INDEX + 1}]", f"a[{MAX_INDEX + 1}].b", "a[4000000000]"):
-            self.assertIn(str(MAX_INDEX), str(self.assertRaises(InvalidPath, self.change, {}, path, 1)))
-        for path in ("a.4000000000", "a[4000000000]", f"a[{MAX_INDEX}][9]"):
+        most = LIMITS.gap
+        self.assertEqual(len(self.change({}, f"a[{most}]", 1)["a"]), most + 1)
+        for path in (f"a[{most + 1}]", f"a[{most + 1}].b", "a[4000000000]"):
+            self.assertIn(str(most), str(self.assertRaises(InvalidPath, self.change, {}, path, 1)))
+        for path in ("a.4000000000", "a[4000000000]", f"a[{most}][9]", f"a[{most // 2}][{most}]"):
             self.assertRaises(InvalidPath, self.change, {"a": []}, f"{path}[9]", 1)
+
+    def test_gap_is_a_setting(self) -> None:
+        """
+        The limit for a gap is what the caller says, for one change and for several.
+        """
+        limits = Limits(gap=2)
+        data: Any
+        for data, path, change in (({}, "a[2]", [None, None, 9]), ({"a": [1]}, "a.3", [1, None, None, 9])):
+            expected = {"a": change}
+            self.assertEqual(write_at(data, path, 9, limits)[0], expected)
+            self.assertEqual(set_at(data, parse(path), 9, limits), expected)
+            self.assertEqual(set_many(data, [(parse(path), 9)], limits), expected)
+        for data, path in (({}, "a[3]"), ({}, "a[1][2]"), ({"a": [1]}, "a[4]"), ([], "[0].a[3]")):
+            self.assertRaises(InvalidPath, write_at, data, path, 9, limits)
+            self.assertRaises(InvalidPath, write_at, data, f" {path}", 9, limits)
+            self.assertRaises(InvalidPath, set_many, data, [(parse(path), 9)], limits)
+
+    def test_growth(self) -> None:
+        """
+        The paths of a message make only so much: a long path, and many paths in one message, are refused before the
+        containers on their way are all made.
+        """
+        limits = Limits(gap=1000, growth=4000)
+        self.assertEqual(write_at({}, "a" + ".a" * 10, 9, limits), (set_at({}, ("a",) * 11, 9), True))
+        for path in ("a" + ".a" * 16, "a" + "[0]" * 16, "a[600].b", "a[400].b[400].c"):
+            self.assertIn("too large", str(self.assertRaises(InvalidPath, write_at, {}, path, 9, limits)))
+        paths = [(f"{number}", "b", "c") for number in range(8)]
+        self.assertRaises(InvalidPath, set_many, {}, [(tokens, 9) for tokens in paths], limits)
+        # What is there already is not made again.
+        data: Any = {tokens[0]: {"b": {}} for tokens in paths}
+        self.assertEqual(len(set_many(data, [(tokens, 9) for tokens in paths], limits)), 8)
 
     def test_long_array(self) -> None:
         """
         The limit is for what has to be filled in: an array that is long already may grow at its end.
         """
-        items = [0] * (MAX_INDEX + 10)
+        items = [0] * (LIMITS.gap + 10)
         changed = set_at({"a": items}, parse(f"a[{len(items)}]"), 1)
         self.assertEqual(changed["a"], [*items, 1])
 
@@ -486,7 +518,7 @@ class SetManyTests(SynchronousTestCase):
         """
         W3: the limit for filling gaps is for all changes of a message together; many small paths make no huge record.
         """
-        half = MAX_INDEX // 2
+        half = LIMITS.gap // 2
         changed = set_many({}, [(parse(f"a[{half}]"), 1), (parse(f"b[{half}]"), 1)])
         self.assertEqual([len(changed["a"]), len(changed["b"])], [half + 1, half + 1])
         self.assertRaises(
