@@ -14,19 +14,17 @@ C{limits}; C{None} is none.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any, NamedTuple
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from dstwist.addresses import key_of
 from dstwist.config.http import LimitSettings
 from dstwist.deadlines import Deadlines
 from dstwist.log import Logger
 
 #: How many addresses, or users, each of the limits within a time remembers; of more, the oldest are forgotten.
 MOST_REMEMBERED = 100_000
-#: How many refusals a second get a line of their own in the log.
-MOST_LINES = 10
 
 # A longer user name is as good as its beginning.
 _LONGEST_NAME = 256
@@ -160,9 +158,6 @@ class Admission:
         window = settings.failed_login_window
         self._failures_of_address = _window(settings.max_failed_logins_per_address, window, clock)
         self._failures_of_user = _window(settings.max_failed_logins_per_user, window, clock)
-        self._lines = 0
-        self._unsaid = 0
-        self._lines_end: IDelayedCall | None = None
 
     @property
     def total(self) -> int:
@@ -246,19 +241,14 @@ class Admission:
 
     def tell(self, excess: Excess, address: str, who: str | None = None) -> None:
         """
-        Have the log say that somebody is refused. Of a flood, it says only how many.
+        Have the log say that somebody is refused.
         """
-        if self._lines_end is None:
-            self._lines_end = self._clock.callLater(1.0, self._end_of_second)
-        self._lines += 1
-        if self._lines > MOST_LINES:
-            self._unsaid += 1
-            return
         self._log.warn(
             "LIMIT_EXCEEDED | {limit}: {address} refused{who}: {text}",
             limit=excess.limit,
             address=address,
             who="" if who is None else f" ({who})",
+            user=who,
             text=excess.text,
             event="LIMIT_EXCEEDED",
         )
@@ -270,30 +260,6 @@ class Admission:
         for window in (self._arrivals, self._failures_of_address, self._failures_of_user):
             if window is not None:
                 window.stop()
-        if self._lines_end is not None:
-            self._lines_end.cancel()
-            self._end_of_second()
-
-    def _end_of_second(self) -> None:
-        unsaid, self._unsaid, self._lines, self._lines_end = self._unsaid, 0, 0, None
-        if unsaid:
-            self._log.warn("LIMIT_EXCEEDED | {count} more were refused", count=unsaid, event="LIMIT_EXCEEDED")
-
-
-def key_of(address: str) -> str | None:
-    """
-    What an address is counted under. A whole /64 network of IPv6 belongs to one client. C{None} is for UNIX sockets,
-    where all clients are the same.
-    """
-    if ":" not in address:
-        return address if "." in address else None
-    try:
-        found = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Address(int(found) >> 64 << 64))
 
 
 def _name(credentials: Any) -> str | None:

@@ -240,7 +240,7 @@ class Connection:
         try:
             self._serve_queue()
         except Exception:
-            self._log.failure("serving {user} failed", user=self.user)
+            self._log.failure("serving {user} failed", user=self.user, address=self.address)
             self.close("internal error", INTERNAL_ERROR)
         self.resume()
 
@@ -377,7 +377,7 @@ class Connection:
                 callback(self)
             except Exception:
                 # All others have to know as well, and the socket has to go.
-                self._log.failure("that {user} has gone could not be dealt with", user=self.user)
+                self._log.failure("that {user} has gone could not be dealt with", user=self.user, address=self.address)
         if opened:
             # After all others: who is told that this user left finds nothing of the connection any more.
             self._reception.users.remove(self)

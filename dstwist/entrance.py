@@ -75,7 +75,6 @@ class Entrance:
     __slots__ = (
         "_attempts",
         "_before_login",
-        "_complaints",
         "_connection",
         "_decision",
         "_farewell",
@@ -99,7 +98,6 @@ class Entrance:
         self._attempts = 0
         self._before_login = 0
         self._heartbeats: Bucket | None = None
-        self._complaints = 0
         # For the end of a login, decoded or not.
         self._waiting: list[Message | Malformed | bytes | str] = []
         self._timeout: IDelayedCall | None = None
@@ -243,12 +241,10 @@ class Entrance:
 
     def _complain(self, problem: str, event: str = "INVALID_MESSAGE") -> None:
         """
-        Have the log say what is wrong with a message: of the first; of the others, in the end, how many there were.
+        Have the log say what is wrong with a message.
         """
-        self._complaints += 1
-        if self._complaints == 1:
-            address = self._handshake.address
-            self._log.warn("{event} | {problem} from {address}", event=event, problem=problem, address=address)
+        address = self._handshake.address
+        self._log.warn("{event} | {problem} from {address}", event=event, problem=problem, address=address)
 
     # -- login
 
@@ -316,11 +312,16 @@ class Entrance:
         self._log.info(
             "AUTH_UNSUCCESSFUL | invalid authentication data{credentials}",
             credentials=f": {shown(credentials.decode(), _LOGGED)}" if settings.log_invalid_auth_data else "",
+            address=self._handshake.address,
             event="AUTH_UNSUCCESSFUL",
         )
         self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, login.client_data)
         if self._attempts >= settings.max_auth_attempts:
-            self._log.info("TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts", event="TOO_MANY_AUTH_ATTEMPTS")
+            self._log.info(
+                "TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts",
+                address=self._handshake.address,
+                event="TOO_MANY_AUTH_ATTEMPTS",
+            )
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self._connection.close("too many authentication attempts")
 
@@ -350,11 +351,12 @@ class Entrance:
     def _undecided(self, failure: Failure) -> None:
         if self._connection.closed and failure.check(CancelledError):
             return
+        address = self._handshake.address
         if failure.check(BusyError):
-            self._log.warn("AUTH_ERROR | {error}", error=failure.value, event="AUTH_ERROR")
+            self._log.warn("AUTH_ERROR | {error}", error=failure.value, address=address, event="AUTH_ERROR")
             reason, code = "too many logins", TRY_AGAIN_LATER
         else:
-            self._log.failure("AUTH_ERROR | no decision about a login", failure, event="AUTH_ERROR")
+            self._log.failure("AUTH_ERROR | no decision about a login", failure, address=address, event="AUTH_ERROR")
             reason, code = "authentication failed", INTERNAL_ERROR
         if not self._connection.closed:
             self._state = State.LOGIN
@@ -365,7 +367,7 @@ class Entrance:
         """
         Our own mistake: log it, and close this one connection.
         """
-        self._log.failure("handling a login failed", failure)
+        self._log.failure("handling a login failed", failure, address=self._handshake.address)
         self._connection.close("internal error", INTERNAL_ERROR)
 
     # -- the clock
@@ -374,6 +376,7 @@ class Entrance:
         self._timeout = None
         self._log.info(
             "AUTHENTICATION_TIMEOUT | connection has not authenticated successfully in the expected time",
+            address=self._handshake.address,
             event="AUTHENTICATION_TIMEOUT",
         )
         self._say(ConnectionAction.AUTHENTICATION_TIMEOUT)
@@ -387,14 +390,6 @@ class Entrance:
             if call is not None:
                 call.cancel()
         self._timeout = self._farewell = None
-        if self._complaints > 1:
-            self._log.warn(
-                "INVALID_MESSAGE | {count} more before login from {address}",
-                count=self._complaints - 1,
-                address=self._handshake.address,
-                event="INVALID_MESSAGE",
-            )
-            self._complaints = 0
 
     # -- saying things
 

@@ -1,13 +1,20 @@
 """
-Loggers with a level.
+Loggers with a level, and with a limit on how many lines of one kind they write.
 
 deepstream's event names (C{AUTH_SUCCESSFUL}) open each line and are also the C{event} field of the log event, for
 observers that want structure. Nothing is logged per message; credentials and data never are.
+
+Every line of a L{Logger} is limited: clients can cause nearly all of them, as often as they like. L{OperatorLogger} is
+the exception, for the lines of a start or a reload, whose number the operator's files decide. The limits themselves are
+in L{dstwist.log_limit}; there are none as long as no node runs.
+
+A line about one client has a field C{address} or C{user}, in the text or not: lines are limited by client as well, so
+that one client cannot hide the lines about another. The format is a constant: it is the kind of the line.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from constantly import NamedConstant  # type: ignore[import-untyped]
 from twisted.logger import Logger as TwistedLogger
@@ -29,6 +36,22 @@ LEVEL_NAMES = {0: "DEBUG", 1: "INFO", 2: "WARN", 3: "ERROR", 100: "OFF"}
 MOST_SHOWN = 200
 
 
+class LineLimit(Protocol):
+    """
+    Decides which lines are written.
+    """
+
+    def admits(self, namespace: str, level: NamedConstant, format: str | None, fields: dict[str, Any]) -> bool:
+        """
+        Whether this line is written; if not, it is counted.
+        """
+
+
+#: The limits of the nodes that run in this process; the last one is in force. The log belongs to the whole process, and
+#: so does its limit.
+limits: list[LineLimit] = []
+
+
 def shown(text: str, most: int = MOST_SHOWN) -> str:
     """
     What a client sent, fit for a line of the log: no control characters, which could forge others, and not long.
@@ -38,10 +61,12 @@ def shown(text: str, most: int = MOST_SHOWN) -> str:
 
 class Logger(TwistedLogger):
     """
-    A Twisted logger that drops what is below the level of this process before anything else is done about it.
+    A Twisted logger that drops what is below the level of this process, or beyond the limit of its kind, before
+    anything else is done about it.
     """
 
     _threshold: NamedConstant | None = LogLevel.info
+    _limited = True
 
     @classmethod
     def set_level(cls, name: str) -> None:
@@ -52,5 +77,16 @@ class Logger(TwistedLogger):
 
     def emit(self, level: NamedConstant, format: str | None = None, **kwargs: Any) -> None:
         threshold = Logger._threshold
-        if threshold is not None and level >= threshold:
-            super().emit(level, format, **kwargs)
+        if threshold is None or level < threshold:
+            return
+        if self._limited and limits and not limits[-1].admits(self.namespace, level, format, kwargs):
+            return
+        super().emit(level, format, **kwargs)
+
+
+class OperatorLogger(Logger):
+    """
+    For lines that no client can cause: of the start, of the end, and of a reload.
+    """
+
+    _limited = False

@@ -30,7 +30,8 @@ from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
-from dstwist.log import Logger
+from dstwist.log import Logger, OperatorLogger
+from dstwist.log_limit import LogLimit
 from dstwist.metering import UserBudgets
 from dstwist.permission.build import build as build_permission
 from dstwist.permission.lookup import RecordLookup
@@ -83,13 +84,17 @@ class Node(Service):
     """
     One server: its services, and the port they are reached through.
 
+    @param log_limit: in force while the node runs. It is for the log of the whole process, so the owner of the process
+        decides about it.
     @ivar port: the factory of all its connections.
     @ivar web_sockets: what takes over from it, by path.
     @ivar reloads: what L{reload} reads again.
     @ivar failed: why it ends although nobody stopped it: a part could not start. C{None} if that is not so.
     """
 
-    _log = Logger()
+    _log = OperatorLogger()
+    # For what is done to clients.
+    _client_log = Logger()
 
     def __init__(
         self,
@@ -98,8 +103,10 @@ class Node(Service):
         reactor: Any,
         data_dir: str | None = None,
         reread: Callable[[], Settings] | None = None,
+        log_limit: LogLimit | None = None,
     ) -> None:
         self._settings = settings
+        self._log_limit = log_limit
         self._endpoints = list(endpoints)
         self._reactor = reactor
         self._certificates = [each.certificate for each in self._endpoints if isinstance(each, TlsEndpoint)]
@@ -279,7 +286,7 @@ class Node(Service):
         """
         connections = self._users.connections(user)
         for connection in connections:
-            self._log.info(
+            self._client_log.info(
                 "KICKED | {user} ({address}): {reason}",
                 user=user,
                 address=connection.address,
@@ -306,6 +313,8 @@ class Node(Service):
         Start all parts, and then take connections. If a part cannot start, the process ends with its reason.
         """
         super().startService()
+        if self._log_limit is not None:
+            self._log_limit.start()
         settings = self._settings
         self._say("server name: {name}", name=settings.server_name)
         self._say("dstwist version: {version}", version=__version__)
@@ -424,6 +433,8 @@ class Node(Service):
                 self._log.error("PLUGIN_ERROR | {name} did not stop in time", name=name, event="PLUGIN_ERROR")
             except Exception:
                 self._log.failure("PLUGIN_ERROR | {name} did not stop in order", name=name, event="PLUGIN_ERROR")
+        if self._log_limit is not None:
+            self._log_limit.stop()
         self._say("dstwist stopped")
 
     def _give_up(self, ports: list[WebSocketPort]) -> None:

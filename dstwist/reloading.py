@@ -25,7 +25,7 @@ from dstwist.config.fields import key_of
 from dstwist.config.file import FileText
 from dstwist.config.settings import Settings
 from dstwist.errors import DstwistError
-from dstwist.log import Logger
+from dstwist.log import OperatorLogger
 
 # What differs between any two readings of the same file.
 _ALWAYS_NEW = {"server_name", "source", "notes"}
@@ -39,7 +39,7 @@ class Reloads:
     @param read: reads the configuration file; C{None} if there is none.
     """
 
-    _log = Logger()
+    _log = OperatorLogger()
 
     def __init__(self, settings: Settings, read: Callable[[], Settings] | None) -> None:
         self._settings = settings

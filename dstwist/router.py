@@ -96,7 +96,7 @@ class Router:
         if result is True:
             self._handlers[message.topic](message, sender)
         else:
-            sender.send(self._refusal(result, message, name))
+            sender.send(self._refusal(result, message, name, sender))
 
     def _judge(self, message: Message, sender: IConnection) -> Work:
         """
@@ -122,7 +122,7 @@ class Router:
                     if verdict is True:
                         allowed.append(name)
                         continue
-                    refusal = self._refusal(verdict, message, name)
+                    refusal = self._refusal(verdict, message, name, sender)
                     if not (told and sender.dialect.is_refused_once):
                         sender.send(refusal)
                         told = True
@@ -133,7 +133,7 @@ class Router:
             elif allowed:
                 self._handlers[message.topic](replace(message, names=tuple(allowed)), sender)
 
-    def _refusal(self, verdict: object, message: Message, name: str | None) -> Message:
+    def _refusal(self, verdict: object, message: Message, name: str | None, sender: IConnection) -> Message:
         """
         What the sender is told; why a rule failed is for the log alone.
         """
@@ -141,6 +141,8 @@ class Router:
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {error}",
                 error=verdict.getErrorMessage(),
+                address=sender.address,
+                user=sender.user,
                 event="MESSAGE_PERMISSION_ERROR",
             )
             return message.error("MESSAGE_PERMISSION_ERROR", name)

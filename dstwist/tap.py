@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.logger import globalLogBeginner
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
@@ -21,6 +22,7 @@ from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
 from dstwist.listening import configured_endpoint, described_endpoint
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
+from dstwist.log_limit import LogLimit, limit_all
 from dstwist.node import Node
 
 
@@ -91,6 +93,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
             node = makeService(options, reactor, environ)
         except UsageError as error:
             raise SystemExit(f"dstwist: {error}") from None
+        limit_all(globalLogBeginner)
         reactor.callWhenRunning(_take_signals, reactor, node)
         atexit.register(_end, node)
         return node
@@ -116,7 +119,8 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
     endpoints = _endpoints(options["listen"], settings, reactor, environ)
     try:
-        node = Node(settings, endpoints, reactor, data_dir, read if path is not None else None)
+        reread = read if path is not None else None
+        node = Node(settings, endpoints, reactor, data_dir, reread, LogLimit(settings.limits, reactor))
     except ConfigError as error:
         raise UsageError(str(error)) from None
     if level is None:

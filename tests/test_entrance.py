@@ -484,25 +484,6 @@ class BothDialects:
                     [formatEvent(event) for event in logs],
                 )
 
-    def test_much_nonsense(self: Any) -> None:
-        """
-        Of a client that sends nonsense before its login the log tells the first, and in the end how much more there
-        was: when it has gone, and when it has logged in.
-        """
-        for end in (lambda: self.connection.lost(), lambda: self.say(CHALLENGE, LOGIN)):
-            with capturedLogs() as logs:
-                self.connect()
-                self.say(*[EMIT] * 90)
-                end()
-            lines = [formatEvent(event) for event in logs]
-            self.assertEqual(
-                [line for line in lines if line.startswith("INVALID_MESSAGE")],
-                [
-                    "INVALID_MESSAGE | invalid connection message from 192.0.2.1",
-                    "INVALID_MESSAGE | 89 more before login from 192.0.2.1",
-                ],
-            )
-
     def test_a_little_nonsense(self: Any) -> None:
         """
         A single mistake makes a single line.

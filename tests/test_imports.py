@@ -18,7 +18,8 @@ GROUPS = (
     {"__init__"},
     {"errors", "memory"},
     {"protocol"},
-    {"config", "log", "patterns"},
+    {"addresses", "config", "log", "patterns"},
+    {"log_limit"},
     {"interfaces", "matching", "slices", "underway"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "searches", "listeners"}
@@ -56,6 +57,7 @@ FOREIGN = {
     "protocol": {"orjson"},
     "config": {"ruamel.yaml", "twisted.internet.ssl", "OpenSSL", "cryptography"},
     "log": {"twisted.logger", "constantly"},
+    "log_limit": {*ZOPE, "twisted.internet.interfaces", "twisted.logger", "constantly"},
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},
     "matching": {"re2"},

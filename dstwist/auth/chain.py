@@ -112,10 +112,15 @@ class ChainAuthentication:
                 # That says nothing about the client, which may come back.
                 raise
             except AuthError as error:
-                self._log.error("AUTH_ERROR | no decision about a login: {error}", error=error, event="AUTH_ERROR")
+                self._log.error(
+                    "AUTH_ERROR | no decision about a login: {error}",
+                    error=error,
+                    address=handshake.address,
+                    event="AUTH_ERROR",
+                )
                 return _REFUSED
             except Exception:
-                self._log.failure("AUTH_ERROR | an authenticator failed", event="AUTH_ERROR")
+                self._log.failure("AUTH_ERROR | an authenticator failed", address=handshake.address, event="AUTH_ERROR")
                 return _REFUSED
             if login.accepted or login.final:
                 return login

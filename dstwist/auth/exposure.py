@@ -16,12 +16,12 @@ from zope.interface import implementer
 from dstwist.config.auth import AuthSettings, OpenSettings
 from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, IPermission, Record, Work
-from dstwist.log import Logger
+from dstwist.log import OperatorLogger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic
 from dstwist.protocol.dialect import PROTOBUF
 from dstwist.protocol.message import Message
 
-_log = Logger()
+_log = OperatorLogger()
 _MISSING = Record(-1, None)
 
 

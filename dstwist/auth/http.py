@@ -87,7 +87,7 @@ class WebhookAuthentication:
 
     async def _login(self, handshake: Handshake, credentials: Any) -> Login:
         settings = self._settings
-        headers = self._headers(credentials)
+        headers = self._headers(credentials, handshake.address)
         if headers is None:
             return refusal(settings.report_invalid_parameters)
         body = dumps({"connectionData": _connection_data(handshake), "authData": credentials})
@@ -124,7 +124,7 @@ class WebhookAuthentication:
             )
         return answer
 
-    def _headers(self, credentials: Any) -> dict[str, str] | None:
+    def _headers(self, credentials: Any, address: str) -> dict[str, str] | None:
         """
         The request's headers; C{None} if one of those that the client has a say in cannot be sent.
         """
@@ -135,7 +135,9 @@ class WebhookAuthentication:
                 continue
             text = value if isinstance(value, str) else "" if isinstance(value, dict | list) else dumps(value).decode()
             if not _HEADER_VALUE.fullmatch(text):
-                self._log.info("AUTH_ERROR | {key} cannot be sent as a header", key=key, event="AUTH_ERROR")
+                self._log.info(
+                    "AUTH_ERROR | {key} cannot be sent as a header", key=key, address=address, event="AUTH_ERROR"
+                )
                 return None
             headers[key] = text
         return headers

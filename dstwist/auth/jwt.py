@@ -74,13 +74,13 @@ class TokenAuthentication:
         token = credentials.get(self._settings.token_field) if isinstance(credentials, dict) else None
         if not isinstance(token, str):
             return succeed(NOT_MINE)
-        return Deferred.fromCoroutine(self._login(token))
+        return Deferred.fromCoroutine(self._login(token, handshake.address))
 
-    async def _login(self, token: str) -> Login:
+    async def _login(self, token: str, address: str) -> Login:
         try:
             return self._accept(await self._verify(token))
         except _Refused as refused:
-            self._log.info("AUTH_ERROR | token refused: {reason}", reason=refused, event="AUTH_ERROR")
+            self._log.info("AUTH_ERROR | token refused: {reason}", reason=refused, address=address, event="AUTH_ERROR")
             return refusal(True, refused.told)
 
     async def _verify(self, token: str) -> Mapping[str, Any]:

@@ -172,3 +172,9 @@ class LimitSettings:
     max_subscriptions: int | None = limit(100000)
     # How many characters a name may have: of an event, a record, a procedure, a user; a correlation id as well.
     max_name_length: int | None = limit(4096)
+    # How many lines of one kind the log gets in an interval, and how many of these about one client or user. Of more,
+    # it gets the count at the end of the interval.
+    max_log_lines: int | None = limit(200)
+    max_log_lines_per_client: int | None = limit(20)
+    # The interval.
+    log_interval: float = option(milliseconds_reader(100, 86400000), 10.0)

@@ -97,7 +97,13 @@ def refused(name: str, message: Message, sender: IConnection, verdict: object, c
     """
     if isinstance(verdict, Failure):
         error = "MESSAGE_PERMISSION_ERROR"
-        _log.warn("MESSAGE_PERMISSION_ERROR | {error}", error=verdict.getErrorMessage(), event=error)
+        _log.warn(
+            "MESSAGE_PERMISSION_ERROR | {error}",
+            error=verdict.getErrorMessage(),
+            address=sender.address,
+            user=sender.user,
+            event=error,
+        )
     else:
         error = "MESSAGE_DENIED"
     answer = message.error(error, name)

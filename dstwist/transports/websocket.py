@@ -173,7 +173,7 @@ class WebSocketLink(WebSocketServerProtocol):
             try:
                 connection.lost()
             except Exception:
-                self._log.failure("closing a connection failed")
+                self._log.failure("closing a connection failed", address=self.address)
 
     def connectionLost(self, reason: Any = None) -> None:
         assert self._outbox is not None
@@ -367,7 +367,7 @@ class WebSocketLink(WebSocketServerProtocol):
         """
         Our own mistake: log it, and close this one connection.
         """
-        self._log.failure(what)
+        self._log.failure(what, address=self.address)
         self._detach()
         self.close(INTERNAL_ERROR, "internal error")
 

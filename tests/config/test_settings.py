@@ -502,6 +502,9 @@ class OptionTests(ConfigCase):
                 "failed_login_window": 60.0,
                 "max_subscriptions": 100000,
                 "max_name_length": 4096,
+                "max_log_lines": 200,
+                "max_log_lines_per_client": 20,
+                "log_interval": 10.0,
             },
             given,
         )

@@ -1,0 +1,187 @@
+"""
+The loggers, and every line that is logged anywhere in the tree.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import LogLevel
+from twisted.trial.unittest import SynchronousTestCase
+
+import dstwist
+from dstwist.log import Logger, OperatorLogger, limits, shown
+from tests.logs import Lines
+
+ROOT = Path(dstwist.__file__).parent
+
+LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
+
+#: Where L{OperatorLogger} may be used: no line of these modules is caused by a client.
+OF_THE_OPERATOR = {"auth/exposure.py", "log_limit.py", "node.py", "reloading.py"}
+
+#: Calls whose format is not a constant on the spot, by module and function. Each takes one of a few constants.
+NOT_ON_THE_SPOT = {
+    ("certificates.py", "_say"),
+    ("node.py", "_say"),
+    ("searches.py", "_log_stopped"),
+    ("transports/websocket.py", "fail"),
+}
+
+
+class NothingPasses:
+    """
+    A limit that remembers what it was asked.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+
+    def admits(self, namespace: str, level: object, format: str | None, fields: dict[str, Any]) -> bool:
+        self.asked.append(format)
+        return False
+
+
+class LoggerTests(SynchronousTestCase):
+    """
+    L{Logger} and L{OperatorLogger}.
+    """
+
+    _log = Logger()
+    _operator_log = OperatorLogger()
+
+    def setUp(self) -> None:
+        self.limit = NothingPasses()
+        self.lines = Lines(self)
+
+    def restrict(self) -> None:
+        limits.append(self.limit)
+        self.addCleanup(limits.remove, self.limit)
+
+    def test_no_limit(self) -> None:
+        """
+        Without a limit in force all lines are written.
+        """
+        for number in range(1000):
+            self._log.info("number {number}", number=number)
+        self.assertEqual(len(self.lines.of("info")), 1000)
+
+    def test_all_levels(self) -> None:
+        """
+        The limit decides about lines of every kind, failures too.
+        """
+        self.restrict()
+        for level in ("info", "warn", "error", "critical"):
+            getattr(self._log, level)(level)
+        try:
+            raise ValueError
+        except ValueError:
+            self._log.failure("failure")
+        self._log.emit(LogLevel.info, "emit")
+        self.assertEqual(self.limit.asked, ["info", "warn", "error", "critical", "failure", "emit"])
+        self.assertEqual(self.lines.of("info") + self.lines.of("critical"), [])
+
+    def test_level_first(self) -> None:
+        """
+        What is below the level of the process is not counted.
+        """
+        self.restrict()
+        self._log.debug("debug")
+        self.assertEqual(self.limit.asked, [])
+
+    def test_operator(self) -> None:
+        """
+        The lines of a start or a reload have no limit.
+        """
+        self.restrict()
+        self._operator_log.warn("warn")
+        self.assertEqual((self.limit.asked, self.lines.of("warn")), ([], ["warn"]))
+
+    def test_shown(self) -> None:
+        """
+        What a client sent cannot forge lines, and is not long.
+        """
+        self.assertEqual(shown("a\nb\x1b[0m" + "c" * 300), "a?b?[0m" + "c" * 193)
+
+
+class TreeTests(SynchronousTestCase):
+    """
+    All calls of loggers in the tree.
+    """
+
+    def test_one_way(self) -> None:
+        """
+        Only the modules of the log use other loggers than ours, so no line gets past the limit.
+        """
+        for path, tree in trees():
+            if path in ("log.py", "log_limit.py"):
+                continue
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.module == "twisted.logger":
+                    names = {each.name for each in node.names}
+                    self.assertEqual((path, names), ("tap.py", {"globalLogBeginner"}))
+                elif isinstance(node, ast.Import | ast.ImportFrom):
+                    modules = {each.name for each in node.names} | {getattr(node, "module", None)}
+                    self.assertFalse(modules & {"logging", "twisted.python.log", "twisted.logger", "warnings"}, path)
+
+    def test_operators(self) -> None:
+        """
+        Loggers without a limit are only where no client can cause a line.
+        """
+        found = {
+            path
+            for path, tree in trees()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "OperatorLogger"
+        }
+        self.assertEqual(found, OF_THE_OPERATOR)
+
+    def test_formats(self) -> None:
+        """
+        The format of a line is a constant. One that is put together from what a client sent would be a new kind of line
+        each time.
+        """
+        found = set()
+        for path, tree in trees():
+            for function in ast.walk(tree):
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                    found |= {(path, function.name) for call in log_calls(function) if not is_constant(call)}
+        self.assertEqual(found, NOT_ON_THE_SPOT)
+
+    def test_found(self) -> None:
+        """
+        The calls are found at all.
+        """
+        self.assertGreater(sum(len(list(log_calls(tree))) for _, tree in trees()), 60)
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """
+    Each module of the package.
+    """
+    for source in sorted(ROOT.rglob("*.py")):
+        yield source.relative_to(ROOT).as_posix(), ast.parse(source.read_bytes())
+
+
+def log_calls(tree: ast.AST) -> Iterator[ast.Call]:
+    """
+    The calls of loggers in C{tree}.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
+            owner = node.func.value
+            name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            if name.endswith("_log"):
+                yield node
+
+
+def is_constant(call: ast.Call) -> bool:
+    """
+    Whether the format of a line is a constant.
+    """
+    assert isinstance(call.func, ast.Attribute)
+    format_ = call.args[1 if call.func.attr == "emit" else 0]
+    return isinstance(format_, ast.Constant)
