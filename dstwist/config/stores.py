@@ -98,8 +98,8 @@ class SqliteSettings:
     # What an acknowledged write survives. full: a power failure. normal: the end of the process, however sudden. off:
     # the same, but a power failure may damage the file.
     synchronous: str = option(_read_synchronous, "full")
-    # How big the file may get, in bytes. null: as big as the disk has it.
-    max_bytes: int | None = _bound(65536, 2**53)
+    # How big the file and its write-ahead log may get together, in bytes. null: as big as the disk has it.
+    max_bytes: int | None = _bound(1_000_000, 2**53)
     # How many operations may wait for the disk; more are refused.
     max_waiting: int = integer(20000)
     # How long a write waits for another program that has the file locked.

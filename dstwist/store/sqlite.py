@@ -13,8 +13,10 @@ then. Of several writes to one record within a transaction only the last is writ
 
 - A read comes behind the writes of its record that were asked before, and gets what they have written; so nobody is
   ever told what a crash could still undo. All other reads come before the writes of a transaction, and wait for none.
-- A write that cannot be a row fails alone. What fails otherwise (disk full, disk broken) fails the whole transaction,
-  undoes it, and leaves the store as it was. The next transaction is tried afresh.
+- A write that cannot be a row fails alone, and so does one that there is no room for (disk full, C{maxBytes}): the
+  others of its transaction are done without it, deletions first. What fails otherwise (disk broken) fails the whole
+  transaction, undoes it, and leaves the store as it was. The next transaction is tried afresh.
+- No write is acknowledged that the next start would not find, see L{dstwist.store.sqlite_file}.
 - The store is open for one process only: C{<file>.lock} is locked as long as it runs, by the system, so the lock ends
   with the process however that ends. Other programs may read the file meanwhile, for instance to make a copy.
 """
@@ -32,7 +34,9 @@ from zope.interface import implementer
 
 from dstwist.errors import StoreError
 from dstwist.interfaces import IStore, Record
-from dstwist.store.sqlite_file import Read, SqliteFile, Write
+from dstwist.log import Logger
+from dstwist.store.sqlite_file import LOOK_INTERVAL, SqliteFile
+from dstwist.store.sqlite_rows import Read, Write
 
 
 class _Batch:
@@ -55,10 +59,13 @@ class SqliteStore:
     @param path: of the file; it is made if it is not there, its directory is not.
     @param synchronous: C{full}: an acknowledged write survives a power failure. C{normal}: it survives the end of this
         process, however sudden. C{off}: the same, but a power failure may damage the file.
-    @param max_bytes: how big the file may get, in bytes; C{None}: as big as the disk has it.
+    @param max_bytes: how big the file and its write-ahead log may get together, in bytes; C{None}: as big as the disk
+        has it.
     @param max_waiting: how many operations may wait for the thread.
     @param busy_timeout: how long a transaction waits for other programs that use the file, in seconds.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -72,7 +79,7 @@ class SqliteStore:
         self.path = path
         self._reactor = reactor
         self._max_waiting = max_waiting
-        self._file = SqliteFile(path, synchronous, max_bytes, busy_timeout)
+        self._file = SqliteFile(path, synchronous, max_bytes, busy_timeout, self._tell)
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ready = False
@@ -228,8 +235,25 @@ class SqliteStore:
 
         self._jobs.put(run)
 
+    def _say(self, serious: bool, text: str) -> None:
+        if serious:
+            self._log.critical("{event} | storage: {problem}", problem=text, event="STORAGE_FILE")
+        else:
+            self._log.warn("{event} | storage: {problem}", problem=text, event="STORAGE_FILE")
+
     # -- the thread
 
+    def _tell(self, serious: bool, text: str) -> None:
+        self._reactor.callFromThread(self._say, serious, text)
+
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=LOOK_INTERVAL)
+            except queue.Empty:
+                # Nothing is asked. What was acknowledged must stay all the same.
+                self._file.look()
+                continue
+            if job is None:
+                return
             job()

@@ -317,22 +317,26 @@ class TroubleTests(SqliteTestCase):
 
     def test_full(self) -> None:
         """
-        A file that may not grow, as on a full disk: all writes of the transaction fail, what was there stays and can
-        still be read, and once there is room it goes on.
+        A file that may not grow, as on a full disk: a write that has no room fails, what was there stays and can still
+        be read, and once there is room it goes on. Other writes and deletions of the same transaction are done.
         """
         store = self.started(self.make(max_bytes=65536))
         self.result(store.set("a", 1, {}))
+        self.result(store.set("gone", 1, {}))
         self.result(store.set("big", 1, ["x" * 20000]))
         blocker = store.set("b", 1, {})
-        small, big = store.set("a", 2, {}), store.set("bigger", 1, ["x" * 60000])
-        read = store.get("a")
+        first, big = store.set("bigger", 1, {}), store.set("bigger", 2, ["x" * 60000])
+        small, gone, read = store.set("a", 2, {}), store.delete("gone"), store.get("bigger")
         self.result(blocker)
-        for write in (small, big):
+        for write in (first, big):
             self.assertIn("cannot grow: the disk is full, or maxBytes is reached", self.failure(write))
-        self.assertEqual(self.result(read), Record(1, {}))
+        self.result(small)
+        self.result(gone)
+        self.assertIsNone(self.result(read))
+        self.assertEqual(self.result(store.get("a")), Record(2, {}))
         self.result(store.delete("big"))
-        self.result(store.set("a", 2, ["x" * 20000]))
-        self.assertEqual(self.result(store.get("a")), Record(2, ["x" * 20000]))
+        self.result(store.set("a", 3, ["x" * 20000]))
+        self.assertEqual(self.result(store.get("a")), Record(3, ["x" * 20000]))
 
     def test_no_such_name(self) -> None:
         """

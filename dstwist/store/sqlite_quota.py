@@ -1,0 +1,103 @@
+"""
+C{maxBytes}: a bound for the database file together with its write-ahead log.
+
+A quarter is for the log, the rest for the file. SQLite itself bounds the file (C{max_page_count}). The log is bounded
+here: it is emptied before a transaction that it has no room for, and a transaction is split that is too big for it.
+Another program that reads the file for long keeps the log from being emptied; writes fail then.
+
+::
+
+    maxBytes   |<-------- file: 3/4 -------->|<- log: 1/4 ->|
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from dstwist.store.sqlite_names import OpenFiles
+from dstwist.store.sqlite_rows import Row
+
+#: The log has room for so much whatever C{maxBytes} says: with less, no transaction fits.
+LEAST_LOG = 256 * 1024
+
+#: So many pages of the log a row may take in addition to its data: it is in the table and in the index of names, and
+#: may split a page of each.
+_PAGES_A_ROW = 6
+
+#: A transaction writes the data of its rows and, since SQLite overwrites deleted data, the data that was there before.
+#: Pages, and their heads in the log, take a little more.
+_FACTOR = 2.1
+
+
+class QuotaError(Exception):
+    """
+    There is no room for a transaction.
+    """
+
+
+class Quota:
+    """
+    The bound of one database.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._file = max_bytes - max_bytes // 4
+        self._log = max(max_bytes // 4, LEAST_LOG)
+        self._page = 4096
+
+    def prepare(self, connection: sqlite3.Connection, log_kept: int) -> None:
+        """
+        Tell SQLite.
+
+        @param log_kept: how much of the disk the log may keep when it is empty, without a quota.
+        """
+        (self._page,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {max(1, self._file // self._page)}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {min(1000, self._log // 2 // self._page)}")
+        connection.execute(f"PRAGMA journal_size_limit = {min(log_kept, self._log // 2)}")
+
+    def parts(self, rows: list[Row], deleted: list[str]) -> Iterator[tuple[list[Row], list[str]]]:
+        """
+        The transactions that rows and deletions have to be divided into. Deletions come first: they make room.
+        """
+        most = max(1, self._log // 2 // (_PAGES_A_ROW * self._page))
+        for start in range(0, len(deleted), most):
+            yield [], deleted[start : start + most]
+        part: list[Row] = []
+        size = 0
+        for row in rows:
+            weight = self._weight(row)
+            if part and size + weight > self._log // 2:
+                yield part, []
+                part, size = [], 0
+            part.append(row)
+            size += weight
+        if part:
+            yield part, []
+
+    def make_room(self, connection: sqlite3.Connection, files: OpenFiles, rows: list[Row], busy_timeout: float) -> None:
+        """
+        Empty the log if it has no room for a transaction.
+
+        @raise QuotaError: it still has none.
+        """
+        size = sum(map(self._weight, rows))
+        if size > self._log:
+            raise QuotaError("is too small for the record: maxBytes would have to be larger")
+        if files.log_size() + size <= self._log:
+            return
+        # Whoever reads the file now would be waited for, and all other requests with it.
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
+        if rows and files.log_size() + size > self._log:
+            raise QuotaError(
+                "cannot grow: maxBytes is reached, and another program that reads the file keeps the write-ahead log"
+                " from being emptied"
+            )
+
+    def _weight(self, row: Row) -> int:
+        return int((8 * len(row[0]) + len(row[2])) * _FACTOR) + _PAGES_A_ROW * self._page

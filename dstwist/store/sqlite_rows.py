@@ -1,0 +1,139 @@
+"""
+What goes into the table of an SQLite store and comes out of it: reads, writes, rows and their statements.
+
+============  =================================================================
+column        content
+============  =================================================================
+C{name}       of the record; the primary key
+C{version}    a whole number
+C{data}       JSON text
+============  =================================================================
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from dstwist.interfaces import Record
+from dstwist.protocol.jsontext import dumps, loads
+
+#: What SQLite can hold in a column is a little more.
+_MAX_DATA = 500_000_000
+
+SCHEMA = """
+    CREATE TABLE records (
+        name TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL,
+        data TEXT NOT NULL
+    )
+"""
+# JSON text goes in and out as bytes, but is kept as text, so that SQLite's own JSON functions can work on it.
+_GET = "SELECT version, CAST(data AS BLOB) FROM records WHERE name = ?"
+_ROW = "(?, ?, CAST(? AS TEXT))"
+_DELETE = "DELETE FROM records WHERE name = ?"
+
+
+def _set(rows: int) -> str:
+    return (
+        f"INSERT INTO records (name, version, data) VALUES {', '.join([_ROW] * rows)}"
+        " ON CONFLICT (name) DO UPDATE SET version = excluded.version, data = excluded.data"
+    )
+
+
+# Many rows to a statement: each one costs the thread several fights with the reactor for the interpreter.
+_SET_ONE = _set(1)
+_SETS = [(rows, _set(rows)) for rows in (256, 32, 4, 1)]
+
+#: Name, version and JSON text of a record.
+Row = tuple[str, int, bytes]
+
+
+class Read:
+    """
+    One read. Its Deferred fires with the record.
+    """
+
+    __slots__ = ("deferred", "error", "name", "record")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.deferred: Deferred[Record | None] = Deferred()
+        self.record: Record | None = None
+        self.error: Exception | None = None
+
+
+class Write:
+    """
+    One write, or a deletion if C{record} is None.
+
+    @ivar readers: the reads that came after it and before the next write of the same record.
+    """
+
+    __slots__ = ("deferred", "error", "name", "readers", "record")
+
+    def __init__(self, name: str, record: Record | None) -> None:
+        self.name = name
+        self.record = record
+        self.deferred: Deferred[None] = Deferred()
+        self.readers: list[Read] = []
+        self.error: Exception | None = None
+
+
+def get(connection: sqlite3.Connection, name: str) -> Record | None:
+    """
+    The record of that name.
+
+    @raise ValueError: the row of that name is not a record. The text says why.
+    """
+    try:
+        row = connection.execute(_GET, (name,)).fetchone()
+    except UnicodeError:
+        # No row can have that name.
+        return None
+    return row and _loaded(*row)
+
+
+def _loaded(version: Any, text: bytes | None) -> Record:
+    # Another program may have written the row, and SQLite takes anything for anything.
+    try:
+        data = loads(text or b"")
+    except ValueError as error:
+        raise ValueError(f"is no JSON: {error}") from None
+    if not isinstance(data, (dict, list)) or not isinstance(version, int):
+        raise ValueError("is no record")
+    return Record(version, data)
+
+
+def commit(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) -> None:
+    """
+    Write and delete in one transaction. If that fails, the transaction may still be open.
+    """
+    if len(rows) + len(deleted) == 1:
+        # A statement is a transaction of its own.
+        connection.execute(*((_DELETE, deleted) if deleted else (_SET_ONE, rows[0])))
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(_DELETE, [(name,) for name in deleted])
+    done = 0
+    for size, statement in _SETS:
+        while done + size <= len(rows):
+            connection.execute(statement, [value for row in rows[done : done + size] for value in row])
+            done += size
+    connection.execute("COMMIT")
+
+
+def row_of(name: str, record: Record) -> Row:
+    """
+    The row that holds a record.
+
+    @raise ValueError: SQLite has no such row; TypeError and RecursionError say the same.
+    """
+    if not -(2**63) <= record.version < 2**63:
+        raise ValueError("the version is too high")
+    data = dumps(record.data)
+    if len(data) > _MAX_DATA:
+        raise ValueError(f"it has more than {_MAX_DATA} bytes")
+    return name, record.version, data
