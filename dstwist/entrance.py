@@ -406,6 +406,8 @@ def _kind(message: Message | Malformed) -> Received:
     if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
         return Received.UNPARSABLE
     if message.topic is Topic.CONNECTION:
+        if isinstance(message, Malformed) and message.fault is Fault.INVALID_DATA:
+            return Received.OTHER
         return _OF_CONNECTION.get(message.action, Received.CONNECTION)
     if message.topic is Topic.AUTH:
         return Received.LOGIN if isinstance(message, Message) else Received.AUTH

@@ -582,6 +582,9 @@ class ProtobufEntranceTests(BothDialects, ConnectionTestCase):
             (emit, not_connected, not_login, ()),
             (garbage, not_connected, not_login, unknown),
             (b"", not_connected, not_login, unknown),
+            (bytes.fromhex("0910021a050805120178"), not_connected, not_login, unknown),  # a challenge with broken data
+            (bytes.fromhex("0810021a0408052001"), not_connected, not_login, unknown),  # a challenge that is an ack
+            (bytes.fromhex("0810021a0408022001"), not_connected, not_login, unknown),  # a ping that is one
         ]
         for payload, *expected in rows:
             for before, answers in zip(([], [CHALLENGE], [CHALLENGE, LOGIN]), expected, strict=True):

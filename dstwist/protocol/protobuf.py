@@ -19,7 +19,9 @@ can address (0, CLUSTER, LOCK, ...)                 UNPARSABLE or UNKNOWN_TOPIC,
 PARSER, MONITORING                                  UNKNOWN_TOPIC, answered PARSER.UNKNOWN_TOPIC
 an action no client may send, or none               UNKNOWN_ACTION; unanswered, but CONNECTION and AUTH:
                                                     PARSER.UNKNOWN_TOPIC
-missing fields, data that is not JSON               INVALID_DATA, answered INVALID_MESSAGE_DATA on the topic
+missing fields, fields that no client sends there   INVALID_DATA, answered INVALID_MESSAGE_DATA on the topic
+(L{dstwist.protocol.schema.REQUESTS}), data that
+is not JSON
 ==================================================  ==================================================================
 
 Always true: decoding never raises and takes time and memory in proportion to the payload, whatever lengths it claims.
@@ -30,6 +32,7 @@ zero, both ways: a v4+ client that finds no version where it should be 0 never w
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -38,7 +41,7 @@ from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthActi
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.protobuf_short import short_write
-from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUIRED, Field, Kind
+from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUESTS, Field, Kind
 from dstwist.protocol.typed import to_json, utf8
 
 #: The place of each field among the arguments of L{Message}: the decoder fills a list and passes it on as a whole.
@@ -49,7 +52,6 @@ _DATA = _SLOTS["data"]
 _RAW = _SLOTS["raw"]
 _VERBATIM = _SLOTS["verbatim"]
 _NAMES = _SLOTS["names"]
-_REST = slice(_NAMES, None)
 
 #: The bytes of the small numbers; C{True} and C{False} are two of them.
 _SMALL = [bytes((number,)) for number in range(128)]
@@ -65,6 +67,18 @@ _JSON = int(Kind.JSON)
 _ALL_NAMES = int(Kind.NAMES)
 _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
+
+
+def _bits(names: Iterable[str]) -> int:
+    """
+    A number with one bit for each of these fields.
+    """
+    return sum(1 << _SLOTS[name] for name in names)
+
+
+_NAMES_BIT = _bits(["names"])
+#: The fields of an emit that other clients are sent as well.
+_RELAYED = _bits(("action", "name", "data"))
 
 #: By the size of the payload: how an emit opens that has data, a name and nothing else, up to the length of its data.
 _EMIT_HEADS = {size: bytes((size - 1, 0x10, 0x04, 0x1A, size - 5, 0x08, 0x02, 0x12)) for size in range(13, 129)}
@@ -82,7 +96,11 @@ class _Rule(NamedTuple):
     """
 
     action: IntEnum
-    required: tuple[int, ...]
+    #: The texts that must be there and not be empty.
+    texts: tuple[int, ...]
+    #: The bits of the fields that must be there, and of those together with the ones that must not be there.
+    needed: int
+    checked: int
     #: Its data must be an object or an array.
     structured: bool
 
@@ -95,8 +113,8 @@ class _Layout(NamedTuple):
     topic: Topic
     #: A message without any field.
     blank: list[Any]
-    #: By the opening byte of the field: what it holds, and where to put that.
-    fields: dict[int, tuple[int, int]]
+    #: By the opening byte of the field: what it holds, where to put that, and the bit of the field.
+    fields: dict[int, tuple[int, int, int]]
     #: By number: the actions that are let through.
     rules: dict[int, _Rule]
     #: By number: all actions, for errors that name one.
@@ -109,23 +127,24 @@ _Writer = tuple[Any, tuple[tuple[bytes, int], ...]]
 
 def _layout(topic: Topic, allowed: frozenset[IntEnum], server: bool) -> _Layout:
     blank = [topic, None] + [field.default for field in dataclasses.fields(Message)[2:]]
-    # A requestor is who the server says it is: what a client claims to be is not even read.
-    fields = [field for field in FIELDS[topic] if not (server and field.attribute.startswith("requestor_"))]
     return _Layout(
         topic,
         blank,
-        {field.tag: (int(field.kind), _SLOTS[field.attribute]) for field in fields},
-        {
-            int(action): _Rule(
-                action,
-                tuple(_SLOTS[name] for name in REQUIRED.get((topic, action), ())) if server else (),
-                server and action is AuthAction.REQUEST,
-            )
-            for action in allowed
-            if action < TEXT_ONLY
-        },
+        {field.tag: (int(field.kind), _SLOTS[field.attribute], _bits([field.attribute])) for field in FIELDS[topic]},
+        {int(action): _rule(topic, action, server) for action in allowed if action < TEXT_ONLY},
         {int(action): action for action in ACTIONS[topic] if action < TEXT_ONLY},
     )
+
+
+def _rule(topic: Topic, action: IntEnum, server: bool) -> _Rule:
+    if not server:
+        return _Rule(action, (), 0, 0, False)
+    required, optional = REQUESTS[topic, action]
+    kinds = {field.attribute: field.kind for field in FIELDS[topic]}
+    needed = _bits(required)
+    barred = _bits(kinds) & ~_bits(("action", *required, *optional))
+    texts = tuple(_SLOTS[name] for name in required if kinds[name] is Kind.TEXT)
+    return _Rule(action, texts, needed, needed | barred, action is AuthAction.REQUEST)
 
 
 def _writer(fields: list[Field]) -> _Writer:
@@ -272,6 +291,7 @@ class ProtobufCodec:
         values[_RAW] = raw
         names: list[str] = []
         fields = layout.fields
+        seen = 0
         position, size = 0, len(body)
         while position < size:
             known = fields.get(body[position])
@@ -279,36 +299,41 @@ class ProtobufCodec:
                 position = _skip(body, position)
                 plain = False
                 continue
-            kind, slot = known
+            kind, slot, bit = known
             number = body[position + 1]
             position += 2
             if number > 127:
                 number, position = _varint(body, position - 1)
             if kind < _TEXT:
+                seen |= bit
                 if kind == _INTEGER:
                     values[slot] = number if number < 0x80000000 else _signed(number)
                 elif kind == _BOOLEAN:
                     values[slot] = number != 0
                 else:
                     values[slot] = layout.originals.get(number)
-                    plain = False
                 continue
             start = position
             position += number
             if position > size:
                 raise _Undecodable
+            if kind == _ALL_NAMES:
+                names.append(body[start:position].decode("utf-8", "replace"))
+                continue
+            if seen & bit:
+                plain = False  # the last value counts, but receivers would be sent all of them
+            seen |= bit
             if kind == _TEXT:
                 values[slot] = body[start:position].decode("utf-8", "replace")
             elif kind == _JSON:
                 values[slot] = body[start:position]
-            elif kind == _ALL_NAMES:
-                names.append(body[start:position].decode("utf-8", "replace"))
             else:
                 name, version = _entry(body[start:position])
                 values[slot] = values[slot] or {}
                 values[slot][name] = version
         if names:
             values[_NAMES] = tuple(names)
+            seen |= _NAMES_BIT
 
         action = values[_ACTION]
         rule = layout.rules.get(action)
@@ -316,6 +341,8 @@ class ProtobufCodec:
             answer = None if layout.topic in REFUSALS else self._unknown_topic()
             return Malformed(Fault.UNKNOWN_ACTION, layout.topic, action, answer, raw)
         values[_ACTION] = rule.action
+        if seen & rule.checked != rule.needed:
+            return self._invalid(layout.topic, values)
         data = values[_DATA]
         try:
             value = None if data is None else loads(data)
@@ -323,11 +350,11 @@ class ProtobufCodec:
             return self._invalid(layout.topic, values)
         if rule.structured and not isinstance(value, dict | list):
             return self._invalid(layout.topic, values)
-        for slot in rule.required:
-            if values[slot] is None or values[slot] == "":
+        for slot in rule.texts:
+            if values[slot] == "":
                 return self._invalid(layout.topic, values)
         # A name that had to be repaired would differ from what receivers read in the raw bytes.
-        if plain and rule.action is _EMIT and values[_REST] == layout.blank[_REST]:
+        if plain and rule.action is _EMIT and seen | _RELAYED == _RELAYED:
             if "\ufffd" not in (values[_NAME] or "\ufffd"):
                 values[_VERBATIM] = self
         return Message(*values)

@@ -19,7 +19,15 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.constants import (
+    AuthAction,
+    ConnectionAction,
+    EventAction,
+    PresenceAction,
+    RecordAction,
+    RpcAction,
+    Topic,
+)
 
 
 class Kind(IntEnum):
@@ -142,37 +150,79 @@ FIELDS: dict[Topic, tuple[Field, ...]] = {
     ),
 }
 
-_NAME = ("name",)
-_PATTERN_ANSWER = ("name", "subscription")
-_WRITE = ("name", "version")
-_CALL = ("name", "correlation_id")
 
-#: What a request of a client cannot do without. Bulk requests may be empty: they are acknowledged all the same.
-#: (And a login cannot do without an object or an array in its data, which takes more than a look at what is there.)
-REQUIRED: dict[tuple[Topic, IntEnum], tuple[str, ...]] = {
-    (Topic.EVENT, EventAction.EMIT): _NAME,
-    (Topic.EVENT, EventAction.LISTEN): _NAME,
-    (Topic.EVENT, EventAction.UNLISTEN): _NAME,
+class Fields(NamedTuple):
+    """
+    The fields of one request.
+
+    @ivar required: a request without one of these is refused; so is one with an empty text in one of these.
+    @ivar optional: a request may have these. A field that is in neither is refused.
+    """
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+_NAMED = Fields(("name",))
+_PATTERN_ANSWER = Fields(("name", "subscription"))
+#: Bulk requests may be empty: they are acknowledged all the same.
+_BULK = Fields((), ("names", "correlation_id"))
+_CALL = Fields(("name", "correlation_id"))
+_CALL_WITH_DATA = Fields(("name", "correlation_id"), ("data",))
+_ACKNOWLEDGED = ("correlation_id", "is_write_ack")
+#: Clients leave the data out if an application hands them a value that JSON has no text for. The record service refuses
+#: that, and then shows the client what the record really is.
+_WHOLE = Fields(("name", "version"), ("data", *_ACKNOWLEDGED))
+
+#: The fields of each request, as the published clients send it (C{tests/protocol/clients.py}). The record service and
+#: the permission rules rely on this table: an UPDATE has no path, a PATCH has one, an ERASE has no data. (A
+#: CREATEANDPATCH without data erases what is at the path.)
+REQUESTS: dict[tuple[Topic, IntEnum], Fields] = {
+    (Topic.CONNECTION, ConnectionAction.PING): Fields(),
+    # No client sends it: servers of this protocol do not ping.
+    (Topic.CONNECTION, ConnectionAction.PONG): Fields(),
+    (Topic.CONNECTION, ConnectionAction.CHALLENGE): Fields((), ("url", "protocol_version", "sdk_version", "sdk_type")),
+    # The data must be an object or an array, which the codec checks as well.
+    (Topic.AUTH, AuthAction.REQUEST): Fields(("data",)),
+    (Topic.EVENT, EventAction.EMIT): Fields(("name",), ("data",)),
+    (Topic.EVENT, EventAction.SUBSCRIBE): _BULK,
+    (Topic.EVENT, EventAction.UNSUBSCRIBE): _BULK,
+    (Topic.EVENT, EventAction.LISTEN): _NAMED,
+    (Topic.EVENT, EventAction.UNLISTEN): _NAMED,
     (Topic.EVENT, EventAction.LISTEN_ACCEPT): _PATTERN_ANSWER,
     (Topic.EVENT, EventAction.LISTEN_REJECT): _PATTERN_ANSWER,
-    (Topic.RECORD, RecordAction.READ): _NAME,
-    (Topic.RECORD, RecordAction.HEAD): _NAME,
-    (Topic.RECORD, RecordAction.DELETE): _NAME,
-    (Topic.RECORD, RecordAction.CREATEANDUPDATE): _WRITE,
-    (Topic.RECORD, RecordAction.CREATEANDPATCH): _WRITE,
-    (Topic.RECORD, RecordAction.UPDATE): _WRITE,
-    (Topic.RECORD, RecordAction.PATCH): _WRITE,
-    (Topic.RECORD, RecordAction.ERASE): _WRITE,
-    (Topic.RECORD, RecordAction.PATCH_MULTI): _WRITE,
-    (Topic.RECORD, RecordAction.LISTEN): _NAME,
-    (Topic.RECORD, RecordAction.UNLISTEN): _NAME,
+    (Topic.RECORD, RecordAction.NOTIFY): _BULK,
+    (Topic.RECORD, RecordAction.READ): _NAMED,
+    (Topic.RECORD, RecordAction.HEAD): _NAMED,
+    (Topic.RECORD, RecordAction.DELETE): _NAMED,
+    (Topic.RECORD, RecordAction.CREATEANDUPDATE): _WHOLE,
+    (Topic.RECORD, RecordAction.CREATEANDPATCH): Fields(("name", "version", "path"), ("data", *_ACKNOWLEDGED)),
+    (Topic.RECORD, RecordAction.UPDATE): _WHOLE,
+    (Topic.RECORD, RecordAction.PATCH): Fields(("name", "version", "path", "data"), _ACKNOWLEDGED),
+    (Topic.RECORD, RecordAction.ERASE): Fields(("name", "version", "path"), _ACKNOWLEDGED),
+    (Topic.RECORD, RecordAction.PATCH_MULTI): Fields(("name", "version", "data"), _ACKNOWLEDGED),
+    (Topic.RECORD, RecordAction.SUBSCRIBEANDHEAD): _BULK,
+    (Topic.RECORD, RecordAction.SUBSCRIBEANDREAD): _BULK,
+    (Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD): _BULK,
+    (Topic.RECORD, RecordAction.SUBSCRIBE): _BULK,
+    (Topic.RECORD, RecordAction.UNSUBSCRIBE): _BULK,
+    (Topic.RECORD, RecordAction.LISTEN): _NAMED,
+    (Topic.RECORD, RecordAction.UNLISTEN): _NAMED,
     (Topic.RECORD, RecordAction.LISTEN_ACCEPT): _PATTERN_ANSWER,
     (Topic.RECORD, RecordAction.LISTEN_REJECT): _PATTERN_ANSWER,
-    (Topic.RPC, RpcAction.REQUEST): _CALL,
+    (Topic.RPC, RpcAction.REQUEST): _CALL_WITH_DATA,
     (Topic.RPC, RpcAction.ACCEPT): _CALL,
-    (Topic.RPC, RpcAction.RESPONSE): _CALL,
+    (Topic.RPC, RpcAction.RESPONSE): _CALL_WITH_DATA,
     (Topic.RPC, RpcAction.REJECT): _CALL,
-    (Topic.RPC, RpcAction.REQUEST_ERROR): _CALL,
+    (Topic.RPC, RpcAction.REQUEST_ERROR): _CALL_WITH_DATA,
+    (Topic.RPC, RpcAction.PROVIDE): _BULK,
+    (Topic.RPC, RpcAction.UNPROVIDE): _BULK,
+    (Topic.PRESENCE, PresenceAction.QUERY_ALL): Fields(),
+    (Topic.PRESENCE, PresenceAction.QUERY): _BULK,
+    (Topic.PRESENCE, PresenceAction.SUBSCRIBE): _BULK,
+    (Topic.PRESENCE, PresenceAction.UNSUBSCRIBE): _BULK,
+    (Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL): Fields(),
+    (Topic.PRESENCE, PresenceAction.UNSUBSCRIBE_ALL): Fields(),
 }
 
 #: How a request with bad fields is answered on its own topic. Elsewhere the answer is PARSER's UNKNOWN_TOPIC.

@@ -120,9 +120,6 @@ class Form:
         return written + END
 
 
-#: A field that nobody looks at.
-_SPARE = {**FIELDS, "spare": Field(lambda text, values: True, lambda message: None)}
-
 #: What both sides send, in the same form.
 _HEARTBEAT = [
     Form("C|PI|...", ConnectionAction.PING, example="C|PI+"),
@@ -132,10 +129,7 @@ _HEARTBEAT = [
 _EMIT = [
     Form("E|EVT|<name>|<data>", EventAction.EMIT, example='E|EVT|news|O{"x":1}+', verbatim=True),
     Form("E|EVT|<name>", EventAction.EMIT, example="E|EVT|news+", verbatim=True, writes=False),
-    # More than clients can use, and forwarded all the same; there it arrives without data.
-    Form("E|EVT|<name>|<spare>|<spare>|...", EventAction.EMIT, example="E|EVT|news|Sa|Sb+", verbatim=True,
-         writes=False, fields=_SPARE),
-]  # fmt: skip
+]
 
 _WRITES = [
     Form("R|U|<name>|<version>|<json>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}+', verbatim=True),
@@ -149,26 +143,23 @@ _WRITES = [
 ]
 
 _CALLS = [
-    Form("P|REQ|<name>|<id>|<data>|...", RpcAction.REQUEST, example="P|REQ|add|id1|Sx+"),
+    Form("P|REQ|<name>|<id>|<data>", RpcAction.REQUEST, example="P|REQ|add|id1|Sx+"),
     Form("P|REQ|<name>|<id>", RpcAction.REQUEST, example="P|REQ|add|id1+", verbatim=True, writes=False),
-    Form("P|A|REQ|<name>|<id>|...", RpcAction.ACCEPT, example="P|A|REQ|add|id1+"),
-    Form("P|RES|<name>|<id>|<data>|...", RpcAction.RESPONSE, example="P|RES|add|id1|Sx+"),
+    Form("P|A|REQ|<name>|<id>", RpcAction.ACCEPT, example="P|A|REQ|add|id1+"),
+    Form("P|RES|<name>|<id>|<data>", RpcAction.RESPONSE, example="P|RES|add|id1|Sx+"),
     # Client 2.3.4 stops working at a response without data, so it must not stay without.
     Form("P|RES|<name>|<id>", RpcAction.RESPONSE, example="P|RES|add|id1+", writes=False, data="U"),
 ]
 
 # To be asked last: the error of an application may be any text.
-_CALL_ERROR = Form("P|E|<failure>|<name>|<id>|...", RpcAction.REQUEST_ERROR, example="P|E|An Error|add|id1+")
+_CALL_ERROR = Form("P|E|<failure>|<name>|<id>", RpcAction.REQUEST_ERROR, example="P|E|An Error|add|id1+")
 
 
 def _listening_requests(topic: Topic) -> list[Form]:
     t, action = LETTERS[topic], ACTIONS[topic]
     return [
         Form(f"{t}|L|<name>", action["LISTEN"], example=f"{t}|L|a.*+"),
-        # The one spare field that servers let pass.
-        Form(f"{t}|L|<name>|<spare>", action["LISTEN"], example=f"{t}|L|a.*|x+", writes=False, fields=_SPARE),
         Form(f"{t}|UL|<name>", action["UNLISTEN"], example=f"{t}|UL|a.*+"),
-        Form(f"{t}|UL|<name>|<spare>", action["UNLISTEN"], example=f"{t}|UL|a.*|x+", writes=False, fields=_SPARE),
         Form(f"{t}|LA|<name>|<subscription>", action["LISTEN_ACCEPT"], example=f"{t}|LA|a.*|abc+"),
         Form(f"{t}|LR|<name>|<subscription>", action["LISTEN_REJECT"], example=f"{t}|LR|a.*|abc+"),
     ]
@@ -182,12 +173,12 @@ _EVENT_REQUESTS = [
 ]
 
 _RECORD_REQUESTS = [
-    Form("R|CR|<names>|...", RecordAction.SUBSCRIBECREATEANDREAD, example="R|CR|user/1+"),
-    Form("R|US|<names>|...", RecordAction.UNSUBSCRIBE, example="R|US|user/1+"),
-    Form("R|SN|<name>|...", RecordAction.READ, example="R|SN|user/1+"),
-    Form("R|H|<name>|...", RecordAction.HAS, example="R|H|user/1+"),
-    Form("R|HD|<name>|...", RecordAction.HEAD, example="R|HD|user/1+"),
-    Form("R|D|<name>|...", RecordAction.DELETE, example="R|D|user/1+"),
+    Form("R|CR|<names>", RecordAction.SUBSCRIBECREATEANDREAD, example="R|CR|user/1+"),
+    Form("R|US|<names>", RecordAction.UNSUBSCRIBE, example="R|US|user/1+"),
+    Form("R|SN|<name>", RecordAction.READ, example="R|SN|user/1+"),
+    Form("R|H|<name>", RecordAction.HAS, example="R|H|user/1+"),
+    Form("R|HD|<name>", RecordAction.HEAD, example="R|HD|user/1+"),
+    Form("R|D|<name>", RecordAction.DELETE, example="R|D|user/1+"),
     Form("R|U|<name>|<version>|<json>|<ack>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}|{"writeSuccess":true}+'),
     Form("R|P|<name>|<version>|<path>|<data>|<ack>", RecordAction.PATCH, RecordAction.ERASE,
          example='R|P|r1|2|b[1].c|Sv|{"writeSuccess":true}+'),
@@ -199,10 +190,10 @@ _RECORD_REQUESTS = [
 ]  # fmt: skip
 
 _RPC_REQUESTS = [
-    Form("P|S|<names>|...", RpcAction.PROVIDE, example="P|S|add+"),
-    Form("P|US|<names>|...", RpcAction.UNPROVIDE, example="P|US|add+"),
+    Form("P|S|<names>", RpcAction.PROVIDE, example="P|S|add+"),
+    Form("P|US|<names>", RpcAction.UNPROVIDE, example="P|US|add+"),
     *_CALLS,
-    Form("P|REJ|<name>|<id>|...", RpcAction.REJECT, example="P|REJ|add|id1+"),
+    Form("P|REJ|<name>|<id>", RpcAction.REJECT, example="P|REJ|add|id1+"),
     _CALL_ERROR,
 ]
 
@@ -213,7 +204,7 @@ def _presence_requests(code: str, everybody: IntEnum, some: IntEnum) -> list[For
         # All of these have been sent by some client.
         Form(f"U|{code}|<everyone>", everybody, example=f"U|{code}|U+", writes=False),
         Form(f"U|{code}", everybody, example=f"U|{code}+", writes=False),
-        Form(f"U|{code}|<id>|<users>|...", some, example=f'U|{code}|1|["u1","u2"]+'),
+        Form(f"U|{code}|<id>|<users>", some, example=f'U|{code}|1|["u1","u2"]+'),
     ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
+from itertools import chain
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
@@ -27,7 +28,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
-from dstwist.protocol.schema import REFUSALS
+from dstwist.protocol.schema import REFUSALS, REQUESTS
 from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 
@@ -133,7 +134,7 @@ class SubscriptionLimitTests(NodeCase):
         One pattern more than a connection may listen to, too.
         """
         self.check(
-            lambda client, name: client.say(Message(Topic.EVENT, EventAction.LISTEN, name, correlation_id="1")),
+            lambda client, name: client.say(Message(Topic.EVENT, EventAction.LISTEN, name)),
             "listen.maxPatterns: greedy (192.0.2.1) listens to more than 3 patterns of EVENT",
         )
 
@@ -180,13 +181,16 @@ class NameLengthTests(NodeCase):
                 for action in actions:
                     for length, refused in ((4096, False), (4097, True)):
                         name = "ä" + "n" * (length - 1)
-                        message = Message(topic, action, correlation_id="1")
+                        message = Message(topic, action)
+                        if "correlation_id" in chain(*REQUESTS[topic, action]):
+                            message.correlation_id = "1"
                         if action in BULKS[topic]:
                             message.names = (name,)
                         else:
                             message.name = name
                         if action.name in ("EMIT", "REQUEST", "CREATEANDUPDATE"):
                             message.data = "O{}" if generation == "v3" and topic is not Topic.RECORD else b"{}"
+                        if action is R.CREATEANDUPDATE:
                             message.version = -1
                         client.say(message)
                         self.reactor.advance(0)

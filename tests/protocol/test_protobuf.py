@@ -29,7 +29,7 @@ from dstwist.protocol.constants import (
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.protobuf import CLIENT, SERVER
-from dstwist.protocol.schema import ACKS, FIELDS, REQUIRED
+from dstwist.protocol.schema import ACKS, FIELDS, REQUESTS, Kind
 
 PARSER, CONNECTION, AUTH, EVENT = Topic.PARSER, Topic.CONNECTION, Topic.AUTH, Topic.EVENT
 RECORD, RPC, PRESENCE, MONITORING = Topic.RECORD, Topic.RPC, Topic.PRESENCE, Topic.MONITORING
@@ -225,9 +225,8 @@ FRAMES: list[tuple[str, Message, str]] = [
 PING = bytes.fromhex("0610021a020802")
 UNKNOWN_TOPIC = Message(PARSER, ParserAction.UNKNOWN_TOPIC)
 
-#: All (topic, action) pairs that have a number in this protocol, and those that clients may send.
+#: All (topic, action) pairs that have a number in this protocol.
 DECLARED = [(topic, action) for topic, actions in ACTIONS.items() for action in actions if action < TEXT_ONLY]
-REQUESTS = [(topic, action) for topic, action in DECLARED if action in FROM_CLIENT.get(topic, ())]
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["a/1", "x" * 127, "x" * 128, "é" * 9000])
 VALUES = st.recursive(
@@ -284,19 +283,17 @@ def fill(topic: Topic, action: IntEnum, contents: dict[str, Any], request: bool 
     }
     if chosen.get("original_action") is not None:
         chosen["original_action"] = originals[chosen["original_action"] % len(originals)]
-    if chosen.get("is_ack") and (topic, action) in ACKS:
-        if request:
-            chosen["is_ack"] = False
-        else:
-            chosen = {name: value for name, value in chosen.items() if name in ACKS[topic, action]}
     if request:
-        chosen.pop("requestor_name", None)
-        chosen.pop("requestor_data", None)
-        for name in REQUIRED.get((topic, action), ()):
+        required, optional = REQUESTS[topic, action]
+        kinds = {field.attribute: field.kind for field in FIELDS[topic]}
+        chosen = {name: value for name, value in chosen.items() if name in required or name in optional}
+        for name in required:
             if chosen[name] in (None, ""):
-                chosen[name] = 0 if name == "version" else "needed"
-        if topic is AUTH and (chosen["data"] is None or chosen["data"][:1] not in b"{["):
+                chosen[name] = {Kind.INTEGER: 0, Kind.TEXT: "needed", Kind.JSON: b"0"}[kinds[name]]
+        if topic is AUTH and chosen["data"][:1] not in b"{[":
             chosen["data"] = b"{}"
+    elif chosen.get("is_ack") and (topic, action) in ACKS:
+        chosen = {name: value for name, value in chosen.items() if name in ACKS[topic, action]}
     return Message(topic, action, **chosen)
 
 
@@ -627,10 +624,10 @@ class DecodeTests(SynchronousTestCase):
         """
         Fields may come in any order, and the last one counts; names add up.
         """
-        body = bytes.fromhex("320162 1a0130 3a0161 0805 320161 3a0162 0803")
+        body = bytes.fromhex("1a0139 1a0130 3a0161 0805 3a0162 0803")
         self.assertEqual(
             SERVER.decode(frame(4, body)),
-            [Message(EVENT, EventAction.SUBSCRIBE, name="a", names=("a", "b"), correlation_id="0")],
+            [Message(EVENT, EventAction.SUBSCRIBE, names=("a", "b"), correlation_id="0")],
         )
 
     def test_unknown_fields(self) -> None:
@@ -647,7 +644,6 @@ class DecodeTests(SynchronousTestCase):
             "3005",  # name as a number
             "0a 01 02",  # action as text
             "5004",  # originalTOPIC
-            "58c801",  # originalAction that is none
         ):
             for body in (stray + "0802320165", "0802" + stray + "320165", "0802320165" + stray):
                 [message] = SERVER.decode(frame(4, bytes.fromhex(body)))
@@ -679,9 +675,9 @@ class DecodeTests(SynchronousTestCase):
         A version of -1 is understood in five bytes and in ten.
         """
         for number in ("ffffffff0f", "ffffffffffffffffff01", "ffffffffffffffffff7f"):
-            body = bytes.fromhex("0812 320172 68" + number)
+            body = bytes.fromhex("0814 320172 620170 68" + number)
             self.assertEqual(
-                SERVER.decode(frame(5, body)), [Message(RECORD, RecordAction.UPDATE, name="r", version=-1)]
+                SERVER.decode(frame(5, body)), [Message(RECORD, RecordAction.ERASE, name="r", path="p", version=-1)]
             )
 
     def test_booleans(self) -> None:
@@ -689,10 +685,10 @@ class DecodeTests(SynchronousTestCase):
         Any number but zero is true, however it is written.
         """
         for number, flag in (("00", False), ("01", True), ("05", True), ("808000", False), ("808002", True)):
-            body = bytes.fromhex("0812 320172 6800 58" + number)
+            body = bytes.fromhex("0814 320172 620170 6800 58" + number)
             self.assertEqual(
                 SERVER.decode(frame(5, body)),
-                [Message(RECORD, RecordAction.UPDATE, name="r", version=0, is_write_ack=flag)],
+                [Message(RECORD, RecordAction.ERASE, name="r", path="p", version=0, is_write_ack=flag)],
             )
 
     def test_map_entries(self) -> None:
@@ -717,14 +713,6 @@ class DecodeTests(SynchronousTestCase):
             self.assertIsNone(message.verbatim)
             encoded = SERVER.encode(message)  # type: ignore[arg-type]
             self.assertIn(repaired.encode(), encoded)
-
-    def test_requestor(self) -> None:
-        """
-        A client cannot say on whose behalf it calls: the server alone knows.
-        """
-        call = Message(RPC, RpcAction.REQUEST, name="f", correlation_id="1", requestor_name="root", requestor_data=b"1")
-        [decoded] = SERVER.decode(CLIENT.encode(call))
-        self.assertEqual(decoded, dataclasses.replace(call, requestor_name=None, requestor_data=None))
 
     def test_linear(self) -> None:
         """
@@ -776,9 +764,9 @@ class VerbatimTests(SynchronousTestCase):
 
     def test_anything_else(self) -> None:
         """
-        No other message is, nor an emit that comes with more: subscribers would take an ack for an ack.
+        No other message is, nor an emit that comes with a field more, or with one twice.
         """
-        for body in ("0802320165 2800", "0802320165 1a0130", "0802320165 3a0161", "0802320165 7801", "0802320165 5802"):
+        for body in ("0802320165 7801", "0802320165 320165", "0802 120131 320165 120132"):
             self.assertIsNone(self.decode(frame(4, bytes.fromhex(body))).verbatim)
         emit = frame(4, bytes.fromhex("0802320165"))
         for joined in (emit + PING, PING + emit, emit + b"\xff"):
@@ -913,12 +901,14 @@ class MalformedTests(SynchronousTestCase):
 
     def test_missing_fields(self) -> None:
         """
-        Requests without the name, version or correlation id they need are answered on their topic.
+        Requests without a field they need are answered on their topic.
         """
-        whole = {"name": "n", "subscription": "s", "correlation_id": "c", "version": 0}
-        for (topic, action), required in REQUIRED.items():
+        whole = {"name": "n", "subscription": "s", "correlation_id": "c", "version": 0, "path": "p", "data": b"{}"}
+        for (topic, action), (required, _) in REQUESTS.items():
+            if topic is AUTH:
+                continue
             for missing in required:
-                for absence in (None,) if missing == "version" else (None, ""):
+                for absence in {"version": (None,), "data": (None, b"")}.get(missing, (None, "")):
                     fields: dict[str, Any] = {name: whole[name] for name in required} | {missing: absence}
                     request = Message(topic, action, **fields)
                     [malformed] = SERVER.decode(CLIENT.encode(request))
@@ -962,11 +952,15 @@ class MalformedTests(SynchronousTestCase):
 
     def test_data_that_is_not_json_elsewhere(self) -> None:
         """
-        That holds for every request, also where nobody would look at the data.
+        That holds for every request that has data, also where nobody would look at it.
         """
-        refusals = {EVENT: 105, RECORD: 116, RPC: 108, PRESENCE: 100}
-        for topic, action in REQUESTS:
-            request = Message(topic, action, name="n", subscription="s", correlation_id="c", version=1, data=b"x")
+        refusals = {EVENT: 105, RECORD: 116, RPC: 108}
+        whole = {"name": "n", "correlation_id": "c", "version": 1, "path": "p"}
+        for (topic, action), (required, optional) in REQUESTS.items():
+            if "data" not in (*required, *optional):
+                continue
+            fields: dict[str, Any] = {name: whole[name] for name in required if name != "data"}
+            request = Message(topic, action, data=b"x", **fields)
             [malformed] = SERVER.decode(CLIENT.encode(request))
             assert isinstance(malformed, Malformed)
             self.assertEqual((malformed.fault, malformed.topic, malformed.action), (Fault.INVALID_DATA, topic, action))

@@ -65,12 +65,9 @@ class ShortWriteTests(SynchronousTestCase):
         """
         for message in (
             write("x", "a", b"1", 3, is_write_ack=True, correlation_id="1"),
-            write("x", "a", b"1", 3, is_ack=True),
             write("x", "a", b"1", 3, is_write_ack=False),
             write("x", "a", b"1", -1),
-            write("", "a", b"1", 3),
             Message(Topic.RECORD, RecordAction.ERASE, "a", path="x", version=3),
-            Message(Topic.RECORD, RecordAction.PATCH, "a", path="x", version=3),
             Message(Topic.RECORD, RecordAction.CREATEANDPATCH, "a", b"1", path="x", version=3),
             Message(Topic.RECORD, RecordAction.PATCH_MULTI, "a", b"[]", version=3),
         ):
