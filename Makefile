@@ -22,7 +22,7 @@ NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py
 
-.PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean wstest hostile fuzz
+.PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean wstest hostile figures fuzz
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -60,6 +60,9 @@ wstest: $(TEST_READY)  ## the Autobahn WebSocket test suite against our WebSocke
 
 hostile: $(TEST_READY)  ## attack a server in every way we can think of, and see what that costs it
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.hostile
+
+figures: $(TEST_READY) node  ## attack servers one by one, and print their memory, turns and waits (CHECKOUT=... another one)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.hostile.figures --checkout $(or $(CHECKOUT),.)
 
 fuzz: $(TEST_READY)  ## look for input that breaks something, FUZZ_SECONDS (600) for each part
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install --only-binary :all: atheris==3.0.0 || \

@@ -48,6 +48,7 @@ class Server:
     @param prefix: what stands before its endpoint: C{"haproxy:"}.
     @param tls: more of its TLS, as C{--listen} has it: C{":minVersion=TLSv1.3"}.
     @param before: what its process runs first, in Python.
+    @param checkout: the directory that the server is run from: this checkout, or another one.
     @ivar url: where its clients connect to, without a path.
     """
 
@@ -59,6 +60,7 @@ class Server:
         tls: str = "",
         prefix: str = "",
         before: str = "",
+        checkout: Path = CHECKOUT,
     ) -> None:
         self._certificates = certificates
         self._tls = tls
@@ -66,6 +68,7 @@ class Server:
         self._program = _TWISTD % before
         self._config = config
         self._data_dir = data_dir
+        self._checkout = checkout
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
@@ -102,6 +105,13 @@ class Server:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def status(self) -> int | None:
+        """
+        How the process ended: its exit status, or minus the number of the signal that ended it. C{None} while it runs.
+        """
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """
         Start, and come back when clients can connect. Started again, it has the same port.
@@ -111,7 +121,9 @@ class Server:
         if tls is not None:
             endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}{self._tls}"
         endpoint = self._prefix + endpoint
-        command = [sys.executable, "-c", self._program, "--nodaemon", "--pidfile=", "dstwist", "--listen", endpoint]
+        # -P: the modules come from the checkout, not from the working directory.
+        command = [sys.executable, "-P", "-c", self._program, "--nodaemon", "--pidfile="]
+        command += ["dstwist", "--listen", endpoint]
         if self._config is not None:
             command += ["--config", str(self._config)]
         if self._data_dir is not None:
@@ -122,7 +134,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=_environment(os.environ),
+            env=_environment(os.environ, self._checkout),
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         self.wait_for_line("dstwist started")
@@ -211,5 +223,5 @@ class Server:
             self._changed.notify_all()
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    return {**environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+def _environment(environ: Mapping[str, str], checkout: Path) -> dict[str, str]:
+    return {**environ, "PYTHONPATH": str(checkout), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -3,4 +3,7 @@ Hostile clients, and what they are able to do to a server: nothing but cost it a
 
 L{tests.hostile.attacks} has what they do, L{tests.hostile.stage} the server they do it to and a client beside them who
 is to notice nothing. C{tests.e2e.test_hostile} runs them all, each on a small scale; C{make hostile} on a larger one.
+
+L{tests.hostile.figures} measures single attacks, each on a server of its own: memory, turns, and how long others wait.
+C{make figures} prints the table. It can measure the server of another checkout, to compare.
 """

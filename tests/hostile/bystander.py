@@ -3,7 +3,8 @@ A client who does no harm, and measures how long the server takes for him while 
 
 Run as a module, C{python -m tests.hostile.bystander PORT}, so that nothing but the server delays him. All the time one
 connection of his emits events that the other one, of the other generation, has subscribed to. At each line on his
-standard input he writes his record, reads it back, and prints what has been since the line before::
+standard input he writes his record, reads it back, and prints what has been since the line before. With the word
+C{events} behind the port he has no record, for servers that are to refuse writes::
 
     {"count": 612, "p50": 0.4, "p99": 2.1, "max": 4.0}
 
@@ -83,13 +84,18 @@ class Bystander:
 
 def main() -> None:
     bystander = Bystander(int(sys.argv[1]))
+    writes = sys.argv[2:] != ["events"]
     while True:
-        bystander.emit()
+        try:
+            bystander.emit()
+        except OSError as error:
+            sys.exit(f"no event has come back: {error}")
         if not select.select([sys.stdin], [], [], PAUSE)[0]:
             continue
         if not sys.stdin.readline():
             return
-        bystander.write()
+        if writes:
+            bystander.write()
         latencies, bystander.latencies = sorted(bystander.latencies), []
         count = len(latencies)
         summary = {

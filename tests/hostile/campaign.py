@@ -31,13 +31,20 @@ def open_stage(scale: int) -> Stage:
     return Stage(scale, Path(__file__).with_name("stage.yml"))
 
 
+def users_file() -> str:
+    """
+    The text of a file of users: those of the client beside.
+    """
+    return "".join(f"{user}:\n  password: {hash_argon2(PASSWORD)}\n" for user in USERS)
+
+
 def guarded_stage(scale: int) -> Stage:
     """
     A server that asks for passwords.
     """
     directory = Path(tempfile.mkdtemp())
     users, config = directory / "users.yml", directory / "config.yml"
-    users.write_text("".join(f"{user}:\n  password: {hash_argon2(PASSWORD)}\n" for user in USERS))
+    users.write_text(users_file())
     config.write_text("auth:\n  - type: file\n    options:\n      users: fileLoad(users.yml)\n")
     try:
         return Stage(scale, config)

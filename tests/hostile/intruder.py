@@ -9,7 +9,7 @@ import re
 import select
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,8 +62,12 @@ class Intruder:
     One connection.
 
     @ivar heard: how often the server said what: actions, HTTP status lines.
+    @ivar data: what the last of its short messages carried.
     @ivar fate: how the connection ended; empty while it has not.
+    @cvar sent: how many bytes all intruders of this process have sent.
     """
+
+    sent = 0
 
     def __init__(self, port: int, generation: str = "v4", buffer: int | None = None) -> None:
         """
@@ -72,6 +76,7 @@ class Intruder:
         self.generation = generation
         self.path, self.codec, self.opcode = GENERATIONS[generation]
         self.heard: Counter[str] = Counter()
+        self.data: deque[bytes | str] = deque(maxlen=100)
         self.fate = ""
         self.received = 0
         self._data = bytearray()
@@ -99,7 +104,9 @@ class Intruder:
                 self._read()
             if ready & ~select.POLLIN:
                 try:
-                    view = view[self.socket.send(view) :]
+                    count = self.socket.send(view)
+                    Intruder.sent += count
+                    view = view[count:]
                 except BlockingIOError:
                     continue
                 except OSError as error:
@@ -263,8 +270,10 @@ class Intruder:
             for message in self.codec.decode(payload):
                 if not isinstance(message, Message):
                     self.heard["NONSENSE FROM THE SERVER"] += 1
-                else:
-                    self.heard[message.action.name] += 1
+                    continue
+                self.heard[message.action.name] += 1
+                if message.data is not None:
+                    self.data.append(message.data)
 
 
 def _end(error: OSError) -> str:

@@ -62,16 +62,20 @@ class Stage:
     A server under attack.
 
     @param scale: how much of everything; 1 is what a test run can afford.
+    @param server: C{None}: one of this checkout, with C{config}.
+    @param writes: whether the client beside writes a record, too.
     @ivar port: where it serves.
     """
 
-    def __init__(self, scale: int, config: Path) -> None:
+    def __init__(
+        self, scale: int, config: Path | None = None, server: Server | None = None, writes: bool = True
+    ) -> None:
         self.scale = scale
-        self.server = Server(config=config)
+        self.server = server or Server(config=config)
         self.server.start()
         self.port = self.server.port
         self._bystander = subprocess.Popen(
-            [sys.executable, "-m", "tests.hostile.bystander", str(self.port)],
+            [sys.executable, "-m", "tests.hostile.bystander", str(self.port), *([] if writes else ["events"])],
             cwd=CHECKOUT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
