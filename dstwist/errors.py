@@ -6,6 +6,7 @@ The exceptions that dstwist raises.
     DstwistError
      +-- ConfigError       the configuration cannot be used; names the key's path
      +-- StoreError        a cache or storage failed or did not answer in time
+     |    +-- StoreFull    it has no room for what a write adds; it is as it was before
      +-- AuthError         an authenticator failed (not: refused) or did not answer in time
      |    +-- BusyError    there are too many logins at the moment
      +-- RuleError         a permission rule has no value: it failed, or took too much
@@ -40,6 +41,12 @@ class ConfigError(DstwistError):
 class StoreError(DstwistError):
     """
     A cache or a storage failed, or did not answer in time.
+    """
+
+
+class StoreFull(StoreError):
+    """
+    A cache or a storage has no room for what a write adds. The write changed nothing.
     """
 
 

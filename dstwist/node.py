@@ -20,6 +20,7 @@ from dstwist.auth.build import build as build_authentication
 from dstwist.auth.build import describe as describe_authentication
 from dstwist.auth.build import reload as reload_authentication
 from dstwist.auth.exposure import warn_of_open_doors, warn_of_open_tables
+from dstwist.budgets import Budget
 from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
@@ -163,8 +164,9 @@ class Node(Service):
     def _build_services(self) -> dict[Topic, ITopicService]:
         services: dict[Topic, ITopicService] = {}
         most = self._settings.limits.max_subscriptions
+        room = Budget(self._settings.limits.max_subscription_bytes)
         if self._settings.features.event:
-            subscriptions = SubscriptionRegistry(Topic.EVENT, limit=most)
+            subscriptions = SubscriptionRegistry(Topic.EVENT, limit=most, room=room)
             listeners = ListenerRegistry(Topic.EVENT, subscriptions, self._settings.listen, self._reactor)
             self._listeners.append(listeners)
             services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
@@ -173,7 +175,7 @@ class Node(Service):
                 Kind(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
             )
         if self._settings.features.record:
-            subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most)
+            subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most, room=room)
             listeners = ListenerRegistry(
                 Topic.RECORD, subscriptions, self._settings.listen, self._reactor, announce=True
             )
@@ -193,13 +195,13 @@ class Node(Service):
                 Kind(listeners, Topic.RECORD, RecordAction.LISTEN, RecordAction.LISTEN),
             )
         if self._settings.features.rpc:
-            providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most)
+            providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most, room)
             services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor)
             self._reacting.append(calls)
             self._kinds.append(Kind(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
         if self._settings.features.presence:
             services[Topic.PRESENCE] = presence = PresenceService(
-                self._users, self._settings.presence, self._reactor, most
+                self._users, self._settings.presence, self._reactor, most, room
             )
             self._reacting.append(presence)
             one, all_ = PresenceAction.SUBSCRIBE, PresenceAction.SUBSCRIBE_ALL

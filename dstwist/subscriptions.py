@@ -10,7 +10,8 @@ asked         of a name                       answer (C{services.md} section 2.1
 ============  ==============================  ====================================================================
 subscribe     new                             ack
 subscribe     subscribed already              MULTIPLE_SUBSCRIPTIONS, and then v4+: ack; v2/v3: nothing
-subscribe     one more than may be            MESSAGE_DENIED: whoever is closed for it comes back, and asks again
+subscribe     one more than may be, or all    MESSAGE_DENIED: whoever is closed for it comes back, and asks again
+              have more than they may
 unsubscribe   subscribed                      ack
 unsubscribe   not subscribed                  v4+: ack; v2/v3: NOT_SUBSCRIBED
 ============  ==============================  ====================================================================
@@ -26,11 +27,18 @@ from enum import IntEnum
 
 from zope.interface import implementer
 
+from dstwist.budgets import Budget
 from dstwist.interfaces import IConnection, IRevocable, IWire, Work
 from dstwist.log import Logger
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.slices import STEP
+from dstwist.weights import weigh_name
+
+#: How many bytes of memory a subscription takes besides its name, and how many more the first one of a name: with what
+#: others know of it, such as the search for its provider.
+_SUBSCRIPTION = 400
+_FIRST = 1200
 
 _Observer = Callable[[str], None]
 _Members = dict[IConnection, Callable[[bytes], None]]
@@ -44,6 +52,7 @@ class SubscriptionRegistry:
     @param repeated: the error for a name that is subscribed already; RPC has its own names for both.
     @param unknown: the error for the end of a subscription that never was.
     @param limit: how many names one connection may want. More are refused.
+    @param room: how many bytes of memory the subscriptions of all connections may take, also those of other topics.
     """
 
     _log = Logger()
@@ -54,8 +63,10 @@ class SubscriptionRegistry:
         repeated: str = "MULTIPLE_SUBSCRIPTIONS",
         unknown: str = "NOT_SUBSCRIBED",
         limit: int | None = None,
+        room: Budget | None = None,
     ) -> None:
         actions = ACTIONS[topic]
+        self._room = Budget() if room is None else room
         self._topic = topic
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
@@ -196,13 +207,16 @@ class SubscriptionRegistry:
         elif name in subscribed:
             return False
         elif len(subscribed) >= self._limit:
-            self._exceeded(connection)
+            self._exceeded(connection, "maxSubscriptions", self._limit, "names")
+            return False
+        wires = self._names.get(name)
+        first = wires is None
+        if not self._room.take(_weight(name, first)):
+            self._exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
             return False
         subscribed.add(name)
         if self._revoked:
             self._had_lost(name, connection)
-        wires = self._names.get(name)
-        first = wires is None
         if wires is None:
             wires = self._names[name] = {}
         wires.setdefault(connection.wire, {})[connection] = connection.write
@@ -258,22 +272,27 @@ class SubscriptionRegistry:
         wires = self._names[name]
         members = wires[connection.wire]
         del members[connection]
+        last = False
         if not members:
             del wires[connection.wire]
-            if not wires:
-                del self._names[name]
-                for observer in self._on_last:
-                    observer(name)
+            last = not wires
+        self._room.give(_weight(name, last))
+        if last:
+            del self._names[name]
+            for observer in self._on_last:
+                observer(name)
 
-    def _exceeded(self, connection: IConnection) -> None:
+    def _exceeded(self, connection: IConnection, name: str, limit: int, of: str) -> None:
         if connection in self._greedy:
             return
         self._greedy.add(connection)
         self._log.warn(
-            "LIMIT_EXCEEDED | maxSubscriptions: {user} ({address}) wants more than {limit} names of {topic}",
+            "LIMIT_EXCEEDED | {name}: {user} ({address}) wants more than {limit} {of} of {topic}",
+            name=name,
+            of=of,
             user=connection.user,
             address=connection.address,
-            limit=self._limit,
+            limit=limit,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
         )
@@ -283,3 +302,7 @@ class SubscriptionRegistry:
         self._greedy.discard(connection)
         for name in self._subscribed.pop(connection):
             self._remove(name, connection)
+
+
+def _weight(name: str, first: bool) -> int:
+    return weigh_name(name) + (_SUBSCRIPTION + _FIRST if first else _SUBSCRIPTION)

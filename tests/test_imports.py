@@ -16,7 +16,7 @@ import dstwist
 # From the bottom up: a part may import those of the groups before its own, and its own package.
 GROUPS = (
     {"__init__"},
-    {"errors", "memory"},
+    {"errors", "memory", "weights", "budgets"},
     {"protocol"},
     {"addresses", "config", "log", "patterns"},
     {"log_limit"},

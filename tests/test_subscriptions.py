@@ -4,9 +4,13 @@ Who wants which name, and the fan-out to them.
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.budgets import Budget
 from dstwist.interfaces import IRevocable
 from dstwist.protocol.constants import EventAction, RpcAction, Topic
 from dstwist.protocol.dialect import TEXT, Dialect
@@ -14,6 +18,7 @@ from dstwist.protocol.message import Message
 from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection, FakeWire
+from tests.logs import Lines
 
 
 def subscribe(*names: str) -> Message:
@@ -82,6 +87,55 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         one.take()
         self.registry.subscribe(request, one)
         self.assertEqual(one.take(), [request.ack()])
+
+    def test_room(self) -> None:
+        """
+        All connections together have only so much memory for their subscriptions, those of other topics included. What
+        does not fit is refused, with a line in the log for each connection; the end of a subscription, and of a
+        connection, makes room.
+        """
+        room = Budget(10_000)
+        self.registry = SubscriptionRegistry(Topic.EVENT, room=room)
+        other = SubscriptionRegistry(Topic.PRESENCE, room=room)
+        long = ["a" * 2000, "b" * 2000, "c" * 2000]
+        logged = Lines(self)
+        one, two = self.subscriber(*long), FakeConnection()
+        request = subscribe("x" * 5000, "d")
+        self.registry.subscribe(request, two)
+        self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("d")), ([*long[:2], "d"], [two]))
+        self.assertEqual(two.take(), [request.error("MESSAGE_DENIED", "x" * 5000), request.ack()])
+        lines = logged.of("warn")
+        self.assertEqual(["maxSubscriptionBytes" in line for line in lines], [True, True], lines)
+        self.assertLessEqual(room.used, 10_000)
+        three = FakeConnection()
+        self.assertFalse(other.add("p" * 4000, three))
+        one.close()
+        self.assertTrue(other.add("p" * 4000, three))
+        self.assertTrue(other.discard("p" * 4000, three))
+        self.registry.unsubscribe(unsubscribe("d"), two)
+        self.assertEqual(room.used, 0)
+
+    def test_weight(self) -> None:
+        """
+        A subscription takes no more memory than is taken for it from what all may have.
+        """
+        for prefix in ("name/", "n" * 500, "\u20ac" * 100):
+            for connections in ([FakeConnection()], [FakeConnection() for _ in range(20)]):
+                room = Budget()
+                registry = SubscriptionRegistry(Topic.EVENT, room=room)
+                payloads = [[f"{prefix}{number}" for number in range(200)] for _ in connections]
+                for connection in connections:
+                    registry.add("first", connection)
+                room.used = 0
+                gc.collect()
+                tracemalloc.start()
+                for connection, names in zip(connections, payloads, strict=True):
+                    for name in names:
+                        # Names come out of messages: each is an object of its own.
+                        registry.add(name[:-1] + name[-1:], connection)
+                used = tracemalloc.get_traced_memory()[0]
+                tracemalloc.stop()
+                self.assertGreater(room.used, used)
 
     def test_long_bulk(self) -> None:
         """

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from dstwist.config.fields import (
+    MAX_SIZE,
     as_section,
     flag,
     from_mapping,
     integer,
+    integer_reader,
     limit,
     milliseconds,
     milliseconds_reader,
@@ -33,6 +35,7 @@ from dstwist.config.values import (
     read_url_path,
 )
 from dstwist.errors import ConfigError
+from dstwist.memory import usable_memory
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,9 @@ class LimitSettings:
     max_byte_rate_per_user: int | None = limit(None)
     # How many names of one topic a connection may be subscribed to, or provide.
     max_subscriptions: int | None = limit(100000)
+    # How many bytes of memory the subscriptions of all connections may take, of all topics. By default an eighth of the
+    # memory that the process may use.
+    max_subscription_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 8)
     # How many characters a name may have: of an event, a record, a procedure, a user; a correlation id as well.
     max_name_length: int | None = limit(4096)
     # How many lines of one kind the log gets in an interval, and how many of these about one client or user. Of more,

@@ -147,6 +147,11 @@ class RecordSettings:
     deletion_memory: float = milliseconds(600000, minimum=0)
     # Of how many records; the oldest are forgotten.
     max_deletion_memory: int = integer(10000)
+    # How many bytes of memory that may take, with the connections that may hold a deleted record.
+    max_deletion_bytes: int = integer(16777216)
+    # How many elements a write may fill in between the end of an array and the index that it writes, all paths of a
+    # message together.
+    max_array_gap: int = integer(1000, minimum=0)
 
 
 @dataclass(frozen=True)

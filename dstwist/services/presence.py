@@ -35,6 +35,7 @@ from enum import IntEnum
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.budgets import Budget
 from dstwist.config.settings import PresenceSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection, ITopicService, Work
@@ -52,6 +53,7 @@ class PresenceService:
     Tells of users who come and go, and answers who is there.
 
     @param max_subscriptions: how many users one connection may be subscribed to.
+    @param room: how many bytes of memory all subscriptions may take.
     @ivar everybody: who is subscribed to all users, under the one name L{EVERYONE}. A registry of its own, since a
         user may be called that.
     @ivar single: who is subscribed to which user.
@@ -65,11 +67,12 @@ class PresenceService:
         settings: PresenceSettings,
         clock: IReactorTime,
         max_subscriptions: int | None = None,
+        room: Budget | None = None,
     ) -> None:
         # Those who have come and not left: with a connection, or away for a while.
         self._online: dict[str, None] = {}
         self.everybody = SubscriptionRegistry(Topic.PRESENCE)
-        self.single = SubscriptionRegistry(Topic.PRESENCE, limit=max_subscriptions)
+        self.single = SubscriptionRegistry(Topic.PRESENCE, limit=max_subscriptions, room=room)
         self._settings = settings
         # Users without a connection who have not left yet.
         self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)

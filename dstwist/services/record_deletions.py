@@ -10,8 +10,9 @@ which version the old one went, and who may hold it:
 
 They are no longer suspected once they were sent the new record. Until then a write of theirs with a version of the old
 record, or the one that would have followed, is a conflict. (Writes of -1 and of connections that hold nothing are none
-of this.) It is all forgotten after C{deletionMemory}, when there are more than C{maxDeletionMemory}, and when the
-server ends: the clients do not tell which of two records of one name and version they hold, so more cannot be done.
+of this.) It is all forgotten after C{deletionMemory}, when there are more than C{maxDeletionMemory} or they weigh more
+than C{maxDeletionBytes} with their suspects, and when the server ends: the clients do not tell which of two
+records of one name and version they hold, so more cannot be done.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
+from dstwist.weights import ENTRY, weigh_name
+
+#: What a deletion weighs besides its name and entry, and what a suspect weighs, who is in two sets.
+_DELETION = 300
+_SUSPECT = 200
 
 
 @dataclass(eq=False, slots=True)
@@ -36,11 +42,14 @@ class Deletions:
     The records that were deleted of late.
 
     @ivar deletions: by name; to be looked at only.
+    @ivar weight: how much memory they take, estimated from above.
     """
 
     def __init__(self, settings: RecordSettings, clock: IReactorTime) -> None:
         self._lifetime = settings.deletion_memory
         self._most = settings.max_deletion_memory
+        self._most_bytes = settings.max_deletion_bytes
+        self.weight = 0
         self._clock = clock
         # The oldest first.
         self.deletions: dict[str, _Deletion] = {}
@@ -68,22 +77,26 @@ class Deletions:
         if version < 0 or not self._lifetime:
             return
         self.deletions[name] = _Deletion(version, now + self._lifetime, set())
+        self.weight += _weight(name)
         for connection in holders if old is None else {*holders, *old.suspects}:
             self.suspect(name, connection)
+        self._make_room()
 
     def suspect(self, name: str, connection: IConnection) -> None:
         """
         C{connection} may hold the deleted record, if there was one.
         """
         deletion = self.deletions.get(name)
-        if deletion is None or connection.closed:
+        if deletion is None or connection.closed or connection in deletion.suspects:
             return
         deletion.suspects.add(connection)
+        self.weight += _SUSPECT
         names = self._suspected.get(connection)
         if names is None:
             names = self._suspected[connection] = set()
             connection.on_close(self._closed)
         names.add(name)
+        self._make_room()
 
     def clear(self, name: str, connection: IConnection) -> None:
         """
@@ -93,6 +106,7 @@ class Deletions:
         if deletion is not None and connection in deletion.suspects:
             deletion.suspects.remove(connection)
             self._suspected[connection].remove(name)
+            self.weight -= _SUSPECT
 
     def is_suspect(self, name: str, connection: IConnection) -> bool:
         """
@@ -113,13 +127,27 @@ class Deletions:
             return False
         return version <= deletion.version + 1
 
+    def _make_room(self) -> None:
+        """
+        Forget the oldest until the others weigh no more than they may.
+        """
+        while self.weight > self._most_bytes:
+            self._forget(next(iter(self.deletions)))
+
     def _forget(self, name: str) -> _Deletion | None:
         deletion = self.deletions.pop(name, None)
         if deletion is not None:
+            self.weight -= _weight(name) + _SUSPECT * len(deletion.suspects)
             for connection in deletion.suspects:
                 self._suspected[connection].remove(name)
         return deletion
 
     def _closed(self, connection: IConnection) -> None:
-        for name in self._suspected.pop(connection):
+        names = self._suspected.pop(connection)
+        self.weight -= _SUSPECT * len(names)
+        for name in names:
             self.deletions[name].suspects.remove(connection)
+
+
+def _weight(name: str) -> int:
+    return ENTRY + _DELETION + weigh_name(name)

@@ -31,6 +31,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection
+from dstwist.weights import ENTRY, weigh_name
 
 #: How long a client that is to be told has not written, in seconds.
 QUIET = 0.5
@@ -40,6 +41,12 @@ MEMORY = 10.0
 
 #: If more have lost, the first of them are forgotten.
 MOST = 100000
+
+#: So it is if they take more bytes of memory.
+MOST_BYTES = 64 * 1024 * 1024
+
+#: What one of them weighs besides its name and entry.
+_LOSER = 200
 
 _Key = tuple[IConnection, str]
 
@@ -58,6 +65,7 @@ class Losers:
         self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
         self._quiet: Deadlines[_Key] = Deadlines(QUIET, clock, self._is_quiet)
         self._stopped = False
+        self._weight = 0
 
     def lost(self, name: str, connection: IConnection) -> None:
         """
@@ -66,10 +74,12 @@ class Losers:
         if self._stopped:
             return
         key = (connection, name)
+        if key not in self.unsure:
+            self._weight += _weight(name)
         self.unsure[key] = False
         self._quiet.remove(key)
         self._memory.remove(key)
-        if len(self._memory) >= MOST:
+        while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
             self._memory.hurry()
         self._memory.add(key)
 
@@ -103,13 +113,19 @@ class Losers:
         """
         self._stopped = True
         self.unsure.clear()
+        self._weight = 0
         self._memory.stop()
         self._quiet.stop()
 
     def _forget(self, key: _Key) -> None:
         del self.unsure[key]
+        self._weight -= _weight(key[1])
 
     def _is_quiet(self, key: _Key) -> None:
         connection, name = key
         self.lost(name, connection)
         self._tell(name, connection)
+
+
+def _weight(name: str) -> int:
+    return ENTRY + _LOSER + weigh_name(name)

@@ -24,6 +24,7 @@ from dstwist.config.load import load
 from dstwist.config.stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.users import FileSettings
 from dstwist.errors import ConfigError
+from dstwist.memory import usable_memory
 from tests.config.helpers import ConfigCase
 
 SHIPPED = Path(__file__).parent.parent.parent / "etc" / "dstwist"
@@ -368,8 +369,9 @@ class OptionTests(ConfigCase):
         """
         default = self.load("")
         self.assertEqual((MemorySettings(None, None), DefaultStorage()), (default.cache, default.storage))
+        self.assertEqual(MemorySettings(None, None), self.load("cache: {options: {maxBytes: null}}").cache)
         settings = self.load("cache: {options: {maxEntries: 5}}\nstorage: {name: sqlite}")
-        self.assertEqual((MemorySettings(5, None), SqliteSettings(None)), (settings.cache, settings.storage))
+        self.assertEqual((MemorySettings(5), SqliteSettings(None)), (settings.cache, settings.storage))
         settings = self.load(
             "cache: {type: memory, options: {maxBytes: 7, maxEntries: null}}\n"
             "storage: {type: sqlite, options: {path: data/r.db, synchronous: NORMAL, maxBytes: 1e6, maxWaiting: 3,"
@@ -501,6 +503,7 @@ class OptionTests(ConfigCase):
                 "max_failed_logins_per_address": 1000,
                 "failed_login_window": 60.0,
                 "max_subscriptions": 100000,
+                "max_subscription_bytes": usable_memory() // 8,
                 "max_name_length": 4096,
                 "max_log_lines": 200,
                 "max_log_lines_per_client": 20,

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
+from dstwist.interfaces import IConnection
 from dstwist.services.record_deletions import Deletions
 from tests.fakes import FakeConnection
 
@@ -22,9 +23,13 @@ class DeletionsTests(SynchronousTestCase):
         self.ann, self.bob = FakeConnection("ann"), FakeConnection("bob")
         self.make()
 
-    def make(self, deletion_memory: float = 600.0, max_deletion_memory: int = 10000) -> None:
-        settings = RecordSettings(deletion_memory=deletion_memory, max_deletion_memory=max_deletion_memory)
-        self.deletions = Deletions(settings, self.clock)
+    def make(self, deletion_memory: float = 600.0, max_deletion_memory: int = 10000, max_bytes: int = 10**7) -> None:
+        self.deletions = Deletions(
+            RecordSettings(
+                deletion_memory=deletion_memory, max_deletion_memory=max_deletion_memory, max_deletion_bytes=max_bytes
+            ),
+            self.clock,
+        )
 
     def test_holders(self) -> None:
         """
@@ -86,6 +91,48 @@ class DeletionsTests(SynchronousTestCase):
         for name in "abcd":
             self.deletions.remember(name, 1, [self.ann])
         self.assertEqual([name for name in "abcd" if name in self.deletions], ["c", "d"])
+
+    def test_bytes(self) -> None:
+        """
+        So it is if they take too much memory: by their names, by those who held the records, and by those who come
+        later.
+        """
+        self.make(max_bytes=10_000)
+        names = [f"{number}" + "x" * 4000 for number in range(3)]
+        for name in names:
+            self.deletions.remember(name, 1, [])
+        self.assertEqual([name in self.deletions for name in names], [False, True, True])
+        crowd: list[IConnection] = [FakeConnection() for _ in range(30)]
+        self.deletions.remember("a", 1, crowd)
+        self.assertEqual(list(self.deletions.deletions), ["a"])
+        self.deletions.remember("b", 1, [])
+        for connection in crowd:
+            self.deletions.suspect("b", connection)
+        self.assertEqual(list(self.deletions.deletions), ["b"])
+        for _ in range(2):
+            for connection in crowd:
+                self.deletions.suspect("b", connection)
+        self.assertIn("b", self.deletions)
+        self.deletions.remember("c", 1, [FakeConnection() for _ in range(100)])
+        self.assertEqual(list(self.deletions.deletions), [])
+
+    def test_weight(self) -> None:
+        """
+        What is forgotten, cleared or closed weighs nothing any more.
+        """
+        for name in "abc":
+            self.deletions.remember(name, 1, [self.ann, self.bob])
+        self.assertGreater(self.deletions.weight, 0)
+        self.deletions.clear("a", self.ann)
+        self.deletions.clear("a", self.ann)
+        self.deletions.remember("b", 2, [self.ann])
+        self.ann.close()
+        self.bob.close()
+        for name in "abc":
+            self.deletions.remember(name, -1, [])
+        self.clock.advance(600)
+        self.deletions.remember("d", -1, [])
+        self.assertEqual((self.deletions.weight, list(self.deletions.deletions)), (0, []))
 
     def test_off(self) -> None:
         """

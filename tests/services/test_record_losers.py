@@ -127,6 +127,23 @@ class LosersTests(SynchronousTestCase):
         self.assert_told(0)
         self.assertEqual(self.losers.unsure, {})
 
+    def test_too_heavy(self) -> None:
+        """
+        So it is if their names take too much memory; the latest is remembered in any case, and what is forgotten makes
+        room.
+        """
+        self.patch(record_losers, "MOST_BYTES", 10_000)
+        names = [f"{number}" + "x" * 4000 for number in range(6)]
+        for name in names:
+            self.losers.lost(name, self.ann)
+        self.assertEqual([name for _, name in self.losers.unsure], names[-2:])
+        self.losers.lost("y" * 20_000, self.ann)
+        self.assertEqual(len(self.losers.unsure), 1)
+        self.clock.advance(MEMORY)
+        for name in names[:2]:
+            self.losers.lost(name, self.ann)
+        self.assertEqual(len(self.losers.unsure), 2)
+
     def test_stop(self) -> None:
         """
         When the server stops no timer is left, and none is started any more.
