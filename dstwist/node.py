@@ -24,6 +24,7 @@ from dstwist.budgets import Budget
 from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
+from dstwist.config.http import LimitSettings
 from dstwist.config.settings import Settings, WebSocketEndpoint
 from dstwist.connection import Connection
 from dstwist.custom import Services
@@ -33,7 +34,9 @@ from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
 from dstwist.log import Logger, OperatorLogger
 from dstwist.log_limit import LogLimit
+from dstwist.memory import usable_memory
 from dstwist.metering import UserBudgets
+from dstwist.outgoing import Outgoing
 from dstwist.permission.build import build as build_permission
 from dstwist.permission.lookup import RecordLookup
 from dstwist.permission.reload import RuleReload
@@ -125,6 +128,7 @@ class Node(Service):
         self._users = UserRegistry()
         self._budgets = UserBudgets(settings.limits, reactor)
         self._admission = Admission(settings.limits, reactor, _room_for_connections())
+        self._outgoing = _outgoing(settings.limits, reactor)
         self._listeners: list[ListenerRegistry] = []
         records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
@@ -166,7 +170,7 @@ class Node(Service):
         most = self._settings.limits.max_subscriptions
         room = Budget(self._settings.limits.max_subscription_bytes)
         if self._settings.features.event:
-            subscriptions = SubscriptionRegistry(Topic.EVENT, limit=most, room=room)
+            subscriptions = SubscriptionRegistry(Topic.EVENT, limit=most, room=room, outgoing=self._outgoing)
             listeners = ListenerRegistry(Topic.EVENT, subscriptions, self._settings.listen, self._reactor)
             self._listeners.append(listeners)
             services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
@@ -175,7 +179,7 @@ class Node(Service):
                 Kind(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
             )
         if self._settings.features.record:
-            subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most, room=room)
+            subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most, room=room, outgoing=self._outgoing)
             listeners = ListenerRegistry(
                 Topic.RECORD, subscriptions, self._settings.listen, self._reactor, announce=True
             )
@@ -201,7 +205,7 @@ class Node(Service):
             self._kinds.append(Kind(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
         if self._settings.features.presence:
             services[Topic.PRESENCE] = presence = PresenceService(
-                self._users, self._settings.presence, self._reactor, most, room
+                self._users, self._settings.presence, self._reactor, most, room, self._outgoing
             )
             self._reacting.append(presence)
             one, all_ = PresenceAction.SUBSCRIBE, PresenceAction.SUBSCRIBE_ALL
@@ -228,14 +232,14 @@ class Node(Service):
             makers[kind] = self._connections(endpoint)
         if len(makers) == 1:
             ((kind, connect),) = makers.items()
-            return WebSocketPort(endpoints[kind], connect, reactor, self._budgets)
+            return WebSocketPort(endpoints[kind], connect, reactor, self._budgets, self._outgoing)
         timeout = endpoints["ws-text"].detection_timeout
 
         def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
             return Detection(link, handshake, makers["ws-text"], makers["ws-binary"], reactor, timeout)
 
         # The limits of the transport are those of the newer generation.
-        return WebSocketPort(endpoints["ws-binary"], detect, reactor, self._budgets)
+        return WebSocketPort(endpoints["ws-binary"], detect, reactor, self._budgets, self._outgoing)
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
         if endpoint.type == "ws-binary":
@@ -454,6 +458,14 @@ def _room_for_connections() -> int | None:
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else max(soft - 100, 1)
+
+
+def _outgoing(settings: LimitSettings, reactor: Any) -> Outgoing:
+    """
+    The budgets of outgoing bytes.
+    """
+    most = settings.max_outgoing_bytes
+    return Outgoing(reactor, settings.max_outgoing_bytes_per_turn, usable_memory() // 8 if most is None else most)
 
 
 def _where(port: IListeningPort) -> str:

@@ -30,6 +30,7 @@ from zope.interface import implementer
 from dstwist.budgets import Budget
 from dstwist.interfaces import IConnection, IRevocable, IWire, Work
 from dstwist.log import Logger
+from dstwist.outgoing import LARGE, TurnBudget
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.slices import STEP
@@ -53,6 +54,7 @@ class SubscriptionRegistry:
     @param unknown: the error for the end of a subscription that never was.
     @param limit: how many names one connection may want. More are refused.
     @param room: how many bytes of memory the subscriptions of all connections may take, also those of other topics.
+    @param outgoing: counts the bytes of each fan-out.
     """
 
     _log = Logger()
@@ -64,9 +66,11 @@ class SubscriptionRegistry:
         unknown: str = "NOT_SUBSCRIBED",
         limit: int | None = None,
         room: Budget | None = None,
+        outgoing: TurnBudget | None = None,
     ) -> None:
         actions = ACTIONS[topic]
         self._room = Budget() if room is None else room
+        self._outgoing = outgoing if outgoing is not None else TurnBudget()
         self._topic = topic
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
@@ -175,23 +179,37 @@ class SubscriptionRegistry:
         wires = self._names.get(message.name)  # type: ignore[arg-type]
         if wires is None:
             return
+        outgoing = self._outgoing
         for wire, members in wires.items():
             frame = wire.encode(message)
             if frame:
                 for connection, write in members.items():
                     if connection is not exclude:
                         write(frame)
+                size = len(frame)
+                outgoing.room -= size * len(members)
+                if size >= LARGE:
+                    outgoing.large = True
+                if outgoing.room < 0:
+                    outgoing.make_room()
 
     def publish_to(self, name: str, message: Message, exclude: Container[IConnection] = ()) -> None:
         """
         Send C{message} to all who want C{name}, whatever the message's own name, but to none of C{exclude}.
         """
+        outgoing = self._outgoing
         for wire, members in self._names.get(name, {}).items():
             frame = wire.encode(message)
             if frame:
                 for connection, write in members.items():
                     if connection not in exclude:
                         write(frame)
+                size = len(frame)
+                outgoing.room -= size * len(members)
+                if size >= LARGE:
+                    outgoing.large = True
+                if outgoing.room < 0:
+                    outgoing.make_room()
 
     def add(self, name: str, connection: IConnection) -> bool:
         """

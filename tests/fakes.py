@@ -5,6 +5,7 @@ Stand-ins for the neighbours of what is tested, each verified against the interf
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from enum import IntEnum
 from typing import Any
 
@@ -58,6 +59,36 @@ class BusyClock(Clock):
                 call.func(*call.args, **call.kw)
 
 
+class FakeFrame(Message):
+    """
+    A message that has a length, as frames do, and is equal to the message it was made of.
+    """
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        for field in fields(message):
+            setattr(self, field.name, getattr(message, field.name))
+
+    def __len__(self) -> int:
+        return 10
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and all(
+            getattr(self, field.name) == getattr(other, field.name) for field in fields(self) if field.compare
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def unframed(frame: Any) -> Any:
+    """
+    The very message that C{frame} was made of, if it is known.
+    """
+    return frame.message if isinstance(frame, FakeFrame) else frame
+
+
 @implementer(IWire)
 class FakeWire:
     """
@@ -70,7 +101,7 @@ class FakeWire:
 
     def encode(self, message: Message) -> Any:
         self.encoded += 1
-        return message
+        return FakeFrame(message)
 
 
 @implementer(ICodec)
@@ -171,7 +202,7 @@ class FakeConnection:
         What was sent since this was last asked.
         """
         taken, self._taken = self._taken, []
-        return taken
+        return [unframed(frame) for frame in taken]
 
 
 @implementer(ILink)
@@ -215,7 +246,7 @@ class FakeLink:
         What was written since this was last asked.
         """
         frames, self.frames = self.frames, []
-        return frames
+        return [unframed(frame) for frame in frames]
 
 
 @implementer(ICluster)

@@ -20,7 +20,7 @@ GROUPS = (
     {"protocol"},
     {"addresses", "config", "log", "patterns"},
     {"log_limit"},
-    {"interfaces", "matching", "slices", "underway"},
+    {"interfaces", "matching", "outgoing", "slices", "underway"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck"},
@@ -61,6 +61,7 @@ FOREIGN = {
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},
     "matching": {"re2"},
+    "outgoing": SERVING,
     "slices": SERVING,
     "underway": SERVING,
     "tls": {"OpenSSL", "cryptography"},

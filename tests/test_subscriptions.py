@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.budgets import Budget
 from dstwist.interfaces import IRevocable
+from dstwist.outgoing import LARGE, TurnBudget
 from dstwist.protocol.constants import EventAction, RpcAction, Topic
 from dstwist.protocol.dialect import TEXT, Dialect
 from dstwist.protocol.message import Message
@@ -35,6 +38,31 @@ def emit(name: str = "news") -> Message:
 
 def repeated(request: Message, name: str) -> Message:
     return Message(Topic.EVENT, EventAction.MULTIPLE_SUBSCRIPTIONS, name, original_action=request.action)
+
+
+class FlushedBudget(TurnBudget):
+    """
+    A budget that counts how often it was used up.
+    """
+
+    flushed = 0
+    then: Callable[[], object] = staticmethod(lambda: None)
+
+    def make_room(self) -> None:
+        super().make_room()
+        self.flushed += 1
+        self.then()
+
+
+class Sized(FakeWire):
+    """
+    A wire whose frames have the length C{size}.
+    """
+
+    size = 1
+
+    def encode(self, message: Message) -> Any:
+        return b"x" * self.size
 
 
 class SubscriptionRegistryTests(SynchronousTestCase):
@@ -276,6 +304,46 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         connection = self.subscriber("news", wire=Mute())
         self.registry.publish(emit())
         self.assertEqual(connection.take(), [])
+
+    def test_counted(self) -> None:
+        """
+        A fan-out is counted once: the length of the frame for each subscriber. When the budget of the turn is used up
+        it is flushed, after the frame was written to all.
+        """
+        budget = FlushedBudget(49)
+        self.registry = SubscriptionRegistry(Topic.EVENT, outgoing=budget)
+        wire = Sized()
+        ann, bob = self.subscriber("news", wire=wire), self.subscriber("news", wire=wire)
+        wire.size = 12
+        budget.then = lambda: self.assertEqual(len(ann.take() + bob.take()), 6)
+        self.registry.publish(emit())
+        self.assertEqual(budget.room, 49 - 24)
+        self.registry.publish_to("news", emit("about news"))
+        self.assertEqual((budget.room, budget.flushed), (1, 0))
+        self.registry.publish(emit())
+        self.assertEqual(budget.flushed, 1)
+        self.registry.publish_to("news", emit("about news"))
+        self.registry.publish_to("news", emit("about news"))
+        self.assertEqual((budget.flushed, budget.large), (1, False))
+
+    def test_large(self) -> None:
+        """
+        The budget is told of large frames, so that they are not copied for each subscriber.
+        """
+        for publish in (
+            lambda registry: registry.publish(emit()),
+            lambda registry: registry.publish_to("news", emit("about news")),
+        ):
+            budget = FlushedBudget(1 << 30)
+            self.registry = SubscriptionRegistry(Topic.EVENT, outgoing=budget)
+            wire = Sized()
+            self.subscriber("news", wire=wire)
+            wire.size = LARGE - 1
+            publish(self.registry)
+            self.assertFalse(budget.large)
+            wire.size = LARGE
+            publish(self.registry)
+            self.assertTrue(budget.large)
 
     def test_nobody(self) -> None:
         """

@@ -184,3 +184,8 @@ class LimitSettings:
     max_log_lines_per_client: int | None = limit(20)
     # The interval.
     log_interval: float = option(milliseconds_reader(100, 86400000), 10.0)
+    # How many bytes may wait for all clients together. Past it the clients for which most waits are cut off. None: an
+    # eighth of the memory that the process may use.
+    max_outgoing_bytes: int | None = limit(None)
+    # How many bytes may be queued for all clients before they are sent; nothing more is served until then.
+    max_outgoing_bytes_per_turn: int = integer(16777216)

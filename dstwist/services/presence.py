@@ -39,6 +39,7 @@ from dstwist.budgets import Budget
 from dstwist.config.settings import PresenceSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection, ITopicService, Work
+from dstwist.outgoing import TurnBudget
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
@@ -54,6 +55,7 @@ class PresenceService:
 
     @param max_subscriptions: how many users one connection may be subscribed to.
     @param room: how many bytes of memory all subscriptions may take.
+    @param outgoing: counts the bytes of what subscribers are told.
     @ivar everybody: who is subscribed to all users, under the one name L{EVERYONE}. A registry of its own, since a
         user may be called that.
     @ivar single: who is subscribed to which user.
@@ -68,11 +70,12 @@ class PresenceService:
         clock: IReactorTime,
         max_subscriptions: int | None = None,
         room: Budget | None = None,
+        outgoing: TurnBudget | None = None,
     ) -> None:
         # Those who have come and not left: with a connection, or away for a while.
         self._online: dict[str, None] = {}
-        self.everybody = SubscriptionRegistry(Topic.PRESENCE)
-        self.single = SubscriptionRegistry(Topic.PRESENCE, limit=max_subscriptions, room=room)
+        self.everybody = SubscriptionRegistry(Topic.PRESENCE, outgoing=outgoing)
+        self.single = SubscriptionRegistry(Topic.PRESENCE, limit=max_subscriptions, room=room, outgoing=outgoing)
         self._settings = settings
         # Users without a connection who have not left yet.
         self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)

@@ -1,5 +1,5 @@
 """
-What is to be written to a connection, written once per reactor turn.
+The bytes that are to be written to a connection, written once per reactor turn.
 
 A fan-out appends a finished frame to the outbox of each subscriber. All outboxes with something in them are flushed
 together, after everything that arrived in the same reactor turn was handled: one join and one send each. Under load
@@ -12,16 +12,21 @@ the batches grow by themselves; when idle a message leaves at once.
                                           +-------> backlog, while the socket is full ---> socket
 
 Always true: frames leave whole and in the order they were written. The backlog is bounded: a client whose backlog
-outgrows the limit is closed with a reason, and never skipped. What the transport has already taken is not counted; it
-is one turn's frames or one full backlog at most. Frames of one turn are not counted either: fan-outs into it are as
-large as what came in. Answers to one client can be a thousand times larger than its requests, so they go through
-L{Outbox.answer}, which does not let them gather.
+outgrows the limit is closed with a reason, and never skipped; the frame or batch that has left in part is not counted.
+The outbox keeps the backlog itself and hands the transport only as much as it can send. Large frames are not copied:
+the backlogs of all subscribers hold the same object. L{dstwist.outgoing} bounds the bytes of all connections together.
+
+Answers to one client can be a thousand times larger than its requests, so they go through L{Outbox.answer}, which does
+not let them gather.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IPushProducer, IReactorTime
@@ -29,9 +34,16 @@ from twisted.internet.tcp import Server as TcpTransport
 from zope.interface import implementer
 
 from dstwist.log import Logger
+from dstwist.outgoing import LARGE, Outgoing
 
 #: So many bytes of answers gather in a turn before they are sent.
 AT_ONCE = 65536
+
+#: A transport that copies what it is given is given so many bytes at a time.
+PIECE = 131072
+
+#: How many pieces the system takes in one call.
+_IOV_MAX = min(os.sysconf("SC_IOV_MAX"), 1024)
 
 
 class Turn:
@@ -39,15 +51,25 @@ class Turn:
     The outboxes with something in them.
 
     @param pause: how long to collect, in seconds; 0 is "until this reactor turn's input is handled".
+    @param outgoing: counts the bytes of all connections.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, pause: float = 0.0) -> None:
+    def __init__(self, clock: IReactorTime, pause: float = 0.0, outgoing: Outgoing | None = None) -> None:
         self._clock = clock
         self._pause = pause
         self._dirty: list[Outbox] = []
         self._call: IDelayedCall | None = None
+        self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
+        self.outgoing.add(self)
+
+    @property
+    def empty(self) -> bool:
+        """
+        Nothing was written since the last flush.
+        """
+        return not self._dirty
 
     def add(self, outbox: Outbox) -> None:
         """
@@ -66,6 +88,13 @@ class Turn:
 
     def _end(self) -> None:
         self._call = None
+        self.flush()
+        self.outgoing.flushed()
+
+    def flush(self) -> None:
+        """
+        Flush all outboxes. Closes none of them.
+        """
         dirty, self._dirty = self._dirty, []
         for outbox in dirty:
             try:
@@ -87,20 +116,40 @@ class Outbox:
     The transport tells, as a consumer, when it has too much and when it wants more.
 
     @param limit: how many bytes may wait for a client that does not read.
-    @param overflow: called, once, when more than that would. It is to close the connection.
+    @param overflow: called, once, when more than that would, or when this client is among those for which most waits
+        while more waits for all clients than may. It is to close the connection. It is called between two turns.
+    @ivar counted: how many bytes of this outbox L{Outgoing} has counted.
+    @ivar given_up: the connection is about to be closed, or is closing.
     """
 
     def __init__(self, transport: Any, turn: Turn, limit: int, overflow: Callable[[], None]) -> None:
         self._transport = transport
         self._turn = turn
+        self._outgoing = turn.outgoing
         self._limit = limit
         self._overflow = overflow
         self._frames: list[bytes] = []
         self._stalled = False
-        self._backlog: list[bytes] = []
+        # Frames and joined batches, the first of which has left up to the offset.
+        self._backlog: deque[bytes | bytearray] = deque()
         self._backlog_size = 0
+        self._offset = 0
+        # Whether the first of the backlog is on its way: it does not count towards the limit.
+        self._begun = False
         self._answered = 0
+        # Bytes that a stalled transport holds, as far as is known.
+        self._handed = 0
         self._open = True
+        self._finishing = False
+        # Nothing more is kept: the client is too slow, and its connection has not been told yet,
+        self._mute = False
+        # or a frame that had left in part had to be dropped.
+        self._broken = False
+        self._close_soon = False
+        self._told = False
+        self._excess = ""
+        self.counted = 0
+        self.given_up = False
         self._start()
 
     def _start(self) -> None:
@@ -113,6 +162,13 @@ class Outbox:
         """
         return not self._frames
 
+    @property
+    def excess(self) -> str:
+        """
+        For the log: which limit the client exceeded.
+        """
+        return self._excess
+
     def write(self, frame: bytes) -> None:
         """
         Queue a frame.
@@ -124,26 +180,29 @@ class Outbox:
     def answer(self, frame: bytes) -> None:
         """
         Queue a frame that is for this client alone. Like L{write} it never calls back: if there is too much of them
-        the rest is dropped until the end of the turn, which is the end of the connection then.
+        the rest is dropped until the connection is closed, between two turns.
         """
         if not self._frames:
             self._turn.add(self)
         self._frames.append(frame)
-        self._answered += len(frame)
+        size = len(frame)
+        self._answered += size
         if self._answered > AT_ONCE:
             self._answered = 0
             self._relieve()
+        else:
+            outgoing = self._outgoing
+            outgoing.room -= size
+            if outgoing.room < 0:
+                outgoing.make_room()
 
     def _relieve(self) -> None:
-        if not self._stalled:
-            self.flush()
-        elif self._backlog_size > self._limit:
-            # The one that is left has the end of the turn notice.
-            del self._frames[1:]
-        elif self._open:
-            self._backlog.extend(self._frames)
-            self._backlog_size += sum(map(len, self._frames))
-            self._frames.clear()
+        frames = self._frames[:]
+        self._frames.clear()
+        if self._stalled:
+            self._keep(frames)
+        else:
+            self._send_frames(frames)
 
     def flush(self) -> None:
         """
@@ -152,18 +211,12 @@ class Outbox:
         frames = self._frames
         if not frames:
             return
+        if self._stalled or self._outgoing.large:
+            self._relieve()
+            return
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         frames.clear()
-        if not self._stalled:
-            self._send(data)
-        elif self._open:
-            self._backlog.append(data)
-            self._backlog_size += len(data)
-            if self._backlog_size > self._limit:
-                # The client will be told, behind what is on its way already. That last word is let through.
-                self._take_backlog()
-                self._limit = sys.maxsize
-                self._overflow()
+        self._send(data)
 
     def send(self, data: bytes) -> None:
         """
@@ -174,11 +227,20 @@ class Outbox:
 
     def finish(self) -> None:
         """
-        Hand everything to the transport, which is about to close, and take no more.
+        Send everything, then close the transport. Take no more.
         """
         self.flush()
+        self._told = self.given_up = True
+        if self._backlog_size > AT_ONCE:
+            self._finishing = True
+            return
         if self._backlog:
-            self._transport.write(self._take_backlog())
+            self._transport.write(self._next_piece(AT_ONCE))
+        self._finished()
+
+    def _finished(self) -> None:
+        # In this order: TLS takes data after this for as long as it has a producer.
+        self._transport.loseConnection()
         self.close()
 
     def close(self) -> None:
@@ -189,7 +251,9 @@ class Outbox:
             return
         self._open = False
         self._frames.clear()
-        self._take_backlog()
+        self._drop_backlog()
+        self._handed = 0
+        self._outgoing.account(self, 0)
         self._stalled = True
         self._transport.unregisterProducer()
 
@@ -200,25 +264,172 @@ class Outbox:
         self.close()
         self._transport.abortConnection()
 
-    def _send(self, data: bytes) -> None:
-        self._transport.write(data)
+    # -- sending
 
-    def _take_backlog(self) -> bytes:
-        data = b"".join(self._backlog)
+    def _send(self, data: bytes) -> None:
+        """
+        Send one batch. The transport is not stalled.
+        """
+        if len(data) <= PIECE:
+            self._handed = len(data)
+            self._transport.write(data)
+        else:
+            self._send_frames([data])
+
+    def _send_frames(self, frames: Iterable[bytes]) -> None:
+        """
+        Send frames of any size. The transport is not stalled.
+        """
+        self._append(frames)
+        self._send_backlog()
+        self._check()
+
+    def _send_backlog(self) -> None:
+        """
+        Send what waits, as far as the transport takes it.
+        """
+        while self._backlog and not self._stalled:
+            piece = self._next_piece(PIECE)
+            self._handed = len(piece)
+            self._transport.write(piece)
+        self._begun = self._offset > 0
+
+    def _next_piece(self, size: int) -> bytes:
+        """
+        Take the next C{size} bytes, or a little more, from the backlog.
+        """
+        pieces: list[bytes | bytearray | memoryview] = []
+        left = size
+        for data in self._backlog:
+            pieces.append(memoryview(data)[self._offset : self._offset + size] if not pieces else data[:left])
+            left -= len(pieces[-1])
+            if left <= 0:
+                break
+        piece = b"".join(pieces)
+        self._sent(len(piece))
+        return piece
+
+    def _sent(self, size: int) -> None:
+        """
+        The first C{size} bytes of the backlog have left.
+        """
+        backlog = self._backlog
+        self._backlog_size -= size
+        self._offset += size
+        while backlog and self._offset >= len(backlog[0]):
+            self._offset -= len(backlog.popleft())
+
+    # -- the backlog
+
+    def _keep(self, frames: list[bytes]) -> None:
+        """
+        Keep frames until the client has read more.
+        """
+        if self._open and not self._mute and not self._finishing:
+            self._append(frames)
+            self._check()
+
+    def _append(self, frames: Iterable[bytes]) -> None:
+        """
+        Append frames to the backlog: large ones as they are, small ones joined.
+        """
+        small: list[bytes] = []
+        for frame in frames:
+            size = len(frame)
+            self._backlog_size += size
+            if size >= LARGE:
+                if small:
+                    self._append_small(b"".join(small))
+                    small.clear()
+                self._backlog.append(frame)
+            else:
+                small.append(frame)
+        if small:
+            self._append_small(small[0] if len(small) == 1 else b"".join(small))
+
+    def _append_small(self, data: bytes) -> None:
+        backlog = self._backlog
+        last = backlog[-1] if len(backlog) > 1 else None
+        if type(last) is bytearray and len(last) < LARGE:
+            last += data
+        elif self._stalled and len(data) < LARGE:
+            # More will follow: one buffer takes less memory than many little frames.
+            backlog.append(bytearray(data))
+        else:
+            backlog.append(data)
+
+    def _check(self) -> None:
+        """
+        Compare the backlog with both limits.
+        """
+        on_its_way = len(self._backlog[0]) - self._offset if self._begun and self._backlog else 0
+        if self._backlog_size - on_its_way > self._limit:
+            self._excess = f"more than {self._limit} bytes wait (maxOutgoingBufferSize)"
+            self.give_up()
+        else:
+            self._account()
+
+    def _account(self) -> None:
+        self._outgoing.account(self, self._backlog_size + (self._handed if self._stalled else 0))
+
+    def _drop_backlog(self) -> None:
         self._backlog.clear()
-        self._backlog_size = 0
-        return data
+        self._backlog_size = self._offset = 0
+        self._begun = False
+
+    # -- too slow
+
+    def give_up(self) -> None:
+        """
+        Drop what waits, now, and have the connection closed later. The rest of a frame that has left in part stays,
+        so that the client can be told the reason behind it; it goes, and the connection with it, at the second call.
+        """
+        if not self._open:
+            return
+        rest = self._backlog[0] if self._offset else b""
+        offset = self._offset
+        self._drop_backlog()
+        if self.given_up:
+            self._broken = True
+            self._handed = 0
+        elif rest:
+            self._backlog.append(rest)
+            self._offset, self._backlog_size, self._begun = offset, len(rest) - offset, True
+        self._mute = self.given_up = True
+        self._excess = self._excess or f"more than {self._outgoing.most} bytes wait for all clients (maxOutgoingBytes)"
+        self._account()
+        if not self._close_soon:
+            self._close_soon = True
+            self._outgoing.close_later(self)
+
+    def close_slow(self) -> None:
+        self._close_soon = False
+        if not self._told:
+            # The client will be told, behind what is on its way already. That last word is let through.
+            self._told = True
+            self._mute = self._broken
+            self._limit = sys.maxsize
+            self._overflow()
+        if self._broken:
+            self.abort()
 
     # -- the transport's view
 
     def pauseProducing(self) -> None:
         self._stalled = True
+        if self._open:
+            # It has more in its buffers than they should hold.
+            self._handed = max(self._handed, AT_ONCE)
+            self._account()
 
     def resumeProducing(self) -> None:
-        if self._open:
-            self._stalled = False
-            if self._backlog:
-                self._send(self._take_backlog())
+        if not self._open:
+            return
+        self._stalled = False
+        self._send_backlog()
+        self._account()
+        if self._finishing and not self._backlog:
+            self._finished()
 
     def stopProducing(self) -> None:
         self.close()
@@ -227,10 +438,11 @@ class Outbox:
 @implementer(IPullProducer)
 class TcpOutbox(Outbox):
     """
-    The outbox of a connection on plain TCP: it writes to the socket itself while nothing is queued before it.
+    The outbox of a connection on plain TCP: it writes to the socket itself.
 
-    That saves the round through the reactor, two C{epoll_ctl} calls a message. What the socket does not take goes to
-    the transport, which asks for more when it has got rid of it.
+    That saves the round through the reactor, two C{epoll_ctl} calls a message, and the copies that the transport would
+    make. The transport has nothing to send, ever; while the socket is full it asks the outbox, as its producer, when
+    there is room again.
     """
 
     _asked = False
@@ -238,6 +450,7 @@ class TcpOutbox(Outbox):
     def _start(self) -> None:
         # Not C{transport.writeSomeData}, whose wrapping costs a tenth of a delivery.
         self._socket_send = self._transport.socket.send
+        self._socket_sendmsg = self._transport.socket.sendmsg
 
     def _send(self, data: bytes) -> None:
         try:
@@ -246,21 +459,54 @@ class TcpOutbox(Outbox):
             # There is no room, or the connection is lost: the transport finds out which when it tries itself.
             sent = 0
         if sent < len(data):
+            self._backlog.append(data)
+            self._backlog_size = len(data)
+            self._sent(sent)
+            self._stall()
+            self._check()
+
+    def _send_backlog(self) -> None:
+        backlog = self._backlog
+        while backlog:
+            pieces: list[bytes | bytearray | memoryview] = list(islice(backlog, _IOV_MAX))
+            if self._offset:
+                pieces[0] = memoryview(pieces[0])[self._offset :]
+            size = sum(map(len, pieces))
+            try:
+                sent = self._socket_sendmsg(pieces)
+            except OSError:
+                sent = 0
+            self._sent(sent)
+            if sent < size:
+                self._stall()
+                return
+
+    def _stall(self) -> None:
+        """
+        Have the transport ask when the socket has room.
+        """
+        self._begun = True
+        if not self._stalled:
             self._stalled = True
-            self._transport.write(data[sent:])
-            # Registering asks for the first piece at once: not yet, that is what there is to get rid of.
+            # Registering asks for the first piece at once: not yet, the socket is full.
             self._asked = False
             self._transport.registerProducer(self, False)
+        if self._open:
+            self._transport.startWriting()
 
     def resumeProducing(self) -> None:
         if not self._asked:
             self._asked = True
             return
-        if self._open and self._backlog:
-            self._transport.write(self._take_backlog())
-            return
+        if self._open:
+            self._send_backlog()
+            self._account()
+            if self._backlog:
+                return
+            self._stalled = False
         self._transport.unregisterProducer()
-        self._stalled = not self._open
+        if self._finishing:
+            self._finished()
 
 
 def counted(outbox: Outbox, turn: Turn, limit: int) -> Callable[[bytes], None]:

@@ -352,12 +352,12 @@ class WebSocketLink(WebSocketServerProtocol):
         self.connection.open()
 
     def _slow_consumer(self) -> None:
-        limit = self.factory.settings.max_outgoing_buffer_size
+        assert self._outbox is not None
         self._log.warn(
-            "SLOW_CONSUMER | {user} ({address}) does not read: more than {limit} bytes wait, closing",
+            "SLOW_CONSUMER | {user} ({address}) does not read: {excess}, closing",
             user=getattr(self.connection, "user", None),
             address=self.address,
-            limit=limit,
+            excess=self._outbox.excess,
             event="SLOW_CONSUMER",
         )
         self._detach()
@@ -378,10 +378,9 @@ class WebSocketLink(WebSocketServerProtocol):
             outbox.close()
             self.transport.abortConnection()
         else:
-            outbox.finish()
-            # What follows waits for the client to read, or to agree to the end of TLS.
+            # The end waits for the client to read, or to agree to the end of TLS.
             self._drop_in_time()
-            self.transport.loseConnection()
+            outbox.finish()
 
     def _drop_in_time(self) -> None:
         if self._drop_call is None:

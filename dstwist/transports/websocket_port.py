@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from dstwist.config.http import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.metering import UserBudgets
+from dstwist.outgoing import Outgoing
 from dstwist.transports.metered import MeteredLink
 from dstwist.transports.outbox import Turn
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
@@ -23,6 +24,7 @@ class WebSocketPort(WebSocketServerFactory):
 
     @param connect: makes the connection behind each.
     @param budgets: what the connections of each user may send together.
+    @param outgoing: what may wait for the clients of all ports together.
     @ivar links: the WebSockets that are there, from handshake to the end of their transport.
     """
 
@@ -35,6 +37,7 @@ class WebSocketPort(WebSocketServerFactory):
         connect: ConnectionFactory,
         reactor: Any,
         budgets: UserBudgets | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
         if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
             self.protocol = MeteredLink
@@ -43,7 +46,7 @@ class WebSocketPort(WebSocketServerFactory):
         super().__init__(server="dstwist", reactor=reactor)
         self.settings = settings
         self.connect = connect
-        self.turn = Turn(reactor, settings.outgoing_buffer_timeout)
+        self.turn = Turn(reactor, settings.outgoing_buffer_timeout, outgoing)
         self.links: set[WebSocketLink] = set()
         self._waiting: list[Deferred[None]] = []
         self.setProtocolOptions(

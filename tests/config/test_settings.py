@@ -508,6 +508,7 @@ class OptionTests(ConfigCase):
                 "max_log_lines": 200,
                 "max_log_lines_per_client": 20,
                 "log_interval": 10.0,
+                "max_outgoing_bytes_per_turn": 16777216,
             },
             given,
         )

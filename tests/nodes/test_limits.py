@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist import node
 from dstwist.config.auth import CertificateSettings
 from dstwist.config.http import LimitSettings
 from dstwist.config.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
@@ -345,6 +346,88 @@ class RateLimitTests(NodeCase):
         self.node()
         for port in self.at.web_sockets.values():
             self.assertEqual(port.protocol.__name__, "WebSocketLink")
+
+
+class OutgoingTests(NodeCase):
+    """
+    C{limits.maxOutgoingBytes}: how many bytes may wait for all clients together.
+    """
+
+    def slow_subscriber(self, generation: str, user: str, topic: Topic, action: IntEnum, name: str) -> MemoryClient:
+        client = self.client(generation, user)
+        client.say(Message(topic, action, names=(name,), correlation_id="1"))
+        self.reactor.advance(0)
+        client.heard()
+        client.transport.producer.pauseProducing()
+        return client
+
+    def check(self, generation: str) -> None:
+        slow = [
+            self.slow_subscriber(generation, user, Topic.EVENT, EventAction.SUBSCRIBE, "news")
+            for user in ("ann", "bob")
+        ]
+        reader, writer = self.client(generation, "cat"), self.client(generation, "dan")
+        reader.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("news",), correlation_id="1"))
+        heard = 0
+        for _ in range(10):
+            writer.say(Message(Topic.EVENT, EventAction.EMIT, "news", b'"%s"' % (b"x" * 50000)))
+            self.reactor.advance(0)
+            heard += len([message for message in reader.heard() if message.action is EventAction.EMIT])
+        self.assertEqual(heard, 10)
+        for client in slow:
+            client.transport.producer.resumeProducing()
+            client.heard()
+        # Once one of them is gone there is room for what waits for the other.
+        self.assertEqual([client.closed for client in slow], [(1013, "slow consumer"), None])
+        (line,) = self.lines.of("warn")
+        self.assertRegex(line, "^SLOW_CONSUMER .* bytes wait for all clients .maxOutgoingBytes.")
+
+    def test_all_together(self) -> None:
+        """
+        Past the limit a client for which most waits is closed with a reason, long before its own limit; one that reads
+        hears everything.
+        """
+        for generation in GENERATIONS:
+            self.node(limits=LimitSettings(max_outgoing_bytes=1000000))
+            self.check(generation)
+
+    def test_default(self) -> None:
+        """
+        The default is an eighth of the memory that the process may use.
+        """
+        self.patch(node, "usable_memory", lambda: 8000000)
+        self.node()
+        self.check("v4")
+
+    def test_presence(self) -> None:
+        """
+        What is told of users counts as well.
+        """
+        self.node(limits=LimitSettings(max_outgoing_bytes=70000))
+        slow = self.client("v4", "ann")
+        slow.say(Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL))
+        slow.transport.producer.pauseProducing()
+        for number in range(40):
+            self.client("v4", f"{number:0200}")
+            self.reactor.advance(0)
+        slow.transport.producer.resumeProducing()
+        slow.heard()
+        self.assertEqual(slow.closed, (1013, "slow consumer"))
+
+    def test_answers(self) -> None:
+        """
+        So do the answers to a client's own requests.
+        """
+        self.node(limits=LimitSettings(max_outgoing_bytes=1000000))
+        slow = self.client("v4", "ann")
+        slow.say(Message(Topic.RECORD, RecordAction.CREATEANDUPDATE, "r", b'{"a":"%s"}' % (b"x" * 50000), version=-1))
+        slow.transport.producer.pauseProducing()
+        for _ in range(30):
+            slow.say(Message(Topic.RECORD, RecordAction.READ, "r"))
+        self.reactor.advance(0)
+        slow.transport.producer.resumeProducing()
+        slow.heard()
+        self.assertEqual(slow.closed, (1013, "slow consumer"))
 
 
 class KickTests(NodeCase):

@@ -30,11 +30,14 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 class SocketStub:
     """
     A socket whose other end has C{room} for so many bytes; C{None} is without limit.
+
+    @ivar pieces: of each call of C{sendmsg}.
     """
 
     def __init__(self, room: int | None = None) -> None:
         self.room = room
         self.sent: list[bytes] = []
+        self.pieces: list[list[Any]] = []
         self.options: dict[tuple[int, int], Any] = {}
         self.broken = False
 
@@ -48,6 +51,10 @@ class SocketStub:
             self.room -= len(taken)
         self.sent.append(taken)
         return len(taken)
+
+    def sendmsg(self, pieces: list[Any]) -> int:
+        self.pieces.append(pieces)
+        return self.send(b"".join(pieces))
 
     def take(self) -> bytes:
         """

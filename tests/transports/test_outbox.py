@@ -4,17 +4,22 @@ Tests for L{dstwist.transports.outbox}.
 
 from __future__ import annotations
 
+import sys
+from random import Random
 from typing import Any
 
 from twisted.internet import ssl
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.outgoing import Outgoing
 from dstwist.transports import outbox
 from dstwist.transports.outbox import Outbox, TcpOutbox, Turn, counted, outbox_for
 from tests.transports.helpers import Idle, PushTransport, SocketStub, tcp, turn
@@ -445,7 +450,7 @@ class TcpOutboxTests(SynchronousTestCase):
 
     def test_closed_while_stalled(self) -> None:
         """
-        Once closed the outbox lets go of its transport, which sends what it has.
+        Once closed the outbox lets go of its transport, and drops what the socket did not take.
         """
         outbox, transport, socket = self.outbox(room=3)
         outbox.write(b"0123456789")
@@ -455,7 +460,7 @@ class TcpOutboxTests(SynchronousTestCase):
         turn(self.reactor, transport)
         outbox.write(b"one")
         turn(self.reactor, transport)
-        self.assertEqual(socket.take(), b"0123456789")
+        self.assertEqual(socket.take(), b"012")
         self.assertIsNone(transport.producer)
 
     def test_asked_once_too_often(self) -> None:
@@ -470,6 +475,319 @@ class TcpOutboxTests(SynchronousTestCase):
         outbox.write(b"one")
         turn(self.reactor)
         self.assertEqual(socket.take(), b"012")
+
+
+class LargeFrameTests(SynchronousTestCase):
+    """
+    Large frames on plain TCP: the outbox does not copy them.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.outgoing = Outgoing(self.reactor)
+        self.turn = Turn(self.reactor, outgoing=self.outgoing)
+        self.overflow = Overflow()
+        self.patch(outbox, "LARGE", 10)
+
+    def outbox(self, room: int | None = None, limit: int = 1000) -> tuple[Outbox, Any, SocketStub]:
+        transport = tcp(self.reactor, Idle(), room)
+        return outbox_for(transport, self.turn, limit, self.overflow), transport, transport.socket
+
+    def fan_out(self, frame: bytes, *outboxes: Outbox) -> None:
+        for each in outboxes:
+            each.write(frame)
+        self.outgoing.large = True
+
+    def test_scattered(self) -> None:
+        """
+        The system gathers large frames and joined small ones by itself.
+        """
+        box, _, socket = self.outbox()
+        large = b"0123456789"
+        for frame in (b"one ", b"two ", large, b"three"):
+            box.write(frame)
+        self.outgoing.large = True
+        turn(self.reactor)
+        self.assertEqual(socket.pieces, [[b"one two ", large, b"three"]])
+        self.assertIs(socket.pieces[0][1], large)
+
+    def test_shared(self) -> None:
+        """
+        The backlogs of all subscribers hold the same frames, however much of them the sockets took.
+        """
+        made = [self.outbox(room) for room in (0, 0, 3, 25)]
+        boxes = [box for box, _, _ in made]
+        frames = [b"%010d" % number for number in range(5)]
+        before = [sys.getrefcount(frames[number]) for number in range(5)]
+        for frame in frames[:3]:
+            self.fan_out(frame, *boxes)
+        turn(self.reactor)
+        for frame in frames[3:]:
+            self.fan_out(frame, *boxes)
+            turn(self.reactor)
+        for _, _, socket in made:
+            socket.pieces.clear()
+        del frame
+        held = [sys.getrefcount(frames[number]) - before[number] for number in range(5)]
+        self.assertEqual(held, [3, 3, 4, 4, 4])
+        self.assertEqual(self.outgoing.waiting, 50 + 50 + 47 + 25)
+
+    def test_answer(self) -> None:
+        """
+        An answer is not copied either.
+        """
+        self.patch(outbox, "AT_ONCE", 15)
+        box, _, socket = self.outbox()
+        large = b"0123456789"
+        box.answer(large)
+        box.answer(large)
+        self.assertEqual([[id(piece) for piece in pieces] for pieces in socket.pieces], [[id(large)] * 2])
+
+    def test_little_by_little(self) -> None:
+        """
+        Whatever the socket takes at a time, all frames leave in order, and the transport itself never has any of them.
+        """
+        self.patch(outbox, "_IOV_MAX", 3)
+        random = Random(5)
+        box, transport, socket = self.outbox(room=0, limit=1 << 20)
+        expected = received = b""
+        for number in range(3000):
+            frame = b"<%d>" % number * random.choice((1, 1, 1, 2, 9))
+            expected += frame
+            box.write(frame)
+            if random.random() < 0.3:
+                self.outgoing.large = random.random() < 0.5
+                socket.room = random.choice((0, 1, 5, 40, 100))
+                turn(self.reactor, transport)
+                self.assertEqual(transport.dataBuffer, b"")
+                received += socket.take()
+                # What has not been sent is in the backlog, and counted.
+                self.assertEqual(self.outgoing.waiting, len(expected) - len(received))
+        socket.room = None
+        for _ in range(5):
+            turn(self.reactor, transport)
+        self.assertEqual(received + socket.take(), expected)
+        self.assertNotIn(transport, self.reactor.writers)
+        self.assertEqual((self.outgoing.waiting, self.overflow.count), (0, 0))
+
+    def test_tiny_frames(self) -> None:
+        """
+        Tiny frames are joined while they wait: each by itself would take several times its size.
+        """
+        self.patch(outbox, "LARGE", 1000)
+        box, transport, socket = self.outbox(room=0, limit=10000)
+        for number in range(1000):
+            box.write(b"%04d" % number)
+            turn(self.reactor, transport)
+        self.assertLess(len(box._backlog), 8)
+        socket.room = None
+        turn(self.reactor, transport)
+        self.assertEqual(socket.take(), b"".join(b"%04d" % number for number in range(1000)))
+
+    def test_one_large_frame(self) -> None:
+        """
+        A client may be sent a frame that is larger than its limit: only what waits behind it counts.
+        """
+        box, transport, socket = self.outbox(room=1, limit=20)
+        self.fan_out(b"x" * 100, box)
+        turn(self.reactor, transport)
+        self.fan_out(b"y" * 20, box)
+        turn(self.reactor, transport)
+        self.assertEqual(self.overflow.count, 0)
+        self.fan_out(b"z", box)
+        turn(self.reactor, transport)
+        self.assertEqual(self.overflow.count, 1)
+
+    def test_many_in_one_turn(self) -> None:
+        """
+        The frames of a single turn are held to the limit as well.
+        """
+        box, transport, socket = self.outbox(room=15, limit=100)
+        for _ in range(50):
+            self.fan_out(b"0123456789", box)
+        turn(self.reactor, transport)
+        self.assertEqual(self.overflow.count, 1)
+        # Only the frame that is torn is kept.
+        self.assertEqual(self.outgoing.waiting, 5)
+        socket.room = None
+        turn(self.reactor, transport)
+        self.assertEqual(socket.take(), b"01234567890123456789")
+
+    def test_finish(self) -> None:
+        """
+        A long backlog is not handed to the transport at the end: the outbox sends it, and closes the transport then.
+        """
+        self.patch(outbox, "AT_ONCE", 30)
+        box, transport, socket = self.outbox(room=5)
+        for _ in range(5):
+            self.fan_out(b"0123456789", box)
+        turn(self.reactor, transport)
+        box.finish()
+        self.assertFalse(transport.disconnecting)
+        box.write(b"too late")
+        socket.room = 20
+        turn(self.reactor, transport)
+        self.assertTrue(transport.connected)
+        socket.room = None
+        for _ in range(3):
+            turn(self.reactor, transport)
+        self.assertEqual(socket.take(), b"0123456789" * 5)
+        self.assertFalse(transport.connected)
+        self.assertEqual(self.outgoing.waiting, 0)
+
+
+class BudgetTests(SynchronousTestCase):
+    """
+    The bytes of all connections together.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.outgoing = Outgoing(self.reactor, turn_limit=50, most=800)
+        self.turn = Turn(self.reactor, outgoing=self.outgoing)
+        self.patch(outbox, "LARGE", 10)
+
+    def tcp(self, room: int | None = 0, limit: int = 1 << 20) -> tuple[Outbox, Any, Overflow]:
+        transport, overflow = tcp(self.reactor, Idle(), room), Overflow()
+        return outbox_for(transport, self.turn, limit, overflow), transport, overflow
+
+    def test_answers(self) -> None:
+        """
+        Small answers to many clients do not gather beyond the budget of the turn.
+        """
+        boxes = [self.tcp(None) for _ in range(10)]
+        for box, _, _ in boxes:
+            box.answer(b"12345678")
+        sent = sum(len(transport.socket.take()) for _, transport, _ in boxes)
+        self.assertEqual(sent, 7 * 8)
+        turn(self.reactor)
+        self.assertEqual(sum(len(transport.socket.take()) for _, transport, _ in boxes), 3 * 8)
+
+    def test_other_turns(self) -> None:
+        """
+        All ports are flushed when the budget is used up, those with an C{outgoingBufferTimeout} as well.
+        """
+        turn = Turn(self.reactor, 5.0, self.outgoing)
+        transport = tcp(self.reactor, Idle())
+        outbox_for(transport, turn, 100, Overflow()).answer(b"x" * 40)
+        self.assertEqual(transport.socket.take(), b"")
+        self.tcp()[0].answer(b"y" * 11)
+        self.assertEqual(transport.socket.take(), b"x" * 40)
+
+    def test_slowest(self) -> None:
+        """
+        Past the budget of the process, the client with most waiting bytes loses them at once, in the midst of a turn,
+        but its connection is told only after it.
+        """
+        slow, transport, overflow = self.tcp()
+        other, _, fine = self.tcp()
+        for _ in range(7):
+            slow.answer(b"x" * 100)
+        self.assertEqual(self.outgoing.waiting, 700)
+        other.answer(b"y" * 150)
+        self.assertEqual((self.outgoing.waiting, overflow.count), (150, 0))
+        slow.answer(b"x" * 100)
+        self.assertEqual(self.outgoing.waiting, 150)
+        turn(self.reactor)
+        self.assertEqual((overflow.count, fine.count), (1, 0))
+        self.assertIn("maxOutgoingBytes", slow.excess)
+
+    def test_torn(self) -> None:
+        """
+        The rest of a frame that has left in part is kept, so that the client can be told why it is closed; if that is
+        too much as well the connection is aborted.
+        """
+        slow, transport, overflow = self.tcp(room=10)
+        slow.answer(b"x" * 700)
+        slow.answer(b"x" * 100)
+        other = self.tcp()[0]
+        other.answer(b"y" * 60)
+        self.assertEqual(self.outgoing.waiting, 690 + 60)
+        slow._overflow = lambda: slow.send(b"closing")
+        turn(self.reactor)
+        self.assertEqual(self.outgoing.waiting, 690 + 60 + 7)
+        other.answer(b"y" * 60)
+        self.assertEqual(self.outgoing.waiting, 120)
+        self.assertFalse(transport._aborting)
+        turn(self.reactor)
+        self.assertTrue(transport._aborting)
+
+    def test_torn_at_once(self) -> None:
+        """
+        That may be so before the client could be told: the connection hears of it, and nothing more is sent.
+        """
+        slow, transport, overflow = self.tcp(room=10)
+        socket = transport.socket
+        slow.answer(b"x" * 1000)
+        self.assertEqual(self.outgoing.waiting, 0)
+        self.assertEqual(overflow.count, 0)
+        turn(self.reactor)
+        self.assertEqual(overflow.count, 1)
+        self.assertTrue(transport._aborting)
+        self.assertEqual(socket.take(), b"x" * 10)
+
+    def test_finishing(self) -> None:
+        """
+        A connection that is closing anyway is not told again, but aborted.
+        """
+        self.patch(outbox, "AT_ONCE", 10)
+        slow, transport, overflow = self.tcp()
+        slow.answer(b"x" * 500)
+        slow.finish()
+        self.tcp()[0].answer(b"y" * 400)
+        turn(self.reactor)
+        self.assertEqual(overflow.count, 0)
+        self.assertTrue(transport._aborting)
+        self.assertEqual(self.outgoing.waiting, 400)
+
+    def test_lost(self) -> None:
+        """
+        What waited for a client that is gone does not count.
+        """
+        slow, transport, overflow = self.tcp()
+        slow.answer(b"x" * 700)
+        transport.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.outgoing.waiting, 0)
+
+    def test_pieces(self) -> None:
+        """
+        Other transports copy what they are given, so they are given no more than they want at a time; what they hold
+        counts while they have too much of it.
+        """
+        self.patch(outbox, "PIECE", 16)
+        self.patch(outbox, "AT_ONCE", 20)
+        transport = PushTransport()
+        transport.high = 20
+        box = Outbox(transport, self.turn, 1000, Overflow())
+        frames = [b"%020d" % number for number in range(5)]
+        for frame in frames:
+            box.write(frame)
+        self.reactor.advance(0)
+        self.assertEqual(transport.take(), b"".join(frames)[:32])
+        self.assertEqual(self.outgoing.waiting, 68 + 20)
+        received = b""
+        while self.outgoing.waiting:
+            box.resumeProducing()
+            received += transport.take()
+        self.assertEqual(received, b"".join(frames)[32:])
+
+    def test_finish_in_pieces(self) -> None:
+        """
+        That is so at the end, too: the transport is closed when it has taken everything.
+        """
+        self.patch(outbox, "PIECE", 16)
+        self.patch(outbox, "AT_ONCE", 20)
+        transport = PushTransport()
+        transport.high = 20
+        box = Outbox(transport, self.turn, 1000, Overflow())
+        box.write(b"x" * 100)
+        box.finish()
+        received = transport.take()
+        while not transport.disconnecting:
+            box.resumeProducing()
+            received += transport.take()
+        self.assertEqual(received, b"x" * 100)
+        self.assertIsNone(transport.producer)
 
 
 class OutboxForTests(SynchronousTestCase):

@@ -1,0 +1,192 @@
+"""
+How many bytes wait for clients, in all: the budget of a turn and the budget of the process.
+
+A fan-out is counted once, frame length times subscribers, and not for each subscriber. So is each answer. The bytes of
+a turn are those that no outbox has tried to send yet; the waiting bytes are those that the clients' sockets did not
+take::
+
+    publish, answer ---> bytes of this turn ---flush---> sockets
+                          <= maxOutgoingBytesPerTurn  |
+                                                      +-----> waiting bytes <= maxOutgoingBytes ---> sockets
+
+Always true: when the bytes of a turn exceed their budget, all outboxes are flushed before the next message is served.
+When the waiting bytes exceed theirs, the outboxes with most waiting bytes drop what they hold, at once; their
+connections are closed later, when the turn is over, because closing calls back into the services.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.log import Logger
+
+#: Frames of this size and more are never copied for one subscriber; smaller ones are joined.
+LARGE = 16384
+
+
+class TurnBudget:
+    """
+    The bytes of one turn.
+
+    It has public figures instead of a method because each fan-out counts: a call would cost some per cent of it.
+
+    @ivar room: how many bytes more may be queued in this turn. Whoever queues a frame subtracts its length for each
+        client, and calls L{make_room} when this is negative.
+    @ivar large: a frame of at least L{LARGE} bytes was queued for several clients. Whoever queues it sets this.
+    """
+
+    __slots__ = ("large", "limit", "room")
+
+    def __init__(self, limit: int = sys.maxsize) -> None:
+        self.limit = limit
+        self.room = limit
+        self.large = False
+
+    def make_room(self) -> None:
+        """
+        Send what is queued. Never calls back into a service.
+        """
+        self.room = self.limit
+        self.large = False
+
+
+class Queue(Protocol):
+    """
+    The outboxes of one port that are flushed together.
+    """
+
+    @property
+    def empty(self) -> bool:
+        """
+        Nothing is queued.
+        """
+
+    def flush(self) -> None:
+        """
+        Send what is queued.
+        """
+
+
+class Waiting(Protocol):
+    """
+    The outbox of one connection.
+
+    @ivar counted: its part of L{Outgoing.waiting}.
+    @ivar given_up: the connection is about to be closed.
+    """
+
+    counted: int
+    given_up: bool
+
+    def give_up(self) -> None:
+        """
+        Drop what waits, except the rest of a frame that has left in part; if called again, drop that as well.
+        """
+
+    def close_slow(self) -> None:
+        """
+        Close the connection.
+        """
+
+    def abort(self) -> None:
+        """
+        Close the connection without a word.
+        """
+
+
+class Outgoing(TurnBudget):
+    """
+    The outgoing bytes of all connections.
+
+    @param turn_limit: how many bytes may be queued in a turn before all is flushed.
+    @ivar most: how many bytes may wait for all clients together.
+    @ivar waiting: how many do.
+    """
+
+    _log = Logger()
+
+    __slots__ = ("_call", "_clock", "_outboxes", "_queues", "_slow", "most", "waiting")
+
+    def __init__(self, clock: IReactorTime, turn_limit: int = sys.maxsize, most: int = sys.maxsize) -> None:
+        super().__init__(turn_limit)
+        self.most = most
+        self.waiting = 0
+        self._clock = clock
+        self._queues: list[Queue] = []
+        # The outboxes in which something waits.
+        self._outboxes: dict[Waiting, None] = {}
+        # Those that have given up, and are to be closed.
+        self._slow: list[Waiting] = []
+        self._call: IDelayedCall | None = None
+
+    def add(self, queue: Queue) -> None:
+        """
+        Have C{queue} flushed with all others.
+        """
+        self._queues.append(queue)
+
+    def make_room(self) -> None:
+        for queue in self._queues:
+            queue.flush()
+        super().make_room()
+
+    def flushed(self) -> None:
+        """
+        A queue was flushed. When all are empty, the next turn begins.
+        """
+        if all(queue.empty for queue in self._queues):
+            super().make_room()
+
+    def account(self, outbox: Waiting, size: int) -> None:
+        """
+        C{size} bytes wait in C{outbox} now.
+        """
+        before, outbox.counted = outbox.counted, size
+        self.waiting += size - before
+        if not size:
+            self._outboxes.pop(outbox, None)
+        elif not before:
+            self._outboxes[outbox] = None
+        if size > before and self.waiting > self.most:
+            self._relieve()
+
+    def close_later(self, outbox: Waiting) -> None:
+        """
+        Close C{outbox} as soon as nothing else is in progress.
+        """
+        self._slow.append(outbox)
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._close_slow)
+
+    def _relieve(self) -> None:
+        """
+        Have the outboxes with most waiting bytes give up.
+        """
+        # Well below the limit, because each search looks at all outboxes; not at the cost of those that have little.
+        enough = self.most - self.most // 8
+        slowest = [(-outbox.counted, number, outbox) for number, outbox in enumerate(self._outboxes)]
+        heapq.heapify(slowest)
+        while slowest and self.waiting > enough:
+            _, number, outbox = heapq.heappop(slowest)
+            if outbox.given_up and self.waiting <= self.most:
+                return
+            outbox.give_up()
+            if outbox.counted:
+                heapq.heappush(slowest, (-outbox.counted, number, outbox))
+
+    def _close_slow(self) -> None:
+        self._call = None
+        slow, self._slow = self._slow, []
+        for outbox in slow:
+            try:
+                outbox.close_slow()
+            except Exception:
+                self._log.failure("closing a slow connection failed")
+                try:
+                    outbox.abort()
+                except Exception:
+                    self._log.failure("dropping a slow connection failed")
