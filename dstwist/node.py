@@ -134,6 +134,7 @@ class Node(Service):
         self._permission = build_permission(
             settings.permission, reactor.seconds, records.load, Services(reactor, stores.storage)
         )
+        self._pending = Budget(settings.limits.max_pending_bytes)
         self._records: RecordService | None = None
         # What is not to react any more when the clients are sent away.
         self._reacting: list[RpcService | PresenceService] = []
@@ -200,7 +201,7 @@ class Node(Service):
             )
         if self._settings.features.rpc:
             providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most, room)
-            services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor)
+            services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending)
             self._reacting.append(calls)
             self._kinds.append(Kind(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
         if self._settings.features.presence:

@@ -176,6 +176,9 @@ class LimitSettings:
     # How many bytes of memory the subscriptions of all connections may take, of all topics. By default an eighth of the
     # memory that the process may use.
     max_subscription_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 8)
+    # How many bytes of memory the requests of all clients may hold that wait for a provider or a store. By default a
+    # sixteenth of the memory that the process may use.
+    max_pending_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 16)
     # How many characters a name may have: of an event, a record, a procedure, a user; a correlation id as well.
     max_name_length: int | None = limit(4096)
     # How many lines of one kind the log gets in an interval, and how many of these about one client or user. Of more,

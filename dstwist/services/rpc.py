@@ -40,13 +40,14 @@ from enum import IntEnum
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.budgets import Budget
 from dstwist.config.settings import RpcSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection, ITopicService, Work
 from dstwist.log import Logger
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.services.rpc_calls import Call, Provider, Requestor
+from dstwist.services.rpc_calls import OVERHEAD, Call, Provider, Requestor
 from dstwist.subscriptions import SubscriptionRegistry
 
 #: What a client is told, as the error of its procedure, whose call is one too many.
@@ -65,6 +66,7 @@ class RpcService:
 
     @param subscriptions: the providers, with the errors MULTIPLE_PROVIDERS and NOT_PROVIDED.
     @param choose: picks one of several providers.
+    @param room: how many bytes the calls of all clients may hold while they wait for an answer.
     """
 
     judges: frozenset[IntEnum] = frozenset()
@@ -77,6 +79,7 @@ class RpcService:
         settings: RpcSettings,
         clock: IReactorTime,
         choose: Callable[[Sequence[Provider]], Provider] = random.choice,
+        room: Budget | None = None,
     ) -> None:
         self._subscriptions = subscriptions
         self._settings = settings
@@ -84,6 +87,7 @@ class RpcService:
         self._max_bytes = settings.max_pending_bytes
         self._tells_requestor = settings.provide_requestor_name or settings.provide_requestor_data
         self._choose = choose
+        self._room = Budget() if room is None else room
         self._providers: dict[IConnection, Provider] = {}
         self._requestors: dict[IConnection, Requestor] = {}
         # The providers by name, as far as they have been looked up since anything about them changed.
@@ -199,6 +203,17 @@ class RpcService:
         if len(requestor.calls) >= self._max_calls or (requestor.calls and requestor.size + size > self._max_bytes):
             self._refuse(message, requestor)
             return
+        if not self._room.take(size + OVERHEAD):
+            self._log.warn(
+                "TOO_MANY_PENDING_CALLS | maxPendingBytes: all clients have {size} bytes waiting for answers; a call "
+                "of {user} ({address}) is refused",
+                size=self._room.used,
+                user=sender.user,
+                address=sender.address,
+                event="TOO_MANY_PENDING_CALLS",
+            )
+            sender.send(_too_many(message))
+            return
         if message.verbatim is not None and not self._tells_requestor:
             request = message
         else:
@@ -229,10 +244,7 @@ class RpcService:
                 size=requestor.size,
                 event="TOO_MANY_PENDING_CALLS",
             )
-        # Of all errors this one is shown as it is to whoever made the call, by clients of both generations.
-        requestor.connection.send(
-            Message(_RPC, RpcAction.REQUEST_ERROR, message.name, TOO_MANY, correlation_id=message.correlation_id)
-        )
+        requestor.connection.send(_too_many(message))
 
     def _requestor_left(self, connection: IConnection) -> None:
         requestor = self._requestors.pop(connection, None)
@@ -333,9 +345,15 @@ class RpcService:
         requestor = call.requestor
         del requestor.calls[call.id]
         requestor.size -= call.size
+        self._room.give(call.size + OVERHEAD)
         self._answering.remove(call)
         if not call.accepted:
             self._accepting.remove(call)
 
     def _fail(self, call: Call, action: RpcAction) -> None:
         call.requestor.connection.send(Message(_RPC, action, call.name, correlation_id=call.id, is_error=True))
+
+
+def _too_many(message: Message) -> Message:
+    # Of all errors this one is shown as it is to whoever made the call, by clients of both generations.
+    return Message(_RPC, RpcAction.REQUEST_ERROR, message.name, TOO_MANY, correlation_id=message.correlation_id)

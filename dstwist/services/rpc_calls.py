@@ -15,6 +15,9 @@ from dstwist.protocol.typed import strip_separators
 #: for the answer to another.
 MAX_ENDED = 1000
 
+#: What a call takes besides its data, in bytes of memory.
+OVERHEAD = 2000
+
 #: Longer ids are not shown to providers: what is remembered of them should not depend on who chose them.
 MAX_ID_LENGTH = 100
 

@@ -504,6 +504,7 @@ class OptionTests(ConfigCase):
                 "failed_login_window": 60.0,
                 "max_subscriptions": 100000,
                 "max_subscription_bytes": usable_memory() // 8,
+                "max_pending_bytes": usable_memory() // 16,
                 "max_name_length": 4096,
                 "max_log_lines": 200,
                 "max_log_lines_per_client": 20,

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from dstwist.budgets import Budget
 from dstwist.config.settings import RpcSettings
 from dstwist.interfaces import ITopicService
 from dstwist.protocol import protobuf, text
@@ -24,7 +25,7 @@ from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.services.rpc import TOO_MANY, RpcService
-from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH
+from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH, OVERHEAD
 from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
@@ -863,6 +864,30 @@ class RequestorTests(RpcTestCase):
         self.assertEqual(self.requestor.take(), [])
         self.request("g", b"1")
         self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "g", TOO_MANY)])
+
+    def test_too_many_bytes_of_all(self) -> None:
+        """
+        All clients together hold only so much: a call past that is refused, whoever makes it, until others end.
+        """
+        room = Budget(2 * OVERHEAD + 300)
+        self.service = RpcService(self.providers, RpcSettings(), self.clock, self.choose, room)
+        provider = self.provider()
+        other = FakeConnection("cat")
+        self.request("a", b'"%s"' % (b"x" * 100))
+        self.request("b", b'"%s"' % (b"x" * 100), requestor=other)
+        for requestor in (other, self.requestor):
+            self.request("c", requestor=requestor)
+            self.assertEqual(requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "c", TOO_MANY)])
+        other.close()
+        self.request("d")
+        self.assertEqual(self.requestor.take(), [])
+        self.assertGreater(room.used, 2 * OVERHEAD)
+        self.say(provider, RpcAction.RESPONSE, call_id="a")
+        self.requestor.take()
+        self.clock.advance(RESPONSE_TIMEOUT + 1)
+        self.requestor.take()
+        self.assertEqual(room.used, 0)
+        self.nothing_left()
 
     def test_every_end_frees(self) -> None:
         """

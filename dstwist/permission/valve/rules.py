@@ -32,7 +32,7 @@ from dstwist.protocol.constants import Topic
 from dstwist.protocol.typed import UNDEFINED
 
 #: Longer names are looked up anew each time, so that what is remembered has a bound in bytes as well.
-MAX_REMEMBERED_NAME = 500
+MAX_REMEMBERED_NAME = 100
 
 _NO_USER = {"isAuthenticated": False, "id": None, "data": None}
 
