@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import succeed
 
-from dstwist.interfaces import Record
+from dstwist.interfaces import Change, Record
 from dstwist.permission.config import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
@@ -73,8 +73,8 @@ def main() -> None:
     print(f"{'rule':24}{'us':>8}")
     for name, (kind, rule, message, record) in RULES.items():
         allows = permission(kind, rule).allows
-        assert allows(message, ann, record) is True, name
-        print(f"{name:24}{cost(lambda a=allows, m=message, r=record: a(m, ann, r)):8.2f}")
+        assert allows(message, ann, record and Change(record, message)) is True, name
+        print(f"{name:24}{cost(lambda a=allows, m=message, r=record: a(m, ann, r and Change(r, m))):8.2f}")
     print(f"\n{'first time for a name':24}{'us':>8}")
     for patterns in (1, 10, 100):
         allows = permission("read", True, patterns).allows

@@ -211,7 +211,9 @@ class Entrance:
             self._say(ConnectionAction.REDIRECT, url=settings.redirect_url)
             self._connection.close("redirected", NORMAL)
         else:
-            self._connection.dialect = refined(self._connection.dialect, message.sdk_type)
+            dialect = self._connection.dialect = refined(self._connection.dialect, message.sdk_type)
+            if dialect.patches_many and self._reception.many_wire is not None:
+                self._connection.wire = self._reception.many_wire
             self._state = State.LOGIN
             self._say(ConnectionAction.ACCEPT)
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from dstwist.protocol.message import Malformed, Message
+
+# Both belong to the seams: stores and permissions, those of operators as well, take them from here.
+from dstwist.record import Change as Change
+from dstwist.record import Record as Record
 
 #: Long work in steps, none of which takes long; it does the next one when it is asked for its next item. That is
 #: C{None}, or a Deferred that has to fire before there can be another step.
@@ -50,6 +54,8 @@ class IWire(Interface):
     """
 
     codec: ICodec = Attribute("The codec inside.")
+
+    patches_many: bool = Attribute("Its clients know PATCH_MULTI, the news of changes at several paths at once.")
 
     def encode(message: Message) -> bytes:
         """
@@ -208,35 +214,22 @@ class ITopicService(Interface):
         """
 
 
-class Record(NamedTuple):
-    """
-    What a record holds.
-
-    @ivar version: 0 when it was created, one more with each write.
-    @ivar data: an object or array, as Python values. Nobody ever changes it: a write makes a new one, which may share
-        parts with the old.
-    """
-
-    version: int
-    data: Any
-
-
 class IPermission(Interface):
     """
     Who may do what. The router asks, and services for the actions that they judge.
     """
 
-    def allows(message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
+    def allows(message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         """
         Whether C{sender} may do what C{message} asks, at once or later. A failure, always one of a Deferred that may
-        have failed already, means that the rule could not be evaluated, and denies as well. Whoever asked logs it,
-        once; its text tells which rule and why, and is never for the client.
+        have failed already, means that the rule could not be evaluated, and denies as well. The caller logs it, once;
+        its text tells which rule and why, and is never for the client.
 
-        @param message: of a bulk request, a copy with C{name} set to the one name in question; of one that does
-            several things, a copy with the action in question. A PATCH that is part of a request to create what is not
-            there has the request's action as C{original_action}.
-        @param record: what the record in question holds at the moment, if the asker has it at hand (version -1 and
-            data C{None} if it does not exist); otherwise a rule that wants to know looks it up.
+        @param message: of a bulk request, a copy with C{name} set to the one name in question; of a request that does
+            several things, a copy with the action in question. The checks of a request that may create the record have
+            the request's action as C{original_action}.
+        @param change: the record in question at this moment, and what the request makes of it. Without it, a rule that
+            refers to the record looks it up.
         """
 
 
@@ -276,7 +269,18 @@ class IStore(Interface):
         """
 
 
-class IInstantStore(IStore):
+class IRecordStore(IStore):
+    """
+    A store that takes a record as the object it is, so that its JSON text is made once for all.
+    """
+
+    def write(name: str, record: Record) -> Deferred[None]:
+        """
+        Like C{set}.
+        """
+
+
+class IInstantStore(IRecordStore):
     """
     A store that can do without Deferreds, at least now and then: those of two calls cost as much as a write to memory.
     """

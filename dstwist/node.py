@@ -243,8 +243,10 @@ class Node(Service):
         return WebSocketPort(endpoints["ws-binary"], detect, reactor, self._budgets, self._outgoing)
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
+        many_wire = None
         if endpoint.type == "ws-binary":
             wire, spoken = WebSocketWire(protobuf.SERVER, binary=True), dialect.PROTOBUF
+            many_wire = WebSocketWire(protobuf.SERVER, binary=True, patches_many=True)
         else:
             wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
         heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
@@ -257,6 +259,7 @@ class Node(Service):
             self._users,
             self._admission,
             self._settings.limits.max_connections_per_user,
+            many_wire,
         )
 
         def connect(link: WebSocketLink, handshake: Handshake) -> Connection:

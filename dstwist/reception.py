@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.admission import Admission
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.heartbeat import Heartbeat
-from dstwist.interfaces import IAuthenticator, IConnection, Login
+from dstwist.interfaces import IAuthenticator, IConnection, IWire, Login
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.message import Malformed, Message
 from dstwist.router import Router
@@ -38,6 +38,8 @@ class Reception(NamedTuple):
     admission: Admission
     #: How many connections one user may have.
     max_connections_per_user: int | None = None
+    #: The wire of clients that know PATCH_MULTI; of all others no two wires are needed.
+    many_wire: IWire | None = None
 
 
 class IEntering(IConnection):

@@ -193,6 +193,23 @@ class SubscriptionRegistry:
                 if outgoing.room < 0:
                     outgoing.make_room()
 
+    def publish_either(self, many: Message, whole: Callable[[], Message], exclude: IConnection | None = None) -> None:
+        """
+        The same with C{many}, a PATCH_MULTI, for wires whose clients know that, and with the message that C{whole}
+        makes for all others.
+        """
+        other: Message | None = None
+        for wire, members in self._names.get(many.name, {}).items():  # type: ignore[arg-type]
+            if wire.patches_many:
+                frame = wire.encode(many)
+            else:
+                if other is None:
+                    other = whole()
+                frame = wire.encode(other)
+            for connection, write in members.items():
+                if connection is not exclude:
+                    write(frame)
+
     def publish_to(self, name: str, message: Message, exclude: Container[IConnection] = ()) -> None:
         """
         Send C{message} to all who want C{name}, whatever the message's own name, but to none of C{exclude}.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 
 from dstwist.errors import ConfigError, RuleError
-from dstwist.interfaces import Record
+from dstwist.interfaces import Change, Record
 from dstwist.permission.config import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import RecordAction, Topic
@@ -53,7 +53,7 @@ def attempt(data: bytes) -> None:
         str(error)
         return
     permission = ValvePermission(loaded, lambda: 1e9, load=_load, max_steps=20_000)
-    verdict = permission.allows(_message, _sender, _old)
+    verdict = permission.allows(_message, _sender, Change(_old, _message))
     if isinstance(verdict, Deferred):
         results: list[object] = []
         verdict.addErrback(lambda failure: failure.trap(RuleError) and None)

@@ -62,7 +62,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.admission = Admission(LimitSettings(), self.clock)
         self.permission: IPermission = OpenPermission()
         self.max_name_length: int | None = None
-        self.limits: dict[str, int] = {}
+        self.limits: dict[str, Any] = {}
         self.connection = self.connect()
 
     def connect(self, handshake: Handshake | None = None, **settings: Any) -> Connection:

@@ -17,6 +17,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreError
 from dstwist.interfaces import (
+    Change,
     Handshake,
     IAuthenticator,
     ICluster,
@@ -95,8 +96,9 @@ class FakeWire:
     A wire whose frames are the messages themselves; it counts how often it was asked.
     """
 
-    def __init__(self, codec: Any = None) -> None:
+    def __init__(self, codec: Any = None, patches_many: bool = False) -> None:
         self.codec = codec
+        self.patches_many = patches_many
         self.encoded = 0
 
     def encode(self, message: Message) -> Any:
@@ -294,7 +296,7 @@ class FakePermission:
         self.verdicts = verdicts
         self.asked: list[str | None] = []
 
-    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         self.asked.append(message.name)
         verdict: bool | Deferred[bool] = self.verdicts.get(message.name or "", True)
         return verdict
@@ -342,7 +344,7 @@ class FakeStore:
         if not self._is_instant("set", name):
             return False
         self.calls.append(("set", name, record.version))
-        self._put(name, *record)
+        self._put(name, record.version, record.data)
         return True
 
     def _is_instant(self, operation: str, name: str) -> bool:
@@ -354,6 +356,9 @@ class FakeStore:
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
         return self._do("set", name, lambda: self._put(name, version, data), version)
+
+    def write(self, name: str, record: Record) -> Deferred[None]:
+        return self.set(name, record.version, record.data)
 
     def delete(self, name: str) -> Deferred[None]:
         def effect() -> None:

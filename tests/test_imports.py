@@ -18,7 +18,7 @@ GROUPS = (
     {"__init__"},
     {"errors", "memory", "weights", "budgets"},
     {"protocol"},
-    {"addresses", "config", "log", "patterns"},
+    {"addresses", "config", "log", "patterns", "record"},
     {"log_limit"},
     {"interfaces", "matching", "outgoing", "slices", "underway"},
     {"custom", "tls", "certificates", "reloading", "watching"},

@@ -15,7 +15,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.interfaces import Change, IConnection, IPermission
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 
@@ -33,5 +33,5 @@ class OfficeHours:
         self._hours = range(options["from"], options["until"])
 
     # Can return a Deferred, or be "async", if it has to ask somebody. What raises denies, and is in the log.
-    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool:
+    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool:
         return message.action in READS or datetime.now().hour in self._hours

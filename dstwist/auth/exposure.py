@@ -15,14 +15,14 @@ from zope.interface import implementer
 
 from dstwist.config.auth import AuthSettings, OpenSettings
 from dstwist.config.users import StorageSettings
-from dstwist.interfaces import IConnection, IPermission, Record, Work
+from dstwist.interfaces import IConnection, IPermission, Work
 from dstwist.log import OperatorLogger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic
 from dstwist.protocol.dialect import PROTOBUF
 from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Change
 
 _log = OperatorLogger()
-_MISSING = Record(-1, None)
 
 
 @implementer(IConnection)
@@ -65,8 +65,9 @@ async def _allows(permission: IPermission, action: RecordAction, name: str) -> b
     """
     Whether a client without a name may do that to a record.
     """
+    message = Message(Topic.RECORD, action, name)
     try:
-        return bool(await maybeDeferred(permission.allows, Message(Topic.RECORD, action, name), _Stranger(), _MISSING))
+        return bool(await maybeDeferred(permission.allows, message, _Stranger(), Change(NOTHING, message)))
     except Exception:
         # A rule that fails denies.
         return False

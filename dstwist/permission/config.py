@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from dstwist.config.fields import shown
 from dstwist.errors import RuleError, StoreError
-from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.interfaces import Change, IConnection, IPermission, Record
 from dstwist.permission.valve.decision import Decision, Loader
 from dstwist.permission.valve.rules import Guard, Rule, Rules
 from dstwist.permission.valve.scope import Scope
@@ -85,7 +85,7 @@ class ValvePermission:
         self.guards = rules.guards
         return self._undecided.change()
 
-    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         """
         What the rule says. Never raises: if a rule has no value, the Deferred has failed with a L{RuleError} that tells
         which rule and why, for the log; it is never for the client.
@@ -101,7 +101,7 @@ class ValvePermission:
         rule, groups = found
         if rule.constant is not None:
             return rule.constant
-        return self.judge(guard, rule, groups, message, sender, record)
+        return self.judge(guard, rule, groups, message, sender, change)
 
     def judge(
         self,
@@ -110,7 +110,7 @@ class ValvePermission:
         groups: tuple[Any, ...],
         message: Message,
         sender: IConnection,
-        record: Record | None = None,
+        change: Change | None = None,
     ) -> bool | Deferred[bool]:
         """
         What one rule says.
@@ -129,14 +129,14 @@ class ValvePermission:
         }
         scope = Scope(user, guard.action, name, groups, Meter(self._max_steps))
         if rule.waits:
-            return self._decide(rule, scope, message, record)
+            return self._decide(rule, scope, message, change)
         try:
             return truthy(rule.code(scope))
         except (RuleError, RecursionError) as error:
             return fail(self._failed(error, rule, scope))
 
-    def _decide(self, rule: Rule, scope: Scope, message: Message, record: Record | None) -> bool | Deferred[bool]:
-        decision = Decision(rule, scope, message, record, self.load, self._seconds, self._max_iterations)
+    def _decide(self, rule: Rule, scope: Scope, message: Message, change: Change | None) -> bool | Deferred[bool]:
+        decision = Decision(rule, scope, message, change, self.load, self._seconds, self._max_iterations)
         try:
             verdict = decision.decide()
         except RuleError as error:

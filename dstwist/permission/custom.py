@@ -8,7 +8,8 @@ C{allows} may as well be C{async}.
 
 from __future__ import annotations
 
-from inspect import iscoroutine
+from collections.abc import Callable
+from inspect import iscoroutine, signature
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -17,7 +18,7 @@ from zope.interface import implementer
 from dstwist.config.custom import CustomSettings
 from dstwist.custom import Services, find
 from dstwist.errors import ConfigError, RuleError
-from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.interfaces import Change, IConnection, IPermission
 from dstwist.protocol.message import Message
 
 GROUP = "dstwist.permission"
@@ -30,12 +31,12 @@ class CustomPermission:
     """
 
     def __init__(self, permission: Any, source: str) -> None:
-        self._allows = permission.allows
+        self._allows = _with_record(permission.allows) if _takes_record(permission.allows) else permission.allows
         self._source = source
 
-    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         try:
-            verdict = self._allows(message, sender, record)
+            verdict = self._allows(message, sender, change)
         except Exception as error:
             return fail(self._problem(error))
         # Only these allow: not what happens to be true.
@@ -49,6 +50,23 @@ class CustomPermission:
 
     def _problem(self, error: BaseException) -> RuleError:
         return RuleError(f"{self._source}: {type(error).__name__}: {error}")
+
+
+def _takes_record(allows: Callable[..., Any]) -> bool:
+    """
+    Whether a method has the older signature: its third parameter is the record as it is, and is called C{record}.
+    """
+    try:
+        return "record" in signature(allows).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _with_record(allows: Callable[..., Any]) -> Callable[..., Any]:
+    def allows_change(message: Message, sender: IConnection, change: Change | None) -> Any:
+        return allows(message, sender, None if change is None else change.old)
+
+    return allows_change
 
 
 def load(settings: CustomSettings, services: Services) -> IPermission:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IPermission, Record
+from dstwist.interfaces import Change, IConnection, IPermission
 from dstwist.protocol.message import Message
 
 
@@ -16,5 +16,5 @@ class OpenPermission:
     Allows all.
     """
 
-    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool:
+    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool:
         return True

@@ -103,6 +103,9 @@ class Dialect:
     @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
         (L{dstwist.protocol.paths.write_at}).
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
+    @ivar erases_by_patching: a patch without a value is the only message that erases at a path, so the rule for writing
+        judges it; otherwise there is ERASE, and the rule for deleting judges every erasure.
+    @ivar patches_many: the news of several changes at once may be PATCH_MULTI. No official client knows that.
     @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
         comes or goes, since the message is the same; otherwise there is a message for each subscription.
     @ivar is_refused_once: a request about several names is refused once however many of them are, for the refusal
@@ -123,6 +126,8 @@ class Dialect:
     merges_on_news: bool
     has_its_own_paths: bool
     acked_writes_create: bool
+    erases_by_patching: bool
+    patches_many: bool
     hears_of_users_once: bool
     is_refused_once: bool
     handshake: Mapping[tuple[State, Received], Step]
@@ -144,6 +149,8 @@ TEXT = Dialect(
     merges_on_news=False,
     has_its_own_paths=True,
     acked_writes_create=False,
+    erases_by_patching=True,
+    patches_many=False,
     hears_of_users_once=True,
     is_refused_once=True,
     handshake={
@@ -182,6 +189,8 @@ PROTOBUF = Dialect(
     merges_on_news=False,
     has_its_own_paths=False,
     acked_writes_create=True,
+    erases_by_patching=False,
+    patches_many=False,
     hears_of_users_once=False,
     is_refused_once=False,
     handshake={
@@ -208,6 +217,9 @@ PROTOBUF = Dialect(
 #: The official JavaScript client of the v4+ generation.
 JAVASCRIPT = replace(PROTOBUF, name="protobuf, javascript", merges_on_news=True)
 
+#: A client of somebody else's that names itself: it was written by the protocol, which has PATCH_MULTI.
+FOREIGN = replace(PROTOBUF, name="protobuf, other", patches_many=True)
+
 
 def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:
     """
@@ -215,4 +227,6 @@ def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:
 
     @param sdk_type: C{sdkType} of its CHALLENGE.
     """
-    return JAVASCRIPT if dialect is PROTOBUF and sdk_type == "javascript" else dialect
+    if dialect is not PROTOBUF or not sdk_type:
+        return dialect
+    return JAVASCRIPT if sdk_type == "javascript" else FOREIGN

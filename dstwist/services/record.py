@@ -42,15 +42,18 @@ from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Change
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_losers import Losers
+from dstwist.services.record_news import RecordNews
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_read import RecordReader
+from dstwist.services.record_refusals import RecordRefusals
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_sizes import RecordSizes
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.services.record_write import NOTHING, RecordWriter
+from dstwist.services.record_write import RecordWriter
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD
@@ -63,6 +66,18 @@ _WRITES = frozenset(
         RecordAction.PATCH_MULTI,
         RecordAction.CREATEANDUPDATE,
         RecordAction.CREATEANDPATCH,
+    )
+)
+
+_READS = frozenset(
+    (
+        RecordAction.READ,
+        RecordAction.HEAD,
+        RecordAction.HAS,
+        RecordAction.SUBSCRIBE,
+        RecordAction.SUBSCRIBEANDHEAD,
+        RecordAction.SUBSCRIBEANDREAD,
+        RecordAction.SUBSCRIBECREATEANDREAD,
     )
 )
 
@@ -79,7 +94,7 @@ class RecordService:
     @param storage: where records are kept for good; C{None}: only in the cache.
     """
 
-    judges: frozenset[IntEnum] = _WRITES | {RecordAction.SUBSCRIBECREATEANDREAD, RecordAction.DELETE}
+    judges: frozenset[IntEnum] = _WRITES | _READS | {RecordAction.DELETE}
 
     def __init__(
         self,
@@ -95,7 +110,7 @@ class RecordService:
         self._subscriptions = subscriptions
         self._cluster = cluster
         self._allows = permission.allows
-        self._queue = queue = RecordQueue(settings, self._overrun)
+        self._queue = queue = RecordQueue(settings, self._overrun, clock)
         self._submit = queue.submit
         self._store = store = RecordStore(cache, storage, queue, settings, clock)
         store.told = self._tell_all
@@ -106,9 +121,9 @@ class RecordService:
         self._returned = returned = Returned()
         self._losers = losers = Losers(clock, self._tell_loser)
         reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned, losers)
-        writer = RecordWriter(
-            store, queue, permission, subscriptions, deletions, returned, losers, sizes, cluster, settings
-        )
+        news = RecordNews(subscriptions, returned, losers, cluster)
+        refusals = RecordRefusals(subscriptions, deletions, returned, losers)
+        writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
@@ -126,7 +141,9 @@ class RecordService:
 
     def handle_remote(self, message: Message) -> None:
         # It came off the bus, so every other node has it too: never forward.
-        step = self._refresh if message.action is RecordAction.NOTIFY else self._pass_on
+        # Not all clients can be told of several changes at once: they get the whole record.
+        reads = message.action is RecordAction.NOTIFY or message.action is RecordAction.PATCH_MULTI
+        step = self._refresh if reads else self._pass_on
         for name in message.names or (message.name,):
             assert name is not None
             self._submit(step, name, message, None, always=True)
@@ -159,7 +176,7 @@ class RecordService:
         except RecordError as error:
             answers.not_deleted(message, sender, error)
             return
-        verdict = await answers.judged(self._allows(message, sender, record or NOTHING))
+        verdict = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
         if verdict is not True:
             answers.refused(name, message, sender, verdict, RecordAction.DELETE)
             return

@@ -7,6 +7,8 @@ what came of it               v4 and later                                v2 and
 a write that wanted one       WRITE_ACKNOWLEDGEMENT, correlation id       WRITE_ACKNOWLEDGEMENT, version as sent
 a conflict                    VERSION_EXISTS; if acknowledged,            VERSION_EXISTS; if acknowledged,
                               RECORD_UPDATE_ERROR                         WRITE_ACKNOWLEDGEMENT
+the same, of a client that    the same as a write that failed             the same as a write that failed
+may not see the record
 a version too high            INVALID_VERSION, and the truth as UPDATE    the same as a conflict
 a write that failed           RECORD_UPDATE_ERROR, correlation id         RECORD_UPDATE_ERROR, version as sent; if
                                                                           acknowledged, WRITE_ACKNOWLEDGEMENT with why
@@ -26,7 +28,6 @@ from twisted.python.failure import Failure
 from dstwist.interfaces import IConnection, Record
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction, Topic
-from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.services.record_store import RecordError
 
@@ -34,6 +35,11 @@ _log = Logger()
 
 _RECORD = Topic.RECORD
 _SUBSCRIBECREATEANDREAD = RecordAction.SUBSCRIBECREATEANDREAD
+
+#: The requests that subscribe and ask for something else as well.
+_AND_SUBSCRIBED = frozenset(
+    (_SUBSCRIBECREATEANDREAD, RecordAction.SUBSCRIBEANDREAD, RecordAction.SUBSCRIBEANDHEAD),
+)
 
 
 # -- reading
@@ -43,14 +49,14 @@ def read_response(name: str, record: Record) -> Message:
     """
     What a record holds.
     """
-    return Message(_RECORD, RecordAction.READ_RESPONSE, name, dumps(record.data), version=record.version)
+    return Message(_RECORD, RecordAction.READ_RESPONSE, name, record.json, version=record.version)
 
 
 def update(name: str, record: Record) -> Message:
     """
     What a record holds, for those who should have known.
     """
-    return Message(_RECORD, RecordAction.UPDATE, name, dumps(record.data), version=record.version)
+    return Message(_RECORD, RecordAction.UPDATE, name, record.json, version=record.version)
 
 
 def head_response(name: str, record: Record | None) -> Message:
@@ -88,28 +94,35 @@ async def judged(verdict: bool | Deferred[bool]) -> bool | Failure:
     return verdict
 
 
-def refused(name: str, message: Message, sender: IConnection, verdict: object, check: IntEnum) -> None:
+def granted(verdict: bool | Failure, sender: IConnection) -> bool:
+    """
+    Whether a verdict permits; the failure of a rule is logged, and denies.
+    """
+    if isinstance(verdict, Failure):
+        _log.warn(
+            "MESSAGE_PERMISSION_ERROR | {error}",
+            error=verdict.getErrorMessage(),
+            address=sender.address,
+            user=sender.user,
+            event="MESSAGE_PERMISSION_ERROR",
+        )
+        return False
+    return verdict
+
+
+def refused(name: str, message: Message, sender: IConnection, verdict: bool | Failure, check: IntEnum) -> None:
     """
     It is not permitted, or that could not be found out.
 
     @param verdict: C{False}, or the L{Failure} of the rule.
     @param check: what of the request was not permitted.
     """
-    if isinstance(verdict, Failure):
-        error = "MESSAGE_PERMISSION_ERROR"
-        _log.warn(
-            "MESSAGE_PERMISSION_ERROR | {error}",
-            error=verdict.getErrorMessage(),
-            address=sender.address,
-            user=sender.user,
-            event=error,
-        )
-    else:
-        error = "MESSAGE_DENIED"
+    granted(verdict, sender)
+    error = "MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED"
     answer = message.error(error, name)
     if sender.dialect.names_inner_checks:
         answer = replace(answer, original_action=check)
-    elif message.action is _SUBSCRIBECREATEANDREAD:
+    elif message.action in _AND_SUBSCRIBED:
         # v4+ clients look for what to stop waiting for by the correlation id if there is one, and find nothing.
         answer = replace(answer, correlation_id=None)
     sender.send(answer)
@@ -120,7 +133,7 @@ def refused(name: str, message: Message, sender: IConnection, verdict: object, c
 
 def effective(message: Message) -> RecordAction:
     """
-    What a write does: the path decides, not the action.
+    The action that an answer gives for a write: the Node server's name for its effect.
     """
     if message.action is RecordAction.PATCH_MULTI:
         return RecordAction.PATCH_MULTI
@@ -187,12 +200,20 @@ def conflict(name: str, message: Message, sender: IConnection, record: Record, k
         sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR))
 
 
+def outdated(name: str, message: Message, sender: IConnection) -> None:
+    """
+    Another write came first, to a record that the writer may not see. VERSION_EXISTS without data is no way out: client
+    2.3.4 throws on it, and clients 4 to 7 take the missing data for the record's.
+    """
+    write_failed(name, message, sender, f"another version of {name} exists")
+
+
 def _version_exists(name: str, message: Message, record: Record) -> Message:
     return Message(
         _RECORD,
         RecordAction.VERSION_EXISTS,
         name,
-        dumps(record.data),
+        record.json,
         version=record.version,
         original_action=effective(message),
         correlation_id=message.correlation_id,

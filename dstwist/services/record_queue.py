@@ -21,18 +21,19 @@ What could not be loaded is not loaded again for those who stood in line at that
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection, Work
 from dstwist.log import Logger
 from dstwist.protocol.message import Message
-from dstwist.slices import STEP
+from dstwist.slices import STEP, Slices
 
 #: Serves a request: gets the name of the record, the message and its sender; no sender if it is a matter of our own.
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
@@ -82,7 +83,9 @@ class RecordQueue:
 
     _log = Logger()
 
-    def __init__(self, settings: RecordSettings, refuse: Callable[[str, Message, IConnection], None]) -> None:
+    def __init__(
+        self, settings: RecordSettings, refuse: Callable[[str, Message, IConnection], None], clock: IReactorTime
+    ) -> None:
         self._refuse = refuse
         self._limit = settings.max_queued_requests
         self._pending_limit = settings.max_pending_bytes
@@ -91,6 +94,8 @@ class RecordQueue:
         # Who is paused, and what waits for the end of that.
         self._paused: dict[IConnection, Deferred[None]] = {}
         self._idle: Deferred[None] | None = None
+        # The lines that can go on. Many requests can wait for one load or commit: they get a slice of each turn.
+        self._slices = Slices(clock)
 
     def __contains__(self, name: str) -> bool:
         return name in self.lines
@@ -194,22 +199,21 @@ class RecordQueue:
 
         return enter
 
-    def take(self, name: str, step: Step) -> list[Request]:
+    def take(self, name: str, step: Step) -> Request | None:
         """
-        For a step under way: the requests right behind its own that are of its kind, to be served together with it.
+        For a step under way: the next request, to be served together with its own; C{None} if there is none, or it is
+        of another kind, or it came after a failure and gets its own attempt.
         """
         line = self.lines.get(name)
-        if line is None:
-            return []
-        taken: list[Request] = []
-        waiting = line.waiting
-        # Whoever came after a failure has a try of his own.
-        most = len(waiting) if line.failure is None else line.doomed
-        while len(taken) < most and waiting[0].step == step:
-            taken.append(waiting.popleft())
-        line.doomed = max(line.doomed - len(taken), 0)
-        line.served += taken
-        return taken
+        if line is None or not line.waiting or line.waiting[0].step != step:
+            return None
+        if line.failure is not None:
+            if not line.doomed:
+                return None
+            line.doomed -= 1
+        request = line.waiting.popleft()
+        line.served.append(request)
+        return request
 
     def give_back(self, name: str, requests: list[Request]) -> None:
         """
@@ -217,7 +221,8 @@ class RecordQueue:
         """
         if requests:
             line = self.lines[name]
-            line.served = [request for request in line.served if request not in requests]
+            given = set(map(id, requests))
+            line.served = [request for request in line.served if id(request) not in given]
             line.waiting.extendleft(reversed(requests))
 
     def failed(self, name: str, failure: Exception) -> None:
@@ -255,6 +260,12 @@ class RecordQueue:
         Deferred.fromCoroutine(work).addErrback(self._broke, line).addCallback(self._served, line)
 
     def _served(self, _: object, line: _Line) -> None:
+        self._slices.do(self._serving(line))
+
+    def _serving(self, line: _Line) -> Iterator[None]:
+        """
+        Serve the line until it is empty, or has to wait again.
+        """
         name = line.served[0].name
         while True:
             served, line.served = line.served, []
@@ -272,9 +283,11 @@ class RecordQueue:
             try:
                 work.send(None)
             except StopIteration:
+                yield
                 continue
             except Exception:
                 self._broke(Failure(), line)
+                yield
                 continue
             self._wait(line, work)
             return

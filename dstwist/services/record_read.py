@@ -1,9 +1,12 @@
 """
 Reading records, and subscribing to them.
 
-Whoever subscribes is told first whether somebody provides the record, and then what it holds. That and the subscription
+The permission to read is decided when the turn of a request comes, on the record that is then served: a record that is
+closed and filled by one write shows its new data to no client whose request came before that write was done.
+
+A subscriber is told first whether the record has a provider, and then what the record holds. That and the subscription
 itself are one, so that the first news a subscriber gets follows what it was told. (So it is for SUBSCRIBEANDREAD and
-SUBSCRIBECREATEANDREAD; who asks for less has to bring that together himself.)
+SUBSCRIBECREATEANDREAD; clients that ask for less bring that together themselves.)
 
 A request about several records is one step (L{dstwist.services.record_queue}) for each of them. If these are many, the
 connections of others have their turns in between.
@@ -19,13 +22,13 @@ from dstwist.interfaces import IConnection, IPermission, Record, Work
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Change
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.services.record_write import NOTHING
 from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -74,10 +77,8 @@ class RecordReader:
     # -- reading
 
     async def _read(self, name: str, message: Message, sender: IConnection) -> None:
-        try:
-            record = await self._store.load(name)
-        except RecordError as error:
-            answers.not_loaded(name, message, sender, error)
+        found, record = await self._load(name, message, sender)
+        if not found:
             return
         if record is None:
             sender.send(message.error(RecordAction.RECORD_NOT_FOUND))
@@ -85,21 +86,27 @@ class RecordReader:
             self._say(name, record, sender)
 
     async def _head(self, name: str, message: Message, sender: IConnection) -> None:
-        try:
-            record = await self._store.load(name)
-        except RecordError as error:
-            answers.not_loaded(name, message, sender, error)
-            return
-        sender.send(answers.head_response(name, record))
+        found, record = await self._load(name, message, sender)
+        if found:
+            sender.send(answers.head_response(name, record))
 
     async def _has(self, name: str, message: Message, sender: IConnection) -> None:
+        found, record = await self._load(name, message, sender)
+        if found:
+            there = "F" if record is None else "T"
+            sender.send(Message(_RECORD, RecordAction.HAS_RESPONSE, name, there))
+
+    async def _load(self, name: str, message: Message, sender: IConnection) -> tuple[bool, Record | None]:
+        """
+        The record, for a sender that may read it; whether it may, and whether it could be loaded. Otherwise the sender
+        knows.
+        """
         try:
             record = await self._store.load(name)
         except RecordError as error:
             answers.not_loaded(name, message, sender, error)
-            return
-        there = "F" if record is None else "T"
-        sender.send(Message(_RECORD, RecordAction.HAS_RESPONSE, name, there))
+            return False, None
+        return await self._permitted(name, message, sender, message.action, record or NOTHING), record
 
     def _say(self, name: str, record: Record, sender: IConnection) -> None:
         self._deletions.clear(name, sender)
@@ -167,12 +174,8 @@ class RecordReader:
         self._queue.submit_each(self._get_if_there, message, sender)
 
     async def _get_if_there(self, name: str, message: Message, sender: IConnection) -> None:
-        try:
-            record = await self._store.load(name)
-        except RecordError as error:
-            answers.not_loaded(name, message, sender, error)
-            return
-        if not sender.closed and self._join(name, message, sender) is not None:
+        found, record = await self._load(name, message, sender)
+        if found and not sender.closed and self._join(name, message, sender) is not None:
             self._say(name, record or _NOT_THERE, sender)
 
     def _subscribe_and_head(self, message: Message, sender: IConnection) -> None:
@@ -201,15 +204,17 @@ class RecordReader:
         missing: list[str] = []
 
         async def head(name: str, message: Message, sender: IConnection) -> None:
-            if not sender.closed:
-                if self._join(name, message, sender):
-                    self._came_back(name, sender)
-                self._deletions.suspect(name, sender)
             try:
                 record = await self._store.load(name)
             except RecordError as error:
-                answers.not_loaded(name, message, sender, error)
+                # Subscribed all the same: the client is told when the stores work again.
+                if await self._permitted(name, message, sender, message.action, None):
+                    self._return_to(name, message, sender)
+                    answers.not_loaded(name, message, sender, error)
                 return
+            if not await self._permitted(name, message, sender, message.action, record or NOTHING):
+                return
+            self._return_to(name, message, sender)
             if versions is None:
                 sender.send(answers.head_response(name, record))
             elif record is not None:
@@ -223,6 +228,16 @@ class RecordReader:
         versions = None
         return missing
 
+    def _return_to(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        Subscribe a client that may have the record already, of whatever version.
+        """
+        if sender.closed:
+            return
+        if self._join(name, message, sender):
+            self._came_back(name, sender)
+        self._deletions.suspect(name, sender)
+
     def _came_back(self, name: str, sender: IConnection) -> None:
         self._returned.add(name, sender)
         # It may have written before it was subscribed again, and taken the refusal for agreement: client 7.0.5 believes
@@ -230,13 +245,20 @@ class RecordReader:
         self._losers.won(name, sender)
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
-        async def join(name: str, message: Message, sender: IConnection) -> None:
-            if not sender.closed:
-                if self._join(name, message, sender):
-                    self._came_back(name, sender)
-                self._deletions.suspect(name, sender)
+        allowed = not message.names
 
-        self._queue.submit_all(join, message, sender, lambda: sender.send(message.ack()))
+        async def join(name: str, message: Message, sender: IConnection) -> None:
+            nonlocal allowed
+            # The rule looks the record up if it asks for it: nothing of it is served.
+            if await self._permitted(name, message, sender, message.action, None):
+                allowed = True
+                self._return_to(name, message, sender)
+
+        def acknowledge() -> None:
+            if allowed:
+                sender.send(message.ack())
+
+        self._queue.submit_all(join, message, sender, acknowledge)
 
     def _unsubscribe(self, message: Message, sender: IConnection) -> None:
         ended: list[str] = []
@@ -255,13 +277,19 @@ class RecordReader:
         self._queue.submit_all(leave, message, sender, acknowledge)
 
     async def _permitted(
-        self, name: str, message: Message, sender: IConnection, check: IntEnum, record: Record
+        self, name: str, message: Message, sender: IConnection, check: IntEnum, record: Record | None
     ) -> bool:
         """
         Whether that part of a request is permitted; if not, its sender knows.
+
+        @param record: the record that is served; L{NOTHING} if it does not exist, C{None} if nothing of it is served.
         """
-        asked = replace(message, action=check, name=name, names=())
-        verdict = await answers.judged(self._allows(asked, sender, record))
-        if verdict is not True:
-            answers.refused(name, message, sender, verdict, check)
-        return verdict is True
+        asked = Message(_RECORD, check, name, None, message.raw, None, (), message.correlation_id)
+        change = None if record is None else Change(record, asked)
+        verdict = self._allows(asked, sender, change)
+        if verdict is True:
+            return True
+        result = await answers.judged(verdict)
+        if result is not True:
+            answers.refused(name, message, sender, result, check)
+        return result is True

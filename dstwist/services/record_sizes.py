@@ -12,8 +12,8 @@ from typing import Any
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsontext import dumps
-from dstwist.protocol.message import Message
 from dstwist.protocol.paths import parse
+from dstwist.record import Change, Record
 
 #: A character of what a client sends comes to no more bytes than this in nearly all cases: not in those of C{1e15}, but
 #: these are found when the record is measured.
@@ -37,12 +37,14 @@ class RecordSizes:
         # At most so large is each, as far as is known.
         self._estimates: dict[str, int] = {}
 
-    def check(self, name: str, message: Message, data: Any) -> Any:
+    def check(self, name: str, change: Change) -> Any:
         """
-        C{data}, which the write C{message} is about to make of a record.
+        The data of C{change}, which is about to be made.
 
-        @raise ValueError: it is too large.
+        @raise ValueError: the record would be too large, or the change makes no sense.
         """
+        data = change.data
+        message = change.message
         added = _BYTES * len(message.data) if message.data is not None else 0
         size = self._estimates.get(name)
         path = message.path
@@ -57,10 +59,23 @@ class RecordSizes:
             estimate = len(dumps(data))
             if estimate > self._limit:
                 raise ValueError(f"a record of more than {self._limit} bytes")
-        if size is None and len(self._estimates) >= _MOST:
-            self._estimates.clear()
-        self._estimates[name] = estimate
+        self._remember(name, estimate)
         return data
+
+    def estimate(self, name: str, record: Record) -> int:
+        """
+        The size of C{record}, the latest state of that name, in bytes of JSON: not less than it is.
+        """
+        size = self._estimates.get(name)
+        if size is None:
+            size = len(record.json)
+            self._remember(name, size)
+        return size
+
+    def _remember(self, name: str, size: int) -> None:
+        if name not in self._estimates and len(self._estimates) >= _MOST:
+            self._estimates.clear()
+        self._estimates[name] = size
 
     def forget(self, name: str) -> None:
         """

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
-from dstwist.interfaces import IConnection, IInstantStore, IStore, Record
+from dstwist.interfaces import IConnection, IInstantStore, IRecordStore, IStore, Record
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record_queue import RecordQueue
@@ -110,6 +110,8 @@ class RecordStore:
         self.keeps_at_once = instant is not None and (storage is None or bool(settings.storage_exclusion_prefixes))
         self._cache = cache
         self._storage = storage
+        self._write_cache = _writing(cache)
+        self._write_storage = _writing(cache if storage is None else storage)
         self._queue = queue
         self._excluded = settings.storage_exclusion_prefixes
         self._cache_timeout = settings.cache_retrieval_timeout
@@ -160,13 +162,12 @@ class RecordStore:
 
         @raise RecordError: RECORD_UPDATE_ERROR; the record is doubtful now.
         """
-        version, data = record
         self._check_doubts(RecordAction.RECORD_UPDATE_ERROR)
         if self._kept(name):
             assert self._storage is not None
-            await self._write(name, "storage", self._storage.set(name, version, data), RecordAction.RECORD_UPDATE_ERROR)
+            await self._write(name, "storage", self._write_storage(name, record), RecordAction.RECORD_UPDATE_ERROR)
         if not self._keep(name, record):
-            done = self._cache.set(name, version, data)
+            done = self._write_cache(name, record)
             await self._write(name, "cache", done, RecordAction.RECORD_UPDATE_ERROR)
 
     async def delete(self, name: str) -> None:
@@ -233,7 +234,7 @@ class RecordStore:
             record = await self._read(name, "storage", self._storage.get(name))
             if record is not None:
                 # Not waited for: whatever is asked of the cache next comes after it.
-                self._cache.set(name, *record).addErrback(self._not_promoted, name)
+                self._write_cache(name, record).addErrback(self._not_promoted, name)
         return record
 
     async def _agree(self, name: str) -> Record | None:
@@ -244,7 +245,7 @@ class RecordStore:
             else:
                 assert self._storage is not None
                 record = await self._read(name, "storage", self._storage.get(name))
-                done = self._cache.delete(name) if record is None else self._cache.set(name, *record)
+                done = self._cache.delete(name) if record is None else self._write_cache(name, record)
                 await self._read(name, "cache", done)
         except RecordError as error:
             self._doubt(name)
@@ -315,6 +316,15 @@ class RecordStore:
 
 def _within(answer: Deferred[Any], timeout: float, clock: IReactorTime) -> Deferred[Any]:
     return answer if answer.called else answer.addTimeout(timeout, clock)
+
+
+def _writing(store: IStore) -> Callable[[str, Record], Deferred[None]]:
+    """
+    Keeps a record in C{store}, as the object it is if the store takes that.
+    """
+    if IRecordStore.providedBy(store):
+        return IRecordStore(store).write
+    return lambda name, record: store.set(name, record.version, record.data)
 
 
 def _nothing(name: str) -> Record | None:

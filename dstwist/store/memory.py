@@ -80,7 +80,9 @@ class MemoryStore:
         return succeed(self.known(name))
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
-        record = Record(version, data)
+        return self.write(name, Record(version, data))
+
+    def write(self, name: str, record: Record) -> Deferred[None]:
         return succeed(None) if self.keep(name, record) else self._set_bounded(name, record)
 
     def delete(self, name: str) -> Deferred[None]:

@@ -33,7 +33,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import IStore, Record
+from dstwist.interfaces import IRecordStore, Record
 from dstwist.log import Logger
 from dstwist.store.sqlite_file import LOOK_INTERVAL, SqliteFile
 from dstwist.store.sqlite_rows import Read, Write
@@ -51,7 +51,7 @@ class _Batch:
         self.writes: list[Write] = []
 
 
-@implementer(IStore)
+@implementer(IRecordStore)
 class SqliteStore:
     """
     Records in an SQLite file.
@@ -151,7 +151,10 @@ class SqliteStore:
         return read.deferred
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
-        return self._write(name, Record(version, data))
+        return self.write(name, Record(version, data))
+
+    def write(self, name: str, record: Record) -> Deferred[None]:
+        return self._write(name, record)
 
     def delete(self, name: str) -> Deferred[None]:
         return self._write(name, None)

@@ -18,7 +18,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from dstwist.interfaces import Record
-from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.jsontext import loads
 
 #: What SQLite can hold in a column is a little more.
 _MAX_DATA = 500_000_000
@@ -133,7 +133,7 @@ def row_of(name: str, record: Record) -> Row:
     """
     if not -(2**63) <= record.version < 2**63:
         raise ValueError("the version is too high")
-    data = dumps(record.data)
+    data = record.json
     if len(data) > _MAX_DATA:
         raise ValueError(f"it has more than {_MAX_DATA} bytes")
     return name, record.version, data

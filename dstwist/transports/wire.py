@@ -20,8 +20,9 @@ class WebSocketWire:
     Server frames around the payloads of one codec. They are not masked: the same bytes go to all connections.
     """
 
-    def __init__(self, codec: ICodec, binary: bool) -> None:
+    def __init__(self, codec: ICodec, binary: bool, patches_many: bool = False) -> None:
         self.codec = codec
+        self.patches_many = patches_many
         self._encode = codec.encode
         self._opcode = BINARY if binary else TEXT
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.file import Reading
 from dstwist.errors import ConfigError, RuleError
-from dstwist.interfaces import Record
+from dstwist.interfaces import Change, Record
 from dstwist.permission.valve.actions import GUARDS
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import ACTIONS, Topic
@@ -59,10 +59,10 @@ class CaseTests(SynchronousTestCase):
         except ConfigError as error:
             return f"error {error}"
         message = message_of(case)
-        record = None
+        change = None
         if how == "at hand" and message.topic is Topic.RECORD:
-            record = records.records.get(message.name or "", Record(-1, None))
-        verdict = permission.allows(message, sender_of(case), record)
+            change = Change(records.records.get(message.name or "", Record(-1, None)), message)
+        verdict = permission.allows(message, sender_of(case), change)
         records.arrive()
         if isinstance(verdict, Deferred):
             results: list[Any] = []

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import ConfigError, RuleError
-from dstwist.interfaces import IPermission, Record
+from dstwist.interfaces import Change, IPermission, Record
 from dstwist.permission.config import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
@@ -41,6 +41,13 @@ def rules(section: str, kind: str, rule: Any, pattern: str = "*") -> Any:
     content: dict[str, Any] = {name: {"*": {}} for name in ("record", "event", "rpc", "presence")}
     content[section][pattern] = {kind: rule}
     return load_permissions(content)
+
+
+def allows(permission: IPermission, message: Message, sender: Any, record: Record | None) -> bool | Deferred[bool]:
+    """
+    The verdict on a write to C{record}; C{None}: the asker does not have it at hand.
+    """
+    return permission.allows(message, sender, None if record is None else Change(record, message))
 
 
 class PermissionCase(SynchronousTestCase):
@@ -318,7 +325,7 @@ class FailureTests(PermissionCase):
             permission = self.permission("record", "write", rule, max_steps=10_000)
         except ConfigError:
             return
-        verdict = permission.allows(write(data), self.ann, Record(1, {"a": 1}))
+        verdict = allows(permission, write(data), self.ann, Record(1, {"a": 1}))
         if isinstance(verdict, Deferred):
             self.failureResultOf(verdict, RuleError)
         else:
@@ -336,7 +343,7 @@ class RecordTests(PermissionCase):
         """
         rule = "oldData.n === 1 && _('r').n === 1 && _(name) === oldData"
         permission = self.permission("record", "write", rule)
-        self.assertIs(permission.allows(write(b"{}"), self.ann, Record(1, {"n": 1})), True)
+        self.assertIs(allows(permission, write(b"{}"), self.ann, Record(1, {"n": 1})), True)
         self.assertEqual(self.records.loaded, [])
 
     def test_missing_at_hand(self) -> None:
@@ -344,7 +351,7 @@ class RecordTests(PermissionCase):
         Neither is a record of which is known that it does not exist: it is null.
         """
         permission = self.permission("record", "write", "oldData === null && _('r') === null")
-        self.assertIs(permission.allows(write(b"{}"), self.ann, Record(-1, None)), True)
+        self.assertIs(allows(permission, write(b"{}"), self.ann, Record(-1, None)), True)
         self.assertEqual(self.records.loaded, [])
 
     def test_at_once(self) -> None:
@@ -447,14 +454,14 @@ class RecordTests(PermissionCase):
         rule = "data.owner === 'ann' && data.n === 5 && data.gone === undefined"
         permission = self.permission("record", "write", rule)
         record = Record(1, {"owner": "ann", "n": 4})
-        self.assertIs(permission.allows(write(b"5", "n"), self.ann, record), True)
-        self.assertIs(permission.allows(write("N5", "n"), self.ann, record), True)
-        self.assertIs(permission.allows(write(b'"bob"', "owner"), self.ann, record), False)
+        self.assertIs(allows(permission, write(b"5", "n"), self.ann, record), True)
+        self.assertIs(allows(permission, write("N5", "n"), self.ann, record), True)
+        self.assertIs(allows(permission, write(b'"bob"', "owner"), self.ann, record), False)
         self.assertEqual(record.data, {"owner": "ann", "n": 4})
         new = write(b'{"b": 1}', "a")
         new.original_action = RecordAction.CREATEANDPATCH
         permission = self.permission("record", "write", "oldData === null && data.a.b === 1")
-        self.assertIs(permission.allows(new, self.ann, Record(-1, None)), True)
+        self.assertIs(allows(permission, new, self.ann, Record(-1, None)), True)
 
     def test_patch_of_nothing(self) -> None:
         """
@@ -464,7 +471,7 @@ class RecordTests(PermissionCase):
         for record in (Record(-1, None), None):
             self.assertIn(
                 "Tried to apply patch to non-existant record r",
-                self.problem(permission.allows(write(b"1", "a"), self.ann, record)),
+                self.problem(allows(permission, write(b"1", "a"), self.ann, record)),
             )
 
     def test_erased(self) -> None:
@@ -473,7 +480,7 @@ class RecordTests(PermissionCase):
         """
         permission = self.permission("record", "write", "!('a' in data) && data.b === 2")
         for nothing in (None, "U"):
-            self.assertIs(permission.allows(write(nothing, "a"), self.ann, Record(1, {"a": 1, "b": 2})), True)
+            self.assertIs(allows(permission, write(nothing, "a"), self.ann, Record(1, {"a": 1, "b": 2})), True)
 
     def test_patch_multi(self) -> None:
         """
@@ -482,7 +489,7 @@ class RecordTests(PermissionCase):
         changes = [{"path": "a", "data": 1}, {"path": "a", "data": 2}, {"path": "b"}]
         message = write(json.dumps(changes).encode(), action=RecordAction.PATCH_MULTI)
         permission = self.permission("record", "write", "data.a === 2 && !('b' in data) && data.c === 3")
-        self.assertIs(permission.allows(message, self.ann, Record(1, {"b": 1, "c": 3})), True)
+        self.assertIs(allows(permission, message, self.ann, Record(1, {"b": 1, "c": 3})), True)
         for wrong in (b"{}", b"[1]", b'[{"data": 1}]', b'[{"path": 5}]'):
             message = write(wrong, action=RecordAction.PATCH_MULTI)
             self.assertIn("Invalid MultiPatch Data r", self.problem(permission.allows(message, self.ann)))
@@ -493,14 +500,14 @@ class RecordTests(PermissionCase):
         """
         permission = self.permission("record", "write", "data !== null")
         for path in ("__proto__.x", "constructor.x", "prototype"):
-            self.problem(permission.allows(write(b"1", path), self.ann, Record(1, {})))
+            self.problem(allows(permission, write(b"1", path), self.ann, Record(1, {})))
 
     def test_update(self) -> None:
         """
         The data of an update is what is written, whatever was there.
         """
         permission = self.permission("record", "write", "data.a === 1 && data.b === undefined")
-        self.assertIs(permission.allows(write(b'{"a": 1}'), self.ann, Record(1, {"b": 1})), True)
+        self.assertIs(allows(permission, write(b'{"a": 1}'), self.ann, Record(1, {"b": 1})), True)
         self.assertIs(permission.allows(write('O{"a": 1}'), self.ann), True)
 
     def test_events(self) -> None:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.settings import ListenSettings, RecordSettings
-from dstwist.interfaces import IConnection, IPermission, IWire, Record
+from dstwist.interfaces import Change, IConnection, IPermission, IWire, Record
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol import text
 from dstwist.protocol.constants import RecordAction, Topic
@@ -84,7 +84,8 @@ class Rules:
         self.rule: Callable[[Message, Record | None], bool | Deferred[bool]] = lambda message, record: True
         self.asked: list[tuple[Any, Record | None]] = []
 
-    def allows(self, message: Message, sender: IConnection, record: Record | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
+        record = None if change is None else change.old
         self.asked.append((message.action, record))
         return self.rule(message, record)
 
@@ -96,6 +97,7 @@ class ReadableWire:
     """
 
     codec = text.SERVER
+    patches_many = False
 
     def encode(self, message: Message) -> Any:
         return readable(self.codec.encode(message))

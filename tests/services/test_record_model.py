@@ -19,7 +19,6 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import ListenSettings, RecordSettings
-from dstwist.interfaces import Record
 from dstwist.listeners import ListenerRegistry
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction, Topic
@@ -390,11 +389,12 @@ class Machine(RuleBasedStateMachine):
             self.clock.advance(seconds / 20)
             self.read_what_did_not_fit()
 
-    def kept(self, name: str) -> Record | None:
+    def kept(self, name: str) -> tuple[int, Any] | None:
         """
-        What is kept for good of a record.
+        What is kept for good of a record: version and data.
         """
-        return (self.storage if name == "a" else self.cache).records.get(name)
+        record = (self.storage if name == "a" else self.cache).records.get(name)
+        return None if record is None else (record.version, record.data)
 
     # -- what must hold in the end
 
@@ -418,7 +418,7 @@ class Machine(RuleBasedStateMachine):
         """
         for name in NAMES:
             cached = self.cache.records.get(name)
-            assert cached in (None, self.kept(name)), (name, cached, self.kept(name))
+            assert cached is None or (cached.version, cached.data) == self.kept(name), (name, cached, self.kept(name))
 
     def check_answers(self) -> None:
         """
@@ -581,7 +581,7 @@ class BrokenMachine(Machine):
 
     def known_version(self, client: Client, name: str) -> int:
         view = client.views.get(name)
-        return view[0] if view is not None else (self.kept(name) or Record(0, None)).version
+        return view[0] if view is not None else (self.kept(name) or (0, None))[0]
 
     def check_more(self) -> None:
         told: dict[str, set[int]] = {name: set() for name in NAMES}

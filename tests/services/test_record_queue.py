@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
@@ -32,7 +33,10 @@ class RecordQueueTests(SynchronousTestCase):
         self.ann = FakeConnection("ann")
 
     def make(self, **settings: Any) -> None:
-        self.queue = RecordQueue(RecordSettings(**settings), lambda name, message, sender: self.refused.append(name))
+        self.clock = Clock()
+        self.queue = RecordQueue(
+            RecordSettings(**settings), lambda name, message, sender: self.refused.append(name), self.clock
+        )
 
     async def at_once(self, name: str, message: Message, sender: IConnection) -> None:
         self.log.append(f"at once {name}")
@@ -45,7 +49,9 @@ class RecordQueueTests(SynchronousTestCase):
         self.log.append(f"end {name}")
 
     async def greedy(self, name: str, message: Message, sender: IConnection) -> None:
-        taken = self.queue.take(name, self.greedy)
+        taken = []
+        while (request := self.queue.take(name, self.greedy)) is not None:
+            taken.append(request)
         self.log.append(f"{name} takes {len(taken)}")
         if len(taken) > 2:
             self.queue.give_back(name, taken[1:])

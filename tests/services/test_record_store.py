@@ -29,7 +29,7 @@ class RecordStoreTests(SynchronousTestCase):
         self.clock = Clock()
         self.cache, self.storage = FakeStore(self.clock), FakeStore(self.clock)
         settings = RecordSettings()
-        queue = RecordQueue(settings, lambda name, message, sender: None)
+        queue = RecordQueue(settings, lambda name, message, sender: None, self.clock)
         self.store = RecordStore(self.cache, self.storage, queue, settings, self.clock)
         self.told: list[tuple[str, Record | None]] = []
         self.retried: list[float] = []
@@ -118,7 +118,7 @@ class RecordStoreTests(SynchronousTestCase):
         What is only in the cache is settled with what the cache says.
         """
         settings = RecordSettings(storage_exclusion_prefixes=("a",))
-        queue = RecordQueue(settings, lambda name, message, sender: None)
+        queue = RecordQueue(settings, lambda name, message, sender: None, self.clock)
         store = RecordStore(self.cache, self.storage, queue, settings, self.clock)
         self.cache.outcome = "lost"
         self.run_failing(store.commit("a", Record(1, {})))

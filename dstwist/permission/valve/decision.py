@@ -24,7 +24,6 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from dstwist.errors import RuleError
-from dstwist.interfaces import Record
 from dstwist.permission.valve.rules import Rule
 from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import ActionName, Thrown, truthy, type_of
@@ -32,12 +31,13 @@ from dstwist.protocol import paths
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED, value_of
+from dstwist.record import NOTHING, Change, Record
 
 #: Where records come from: the record of a name, C{None} or one of version -1 if there is none.
 Loader = Callable[[str], Deferred[Record | None]]
 
 _LOADING = object()
-_UPDATE, _PATCH, _PATCH_MULTI = RecordAction.UPDATE, RecordAction.PATCH, RecordAction.PATCH_MULTI
+_WRITES = frozenset((RecordAction.UPDATE, RecordAction.PATCH, RecordAction.PATCH_MULTI))
 
 
 class Decision:
@@ -48,6 +48,7 @@ class Decision:
     """
 
     __slots__ = (
+        "_change",
         "_deferred",
         "_fresh",
         "_limit",
@@ -70,7 +71,7 @@ class Decision:
         rule: Rule,
         scope: Scope,
         message: Message,
-        record: Record | None,
+        change: Change | None,
         load: Loader,
         seconds: Callable[[], float],
         limit: int,
@@ -84,8 +85,9 @@ class Decision:
         self._records: dict[str, Any] = {}
         # The record that this is about.
         self._own = message.name if message.topic is Topic.RECORD else None
-        if record is not None and self._own is not None:
-            self._records[self._own] = _data_of(record)
+        self._change = change
+        if change is not None and self._own is not None:
+            self._records[self._own] = _data_of(change.old)
         self.passes = 0
         self._pending = 0
         self._fresh = False
@@ -150,56 +152,44 @@ class Decision:
     # -- what rules ask for
 
     def _data(self) -> Any:
+        """
+        The data of the message; of a write, the record as it would be.
+        """
         message = self._message
-        action = message.action
-        topic = message.topic
         try:
-            if topic is not Topic.RECORD:
+            if message.topic is not Topic.RECORD:
                 return value_of(message.data)
-            if action is _UPDATE:
-                return value_of(message.data)
-            if action is _PATCH:
-                return self._patched()
-            if action is _PATCH_MULTI:
-                return self._patched_at_many()
+            if message.action not in _WRITES:
+                return UNDEFINED
+            change = self._changed()
+            return UNDEFINED if change is None else change.data
         except paths.InvalidPath as error:
             raise RuleError(str(error)) from None
         except ValueError:
+            if message.action is RecordAction.PATCH_MULTI:
+                raise RuleError(f"Invalid MultiPatch Data {self._own}") from None
             raise RuleError("the data of the message cannot be decoded") from None
-        return UNDEFINED
 
-    def _patched(self) -> Any:
-        value = value_of(self._message.data)
-        path = self._message.path
-        if path is None:
-            return UNDEFINED
-        base = self._base()
-        return base if base is UNDEFINED else paths.write_at(base, path, value)[0]
-
-    def _patched_at_many(self) -> Any:
-        changes = value_of(self._message.data)
-        if not isinstance(changes, list) or not all(
-            isinstance(change, dict) and isinstance(change.get("path"), str) for change in changes
-        ):
-            raise RuleError(f"Invalid MultiPatch Data {self._own}")
-        base = self._base()
-        if base is UNDEFINED:
-            return base
-        places = ((paths.parse(change["path"]), change.get("data", UNDEFINED)) for change in changes)
-        return paths.set_many(base, places)
-
-    def _base(self) -> Any:
+    def _changed(self) -> Change | None:
         """
-        What a patch is applied to; undefined while it is loaded.
+        The change that the message makes of the record; C{None} while that is loaded.
         """
-        assert self._own is not None
-        base = self._record(self._own)
-        if base is not None:
-            return base
-        # The one that is part of a request to create what is not there has its request's action besides its own.
-        if self._message.original_action is None:
+        message, change = self._message, self._change
+        if change is None:
+            change = Change(NOTHING, message)
+            if change.action is RecordAction.UPDATE:
+                return change
+            change.changes  # noqa: B018  # it makes sense, or there is nothing to load
+            assert self._own is not None
+            base = self._record(self._own)
+            if base is UNDEFINED:
+                return None
+            if base is not None:
+                return Change(Record(0, base), message)
+        # A check of a request that may create the record has the action of that request.
+        if change.old.version < 0 and change.action is not RecordAction.UPDATE and message.original_action is None:
             raise RuleError(f"Tried to apply patch to non-existant record {self._own}")
-        return {}
+        return change
 
     def _reference(self, name: Any) -> Any:
         if isinstance(name, ActionName):

@@ -1,0 +1,184 @@
+"""
+A record, and one change of it.
+
+A L{Change} is made once for each write. All parts work with that one object: permission rules judge it, the stores
+keep its result, and subscribers are told its changes. So a rule judges nothing but the effect of the write.
+
+==================================  ============================================  =====================
+write                               C{changes}                                    C{action}
+==================================  ============================================  =====================
+UPDATE, CREATEANDUPDATE             one value, no path: the whole record          UPDATE
+PATCH, CREATEANDPATCH, ERASE        one path and its value                        PATCH
+the same without a value            one path and L{UNDEFINED}: it is erased       ERASE
+PATCH_MULTI                         several paths, each with a value or erased    PATCH_MULTI
+==================================  ============================================  =====================
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from dstwist.protocol.constants import RecordAction
+from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.message import Message
+from dstwist.protocol.paths import parse, set_many, write_at
+from dstwist.protocol.typed import UNDEFINED, value_of
+
+_UPDATE = RecordAction.UPDATE
+_PATCH = RecordAction.PATCH
+_ERASE = RecordAction.ERASE
+_PATCH_MULTI = RecordAction.PATCH_MULTI
+
+#: The data of a change before it is computed: C{None} is the data of a record that does not exist.
+_UNKNOWN: Any = object()
+
+
+@dataclass(slots=True)
+class Record:
+    """
+    A record: its version and its data.
+
+    @ivar version: 0 when it was created, one more with each write; -1 if it does not exist.
+    @ivar data: an object or array, as Python values. It is never modified: a write makes new data, which may share
+        parts with the old.
+    """
+
+    version: int
+    data: Any
+    _json: bytes | None = field(default=None, init=False, compare=False, repr=False)
+
+    @property
+    def json(self) -> bytes:
+        """
+        The data as JSON text. It is made when it is first asked for, and kept: the answers to all clients and the
+        stores share it.
+        """
+        text = self._json
+        if text is None:
+            text = self._json = dumps(self.data)
+        return text
+
+
+#: A record that does not exist, as permission rules see it.
+NOTHING = Record(-1, None)
+
+
+class Change:
+    """
+    The effect that a write has on a record. It is computed when it is first asked for: to compute it can cost more than
+    to find out that the write is not permitted, or comes too late.
+
+    @ivar old: the record before the write; L{NOTHING} if it does not exist.
+    @ivar message: the write; any other message leaves the record as it is.
+    """
+
+    __slots__ = ("_alike", "_changes", "_data", "message", "old")
+
+    def __init__(self, old: Record, message: Message) -> None:
+        self.old = old
+        self.message = message
+        self._data = _UNKNOWN
+        self._alike = True
+        self._changes: list[tuple[str | None, Any]] | None = None
+
+    @property
+    def data(self) -> Any:
+        """
+        The data after the write.
+
+        @raise ValueError: the write makes no sense, or not with the old data. L{InvalidPath
+            <dstwist.protocol.paths.InvalidPath>}: because of a path.
+        """
+        data = self._data
+        return self._apply() if data is _UNKNOWN else data
+
+    @property
+    def changes(self) -> list[tuple[str | None, Any]]:
+        """
+        The paths that the write changes, in their order, and their new values: L{UNDEFINED} erases. The path C{None}
+        stands for the whole record.
+
+        @raise ValueError: the write makes no sense.
+        """
+        if self._changes is None:
+            message = self.message
+            value = _value(message)
+            if message.action is _PATCH_MULTI:
+                self._changes = _many(value)
+            else:
+                self._changes = [(message.path, value)]
+        return self._changes
+
+    @property
+    def alike(self) -> bool:
+        """
+        Whether every client that has the old data gets the new data from the same changes. Clients of v2 and v3 read
+        some paths in another way (C{services.md} section 4.11).
+
+        @raise ValueError: as for L{data}.
+        """
+        if self._data is _UNKNOWN:
+            self._apply()
+        return self._alike
+
+    @property
+    def action(self) -> RecordAction:
+        """
+        The kind of the change, whatever the action of the message: UPDATE, PATCH, ERASE or PATCH_MULTI.
+        """
+        message = self.message
+        if message.action is _PATCH_MULTI:
+            return _PATCH_MULTI
+        if message.path is None:
+            return _UPDATE
+        return _ERASE if value_of(message.data) is UNDEFINED else _PATCH
+
+    @property
+    def erases(self) -> bool:
+        """
+        Whether the write removes something at a path.
+
+        @raise ValueError: the write makes no sense.
+        """
+        return any(path is not None and value is UNDEFINED for path, value in self.changes)
+
+    def _apply(self) -> Any:
+        message = self.message
+        old = self.old.data
+        base = {} if old is None else old
+        if message.action is _PATCH_MULTI:
+            data = set_many(base, [(parse(path), value) for path, value in self.changes])  # type: ignore[arg-type]
+        elif message.path is not None:
+            data, self._alike = write_at(base, message.path, _value(message))
+        else:
+            data = value_of(message.data)
+            if not isinstance(data, dict | list):
+                raise ValueError("a record is an object or an array")
+        self._data = data
+        return data
+
+
+def _value(message: Message) -> Any:
+    """
+    The value of a write. JSON has no NaN and no infinity, which text clients can send: they become C{null}.
+    """
+    value = value_of(message.data)
+    return None if value.__class__ is float and not math.isfinite(value) else value
+
+
+def _many(value: Any) -> list[tuple[str | None, Any]]:
+    """
+    The changes of a PATCH_MULTI.
+
+    @raise ValueError: it is not a list of at least one object with a path each.
+    """
+    if not isinstance(value, list) or not value:
+        raise ValueError("several changes are an array of at least one")
+    changes: list[tuple[str | None, Any]] = []
+    for change in value:
+        if not isinstance(change, dict) or not isinstance(change.get("path"), str):
+            raise ValueError("each change is an object with a path")
+        changes.append((change["path"], change.get("data", UNDEFINED)))
+    return changes

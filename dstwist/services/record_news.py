@@ -1,0 +1,89 @@
+"""
+News of records: what subscribers are told of a write that is done.
+
+=====================================  =====================================================================
+the change                             the news
+=====================================  =====================================================================
+a whole record                         UPDATE
+one path                               PATCH; UPDATE with the whole record if not all clients would make the
+                                       same of it
+several paths                          PATCH_MULTI on wires whose clients know that; UPDATE with the whole
+                                       record on all others
+=====================================  =====================================================================
+
+The message of the writer is forwarded as it came if it says just that.
+"""
+
+from __future__ import annotations
+
+from dstwist.interfaces import ICluster, IConnection
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.record import Change, Record
+from dstwist.services import record_answers as answers
+from dstwist.services.record_losers import Losers
+from dstwist.services.record_returned import Returned
+from dstwist.subscriptions import SubscriptionRegistry
+
+_RECORD = Topic.RECORD
+_UPDATE = RecordAction.UPDATE
+_PATCH = RecordAction.PATCH
+_PATCH_MULTI = RecordAction.PATCH_MULTI
+
+
+class RecordNews:
+    """
+    Tells of writes.
+    """
+
+    def __init__(
+        self, subscriptions: SubscriptionRegistry, returned: Returned, losers: Losers, cluster: ICluster
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._publish = subscriptions.publish
+        self._returned = returned
+        self._returning = returned.names
+        self._losers = losers
+        self._losing = losers.unsure
+        self._publish_remote = cluster.publish
+
+    def tell(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
+        """
+        Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
+        """
+        if self._returning:
+            self._returned.discard(name, sender)
+        if self._losing:
+            self._losers.won(name, sender)
+        path = message.path
+        action = message.action
+        if action is _PATCH_MULTI:
+            self._tell_many(name, message, sender, state)
+            return
+        if not change.alike:
+            news = answers.update(name, state)
+            if sender.dialect.has_its_own_paths and self._subscriptions.wants(name, sender):
+                self._losers.doubt(name, sender)
+        elif path is None:
+            if message.verbatim is not None and message.version == state.version and action is _UPDATE:
+                news = message
+            else:
+                news = Message(_RECORD, _UPDATE, name, message.data, version=state.version)
+        elif message.verbatim is not None and message.version == state.version and action is _PATCH:
+            news = message
+        else:
+            news = Message(
+                _RECORD, _PATCH, name, message.data, None, None, (), None, None, None, None, None, None,
+                path, state.version,
+            )  # fmt: skip
+        self._publish_remote(news)
+        self._publish(news, sender)
+        if message.is_write_ack:
+            answers.acknowledged(name, message, sender)
+
+    def _tell_many(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        news = Message(_RECORD, _PATCH_MULTI, name, message.data, version=state.version)
+        self._publish_remote(news)
+        self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
+        if message.is_write_ack:
+            answers.acknowledged(name, message, sender)
