@@ -25,7 +25,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
-from dstwist.protocol.paths import set_at
+from dstwist.protocol.paths import parse, set_at, set_many
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.services.record import RecordService
 from dstwist.subscriptions import SubscriptionRegistry
@@ -522,6 +522,9 @@ class SlowMachine(Machine):
             if message.path is not None:
                 value = UNDEFINED if message.data is None else loads(message.data)
                 states.append((message.version, set_at(before, PATHS[message.path], value)))
+            elif message.action is A.PATCH_MULTI:
+                changes = [(parse(change["path"]), change.get("data", UNDEFINED)) for change in loads(message.data)]
+                states.append((message.version, set_many(before, changes)))
             else:
                 states.append((message.version, loads(message.data)))
         return states
