@@ -27,8 +27,8 @@ class FakePermission:
         self.verdict = verdict
         self.asked: list[tuple[Any, Any, Any]] = []
 
-    def allows(self, message: Any, sender: Any, record: Any = None) -> Any:
-        self.asked.append((message, sender, record))
+    def allows(self, message: Any, sender: Any, change: Any = None) -> Any:
+        self.asked.append((message, sender, change))
         return self.verdict
 
 
@@ -80,9 +80,9 @@ class ExposureTests(AuthCase):
         for verdict in (True, succeed(True)):
             (line,) = self.warnings(verdict, OpenSettings(), StorageSettings(table="users"))
             self.assertIn('a rule for "users/*"', line)
-            ((message, sender, record),) = self.permission.asked
+            ((message, sender, change),) = self.permission.asked
             self.assertEqual((message.name, message.action), ("users/x", RecordAction.READ))
-            self.assertEqual((sender.user, record), ("open", Record(-1, None)))
+            self.assertEqual((sender.user, change.old), ("open", Record(-1, None)))
             verifyObject(IConnection, sender)
 
     def test_closed(self) -> None:
