@@ -1,11 +1,13 @@
 """
-Who may be asked to provide names: listeners, each under one of its patterns.
+Candidates: listeners, each under one of its patterns, that may be asked to provide names; and the search that asks
+them about one name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 from dstwist.interfaces import IConnection
 
@@ -33,6 +35,7 @@ class Candidate:
     @ivar number: those who begin later have greater ones.
     @ivar unanswered: the questions that the connection let pass: pattern and name, the oldest first.
     @ivar hears: is told when a name that it provides is not wanted any more.
+    @ivar refused: the log says that it may not hear of some names.
     """
 
     connection: IConnection
@@ -41,6 +44,7 @@ class Candidate:
     unanswered: dict[tuple[str, str], None]
     listens: bool = True
     hears: bool = True
+    refused: bool = False
     # The names about which it is being asked, and those that it provides.
     asked: dict[str, None] = field(default_factory=dict)
     provides: dict[str, None] = field(default_factory=dict)
@@ -70,3 +74,83 @@ class Candidate:
         """
         for key in [key for key in self.unanswered if key[0] == self.listened.text]:
             del self.unanswered[key]
+
+
+#: Which of so many is tried first, by its place.
+Choose = Callable[[Sequence[int]], int]
+
+_NOTHING: frozenset[Any] = frozenset()
+
+
+@dataclass(eq=False, slots=True)
+class Search:
+    """
+    The search for a provider of one name.
+
+    @ivar after: candidates up to this number are not asked; 0 if all are.
+    @ivar began: the number of the last candidate that had begun to listen before the search began.
+    @ivar asked: the candidate that is asked now, or whose permission is being decided now.
+    @ivar told: that candidate has been told the name.
+    @ivar tried: some candidate matched.
+    @ivar past: candidates that were asked and have not accepted, or that must not hear of the name.
+    @ivar refused: the connections that must not hear of the name.
+    """
+
+    name: str
+    after: int
+    began: int
+    asked: Candidate | None = None
+    told: bool = False
+    tried: bool = False
+    # Most searches need neither: a set is made when there is something to remember.
+    past: Set[Candidate] = _NOTHING
+    refused: Set[IConnection] = _NOTHING
+
+    def waiting(self, matching: Iterable[Listened]) -> tuple[list[Candidate], list[Candidate]]:
+        """
+        The candidates that are still to be tried: those that listened when the search began, in the order of the
+        table, and those that came later, with the latest first.
+        """
+        after, began, past = self.after, self.began, self.past
+        early: list[Candidate] = []
+        late: list[Candidate] = []
+        for listened in matching:
+            for candidate in listened.candidates.values():
+                number = candidate.number
+                if number > after and candidate not in past:
+                    (early if number <= began else late).append(candidate)
+        if len(late) > 1:
+            late.sort(key=lambda candidate: -candidate.number)
+        return early, late
+
+    def pass_over(self, candidate: Candidate) -> None:
+        """
+        Do not try C{candidate} again.
+        """
+        if not isinstance(self.past, set):
+            self.past = set()
+        self.past.add(candidate)
+
+    def refuse(self, candidate: Candidate) -> None:
+        """
+        C{candidate} must not hear of the name, and neither must its connection under another pattern.
+        """
+        self.pass_over(candidate)
+        if not isinstance(self.refused, set):
+            self.refused = set()
+        self.refused.add(candidate.connection)
+
+
+def next_of(early: list[Candidate], late: list[Candidate], choose: Choose | None) -> Candidate | None:
+    """
+    Take out the candidate that is tried next.
+
+    @param early: those that listened when the search began.
+    @param late: those that came later.
+    @param choose: which of C{early}; C{None} for the last one.
+    """
+    if choose is not None and len(early) > 1:
+        place = choose(range(len(early)))
+        early[place], early[-1] = early[-1], early[place]
+    waiting = early or late
+    return waiting.pop() if waiting else None

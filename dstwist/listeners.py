@@ -15,6 +15,8 @@ server.
     provided   --- the provider leaves -------------------------------------------------------> searching
     any        --- the last subscriber leaves ------------------------------------------------> forgotten
 
+A listener is asked about a name only if it has the permission to listen to that name (L{dstwist.offers}).
+
 Only who is being asked can accept: a connection that was asked and did not answer in time (a late answer) may still
 get the name while it is free, and is otherwise told to stop; one that never was asked is refused. A new listener is
 offered what nobody provides, without asking again who had declined. Names that nobody took are offered to all again
@@ -28,17 +30,18 @@ Only for records are the subscribers told whether their name is provided (SUBSCR
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.candidates import Candidate, Listened
+from dstwist.candidates import Candidate, Choose, Listened
 from dstwist.config.settings import ListenSettings
-from dstwist.interfaces import IConnection, IRevocable
+from dstwist.interfaces import IConnection, IPermission, IRevocable
 from dstwist.log import Logger
 from dstwist.matching import PatternTable
+from dstwist.offers import Offered, OfferRules
 from dstwist.patterns import InvalidPattern, compile_pattern
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
@@ -66,8 +69,10 @@ class ListenerRegistry:
     """
     The listeners of one topic, and who provides which of its names.
 
+    @ivar offered: the names that listeners are asked about or provide.
     @param announce: tell subscribers when their name gets or loses its provider.
-    @param choose: which of several candidates is asked first.
+    @param permission: decides which names a listener may hear of; C{None} if everything is permitted.
+    @param choose: which of several candidates is tried first, by its place.
     """
 
     _log = Logger()
@@ -79,7 +84,8 @@ class ListenerRegistry:
         settings: ListenSettings,
         clock: IReactorTime,
         announce: bool = False,
-        choose: Callable[[list[Candidate]], Candidate] = random.choice,
+        permission: IPermission | None = None,
+        choose: Choose = random.choice,
     ) -> None:
         self._topic = topic
         self._actions = actions = ACTIONS[topic]
@@ -92,9 +98,11 @@ class ListenerRegistry:
             self._patterns,
             settings,
             clock,
+            OfferRules(topic, permission, clock),
             announce,
             choose if settings.shuffle_providers else None,
         )
+        self.offered = Offered(self.connections, self._candidates_of, self._searches.holder, self._searches.withdraw)
         self._handlers = {
             actions["LISTEN"]: self._listen,
             actions["UNLISTEN"]: self._unlisten,
@@ -208,6 +216,10 @@ class ListenerRegistry:
     def names_of(self, connection: IConnection) -> list[str]:
         listener = self._listeners.get(connection)
         return [] if listener is None else list(listener.patterns)
+
+    def _candidates_of(self, connection: IConnection) -> Iterable[Candidate]:
+        listener = self._listeners.get(connection)
+        return () if listener is None else listener.patterns.values()
 
     def wants(self, name: str, connection: IConnection) -> bool:
         listener = self._listeners.get(connection)

@@ -39,6 +39,7 @@ from dstwist.metering import UserBudgets
 from dstwist.outgoing import Outgoing
 from dstwist.permission.build import build as build_permission
 from dstwist.permission.lookup import RecordLookup
+from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
 from dstwist.protocol import dialect, protobuf, text
 from dstwist.protocol.closing import GOING_AWAY
@@ -170,19 +171,24 @@ class Node(Service):
         services: dict[Topic, ITopicService] = {}
         most = self._settings.limits.max_subscriptions
         room = Budget(self._settings.limits.max_subscription_bytes)
+        # Names are not judged one by one where everything is permitted.
+        offers = None if isinstance(self._permission, OpenPermission) else self._permission
         if self._settings.features.event:
             subscriptions = SubscriptionRegistry(Topic.EVENT, limit=most, room=room, outgoing=self._outgoing)
-            listeners = ListenerRegistry(Topic.EVENT, subscriptions, self._settings.listen, self._reactor)
+            listeners = ListenerRegistry(
+                Topic.EVENT, subscriptions, self._settings.listen, self._reactor, permission=offers
+            )
             self._listeners.append(listeners)
             services[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
             self._kinds += (
                 Kind(subscriptions, Topic.EVENT, EventAction.SUBSCRIBE, EventAction.SUBSCRIBE),
                 Kind(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
+                Kind(listeners.offered, Topic.EVENT, EventAction.LISTEN, None),
             )
         if self._settings.features.record:
             subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most, room=room, outgoing=self._outgoing)
             listeners = ListenerRegistry(
-                Topic.RECORD, subscriptions, self._settings.listen, self._reactor, announce=True
+                Topic.RECORD, subscriptions, self._settings.listen, self._reactor, announce=True, permission=offers
             )
             self._listeners.append(listeners)
             services[Topic.RECORD] = self._records = RecordService(
@@ -198,6 +204,7 @@ class Node(Service):
             self._kinds += (
                 Kind(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),
                 Kind(listeners, Topic.RECORD, RecordAction.LISTEN, RecordAction.LISTEN),
+                Kind(listeners.offered, Topic.RECORD, RecordAction.LISTEN, None),
             )
         if self._settings.features.rpc:
             providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most, room)

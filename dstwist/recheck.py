@@ -14,6 +14,8 @@ procedures              PROVIDE                       PROVIDE
 one user's presence     SUBSCRIBE                     SUBSCRIBE
 everybody's presence    SUBSCRIBE_ALL                 SUBSCRIBE_ALL
 listeners               LISTEN                        LISTEN
+names that a listener   LISTEN, with that name        nothing; SUBSCRIPTION_FOR_PATTERN_REMOVED of what it provided
+is offered or provides
 ======================  ============================  =================================================================
 
 That table is made by L{dstwist.node}: a L{Kind} for each line. A rule that fails denies.
@@ -55,14 +57,14 @@ class Kind:
     One kind of what clients have.
 
     @ivar asked: the request that it is judged as.
-    @ivar told: the request that the client is told is denied.
+    @ivar told: the request that the client is told is denied; C{None} if it is told nothing here.
     @ivar named: it is about a name.
     """
 
     held: IRevocable
     topic: Topic
     asked: IntEnum
-    told: IntEnum
+    told: IntEnum | None
     named: bool = True
 
     def request(self, name: str) -> Message:
@@ -195,7 +197,8 @@ class _Run:
     def _end(self, kind: Kind, name: str, connection: IConnection) -> None:
         if kind.held.revoke(name, connection):
             self._ended += 1
-            connection.send(kind.denial(name))
+            if kind.told is not None:
+                connection.send(kind.denial(name))
 
     def _tell_of(self, failure: Failure) -> None:
         self._failed += 1

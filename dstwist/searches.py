@@ -15,6 +15,10 @@ search
 It follows that whoever begins to listen has only to be looked for the names about which nobody is asked at the moment,
 and that a name for which all searches had no success need not be looked at until somebody comes, or the next rematch.
 
+Before a candidate is told the name, the permission decides whether it may hear of it (L{dstwist.offers}). That may take
+a while: the search then waits for the verdict on this candidate, as it waits for the answer of one that was told. A
+candidate that is refused is passed over. While L{MAX_UNDECIDED} verdicts are awaited, further searches queue.
+
 What concerns many names, as a provider that leaves, a newcomer, a rematch, is done in slices (L{dstwist.slices}).
 Until its turn has come a name is still provided by the one who left, or still waits for an answer of it: that one is
 told nothing more, what it answers counts as unasked, and whoever subscribes or leaves meanwhile hears what is so.
@@ -22,57 +26,29 @@ told nothing more, what it answers counts as unasked, and whoever subscribes or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
-from dstwist.candidates import Candidate, Listened
+from dstwist.candidates import Candidate, Choose, Listened, Search, next_of
 from dstwist.config.settings import ListenSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection
 from dstwist.log import Logger
 from dstwist.matching import PatternTable
+from dstwist.offers import OfferRules
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.slices import Slices
+from dstwist.rematch import Rematch
+from dstwist.slices import STEP, Slices
 from dstwist.subscriptions import SubscriptionRegistry
+
+#: So many verdicts that wait for data are awaited at a time; a newcomer may match very many names.
+MAX_UNDECIDED = 100
 
 #: Of so many newcomers it is seen one by one whether they match a name; of more, by asking the table.
 _FEW = 4
-
-
-_NOBODY: Container[Candidate] = frozenset()
-
-
-@dataclass(eq=False, slots=True)
-class _Search:
-    """
-    The search for a provider of one name.
-
-    @ivar after: those up to this number are not asked; 0 if all are.
-    @ivar began: the number of the last one who had begun to listen before it.
-    @ivar past: those who were asked and have not accepted.
-    """
-
-    name: str
-    after: int
-    began: int
-    asked: Candidate | None = None
-    past: set[Candidate] | None = None
-
-
-class _Failure(NamedTuple):
-    """
-    All who listen were asked in vain.
-
-    @ivar time: when.
-    @ivar latest: those up to this number were asked, then or later.
-    """
-
-    time: float
-    latest: int
 
 
 class Searches:
@@ -80,8 +56,9 @@ class Searches:
     The searches of one topic.
 
     @param patterns: to which somebody listens.
+    @param rules: which names a candidate may hear of.
     @param announce: tell subscribers when their name gets or loses its provider.
-    @param choose: which of several candidates is asked first; C{None} for the first one.
+    @param choose: which of several candidates is tried first; C{None} for the first one.
     """
 
     _log = Logger()
@@ -93,8 +70,9 @@ class Searches:
         patterns: PatternTable[Listened],
         settings: ListenSettings,
         clock: IReactorTime,
+        rules: OfferRules,
         announce: bool,
-        choose: Callable[[list[Candidate]], Candidate] | None,
+        choose: Choose | None,
     ) -> None:
         self._topic = topic
         self._actions = ACTIONS[topic]
@@ -102,20 +80,23 @@ class Searches:
         self._patterns = patterns
         self._settings = settings
         self._clock = clock
+        self._rules = rules
         self._announce = announce
         self._choose = choose
-        self._searches: dict[str, _Search] = {}
+        self._searches: dict[str, Search] = {}
         self._providers: dict[str, Candidate] = {}
-        self._failed: dict[str, _Failure] = {}
         self._latest = 0
         # Who has not been looked for yet, and for whom the names are being gone through.
         self._newcomers: dict[Candidate, None] = {}
         self._welcomed: dict[Candidate, None] = {}
         self._welcoming = False
-        self._rematching = False
-        self._rematch: IDelayedCall | None = None
-        self._overdue: Deadlines[_Search] = Deadlines(settings.response_timeout, clock, self._timed_out)
+        # How many verdicts are awaited, and the searches that queue until there are fewer.
+        self._undecided = 0
+        self._queue: dict[Search, None] = {}
+        self._unqueuing = False
+        self._overdue: Deadlines[Search] = Deadlines(settings.response_timeout, clock, self._timed_out)
         self._slices = Slices(clock)
+        self._rematch = Rematch(settings, clock, self._slices, self._search, self._searches.__contains__)
         self._stopped = False
         subscriptions.observe(self._search, self._forget)
 
@@ -152,7 +133,7 @@ class Searches:
         if not self._welcoming:
             self._welcoming = True
             self._slices.do(self._welcome_all())
-        self._schedule_rematch()
+        self._rematch.start()
 
     def dismiss(self, leaving: list[Candidate]) -> None:
         """
@@ -186,9 +167,29 @@ class Searches:
         With nobody to ask there is nothing to wait for.
         """
         self._overdue.stop()
-        if self._rematch is not None:
-            self._rematch.cancel()
-            self._rematch = None
+        self._rematch.stop()
+
+    def holder(self, name: str) -> Candidate | None:
+        """
+        The candidate that is asked about C{name}, or provides it; C{None} if there is none, or if it has left.
+        """
+        search = self._searches.get(name)
+        holder = self._providers.get(name) if search is None else search.asked
+        return holder if holder is not None and holder.listens else None
+
+    def withdraw(self, candidate: Candidate, name: str) -> None:
+        """
+        The L{holder} of C{name} must not hear of it any more: it is asked no longer, or stops providing.
+        """
+        search = self._searches.get(name)
+        if search is not None and search.asked is candidate:
+            if search.told:
+                candidate.owes_answer(name)
+            self._stop_asking(search)
+            self._refuse(search, candidate)
+            self._go_on(search)
+        else:
+            self._replace_provider(name, candidate)
 
     # -- what they answer
 
@@ -197,7 +198,7 @@ class Searches:
         C{candidate} wants to provide C{name}; whether it was asked, now or earlier.
         """
         search = self._searches.get(name)
-        if search is not None and search.asked is candidate:
+        if search is not None and search.asked is candidate and search.told:
             self._stop_asking(search)
             del self._searches[name]
             self._provide(name, candidate)
@@ -205,18 +206,29 @@ class Searches:
             pass
         elif not candidate.settles(name):
             return False
-        elif search is None and name not in self._providers and name in self._subscriptions:
-            self._provide(name, candidate)
+        elif self._is_idle(name):
+            # The rules may have changed since it was asked.
+            verdict = self._rules.allow(candidate, name)
+            if isinstance(verdict, Deferred):
+                verdict.addCallback(self._accept_late, candidate, name)
+            else:
+                self._accept_late(verdict, candidate, name)
         else:
             self._tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
         return True
+
+    def _accept_late(self, allowed: bool, candidate: Candidate, name: str) -> None:
+        if allowed and candidate.listens and self._is_idle(name):
+            self._provide(name, candidate)
+        elif candidate.hears:
+            self._tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
 
     def reject(self, candidate: Candidate, name: str) -> bool:
         """
         C{candidate} does not want to provide C{name}; whether it was asked, now or earlier.
         """
         search = self._searches.get(name)
-        if search is None or search.asked is not candidate:
+        if search is None or search.asked is not candidate or not search.told:
             return candidate.settles(name)
         self._ask_next(search)
         return True
@@ -224,7 +236,7 @@ class Searches:
     def _provide(self, name: str, candidate: Candidate) -> None:
         self._providers[name] = candidate
         candidate.provides[name] = None
-        self._failed.pop(name, None)
+        self._rematch.forget(name)
         self._announce_provider(name, "SUBSCRIPTION_HAS_PROVIDER")
 
     # -- asking. Whatever is sent may close a connection, and so dismiss candidates and end subscriptions: what follows
@@ -238,67 +250,140 @@ class Searches:
             self._start(name, 0)
 
     def _start(self, name: str, after: int) -> None:
-        search = _Search(name, after, self._latest)
-        candidate = self._next(search)
-        if candidate is not None:
-            self._searches[name] = search
-            self._ask(search, candidate)
+        # Most names match nothing: of those nothing is kept, and little is done.
+        matching = self._patterns.matching(name)
+        if matching and not self._stopped:
+            search = self._searches[name] = Search(name, after, self._latest)
+            self._go_on(search, matching)
 
-    def _next(self, search: _Search) -> Candidate | None:
+    def _go_on(self, search: Search, matching: list[Listened] | None = None) -> None:
         """
-        Who is to be asked next.
+        Ask the next candidate that may hear of the name, or end the search.
+
+        @param matching: the patterns that match the name, if they have been looked up just now.
         """
+        early, late = self._waiting(search, matching)
+        for _ in range(STEP):
+            candidate = next_of(early, late, self._choose)
+            if candidate is None:
+                self._end(search)
+                return
+            if self._offer(search, candidate):
+                return
+        self._slices.do(self._go_on_in_slices(search, early, late))
+
+    def _go_on_in_slices(self, search: Search, early: list[Candidate], late: list[Candidate]) -> Iterator[None]:
+        """
+        The same, past many candidates that may not hear of the name.
+        """
+        while search.asked is None and self._searches.get(search.name) is search:
+            candidate = next_of(early, late, self._choose)
+            if candidate is None:
+                # There may be some that came meanwhile.
+                early, late = self._waiting(search)
+                candidate = next_of(early, late, self._choose)
+            if candidate is None:
+                self._end(search)
+            elif candidate.listens and self._offer(search, candidate):
+                return
+            yield
+
+    def _waiting(
+        self, search: Search, matching: list[Listened] | None = None
+    ) -> tuple[list[Candidate], list[Candidate]]:
         if self._stopped:
-            return None
-        after, began, past = search.after, search.began, search.past or _NOBODY
-        early: list[Candidate] = []
-        late: Candidate | None = None
-        for listened in self._patterns.matching(search.name):
-            for candidate in listened.candidates.values():
-                number = candidate.number
-                if number <= after or candidate in past:
-                    continue
-                if number <= began:
-                    if self._choose is None:
-                        return candidate
-                    early.append(candidate)
-                elif late is None or number < late.number:
-                    late = candidate
-        return self._choose(early) if early and self._choose is not None else late
+            return [], []
+        early, late = search.waiting(self._patterns.matching(search.name) if matching is None else matching)
+        if self._choose is None:
+            early.reverse()
+        return early, late
 
-    def _ask(self, search: _Search, candidate: Candidate) -> None:
+    def _offer(self, search: Search, candidate: Candidate) -> bool:
+        """
+        Ask C{candidate}, if it may hear of the name; whether the search has to wait now.
+        """
+        search.tried = True
+        if self._undecided >= MAX_UNDECIDED:
+            self._queue[search] = None
+            return True
+        verdict = candidate.connection not in search.refused and self._rules.allow(candidate, search.name)
+        if verdict is True:
+            self._ask(search, candidate)
+            return True
+        if isinstance(verdict, Deferred):
+            search.asked = candidate
+            candidate.asked[search.name] = None
+            self._undecided += 1
+            verdict.addCallback(self._decided, search, candidate)
+            return True
+        self._refuse(search, candidate)
+        return False
+
+    def _refuse(self, search: Search, candidate: Candidate) -> None:
+        self._rules.tell_of_refusal(candidate, search.name)
+        search.refuse(candidate)
+
+    def _decided(self, allowed: bool, search: Search, candidate: Candidate) -> None:
+        self._undecided -= 1
+        if self._searches.get(search.name) is search and search.asked is candidate and not search.told:
+            self._stop_asking(search)
+            if allowed and candidate.listens:
+                self._ask(search, candidate)
+            else:
+                if not allowed:
+                    self._refuse(search, candidate)
+                self._go_on(search)
+        if self._queue and not self._unqueuing:
+            self._unqueuing = True
+            self._slices.do(self._unqueue())
+
+    def _unqueue(self) -> Iterator[None]:
+        """
+        Go on with the searches that queue, as long as there is room.
+        """
+        try:
+            while self._queue and self._undecided < MAX_UNDECIDED:
+                search = next(iter(self._queue))
+                del self._queue[search]
+                if self._searches.get(search.name) is search:
+                    self._go_on(search)
+                yield
+        finally:
+            self._unqueuing = False
+
+    def _end(self, search: Search) -> None:
+        """
+        All candidates were tried in vain.
+        """
+        del self._searches[search.name]
+        if search.tried:
+            self._rematch.failed(search.name, self._latest)
+
+    def _ask(self, search: Search, candidate: Candidate) -> None:
         search.asked = candidate
+        search.told = True
         candidate.asked[search.name] = None
         self._overdue.add(search)
         self._tell(candidate, search.name, "SUBSCRIPTION_FOR_PATTERN_FOUND")
 
-    def _ask_next(self, search: _Search) -> None:
+    def _ask_next(self, search: Search) -> None:
         self._pass_over(search)
-        candidate = self._next(search)
-        if candidate is not None:
-            self._ask(search, candidate)
-            return
-        del self._searches[search.name]
-        # One who comes, declines, and comes again must not keep all others from being asked: the time stays.
-        failed = self._failed.get(search.name)
-        time = self._clock.seconds() if failed is None else failed.time
-        self._failed[search.name] = _Failure(time, self._latest)
+        self._go_on(search)
 
-    def _stop_asking(self, search: _Search) -> None:
+    def _stop_asking(self, search: Search) -> None:
         if search.asked is not None:
             del search.asked.asked[search.name]
             search.asked = None
+            search.told = False
             self._overdue.remove(search)
 
-    def _pass_over(self, search: _Search) -> None:
+    def _pass_over(self, search: Search) -> None:
         asked = search.asked
         self._stop_asking(search)
         if asked is not None and asked.listens:
-            if search.past is None:
-                search.past = set()
-            search.past.add(asked)
+            search.pass_over(asked)
 
-    def _timed_out(self, search: _Search) -> None:
+    def _timed_out(self, search: Search) -> None:
         asked = search.asked
         assert asked is not None
         self._pass_over(search)
@@ -323,8 +408,7 @@ class Searches:
                     if not self._welcomed:
                         break
                     if self._is_idle(name):
-                        failed = self._failed.get(name)
-                        after = 0 if failed is None else failed.latest
+                        after = self._rematch.tried(name)
                         if self._may_want(name, after):
                             self._start(name, after)
                     yield
@@ -354,45 +438,20 @@ class Searches:
                     self._ask_next(search)
                 yield
             for name in list(candidate.provides):
-                if self._providers.get(name) is candidate:
-                    self._stop_providing(name, candidate)
-                    self._announce_provider(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
-                    if self._is_idle(name):
-                        self._search(name)
+                self._replace_provider(name, candidate)
                 yield
+
+    def _replace_provider(self, name: str, candidate: Candidate) -> None:
+        if self._providers.get(name) is candidate:
+            self._stop_providing(name, candidate)
+            self._announce_provider(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
+            if self._is_idle(name):
+                self._search(name)
 
     def _stop_providing(self, name: str, provider: Candidate) -> None:
         del self._providers[name], provider.provides[name]
         if provider.hears:
             self._tell(provider, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
-
-    def _schedule_rematch(self) -> None:
-        interval = self._settings.rematch_interval
-        if interval is not None and self._rematch is None:
-            self._rematch = self._clock.callLater(interval, self._rematch_all)
-
-    def _rematch_all(self) -> None:
-        self._rematch = None
-        self._schedule_rematch()
-        if not self._rematching:
-            self._rematching = True
-            self._slices.do(self._rematch_due())
-
-    def _rematch_due(self) -> Iterator[None]:
-        """
-        Ask all about the names that nobody took, unless all were asked a moment ago.
-        """
-        try:
-            now, cooldown = self._clock.seconds(), self._settings.match_cooldown
-            for name in list(self._failed):
-                failed = self._failed.get(name)
-                # While newcomers are being asked about it nobody else is.
-                if failed is not None and now - failed.time >= cooldown and name not in self._searches:
-                    del self._failed[name]
-                    self._search(name)
-                yield
-        finally:
-            self._rematching = False
 
     # -- endings
 
@@ -400,11 +459,13 @@ class Searches:
         """
         Nobody wants C{name} any more.
         """
-        self._failed.pop(name, None)
+        self._rematch.forget(name)
         search = self._searches.pop(name, None)
-        if search is not None and search.asked is not None:
-            search.asked.owes_answer(name)
+        if search is not None:
+            if search.asked is not None and search.told:
+                search.asked.owes_answer(name)
             self._stop_asking(search)
+            self._queue.pop(search, None)
         provider = self._providers.get(name)
         if provider is not None:
             self._stop_providing(name, provider)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
 
+from dstwist.candidates import Choose
 from dstwist.config.settings import ListenSettings
+from dstwist.interfaces import IPermission
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, Dialect
@@ -36,8 +37,9 @@ class Stage:
     def __init__(
         self,
         topic: Topic = Topic.RECORD,
-        choose: Callable[[list[Any]], Any] | None = None,
+        choose: Choose | None = None,
         clock: Clock | None = None,
+        permission: IPermission | None = None,
         **options: Any,
     ) -> None:
         self.topic = topic
@@ -49,6 +51,7 @@ class Stage:
             ListenSettings(shuffle_providers=choose is not None, **options),
             self.clock,
             announce=topic is Topic.RECORD,
+            permission=permission,
             choose=choose or random.choice,
         )
 
@@ -108,7 +111,15 @@ class Stage:
 
 
 # Of patterns see test_matching.
-MODULES = ("dstwist.listeners", "dstwist.candidates", "dstwist.searches", "dstwist.deadlines", "dstwist.slices")
+MODULES = (
+    "dstwist.listeners",
+    "dstwist.candidates",
+    "dstwist.offers",
+    "dstwist.rematch",
+    "dstwist.searches",
+    "dstwist.deadlines",
+    "dstwist.slices",
+)
 
 
 def entries(thing: object) -> int:

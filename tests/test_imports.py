@@ -22,7 +22,8 @@ GROUPS = (
     {"log_limit"},
     {"interfaces", "matching", "outgoing", "slices", "underway"},
     {"custom", "tls", "certificates", "reloading", "watching"},
-    {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "searches", "listeners"}
+    {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "offers"}
+    | {"rematch", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
@@ -35,8 +36,9 @@ GROUPS = (
 # Within a group nobody imports another, with these exceptions, which must stay free of circles.
 SIDEWAYS = {
     "certificates": {"tls", "watching"},
-    "searches": {"subscriptions", "deadlines", "candidates"},
-    "listeners": {"subscriptions", "candidates", "searches"},
+    "offers": {"candidates"},
+    "searches": {"subscriptions", "deadlines", "candidates", "offers", "rematch"},
+    "listeners": {"subscriptions", "candidates", "offers", "searches"},
     "router": {"names"},
     "admission": {"deadlines"},
     "reception": {"router", "heartbeat", "users", "admission"},
@@ -73,6 +75,8 @@ FOREIGN = {
     "admission": SERVING,
     "metering": SERVING,
     "subscriptions": SERVING,
+    "offers": SERVING,
+    "rematch": SERVING,
     "searches": SERVING,
     "listeners": SERVING,
     "router": SERVING,

@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
+from dstwist.protocol.message import Message
 from dstwist.slices import SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.listeners import Stage
@@ -34,15 +40,40 @@ DEEDS = (
 )
 
 
+@implementer(IPermission)
+class Rule:
+    """
+    A permission that refuses some names to some users, and may take a while for it.
+    """
+
+    def __init__(self, refused: set[tuple[int, str]], delay: float, clock: BusyClock) -> None:
+        self.refused = refused
+        self.delay = delay
+        self.clock = clock
+        self.undecided = 0
+
+    def allows(self, message: Message, sender: IConnection, *others: Any) -> bool | Deferred[bool]:
+        verdict = (int(sender.user or ""), message.name) not in self.refused
+        if not self.delay:
+            return verdict
+        self.undecided += 1
+        return deferLater(self.clock, self.delay, self._decided, verdict)
+
+    def _decided(self, verdict: bool) -> bool:
+        self.undecided -= 1
+        return verdict
+
+
 class Model:
     """
     What clients may believe of a server, from what it says; says so when the server contradicts itself.
     """
 
-    def __init__(self, test: SynchronousTestCase, stage: Stage) -> None:
+    def __init__(self, test: SynchronousTestCase, stage: Stage, rule: Rule) -> None:
         self.test = test
         self.stage = stage
-        self.connections = [FakeConnection(dialect=(TEXT, PROTOBUF)[number % 2]) for number in range(4)]
+        self.rule = rule
+        self.connections = [FakeConnection(str(who), dialect=(TEXT, PROTOBUF)[who % 2]) for who in range(4)]
         self.listening: set[tuple[int, str]] = set()
         # By name: who was asked last, and has neither answered nor been timed out.
         self.asked: dict[str, tuple[int, str]] = {}
@@ -62,7 +93,7 @@ class Model:
             self.listening = {key for key in self.listening if key[0] != who}
             self.offered = {key for key in self.offered if key[0] != who}
             connection.close()
-            self.connections[who] = FakeConnection(dialect=connection.dialect)
+            self.connections[who] = FakeConnection(str(who), dialect=connection.dialect)
         elif action in ("subscribe", "unsubscribe"):
             getattr(stage, action)(connection, name)
             if name not in stage.subscriptions:
@@ -127,6 +158,7 @@ class Model:
             if message.action.name == "SUBSCRIPTION_FOR_PATTERN_FOUND":
                 name, key = message.subscription or "", (who, message.name or "")
                 self.test.assertIn(key, self.listening, "asked after it stopped listening")
+                self.test.assertNotIn((who, name), self.rule.refused, "told a name that it must not hear of")
                 self.test.assertNotIn(name, self.asked, "two are asked at once")
                 self.test.assertFalse(self.stage.listeners.provided(name), "offered although provided")
                 self.asked[name] = key
@@ -139,7 +171,13 @@ class Model:
     def _is_behind(self) -> bool:
         return bool(len(self.stage.listeners._searches._slices))
 
+    def _await_verdicts(self) -> None:
+        while self.rule.undecided:
+            self.stage.clock.advance(self.rule.delay)
+            self.hear()
+
     def finish(self) -> None:
+        self._await_verdicts()
         for _ in range(1000):
             if self._is_behind():
                 self.stage.clock.advance(0)
@@ -147,10 +185,11 @@ class Model:
         for name in self.stage.subscriptions.names():
             if name not in self.asked and name not in self.providers:
                 for who, pattern in self.listening:
-                    if re.search(pattern, name):
+                    if re.search(pattern, name) and (who, name) not in self.rule.refused:
                         self.test.assertIn((who, pattern, name), self.offered, "left out")
         for connection in self.connections:
             connection.close()
+        self._await_verdicts()
         for _ in range(1000):
             if self._is_behind():
                 self.stage.clock.advance(0)
@@ -179,24 +218,35 @@ class RandomTests(SynchronousTestCase):
         st.booleans(),
         st.sampled_from([Topic.EVENT, Topic.RECORD]),
         st.sampled_from([0, SLICE / 4, SLICE * 2]),
+        st.sets(st.tuples(st.integers(0, 3), st.sampled_from(NAMES)), max_size=6),
+        st.sampled_from([0, 0.2]),
     )
     def test_anything(
-        self, steps: list[tuple[str, int, str, str, float]], shuffle: bool, topic: Topic, tick: float
+        self,
+        steps: list[tuple[str, int, str, str, float]],
+        shuffle: bool,
+        topic: Topic,
+        tick: float,
+        refused: set[tuple[int, str]],
+        delay: float,
     ) -> None:
         """
-        A name is offered to one at a time, and to nobody who does not listen, or while it is provided; when everybody
-        has left nothing remains. This holds also where everything takes so long that nothing is done in one turn.
+        A name is offered to one at a time, and to nobody who does not listen, or must not hear of it, or while it is
+        provided; when everybody has left nothing remains. This holds also where everything takes so long that nothing
+        is done in one turn, and where rules take their time.
         """
         clock = BusyClock()
         clock.tick = tick
+        rule = Rule(refused, delay, clock)
         stage = Stage(
             topic,
             choose=(lambda candidates: candidates[-1]) if shuffle else None,
             clock=clock,
+            permission=rule,
             rematch_interval=1.3,
             match_cooldown=1.0,
         )
-        model = Model(self, stage)
+        model = Model(self, stage, rule)
         for step in steps:
             model.step(*step)
         model.finish()

@@ -19,6 +19,8 @@ record:
 event:
   "*": {subscribe: true, publish: true, listen: true}
   "room/$id/*": {publish: "_('room/' + $id).members.indexOf(user.id) !== -1"}
+  "heard/*": {listen: false}
+  "heard/open/*": {listen: true}
 rpc:
   "*": {provide: true, request: "data !== 'no'"}
 presence:
@@ -54,6 +56,26 @@ class PermissionTests(Scenario):
                 ann.expect_error("MESSAGE_DENIED")
                 self.assertEqual(ann.look("snapshot", own), '{"n":1}')
             self.assertEqual(ann.look("has", name), "false")
+
+    def test_listen(self) -> None:
+        """
+        A listener hears only of names to which it may listen, though its pattern matches others.
+        """
+        server = self.server(config=config())
+        for generation in GENERATIONS:
+            ann, bob = self.user(generation, server, "ann"), self.user(generation, server, "bob")
+            unique = self.name(generation)
+            names = [f"heard/open/{unique}/1", f"heard/secret/{unique}/1", f"heard/open/{unique}/2"]
+            bob.subscribe(names[0])
+            bob.subscribe(names[1])
+            pattern = f"heard/open/{unique}/.*|heard/secret/{unique}/.*"
+            ann.listen(pattern)
+            ann.wait_for_report(1, "offer", name=names[0])
+            bob.subscribe(names[2])
+            ann.wait_for_report(1, "offer", name=names[2])
+            self.assertEqual(ann.offers(), [(pattern, names[0]), (pattern, names[2])])
+            ann.listen(f"heard/secret/{unique}/.*")
+            ann.expect_error("MESSAGE_DENIED")
 
     def test_emit(self) -> None:
         """

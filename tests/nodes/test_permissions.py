@@ -26,10 +26,12 @@ RULES: dict[str, Any] = {
         "private/$user": {"read": "$user === user.id"},
         "count/*": {"write": "oldData === null || data.n === oldData.n + 1"},
         "new/*": {"write": "oldData === null && data.a.b === 1"},
+        "game/*": {"listen": "name.indexOf('/') === name.length - 2 || name.match(/[.]/)"},
     },
     "event": {
         "*": {"subscribe": "name !== 'secret'", "publish": True},
         "room/$id": {"publish": "_('private/' + user.id).rooms.indexOf($id) !== -1"},
+        "game/*": {"listen": "name.indexOf('/') === name.length - 2 || name.match(/[.]/)"},
     },
     "rpc": {"*": {}},
     "presence": {"*": {"allow": True}},
@@ -63,8 +65,12 @@ class PermissionNodeTests(SynchronousTestCase):
         return client
 
     def heard(self, client: MemoryClient) -> list[tuple[Any, Any]]:
+        return [(message.action, message.name) for message in self.messages(client)]
+
+    def messages(self, client: MemoryClient) -> list[Message]:
         self.reactor.advance(0)
-        return [(message.action, message.name) for message in client.heard()]
+        heard: list[Message] = client.heard()
+        return heard
 
     def test_subscribe(self) -> None:
         """
@@ -133,6 +139,28 @@ class PermissionNodeTests(SynchronousTestCase):
         self.assertIn((RecordAction.READ_RESPONSE, "x"), heard)
         self.client("bob").say(write("private/bob", -1, b"{}", RecordAction.CREATEANDUPDATE))
         self.assertEqual(self.heard(ann), [])
+
+    def test_listen(self) -> None:
+        """
+        A listener hears only of names that the rule for listening permits, however wide its pattern is.
+        """
+        for generation in GENERATIONS:
+            for topic, actions in ((Topic.EVENT, EventAction), (Topic.RECORD, RecordAction)):
+                found = actions["SUBSCRIPTION_FOR_PATTERN_FOUND"]
+                ann, bob = self.client("ann", generation), self.client("bob")
+                subscribe = actions["SUBSCRIBE"]
+                bob.say(Message(topic, subscribe, names=("secret/1", "game/1", "game/2/3"), correlation_id="1"))
+                ann.say(Message(topic, actions["LISTEN"], "game/.*|secret/.*"))
+                bob.say(Message(topic, subscribe, names=("secret/2", "game/2"), correlation_id="2"))
+                heard = self.messages(ann)
+                self.assertEqual(
+                    {message.subscription for message in heard if message.action is found}, {"game/1", "game/2"}
+                )
+                self.assertNotIn("secret", "".join(str(message.subscription) for message in heard))
+                ann.say(Message(topic, actions["LISTEN"], "secret/.*"))
+                self.assertEqual([message.action.name for message in self.messages(ann)], ["MESSAGE_DENIED"])
+                for client in (ann, bob):
+                    client.transport.loseConnection()
 
     def test_bad_rules(self) -> None:
         """
@@ -263,6 +291,33 @@ class ReloadTests(SynchronousTestCase):
         ann.say(Message(Topic.RPC, RpcAction.RESPONSE, "add", b"2", correlation_id="1"))
         self.assertEqual([message.action for message in self.heard(bob)], [RpcAction.RESPONSE])
         self.assertEqual(self.heard(ann), [])
+
+    def test_names_of_listeners(self) -> None:
+        """
+        A listener that still may listen to its pattern loses the names that new rules forbid it, and provides them no
+        more; the next listener is asked about them. When the rules permit them again it is asked again.
+        """
+        only_bob = {"*": {**OPEN["event"]["*"]}, "abc": {"listen": "user.id === 'bob'"}}
+        for generation in GENERATIONS:
+            ann, bob, cat = self.client("ann", generation), self.client("bob", generation), self.client("cat", "v4")
+            ann.say(Message(Topic.EVENT, EventAction.LISTEN, "a.*"))
+            cat.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("abc", "abd"), correlation_id="1"))
+            for name in ("abc", "abd"):
+                ann.say(Message(Topic.EVENT, EventAction.LISTEN_ACCEPT, "a.*", subscription=name))
+            bob.say(Message(Topic.EVENT, EventAction.LISTEN, "a.*"))
+            self.heard(ann), self.heard(bob), self.heard(cat)
+            self.rules = {**OPEN, "event": only_bob}
+            self.assertTrue(self.node.reload())
+            removed, found = EventAction.SUBSCRIPTION_FOR_PATTERN_REMOVED, EventAction.SUBSCRIPTION_FOR_PATTERN_FOUND
+            self.assertEqual([(each.action, each.subscription) for each in self.heard(ann)], [(removed, "abc")])
+            self.assertEqual([(each.action, each.subscription) for each in self.heard(bob)], [(found, "abc")])
+            bob.transport.loseConnection()
+            self.assertEqual(self.heard(ann), [])
+            self.rules = OPEN
+            self.assertTrue(self.node.reload())
+            self.reactor.advance(30)
+            self.assertEqual([(each.action, each.subscription) for each in self.heard(ann)], [(found, "abc")])
+            ann.transport.loseConnection(), cat.transport.loseConnection()
 
     def test_some(self) -> None:
         """
