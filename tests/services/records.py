@@ -115,11 +115,11 @@ class RecordTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.serve()
 
-    def serve(self, storage: bool = True, **settings: Any) -> None:
+    def serve(self, storage: bool = True, clock: Clock | None = None, **settings: Any) -> None:
         """
         Have a service, anew.
         """
-        self.clock = Clock()
+        self.clock = Clock() if clock is None else clock
         self.cache = FakeStore(self.clock)
         self.cache.instant = self.instant
         self.storage = FakeStore(self.clock)
@@ -129,6 +129,7 @@ class RecordTestCase(SynchronousTestCase):
         self.listeners = ListenerRegistry(
             Topic.RECORD, self.subscriptions, ListenSettings(shuffle_providers=False), self.clock, announce=True
         )
+        self.settings = RecordSettings(**settings)
         self.service = RecordService(
             self.subscriptions,
             self.listeners,
@@ -136,7 +137,7 @@ class RecordTestCase(SynchronousTestCase):
             self.rules,
             self.cache,
             self.storage if storage else None,
-            RecordSettings(**settings),
+            self.settings,
             self.clock,
         )
         self.wire = FakeWire()

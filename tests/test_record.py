@@ -1,0 +1,132 @@
+"""
+Records, and changes of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.paths import InvalidPath
+from dstwist.protocol.typed import UNDEFINED
+from dstwist.record import NOTHING, Change, Record
+
+A = RecordAction
+OLD = Record(3, {"a": 1, "b": {"c": 2}})
+
+
+def change(action: RecordAction, data: Any = None, path: str | None = None, old: Record = OLD) -> Change:
+    """
+    The change that a write makes of C{old}.
+    """
+    return Change(old, Message(Topic.RECORD, action, "r", data, path=path, version=4))
+
+
+class RecordTests(SynchronousTestCase):
+    """
+    L{Record}.
+    """
+
+    def test_equal(self) -> None:
+        """
+        Records with the same version and data are equal, whether or not their JSON text has been made.
+        """
+        record = Record(1, {"a": 1})
+        self.assertEqual(record.json, b'{"a":1}')
+        self.assertEqual(record, Record(1, {"a": 1}))
+        self.assertNotEqual(record, Record(2, {"a": 1}))
+
+    def test_json_is_made_once(self) -> None:
+        """
+        All that need the JSON text of a record get the same object.
+        """
+        record = Record(1, {"a": [1, 2]})
+        self.assertIs(record.json, record.json)
+
+
+class ChangeTests(SynchronousTestCase):
+    """
+    L{Change}: the fields of a write say what it does, whatever its action is called.
+    """
+
+    #: Action, data, path; the effect, the changes, the new data.
+    CASES: tuple[tuple[RecordAction, Any, str | None, RecordAction, list[tuple[str | None, Any]], Any], ...] = (
+        (A.UPDATE, b'{"x":1}', None, A.UPDATE, [(None, {"x": 1})], {"x": 1}),
+        (A.UPDATE, "O[1]", None, A.UPDATE, [(None, [1])], [1]),
+        (A.UPDATE, b"5", "a", A.PATCH, [("a", 5)], {"a": 5, "b": {"c": 2}}),
+        (A.UPDATE, None, "a", A.ERASE, [("a", UNDEFINED)], {"b": {"c": 2}}),
+        (A.CREATEANDUPDATE, b"{}", None, A.UPDATE, [(None, {})], {}),
+        (A.CREATEANDUPDATE, b"5", "a", A.PATCH, [("a", 5)], {"a": 5, "b": {"c": 2}}),
+        (A.PATCH, b"5", "b.c", A.PATCH, [("b.c", 5)], {"a": 1, "b": {"c": 5}}),
+        (A.PATCH, "N5", "b.c", A.PATCH, [("b.c", 5)], {"a": 1, "b": {"c": 5}}),
+        (A.PATCH, b"null", "a", A.PATCH, [("a", None)], {"a": None, "b": {"c": 2}}),
+        (A.PATCH, None, "a", A.ERASE, [("a", UNDEFINED)], {"b": {"c": 2}}),
+        (A.PATCH, "U", "a", A.ERASE, [("a", UNDEFINED)], {"b": {"c": 2}}),
+        (A.PATCH, b"{}", None, A.UPDATE, [(None, {})], {}),
+        (A.CREATEANDPATCH, b"5", "a", A.PATCH, [("a", 5)], {"a": 5, "b": {"c": 2}}),
+        (A.CREATEANDPATCH, None, "a", A.ERASE, [("a", UNDEFINED)], {"b": {"c": 2}}),
+        (A.ERASE, None, "b", A.ERASE, [("b", UNDEFINED)], {"a": 1}),
+        (A.ERASE, b"5", "b", A.PATCH, [("b", 5)], {"a": 1, "b": 5}),
+        (A.ERASE, b"{}", None, A.UPDATE, [(None, {})], {}),
+        (
+            A.PATCH_MULTI,
+            b'[{"path":"a","data":2},{"path":"b"}]',
+            None,
+            A.PATCH_MULTI,
+            [("a", 2), ("b", UNDEFINED)],
+            {"a": 2},
+        ),
+    )
+
+    def test_effects(self) -> None:
+        """
+        The effect, the changes and the new data of every kind of write.
+        """
+        for action, data, path, effect, changes, new in self.CASES:
+            made = change(action, data, path)
+            self.assertEqual((made.action, made.changes, made.data), (effect, changes, new), (action, data, path))
+            self.assertEqual(made.erases, any(value is UNDEFINED for _, value in changes))
+            self.assertIs(made.old, OLD)
+        self.assertEqual(OLD, Record(3, {"a": 1, "b": {"c": 2}}))
+
+    def test_made_once(self) -> None:
+        """
+        The rules, the stores and the subscribers get the same data.
+        """
+        made = change(A.PATCH, b"5", "b.c")
+        self.assertIs(made.data, made.data)
+        self.assertIs(made.data["b"], made.data["b"])
+
+    def test_nothing(self) -> None:
+        """
+        A record that does not exist is changed as if it were an empty object.
+        """
+        self.assertEqual(change(A.PATCH, b"5", "b.c", NOTHING).data, {"b": {"c": 5}})
+
+    def test_nonsense(self) -> None:
+        """
+        A write that makes no sense raises, as often as it is asked for its data.
+        """
+        for action, data, path, problem in (
+            (A.UPDATE, b"5", None, ValueError),
+            (A.UPDATE, None, None, ValueError),
+            (A.PATCH, b"5", "constructor", InvalidPath),
+            (A.PATCH, b"5", "", InvalidPath),
+            (A.PATCH_MULTI, b"{}", None, ValueError),
+            (A.PATCH_MULTI, b"[]", None, ValueError),
+            (A.PATCH_MULTI, b'[{"data":1}]', None, ValueError),
+        ):
+            made = change(action, data, path)
+            for _ in range(2):
+                self.assertRaises(problem, lambda made=made: made.data)
+
+    def test_alike(self) -> None:
+        """
+        Clients of v2 and v3 take a dotted number for an index where nothing is yet, so they do not get to the new data
+        by the path.
+        """
+        self.assertTrue(change(A.PATCH, b"5", "b.c").alike)
+        self.assertFalse(change(A.PATCH, b"5", "new.0").alike)
