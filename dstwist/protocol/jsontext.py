@@ -5,6 +5,10 @@ Both give the same values for the same text (C{tests/protocol/test_jsontext.py})
 as input and become C{null} as output, integers beyond 64 bits become floats, lone surrogates written as escapes are
 kept, and what is nested too deeply is refused instead of exhausting the stack.
 
+Numbers that no double can hold (C{1e400}) are refused as well. JavaScript reads them as C{Infinity}, writes that as
+C{null}, and so never sends such a text. If one was let through, rules would judge another value than the stores keep,
+and subscribers would receive a third one.
+
 Values that were put together from several texts can be nested deeper than any of them: whoever builds such a value
 asks L{deeper_than} before storing a text that nobody could read again.
 """
@@ -28,15 +32,22 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number is too great")
+    return value
+
+
 def _integer(digits: str) -> int | float:
     # JavaScript has no integers of any length; int() of a million digits would also take minutes.
     if len(digits) > 20:
-        return float(digits)
+        return _float(digits)
     value = int(digits)
     return value if _MIN_INTEGER <= value <= _MAX_INTEGER else float(digits)
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_integer)
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_float, parse_int=_integer)
 
 
 def stdlib_loads(text: bytes | str) -> Any:
@@ -119,7 +130,7 @@ else:
         try:
             value = _orjson_loads(text)
         except ValueError:
-            # What orjson refuses and JavaScript does not (lone surrogates, 1e999) is rare: let the other one decide.
+            # orjson refuses lone surrogates, JavaScript does not. They are rare: let the other one decide.
             return stdlib_loads(text)
         if len(text) <= 2 * MAX_DEPTH:
             return value

@@ -40,6 +40,18 @@ from typing import Any, NamedTuple
 from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthAction, EventAction, ParserAction, Topic
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.protobuf_parts import (
+    SMALL,
+    Undecodable,
+    read_entry,
+    read_envelope,
+    signed,
+    sized,
+    skip,
+    varint,
+    written_names,
+    written_number,
+)
 from dstwist.protocol.protobuf_short import short_write
 from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUESTS, Field, Kind
 from dstwist.protocol.typed import to_json, utf8
@@ -52,12 +64,6 @@ _DATA = _SLOTS["data"]
 _RAW = _SLOTS["raw"]
 _VERBATIM = _SLOTS["verbatim"]
 _NAMES = _SLOTS["names"]
-
-#: The bytes of the small numbers; C{True} and C{False} are two of them.
-_SMALL = [bytes((number,)) for number in range(128)]
-_SHORT = [chr(number) for number in range(128)]
-# More names than that are worth a look whether all of them are simple.
-_SOME = 8
 
 # The hot loops compare with plain module constants: an attribute of an enumeration costs more than the comparison.
 _INTEGER = int(Kind.INTEGER)
@@ -82,12 +88,6 @@ _RELAYED = _bits(("action", "name", "data"))
 
 #: By the size of the payload: how an emit opens that has data, a name and nothing else, up to the length of its data.
 _EMIT_HEADS = {size: bytes((size - 1, 0x10, 0x04, 0x1A, size - 5, 0x08, 0x02, 0x12)) for size in range(13, 129)}
-
-
-class _Undecodable(Exception):
-    """
-    These bytes are no message. (C{IndexError} says the same: the payload ends in the midst of one.)
-    """
 
 
 class _Rule(NamedTuple):
@@ -149,7 +149,7 @@ def _rule(topic: Topic, action: IntEnum, server: bool) -> _Rule:
 
 def _writer(fields: list[Field]) -> _Writer:
     read = attrgetter(*(field.attribute for field in fields))
-    return read, tuple((_SMALL[field.tag], int(field.kind)) for field in fields)
+    return read, tuple((SMALL[field.tag], int(field.kind)) for field in fields)
 
 
 _WRITERS: dict[Topic, _Writer] = {topic: _writer(list(fields)) for topic, fields in FIELDS.items()}
@@ -206,11 +206,11 @@ class ProtobufCodec:
         fault, position = Fault.UNPARSABLE, 0
         try:
             while position < size:
-                length, start = _varint(payload, position)
+                length, start = varint(payload, position)
                 end = start + length
                 if end > size:
                     break
-                topic, body, plain = _envelope(payload[start:end])
+                topic, body, plain = read_envelope(payload[start:end])
                 raw = payload[position:end]
                 position = end
                 layout = self._layouts.get(topic)
@@ -221,7 +221,7 @@ class ProtobufCodec:
                 else:
                     fault = Fault.UNKNOWN_TOPIC
                     break
-        except (IndexError, _Undecodable):
+        except (IndexError, Undecodable):
             pass
         return found or [Malformed(fault, answer=self._unknown_topic(), raw=payload)]
 
@@ -235,14 +235,14 @@ class ProtobufCodec:
         start = position = 0
         try:
             while True:
-                length, position = _varint(payload, position)
+                length, position = varint(payload, position)
                 position += length
                 if position > len(payload):
                     break
                 if position - start > size:
                     found.append(payload[start:position])
                     start = position
-        except (IndexError, _Undecodable):
+        except (IndexError, Undecodable):
             pass
         if start < len(payload):
             found.append(payload[start:])
@@ -266,21 +266,21 @@ class ProtobufCodec:
                 continue
             if kind < _TEXT:
                 if 0 <= value < 128:
-                    body += tag + _SMALL[value]
+                    body += tag + SMALL[value]
                 elif kind == _INTEGER:  # original actions that great are the text protocol's
-                    body += tag + _number(value)
+                    body += tag + written_number(value)
             elif kind == _ALL_NAMES:
-                body += _names(tag, value)
+                body += written_names(tag, value)
             elif kind == _TEXT:
-                body += tag + _sized(utf8(value))
+                body += tag + sized(utf8(value))
             elif kind == _JSON:
                 text = value if isinstance(value, bytes) else to_json(value)
                 if text is not None:
-                    body += tag + _sized(text)
+                    body += tag + sized(text)
             else:
                 for name, version in value.items():
-                    body += tag + _sized(b"\n" + _sized(utf8(name)) + b"\x10" + _number(version))
-        return _sized(b"\x10" + _SMALL[topic] + b"\x1a" + _sized(body))
+                    body += tag + sized(b"\n" + sized(utf8(name)) + b"\x10" + written_number(version))
+        return sized(b"\x10" + SMALL[topic] + b"\x1a" + sized(body))
 
     def _message(self, layout: _Layout, body: bytes, raw: bytes, plain: bool) -> Message | Malformed:
         """
@@ -296,18 +296,18 @@ class ProtobufCodec:
         while position < size:
             known = fields.get(body[position])
             if known is None:
-                position = _skip(body, position)
+                position = skip(body, position)
                 plain = False
                 continue
             kind, slot, bit = known
             number = body[position + 1]
             position += 2
             if number > 127:
-                number, position = _varint(body, position - 1)
+                number, position = varint(body, position - 1)
             if kind < _TEXT:
                 seen |= bit
                 if kind == _INTEGER:
-                    values[slot] = number if number < 0x80000000 else _signed(number)
+                    values[slot] = number if number < 0x80000000 else signed(number)
                 elif kind == _BOOLEAN:
                     values[slot] = number != 0
                 else:
@@ -316,21 +316,21 @@ class ProtobufCodec:
             start = position
             position += number
             if position > size:
-                raise _Undecodable
+                raise Undecodable
             if kind == _ALL_NAMES:
                 names.append(body[start:position].decode("utf-8", "replace"))
                 continue
-            if seen & bit:
-                plain = False  # the last value counts, but receivers would be sent all of them
-            seen |= bit
             if kind == _TEXT:
                 values[slot] = body[start:position].decode("utf-8", "replace")
             elif kind == _JSON:
                 values[slot] = body[start:position]
             else:
-                name, version = _entry(body[start:position])
+                name, version = read_entry(body[start:position])
                 values[slot] = values[slot] or {}
                 values[slot][name] = version
+            if seen & bit:
+                plain = False  # the last value counts, but receivers would be sent all of them
+            seen |= bit
         if names:
             values[_NAMES] = tuple(names)
             seen |= _NAMES_BIT
@@ -371,138 +371,6 @@ class ProtobufCodec:
 
     def _unknown_topic(self) -> Message | None:
         return Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC) if self._server else None
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """
-    A number and the position behind it.
-    """
-    byte = data[position]
-    position += 1
-    if byte < 128:
-        return byte, position
-    number, shift = byte & 0x7F, 7
-    while shift < 70:
-        byte = data[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 128:
-            return number, position
-        shift += 7
-    raise _Undecodable
-
-
-def _signed(number: int) -> int:
-    """
-    The int32 in a number: its low 32 bits. Negative ones come in five bytes or, sign extended, in ten.
-    """
-    return ((number & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-
-
-def _skip(data: bytes, position: int) -> int:
-    """
-    The position behind a field that we do not know.
-    """
-    tag, position = _varint(data, position)
-    wire_type = tag & 7
-    if tag < 8:
-        raise _Undecodable  # there is no field 0
-    if wire_type == 0:
-        return _varint(data, position)[1]
-    if wire_type == 2:
-        length, position = _varint(data, position)
-    elif wire_type == 1:
-        length = 8
-    elif wire_type == 5:
-        length = 4
-    else:
-        raise _Undecodable  # groups were never used
-    if position + length > len(data):
-        raise _Undecodable
-    return position + length
-
-
-def _envelope(envelope: bytes) -> tuple[int, bytes, bool]:
-    """
-    The topic of an envelope, the message in it, and whether there is nothing else.
-    """
-    size = len(envelope)
-    if size > 3 and envelope[0] == 0x10 and envelope[1] < 128 and envelope[2] == 0x1A:  # as everybody writes it
-        length, start = _varint(envelope, 3)
-        if start + length == size:
-            return envelope[1], envelope[start:], True
-    topic, body, plain, position = 0, b"", True, 0
-    while position < size:
-        tag = envelope[position]
-        if tag == 0x10:
-            topic, position = _varint(envelope, position + 1)
-        elif tag == 0x1A:
-            length, start = _varint(envelope, position + 1)
-            position = start + length
-            if position > size:
-                raise _Undecodable
-            body = envelope[start:position]
-        else:
-            position = _skip(envelope, position)
-            plain = False
-    return _signed(topic), body, plain
-
-
-def _entry(entry: bytes) -> tuple[str, int]:
-    """
-    One name and version of a map.
-    """
-    name, version, position = b"", 0, 0
-    while position < len(entry):
-        tag = entry[position]
-        if tag == 0x0A:
-            length, start = _varint(entry, position + 1)
-            position = start + length
-            if position > len(entry):
-                raise _Undecodable
-            name = entry[start:position]
-        elif tag == 0x10:
-            version, position = _varint(entry, position + 1)
-        else:
-            position = _skip(entry, position)
-    return name.decode("utf-8", "replace"), _signed(version)
-
-
-def _number(number: int) -> bytes:
-    """
-    A number as a varint; a negative one takes ten bytes.
-    """
-    number &= 0xFFFFFFFFFFFFFFFF
-    digits = bytearray()
-    while number > 127:
-        digits.append(number & 0x7F | 0x80)
-        number >>= 7
-    digits.append(number)
-    return bytes(digits)
-
-
-def _sized(content: bytes | bytearray) -> bytes:
-    """
-    Some content and, before it, its length.
-    """
-    size = len(content)
-    return (_SMALL[size] if size < 128 else _number(size)) + content
-
-
-def _names(tag: bytes, names: tuple[str, ...]) -> bytes:
-    """
-    Fields with that tag, one for each name.
-    """
-    if len(names) > _SOME:
-        # Thousands of users: as one text, if all names are short and of ASCII, as nearly all are.
-        head = tag.decode("ascii")
-        try:
-            text = "".join([f"{head}{_SHORT[len(name)]}{name}" for name in names])
-            if text.isascii():
-                return text.encode("ascii")
-        except IndexError:
-            pass
-    return b"".join([tag + _sized(utf8(name)) for name in names])
 
 
 #: What a server reads and writes.

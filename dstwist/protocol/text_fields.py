@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from dstwist.protocol.constants import EVERYONE, RecordAction, Topic
 from dstwist.protocol.jsontext import dumps, is_json, loads
 from dstwist.protocol.message import Message
-from dstwist.protocol.typed import UNDEFINED, is_typed, strip_separators, to_json, to_typed, utf8, value_of
+from dstwist.protocol.typed import UNDEFINED, forwardable, strip_separators, to_json, to_typed, utf8, value_of
 
 #: Ends a message.
 END = "\x1e"
@@ -96,8 +96,12 @@ def _write_versions(message: Message) -> str | None:
 
 
 def _read_data(text: str, values: Values) -> bool:
-    values["data"] = text
-    return is_typed(text)
+    data = forwardable(text)
+    if data is not text:
+        # The sender's message says something else, so it cannot be forwarded as it is.
+        values["verbatim"] = None
+    values["data"] = data
+    return data is not None
 
 
 def _write_data(message: Message) -> str:

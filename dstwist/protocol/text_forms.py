@@ -97,12 +97,12 @@ class Form:
         surplus = len(fields) - len(self.fields)
         if surplus < 0 or (surplus and not self.open and not (self.fields and self.fields[-1].greedy)):
             return None
-        values: Values = {"raw": raw, **self.constants}
+        values: Values = {"raw": raw, "verbatim": verbatim if self.verbatim else None, **self.constants}
         for at, field in enumerate(self.fields):
             text = SEPARATOR.join(fields[at:]) if field.greedy else fields[at]
             if not field.read(text, values):
                 return None
-        return Message(self.topic, self.actions[0], verbatim=verbatim if self.verbatim else None, **values)
+        return Message(self.topic, self.actions[0], **values)
 
     def write(self, message: Message) -> str | None:
         """

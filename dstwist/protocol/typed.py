@@ -6,6 +6,7 @@ letter  value             example                     the same as JSON
 ======  ================  ==========================  =======================
 S       string            C{Shello}                   C{"hello"}
 N       number            C{N1.5}                     C{1.5}
+N       no finite number  C{NNaN}, C{NInfinity}       C{null}
 O       object or array   C{O{"a":1}}                 C{{"a":1}}
 T       true              C{T}                        C{true}
 F       false             C{F}                        C{false}
@@ -14,7 +15,9 @@ U       no value          C{U}                        none at all
 ======  ================  ==========================  =======================
 
 A L{Data} stays in the encoding it came in until a client of the other generation, or a service, wants it otherwise.
-Numbers read and print as in JavaScript, since that is what the other end computes with.
+Numbers read and print as in JavaScript, since that is what the other end computes with. Clients of v2 and v3 write NaN
+and infinities as they are, and clients of v4 write C{null} instead, as JSON does. JSON cannot keep them, so they are
+C{null} for everyone: L{forwardable} makes that of them when they come in.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ _JSON_CONSTANTS = {"T": b"true", "F": b"false", "L": b"null"}
 _LETTERS_OF_JSON = {"t": "T", "f": "F", "n": "L"}
 
 #: Letters after which any payload will do; a payload that is not needed is ignored.
-_UNCHECKED = frozenset("SNTFLU")
+_UNCHECKED = frozenset("STFLU")
 
 #: What String.prototype.trim takes away: white space, as JavaScript has it.
 JS_SPACE = (
@@ -62,6 +65,9 @@ _INFINITY = re.compile(r"([+-]?)Infinity")
 
 #: Numbers that are their own JSON and JavaScript text; nearly all there are.
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
+
+#: A number with fewer characters and without an exponent is finite.
+_SURELY_FINITE = 300
 
 #: Up to here every integer is a JavaScript number of its own.
 _MAX_SAFE_INTEGER = 2**53 - 1
@@ -91,10 +97,25 @@ def utf8(text: str) -> bytes:
 
 def is_typed(field: str) -> bool:
     """
-    Whether a field is a typed value that every client can decode.
+    Whether a field is a typed value that every client decodes to what is kept of it.
     """
     letter = field[:1]
+    if letter == "N":
+        start = field[1:2] if field[1:2] != "-" else field[2:3]
+        # Nearly all numbers begin with a digit and are too short to be infinite unless they have an exponent.
+        if "0" <= start <= "9" and len(field) < _SURELY_FINITE and "e" not in field and "E" not in field:
+            return True
+        return math.isfinite(parse_number(field[1:]))
     return letter in _UNCHECKED or (letter == "O" and is_json(field[1:]))
+
+
+def forwardable(field: str) -> str | None:
+    """
+    The typed value to be kept and forwarded for a field; C{None} if the field is no typed value.
+    """
+    if is_typed(field):
+        return field
+    return "L" if field[:1] == "N" else None
 
 
 def to_typed(data: Data) -> str:
@@ -136,7 +157,7 @@ def to_json(data: Data) -> bytes | None:
 
 def value_of(data: Data) -> Any:
     """
-    The data as a Python value, or L{UNDEFINED} if it is "no value".
+    The data as a Python value, or L{UNDEFINED} if it is "no value". What JSON has no number for is C{None}.
     """
     if data is None:
         return UNDEFINED
@@ -148,7 +169,8 @@ def value_of(data: Data) -> Any:
     if letter == "S":
         return data[1:]
     if letter == "N":
-        return parse_number(data[1:])
+        number = parse_number(data[1:])
+        return number if math.isfinite(number) else None
     return _CONSTANTS.get(letter, UNDEFINED)
 
 

@@ -52,6 +52,9 @@ VALUES = [
 # JavaScript spells it like that on its way to any server.
 MINUS_ZERO = ("-0", "0")
 
+#: NaN and the infinities: JSON has nothing for them, so they arrive as null.
+NO_NUMBERS = ["NaN", "1e400", "-1e400"]
+
 
 @for_each_pairing
 class EventTests(PairScenario):
@@ -70,6 +73,17 @@ class EventTests(PairScenario):
             emitter.emit(name, value)
         emitter.emit(name, MINUS_ZERO[0])
         self.assertEqual(subscriber.wait_for_values(name, len(VALUES) + 1), [*VALUES, MINUS_ZERO[1]])
+
+    def test_no_numbers(self) -> None:
+        """
+        Numbers that JSON cannot keep are null to everybody, whichever client sends them.
+        """
+        emitter, subscriber = self.one(), self.other()
+        name = self.name("no numbers")
+        subscriber.subscribe(name)
+        for value in NO_NUMBERS:
+            emitter.emit(name, value)
+        self.assertEqual(subscriber.wait_for_values(name, len(NO_NUMBERS)), ["null"] * len(NO_NUMBERS))
 
     def test_no_value(self) -> None:
         """

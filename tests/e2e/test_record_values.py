@@ -8,7 +8,7 @@ import json
 
 from tests.e2e.records import Record
 from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_plain_pairing
-from tests.e2e.test_events import MINUS_ZERO, VALUES
+from tests.e2e.test_events import MINUS_ZERO, NO_NUMBERS, VALUES
 
 #: What can be kept: undefined cannot, it is how a path is erased.
 KEPT = [value for value in VALUES if value != "undefined"]
@@ -52,6 +52,19 @@ class ValueTests(PairScenario):
         for record in (reader, late):
             self.assertEqual([record.get(f"v{number}") for number in range(len(KEPT))], KEPT)
         self.assertEqual(late.version, len(KEPT) + 1)
+
+    def test_no_numbers(self) -> None:
+        """
+        Numbers that JSON cannot keep are null to those who hear of them and to those who read them later.
+        """
+        name = self.name("no numbers")
+        writer, reader = Record(self.one(), name), Record(self.other(), name)
+        for number, value in enumerate(NO_NUMBERS):
+            writer.set(value, f"v{number}")
+        writer.set('"end"', "end")
+        reader.until('"end"', "end")
+        for record in (reader, Record(self.other(), name)):
+            self.assertEqual([record.get(f"v{number}") for number in range(len(NO_NUMBERS))], ["null"] * 3)
 
     def test_paths_of_many_meanings(self) -> None:
         """

@@ -102,6 +102,40 @@ class PermissionNodeTests(SynchronousTestCase):
         self.assertEqual(self.heard(ann), [(EventAction.MESSAGE_DENIED, "room/2")])
         self.assertEqual(self.heard(listener), [(EventAction.EMIT, "room/1")])
 
+    def test_fields_of_another_action(self) -> None:
+        """
+        A write with fields that belong to another action is refused, and changes nothing: its rule would judge what its
+        action says, and its fields would do something else.
+        """
+        R = RecordAction
+        ann, subscriber = self.client("ann"), self.client("bob")
+        ann.say(write("n", -1, b'{"a":1}', R.CREATEANDUPDATE))
+        subscriber.say(Message(Topic.RECORD, R.SUBSCRIBECREATEANDREAD, names=("n",), correlation_id="1"))
+        self.heard(ann)
+        self.heard(subscriber)
+        at_path = Message(Topic.RECORD, R.UPDATE, "n", path="a", version=2)
+        for request in (
+            at_path,
+            replace(at_path, data=b'{"b":1}'),
+            replace(at_path, action=R.CREATEANDUPDATE, data=b'{"b":1}', version=-1),
+            replace(at_path, action=R.PATCH),
+            replace(at_path, action=R.PATCH, data=b'{"b":1}', path=None),
+            replace(at_path, action=R.PATCH, data=b'{"b":1}', path=""),
+            replace(at_path, action=R.CREATEANDPATCH, data=b'{"b":1}', path=None, version=-1),
+            replace(at_path, action=R.ERASE, data=b'{"b":1}'),
+            replace(at_path, action=R.ERASE, data=b'{"b":1}', path=None),
+            replace(at_path, action=R.ERASE, path=None),
+            replace(at_path, action=R.PATCH_MULTI, data=b'[{"path":"b","data":1}]'),
+        ):
+            for form in (request, replace(request, is_write_ack=True, correlation_id="7")):
+                ann.say(form)
+                self.assertEqual(self.heard(ann), [(R.INVALID_MESSAGE_DATA, "n")], request)
+        self.assertEqual(self.heard(subscriber), [])
+        ann.say(Message(Topic.RECORD, R.READ, "n"))
+        self.reactor.advance(0)
+        (answer,) = ann.heard()
+        self.assertEqual((answer.data, answer.version), (b'{"a":1}', 1))
+
     def test_writes(self) -> None:
         """
         A write is judged on the record as it is when it is its turn, and one that is refused changes nothing.

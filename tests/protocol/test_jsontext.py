@@ -37,8 +37,10 @@ VALID: list[tuple[str, Any]] = [
     ("-9223372036854775808", -9223372036854775808),
     ("-9223372036854775809", -9223372036854775809.0),
     ("1" * 30, 1.1111111111111111e29),
-    ("1" * 400, math.inf),
-    ("1e999", math.inf),
+    ("1" * 309, 1.1111111111111111e308),
+    ("1.7976931348623157e308", 1.7976931348623157e308),
+    ("1e-400", 0.0),
+    ("9007199254740993", 9007199254740993),
     ('{"a":1,"a":2}', {"a": 2}),
     ('"\\ud83d\\ude00"', "\U0001f600"),
     ('"\\ud800"', "\ud800"),
@@ -73,6 +75,15 @@ INVALID = [
     "1.",
     ".5",
     "0x10",
+    "1" * 400,
+    "1e999",
+    "-1e400",
+    "1.7976931348623159e308",
+    "1000" * 100 + "E5",
+    '{"a":[{"b":1e400}]}',
+    '{"a":-1E+400}',
+    '"\\ud800",1e400',
+    '["\\ud800",1e400]',
     "1 2",
     "\ufeff1",
     "\x0b1",
@@ -209,8 +220,19 @@ class DumpsTests(SynchronousTestCase):
             value = jsontext.loads(text)
             self.assertEqual(jsontext.dumps(value), text)
             self.assertEqual(jsontext.stdlib_dumps(value), text)
-        value = jsontext.loads("[" * MAX_DEPTH + "1e999" + "]" * MAX_DEPTH)
-        self.assertEqual(jsontext.dumps(value), jsontext.stdlib_dumps(value))
+        deep: Any = math.inf
+        for _ in range(MAX_DEPTH):
+            deep = [deep]
+        self.assertEqual(jsontext.dumps(deep), jsontext.stdlib_dumps(deep))
+
+    def test_kept(self) -> None:
+        """
+        What was read is read again from what was written of it.
+        """
+        for text, _ in VALID:
+            value = jsontext.loads(text)
+            for dumps in (jsontext.dumps, jsontext.stdlib_dumps):
+                self.assertEqual(repr(jsontext.loads(dumps(value))), repr(value), text[:40])
 
 
 class DeeperThanTests(SynchronousTestCase):

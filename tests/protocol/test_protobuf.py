@@ -926,7 +926,10 @@ class MalformedTests(SynchronousTestCase):
         """
         Data that would kill an official client is refused, with all that the sender needs to find its request.
         """
-        for text in (b"", b"x", b"{", b"'a'", b"NaN", b"01", b'"\xff"', b"[" * 5000, b"undefined"):
+        for text in (
+            *(b"", b"x", b"{", b"'a'", b"NaN", b"01", b'"\xff"', b"[" * 5000, b"undefined"),
+            *(b"1e400", b'{"a":[{"b":-1e400}]}', b"[1e400," + b"1," * 200 + b"1]"),
+        ):
             write = Message(
                 RECORD, RecordAction.UPDATE, name="r", version=1, data=text, correlation_id="3", is_write_ack=True
             )

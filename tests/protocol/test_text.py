@@ -412,6 +412,19 @@ MALFORMED: list[tuple[str, Fault, Topic | None, str | None, str]] = [
     ("P|S|add|x+", Fault.INVALID_DATA, Topic.RPC, "S", "P|E|INVALID_MESSAGE_DATA|P|S|add|x+"),
     ("P|REQ|add|1|Sx|y+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|P|REQ|add|1|Sx|y+"),
     ('U|S|1|["b"]|x+', Fault.INVALID_DATA, Topic.PRESENCE, "S", _USERS),
+    ('A|REQ|{"a":1e400}+', Fault.INVALID_DATA, Topic.AUTH, "REQ", "X|E|UNKNOWN_TOPIC|A+"),
+    ("E|EVT|x|O[1e400]+", Fault.INVALID_DATA, Topic.EVENT, "EVT", "E|E|INVALID_MESSAGE_DATA|E|EVT|x|O[1e400]+"),
+    ("R|U|n|1|[1e400]+", Fault.INVALID_DATA, Topic.RECORD, "U", "R|E|INVALID_MESSAGE_DATA|R|U|n|1|[1e400]+"),
+    ("R|P|n|1|p|O[1e400]+", Fault.INVALID_DATA, Topic.RECORD, "P", "R|E|INVALID_MESSAGE_DATA|R|P|n|1|p|O[1e400]+"),
+    (
+        "R|CU|n|-1|[-1e400]|{}+",
+        Fault.INVALID_DATA,
+        Topic.RECORD,
+        "CU",
+        "R|E|INVALID_MESSAGE_DATA|R|CU|n|-1|[-1e400]|{}+",
+    ),
+    ("P|REQ|x|1|O[1e400]+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|P|REQ|x|1|O[1e400]+"),
+    ("P|RES|x|1|O[1e400]+", Fault.INVALID_DATA, Topic.RPC, "RES", "P|E|INVALID_MESSAGE_DATA|P|RES|x|1|O[1e400]+"),
     ("R|S+", Fault.INVALID_DATA, Topic.RECORD, "S", "R|E|INVALID_MESSAGE_DATA|R|S+"),
     ("R|U+", Fault.INVALID_DATA, Topic.RECORD, "U", "R|E|INVALID_MESSAGE_DATA|R|U+"),
     ("R|U|n|1+", Fault.INVALID_DATA, Topic.RECORD, "U", "R|E|INVALID_MESSAGE_DATA|n|1+"),
@@ -630,6 +643,18 @@ class VerbatimTests(SynchronousTestCase):
         for payload in ('R|U|n|1|{}|{"writeSuccess":true}+', "R|P|n|2|a|N1|{}+", "R|CU|n|1|{}|{}+"):
             self.assertIsNone(read(payload)[0].verbatim)
 
+    def test_no_numbers(self) -> None:
+        """
+        A number that JSON cannot keep is null to whoever it is forwarded to, as it is in what is kept.
+        """
+        for number in ("NNaN", "NInfinity", "N-Infinity", "N1e400", "Nx"):
+            for payload in ("E|EVT|x|%s+", "R|P|n|2|a|%s+", "P|REQ|x|1|%s+", "P|RES|x|1|%s+"):
+                (message,) = read(payload % number)
+                self.assertEqual((message.data, message.verbatim), ("L", None))
+                self.assertEqual(readable(SERVER.encode(message)), payload % "L")
+            for payload in ('R|P|n|2|a|%s|{"writeSuccess":true}+', "R|CU|n|-1|a|%s|{}+"):
+                self.assertEqual(read(payload % number)[0].data, "L")
+
     def test_request_without_data(self) -> None:
         """
         A request without data reaches its provider without; a response without data does not, since 2.3.4 chokes on it.
@@ -830,7 +855,7 @@ JSON = st.recursive(
 OBJECT = st.dictionaries(st.text(max_size=3), JSON, max_size=3).map(lambda value: json.dumps(value).encode())
 DATA = st.one_of(
     TEXT.map(lambda text: "S" + text),
-    st.floats().map(lambda number: f"N{number}"),
+    st.floats(allow_nan=False, allow_infinity=False).map(lambda number: f"N{number}"),
     OBJECT.map(lambda text: "O" + text.decode()),
     st.sampled_from("TFLU"),
 )

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol.jsontext import is_json
+from dstwist.protocol.jsontext import is_json, loads
 from dstwist.protocol.typed import (
     UNDEFINED,
     format_number,
+    forwardable,
     is_typed,
     parse_number,
     strip_separators,
@@ -77,7 +78,7 @@ ODD: list[tuple[str, bytes | None]] = [
     ('O""', b'""'),
 ]
 
-BAD = ["", "Q1", "O", "O{bad", "Oundefined", "ONaN", "s", "\xdc1", "O" + "[" * 5000]
+BAD = ["", "Q1", "O", "O{bad", "Oundefined", "ONaN", 'O{"a":[1e400]}', "O-1e400", "s", "\xdc1", "O" + "[" * 5000]
 
 NUMBERS = [
     (0, "0"),
@@ -144,17 +145,34 @@ class TypedTests(SynchronousTestCase):
         Unusual values are read as JavaScript reads them.
         """
         for typed, text in ODD:
-            self.assertTrue(is_typed(typed), typed)
             self.assertEqual(to_json(typed), text, typed)
+            self.assertEqual(to_json(forwardable(typed)), text, typed)
 
     def test_odd_numbers(self) -> None:
         """
-        A number that is none is NaN to those who compute with it.
+        A number that is none is null to all: to rules and stores, and to those it is forwarded to.
         """
-        self.assertTrue(math.isnan(value_of("Nabc")))
-        self.assertEqual(value_of("N-Infinity"), -math.inf)
+        for typed in (
+            *("N", "Nabc", "N\u0665", "NNaN", "NInfinity", "N-Infinity", "N1e400", "N-1e400", "N" + "9" * 400),
+            *("N1" + "0" * 309, "N1.7976931348623159e308", "N\xb2", "N \u3000", "NI", "N-", "N.", "Ne5"),
+        ):
+            self.assertEqual((is_typed(typed), forwardable(typed)), (False, "L"), typed)
+            self.assertEqual((value_of(typed), to_json(typed)), (None, b"null"), typed)
+        for typed in ("N1e308", "N" + "9" * 308, "N1.7976931348623157e+308", "N-1e-400", "N" + "0" * 500 + "1"):
+            self.assertEqual((is_typed(typed), forwardable(typed)), (True, typed))
+            self.assertTrue(math.isfinite(value_of(typed)), typed)
         self.assertEqual(value_of("N1e3"), 1000)
         self.assertIs(type(value_of("N1e3")), int)
+
+    @given(st.text("0123456789.eE+-INafity\u0665\xb2 x", max_size=330) | st.text(max_size=6))
+    def test_any_number(self, text: str) -> None:
+        """
+        Of any number, what is forwarded is what is kept.
+        """
+        typed = "N" + text
+        forwarded = forwardable(typed)
+        self.assertEqual(loads(to_json(typed) or b""), value_of(forwarded))
+        self.assertEqual(forwarded == typed, value_of(typed) is not None)
 
     def test_bad(self) -> None:
         """
@@ -162,6 +180,7 @@ class TypedTests(SynchronousTestCase):
         """
         for field in BAD:
             self.assertFalse(is_typed(field), field[:20])
+            self.assertIsNone(forwardable(field), field[:20])
 
     def test_unknown_letter(self) -> None:
         """

@@ -1,0 +1,154 @@
+"""
+The parts that binary messages are made of: numbers, lengths, fields and envelopes, to bytes and back.
+
+Always true: for bytes that are no message a reader raises L{Undecodable} or C{IndexError}. It believes a length only as
+far as there are bytes.
+"""
+
+from __future__ import annotations
+
+from dstwist.protocol.typed import utf8
+
+#: The bytes of the small numbers; C{True} and C{False} are two of them.
+SMALL = [bytes((number,)) for number in range(128)]
+_SHORT = [chr(number) for number in range(128)]
+# More names than that are worth a look whether all of them are simple.
+_SOME = 8
+
+
+class Undecodable(Exception):
+    """
+    These bytes are no message. (C{IndexError} says the same: the payload ends in the midst of one.)
+    """
+
+
+def varint(data: bytes, position: int) -> tuple[int, int]:
+    """
+    A number and the position behind it.
+    """
+    byte = data[position]
+    position += 1
+    if byte < 128:
+        return byte, position
+    number, shift = byte & 0x7F, 7
+    while shift < 70:
+        byte = data[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 128:
+            return number, position
+        shift += 7
+    raise Undecodable
+
+
+def signed(number: int) -> int:
+    """
+    The int32 in a number: its low 32 bits. Negative ones come in five bytes or, sign extended, in ten.
+    """
+    return ((number & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+
+
+def skip(data: bytes, position: int) -> int:
+    """
+    The position behind a field that we do not know.
+    """
+    tag, position = varint(data, position)
+    wire_type = tag & 7
+    if tag < 8:
+        raise Undecodable  # there is no field 0
+    if wire_type == 0:
+        return varint(data, position)[1]
+    if wire_type == 2:
+        length, position = varint(data, position)
+    elif wire_type == 1:
+        length = 8
+    elif wire_type == 5:
+        length = 4
+    else:
+        raise Undecodable  # groups were never used
+    if position + length > len(data):
+        raise Undecodable
+    return position + length
+
+
+def read_envelope(data: bytes) -> tuple[int, bytes, bool]:
+    """
+    The topic of an envelope, the message in it, and whether there is nothing else.
+    """
+    size = len(data)
+    if size > 3 and data[0] == 0x10 and data[1] < 128 and data[2] == 0x1A:  # as everybody writes it
+        length, start = varint(data, 3)
+        if start + length == size:
+            return data[1], data[start:], True
+    topic, body, plain, position = 0, b"", True, 0
+    while position < size:
+        tag = data[position]
+        if tag == 0x10:
+            topic, position = varint(data, position + 1)
+        elif tag == 0x1A:
+            length, start = varint(data, position + 1)
+            position = start + length
+            if position > size:
+                raise Undecodable
+            body = data[start:position]
+        else:
+            position = skip(data, position)
+            plain = False
+    return signed(topic), body, plain
+
+
+def read_entry(data: bytes) -> tuple[str, int]:
+    """
+    One name and version of a map.
+    """
+    name, version, position = b"", 0, 0
+    while position < len(data):
+        tag = data[position]
+        if tag == 0x0A:
+            length, start = varint(data, position + 1)
+            position = start + length
+            if position > len(data):
+                raise Undecodable
+            name = data[start:position]
+        elif tag == 0x10:
+            version, position = varint(data, position + 1)
+        else:
+            position = skip(data, position)
+    return name.decode("utf-8", "replace"), signed(version)
+
+
+def written_number(number: int) -> bytes:
+    """
+    A number as a varint; a negative one takes ten bytes.
+    """
+    number &= 0xFFFFFFFFFFFFFFFF
+    digits = bytearray()
+    while number > 127:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)
+
+
+def sized(content: bytes | bytearray) -> bytes:
+    """
+    Some content and, before it, its length.
+    """
+    size = len(content)
+    return (SMALL[size] if size < 128 else written_number(size)) + content
+
+
+def written_names(tag: bytes, names: tuple[str, ...]) -> bytes:
+    """
+    Fields with that tag, one for each name.
+    """
+    if len(names) > _SOME:
+        # Thousands of users: as one text, if all names are short and of ASCII, as nearly all are.
+        head = tag.decode("ascii")
+        try:
+            text = "".join([f"{head}{_SHORT[len(name)]}{name}" for name in names])
+            if text.isascii():
+                return text.encode("ascii")
+        except IndexError:
+            pass
+    return b"".join([tag + sized(utf8(name)) for name in names])
