@@ -21,7 +21,7 @@ Messages that arrive while the authenticator decides wait; the transport is paus
 been read already.
 
 A client that cannot be let in now, but perhaps soon, is not closed at once. Whoever is closed comes back without any
-delay, if it is an official client, and logs in again by itself; so it stays for L{RETRY_AFTER} seconds before that.
+delay, if it is an official client, and logs in again by itself; so it stays for C{closeDelay} before that.
 """
 
 from __future__ import annotations
@@ -46,10 +46,7 @@ from dstwist.protocol.dialect import Received, State, Step, refined
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.reception import LONG, IEntering, Reception
-
-#: How long a client is kept that is to try again later, in seconds. Official clients would wait as long themselves if
-#: their second attempt to open a socket had failed.
-RETRY_AFTER = 4.0
+from dstwist.wrong_path import log_generation, log_silence
 
 # So many characters of what somebody has failed to log in with are worth a line of the log; tokens are long.
 _LOGGED = 2000
@@ -81,6 +78,7 @@ class Entrance:
         "_handshake",
         "_heartbeats",
         "_link",
+        "_opened_at",
         "_reception",
         "_state",
         "_timeout",
@@ -97,6 +95,7 @@ class Entrance:
         self._state = State.CHALLENGE
         self._attempts = 0
         self._before_login = 0
+        self._opened_at = 0.0
         self._heartbeats: Bucket | None = None
         # For the end of a login, decoded or not.
         self._waiting: list[Message | Malformed | bytes | str] = []
@@ -108,6 +107,7 @@ class Entrance:
         """
         The socket is open: start the clock, and greet clients that wait for it.
         """
+        self._opened_at = self._reception.clock.seconds()
         limit = self._reception.settings.unauthenticated_client_timeout
         if limit is not None:
             self._timeout = self._reception.clock.callLater(limit, self._not_authenticated_in_time)
@@ -142,6 +142,10 @@ class Entrance:
         """
         The connection has ended.
         """
+        dialect, nothing_said = self._connection.dialect, not self._before_login and self._heartbeats is None
+        if nothing_said and not dialect.server_speaks_first:
+            seconds = self._reception.clock.seconds() - self._opened_at
+            log_silence(self._handshake.address, self._reception.settings.url_path, seconds)
         self._state = State.CLOSED
         self._waiting.clear()
         self._settle()
@@ -173,6 +177,7 @@ class Entrance:
 
     def _handle(self, message: Message | Malformed) -> None:
         if isinstance(message, Malformed) and message.fault is Fault.NOT_TEXT:
+            self._log_generation()
             self._connection.close("invalid UTF-8", INVALID_PAYLOAD)
             return
         received = _kind(message)
@@ -218,7 +223,10 @@ class Entrance:
             self._say(ConnectionAction.ACCEPT)
 
     def _not_a_challenge(self, message: Message | Malformed) -> None:
-        self._complain("invalid connection message")
+        if self._is_of_other_generation(message):
+            self._log_generation()
+        else:
+            self._complain("invalid connection message")
         is_error = True if self._connection.dialect.server_speaks_first else None
         self._say(ConnectionAction.INVALID_MESSAGE, is_error=is_error)
 
@@ -228,7 +236,10 @@ class Entrance:
         self._say(ConnectionAction.UNKNOWN_ACTION, is_error=True, detail=f"unknown action {action}")
 
     def _parse_error(self, message: Message | Malformed) -> None:
-        self._complain("error parsing connection message", "MESSAGE_PARSE_ERROR")
+        if self._is_of_other_generation(message):
+            self._log_generation()
+        else:
+            self._complain("error parsing connection message", "MESSAGE_PARSE_ERROR")
         self._say(ConnectionAction.MESSAGE_PARSE_ERROR, is_error=True, raw=message.raw)
         self._connection.close("not a message")
 
@@ -247,6 +258,15 @@ class Entrance:
         """
         address = self._handshake.address
         self._log.warn("{event} | {problem} from {address}", event=event, problem=problem, address=address)
+
+    def _is_of_other_generation(self, message: Message | Malformed) -> bool:
+        # Text clients may send text in binary frames; then it is a message.
+        frame = bytes if self._connection.dialect.server_speaks_first else str
+        return isinstance(message, Malformed) and isinstance(message.raw, frame)
+
+    def _log_generation(self) -> None:
+        served = "text" if self._connection.dialect.server_speaks_first else "binary"
+        log_generation(self._handshake.address, self._reception.settings.url_path, served)
 
     # -- login
 
@@ -340,7 +360,9 @@ class Entrance:
         Close the connection when it has been kept from trying again for a while, unless a login is accepted until then.
         """
         if self._farewell is None and not self._connection.closed:
-            self._farewell = self._reception.clock.callLater(RETRY_AFTER, self._say_farewell, reason, code)
+            self._farewell = self._reception.clock.callLater(
+                self._reception.close_delay, self._say_farewell, reason, code
+            )
 
     def _say_farewell(self, reason: str, code: int) -> None:
         self._farewell = None

@@ -54,6 +54,7 @@ from dstwist.services.record import RecordService
 from dstwist.services.rpc import RpcService
 from dstwist.store.build import build as build_stores
 from dstwist.subscriptions import SubscriptionRegistry
+from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.detection import Detection
 from dstwist.transports.http import HttpPort, Root
 from dstwist.transports.metered import MeteredLink
@@ -130,6 +131,8 @@ class Node(Service):
         self._budgets = UserBudgets(settings.limits, reactor)
         self._admission = Admission(settings.limits, reactor, _room_for_connections())
         self._outgoing = _outgoing(settings.limits, reactor)
+        limits = settings.limits
+        self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self._listeners: list[ListenerRegistry] = []
         records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
@@ -240,14 +243,14 @@ class Node(Service):
             makers[kind] = self._connections(endpoint)
         if len(makers) == 1:
             ((kind, connect),) = makers.items()
-            return WebSocketPort(endpoints[kind], connect, reactor, self._budgets, self._outgoing)
+            return WebSocketPort(endpoints[kind], connect, reactor, self._budgets, self._outgoing, self._close_delay)
         timeout = endpoints["ws-text"].detection_timeout
 
         def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
             return Detection(link, handshake, makers["ws-text"], makers["ws-binary"], reactor, timeout)
 
         # The limits of the transport are those of the newer generation.
-        return WebSocketPort(endpoints["ws-binary"], detect, reactor, self._budgets, self._outgoing)
+        return WebSocketPort(endpoints["ws-binary"], detect, reactor, self._budgets, self._outgoing, self._close_delay)
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
         many_wire = None
@@ -267,6 +270,7 @@ class Node(Service):
             self._admission,
             self._settings.limits.max_connections_per_user,
             many_wire,
+            self._settings.limits.close_delay,
         )
 
         def connect(link: WebSocketLink, handshake: Handshake) -> Connection:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.admission import Admission
+from dstwist.config.http import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import IAuthenticator, IConnection, IWire, Login
@@ -40,6 +41,8 @@ class Reception(NamedTuple):
     max_connections_per_user: int | None = None
     #: The wire of clients that know PATCH_MULTI; of all others no two wires are needed.
     many_wire: IWire | None = None
+    #: How long a client is kept that may try again later, in seconds.
+    close_delay: float = LimitSettings().close_delay
 
 
 class IEntering(IConnection):

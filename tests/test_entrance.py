@@ -13,7 +13,6 @@ from zope.interface.verify import verifyObject
 
 from dstwist.admission import Admission
 from dstwist.config.http import LimitSettings
-from dstwist.entrance import RETRY_AFTER
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, Login
 from dstwist.protocol import text
@@ -24,6 +23,8 @@ from dstwist.reception import IEntering
 from dstwist.slices import SLICE
 from tests.connections import CHALLENGE, EMIT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.wire import wire
+
+CLOSE_DELAY = LimitSettings().close_delay
 
 
 class BothDialects:
@@ -210,13 +211,13 @@ class BothDialects:
         first.lost()
         self.say(LOGIN)
         self.assertEqual(self.actions(), [AuthAction.AUTH_SUCCESSFUL])
-        self.keep_alive(2 * RETRY_AFTER)
+        self.keep_alive(2 * CLOSE_DELAY)
         self.assertFalse(self.connection.closed)
         self.connect()
         self.say(CHALLENGE, LOGIN)
         self.connection.lost()
         self.assertIsNone(self.link.closed)
-        self.clock.advance(RETRY_AFTER)
+        self.clock.advance(CLOSE_DELAY)
         self.assertIsNone(self.link.closed)
 
     def assert_closed_later(self: Any, code: int, reason: str) -> None:
@@ -224,7 +225,7 @@ class BothDialects:
         The client is closed with that code and reason, but only when it has been kept from trying again for a while.
         """
         self.assertFalse(self.connection.closed)
-        self.clock.advance(RETRY_AFTER - 0.01)
+        self.clock.advance(CLOSE_DELAY - 0.01)
         self.assertIsNone(self.link.closed)
         self.clock.advance(0.02)
         self.assertEqual(self.link.closed, (code, reason))

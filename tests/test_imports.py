@@ -24,7 +24,7 @@ GROUPS = (
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "offers"}
     | {"rematch", "searches", "listeners"}
-    | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck"},
+    | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
     {"node"},
@@ -42,7 +42,7 @@ SIDEWAYS = {
     "router": {"names"},
     "admission": {"deadlines"},
     "reception": {"router", "heartbeat", "users", "admission"},
-    "entrance": {"reception", "admission", "expiry", "metering"},
+    "entrance": {"reception", "admission", "expiry", "metering", "wrong_path"},
     "connection": {"reception", "entrance", "metering"},
 }
 

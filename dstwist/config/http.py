@@ -181,6 +181,11 @@ class LimitSettings:
     max_pending_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 16)
     # How many characters a name may have: of an event, a record, a procedure, a user; a correlation id as well.
     max_name_length: int | None = limit(4096)
+    # How long a connection that the server closes has been open at least. Official clients come back at once, and do
+    # again what they were closed for.
+    close_delay: float = milliseconds(4000, minimum=0)
+    # How many closes may wait for that at a time; more are not delayed.
+    max_delayed_closes: int = integer(1000)
     # How many lines of one kind the log gets in an interval, and how many of these about one client or user. Of more,
     # it gets the count at the end of the interval.
     max_log_lines: int | None = limit(200)

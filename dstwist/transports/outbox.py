@@ -243,6 +243,14 @@ class Outbox:
         self._transport.loseConnection()
         self.close()
 
+    def discard(self) -> None:
+        """
+        Drop what waits for the client to read, but for the rest of a frame that has left in part. What follows is still
+        sent.
+        """
+        self._drop_waiting()
+        self._account()
+
     def close(self) -> None:
         """
         Drop what is queued and take no more.
@@ -377,6 +385,17 @@ class Outbox:
         self._backlog_size = self._offset = 0
         self._begun = False
 
+    def _drop_waiting(self) -> None:
+        """
+        Drop the backlog, but for the rest of a frame that has left in part.
+        """
+        rest = self._backlog[0] if self._offset else b""
+        offset = self._offset
+        self._drop_backlog()
+        if rest:
+            self._backlog.append(rest)
+            self._offset, self._backlog_size, self._begun = offset, len(rest) - offset, True
+
     # -- too slow
 
     def give_up(self) -> None:
@@ -386,15 +405,12 @@ class Outbox:
         """
         if not self._open:
             return
-        rest = self._backlog[0] if self._offset else b""
-        offset = self._offset
-        self._drop_backlog()
         if self.given_up:
+            self._drop_backlog()
             self._broken = True
             self._handed = 0
-        elif rest:
-            self._backlog.append(rest)
-            self._offset, self._backlog_size, self._begun = offset, len(rest) - offset, True
+        else:
+            self._drop_waiting()
         self._mute = self.given_up = True
         self._excess = self._excess or f"more than {self._outgoing.most} bytes wait for all clients (maxOutgoingBytes)"
         self._account()

@@ -10,11 +10,9 @@ conformance stays ours. With L{FAST_PATH} off everything does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import txaio
-from autobahn.twisted.websocket import WebSocketServerProtocol
-from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from zope.interface import implementer
@@ -24,22 +22,16 @@ from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ILink
 from dstwist.log import MOST_SHOWN, Logger, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
+from dstwist.transports.closing_link import ClosingLink
 from dstwist.transports.forwarded import address_of
-from dstwist.transports.outbox import Outbox, counted, outbox_for
+from dstwist.transports.outbox import counted, outbox_for
 from dstwist.transports.wire import BINARY, TEXT
-
-if TYPE_CHECKING:
-    from dstwist.transports.websocket_port import WebSocketPort
-
-#: How long a client may take for its part of closing, in seconds.
-CLOSE_TIMEOUT = 2
 
 #: Cut small frames out of the received bytes ourselves.
 FAST_PATH = True
 
 _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
-_READ_WHILE_CLOSING = 2048
 _MOST_PIECES = 1000  # of a message; of a byte or two they take fifty times as much to keep
 _STRETCH = 1024  # so many bytes of frames are handed on before it is asked whether the time is up
 
@@ -51,25 +43,17 @@ ConnectionFactory = Callable[["WebSocketLink", Handshake], Any]
 
 
 @implementer(ILink)
-class WebSocketLink(WebSocketServerProtocol):
+class WebSocketLink(ClosingLink):
     """
     One WebSocket. Its factory knows what connection belongs behind it.
     """
 
-    # Autobahn owns C{log}.
     _log = Logger()
 
-    factory: WebSocketPort
-    transport: Any
     #: Autobahn's, set from the options of the factory.
     maxMessagePayloadSize: int
     current_frame: Any
-    frame_data: Any = None
-    message_data: Any = None
-    #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
-    connection: Any = None
-    #: Where the client is, and what it has of the server's room; the port says both.
-    address = ""
+    #: What the client has of the server's room; the port says it, and C{address}.
     place: Place | None = None
     _headers: dict[str, str] = {}
     #: Much has come at once; what is left of it waits for a later turn, and nothing is read until it is served.
@@ -77,8 +61,6 @@ class WebSocketLink(WebSocketServerProtocol):
     _postponed = False
     _paused = False
     _go_on_call: IDelayedCall | None = None
-    _outbox: Outbox | None = None
-    _drop_call: IDelayedCall | None = None
 
     # Autobahn writes several lines about whatever a client does wrong; ours are in C{failHandshake} and
     # C{sendCloseFrame}. Errors stay.
@@ -102,26 +84,6 @@ class WebSocketLink(WebSocketServerProtocol):
         # frame, nor be overtaken by one, so they take the same way.
         assert self._outbox is not None
         self._outbox.send(data)
-
-    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
-        if self.failedByMe and self.state == self.STATE_OPEN:
-            self._log.warn(
-                "INVALID_MESSAGE | {reason} ({address}), closing with {code}",
-                reason=(reasonUtf8 or b"").decode("utf-8"),
-                address=self.address,
-                code=code,
-                event="INVALID_MESSAGE",
-            )
-        was_open = self.state == self.STATE_OPEN
-        super().sendCloseFrame(code, reasonUtf8, isReply)
-        if was_open and not isReply:
-            self._drop_in_time()
-        # Whoever began it, nothing may follow a close frame.
-        self._detach()
-        # A paused transport would not see the client's answer. Nobody watches any more how long all else takes that
-        # comes before that.
-        self.transport.bufferSize = _READ_WHILE_CLOSING
-        self.transport.resumeProducing()
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         self._log.warn(
@@ -167,19 +129,9 @@ class WebSocketLink(WebSocketServerProtocol):
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self._detach()
 
-    def _detach(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            try:
-                connection.lost()
-            except Exception:
-                self._log.failure("closing a connection failed", address=self.address)
-
     def connectionLost(self, reason: Any = None) -> None:
         assert self._outbox is not None
         self._outbox.close()
-        if self._drop_call is not None and self._drop_call.active():
-            self._drop_call.cancel()
         self._stay()
         super().connectionLost(reason)
         self.factory.forget(self)
@@ -206,6 +158,9 @@ class WebSocketLink(WebSocketServerProtocol):
                 data = self._take_frames(data)
                 if not data:
                     return
+        elif self.delayed:
+            self.data += data  # a transport may give what it has read before it was paused
+            return
         elif self.state == self.STATE_CLOSED:
             return  # TLS delivers until the client agrees to the end; Autobahn would keep it all
         self._dataReceived(data)
@@ -218,6 +173,8 @@ class WebSocketLink(WebSocketServerProtocol):
                 self._postponed = True
             if self._postponed:
                 return False
+        elif self.delayed:
+            return False
         return bool(super().processData())
 
     def _take_frames(self, data: bytes) -> bytes:
@@ -313,6 +270,8 @@ class WebSocketLink(WebSocketServerProtocol):
 
     def resume(self) -> None:
         self._paused = False
+        if self.delayed:
+            return
         if not self._postponed:
             self.transport.resumeProducing()
         elif self._go_on_call is None:
@@ -332,11 +291,6 @@ class WebSocketLink(WebSocketServerProtocol):
             self._go_on_call.cancel()
             self._go_on_call = None
 
-    def close(self, code: int, reason: str) -> None:
-        self.connection = None
-        # Autobahn's sendClose() keeps most codes to itself.
-        self.sendCloseFrame(code, encode_truncate(reason, 123))
-
     def _open(self) -> None:
         factory = self.factory
         settings = factory.settings
@@ -347,12 +301,15 @@ class WebSocketLink(WebSocketServerProtocol):
         else:
             self.write = outbox.write  # type: ignore[method-assign]
         self.answer = outbox.answer  # type: ignore[method-assign]
+        self.opened_at = factory.reactor.seconds()
         handshake = Handshake(self.address, self._headers, certificate=peer_certificate(self.transport))
         self.connection = factory.connect(self, handshake)
         self.connection.open()
 
     def _slow_consumer(self) -> None:
         assert self._outbox is not None
+        if self.delayed:
+            return
         self._log.warn(
             "SLOW_CONSUMER | {user} ({address}) does not read: {excess}, closing",
             user=getattr(self.connection, "user", None),
@@ -370,25 +327,6 @@ class WebSocketLink(WebSocketServerProtocol):
         self._log.failure(what, address=self.address)
         self._detach()
         self.close(INTERNAL_ERROR, "internal error")
-
-    def _closeConnection(self, abort: bool = False) -> None:
-        outbox = self._outbox
-        assert outbox is not None
-        if abort:
-            outbox.close()
-            self.transport.abortConnection()
-        else:
-            # The end waits for the client to read, or to agree to the end of TLS.
-            self._drop_in_time()
-            outbox.finish()
-
-    def _drop_in_time(self) -> None:
-        if self._drop_call is None:
-            self._drop_call = self.factory.reactor.callLater(CLOSE_TIMEOUT, self._drop)
-
-    def _drop(self) -> None:
-        assert self._outbox is not None
-        self._outbox.abort()
 
 
 def _printable(text: str) -> str:

@@ -13,6 +13,7 @@ from dstwist.config.http import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.metering import UserBudgets
 from dstwist.outgoing import Outgoing
+from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.metered import MeteredLink
 from dstwist.transports.outbox import Turn
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
@@ -25,6 +26,7 @@ class WebSocketPort(WebSocketServerFactory):
     @param connect: makes the connection behind each.
     @param budgets: what the connections of each user may send together.
     @param outgoing: what may wait for the clients of all ports together.
+    @param close_delay: which closes wait; none if it is left out.
     @ivar links: the WebSockets that are there, from handshake to the end of their transport.
     """
 
@@ -38,6 +40,7 @@ class WebSocketPort(WebSocketServerFactory):
         reactor: Any,
         budgets: UserBudgets | None = None,
         outgoing: Outgoing | None = None,
+        close_delay: CloseDelay | None = None,
     ) -> None:
         if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
             self.protocol = MeteredLink
@@ -45,6 +48,7 @@ class WebSocketPort(WebSocketServerFactory):
         self.budgets = budgets
         super().__init__(server="dstwist", reactor=reactor)
         self.settings = settings
+        self.close_delay = close_delay if close_delay is not None else CloseDelay(0.0, 0, reactor)
         self.connect = connect
         self.turn = Turn(reactor, settings.outgoing_buffer_timeout, outgoing)
         self.links: set[WebSocketLink] = set()
@@ -95,6 +99,8 @@ class WebSocketPort(WebSocketServerFactory):
         for link in list(self.links):
             if link.connection is not None:
                 link.connection.close(reason, code)
+            elif link.delayed:
+                link.end_delay()
             elif link.state == link.STATE_CONNECTING:
                 link.dropConnection(abort=True)
 

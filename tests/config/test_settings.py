@@ -506,6 +506,8 @@ class OptionTests(ConfigCase):
                 "max_subscription_bytes": usable_memory() // 8,
                 "max_pending_bytes": usable_memory() // 16,
                 "max_name_length": 4096,
+                "close_delay": 4.0,
+                "max_delayed_closes": 1000,
                 "max_log_lines": 200,
                 "max_log_lines_per_client": 20,
                 "log_interval": 10.0,

@@ -374,6 +374,7 @@ class OutgoingTests(NodeCase):
             self.reactor.advance(0)
             heard += len([message for message in reader.heard() if message.action is EventAction.EMIT])
         self.assertEqual(heard, 10)
+        self.reactor.advance(LimitSettings().close_delay)
         for client in slow:
             client.transport.producer.resumeProducing()
             client.heard()
@@ -410,6 +411,7 @@ class OutgoingTests(NodeCase):
         for number in range(40):
             self.client("v4", f"{number:0200}")
             self.reactor.advance(0)
+        self.reactor.advance(LimitSettings().close_delay)
         slow.transport.producer.resumeProducing()
         slow.heard()
         self.assertEqual(slow.closed, (1013, "slow consumer"))
@@ -425,6 +427,7 @@ class OutgoingTests(NodeCase):
         for _ in range(30):
             slow.say(Message(Topic.RECORD, RecordAction.READ, "r"))
         self.reactor.advance(0)
+        self.reactor.advance(LimitSettings().close_delay)
         slow.transport.producer.resumeProducing()
         slow.heard()
         self.assertEqual(slow.closed, (1013, "slow consumer"))
@@ -442,6 +445,7 @@ class KickTests(NodeCase):
         self.node()
         ann = [self.client(generation, "ann") for generation in GENERATIONS]
         bob = self.client("v4", "bob")
+        self.reactor.advance(LimitSettings().close_delay)
         self.assertEqual(self.at.kick("ann", "contract ended"), 2)
         for client in ann:
             self.assertClosed(client, "contract ended")
@@ -451,12 +455,30 @@ class KickTests(NodeCase):
         self.assertEqual(self.at.kick("ann", "again"), 0)
         self.client("v4", "ann")
 
+    def test_just_come(self) -> None:
+        """
+        A user who came a moment ago is gone at once as well, but hears of it only later, and cannot come back sooner.
+        """
+        self.node()
+        ann, bob = self.client("v4", "ann"), self.client("v4", "bob")
+        ann.subscribe("news")
+        self.reactor.advance(0)
+        ann.heard()
+        self.assertEqual((self.at.kick("ann", "no"), self.at.kick("ann", "no")), (1, 0))
+        bob.emit("news", b"1")
+        self.reactor.advance(LimitSettings().close_delay - 0.1)
+        self.assertEqual((ann.heard(), ann.closed), ([], None))
+        self.reactor.advance(0.1)
+        ann.heard()
+        self.assertEqual(ann.closed, (1008, "no"))
+
     def test_long_reason(self) -> None:
         """
         A reason that does not fit into a close frame is cut.
         """
         self.node()
         ann = self.client("v4", "ann")
+        self.reactor.advance(LimitSettings().close_delay)
         self.at.kick("ann", "ä" * 100)
         self.assertClosed(ann, "ä" * 61)
 

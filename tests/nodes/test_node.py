@@ -27,7 +27,7 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
-from dstwist.transports.websocket import CLOSE_TIMEOUT
+from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from tests.logs import Lines
 from tests.nodes.client import MemoryClient
 

@@ -23,7 +23,8 @@ from zope.interface.verify import verifyObject
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake, ILink
 from dstwist.transports import websocket
-from dstwist.transports.websocket import CLOSE_TIMEOUT, WebSocketLink
+from dstwist.transports.closing_link import CLOSE_TIMEOUT
+from dstwist.transports.websocket import WebSocketLink
 from dstwist.transports.websocket_port import WebSocketPort
 from tests.transports.helpers import (
     BINARY,

@@ -1,0 +1,163 @@
+"""
+How a WebSocket ends.
+
+::
+
+    open --close--> delayed --end of the delay, shutdown--> closing --client's answer, CLOSE_TIMEOUT--> gone
+      |                |                                       ^
+      |                +---------- client leaves --------------|------------------------------------> gone
+      +------------- nothing to wait for ----------------------+
+
+A close is delayed as L{dstwist.transports.close_delay} says. Always true of a delayed one: its connection has ended,
+with all subscriptions; what was said to the client before has left, or is dropped; nothing is read, served or sent.
+Autobahn still has to find the client's answer to the close, so it keeps its place in the stream, and the bytes of the
+last read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.util import encode_truncate
+from twisted.internet.interfaces import IDelayedCall
+
+from dstwist.log import Logger
+from dstwist.protocol.closing import GOING_AWAY, NORMAL
+from dstwist.transports.outbox import Outbox
+
+if TYPE_CHECKING:
+    from dstwist.transports.websocket_port import WebSocketPort
+
+#: How long a client may take for its part of closing, in seconds.
+CLOSE_TIMEOUT = 2
+
+_READ_WHILE_CLOSING = 2048
+
+# Clients that are redirected wait for our part of the closing. When the server goes, there is nothing to come back to.
+_NEVER_DELAYED = (NORMAL, GOING_AWAY)
+
+
+class ClosingLink(WebSocketServerProtocol):
+    """
+    The closing of a WebSocket.
+
+    @ivar opened_at: when it was opened, by the clock of its port.
+    @ivar delayed: it is to be closed, and its client does not know yet.
+    """
+
+    # Autobahn owns C{log}.
+    _log = Logger()
+
+    factory: WebSocketPort
+    transport: Any
+    address = ""
+    opened_at = 0.0
+    delayed = False
+    frame_data: Any = None
+    message_data: Any = None
+    #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
+    connection: Any = None
+    _outbox: Outbox | None = None
+    _drop_call: IDelayedCall | None = None
+
+    def close(self, code: int, reason: str) -> None:
+        self.connection = None
+        # Autobahn's sendClose() keeps most codes to itself.
+        self.sendCloseFrame(code, encode_truncate(reason, 123))
+
+    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        if self.delayed:
+            return
+        if self.failedByMe and self.state == self.STATE_OPEN:
+            self._log.warn(
+                "INVALID_MESSAGE | {reason} ({address}), closing with {code}",
+                reason=(reasonUtf8 or b"").decode("utf-8"),
+                address=self.address,
+                code=code,
+                event="INVALID_MESSAGE",
+            )
+        if self.state == self.STATE_OPEN and not isReply and code not in _NEVER_DELAYED:
+            self._closing = (code, reasonUtf8)
+            self.delayed = self.factory.close_delay.begin(self, self.opened_at, self._close_now)
+            if self.delayed:
+                self._fall_silent()
+                return
+        self._send_close_frame(code, reasonUtf8, isReply)
+
+    def end_delay(self) -> None:
+        """
+        Close now, if that is delayed.
+        """
+        if self.delayed:
+            self.factory.close_delay.cancel(self)
+            self._close_now()
+
+    def _close_now(self) -> None:
+        self.delayed = False
+        code, reason = self._closing
+        self._send_close_frame(code, reason, False)
+        # The client's part of the closing may have been read before.
+        self.dataReceived(b"")
+
+    def _fall_silent(self) -> None:
+        outbox = self._outbox
+        assert outbox is not None
+        self._detach()
+        outbox.flush()
+        outbox.discard()
+        for pieces in (self.frame_data, self.message_data):
+            if pieces:
+                pieces.clear()
+        self._stay()
+        self.transport.pauseProducing()
+
+    def _send_close_frame(self, code: int | None, reason: bytes | None, is_reply: bool) -> None:
+        was_open = self.state == self.STATE_OPEN
+        super().sendCloseFrame(code, reason, is_reply)
+        if was_open and not is_reply:
+            self._drop_in_time()
+        # Whoever began it, nothing may follow a close frame.
+        self._detach()
+        # A paused transport would not see the client's answer. Nobody watches any more how long all else takes that
+        # comes before that.
+        self.transport.bufferSize = _READ_WHILE_CLOSING
+        self.transport.resumeProducing()
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.factory.close_delay.cancel(self)
+        if self._drop_call is not None and self._drop_call.active():
+            self._drop_call.cancel()
+        super().connectionLost(reason)
+
+    def _detach(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            try:
+                connection.lost()
+            except Exception:
+                self._log.failure("closing a connection failed", address=self.address)
+
+    def _stay(self) -> None:
+        """
+        Do not go on with what was received; the subclass may have put some of it off.
+        """
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        outbox = self._outbox
+        assert outbox is not None
+        if abort:
+            outbox.close()
+            self.transport.abortConnection()
+        else:
+            # The end waits for the client to read, or to agree to the end of TLS.
+            self._drop_in_time()
+            outbox.finish()
+
+    def _drop_in_time(self) -> None:
+        if self._drop_call is None:
+            self._drop_call = self.factory.reactor.callLater(CLOSE_TIMEOUT, self._drop)
+
+    def _drop(self) -> None:
+        assert self._outbox is not None
+        self._outbox.abort()

@@ -1,0 +1,57 @@
+"""
+What the log says of a client that speaks the protocol of the other generation, and so cannot be told itself.
+
+=====================  ====================================================================================
+client                 what it does on the path of the other generation
+=====================  ====================================================================================
+v4 and later           sends a binary frame at once, which is no message there; closed, it comes back at once
+v2 and v3              waits for the server to speak first, and leaves after its heartbeat's time
+=====================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+from dstwist.log import Logger
+
+#: A client that has said nothing for so long, in seconds, may have waited for the server to speak.
+LONG_SILENCE = 1.0
+
+# By the frames they send.
+_GENERATIONS = {"binary": "v4 and later", "text": "v2 and v3"}
+
+_log = Logger()
+
+
+def log_generation(address: str, path: str, served: str) -> None:
+    """
+    A client has sent frames of the other generation.
+
+    @param served: the frames of the path: C{"text"} or C{"binary"}.
+    """
+    sent = "binary" if served == "text" else "text"
+    _log.warn(
+        "INVALID_MESSAGE | {address} sends {sent} frames, as clients of {generation} do, to {path}, which is of type "
+        "ws-{served}: connect it to a path of type ws-{sent}, or give {path} both types (connectionEndpoints)",
+        address=address,
+        sent=sent,
+        generation=_GENERATIONS[sent],
+        path=path,
+        served=served,
+        event="INVALID_MESSAGE",
+    )
+
+
+def log_silence(address: str, path: str, seconds: float) -> None:
+    """
+    A client has gone that said nothing on a path of type ws-binary, where clients speak first.
+    """
+    if seconds >= LONG_SILENCE:
+        _log.info(
+            "INVALID_MESSAGE | {address} has said nothing for {seconds:.0f} s on {path}, which is of type ws-binary; "
+            "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text, "
+            "or give {path} both types (connectionEndpoints)",
+            address=address,
+            seconds=seconds,
+            path=path,
+            event="INVALID_MESSAGE",
+        )
