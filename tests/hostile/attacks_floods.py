@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from dstwist.protocol.constants import AuthAction, EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.protocol.schema import REQUESTS
 from tests.hostile.attacks import CHALLENGE, told
 from tests.hostile.intruder import Intruder, close_all, frame
 from tests.hostile.stage import MIB, Stage
@@ -39,9 +40,15 @@ BOMBS = [
 
 def message(topic: Topic, action: object, name: str = "flood", data: bytes | str | None = None) -> Message:
     """
-    A request, with all that any request needs.
+    A request with an id and a version, if requests of this kind have them: others are refused.
     """
-    return Message(topic, action, name, data, correlation_id="1", version=-1)  # type: ignore[arg-type]
+    request = Message(topic, action, name, data)  # type: ignore[arg-type]
+    fields = [*REQUESTS[topic, action].required, *REQUESTS[topic, action].optional]  # type: ignore[index]
+    if "correlation_id" in fields:
+        request.correlation_id = "1"
+    if "version" in fields:
+        request.version = -1
+    return request
 
 
 def burst(intruder: Intruder, one: Message, size: int = MIB) -> None:
@@ -172,7 +179,8 @@ def call_floods(stage: Stage) -> str:
         caller.say(call)
         if number % 100 == 0:
             for action in (RpcAction.ACCEPT, RpcAction.RESPONSE, RpcAction.REJECT, RpcAction.REQUEST_ERROR):
-                forger.say(Message(Topic.RPC, action, "sink", b"1", correlation_id=str(number)))
+                data = b"1" if action in (RpcAction.RESPONSE, RpcAction.REQUEST_ERROR) else None
+                forger.say(Message(Topic.RPC, action, "sink", data, correlation_id=str(number)))
     outcomes = [f"caller: {caller.outcome()}", f"forger: {forger.outcome()}"]
     stop.set()
     reading.join()
@@ -210,7 +218,7 @@ def amplified_queries(stage: Stage) -> str:
     outcomes = []
     for generation in ("v4", "v3"):
         with Intruder(stage.port, generation).log_in("curious") as curious:
-            burst(curious, Message(Topic.PRESENCE, PresenceAction.QUERY_ALL, correlation_id="1"))
+            burst(curious, Message(Topic.PRESENCE, PresenceAction.QUERY_ALL))
             outcomes.append(f"{generation}: {curious.outcome()}")
     close_all(crowd)
     return " | ".join(outcomes)
@@ -228,7 +236,7 @@ def growing_records(stage: Stage) -> str:
         def patches() -> Iterator[Message]:
             for number in range(500):
                 patch = message(Topic.RECORD, RecordAction.PATCH, name, b"1")
-                patch.path = f"k{number}[65535]"
+                patch.path = f"k{number}[900]"
                 yield patch
 
         for patch in patches():

@@ -10,7 +10,7 @@ from itertools import islice
 
 from dstwist.protocol.constants import FROM_CLIENT, TEXT_ONLY, EventAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.schema import FIELDS, Kind
+from dstwist.protocol.schema import FIELDS, REQUESTS, Kind
 from dstwist.protocol.text_forms import FROM_CLIENT_FORMS
 from tests.hostile.attacks import CHALLENGE, told
 from tests.hostile.intruder import Intruder, frame
@@ -122,7 +122,10 @@ def bad_fields_of_v4() -> Iterator[bytes]:
             if action >= TEXT_ONLY:
                 continue
             good: dict[int, bytes] = {}
+            known = (*REQUESTS[topic, action].required, *REQUESTS[topic, action].optional)
             for field in FIELDS[topic]:
+                if field.attribute not in known:
+                    continue
                 value = _GOOD.get(field.attribute)
                 if field.kind in (Kind.TEXT, Kind.JSON, Kind.NAMES) and value is not None:
                     good[field.tag] = varint(len(value)) + value

@@ -34,7 +34,7 @@ def _questions(stage: MeasuredStage, count: int) -> str:
     crowd = [Intruder(stage.port).log_in(f"{number:04}{'n' * 50}") for number in range(2000)]
     with Intruder(stage.port).log_in("curious") as curious, reading([curious]) as received:
         stage.begin()
-        question = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL, correlation_id="1")
+        question = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL)
         curious.send(together(curious, [question] * count), read=False)
         received.settle()
     close_all(crowd)
@@ -54,7 +54,7 @@ def a_storm_of_logins(stage: MeasuredStage) -> str:
     """
     watchers = [Intruder(stage.port).log_in(f"watcher{number}") for number in range(20)]
     for watcher in watchers:
-        watcher.say(Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL, correlation_id="1"))
+        watcher.say(Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL))
         watcher.until("SUBSCRIBE_ALL")
     clients = [Intruder(stage.port).open() for _ in range(2000)]
     for client in clients:
@@ -108,7 +108,7 @@ def _holding(stage: MeasuredStage, topic: Topic, count: int, user: str) -> Intru
 def _end_of_holders(stage: MeasuredStage, *holders: Intruder) -> str:
     with Intruder(stage.port).log_in("listener") as listener:
         for topic, action in ((Topic.EVENT, EventAction.LISTEN), (Topic.RECORD, RecordAction.LISTEN)):
-            listener.say(Message(topic, action, "never/.*", correlation_id="1"))
+            listener.say(Message(topic, action, "never/.*"))
         listener.outcome()
         stage.begin()
         began = time.monotonic()

@@ -24,7 +24,7 @@ from tests.hostile.stage import MIB, Stage
 from tests.hostile.turns import TurnMeter
 
 #: How long one attack may last, in seconds. Then the server is killed.
-LONGEST = 120.0
+LONGEST = 240.0
 
 #: How long a server is measured after the attack, in seconds.
 LEFT = 1.0
