@@ -72,16 +72,16 @@ class Change:
 
     @ivar old: the record before the write; L{NOTHING} if it does not exist.
     @ivar message: the write; any other message leaves the record as it is.
+    @ivar alike: whether every client that has the old data gets the new data from the same changes: known once L{data}
+        is. Clients of v2 and v3 read some paths in another way (C{services.md} section 4.11).
     """
 
-    __slots__ = ("_alike", "_changes", "_data", "message", "old")
+    __slots__ = ("_data", "alike", "message", "old")
 
     def __init__(self, old: Record, message: Message) -> None:
         self.old = old
         self.message = message
         self._data = _UNKNOWN
-        self._alike = True
-        self._changes: list[tuple[str | None, Any]] | None = None
 
     @property
     def data(self) -> Any:
@@ -102,26 +102,11 @@ class Change:
 
         @raise ValueError: the write makes no sense.
         """
-        if self._changes is None:
-            message = self.message
-            value = _value(message)
-            if message.action is _PATCH_MULTI:
-                self._changes = _many(value)
-            else:
-                self._changes = [(message.path, value)]
-        return self._changes
-
-    @property
-    def alike(self) -> bool:
-        """
-        Whether every client that has the old data gets the new data from the same changes. Clients of v2 and v3 read
-        some paths in another way (C{services.md} section 4.11).
-
-        @raise ValueError: as for L{data}.
-        """
-        if self._data is _UNKNOWN:
-            self._apply()
-        return self._alike
+        message = self.message
+        value = value_of(message.data)
+        if value.__class__ is float:
+            value = _finite(value)
+        return _many(value) if message.action is _PATCH_MULTI else [(message.path, value)]
 
     @property
     def action(self) -> RecordAction:
@@ -146,26 +131,31 @@ class Change:
 
     def _apply(self) -> Any:
         message = self.message
-        old = self.old.data
-        base = {} if old is None else old
+        path = message.path
+        base = self.old.data
+        if base is None:
+            base = {}
+        value = value_of(message.data)
+        if value.__class__ is float:
+            value = _finite(value)
         if message.action is _PATCH_MULTI:
-            data = set_many(base, [(parse(path), value) for path, value in self.changes])  # type: ignore[arg-type]
-        elif message.path is not None:
-            data, self._alike = write_at(base, message.path, _value(message))
+            value = set_many(base, [(parse(path), each) for path, each in _many(value)])  # type: ignore[arg-type]
+            self.alike = True
+        elif path is not None:
+            value, self.alike = write_at(base, path, value)
+        elif isinstance(value, dict | list):
+            self.alike = True
         else:
-            data = value_of(message.data)
-            if not isinstance(data, dict | list):
-                raise ValueError("a record is an object or an array")
-        self._data = data
-        return data
+            raise ValueError("a record is an object or an array")
+        self._data = value
+        return value
 
 
-def _value(message: Message) -> Any:
+def _finite(number: float) -> float | None:
     """
-    The value of a write. JSON has no NaN and no infinity, which text clients can send: they become C{null}.
+    The number as JSON has it: text clients can send NaN and infinity, which become C{null}.
     """
-    value = value_of(message.data)
-    return None if value.__class__ is float and not math.isfinite(value) else value
+    return number if math.isfinite(number) else None
 
 
 def _many(value: Any) -> list[tuple[str | None, Any]]:

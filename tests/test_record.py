@@ -128,5 +128,6 @@ class ChangeTests(SynchronousTestCase):
         Clients of v2 and v3 take a dotted number for an index where nothing is yet, so they do not get to the new data
         by the path.
         """
-        self.assertTrue(change(A.PATCH, b"5", "b.c").alike)
-        self.assertFalse(change(A.PATCH, b"5", "new.0").alike)
+        for path, alike in (("b.c", True), ("new.0", False)):
+            made = change(A.PATCH, b"5", path)
+            self.assertEqual((made.data is not None, made.alike), (True, alike))

@@ -57,20 +57,23 @@ class RecordNews:
             self._losers.won(name, sender)
         path = message.path
         action = message.action
-        if action is _PATCH_MULTI:
+        alike = change.alike
+        if (
+            message.verbatim is not None
+            and alike
+            and message.version == state.version
+            and action is (_UPDATE if path is None else _PATCH)
+        ):
+            news = message
+        elif action is _PATCH_MULTI:
             self._tell_many(name, message, sender, state)
             return
-        if not change.alike:
+        elif not alike:
             news = answers.update(name, state)
             if sender.dialect.has_its_own_paths and self._subscriptions.wants(name, sender):
                 self._losers.doubt(name, sender)
         elif path is None:
-            if message.verbatim is not None and message.version == state.version and action is _UPDATE:
-                news = message
-            else:
-                news = Message(_RECORD, _UPDATE, name, message.data, version=state.version)
-        elif message.verbatim is not None and message.version == state.version and action is _PATCH:
-            news = message
+            news = Message(_RECORD, _UPDATE, name, message.data, version=state.version)
         else:
             news = Message(
                 _RECORD, _PATCH, name, message.data, None, None, (), None, None, None, None, None, None,

@@ -59,7 +59,10 @@ class RecordSizes:
             estimate = len(dumps(data))
             if estimate > self._limit:
                 raise ValueError(f"a record of more than {self._limit} bytes")
-        self._remember(name, estimate)
+        if size is None:
+            self._remember(name, estimate)
+        else:
+            self._estimates[name] = estimate
         return data
 
     def estimate(self, name: str, record: Record) -> int:
@@ -73,7 +76,7 @@ class RecordSizes:
         return size
 
     def _remember(self, name: str, size: int) -> None:
-        if name not in self._estimates and len(self._estimates) >= _MOST:
+        if len(self._estimates) >= _MOST:
             self._estimates.clear()
         self._estimates[name] = size
 

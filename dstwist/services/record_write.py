@@ -123,7 +123,8 @@ class RecordWriter:
             self._queue.submit(self.write, name, message, sender)
             return
         verdict: bool | Deferred[bool] | None = None
-        if self._short and _is_plain(message):
+        action = message.action
+        if self._short and (action is _PATCH or action is _UPDATE) and message.data is not None:  # _is_plain(message)
             state = self._peek(name)
             if state is not None:
                 change = Change(state, message)
