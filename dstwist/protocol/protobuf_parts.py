@@ -73,14 +73,14 @@ def skip(data: bytes, position: int) -> int:
 
 def read_envelope(data: bytes) -> tuple[int, bytes, bool]:
     """
-    The topic of an envelope, the message in it, and whether there is nothing else.
+    The topic of an envelope, the message in it, and whether there is certainly nothing else.
     """
     size = len(data)
     if size > 3 and data[0] == 0x10 and data[1] < 128 and data[2] == 0x1A:  # as everybody writes it
         length, start = varint(data, 3)
         if start + length == size:
             return data[1], data[start:], True
-    topic, body, plain, position = 0, b"", True, 0
+    topic, body, position = 0, b"", 0
     while position < size:
         tag = data[position]
         if tag == 0x10:
@@ -93,8 +93,7 @@ def read_envelope(data: bytes) -> tuple[int, bytes, bool]:
             body = data[start:position]
         else:
             position = skip(data, position)
-            plain = False
-    return signed(topic), body, plain
+    return signed(topic), body, False
 
 
 def read_entry(data: bytes) -> tuple[str, int]:

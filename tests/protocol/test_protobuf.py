@@ -773,6 +773,9 @@ class VerbatimTests(SynchronousTestCase):
             for item in SERVER.decode(joined):
                 self.assertIsNone(item.verbatim)
         self.assertIsNone(self.decode(b"\x0b\x08\x01" + emit[1:]).verbatim)
+        for envelope in ("10041a0108 10041a050802320165", "1005 10041a050802320165", "1a0508023201651004"):
+            content = bytes.fromhex(envelope)
+            self.assertIsNone(self.decode(bytes((len(content),)) + content).verbatim, envelope)
         for direction, message, text in FRAMES:
             if direction != DOWN and message.action is not EventAction.EMIT:
                 self.assertIsNone(self.decode(bytes.fromhex(text)).verbatim)
