@@ -35,6 +35,10 @@ _PATCH_MULTI = RecordAction.PATCH_MULTI
 _UNKNOWN: Any = object()
 
 
+#: orjson's texts come in a buffer of this size at least, which stays as large as it is: shorter ones are copied.
+_ROOMY = 4096
+
+
 @dataclass(slots=True)
 class Record:
     """
@@ -57,7 +61,10 @@ class Record:
         """
         text = self._json
         if text is None:
-            text = self._json = dumps(self.data)
+            text = dumps(self.data)
+            if len(text) < _ROOMY:
+                text = bytes(memoryview(text))
+            self._json = text
         return text
 
 

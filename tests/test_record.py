@@ -4,6 +4,8 @@ Records, and changes of them.
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -45,6 +47,24 @@ class RecordTests(SynchronousTestCase):
         """
         record = Record(1, {"a": [1, 2]})
         self.assertIs(record.json, record.json)
+
+    def test_json_is_no_larger_than_it_is(self) -> None:
+        """
+        The JSON text of a small record takes no more memory than its length: orjson's own has a buffer of 4 KiB.
+        """
+        records = [Record(1, {"n": number}) for number in range(2000)]
+        # That these buffers were touched makes them resident; all others are not counted.
+        before = resident()
+        kept = [record.json for record in records]
+        self.assertLess(resident() - before, 2000 * 1024)
+        self.assertEqual(len(kept), 2000)
+
+
+def resident() -> int:
+    """
+    The memory of this process, in bytes.
+    """
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 class ChangeTests(SynchronousTestCase):
