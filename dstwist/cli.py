@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Sequence
 
 import click
@@ -18,7 +17,7 @@ from dstwist.cli_permissions import permissions
 from dstwist.config.load import find, load, load_hashing
 from dstwist.config.stores import SqliteSettings
 from dstwist.errors import ConfigError
-from dstwist.permission.build import build as build_permission
+from dstwist.permission.build import load_rules
 from dstwist.tls import serve
 
 #: What passwords are hashed with in deepstream's format if nothing else is said: digest, iterations, bytes.
@@ -97,8 +96,9 @@ def check_config(file: str | None) -> None:
     try:
         settings = load(file, os.environ)
         # A class of the operator's own is not made here: it may begin to do things.
-        if settings.permission.custom is None:
-            build_permission(settings.permission, time.time)
+        doubts: Sequence[str] = ()
+        if settings.permission.type == "config":
+            _, doubts = load_rules(settings.permission)
         if settings.http.ssl is not None:
             serve(settings.http.ssl, "httpServer.options.ssl")
     except ConfigError as error:
@@ -106,6 +106,8 @@ def check_config(file: str | None) -> None:
         raise SystemExit(1) from None
     for note in settings.notes:
         click.echo(note)
+    for doubt in doubts:
+        click.echo(f"warning: {doubt}")
     if isinstance(settings.storage, SqliteSettings) and settings.storage.path is None:
         click.echo("storage.options.path is missing: the server starts with --data-dir only.")
     click.echo(f"{file} is fine.")

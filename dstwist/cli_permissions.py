@@ -13,7 +13,7 @@ import click
 
 from dstwist.errors import ConfigError
 from dstwist.permission.expectations import check as check_expectations
-from dstwist.permission.expectations import load_rules, read_action
+from dstwist.permission.expectations import load_doubted, load_rules, read_action
 from dstwist.permission.explain import Answer, Question, answer
 
 
@@ -28,14 +28,16 @@ def permissions() -> None:
 @click.argument("file", metavar="FILE")
 def check(file: str) -> None:
     """
-    Say whether the server would take the rules in FILE, and if not, what is wrong with them.
+    Say whether the server would take the rules in FILE, and if not, what is wrong with them. Warns of rules that hardly
+    do what they are meant to do.
     """
     try:
-        rules = load_rules(file, os.environ)
+        rules, doubts = load_doubted(file, os.environ)
     except ConfigError as error:
         raise _Refused(error) from None
-    count = sum(len(found) for found in rules.sets.values())
-    click.echo(f"{file} is fine: {count} rules.")
+    for doubt in doubts:
+        click.echo(f"warning: {doubt}")
+    click.echo(f"{file} is fine: {rules.count} rules." if not doubts else f"{file} can be used: {rules.count} rules.")
 
 
 @permissions.command("explain")

@@ -232,6 +232,21 @@ class CommandTests(SynchronousTestCase):
         self.assertIn('permission.options.permissions.record["*"].read: function alert', result.output)
         self.assertEqual(result.exit_code, 1)
 
+    def test_check_doubtful_rules(self) -> None:
+        """
+        C{dstwist check-config} warns of rules that hardly do what they are meant to do, with their line.
+        """
+        rules = Path(f"{self.mktemp()}.yml")
+        rules.write_text('record: {"*": {}}\nevent: {"*": {}}\nrpc: {"*": {}}\npresence: {"*": {allow: yes}}\n')
+        path = self.file(f"permission: {{type: config, options: {{permissions: fileLoad({rules.absolute()})}}}}")
+        result = self.dstwist("check-config", path)
+        self.assertEqual(result.exit_code, 0)
+        self.assertIn(
+            f'warning: {rules.absolute()}: line 4: permission.options.permissions.presence["*"].allow: yes is not '
+            "defined",
+            result.output,
+        )
+
     def test_check_rules_in_file(self) -> None:
         """
         What is wrong with rules is told with the file that they are in, and the line.

@@ -51,6 +51,27 @@ class CommandTests(SynchronousTestCase):
         shipped = Path(__file__).parent.parent / "etc" / "dstwist" / "permissions.yml"
         self.assertEqual(self.run_command("check", str(shipped)).exit_code, 0)
 
+    def test_check_doubtful(self) -> None:
+        """
+        Of one that it would take, though a rule hardly does what it is meant to do, that is told with the line.
+        """
+        path = self.directory / "rules.yml"
+        path.write_text(
+            'record: {"*": {}}\nevent:\n  "*":\n    publish: yes\nrpc: {"*": {}}\npresence: {"*": {}}\n',
+            encoding="utf-8",
+        )
+        result = self.run_command("check", str(path))
+        self.assertEqual(result.exit_code, 0)
+        warning, verdict = result.output.splitlines()
+        self.assertTrue(warning.startswith("warning: "))
+        self.assertTrue(
+            warning.endswith(
+                'rules.yml: line 4: event["*"].publish: yes is not defined, so the rule fails when it gets there; did '
+                "you mean true? In YAML 1.2 yes is a text"
+            )
+        )
+        self.assertEqual(verdict, f"{path} can be used: 1 rules.")
+
     def test_check_refused(self) -> None:
         """
         Of one that it would not, all is told that is wrong.
@@ -58,7 +79,7 @@ class CommandTests(SynchronousTestCase):
         result = self.run_command("check", self.file({**RULES, "rpc": {"*": {"request": "alert(1)", "x": True}}}))
         self.assertEqual(result.exit_code, 1)
         self.assertIn('rpc["*"].request: function alert is not supported', result.output)
-        self.assertIn('rpc["*"].x: unknown rule type x in section rpc', result.output)
+        self.assertIn('rules.json: rpc["*"].x: unknown rule type x in section rpc', result.output)
         result = self.run_command("check", str(self.directory / "none.yml"))
         self.assertEqual((result.exit_code, "No such file" in result.output), (1, True))
 

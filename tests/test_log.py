@@ -21,7 +21,7 @@ ROOT = Path(dstwist.__file__).parent
 LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
 
 #: Where L{OperatorLogger} may be used: no line of these modules is caused by a client.
-OF_THE_OPERATOR = {"auth/exposure.py", "log_limit.py", "node.py", "reloading.py"}
+OF_THE_OPERATOR = {"auth/exposure.py", "log_limit.py", "node.py", "permission/reload.py", "reloading.py"}
 
 #: Calls whose format is not a constant on the spot, by module and function. Each takes one of a few constants.
 NOT_ON_THE_SPOT = {

@@ -13,7 +13,18 @@ from dstwist.permission.config import ValvePermission, no_records
 from dstwist.permission.custom import load as load_custom
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.valve.decision import Loader
-from dstwist.permission.valve.rules import load_permissions
+from dstwist.permission.valve.doubts import doubts_of
+from dstwist.permission.valve.rules import Rules, load_permissions
+
+
+def load_rules(settings: PermissionSettings) -> tuple[Rules, list[str]]:
+    """
+    The rules that the settings have, and what is doubtful about them.
+
+    @raise ConfigError: they cannot be used. The error tells all that is wrong with them.
+    """
+    rules = load_permissions(settings.permissions, settings.where, settings.place)
+    return rules, doubts_of(rules, settings.where, settings.place)
 
 
 def build(
@@ -34,9 +45,11 @@ def build(
         return OpenPermission()
     if settings.custom is not None:
         return load_custom(settings.custom, services or Services(None))
+    rules, doubts = load_rules(settings)
     return ValvePermission(
-        load_permissions(settings.permissions, settings.where, settings.place),
+        rules,
         seconds,
+        doubts=doubts,
         load=load,
         max_iterations=settings.max_rule_iterations,
         max_steps=settings.max_rule_steps,

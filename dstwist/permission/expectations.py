@@ -32,8 +32,12 @@ from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 from dstwist.permission.explain import Answer, Question, answer
 from dstwist.permission.valve.actions import GUARDS
+from dstwist.permission.valve.doubts import doubts_of
 from dstwist.permission.valve.rules import Rules, load_permissions
 from dstwist.protocol.constants import ACTIONS, Topic
+
+# The path that a file's content has among those of its reading.
+_CONTENT = "permissions"
 
 VERDICTS = ("allow", "deny", "error")
 _TOP = ("permissions", "user", "serverData", "records", "now", "cases")
@@ -61,10 +65,25 @@ def load_rules(path: str, environ: Mapping[str, str]) -> Rules:
 
     @raise ConfigError: it cannot be used.
     """
+    return load_doubted(path, environ)[0]
+
+
+def load_doubted(path: str, environ: Mapping[str, str]) -> tuple[Rules, list[str]]:
+    """
+    The rules in a permissions file, and what is doubtful about them.
+
+    @raise ConfigError: it cannot be used.
+    """
     reading = Reading(os.path.dirname(os.path.abspath(path)), environ)
-    content = reading.load(os.path.basename(path), path)
+    content = reading.load(os.path.basename(path), _CONTENT)
     _raise_all(reading)
-    return load_permissions(content)
+    within = reading.places_within(_CONTENT)
+
+    def place(where: str) -> str:
+        return within(f"{_CONTENT}.{where}")
+
+    rules = load_permissions(content, place=place)
+    return rules, doubts_of(rules, place=place)
 
 
 def check(path: str, environ: Mapping[str, str], permissions: str | None = None) -> list[Result]:

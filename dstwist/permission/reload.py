@@ -13,7 +13,7 @@ what clients have is judged once more, since they may have let in somebody in be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +22,9 @@ from twisted.internet.defer import Deferred, gatherResults, succeed
 from dstwist.config.access import PermissionSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission
+from dstwist.log import OperatorLogger
+from dstwist.permission.build import load_rules
 from dstwist.permission.config import ValvePermission
-from dstwist.permission.valve.rules import load_permissions
 from dstwist.recheck import Kind, Recheck
 from dstwist.watching import FileWatch
 
@@ -36,6 +37,8 @@ class RuleReload:
     @param kinds: what clients have that is to be judged again.
     @param settled: L{dstwist.router.Router.settled}.
     """
+
+    _log = OperatorLogger()
 
     def __init__(
         self,
@@ -54,8 +57,10 @@ class RuleReload:
 
     def start(self, read_again: Callable[[], object]) -> None:
         """
-        Have C{read_again} called when the file has changed.
+        Say in the log what is doubtful about the rules, and have C{read_again} called when the file has changed.
         """
+        if isinstance(self._permission, ValvePermission):
+            self._tell(self._permission.doubts)
         interval = self._settings.reload_interval
         if interval is not None and self._settings.file is not None:
             self._watch = FileWatch(self._files, read_again)
@@ -69,6 +74,10 @@ class RuleReload:
             self._watch.stop()
         if self._recheck is not None:
             self._recheck.stop()
+
+    def _tell(self, doubts: Iterable[str]) -> None:
+        for doubt in doubts:
+            self._log.warn("CONFIG | {doubt}", doubt=doubt, event="CONFIG")
 
     def _files(self) -> list[str]:
         return [] if self._settings.file is None else [self._settings.file]
@@ -89,9 +98,10 @@ class RuleReload:
         if repr(settings.permissions) == repr(old.permissions):
             self._settings = settings
             return "the rules have not changed"
-        rules = load_permissions(settings.permissions, settings.where, settings.place)
+        rules, doubts = load_rules(settings)
         undecided = gatherResults([permission.replace(rules), self._settled()])
         self._settings = settings
+        self._tell(doubts)
         if self._recheck is not None:
             run = self._recheck.run
             run()

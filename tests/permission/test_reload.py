@@ -80,6 +80,26 @@ class RuleReloadTests(SynchronousTestCase):
         self.subscribe("c")
         self.assertEqual(self.subscribed(), ["b", "c"])
 
+    def test_doubtful(self) -> None:
+        """
+        The log warns of rules that hardly do what they are meant to do: at the start, and when they are read again.
+        """
+        doubt = (
+            'CONFIG | permission.options.permissions.event["*"].subscribe: usr is not defined, so the rule fails when '
+            "it gets there; did you mean user.id?"
+        )
+        old, new = settings("usr.id === 'a'"), settings("'a' === usr.id")
+        reload = self.reload(old)
+        self.assertEqual(self.lines.of("warn"), [])
+        reload.start(lambda: None)
+        self.assertEqual(self.lines.of("warn"), [doubt])
+        reload.reload(old)
+        self.assertEqual(self.lines.of("warn"), [doubt])
+        reload.reload(new)
+        self.assertEqual(self.lines.of("warn"), [doubt, doubt])
+        reload.reload(settings(True))
+        self.assertEqual(self.lines.of("warn"), [doubt, doubt])
+
     def test_broken(self) -> None:
         """
         Rules that cannot be used change nothing, and the error names the key.

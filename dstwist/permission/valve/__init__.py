@@ -21,5 +21,9 @@ C{paths}        patterns of names: C{user/$id}
 C{actions}      which rule guards which action
 C{rules}        a whole permissions.yml, and which of its rules decides
 C{decision}     one decision, with the records that it needs
+C{doubts}       rules that hardly do what they are meant to do
+C{comparisons}  comparisons that always come to the same
+C{kinds}        what kind of value a part of a rule comes to
+C{hiding}       patterns that match all that another one matches
 ==============  =====================================================================================
 """

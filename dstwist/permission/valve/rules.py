@@ -15,10 +15,11 @@ long, the last. Nothing is inherited. If there is none, the answer is no.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Any
 
+from dstwist.config.fields import suggestion
 from dstwist.config.file import UNREADABLE, join
 from dstwist.errors import ConfigError, RuleError
 from dstwist.permission.valve.actions import GUARDS, NAMELESS, SECTIONS, action_name
@@ -76,9 +77,17 @@ class Rule:
         A rule that asks for nothing always decides the same, unless it fails.
         """
         try:
-            self.constant = truthy(self.code(Scope(_NO_USER, None, UNDEFINED, (), Meter(100_000))))
+            self.constant = self.decide_nothing()
         except (RuleError, RecursionError):
             pass
+
+    def decide_nothing(self) -> bool:
+        """
+        What a rule says that asks for nothing.
+
+        @raise RuleError: it always fails. So may a L{RecursionError}.
+        """
+        return truthy(self.code(Scope(_NO_USER, None, UNDEFINED, (), Meter(100_000))))
 
 
 Found = tuple[Rule, tuple[Any, ...]]
@@ -115,6 +124,12 @@ class RuleSet:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def __iter__(self) -> Iterator[Rule]:
+        """
+        The rules, those that come first where several match first.
+        """
+        return iter(self._entries)
 
     @property
     def remembered(self) -> int:
@@ -249,7 +264,11 @@ def _load(mapping: Any, path: str, problems: list[ConfigError]) -> dict[tuple[st
                 problems.append(ConfigError(path, f'missing configuration section "{section}"'))
     for section, patterns in sections.items():
         if section not in RULES:
-            problems.append(ConfigError(join(path, section), f'unexpected configuration section "{section}"'))
+            problems.append(
+                ConfigError(
+                    join(path, section), f'unexpected configuration section "{section}"{suggestion(section, RULES)}'
+                )
+            )
         elif isinstance(patterns, (dict, list)):
             _load_section(section, patterns, join(path, section), rules, problems)
     return rules
@@ -279,7 +298,11 @@ def _load_section(
         for kind, rule in entry.items():
             place = join(where, kind)
             if kind not in RULES[section]:
-                problems.append(ConfigError(place, f"unknown rule type {kind} in section {section}"))
+                problems.append(
+                    ConfigError(
+                        place, f"unknown rule type {kind} in section {section}{suggestion(kind, RULES[section])}"
+                    )
+                )
             elif rule is not UNREADABLE:
                 try:
                     tree = checked(rule, section, kind)

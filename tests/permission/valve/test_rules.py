@@ -79,7 +79,7 @@ class LoadTests(SynchronousTestCase):
                 '  permission.rules.event: empty section "event"',
                 '  permission.rules.presence: missing root entry "*" for section presence',
                 "  permission.rules.presence.a.allow: rule allow for presence does not support data",
-                '  permission.rules.events: unexpected configuration section "events"',
+                '  permission.rules.events: unexpected configuration section "events"; did you mean event?',
             ],
         )
 
