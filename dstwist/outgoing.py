@@ -59,12 +59,6 @@ class Queue(Protocol):
     The outboxes of one port that are flushed together.
     """
 
-    @property
-    def empty(self) -> bool:
-        """
-        Nothing is queued.
-        """
-
     def flush(self) -> None:
         """
         Send what is queued.
@@ -109,7 +103,7 @@ class Outgoing(TurnBudget):
 
     _log = Logger()
 
-    __slots__ = ("_call", "_clock", "_outboxes", "_queues", "_slow", "most", "waiting")
+    __slots__ = ("_call", "_clock", "_outboxes", "_queues", "_slow", "_turns", "most", "waiting")
 
     def __init__(self, clock: IReactorTime, turn_limit: int = sys.maxsize, most: int = sys.maxsize) -> None:
         super().__init__(turn_limit)
@@ -117,6 +111,8 @@ class Outgoing(TurnBudget):
         self.waiting = 0
         self._clock = clock
         self._queues: list[Queue] = []
+        # Of so many queues the turn has begun.
+        self._turns = 0
         # The outboxes in which something waits.
         self._outboxes: dict[Waiting, None] = {}
         # Those that have given up, and are to be closed.
@@ -134,12 +130,20 @@ class Outgoing(TurnBudget):
             queue.flush()
         super().make_room()
 
-    def flushed(self) -> None:
+    def begun(self) -> None:
         """
-        A queue was flushed. When all are empty, the next turn begins.
+        The turn of a queue has begun: something is in it.
         """
-        if all(queue.empty for queue in self._queues):
-            super().make_room()
+        self._turns += 1
+
+    def ended(self) -> None:
+        """
+        The turn of a queue has ended. The next bytes have the whole budget again if no other queue has any.
+        """
+        self._turns -= 1
+        if not self._turns:
+            self.room = self.limit
+            self.large = False
 
     def account(self, outbox: Waiting, size: int) -> None:
         """

@@ -183,14 +183,18 @@ class SubscriptionRegistry:
         for wire, members in wires.items():
             frame = wire.encode(message)
             if frame:
-                for connection, write in members.items():
-                    if connection is not exclude:
+                if exclude in members:
+                    for connection, write in members.items():
+                        if connection is not exclude:
+                            write(frame)
+                else:
+                    for write in members.values():
                         write(frame)
                 size = len(frame)
-                outgoing.room -= size * len(members)
+                outgoing.room = room = outgoing.room - size * len(members)
                 if size >= LARGE:
                     outgoing.large = True
-                if outgoing.room < 0:
+                if room < 0:
                     outgoing.make_room()
 
     def publish_either(self, many: Message, whole: Callable[[], Message], exclude: IConnection | None = None) -> None:
@@ -222,10 +226,10 @@ class SubscriptionRegistry:
                     if connection not in exclude:
                         write(frame)
                 size = len(frame)
-                outgoing.room -= size * len(members)
+                outgoing.room = room = outgoing.room - size * len(members)
                 if size >= LARGE:
                     outgoing.large = True
-                if outgoing.room < 0:
+                if room < 0:
                     outgoing.make_room()
 
     def add(self, name: str, connection: IConnection) -> bool:

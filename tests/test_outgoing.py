@@ -15,12 +15,10 @@ class FakeQueue:
     A queue that counts how often it was flushed.
     """
 
-    empty = False
     flushed = 0
 
     def flush(self) -> None:
         self.flushed += 1
-        self.empty = True
 
 
 class FakeOutbox:
@@ -80,17 +78,18 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual([queue.flushed for queue in self.queues], [1, 1])
         self.assertEqual((self.outgoing.room, self.outgoing.large), (100, False))
 
-    def test_flushed(self) -> None:
+    def test_ended(self) -> None:
         """
-        The budget is whole again when all queues are empty, not before: what is left in another is still there.
+        The budget is whole again when the turns of all queues have ended, not before: what is left in another is still
+        there.
         """
+        self.outgoing.begun()
+        self.outgoing.begun()
         self.outgoing.room -= 60
         self.outgoing.large = True
-        self.queues[0].flush()
-        self.outgoing.flushed()
+        self.outgoing.ended()
         self.assertEqual((self.outgoing.room, self.outgoing.large), (40, True))
-        self.queues[1].flush()
-        self.outgoing.flushed()
+        self.outgoing.ended()
         self.assertEqual((self.outgoing.room, self.outgoing.large), (100, False))
 
     def test_unlimited(self) -> None:

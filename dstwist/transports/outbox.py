@@ -64,13 +64,6 @@ class Turn:
         self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
         self.outgoing.add(self)
 
-    @property
-    def empty(self) -> bool:
-        """
-        Nothing was written since the last flush.
-        """
-        return not self._dirty
-
     def add(self, outbox: Outbox) -> None:
         """
         Have C{outbox} flushed at the end of the turn.
@@ -78,6 +71,7 @@ class Turn:
         self._dirty.append(outbox)
         if self._call is None:
             self._call = self._clock.callLater(self._pause, self._end)
+            self.outgoing.begun()
 
     def hurry(self) -> None:
         """
@@ -89,7 +83,7 @@ class Turn:
     def _end(self) -> None:
         self._call = None
         self.flush()
-        self.outgoing.flushed()
+        self.outgoing.ended()
 
     def flush(self) -> None:
         """
@@ -121,6 +115,34 @@ class Outbox:
     @ivar counted: how many bytes of this outbox L{Outgoing} has counted.
     @ivar given_up: the connection is about to be closed, or is closing.
     """
+
+    __slots__ = (
+        "_answered",
+        "_asked",
+        "_backlog",
+        "_backlog_size",
+        "_begun",
+        "_broken",
+        "_close_soon",
+        "_excess",
+        "_finishing",
+        "_frames",
+        "_handed",
+        "_limit",
+        "_mute",
+        "_offset",
+        "_open",
+        "_outgoing",
+        "_overflow",
+        "_socket_send",
+        "_socket_sendmsg",
+        "_stalled",
+        "_told",
+        "_transport",
+        "_turn",
+        "counted",
+        "given_up",
+    )
 
     def __init__(self, transport: Any, turn: Turn, limit: int, overflow: Callable[[], None]) -> None:
         self._transport = transport
@@ -461,7 +483,7 @@ class TcpOutbox(Outbox):
     there is room again.
     """
 
-    _asked = False
+    __slots__ = ()
 
     def _start(self) -> None:
         # Not C{transport.writeSomeData}, whose wrapping costs a tenth of a delivery.

@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 
 from tests.e2e.server import CHECKOUT
-from tests.hostile import attacks_records, attacks_turns
+from tests.hostile import attacks_outgoing, attacks_records, attacks_turns
 from tests.hostile.measured import Figures, Measured, measure, table
 
-ATTACKS: list[Measured] = [*attacks_records.ATTACKS, *attacks_turns.ATTACKS]
+ATTACKS: list[Measured] = [*attacks_records.ATTACKS, *attacks_outgoing.ATTACKS, *attacks_turns.ATTACKS]
 
 
 def main() -> None:
