@@ -240,7 +240,7 @@ class Connection:
         try:
             self._serve_queue()
         except Exception:
-            self._log.failure("serving {user} failed", user=self.user, address=self.address)
+            self._log.failure("serving {user} failed", user=self.user, address=self.address, contained=True)
             self.close("internal error", INTERNAL_ERROR)
         self.resume()
 

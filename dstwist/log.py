@@ -14,6 +14,7 @@ that one client cannot hide the lines about another. The format is a constant: i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from constantly import NamedConstant  # type: ignore[import-untyped]
@@ -52,6 +53,10 @@ class LineLimit(Protocol):
 limits: list[LineLimit] = []
 
 
+#: Told the fields of every line that is about an exception, written or not.
+watchers: list[Callable[[dict[str, Any]], object]] = []
+
+
 def shown(text: str, most: int = MOST_SHOWN) -> str:
     """
     What a client sent, fit for a line of the log: no control characters, which could forge others, and not long.
@@ -76,6 +81,9 @@ class Logger(TwistedLogger):
         Logger._threshold = LEVELS[name]
 
     def emit(self, level: NamedConstant, format: str | None = None, **kwargs: Any) -> None:
+        if watchers and "log_failure" in kwargs:
+            for watch in watchers:
+                watch(kwargs)
         threshold = Logger._threshold
         if threshold is None or level < threshold:
             return

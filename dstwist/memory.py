@@ -1,5 +1,5 @@
 """
-How much memory this process may use: the source of the defaults of memory budgets.
+How much memory this process may use: the source of the defaults of memory budgets; and whether an allocation can fail.
 
 Always true: L{usable_memory} answers the smallest of all limits that the system states: the memory of the machine, the
 limits of each control group that the process is in (version 1 and 2, with all parent groups), and the resource limits
@@ -8,6 +8,7 @@ of the process. A limit that cannot be read is left out.
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import resource
@@ -27,6 +28,28 @@ def usable_memory(root: Path = Path("/")) -> int:
     @param root: where C{/proc} and C{/sys} are looked for.
     """
     return min((*_machine(root), *_control_groups(root), *_resource_limits()), default=UNKNOWN)
+
+
+def allocations_can_fail(root: Path = Path("/")) -> bool:
+    """
+    Whether the system refuses memory to this process, so that there are MemoryErrors: its address space is limited
+    (C{ulimit -v}, C{LimitAS}), or the kernel promises no more memory than there is. Without either, the system gives
+    address space without end, and kills a process (with SIGKILL) when memory runs out.
+
+    @param root: where C{/proc} is looked for.
+    """
+    return any(_resource_limits()) or _read(root / "proc/sys/vm/overcommit_memory").strip() == "2"
+
+
+def has_room(size: int) -> bool:
+    """
+    Whether the process can have C{size} more bytes now. The answer costs some microseconds, and no memory.
+    """
+    try:
+        mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError):
+        return False
+    return True
 
 
 def _machine(root: Path) -> Iterator[int]:

@@ -5,6 +5,7 @@ What C{twistd dstwist} calls: its options, and the service made of them.
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.logger import globalLogBeginner
+from twisted.logger import globalLogBeginner, globalLogPublisher
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
@@ -23,7 +24,9 @@ from dstwist.errors import ConfigError
 from dstwist.listening import configured_endpoint, described_endpoint
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
 from dstwist.log_limit import LogLimit, limit_all
+from dstwist.memory import allocations_can_fail
 from dstwist.node import Node
+from dstwist.shortage import Shortage, grow_stack
 
 
 class Options(TwistedOptions):
@@ -94,6 +97,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         except UsageError as error:
             raise SystemExit(f"dstwist: {error}") from None
         limit_all(globalLogBeginner)
+        _prepare_for_the_worst(reactor, options)
         reactor.callWhenRunning(_take_signals, reactor, node)
         atexit.register(_end, node)
         return node
@@ -157,6 +161,20 @@ def _end(node: Node) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(1)
+
+
+def _prepare_for_the_worst(reactor: Any, options: Mapping[str, Any]) -> None:
+    """
+    Have the end of the process logged if it has no memory left, or dies in code that is not Python.
+    """
+    Shortage().install(globalLogPublisher)
+    if allocations_can_fail():
+        grow_stack()
+    faulthandler.enable()
+    log_file = (getattr(options, "parent", None) or {}).get("logfile")
+    if log_file not in (None, "-"):
+        # In the background nobody reads what goes to stderr.
+        reactor.callWhenRunning(lambda: faulthandler.enable(open(log_file, "a")))
 
 
 def _take_signals(reactor: Any, node: Node) -> None:

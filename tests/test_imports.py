@@ -19,7 +19,7 @@ GROUPS = (
     {"errors", "memory", "weights", "budgets"},
     {"protocol"},
     {"addresses", "config", "log", "patterns", "record"},
-    {"log_limit"},
+    {"log_limit", "shortage"},
     {"interfaces", "matching", "outgoing", "slices", "underway"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "offers"}
@@ -59,6 +59,7 @@ FOREIGN = {
     "protocol": {"orjson"},
     "config": {"ruamel.yaml", "twisted.internet.ssl", "OpenSSL", "cryptography"},
     "log": {"twisted.logger", "constantly"},
+    "shortage": {*ZOPE, "twisted.logger", "twisted.python.failure"},
     "log_limit": {*ZOPE, "twisted.internet.interfaces", "twisted.logger", "constantly"},
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},

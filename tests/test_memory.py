@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import memory
-from dstwist.memory import usable_memory
+from dstwist.memory import allocations_can_fail, has_room, usable_memory
 
 MIB = 1 << 20
 
@@ -21,9 +21,9 @@ V1 = (
 )
 
 
-class UsableMemoryTests(SynchronousTestCase):
+class MadeUpFiles(SynchronousTestCase):
     """
-    L{usable_memory}, on made-up files: the smallest limit counts.
+    A test with made-up files and limits.
     """
 
     def setUp(self) -> None:
@@ -36,6 +36,12 @@ class UsableMemoryTests(SynchronousTestCase):
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+
+class UsableMemoryTests(MadeUpFiles):
+    """
+    L{usable_memory}, on made-up files: the smallest limit counts.
+    """
 
     def usable(self) -> int:
         """
@@ -185,3 +191,29 @@ class UsableMemoryTests(SynchronousTestCase):
         On the machine at hand the answer is one that a server could run with.
         """
         self.assertGreater(usable_memory(), 64 * MIB)
+
+
+class AllocationTests(MadeUpFiles):
+    """
+    Whether memory can be refused.
+    """
+
+    def test_limits(self) -> None:
+        """
+        It can if the process has a limit of its address space or data, or the kernel promises only what there is.
+        """
+        self.write("proc/sys/vm/overcommit_memory", "1\n")
+        self.assertFalse(allocations_can_fail(self.root))
+        for limit in list(self.limits):
+            self.limits[limit] = 1000
+            self.assertTrue(allocations_can_fail(self.root))
+            self.limits[limit] = resource.RLIM_INFINITY
+        self.write("proc/sys/vm/overcommit_memory", "2\n")
+        self.assertTrue(allocations_can_fail(self.root))
+
+    def test_room(self) -> None:
+        """
+        There is room for little, and none for more than any machine has.
+        """
+        self.assertTrue(has_room(1 << 20))
+        self.assertFalse(has_room(1 << 60))

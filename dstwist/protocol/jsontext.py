@@ -9,6 +9,10 @@ Numbers that no double can hold (C{1e400}) are refused as well. JavaScript reads
 C{null}, and so never sends such a text. If one was let through, rules would judge another value than the stores keep,
 and subscribers would receive a third one.
 
+orjson does not check whether its allocations succeed (3.13.0: C{loads} stores into the list that C{PyList_New} has
+not made, C{dumps} into the bytes that could not grow): a shortage of memory ends the process by SIGSEGV. So where the
+system may refuse memory, L{Guarded} stands in front of it, and L{stdlib_dumps} writes.
+
 Values that were put together from several texts can be nested deeper than any of them: whoever builds such a value
 asks L{deeper_than} before storing a text that nobody could read again.
 """
@@ -20,12 +24,46 @@ import math
 from collections.abc import Callable
 from typing import Any, AnyStr, NoReturn
 
+from dstwist.memory import allocations_can_fail, has_room
+
 #: Deeper nested texts are not JSON to us. orjson would read up to 1024 levels but writes no more than 254; the standard
 #: library's limit depends on how deep its caller stands already. This is well below, and no honest document is near.
 MAX_DEPTH = 256
 
+#: So many bytes for one byte of the text are enough for its value and for what orjson needs while it reads. The most
+#: that was measured is 46, for C{[[[[]]]],} again and again.
+ORJSON_FACTOR = 64
+
+#: Without orjson's own buffer, which has 12 bytes for one byte of the text.
+STDLIB_FACTOR = 40
+
+#: Address space that orjson leaves to all threads that run at the same time, each password hash takes 46 MiB of it, and
+#: each new thread up to 136.
+ORJSON_MARGIN = 256 << 20
+
+#: Address space that no text may take: it is for all that has to go on when texts are refused.
+RESERVE = 32 << 20
+
+#: Texts that are no longer are not worth looking for room; it is looked for once for so many bytes of them.
+SHORT = 4096
+UNSEEN = 65536
+
 _MAX_INTEGER = 2**64 - 1
 _MIN_INTEGER = -(2**63)
+
+
+class NoRoom(ValueError):
+    """
+    There is not enough memory for the value of a JSON text. It is a ValueError: the text is refused like any other that
+    cannot be read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("not enough memory")
+
+
+#: Told how long a text was that is refused since there is not enough memory.
+refusals: list[Callable[[int], object]] = []
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -146,6 +184,55 @@ else:
             return _orjson_dumps(value)
         except TypeError:
             return stdlib_dumps(value)
+
+
+class Guarded:
+    """
+    Reading where the system may refuse memory: with orjson only if there is room for the worst case, with the standard
+    library if there is less, and not at all if that would use up L{RESERVE}.
+
+    @param fast: reads quickly, and may end the process if there is not enough memory.
+    @param room: whether there are so many more bytes.
+    """
+
+    def __init__(self, fast: Callable[[bytes | str], Any], room: Callable[[int], bool] = has_room) -> None:
+        self._fast = fast
+        self._room = room
+        self._unseen = 0
+
+    def loads(self, text: bytes | str) -> Any:
+        """
+        The value of a JSON text.
+
+        @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
+        @raise NoRoom: there is not enough memory for it.
+        """
+        try:
+            return self._loads(text)
+        except (MemoryError, NoRoom):
+            for told in refusals:
+                told(len(text))
+            raise NoRoom from None
+
+    def _loads(self, text: bytes | str) -> Any:
+        size = len(text)
+        if size > SHORT:
+            if self._room(ORJSON_FACTOR * size + ORJSON_MARGIN):
+                return self._fast(text)
+            if not self._room(STDLIB_FACTOR * size + RESERVE):
+                raise NoRoom
+        else:
+            self._unseen -= size
+            if self._unseen < 0:
+                if not self._room(RESERVE):
+                    raise NoRoom
+                self._unseen = UNSEEN
+        return stdlib_loads(text)
+
+
+if allocations_can_fail():
+    loads = Guarded(loads).loads
+    dumps = stdlib_dumps
 
 
 def is_json(text: bytes | str) -> bool:

@@ -32,8 +32,11 @@ from twisted.python.failure import Failure
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection, Work
 from dstwist.log import Logger
+from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 from dstwist.slices import STEP, Slices
+
+_READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 
 #: Serves a request: gets the name of the record, the message and its sender; no sender if it is a matter of our own.
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
@@ -141,6 +144,12 @@ class RecordQueue:
         try:
             work.send(None)
         except StopIteration:
+            if then is not None:
+                then()
+            return
+        except MemoryError:
+            if not self._contained(Failure(), name, [(message, sender)]):
+                raise
             if then is not None:
                 then()
             return
@@ -297,11 +306,29 @@ class RecordQueue:
             idle.callback(None)
 
     def _broke(self, failure: Failure, line: _Line) -> None:
-        # Nobody knows what of it was done: the senders had better start anew.
-        self._log.failure("serving the record {name} failed", failure, name=line.served[0].name)
+        name = line.served[0].name
+        requests = [(request.message, request.sender) for request in line.served]
+        if failure.check(MemoryError) and self._contained(failure, name, requests):
+            return
+        # It is unknown what of it was done: the senders had better start anew.
+        self._log.failure("serving the record {name} failed", failure, name=name)
         for request in line.served:
             if request.sender is not None:
                 request.sender.close("internal error")
+
+    def _contained(self, failure: Failure, name: str, requests: list[tuple[Message, IConnection | None]]) -> bool:
+        """
+        There was not enough memory. A read changes nothing, so nothing is half done: its client gets an error.
+
+        @return: whether all requests are reads.
+        """
+        if not all(message.action in _READS for message, _ in requests):
+            return False
+        self._log.failure("reading the record {name} failed", failure, name=name, contained=True)
+        for message, sender in requests:
+            if sender is not None:
+                sender.send(message.error(RecordAction.RECORD_LOAD_ERROR, name, "not enough memory"))
+        return True
 
     # -- how much is pending
 

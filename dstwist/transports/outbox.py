@@ -95,7 +95,7 @@ class Turn:
                 outbox.flush()
             except Exception:
                 # One broken transport must not keep the others waiting.
-                self._log.failure("writing to a connection failed")
+                self._log.failure("writing to a connection failed", contained=True)
                 try:
                     outbox.abort()
                 except Exception:

@@ -141,29 +141,32 @@ class WebSocketLink(ClosingLink):
         self.message_data = self.frame_data = None
 
     def dataReceived(self, data: bytes) -> None:
-        connection = self.connection
-        if connection is not None:
-            connection.heard = True
-            if self._postponed:
+        try:
+            connection = self.connection
+            if connection is not None:
+                connection.heard = True
+                if self._postponed:
+                    self.data += data  # a transport may give what it has read before it was paused
+                    return
+                self._much = len(data) + len(self.data) > _STRETCH
+                if self._much:
+                    connection.begin_turn()
+                # Autobahn is between two messages: whatever it holds is the start of a frame.
+                if FAST_PATH and self.current_frame is None and not self.inside_message:
+                    if self.data:
+                        data = self.data + data
+                        self.data = b""
+                    data = self._take_frames(data)
+                    if not data:
+                        return
+            elif self.delayed:
                 self.data += data  # a transport may give what it has read before it was paused
                 return
-            self._much = len(data) + len(self.data) > _STRETCH
-            if self._much:
-                connection.begin_turn()
-            # Autobahn is between two messages: whatever it holds is the start of a frame.
-            if FAST_PATH and self.current_frame is None and not self.inside_message:
-                if self.data:
-                    data = self.data + data
-                    self.data = b""
-                data = self._take_frames(data)
-                if not data:
-                    return
-        elif self.delayed:
-            self.data += data  # a transport may give what it has read before it was paused
-            return
-        elif self.state == self.STATE_CLOSED:
-            return  # TLS delivers until the client agrees to the end; Autobahn would keep it all
-        self._dataReceived(data)
+            elif self.state == self.STATE_CLOSED:
+                return  # TLS delivers until the client agrees to the end; Autobahn would keep it all
+            self._dataReceived(data)
+        except MemoryError:
+            self.fail("a message failed for lack of memory")
 
     def processData(self) -> bool:
         # Autobahn would go on until it has handled all there is, and take a tenth of a second for 64 KiB of pings.
@@ -324,7 +327,7 @@ class WebSocketLink(ClosingLink):
         """
         Our own mistake: log it, and close this one connection.
         """
-        self._log.failure(what, address=self.address)
+        self._log.failure(what, address=self.address, contained=True)
         self._detach()
         self.close(INTERNAL_ERROR, "internal error")
 

@@ -53,6 +53,12 @@ class RawClient:
         """
         self._socket.sendall(b"".join(client_frame(self._codec.encode(message), self._opcode) for message in messages))
 
+    def send(self, data: bytes) -> None:
+        """
+        Send bytes as they are.
+        """
+        self._socket.sendall(data)
+
     def hear(self) -> list[Message]:
         """
         What the server says next, at least one message; OSError when it is gone.

@@ -185,6 +185,19 @@ class Server:
         if status != 0 or "dstwist stopped" not in self.log:
             raise ServerFailed(f"The server ended with {status}.\n{self.log}")
 
+    def wait_for_end(self) -> int:
+        """
+        Come back when the process has ended by itself; its exit status, negative if a signal has ended it.
+        """
+        if self._process is None:
+            raise ServerFailed("The server was not started.")
+        try:
+            status = self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise ServerFailed(f"The server does not end.\n{self.log}") from None
+        self._read_to_the_end()
+        return status
+
     def kill(self) -> None:
         """
         End the process at once, if there is one.

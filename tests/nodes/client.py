@@ -30,9 +30,12 @@ def client_frame(payload: bytes, opcode: int) -> bytes:
     length = len(payload)
     if length < 126:
         head = bytes((0x80 | opcode, 0x80 | length))
-    else:
+    elif length < 65536:
         head = bytes((0x80 | opcode, 0x80 | 126)) + length.to_bytes(2, "big")
-    return head + MASK + bytes(byte ^ MASK[index % 4] for index, byte in enumerate(payload))
+    else:
+        head = bytes((0x80 | opcode, 0x80 | 127)) + length.to_bytes(8, "big")
+    mask = int.from_bytes((MASK * (length // 4 + 1))[:length], "big")
+    return head + MASK + (int.from_bytes(payload, "big") ^ mask).to_bytes(length, "big")
 
 
 class MemoryClient:

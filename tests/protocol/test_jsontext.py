@@ -264,3 +264,88 @@ class WithoutOrjsonTests(SynchronousTestCase):
         self.assertIs(module.dumps, module.stdlib_dumps)
         self.assertTrue(module.is_json('{"a":1}'))
         self.assertFalse(module.is_json("{a:1}"))
+
+
+class GuardedTests(SynchronousTestCase):
+    """
+    L{jsontext.Guarded}: reading where memory can be refused.
+    """
+
+    def setUp(self) -> None:
+        self.free = 1 << 40
+        self.fast: list[int] = []
+        self.refused: list[int] = []
+        self.patch(jsontext, "refusals", [self.refused.append])
+        self.loads = jsontext.Guarded(self.read_fast, lambda size: size <= self.free).loads
+
+    def read_fast(self, text: bytes | str) -> Any:
+        self.fast.append(len(text))
+        return jsontext.stdlib_loads(text)
+
+    def text(self, size: int) -> bytes:
+        return b"[" + b" " * (size - 3) + b"1]"
+
+    def test_values(self) -> None:
+        """
+        The values are the same, and so is the refusal of a text that is not JSON.
+        """
+        for size in (10, 5000):
+            self.assertEqual(self.loads(self.text(size)), [1])
+            self.assertRaises(ValueError, self.loads, self.text(size)[:-1])
+        self.assertEqual(self.refused, [])
+
+    def test_quick(self) -> None:
+        """
+        orjson reads a text only if there is room for whatever it may need.
+        """
+        size = 10_000
+        self.free = jsontext.ORJSON_FACTOR * size + jsontext.ORJSON_MARGIN
+        self.loads(self.text(size))
+        self.free -= 1
+        self.loads(self.text(size))
+        self.assertEqual(self.fast, [size])
+
+    def test_refused(self) -> None:
+        """
+        A text that might take what all else needs is refused, and that is told.
+        """
+        size = 10_000
+        self.free = jsontext.STDLIB_FACTOR * size + jsontext.RESERVE
+        self.loads(self.text(size))
+        self.free -= 1
+        self.assertRaises(jsontext.NoRoom, self.loads, self.text(size))
+        self.assertEqual((self.fast, self.refused), ([], [size]))
+
+    def test_many_short(self) -> None:
+        """
+        Short texts are refused as well when there is no room, though it is not looked for each time.
+        """
+        self.loads(self.text(1000))
+        self.free = jsontext.RESERVE - 1
+        for _ in range(jsontext.UNSEEN // 1000):
+            self.loads(self.text(1000))
+        for _ in range(3):
+            self.assertRaises(jsontext.NoRoom, self.loads, self.text(1000))
+        self.free += 1
+        self.loads(self.text(1000))
+
+    def test_memory_error(self) -> None:
+        """
+        If there is a shortage all the same, it is a refusal too.
+        """
+
+        def exhausted(text: bytes | str) -> Any:
+            raise MemoryError
+
+        self.patch(jsontext, "stdlib_loads", exhausted)
+        self.assertRaises(jsontext.NoRoom, self.loads, b"[1]")
+        self.assertEqual(self.refused, [3])
+
+    def test_enough(self) -> None:
+        """
+        The factors are more than any text needs: this is the most that was found, by orjson and without it.
+        """
+        unit = "[[[[]]]],"
+        needed = 4 * (56 + 16 + 8) + 16
+        self.assertLess(needed / len(unit), jsontext.STDLIB_FACTOR)
+        self.assertLess(needed / len(unit) + 12, jsontext.ORJSON_FACTOR)

@@ -62,6 +62,30 @@ class RecordQueueTests(SynchronousTestCase):
     def go_on(self) -> None:
         self.waiting.pop(0).callback(None)
 
+    async def exhausted(self, name: str, message: Message, sender: IConnection) -> None:
+        raise MemoryError
+
+    def test_no_memory(self) -> None:
+        """
+        A read for which there is not enough memory is answered with an error; the queue goes on. It is unknown what
+        of a write was done: its client has to start anew.
+        """
+        for action in (A.READ, A.HEAD, A.HAS):
+            self.queue.submit(self.exhausted, "a", ask(action, "a"), self.ann)
+            (answer,) = self.ann.take()
+            self.assertEqual((answer.action, answer.is_error), (A.RECORD_LOAD_ERROR, True))
+        self.queue.submit(self.at_once, "a", READ, self.ann)
+        self.assertEqual(self.log, ["at once a"])
+        self.assertFalse(self.ann.closed)
+        self.queue.submit(self.slow, "a", READ, self.ann)
+        self.queue.submit(self.exhausted, "a", READ, self.ann)
+        self.queue.submit(self.exhausted, "a", ask(A.UPDATE, "a", b"{}", version=2), self.ann)
+        self.assertEqual(self.ann.take(), [])
+        self.go_on()
+        self.assertEqual([answer.action for answer in self.ann.take()], [A.RECORD_LOAD_ERROR])
+        self.assertTrue(self.ann.closed)
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 5)
+
     def test_at_once(self) -> None:
         """
         What need not wait is done at once, and nothing of it is kept.

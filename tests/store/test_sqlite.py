@@ -11,9 +11,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from dstwist import record
 from dstwist.interfaces import Record
 from dstwist.protocol.jsontext import MAX_DEPTH, loads
-from dstwist.store import sqlite_file
+from dstwist.store import sqlite_file, sqlite_rows
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, SqliteFile
 from tests.store import contract
@@ -337,6 +338,33 @@ class TroubleTests(SqliteTestCase):
         self.result(store.delete("big"))
         self.result(store.set("a", 3, ["x" * 20000]))
         self.assertEqual(self.result(store.get("a")), Record(3, ["x" * 20000]))
+
+    def test_no_memory(self) -> None:
+        """
+        A shortage of memory in the thread fails the one read or write, and the store goes on.
+        """
+        store = self.started(self.make())
+        self.result(store.set("a", 1, {}))
+
+        def exhausted(*arguments: object) -> Any:
+            raise MemoryError
+
+        for where, name, ask in (
+            (sqlite_rows, "loads", lambda: store.get("a")),
+            (record, "dumps", lambda: store.set("a", 2, {})),
+        ):
+            works = getattr(where, name)
+            self.patch(where, name, exhausted)
+            self.assertIn("not enough memory", self.failure(ask()))
+            self.patch(where, name, works)
+        commit = sqlite_file.commit
+        self.patch(sqlite_file, "commit", exhausted)
+        first, second = store.set("b", 1, {}), store.set("c", 1, {})
+        for write in (first, second):
+            self.assertIn("cannot be read or written: not enough memory", self.failure(write))
+        self.patch(sqlite_file, "commit", commit)
+        self.result(store.set("a", 3, {}))
+        self.assertEqual(self.result(store.get("a")), Record(3, {}))
 
     def test_no_such_name(self) -> None:
         """

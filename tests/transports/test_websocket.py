@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, NamedTuple
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -702,6 +703,17 @@ class HandshakeTests(SynchronousTestCase):
         (event,) = [event for event in logged if event["log_level"] is LogLevel.warn]
         self.assertLess(len(event["reason"]), 400)
         self.assertTrue(event["reason"].isprintable(), event["reason"])
+
+    def test_no_memory(self) -> None:
+        """
+        A shortage of memory while a message is put together costs this one connection.
+        """
+        client = Client(web_sockets())
+        with mock.patch("autobahn.websocket.protocol.WebSocketProtocol._dataReceived", side_effect=MemoryError):
+            client.send(frame(TEXT, b"a", final=False))
+        self.assertTrue(client.taken().endswith(closing(1011, b"internal error")))
+        self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
+        self.assertIsNone(client.connection)
 
     def test_opening_fails(self) -> None:
         """
