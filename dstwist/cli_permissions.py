@@ -15,6 +15,7 @@ from dstwist.errors import ConfigError
 from dstwist.permission.expectations import check as check_expectations
 from dstwist.permission.expectations import load_doubted, load_rules, read_action
 from dstwist.permission.explain import Answer, Question, answer
+from dstwist.protocol.jsontext import loads
 
 
 @click.group()
@@ -134,7 +135,7 @@ class _Refused(click.ClickException):
 
 def _json(text: str, option: str) -> Any:
     try:
-        return json.loads(text)
+        return loads(text)
     except ValueError as error:
         raise click.BadParameter(f"not JSON: {error}", param_hint=option) from None
 

@@ -122,6 +122,7 @@ class CommandTests(SynchronousTestCase):
             (["--action", "event PUBLISH"], "unknown action of EVENT; rules decide about EMIT, LISTEN, SUBSCRIBE"),
             (["--action", "x"], "expected a topic and an action"),
             (["--action", "record READ", "--data", "{"], "not JSON"),
+            (["--action", "event EMIT", "--data", "[1e400]"], "not JSON: a number is too great"),
             (["--action", "record READ", "--record", "a"], "expected NAME=JSON"),
             (["--action", "record READ", "--old-data", "{}"], "--old-data is the data of the record"),
             ([], "--action"),
