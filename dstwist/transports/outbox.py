@@ -24,9 +24,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPullProducer, IPushProducer, IReactorTime
@@ -134,6 +132,7 @@ class Outbox:
         "_open",
         "_outgoing",
         "_overflow",
+        "_room_meanwhile",
         "_socket_send",
         "_socket_sendmsg",
         "_stalled",
@@ -153,7 +152,7 @@ class Outbox:
         self._frames: list[bytes] = []
         self._stalled = False
         # Frames and joined batches, the first of which has left up to the offset.
-        self._backlog: deque[bytes | bytearray] = deque()
+        self._backlog: list[bytes | bytearray] = []
         self._backlog_size = 0
         self._offset = 0
         # Whether the first of the backlog is on its way: it does not count towards the limit.
@@ -167,6 +166,8 @@ class Outbox:
         self._mute = False
         # or a frame that had left in part had to be dropped.
         self._broken = False
+        # The transport wanted more while there was nothing that may be sent.
+        self._room_meanwhile = False
         self._close_soon = False
         self._told = False
         self._excess = ""
@@ -219,8 +220,7 @@ class Outbox:
                 outgoing.make_room()
 
     def _relieve(self) -> None:
-        frames = self._frames[:]
-        self._frames.clear()
+        frames, self._frames = self._frames, []
         if self._stalled:
             self._keep(frames)
         else:
@@ -343,11 +343,16 @@ class Outbox:
         """
         The first C{size} bytes of the backlog have left.
         """
-        backlog = self._backlog
         self._backlog_size -= size
-        self._offset += size
-        while backlog and self._offset >= len(backlog[0]):
-            self._offset -= len(backlog.popleft())
+        offset = self._offset + size
+        whole = 0
+        for data in self._backlog:
+            if offset < len(data):
+                break
+            offset -= len(data)
+            whole += 1
+        self._offset = offset
+        del self._backlog[:whole]
 
     # -- the backlog
 
@@ -442,6 +447,8 @@ class Outbox:
 
     def close_slow(self) -> None:
         self._close_soon = False
+        if not self._open:
+            return
         if not self._told:
             # The client will be told, behind what is on its way already. That last word is let through.
             self._told = True
@@ -450,6 +457,9 @@ class Outbox:
             self._overflow()
         if self._broken:
             self.abort()
+        elif self._room_meanwhile and self._open:
+            self._room_meanwhile = False
+            self.resumeProducing()
 
     # -- the transport's view
 
@@ -465,6 +475,8 @@ class Outbox:
             return
         self._stalled = False
         self._send_backlog()
+        if self._mute and not self._stalled:
+            self._stalled = self._room_meanwhile = True
         self._account()
         if self._finishing and not self._backlog:
             self._finished()
@@ -504,9 +516,8 @@ class TcpOutbox(Outbox):
             self._check()
 
     def _send_backlog(self) -> None:
-        backlog = self._backlog
-        while backlog:
-            pieces: list[bytes | bytearray | memoryview] = list(islice(backlog, _IOV_MAX))
+        while self._backlog:
+            pieces: list[bytes | bytearray | memoryview] = [*self._backlog[:_IOV_MAX]]
             if self._offset:
                 pieces[0] = memoryview(pieces[0])[self._offset :]
             size = sum(map(len, pieces))
@@ -540,6 +551,9 @@ class TcpOutbox(Outbox):
             self._send_backlog()
             self._account()
             if self._backlog:
+                return
+            if self._mute:
+                self._room_meanwhile = True
                 return
             self._stalled = False
         self._transport.unregisterProducer()

@@ -5,6 +5,7 @@ Tests for L{dstwist.transports.outbox}.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -725,6 +726,54 @@ class BudgetTests(SynchronousTestCase):
         self.assertEqual(overflow.count, 1)
         self.assertTrue(transport._aborting)
         self.assertEqual(socket.take(), b"x" * 10)
+
+    def check_silent(self, box: Outbox, take: Callable[[], bytes], make_room: Callable[[], None]) -> None:
+        box._overflow = lambda: box.send(b"closing")
+        box.answer(b"y" * 700)
+        box.answer(b"y" * 101)
+        self.assertEqual(take(), b"")
+        make_room()
+        box.write(b"not this")
+        box.flush()
+        self.assertEqual(take(), b"")
+        turn(self.reactor)
+        make_room()
+        self.assertEqual(take(), b"closing")
+
+    def test_silent(self) -> None:
+        """
+        Once some frames are dropped nothing leaves but the last word, even if there is room again before that.
+        """
+        self.patch(outbox, "AT_ONCE", 10)
+        box, transport, _ = self.tcp()
+
+        def make_room() -> None:
+            transport.socket.room = None
+            for _ in range(2):
+                if transport in self.reactor.writers:
+                    transport.doWrite()
+
+        self.check_silent(box, transport.socket.take, make_room)
+
+    def test_silent_over_tls(self) -> None:
+        """
+        That is so on all transports.
+        """
+        self.patch(outbox, "AT_ONCE", 10)
+        transport = PushTransport()
+        box = Outbox(transport, self.turn, 1 << 20, Overflow())
+        box.pauseProducing()
+        self.check_silent(box, transport.take, box.resumeProducing)
+
+    def test_lost_before_it_is_told(self) -> None:
+        """
+        A client may be gone before its connection is told that it is too slow: then that is not told.
+        """
+        slow, transport, overflow = self.tcp()
+        slow.answer(b"x" * 801)
+        transport.connectionLost(Failure(ConnectionLost()))
+        turn(self.reactor)
+        self.assertEqual((overflow.count, self.outgoing.waiting), (0, 0))
 
     def test_finishing(self) -> None:
         """
