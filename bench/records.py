@@ -84,7 +84,14 @@ def service_alone(acknowledged: bool) -> float:
     clock = Clock()
     listeners = ListenerRegistry(Topic.RECORD, subscriptions, ListenSettings(), clock)
     service = RecordService(
-        subscriptions, listeners, SingleNode(), OpenPermission(), MemoryStore(), None, RecordSettings(), clock
+        subscriptions,
+        listeners,
+        SingleNode(),
+        OpenPermission(),
+        MemoryStore(max_bytes=1 << 30, evict=False),
+        None,
+        RecordSettings(),
+        clock,
     )
     writer, subscriber = Deaf(wire=DeafWire()), Deaf(wire=DeafWire())
     service.handle(GET, subscriber)

@@ -23,8 +23,9 @@ from typing import Any
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
-from dstwist.protocol.paths import parse, set_many, write_at
+from dstwist.protocol.paths import LIMITS, Limits, parse, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED, value_of
+from dstwist.weights import weigh_json
 
 _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
@@ -47,11 +48,17 @@ class Record:
     @ivar version: 0 when it was created, one more with each write; -1 if it does not exist.
     @ivar data: an object or array, as Python values. It is never modified: a write makes new data, which may share
         parts with the old.
+    @ivar weight: how many bytes of memory the data takes with its JSON text, estimated from above
+        (L{dstwist.weights}); C{None}: it was not estimated yet, see L{weigh}. It does not change afterwards.
+    @ivar ceiling: a write that would bring the weight above this has the new record measured
+        (L{dstwist.services.record_sizes}).
     """
 
     version: int
     data: Any
     _json: bytes | None = field(default=None, init=False, compare=False, repr=False)
+    weight: int | None = field(default=None, init=False, compare=False, repr=False)
+    ceiling: int = field(default=0, init=False, compare=False, repr=False)
 
     @property
     def json(self) -> bytes:
@@ -67,6 +74,16 @@ class Record:
             self._json = text
         return text
 
+    def weigh(self) -> int:
+        """
+        The weight, which is estimated if it is not known yet.
+        """
+        weight = self.weight
+        if weight is None:
+            text = dumps(self.data) if self._json is None else self._json
+            weight = self.weight = weigh_json(text)
+        return weight
+
 
 #: A record that does not exist, as permission rules see it.
 NOTHING = Record(-1, None)
@@ -81,13 +98,17 @@ class Change:
     @ivar message: the write; any other message leaves the record as it is.
     @ivar alike: whether every client that has the old data gets the new data from the same changes: known once L{data}
         is. Clients of v2 and v3 read some paths in another way (C{services.md} section 4.11).
+    @ivar adds: whether the path of the write may add something beside its value: known once L{data} is, if there is one
+        path.
+    @param limits: what the paths of the write may make.
     """
 
-    __slots__ = ("_data", "alike", "message", "old")
+    __slots__ = ("_data", "_limits", "adds", "alike", "message", "old")
 
-    def __init__(self, old: Record, message: Message) -> None:
+    def __init__(self, old: Record, message: Message, limits: Limits = LIMITS) -> None:
         self.old = old
         self.message = message
+        self._limits = limits
         self._data = _UNKNOWN
 
     @property
@@ -146,10 +167,11 @@ class Change:
         if value.__class__ is float:
             value = _finite(value)
         if message.action is _PATCH_MULTI:
-            value = set_many(base, [(parse(path), each) for path, each in _many(value)])  # type: ignore[arg-type]
+            changes = [(parse(path), each) for path, each in _many(value)]  # type: ignore[arg-type]
+            value = set_many(base, changes, self._limits)
             self.alike = True
         elif path is not None:
-            value, self.alike = write_at(base, path, value)
+            value, self.alike, self.adds = write_at(base, path, value, self._limits)
         elif isinstance(value, dict | list):
             self.alike = True
         else:

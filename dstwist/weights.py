@@ -31,6 +31,10 @@ from __future__ import annotations
 ENTRY = 300
 
 
+#: The weight of a text without characters, or of a number.
+TEXT = 64
+
+
 def weigh_name(name: str) -> int:
     """
     The weight of a text that is kept by itself, such as a name.

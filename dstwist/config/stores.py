@@ -38,6 +38,11 @@ from dstwist.config.fields import (
 )
 from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
+from dstwist.memory import usable_memory
+
+#: The share of the memory that the process may use which a store in memory takes by default. The rest is for outgoing
+#: bytes, requests, subscriptions, and for the interpreter, which needs more than it has in use.
+MEMORY_SHARE = 4
 
 #: Connectors of the Node server.
 CONNECTORS = ("redis", "memcached", "hazelcast", "postgres", "mongodb", "rethinkdb", "elasticsearch")
@@ -54,6 +59,10 @@ def _read_synchronous(value: Any, path: str, reading: Reading) -> str:
     if found not in _SYNCHRONOUS:
         raise ConfigError(path, one_of(found, _SYNCHRONOUS))
     return found
+
+
+def _share_of_memory() -> int:
+    return usable_memory() // MEMORY_SHARE
 
 
 def _bound(minimum: int, maximum: int) -> Any:
@@ -83,8 +92,9 @@ class MemorySettings:
     # How many records it may keep. null: any number. A cache forgets those that were not used for longest; a storage,
     # and a cache with no storage behind it, refuses new ones.
     max_entries: int | None = _bound(1, 2**53)
-    # How many bytes they may have together, as JSON text. null: any number.
-    max_bytes: int | None = _bound(1, 2**53)
+    # How many bytes of memory they may take together, with their names: an estimate from above. null: any number. By
+    # default a quarter of the memory that the process may use.
+    max_bytes: int | None = option(optional(integer_reader(1, 2**53)), _share_of_memory)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Limits(NamedTuple):
     """
 
     gap: int = 1000
-    growth: int = 8 * 8388608
+    growth: int = 8 * 1024 * 1024
 
 
 #: The limits with the default settings.
@@ -186,17 +186,18 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 # -- writing
 
 
-def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple[Any, bool]:
+def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple[Any, bool, bool]:
     """
-    The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; and whether all clients make the
-    same of it. Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, leave
+    The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; whether all clients make the
+    same of it; and whether the path may add something beside the value, which it does not where a value is replaced.
+    Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, leave
     alone what there is nothing to erase in, and throw on scalars and C{null} on the way (C{services.md} section 4.11).
 
     @raise InvalidPath: the place cannot be, or not in this data.
     """
     tokens = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_tokens(path)
     if tokens is None:
-        return set_at(data, parse(path), value, limits), False
+        return set_at(data, parse(path), value, limits), False, True
     if type(value) in _SCALARS and type(data) is dict:
         # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
         changed = node = data.copy()
@@ -208,9 +209,10 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple
         else:
             token = tokens[-1]
             if type(token) is str:
+                adds = token not in node
                 node[token] = value
-                return changed, True
-    return set_at(data, tokens, value, limits), _found_alike(tokens, data, value is UNDEFINED)
+                return changed, True, adds
+    return set_at(data, tokens, value, limits), _found_alike(tokens, data, value is UNDEFINED), True
 
 
 def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LIMITS) -> Any:
@@ -236,6 +238,29 @@ def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits
     for tokens, value in changes:
         draft.write(tokens, value)
     return draft.data
+
+
+def filled(data: Any, tokens: tuple[Token, ...]) -> int:
+    """
+    How many elements a write at the place fills in before indices that are past the end of an array.
+    """
+    count = 0
+    node = data
+    for token in tokens:
+        if type(node) is dict:
+            node = node.get(_key(token))
+        elif type(node) is list:
+            # No index: another change of the same message put something else in the place of the array.
+            index = token if type(token) is int else int(token) if _INDEX.fullmatch(str(token)) else 0
+            if index < len(node):
+                node = node[index]
+            else:
+                count += index - len(node)
+                node = None
+        else:
+            count += token if type(token) is int else 0
+            node = None
+    return count
 
 
 #: What has no depth. UNDEFINED is not among them: it has to be erased.

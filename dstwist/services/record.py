@@ -115,8 +115,7 @@ class RecordService:
         self._store = store = RecordStore(cache, storage, queue, settings, clock)
         store.told = self._tell_all
         store.retry = self._settle_later
-        sizes = RecordSizes(settings.max_size)
-        store.rereads = sizes.forget
+        sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         self._deletions = deletions = Deletions(settings, clock)
         self._returned = returned = Returned()
         self._losers = losers = Losers(clock, self._tell_loser)

@@ -1,96 +1,155 @@
 """
 How large records are, so that none grows without end: many small writes make a large record.
 
-The size of a record is that of its JSON text. To measure it takes as long as to write it out, so it is measured only
-when what was added since the last time might have made it too large; until then it is estimated from above.
+=====================  =============================================================================
+of a record            is at most
+=====================  =============================================================================
+its JSON text          C{record.maxSize}
+its weight in memory   L{MEMORY} times that, see L{dstwist.weights}: usual documents reach the limit
+                       for the text first, arrays of empty arrays this one
+=====================  =============================================================================
+
+To measure a record takes as long as to write its JSON text. So the weight of a new record is that of the old one and
+what the write adds, estimated from above without a look at the data. A record is measured when that passes its
+I{ceiling}: twice what was measured last, and L{SLACK}. So estimates stay below twice the measure, and what measuring
+costs in the long run is in proportion to what is written. Above L{PLAIN} times C{maxSize} the record may be near one
+of its limits, and the ceiling is so low that it cannot pass any before it is measured.
+
+A record that is larger than the limits, since they were lowered, may become smaller.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsontext import dumps
-from dstwist.protocol.paths import parse
+from dstwist.protocol.paths import Limits, filled, parse
 from dstwist.record import Change, Record
+from dstwist.weights import TEXT, weigh_json
 
-#: A character of what a client sends comes to no more bytes than this in nearly all cases: not in those of C{1e15}, but
-#: these are found when the record is measured.
-_BYTES = 4
+#: How many times as much as its JSON text a record may weigh.
+MEMORY = 16
+
+#: The JSON text has at most half as many bytes as the record weighs (L{dstwist.weights}): up to twice C{maxSize} it
+#: cannot be too long.
+PLAIN = 2
+
+#: Measuring more often would cost small records more than the writes themselves.
+SLACK = 4096
+
+#: What a path adds for each of its parts, at most, besides the text of the part: an object or array, and its place.
+_PART = 280
+#: And for each character of that text: six bytes of JSON, as C{\u0001}.
+_CHARACTER = 12
+#: The weight of C{null,}, in a gap.
+_GAP_ELEMENT = 51
 
 _PATCH_MULTI = RecordAction.PATCH_MULTI
 
-#: Estimates are kept of so many records.
-_MOST = 100000
+#: The bytes with which the JSON texts begin that have nothing in them but one number, text or constant.
+_SCALARS = frozenset(b'"-0123456789tfn')
 
 
 class RecordSizes:
     """
-    Says which records are too large.
+    Makes the records that are not too large.
 
-    @param limit: how large a record may be, in bytes.
+    @ivar limits: what the paths of a write may make.
+    @param limit: how large the JSON text of a record may be, in bytes.
+    @param gap: how many elements may be filled in before an index.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, gap: int) -> None:
         self._limit = limit
-        # At most so large is each, as far as is known.
-        self._estimates: dict[str, int] = {}
+        self._most = MEMORY * limit
+        self._plain = PLAIN * limit
+        self.limits = Limits(gap)
 
-    def check(self, name: str, change: Change) -> Any:
+    def make(self, version: int, change: Change) -> Record:
         """
-        The data of C{change}, which is about to be made.
+        The record after C{change}.
 
         @raise ValueError: the record would be too large, or the change makes no sense.
         """
-        data = change.data
+        record = Record(version, change.data)
         message = change.message
-        added = _BYTES * len(message.data) if message.data is not None else 0
-        size = self._estimates.get(name)
+        old = change.old
         path = message.path
-        # Several changes at once would have to be looked at one by one.
-        if message.action is _PATCH_MULTI or (path is not None and size is None):
-            estimate = self._limit + 1
-        elif path is None:
-            estimate = added
+        if message.action is _PATCH_MULTI:
+            weight = old.weigh() + _by_value(message.data)
+            weight += sum(self._by_path(each, old) for each, _ in change.changes if each is not None)
+        elif path is not None:
+            weight = old.weight or old.weigh()
+            text = message.data
+            # Nearly all writes: a short number or text in the place of another.
+            if text.__class__ is bytes and text and text[0] in _SCALARS:
+                weight += TEXT + 6 * len(text)
+            else:
+                weight += _by_value(text)
+            if change.adds:
+                weight += self._by_path(path, old)
         else:
-            estimate = size + added + _added_by(path)  # type: ignore[operator]
-        if estimate > self._limit:
-            estimate = len(dumps(data))
-            if estimate > self._limit:
+            weight = weigh_json(message.data or b"")
+            if weight <= self._plain:
+                record.weight = weight
+                record.ceiling = min(2 * weight + SLACK, self._plain)
+                return record
+            self._measure(record, old)
+            return record
+        if weight > old.ceiling:
+            self._measure(record, old)
+        else:
+            record.weight = weight
+            record.ceiling = old.ceiling
+        return record
+
+    def _measure(self, record: Record, old: Record) -> None:
+        text = dumps(record.data)
+        size = len(text)
+        weight = weigh_json(text)
+        if (size > self._limit and size >= len(old.json)) or (weight > self._most and weight >= weigh_json(old.json)):
+            if size > self._limit:
                 raise ValueError(f"a record of more than {self._limit} bytes")
-        if size is None:
-            self._remember(name, estimate)
+            raise ValueError(f"a record that takes more than {self._most} bytes of memory")
+        record.weight = weight
+        if weight <= self._plain:
+            record.ceiling = min(2 * weight + SLACK, self._plain)
         else:
-            self._estimates[name] = estimate
-        return data
+            record.ceiling = min(2 * weight, self._most, weight + 2 * (self._limit - size))
 
-    def estimate(self, name: str, record: Record) -> int:
+    def _by_path(self, path: str, old: Record) -> int:
         """
-        The size of C{record}, the latest state of that name, in bytes of JSON: not less than it is.
+        What a write to C{path} adds at most, beside its value.
         """
-        size = self._estimates.get(name)
-        if size is None:
-            size = len(record.json)
-            self._remember(name, size)
-        return size
-
-    def _remember(self, name: str, size: int) -> None:
-        if len(self._estimates) >= _MOST:
-            self._estimates.clear()
-        self._estimates[name] = size
-
-    def forget(self, name: str) -> None:
-        """
-        The record may be another than the last that was looked at.
-        """
-        self._estimates.pop(name, None)
+        weight, indexed = _parts(path) if len(path) <= _MOST_REMEMBERED else _parts_of(path)
+        if indexed:
+            weight += _GAP_ELEMENT * min(filled(old.data, parse(path)), self.limits.gap)
+        return weight
 
 
-@lru_cache(10000)
-def _added_by(path: str) -> int:
+def _by_value(text: bytes | str | None) -> int:
     """
-    At most so many bytes are added by a write to C{path}, beside its value.
+    What the value of a write adds at most.
     """
-    # A place in an array may be far behind its end: what is between becomes "null,".
-    return _BYTES * len(path) + sum(5 * (token + 1) for token in parse(path) if isinstance(token, int))
+    if text is None:
+        return 0
+    if text.__class__ is bytes and text and text[0] in _SCALARS:
+        return TEXT + 6 * len(text)
+    # The texts of text clients are not JSON: each character may come to six.
+    return weigh_json(text) + (10 * len(text) if text.__class__ is str else 0)
+
+
+def _parts_of(path: str) -> tuple[int, bool]:
+    """
+    What the parts of C{path} add at most, and whether one of them may be an index.
+    """
+    tokens = parse(path)
+    weight = sum(_PART + _CHARACTER * len(token) if isinstance(token, str) else _PART for token in tokens)
+    return weight, any(isinstance(token, int) or token.isdigit() for token in tokens)
+
+
+#: Longer paths are not remembered: see L{dstwist.protocol.paths}.
+_MOST_REMEMBERED = 200
+
+_parts = lru_cache(4096)(_parts_of)

@@ -33,7 +33,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
-from dstwist.errors import StoreError
+from dstwist.errors import StoreError, StoreFull
 from dstwist.interfaces import IConnection, IInstantStore, IRecordStore, IStore, Record
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction
@@ -86,7 +86,6 @@ class RecordStore:
     @ivar doubts: the doubtful records; to be looked at only.
     @ivar told: called with a name, what is true of it, and who is to hear that (C{None}: everybody), once a doubt is
         resolved.
-    @ivar rereads: called with the name of a record that may turn out to be another than it was last known to be.
     @ivar retry: called with the name of a doubtful record when it is time to L{settle} it.
     """
 
@@ -101,7 +100,6 @@ class RecordStore:
         clock: IReactorTime,
     ) -> None:
         self.told: Callable[[str, Record | None, list[IConnection] | None], None] = lambda name, record, astray: None
-        self.rereads: Callable[[str], None] = lambda name: None
         self.retry: Callable[[str], None] = lambda name: None
         instant = IInstantStore(cache, None)
         self._known: Callable[[str], Record | None] = _nothing if instant is None else instant.known
@@ -238,7 +236,6 @@ class RecordStore:
         return record
 
     async def _agree(self, name: str) -> Record | None:
-        self.rereads(name)
         try:
             if not self._kept(name):
                 record: Record | None = await self._read(name, "cache", self._cache.get(name))
@@ -300,7 +297,8 @@ class RecordStore:
         except Exception as error:
             self._complain(code, name, where, error)
             self._doubt(name)
-            raise RecordError(code, f"{where} error") from error
+            problem = "is full" if isinstance(error, StoreFull) else "error"
+            raise RecordError(code, f"{where} {problem}") from error
 
     def _not_promoted(self, failure: Any, name: str) -> None:
         self._complain(RecordAction.RECORD_LOAD_ERROR, name, "cache", failure.value)

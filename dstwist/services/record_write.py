@@ -69,9 +69,10 @@ _CREATEANDPATCH = RecordAction.CREATEANDPATCH
 #: The writes that create a record that does not exist, and need the permission to.
 _UPSERTS = (_CREATEANDUPDATE, _CREATEANDPATCH)
 
-#: The states of one batch, and the answers that show the record, may come to this many bytes of JSON. All of them are
-#: in memory at the same time. Larger batches would save commits only to records of which a commit is the smaller cost.
-BATCH = 8 * 1024 * 1024
+#: The states of one batch, and the answers that show the record, may weigh so much (L{dstwist.weights}). All of them
+#: are in memory at the same time. Larger batches would save commits only to records of which a commit is the smaller
+#: cost.
+BATCH = 64 * 1024 * 1024
 
 #: A write, its outcome, and what it was decided on.
 _Outcome = tuple[Message, IConnection, Record | Refusal, Change]
@@ -107,8 +108,8 @@ class RecordWriter:
         self._stale = refusals.stale
         self._sees = refusals.sees
         self._hot_path = settings.storage_hot_path_prefixes
-        self._sizes = sizes
-        self._fitting = sizes.check
+        self._make = sizes.make
+        self._limits = sizes.limits
         self._seconds = clock.seconds
 
     def enter(self, message: Message, sender: IConnection) -> None:
@@ -127,7 +128,7 @@ class RecordWriter:
         if self._short and (action is _PATCH or action is _UPDATE) and message.data is not None:  # _is_plain(message)
             state = self._peek(name)
             if state is not None:
-                change = Change(state, message)
+                change = Change(state, message, self._limits)
                 verdict = self._allows(message, sender, change)
                 if verdict is True:
                     outcome = self._decide(name, message, sender, change)
@@ -170,7 +171,7 @@ class RecordWriter:
         room = BATCH
         deadline = self._seconds() + SLICE
         while True:
-            change = Change(state, message)
+            change = Change(state, message, self._limits)
             outcome: Record | Refusal | None
             if _is_plain(message) and not (state is NOTHING and _creates(message, sender)):
                 if verdict is None:
@@ -186,7 +187,7 @@ class RecordWriter:
             outcomes.append((message, sender, outcome, change))
             if isinstance(outcome, Record):
                 state = outcome
-            room -= self._sizes.estimate(name, state)
+            room -= state.weigh()
             if room < 0 or self._seconds() > deadline:
                 break
             following = self._queue.take(name, self.write)
@@ -265,13 +266,13 @@ class RecordWriter:
                     return partial(answers.write_failed, name, message, sender, reason)
                 current = 0
             elif wanted == current + 1 and not (name in self._deleted and self._stale(name, sender, wanted)):
-                return Record(wanted, self._fitting(name, change))
+                return self._make(wanted, change)
             if (
                 wanted == -1
                 or (state is NOTHING and wanted == 1)
                 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path))
             ):
-                return Record(current + 1, self._fitting(name, change))
+                return self._make(current + 1, change)
             change.data  # noqa: B018
         except ValueError as problem:
             return partial(refusals.invalid, name, message, sender, state, str(problem))

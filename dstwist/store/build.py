@@ -68,8 +68,9 @@ def build(
         cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _custom(cache)
     else:
         # What a cache forgets that has nothing behind it would be lost.
-        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=storage_made is not None, kept=excluded)
-        cache_description = "memory"
+        evict = storage_made is not None
+        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=evict, kept=excluded)
+        cache_description = f"memory, {_limits(cache, evict)}"
     return Stores(cache_made, storage_made, cache_description, storage_description)
 
 
@@ -81,7 +82,7 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
     if isinstance(settings, MemorySettings):
         return (
             MemoryStore(settings.max_entries, settings.max_bytes, evict=False),
-            "memory: records are gone when the server stops",
+            f"memory, {_limits(settings, False)}; records are gone when the server stops",
         )
     if isinstance(settings, SqliteSettings):
         path = settings.path
@@ -94,6 +95,18 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
         )
         return store, f"sqlite {path}, synchronous {settings.synchronous}"
     return _load(settings, reactor, STORAGE_GROUP), _custom(settings)
+
+
+def _limits(settings: MemorySettings, evict: bool) -> str:
+    limits = []
+    if settings.max_bytes is not None:
+        limits.append(f"at most {settings.max_bytes / 2**20:.4g} MiB")
+    if settings.max_entries is not None:
+        limits.append(f"at most {settings.max_entries} records")
+    if not limits:
+        return "without a limit"
+    past = "the records that were not used for longest are forgotten" if evict else "writes are refused"
+    return f"{' and '.join(limits)}; past that {past}"
 
 
 def _custom(settings: CustomSettings) -> str:

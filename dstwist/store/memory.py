@@ -1,33 +1,46 @@
 """
 A store in this process: as fast as can be, and gone with it.
 
-It answers at once, in Deferreds that have fired already. Data is never changed by anybody, so it is kept as it is.
+It answers at once, in Deferreds that have fired already. Data is never changed, so it is kept as it is.
 
-With limits it is either a cache, which forgets what was not used for longest, or a storage, which forgets nothing and
-refuses what would not fit. A cache may be told of names that are nowhere else: of these it is the storage. Without
-limits, the default, there is no difference. The size of a record is that of its
-name and its JSON text; the memory it takes is several times that.
+A record is either *firm* or *loose*:
+
+=========  ====================================================  ==========================================
+a record   if                                                    past a limit
+=========  ====================================================  ==========================================
+is firm    nothing else has it: the store is a storage, or a     the write is refused with L{StoreFull};
+           cache without a storage behind it, or the record is   writes that make the record smaller, and
+           excluded from the storage                             deletions, go on
+is loose   a storage has it as well                              those are forgotten that were not used
+                                                                 for longest
+=========  ====================================================  ==========================================
+
+Firm records come first: loose ones have the room that firm ones leave. Always true: C{_firm_weight} and
+C{_loose_weight} are the sums of the weights of the records, with their names and entries; after a write they are not
+above C{maxBytes} together. Weights are estimates from above (L{dstwist.weights}).
 """
 
 from __future__ import annotations
 
+import sys
+from collections import OrderedDict
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from dstwist.errors import StoreError
+from dstwist.errors import StoreFull
 from dstwist.interfaces import IInstantStore, Record
-from dstwist.protocol.jsontext import dumps
+from dstwist.weights import ENTRY, weigh_name
 
 
 @implementer(IInstantStore)
 class MemoryStore:
     """
-    Records in a dictionary.
+    Records in dictionaries.
 
-    @param max_entries: how many records it may keep.
-    @param max_bytes: how much they may be together.
+    @param max_entries: how many records it may keep; C{None}: any number.
+    @param max_bytes: how much they may weigh together; C{None}: anything.
     @param evict: whether it forgets to stay within the limits; otherwise it refuses.
     @param kept: what the names of records start with that it never forgets.
     """
@@ -39,41 +52,56 @@ class MemoryStore:
         evict: bool = True,
         kept: tuple[str, ...] = (),
     ) -> None:
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
-        self._kept = kept if evict else ("",)
-        self._bounded = max_entries is not None or max_bytes is not None
-        # Those used last are at the end, if there is a limit.
-        self._records: dict[str, Record] = {}
-        # Those that may not be forgotten, if there is a limit.
+        self._max_entries = sys.maxsize if max_entries is None else max_entries
+        self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
+        bounded = max_entries is not None or max_bytes is not None
+        # Without limits no record has to go, and the order of use need not be known.
+        self._kept = kept if evict and bounded else ("",)
         self._firm: dict[str, Record] = {}
-        self._firm_size = 0
-        self._sizes: dict[str, int] = {}
-        self._size = 0
+        # The record used last is at the end. Unlike a dict, this finds its first key at once.
+        self._loose: OrderedDict[str, Record] = OrderedDict()
+        self._firm_weight = 0
+        self._loose_weight = 0
 
     def start(self) -> Deferred[None]:
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
-        self._records.clear()
         self._firm.clear()
-        self._sizes.clear()
-        self._size = self._firm_size = 0
+        self._loose.clear()
+        self._firm_weight = self._loose_weight = 0
         return succeed(None)
 
     def known(self, name: str) -> Record | None:
-        record = self._records.get(name)
-        if self._bounded:
-            if record is None:
-                return self._firm.get(name)
-            del self._records[name]
-            self._records[name] = record
+        record = self._firm.get(name)
+        if record is None and self._loose:
+            record = self._loose.get(name)
+            if record is not None:
+                self._loose.move_to_end(name)
         return record
 
     def keep(self, name: str, record: Record) -> bool:
-        if self._bounded:
+        firm = self._firm
+        old = firm.get(name)
+        weight = record.weight
+        if weight is None:
+            weight = record.weigh()
+        if old is not None:
+            grown = weight - old.weight  # type: ignore[operator]  # it was weighed when it was kept
+        elif not name.startswith(self._kept):
+            self._keep_loose(name, record, weight + _entry(name))
+            return True
+        elif len(firm) >= self._max_entries:
             return False
-        self._records[name] = record
+        else:
+            grown = weight + _entry(name)
+        # A record may always become smaller, also if the store is fuller than it may be.
+        if grown > 0 and self._firm_weight + grown > self._max_bytes:
+            return False
+        firm[name] = record
+        self._firm_weight += grown
+        if self._loose:
+            self._make_room()
         return True
 
     def get(self, name: str) -> Deferred[Record | None]:
@@ -83,41 +111,41 @@ class MemoryStore:
         return self.write(name, Record(version, data))
 
     def write(self, name: str, record: Record) -> Deferred[None]:
-        return succeed(None) if self.keep(name, record) else self._set_bounded(name, record)
+        if self.keep(name, record):
+            return succeed(None)
+        if name not in self._firm and len(self._firm) >= self._max_entries:
+            return fail(StoreFull(f"the memory store is full: it may keep {self._max_entries} records"))
+        return fail(StoreFull(f"the memory store is full: it may keep {self._max_bytes} bytes"))
 
     def delete(self, name: str) -> Deferred[None]:
-        self._forget(name)
+        record = self._firm.pop(name, None)
+        if record is not None:
+            self._firm_weight -= record.weigh() + _entry(name)
+        else:
+            self._forget(name)
         return succeed(None)
 
-    def _set_bounded(self, name: str, record: Record) -> Deferred[None]:
-        size = 0 if self._max_bytes is None else len(name.encode("utf-8", "replace")) + len(dumps(record.data))
-        firm = name.startswith(self._kept)
-        if firm:
-            entries = len(self._firm) + (name not in self._firm)
-            if self._max_entries is not None and entries > self._max_entries:
-                return fail(StoreError(f"the memory store is full: it may keep {self._max_entries} records"))
-            if self._max_bytes is not None and self._firm_size - self._sizes.get(name, 0) + size > self._max_bytes:
-                return fail(StoreError(f"the memory store is full: it may keep {self._max_bytes} bytes"))
+    def _keep_loose(self, name: str, record: Record, weight: int) -> None:
         self._forget(name)
-        (self._firm if firm else self._records)[name] = record
-        if self._max_bytes is not None:
-            self._sizes[name] = size
-            self._size += size
-            self._firm_size += size if firm else 0
-        while self._is_full():
-            # What is bigger than the whole store goes as well, rather than an older version of it staying.
-            self._forget(next(iter(self._records)))
-        return succeed(None)
+        # A record that is too large for all the room there is would only drive out the others.
+        if self._firm_weight + weight > self._max_bytes:
+            return
+        self._loose[name] = record
+        self._loose_weight += weight
+        self._make_room()
 
-    def _is_full(self) -> bool:
-        return (self._max_entries is not None and len(self._records) + len(self._firm) > self._max_entries) or (
-            self._max_bytes is not None and self._size > self._max_bytes
-        )
+    def _make_room(self) -> None:
+        loose = self._loose
+        while loose and (
+            self._firm_weight + self._loose_weight > self._max_bytes or len(loose) + len(self._firm) > self._max_entries
+        ):
+            self._forget(next(iter(loose)))
 
     def _forget(self, name: str) -> None:
-        if self._records.pop(name, None) is not None:
-            self._size -= self._sizes.pop(name, 0)
-        elif self._firm.pop(name, None) is not None:
-            size = self._sizes.pop(name, 0)
-            self._size -= size
-            self._firm_size -= size
+        record = self._loose.pop(name, None)
+        if record is not None:
+            self._loose_weight -= record.weigh() + _entry(name)
+
+
+def _entry(name: str) -> int:
+    return ENTRY + weigh_name(name)

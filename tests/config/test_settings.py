@@ -368,7 +368,8 @@ class OptionTests(ConfigCase):
         Where records are kept: by default, and by each type; a name is as good as a type.
         """
         default = self.load("")
-        self.assertEqual((MemorySettings(None, None), DefaultStorage()), (default.cache, default.storage))
+        quarter = usable_memory() // 4
+        self.assertEqual((MemorySettings(None, quarter), DefaultStorage()), (default.cache, default.storage))
         self.assertEqual(MemorySettings(None, None), self.load("cache: {options: {maxBytes: null}}").cache)
         settings = self.load("cache: {options: {maxEntries: 5}}\nstorage: {name: sqlite}")
         self.assertEqual((MemorySettings(5), SqliteSettings(None)), (settings.cache, settings.storage))

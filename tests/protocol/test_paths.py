@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import paths
 from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, dumps, loads
-from dstwist.protocol.paths import LIMITS, MAX_LENGTH, InvalidPath, Limits, parse, set_at, set_many, write_at
+from dstwist.protocol.paths import LIMITS, MAX_LENGTH, InvalidPath, Limits, filled, parse, set_at, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED
 
 PARSED: list[tuple[str, tuple[str | int, ...]]] = [
@@ -282,12 +282,16 @@ class AlikeTests(SynchronousTestCase):
     def alike(self, data: Any, *paths: str) -> None:
         for path in paths:
             for value in (1, [1]):
-                self.assertEqual(write_at(data, path, value), (set_at(data, parse(path), value), True), (data, path))
+                self.assertEqual(
+                    write_at(data, path, value)[:2], (set_at(data, parse(path), value), True), (data, path)
+                )
 
     def different(self, data: Any, *paths: str) -> None:
         for path in paths:
             for value in (1, [1], UNDEFINED):
-                self.assertEqual(write_at(data, path, value), (set_at(data, parse(path), value), False), (data, path))
+                self.assertEqual(
+                    write_at(data, path, value)[:2], (set_at(data, parse(path), value), False), (data, path)
+                )
 
     def test_ordinary(self) -> None:
         """
@@ -306,7 +310,7 @@ class AlikeTests(SynchronousTestCase):
         for path in ("a.b", "a[0].b", "l[3].b"):
             self.assertEqual(write_at({"l": []}, path, UNDEFINED)[1], False)
             self.assertEqual(write_at({"l": []}, path, 1)[1], True)
-        self.assertEqual(write_at({"a": {}}, "a.b", UNDEFINED), ({"a": {}}, True))
+        self.assertEqual(write_at({"a": {}}, "a.b", UNDEFINED)[:2], ({"a": {}}, True))
 
     def test_on_the_way(self) -> None:
         """
@@ -405,13 +409,32 @@ class SetTests(SynchronousTestCase):
             self.assertRaises(InvalidPath, write_at, data, f" {path}", 9, limits)
             self.assertRaises(InvalidPath, set_many, data, [(parse(path), 9)], limits)
 
+    def test_filled(self) -> None:
+        """
+        How many elements a write fills in is known without doing it.
+        """
+        for data, path, count in (
+            ({}, "a.b", 0),
+            ({}, "a[3]", 3),
+            ({"a": [1, 2]}, "a[1]", 0),
+            ({"a": [1, 2]}, "a[2]", 0),
+            ({"a": [1, 2]}, "a.7", 5),
+            ({"a": [1, [2]]}, "a[1][4]", 3),
+            ({"a": 1}, "a[4][5]", 9),
+            ({"a": {}}, "a[4]", 0),
+            ([], "4", 4),
+            ({"a": {"4": []}}, "a[4][2]", 2),
+            ({"a": [1]}, "a.b", 0),  # another change of the same message may have made an object of it
+        ):
+            self.assertEqual(filled(data, parse(path)), count, (data, path))
+
     def test_growth(self) -> None:
         """
         The paths of a message make only so much: a long path, and many paths in one message, are refused before the
         containers on their way are all made.
         """
         limits = Limits(gap=1000, growth=4000)
-        self.assertEqual(write_at({}, "a" + ".a" * 10, 9, limits), (set_at({}, ("a",) * 11, 9), True))
+        self.assertEqual(write_at({}, "a" + ".a" * 10, 9, limits)[:2], (set_at({}, ("a",) * 11, 9), True))
         for path in ("a" + ".a" * 16, "a" + "[0]" * 16, "a[600].b", "a[400].b[400].c"):
             self.assertIn("too large", str(self.assertRaises(InvalidPath, write_at, {}, path, 9, limits)))
         paths = [(f"{number}", "b", "c") for number in range(8)]

@@ -53,10 +53,10 @@ class BatchTests(RecordTestCase):
 
     def test_bytes(self) -> None:
         """
-        The states of one batch are limited in bytes; the writes behind it form the next. All are acknowledged, and told
-        in their order.
+        The states of one batch are limited by their weight; the writes behind it form the next. All are acknowledged,
+        and told in their order.
         """
-        self.patch(record_write, "BATCH", 3000)
+        self.patch(record_write, "BATCH", 6000)
         ann, bob = self.young(), self.young("a")
         for version in range(1, 11):
             self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)

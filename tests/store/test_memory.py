@@ -4,13 +4,24 @@ Tests for L{dstwist.store.memory}.
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import Any
 
 from zope.interface.verify import verifyObject
 
+from dstwist.errors import StoreFull
 from dstwist.interfaces import IInstantStore, Record
 from dstwist.store.memory import MemoryStore
+from dstwist.weights import ENTRY, weigh_name
 from tests.store import contract
+
+
+def size(name: str, data: Any) -> int:
+    """
+    What a record takes of a store's C{max_bytes}.
+    """
+    return Record(1, data).weigh() + weigh_name(name) + ENTRY
 
 
 class MemoryStoreTests(contract.StoreContract):
@@ -32,14 +43,16 @@ class MemoryStoreTests(contract.StoreContract):
 
     def test_instant(self) -> None:
         """
-        It can do without Deferreds, unless it has limits to look after.
+        It can do without Deferreds, also within limits; past a limit it has to say why not.
         """
-        store = MemoryStore()
+        store = self.make()
         verifyObject(IInstantStore, store)
         self.assertIsNone(store.known("a"))
         self.assertTrue(store.keep("a", Record(1, {})))
         self.assertEqual(store.known("a"), Record(1, {}))
-        self.assertFalse(MemoryStore(max_entries=1).keep("a", Record(1, {})))
+        full = MemoryStore(max_entries=1, evict=False)
+        self.assertTrue(full.keep("a", Record(1, {})))
+        self.assertFalse(full.keep("b", Record(1, {})))
 
     def test_no_copy(self) -> None:
         """
@@ -96,25 +109,24 @@ class LimitsTests(contract.StoreTestCase):
         """
         So does one that is full of bytes; as many go as have to.
         """
-        store = MemoryStore(max_bytes=50)
+        store = MemoryStore(max_bytes=4 * size("a", ["123456"]) + 9)
         for name in "abcd":
             self.result(store.set(name, 1, ["123456"]))
         self.assertEqual(self.names(store, "abcd"), "abcd")
-        self.result(store.set("e", 1, ["x" * 25]))
-        self.assertEqual(self.names(store, "abcde"), "de")
+        self.result(store.set("e", 1, ["x" * (size("a", ["123456"]) // 2)]))
+        self.assertEqual(self.names(store, "abcde"), "cde")
         self.result(store.delete("e"))
         self.result(store.set("f", 1, ["123456"]))
-        self.assertEqual(self.names(store, "df"), "df")
+        self.assertEqual(self.names(store, "cdf"), "cdf")
 
     def test_cache_too_small(self) -> None:
         """
-        A record bigger than the whole cache is not kept, and no older version of it either.
+        A record bigger than the whole cache is not kept, and no older version of it either. All others stay.
         """
-        store = MemoryStore(max_bytes=50)
+        store = MemoryStore(max_bytes=2000)
         self.result(store.set("a", 1, {}))
-        self.result(store.set("a", 2, ["x" * 60]))
-        self.assertIsNone(self.result(store.get("a")))
-        self.result(store.set("b", 1, ["x" * 40]))
+        self.result(store.set("b", 1, {}))
+        self.result(store.set("a", 2, ["x" * 1000]))
         self.assertEqual(self.names(store, "ab"), "b")
 
     def test_storage_refuses(self) -> None:
@@ -132,15 +144,60 @@ class LimitsTests(contract.StoreTestCase):
 
     def test_storage_refuses_bytes(self) -> None:
         """
-        A record that would grow beyond the limit is refused, and its old version stays.
+        A record that would grow beyond the limit is refused, as is a new one, and the old version stays. A deletion
+        makes room.
         """
-        store = MemoryStore(max_bytes=20, evict=False)
+        store = MemoryStore(max_bytes=size("a", ["x" * 50]) + size("b", []), evict=False)
         self.result(store.set("a", 1, ["12345"]))
         self.result(store.set("b", 1, []))
-        self.assertIn("may keep 20 bytes", self.failure(store.set("a", 2, ["123456789012345"])))
+        refusal = self.failureResultOf(store.set("a", 2, ["x" * 51]), StoreFull)
+        self.assertIn(f"may keep {size('a', ['x' * 50]) + size('b', [])} bytes", refusal.getErrorMessage())
         self.assertEqual(self.result(store.get("a")), Record(1, ["12345"]))
-        self.result(store.set("a", 2, ["1234567890"]))
-        self.assertEqual(self.result(store.get("a")), Record(2, ["1234567890"]))
+        self.result(store.set("a", 2, ["x" * 50]))
+        self.assertEqual(self.result(store.get("a")), Record(2, ["x" * 50]))
+        self.failureResultOf(store.set("c", 1, []), StoreFull)
+        self.result(store.delete("b"))
+        self.result(store.set("c", 1, []))
+
+    def test_full_storage_shrinks(self) -> None:
+        """
+        In a storage that is full, records may become smaller and change without growing.
+        """
+        store = MemoryStore(max_bytes=size("a", ["x" * 50]), evict=False)
+        self.result(store.set("a", 1, ["x" * 50]))
+        for version, length in ((2, 50), (3, 40), (4, 0), (5, 50)):
+            self.result(store.set("a", version, ["y" * length]))
+        self.failure(store.set("a", 6, ["y" * 51]))
+        self.assertEqual(self.result(store.get("a")), Record(5, ["y" * 50]))
+
+    def test_names_count(self) -> None:
+        """
+        Ten thousand records that hold nothing are bounded as well, by their names and all that a record needs.
+        """
+        limit = 1_000_000
+        store = MemoryStore(max_bytes=limit, evict=False)
+        gc.collect()
+        tracemalloc.start()
+        kept = sum(store.keep(f"record/{number}", Record(number, {})) for number in range(1000, 11_000))
+        used = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        self.assertTrue(1000 < kept < 5000, kept)
+        self.assertLess(used, limit)
+        self.assertFalse(MemoryStore(max_bytes=limit, evict=False).keep("x" * limit, Record(1, {})))
+
+    def test_cache_takes_what_it_says(self) -> None:
+        """
+        So it is for a cache that forgets, with its order of use.
+        """
+        store = MemoryStore(max_bytes=1_000_000)
+        gc.collect()
+        tracemalloc.start()
+        for number in range(1000, 11_000):
+            store.keep(f"record/{number}", Record(number, {"a": {"b": float(number)}}))
+        used = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        self.assertLess(used, 1_000_000)
+        self.assertIsNotNone(store.known("record/10999"))
 
     def test_cache_keeps(self) -> None:
         """
@@ -165,21 +222,39 @@ class LimitsTests(contract.StoreTestCase):
         """
         So it is with bytes.
         """
-        store = MemoryStore(max_bytes=40, kept=("k",))
-        self.result(store.set("k", 1, ["1234567890"]))
-        self.result(store.set("a", 1, ["1234567890"]))
-        self.result(store.set("b", 1, ["1234567890"]))
+        one = size("k", ["1234567890"])
+        store = MemoryStore(max_bytes=2 * one + 99, kept=("k",))
+        for name in "kab":
+            self.result(store.set(name, 1, ["1234567890"]))
         self.assertEqual(self.names(store, "kab"), "kb")
-        self.assertIn("may keep 40 bytes", self.failure(store.set("k2", 1, ["x" * 30])))
+        self.failureResultOf(store.set("k2", 1, ["x" * one]), StoreFull)
+        self.assertEqual(self.names(store, "kb"), "kb")
         self.result(store.delete("k"))
-        self.result(store.set("k2", 1, ["x" * 30]))
+        self.result(store.set("k2", 1, ["x" * (one // 2)]))
         self.assertEqual(self.names(store, "kb"), "")
+        self.assertIsNotNone(self.result(store.get("k2")))
+
+    def test_all_gone(self) -> None:
+        """
+        When all records are deleted there is as much room as there was at first.
+        """
+        for evict in (True, False):
+            store = MemoryStore(max_bytes=10_000, evict=evict)
+            for _ in range(100):
+                for name in ("a", "b"):
+                    self.result(store.set(name, 1, ["x" * 1000]))
+                    self.result(store.set(name, 2, {}))
+                    self.result(store.set(name, 3, ["y" * 1500]))
+                    self.result(store.delete(name))
+                    self.result(store.delete(name))
+            self.result(store.set("c", 1, ["x" * ((10_000 - size("c", [""])) // 2)]))
+            self.assertIsNotNone(self.result(store.get("c")))
 
     def test_stopped(self) -> None:
         """
         What was in there is gone with it.
         """
-        store = MemoryStore(max_bytes=100)
+        store = MemoryStore(max_bytes=1000)
         self.result(store.set("a", 1, {}))
         self.result(store.stop())
         self.result(store.start())
