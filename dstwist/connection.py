@@ -12,11 +12,12 @@ router::
 Always true: nothing reaches a connection that is closed, and what it registered for its end has been called by then.
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
-A client can ask in a megabyte for what takes the server minutes. So it has a time in each turn of the reactor,
-L{SLICE}. What is left when that is over is served in later turns, after what the others had to say; until then the
-client is not read from, and its link keeps what it has read already. One request may be as much: a service makes it
-into C{work} (L{IConnection.do}), which stands at the head of the queue until it is done. So does what has to wait for
-something, as for a permission: whatever the client asks is served in the order in which it was asked.
+A client can ask in a megabyte for what takes the server minutes. So it has one slice of each turn of the reactor
+(L{dstwist.slices}), if the turn has time left. What is left of its requests then is served in later turns, when the
+connection has its turn; until then the client is not read from, and its link keeps what it has read already. One
+request may be as much: a service makes it into C{work} (L{IConnection.do}), which stands at the head of the queue until
+it is done. So does what has to wait for something, as for a permission: whatever the client asks is served in the order
+in which it was asked.
 
 ======================  ============================================================================================
 a connection            what comes in
@@ -33,7 +34,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from dstwist.entrance import Entrance
@@ -45,9 +45,9 @@ from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserActio
 from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.reception import LONG, IEntering, Reception
-from dstwist.slices import SLICE
+from dstwist.slices import Turns
 
-# Of so many messages in one payload it is not asked how long they take.
+# So many messages in one payload are served without a queue.
 _FEW = 8
 
 # Members of enumerations are looked up at every use; this one is used for every message.
@@ -72,7 +72,6 @@ class Connection:
         "_awaited",
         "_busy",
         "_callbacks",
-        "_deadline",
         "_entrance",
         "_fitting",
         "_is_open",
@@ -81,11 +80,10 @@ class Connection:
         "_pauses",
         "_queue",
         "_reception",
-        "_rest",
         "_route",
-        "_seconds",
         "_short",
         "_silence",
+        "_turns",
         "address",
         "client_data",
         "closed",
@@ -112,7 +110,7 @@ class Connection:
         self.write: Callable[[bytes], None] = link.write
         self.decode: Callable[[bytes | str], list[Message | Malformed]] = wire.codec.decode
         self._answer: Callable[[bytes], None] = link.answer
-        self._seconds = reception.clock.seconds
+        self._turns = Turns.of(reception.clock)
         self._route = reception.router.route
         self._fitting = reception.router.name_limit.fitting
         # A payload that is no longer is decoded at once, and has no name that is too long.
@@ -127,10 +125,8 @@ class Connection:
         # What waits for a later turn, decoded or not, and the rest of what has been begun; most connections never need
         # one. It is there while the queue is served, too.
         self._queue: deque[Message | Malformed | bytes | str | Work] | None = None
-        self._deadline = 0.0
         # Whether it is served later: in another turn, or when what is awaited is there.
         self._busy = False
-        self._rest: IDelayedCall | None = None
         self._awaited: Deferred[Any] | None = None
         self._callbacks: list[Callable[[IConnection], None]] = []
         self._meter: Meter | None = None
@@ -176,7 +172,7 @@ class Connection:
         """
         Take one payload from the client.
 
-        @return: true if the turn is over (L{turn_is_over}) because of it.
+        @return: true if what comes behind it has to wait until the link is resumed.
         """
         if not self._is_open:
             if self._entrance is not None:
@@ -190,15 +186,17 @@ class Connection:
             return self.serve(self.wire.codec.pieces(payload, LONG))
         if self._busy or len(messages) > _FEW:
             return self.serve(messages)
+        # The link asks for the time between payloads.
+        end = self._turns.slice_end() if len(messages) > 1 else None
         for message in messages:
             if message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
             else:
                 self._handle(message)
-            if self._queue:
+            if self._queue or (end is not None and self._turns.now() > end):
                 # It is the very one: others may be equal.
                 behind = next(number for number, other in enumerate(messages, 1) if other is message)
-                return self.serve(messages[behind:])
+                return self._keep(messages[behind:])
         return None
 
     def serve(self, messages: Iterable[Message | Malformed | bytes | str]) -> bool:
@@ -215,28 +213,25 @@ class Connection:
             self._serve_queue()
         return self._busy
 
-    def begin_turn(self) -> None:
+    def _keep(self, messages: list[Message | Malformed]) -> bool:
         """
-        Much has come at once: the link will ask from time to time whether C{turn_is_over}.
+        Serve C{messages} behind what waits, or if nothing does in a later turn.
         """
-        self._deadline = self._seconds() + SLICE
-
-    def turn_is_over(self) -> bool:
-        """
-        Whether all else has to wait. The link is resumed when that is over.
-        """
-        if not self._busy and not self.closed and self._seconds() > self._deadline:
+        if self._queue is None and messages and self._is_open:
+            self._queue = deque(messages)
             self._serve_later()
-        return self._busy
+            return True
+        return self.serve(messages)
 
     def _serve_later(self) -> None:
         self._busy = True
-        self._rest = self._reception.clock.callLater(0, self._go_on)
+        self._turns.later(self._go_on)
         self.pause()
 
     def _go_on(self) -> None:
+        if self.closed:
+            return
         self._busy = False
-        self._rest = None
         try:
             self._serve_queue()
         except Exception:
@@ -249,8 +244,11 @@ class Connection:
         Serve what waits, as far as the time allows.
         """
         queue = self._queue
-        deadline = self._seconds() + SLICE
+        end, now = self._turns.slice_end(), self._turns.now
         while queue and self._is_open:
+            if now() > end:
+                self._serve_later()
+                return
             message = queue.popleft()
             if message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
@@ -261,9 +259,6 @@ class Connection:
             else:
                 self.do(message)
             if self._busy:
-                return
-            if self._seconds() > deadline and queue and self._is_open:
-                self._serve_later()
                 return
         self._queue = None
 
@@ -302,7 +297,12 @@ class Connection:
 
     def _arrived(self, _: object) -> None:
         self._awaited = None
-        if self._busy:
+        if not self._busy:
+            return
+        if self._turns.over():
+            # Many connections may have waited for the same.
+            self._turns.later(self._go_on)
+        else:
             self._go_on()
 
     def _decode(self, payload: bytes | str) -> list[Message | Malformed]:
@@ -364,9 +364,6 @@ class Connection:
         opened, self._is_open = self._is_open, False
         self._queue = None
         self._busy = False
-        if self._rest is not None:
-            self._rest.cancel()
-            self._rest = None
         if self._entrance is not None:
             self._entrance.end()
             self._entrance = None

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.slices import SLICE
+from dstwist.slices import Turns
 
 K = TypeVar("K")
 
@@ -30,10 +30,13 @@ class Deadlines(Generic[K]):
         self._delay = delay
         self._clock = clock
         self._seconds = clock.seconds
+        self._turns = Turns.of(clock)
         self._late = late
         # Not a dict: that one searches for its first key past all that were removed before it.
         self._due: OrderedDict[K, float] = OrderedDict()
         self._call: IDelayedCall | None = None
+        # More were due than a turn has time for.
+        self._waits = False
 
     def __len__(self) -> int:
         return len(self._due)
@@ -49,7 +52,7 @@ class Deadlines(Generic[K]):
         Give C{key}, which is not in here, its time from now on.
         """
         self._due[key] = self._seconds() + self._delay
-        if self._call is None:
+        if self._call is None and not self._waits:
             self._call = self._clock.callLater(self._delay, self._expire)
 
     def remove(self, key: K) -> None:
@@ -74,18 +77,33 @@ class Deadlines(Generic[K]):
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
+        self._turns.forget(self._go_on)
 
     def _expire(self) -> None:
         # Meanwhile the timer that has just fired stays in its place, so that what is added now does not start another.
         now = self._seconds()
+        end = self._turns.slice_end()
         try:
             # Many that were added at once fall due at once, but nobody else should have to wait for all of them.
-            while self._due and self._seconds() <= now + SLICE:
+            while self._due:
                 key, due = next(iter(self._due.items()))
-                if due > now:
+                if due > now or not end:
                     break
                 del self._due[key]
                 self._late(key)
+                if self._turns.now() > end:
+                    end = 0.0
         finally:
             first = next(iter(self._due.values()), None)
-            self._call = None if first is None else self._clock.callLater(max(first - now, 0), self._expire)
+            self._call = None
+            if first is None:
+                pass
+            elif end or first > now:
+                self._call = self._clock.callLater(max(first - now, 0), self._expire)
+            else:
+                self._waits = True
+                self._turns.later(self._go_on)
+
+    def _go_on(self) -> None:
+        self._waits = False
+        self._expire()

@@ -1,38 +1,189 @@
 """
-Long work in slices: as much of it in one turn of the reactor as may keep all others waiting, the rest in later turns.
+Long work in slices: a turn of the reactor does only so much of it, so that no client waits long for the others.
 
-Work is an iterator that does a little whenever it is asked for its next item; what it yields means nothing. Small work
-is done at once, before L{Slices.do} comes back. Of several works that last longer each gets a slice in turn.
+Two things share the time of a turn:
+
+- What comes in is served as it comes, while the turn has time left; each connection gets one slice at most.
+- What has to wait stands in one queue for the whole reactor, each connection or other party once. Each turn begins with
+  one slice for that queue.
+
+::
+
+    turn    [ queue: one slice | what comes in: until TURN is over ] [ queue | what comes in ] ...
+                                   later() ------------------------------^
+
+The reactor does not tell when a turn begins. A call that is made in the next turn tells it: L{Turns} has one pending
+whenever a party waits, and whenever the time since the last turn that is known to have begun is nearly over. So a
+server with little to do has it made rarely, and asking for the time costs one look at the clock.
+
+Always true: a party that stands in the queue is called once for that, in the order in which the parties came; parties
+that have not been served at all in their turn (C{fresh}) come before those that have used up a slice, but not in two
+turns in a row. A turn lasts L{TURN}, L{UNMARKED} less a slice, and one step of each party that cannot be cut any
+further.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
 
-#: How long one thing may keep all others waiting at a time, in seconds.
-SLICE = 0.01
+#: How long one party may keep all others waiting at a time, in seconds.
+SLICE = 0.005
+
+#: How long all parties together may, from the moment on at which the turn is known to have begun.
+TURN = 2 * SLICE
+
+#: For so long after the beginning of a turn nobody asks whether another one has begun.
+UNMARKED = SLICE + 0.002
 
 #: Of so many names it is not asked how long they take.
 STEP = 50
 
 
-class Slices:
+class Turns:
     """
-    Does what it is given, in the order in which it was given, a L{SLICE} of time in each turn.
+    The time that a turn of one reactor has, and the parties that wait for their share of later ones.
+
+    @ivar now: the time, in seconds since whenever. Not the wall clock, which may be put back.
+    @ivar deadline: when the turn, or the slice of the party that is called, is over. If this has passed, ask
+        L{slice_end}: another turn may have begun.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._seconds = clock.seconds
-        self._works: deque[Iterator[object]] = deque()
+        # The clocks of tests stand for both.
+        self.now: Callable[[], float] = time.monotonic if clock.seconds is time.time else clock.seconds
+        self.deadline = self.now() + UNMARKED
+        self._fresh: deque[Callable[[], None]] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._passed_over = False
         self._call: IDelayedCall | None = None
+
+    @classmethod
+    def of(cls, clock: IReactorTime) -> Turns:
+        """
+        Those of C{clock}: all who use one reactor share its turns.
+        """
+        turns = _turns.get(clock)
+        if turns is None:
+            turns = _turns[clock] = cls(clock)
+        return turns
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._waiting)
+
+    def slice_end(self) -> float:
+        """
+        When the slice of who begins something now is over; 0 if the turn is over already.
+        """
+        now = self.now()
+        end = now + SLICE
+        if end <= self.deadline:
+            return end
+        if self._call is None:
+            self._mark(now)
+            return min(end, self.deadline)
+        return self.deadline if now <= self.deadline else 0.0
+
+    def over(self) -> bool:
+        """
+        Whether everything that can wait has to wait for a later turn.
+        """
+        return not self.slice_end()
+
+    def later(self, party: Callable[[], None], fresh: bool = False) -> None:
+        """
+        Have C{party} called in a later turn, when it is its turn in the queue.
+
+        @param fresh: it was not served in this turn.
+        """
+        (self._fresh if fresh else self._waiting).append(party)
+        if self._call is None:
+            self._mark(self.now())
+
+    def forget(self, party: Callable[[], None]) -> None:
+        """
+        Do not call C{party}, if it stands in the queue. This takes time if the queue is long.
+        """
+        for queue in (self._fresh, self._waiting):
+            if party in queue:
+                queue.remove(party)
+        if self._call is not None and not len(self):
+            self._call.cancel()
+            self._call = None
+
+    def _mark(self, now: float) -> IDelayedCall:
+        """
+        Find out when the turn ends. It has begun now if it is not the last one of which that is known.
+        """
+        began = self.deadline - UNMARKED
+        self.deadline = (now if now > began + TURN else began) + TURN
+        self._call = call = self._clock.callLater(0, self._begin)
+        return call
+
+    def _begin(self) -> None:
+        """
+        A turn has begun.
+        """
+        self._call = None
+        now = self.now()
+        self.deadline = now + UNMARKED
+        if not len(self):
+            return
+        call = self._mark(now)
+        end = now + SLICE
+        served = False
+        try:
+            while len(self):
+                if self._fresh and not (self._passed_over and self._waiting):
+                    party = self._fresh.popleft()
+                else:
+                    party = self._waiting.popleft()
+                    served, self._passed_over = True, False
+                self.deadline = end
+                try:
+                    party()
+                except Exception:
+                    # It is lost, but not what others wait for.
+                    self._log.failure("work in slices failed")
+                if self.now() > end:
+                    break
+        finally:
+            self._passed_over = bool(self._waiting) and not served
+            self.deadline = now + TURN
+            if not len(self) and call.active() and self.now() <= now + UNMARKED - SLICE:
+                # Most turns are short. It is not looked for the end of this one if nothing more comes.
+                call.cancel()
+                self._call = None
+                self.deadline = now + UNMARKED
+
+
+_turns: WeakKeyDictionary[IReactorTime, Turns] = WeakKeyDictionary()
+
+
+class Slices:
+    """
+    Does what it is given, in the order in which it was given, a L{SLICE} of time in each turn.
+
+    Work is an iterator that does a little whenever it is asked for its next item; what it yields means nothing. Small
+    work is done at once, before L{Slices.do} comes back, if the turn has time. Of several works that last longer each
+    gets a slice in turn.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._turns = Turns.of(clock)
+        self._works: deque[Iterator[object]] = deque()
+        self._waits = False
         self._busy = False
         self._stopped = False
 
@@ -46,7 +197,7 @@ class Slices:
         if self._stopped:
             return
         self._works.append(work)
-        if self._call is None and not self._busy:
+        if not self._waits and not self._busy:
             self._run()
 
     def stop(self) -> None:
@@ -55,36 +206,39 @@ class Slices:
         """
         self._stopped = True
         self._works.clear()
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        self._turns.forget(self._go_on)
+
+    def _go_on(self) -> None:
+        self._waits = False
+        self._run()
 
     def _run(self) -> None:
-        self._call = None
-        deadline = self._seconds() + SLICE
+        end, now = self._turns.slice_end(), self._turns.now
         # What is added by the work itself is done after it, not inside of it.
         self._busy = True
         try:
-            while self._works:
+            while self._works and end:
                 work = self._works.popleft()
-                if self._work_on(work, deadline):
+                if self._work_on(work, end):
                     self._works.append(work)
-                if self._works and self._seconds() > deadline:
+                if now() > end:
                     break
         finally:
             self._busy = False
             if self._works:
-                self._call = self._clock.callLater(0, self._run)
+                self._waits = True
+                self._turns.later(self._go_on)
 
-    def _work_on(self, work: Iterator[object], deadline: float) -> bool:
+    def _work_on(self, work: Iterator[object], end: float) -> bool:
         """
-        Work until C{deadline}; whether there is more to do.
+        Work until C{end}; whether there is more to do.
         """
+        now = self._turns.now
         try:
             for _ in work:
                 if self._stopped:
                     return False
-                if self._seconds() > deadline:
+                if now() > end:
                     return True
         except Exception:
             # It is lost, but not what others wait for.

@@ -2,8 +2,13 @@
 Who wants which name, and the fan-out to them.
 
 One registry a topic. A name is wanted by connections; they are grouped by wire, so that a message is encoded once per
-wire and the same bytes go to all of its connections. Always true: a connection is in here only while it is open, and
-the observers have been told of exactly the names that are.
+wire and the same bytes go to all of its connections. Always true: the observers have been told of exactly the names
+that are in here.
+
+A connection that closes has no subscription any more from that moment on, for all who ask here. If it had many, they
+are taken off the names in slices (L{dstwist.slices}), and the observers are told as that goes. Until then a fan-out
+still writes to it: its outbox drops that (L{dstwist.transports.outbox.Outbox.shut}). A new subscriber of such a name
+takes over, as if it had come before the other closed.
 
 ============  ==============================  ====================================================================
 asked         of a name                       answer (C{services.md} section 2.1)
@@ -22,9 +27,10 @@ A bulk request has one ack, after all of its names. Those of a long one are deal
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from enum import IntEnum
 
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from dstwist.budgets import Budget
@@ -33,7 +39,7 @@ from dstwist.log import Logger
 from dstwist.outgoing import LARGE, TurnBudget
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.slices import STEP
+from dstwist.slices import STEP, Slices
 from dstwist.weights import weigh_name
 
 #: How many bytes of memory a subscription takes besides its name, and how many more the first one of a name: with what
@@ -55,6 +61,7 @@ class SubscriptionRegistry:
     @param limit: how many names one connection may want. More are refused.
     @param room: how many bytes of memory the subscriptions of all connections may take, also those of other topics.
     @param outgoing: counts the bytes of each fan-out.
+    @param clock: whose turns are used for what takes long; C{None}: it is done at once.
     """
 
     _log = Logger()
@@ -67,11 +74,15 @@ class SubscriptionRegistry:
         limit: int | None = None,
         room: Budget | None = None,
         outgoing: TurnBudget | None = None,
+        clock: IReactorTime | None = None,
     ) -> None:
         actions = ACTIONS[topic]
         self._room = Budget() if room is None else room
         self._outgoing = outgoing if outgoing is not None else TurnBudget()
         self._topic = topic
+        self._slices = None if clock is None else Slices(clock)
+        # How many closed connections have not been taken off all of their names.
+        self._leaving = 0
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
         self._unknown: IntEnum = actions[unknown]
@@ -99,11 +110,13 @@ class SubscriptionRegistry:
         self._on_revoke.append(callback)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names
+        if not self._leaving:
+            return name in self._names
+        return any(not connection.closed for members in self._names.get(name, {}).values() for connection in members)
 
     def names(self) -> Iterable[str]:
         """
-        All names that somebody wants.
+        All names that somebody wants, or that are about to be released.
         """
         return self._names.keys()
 
@@ -111,7 +124,8 @@ class SubscriptionRegistry:
         """
         Who wants C{name}.
         """
-        return [connection for members in self._names.get(name, {}).values() for connection in members]
+        found = [connection for members in self._names.get(name, {}).values() for connection in members]
+        return [connection for connection in found if not connection.closed] if self._leaving else found
 
     def wants(self, name: str, connection: IConnection) -> bool:
         """
@@ -339,8 +353,21 @@ class SubscriptionRegistry:
     def _closed(self, connection: IConnection) -> None:
         self._revoked.pop(connection, None)
         self._greedy.discard(connection)
-        for name in self._subscribed.pop(connection):
-            self._remove(name, connection)
+        names = self._subscribed.pop(connection)
+        if self._slices is None or len(names) <= STEP:
+            for name in names:
+                self._remove(name, connection)
+        else:
+            self._leaving += 1
+            self._slices.do(self._leave(names, connection))
+
+    def _leave(self, names: set[str], connection: IConnection) -> Iterator[None]:
+        try:
+            for name in names:
+                self._remove(name, connection)
+                yield
+        finally:
+            self._leaving -= 1
 
 
 def _weight(name: str, first: bool) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -88,6 +89,12 @@ def unframed(frame: Any) -> Any:
     The very message that C{frame} was made of, if it is known.
     """
     return frame.message if isinstance(frame, FakeFrame) else frame
+
+
+class BusyReactor(BusyClock, MemoryReactorClock):
+    """
+    A reactor in memory, in which things take time.
+    """
 
 
 @implementer(IWire)

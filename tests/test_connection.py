@@ -15,7 +15,7 @@ from dstwist.protocol.closing import INTERNAL_ERROR
 from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.slices import SLICE
+from dstwist.slices import SLICE, Turns
 from tests.connections import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.fakes import FakePermission
 from tests.logs import Lines
@@ -96,24 +96,36 @@ class BothDialects:
         self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_turn(self: Any) -> None:
+    def test_few_slow(self: Any) -> None:
         """
-        A link that has received much can ask whether that has taken too long; then it is paused for a turn. So it is
-        before the login.
+        It depends on the time that requests take, not on their number or size, whether those behind them wait.
         """
-        for prepare in (lambda: None, self.log_in):
-            prepare()
-            self.connection.begin_turn()
-            self.assertFalse(self.connection.turn_is_over())
-            self.pass_time(2 * SLICE)
-            self.assertTrue(self.connection.turn_is_over())
-            self.assertTrue(self.link.paused)
+        self.log_in()
+        self.serve_by(lambda: self.pass_time(2 * SLICE))
+        self.receive(self.client.encode(EMIT) * 3)
+        for served in (1, 2, 3):
+            self.assertEqual((len(self.service.handled), self.link.paused), (served, served < 3))
             self.next_turn()
-            self.assertFalse(self.link.paused)
-        self.connection.lost()
-        self.pass_time(2 * SLICE)
-        self.assertFalse(self.connection.turn_is_over())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_turn_over(self: Any) -> None:
+        """
+        What was waited for and comes when the turn is over is served in a later one.
+        """
+        self.log_in()
+        awaited: Deferred[None] = Deferred()
+
+        def work() -> Work:
+            yield awaited
+            self.service.handled.append(PING)
+
+        self.connection.do(work())
+        turns = Turns.of(self.clock)
+        while not turns.over():
+            self.pass_time(SLICE)
+        awaited.callback(None)
+        self.assertEqual((self.service.handled, self.link.paused), ([], True))
+        self.next_turn()
+        self.assertEqual((self.service.handled, self.link.paused), ([PING], False))
 
     def test_long_names(self: Any) -> None:
         """
@@ -313,6 +325,7 @@ class WaitingTests(ConnectionTestCase):
         verdicts = self.verdicts(*(f"n{number}" for number in range(20)))
         self.emit(*(f"n{number}" for number in range(20)), *"x" * 20)
         for number, verdict in enumerate(verdicts, 1):
+            self.next_turn()
             self.serve_by(lambda: self.pass_time(SLICE / 3.5))
             verdict.callback(True)
             self.assertEqual(len(self.handled()), number if number < 20 else 23)

@@ -146,7 +146,7 @@ class DeadlinesTests(SynchronousTestCase):
         clock = BusyClock()
 
         def takes_long(key: int) -> None:
-            clock.rightNow += SLICE / 4
+            clock.rightNow += SLICE / 4.5
             late.append(key)
 
         late: list[int] = []
@@ -161,4 +161,5 @@ class DeadlinesTests(SynchronousTestCase):
         self.assertEqual(late, [0, 1, 2, 3, 4, 5, 7, 8, 9, 10])
         clock.advance(0)
         self.assertEqual(late[-1], 11)
+        clock.advance(0)
         self.assertEqual(clock.getDelayedCalls(), [])

@@ -193,6 +193,9 @@ class Model:
         for _ in range(1000):
             if self._is_behind():
                 self.stage.clock.advance(0)
+        # A turn that took long has its end noticed.
+        for _ in range(3):
+            self.stage.clock.advance(0)
         self.test.assertEqual(self.stage.clock.getDelayedCalls(), [])
         for name in NAMES:
             self.test.assertFalse(self.stage.listeners.provided(name))

@@ -42,7 +42,7 @@ class SlicesTests(SynchronousTestCase):
         """
         self.slices.do(self.work("a", 13))
         turns = [len(self.done)]
-        while self.clock.getDelayedCalls():
+        while len(self.slices):
             self.assertEqual(len(self.slices), 1)
             self.clock.advance(0)
             turns.append(len(self.done) - sum(turns))
@@ -57,7 +57,7 @@ class SlicesTests(SynchronousTestCase):
         self.slices.do(self.work("b", 6))
         self.assertEqual(self.done[-1], "a4")
         ends = []
-        while self.clock.getDelayedCalls():
+        while len(self.slices):
             self.clock.advance(0)
             ends.append(self.done[-1])
         self.assertEqual(ends, ["a9", "b4", "b5"])
@@ -101,6 +101,7 @@ class SlicesTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.done[5:], ["b0"])
+        self.clock.advance(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stop(self) -> None:

@@ -109,7 +109,6 @@ class ClosingLink(WebSocketServerProtocol):
         for pieces in (self.frame_data, self.message_data):
             if pieces:
                 pieces.clear()
-        self._stay()
         self.transport.pauseProducing()
 
     def _send_close_frame(self, code: int | None, reason: bytes | None, is_reply: bool) -> None:
@@ -137,11 +136,6 @@ class ClosingLink(WebSocketServerProtocol):
                 connection.lost()
             except Exception:
                 self._log.failure("closing a connection failed", address=self.address)
-
-    def _stay(self) -> None:
-        """
-        Do not go on with what was received; the subclass may have put some of it off.
-        """
 
     def _closeConnection(self, abort: bool = False) -> None:
         outbox = self._outbox

@@ -55,15 +55,8 @@ class Detection:
                 self._text.lost()
             connection = self._link.connection = self._make_binary(self._link, self._handshake)
             connection.open()
-        connection.begin_turn()
         over: bool | None = connection.receive(payload)
         return over
-
-    def begin_turn(self) -> None:
-        pass
-
-    def turn_is_over(self) -> bool:
-        return False
 
     def lost(self) -> None:
         self._stop()

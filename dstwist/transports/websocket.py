@@ -22,6 +22,7 @@ from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ILink
 from dstwist.log import MOST_SHOWN, Logger, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
+from dstwist.slices import SLICE, Turns
 from dstwist.transports.closing_link import ClosingLink
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.outbox import counted, outbox_for
@@ -33,7 +34,6 @@ FAST_PATH = True
 _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
 _MOST_PIECES = 1000  # of a message; of a byte or two they take fifty times as much to keep
-_STRETCH = 1024  # so many bytes of frames are handed on before it is asked whether the time is up
 
 # A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
@@ -56,11 +56,14 @@ class WebSocketLink(ClosingLink):
     #: What the client has of the server's room; the port says it, and C{address}.
     place: Place | None = None
     _headers: dict[str, str] = {}
-    #: Much has come at once; what is left of it waits for a later turn, and nothing is read until it is served.
-    _much = False
+    #: What was read waits for a later turn, and nothing is read until it is served.
     _postponed = False
+    _in_line = False
     _paused = False
-    _go_on_call: IDelayedCall | None = None
+    _gone = False
+    _turns: Turns
+    #: When the time of this client is over.
+    _end = 0.0
 
     # Autobahn writes several lines about whatever a client does wrong; ours are in C{failHandshake} and
     # C{sendCloseFrame}. Errors stay.
@@ -68,6 +71,7 @@ class WebSocketLink(ClosingLink):
 
     def connectionMade(self) -> None:
         settings = self.factory.settings
+        self._turns = self.factory.turns
         self.transport.bufferSize = _READ_AT_ONCE
         if ITCPTransport.providedBy(self.transport):
             # Autobahn means to, but does not know yet then whether it is to; that fails silently. The second of two
@@ -132,7 +136,7 @@ class WebSocketLink(ClosingLink):
     def connectionLost(self, reason: Any = None) -> None:
         assert self._outbox is not None
         self._outbox.close()
-        self._stay()
+        self._gone = True
         super().connectionLost(reason)
         self.factory.forget(self)
         # Links are in circles of references with Autobahn's own parts: until those are looked for, what the client had
@@ -148,17 +152,23 @@ class WebSocketLink(ClosingLink):
                 if self._postponed:
                     self.data += data  # a transport may give what it has read before it was paused
                     return
-                self._much = len(data) + len(self.data) > _STRETCH
-                if self._much:
-                    connection.begin_turn()
+                turns = self._turns
+                end = turns.now() + SLICE
+                if end > turns.deadline:
+                    end = turns.slice_end()
+                    if not end:
+                        self.data += data
+                        self._wait_for_turn(fresh=True)
+                        return
                 # Autobahn is between two messages: whatever it holds is the start of a frame.
                 if FAST_PATH and self.current_frame is None and not self.inside_message:
                     if self.data:
                         data = self.data + data
                         self.data = b""
-                    data = self._take_frames(data)
+                    data = self._take_frames(data, end)
                     if not data:
                         return
+                self._end = end
             elif self.delayed:
                 self.data += data  # a transport may give what it has read before it was paused
                 return
@@ -170,19 +180,18 @@ class WebSocketLink(ClosingLink):
 
     def processData(self) -> bool:
         # Autobahn would go on until it has handled all there is, and take a tenth of a second for 64 KiB of pings.
-        connection = self.connection
-        if connection is not None:
-            if self._much and self.current_frame is None and connection.turn_is_over():
-                self._postponed = True
+        if self.connection is not None:
+            if self.current_frame is None and not self._postponed and self._turns.now() > self._end:
+                self._wait_for_turn()
             if self._postponed:
                 return False
         elif self.delayed:
             return False
         return bool(super().processData())
 
-    def _take_frames(self, data: bytes) -> bytes:
+    def _take_frames(self, data: bytes, slice_end: float) -> bytes:
         """
-        Hand the payloads of all simple frames at the start of C{data} to the connection.
+        Hand the payloads of all simple frames at the start of C{data} to the connection, as far as the time allows.
 
         @return: what is for Autobahn. The start of a simple frame is kept in C{self.data} until the rest of it is
             there.
@@ -190,10 +199,10 @@ class WebSocketLink(ClosingLink):
         connection = self.connection
         receive = connection.receive
         from_bytes = int.from_bytes
+        now = self._turns.now
         limit = self.maxMessagePayloadSize
         end = len(data)
         position = 0
-        checkpoint = _STRETCH
         try:
             while position < end:
                 opcode = data[position]
@@ -236,11 +245,11 @@ class WebSocketLink(ClosingLink):
                 if self.connection is not connection:  # closed, or found out which one it is
                     if not over or self.connection is None:
                         return data[position:]
-                elif position > checkpoint:
-                    checkpoint = position + _STRETCH
-                    over = over or connection.turn_is_over()
                 if over:
                     self._postponed = True
+                    break
+                if now() > slice_end and position < end:
+                    self._wait_for_turn()
                     break
         except Exception:
             self.fail("handling a message failed")
@@ -268,7 +277,6 @@ class WebSocketLink(ClosingLink):
 
     def pause(self) -> None:
         self._paused = True
-        self._stay()
         self.transport.pauseProducing()
 
     def resume(self) -> None:
@@ -277,22 +285,32 @@ class WebSocketLink(ClosingLink):
             return
         if not self._postponed:
             self.transport.resumeProducing()
-        elif self._go_on_call is None:
+        elif not self._in_line:
             # Not now: whoever resumes is in the midst of something.
-            self._go_on_call = self.factory.reactor.callLater(0, self._go_on)
+            self._in_line = True
+            self._turns.later(self._go_on)
+
+    def _wait_for_turn(self, fresh: bool = False) -> None:
+        """
+        Serve what has been read in a later turn.
+
+        @param fresh: nothing of this client was served in this one.
+        """
+        self._postponed = True
+        self.transport.pauseProducing()
+        if not self._in_line:
+            self._in_line = True
+            self._turns.later(self._go_on, fresh)
 
     def _go_on(self) -> None:
-        self._go_on_call = None
+        self._in_line = False
+        if self._paused or self._gone or self.delayed:
+            return
         self._postponed = False
         self.dataReceived(b"")
         # Not before: a client that sends faster than it is served would have more and more kept for it.
         if not self._postponed and not self._paused:
             self.transport.resumeProducing()
-
-    def _stay(self) -> None:
-        if self._go_on_call is not None:
-            self._go_on_call.cancel()
-            self._go_on_call = None
 
     def _open(self) -> None:
         factory = self.factory

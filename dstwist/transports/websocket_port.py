@@ -13,6 +13,7 @@ from dstwist.config.http import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.metering import UserBudgets
 from dstwist.outgoing import Outgoing
+from dstwist.slices import Turns
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.metered import MeteredLink
 from dstwist.transports.outbox import Turn
@@ -50,6 +51,7 @@ class WebSocketPort(WebSocketServerFactory):
         self.settings = settings
         self.close_delay = close_delay if close_delay is not None else CloseDelay(0.0, 0, reactor)
         self.connect = connect
+        self.turns = Turns.of(reactor)
         self.turn = Turn(reactor, settings.outgoing_buffer_timeout, outgoing)
         self.links: set[WebSocketLink] = set()
         self._waiting: list[Deferred[None]] = []

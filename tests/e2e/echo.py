@@ -63,12 +63,6 @@ class Echo:
         frame = (_TEXT if is_text else _BINARY).encode(payload) or (b"\x81\x00" if is_text else b"\x82\x00")
         self._link.write(frame)
 
-    def begin_turn(self) -> None:
-        pass
-
-    def turn_is_over(self) -> bool:
-        return False
-
     def lost(self) -> None:
         pass
 

@@ -170,12 +170,6 @@ class Recorder:
             raise self.problem
         self.payloads.append(payload)
 
-    def begin_turn(self) -> None:
-        pass
-
-    def turn_is_over(self) -> bool:
-        return False
-
     def close(self, reason: str, code: int) -> None:
         self.events.append("close")
         self.link.close(code, reason)
@@ -231,11 +225,11 @@ class Client:
         self.link.connectionLost(Failure(ConnectionDone()))
 
 
-def web_sockets(connect: Any = Recorder, **settings: Any) -> WebSocketPort:
+def web_sockets(connect: Any = Recorder, reactor: Any = None, **settings: Any) -> WebSocketPort:
     """
     A port for WebSockets, with a clock of its own as C{reactor}.
     """
-    return WebSocketPort(WebSocketEndpoint(**settings), connect, MemoryReactorClock())
+    return WebSocketPort(WebSocketEndpoint(**settings), connect, reactor or MemoryReactorClock())
 
 
 def frame(

@@ -23,10 +23,12 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake, ILink
+from dstwist.slices import SLICE
 from dstwist.transports import websocket
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from dstwist.transports.websocket import WebSocketLink
 from dstwist.transports.websocket_port import WebSocketPort
+from tests.fakes import BusyReactor
 from tests.transports.helpers import (
     BINARY,
     CLOSE,
@@ -296,67 +298,94 @@ class FrameTests(SynchronousTestCase):
 
     def test_many_frames(self) -> None:
         """
-        Of much that comes at once it is asked from time to time whether that takes too long, whoever cuts the frames.
+        Of much that comes at once only so much is served in a turn as its time allows, whoever cuts the frames;
+        meanwhile nothing is read.
         """
 
         class Slow(Recorder):
-            begun = 0
-            asked = 0
-
-            def begin_turn(self) -> None:
-                self.begun += 1
-
-            def turn_is_over(self) -> bool:
-                self.asked += 1
-                return len(self.payloads) >= 500 * self.begun
+            def receive(self, payload: bytes | str) -> None:
+                super().receive(payload)
+                self.link.factory.reactor.rightNow += SLICE / 499.5
 
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
-            port = web_sockets(Slow)
+            port = web_sockets(Slow, BusyReactor())
             client = Client(port)
             connection = client.connection
-            client.send(frame(TEXT, b"short"))
-            self.assertEqual((connection.begun, connection.asked), (0, 0))
             client.send(frame(TEXT, b"message") * 2000)
-            first = len(connection.payloads)
-            self.assertTrue(500 <= first < 700, first)
-            connection.link.resume()
-            port.reactor.advance(0)
-            self.assertTrue(first < len(connection.payloads) < 1300, len(connection.payloads))
-            for _ in range(4):
-                connection.link.resume()
+            for served in (500, 1000, 1500):
+                self.assertEqual(
+                    (len(connection.payloads), client.transport.producerState), (served, "paused"), f"fast: {fast}"
+                )
                 port.reactor.advance(0)
-            self.assertEqual(len(connection.payloads), 2001)
+            self.assertEqual((len(connection.payloads), client.transport.producerState), (2000, "producing"))
+
+    def test_few_slow(self) -> None:
+        """
+        It depends on the time that payloads take, not on their number or size, whether those behind them wait.
+        """
+
+        class Slow(Recorder):
+            def receive(self, payload: bytes | str) -> None:
+                super().receive(payload)
+                self.link.factory.reactor.rightNow += 2 * SLICE
+
+        for fast in (True, False):
+            self.patch(websocket, "FAST_PATH", fast)
+            port = web_sockets(Slow, BusyReactor())
+            client = Client(port)
+            client.send(frame(TEXT, b"a") * 3)
+            for served in (1, 2, 3):
+                self.assertEqual(len(client.connection.payloads), served)
+                port.reactor.advance(0)
+
+    def test_many_clients(self) -> None:
+        """
+        All clients share the time of a turn: one slow payload of each of twenty is served in no turn that lasts longer.
+        They are served in order, and the first of them before a client that has had a slice already.
+        """
+        served: list[bytes | str] = []
+
+        class Slow(Recorder):
+            def receive(self, payload: bytes | str) -> None:
+                served.append(payload)
+                self.link.factory.reactor.rightNow += SLICE * 1.1
+
+        for fast in (True, False):
+            self.patch(websocket, "FAST_PATH", fast)
+            served.clear()
+            port = web_sockets(Slow, BusyReactor())
+            greedy = Client(port)
+            clients = [Client(port) for _ in range(20)]
+            turns: list[int] = []
+            greedy.send(frame(TEXT, b"greedy") * 4)
+            for number, client in enumerate(clients):
+                client.send(frame(TEXT, b"%d" % number))
+            while len(served) < 24:
+                turns.append(len(served) - sum(turns))
+                self.assertLess(len(turns), 30)
+                port.reactor.advance(0)
+            self.assertLess(max(turns), 4)
+            self.assertEqual([each for each in served if each != "greedy"], [str(number) for number in range(20)])
+            self.assertEqual(served[:2].count("greedy"), 1)
 
     def test_much_for_autobahn(self) -> None:
         """
-        The same is asked of frames that are nobody's business but Autobahn's: pings and fragments without end.
+        So it is with frames that are nobody's business but Autobahn's: pings and fragments without end.
         """
-
-        class Clocked(Recorder):
-            left = 100
-
-            def begin_turn(self) -> None:
-                self.left = 100
-
-            def turn_is_over(self) -> bool:
-                self.left -= 1
-                if not self.left:
-                    self.link.pause()
-                return self.left <= 0
-
         for frames in (
             [frame(PING, b"p")] * 500,
             [frame(TEXT, b"a", final=False), *[frame(0, b"", final=False)] * 499],
         ):
-            port = web_sockets(Clocked)
+            reactor = BusyReactor()
+            port = web_sockets(Recorder, reactor=reactor)
             client = Client(port)
             kept = []
+            reactor.tick = SLICE / 100
             client.send(*frames)
             while client.link.data:
                 kept.append(len(client.link.data))
-                client.link.resume()
-                port.reactor.advance(0)
+                reactor.advance(0)
             self.assertTrue(4 <= len(kept) <= 6, kept)
             self.assertEqual(kept, sorted(kept, reverse=True))
 
@@ -404,6 +433,7 @@ class FrameTests(SynchronousTestCase):
         client.send(frame(TEXT, b"0"), frame(TEXT, b"1"))
         link.resume()
         client.lose()
+        reactor.advance(0)
         self.assertEqual(reactor.getDelayedCalls(), [])
         self.assertEqual((connection.payloads, connection.events), (["0"], ["open", "lost"]))
 
