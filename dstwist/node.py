@@ -177,7 +177,9 @@ class Node(Service):
         # Names are not judged one by one where everything is permitted.
         offers = None if isinstance(self._permission, OpenPermission) else self._permission
         if self._settings.features.event:
-            subscriptions = SubscriptionRegistry(Topic.EVENT, limit=most, room=room, outgoing=self._outgoing)
+            subscriptions = SubscriptionRegistry(
+                Topic.EVENT, limit=most, room=room, outgoing=self._outgoing, clock=self._reactor
+            )
             listeners = ListenerRegistry(
                 Topic.EVENT, subscriptions, self._settings.listen, self._reactor, permission=offers
             )
@@ -189,7 +191,9 @@ class Node(Service):
                 Kind(listeners.offered, Topic.EVENT, EventAction.LISTEN, None),
             )
         if self._settings.features.record:
-            subscriptions = SubscriptionRegistry(Topic.RECORD, limit=most, room=room, outgoing=self._outgoing)
+            subscriptions = SubscriptionRegistry(
+                Topic.RECORD, limit=most, room=room, outgoing=self._outgoing, clock=self._reactor
+            )
             listeners = ListenerRegistry(
                 Topic.RECORD, subscriptions, self._settings.listen, self._reactor, announce=True, permission=offers
             )
@@ -210,7 +214,9 @@ class Node(Service):
                 Kind(listeners.offered, Topic.RECORD, RecordAction.LISTEN, None),
             )
         if self._settings.features.rpc:
-            providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most, room)
+            providers = SubscriptionRegistry(
+                Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most, room, clock=self._reactor
+            )
             services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending)
             self._reacting.append(calls)
             self._kinds.append(Kind(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))

@@ -20,8 +20,9 @@ from dstwist.protocol.dialect import TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
-from tests.fakes import FakeConnection, FakeWire
+from tests.fakes import BusyClock, FakeConnection, FakeWire
 from tests.logs import Lines
+from tests.turns import LONGEST, turn_lengths
 
 
 def subscribe(*names: str) -> Message:
@@ -537,3 +538,84 @@ class RevocationTests(SynchronousTestCase):
         self.registry.revoke("a", ann)
         ann.close()
         self.assertEqual(list(self.registry.connections()), [])
+
+
+class LongEndTests(SynchronousTestCase):
+    """
+    The end of connections that want thousands of names, each of which takes its time.
+    """
+
+    COUNT = 2000
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.registry = SubscriptionRegistry(Topic.EVENT, clock=self.clock)
+        self.released: list[str] = []
+        self.registry.observe(lambda name: None, self._released)
+
+    def _released(self, name: str) -> None:
+        self.clock.rightNow += 2e-5
+        self.released.append(name)
+
+    def subscriber(self, prefix: str) -> FakeConnection:
+        connection = FakeConnection(prefix)
+        names = tuple(f"{prefix}{number}" for number in range(self.COUNT))
+        self.registry.subscribe(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names), connection)
+        connection.take()
+        return connection
+
+    def test_turns(self) -> None:
+        """
+        However many such connections end at once, no turn lasts too long, and in the end nothing of them is left.
+        """
+        connections = [self.subscriber(f"{number}-") for number in range(10)]
+
+        def close() -> None:
+            for connection in connections:
+                connection.close()
+
+        lengths = turn_lengths(self.clock, close)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(len(set(self.released)), 10 * self.COUNT)
+        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+
+    def test_half_ended(self) -> None:
+        """
+        From the moment at which it closes, a connection wants nothing any more, whoever asks.
+        """
+        ann = self.subscriber("ann")
+        ann.close()
+        name = next(iter(self.registry.names()))
+        self.assertNotIn(name, self.released)
+        self.assertNotIn(name, self.registry)
+        self.assertEqual(self.registry.subscribers(name), [])
+        self.assertFalse(self.registry.wants(name, ann))
+        self.assertEqual(self.registry.names_of(ann), [])
+
+    def test_taken_over(self) -> None:
+        """
+        Who subscribes to such a name meanwhile hears of it, and keeps it; the name has been wanted all the time.
+        """
+        ann, bob = self.subscriber("ann"), FakeConnection("bob")
+        ann.close()
+        name = next(iter(self.registry.names()))
+        self.registry.subscribe(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=(name,)), bob)
+        self.assertIn(name, self.registry)
+        turn_lengths(self.clock, bob.take)
+        event = Message(Topic.EVENT, EventAction.EMIT, name, b"1")
+        self.registry.publish(event)
+        self.assertEqual(bob.take(), [event])
+        self.assertEqual((len(self.released), list(self.registry.names())), (self.COUNT - 1, [name]))
+        bob.close()
+        self.assertEqual(self.released[-1], name)
+
+    def test_end_meanwhile(self) -> None:
+        """
+        A name whose subscriptions all end meanwhile, as those of a deleted record, is released once.
+        """
+        ann = self.subscriber("ann")
+        ann.close()
+        name = next(iter(self.registry.names()))
+        self.registry.end(name)
+        turn_lengths(self.clock, ann.take)
+        self.assertEqual(self.released.count(name), 1)

@@ -75,7 +75,9 @@ class PresenceService:
         # Those who have come and not left: with a connection, or away for a while.
         self._online: dict[str, None] = {}
         self.everybody = SubscriptionRegistry(Topic.PRESENCE, outgoing=outgoing)
-        self.single = SubscriptionRegistry(Topic.PRESENCE, limit=max_subscriptions, room=room, outgoing=outgoing)
+        self.single = SubscriptionRegistry(
+            Topic.PRESENCE, limit=max_subscriptions, room=room, outgoing=outgoing, clock=clock
+        )
         self._settings = settings
         # Users without a connection who have not left yet.
         self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)

@@ -17,12 +17,14 @@ records of one name and version they hold, so more cannot be done.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
+from dstwist.slices import Slices
 from dstwist.weights import ENTRY, weigh_name
 
 #: What a deletion weighs besides its name and entry, and what a suspect weighs, who is in two sets.
@@ -54,6 +56,8 @@ class Deletions:
         # The oldest first.
         self.deletions: dict[str, _Deletion] = {}
         self._suspected: dict[IConnection, set[str]] = {}
+        # What the end of a connection with many names leads to.
+        self._slices = Slices(clock)
 
     def __contains__(self, name: str) -> bool:
         return name in self.deletions
@@ -139,14 +143,25 @@ class Deletions:
         if deletion is not None:
             self.weight -= _weight(name) + _SUSPECT * len(deletion.suspects)
             for connection in deletion.suspects:
-                self._suspected[connection].remove(name)
+                names = self._suspected.get(connection)
+                if names is not None:
+                    names.remove(name)
         return deletion
 
     def _closed(self, connection: IConnection) -> None:
-        names = self._suspected.pop(connection)
-        self.weight -= _SUSPECT * len(names)
+        self._slices.do(self._clear_all(connection, self._suspected.pop(connection)))
+
+    def _clear_all(self, connection: IConnection, names: set[str]) -> Iterator[None]:
+        """
+        Suspect C{connection}, which is closed, no more.
+        """
         for name in names:
-            self.deletions[name].suspects.remove(connection)
+            deletion = self.deletions.get(name)
+            # It may have been forgotten meanwhile, and the name deleted once more.
+            if deletion is not None and connection in deletion.suspects:
+                deletion.suspects.remove(connection)
+                self.weight -= _SUSPECT
+            yield
 
 
 def _weight(name: str) -> int:

@@ -34,7 +34,7 @@ it. Towards him it has the requestor's correlation id, unless that could be take
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 
 from twisted.internet.interfaces import IReactorTime
@@ -48,6 +48,7 @@ from dstwist.log import Logger
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.rpc_calls import OVERHEAD, Call, Provider, Requestor
+from dstwist.slices import Slices
 from dstwist.subscriptions import SubscriptionRegistry
 
 #: What a client is told, as the error of its procedure, whose call is one too many.
@@ -93,6 +94,8 @@ class RpcService:
         # The providers by name, as far as they have been looked up since anything about them changed.
         self._candidates: dict[str, list[Provider]] = {}
         subscriptions.on_revoke(self._candidates.clear)
+        # What the end of a connection with many calls leads to.
+        self._slices = Slices(clock)
         self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
         self._answering: Deadlines[Call] = Deadlines(settings.response_timeout, clock, self._not_answered)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
@@ -118,6 +121,7 @@ class RpcService:
         """
         Forget all calls, without a word: all clients are about to be told that the server stops.
         """
+        self._slices.stop()
         self._accepting.stop()
         self._answering.stop()
         self._providers.clear()
@@ -167,10 +171,17 @@ class RpcService:
     def _provider_left(self, connection: IConnection) -> None:
         self._candidates.clear()
         provider = self._providers.pop(connection, None)
-        if provider is None:
-            return
-        calls = list(provider.running.values())
-        for call in calls:
+        if provider is not None:
+            self._slices.do(self._take_calls(provider))
+
+    def _take_calls(self, provider: Provider) -> Iterator[None]:
+        """
+        Take from C{provider}, which has gone, the calls that it has not answered.
+        """
+        for call in list(provider.running.values()):
+            # Some may have ended meanwhile.
+            if provider.running.get(call.provider_id) is not call:
+                continue
             if call.requestor.connection.closed:
                 self._end(call)
             elif call.accepted and not self._settings.reroute_accepted:
@@ -178,6 +189,7 @@ class RpcService:
                 self._fail(call, RpcAction.RESPONSE_TIMEOUT)
             else:
                 self._reroute(call)
+            yield
 
     # -- calls
 
@@ -249,10 +261,19 @@ class RpcService:
     def _requestor_left(self, connection: IConnection) -> None:
         requestor = self._requestors.pop(connection, None)
         if requestor is not None:
-            for call in list(requestor.calls.values()):
+            self._slices.do(self._drop_calls(requestor))
+
+    def _drop_calls(self, requestor: Requestor) -> Iterator[None]:
+        """
+        End the calls of C{requestor}, which has gone.
+        """
+        for call in list(requestor.calls.values()):
+            # Some may have ended meanwhile.
+            if requestor.calls.get(call.id) is call:
                 # Its provider may go on and answer: he has done nothing wrong, and nobody is there to hear it.
                 call.provider.release(call.provider_id, complain=False)
                 self._drop(call)
+                yield
 
     # -- answers
 

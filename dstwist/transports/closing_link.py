@@ -106,6 +106,7 @@ class ClosingLink(WebSocketServerProtocol):
         self._detach()
         outbox.flush()
         outbox.discard()
+        outbox.shut()
         for pieces in (self.frame_data, self.message_data):
             if pieces:
                 pieces.clear()
@@ -118,6 +119,9 @@ class ClosingLink(WebSocketServerProtocol):
             self._drop_in_time()
         # Whoever began it, nothing may follow a close frame.
         self._detach()
+        if was_open:
+            assert self._outbox is not None
+            self._outbox.shut()
         # A paused transport would not see the client's answer. Nobody watches any more how long all else takes that
         # comes before that.
         self.transport.bufferSize = _READ_WHILE_CLOSING

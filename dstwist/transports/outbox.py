@@ -168,6 +168,8 @@ class Outbox:
         self._broken = False
         # The transport wanted more while there was nothing that may be sent.
         self._room_meanwhile = False
+        # The client was told that the connection ends: nothing that is queued from now on leaves.
+        self._shut = False
         self._close_soon = False
         self._told = False
         self._excess = ""
@@ -233,6 +235,9 @@ class Outbox:
         frames = self._frames
         if not frames:
             return
+        if self._shut:
+            frames.clear()
+            return
         if self._stalled or self._outgoing.large:
             self._relieve()
             return
@@ -242,10 +247,23 @@ class Outbox:
 
     def send(self, data: bytes) -> None:
         """
-        Send C{data} behind everything that is queued, and all of it now.
+        Send C{data} behind everything that is queued, and all of it now. This works after L{shut}, too.
         """
+        if self._shut:
+            self._frames.clear()
+            self._shut = False
+            self.send(data)
+            self._shut = True
+            return
         self._frames.append(data)
         self.flush()
+
+    def shut(self) -> None:
+        """
+        Send what is queued, and drop what is queued after this. A fan-out may still call L{write}.
+        """
+        self.flush()
+        self._shut = True
 
     def finish(self) -> None:
         """

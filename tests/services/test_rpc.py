@@ -28,7 +28,8 @@ from dstwist.services.rpc import TOO_MANY, RpcService
 from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH, OVERHEAD
 from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
-from tests.fakes import FakeConnection
+from tests.fakes import BusyClock, FakeConnection
+from tests.turns import LONGEST, turn_lengths
 from tests.wire import readable
 
 PROVIDE = Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0")
@@ -1070,3 +1071,78 @@ class WireTests(RpcTestCase):
         sent = provider.take()[1]
         self.assertEqual(self.written(sent), [f"P|REQ|add|{sent.correlation_id}|U+"])
         self.assertNotEqual(sent.correlation_id, "x")
+
+
+class ManyCallsTests(RpcTestCase):
+    """
+    The end of connections with thousands of calls, each of which takes its time to deal with.
+    """
+
+    COUNT = 3000
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock: Any = BusyClock()
+        self.build()
+        self.first, self.second = self.provider("bob"), self.provider("cat")
+        for number in range(self.COUNT):
+            self.request(str(number))
+        self.first.take()
+
+    def charge(self, connection: FakeConnection) -> None:
+        """
+        Have all that C{connection} is sent take time.
+        """
+        write = connection.write
+
+        def charged(frame: Any) -> None:
+            self.clock.rightNow += 2e-5
+            write(frame)
+
+        connection.write = charged  # type: ignore[method-assign]
+
+    def test_provider_leaves(self) -> None:
+        """
+        Each call goes to another provider, and no turn lasts too long. A call that is made meanwhile goes to that one.
+        """
+        self.charge(self.second)
+        lengths = turn_lengths(self.clock, self.first.close)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertGreater(len(lengths), 3)
+        self.assertEqual(len(self.second.take()), self.COUNT)
+
+    def test_call_meanwhile(self) -> None:
+        """
+        The provider that leaves gets no call any more, from the moment at which it closes.
+        """
+        self.charge(self.second)
+        self.first.close()
+        asked = len(self.second.take())
+        self.assertLess(asked, self.COUNT)
+        self.request("new")
+        self.assertEqual([message.correlation_id for message in self.second.take()], ["new"])
+        self.assertEqual(self.first.take(), [])
+
+    def test_timeout_meanwhile(self) -> None:
+        """
+        A call that is over before its turn has come is dealt with once.
+        """
+        self.charge(self.second)
+        self.first.close()
+        asked = len(self.second.take())
+        self.clock.rightNow += ACK_TIMEOUT
+        turn_lengths(self.clock, self.requestor.take)
+        told = [message.correlation_id for message in self.requestor.take()]
+        self.assertEqual(len(told), len(set(told)))
+        self.assertEqual(len(self.second.take()) + asked, self.COUNT)
+
+    def test_requestor_leaves(self) -> None:
+        """
+        Its calls end, and what their providers answer meanwhile is nobody's business. Nothing of them is left.
+        """
+        self.clock.tick = 1e-5
+        lengths = turn_lengths(self.clock, self.requestor.close)
+        self.assertLess(max(lengths), LONGEST)
+        self.say(self.first, RpcAction.ACCEPT, RpcAction.RESPONSE, call_id=str(self.COUNT - 1))
+        self.assertEqual(self.first.take(), [])
+        self.nothing_left()

@@ -292,6 +292,21 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.send(b"two")
         self.assertEqual(self.transport.take(), b"one two")
 
+    def test_shut(self) -> None:
+        """
+        What a fan-out queues after a last word is dropped, and keeps no memory.
+        """
+        self.outbox.write(b"before ")
+        self.outbox.send(b"bye")
+        self.outbox.shut()
+        self.write(b"after")
+        self.assertTrue(self.outbox.empty)
+        self.outbox.write(b"after")
+        self.outbox.send(b"!")
+        self.outbox.write(b"after")
+        self.outbox.finish()
+        self.assertEqual(self.transport.take(), b"before bye!")
+
     def test_finish(self) -> None:
         """
         At the end the transport gets all that waits, and nothing after that.
