@@ -14,7 +14,7 @@ from typing import Any
 
 import txaio
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
 
 from dstwist.admission import Place

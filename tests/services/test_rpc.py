@@ -1143,6 +1143,7 @@ class ManyCallsTests(RpcTestCase):
         self.clock.tick = 1e-5
         lengths = turn_lengths(self.clock, self.requestor.close)
         self.assertLess(max(lengths), LONGEST)
+        self.clock.tick = 0.0
         self.say(self.first, RpcAction.ACCEPT, RpcAction.RESPONSE, call_id=str(self.COUNT - 1))
         self.assertEqual(self.first.take(), [])
         self.nothing_left()
