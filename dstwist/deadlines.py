@@ -82,12 +82,16 @@ class Deadlines(Generic[K]):
     def _expire(self) -> None:
         # Meanwhile the timer that has just fired stays in its place, so that what is added now does not start another.
         now = self._seconds()
-        end = self._turns.slice_end()
+        end: float | None = None
         try:
             # Many that were added at once fall due at once, but nobody else should have to wait for all of them.
             while self._due:
                 key, due = next(iter(self._due.items()))
-                if due > now or not end:
+                if due > now:
+                    break
+                if end is None:
+                    end = self._turns.slice_end()
+                if not end:
                     break
                 del self._due[key]
                 self._late(key)
@@ -98,7 +102,7 @@ class Deadlines(Generic[K]):
             self._call = None
             if first is None:
                 pass
-            elif end or first > now:
+            elif end != 0.0 or first > now:
                 self._call = self._clock.callLater(max(first - now, 0), self._expire)
             else:
                 self._waits = True
