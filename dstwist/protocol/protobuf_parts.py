@@ -7,6 +7,7 @@ far as there are bytes.
 
 from __future__ import annotations
 
+from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import utf8
 
 #: The bytes of the small numbers; C{True} and C{False} are two of them.
@@ -137,11 +138,13 @@ def sized(content: bytes | bytearray) -> bytes:
     return (SMALL[size] if size < 128 else written_number(size)) + content
 
 
-def written_names(tag: bytes, names: tuple[str, ...]) -> bytes:
+def written_names(tag: bytes, names: tuple[str, ...] | Parts) -> bytes:
     """
     Fields with that tag, one for each name.
     """
     if len(names) > _SOME:
+        if isinstance(names, Parts):
+            return b"".join(names.encoded(("protobuf", tag), lambda part: written_names(tag, part)))
         # Thousands of users: as one text, if all names are short and of ASCII, as nearly all are.
         head = tag.decode("ascii")
         try:

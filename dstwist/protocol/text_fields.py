@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from dstwist.protocol.constants import EVERYONE, RecordAction, Topic
 from dstwist.protocol.jsontext import dumps, is_json, loads
 from dstwist.protocol.message import Message
+from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import UNDEFINED, forwardable, strip_separators, to_json, to_typed, utf8, value_of
 
 #: Ends a message.
@@ -190,9 +191,15 @@ def _read_online(text: str, values: Values) -> bool:
 
 
 def _write_online(message: Message) -> str | None:
-    names = message.names
+    names: Any = message.names
     if not names:
         return None
+    if isinstance(names, Parts):
+        return SEPARATOR.join(names.encoded("text", _separated))
+    return _separated(names)
+
+
+def _separated(names: tuple[str, ...]) -> str:
     written = SEPARATOR.join(names)
     # Thousands of names are looked through at once: nearly never is there anything to leave out.
     if END in written or written.count(SEPARATOR) >= len(names):

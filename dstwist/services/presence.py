@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -43,6 +44,7 @@ from dstwist.outgoing import TurnBudget
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
+from dstwist.services.roster import Roster
 from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.users import UserRegistry
@@ -73,7 +75,9 @@ class PresenceService:
         outgoing: TurnBudget | None = None,
     ) -> None:
         # Those who have come and not left: with a connection, or away for a while.
-        self._online: dict[str, None] = {}
+        self._online = Roster()
+        # The answers that are being put together.
+        self._answers: list[dict[str, bool]] = []
         self.everybody = SubscriptionRegistry(Topic.PRESENCE, outgoing=outgoing)
         self.single = SubscriptionRegistry(
             Topic.PRESENCE, limit=max_subscriptions, room=room, outgoing=outgoing, clock=clock
@@ -151,13 +155,23 @@ class PresenceService:
     # -- queries
 
     def _query_all(self, message: Message, sender: IConnection) -> None:
-        others = self._online.copy()
-        if sender.user is not None:
-            others.pop(sender.user, None)
-        sender.send(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=tuple(others)))
+        others: Any = self._online.all_but(sender.user)
+        sender.send(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=others))
 
     def _query(self, message: Message, sender: IConnection) -> None:
-        online = {user: user in self._online for user in message.names}
+        sender.do(self._querying(message, sender))
+
+    def _querying(self, message: Message, sender: IConnection) -> Work:
+        online: dict[str, bool] = {}
+        # Who comes or goes meanwhile changes it, so that it is true when it is sent.
+        self._answers.append(online)
+        try:
+            for number, user in enumerate(message.names):
+                if number and not number % STEP:
+                    yield None
+                online[user] = user in self._online
+        finally:
+            self._answers = [answer for answer in self._answers if answer is not online]
         sender.send(
             Message(
                 Topic.PRESENCE,
@@ -173,7 +187,8 @@ class PresenceService:
         if user in self._away:
             self._away.remove(user)
         else:
-            self._online[user] = None
+            self._online.add(user)
+            self._correct(user, True)
             self._tell(PresenceAction.PRESENCE_JOIN_ALL, PresenceAction.PRESENCE_JOIN, user)
 
     def _went(self, user: str) -> None:
@@ -188,8 +203,14 @@ class PresenceService:
         self._away.add(user)
 
     def _leave(self, user: str) -> None:
-        del self._online[user]
+        self._online.remove(user)
+        self._correct(user, False)
         self._tell(PresenceAction.PRESENCE_LEAVE_ALL, PresenceAction.PRESENCE_LEAVE, user)
+
+    def _correct(self, user: str, online: bool) -> None:
+        for answer in self._answers:
+            if user in answer:
+                answer[user] = online
 
     def _tell(self, to_all: PresenceAction, to_some: PresenceAction, user: str) -> None:
         self.everybody.publish_to(EVERYONE, Message(Topic.PRESENCE, to_all, user))

@@ -135,6 +135,7 @@ class Outbox:
         "_room_meanwhile",
         "_socket_send",
         "_socket_sendmsg",
+        "_shut",
         "_stalled",
         "_told",
         "_transport",

@@ -15,6 +15,7 @@ from dstwist.interfaces import ITopicService
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import EVERYONE, OPEN_USER, UNNAMED_USER, PresenceAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
+from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
 from dstwist.services.presence import PresenceService
 from dstwist.slices import STEP
@@ -458,3 +459,28 @@ class WireTests(PresenceTestCase):
         """
         answer = self.ask(QUERY_ALL, self.log_in("ann"))
         self.assertEqual(protobuf.SERVER.encode(answer), bytes.fromhex("061007 1a02 0803"))
+
+
+class LongQueryTests(PresenceTestCase):
+    """
+    A question about many users.
+    """
+
+    def test_changes_meanwhile(self) -> None:
+        """
+        It is answered in steps, and with what is true when the answer is sent.
+        """
+        ann = self.log_in("ann")
+        self.log_in("cat")
+        ann.take()
+        ann.turns = True
+        names = ("bob", "cat", *(str(number) for number in range(500)))
+        self.service.handle(Message(Topic.PRESENCE, PresenceAction.QUERY, names=names, correlation_id="1"), ann)
+        self.assertEqual(ann.take(), [])
+        self.log_in("bob")
+        while ann.turn():
+            pass
+        (answer,) = ann.take()
+        assert isinstance(answer.data, bytes)
+        online = loads(answer.data)
+        self.assertEqual((len(online), [user for user in online if online[user]]), (502, ["bob", "cat"]))
