@@ -22,82 +22,21 @@ not let them gather.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IPullProducer, IPushProducer, IReactorTime
-from twisted.internet.tcp import Server as TcpTransport
+from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from dstwist.log import Logger
-from dstwist.outgoing import LARGE, Outgoing
+from dstwist.transports.backlog import Backlog
+from dstwist.transports.turn import Turn
 
 #: So many bytes of answers gather in a turn before they are sent.
 AT_ONCE = 65536
 
 #: A transport that copies what it is given is given so many bytes at a time.
 PIECE = 131072
-
-#: How many pieces the system takes in one call.
-_IOV_MAX = min(os.sysconf("SC_IOV_MAX"), 1024)
-
-
-class Turn:
-    """
-    The outboxes with something in them.
-
-    @param pause: how long to collect, in seconds; 0 is "until this reactor turn's input is handled".
-    @param outgoing: counts the bytes of all connections.
-    """
-
-    _log = Logger()
-
-    def __init__(self, clock: IReactorTime, pause: float = 0.0, outgoing: Outgoing | None = None) -> None:
-        self._clock = clock
-        self._pause = pause
-        self._dirty: list[Outbox] = []
-        self._call: IDelayedCall | None = None
-        self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
-        self.outgoing.add(self)
-
-    def add(self, outbox: Outbox) -> None:
-        """
-        Have C{outbox} flushed at the end of the turn.
-        """
-        self._dirty.append(outbox)
-        if self._call is None:
-            self._call = self._clock.callLater(self._pause, self._end)
-            self.outgoing.begun()
-
-    def hurry(self) -> None:
-        """
-        End the turn as soon as this reactor turn's input is handled.
-        """
-        if self._call is not None and self._pause:
-            self._call.reset(0)
-
-    def _end(self) -> None:
-        self._call = None
-        self.flush()
-        self.outgoing.ended()
-
-    def flush(self) -> None:
-        """
-        Flush all outboxes. Closes none of them.
-        """
-        dirty, self._dirty = self._dirty, []
-        for outbox in dirty:
-            try:
-                outbox.flush()
-            except Exception:
-                # One broken transport must not keep the others waiting.
-                self._log.failure("writing to a connection failed", contained=True)
-                try:
-                    outbox.abort()
-                except Exception:
-                    self._log.failure("dropping a connection failed")
 
 
 @implementer(IPushProducer)
@@ -116,10 +55,7 @@ class Outbox:
 
     __slots__ = (
         "_answered",
-        "_asked",
         "_backlog",
-        "_backlog_size",
-        "_begun",
         "_broken",
         "_close_soon",
         "_excess",
@@ -128,13 +64,10 @@ class Outbox:
         "_handed",
         "_limit",
         "_mute",
-        "_offset",
         "_open",
         "_outgoing",
         "_overflow",
         "_room_meanwhile",
-        "_socket_send",
-        "_socket_sendmsg",
         "_shut",
         "_stalled",
         "_told",
@@ -152,12 +85,7 @@ class Outbox:
         self._overflow = overflow
         self._frames: list[bytes] = []
         self._stalled = False
-        # Frames and joined batches, the first of which has left up to the offset.
-        self._backlog: list[bytes | bytearray] = []
-        self._backlog_size = 0
-        self._offset = 0
-        # Whether the first of the backlog is on its way: it does not count towards the limit.
-        self._begun = False
+        self._backlog = Backlog()
         self._answered = 0
         # Bytes that a stalled transport holds, as far as is known.
         self._handed = 0
@@ -224,6 +152,8 @@ class Outbox:
 
     def _relieve(self) -> None:
         frames, self._frames = self._frames, []
+        if self._shut:
+            return
         if self._stalled:
             self._keep(frames)
         else:
@@ -236,10 +166,7 @@ class Outbox:
         frames = self._frames
         if not frames:
             return
-        if self._shut:
-            frames.clear()
-            return
-        if self._stalled or self._outgoing.large:
+        if self._stalled or self._shut or self._outgoing.large:
             self._relieve()
             return
         data = frames[0] if len(frames) == 1 else b"".join(frames)
@@ -272,11 +199,11 @@ class Outbox:
         """
         self.flush()
         self._told = self.given_up = True
-        if self._backlog_size > AT_ONCE:
+        if self._backlog.size > AT_ONCE:
             self._finishing = True
             return
         if self._backlog:
-            self._transport.write(self._next_piece(AT_ONCE))
+            self._transport.write(self._backlog.take(AT_ONCE))
         self._finished()
 
     def _finished(self) -> None:
@@ -289,7 +216,7 @@ class Outbox:
         Drop what waits for the client to read, but for the rest of a frame that has left in part. What follows is still
         sent.
         """
-        self._drop_waiting()
+        self._backlog.clear_behind()
         self._account()
 
     def close(self) -> None:
@@ -300,7 +227,7 @@ class Outbox:
             return
         self._open = False
         self._frames.clear()
-        self._drop_backlog()
+        self._backlog.clear()
         self._handed = 0
         self._outgoing.account(self, 0)
         self._stalled = True
@@ -329,7 +256,7 @@ class Outbox:
         """
         Send frames of any size. The transport is not stalled.
         """
-        self._append(frames)
+        self._backlog.extend(frames, self._stalled)
         self._send_backlog()
         self._check()
 
@@ -338,40 +265,10 @@ class Outbox:
         Send what waits, as far as the transport takes it.
         """
         while self._backlog and not self._stalled:
-            piece = self._next_piece(PIECE)
+            piece = self._backlog.take(PIECE)
             self._handed = len(piece)
             self._transport.write(piece)
-        self._begun = self._offset > 0
-
-    def _next_piece(self, size: int) -> bytes:
-        """
-        Take the next C{size} bytes, or a little more, from the backlog.
-        """
-        pieces: list[bytes | bytearray | memoryview] = []
-        left = size
-        for data in self._backlog:
-            pieces.append(memoryview(data)[self._offset : self._offset + size] if not pieces else data[:left])
-            left -= len(pieces[-1])
-            if left <= 0:
-                break
-        piece = b"".join(pieces)
-        self._sent(len(piece))
-        return piece
-
-    def _sent(self, size: int) -> None:
-        """
-        The first C{size} bytes of the backlog have left.
-        """
-        self._backlog_size -= size
-        offset = self._offset + size
-        whole = 0
-        for data in self._backlog:
-            if offset < len(data):
-                break
-            offset -= len(data)
-            whole += 1
-        self._offset = offset
-        del self._backlog[:whole]
+        self._backlog.begun = self._backlog.partly_sent
 
     # -- the backlog
 
@@ -380,67 +277,21 @@ class Outbox:
         Keep frames until the client has read more.
         """
         if self._open and not self._mute and not self._finishing:
-            self._append(frames)
+            self._backlog.extend(frames, self._stalled)
             self._check()
-
-    def _append(self, frames: Iterable[bytes]) -> None:
-        """
-        Append frames to the backlog: large ones as they are, small ones joined.
-        """
-        small: list[bytes] = []
-        for frame in frames:
-            size = len(frame)
-            self._backlog_size += size
-            if size >= LARGE:
-                if small:
-                    self._append_small(b"".join(small))
-                    small.clear()
-                self._backlog.append(frame)
-            else:
-                small.append(frame)
-        if small:
-            self._append_small(small[0] if len(small) == 1 else b"".join(small))
-
-    def _append_small(self, data: bytes) -> None:
-        backlog = self._backlog
-        last = backlog[-1] if len(backlog) > 1 else None
-        if type(last) is bytearray and len(last) < LARGE:
-            last += data
-        elif self._stalled and len(data) < LARGE:
-            # More will follow: one buffer takes less memory than many little frames.
-            backlog.append(bytearray(data))
-        else:
-            backlog.append(data)
 
     def _check(self) -> None:
         """
         Compare the backlog with both limits.
         """
-        on_its_way = len(self._backlog[0]) - self._offset if self._begun and self._backlog else 0
-        if self._backlog_size - on_its_way > self._limit:
+        if self._backlog.behind > self._limit:
             self._excess = f"more than {self._limit} bytes wait (maxOutgoingBufferSize)"
             self.give_up()
         else:
             self._account()
 
     def _account(self) -> None:
-        self._outgoing.account(self, self._backlog_size + (self._handed if self._stalled else 0))
-
-    def _drop_backlog(self) -> None:
-        self._backlog.clear()
-        self._backlog_size = self._offset = 0
-        self._begun = False
-
-    def _drop_waiting(self) -> None:
-        """
-        Drop the backlog, but for the rest of a frame that has left in part.
-        """
-        rest = self._backlog[0] if self._offset else b""
-        offset = self._offset
-        self._drop_backlog()
-        if rest:
-            self._backlog.append(rest)
-            self._offset, self._backlog_size, self._begun = offset, len(rest) - offset, True
+        self._outgoing.account(self, self._backlog.size + (self._handed if self._stalled else 0))
 
     # -- too slow
 
@@ -452,11 +303,11 @@ class Outbox:
         if not self._open:
             return
         if self.given_up:
-            self._drop_backlog()
+            self._backlog.clear()
             self._broken = True
             self._handed = 0
         else:
-            self._drop_waiting()
+            self._backlog.clear_behind()
         self._mute = self.given_up = True
         self._excess = self._excess or f"more than {self._outgoing.most} bytes wait for all clients (maxOutgoingBytes)"
         self._account()
@@ -502,106 +353,3 @@ class Outbox:
 
     def stopProducing(self) -> None:
         self.close()
-
-
-@implementer(IPullProducer)
-class TcpOutbox(Outbox):
-    """
-    The outbox of a connection on plain TCP: it writes to the socket itself.
-
-    That saves the round through the reactor, two C{epoll_ctl} calls a message, and the copies that the transport would
-    make. The transport has nothing to send, ever; while the socket is full it asks the outbox, as its producer, when
-    there is room again.
-    """
-
-    __slots__ = ()
-
-    def _start(self) -> None:
-        # Not C{transport.writeSomeData}, whose wrapping costs a tenth of a delivery.
-        self._socket_send = self._transport.socket.send
-        self._socket_sendmsg = self._transport.socket.sendmsg
-
-    def _send(self, data: bytes) -> None:
-        try:
-            sent = self._socket_send(data)
-        except OSError:
-            # There is no room, or the connection is lost: the transport finds out which when it tries itself.
-            sent = 0
-        if sent < len(data):
-            self._backlog.append(data)
-            self._backlog_size = len(data)
-            self._sent(sent)
-            self._stall()
-            self._check()
-
-    def _send_backlog(self) -> None:
-        while self._backlog:
-            pieces: list[bytes | bytearray | memoryview] = [*self._backlog[:_IOV_MAX]]
-            if self._offset:
-                pieces[0] = memoryview(pieces[0])[self._offset :]
-            size = sum(map(len, pieces))
-            try:
-                sent = self._socket_sendmsg(pieces)
-            except OSError:
-                sent = 0
-            self._sent(sent)
-            if sent < size:
-                self._stall()
-                return
-
-    def _stall(self) -> None:
-        """
-        Have the transport ask when the socket has room.
-        """
-        self._begun = True
-        if not self._stalled:
-            self._stalled = True
-            # Registering asks for the first piece at once: not yet, the socket is full.
-            self._asked = False
-            self._transport.registerProducer(self, False)
-        if self._open:
-            self._transport.startWriting()
-
-    def resumeProducing(self) -> None:
-        if not self._asked:
-            self._asked = True
-            return
-        if self._open:
-            self._send_backlog()
-            self._account()
-            if self._backlog:
-                return
-            if self._mute:
-                self._room_meanwhile = True
-                return
-            self._stalled = False
-        self._transport.unregisterProducer()
-        if self._finishing:
-            self._finished()
-
-
-def counted(outbox: Outbox, turn: Turn, limit: int) -> Callable[[bytes], None]:
-    """
-    The C{write} of C{outbox}, ending the turn early when more than C{limit} bytes (C{maxBufferByteSize}) were
-    collected. It does not send them itself: C{write} never calls back.
-    """
-    size = 0
-
-    def write(frame: bytes) -> None:
-        nonlocal size
-        size = len(frame) if outbox.empty else size + len(frame)
-        outbox.write(frame)
-        if size > limit:
-            turn.hurry()
-
-    return write
-
-
-def outbox_for(transport: Any, turn: Turn, limit: int, overflow: Callable[[], None]) -> Outbox:
-    """
-    The outbox that suits C{transport}.
-    """
-    # Exactly this class: a TLS transport would pass the attributes of the socket below it through, and what is
-    # written there is not encrypted.
-    kind = TcpOutbox if type(transport) is TcpTransport else Outbox
-    return kind(transport, turn, limit, overflow)

@@ -25,7 +25,8 @@ from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.slices import SLICE, Turns
 from dstwist.transports.closing_link import ClosingLink
 from dstwist.transports.forwarded import address_of
-from dstwist.transports.outbox import counted, outbox_for
+from dstwist.transports.tcp_outbox import outbox_for
+from dstwist.transports.turn import counted
 from dstwist.transports.wire import BINARY, TEXT
 
 #: Cut small frames out of the received bytes ourselves.

@@ -16,7 +16,7 @@ from dstwist.outgoing import Outgoing
 from dstwist.slices import Turns
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.metered import MeteredLink
-from dstwist.transports.outbox import Turn
+from dstwist.transports.turn import Turn
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 
 

@@ -14,7 +14,9 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
-from dstwist.transports.outbox import Outbox, TcpOutbox, Turn, outbox_for
+from dstwist.transports.outbox import Outbox
+from dstwist.transports.tcp_outbox import TcpOutbox, outbox_for
+from dstwist.transports.turn import Turn
 
 #: Its type is that of no reactor in particular.
 reactor: Any = global_reactor

@@ -299,3 +299,14 @@ class Idle(Protocol):
     """
     A protocol that does nothing.
     """
+
+
+class Overflow:
+    """
+    Counts how often an outbox overflowed.
+    """
+
+    count = 0
+
+    def __call__(self) -> None:
+        self.count += 1

@@ -281,7 +281,7 @@ class SilenceTests(DelayCase):
         outbox = client.link._outbox
         assert outbox is not None
         # No frame is torn: the rest of the first is kept, and the close frame comes behind it.
-        self.assertEqual((len(outbox._backlog), outbox._backlog_size, client.link.message_data), (1, 504, []))
+        self.assertEqual((len(outbox._backlog.pieces), outbox._backlog.size, client.link.message_data), (1, 504, []))
         self.reactor.advance(DELAY)
         transport.socket.room = None
         for _ in range(5):

@@ -1,0 +1,144 @@
+"""
+The frames that wait for one client to read.
+
+Large frames are not copied: the backlogs of all subscribers hold the same object. Small ones are joined, because a tiny
+frame by itself takes several times its size. Always true: bytes leave in the order in which they were appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dstwist.outgoing import LARGE
+
+
+class Backlog:
+    """
+    Frames and joined batches; the first may have left in part.
+
+    @ivar size: how many bytes wait.
+    @ivar begun: the first piece is on its way: sending it was tried.
+    @ivar pieces: the first without what has left of it is L{views}.
+    """
+
+    __slots__ = ("_offset", "begun", "pieces", "size")
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes | bytearray] = []
+        self.size = 0
+        self.begun = False
+        self._offset = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.pieces)
+
+    @property
+    def behind(self) -> int:
+        """
+        How many bytes wait behind the piece that is on its way.
+        """
+        return self.size - (len(self.pieces[0]) - self._offset) if self.begun and self.pieces else self.size
+
+    @property
+    def partly_sent(self) -> bool:
+        """
+        A part of the first piece has left.
+        """
+        return self._offset > 0
+
+    def add(self, data: bytes) -> None:
+        """
+        Append C{data} as it is.
+        """
+        self.pieces.append(data)
+        self.size += len(data)
+
+    def extend(self, frames: Iterable[bytes], more: bool) -> None:
+        """
+        Append frames.
+
+        @param more: more will follow before these can leave.
+        """
+        small: list[bytes] = []
+        for frame in frames:
+            if len(frame) < LARGE:
+                small.append(frame)
+                continue
+            if small:
+                self._add_small(small, more)
+                small.clear()
+            self.add(frame)
+        if small:
+            self._add_small(small, more)
+
+    def _add_small(self, frames: list[bytes], more: bool) -> None:
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        # The first piece may be on its way.
+        last = self.pieces[-1] if len(self.pieces) > 1 else None
+        self.size += len(data)
+        if type(last) is bytearray and len(last) < LARGE:
+            last += data
+        elif more and len(data) < LARGE:
+            self.pieces.append(bytearray(data))
+        else:
+            self.pieces.append(data)
+
+    def views(self, count: int) -> list[bytes | bytearray | memoryview]:
+        """
+        The first C{count} pieces, as far as they have not left. They may not be kept.
+        """
+        views: list[bytes | bytearray | memoryview] = [*self.pieces[:count]]
+        if self._offset:
+            views[0] = memoryview(views[0])[self._offset :]
+        return views
+
+    def sent(self, size: int) -> None:
+        """
+        The first C{size} bytes have left.
+        """
+        self.size -= size
+        offset = self._offset + size
+        whole = 0
+        for piece in self.pieces:
+            if offset < len(piece):
+                break
+            offset -= len(piece)
+            whole += 1
+        self._offset = offset
+        del self.pieces[:whole]
+
+    def take(self, size: int) -> bytes:
+        """
+        Take out the next bytes, C{size} of them if there are so many.
+        """
+        parts: list[bytes | bytearray | memoryview] = []
+        start, left = self._offset, size
+        for piece in self.pieces:
+            parts.append(memoryview(piece)[start : start + left])
+            left -= len(parts[-1])
+            start = 0
+            if not left:
+                break
+        data = b"".join(parts)
+        self.sent(len(data))
+        return data
+
+    def clear(self) -> None:
+        """
+        Drop everything.
+        """
+        self.pieces.clear()
+        self.size = self._offset = 0
+        self.begun = False
+
+    def clear_behind(self) -> None:
+        """
+        Drop everything but the rest of a piece that has left in part.
+        """
+        offset = self._offset
+        if not offset:
+            self.clear()
+            return
+        del self.pieces[1:]
+        self.size = len(self.pieces[0]) - offset
+        self.begun = True
