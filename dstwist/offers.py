@@ -55,16 +55,18 @@ class OfferRules:
             return verdict is True
         if not verdict.called:
             verdict.addTimeout(VERDICT_TIMEOUT, self._clock)
-        verdict.addBoth(self._decided)
+        verdict.addBoth(self._decided, candidate)
         if verdict.called and isinstance(verdict.result, bool):
             return verdict.result
         return verdict
 
-    def _decided(self, result: bool | Failure) -> bool:
+    def _decided(self, result: bool | Failure, candidate: Candidate) -> bool:
         if isinstance(result, Failure):
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {error}",
                 error=result.getErrorMessage(),
+                address=candidate.connection.address,
+                user=candidate.connection.user,
                 event="MESSAGE_PERMISSION_ERROR",
             )
         return result is True
