@@ -16,7 +16,6 @@ PATCH_MULTI                         several paths, each with a value or erased  
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,8 +131,6 @@ class Change:
         """
         message = self.message
         value = value_of(message.data)
-        if value.__class__ is float:
-            value = _finite(value)
         return _many(value) if message.action is _PATCH_MULTI else [(message.path, value)]
 
     @property
@@ -164,8 +161,6 @@ class Change:
         if base is None:
             base = {}
         value = value_of(message.data)
-        if value.__class__ is float:
-            value = _finite(value)
         if message.action is _PATCH_MULTI:
             changes = [(parse(path), each) for path, each in _many(value)]  # type: ignore[arg-type]
             value = set_many(base, changes, self._limits)
@@ -178,13 +173,6 @@ class Change:
             raise ValueError("a record is an object or an array")
         self._data = value
         return value
-
-
-def _finite(number: float) -> float | None:
-    """
-    The number as JSON has it: text clients can send NaN and infinity, which become C{null}.
-    """
-    return number if math.isfinite(number) else None
 
 
 def _many(value: Any) -> list[tuple[str | None, Any]]:

@@ -295,6 +295,8 @@ class WebSocketEndpoint:
     headers: tuple[str, ...] = texts(built=False)
     # A client for which more is waiting is too slow, and is cut off. An addition of dstwist, like all below.
     max_outgoing_buffer_size: int = integer(16777216)
+    # The largest message that is taken from a client before it has logged in.
+    max_message_size_before_login: int = integer(65536)
     # How many messages a client may send before it has logged in.
     max_messages_before_login: int = integer(100)
     # How many messages and bytes a second are read from one client; the rest waits. None (null): no limit.

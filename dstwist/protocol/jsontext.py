@@ -19,6 +19,7 @@ asks L{deeper_than} before storing a text that nobody could read again.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections.abc import Callable
@@ -29,6 +30,9 @@ from dstwist.memory import allocations_can_fail, has_room
 #: Deeper nested texts are not JSON to us. orjson would read up to 1024 levels but writes no more than 254; the standard
 #: library's limit depends on how deep its caller stands already. This is well below, and no honest document is near.
 MAX_DEPTH = 256
+
+#: Texts of this length and more, in bytes, are read without Python's collector of garbage.
+HEAVY = 65536
 
 #: So many bytes for one byte of the text are enough for its value and for what orjson needs while it reads. The most
 #: that was measured is 46, for C{[[[[]]]],} again and again.
@@ -103,10 +107,12 @@ def stdlib_loads(text: bytes | str) -> Any:
     return _checked(value, text, "[", "{")
 
 
-def _checked(value: Any, text: AnyStr, bracket: AnyStr, brace: AnyStr) -> Any:
+def _checked(
+    value: Any, text: AnyStr, bracket: AnyStr, brace: AnyStr, is_flat: Callable[[Any], bool] = lambda value: False
+) -> Any:
     # Counting is cheap and clears nearly every text; looking into the value is not.
     if len(text) > 2 * MAX_DEPTH and text.count(bracket) + text.count(brace) > MAX_DEPTH:
-        if deeper_than(value, MAX_DEPTH):
+        if not is_flat(value) and deeper_than(value, MAX_DEPTH):
             raise ValueError("nested too deeply")
     return value
 
@@ -115,13 +121,19 @@ def deeper_than(value: Any, depth: int) -> bool:
     """
     Whether more than C{depth} objects and arrays stand in each other.
     """
-    layer = [value]
-    for _ in range(depth + 1):
-        containers = [item for item in layer if isinstance(item, dict | list)]
-        if not containers:
+    kinds = (dict, list)
+    layer = [value] if type(value) in kinds else []
+    for _ in range(depth):
+        if not layer:
             return False
-        layer = [item for holder in containers for item in (holder.values() if isinstance(holder, dict) else holder)]
-    return True
+        layer = [
+            item
+            for holder in layer
+            if holder
+            for item in (holder.values() if type(holder) is dict else holder)
+            if type(item) in kinds
+        ]
+    return bool(layer)
 
 
 def _finite(value: Any) -> Any:
@@ -166,15 +178,34 @@ else:
         @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
         """
         try:
-            value = _orjson_loads(text)
+            value = _orjson_loads(text) if len(text) < HEAVY else _uncollected(text)
         except ValueError:
             # orjson refuses lone surrogates, JavaScript does not. They are rare: let the other one decide.
             return stdlib_loads(text)
         if len(text) <= 2 * MAX_DEPTH:
             return value
         if isinstance(text, str):
-            return _checked(value, text, "[", "{")
-        return _checked(value, text, b"[", b"{")
+            return _checked(value, text, "[", "{", _is_writable)
+        return _checked(value, text, b"[", b"{", _is_writable)
+
+    def _uncollected(text: bytes | str) -> Any:
+        # A collector that is called for every few hundred of many thousand new containers takes three times as long as
+        # reading, and finds nothing: all of them are in use.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return _orjson_loads(text)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _is_writable(value: Any) -> bool:
+        # By far the fastest way to learn that a value is not nested deeply: orjson writes no more than 254 levels.
+        try:
+            _orjson_dumps(value)
+        except TypeError:
+            return False
+        return True
 
     def dumps(value: Any) -> bytes:
         """

@@ -53,6 +53,7 @@ class WebSocketLink(ClosingLink):
 
     #: Autobahn's, set from the options of the factory.
     maxMessagePayloadSize: int
+    maxFramePayloadSize: int
     current_frame: Any
     #: What the client has of the server's room; the port says it, and C{address}.
     place: Place | None = None
@@ -273,8 +274,12 @@ class WebSocketLink(ClosingLink):
             self._outbox.flush()
 
     def logged_in(self) -> None:
+        self._take_messages_up_to(self.factory.settings.max_message_size)
         if self.place is not None:
             self.place.logged_in()
+
+    def _take_messages_up_to(self, size: int) -> None:
+        self.maxMessagePayloadSize = self.maxFramePayloadSize = size
 
     def pause(self) -> None:
         self._paused = True
@@ -324,6 +329,8 @@ class WebSocketLink(ClosingLink):
             self.write = outbox.write  # type: ignore[method-assign]
         self.answer = outbox.answer  # type: ignore[method-assign]
         self.opened_at = factory.reactor.seconds()
+        # A stranger may send little: it takes longer to read a megabyte of JSON than to log in.
+        self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))
         handshake = Handshake(self.address, self._headers, certificate=peer_certificate(self.transport))
         self.connection = factory.connect(self, handshake)
         self.connection.open()

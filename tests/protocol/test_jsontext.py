@@ -4,6 +4,7 @@ Tests for L{dstwist.protocol.jsontext}.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import math
 import sys
@@ -155,6 +156,19 @@ class LoadsTests(SynchronousTestCase):
         for text in (b'"\xff"', b'"\xed\xa0\x80"', b"\xff\xfe1\x00"):
             self.assertEqual(outcome(jsontext.loads, text), "refused")
             self.assertEqual(outcome(jsontext.stdlib_loads, text), "refused")
+
+    def test_many_containers(self) -> None:
+        """
+        A text of very many containers is read without the collector, which is on again afterwards, also if the text is
+        none. It is refused for its depth alone.
+        """
+        wide = b"[" + b",".join([b"[]"] * 50_000) + b"]"
+        before = gc.get_stats()[0]["collections"]
+        self.assertEqual(len(jsontext.loads(wide)), 50_000)
+        self.assertLess(gc.get_stats()[0]["collections"] - before, 20)
+        self.assertRaises(ValueError, jsontext.loads, wide[:-1])
+        self.assertRaises(ValueError, jsontext.loads, wide[:-1] + b"," + b"[" * 257 + b"]" * 257 + b"]")
+        self.assertTrue(gc.isenabled())
 
     def test_depth_everywhere(self) -> None:
         """

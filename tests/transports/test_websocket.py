@@ -6,6 +6,7 @@ Section numbers are those of RFC 6455.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, NamedTuple
@@ -488,6 +489,7 @@ class FrameTests(SynchronousTestCase):
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
             client = Client(web_sockets(max_message_size=100_000))
+            client.link.logged_in()
             for length in (1023, 1024, 1025, 1028, 65535, 65536, 100_000):
                 payload = (bytes(range(251)) * 400)[:length]
                 data = frame(BINARY, payload)
@@ -495,6 +497,23 @@ class FrameTests(SynchronousTestCase):
                     for place in range(0, len(data), size):
                         client.send(data[place : place + size])
                     self.assertEqual(client.connection.payloads.pop(), payload)
+
+    def test_large_before_login(self) -> None:
+        """
+        Before its login a client may send less: what is larger closes it before it is read. Neither limit can be got
+        around by the other.
+        """
+        for fast, before, after, limit in itertools.product((True, False), (100, 1000), (100, 1000), (0, 1)):
+            self.patch(websocket, "FAST_PATH", fast)
+            client = Client(web_sockets(max_message_size=after, max_message_size_before_login=before))
+            if limit:
+                client.link.logged_in()
+            most = after if limit else min(before, after)
+            client.send(frame(BINARY, b"x" * most))
+            connection = client.connection
+            self.assertEqual(connection.payloads, [b"x" * most])
+            client.send(frame(BINARY, b"x" * (most + 1)))
+            self.assertEqual((connection.payloads, connection.events[-1]), ([b"x" * most], "lost"))
 
     def test_heard(self) -> None:
         """
