@@ -30,6 +30,13 @@ class Budget:
         self.used = used
         return True
 
+    def charge(self, amount: int) -> bool:
+        """
+        Take C{amount}, whatever is left; whether that is more than there may be.
+        """
+        self.used += amount
+        return self.used > self.limit
+
     def give(self, amount: int) -> None:
         """
         Give back C{amount}.

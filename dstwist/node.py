@@ -207,6 +207,7 @@ class Node(Service):
                 self._storage,
                 self._settings.record,
                 self._reactor,
+                self._pending,
             )
             self._kinds += (
                 Kind(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),

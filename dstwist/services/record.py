@@ -36,6 +36,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.budgets import Budget
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, ITopicService, Record
 from dstwist.listeners import ListenerRegistry
@@ -92,6 +93,7 @@ class RecordService:
     Serves what clients ask of records.
 
     @param storage: where records are kept for good; C{None}: only in the cache.
+    @param pending: how many bytes the requests of all clients may have that wait for their turn.
     """
 
     judges: frozenset[IntEnum] = _WRITES | _READS | {RecordAction.DELETE}
@@ -106,11 +108,12 @@ class RecordService:
         storage: IStore | None,
         settings: RecordSettings,
         clock: IReactorTime,
+        pending: Budget | None = None,
     ) -> None:
         self._subscriptions = subscriptions
         self._cluster = cluster
         self._allows = permission.allows
-        self._queue = queue = RecordQueue(settings, self._overrun, clock)
+        self._queue = queue = RecordQueue(settings, self._overrun, clock, pending)
         self._submit = queue.submit
         self._store = store = RecordStore(cache, storage, queue, settings, clock)
         store.told = self._tell_all

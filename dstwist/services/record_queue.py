@@ -13,6 +13,7 @@ maxQueuedRequests       of one record: the request is refused, except for the en
 maxPendingBytes         of one connection, counting the data and something for the request itself: the connection is
                         paused until half of it is done. Single requests that it had sent already are still taken; what
                         it asks of many records goes on then
+limits.maxPendingBytes  of all connections: each that asks for more is paused until one of its own requests is done
 ======================  ==============================================================================================
 
 What could not be loaded is not loaded again for those who stood in line at that time: L{RecordQueue.failed}.
@@ -29,6 +30,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from dstwist.budgets import Budget
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection, Work
 from dstwist.log import Logger
@@ -82,18 +84,24 @@ class RecordQueue:
 
     @ivar lines: by name; to be looked at only.
     @param refuse: answers a request for which there is no place.
+    @param budget: how many bytes the requests of all connections may have that wait.
     """
 
     _log = Logger()
 
     def __init__(
-        self, settings: RecordSettings, refuse: Callable[[str, Message, IConnection], None], clock: IReactorTime
+        self,
+        settings: RecordSettings,
+        refuse: Callable[[str, Message, IConnection], None],
+        clock: IReactorTime,
+        budget: Budget | None = None,
     ) -> None:
         self._refuse = refuse
         self._limit = settings.max_queued_requests
         self._pending_limit = settings.max_pending_bytes
         self.lines: dict[str, _Line] = {}
         self._pending: dict[IConnection, int] = {}
+        self._budget = Budget() if budget is None else budget
         # Who is paused, and what waits for the end of that.
         self._paused: dict[IConnection, Deferred[None]] = {}
         self._idle: Deferred[None] | None = None
@@ -336,8 +344,11 @@ class RecordQueue:
         sender = request.sender
         if sender is None:
             return request
-        pending = self._pending[sender] = self._pending.get(sender, 0) + _weight(request.message)
-        if pending > self._pending_limit and sender not in self._paused:
+        weight = _weight(request.message)
+        pending = self._pending[sender] = self._pending.get(sender, 0) + weight
+        # Past the budget of all, each connection that asks for more has to wait for its own requests.
+        excess = self._budget.charge(weight) or pending > self._pending_limit
+        if excess and sender not in self._paused:
             self._paused[sender] = Deferred()
             sender.pause()
         return request
@@ -345,7 +356,9 @@ class RecordQueue:
     def _dismiss(self, request: Request) -> None:
         sender = request.sender
         if sender is not None:
-            pending = self._pending[sender] = self._pending[sender] - _weight(request.message)
+            weight = _weight(request.message)
+            self._budget.give(weight)
+            pending = self._pending[sender] = self._pending[sender] - weight
             if not pending:
                 del self._pending[sender]
             if sender in self._paused and pending <= self._pending_limit // 2:
