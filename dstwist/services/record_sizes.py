@@ -29,7 +29,7 @@ from dstwist.record import Change, Record
 from dstwist.weights import TEXT, weigh_json
 
 #: How many times as much as its JSON text a record may weigh.
-MEMORY = 16
+MEMORY = 24
 
 #: The JSON text has at most half as many bytes as the record weighs (L{dstwist.weights}): up to twice C{maxSize} it
 #: cannot be too long.
