@@ -120,7 +120,13 @@ class ChainAuthentication:
                 )
                 return _REFUSED
             except Exception:
-                self._log.failure("AUTH_ERROR | an authenticator failed", address=handshake.address, event="AUTH_ERROR")
+                # A shortage of memory has refused this login, and nothing else.
+                self._log.failure(
+                    "AUTH_ERROR | an authenticator failed",
+                    address=handshake.address,
+                    event="AUTH_ERROR",
+                    contained=True,
+                )
                 return _REFUSED
             if login.accepted or login.final:
                 return login

@@ -357,7 +357,7 @@ _PROBLEMS = {
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: see that its directory is there and can be written to",
     sqlite3.SQLITE_PERM: "cannot be opened: permission denied",
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full, or maxBytes is reached",
-    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk fails",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk fails, is read-only, or allows no larger files",
 }
 
 
