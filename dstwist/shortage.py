@@ -4,7 +4,7 @@ A shortage of memory: what becomes of a MemoryError.
 =====================================================  ================================================================
 where it happens                                       what comes of it
 =====================================================  ================================================================
-reading JSON (L{dstwist.protocol.jsontext.Guarded})    the message is refused, before memory is short for all else, and
+reading JSON (L{dstwist.protocol.jsontext.Guarded})    the request is refused, before memory is short for all else, and
                                                        the log says so
 in the thread of a store                               the read or write fails with a StoreError
 where one connection or one read is served, and a      that connection is closed: nothing else has begun, and what the

@@ -275,3 +275,16 @@ def is_json(text: bytes | str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def may_be_json(text: bytes | str) -> bool:
+    """
+    Whether a text is JSON, or too large to find out with the memory that there is.
+    """
+    try:
+        loads(text)
+    except NoRoom:
+        return True
+    except ValueError:
+        return False
+    return True

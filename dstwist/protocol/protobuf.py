@@ -38,7 +38,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthAction, EventAction, ParserAction, Topic
-from dstwist.protocol.jsontext import loads
+from dstwist.protocol.jsontext import NoRoom, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.protobuf_parts import (
     SMALL,
@@ -346,6 +346,11 @@ class ProtobufCodec:
         data = values[_DATA]
         try:
             value = None if data is None else loads(data)
+        except NoRoom:
+            if layout.topic is not Topic.RECORD:
+                return self._invalid(layout.topic, values)
+            # The record service reads it again, and refuses it if there is no room, so that its client hears of that.
+            value = {}
         except ValueError:
             return self._invalid(layout.topic, values)
         if rule.structured and not isinstance(value, dict | list):

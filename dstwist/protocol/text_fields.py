@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from dstwist.protocol.constants import EVERYONE, RecordAction, Topic
-from dstwist.protocol.jsontext import dumps, is_json, loads
+from dstwist.protocol.jsontext import SHORT, dumps, is_json, loads, may_be_json
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import UNDEFINED, forwardable, strip_separators, to_json, to_typed, utf8, value_of
@@ -116,6 +116,19 @@ def _write_given(message: Message) -> str | None:
 def _read_json(text: str, values: Values) -> bool:
     values["data"] = utf8(text)
     return text.lstrip(" \t\r\n")[:1] in ("{", "[") and is_json(text)
+
+
+def _read_record(text: str, values: Values) -> bool:
+    # The record service reads it again, and refuses it if there is no room, so that its client hears of that.
+    values["data"] = utf8(text)
+    return text.lstrip(" \t\r\n")[:1] in ("{", "[") and may_be_json(text)
+
+
+def _read_change(text: str, values: Values) -> bool:
+    if text[:1] == "O" and len(text) > SHORT:
+        values["data"] = text
+        return may_be_json(text[1:])
+    return _read_data(text, values)
 
 
 def _write_json(message: Message) -> str | None:
@@ -250,6 +263,9 @@ FIELDS: dict[str, Field] = {
     "given": Field(_read_data, _write_given),
     # The JSON text of an object or an array.
     "json": Field(_read_json, _write_json),
+    # What is written to a record: the same, which may be too large to be read for lack of memory.
+    "record": Field(_read_record, _write_json),
+    "change": Field(_read_change, _write_data),
     "flag": Field(_read_flag, _write_data),
     # The config field: always there, or only to ask for (or repeat the wish for) a write acknowledgement.
     "config": Field(_read_config, _write_config),

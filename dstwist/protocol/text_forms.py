@@ -132,9 +132,9 @@ _EMIT = [
 ]
 
 _WRITES = [
-    Form("R|U|<name>|<version>|<json>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}+', verbatim=True),
+    Form("R|U|<name>|<version>|<record>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}+', verbatim=True),
     Form(
-        "R|P|<name>|<version>|<path>|<data>",
+        "R|P|<name>|<version>|<path>|<change>",
         RecordAction.PATCH,
         RecordAction.ERASE,
         example="R|P|r1|2|a|N1.5+",
@@ -179,12 +179,12 @@ _RECORD_REQUESTS = [
     Form("R|H|<name>", RecordAction.HAS, example="R|H|user/1+"),
     Form("R|HD|<name>", RecordAction.HEAD, example="R|HD|user/1+"),
     Form("R|D|<name>", RecordAction.DELETE, example="R|D|user/1+"),
-    Form("R|U|<name>|<version>|<json>|<ack>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}|{"writeSuccess":true}+'),
-    Form("R|P|<name>|<version>|<path>|<data>|<ack>", RecordAction.PATCH, RecordAction.ERASE,
+    Form("R|U|<name>|<version>|<record>|<ack>", RecordAction.UPDATE, example='R|U|r1|2|{"a":1}|{"writeSuccess":true}+'),
+    Form("R|P|<name>|<version>|<path>|<change>|<ack>", RecordAction.PATCH, RecordAction.ERASE,
          example='R|P|r1|2|b[1].c|Sv|{"writeSuccess":true}+'),
     *_WRITES,
-    Form("R|CU|<name>|<version>|<json>|<config>", RecordAction.CREATEANDUPDATE, example='R|CU|r1|-1|{"z":1}|{}+'),
-    Form("R|CU|<name>|<version>|<path>|<data>|<config>", RecordAction.CREATEANDPATCH,
+    Form("R|CU|<name>|<version>|<record>|<config>", RecordAction.CREATEANDUPDATE, example='R|CU|r1|-1|{"z":1}|{}+'),
+    Form("R|CU|<name>|<version>|<path>|<change>|<config>", RecordAction.CREATEANDPATCH,
          example='R|CU|r1|-1|p.q|N5|{"writeSuccess":true}+'),
     *_listening_requests(Topic.RECORD),
 ]  # fmt: skip

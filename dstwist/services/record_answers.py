@@ -243,6 +243,9 @@ def invalid(name: str, message: Message, sender: IConnection, reason: str) -> No
             answer, original_action=effective(message), path=message.path, data=message.data, version=message.version
         )
     )
+    if message.is_write_ack and sender.dialect.knows_writes_by_version:
+        # Clients of v2 and v3 do not find the write in that error: its callback would wait for ever.
+        sender.send(_acknowledgement(name, message, sender, reason))
 
 
 # -- deleting

@@ -77,6 +77,13 @@ class RecordRefusals:
         answers.invalid(name, message, sender, reason)
         self._tell_truth(name, sender, state)
 
+    def failed(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+        """
+        The write cannot be done now.
+        """
+        answers.write_failed(name, message, sender, reason)
+        self._tell_truth(name, sender, state)
+
     def ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
         The version of the write is more than the next one.

@@ -48,6 +48,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import NoRoom
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change, Record
 from dstwist.services import record_answers as answers
@@ -274,6 +275,8 @@ class RecordWriter:
             ):
                 return self._make(current + 1, change)
             change.data  # noqa: B018
+        except NoRoom as problem:
+            return partial(refusals.failed, name, message, sender, state, str(problem))
         except ValueError as problem:
             return partial(refusals.invalid, name, message, sender, state, str(problem))
         if wanted > current + 1 and not sender.dialect.merges_versions_ahead:

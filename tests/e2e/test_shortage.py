@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from tests.e2e.raw import RawClient
+from tests.e2e.records import Record
+from tests.e2e.scenario import QUICK, Scenario, for_each_generation
 from tests.e2e.server import Server
 from tests.nodes.client import client_frame
 
@@ -43,7 +45,6 @@ class ShortageTests(SynchronousTestCase):
         wanted = (
             RecordAction.WRITE_ACKNOWLEDGEMENT,
             RecordAction.RECORD_UPDATE_ERROR,
-            RecordAction.INVALID_MESSAGE_DATA,
         )
         while True:
             for message in client.hear():
@@ -53,7 +54,7 @@ class ShortageTests(SynchronousTestCase):
     def test_large_json(self) -> None:
         """
         Clients of both generations write large records until there is no memory for more. The further ones are refused
-        with INVALID_MESSAGE_DATA, the log says why, and all else goes on: other clients, reads, small writes.
+        with an error, the log says why, and all else goes on: other clients, reads, small writes.
         """
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
@@ -71,7 +72,7 @@ class ShortageTests(SynchronousTestCase):
                 head = Message(Topic.RECORD, RecordAction.HEAD, "x")
                 self.assertEqual(bystander.answer(head, RecordAction.HEAD_RESPONSE).version, -1)
             for generation in GENERATIONS:
-                self.assertIn((generation, RecordAction.INVALID_MESSAGE_DATA), outcomes)
+                self.assertIn((generation, RecordAction.RECORD_UPDATE_ERROR), outcomes)
                 self.assertIn((generation, RecordAction.WRITE_ACKNOWLEDGEMENT), outcomes)
                 client = RawClient(server.port, generation, "ann")
                 self.assertIs(self.write(client, generation, b'{"a":1}'), RecordAction.WRITE_ACKNOWLEDGEMENT)
@@ -106,3 +107,35 @@ class ShortageTests(SynchronousTestCase):
         found = reader.answer(Message(Topic.RECORD, RecordAction.READ, "a"), RecordAction.READ_RESPONSE)
         self.assertEqual((found.version, found.data), (1, b'{"a":1}'))
         server.stop()
+
+
+class ClientTests(Scenario):
+    """
+    What a client makes of the refusal.
+    """
+
+    options = QUICK
+    tls = False
+    first = "v2"
+
+    def test_write(self) -> None:
+        """
+        The callback of a write for which there is no memory hears an error, and the client can go on writing.
+        """
+        server = Server(before=f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({130 * MIB}, {130 * MIB}))")
+        self._own_servers.append(server)
+        server.start()
+        client = self.logged_in(self.first, server)
+        record = Record(client, self.name("a"))
+        client.tolerate_error("RECORD_UPDATE_ERROR")
+        error = record.set_with_ack('{"a":[' + "[]," * 200_000 + "0]}")
+        self.assertEqual(error, {"v2": "not enough memory", "v7": "RECORD_UPDATE_ERROR"}[self.first])
+        # After an error a client of v2 is a version ahead: its next write ends as the server's state, without an error.
+        self.assertIsNone(record.set_with_ack('{"a":1}'))
+        self.assertIsNone(record.set_with_ack('{"a":2}'))
+        other = Record(self.logged_in(self.first, server), record.name)
+        other.until('{"a":2}')
+
+
+for_each_generation(ClientTests)
+del ClientTests

@@ -16,8 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol import jsontext
+from dstwist.protocol import jsontext, protobuf, protobuf_short, typed
+from dstwist.protocol import text as text_module
+from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.jsontext import MAX_DEPTH
+from dstwist.protocol.message import Malformed, Message
+from dstwist.protocol.text_fields import END, SEPARATOR
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -278,6 +282,47 @@ class WithoutOrjsonTests(SynchronousTestCase):
         self.assertIs(module.dumps, module.stdlib_dumps)
         self.assertTrue(module.is_json('{"a":1}'))
         self.assertFalse(module.is_json("{a:1}"))
+
+
+class CodecTests(SynchronousTestCase):
+    """
+    What the codecs make of messages that are too large to be read for lack of memory.
+    """
+
+    def setUp(self) -> None:
+        def exhausted(text: object) -> Any:
+            raise jsontext.NoRoom
+
+        for module in (jsontext, protobuf, protobuf_short, typed):
+            self.patch(module, "loads", exhausted)
+
+    def test_records(self) -> None:
+        """
+        Writes of records come through, since the service reads them again, and only the service can refuse them so that
+        each client understands it. All else is invalid: it would be passed on without having been checked.
+        """
+        data = "{}" + " " * 5000
+        writes = (
+            f"R|U|a|2|{data}",
+            f"R|P|a|2|b|O{data}",
+            f'R|U|a|2|{data}|{{"writeSuccess":true}}',
+            f"R|CU|a|-1|{data}|{{}}",
+            f"R|CU|a|-1|b|O{data}|{{}}",
+        )
+        for text in writes:
+            text = text.replace("|", SEPARATOR) + END
+            (message,) = text_module.SERVER.decode(text)
+            self.assertIsInstance(message, Message, text[:30])
+        emit = f"E|EVT|a|O{data}".replace("|", SEPARATOR) + END
+        self.assertIsInstance(text_module.SERVER.decode(emit)[0], Malformed)
+        for topic, action, kind in (
+            (Topic.RECORD, RecordAction.UPDATE, Message),
+            (Topic.EVENT, EventAction.EMIT, Malformed),
+        ):
+            version = 2 if topic is Topic.RECORD else None
+            payload = protobuf.CLIENT.encode(Message(topic, action, "a", data.encode(), version=version))
+            (found,) = protobuf.SERVER.decode(payload)
+            self.assertIsInstance(found, kind)
 
 
 class GuardedTests(SynchronousTestCase):

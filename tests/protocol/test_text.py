@@ -878,6 +878,8 @@ def fields_of(form: Form) -> dict[str, st.SearchStrategy[Any]]:
         "data": {"data": DATA},
         "given": {"data": DATA},
         "json": {"data": OBJECT},
+        "record": {"data": OBJECT},
+        "change": {"data": DATA},
         "flag": {"data": st.sampled_from("TF")},
         "config": {"is_write_ack": st.sampled_from([True, None])},
         "ack": {"is_write_ack": st.just(True)},

@@ -456,10 +456,9 @@ class Machine(RuleBasedStateMachine):
         settled = () if not ack else (done,) if client.dialect is TEXT else (failed,)
         if pattern == (*conflict, *settled):
             return "conflict"
-        return {
-            ((A.INVALID_VERSION, ack),): "ahead" if client.dialect is not TEXT else None,
-            ((A.INVALID_MESSAGE_DATA, ack),): "invalid",
-        }.get(pattern)
+        if pattern == ((A.INVALID_MESSAGE_DATA, ack), *((done,) if ack and client.dialect is TEXT else ())):
+            return "invalid"
+        return {((A.INVALID_VERSION, ack),): "ahead" if client.dialect is not TEXT else None}.get(pattern)
 
     def check_views(self) -> None:
         """

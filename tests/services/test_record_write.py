@@ -10,11 +10,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
+from dstwist import record
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import IPermission, IWire, Record
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.dialect import JAVASCRIPT
-from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.jsontext import NoRoom, dumps
 from dstwist.protocol.message import Message
 from dstwist.services.record_losers import MEMORY, QUIET
 from tests.fakes import FakeConnection
@@ -251,7 +252,39 @@ class WriteTests(RecordTestCase):
             self.assertEqual(truth, update("a", 1, {"l": []}))
         raw = "R|P|a|2|constructor|N1"
         self.assertEqual(self.say_text(self.old("a"), raw + "+"), [f"R|E|INVALID_MESSAGE_DATA|{raw}+"])
+        # Without the second message the callback of the write would wait for ever.
+        raw += '|{"writeSuccess":true}'
+        self.assertEqual(
+            self.say_text(self.old("a"), raw + "+"),
+            [f"R|E|INVALID_MESSAGE_DATA|{raw}+", "R|WA|a|[2]|Sthe key constructor is forbidden in a path+"],
+        )
         self.assert_stored("a", 1, {"l": []})
+
+    def test_no_room(self) -> None:
+        """
+        A write that is too large to be read for lack of memory fails, the callback of its client hears of that, and the
+        client is told the truth. The next write is good.
+        """
+
+        def exhausted(data: object) -> None:
+            raise NoRoom
+
+        self.have("a", 1, {"n": 1})
+        ann = self.young("a")
+        reads = record.value_of
+        self.patch(record, "value_of", exhausted)
+        request = update("a", 2, {})
+        wanting_ack(request)
+        refusal, truth = self.say(ann, request)
+        self.assertEqual((refusal.action, refusal.correlation_id), (A.RECORD_UPDATE_ERROR, "1"))
+        self.assertEqual(truth, update("a", 1, {"n": 1}))
+        self.assertEqual(
+            self.say_text(self.old("a"), 'R|U|a|2|{}|{"writeSuccess":true}+'),
+            ["R|E|RECORD_UPDATE_ERROR|2+", "R|WA|a|[2]|Snot enough memory+"],
+        )
+        self.patch(record, "value_of", reads)
+        self.say(ann, update("a", 2, {}))
+        self.assert_stored("a", 2, {})
 
     def test_not_a_number(self) -> None:
         """
