@@ -224,27 +224,34 @@ class SubscriptionRegistry:
                 if other is None:
                     other = whole()
                 frame = wire.encode(other)
-            for connection, write in members.items():
-                if connection is not exclude:
-                    write(frame)
+            if frame:
+                for connection, write in members.items():
+                    if connection is not exclude:
+                        write(frame)
+                self._count(len(frame), len(members))
 
     def publish_to(self, name: str, message: Message, exclude: Container[IConnection] = ()) -> None:
         """
         Send C{message} to all who want C{name}, whatever the message's own name, but to none of C{exclude}.
         """
-        outgoing = self._outgoing
         for wire, members in self._names.get(name, {}).items():
             frame = wire.encode(message)
             if frame:
                 for connection, write in members.items():
                     if connection not in exclude:
                         write(frame)
-                size = len(frame)
-                outgoing.room = room = outgoing.room - size * len(members)
-                if size >= LARGE:
-                    outgoing.large = True
-                if room < 0:
-                    outgoing.make_room()
+                self._count(len(frame), len(members))
+
+    def _count(self, size: int, members: int) -> None:
+        """
+        Count a fan-out. L{publish} does this by itself: a call would cost it some per cent.
+        """
+        outgoing = self._outgoing
+        outgoing.room -= size * members
+        if size >= LARGE:
+            outgoing.large = True
+        if outgoing.room < 0:
+            outgoing.make_room()
 
     def add(self, name: str, connection: IConnection) -> bool:
         """

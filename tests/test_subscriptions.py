@@ -280,7 +280,8 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         mute, other = self.subscriber("news", wire=Mute()), self.subscriber("news")
         self.registry.publish(emit())
         self.registry.publish_to("news", emit("about news"))
-        self.assertEqual((mute.take(), other.take()), ([], [emit(), emit("about news")]))
+        self.registry.publish_either(emit(), emit)
+        self.assertEqual((mute.take(), other.take()), ([], [emit(), emit("about news"), emit()]))
 
     def test_encoded_once_per_wire(self) -> None:
         """
@@ -323,9 +324,9 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertEqual((budget.room, budget.flushed), (1, 0))
         self.registry.publish(emit())
         self.assertEqual(budget.flushed, 1)
+        self.registry.publish_either(emit(), emit)
         self.registry.publish_to("news", emit("about news"))
-        self.registry.publish_to("news", emit("about news"))
-        self.assertEqual((budget.flushed, budget.large), (1, False))
+        self.assertEqual((budget.room, budget.flushed, budget.large), (1, 1, False))
 
     def test_large(self) -> None:
         """
@@ -334,6 +335,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         for publish in (
             lambda registry: registry.publish(emit()),
             lambda registry: registry.publish_to("news", emit("about news")),
+            lambda registry: registry.publish_either(emit(), emit),
         ):
             budget = FlushedBudget(1 << 30)
             self.registry = SubscriptionRegistry(Topic.EVENT, outgoing=budget)
