@@ -26,7 +26,7 @@ rpc: {"*": {provide: true}}
 presence: {"*": {allow: true}}
 """
 FAILING_RULES = "permission: {type: config, options: {permissions: fileLoad(permissions.yml)}}\n"
-FULL_DISK = "storage: {type: sqlite, options: {path: full.sqlite, maxBytes: 65536}}\n"
+FULL_DISK = "storage: {type: sqlite, options: {path: full.sqlite, maxBytes: 1000000}}\n"
 CLOSED_DOOR = "auth: [{type: file, options: {users: fileLoad(users.yml)}}]\n"
 
 
@@ -171,7 +171,7 @@ def writes_on_a_full_disk(stage: MeasuredStage) -> str:
     with Intruder(stage.port).log_in("writer") as writer:
         stage.begin()
         for number in range(1000):
-            writer.say(write(RecordAction.CREATEANDUPDATE, f"full{number}", b'{"a":"%s"}' % (b"x" * 500)))
+            writer.say(write(RecordAction.CREATEANDUPDATE, f"full{number}", b'{"a":"%s"}' % (b"x" * 5000)))
         return writer.outcome()
 
 
