@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -253,7 +254,10 @@ class Connection:
             if message.__class__ is Message and message.topic is not _CONNECTION:
                 self._route(message, self)
             elif isinstance(message, bytes | str):
-                queue.extendleft(reversed(self._decode(message)))
+                if len(message) <= 2 * LONG:
+                    queue.extendleft(reversed(self._decode(message)))
+                else:
+                    self.do(self._read_names(message))
             elif isinstance(message, Message | Malformed):
                 self._handle(message)
             else:
@@ -261,6 +265,24 @@ class Connection:
             if self._busy:
                 return
         self._queue = None
+
+    def _read_names(self, payload: bytes | str) -> Work:
+        """
+        Decode a payload that is one very long message: if it has very many names, in steps.
+        """
+        messages: list[Message | Malformed] | None = None
+        for found in self.wire.codec.names_apart(payload):
+            if found is None:
+                yield None
+                continue
+            request, names = found
+            messages = [
+                replace(message, names=names, raw=payload) if isinstance(message, Message) else message
+                for message in self.decode(request)
+            ]
+            messages = self._fitting(messages, self.dialect.is_refused_once)
+        if self._queue is not None:
+            self._queue.extendleft(reversed(self._decode(payload) if messages is None else messages))
 
     def do(self, work: Work) -> None:
         """

@@ -7,11 +7,12 @@ no connection needs a timer of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
+from dstwist.slices import Slices
 
 #: How many parts an interval is cut into.
 SLOTS = 10
@@ -29,6 +30,8 @@ class Heartbeat:
     def __init__(self, interval: float, clock: IReactorTime) -> None:
         self._pause = interval / SLOTS
         self._clock = clock
+        # A slot may have thousands of connections.
+        self._slices = Slices(clock)
         self._slots: list[dict[object, Callable[[], None]]] = [{} for _ in range(SLOTS)]
         self._slot_of: dict[object, int] = {}
         self._current = 0
@@ -58,7 +61,9 @@ class Heartbeat:
     def _tick(self) -> None:
         self._call = self._clock.callLater(self._pause, self._tick)
         self._current = (self._current + 1) % SLOTS
-        slot = self._slots[self._current]
+        self._slices.do(self._beats(self._slots[self._current]))
+
+    def _beats(self, slot: dict[object, Callable[[], None]]) -> Iterator[None]:
         for key, beat in list(slot.items()):
             # An earlier beat may have removed this one.
             if slot.get(key) is beat:
@@ -67,3 +72,4 @@ class Heartbeat:
                 except Exception:
                     # One broken connection must not keep the others from theirs.
                     self._log.failure("a heartbeat failed")
+                yield

@@ -41,6 +41,13 @@ class ICodec(Interface):
         one they give what the payload would. Never raises.
         """
 
+    def names_apart(payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:
+        """
+        Read the names of a payload that is one bulk request, little by little: C{None} after each step, and at last, if
+        it is one, the same request with its first name only, and all of its names. Nothing if it is none, or if names
+        are so few in this protocol that they can be read at once. Never raises.
+        """
+
     def encode(message: Message) -> bytes:
         """
         The payload that says C{message}; empty if this protocol has no form for it.

@@ -28,6 +28,7 @@ from enum import IntEnum
 from dstwist.protocol.constants import BULKS, EventAction, RecordAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.name_parts import DistinctNames
 from dstwist.protocol.schema import REFUSALS
 
 #: The name of these is a pattern.
@@ -74,10 +75,11 @@ class NameLimit:
         if message.action in BULKS[message.topic]:
             if max(map(len, names), default=0) <= limit:
                 return [message]
-            long = [name for name in dict.fromkeys(names) if len(name) > limit]
+            distinct = isinstance(names, DistinctNames)
+            long = [name for name in (names if distinct else dict.fromkeys(names)) if len(name) > limit]
             told = long[:1] if told_once else long
             refusals: list[Message | Malformed] = [self._refusal(message, "a name", name, name) for name in told]
-            rest = tuple(name for name in names if len(name) <= limit)
+            rest = (DistinctNames if distinct else tuple)([name for name in names if len(name) <= limit])
             return [*refusals, replace(message, names=rest)] if rest else refusals
         if name is None or len(name) <= limit or message.action in _LISTENING.get(message.topic, ()):
             return [message]

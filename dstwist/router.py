@@ -24,6 +24,7 @@ from dstwist.log import Logger
 from dstwist.names import NameLimit
 from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.protocol.name_parts import DistinctNames
 from dstwist.slices import STEP
 from dstwist.underway import Batch, UnderWay
 
@@ -67,7 +68,7 @@ class Router:
         if handle is None:
             self._unknown_topic(message, sender)
             return
-        if len(message.names) > _MANY:
+        if len(message.names) > _MANY and not isinstance(message.names, DistinctNames):
             message = replace(message, names=_without_repetitions(message.names))
         if message.action in self._judged[message.topic]:
             handle(message, sender)

@@ -127,6 +127,9 @@ class FakeCodec:
     def pieces(self, payload: Any, size: int) -> list[Any]:
         return [payload]
 
+    def names_apart(self, payload: Any) -> Any:
+        return iter(())
+
     def encode(self, message: Message) -> Any:
         return message
 

@@ -4,10 +4,14 @@ Heartbeats of many connections on one timer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.heartbeat import SLOTS, Heartbeat
+from tests.fakes import BusyClock
+from tests.turns import LONGEST, turn_lengths
 
 
 class HeartbeatTests(SynchronousTestCase):
@@ -150,3 +154,34 @@ class HeartbeatTests(SynchronousTestCase):
         self.assertEqual(self.wait(31), [(39, "new")])
         self.heartbeat.remove("ann")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class ManyBeatsTests(SynchronousTestCase):
+    """
+    The heartbeats of very many connections.
+    """
+
+    def test_turns(self) -> None:
+        """
+        Thousands of beats that are due in one instant are spread over turns, each once.
+        """
+        clock = BusyClock()
+        heartbeat = Heartbeat(10.0, clock)
+        beats: list[int] = []
+
+        def beat(number: int) -> Callable[[], None]:
+            def beats_once() -> None:
+                clock.rightNow += 2e-5
+                beats.append(number)
+
+            return beats_once
+
+        for number in range(5000):
+            heartbeat.add(number, beat(number))
+        clock.rightNow += 9.5
+        longest = 0.0
+        while len(beats) < 5000:
+            longest = max(longest, *turn_lengths(clock, list))
+            clock.rightNow += 0.5
+        self.assertLess(longest, LONGEST)
+        self.assertEqual(beats, list(range(5000)))

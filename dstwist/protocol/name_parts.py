@@ -1,5 +1,5 @@
 """
-Very many names in parts, each of which is encoded once for as long as it does not change.
+Very many names: in parts, each of which is encoded once for as long as it does not change, or read little by little.
 """
 
 from __future__ import annotations
@@ -64,3 +64,11 @@ class Parts:
                     encoded = part.encoded[key] = encode(part)
                 found.append(encoded)
         return found
+
+
+class DistinctNames(tuple[str, ...]):
+    """
+    Names of a request of which is known that they are different, but for those at the end that were repeated.
+    """
+
+    __slots__ = ()

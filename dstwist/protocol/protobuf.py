@@ -32,7 +32,7 @@ zero, both ways: a v4+ client that finds no version where it should be 0 never w
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -40,6 +40,7 @@ from typing import Any, NamedTuple
 from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthAction, EventAction, ParserAction, Topic
 from dstwist.protocol.jsontext import NoRoom, loads
 from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.name_parts import DistinctNames
 from dstwist.protocol.protobuf_parts import (
     SMALL,
     Undecodable,
@@ -55,6 +56,12 @@ from dstwist.protocol.protobuf_parts import (
 from dstwist.protocol.protobuf_short import short_write
 from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUESTS, Field, Kind
 from dstwist.protocol.typed import to_json, utf8
+
+#: How many names L{ProtobufCodec.names_apart} reads in a step.
+NAMES_AT_ONCE = 1000
+
+# An envelope has a topic and a message.
+_SHORTEST = 4
 
 #: The place of each field among the arguments of L{Message}: the decoder fills a list and passes it on as a whole.
 _SLOTS = {name: place for place, name in enumerate(Message.__slots__)}
@@ -235,7 +242,12 @@ class ProtobufCodec:
         start = position = 0
         try:
             while True:
-                length, position = varint(payload, position)
+                length = payload[position]
+                position += 1
+                if length > 127:
+                    length, position = varint(payload, position - 1)
+                elif length < _SHORTEST:
+                    break  # no message is so short, and nothing behind it is read
                 position += length
                 if position > len(payload):
                     break
@@ -247,6 +259,49 @@ class ProtobufCodec:
         if start < len(payload):
             found.append(payload[start:])
         return found
+
+    def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes, DistinctNames] | None]:
+        """
+        Read the names of a bulk request that has very many of them, little by little.
+
+        @return: C{None} after each step; at last, if the payload is such a request, the same request with the first
+            name only, and all of its names, as L{DistinctNames}.
+        """
+        if isinstance(payload, str):
+            return
+        once: dict[str, None] = {}
+        repeated: dict[str, None] = {}
+        rest = bytearray()
+        try:
+            length, start = varint(payload, 0)
+            topic, body, plain = read_envelope(payload[start:])
+            layout = self._layouts.get(topic)
+            if layout is None or not plain or start + length != len(payload):
+                return
+            position, size, number = 0, len(body), 0
+            while position < size:
+                begin = position
+                known = layout.fields.get(body[position])
+                position = skip(body, position)
+                if known is None or known[0] != _ALL_NAMES or not once:
+                    rest += body[begin:position]
+                if known is None or known[0] != _ALL_NAMES:
+                    continue
+                name = body[varint(body, begin + 1)[1] : position].decode("utf-8", "replace")
+                if name in once:
+                    repeated[name] = None
+                else:
+                    once[name] = None
+                number += 1
+                if not number % NAMES_AT_ONCE:
+                    yield None
+        except (IndexError, Undecodable):
+            return
+        if once:
+            yield (
+                sized(b"\x10" + SMALL[topic] + b"\x1a" + sized(rest)),
+                DistinctNames((*once, *repeated)),
+            )
 
     def encode(self, message: Message) -> bytes:
         """

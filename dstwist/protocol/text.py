@@ -31,7 +31,7 @@ Codecs hold no state and never raise, whatever a client sends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -134,6 +134,12 @@ class TextCodec:
         if start < len(text):
             found.append(text[start:])
         return found
+
+    def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:
+        """
+        Nothing: bulk requests of this protocol are JSON, which is read in one go.
+        """
+        return iter(())
 
     def encode(self, message: Message) -> bytes:
         """

@@ -24,6 +24,7 @@ from dstwist.admission import Admission, Excess, Place
 from dstwist.certificates import tls_problem
 from dstwist.config.http import HttpSettings, LimitSettings
 from dstwist.log import Logger, shown
+from dstwist.slices import Turns
 from dstwist.transports.forwarded import Proxies, address_of
 from dstwist.transports.head import Head
 from dstwist.transports.origins import Origins, Refusal
@@ -58,6 +59,8 @@ class Switch(Protocol):
     _chosen: Any = None
     _timeout: IDelayedCall | None = None
     _head = b""
+    _in_line = False
+    _gone = False
     _place: Place | None = None
     _refusal: Refusal | None = None
 
@@ -83,16 +86,31 @@ class Switch(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self._head += data
+        if self._in_line:
+            return
         end = self._head.find(b"\r\n\r\n", 0, MAX_HEAD)
         if end >= 0:
-            self._choose(self._head[:end])
+            if self.factory.turns.over():
+                # The handshakes of many clients would take too long in one turn.
+                self._in_line = True
+                self.transport.pauseProducing()
+                self.factory.turns.later(self._go_on, fresh=True)
+            else:
+                self._choose(self._head[:end])
         elif len(self._head) >= MAX_HEAD:
             self.transport.write(answer(_TOO_LONG))
             # Listen on, until the time for the head is over: closing while the client sends would lose the answer.
             self._head = b""
             self.dataReceived = _ignore  # type: ignore[method-assign]
 
+    def _go_on(self) -> None:
+        self._in_line = False
+        if not self._gone:
+            self.transport.resumeProducing()
+            self.dataReceived(b"")
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._gone = True
         self._settle()
         self.factory.refused.discard(self)
         self.factory.asking.discard(self)
@@ -214,6 +232,7 @@ class Port(Factory):
         self.origins = Origins(settings)
         self.proxies = Proxies(settings.trusted_proxies)
         self.admission = admission if admission is not None else Admission(LimitSettings(), clock)
+        self.turns = Turns.of(clock)
         self.waiting: set[Switch] = set()
         self.refused: set[Switch] = set()
         self.asking: set[Switch] = set()

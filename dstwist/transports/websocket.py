@@ -10,6 +10,7 @@ conformance stays ours. With L{FAST_PATH} off everything does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import txaio
@@ -139,6 +140,13 @@ class WebSocketLink(ClosingLink):
         assert self._outbox is not None
         self._outbox.close()
         self._gone = True
+        if self._turns.over():
+            # Thousands of clients may leave in one turn. Until then it is as if this one had left later.
+            self._turns.later(partial(self._lost, reason), fresh=True)
+        else:
+            self._lost(reason)
+
+    def _lost(self, reason: Any) -> None:
         super().connectionLost(reason)
         self.factory.forget(self)
         # Links are in circles of references with Autobahn's own parts: until those are looked for, what the client had

@@ -1010,3 +1010,41 @@ class MalformedTests(SynchronousTestCase):
             [malformed] = CLIENT.decode(payload)
             assert isinstance(malformed, Malformed)
             self.assertIsNone(malformed.answer)
+
+
+class ManyNamesTests(SynchronousTestCase):
+    """
+    Bulk requests whose names are read little by little.
+    """
+
+    def read(self, payload: bytes) -> list[Any]:
+        return list(SERVER.names_apart(payload))
+
+    def test_same_request(self) -> None:
+        """
+        What is read is the request that is read in one go: of names that are repeated each comes once more at the end.
+        """
+        distinct = tuple(f"n{number}" for number in range(3500))
+        for names, read in ((distinct, distinct), ((*distinct, "n7", "n5", "n7"), (*distinct, "n7", "n5"))):
+            request = Message(EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="1")
+            *steps, (rest, found) = self.read(CLIENT.encode(request))
+            self.assertEqual(steps, [None] * 3)
+            self.assertEqual(found, read)
+            self.assertEqual(SERVER.decode(rest), [dataclasses.replace(request, names=("n0",))])
+
+    def test_nothing(self) -> None:
+        """
+        A payload that is anything else is left to be read in one go.
+        """
+        subscribe = CLIENT.encode(Message(EVENT, EventAction.SUBSCRIBE, names=("a", "b"), correlation_id="1"))
+        emit = CLIENT.encode(Message(EVENT, EventAction.EMIT, "a", b"1"))
+        for payload in (b"", b"\x00", emit, subscribe + emit, subscribe[:-1], subscribe + b"\x01", b"\x80" * 20):
+            self.assertEqual([each for each in self.read(payload) if each is not None], [], payload)
+
+    @given(st.binary(max_size=60))
+    def test_garbage(self, payload: bytes) -> None:
+        """
+        Whatever comes, nothing is raised.
+        """
+        self.read(payload)
+        self.read(frame(4, payload))

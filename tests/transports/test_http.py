@@ -284,6 +284,7 @@ class ConnectionTests(HttpTestCase):
         self.connect()
         self.ask("GET", "/health-check", "Connection: close")
         self.connection.connectionLost()
+        self.reactor.advance(0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_pipelining(self) -> None:

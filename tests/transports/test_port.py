@@ -17,8 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.admission import Admission
 from dstwist.config.http import HttpSettings, LimitSettings
 from dstwist.transports.port import HEAD_TIMEOUT, MAX_HEAD, MAX_REFUSED, REFUSAL_TIMEOUT, Port
+from tests.fakes import BusyClock
 from tests.logs import Lines
 from tests.transports.helpers import PushTransport
+from tests.turns import LONGEST, turn_lengths
 
 
 class Taker(Protocol):
@@ -100,6 +102,57 @@ class PortTestCase(SynchronousTestCase):
         (taker,) = takers.built
         self.assertEqual(taker.received, b"".join(pieces))
         return takers
+
+
+class ManyHeadsTests(SynchronousTestCase):
+    """
+    Very many clients that send their request heads in one turn.
+    """
+
+    def test_turns(self) -> None:
+        """
+        No turn lasts too long, and every client is served, in order, with all that it has sent.
+        """
+        clock = BusyClock()
+
+        class Slow(Takers):
+            def buildProtocol(self, addr: Any) -> Taker:
+                clock.rightNow += 5e-4
+                return super().buildProtocol(addr)
+
+        web_sockets = Slow()
+        port = Port({b"/deepstream": web_sockets}, Takers(), clock)
+        switches: list[Any] = [port.buildProtocol(None) for _ in range(300)]
+        transports = [PushTransport() for _ in switches]
+        for switch, transport in zip(switches, transports, strict=True):
+            switch.makeConnection(transport)
+
+        def arrive() -> None:
+            for number, switch in enumerate(switches):
+                switch.dataReceived(request())
+                switch.dataReceived(b"%d" % number)
+
+        self.assertLess(max(turn_lengths(clock, arrive)), LONGEST)
+        self.assertEqual(
+            [taker.received for taker in web_sockets.built], [request() + b"%d" % number for number in range(300)]
+        )
+        self.assertNotIn("paused", [transport.producerState for transport in transports])
+
+    def test_gone(self) -> None:
+        """
+        Who has gone before its turn is not served.
+        """
+        clock = BusyClock()
+        web_sockets = Takers()
+        port = Port({b"/deepstream": web_sockets}, Takers(), clock)
+        switch: Any = port.buildProtocol(None)
+        switch.makeConnection(PushTransport())
+        while not port.turns.over():
+            clock.rightNow += LONGEST
+        switch.dataReceived(request())
+        switch.connectionLost()
+        turn_lengths(clock, list)
+        self.assertEqual(web_sockets.built, [])
 
 
 class SwitchTests(PortTestCase):

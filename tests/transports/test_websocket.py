@@ -48,6 +48,7 @@ from tests.transports.helpers import (
     turn,
     web_sockets,
 )
+from tests.turns import LONGEST, turn_lengths
 
 #: The largest message in these tests.
 LIMIT = 300
@@ -369,6 +370,31 @@ class FrameTests(SynchronousTestCase):
             self.assertLess(max(turns), 4)
             self.assertEqual([each for each in served if each != "greedy"], [str(number) for number in range(20)])
             self.assertEqual(served[:2].count("greedy"), 1)
+
+    def test_many_leave(self) -> None:
+        """
+        If very many clients leave in one turn, the ends of some are dealt with in later turns. Nothing is written to
+        them meanwhile, nor served.
+        """
+
+        class Slow(Recorder):
+            def lost(self) -> None:
+                super().lost()
+                self.link.factory.reactor.rightNow += SLICE / 10
+
+        reactor = BusyReactor()
+        port = web_sockets(Slow, reactor)
+        clients = [Client(port) for _ in range(200)]
+        connections = [client.connection for client in clients]
+
+        def leave() -> None:
+            for client in clients:
+                client.lose()
+                client.link.write(b"too late")
+
+        self.assertLess(max(turn_lengths(reactor, leave)), LONGEST)
+        self.assertEqual([connection.events for connection in connections], [["open", "lost"]] * 200)
+        self.assertEqual((port.links, b"".join(client.taken() for client in clients)), (set(), b""))
 
     def test_much_for_autobahn(self) -> None:
         """
@@ -909,6 +935,7 @@ class LinkTests(SynchronousTestCase):
             self.reactor.advance(CLOSE_TIMEOUT / 8)
         self.assertEqual(self.client.gone, "aborted")
         self.client.lose()
+        self.reactor.advance(0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_never_reads(self) -> None:
