@@ -65,6 +65,7 @@ class Turns:
         self._fresh: deque[Callable[[], None]] = deque()
         self._waiting: deque[Callable[[], None]] = deque()
         self._passed_over = False
+        self._serving = False
         self._call: IDelayedCall | None = None
 
     @classmethod
@@ -91,7 +92,10 @@ class Turns:
         if self._call is None:
             self._mark(now)
             return min(end, self.deadline)
-        return self.deadline if now <= self.deadline else 0.0
+        if now <= self.deadline:
+            return self.deadline
+        # Whose turn it is does a step, however long it took to get there.
+        return now if self._serving else 0.0
 
     def over(self) -> bool:
         """
@@ -149,6 +153,7 @@ class Turns:
                     party = self._waiting.popleft()
                     served, self._passed_over = True, False
                 self.deadline = end
+                self._serving = True
                 try:
                     party()
                 except Exception:
@@ -157,6 +162,7 @@ class Turns:
                 if self.now() > end:
                     break
         finally:
+            self._serving = False
             self._passed_over = bool(self._waiting) and not served
             self.deadline = now + TURN
             if not len(self) and call.active() and self.now() <= now + UNMARKED - SLICE:

@@ -87,6 +87,17 @@ class SlicesTests(SynchronousTestCase):
         self.assertEqual(self.done, ["outer", "inner0"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_hiccup(self) -> None:
+        """
+        Work goes on by a step a turn even where to look at the clock takes longer than a slice.
+        """
+        self.slices.do(self.work("a", 5))
+        self.slices.do(self.work("b", 3))
+        self.clock.tick = 2 * SLICE
+        for _ in range(10):
+            self.clock.advance(0)
+        self.assertEqual((len(self.done), len(self.slices)), (8, 0))
+
     def test_failure(self) -> None:
         """
         Work that fails is logged and lost; what waits behind it is done.
