@@ -40,6 +40,7 @@ from dstwist.interfaces import IConnection, IPermission, IRevocable
 from dstwist.log import Logger
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
+from dstwist.slices import Turns
 
 #: How many are judged in one turn of the reactor, at most.
 CHUNK = 200
@@ -122,7 +123,7 @@ class _Run:
     def __init__(self, permission: IPermission, kinds: Sequence[Kind], clock: Any) -> None:
         self._allows = permission.allows
         self._kinds = kinds
-        self._seconds: Callable[[], float] = clock.seconds
+        self._turns = Turns.of(clock)
         self._stopped = False
         self._judged = self._ended = self._failed = 0
         self._waiting = 0
@@ -140,12 +141,12 @@ class _Run:
         Says when the turn that begins now has had its share.
         """
         left = CHUNK
-        end = self._seconds() + SLICE
+        end = min(self._turns.slice_end(), self._turns.now() + SLICE)
 
         def over() -> bool:
             nonlocal left
             left -= 1
-            return left <= 0 or self._seconds() >= end
+            return left <= 0 or self._turns.now() >= end
 
         return over
 

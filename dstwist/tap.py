@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -81,6 +82,15 @@ class Options(TwistedOptions):
             raise UsageError(f"--port must be a number from 1 to 65535, got {port}")
 
 
+def _spare_the_collector() -> None:
+    """
+    Have the garbage collector leave out what is there when the server starts: it stays anyway. To look through that
+    takes 10 to 20 ms, and clients can have it done again and again, by asking for what takes much memory.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mapping[str, str] = os.environ) -> Node:
     """
     The server that C{options} ask for.
@@ -99,6 +109,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         limit_all(globalLogBeginner)
         _prepare_for_the_worst(reactor, options)
         reactor.callWhenRunning(_take_signals, reactor, node)
+        reactor.callWhenRunning(_spare_the_collector)
         atexit.register(_end, node)
         return node
     path = options["config"]
