@@ -20,6 +20,9 @@ the connection with it.
 Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
 been read already.
 
+A client that waits for the server to speak is greeted C{greetingDelay} after the opening: clients on Poco (C++) lose
+what they read together with the response to the WebSocket handshake. If the client speaks before, it is greeted then.
+
 A client that cannot be let in now, but perhaps soon, is not closed at once. Whoever is closed comes back without any
 delay, if it is an official client, and logs in again by itself; so it stays for C{closeDelay} before that.
 """
@@ -75,6 +78,7 @@ class Entrance:
         "_connection",
         "_decision",
         "_farewell",
+        "_greeting",
         "_handshake",
         "_heartbeats",
         "_link",
@@ -101,6 +105,7 @@ class Entrance:
         self._waiting: list[Message | Malformed | bytes | str] = []
         self._timeout: IDelayedCall | None = None
         self._farewell: IDelayedCall | None = None
+        self._greeting: IDelayedCall | None = None
         self._decision: Deferred[None] | None = None
 
     def open(self) -> None:
@@ -118,13 +123,21 @@ class Entrance:
             event="INCOMING_CONNECTION",
         )
         if self._connection.dialect.server_speaks_first:
-            self._connection.send(_GREETING)
+            delay = self._reception.settings.greeting_delay
+            if delay:
+                self._greeting = self._reception.clock.callLater(delay, self._greet_late)
+            else:
+                self._connection.send(_GREETING)
 
     def receive(self, payload: bytes | str) -> None:
         """
         Take one payload from the client.
         """
         connection = self._connection
+        if self._greeting is not None:
+            self._greeting.cancel()
+            self._greeting = None
+            connection.send(_GREETING)
         arrived: deque[Message | Malformed | bytes | str]
         if len(payload) > LONG:
             # One by one: most of them will not be needed.
@@ -396,6 +409,11 @@ class Entrance:
 
     # -- the clock
 
+    def _greet_late(self) -> None:
+        self._greeting = None
+        self._connection.send(_GREETING)
+        self._link.flush()
+
     def _not_authenticated_in_time(self) -> None:
         self._timeout = None
         self._log.info(
@@ -410,10 +428,10 @@ class Entrance:
         """
         The client is in, or has gone: nothing is due any more.
         """
-        for call in (self._timeout, self._farewell):
+        for call in (self._timeout, self._farewell, self._greeting):
             if call is not None:
                 call.cancel()
-        self._timeout = self._farewell = None
+        self._timeout = self._farewell = self._greeting = None
 
     # -- saying things
 

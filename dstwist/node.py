@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import Service
@@ -245,19 +246,21 @@ class Node(Service):
 
     def _build_web_socket(self, endpoints: dict[str, WebSocketEndpoint]) -> WebSocketPort:
         reactor = self._reactor
-        makers: dict[str, ConnectionFactory] = {}
-        for kind, endpoint in endpoints.items():
-            makers[kind] = self._connections(endpoint)
-        if len(makers) == 1:
-            ((kind, connect),) = makers.items()
-            return WebSocketPort(endpoints[kind], connect, reactor, self._budgets, self._outgoing, self._close_delay)
-        timeout = endpoints["ws-text"].detection_timeout
+        if len(endpoints) == 1:
+            (settings,) = endpoints.values()
+            connect = self._connections(settings)
+            return WebSocketPort(settings, connect, reactor, self._budgets, self._outgoing, self._close_delay)
+        for_binary, for_text = endpoints["ws-binary"], endpoints["ws-text"]
+        timeout = for_text.detection_timeout
+        # A silent client has waited for the detection already.
+        for_text = replace(for_text, greeting_delay=max(for_text.greeting_delay - timeout, 0.0))
+        connect_text, connect_binary = self._connections(for_text), self._connections(for_binary)
 
         def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
-            return Detection(link, handshake, makers["ws-text"], makers["ws-binary"], reactor, timeout)
+            return Detection(link, handshake, connect_text, connect_binary, reactor, timeout)
 
         # The limits of the transport are those of the newer generation.
-        return WebSocketPort(endpoints["ws-binary"], detect, reactor, self._budgets, self._outgoing, self._close_delay)
+        return WebSocketPort(for_binary, detect, reactor, self._budgets, self._outgoing, self._close_delay)
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
         many_wire = None

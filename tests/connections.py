@@ -66,6 +66,8 @@ class ConnectionTestCase(SynchronousTestCase):
         self.connection = self.connect()
 
     def connect(self, handshake: Handshake | None = None, **settings: Any) -> Connection:
+        # Most tests are not about the time of the greeting.
+        settings.setdefault("greeting_delay", 0.0)
         endpoint = WebSocketEndpoint(heartbeat_interval=HEARTBEAT, **settings)
         reception = Reception(
             endpoint,

@@ -650,6 +650,39 @@ class TextEntranceTests(BothDialects, ConnectionTestCase):
         """
         self.assertEqual(self.written(), wire("C|CH+"))
 
+    def test_greeting_delay(self) -> None:
+        """
+        The greeting leaves C{greetingDelay} after the WebSocket is open, by itself and once: clients on Poco lose what
+        they read together with the response to the handshake.
+        """
+        self.connect(greeting_delay=0.01)
+        self.clock.advance(0.009)
+        self.assertEqual(self.written(), "")
+        self.clock.advance(0.002)
+        self.assertEqual(self.link.flushed, 1)
+        self.assertEqual(self.written(), wire("C|CH+"))
+        self.say(CHALLENGE)
+        self.assertEqual(self.written(), wire("C|A+"))
+
+    def test_speaks_before_greeting(self) -> None:
+        """
+        A client that does not wait for the greeting is greeted before it is answered, and not again.
+        """
+        for received, answered in (("C|CHR|u+", "C|CH+C|A+"), ("", "C|CH+C|E|MESSAGE_PARSE_ERROR|+")):
+            self.connect(greeting_delay=0.01)
+            self.receive(wire(received))
+            self.assertEqual(self.written(), wire(answered))
+            self.clock.advance(1)
+            self.assertEqual(self.written(), "")
+
+    def test_gone_before_greeting(self) -> None:
+        """
+        A client that leaves before it is greeted leaves no call behind.
+        """
+        self.connection.lost()
+        self.connect(greeting_delay=0.01).lost()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_before_challenge(self) -> None:
         """
         The rows of section 5.4: what arrives instead of a challenge.

@@ -275,7 +275,8 @@ class WebSocketEndpoint:
 
     # ws-binary (clients of v4 and later) or ws-text (clients of v2 and v3).
     type: str = "ws-binary"
-    # The path of the URL that clients connect to. A ws-binary and a ws-text endpoint may share one.
+    # The path of the URL that clients connect to. A ws-binary and a ws-text endpoint may share one; the server then
+    # detects the generation of each client.
     url_path: str = option(read_url_path, "/deepstream")
     # How often the client is pinged (text) or pings (binary); it is cut off after two intervals of silence.
     heartbeat_interval: float = milliseconds(30000)
@@ -308,10 +309,22 @@ class WebSocketEndpoint:
     reject_clients: bool = flag(False)
     # ws-text on the path of a ws-binary endpoint: a client silent for so long is greeted as a text client.
     detection_timeout: float = milliseconds(300)
+    # ws-text: how long the server waits after the WebSocket handshake before it greets the client.
+    greeting_delay: float = milliseconds(10, minimum=0)
 
 
-DEFAULT_ENDPOINTS = (WebSocketEndpoint("ws-binary", "/deepstream"), WebSocketEndpoint("ws-text", "/deepstream-v3"))
-_DEFAULT_PATHS = {endpoint.type: endpoint.url_path for endpoint in DEFAULT_ENDPOINTS}
+# The clients of most languages connect to /deepstream by default, whatever their generation.
+DEFAULT_ENDPOINTS = (
+    WebSocketEndpoint("ws-binary", "/deepstream"),
+    WebSocketEndpoint("ws-text", "/deepstream"),
+    WebSocketEndpoint("ws-text", "/deepstream-v3"),
+)
+# The path of an endpoint in a file that does not say one.
+_DEFAULT_PATHS = {"ws-binary": "/deepstream", "ws-text": "/deepstream-v3"}
+_ONLY_TEXT = {
+    "detectionTimeout": "belongs to the ws-text endpoint on the same path",
+    "greetingDelay": "belongs to a ws-text endpoint: clients of v4 and later are not greeted",
+}
 _OTHER_ENDPOINTS = {"ws-json": WebSocketEndpoint, "http": HttpEndpointOptions, "mqtt": MqttEndpointOptions}
 
 
@@ -343,8 +356,9 @@ def _read_endpoint(value: Any, path: str, reading: Reading) -> WebSocketEndpoint
         return None
     if found.type not in _DEFAULT_PATHS:
         raise ConfigError(found.where, one_of(found.type, (*_DEFAULT_PATHS, *_OTHER_ENDPOINTS)))
-    if found.type == "ws-binary" and "detectionTimeout" in found.options:
-        raise ConfigError(join(where, "detectionTimeout"), "belongs to the ws-text endpoint on the same path")
+    for key, problem in _ONLY_TEXT.items():
+        if found.type == "ws-binary" and key in found.options:
+            raise ConfigError(join(where, key), problem)
     url_path = _DEFAULT_PATHS[found.type]
     endpoint = from_mapping(WebSocketEndpoint, found.options, where, reading, type=found.type, url_path=url_path)
     if endpoint.redirect_url and endpoint.reject_clients:

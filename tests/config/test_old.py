@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from dstwist.config.old import GONE, MOVED
-from dstwist.config.settings import Settings
+from dstwist.config.settings import DEFAULT_ENDPOINTS, Settings
 from dstwist.errors import ConfigError
 from tests.config.helpers import ConfigCase
 
@@ -163,7 +163,7 @@ class OptionTests(OldCase):
         old = self.load("rpcTimeout: 5")
         self.assertEqual([("ws-text", "/deepstream")], [(each.type, each.url_path) for each in old.endpoints])
         for content in ("rpc: {ackTimeout: 5}", "port: 7000", "rpcTimeout: null", ""):
-            self.assertEqual(2, len(self.load(content).endpoints), content)
+            self.assertEqual(DEFAULT_ENDPOINTS, self.load(content).endpoints, content)
 
     def test_overrides(self) -> None:
         """

@@ -168,7 +168,7 @@ class ShippedTests(ConfigCase):
         settings = load(str(SHIPPED / "config.yml"), {})
         self.assertEqual(("127.0.0.1", 6020), (settings.http.host, settings.http.port))
         self.assertEqual(
-            [("ws-binary", "/deepstream"), ("ws-text", "/deepstream-v3")],
+            [("ws-binary", "/deepstream"), ("ws-text", "/deepstream"), ("ws-text", "/deepstream-v3")],
             [(endpoint.type, endpoint.url_path) for endpoint in settings.endpoints],
         )
         self.assertEqual(((OpenSettings(),), "config"), (settings.auth, settings.permission.type))
@@ -185,7 +185,6 @@ class ShippedTests(ConfigCase):
         shutil.copy(SHIPPED / "users.yml", self.directory)
         for block in (
             r"    # ssl:\n(    #   .*\n)+",
-            r"  # - type: ws-text\n(  #   .*\n)+",
             r"# auth:\n#   - type: file\n(#     .*\n)+",
             r"# auth:\n#   - type: http\n(#     .*\n)+",
         ):
@@ -200,7 +199,6 @@ class ShippedTests(ConfigCase):
         assert isinstance(by_file, FileSettings) and isinstance(by_http, WebhookSettings)
         self.assertEqual(("sha512", 210000, 32), (by_file.hash, by_file.iterations, by_file.key_length))
         self.assertEqual(PEM, settings.http.ssl and settings.http.ssl.key)
-        self.assertEqual(("ws-text", "/deepstream"), (settings.endpoints[2].type, settings.endpoints[2].url_path))
 
     def test_users(self) -> None:
         """
@@ -268,12 +266,41 @@ class DefaultTests(ConfigCase):
             ((), ()), (settings.record.storage_hot_path_prefixes, settings.record.storage_exclusion_prefixes)
         )
 
+    def paths(self, settings: settings.Settings) -> list[tuple[str, str]]:
+        return [(endpoint.type, endpoint.url_path) for endpoint in settings.endpoints]
+
+    def test_default_paths(self) -> None:
+        """
+        Without C{connectionEndpoints} both generations are served on the path to which their clients connect by
+        default, and v2/v3 clients on a path of their own too.
+        """
+        for found in (load(None, {}), self.load("rpc: {ackTimeout: 5}")):
+            self.assertEqual(
+                [("ws-binary", "/deepstream"), ("ws-text", "/deepstream"), ("ws-text", "/deepstream-v3")],
+                self.paths(found),
+            )
+
+    def test_listed_paths(self) -> None:
+        """
+        A file that lists endpoints gets these, and no others.
+        """
+        binary = "connectionEndpoints: [{type: ws-binary}]"
+        self.assertEqual([("ws-binary", "/deepstream")], self.paths(self.load(binary)))
+        exchanged = (
+            "connectionEndpoints: [{type: ws-text, options: {urlPath: /deepstream}}, "
+            "{type: ws-binary, options: {urlPath: /deepstream-v4}}]"
+        )
+        self.assertEqual(
+            [("ws-text", "/deepstream"), ("ws-binary", "/deepstream-v4")], self.paths(self.load(exchanged))
+        )
+
     def test_endpoint_defaults(self) -> None:
         """
         An endpoint without options is served on its generation's path, with the same limits as by default.
         """
         settings = self.load("connectionEndpoints: [{type: ws-binary}, {type: ws-text, options: }]")
-        self.assertEqual(load(None, {}).endpoints, settings.endpoints)
+        binary, _, text = load(None, {}).endpoints
+        self.assertEqual((binary, text), settings.endpoints)
         endpoint = settings.endpoints[1]
         self.assertEqual(
             (
@@ -295,6 +322,7 @@ class DefaultTests(ConfigCase):
                 None,
                 False,
                 0.3,
+                0.01,
             ),
             tuple(vars(endpoint).values()),
         )
@@ -469,6 +497,7 @@ class OptionTests(ConfigCase):
             "redirectUrl": "wss://other.example/x",
             "rejectClients": False,
             "detectionTimeout": 9,
+            "greetingDelay": 0,
         }
         settings = self.load_tree(connectionEndpoints=[{"type": "ws-text", "options": options}])
         self.assertEqual(
@@ -491,6 +520,7 @@ class OptionTests(ConfigCase):
                 "wss://other.example/x",
                 False,
                 0.009,
+                0.0,
             ),
             tuple(vars(settings.endpoints[0]).values()),
         )
@@ -808,6 +838,10 @@ class RefusalTests(ConfigCase):
             (
                 "connectionEndpoints: [{type: ws-binary, options: {detectionTimeout: 5}}]",
                 at + "detectionTimeout: belongs to the ws-text endpoint on the same path",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-binary, options: {greetingDelay: 5}}]",
+                at + "greetingDelay: belongs to a ws-text endpoint: clients of v4 and later are not greeted",
             ),
             (
                 "connectionEndpoints: [{type: ws-text}, {type: http, options: {requestTimeout: x}}]",

@@ -5,14 +5,63 @@ The life of a connection, seen by the official clients of both generations: path
 from __future__ import annotations
 
 import re
+import socket
+import threading
 from urllib.request import urlopen
 
 from tests.e2e.clients import Client
 from tests.e2e.scenario import GENERATIONS, HERE, Scenario
-from tests.e2e.server import Server
+from tests.e2e.server import CHECKOUT, PATIENCE, Server
 
 #: A path for each condition.
 SPECIAL = HERE / "special.yml"
+
+
+class SlowLine:
+    """
+    A line to a server over which the first message of a client takes its time.
+
+    @ivar answered: all that the server sent before that message was passed on.
+    """
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self._server = port
+        self._seconds = seconds
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE)
+        self.port = self._listener.getsockname()[1]
+        self.answered = b""
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._carry, daemon=True).start()
+
+    def stop(self) -> None:
+        for each in (self._listener, *self._sockets):
+            each.close()
+
+    def _carry(self) -> None:
+        client, _ = self._listener.accept()
+        server = socket.create_connection(("127.0.0.1", self._server), PATIENCE)
+        self._sockets += (client, server)
+        server.sendall(client.recv(65536))
+        client.sendall(server.recv(65536))
+        threading.Thread(target=self._carry_back, args=(server, client), daemon=True).start()
+        first = client.recv(65536)
+        threading.Event().wait(self._seconds)
+        server.sendall(first)
+        self._copy(client, server)
+
+    def _carry_back(self, server: socket.socket, client: socket.socket) -> None:
+        self.answered = server.recv(65536)
+        client.sendall(self.answered)
+        self._copy(server, client)
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.close()
+        except OSError:
+            pass  # one of them has gone
 
 
 class PathTests(Scenario):
@@ -35,11 +84,28 @@ class PathTests(Scenario):
         """
         self.check(self.server(), {"v7": "/deepstream", "v2": "/deepstream-v3"})
 
-    def test_default_of_v7(self) -> None:
+    def test_no_path(self) -> None:
         """
-        A v4+ client needs no path in its URL.
+        Clients of no generation need a path in their URL, neither without a configuration nor with the shipped one.
         """
-        self.check(self.server(), {"v7": ""})
+        for config in (None, CHECKOUT / "etc" / "dstwist" / "config.yml"):
+            self.check(self.server(config=config), {"v7": "", "v2": ""})
+
+    def test_slow_line(self) -> None:
+        """
+        A v4+ client whose first message arrives when it has been greeted in text already is served, and does not
+        notice.
+        """
+        server = self.server()
+        line = SlowLine(server.port, 0.6)
+        self.addCleanup(line.stop)
+        driver = self.logged_in("v7", server).driver
+        client = driver.connect(f"v7-slow-of-{self.serial}", f"ws://127.0.0.1:{line.port}/deepstream")
+        self.clients.append(client)
+        client.login()
+        self.assertIn(b"C\x1fCH\x1e", line.answered)
+        self.assertEqual(client.states().count("RECONNECTING"), 0)
+        client.subscribe(self.name("alive"))
 
     def test_tls(self) -> None:
         """

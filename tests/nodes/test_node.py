@@ -239,6 +239,91 @@ class SharedPathTests(NodeTestCase):
         self.assertTrue(client.heard()[0].is_ack)
 
 
+class DefaultPathTests(NodeTestCase):
+    """
+    Where clients connect that were not told a path.
+    """
+
+    def greeted_after(self, node: Node, path: str) -> int | None:
+        """
+        After how many milliseconds a silent client is greeted, once; C{None}: not within two seconds.
+        """
+        client = MemoryClient(node, "v3", path)
+        self.turn()
+        for milliseconds in range(2000):
+            if heard := client.heard():
+                self.assertEqual([m.action for m in heard], [ConnectionAction.CHALLENGE_REQUEST])
+                self.reactor.advance(2)
+                self.assertEqual(client.heard(), [])
+                client.log_in("ann")
+                return milliseconds
+            self.reactor.advance(0.001)
+        return None
+
+    def assert_greeted(self, found: int | None, expected: int) -> None:
+        # Sums of thousandths are not exact.
+        self.assertIn(found, (expected, expected + 1))
+
+    def test_silent(self) -> None:
+        """
+        Without C{connectionEndpoints} a v2/v3 client is greeted on its default path, after C{detectionTimeout}. On the
+        path that is for text alone, it is greeted after C{greetingDelay}, and so not in the same read as the response
+        to its handshake.
+        """
+        node = self.start()
+        self.assert_greeted(self.greeted_after(node, "/deepstream"), 300)
+        self.assert_greeted(self.greeted_after(node, "/deepstream-v3"), 10)
+
+    def test_short_detection(self) -> None:
+        """
+        C{greetingDelay} holds on a shared path too, from the handshake on.
+        """
+        for delay, expected in ((0.05, 50), (0.001, 5)):
+            text = WebSocketEndpoint("ws-text", "/x", detection_timeout=0.005, greeting_delay=delay)
+            node = self.start(Settings(endpoints=(WebSocketEndpoint("ws-binary", "/x"), text)))
+            self.assert_greeted(self.greeted_after(node, "/x"), expected)
+
+    def test_binary(self) -> None:
+        """
+        A v4+ client on the default path is answered at once.
+        """
+        client = MemoryClient(self.start(), "v4", "/deepstream")
+        client.log_in("ann")
+        self.assertEqual(self.reactor.seconds(), 0)
+
+    def test_binary_alone(self) -> None:
+        """
+        Where only C{ws-binary} is configured, nothing is said in text.
+        """
+        node = self.start(Settings(endpoints=(WebSocketEndpoint("ws-binary", "/deepstream"),)))
+        self.assertIsNone(self.greeted_after(node, "/deepstream"))
+        self.assertEqual(list(node.web_sockets), ["/deepstream"])
+
+    def test_exchanged(self) -> None:
+        """
+        Where each generation has a path of its own, C{/deepstream} is what the file says.
+        """
+        endpoints = (WebSocketEndpoint("ws-text", "/deepstream"), WebSocketEndpoint("ws-binary", "/deepstream-v4"))
+        node = self.start(Settings(endpoints=endpoints))
+        self.assert_greeted(self.greeted_after(node, "/deepstream"), 10)
+        MemoryClient(node, "v4", "/deepstream-v4").log_in("ann")
+
+    def test_log(self) -> None:
+        """
+        The log says which path serves both generations.
+        """
+        lines = Lines(self)
+        self.start()
+        said = "INFO | Listening for websocket connections on path {} ({})"
+        self.assertEqual(
+            [line for line in lines.of("info") if "on path /deepstream" in line],
+            [
+                said.format("/deepstream", "protobuf and text, told apart by who speaks first"),
+                said.format("/deepstream-v3", "text, for clients of v2 and v3"),
+            ],
+        )
+
+
 class LifeTests(NodeTestCase):
     """
     Start and stop.
