@@ -13,10 +13,10 @@ Always true: messages are taken in order, each in the state that the one before 
 in goes on to the connection, and what finds it gone is dropped.
 Sources: C{text-protocol.md} sections 5 and 6, C{binary-protocol.md} sections 5 and 6, C{security.md} section 1.1.
 
-Limits, each a setting of the endpoint: C{unauthenticatedClientTimeout} until the login is *accepted*,
-C{maxAuthAttempts} refusals, C{maxMessagesBeforeLogin} messages before the login is accepted; heartbeats are not among
-these, but there may not be more of them in a second. A login that ends at a certain time (L{Login.expires_at}) takes
-the connection with it.
+Limits, each a setting of the endpoint: C{unauthenticatedClientTimeout} from the opening, or from the last refusal,
+until the login is *accepted*; C{maxAuthAttempts} refusals; C{maxMessagesBeforeLogin} messages before the login is
+accepted; heartbeats are not among these, but there may not be more of them in a second. A login that ends at a certain
+time (L{Login.expires_at}) takes the connection with it.
 Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
 been read already.
 
@@ -113,9 +113,7 @@ class Entrance:
         The socket is open: start the clock, and greet clients that wait for it.
         """
         self._opened_at = self._reception.clock.seconds()
-        limit = self._reception.settings.unauthenticated_client_timeout
-        if limit is not None:
-            self._timeout = self._reception.clock.callLater(limit, self._not_authenticated_in_time)
+        self._start_timeout()
         self._log.info(
             "INCOMING_CONNECTION | from {referer} ({address})",
             referer=shown(self._handshake.referer or "no page"),
@@ -359,6 +357,10 @@ class Entrance:
             )
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self._connection.close("too many authentication attempts")
+        elif self._farewell is None:
+            # The user may have mistyped the password, and gets the whole time to try again: official clients that are
+            # told AUTHENTICATION_TIMEOUT never come back.
+            self._start_timeout()
 
     def _exceeded(self, excess: Excess) -> None:
         self._reception.admission.tell(excess, self._handshake.address)
@@ -373,6 +375,8 @@ class Entrance:
         Close the connection when it has been kept from trying again for a while, unless a login is accepted until then.
         """
         if self._farewell is None and not self._connection.closed:
+            # The client is to come back, and would not after AUTHENTICATION_TIMEOUT.
+            self._stop_timeout()
             self._farewell = self._reception.clock.callLater(
                 self._reception.close_delay, self._say_farewell, reason, code
             )
@@ -414,6 +418,20 @@ class Entrance:
         self._connection.send(_GREETING)
         self._link.flush()
 
+    def _start_timeout(self) -> None:
+        """
+        From now on the client has the whole C{unauthenticatedClientTimeout} to log in.
+        """
+        self._stop_timeout()
+        limit = self._reception.settings.unauthenticated_client_timeout
+        if limit is not None:
+            self._timeout = self._reception.clock.callLater(limit, self._not_authenticated_in_time)
+
+    def _stop_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
     def _not_authenticated_in_time(self) -> None:
         self._timeout = None
         self._log.info(
@@ -428,10 +446,11 @@ class Entrance:
         """
         The client is in, or has gone: nothing is due any more.
         """
-        for call in (self._timeout, self._farewell, self._greeting):
+        self._stop_timeout()
+        for call in (self._farewell, self._greeting):
             if call is not None:
                 call.cancel()
-        self._timeout = self._farewell = self._greeting = None
+        self._farewell = self._greeting = None
 
     # -- saying things
 

@@ -263,18 +263,69 @@ class BothDialects:
             self.clock.advance(10)
             self.assertFalse(self.connection.closed)
 
-    def test_w7_refusal_does_not_stop_the_clock(self: Any) -> None:
+    def test_refusal_starts_the_clock_anew(self: Any) -> None:
         """
-        W7, hole 16: each failed login leaves the time limit as it was.
+        After each failed login the client has the whole C{unauthenticatedClientTimeout} again, so that a user who has
+        mistyped the password and comes back to it later can log in.
         """
         self.authenticator.decisions = [Login(False), Login(False)]
         self.connect(unauthenticated_client_timeout=5.0)
         self.log_in()
-        self.clock.advance(3)
+        self.clock.advance(4)
         self.say(LOGIN)
         self.heard()
-        self.clock.advance(2)
+        self.clock.advance(4.9)
+        self.assertEqual(self.actions(), [])
+        self.clock.advance(0.2)
         self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
+
+    def test_decision_starts_the_clock_anew(self: Any) -> None:
+        """
+        The time begins when the login is refused, and not when it was sent; until then the earlier time runs.
+        """
+        decisions: list[Deferred[Login]] = [Deferred(), Deferred()]
+        self.authenticator.decisions = list(decisions)
+        self.connect(unauthenticated_client_timeout=5.0)
+        self.say(CHALLENGE, LOGIN)
+        self.clock.advance(4)
+        decisions[0].callback(Login(False))
+        self.clock.advance(4)
+        self.heard()
+        self.say(LOGIN)
+        self.clock.advance(1)
+        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
+        self.assertTrue(self.connection.closed)
+
+    def test_no_decision_leaves_the_clock(self: Any) -> None:
+        """
+        What is no login, and what only looks like one, does not give a client more time.
+        """
+        self.connect(unauthenticated_client_timeout=5.0)
+        self.clock.advance(4)
+        self.say(CHALLENGE, PING)
+        self.heard()
+        self.clock.advance(1)
+        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
+
+    def test_comes_back_instead(self: Any) -> None:
+        """
+        A client that is to try again later is closed for that reason, and not for its time, since official clients
+        do not come back after AUTHENTICATION_TIMEOUT; nor do further refusals keep it longer.
+        """
+        self.limits["max_connections_per_user"] = 1
+        self.connect()
+        self.log_in()
+        for first in (Login(True, "ann"), fail(BusyError("too many"))):
+            self.authenticator.decisions = [first, Login(False)]
+            self.connect(unauthenticated_client_timeout=CLOSE_DELAY / 2)
+            self.say(CHALLENGE, LOGIN)
+            self.clock.advance(CLOSE_DELAY / 4)
+            self.say(LOGIN)
+            self.clock.advance(CLOSE_DELAY * 3 / 4 - 0.01)
+            self.assertFalse(self.connection.closed)
+            self.clock.advance(0.02)
+            self.assertNotIn(ConnectionAction.AUTHENTICATION_TIMEOUT, self.actions())
+            self.assertEqual(self.link.closed and self.link.closed[0], 1013)
 
     def test_slow_authenticator(self: Any) -> None:
         """

@@ -284,7 +284,8 @@ class WebSocketEndpoint:
     outgoing_buffer_timeout: float = milliseconds(0, minimum=0)
     # Held back messages leave at once if there are more bytes of them.
     max_buffer_byte_size: int = integer(100000)
-    # How long a client may stay without logging in. None (false or null in the file): for ever.
+    # How long a client may stay without logging in, from the start or from the last refusal. None (false or null in the
+    # file): for ever.
     unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
     # After so many failed logins the client is cut off.
     max_auth_attempts: int = integer(3)

@@ -20,7 +20,7 @@ from typing import Any
 from jwt import encode
 
 from tests.e2e.clients import Client
-from tests.e2e.scenario import GENERATIONS, Scenario, certificates, scratch_directory
+from tests.e2e.scenario import DEFAULT_PATHS, GENERATIONS, Scenario, certificates, scratch_directory
 from tests.e2e.server import CHECKOUT, Server
 
 SHIPPED = CHECKOUT / "etc" / "dstwist"
@@ -136,6 +136,32 @@ class FileTests(AuthScenario):
                 self.assertEqual(self.attempt(client, **credentials), (False, data))
                 self.assertTrue(self.attempt(client, username="userA", password="password")[0])
         self.assertNotIn("h1dden", server.log)
+
+    def test_second_thoughts(self) -> None:
+        """
+        A user who has mistyped the password has the whole C{unauthenticatedClientTimeout} again to think of the right
+        one, each time. A user who does not come back is disconnected.
+        """
+        config = scratch_directory() / "config.yml"
+        endpoints = ", ".join(
+            f"{{type: {kind}, options: {{urlPath: {DEFAULT_PATHS[generation]}, unauthenticatedClientTimeout: 2000}}}}"
+            for kind, generation in (("ws-binary", "v7"), ("ws-text", "v2"))
+        )
+        config.write_text(
+            "auth: [{type: file, options: {users: {ann: {password: right}}}}]\n"
+            f"connectionEndpoints: [{endpoints}]\n"
+        )
+        server = self.own_server(config)
+        for generation in GENERATIONS:
+            client = self.client(generation, server)
+            for _ in range(2):
+                self.assertFalse(self.attempt(client, username="ann", password="wrong")[0])
+                client.sleep(1300)
+            self.assertTrue(self.attempt(client, username="ann", password="right")[0])
+            self.assertNotIn("RECONNECTING", client.states())
+            client = self.client(generation, server)
+            self.assertFalse(self.attempt(client, username="ann", password="wrong")[0])
+            client.expect_error({"v2": "CONNECTION_AUTHENTICATION_TIMEOUT", "v7": "AUTHENTICATION_TIMEOUT"}[generation])
 
     def test_too_many_attempts(self) -> None:
         """
