@@ -45,7 +45,7 @@ class PathPattern:
     @ivar weight: of the patterns that match a name, the heaviest decides.
     """
 
-    __slots__ = ("_prefix", "_search", "text", "variables", "weight")
+    __slots__ = ("_open", "_prefix", "_search", "_segments", "text", "variables", "weight")
 
     def __init__(self, text: str) -> None:
         """
@@ -71,6 +71,13 @@ class PathPattern:
         # What every matching name begins with; cheaper to look at than the expression.
         literal = re.split(r"[*$]", text, maxsplit=1)[0]
         self._prefix = literal if _LITERAL.fullmatch(_VARIABLE.sub("", text).replace("*", "")) else ""
+        # Most patterns are of two kinds that need no expression: a text with a star at its end, and segments between
+        # slashes each of which is a text or a variable (None).
+        self._open = text == f"{literal}*" and _LITERAL.fullmatch(literal) is not None
+        self._segments: list[str | None] | None = None
+        segments = text.split("/")
+        if all(_VARIABLE.fullmatch(segment) or _LITERAL.fullmatch(segment) for segment in segments):
+            self._segments = [None if segment.startswith("$") else segment for segment in segments]
 
     def match(self, name: str) -> tuple[Any, ...] | None:
         """
@@ -78,6 +85,11 @@ class PathPattern:
         """
         if not name.startswith(self._prefix):
             return None
+        # A printable name has no line ends, at which a star stops, and no half characters.
+        if self._open and name.isprintable():
+            return ()
+        if self._segments is not None and name.isprintable():
+            return self._between_slashes(self._segments, name.split("/"))
         try:
             found = self._search(name)
         except UnicodeEncodeError:
@@ -86,3 +98,15 @@ class PathPattern:
         if found is None:
             return None
         return tuple(UNDEFINED if group is None else group for group in found.groups())
+
+    @staticmethod
+    def _between_slashes(segments: list[str | None], parts: list[str]) -> tuple[str, ...] | None:
+        if len(parts) != len(segments):
+            return None
+        groups = []
+        for segment, part in zip(segments, parts, strict=True):
+            if segment is None and part:
+                groups.append(part)
+            elif segment != part:
+                return None
+        return tuple(groups)

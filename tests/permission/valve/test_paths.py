@@ -4,6 +4,8 @@ Tests for L{dstwist.permission.valve.paths}.
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.permission.valve.paths import BadPath, PathPattern
@@ -56,6 +58,22 @@ class PatternTests(SynchronousTestCase):
             ("é/$id", "é/ñ", ("ñ",)),
         ):
             self.assertEqual(PathPattern(pattern).match(name), expected, (pattern, name))
+
+    @settings(max_examples=300, deadline=None, derandomize=True)
+    @given(
+        st.lists(st.sampled_from(["a", "b-", "/", "$x", "$y", "*", "."]), min_size=1, max_size=6).map("".join),
+        st.text("ab-/\n\u2028\u00ad\ue000\ud800", max_size=6),
+    )
+    def test_without_expression(self, text: str, name: str) -> None:
+        """
+        Patterns that are matched without their expression match the same names, and their groups hold the same.
+        """
+        if text.startswith("/"):
+            return
+        pattern = PathPattern(text)
+        quick = pattern.match(name)
+        pattern._open, pattern._segments = False, None
+        self.assertEqual(quick, pattern.match(name))
 
     def test_half_a_character(self) -> None:
         """
