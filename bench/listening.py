@@ -9,13 +9,17 @@ import gc
 import random
 import time
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.selectreactor import SelectReactor
 
 from dstwist.config.settings import ListenSettings
+from dstwist.interfaces import IPermission
 from dstwist.listeners import ListenerRegistry
 from dstwist.matching import PatternTable
 from dstwist.patterns import compile_pattern
+from dstwist.permission.config import ValvePermission
+from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -50,11 +54,13 @@ class Topics:
     The records of one node.
     """
 
-    def __init__(self, response_timeout: float = 1000.0) -> None:
+    def __init__(self, response_timeout: float = 1000.0, permission: IPermission | None = None) -> None:
         self.clock = WorkReactor()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         settings = ListenSettings(response_timeout=response_timeout)
-        self.listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, settings, self.clock, announce=True)
+        self.listeners = ListenerRegistry(
+            Topic.RECORD, self.subscriptions, settings, self.clock, announce=True, permission=permission
+        )
 
     def connection(self) -> Deaf:
         return Deaf(wire=protobuf.SERVER)
@@ -169,6 +175,20 @@ def subscribing(count: int, patterns: int) -> None:
     topics.report(f"{count} names subscribed, {patterns} patterns", lambda: topics.subscribed(names(count)))
 
 
+def judged(count: int, rules: dict[str, Any] | None) -> None:
+    """
+    Names that are offered to one listener, by rules for listening; without any, nothing is judged.
+    """
+    permission: IPermission | None = None
+    if rules is not None:
+        sections: dict[str, Any] = {each: {"*": {}} for each in ("record", "event", "rpc", "presence")}
+        permission = ValvePermission(load_permissions({**sections, "record": rules}), time.time)
+    topics = Topics(permission=permission)
+    topics.listener(".*")
+    topics.finish()
+    topics.report(f"{count} names offered, rules {rules}", lambda: topics.subscribed(names(count)))
+
+
 def matching(patterns: int) -> None:
     table: PatternTable[int] = PatternTable()
     compiled = [compile_pattern(text, 1000) for text in others(patterns)]
@@ -193,6 +213,10 @@ def main() -> None:
     silence(30_000)
     subscribing(NAMES, 1)
     subscribing(NAMES, 100)
+    judged(30_000, None)
+    judged(30_000, {"*": {"listen": True}})
+    judged(30_000, {"*": {}, "sensors/$room/$value": {"listen": "user.id !== $room"}})
+    judged(30_000, {"*": {"listen": False}})
 
 
 if __name__ == "__main__":
