@@ -17,7 +17,7 @@ and that a name for which all searches had no success need not be looked at unti
 
 Before a candidate is told the name, the permission decides whether it may hear of it (L{dstwist.offers}). That may take
 a while: the search then waits for the verdict on this candidate, as it waits for the answer of one that was told. A
-candidate that is refused is passed over. While L{MAX_UNDECIDED} verdicts are awaited, further searches queue.
+candidate that is refused is passed over. A limited number of verdicts is awaited at a time (L{dstwist.verdicts}).
 
 What concerns many names, as a provider that leaves, a newcomer, a rematch, is done in slices (L{dstwist.slices}).
 Until its turn has come a name is still provided by the one who left, or still waits for an answer of it: that one is
@@ -37,18 +37,14 @@ from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection
 from dstwist.log import Logger
 from dstwist.matching import PatternTable
+from dstwist.newcomers import Newcomers
 from dstwist.offers import OfferRules
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.rematch import Rematch
 from dstwist.slices import STEP, Slices
 from dstwist.subscriptions import SubscriptionRegistry
-
-#: So many verdicts that wait for data are awaited at a time; a newcomer may match very many names.
-MAX_UNDECIDED = 100
-
-#: Of so many newcomers it is seen one by one whether they match a name; of more, by asking the table.
-_FEW = 4
+from dstwist.verdicts import Verdicts
 
 
 class Searches:
@@ -86,17 +82,13 @@ class Searches:
         self._searches: dict[str, Search] = {}
         self._providers: dict[str, Candidate] = {}
         self._latest = 0
-        # Who has not been looked for yet, and for whom the names are being gone through.
-        self._newcomers: dict[Candidate, None] = {}
-        self._welcomed: dict[Candidate, None] = {}
-        self._welcoming = False
-        # How many verdicts are awaited, and the searches that queue until there are fewer.
-        self._undecided = 0
-        self._queue: dict[Search, None] = {}
-        self._unqueuing = False
         self._overdue: Deadlines[Search] = Deadlines(settings.response_timeout, clock, self._timed_out)
         self._slices = Slices(clock)
         self._rematch = Rematch(settings, clock, self._slices, self._search, self._searches.__contains__)
+        self._newcomers = Newcomers(
+            self._slices, lambda: subscriptions.names(), self._is_idle, self._rematch.tried, self._start
+        )
+        self._verdicts = Verdicts(self._slices, self._go_on_if_wanted)
         self._stopped = False
         subscriptions.observe(self._search, self._forget)
 
@@ -129,10 +121,7 @@ class Searches:
         """
         if not candidate.listens or self._stopped:
             return
-        self._newcomers[candidate] = None
-        if not self._welcoming:
-            self._welcoming = True
-            self._slices.do(self._welcome_all())
+        self._newcomers.add(candidate)
         self._rematch.start()
 
     def dismiss(self, leaving: list[Candidate]) -> None:
@@ -141,8 +130,7 @@ class Searches:
         """
         for candidate in leaving:
             candidate.listens = False
-            self._newcomers.pop(candidate, None)
-            self._welcomed.pop(candidate, None)
+            self._newcomers.remove(candidate)
         self._log_stopped(leaving)
         if not self._patterns:
             self._rest()
@@ -303,8 +291,7 @@ class Searches:
         Ask C{candidate}, if it may hear of the name; whether the search has to wait now.
         """
         search.tried = True
-        if self._undecided >= MAX_UNDECIDED:
-            self._queue[search] = None
+        if self._verdicts.queue(search):
             return True
         verdict = candidate.connection not in search.refused and self._rules.allow(candidate, search.name)
         if verdict is True:
@@ -313,18 +300,17 @@ class Searches:
         if isinstance(verdict, Deferred):
             search.asked = candidate
             candidate.asked[search.name] = None
-            self._undecided += 1
-            verdict.addCallback(self._decided, search, candidate)
+            self._verdicts.wait(verdict, self._decided, search, candidate)
             return True
         self._refuse(search, candidate)
         return False
 
     def _refuse(self, search: Search, candidate: Candidate) -> None:
-        self._rules.tell_of_refusal(candidate, search.name)
+        if candidate.connection not in search.refused:
+            self._rules.tell_of_refusal(candidate, search.name)
         search.refuse(candidate)
 
     def _decided(self, allowed: bool, search: Search, candidate: Candidate) -> None:
-        self._undecided -= 1
         if self._searches.get(search.name) is search and search.asked is candidate and not search.told:
             self._stop_asking(search)
             if allowed and candidate.listens:
@@ -333,23 +319,10 @@ class Searches:
                 if not allowed:
                     self._refuse(search, candidate)
                 self._go_on(search)
-        if self._queue and not self._unqueuing:
-            self._unqueuing = True
-            self._slices.do(self._unqueue())
 
-    def _unqueue(self) -> Iterator[None]:
-        """
-        Go on with the searches that queue, as long as there is room.
-        """
-        try:
-            while self._queue and self._undecided < MAX_UNDECIDED:
-                search = next(iter(self._queue))
-                del self._queue[search]
-                if self._searches.get(search.name) is search:
-                    self._go_on(search)
-                yield
-        finally:
-            self._unqueuing = False
+    def _go_on_if_wanted(self, search: Search) -> None:
+        if self._searches.get(search.name) is search:
+            self._go_on(search)
 
     def _end(self, search: Search) -> None:
         """
@@ -396,36 +369,8 @@ class Searches:
 
     # -- what concerns many names
 
-    def _welcome_all(self) -> Iterator[None]:
-        """
-        Start searches for newcomers. Those who come meanwhile share the next round: there is one list of names at a
-        time, however many come.
-        """
-        try:
-            while self._newcomers:
-                self._welcomed, self._newcomers = self._newcomers, {}
-                for name in list(self._subscriptions.names()):
-                    if not self._welcomed:
-                        break
-                    if self._is_idle(name):
-                        after = self._rematch.tried(name)
-                        if self._may_want(name, after):
-                            self._start(name, after)
-                    yield
-        finally:
-            self._welcoming = False
-            self._welcomed = {}
-
     def _is_idle(self, name: str) -> bool:
         return name not in self._searches and name not in self._providers and name in self._subscriptions
-
-    def _may_want(self, name: str, after: int) -> bool:
-        """
-        Whether a search could find one of those who are welcomed.
-        """
-        return len(self._welcomed) > _FEW or any(
-            candidate.number > after and candidate.listened.matches(name) for candidate in self._welcomed
-        )
 
     def _replace(self, leaving: Iterable[Candidate]) -> Iterator[None]:
         """
@@ -465,7 +410,7 @@ class Searches:
             if search.asked is not None and search.told:
                 search.asked.owes_answer(name)
             self._stop_asking(search)
-            self._queue.pop(search, None)
+            self._verdicts.forget(search)
         provider = self._providers.get(name)
         if provider is not None:
             self._stop_providing(name, provider)

@@ -23,7 +23,7 @@ GROUPS = (
     {"interfaces", "matching", "outgoing", "slices", "underway"},
     {"custom", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "offers"}
-    | {"rematch", "searches", "listeners"}
+    | {"newcomers", "rematch", "verdicts", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening"},
@@ -37,7 +37,9 @@ GROUPS = (
 SIDEWAYS = {
     "certificates": {"tls", "watching"},
     "offers": {"candidates"},
-    "searches": {"subscriptions", "deadlines", "candidates", "offers", "rematch"},
+    "newcomers": {"candidates"},
+    "verdicts": {"candidates"},
+    "searches": {"subscriptions", "deadlines", "candidates", "newcomers", "offers", "rematch", "verdicts"},
     "listeners": {"subscriptions", "candidates", "offers", "searches"},
     "router": {"names"},
     "admission": {"deadlines"},
@@ -77,7 +79,9 @@ FOREIGN = {
     "metering": SERVING,
     "subscriptions": SERVING,
     "offers": SERVING,
+    "newcomers": SERVING,
     "rematch": SERVING,
+    "verdicts": SERVING,
     "searches": SERVING,
     "listeners": SERVING,
     "router": SERVING,

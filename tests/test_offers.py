@@ -18,8 +18,8 @@ from dstwist.offers import VERDICT_TIMEOUT
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
-from dstwist.searches import MAX_UNDECIDED
 from dstwist.slices import SLICE, STEP
+from dstwist.verdicts import MAX_UNDECIDED
 from tests.fakes import BusyClock, FakeConnection
 from tests.listeners import Stage, entries
 from tests.logs import Lines
