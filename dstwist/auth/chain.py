@@ -105,6 +105,8 @@ class ChainAuthentication:
                 login = await maybeDeferred(part.login, handshake, credentials)
                 if not isinstance(login, Login):
                     raise AuthError(f"{type(part).__name__} gave no Login, but {type(login).__name__}")
+                if login.accepted and not (login.user is None or isinstance(login.user, str)):
+                    raise AuthError(f"{type(part).__name__} gave a user id that is no str: {type(login.user).__name__}")
             except CancelledError:
                 # The client has gone, or the server stops: nobody waits for this.
                 return _REFUSED

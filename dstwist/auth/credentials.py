@@ -48,3 +48,14 @@ def user_id(value: Any) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID or not is_printable(value):
         return None
     return value
+
+
+def kind_of(value: Any) -> str:
+    """
+    What C{value}, out of JSON, is, for a line of the log. Not its content, which may be a secret.
+    """
+    if value is None or isinstance(value, bool):
+        return dumps(value).decode("ascii")
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else "a number"

@@ -11,16 +11,19 @@ status of the answer   body                             outcome
 permitted              JSON object                      accepted, with its C{id} (or C{username}), C{clientData},
                                                         C{serverData}, C{token}; refused if C{isValid} is not true
 permitted              text/plain, or a JSON text       accepted, the user id being the whole text
-permitted              none; JSON null, list, number;   accepted without a user id
-                       of a type that is no text
-permitted              another text, broken JSON,       refused: it is a login page or an error page
-                       no usable user id
+permitted              none; JSON null, true, list,     accepted without a user id, with a line in the log
+                       number; of a type that is no
+                       text
+permitted              another text, broken JSON,       refused, with a line in the log: it is a login page or
+                       JSON false, an unusable id       an error page, or says no
 to be retried          anything                         asked again, C{retryAttempts} times; so it is without an answer
 any other              a text                           refused, the client is told C{{"error": <the text>}}
 any other              JSON object that is not empty    refused, the client is told the object
 any other              anything else                    refused
 =====================  ===============================  ===========================================================
 
+A usable C{id} is a number, or a printable text of 1 to L{MAX_ID} characters. The Node server takes true, a list or an
+object for an id too, and the body C{false} for an acceptance.
 With C{reportInvalidParameters: false}, every refusal is left to the next authenticator.
 Source: C{security.md} section 1.6.
 """
@@ -34,18 +37,20 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from dstwist.auth.credentials import MAX_ID, NOT_MINE, refusal, user_id
+from dstwist.auth.credentials import MAX_ID, NOT_MINE, kind_of, refusal, user_id
 from dstwist.auth.fetch import Answer, Fetcher
 from dstwist.auth.gate import Gate
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
-from dstwist.log import Logger
+from dstwist.log import Logger, shown
+from dstwist.protocol.constants import UNNAMED_USER
 from dstwist.protocol.jsontext import dumps, loads
 
 #: What of a text is passed on to the client.
 MAX_ERROR = 4096
 
+_EXPECTED = f"expected a number or a printable text of 1 to {MAX_ID} characters"
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
 # RFC 9110, section 5.5: what may stand in a header's value, and not at its ends.
 _HEADER_VALUE = re.compile("[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
@@ -146,7 +151,7 @@ class WebhookAuthentication:
         report = self._settings.report_invalid_parameters
         if answer.status in self._settings.permitted_status_codes:
             try:
-                login = _accepted(answer)
+                login, body = _accepted(answer)
             except _Unusable as reason:
                 self._log.warn(
                     "AUTH_ERROR | http auth server: status {status}, but {reason}",
@@ -155,9 +160,26 @@ class WebhookAuthentication:
                     event="AUTH_ERROR",
                 )
                 login = Login(False)
+            else:
+                if body is not None:
+                    self._log_unnamed(answer, body)
         else:
             login = _refused(answer)
         return login if login.accepted or report else NOT_MINE
+
+    def _log_unnamed(self, answer: Answer, body: str) -> None:
+        """
+        Have the log say that an answer was taken for an acceptance, although it may not have been meant as one.
+        """
+        # Services that only say yes or no may leave the body empty; any other body may be a mistake.
+        log, event = (self._log.warn, "AUTH_ERROR") if answer.body else (self._log.info, "INFO")
+        log(
+            "{event} | http auth server: status {status}, its body is {body}: accepted as {user}, without a user id",
+            event=event,
+            status=answer.status,
+            body=body,
+            user=UNNAMED_USER,
+        )
 
 
 def _connection_data(handshake: Handshake) -> dict[str, Any]:
@@ -173,25 +195,34 @@ def _is_json(answer: Answer) -> bool:
     return answer.kind == "application/json" or answer.kind.endswith("+json")
 
 
-def _accepted(answer: Answer) -> Login:
+def _accepted(answer: Answer) -> tuple[Login, str | None]:
     """
-    What an answer with a permitted status means.
+    What an answer with a permitted status means; and what its body is, if that says nothing about the user.
     """
     if not answer.body:
-        return Login(True)
+        return Login(True), "empty"
     if _is_json(answer):
         try:
             value = loads(answer.body)
         except ValueError:
             raise _Unusable("its body is not JSON") from None
-        if isinstance(value, dict):
-            return _accepted_object(value)
-        return Login(True, _text_id(value)) if isinstance(value, str) else Login(True)
+        return _accepted_json(value)
     if answer.kind == "text/plain":
-        return Login(True, _text_id(answer.body.decode("utf-8", "surrogateescape")))
+        return Login(True, _text_id(answer.body.decode("utf-8", "surrogateescape"))), None
     if answer.kind.startswith("text/"):
         raise _Unusable(f"its body is {answer.kind}")
-    return Login(True)
+    return Login(True), f"of type {shown(answer.kind)}" if answer.kind else "of no type"
+
+
+def _accepted_json(value: Any) -> tuple[Login, str | None]:
+    if isinstance(value, dict):
+        return _accepted_object(value), None
+    if isinstance(value, str):
+        return Login(True, _text_id(value)), None
+    if value is False:
+        # The Node server lets everybody in by it.
+        raise _Unusable("its body is false")
+    return Login(True), kind_of(value)
 
 
 def _accepted_object(value: dict[str, Any]) -> Login:
@@ -204,14 +235,14 @@ def _accepted_object(value: dict[str, Any]) -> Login:
     if given is not None:
         user = user_id(given)
         if user is None:
-            raise _Unusable("its user id is not a printable text or a number")
+            raise _Unusable(f"its user id is {kind_of(given)}; {_EXPECTED}")
     return Login(True, user, client_data, value.get("serverData"), token=value.get("token"))
 
 
 def _text_id(text: str) -> str:
     user = user_id(text)
     if user is None:
-        raise _Unusable(f"its text is not a user id: printable, and of 1 to {MAX_ID} characters")
+        raise _Unusable(f"its text is not a user id; {_EXPECTED}")
     return user
 
 

@@ -26,7 +26,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.auth.credentials import NOT_MINE, refusal, user_id
+from dstwist.auth.credentials import NOT_MINE, kind_of, refusal, user_id
 from dstwist.auth.keys import IKeys
 from dstwist.config.auth import JwtSettings
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
@@ -128,7 +128,7 @@ class TokenAuthentication:
             raise _Refused("not valid yet")
         user = user_id(claims.get(settings.id_claim))
         if user is None:
-            raise _Refused(f"{settings.id_claim} is not a user id")
+            raise _Refused(f"{settings.id_claim} is {kind_of(claims.get(settings.id_claim))}, which is no user id")
         client_data = None
         if settings.client_data_claim is not None and settings.client_data_claim in claims:
             client_data = dumps(claims[settings.client_data_claim])

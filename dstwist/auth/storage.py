@@ -6,8 +6,10 @@ The record C{<table>/<user name>}, in the storage itself and not in the cache, h
     {"username": "chris", "password": "<as in users.yml>",
      "clientData": {"id": "<uuid>"}, "serverData": {"created": <milliseconds>}}
 
-The user id is C{clientData.id}, or the user name if there is none. With C{createUser}, who is not there yet is made
-with the password of the first login; on one node, two first logins at the same time make one user.
+The user id is C{clientData.id}. If that is neither a number nor a printable text, the user name is the user id, and the
+log says so; if there is none, the log says nothing. (The Node server takes true, a list or an object for an id.)
+With C{createUser}, who is not there yet is made with the password of the first login; on one node, two first logins at
+the same time make one user.
 
 These are ordinary records: permission rules have to keep clients from reading and writing them.
 Source: C{security.md} section 1.7.
@@ -24,7 +26,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.auth.credentials import NOT_MINE, name_and_password, refusal, user_id
+from dstwist.auth.credentials import NOT_MINE, kind_of, name_and_password, refusal, user_id
 from dstwist.auth.hashing import Passwords
 from dstwist.auth.pool import HashPool
 from dstwist.config.users import StorageSettings, is_printable
@@ -94,9 +96,16 @@ class StorageAuthentication:
         matches = await self._pool.run(self._passwords.matches, password, stored if usable else self._passwords.decoy)
         if record is None:
             return NOT_MINE
+        if not usable:
+            self._log.warn(
+                "AUTH_ERROR | the record {table}/{name} has no hashed password: refused",
+                table=self._settings.table,
+                name=name,
+                event="AUTH_ERROR",
+            )
         if not (matches and usable):
             return refusal(self._report)
-        return _accepted(name, data)
+        return self._accept(name, data)
 
     async def _make(self, name: str, password: str) -> Login:
         lock = self._making.setdefault(name, DeferredLock())
@@ -125,7 +134,21 @@ class StorageAuthentication:
             await self._in_time(self._store.set(f"{self._settings.table}/{name}", 1, data))
         except (StoreError, DeferredTimeout) as error:
             return self._failed("Error creating user", error)
-        return _accepted(name, data)
+        return self._accept(name, data)
+
+    def _accept(self, name: str, data: dict[str, Any]) -> Login:
+        client_data = data.get("clientData")
+        given = client_data.get("id") if isinstance(client_data, dict) else None
+        user = user_id(given)
+        if user is None and given is not None:
+            self._log.warn(
+                "AUTH_ERROR | clientData.id of {table}/{name} is {kind}, which is no user id: accepted as {name}",
+                table=self._settings.table,
+                name=name,
+                kind=kind_of(given),
+                event="AUTH_ERROR",
+            )
+        return Login(True, user or name, dumps(client_data), data.get("serverData"))
 
     def _in_time(self, operation: Deferred[Any]) -> Awaitable[Any]:
         return operation.addTimeout(self._settings.storage_timeout, self._clock)
@@ -134,9 +157,3 @@ class StorageAuthentication:
         self._log.error("AUTH_ERROR | {what}: {error}", what=what, error=error, event="AUTH_ERROR")
         # Also among several: the next one must not take the user for somebody else.
         return refusal(True, what)
-
-
-def _accepted(name: str, data: dict[str, Any]) -> Login:
-    client_data = data.get("clientData")
-    given = client_data.get("id") if isinstance(client_data, dict) else None
-    return Login(True, user_id(given) or name, dumps(client_data), data.get("serverData"))

@@ -157,6 +157,16 @@ class FailureTests(ChainCase):
             self.assertEqual(self.login(), Login(False))
             self.assertIn("Full gave no Login", log.lines[0])
 
+    def test_no_text_for_a_user_id(self) -> None:
+        """
+        A user id that is no text lets nobody in either: neither clients nor rules could do anything with it.
+        """
+        for user in (5, True, ["ann"], b"ann"):
+            self.chain(Full(partial(succeed, Login(True, user))))  # type: ignore[arg-type]
+            log = self.log()
+            self.assertEqual(self.login(), Login(False))
+            self.assertIn(f"Full gave a user id that is no str: {type(user).__name__}", log.lines[0])
+
     def test_plain_and_async(self) -> None:
         """
         An authenticator may decide by a coroutine, or at once without a Deferred.

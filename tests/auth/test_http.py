@@ -213,12 +213,68 @@ class AnswerTests(HookCase):
             (200, None, b"", Login(True)),
             (200, "text/html", b"", Login(True)),
             (200, JSON, b"null", Login(True)),
+            (200, JSON, b"true", Login(True)),
             (200, JSON, b"[1]", Login(True)),
             (200, JSON, b"5", Login(True)),
             (200, None, b"anything", Login(True)),
             (200, "application/octet-stream", b"anything", Login(True)),
         ):
             self.assertEqual(self.answered(status, kind, body), expected, (kind, body))
+
+    def test_unnamed(self) -> None:
+        """
+        A body that says nothing about the user is taken for an acceptance without a user id, as with the Node server,
+        and the log says so: a warning, unless the body is empty.
+        """
+        said = "http auth server: status 200, its body is {}: accepted as OPEN, without a user id"
+        for kind, body, event, words in (
+            (None, b"", "INFO", "empty"),
+            (JSON, b"", "INFO", "empty"),
+            (JSON, b"null", "AUTH_ERROR", "null"),
+            (JSON, b"true", "AUTH_ERROR", "true"),
+            (JSON, b"[]", "AUTH_ERROR", "a list"),
+            (JSON, b'["chris"]', "AUTH_ERROR", "a list"),
+            (JSON, b"0", "AUTH_ERROR", "a number"),
+            ("application/x", b"chris", "AUTH_ERROR", "of type application/x"),
+            (None, b"chris", "AUTH_ERROR", "of no type"),
+        ):
+            log = self.log()
+            self.assertEqual(self.answered(200, kind, body), Login(True), body)
+            self.assertEqual(log.lines, [f"{event} | {said.format(words)}"])
+            self.assertFalse(log.holds("chris"))
+
+    def test_named_nobody(self) -> None:
+        """
+        An object need not name the user, and there is nothing to say about that.
+        """
+        log = self.log()
+        for body in (b"{}", b'{"id":null}', b'{"serverData":{"a":1}}'):
+            self.assertIsNone(self.answered(200, JSON, body).user)
+        self.assertEqual(log.lines, [])
+
+    def test_no_id(self) -> None:
+        """
+        The log says what was given for a user id, but not the id itself.
+        """
+        for given, words in (
+            (b"true", "true"),
+            (b"false", "false"),
+            (b'["s3cret"]', "a list"),
+            (b'{"s3cret":1}', "an object"),
+            (b'"s3cret\\n"', "a text"),
+            (b'""', "a text"),
+        ):
+            for key in (b"id", b"username"):
+                log = self.log()
+                self.assertEqual(self.answered(200, JSON, b'{"%s":%s}' % (key, given)), Login(False))
+                self.assertEqual(
+                    log.lines,
+                    [
+                        f"AUTH_ERROR | http auth server: status 200, but its user id is {words}; expected a number "
+                        "or a printable text of 1 to 256 characters"
+                    ],
+                )
+                self.assertFalse(log.holds("s3cret"))
 
     def test_denied_in_words(self) -> None:
         """
@@ -240,6 +296,7 @@ class AnswerTests(HookCase):
             (JSON, b"<html>"),
             (JSON, b'{"id":'),
             (JSON, b'{"id":""}'),
+            (JSON, b"false"),
             (JSON, b'{"id":true}'),
             (JSON, b'{"id":{"a":1}}'),
             (JSON, b'{"id":["a"]}'),
@@ -252,7 +309,7 @@ class AnswerTests(HookCase):
             ("text/plain", b"\xff"),
         ):
             self.assertEqual(self.answered(200, kind, body), Login(False), body)
-        self.assertEqual(len(log.lines), 15)
+        self.assertEqual(len(log.lines), 16)
         self.assertTrue(all(line.startswith("AUTH_ERROR | http auth server: status 200, but ") for line in log.lines))
 
     def test_w8_redirect(self) -> None:

@@ -88,8 +88,30 @@ class StorageAuthenticationTests(StorageCase):
         for client_data in (None, {}, {"id": ""}, {"id": ["x"]}, {"id": "a\nb"}, "text"):
             self.keep("bob", password=hashed("hidden"), clientData=client_data)
             self.assertEqual(self.login(username="bob", password="hidden").user, "bob")
+        self.keep("bob", password=hashed("hidden"), clientData={"id": 7})
+        self.assertEqual(self.login(username="bob", password="hidden").user, "7")
         self.keep("bob", password=hashed("hidden"))
         self.assertEqual(self.login(username="bob", password="hidden"), Login(True, "bob", b"null"))
+
+    def test_unusable_id(self) -> None:
+        """
+        An id that cannot be one is told in the log, and what the user is called instead; a missing one is not.
+        """
+        for client_data, kind in (
+            (None, None),
+            ({"id": None}, None),
+            ({"id": True}, "true"),
+            ({"id": ["hidden"]}, "a list"),
+            ({"id": {"hidden": 1}}, "an object"),
+            ({"id": ""}, "a text"),
+            ({"id": "x" * 257}, "a text"),
+        ):
+            log = self.log()
+            self.keep("bob", password=hashed("secret"), clientData=client_data)
+            self.login(username="bob", password="secret")
+            line = f"AUTH_ERROR | clientData.id of users/bob is {kind}, which is no user id: accepted as bob"
+            self.assertEqual(log.lines, [line] if kind else [])
+            self.assertFalse(log.holds("hidden"))
 
     def test_refused(self) -> None:
         """
@@ -150,8 +172,11 @@ class StorageAuthenticationTests(StorageCase):
                 self.keep("bob", **data)
                 for password in ("secret", ""):
                     self.assertEqual(self.login(username="bob", password=password), Login(False), data)
-        self.store.records["users/bob"] = Record(1, ["secret"])
-        self.assertEqual(self.login(username="bob", password="secret"), Login(False))
+        log = self.log()
+        for content in (["secret"], "secret", None, True):
+            self.store.records["users/bob"] = Record(1, content)
+            self.assertEqual(self.login(username="bob", password="secret"), Login(False))
+        self.assertEqual(log.lines, ["AUTH_ERROR | the record users/bob has no hashed password: refused"] * 4)
 
     def test_argon2(self) -> None:
         """

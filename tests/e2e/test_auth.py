@@ -246,6 +246,26 @@ class WebhookTests(AuthScenario):
         answer = {"id": data["username"], "clientData": {"theme": "pink"}, "serverData": {"role": "admin"}}
         return 200, "application/json", json.dumps(answer)
 
+    def test_odd_answers(self) -> None:
+        """
+        The callback of a login hears of it, whatever the service answers, and the log says what it was taken for.
+        """
+        for body, accepted in (
+            ("", True),
+            ("null", True),
+            ("true", True),
+            ("[1]", True),
+            ("false", False),
+            ('{"id":["chris"]}', False),
+            ('{"id":true}', False),
+        ):
+            self.hook.decide = lambda _, body=body: (200, "application/json", body)  # type: ignore[misc]
+            for generation in GENERATIONS:
+                client = self.client(generation, self.at)
+                self.assertEqual(self.attempt(client, username="chris")[0], accepted, body)
+        for line in ("its body is a list: accepted as OPEN", "but its body is false", "but its user id is a list"):
+            self.at.wait_for_line(line, len(GENERATIONS))
+
     def test_login(self) -> None:
         """
         Whom the service accepts is let in with the clientData it gave. It was asked with what the client sent, the
