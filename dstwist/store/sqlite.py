@@ -16,6 +16,9 @@ then. Of several writes to one record within a transaction only the last is writ
 - A write that cannot be a row fails alone, and so does one that there is no room for (disk full, C{maxBytes}): the
   others of its transaction are done without it, deletions first. What fails otherwise (disk broken) fails the whole
   transaction, undoes it, and leaves the store as it was. The next transaction is tried afresh.
+- The outcomes wait in one queue, which is handed out a slice of each turn at a time (L{dstwist.slices}): each outcome
+  continues the request of a client. The thread has its next transaction before the first one is handed out. An
+  operation counts as waiting until its outcome is handed out, and C{stop} fires after the last one.
 - No write is acknowledged that the next start would not find, see L{dstwist.store.sqlite_file}.
 - The store is open for one process only: C{<file>.lock} is locked as long as it runs, by the system, so the lock ends
   with the process however that ends. Other programs may read the file meanwhile, for instance to make a copy.
@@ -25,16 +28,17 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
 from dstwist.errors import StoreError
 from dstwist.interfaces import IRecordStore, Record
 from dstwist.log import Logger
+from dstwist.slices import Slices
 from dstwist.store.sqlite_file import LOOK_INTERVAL, SqliteFile
 from dstwist.store.sqlite_rows import Read, Write
 
@@ -56,12 +60,14 @@ class SqliteStore:
     """
     Records in an SQLite file.
 
+    @param reactor: an L{IReactorFromThreads<twisted.internet.interfaces.IReactorFromThreads>} and
+        L{IReactorTime<twisted.internet.interfaces.IReactorTime>}.
     @param path: of the file; it is made if it is not there, its directory is not.
     @param synchronous: C{full}: an acknowledged write survives a power failure. C{normal}: it survives the end of this
         process, however sudden. C{off}: the same, but a power failure may damage the file.
     @param max_bytes: how big the file and its write-ahead log may get together, in bytes; C{None}: as big as the disk
         has it.
-    @param max_waiting: how many operations may wait for the thread.
+    @param max_waiting: how many operations may wait for the thread, or for their outcome to be handed out.
     @param busy_timeout: how long a transaction waits for other programs that use the file, in seconds.
     """
 
@@ -70,7 +76,7 @@ class SqliteStore:
     def __init__(
         self,
         path: str,
-        reactor: IReactorFromThreads,
+        reactor: Any,
         synchronous: str = "full",
         max_bytes: int | None = None,
         max_waiting: int = 20_000,
@@ -88,6 +94,10 @@ class SqliteStore:
         self._running = False
         self._next = _Batch()
         self._waiting = 0
+        # Done, but not handed out.
+        self._outcomes: deque[Read | Write] = deque()
+        self._handing_out = False
+        self._slices: Slices | None = None
         # By name: the last write that is not through.
         self._unwritten: dict[str, Write] = {}
 
@@ -95,6 +105,7 @@ class SqliteStore:
 
     def start(self) -> Deferred[None]:
         started: Deferred[None] = Deferred()
+        self._slices = Slices(self._reactor)
         self._thread = threading.Thread(target=self._work, name="dstwist-sqlite", daemon=True)
         self._thread.start()
         self._submit(self._file.open, lambda failure: self._started(started, failure))
@@ -118,7 +129,7 @@ class SqliteStore:
         return stopped
 
     def _close_if_idle(self) -> None:
-        if self._stopped is not None and not self._running:
+        if self._stopped is not None and not self._running and not self._handing_out:
             stopped, self._running = self._stopped, True
             self._submit(self._file.close, lambda error: self._closed(stopped, error))
 
@@ -186,23 +197,52 @@ class SqliteStore:
 
         def read() -> None:
             self._file.read(batch.reads)
-            self._reactor.callFromThread(self._answer, batch.reads)
+            self._reactor.callFromThread(self._hand_out, batch.reads)
 
         if batch.reads:
             self._jobs.put(read)
         self._submit(lambda: self._file.write(batch.writes), lambda error: self._done(batch.writes, error))
 
-    def _answer(self, reads: list[Read]) -> None:
-        self._waiting -= len(reads)
-        for read in reads:
-            if read.error is None:
-                read.deferred.callback(read.record)
+    def _hand_out(self, outcomes: Sequence[Read | Write]) -> None:
+        """
+        Fire the Deferreds of C{outcomes}, and those of the reads behind each write, when it is their turn.
+        """
+        self._outcomes += outcomes
+        if self._outcomes and not self._handing_out:
+            assert self._slices is not None
+            self._handing_out = True
+            self._slices.do(self._handing())
+
+    def _handing(self) -> Iterator[None]:
+        outcomes = self._outcomes
+        while outcomes:
+            outcome = outcomes.popleft()
+            if isinstance(outcome, Read):
+                self._fire(outcome.deferred, outcome.record, outcome.error)
+                yield
+                continue
+            self._fire(outcome.deferred, None, outcome.error)
+            yield
+            if outcome.error is None:
+                for read in outcome.readers:
+                    self._fire(read.deferred, outcome.record, None)
+                    yield
+        self._handing_out = False
+        self._close_if_idle()
+
+    def _fire(self, deferred: Deferred[Any], result: Record | None, error: Exception | None) -> None:
+        self._waiting -= 1
+        try:
+            if error is None:
+                deferred.callback(result)
             else:
-                read.deferred.errback(read.error)
+                deferred.errback(error)
+        except Exception:
+            # For instance not enough memory. The other outcomes are handed out all the same.
+            self._log.failure("handing out what the storage has done failed")
 
     def _done(self, writes: list[Write], error: Exception | None) -> None:
         self._running = False
-        self._waiting -= len(writes)
         for write in writes:
             write.error = write.error or error
             if self._unwritten.get(write.name) is write:
@@ -213,14 +253,7 @@ class SqliteStore:
         # What has waited goes to the thread before anybody hears of anything and asks for more.
         if self._next.reads or self._next.writes:
             self._run()
-        for write in writes:
-            if write.error is not None:
-                write.deferred.errback(write.error)
-                continue
-            write.deferred.callback(None)
-            for read in write.readers:
-                read.record = write.record
-            self._answer(write.readers)
+        self._hand_out(writes)
         self._close_if_idle()
 
     def _submit(self, job: Callable[[], None], done: Callable[[Exception | None], None]) -> None:

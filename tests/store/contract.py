@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreError
 from dstwist.interfaces import IStore, Record
+from tests.fakes import BusyClock
 
 #: How long a thread may take for what is waited for. Only a failing test takes it.
 PATIENCE = 30.0
@@ -33,12 +34,16 @@ NAMES = ["a", "user/\u00e9\U0001f600", "with 'quotes'; --", "nul\x00inside", "A"
 
 
 @implementer(IReactorFromThreads)
-class ThreadsReactor:
+class ThreadsReactor(BusyClock):
     """
-    The part of a reactor that threads talk to: their calls are kept until the test waits for them.
+    A clock, and the part of a reactor that threads talk to: their calls are kept until the test waits for them.
+
+    @ivar turns: how long each turn was in which something was done.
     """
 
     def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[float] = []
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
 
     def callFromThread(self, callable: Callable[..., object], *args: object, **kwargs: object) -> None:
@@ -49,11 +54,18 @@ class ThreadsReactor:
         Make the calls of threads until C{done}.
         """
         while not done():
+            due = any(call.getTime() <= self.rightNow for call in self.calls)
             try:
-                call = self._calls.get(timeout=PATIENCE)
+                call = self._calls.get(timeout=None if due else PATIENCE, block=not due)
             except queue.Empty:
-                raise AssertionError("the thread does not answer") from None
-            call()
+                if not due:
+                    raise AssertionError("the thread does not answer") from None
+                call = None
+            began = self.rightNow
+            self.advance(0)
+            if call is not None:
+                call()
+            self.turns.append(self.rightNow - began)
 
 
 class StoreTestCase(SynchronousTestCase):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dstwist.store import sqlite_file, sqlite_rows
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, SqliteFile
 from tests.store import contract
+from tests.turns import LONGEST
 
 NOBODY = 65534
 
@@ -594,3 +596,102 @@ class StartTests(SqliteTestCase):
             self.addCleanup(os.seteuid, 0)
         path = f"{self.path}/records.sqlite"
         self.assertEqual(self.refusal(path), f"{path} cannot be opened: Permission denied")
+
+
+class TurnTests(SqliteTestCase):
+    """
+    The outcomes of many operations come at once; each one makes work of a millisecond.
+    """
+
+    def asked(self, store: SqliteStore, count: int) -> list[object]:
+        """
+        Ask for many reads and writes while the thread is busy; the list of those that are answered, in order.
+        """
+        answered: list[object] = []
+
+        def note(result: object, number: object) -> None:
+            self.reactor.seconds()
+            answered.append(number)
+
+        self.reactor.tick = 0.0005
+        for number in range(count):
+            store.get(f"r{number}").addBoth(note, ("absent", number))
+        for number in range(count):
+            store.set(f"r{number}", 1, [number]).addBoth(note, ("write", number))
+            store.get(f"r{number}").addBoth(note, ("read", number))
+        return answered
+
+    def expected(self, count: int) -> list[object]:
+        both = [(kind, number) for number in range(count) for kind in ("write", "read")]
+        return [*(("absent", number) for number in range(count)), *both]
+
+    def test_slices(self) -> None:
+        """
+        They are handed out in slices of a turn, all of them, in their order.
+        """
+        store = self.started(self.make())
+        answered = self.asked(store, 200)
+        self.reactor.run_until(lambda: len(answered) == 600)
+        self.assertEqual(answered, self.expected(200))
+        self.assertLess(max(self.reactor.turns), LONGEST)
+
+    def test_next_transaction(self) -> None:
+        """
+        The thread has the next transaction before the outcomes of the last one are handed out. Its own do not overtake
+        them.
+        """
+        store = self.started(self.make())
+        begun = threading.Event()
+        batches = self.batches()
+        write = SqliteFile.write
+
+        def noted(file: SqliteFile, writes: list[sqlite_rows.Write]) -> None:
+            write(file, writes)
+            if ["later"] in batches:
+                begun.set()
+
+        self.patch(SqliteFile, "write", noted)
+        store.get("busy")
+        first = store.set("first", 1, {})
+        answered = self.asked(store, 200)
+        done: list[bool] = []
+        first.addBoth(lambda result: done.append(begun.wait(contract.PATIENCE)))
+        self.reactor.run_until(lambda: 201 in map(len, batches))
+        store.set("later", 1, {}).addBoth(lambda result: answered.append("later"))
+        self.reactor.run_until(lambda: "later" in answered)
+        self.assertEqual(done, [True])
+        self.assertEqual(answered, [*self.expected(200), "later"])
+
+    def test_stop(self) -> None:
+        """
+        A store has stopped when all outcomes are handed out.
+        """
+        store = self.make()
+        self.result(store.start())
+        answered = self.asked(store, 100)
+        self.result(store.stop())
+        self.assertEqual(answered, self.expected(100))
+
+    def test_failing(self) -> None:
+        """
+        A callback that fails loses none of the other outcomes.
+        """
+        store = self.started(self.make())
+        failing = store.get("a").addCallback(lambda record: 1 // 0)
+        answered = self.asked(store, 20)
+        self.reactor.run_until(lambda: len(answered) == 60)
+        self.failureResultOf(failing, ZeroDivisionError)
+
+    def test_limit(self) -> None:
+        """
+        An operation waits until its outcome is handed out: further ones are refused until then.
+        """
+        store = self.started(self.make(max_waiting=300))
+        answered = self.asked(store, 100)
+        self.reactor.run_until(lambda: 0 < len(answered))
+        accepted = [store.get("a") for _ in range(300)]
+        self.reactor.run_until(lambda: all(each.called for each in accepted))
+        refused = [each for each in accepted if each.result is not None]
+        self.assertGreater(len(refused), 200)
+        for each in refused:
+            self.assertIn("300 operations are waiting", self.failure(each))
