@@ -20,6 +20,9 @@ Always true: a party that stands in the queue is called once for that, in the or
 that have not been served at all in their turn (C{fresh}) come before those that have used up a slice, but not in two
 turns in a row. A turn lasts L{TURN}, L{UNMARKED} less a slice, and one step of each party that cannot be cut any
 further.
+
+If the server has more to send than it may keep, it calls L{Turns.hold}: until L{Turns.release} no party is called, and
+everything that comes in waits.
 """
 
 from __future__ import annotations
@@ -66,6 +69,7 @@ class Turns:
         self._waiting: deque[Callable[[], None]] = deque()
         self._passed_over = False
         self._serving = False
+        self._held = 0
         self._call: IDelayedCall | None = None
 
     @classmethod
@@ -89,6 +93,8 @@ class Turns:
         end = now + SLICE
         if end <= self.deadline:
             return end
+        if self._held:
+            return 0.0
         if self._call is None:
             self._mark(now)
             return min(end, self.deadline)
@@ -113,6 +119,22 @@ class Turns:
         if self._call is None:
             self._mark(self.now())
 
+    def hold(self) -> None:
+        """
+        Begin nothing new until L{release} has been called as often as this.
+        """
+        self._held += 1
+        self.deadline = 0.0
+
+    def release(self) -> None:
+        """
+        Undo one L{hold}.
+        """
+        self._held -= 1
+        if not self._held:
+            # If a call is pending, it begins the next turn.
+            self.deadline = self.now() + (UNMARKED if self._call is None else SLICE)
+
     def forget(self, party: Callable[[], None]) -> None:
         """
         Do not call C{party}, if it stands in the queue. This takes time if the queue is long.
@@ -129,7 +151,8 @@ class Turns:
         Find out when the turn ends. It has begun now if it is not the last one of which that is known.
         """
         began = self.deadline - UNMARKED
-        self.deadline = (now if now > began + TURN else began) + TURN
+        if not self._held:
+            self.deadline = (now if now > began + TURN else began) + TURN
         self._call = call = self._clock.callLater(0, self._begin)
         return call
 
@@ -139,6 +162,10 @@ class Turns:
         """
         self._call = None
         now = self.now()
+        if self._held:
+            if len(self):
+                self._mark(now)
+            return
         self.deadline = now + UNMARKED
         if not len(self):
             return
@@ -159,13 +186,13 @@ class Turns:
                 except Exception:
                     # It is lost, but not what others wait for.
                     self._log.failure("work in slices failed")
-                if self.now() > end:
+                if self._held or self.now() > end:
                     break
         finally:
             self._serving = False
             self._passed_over = bool(self._waiting) and not served
-            self.deadline = now + TURN
-            if not len(self) and call.active() and self.now() <= now + UNMARKED - SLICE:
+            self.deadline = 0.0 if self._held else now + TURN
+            if not self._held and not len(self) and call.active() and self.now() <= now + UNMARKED - SLICE:
                 # Most turns are short. It is not looked for the end of this one if nothing more comes.
                 call.cancel()
                 self._call = None

@@ -10,6 +10,9 @@ are taken off the names in slices (L{dstwist.slices}), and the observers are tol
 still writes to it: its outbox drops that (L{dstwist.transports.outbox.Outbox.shut}). A new subscriber of such a name
 takes over, as if it had come before the other closed.
 
+The same holds for a name whose subscriptions all L{end<SubscriptionRegistry.end>}: the name is released at once. The
+connections forget it in slices; each forgets it at once if it asks for the name again or closes.
+
 ============  ==============================  ====================================================================
 asked         of a name                       answer (C{services.md} section 2.1)
 ============  ==============================  ====================================================================
@@ -83,6 +86,8 @@ class SubscriptionRegistry:
         self._slices = None if clock is None else Slices(clock)
         # How many closed connections have not been taken off all of their names.
         self._leaving = 0
+        # Connections that have not forgotten a name whose subscriptions have ended, by name.
+        self._ended: dict[str, list[_Members]] = {}
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
         self._unknown: IntEnum = actions[unknown]
@@ -131,13 +136,18 @@ class SubscriptionRegistry:
         """
         Whether C{connection} is subscribed to C{name}.
         """
+        if self._ended:
+            self._forget(name, connection)
         return name in self._subscribed.get(connection, ())
 
     def connections(self) -> Iterable[IConnection]:
         return self._subscribed.keys()
 
     def names_of(self, connection: IConnection) -> list[str]:
-        return list(self._subscribed.get(connection, ()))
+        names = self._subscribed.get(connection, ())
+        for name in [name for name in self._ended if name in names]:
+            self._forget(name, connection)
+        return list(names)
 
     def subscribe(self, message: Message, connection: IConnection) -> None:
         """
@@ -258,6 +268,8 @@ class SubscriptionRegistry:
         Subscribe C{connection}, which is open, to C{name} and say nothing; whether it was not subscribed before, and
         has not too many names already.
         """
+        if self._ended:
+            self._forget(name, connection)
         subscribed = self._subscribed.get(connection)
         if subscribed is None:
             if connection.closed:
@@ -266,7 +278,7 @@ class SubscriptionRegistry:
             connection.on_close(self._closed)
         elif name in subscribed:
             return False
-        elif len(subscribed) >= self._limit:
+        elif len(subscribed) >= self._limit and len(self.names_of(connection)) >= self._limit:
             self._exceeded(connection, "maxSubscriptions", self._limit, "names")
             return False
         wires = self._names.get(name)
@@ -290,6 +302,8 @@ class SubscriptionRegistry:
         End the subscription of C{connection} to C{name} and say nothing; whether there was one, as far as the client
         can know.
         """
+        if self._ended:
+            self._forget(name, connection)
         subscribed = self._subscribed.get(connection)
         if subscribed is None or name not in subscribed:
             return bool(self._revoked) and self._had_lost(name, connection)
@@ -325,13 +339,50 @@ class SubscriptionRegistry:
         """
         End all subscriptions to C{name} without a word.
         """
-        for connection in self.subscribers(name):
-            self.discard(name, connection)
+        wires = self._names.pop(name, None)
+        if wires is None:
+            return
+        members = list(wires.values())
+        self._room.give(_FIRST + sum(map(len, members)) * _weight(name, False))
+        self._ended.setdefault(name, []).extend(members)
+        forgetting = self._forget_all(name, members)
+        if self._slices is None:
+            for _ in forgetting:
+                pass
+        else:
+            self._slices.do(forgetting)
+        for observer in self._on_last:
+            observer(name)
+
+    def _forget_all(self, name: str, members: list[_Members]) -> Iterator[None]:
+        """
+        Have all C{members}, whose subscriptions have ended, forget C{name}.
+        """
+        for each in members:
+            while each:
+                connection, _ = each.popitem()
+                # It may have closed before: then the name is among those that it leaves.
+                names = self._subscribed.get(connection)
+                if names is not None:
+                    names.discard(name)
+                yield
+        left = [each for each in self._ended.pop(name, ()) if each]
+        if left:  # they have ended once more meanwhile
+            self._ended[name] = left
+
+    def _forget(self, name: str, connection: IConnection) -> None:
+        """
+        Have C{connection} forget C{name} now, if its subscription has ended.
+        """
+        for members in self._ended.get(name, ()):
+            if members.pop(connection, None) is not None and connection in self._subscribed:
+                self._subscribed[connection].discard(name)
 
     def _remove(self, name: str, connection: IConnection) -> None:
-        wires = self._names[name]
-        members = wires[connection.wire]
-        del members[connection]
+        wires = self._names.get(name)
+        members = None if wires is None else wires.get(connection.wire)
+        if wires is None or members is None or members.pop(connection, None) is None:
+            return  # its subscriptions have ended
         last = False
         if not members:
             del wires[connection.wire]

@@ -621,3 +621,87 @@ class LongEndTests(SynchronousTestCase):
         self.registry.end(name)
         turn_lengths(self.clock, ann.take)
         self.assertEqual(self.released.count(name), 1)
+
+
+class ManySubscribersTests(SynchronousTestCase):
+    """
+    L{SubscriptionRegistry.end} of a name with very many subscribers, when each step takes some time.
+    """
+
+    COUNT = 3000
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.room = Budget()
+        self.registry = SubscriptionRegistry(Topic.EVENT, clock=self.clock, room=self.room, limit=2)
+        self.registry.observe(lambda name: None, self.released)
+        self.names: list[str] = []
+        self.wire = FakeWire()
+        self.connections = [FakeConnection(str(number), self.wire) for number in range(self.COUNT)]
+        for connection in self.connections:
+            self.registry.add("a", connection)
+            self.registry.add("b", connection)
+        self.clock.tick = 0.000_01
+
+    def released(self, name: str) -> None:
+        self.names.append(name)
+
+    def end(self) -> None:
+        self.registry.end("a")
+
+    def finish(self) -> None:
+        turn_lengths(self.clock, list)
+
+    def test_turns(self) -> None:
+        """
+        No turn lasts too long, and in the end nothing of the name is left.
+        """
+        self.registry.end("b")
+        self.finish()
+        lengths = turn_lengths(self.clock, self.end)
+        self.assertGreater(len(lengths), 1)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(self.names, ["b", "a"])
+        self.assertEqual({name for each in self.connections for name in self.registry.names_of(each)}, set())
+        self.assertEqual(self.room.used, 0)
+
+    def test_at_once(self) -> None:
+        """
+        The name is released at once; from then on no connection is subscribed to it, whoever asks.
+        """
+        self.end()
+        self.assertEqual(self.names, ["a"])
+        self.assertNotIn("a", self.registry)
+        self.assertEqual(self.registry.subscribers("a"), [])
+        self.assertTrue(all(self.registry.names_of(each) == ["b"] for each in self.connections[:10]))
+        self.assertFalse(any(self.registry.wants("a", each) for each in self.connections))
+        self.assertFalse(self.registry.discard("a", self.connections[10]))
+        self.registry.publish(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"))
+        self.assertEqual(self.connections[0].take(), [])
+
+    def test_again(self) -> None:
+        """
+        A connection can subscribe to the name, or to another one, before the others have forgotten it. It keeps that.
+        """
+        self.end()
+        ann, bob = self.connections[:2]
+        self.assertTrue(self.registry.add("a", ann))
+        self.assertTrue(self.registry.add("c", bob))
+        self.registry.end("a")
+        self.assertTrue(self.registry.add("a", ann))
+        self.finish()
+        self.assertEqual(self.registry.subscribers("a"), [ann])
+        self.assertTrue(self.registry.wants("a", ann))
+        self.assertEqual(sorted(self.registry.names_of(bob)), ["b", "c"])
+
+    def test_close(self) -> None:
+        """
+        A connection that closes before it has forgotten the name leaves nothing behind.
+        """
+        self.end()
+        for connection in self.connections:
+            connection.close()
+        self.finish()
+        self.assertEqual(self.names, ["a", "b"])
+        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+        self.assertEqual(self.room.used, 0)

@@ -1,5 +1,12 @@
 """
 The outboxes of one port, flushed together once per reactor turn.
+
+Thousands of outboxes take too long for one turn (some microseconds each, a system call). They are flushed in slices of
+time (L{dstwist.slices}), one slice per reactor turn, in the order in which they were written to. An outbox keeps its
+frames in order until its own flush, so each client receives everything in order.
+
+If the bytes of a turn exceed their budget (L{dstwist.outgoing}) and one slice does not send them all, the server serves
+no new request until they are sent. So the queued bytes stay bounded, however many clients there are.
 """
 
 from __future__ import annotations
@@ -11,9 +18,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
 from dstwist.outgoing import Outgoing
+from dstwist.slices import SLICE, TURN, Turns
 
 if TYPE_CHECKING:
     from dstwist.transports.outbox import Outbox
+
+
+#: So many outboxes are flushed without asking for the time; frames that are not large take some 1 ms then.
+FEW = 128
 
 
 class Turn:
@@ -31,6 +43,9 @@ class Turn:
         self._pause = pause
         self._dirty: list[Outbox] = []
         self._call: IDelayedCall | None = None
+        self._turns = Turns.of(clock)
+        # Nothing new is served until all outboxes are flushed.
+        self._holds = False
         self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
         self.outgoing.add(self)
 
@@ -52,14 +67,47 @@ class Turn:
 
     def _end(self) -> None:
         self._call = None
-        self.flush()
+        if not self._flush_slice():
+            self._call = self._clock.callLater(0, self._end)
+            return
+        if self._holds:
+            self._holds = False
+            self._turns.release()
         self.outgoing.ended()
 
     def flush(self) -> None:
         """
-        Flush all outboxes. Closes none of them.
+        Flush all outboxes, as far as this takes one slice; before the others are flushed nothing new is served. Closes
+        no connection.
+        """
+        if not self._flush_slice() and not self._holds:
+            self._holds = True
+            self._turns.hold()
+            self.hurry()
+
+    def _flush_slice(self) -> bool:
+        """
+        Flush outboxes until the slice is over.
+
+        @return: whether all are flushed.
         """
         dirty, self._dirty = self._dirty, []
+        large = self.outgoing.large
+        if len(dirty) <= FEW and not large:
+            self._flush_each(dirty)
+            return True
+        step = 1 if large else FEW
+        now = self._turns.now
+        # Nothing else needs the time of the turn while everything waits for this.
+        end = now() + (TURN if self._holds else SLICE)
+        for start in range(0, len(dirty), step):
+            self._flush_each(dirty[start : start + step])
+            if now() > end and start + step < len(dirty):
+                self._dirty = dirty[start + step :] + self._dirty
+                return False
+        return True
+
+    def _flush_each(self, dirty: list[Outbox]) -> None:
         for outbox in dirty:
             try:
                 outbox.flush()

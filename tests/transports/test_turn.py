@@ -7,9 +7,13 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.outgoing import Outgoing
+from dstwist.slices import Turns
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.turn import Turn, counted
+from tests.fakes import BusyClock
 from tests.transports.helpers import Overflow, PushTransport
+from tests.turns import LONGEST, turn_lengths
 
 
 class TurnTests(SynchronousTestCase):
@@ -143,3 +147,100 @@ class TurnTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(transport.take(), b"two")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+
+class ManyOutboxesTests(SynchronousTestCase):
+    """
+    L{Turn} with thousands of outboxes: a write to each socket takes some microseconds.
+    """
+
+    COUNT = 5000
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.outgoing = Outgoing(self.clock, 10 * self.COUNT)
+        self.turn = Turn(self.clock, 0, self.outgoing)
+        self.sent: list[tuple[int, bytes]] = []
+        self.outboxes = [self.outbox(number) for number in range(self.COUNT)]
+
+    def outbox(self, number: int) -> Outbox:
+        transport = PushTransport()
+
+        def write(data: bytes) -> None:
+            self.clock.rightNow += 0.000_02
+            self.sent.append((number, data))
+
+        transport.write = write  # type: ignore[method-assign]
+        return Outbox(transport, self.turn, 100, Overflow())
+
+    def publish(self, frame: bytes) -> None:
+        for outbox in self.outboxes:
+            outbox.write(frame)
+        self.outgoing.room -= len(frame) * self.COUNT
+        if self.outgoing.room < 0:
+            self.outgoing.make_room()
+
+    def test_slices(self) -> None:
+        """
+        They are flushed in several turns, none of which lasts too long, in the order in which they were written to.
+        """
+        lengths = turn_lengths(self.clock, lambda: self.publish(b"one"))
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(self.sent, [(number, b"one") for number in range(self.COUNT)])
+
+    def test_order(self) -> None:
+        """
+        What is written meanwhile arrives behind what was written before, whether or not that has left. Other clients
+        are served meanwhile.
+        """
+        self.publish(b"one")
+        self.clock.advance(0)
+        self.clock.advance(0)
+        self.assertIn(len(self.sent), range(1, self.COUNT))
+        self.assertFalse(Turns.of(self.clock).over())
+        self.publish(b"two")
+        self.outboxes[-1].send(b"three")
+        turn_lengths(self.clock, list)
+        received = [b""] * self.COUNT
+        for number, data in self.sent:
+            received[number] += data
+        self.assertEqual(received, [b"onetwo"] * (self.COUNT - 1) + [b"onetwothree"])
+
+    def test_budget(self) -> None:
+        """
+        If the bytes of a turn exceed their budget, nothing more is served until all are sent. No turn lasts too long.
+        """
+        turns = Turns.of(self.clock)
+        served: list[int] = []
+        turns.later(lambda: served.append(len(self.sent)))
+        lengths = turn_lengths(self.clock, lambda: self.publish(b"more than that"))
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(served, [self.COUNT])
+        self.assertFalse(turns.over())
+
+    def test_held(self) -> None:
+        """
+        That is so for what comes in, too.
+        """
+        turns = Turns.of(self.clock)
+        self.publish(b"more than that")
+        while len(self.sent) < self.COUNT:
+            self.assertTrue(turns.over())
+            self.clock.advance(0)
+        self.assertFalse(turns.over())
+
+    def test_large(self) -> None:
+        """
+        The time is asked for after each large frame.
+        """
+        self.outgoing.large = True
+        for outbox in self.outboxes[:3]:
+            outbox._transport.write = self.slow  # type: ignore[attr-defined]
+            outbox.write(b"large")
+        lengths = turn_lengths(self.clock, list)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(len(self.sent), 3)
+
+    def slow(self, data: bytes) -> None:
+        self.clock.rightNow += 0.01
+        self.sent.append((0, data))
