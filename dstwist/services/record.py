@@ -203,8 +203,9 @@ class RecordService:
         name = news.name
         assert name is not None
         self._subscriptions.publish(news, exclude)
-        for subscriber in self._subscriptions.subscribers(name):
-            self._returned.discard(name, subscriber)
+        if self._returned.names:
+            for subscriber in self._subscriptions.subscribers(name):
+                self._returned.discard(name, subscriber)
         self._subscriptions.end(name)
 
     # -- what others changed

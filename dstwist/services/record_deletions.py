@@ -80,11 +80,34 @@ class Deletions:
             self._forget(oldest)
         if version < 0 or not self._lifetime:
             return
-        self.deletions[name] = _Deletion(version, now + self._lifetime, set())
-        self.weight += _weight(name)
-        for connection in holders if old is None else {*holders, *old.suspects}:
-            self.suspect(name, connection)
+        suspects = set(holders) if old is None else old.suspects.union(holders)
+        self.deletions[name] = deletion = _Deletion(version, now + self._lifetime, suspects)
+        self.weight += _weight(name) + _SUSPECT * len(suspects)
         self._make_room()
+        # They are suspected from now on. There may be very many, so the index of names by connection follows in slices.
+        self._slices.do(self._index(name, deletion, list(suspects)))
+
+    def _index(self, name: str, deletion: _Deletion, suspects: list[IConnection]) -> Iterator[None]:
+        """
+        Enter C{name} for each of its suspects, so that it is found when the connection closes.
+        """
+        for connection in suspects:
+            if self.deletions.get(name) is not deletion:
+                return  # forgotten meanwhile
+            if connection in deletion.suspects:
+                if connection.closed:
+                    deletion.suspects.remove(connection)
+                    self.weight -= _SUSPECT
+                else:
+                    self._enter(name, connection)
+            yield
+
+    def _enter(self, name: str, connection: IConnection) -> None:
+        names = self._suspected.get(connection)
+        if names is None:
+            names = self._suspected[connection] = set()
+            connection.on_close(self._closed)
+        names.add(name)
 
     def suspect(self, name: str, connection: IConnection) -> None:
         """
@@ -95,11 +118,7 @@ class Deletions:
             return
         deletion.suspects.add(connection)
         self.weight += _SUSPECT
-        names = self._suspected.get(connection)
-        if names is None:
-            names = self._suspected[connection] = set()
-            connection.on_close(self._closed)
-        names.add(name)
+        self._enter(name, connection)
         self._make_room()
 
     def clear(self, name: str, connection: IConnection) -> None:
@@ -109,7 +128,8 @@ class Deletions:
         deletion = self.deletions.get(name)
         if deletion is not None and connection in deletion.suspects:
             deletion.suspects.remove(connection)
-            self._suspected[connection].remove(name)
+            # If it is not entered yet, it never will be.
+            self._suspected.get(connection, set()).discard(name)
             self.weight -= _SUSPECT
 
     def is_suspect(self, name: str, connection: IConnection) -> bool:
@@ -142,11 +162,19 @@ class Deletions:
         deletion = self.deletions.pop(name, None)
         if deletion is not None:
             self.weight -= _weight(name) + _SUSPECT * len(deletion.suspects)
-            for connection in deletion.suspects:
+            self._slices.do(self._leave_out(name, list(deletion.suspects)))
+        return deletion
+
+    def _leave_out(self, name: str, connections: list[IConnection]) -> Iterator[None]:
+        """
+        Undo L{_enter} for C{connections}, but for those that are suspected once more.
+        """
+        for connection in connections:
+            if not self.is_suspect(name, connection):
                 names = self._suspected.get(connection)
                 if names is not None:
-                    names.remove(name)
-        return deletion
+                    names.discard(name)
+            yield
 
     def _closed(self, connection: IConnection) -> None:
         self._slices.do(self._clear_all(connection, self._suspected.pop(connection)))

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
 from dstwist.services.record_deletions import Deletions
-from tests.fakes import FakeConnection
+from tests.fakes import BusyClock, FakeConnection
+from tests.turns import LONGEST, turn_lengths
 
 
 class DeletionsTests(SynchronousTestCase):
@@ -153,3 +154,61 @@ class DeletionsTests(SynchronousTestCase):
         self.deletions.suspect("a", self.ann)
         self.assertFalse(self.deletions.stale("a", self.ann, 8))
         self.assertTrue(self.deletions.stale("a", self.bob, 8))
+
+
+class ManyHoldersTests(SynchronousTestCase):
+    """
+    L{Deletions} of records with very many subscribers, when each step takes some time.
+    """
+
+    COUNT = 3000
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.deletions = Deletions(RecordSettings(), self.clock)
+        self.connections: list[IConnection] = [FakeConnection(str(number)) for number in range(self.COUNT)]
+        self.clock.tick = 0.000_01
+
+    def remember(self, version: int = 7) -> None:
+        self.deletions.remember("a", version, self.connections)
+
+    def test_turns(self) -> None:
+        """
+        All of them are suspected at once, and no turn lasts too long.
+        """
+        self.remember(3)
+        lengths = turn_lengths(self.clock, self.remember)
+        self.assertGreater(len(lengths), 1)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertTrue(all(self.deletions.stale("a", each, 8) for each in self.connections))
+
+    def test_meanwhile(self) -> None:
+        """
+        Connections that are told of the new record, or close, before everything is entered leave nothing behind.
+        """
+        empty = self.deletions.weight
+        self.remember()
+        self.assertTrue(self.deletions.is_suspect("a", self.connections[-1]))
+        for connection in self.connections[::2]:
+            self.deletions.clear("a", connection)
+        for connection in self.connections:
+            connection.close("gone")
+        turn_lengths(self.clock, list)
+        self.assertEqual(self.deletions.deletions["a"].suspects, set())
+        self.deletions.remember("a", -1, [])
+        self.clock.advance(10_000)
+        self.deletions.remember("b", -1, [])
+        self.assertEqual((self.deletions.weight, self.deletions.deletions), (empty, {}))
+
+    def test_again(self) -> None:
+        """
+        If the record is deleted again meanwhile, connections that close are suspected of neither deletion.
+        """
+        self.remember()
+        self.remember(9)
+        turn_lengths(self.clock, list)
+        self.assertTrue(all(self.deletions.stale("a", each, 10) for each in self.connections))
+        for connection in self.connections:
+            connection.close("gone")
+        turn_lengths(self.clock, list)
+        self.assertEqual(self.deletions.deletions["a"].suspects, set())

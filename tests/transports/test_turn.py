@@ -235,7 +235,7 @@ class ManyOutboxesTests(SynchronousTestCase):
         """
         self.outgoing.large = True
         for outbox in self.outboxes[:3]:
-            outbox._transport.write = self.slow  # type: ignore[attr-defined]
+            outbox._transport.write = self.slow
             outbox.write(b"large")
         lengths = turn_lengths(self.clock, list)
         self.assertLess(max(lengths), LONGEST)
