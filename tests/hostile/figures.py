@@ -27,7 +27,7 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.hostile.figures")
     parser.add_argument("--checkout", type=Path, default=CHECKOUT, help="run the server of this checkout")
-    parser.add_argument("--memory", type=int, default=5120, help="address space of the server, in MiB")
+    parser.add_argument("--memory", type=int, default=5120, help="address space of the server, in MiB; 0: no limit")
     parser.add_argument("--list", action="store_true", help="only print the names")
     parser.add_argument("names", nargs="*", help="only these attacks (with _ in the place of blanks)")
     options = parser.parse_args()

@@ -102,7 +102,7 @@ class MeasuredStage(Stage):
             server=Server(
                 config=config if measured.config else None,
                 data_dir=self.data if measured.storage else None,
-                before=_LIMIT % (limit, limit) + self._turns.program,
+                before=(_LIMIT % (limit, limit) if limit else "") + self._turns.program,
                 checkout=checkout,
             ),
             writes=measured.writes,
