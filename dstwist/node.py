@@ -145,7 +145,7 @@ class Node(Service):
         self._reacting: list[RpcService | PresenceService] = []
         # What clients can have that new rules may take from them.
         self._kinds: list[Kind] = []
-        self._router = Router(self._permission, self._build_services(), settings.limits.max_name_length)
+        self._router = Router(self._permission, self._build_services(), settings.limits.max_name_length, reactor)
         self._rules = RuleReload(self._permission, settings.permission, self._kinds, reactor, self._router.settled)
         self.reloads.add_section("permission", lambda settings: self._rules.reload(settings.permission))
         self._spoken, self.web_sockets = self._build_web_sockets()

@@ -4,8 +4,8 @@ a service judges itself (L{dstwist.interfaces.ITopicService}) the service asks f
 
 Always true: the messages of one connection reach their services in the order they came in, however long a permission
 takes: what has to wait is the connection's work (L{dstwist.interfaces.IConnection.do}), and all that follows waits
-behind it. Of a bulk request every name is permitted by itself, L{STEP} names at a time; what is left of it, without the
-refused names, is served (C{services.md} section 1).
+behind it. Each name of a bulk request is permitted by itself, in steps (L{dstwist.slices.Steps}); what is left of it,
+without the refused names, is served (C{services.md} section 1).
 
 Between the judgement of a name and what is done then the rules may change: whoever changes them asks L{Router.settled}.
 """
@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.interfaces import IConnection, IPermission, ITopicService, Work
@@ -25,7 +26,7 @@ from dstwist.names import NameLimit
 from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import DistinctNames
-from dstwist.slices import STEP
+from dstwist.slices import STEP, Steps
 from dstwist.underway import Batch, UnderWay
 
 #: From so many names on it is worth looking whether they are all different.
@@ -38,6 +39,7 @@ class Router:
 
     @ivar name_limit: what connections ask before they hand something in.
     @param max_name_length: how many characters a name may have.
+    @param clock: tells how long names take to judge.
     """
 
     _log = Logger()
@@ -47,7 +49,9 @@ class Router:
         permission: IPermission,
         services: Mapping[Topic, ITopicService],
         max_name_length: int | None = None,
+        clock: IReactorTime | None = None,
     ) -> None:
+        self._clock = clock
         self.name_limit = NameLimit(max_name_length)
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
@@ -108,11 +112,19 @@ class Router:
         told = False
         batch = self._bulks.batch
         with batch:
-            for start in range(0, len(names), STEP):
-                if start:
+            done = 0
+            steps = Steps(self._clock)
+            while done < len(names):
+                if done:
                     yield None
-                part = names[start : start + STEP]
-                verdicts: list[object] = [self._allows(_about(name, message), sender) for name in part]
+                    steps.begin()
+                verdicts: list[object] = []
+                for number in range(done, len(names)):
+                    verdicts.append(self._allows(_about(names[number], message), sender))
+                    if steps.over():
+                        break
+                part = names[done : done + len(verdicts)]
+                done += len(part)
                 if any(isinstance(verdict, Deferred) for verdict in verdicts):
                     later = [verdict if isinstance(verdict, Deferred) else succeed(verdict) for verdict in verdicts]
                     results: list[tuple[bool, object]] = []

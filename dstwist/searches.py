@@ -42,7 +42,7 @@ from dstwist.offers import OfferRules
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.rematch import Rematch
-from dstwist.slices import STEP, Slices
+from dstwist.slices import Slices, Steps
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.verdicts import Verdicts
 
@@ -251,13 +251,16 @@ class Searches:
         @param matching: the patterns that match the name, if they have been looked up just now.
         """
         early, late = self._waiting(search, matching)
-        for _ in range(STEP):
+        steps = Steps(self._clock)
+        while True:
             candidate = next_of(early, late, self._choose)
             if candidate is None:
                 self._end(search)
                 return
             if self._offer(search, candidate):
                 return
+            if steps.over():
+                break
         self._slices.do(self._go_on_in_slices(search, early, late))
 
     def _go_on_in_slices(self, search: Search, early: list[Candidate], late: list[Candidate]) -> Iterator[None]:

@@ -45,8 +45,11 @@ TURN = 2 * SLICE
 #: For so long after the beginning of a turn nobody asks whether another one has begun.
 UNMARKED = SLICE + 0.002
 
-#: Of so many names it is not asked how long they take.
+#: So many names are dealt with in one step of work,
 STEP = 50
+
+#: or fewer, if these take longer than this, in seconds: a rule or a search can make each of them expensive.
+STEP_TIME = 0.001
 
 
 class Turns:
@@ -197,6 +200,34 @@ class Turns:
                 call.cancel()
                 self._call = None
                 self.deadline = now + UNMARKED
+
+
+class Steps:
+    """
+    Divides work on many names into steps.
+
+    @param clock: whose turns the work is done in; C{None}: the time does not count.
+    """
+
+    __slots__ = ("_end", "_left", "_now")
+
+    def __init__(self, clock: IReactorTime | None) -> None:
+        self._now = (lambda: 0.0) if clock is None else Turns.of(clock).now
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        A step begins.
+        """
+        self._left = STEP
+        self._end = self._now() + STEP_TIME
+
+    def over(self) -> bool:
+        """
+        Count one name; whether the step is over.
+        """
+        self._left -= 1
+        return not self._left or self._now() > self._end
 
 
 _turns: WeakKeyDictionary[IReactorTime, Turns] = WeakKeyDictionary()

@@ -42,7 +42,7 @@ from dstwist.log import Logger
 from dstwist.outgoing import LARGE, TurnBudget
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.slices import STEP, Slices
+from dstwist.slices import STEP, Slices, Steps
 from dstwist.weights import weigh_name
 
 #: How many bytes of memory a subscription takes besides its name, and how many more the first one of a name: with what
@@ -83,6 +83,7 @@ class SubscriptionRegistry:
         self._room = Budget() if room is None else room
         self._outgoing = outgoing if outgoing is not None else TurnBudget()
         self._topic = topic
+        self._clock = clock
         self._slices = None if clock is None else Slices(clock)
         # How many closed connections have not been taken off all of their names.
         self._leaving = 0
@@ -168,9 +169,13 @@ class SubscriptionRegistry:
         """
         # Who asked for nothing at all has it.
         acked = not message.names and connection.dialect.acks_what_changed_nothing
-        for number, name in enumerate(message.names):
-            if number and not number % STEP:
+        # A new name can start a search for its provider, with many patterns and rules.
+        steps = Steps(self._clock)
+        over = False
+        for name in message.names:
+            if over:
                 yield None
+                steps.begin()
             if self.add(name, connection):
                 acked = True
             elif self.wants(name, connection):
@@ -178,6 +183,7 @@ class SubscriptionRegistry:
                 acked = acked or connection.dialect.acks_what_changed_nothing
             else:
                 connection.send(message.error("MESSAGE_DENIED", name))
+            over = steps.over()
         if acked:
             connection.send(message.ack())
 

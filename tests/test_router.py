@@ -7,15 +7,17 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError
-from dstwist.interfaces import IPermission
+from dstwist.interfaces import IConnection, IPermission
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol.constants import BULKS, FROM_CLIENT, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
+from dstwist.record import Change
 from dstwist.router import Router
 from dstwist.slices import STEP
 from tests.fakes import FakeConnection, FakePermission, FakeService
@@ -221,6 +223,28 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.permission.asked, list(names))
         self.assertEqual(self.service.handled, [subscribe(*names[:1], *names[2:-1])])
         self.assertEqual([message.name for message in self.ann.take()], [names[1], names[-1]])
+
+    def test_expensive_rules(self) -> None:
+        """
+        If a rule takes long for each name, the step is over earlier.
+        """
+        clock = Clock()
+        self.ann.turns = True
+
+        class Expensive(FakePermission):
+            def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> Any:
+                clock.rightNow += 0.0004
+                return super().allows(message, sender, change)
+
+        permission = Expensive()
+        router = Router(permission, {Topic.EVENT: self.service}, clock=clock)
+        names = tuple(f"n{number}" for number in range(7))
+        router.route(subscribe(*names), self.ann)
+        self.assertEqual(len(permission.asked), 3)
+        self.ann.turn()
+        self.assertEqual(len(permission.asked), 6)
+        self.ann.turn()
+        self.assertEqual(self.service.handled, [subscribe(*names)])
 
     def test_long_bulk_later(self) -> None:
         """

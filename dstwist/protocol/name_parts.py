@@ -36,6 +36,10 @@ class Parts:
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
 
+    @property
+    def parts(self) -> Sequence[Part]:
+        return self._parts
+
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 

@@ -44,8 +44,9 @@ from dstwist.outgoing import TurnBudget
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
+from dstwist.protocol.name_parts import Parts
 from dstwist.services.roster import Roster
-from dstwist.slices import STEP
+from dstwist.slices import STEP, Steps
 from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.users import UserRegistry
 
@@ -86,6 +87,7 @@ class PresenceService:
         # Users without a connection who have not left yet.
         self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)
         self._stopped = False
+        self._clock = clock
         users.observe(self._came, self._went)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             PresenceAction.SUBSCRIBE_ALL: self._subscribe_all,
@@ -155,7 +157,20 @@ class PresenceService:
     # -- queries
 
     def _query_all(self, message: Message, sender: IConnection) -> None:
-        others: Any = self._online.all_but(sender.user)
+        sender.do(self._querying_all(sender))
+
+    def _querying_all(self, sender: IConnection) -> Work:
+        # To encode very many users takes long, so it is done in steps. The answer itself is made in the last step, of
+        # those who are online then: what has changed meanwhile is encoded once more.
+        wire, steps = sender.wire, Steps(self._clock)
+        for part in self._online.all_but(None).parts:
+            if wire not in part.encoded:
+                wire.encode(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=_names(Parts((part,)))))
+                part.encoded[wire] = True
+                if steps.over():
+                    yield None
+                    steps.begin()
+        others = _names(self._online.all_but(sender.user))
         sender.send(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=others))
 
     def _query(self, message: Message, sender: IConnection) -> None:
@@ -221,3 +236,10 @@ class PresenceService:
                 if connection.dialect.hears_of_users_once and self.everybody.wants(EVERYONE, connection)
             }
             self.single.publish_to(user, Message(Topic.PRESENCE, to_some, user), told)
+
+
+def _names(parts: Parts) -> Any:
+    """
+    For codecs, parts are as good as a tuple.
+    """
+    return parts

@@ -36,7 +36,7 @@ from dstwist.interfaces import IConnection, Work
 from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
-from dstwist.slices import STEP, Slices
+from dstwist.slices import Slices, Steps
 
 _READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 
@@ -107,6 +107,7 @@ class RecordQueue:
         self._idle: Deferred[None] | None = None
         # The lines that can go on. Many requests can wait for one load or commit: they get a slice of each turn.
         self._slices = Slices(clock)
+        self._clock = clock
 
     def __contains__(self, name: str) -> bool:
         return name in self.lines
@@ -194,10 +195,20 @@ class RecordQueue:
         then: Callable[[], None] | None = None,
         always: bool = False,
     ) -> Work:
-        for number, name in enumerate(message.names):
-            if number and not number % STEP:
+        steps = self.steps()
+        over = False
+        for name in message.names:
+            if over:
                 yield self.room(sender)
+                steps.begin()
             self.submit(step, name, message, sender, then, always)
+            over = steps.over()
+
+    def steps(self) -> Steps:
+        """
+        For work that asks for many records: a rule can make each of them expensive.
+        """
+        return Steps(self._clock)
 
     def room(self, sender: IConnection) -> Deferred[None] | None:
         """

@@ -14,7 +14,7 @@ connections of others have their turns in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import IntEnum
 
@@ -29,7 +29,6 @@ from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_returned import Returned
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD
@@ -185,20 +184,25 @@ class RecordReader:
         """
         Of many names the versions are told in parts, and the acknowledgement follows the first.
         """
-        names = message.names
-        for start in range(0, len(names) or 1, STEP):
-            if start:
+        names = iter(message.names)
+        left = len(message.names)
+        acked = False
+        while left or not acked:
+            if acked:
                 yield self._queue.room(sender)
-            missing = self._tell_versions(names[start : start + STEP], message, sender)
-            if not start:
+            asked, missing = self._tell_versions(names, message, sender)
+            left -= asked
+            if not acked:
                 sender.send(message.ack())
+                acked = True
             for name in missing:
                 sender.send(answers.head_response(name, None))
 
-    def _tell_versions(self, names: tuple[str, ...], message: Message, sender: IConnection) -> list[str]:
+    def _tell_versions(self, names: Iterator[str], message: Message, sender: IConnection) -> tuple[int, list[str]]:
         """
-        Tell the versions that are known at once; the names of what is not there, of which nothing was said. All others
-        are told when they are known.
+        Take one step's C{names} and tell the versions that are known at once. All others are told when they are known.
+
+        @return: how many names were taken, and the names of records that do not exist, of which nothing was said.
         """
         versions: dict[str, int] | None = {}
         missing: list[str] = []
@@ -222,11 +226,16 @@ class RecordReader:
             else:
                 missing.append(name)
 
+        asked = 0
+        steps = self._queue.steps()
         for name in names:
             self._submit(head, name, message, sender)
+            asked += 1
+            if steps.over():
+                break
         sender.send(Message(_RECORD, RecordAction.HEAD_RESPONSE_BULK, versions=versions))
         versions = None
-        return missing
+        return asked, missing
 
     def _return_to(self, name: str, message: Message, sender: IConnection) -> None:
         """

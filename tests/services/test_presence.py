@@ -18,6 +18,7 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
 from dstwist.services.presence import PresenceService
+from dstwist.services.roster import BLOCK
 from dstwist.slices import STEP
 from dstwist.users import UserRegistry
 from tests.fakes import FakeConnection, FakeWire
@@ -465,6 +466,36 @@ class LongQueryTests(PresenceTestCase):
     """
     A question about many users.
     """
+
+    def test_everybody(self) -> None:
+        """
+        The names of all users are encoded in steps, each once; the answer says who is online when it is sent.
+        """
+        clock = self.clock
+
+        class SlowWire(FakeWire):
+            def encode(self, message: Message) -> Any:
+                clock.rightNow += 0.000_01 * len(message.names)
+                return super().encode(message)
+
+        ann = self.log_in("ann", PROTOBUF, SlowWire())
+        users = [self.log_in(f"user{number}") for number in range(3 * BLOCK)]
+        ann.turns = True
+        self.service.handle(QUERY_ALL, ann)
+        self.assertEqual(ann.take(), [])
+        self.log_out(users[0])
+        ann.turn()
+        ann.turn()
+        self.assertEqual(ann.take(), [])
+        self.assertFalse(ann.turn())
+        (answer,) = ann.take()
+        self.assertEqual(sorted(answer.names), sorted(user.user or "" for user in users[1:]))
+        self.service.handle(QUERY_ALL, ann)
+        while ann.turn():
+            pass
+        before = ann.wire.encoded
+        self.service.handle(QUERY_ALL, ann)
+        self.assertEqual((len(ann.take()), ann.wire.encoded - before), (2, 1))
 
     def test_changes_meanwhile(self) -> None:
         """

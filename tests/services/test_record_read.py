@@ -463,6 +463,21 @@ class ManyTests(RecordTestCase):
             self.assertEqual(others, [answers[STEP : 2 * STEP], answers[2 * STEP :]])
             self.assertEqual(len(self.subscriptions.names_of(self.ann)), len(self.names))
 
+    def test_expensive_rules(self) -> None:
+        """
+        If a rule takes long for each name, fewer are dealt with in each turn.
+        """
+
+        def allows(*arguments: Any) -> bool:
+            self.clock.rightNow += 0.0004
+            return True
+
+        for action in (A.SUBSCRIBE, A.SUBSCRIBEANDREAD, A.SUBSCRIBEANDHEAD):
+            self.serve()
+            self.rules.rule = allows
+            self.assertEqual(len(self.steps(action)), len(self.names) // 3)
+            self.assertEqual(len(self.subscriptions.names_of(self.ann)), len(self.names))
+
     def test_heads(self) -> None:
         """
         The versions are told in parts, each with its missing ones behind; the one acknowledgement follows the first.
