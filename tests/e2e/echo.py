@@ -72,7 +72,9 @@ def main() -> None:
 
     reactor: Any = installed
     websocket.FAST_PATH = "--autobahn" not in sys.argv
-    settings = WebSocketEndpoint(max_message_size=LARGEST, max_outgoing_buffer_size=4 * LARGEST)
+    settings = WebSocketEndpoint(
+        max_message_size=LARGEST, max_message_size_before_login=LARGEST, max_outgoing_buffer_size=4 * LARGEST
+    )
     web_socket = WebSocketPort(settings, Echo, reactor)
     port = Port({b"/": web_socket}, HttpPort(Resource(), 1000, reactor), reactor)
     listening = reactor.listenTCP(0, port, interface="127.0.0.1")
