@@ -23,7 +23,7 @@ from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.protocol.paths import LIMITS, Limits, parse, set_many, write_at
-from dstwist.protocol.typed import UNDEFINED, value_of
+from dstwist.protocol.typed import UNDEFINED, is_undefined, value_of
 from dstwist.weights import weigh_json
 
 _UPDATE = RecordAction.UPDATE
@@ -102,7 +102,9 @@ class Change:
     @param limits: what the paths of the write may make.
     """
 
-    __slots__ = ("_data", "_limits", "adds", "alike", "message", "old")
+    __slots__ = ("_changes", "_data", "_limits", "adds", "alike", "message", "old")
+
+    _changes: list[tuple[str | None, Any]]
 
     def __init__(self, old: Record, message: Message, limits: Limits = LIMITS) -> None:
         self.old = old
@@ -130,8 +132,13 @@ class Change:
         @raise ValueError: the write makes no sense.
         """
         message = self.message
-        value = value_of(message.data)
-        return _many(value) if message.action is _PATCH_MULTI else [(message.path, value)]
+        if message.action is not _PATCH_MULTI:
+            return [(message.path, value_of(message.data))]
+        try:
+            return self._changes
+        except AttributeError:
+            changes = self._changes = _many(value_of(message.data))
+            return changes
 
     @property
     def action(self) -> RecordAction:
@@ -143,7 +150,7 @@ class Change:
             return _PATCH_MULTI
         if message.path is None:
             return _UPDATE
-        return _ERASE if value_of(message.data) is UNDEFINED else _PATCH
+        return _ERASE if is_undefined(message.data) else _PATCH
 
     @property
     def erases(self) -> bool:
@@ -152,7 +159,10 @@ class Change:
 
         @raise ValueError: the write makes no sense.
         """
-        return any(path is not None and value is UNDEFINED for path, value in self.changes)
+        message = self.message
+        if message.action is _PATCH_MULTI:
+            return any(value is UNDEFINED for _, value in self.changes)
+        return message.path is not None and is_undefined(message.data)
 
     def _apply(self) -> Any:
         message = self.message
@@ -160,12 +170,15 @@ class Change:
         base = self.old.data
         if base is None:
             base = {}
-        value = value_of(message.data)
+        value: Any
         if message.action is _PATCH_MULTI:
-            changes = [(parse(path), each) for path, each in _many(value)]  # type: ignore[arg-type]
+            changes = [(parse(path), each) for path, each in self.changes]  # type: ignore[arg-type]
             value = set_many(base, changes, self._limits)
             self.alike = True
-        elif path is not None:
+            self._data = value
+            return value
+        value = value_of(message.data)
+        if path is not None:
             value, self.alike, self.adds = write_at(base, path, value, self._limits)
         elif isinstance(value, dict | list):
             self.alike = True

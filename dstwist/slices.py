@@ -32,6 +32,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from weakref import WeakKeyDictionary
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
@@ -137,6 +138,14 @@ class Turns:
         if not self._held:
             # If a call is pending, it begins the next turn.
             self.deadline = self.now() + (UNMARKED if self._call is None else SLICE)
+
+    def next(self) -> Deferred[None]:
+        """
+        Fires in a later turn.
+        """
+        turn: Deferred[None] = Deferred()
+        self.later(lambda: turn.callback(None))
+        return turn
 
     def forget(self, party: Callable[[], None]) -> None:
         """

@@ -11,7 +11,7 @@ and subscribers would receive a third one.
 
 orjson does not check whether its allocations succeed (3.13.0: C{loads} stores into the list that C{PyList_New} has
 not made, C{dumps} into the bytes that could not grow): a shortage of memory ends the process by SIGSEGV. So where the
-system may refuse memory, L{Guarded} stands in front of it, and L{stdlib_dumps} writes.
+system may refuse memory, L{Guarded} stands in front of it.
 
 Values that were put together from several texts can be nested deeper than any of them: whoever builds such a value
 asks L{deeper_than} before storing a text that nobody could read again.
@@ -44,6 +44,10 @@ STDLIB_FACTOR = 40
 #: Address space that orjson leaves to all threads that run at the same time, each password hash takes 46 MiB of it, and
 #: each new thread up to 136.
 ORJSON_MARGIN = 256 << 20
+
+#: The same for writing: how long the text will be is not known before. The buffer doubles, and the largest texts are
+#: those of whole records and of all users.
+ORJSON_WRITES = 1 << 30
 
 #: Address space that no text may take: it is for all that has to go on when texts are refused.
 RESERVE = 32 << 20
@@ -224,12 +228,27 @@ class Guarded:
 
     @param fast: reads quickly, and may end the process if there is not enough memory.
     @param room: whether there are so many more bytes.
+    @param write: writes quickly, likewise.
     """
 
-    def __init__(self, fast: Callable[[bytes | str], Any], room: Callable[[int], bool] = has_room) -> None:
+    def __init__(
+        self,
+        fast: Callable[[bytes | str], Any],
+        room: Callable[[int], bool] = has_room,
+        write: Callable[[Any], bytes] = stdlib_dumps,
+    ) -> None:
         self._fast = fast
         self._room = room
+        self._write = write
         self._unseen = 0
+
+    def dumps(self, value: Any) -> bytes:
+        """
+        The compact JSON text of a value, as UTF-8.
+
+        @raise MemoryError: there is not enough memory for it.
+        """
+        return self._write(value) if self._room(ORJSON_WRITES) else stdlib_dumps(value)
 
     def loads(self, text: bytes | str) -> Any:
         """
@@ -262,8 +281,9 @@ class Guarded:
 
 
 if allocations_can_fail():
-    loads = Guarded(loads).loads
-    dumps = stdlib_dumps
+    _guarded = Guarded(loads, write=dumps)
+    loads = _guarded.loads
+    dumps = _guarded.dumps
 
 
 def is_json(text: bytes | str) -> bool:

@@ -52,6 +52,9 @@ _CONSTANTS: dict[str, Any] = {"T": True, "F": False, "L": None, "U": UNDEFINED}
 _JSON_CONSTANTS = {"T": b"true", "F": b"false", "L": b"null"}
 _LETTERS_OF_JSON = {"t": "T", "f": "F", "n": "L"}
 
+#: The letters of values.
+_WITH_VALUE = frozenset("OSNTFL")
+
 #: Letters after which any payload will do; a payload that is not needed is ignored.
 _UNCHECKED = frozenset("STFLU")
 
@@ -172,6 +175,13 @@ def value_of(data: Data) -> Any:
         number = parse_number(data[1:])
         return number if math.isfinite(number) else None
     return _CONSTANTS.get(letter, UNDEFINED)
+
+
+def is_undefined(data: Data) -> bool:
+    """
+    Whether the data is "no value", for which its value is not read.
+    """
+    return data is None or (data.__class__ is str and data[:1] not in _WITH_VALUE)
 
 
 def parse_number(text: str) -> int | float:

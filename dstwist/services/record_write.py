@@ -57,7 +57,7 @@ from dstwist.services.record_queue import RecordQueue, Request
 from dstwist.services.record_refusals import Conflict, RecordRefusals, Refusal
 from dstwist.services.record_sizes import RecordSizes
 from dstwist.services.record_store import RecordError, RecordStore
-from dstwist.slices import SLICE
+from dstwist.slices import SLICE, Turns
 
 _RECORD = Topic.RECORD
 _UPDATE = RecordAction.UPDATE
@@ -111,7 +111,7 @@ class RecordWriter:
         self._hot_path = settings.storage_hot_path_prefixes
         self._make = sizes.make
         self._limits = sizes.limits
-        self._seconds = clock.seconds
+        self._turns = Turns.of(clock)
 
     def enter(self, message: Message, sender: IConnection) -> None:
         """
@@ -170,7 +170,8 @@ class RecordWriter:
         outcomes: list[_Outcome] = []
         taken: list[Request] = []
         room = BATCH
-        deadline = self._seconds() + SLICE
+        now = self._turns.now
+        deadline = now() + SLICE
         while True:
             change = Change(state, message, self._limits)
             outcome: Record | Refusal | None
@@ -189,7 +190,7 @@ class RecordWriter:
             if isinstance(outcome, Record):
                 state = outcome
             room -= state.weigh()
-            if room < 0 or self._seconds() > deadline:
+            if room < 0 or now() > deadline:
                 break
             following = self._queue.take(name, self.write)
             if following is None:
@@ -202,7 +203,19 @@ class RecordWriter:
             except RecordError as error:
                 await self._take_back(name, first, outcomes, taken, error)
                 return
-        for message, sender, outcome, change in outcomes:
+        await self._announce(name, outcomes)
+
+    async def _announce(self, name: str, outcomes: list[_Outcome]) -> None:
+        """
+        Tell what came of a batch. The record's queue stands still meanwhile, so this may take several turns: to send a
+        large record to many subscribers takes longer than to write it.
+        """
+        turns = self._turns
+        end = turns.now() + SLICE
+        for place, (message, sender, outcome, change) in enumerate(outcomes):
+            if place and turns.now() > end:
+                await turns.next()
+                end = turns.now() + SLICE
             if isinstance(outcome, Record):
                 self._tell(name, message, sender, outcome, change)
             else:

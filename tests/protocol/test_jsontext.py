@@ -364,6 +364,22 @@ class GuardedTests(SynchronousTestCase):
         self.loads(self.text(size))
         self.assertEqual(self.fast, [size])
 
+    def test_writing(self) -> None:
+        """
+        orjson writes as long as there is room for the largest texts.
+        """
+        written: list[Any] = []
+
+        def write_fast(value: Any) -> bytes:
+            written.append(value)
+            return b"fast"
+
+        dumps = jsontext.Guarded(self.read_fast, lambda size: size <= self.free, write_fast).dumps
+        self.free = jsontext.ORJSON_WRITES
+        self.assertEqual((dumps([1]), written), (b"fast", [[1]]))
+        self.free -= 1
+        self.assertEqual((dumps([2]), written), (b"[2]", [[1]]))
+
     def test_refused(self) -> None:
         """
         A text that might take what all else needs is refused, and that is told.

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from dstwist.interfaces import Record
 from dstwist.services import record_write
 from dstwist.slices import SLICE
+from tests.fakes import FakeConnection
 from tests.services.records import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
 
 
@@ -177,3 +178,46 @@ class TurnTests(RecordTestCase):
         (first,), (second,) = self.say(ann, ask(A.READ, "a")), self.say(bob, ask(A.READ, "a"))
         self.assertIs(first.data, second.data)
         self.assertEqual(Record(1, {"x": 1}).json, first.data)
+
+
+class AnnouncementTests(RecordTestCase):
+    """
+    What is told after the commit of a batch.
+    """
+
+    def setUp(self) -> None:
+        self.charging = ChargingClock()
+        self.serve(clock=self.charging)
+        self.storage.delay = 1.0
+        self.have("a", 0, {"x": 0})
+
+    def test_slices(self) -> None:
+        """
+        The news of one batch are told in several turns if they take long, in their order; what comes meanwhile is
+        served behind them.
+        """
+        write = FakeConnection.write
+
+        def slow(connection: FakeConnection, frame: object) -> None:
+            self.clock.rightNow += 0.003
+            write(connection, frame)
+
+        self.patch(FakeConnection, "write", slow)
+        ann, bob = self.young(), self.young("a")
+        for version in range(1, 9):
+            self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
+        self.clock.advance(1.0)
+        bob.take()
+        self.clock.rightNow += 1.0
+        turns: list[list[object]] = []
+        while sum(map(len, turns)) < 7:
+            self.charging.turn()
+            turns.append([*bob.take()])
+            if len(turns) == 2:
+                self.service.handle(ask(A.READ, "a"), ann)
+        self.assertLessEqual(max(map(len, turns)), 3)
+        self.assertEqual(sum(turns, []), [patch("a", version, "x", version) for version in range(2, 9)])
+        self.clock.pump([0.0] * 3)
+        answers = ann.take()
+        self.assertEqual([each.correlation_id for each in answers[:-1]], [str(version) for version in range(1, 9)])
+        self.assertEqual(answers[-1], read_response("a", 8, {"x": 8}))
