@@ -29,9 +29,11 @@ class ShortageTests(SynchronousTestCase):
     Nothing of this ends a server by SIGSEGV.
     """
 
-    def server(self, limit: int, data_dir: Path | None = None) -> Server:
+    def server(self, limit: int, data_dir: Path | None = None, config: Path | None = None) -> Server:
         limit *= MIB
-        server = Server(data_dir=data_dir, before=f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({limit}, {limit}))")
+        server = Server(
+            None, config, data_dir, before=f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({limit}, {limit}))"
+        )
         self.addCleanup(server.kill)
         server.start()
         return server
@@ -54,12 +56,15 @@ class ShortageTests(SynchronousTestCase):
     def test_large_json(self) -> None:
         """
         Clients of both generations write large records until there is no memory for more. The further ones are refused
-        with an error, the log says why, and all else goes on: other clients, reads, small writes.
+        with an error, the log says why, and all else goes on: other clients, reads, small writes. The cache has no
+        limit here: with one, it refuses long before memory is short.
         """
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
+        config = directory / "config.yml"
+        config.write_text("cache: {type: default, options: {maxBytes: null}}\n")
         for data_dir in (None, directory):
-            server = self.server(300, data_dir)
+            server = self.server(300, data_dir, config)
             bystander = RawClient(server.port, "v4", "bob")
             outcomes = []
             for number in range(20):
