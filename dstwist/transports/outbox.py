@@ -39,6 +39,10 @@ AT_ONCE = 65536
 PIECE = 131072
 
 
+def _nothing() -> None:
+    pass
+
+
 @implementer(IPushProducer)
 class Outbox:
     """
@@ -232,6 +236,9 @@ class Outbox:
         self._outgoing.account(self, 0)
         self._stalled = True
         self._transport.unregisterProducer()
+        # It is not called any more. It belongs to the connection, which has this outbox: without the circle of
+        # references all of it goes at once, and not when the garbage collector comes.
+        self._overflow = _nothing
 
     def abort(self) -> None:
         """

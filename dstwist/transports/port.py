@@ -118,6 +118,9 @@ class Switch(Protocol):
             self._place.leave()
         if self._chosen is not None:
             self._chosen.connectionLost(reason)
+            # Without a circle of references it is freed now, and not by the garbage collector.
+            self._chosen = None
+            self.dataReceived = _ignore  # type: ignore[method-assign]
         elif (problem := tls_problem(reason)) is not None:
             self._log.info(
                 "TLS_HANDSHAKE | refused ({address}): {problem}",

@@ -149,10 +149,18 @@ class WebSocketLink(ClosingLink):
     def _lost(self, reason: Any) -> None:
         super().connectionLost(reason)
         self.factory.forget(self)
-        # Links are in circles of references with Autobahn's own parts: until those are looked for, what the client had
-        # sent of a message would be kept.
+        self._release()
+
+    def _release(self) -> None:
+        """
+        Drop all references that lead back to this link, so that it is freed now. The garbage collector would find it
+        much later; until then it would keep what the client had sent of a message, and a pass over thousands of dead
+        links would stop the server.
+        """
         self.data = b""
         self.message_data = self.frame_data = None
+        # Autobahn's Deferreds have this link as their result.
+        self.is_open = self.is_closed = None
 
     def dataReceived(self, data: bytes) -> None:
         try:
