@@ -137,7 +137,7 @@ class ListenerRegistry:
         listener = self._listeners.get(sender)
         if listener is not None and text in listener.patterns:
             sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", flagged=False))
-            if sender.dialect.acks_what_changed_nothing:
+            if sender.dialect.acks_repeated_subscriptions:
                 sender.send(message.ack())
             return
         if listener is not None and len(listener.patterns) >= self._settings.max_patterns:
@@ -184,9 +184,6 @@ class ListenerRegistry:
             candidate.settle_all()
         elif lost is not None:
             lost.hears = False
-        elif not sender.dialect.acks_what_changed_nothing:
-            sender.send(message.error("NOT_SUBSCRIBED", flagged=False))
-            return
         sender.send(message.ack())
 
     def _accept(self, message: Message, sender: IConnection) -> None:

@@ -216,9 +216,7 @@ class Node(Service):
                 Kind(listeners.offered, Topic.RECORD, RecordAction.LISTEN, None),
             )
         if self._settings.features.rpc:
-            providers = SubscriptionRegistry(
-                Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED", most, room, clock=self._reactor
-            )
+            providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", most, room, clock=self._reactor)
             services[Topic.RPC] = calls = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending)
             self._reacting.append(calls)
             self._kinds.append(Kind(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))

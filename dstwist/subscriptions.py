@@ -20,8 +20,8 @@ subscribe     new                             ack
 subscribe     subscribed already              MULTIPLE_SUBSCRIPTIONS, and then v4+: ack; v2/v3: nothing
 subscribe     one more than may be, or all    MESSAGE_DENIED: whoever is closed for it comes back, and asks again
               have more than they may
-unsubscribe   subscribed                      ack
-unsubscribe   not subscribed                  v4+: ack; v2/v3: NOT_SUBSCRIBED
+unsubscribe   any                             ack: a client that ended a subscription while it was offline says so when
+                                              it is back, and v2/v3 clients throw at an error that nobody listens to
 ============  ==============================  ====================================================================
 
 A bulk request has one ack, after all of its names. Those of a long one are dealt with in steps (L{IConnection.do}).
@@ -59,8 +59,7 @@ class SubscriptionRegistry:
     """
     The subscriptions of one topic.
 
-    @param repeated: the error for a name that is subscribed already; RPC has its own names for both.
-    @param unknown: the error for the end of a subscription that never was.
+    @param repeated: the error for a name that is subscribed already; RPC has its own.
     @param limit: how many names one connection may want. More are refused.
     @param room: how many bytes of memory the subscriptions of all connections may take, also those of other topics.
     @param outgoing: counts the bytes of each fan-out.
@@ -73,7 +72,6 @@ class SubscriptionRegistry:
         self,
         topic: Topic,
         repeated: str = "MULTIPLE_SUBSCRIPTIONS",
-        unknown: str = "NOT_SUBSCRIBED",
         limit: int | None = None,
         room: Budget | None = None,
         outgoing: TurnBudget | None = None,
@@ -91,7 +89,6 @@ class SubscriptionRegistry:
         self._ended: dict[str, list[_Members]] = {}
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
-        self._unknown: IntEnum = actions[unknown]
         self._names: dict[str, dict[IWire, _Members]] = {}
         self._subscribed: dict[IConnection, set[str]] = {}
         self._on_first: list[_Observer] = []
@@ -99,8 +96,6 @@ class SubscriptionRegistry:
         self._on_revoke: list[Callable[[], None]] = []
         # Whose excess the log knows.
         self._greedy: set[IConnection] = set()
-        # What clients lost that wait for an acknowledgement when they end it themselves.
-        self._revoked: dict[IConnection, set[str]] = {}
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
@@ -168,7 +163,7 @@ class SubscriptionRegistry:
         The work of L{subscribe}.
         """
         # Who asked for nothing at all has it.
-        acked = not message.names and connection.dialect.acks_what_changed_nothing
+        acked = not message.names and connection.dialect.acks_repeated_subscriptions
         # A new name can start a search for its provider, with many patterns and rules.
         steps = Steps(self._clock)
         over = False
@@ -180,7 +175,7 @@ class SubscriptionRegistry:
                 acked = True
             elif self.wants(name, connection):
                 connection.send(message.error(self._repeated, name, flagged=False))
-                acked = acked or connection.dialect.acks_what_changed_nothing
+                acked = acked or connection.dialect.acks_repeated_subscriptions
             else:
                 connection.send(message.error("MESSAGE_DENIED", name))
             over = steps.over()
@@ -191,16 +186,11 @@ class SubscriptionRegistry:
         """
         The work of L{unsubscribe}.
         """
-        changed = False
         for number, name in enumerate(message.names):
             if number and not number % STEP:
                 yield None
-            if self.discard(name, connection):
-                changed = True
-            elif not connection.dialect.acks_what_changed_nothing:
-                connection.send(message.error(self._unknown, name, flagged=False))
-        if changed or connection.dialect.acks_what_changed_nothing:
-            connection.send(message.ack())
+            self.discard(name, connection)
+        connection.send(message.ack())
 
     def publish(self, message: Message, exclude: IConnection | None = None) -> None:
         """
@@ -293,8 +283,6 @@ class SubscriptionRegistry:
             self._exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
             return False
         subscribed.add(name)
-        if self._revoked:
-            self._had_lost(name, connection)
         if wires is None:
             wires = self._names[name] = {}
         wires.setdefault(connection.wire, {})[connection] = connection.write
@@ -305,40 +293,22 @@ class SubscriptionRegistry:
 
     def discard(self, name: str, connection: IConnection) -> bool:
         """
-        End the subscription of C{connection} to C{name} and say nothing; whether there was one, as far as the client
-        can know.
+        End the subscription of C{connection} to C{name} and say nothing; whether there was one.
         """
         if self._ended:
             self._forget(name, connection)
         subscribed = self._subscribed.get(connection)
         if subscribed is None or name not in subscribed:
-            return bool(self._revoked) and self._had_lost(name, connection)
+            return False
         subscribed.discard(name)
         self._remove(name, connection)
         return True
 
     def revoke(self, name: str, connection: IConnection) -> bool:
-        if not self.wants(name, connection):
+        if not self.discard(name, connection):
             return False
-        self.discard(name, connection)
-        if not connection.dialect.acks_what_changed_nothing:
-            revoked = self._revoked.setdefault(connection, set())
-            if len(revoked) < self._limit:
-                revoked.add(name)
         for callback in self._on_revoke:
             callback()
-        return True
-
-    def _had_lost(self, name: str, connection: IConnection) -> bool:
-        """
-        Whether C{connection} has lost C{name} by L{revoke}; after this that is forgotten.
-        """
-        revoked = self._revoked.get(connection)
-        if revoked is None or name not in revoked:
-            return False
-        revoked.discard(name)
-        if not revoked:
-            del self._revoked[connection]
         return True
 
     def end(self, name: str) -> None:
@@ -415,7 +385,6 @@ class SubscriptionRegistry:
         )
 
     def _closed(self, connection: IConnection) -> None:
-        self._revoked.pop(connection, None)
         self._greedy.discard(connection)
         names = self._subscribed.pop(connection)
         if self._slices is None or len(names) <= STEP:

@@ -83,8 +83,10 @@ class Dialect:
     @ivar server_speaks_first: the server sends CHALLENGE_REQUEST as soon as the socket is open.
     @ivar server_pings: the server sends PING, and the client answers; otherwise it is the other way round.
     @ivar empty_payload_is_unparsable: a payload without any message is an error while a CHALLENGE is due.
-    @ivar acks_what_changed_nothing: a repeated subscription (after its MULTIPLE_SUBSCRIPTIONS) and the end of a
-        subscription that never was are acknowledged; otherwise they get an error and no acknowledgement.
+    @ivar acks_repeated_subscriptions: a subscription that is there already is acknowledged, after its
+        MULTIPLE_SUBSCRIPTIONS; otherwise it gets that error alone.
+    @ivar subscribes_to_what_it_discarded: a client that discarded a record while it was offline discards it when it is
+        back, and subscribes to it right behind that (L{dstwist.services.record_discards}).
     @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that nobody asked for is an INVALID_MESSAGE;
         otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
     @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before anything is looked up; otherwise
@@ -116,7 +118,8 @@ class Dialect:
     server_speaks_first: bool
     server_pings: bool
     empty_payload_is_unparsable: bool
-    acks_what_changed_nothing: bool
+    acks_repeated_subscriptions: bool
+    subscribes_to_what_it_discarded: bool
     complains_of_unasked_answers: bool
     acks_reading_at_once: bool
     names_inner_checks: bool
@@ -139,7 +142,8 @@ TEXT = Dialect(
     server_speaks_first=True,
     server_pings=True,
     empty_payload_is_unparsable=True,
-    acks_what_changed_nothing=False,
+    acks_repeated_subscriptions=False,
+    subscribes_to_what_it_discarded=True,
     complains_of_unasked_answers=True,
     acks_reading_at_once=False,
     names_inner_checks=True,
@@ -179,7 +183,8 @@ PROTOBUF = Dialect(
     server_speaks_first=False,
     server_pings=False,
     empty_payload_is_unparsable=False,
-    acks_what_changed_nothing=True,
+    acks_repeated_subscriptions=True,
+    subscribes_to_what_it_discarded=False,
     complains_of_unasked_answers=False,
     acks_reading_at_once=True,
     names_inner_checks=False,

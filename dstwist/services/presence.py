@@ -22,9 +22,9 @@ a user goes   PRESENCE_LEAVE_ALL                   and then PRESENCE_LEAVE
 ============  ===================================  ================================
 
 Requests without any names are answered like all others. A subscription that is there already, or never was, is
-acknowledged: clients of v2 and v3 report a missing acknowledgement of presence. The complaint before it
-(MULTIPLE_SUBSCRIPTIONS, NOT_SUBSCRIBED) they get of everybody only, for of single users they know none; v4+ clients
-get MULTIPLE_SUBSCRIPTIONS.
+acknowledged: clients of v2 and v3 report a missing acknowledgement of presence. MULTIPLE_SUBSCRIPTIONS comes before the
+acknowledgement of a repeated subscription. Clients of v2 and v3 get it for everybody only; of single users they do not
+know it.
 """
 
 from __future__ import annotations
@@ -125,8 +125,7 @@ class PresenceService:
         sender.send(message.ack())
 
     def _unsubscribe_all(self, message: Message, sender: IConnection) -> None:
-        if not self.everybody.discard(EVERYONE, sender) and not sender.dialect.acks_what_changed_nothing:
-            sender.send(message.error("NOT_SUBSCRIBED", EVERYONE, flagged=False))
+        self.everybody.discard(EVERYONE, sender)
         sender.send(message.ack())
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
@@ -140,7 +139,7 @@ class PresenceService:
                 continue
             if not self.single.wants(user, sender):
                 sender.send(message.error("MESSAGE_DENIED", user))
-            elif sender.dialect.acks_what_changed_nothing:
+            elif sender.dialect.acks_repeated_subscriptions:
                 sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
         sender.send(message.ack())
 

@@ -46,6 +46,7 @@ from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_discards import Discards
 from dstwist.services.record_losers import Losers
 from dstwist.services.record_news import RecordNews
 from dstwist.services.record_queue import RecordQueue
@@ -122,7 +123,8 @@ class RecordService:
         self._deletions = deletions = Deletions(settings, clock)
         self._returned = returned = Returned()
         self._losers = losers = Losers(clock, self._tell_loser)
-        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned, losers)
+        self._discards = discards = Discards(clock)
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned, losers, discards)
         news = RecordNews(subscriptions, returned, losers, cluster)
         refusals = RecordRefusals(subscriptions, deletions, returned, losers)
         writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock)
@@ -156,6 +158,7 @@ class RecordService:
         """
         self._store.stop()
         self._losers.stop()
+        self._discards.stop()
         return self._queue.drained()
 
     def _overrun(self, name: str, message: Message, sender: IConnection) -> None:

@@ -25,6 +25,7 @@ from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
 from dstwist.services import record_answers as answers
 from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_discards import Discards
 from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_returned import Returned
@@ -52,6 +53,7 @@ class RecordReader:
         deletions: Deletions,
         returned: Returned,
         losers: Losers,
+        discards: Discards,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -62,6 +64,7 @@ class RecordReader:
         self._deletions = deletions
         self._returned = returned
         self._losers = losers
+        self._discards = discards
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             RecordAction.READ: queue.door(self._read),
             RecordAction.HEAD: queue.door(self._head),
@@ -136,6 +139,8 @@ class RecordReader:
         self._queue.submit_each(self._get, message, sender)
 
     async def _get(self, name: str, message: Message, sender: IConnection) -> None:
+        if self._discards and self._discards.settle(name, sender):
+            return
         try:
             record = await self._store.load(name)
         except RecordError as error:
@@ -270,18 +275,19 @@ class RecordReader:
         self._queue.submit_all(join, message, sender, acknowledge)
 
     def _unsubscribe(self, message: Message, sender: IConnection) -> None:
-        ended: list[str] = []
+        ended = False
 
         async def leave(name: str, message: Message, sender: IConnection) -> None:
-            if self._subscriptions.discard(name, sender):
-                self._returned.discard(name, sender)
-                ended.append(name)
-            elif not sender.dialect.acks_what_changed_nothing:
-                sender.send(message.error(RecordAction.NOT_SUBSCRIBED, name, flagged=False))
+            nonlocal ended
+            ended = self._subscriptions.discard(name, sender) or ended
+            self._returned.discard(name, sender)
 
         def acknowledge() -> None:
-            if ended or sender.dialect.acks_what_changed_nothing:
+            names = message.names
+            if ended or len(names) != 1 or not sender.dialect.subscribes_to_what_it_discarded:
                 sender.send(message.ack())
+            else:
+                self._discards.hold(names[0], message.ack(), sender)
 
         self._queue.submit_all(leave, message, sender, acknowledge)
 

@@ -14,7 +14,7 @@ A call lives from its REQUEST until it is answered, its time is up or its reques
 from client      fields              what comes of it
 ===============  ==================  ================================================================================
 PROVIDE          names               see L{dstwist.subscriptions}, with MULTIPLE_PROVIDERS
-UNPROVIDE        names               see L{dstwist.subscriptions}, with NOT_PROVIDED
+UNPROVIDE        names               see L{dstwist.subscriptions}
 REQUEST          name, id, data?     to a provider, chosen at random; nobody provides it: NO_RPC_PROVIDER
 ACCEPT           name, id            to the requestor; again: MULTIPLE_ACCEPT to the provider
 RESPONSE         name, id, data?     to the requestor, and the end of the call
@@ -65,7 +65,7 @@ class RpcService:
     """
     Takes calls to providers, and answers back.
 
-    @param subscriptions: the providers, with the errors MULTIPLE_PROVIDERS and NOT_PROVIDED.
+    @param subscriptions: the providers, with the error MULTIPLE_PROVIDERS.
     @param choose: picks one of several providers.
     @param room: how many bytes the calls of all clients may hold while they wait for an answer.
     """

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import Record
+from dstwist.services.record_discards import HOLD
 from dstwist.services.record_queue import OVERHEAD
 from dstwist.slices import STEP
 from tests.services.records import A, RecordTestCase, ask, read_response, update, wanting_ack, written
@@ -383,9 +384,48 @@ class SubscribeTests(RecordTestCase):
 
     def test_w50_not_subscribed(self) -> None:
         """
-        W50: text clients are told that there was no subscription to end.
+        W50: so it is for text clients. The end of a subscription that never was is acknowledged a little later.
         """
-        self.assertEqual(self.say_text(self.old("a"), "R|US|a+R|US|a+"), ["R|A|US|a+", "R|E|NOT_SUBSCRIBED|a+"])
+        ann = self.old("a")
+        self.assertEqual(self.say_text(ann, "R|US|a+R|US|a+"), ["R|A|US|a+"])
+        self.clock.advance(HOLD)
+        self.assertEqual(ann.take(), ["R|A|US|a+"])
+        self.clock.advance(10)
+        self.assertEqual(ann.take(), [])
+
+    def test_discarded_offline(self) -> None:
+        """
+        A text client that comes back discards what it discarded while it was offline, and subscribes to it: it is not
+        subscribed, nor is the record made, and all it gets is the acknowledgement of the discard. After that it may
+        have the record like any other client.
+        """
+        for delay in (0.0, 0.5):
+            self.cache.delay = delay
+            ann = self.old()
+            heard = self.say_text(ann, "R|US|a+R|CR|a+")
+            self.clock.pump([0.5] * 4)
+            self.assertEqual(heard + ann.take(), ["R|A|US|a+"])
+            self.assertNotIn("a", self.subscriptions)
+            self.assertNotIn("a", self.cache.records)
+            heard = self.say_text(ann, "R|CR|b+R|CR|a+")
+            self.clock.pump([0.5] * 8)
+            self.assertEqual(heard + ann.take(), ["R|A|S|b+", "R|R|b|0|{}+", "R|A|S|a+", "R|R|a|0|{}+"])
+            self.assertEqual(self.subscriptions.subscribers("a"), [ann])
+            for name in "ab":
+                self.subscriptions.discard(name, ann)
+                self.cache.records.pop(name)
+                self.storage.records.pop(name, None)
+
+    def test_discarded_by_others(self) -> None:
+        """
+        A held acknowledgement is of one client and of one record, and v4+ clients have theirs at once.
+        """
+        ann, bob, cat = self.old(), self.old(), self.young()
+        self.say_text(ann, "R|US|a+")
+        self.assertEqual(self.say_text(bob, "R|CR|a+"), ["R|A|S|a+", "R|R|a|0|{}+"])
+        self.assertEqual(self.say_text(ann, "R|CR|b+"), ["R|A|S|b+", "R|R|b|0|{}+"])
+        request = ask(A.UNSUBSCRIBE, names=("c",), correlation_id="a")
+        self.assertEqual(self.say(cat, request), [request.ack()])
 
     def test_get_and_discard(self) -> None:
         """

@@ -75,7 +75,7 @@ class RpcTestCase(SynchronousTestCase):
         self.build()
 
     def build(self, **settings: Any) -> None:
-        self.providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", "NOT_PROVIDED")
+        self.providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS")
         self.service = RpcService(self.providers, RpcSettings(**settings), self.clock, self.choose)
         self.chosen_from: list[int] = []
         self.requestor = FakeConnection("ann")
@@ -263,14 +263,13 @@ class ProvidingTests(RpcTestCase):
 
     def test_w50_never_provided(self) -> None:
         """
-        W50: a text client that ceases to provide what it never did is told NOT_PROVIDED; a v4+ client needs its
-        acknowledgement.
+        W50: a client that ceases to provide what it never did has its acknowledgement: it may have ended that while it
+        was offline.
         """
-        error = UNPROVIDE.error("NOT_PROVIDED", "add", flagged=False)
-        for dialect, answers in ((PROTOBUF, [UNPROVIDE.ack()]), (TEXT, [error])):
+        for dialect in (PROTOBUF, TEXT):
             connection = FakeConnection(dialect=dialect)
             self.service.handle(UNPROVIDE, connection)
-            self.assertEqual(connection.take(), answers)
+            self.assertEqual(connection.take(), [UNPROVIDE.ack()])
 
     def test_w37_no_names(self) -> None:
         """
