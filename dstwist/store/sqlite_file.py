@@ -14,7 +14,12 @@ not in place               what happens
 C{-wal} or C{-shm}         the log is put back from the open file, and the database is opened anew; no write is lost
 the database file          the writes fail, though a file that was moved has them; further ones fail before they are
                            done, until the file is in place again
+a part of the log          if the database file has all of it, the log is emptied, and no write is lost; otherwise the
+                           writes fail, and further ones fail before they are done, until the next start
+a part of the database     the writes fail, and further ones before they are done, until the content is put back
 =========================  ==========================================================================================
+
+SQLite does no checkpoint of its own accord: one is done here, after the log was found to be whole.
 """
 
 from __future__ import annotations
@@ -28,15 +33,19 @@ import time
 from collections.abc import Callable
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_names import FILE, OpenFiles, sync_directory
-from dstwist.store.sqlite_quota import Quota, QuotaError
-from dstwist.store.sqlite_rows import SCHEMA, Read, Row, Write, commit, get, row_of
+from dstwist.store.sqlite_names import CUT, FILE, LOG, SHORT, OpenFiles, sync_directory
+from dstwist.store.sqlite_problems import explained, file_truncated, log_truncated, moved, no_room
+from dstwist.store.sqlite_quota import Quota
+from dstwist.store.sqlite_rows import SCHEMA, Read, Row, Write, commit, get, rows_of
 
 #: What marks a file as ours: "dstw".
 APPLICATION_ID = 0x64737477
 
 #: What the write-ahead log may keep of the disk after it had to grow because somebody read the file for long, in bytes.
 LOG_KEPT = 64 * 1024 * 1024
+
+#: With how many pages the write-ahead log is moved into the database file.
+CHECKPOINT = 1000
 
 #: How often it is looked whether the files are still there if nothing is written, in seconds. After each commit it is
 #: looked in any case.
@@ -68,6 +77,7 @@ class SqliteFile:
         self._path = path
         self._synchronous = synchronous
         self._quota = None if max_bytes is None else Quota(max_bytes)
+        self._checkpoint_at = CHECKPOINT
         self._busy_timeout = busy_timeout
         self._tell = tell
         self._lock: int | None = None
@@ -75,6 +85,8 @@ class SqliteFile:
         self._files: OpenFiles | None = None
         # Which file it is, whatever its name.
         self._identity: tuple[int, int] | None = None
+        # Changes when another program writes to the file.
+        self._foreign = 0
         # When the files were last found in place, and why they are not.
         self._seen = 0.0
         self._lost = ""
@@ -100,17 +112,18 @@ class SqliteFile:
                 )
         except Exception as error:
             self.close()
-            raise self._explained(error) from None
+            raise explained(self._path, error) from None
 
     def _connect(self) -> None:
         found = os.stat(self._path)
         identity = found.st_dev, found.st_ino
         if self._identity not in (None, identity):
-            raise StoreError(self._moved())
+            raise StoreError(moved(self._path))
         self._connection = sqlite3.connect(self._path, self._busy_timeout, isolation_level=None)
         try:
             self._prepare(self._connection)
             self._files = OpenFiles(self._path)
+            self._foreign = self._foreign_writes()
         except BaseException:
             self._disconnect()
             raise
@@ -119,11 +132,13 @@ class SqliteFile:
     def _disconnect(self) -> None:
         files, self._files = self._files, None
         connection, self._connection = self._connection, None
-        if files is not None:
-            files.close()
-        if connection is not None:
-            # SQLite moves all of the log into the file, if that is in place, and deletes what has the log's name.
-            connection.close()
+        try:
+            if connection is not None:
+                # SQLite moves all of the log into the file, if that is in place, and deletes what has the log's name.
+                connection.close()
+        finally:
+            if files is not None:
+                files.close()
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """
@@ -145,8 +160,10 @@ class SqliteFile:
             raise StoreError(f"{self._path} cannot have a write-ahead log; is it on a network file system?")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
         if self._quota is not None:
             self._quota.prepare(connection, LOG_KEPT)
+            self._checkpoint_at = self._quota.checkpoint_at(CHECKPOINT)
         connection.execute("BEGIN IMMEDIATE")
         if not version:
             connection.execute(SCHEMA)
@@ -192,32 +209,42 @@ class SqliteFile:
             if self._files is None:
                 # The last try to open the file anew has failed.
                 self._connect()
-            if self._files is not None:
-                missing = self._files.look() or ""
+            files = self._files
+            if files is not None:
+                missing = files.look() or ""
+                if missing == SHORT and self._foreign != (foreign := self._foreign_writes()):
+                    # Another program may have made it smaller with VACUUM.
+                    self._foreign = foreign
+                    files.take_size()
+                    missing = files.look() or ""
             if missing == FILE:
-                raise StoreError(self._moved())
-            if missing:
+                raise StoreError(moved(self._path))
+            if missing == SHORT:
+                raise StoreError(file_truncated(self._path))
+            if missing == CUT:
+                self._save()
+            elif missing:
                 self._restore()
         except Exception as error:
-            problem = str(self._explained(error))
+            problem = str(explained(self._path, error))
             if problem != self._lost:
                 self._lost = problem
-                self._tell(
-                    True,
-                    f"{problem}. Writes are refused until then. The last acknowledged writes may be in the files that"
-                    " were moved: do not start the server on a copy without them",
-                )
-            raise StoreError(problem) from None
+                if missing not in (SHORT, CUT):
+                    problem += (
+                        ". Writes are refused until then. The last acknowledged writes may be in the files that were"
+                        " moved: do not start the server on a copy without them"
+                    )
+                self._tell(True, problem)
+            raise StoreError(self._lost) from None
         self._seen = time.monotonic()
         if self._lost:
             self._lost = ""
             self._tell(False, f"{self._path} is in place again; writes go on")
 
-    def _moved(self) -> str:
-        return (
-            f"{self._path} has been moved or deleted; nothing is written until the file is put back with its -wal, or"
-            " the next start"
-        )
+    def _foreign_writes(self) -> int:
+        assert self._connection is not None
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
     def _restore(self) -> None:
         """
@@ -232,7 +259,7 @@ class SqliteFile:
                 f" ({error.strerror}); nothing is written until that succeeds or the file is put back"
             ) from None
         if self._files.look() == FILE:
-            raise StoreError(self._moved())
+            raise StoreError(moved(self._path))
         self._disconnect()
         self._connect()
         self._tell(
@@ -240,6 +267,32 @@ class SqliteFile:
             f"{self._path}-wal or -shm was deleted or replaced while the server runs. No write is lost: all were still"
             " in the open file and are in the database now. Find out what did that",
         )
+
+    def _save(self) -> None:
+        """
+        Save what can be saved after the log was truncated.
+
+        @raise StoreError: not all could be.
+        """
+        assert self._files is not None and self._connection is not None
+        try:
+            self._files.cut_log()
+            if self._files.all_in_file():
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                missing = self._files.look()
+                if missing in (None, LOG):
+                    self._tell(
+                        True,
+                        f"{self._path}-wal was truncated while the server runs. No write is lost: all were in the"
+                        " database file already. Find out what did that",
+                    )
+                    if missing:
+                        self._restore()
+                    return
+            self._files.restore_log()
+        except OSError as error:
+            raise StoreError(f"{log_truncated(self._path)} ({error.strerror})") from None
+        raise StoreError(log_truncated(self._path))
 
     # -- reads and writes
 
@@ -255,13 +308,13 @@ class SqliteFile:
             except ValueError as error:
                 read.error = StoreError(f"{self._path}: what is stored for the record {read.name!r} {error}")
             except Exception as error:
-                read.error = self._explained(error)
+                read.error = explained(self._path, error)
 
     def write(self, writes: list[Write]) -> None:
         """
         Do all of it, in one transaction if possible. Writes that cannot be done have their C{error} afterwards.
         """
-        rows, deleted = self._rows(writes)
+        rows, deleted = rows_of(self._path, writes)
         if not rows and not deleted:
             return
         if self._lost or time.monotonic() - self._seen >= LOOK_INTERVAL:
@@ -269,13 +322,30 @@ class SqliteFile:
             self._look()
         self._refused = 0
         problems: dict[str, StoreError] = {}
-        for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
-            problems |= self._store(*part)
+        try:
+            for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
+                problems |= self._store(*part)
+        except Exception:
+            # If the files are not what they were, that is why.
+            self._look()
+            raise
         # It is on the disk. Before any client is told: the next start must find it.
         self._look()
+        self._checkpoint()
         if problems:
             for write in writes:
                 write.error = write.error or problems.get(write.name)
+
+    def _checkpoint(self) -> None:
+        """
+        Move the log into the database file, if it has grown long enough.
+        """
+        assert self._files is not None and self._connection is not None
+        if self._files.log_frames() >= self._checkpoint_at:
+            # What fails now is tried again after the next transaction; the log has it meanwhile.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._look()
 
     def _store(self, rows: list[Row], deleted: list[str]) -> dict[str, StoreError]:
         """
@@ -296,69 +366,17 @@ class SqliteFile:
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
-            explained = self._explained(error)
-            if not isinstance(error, QuotaError) and _code(error) != sqlite3.SQLITE_FULL:
-                raise explained from None
+            problem = explained(self._path, error)
+            if not no_room(error):
+                raise problem from None
         if len(rows) + len(deleted) == 1:
             self._refused += 1
-            return {rows[0][0] if rows else deleted[0]: StoreError(str(explained))}
+            return {rows[0][0] if rows else deleted[0]: StoreError(str(problem))}
         # Some of it may have room. Deletions make room, so they come first.
         if rows and deleted:
             return {**self._store([], deleted), **self._store(rows, [])}
         middle = (len(rows) + len(deleted)) // 2
         return {**self._store(rows[:middle], deleted[:middle]), **self._store(rows[middle:], deleted[middle:])}
-
-    def _rows(self, writes: list[Write]) -> tuple[list[Row], list[str]]:
-        """
-        The rows to be written, and the names of those to be deleted: of each record what it is in the end.
-        """
-        rows: dict[str, Row | None] = {}
-        for write in reversed(writes):
-            name, record = write.name, write.record
-            # A write is left out if a later one replaces it; not if that one cannot be done.
-            if name not in rows:
-                try:
-                    name.encode("utf-8")
-                    rows[name] = None if record is None else row_of(name, record)
-                except (TypeError, ValueError, RecursionError, MemoryError) as error:
-                    problem = "not enough memory" if isinstance(error, MemoryError) else error
-                    write.error = StoreError(f"{self._path}: the record {name!r} cannot be stored: {problem}")
-        return [row for row in rows.values() if row is not None], [name for name, row in rows.items() if row is None]
-
-    def _explained(self, error: Exception) -> Exception:
-        """
-        What an operator can do something about. Mistakes of our own stay what they are.
-        """
-        if isinstance(error, sqlite3.Error):
-            problem = _PROBLEMS.get(_code(error), str(error))
-            return StoreError(f"{self._path} {problem} ({getattr(error, 'sqlite_errorname', 'no code')})")
-        if isinstance(error, OSError):
-            return StoreError(f"{self._path} cannot be opened: {error.strerror}")
-        if isinstance(error, QuotaError):
-            return StoreError(f"{self._path} {error}")
-        if isinstance(error, MemoryError):
-            return StoreError(f"{self._path} cannot be read or written: not enough memory")
-        return error
-
-
-def _code(error: Exception) -> int:
-    """
-    The primary result code of SQLite.
-    """
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-_PROBLEMS = {
-    sqlite3.SQLITE_NOTADB: "is not an SQLite file",
-    sqlite3.SQLITE_CORRUPT: "is damaged",
-    sqlite3.SQLITE_BUSY: "is locked by another program",
-    sqlite3.SQLITE_LOCKED: "is locked by another program",
-    sqlite3.SQLITE_READONLY: "cannot be written to: it or its directory is read-only",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: see that its directory is there and can be written to",
-    sqlite3.SQLITE_PERM: "cannot be opened: permission denied",
-    sqlite3.SQLITE_FULL: "cannot grow: the disk is full, or maxBytes is reached",
-    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk fails, is read-only, or allows no larger files",
-}
 
 
 def _locked(path: str, whose: str) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from dstwist.errors import StoreError
 from dstwist.store.sqlite_names import OpenFiles
 from dstwist.store.sqlite_rows import Row
 
@@ -54,8 +55,13 @@ class Quota:
         """
         (self._page,) = connection.execute("PRAGMA page_size").fetchone()
         connection.execute(f"PRAGMA max_page_count = {max(1, self._file // self._page)}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {min(1000, self._log // 2 // self._page)}")
         connection.execute(f"PRAGMA journal_size_limit = {min(log_kept, self._log // 2)}")
+
+    def checkpoint_at(self, pages: int) -> int:
+        """
+        With how many pages the log is moved into the file, if that is C{pages} without a quota.
+        """
+        return min(pages, self._log // 2 // self._page)
 
     def parts(self, rows: list[Row], deleted: list[str]) -> Iterator[tuple[list[Row], list[str]]]:
         """
@@ -87,6 +93,8 @@ class Quota:
             raise QuotaError("is too small for the record: maxBytes would have to be larger")
         if files.log_size() + size <= self._log:
             return
+        if not files.log_whole():
+            raise StoreError("the write-ahead log was truncated")
         # Whoever reads the file now would be waited for, and all other requests with it.
         connection.execute("PRAGMA busy_timeout = 0")
         try:

@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from dstwist.errors import StoreError
 from dstwist.interfaces import Record
 from dstwist.protocol.jsontext import loads
 
@@ -123,6 +124,25 @@ def commit(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) 
             connection.execute(statement, [value for row in rows[done : done + size] for value in row])
             done += size
     connection.execute("COMMIT")
+
+
+def rows_of(path: str, writes: list[Write]) -> tuple[list[Row], list[str]]:
+    """
+    The rows to be written, and the names of those to be deleted: of each record what it is in the end. Writes that
+    cannot be rows get their C{error}.
+    """
+    rows: dict[str, Row | None] = {}
+    for write in reversed(writes):
+        name, record = write.name, write.record
+        # A write is left out if a later one replaces it; not if that one cannot be done.
+        if name not in rows:
+            try:
+                name.encode("utf-8")
+                rows[name] = None if record is None else row_of(name, record)
+            except (TypeError, ValueError, RecursionError, MemoryError) as error:
+                problem = "not enough memory" if isinstance(error, MemoryError) else error
+                write.error = StoreError(f"{path}: the record {name!r} cannot be stored: {problem}")
+    return [row for row in rows.values() if row is not None], [name for name, row in rows.items() if row is None]
 
 
 def row_of(name: str, record: Record) -> Row:

@@ -99,6 +99,33 @@ class StorageTests(SynchronousTestCase):
         self.assertEqual(self.read(server.port).version, version)
         server.stop()
 
+    def test_log_truncated(self) -> None:
+        """
+        From the moment on that the write-ahead log is truncated, no client of either generation has a write
+        acknowledged, and the log says why. A server that is killed then starts with what is left.
+        """
+        server = self.server()
+        server.start()
+        client = RawClient(server.port, "v4", "ann")
+        for version in range(1, 6):
+            self.update(client, version)
+        os.truncate(self.directory / "records.sqlite-wal", 0)
+        for number, generation in enumerate(("v3", "v4", "v4")):
+            writer = RawClient(server.port, generation, "eve")
+            self.addCleanup(writer.close)
+            writer.say(self.write_of(f"new{number}", 1))
+            self.assertEqual(self.outcome(writer), RecordAction.RECORD_UPDATE_ERROR)
+        server.wait_for_line("records.sqlite-wal was truncated or overwritten while the server runs")
+        server.kill()
+        server.start()
+        self.assertIs(self.read(server.port).action, RecordAction.RECORD_NOT_FOUND)
+        client = RawClient(server.port, "v4", "ann")
+        self.update(client, 1)
+        server.kill()
+        server.start()
+        self.assertEqual(self.read(server.port).version, 1)
+        server.stop()
+
     def test_file_moved(self) -> None:
         """
         From the moment on that the directory is moved, no client of either generation has a write acknowledged. When

@@ -1,0 +1,197 @@
+"""
+Whether the write-ahead log of an open SQLite database still has what SQLite has written to it.
+
+Other programs can truncate the log while it is open. SQLite does not notice: it writes its next page where the log
+ended before, so a hole of zeros is in front of that page. The next start takes the log only up to the hole, and a
+checkpoint would copy zeros into the database.
+
+::
+
+    log       | header (32 bytes): ... salts | frame | frame | ...         a frame: head (24 bytes): ... salts, page
+    index     | header (48 bytes): frames, pages, salts | the same again | frames that are in the database file | ...
+
+The index (C{-shm}) says how many frames of the log are in use. Committed frames are never changed; when all are in the
+database file, SQLite begins again at the first one, with other salts. So the log is whole if the last frame that was
+looked at before is what it was, and all frames after it have the right salts. This check notices every truncation to
+less than the log had at the last look, and needs one system call after a small transaction.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import NamedTuple
+
+#: What is needed of the index: page size, C{mxFrame}, C{nPage}, salts, C{nBackfill} and C{nBackfillAttempted}. See
+#: "WAL-Index Format" in SQLite's documentation.
+_HEADER = struct.Struct("=14xHII8x8s8x48xI28xI")
+
+_LOG_HEADER = 32
+_FRAME_HEAD = 24
+
+#: So much of the log is read at once, in bytes.
+_CHUNK = 1 << 20
+
+
+class _State(NamedTuple):
+    """
+    What the index says.
+
+    @ivar frames: how many of the log are in use.
+    @ivar pages: how many the database has, in the file and the log together.
+    @ivar backfilled: how many frames are in the database file for good.
+    @ivar attempted: how many may be there.
+    """
+
+    page_size: int
+    frames: int
+    pages: int
+    salts: bytes
+    backfilled: int
+    attempted: int
+
+    @property
+    def frame_size(self) -> int:
+        return _FRAME_HEAD + self.page_size
+
+    def start(self, frame: int) -> int:
+        return _LOG_HEADER + frame * self.frame_size
+
+
+class WrittenLog:
+    """
+    The log and the index of an open database.
+
+    @ivar frames: how many frames of the log were in use when it was last found to be whole.
+    @param log: a descriptor of the log, for reading and writing.
+    @param index: the path of the index.
+    """
+
+    def __init__(self, log: int, index: str) -> None:
+        self._log = log
+        self._descriptor = os.open(index, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # Reading from memory needs no system call, for which the thread would have to give the interpreter away.
+            self._index = mmap.mmap(self._descriptor, _HEADER.size, mmap.MAP_SHARED, mmap.PROT_READ)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self.frames = 0
+        self._salts = b""
+        self._last = b""
+        self._is_cut = False
+        state = self._state()
+        if state is not None and state.frames:
+            self._remember(state, os.pread(log, state.frame_size, state.start(state.frames - 1)))
+
+    def close(self) -> None:
+        """
+        SQLite has closed the database. Before, this would end the locks that SQLite has on the index.
+        """
+        self._index.close()
+        os.close(self._descriptor)
+
+    def _state(self) -> _State | None:
+        """
+        What the index says now; C{None} if another program is about to change it.
+        """
+        for _ in range(10):
+            index = self._index[:]
+            if index[:48] == index[48:96]:
+                page_size, frames, pages, salts, backfilled, attempted = _HEADER.unpack(index)
+                # 64 KiB do not fit into the field.
+                page_size = (page_size & 0xFE00) + ((page_size & 1) << 16)
+                return _State(page_size, frames, pages, salts, backfilled, max(attempted, backfilled))
+        return None
+
+    def _remember(self, state: _State, last: bytes) -> None:
+        self.frames, self._salts, self._last = state.frames, state.salts, last
+
+    def least_file(self, size: int) -> int:
+        """
+        How large the database file has to be at least, if it had C{size} bytes before.
+        """
+        state = self._state()
+        if state is None:
+            return 0
+        whole = state.pages * state.page_size
+        return whole if state.backfilled >= state.frames else min(size, whole)
+
+    def whole(self) -> bool:
+        """
+        Whether the log has all that it has to have.
+        """
+        for _ in range(10):
+            state = self._state()
+            if state is None or self._has_all(state):
+                return True
+            # Another program may have begun the log again in between.
+            if self._state() == state:
+                break
+        return False
+
+    def _has_all(self, state: _State) -> bool:
+        if not state.frames:
+            self._remember(state, b"")
+            return True
+        known = self.frames if state.salts == self._salts else 0
+        if not known and os.pread(self._log, _LOG_HEADER, 0)[16:24] != state.salts:
+            return False
+        first = max(0, min(known, state.frames) - 1)
+        size = state.frame_size
+        last = b""
+        while first < state.frames:
+            count = min(max(1, _CHUNK // size), state.frames - first)
+            chunk = os.pread(self._log, count * size, state.start(first))
+            if len(chunk) < count * size:
+                return False
+            for at in range(8, len(chunk), size):
+                if chunk[at : at + 8] != state.salts:
+                    return False
+            if first == known - 1 and chunk[:size] != self._last:
+                return False
+            first += count
+            last = chunk[-size:]
+        self._remember(state, last)
+        return True
+
+    def all_in_file(self) -> bool:
+        """
+        Whether the database file has all that was committed, without the log.
+        """
+        state = self._state()
+        return state is not None and state.backfilled >= state.frames
+
+    def cut(self) -> None:
+        """
+        Shorten a log that is not whole to what the next start can use, so that no checkpoint copies a hole.
+        """
+        state = self._state()
+        if self._is_cut or state is None:
+            return
+        frames = self._usable(state)
+        if frames < state.attempted:
+            # The file has later pages than these frames; together they would be no database.
+            frames = 0
+        os.ftruncate(self._log, state.start(frames) if frames else 0)
+        self._is_cut = True
+
+    def _usable(self, state: _State) -> int:
+        """
+        How many frames are before the first one that is missing.
+        """
+        if os.pread(self._log, _LOG_HEADER, 0)[16:24] != state.salts:
+            return 0
+        size = state.frame_size
+        last = b""
+        for frame in range(state.frames):
+            content = os.pread(self._log, size, state.start(frame))
+            known = state.salts == self._salts and frame == self.frames - 1
+            if len(content) < size or (known and content != self._last):
+                return frame
+            if content[8:16] != state.salts:
+                # Here is a hole. It may have begun in the frame before, which ends with zeros then.
+                return frame - 1 if last.endswith(b"\0") else frame
+            last = content
+        return state.frames
