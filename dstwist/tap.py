@@ -19,6 +19,7 @@ from twisted.logger import globalLogBeginner, globalLogPublisher
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
+from dstwist.collector import Collector
 from dstwist.config.load import load
 from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
@@ -83,13 +84,14 @@ class Options(TwistedOptions):
             raise UsageError(f"--port must be a number from 1 to 65535, got {port}")
 
 
-def _spare_the_collector() -> None:
+def _spare_the_collector(reactor: Any) -> None:
     """
     Have the garbage collector leave out what is there when the server starts: it stays anyway. To look through that
-    takes 10 to 20 ms, and clients can have it done again and again, by asking for what takes much memory.
+    takes 10 to 20 ms. The passes through all that comes later are made when L{Collector} says.
     """
     gc.collect()
     gc.freeze()
+    Collector(reactor).start()
 
 
 def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mapping[str, str] = os.environ) -> Node:
@@ -110,7 +112,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         limit_all(globalLogBeginner)
         _prepare_for_the_worst(reactor, options)
         reactor.callWhenRunning(_take_signals, reactor, node)
-        reactor.callWhenRunning(_spare_the_collector)
+        reactor.callWhenRunning(_spare_the_collector, reactor)
         atexit.register(_end, node)
         return node
     path = options["config"]

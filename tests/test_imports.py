@@ -26,7 +26,7 @@ GROUPS = (
     | {"newcomers", "rematch", "verdicts", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
-    {"listening"},
+    {"listening", "collector"},
     {"node"},
     {"tap"},
     {"cli_permissions"},
@@ -72,6 +72,7 @@ FOREIGN = {
     "tls": {"OpenSSL", "cryptography"},
     "certificates": {*ZOPE, "twisted", "OpenSSL", "cryptography"},
     "listening": {"twisted"},
+    "collector": SERVING,
     "heartbeat": SERVING,
     "deadlines": SERVING,
     "users": SERVING,
