@@ -58,6 +58,7 @@ from dstwist.subscriptions import SubscriptionRegistry
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.detection import Detection
 from dstwist.transports.http import HttpPort, Root
+from dstwist.transports.incoming import Incoming
 from dstwist.transports.metered import MeteredLink
 from dstwist.transports.origins import Origins
 from dstwist.transports.pace import Pace, do_not_listen, listen
@@ -132,6 +133,7 @@ class Node(Service):
         self._budgets = UserBudgets(settings.limits, reactor)
         self._admission = Admission(settings.limits, reactor, _room_for_connections())
         self._outgoing = _outgoing(settings.limits, reactor)
+        self._incoming = Incoming(settings.limits.max_incoming_bytes)
         limits = settings.limits
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self._listeners: list[ListenerRegistry] = []
@@ -247,7 +249,7 @@ class Node(Service):
         if len(endpoints) == 1:
             (settings,) = endpoints.values()
             connect = self._connections(settings)
-            return WebSocketPort(settings, connect, reactor, self._budgets, self._outgoing, self._close_delay)
+            return self._port(settings, connect)
         for_binary, for_text = endpoints["ws-binary"], endpoints["ws-text"]
         timeout = for_text.detection_timeout
         # A silent client has waited for the detection already.
@@ -258,7 +260,12 @@ class Node(Service):
             return Detection(link, handshake, connect_text, connect_binary, reactor, timeout)
 
         # The limits of the transport are those of the newer generation.
-        return WebSocketPort(for_binary, detect, reactor, self._budgets, self._outgoing, self._close_delay)
+        return self._port(for_binary, detect)
+
+    def _port(self, settings: WebSocketEndpoint, connect: ConnectionFactory) -> WebSocketPort:
+        return WebSocketPort(
+            settings, connect, self._reactor, self._budgets, self._outgoing, self._close_delay, self._incoming
+        )
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
         many_wire = None

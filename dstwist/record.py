@@ -16,11 +16,10 @@ PATCH_MULTI                         several paths, each with a value or erased  
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from dstwist.protocol.constants import RecordAction
-from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
 from dstwist.protocol.paths import LIMITS, Limits, parse, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, value_of
@@ -39,7 +38,6 @@ _UNKNOWN: Any = object()
 _ROOMY = 4096
 
 
-@dataclass(slots=True)
 class Record:
     """
     A record: its version and its data.
@@ -53,11 +51,24 @@ class Record:
         (L{dstwist.services.record_sizes}).
     """
 
-    version: int
-    data: Any
-    _json: bytes | None = field(default=None, init=False, compare=False, repr=False)
-    weight: int | None = field(default=None, init=False, compare=False, repr=False)
-    ceiling: int = field(default=0, init=False, compare=False, repr=False)
+    __slots__ = ("_json", "ceiling", "data", "version", "weight")
+    __match_args__ = ("version", "data")
+    __hash__ = None  # type: ignore[assignment]  # its data has none either
+
+    def __init__(self, version: int, data: Any, weight: int | None = None, ceiling: int = 0) -> None:
+        self.version = version
+        self.data = data
+        self.weight = weight
+        self.ceiling = ceiling
+        self._json: bytes | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return self.version == other.version and bool(self.data == other.data)
+
+    def __repr__(self) -> str:
+        return f"Record(version={self.version!r}, data={self.data!r})"
 
     @property
     def json(self) -> bytes:
@@ -112,16 +123,38 @@ class Change:
         self._limits = limits
         self._data = _UNKNOWN
 
-    @property
-    def data(self) -> Any:
+    def apply(self) -> Any:
         """
         The data after the write.
 
         @raise ValueError: the write makes no sense, or not with the old data. L{InvalidPath
             <dstwist.protocol.paths.InvalidPath>}: because of a path.
         """
-        data = self._data
-        return self._apply() if data is _UNKNOWN else data
+        value = self._data
+        if value is not _UNKNOWN:
+            return value
+        message = self.message
+        path = message.path
+        base = self.old.data
+        if base is None:
+            base = {}
+        if message.action is _PATCH_MULTI:
+            changes = [(parse(each), value) for each, value in self.changes]  # type: ignore[arg-type]
+            value = set_many(base, changes, self._limits)
+            self.alike = self.adds = True
+        else:
+            raw = message.data
+            value = loads(raw) if raw.__class__ is bytes else value_of(raw)
+            if path is not None:
+                value, self.alike, self.adds = write_at(base, path, value, self._limits)
+            elif isinstance(value, dict | list):
+                self.alike = True
+            else:
+                raise ValueError("a record is an object or an array")
+        self._data = value
+        return value
+
+    data = property(apply)
 
     @property
     def changes(self) -> list[tuple[str | None, Any]]:
@@ -163,29 +196,6 @@ class Change:
         if message.action is _PATCH_MULTI:
             return any(value is UNDEFINED for _, value in self.changes)
         return message.path is not None and is_undefined(message.data)
-
-    def _apply(self) -> Any:
-        message = self.message
-        path = message.path
-        base = self.old.data
-        if base is None:
-            base = {}
-        value: Any
-        if message.action is _PATCH_MULTI:
-            changes = [(parse(path), each) for path, each in self.changes]  # type: ignore[arg-type]
-            value = set_many(base, changes, self._limits)
-            self.alike = True
-            self._data = value
-            return value
-        value = value_of(message.data)
-        if path is not None:
-            value, self.alike, self.adds = write_at(base, path, value, self._limits)
-        elif isinstance(value, dict | list):
-            self.alike = True
-        else:
-            raise ValueError("a record is an object or an array")
-        self._data = value
-        return value
 
 
 def _many(value: Any) -> list[tuple[str | None, Any]]:

@@ -179,6 +179,9 @@ class LimitSettings:
     # How many bytes of memory the requests of all clients may hold that wait for a provider or a store. By default a
     # sixteenth of the memory that the process may use.
     max_pending_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 16)
+    # How many bytes of messages that have come in part may be held, of all clients. By default a sixteenth of the
+    # memory that the process may use.
+    max_incoming_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 16)
     # How many characters a name may have: of an event, a record, a procedure, a user; a correlation id as well.
     max_name_length: int | None = limit(4096)
     # How long a connection that the server closes has been open at least. Official clients come back at once, and do

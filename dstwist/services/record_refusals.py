@@ -44,7 +44,7 @@ class RecordRefusals:
         self, subscriptions: SubscriptionRegistry, deletions: Deletions, returned: Returned, losers: Losers
     ) -> None:
         self.sees = subscriptions.wants
-        self.deleted = deletions.deletions.keys()
+        self.deleted = deletions.deletions
         self.stale = deletions.stale
         self._deletions = deletions
         self._returned = returned

@@ -72,21 +72,22 @@ class RecordSizes:
 
         @raise ValueError: the record would be too large, or the change makes no sense.
         """
-        record = Record(version, change.data)
+        data = change.apply()
         message = change.message
         old = change.old
         path = message.path
+        text = message.data
+        if path is not None and not change.adds and text.__class__ is bytes and text and text[0] in _SCALARS:
+            # Nearly all writes: a short number or text in the place of another.
+            weight = (old.weight or old.weigh()) + TEXT + 6 * len(text)
+            if weight <= old.ceiling:
+                return Record(version, data, weight, old.ceiling)
+        record = Record(version, data)
         if message.action is _PATCH_MULTI:
             weight = old.weigh() + _by_value(message.data)
             weight += sum(self._by_path(each, old) for each, _ in change.changes if each is not None)
         elif path is not None:
-            weight = old.weight or old.weigh()
-            text = message.data
-            # Nearly all writes: a short number or text in the place of another.
-            if text.__class__ is bytes and text and text[0] in _SCALARS:
-                weight += TEXT + 6 * len(text)
-            else:
-                weight += _by_value(text)
+            weight = (old.weight or old.weigh()) + _by_value(text)
             if change.adds:
                 weight += self._by_path(path, old)
         else:

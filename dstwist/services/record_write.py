@@ -132,6 +132,17 @@ class RecordWriter:
                 change = Change(state, message, self._limits)
                 verdict = self._allows(message, sender, change)
                 if verdict is True:
+                    version = state.version + 1
+                    if message.version == version and name not in self._deleted:
+                        # Nearly all writes. What raises is decided below, where it is caught.
+                        try:
+                            record = self._make(version, change)
+                        except ValueError:
+                            pass
+                        else:
+                            if self._keep(name, record):
+                                self._tell(name, message, sender, record, change)
+                                return
                     outcome = self._decide(name, message, sender, change)
                     if isinstance(outcome, Record):
                         if self._keep(name, outcome):

@@ -24,8 +24,8 @@ from dstwist.interfaces import Handshake, ILink
 from dstwist.log import MOST_SHOWN, Logger, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.slices import SLICE, Turns
-from dstwist.transports.closing_link import ClosingLink
 from dstwist.transports.forwarded import address_of
+from dstwist.transports.incoming import SMALL, CountedLink
 from dstwist.transports.tcp_outbox import outbox_for
 from dstwist.transports.turn import counted
 from dstwist.transports.wire import BINARY, TEXT
@@ -45,7 +45,7 @@ ConnectionFactory = Callable[["WebSocketLink", Handshake], Any]
 
 
 @implementer(ILink)
-class WebSocketLink(ClosingLink):
+class WebSocketLink(CountedLink):
     """
     One WebSocket. Its factory knows what connection belongs behind it.
     """
@@ -159,6 +159,7 @@ class WebSocketLink(ClosingLink):
         """
         self.data = b""
         self.message_data = self.frame_data = None
+        self.forget_part()
         # Autobahn's Deferreds have this link as their result.
         self.is_open = self.is_closed = None
 
@@ -185,6 +186,8 @@ class WebSocketLink(ClosingLink):
                         self.data = b""
                     data = self._take_frames(data, end)
                     if not data:
+                        if self.part or len(self.data) > SMALL:
+                            self.count_part()
                         return
                 self._end = end
             elif self.delayed:
@@ -193,6 +196,7 @@ class WebSocketLink(ClosingLink):
             elif self.state == self.STATE_CLOSED:
                 return  # TLS delivers until the client agrees to the end; Autobahn would keep it all
             self._dataReceived(data)
+            self.count_part()
         except MemoryError:
             self.fail("a message failed for lack of memory")
 

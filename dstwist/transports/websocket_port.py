@@ -15,6 +15,7 @@ from dstwist.metering import UserBudgets
 from dstwist.outgoing import Outgoing
 from dstwist.slices import Turns
 from dstwist.transports.close_delay import CloseDelay
+from dstwist.transports.incoming import Incoming
 from dstwist.transports.metered import MeteredLink
 from dstwist.transports.turn import Turn
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
@@ -28,6 +29,7 @@ class WebSocketPort(WebSocketServerFactory):
     @param budgets: what the connections of each user may send together.
     @param outgoing: what may wait for the clients of all ports together.
     @param close_delay: which closes wait; none if it is left out.
+    @param incoming: what has come in part from the clients of all ports together.
     @ivar links: the WebSockets that are there, from handshake to the end of their transport.
     """
 
@@ -42,6 +44,7 @@ class WebSocketPort(WebSocketServerFactory):
         budgets: UserBudgets | None = None,
         outgoing: Outgoing | None = None,
         close_delay: CloseDelay | None = None,
+        incoming: Incoming | None = None,
     ) -> None:
         if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
             self.protocol = MeteredLink
@@ -50,6 +53,7 @@ class WebSocketPort(WebSocketServerFactory):
         super().__init__(server="dstwist", reactor=reactor)
         self.settings = settings
         self.close_delay = close_delay if close_delay is not None else CloseDelay(0.0, 0, reactor)
+        self.incoming = incoming if incoming is not None else Incoming()
         self.connect = connect
         self.turns = Turns.of(reactor)
         self.turn = Turn(reactor, settings.outgoing_buffer_timeout, outgoing)

@@ -271,8 +271,9 @@ class WriteTests(RecordTestCase):
 
         self.have("a", 1, {"n": 1})
         ann = self.young("a")
-        reads = record.value_of
-        self.patch(record, "value_of", exhausted)
+        reads = {name: getattr(record, name) for name in ("loads", "value_of")}
+        for name in reads:
+            self.patch(record, name, exhausted)
         request = update("a", 2, {})
         wanting_ack(request)
         refusal, truth = self.say(ann, request)
@@ -282,7 +283,8 @@ class WriteTests(RecordTestCase):
             self.say_text(self.old("a"), 'R|U|a|2|{}|{"writeSuccess":true}+'),
             ["R|E|RECORD_UPDATE_ERROR|2+", "R|WA|a|[2]|Snot enough memory+"],
         )
-        self.patch(record, "value_of", reads)
+        for name, read in reads.items():
+            self.patch(record, name, read)
         self.say(ann, update("a", 2, {}))
         self.assert_stored("a", 2, {})
 

@@ -1,0 +1,115 @@
+"""
+The bytes of messages that have come in part, of all clients together.
+
+Each message is limited by C{maxMessageSize}; thousands of clients that all send half of one are limited here. Parts of
+a few kilobytes are not counted: the link of every busy client holds some of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+from dstwist.protocol.closing import TRY_AGAIN_LATER
+from dstwist.transports.closing_link import ClosingLink
+
+#: Smaller parts are not counted, in bytes.
+SMALL = 4096
+
+
+class Receiving(Protocol):
+    """
+    A link that holds the part of a message.
+    """
+
+    def cut_off(self) -> None:
+        """
+        Drop the part, and close the connection.
+        """
+
+
+class Incoming:
+    """
+    Counts the parts.
+
+    @ivar held: how many bytes they have.
+    @param limit: how many they may have. Past it, the clients whose messages began first are cut off: a message that
+        never ends is older than all that do.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = sys.maxsize if limit is None else limit
+        self.held = 0
+        # Those whose messages began first come first.
+        self._parts: dict[Receiving, int] = {}
+
+    def account(self, link: Receiving, size: int) -> None:
+        """
+        C{link} holds C{size} bytes of a message now; with 0 it holds none any more.
+        """
+        self.held += size - self._parts.get(link, 0)
+        if size:
+            self._parts[link] = size
+        else:
+            self._parts.pop(link, None)
+        while self.held > self._limit:
+            oldest = next(iter(self._parts))
+            self.held -= self._parts.pop(oldest)
+            oldest.cut_off()
+
+
+class CountedLink(ClosingLink):
+    """
+    A WebSocket whose unfinished message is counted.
+
+    @ivar part: how many bytes are.
+    """
+
+    part = 0
+    #: Autobahn's.
+    data: bytes
+    current_frame: Any
+    current_frame_masker: Any
+    inside_message: bool
+    message_data_total_length: int
+
+    def count_part(self) -> None:
+        """
+        Count the part of a message that is here.
+        """
+        part = 0
+        if self.connection is not None:
+            part = len(self.data)
+            if self.inside_message:
+                frame = self.current_frame
+                part += self.message_data_total_length
+                if frame is not None and frame.opcode < 8:
+                    part -= frame.length - self.current_frame_masker.pointer()
+            part = part if part > SMALL else 0
+        if part != self.part:
+            self.part = part
+            self.factory.incoming.account(self, part)
+
+    def forget_part(self) -> None:
+        """
+        The transport is gone.
+        """
+        if self.part:
+            self.part = 0
+            self.factory.incoming.account(self, 0)
+
+    def cut_off(self) -> None:
+        self.part = 0
+        self._log.warn(
+            "LIMIT_EXCEEDED | maxIncomingBytes: a message of {user} ({address}) does not end, closing",
+            user=getattr(self.connection, "user", None),
+            address=self.address,
+            event="LIMIT_EXCEEDED",
+        )
+        self.data = b""
+        self._detach()
+        self.close(TRY_AGAIN_LATER, "too much is received in part")
+
+    def _detach(self) -> None:
+        super()._detach()
+        self.forget_part()
