@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
 from twisted.internet.task import LoopingCall
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -33,6 +33,7 @@ from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
+from dstwist.slices import Turns
 from dstwist.tls import Served, TlsConnection, common_names, said, serve
 from dstwist.watching import FileWatch
 
@@ -193,6 +194,56 @@ class ServerCertificate:
         self._log.info(text, path=self.path, event="TLS_CERTIFICATE", **fields)
 
 
+class TlsTransport(BufferingTLSTransport):
+    """
+    TLS whose handshakes wait for a later turn if there is no time in this one: OpenSSL needs half a millisecond for
+    each, and hundreds of clients may connect at once.
+    """
+
+    factory: TlsFactory
+    transport: Any
+    # What the client has sent of the handshake that waits.
+    _early = b""
+    _in_line = False
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._handshakeDone:
+            super().dataReceived(data)
+            return
+        self._early += data
+        if self._in_line:
+            return
+        turns = self.factory.turns
+        if turns.over():
+            self._in_line = True
+            self.transport.pauseProducing()
+            turns.later(self._go_on, fresh=True)
+        else:
+            self._shake_hands()
+
+    def _go_on(self) -> None:
+        self._in_line = False
+        if self.connected:
+            self.transport.resumeProducing()
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        data, self._early = self._early, b""
+        super().dataReceived(data)
+
+
+class TlsFactory(TLSMemoryBIOFactory):
+    """
+    Puts TLS below the connections of another factory.
+    """
+
+    protocol = TlsTransport
+
+    def __init__(self, certificate: ServerCertificate, factory: Any, clock: IReactorTime) -> None:
+        super().__init__(certificate, False, factory, clock=clock)
+        self.turns = Turns.of(clock)
+
+
 @implementer(IStreamServerEndpoint)
 class TlsEndpoint:
     """
@@ -205,7 +256,7 @@ class TlsEndpoint:
         self._clock = clock
 
     def listen(self, protocolFactory: Any) -> Any:
-        factory: Any = TLSMemoryBIOFactory(self.certificate, False, protocolFactory, clock=self._clock)
+        factory: Any = TlsFactory(self.certificate, protocolFactory, self._clock)
         return self._endpoint.listen(factory)
 
 
