@@ -32,6 +32,9 @@ from dstwist.underway import Batch, UnderWay
 #: From so many names on it is worth looking whether they are all different.
 _MANY = 100
 
+#: That takes long for more than so many names, and is done in parts of so many.
+_VERY_MANY = 5000
+
 
 class Router:
     """
@@ -73,6 +76,9 @@ class Router:
             self._unknown_topic(message, sender)
             return
         if len(message.names) > _MANY and not isinstance(message.names, DistinctNames):
+            if len(message.names) > _VERY_MANY:
+                sender.do(self._route_distinct(message, sender))
+                return
             message = replace(message, names=_without_repetitions(message.names))
         if message.action in self._judged[message.topic]:
             handle(message, sender)
@@ -93,6 +99,24 @@ class Router:
             sender.do(self._wait(verdict, name, message, sender))
         else:
             sender.send(message.error("MESSAGE_DENIED", name))
+
+    def _route_distinct(self, message: Message, sender: IConnection) -> Work:
+        """
+        Do L{route} for a request with very many names, once it is known whether they are all different.
+        """
+        names = message.names
+        once: dict[str, None] = {}
+        repeated: set[str] = set()
+        for start in range(0, len(names), _VERY_MANY):
+            if start:
+                yield None
+            for name in names[start : start + _VERY_MANY]:
+                if name in once:
+                    repeated.add(name)
+                else:
+                    once[name] = None
+        distinct = DistinctNames((*once, *(name for name in once if name in repeated)) if repeated else once)
+        self.route(replace(message, names=distinct), sender)
 
     def _wait(self, verdict: Deferred[bool], name: str | None, message: Message, sender: IConnection) -> Work:
         results: list[bool | Failure] = []

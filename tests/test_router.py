@@ -83,6 +83,20 @@ class RouterTests(SynchronousTestCase):
         self.router().route(subscribe(*several, "a"), self.ann)
         self.assertEqual(self.service.handled[2:], [subscribe(*several, "a")])
 
+    def test_very_many_names(self) -> None:
+        """
+        Very many names are compared in steps, before the first is judged.
+        """
+        self.ann.turns = True
+        names = tuple(f"n{number}" for number in range(6000))
+        router = self.router()
+        router.route(subscribe(*names, "n7", "n3", "n7"), self.ann)
+        self.assertEqual(self.permission.asked, [])
+        while self.ann.turn():
+            pass
+        self.assertEqual(self.service.handled, [subscribe(*names, "n3", "n7")])
+        self.assertEqual(len(self.permission.asked), 6002)
+
     def test_w1_stray_names(self) -> None:
         """
         W1: what is asked of one name is permitted by that name, whatever names a client sends beside it.
