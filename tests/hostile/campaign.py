@@ -45,7 +45,10 @@ def guarded_stage(scale: int) -> Stage:
     directory = Path(tempfile.mkdtemp())
     users, config = directory / "users.yml", directory / "config.yml"
     users.write_text(users_file())
-    config.write_text("auth:\n  - type: file\n    options:\n      users: fileLoad(users.yml)\n")
+    # Attackers wait for each of many closes in turn.
+    config.write_text(
+        "limits: {closeDelay: 50}\nauth:\n  - type: file\n    options:\n      users: fileLoad(users.yml)\n"
+    )
     try:
         return Stage(scale, config)
     finally:
