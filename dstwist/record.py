@@ -20,7 +20,7 @@ from typing import Any
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsontext import dumps, loads
-from dstwist.protocol.message import Message
+from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.paths import LIMITS, Limits, parse, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, value_of
 from dstwist.weights import weigh_json
@@ -143,8 +143,10 @@ class Change:
             value = set_many(base, changes, self._limits)
             self.alike = self.adds = True
         else:
-            raw = message.data
-            value = loads(raw) if raw.__class__ is bytes else value_of(raw)
+            value = message.value
+            if value is UNREAD:
+                raw = message.data
+                value = loads(raw) if raw.__class__ is bytes else value_of(raw)
             if path is not None:
                 value, self.alike, self.adds = write_at(base, path, value, self._limits)
             elif isinstance(value, dict | list):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 from dstwist.protocol.constants import ACTIONS, Topic
 
@@ -18,6 +19,9 @@ from dstwist.protocol.constants import ACTIONS, Topic
 #: C{bytes} is JSON text (UTF-8), known to be valid; C{str} is a typed value of the text protocol (C{'N1.5'}, C{'Sx'}),
 #: known to be decodable; C{None} is "no value", which differs from JSON's C{null}.
 Data = bytes | str | None
+
+#: The value of data that was not read.
+UNREAD: Any = object()
 
 
 @dataclass(slots=True)
@@ -41,6 +45,7 @@ class Message:
     @ivar versions: record name to version, of a bulk head.
     @ivar requestor_data: JSON text.
     @ivar detail: what a text error says after its code where that is neither a name nor the raw message.
+    @ivar value: the value of C{data}, if the codec has read it and it is a short one; else L{UNREAD}.
     """
 
     topic: Topic
@@ -67,6 +72,7 @@ class Message:
     sdk_type: str | None = None
     original_topic: Topic | None = None
     detail: str | None = None
+    value: Any = field(default=UNREAD, compare=False, repr=False)
 
     def ack(self) -> Message:
         """

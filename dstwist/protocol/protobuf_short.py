@@ -62,10 +62,12 @@ def short_write(payload: bytes, codec: object) -> Message | None:
                 version += (most - 1) << 14
         if end != size or not name or not (path or action == 0x12):
             return None
-        loads(data)
+        value = loads(data)
     except (IndexError, ValueError):
         return None  # the long way knows what to answer
-    return Message(
+    write = Message(
         _RECORD, _UPDATE if path is None else _PATCH, name, data, payload, codec,
         (), None, None, None, None, None, None, path, version,
     )  # fmt: skip
+    write.value = value
+    return write
