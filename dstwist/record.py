@@ -33,7 +33,6 @@ _PATCH_MULTI = RecordAction.PATCH_MULTI
 #: The data of a change before it is computed: C{None} is the data of a record that does not exist.
 _UNKNOWN: Any = object()
 
-
 #: orjson's texts come in a buffer of this size at least, which stays as large as it is: shorter ones are copied.
 _ROOMY = 4096
 

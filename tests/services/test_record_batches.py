@@ -4,35 +4,11 @@ Many requests for one record: what one turn of the reactor does, and what it lea
 
 from __future__ import annotations
 
-from twisted.internet.task import Clock
-
 from dstwist.interfaces import Record
 from dstwist.services import record_write
 from dstwist.slices import SLICE
-from tests.fakes import FakeConnection
+from tests.fakes import BusyClock, FakeConnection
 from tests.services.records import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
-
-
-class ChargingClock(Clock):
-    """
-    A clock on which time passes when it is asked for: a millisecond each time.
-    """
-
-    charge = 0.0
-
-    def seconds(self) -> float:
-        self.rightNow += self.charge
-        return super().seconds()
-
-    def turn(self) -> None:
-        """
-        Call what is due, but not what comes of that: it is for the next turn.
-        """
-        due = [call for call in self.calls if call.getTime() <= self.rightNow]
-        for call in due:
-            self.calls.remove(call)
-            call.called = 1
-            call.func(*call.args, **call.kw)
 
 
 class BatchTests(RecordTestCase):
@@ -41,7 +17,7 @@ class BatchTests(RecordTestCase):
     """
 
     def setUp(self) -> None:
-        self.charging = ChargingClock()
+        self.charging = BusyClock()
         self.serve(clock=self.charging)
         self.storage.delay = 1.0
         self.have("a", 0, {"x": 0, "filler": "-" * 1000})
@@ -79,7 +55,7 @@ class BatchTests(RecordTestCase):
         ann = self.young()
         for version in range(1, 101):
             self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
-        self.charging.charge = 0.001
+        self.charging.tick = 0.001
         for _ in range(30):
             self.clock.advance(1.0)
         commits = self.commits()
@@ -129,7 +105,7 @@ class TurnTests(RecordTestCase):
     """
 
     def setUp(self) -> None:
-        self.charging = ChargingClock()
+        self.charging = BusyClock()
         self.serve(clock=self.charging)
 
     def test_slices(self) -> None:
@@ -142,10 +118,10 @@ class TurnTests(RecordTestCase):
         for _ in range(100):
             self.service.handle(ask(A.READ, "a"), ann)
         self.clock.rightNow += 1.0
-        self.charging.charge = 0.001
+        self.charging.tick = 0.001
         served: list[int] = []
         while sum(served) < 100:
-            self.charging.turn()
+            self.charging.advance(0.0)
             answers = ann.take()
             self.assertEqual(answers, [read_response("a", 1, {})] * len(answers))
             served.append(len(answers))
@@ -160,12 +136,12 @@ class TurnTests(RecordTestCase):
         ann = self.young()
         for _ in range(50):
             self.service.handle(ask(A.READ, "a"), ann)
-        self.charging.charge = 0.001
+        self.charging.tick = 0.001
         self.clock.advance(1.0)
         self.storage.delay = 0.0
         self.service.handle(update("a", 2, {"x": 1}), ann)
         self.service.handle(ask(A.READ, "a"), ann)
-        self.clock.pump([0.0] * 20)
+        self.clock.pump([0.0] * 40)
         expected = [read_response("a", 1, {})] * 50 + [read_response("a", 2, {"x": 1})]
         self.assertEqual(ann.take(), expected)
 
@@ -186,7 +162,7 @@ class AnnouncementTests(RecordTestCase):
     """
 
     def setUp(self) -> None:
-        self.charging = ChargingClock()
+        self.charging = BusyClock()
         self.serve(clock=self.charging)
         self.storage.delay = 1.0
         self.have("a", 0, {"x": 0})
@@ -211,7 +187,7 @@ class AnnouncementTests(RecordTestCase):
         self.clock.rightNow += 1.0
         turns: list[list[object]] = []
         while sum(map(len, turns)) < 7:
-            self.charging.turn()
+            self.charging.advance(0.0)
             turns.append([*bob.take()])
             if len(turns) == 2:
                 self.service.handle(ask(A.READ, "a"), ann)
