@@ -45,17 +45,15 @@ from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
 from dstwist.services import record_answers as answers
-from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_discards import Discards
-from dstwist.services.record_losers import Losers
 from dstwist.services.record_news import RecordNews
 from dstwist.services.record_queue import RecordQueue
 from dstwist.services.record_read import RecordReader
 from dstwist.services.record_refusals import RecordRefusals
-from dstwist.services.record_returned import Returned
 from dstwist.services.record_sizes import RecordSizes
 from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_write import RecordWriter
+from dstwist.services.replicas import Replicas
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD
@@ -120,13 +118,11 @@ class RecordService:
         store.told = self._tell_all
         store.retry = self._settle_later
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
-        self._deletions = deletions = Deletions(settings, clock)
-        self._returned = returned = Returned()
-        self._losers = losers = Losers(clock, self._tell_loser)
+        self._replicas = replicas = Replicas(settings, clock, self._remind)
         self._discards = discards = Discards(clock)
-        reader = RecordReader(store, queue, permission, subscriptions, listeners, deletions, returned, losers, discards)
-        news = RecordNews(subscriptions, returned, losers, cluster)
-        refusals = RecordRefusals(subscriptions, deletions, returned, losers)
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, replicas, discards)
+        news = RecordNews(subscriptions, replicas, cluster)
+        refusals = RecordRefusals(subscriptions, replicas)
         writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
@@ -157,7 +153,7 @@ class RecordService:
         Fires when everything that was asked is done. What the stores could not do is not tried again from now on.
         """
         self._store.stop()
-        self._losers.stop()
+        self._replicas.stop()
         self._discards.stop()
         return self._queue.drained()
 
@@ -193,7 +189,7 @@ class RecordService:
             await self._store.try_to_settle(name)
             return
         version = -1 if record is None else record.version
-        self._deletions.remember(name, version, self._subscriptions.subscribers(name))
+        self._replicas.deleted(name, version, self._subscriptions.subscribers(name))
         sender.send(Message(_RECORD, RecordAction.DELETE_SUCCESS, name))
         news = Message(_RECORD, RecordAction.DELETED, name)
         self._cluster.publish(news)
@@ -206,9 +202,8 @@ class RecordService:
         name = news.name
         assert name is not None
         self._subscriptions.publish(news, exclude)
-        if self._returned.names:
-            for subscriber in self._subscriptions.subscribers(name):
-                self._returned.discard(name, subscriber)
+        if self._replicas.returners:
+            self._replicas.ended(name, self._subscriptions.subscribers(name))
         self._subscriptions.end(name)
 
     # -- what others changed
@@ -244,7 +239,7 @@ class RecordService:
     async def _settle(self, name: str, message: Message, sender: None) -> None:
         await self._store.try_to_settle(name)
 
-    def _tell_loser(self, name: str, connection: IConnection) -> None:
+    def _remind(self, name: str, connection: IConnection) -> None:
         if self._subscriptions.wants(name, connection):
             self._submit(self._say_truth, name, _TRUTH, connection, always=True)
 
@@ -253,7 +248,7 @@ class RecordService:
             record = await self._store.load(name)
         except RecordError:
             # To be told later; by now it may have been forgotten.
-            self._losers.doubt(name, subscriber)
+            self._replicas.doubted(name, subscriber)
             return
         if record is not None and self._subscriptions.wants(name, subscriber):
             subscriber.send(answers.update(name, record))

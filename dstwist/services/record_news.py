@@ -21,8 +21,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import Change, Record
 from dstwist.services import record_answers as answers
-from dstwist.services.record_losers import Losers
-from dstwist.services.record_returned import Returned
+from dstwist.services.replicas import Replicas
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD
@@ -36,25 +35,20 @@ class RecordNews:
     Tells of writes.
     """
 
-    def __init__(
-        self, subscriptions: SubscriptionRegistry, returned: Returned, losers: Losers, cluster: ICluster
-    ) -> None:
+    def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas, cluster: ICluster) -> None:
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
-        self._returned = returned
-        self._returning = returned.names
-        self._losers = losers
-        self._losing = losers.unsure
+        self._replicas = replicas
+        self._returners = replicas.returners
+        self._losers = replicas.losers
         self._publish_remote = cluster.publish
 
     def tell(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
         """
         Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
         """
-        if self._returning:
-            self._returned.discard(name, sender)
-        if self._losing:
-            self._losers.won(name, sender)
+        if self._losers or self._returners:
+            self._replicas.accepted(name, sender)
         path = message.path
         action = message.action
         alike = change.alike
@@ -71,7 +65,7 @@ class RecordNews:
         elif not alike:
             news = answers.update(name, state)
             if sender.dialect.has_its_own_paths and self._subscriptions.wants(name, sender):
-                self._losers.doubt(name, sender)
+                self._replicas.doubted(name, sender)
         elif path is None:
             news = Message(_RECORD, _UPDATE, name, message.data, version=state.version)
         else:

@@ -24,12 +24,10 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
 from dstwist.services import record_answers as answers
-from dstwist.services.record_deletions import Deletions
 from dstwist.services.record_discards import Discards
-from dstwist.services.record_losers import Losers
 from dstwist.services.record_queue import RecordQueue
-from dstwist.services.record_returned import Returned
 from dstwist.services.record_store import RecordError, RecordStore
+from dstwist.services.replicas import Replicas
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD
@@ -50,9 +48,7 @@ class RecordReader:
         permission: IPermission,
         subscriptions: SubscriptionRegistry,
         listeners: ListenerRegistry,
-        deletions: Deletions,
-        returned: Returned,
-        losers: Losers,
+        replicas: Replicas,
         discards: Discards,
     ) -> None:
         self._store = store
@@ -61,9 +57,7 @@ class RecordReader:
         self._allows = permission.allows
         self._subscriptions = subscriptions
         self._listeners = listeners
-        self._deletions = deletions
-        self._returned = returned
-        self._losers = losers
+        self._replicas = replicas
         self._discards = discards
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             RecordAction.READ: queue.door(self._read),
@@ -111,7 +105,7 @@ class RecordReader:
         return await self._permitted(name, message, sender, message.action, record or NOTHING), record
 
     def _say(self, name: str, record: Record, sender: IConnection) -> None:
-        self._deletions.clear(name, sender)
+        self._replicas.told(name, sender)
         sender.send(answers.read_response(name, record))
 
     # -- subscribing
@@ -168,7 +162,7 @@ class RecordReader:
         if not joined:
             # What a client of v2 that comes back asked for while it was away it asks for twice. A write that it sends
             # between the two answers is accepted, and taken back by the second.
-            self._losers.lost(name, sender)
+            self._replicas.refused(name, sender)
         elif not sender.dialect.acks_reading_at_once:
             sender.send(replace(message, names=(name,)).ack())
         self._say(name, record, sender)
@@ -248,15 +242,8 @@ class RecordReader:
         """
         if sender.closed:
             return
-        if self._join(name, message, sender):
-            self._came_back(name, sender)
-        self._deletions.suspect(name, sender)
-
-    def _came_back(self, name: str, sender: IConnection) -> None:
-        self._returned.add(name, sender)
-        # It may have written before it was subscribed again, and taken the refusal for agreement: client 7.0.5 believes
-        # to be at the version that it is told, with the data that it has.
-        self._losers.won(name, sender)
+        joined = self._join(name, message, sender)
+        self._replicas.returned(name, sender, again=bool(joined))
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
         allowed = not message.names
@@ -280,7 +267,7 @@ class RecordReader:
         async def leave(name: str, message: Message, sender: IConnection) -> None:
             nonlocal ended
             ended = self._subscriptions.discard(name, sender) or ended
-            self._returned.discard(name, sender)
+            self._replicas.left(name, sender)
 
         def acknowledge() -> None:
             names = message.names

@@ -14,9 +14,7 @@ from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Record
 from dstwist.services import record_answers as answers
-from dstwist.services.record_deletions import Deletions
-from dstwist.services.record_losers import Losers
-from dstwist.services.record_returned import Returned
+from dstwist.services.replicas import Replicas
 from dstwist.subscriptions import SubscriptionRegistry
 
 _BLANK = Record(0, {})
@@ -40,22 +38,18 @@ class RecordRefusals:
     @ivar stale: whether a write with the next version may be meant for such a record: (name, connection, version).
     """
 
-    def __init__(
-        self, subscriptions: SubscriptionRegistry, deletions: Deletions, returned: Returned, losers: Losers
-    ) -> None:
+    def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas) -> None:
         self.sees = subscriptions.wants
-        self.deleted = deletions.deletions
-        self.stale = deletions.stale
-        self._deletions = deletions
-        self._returned = returned
-        self._losers = losers
+        self.deleted = replicas.predecessors
+        self.stale = replicas.stale
+        self._replicas = replicas
 
     def refuse(self, name: str, sender: IConnection, refusal: Refusal) -> None:
         """
         Carry out C{refusal}, of a write of C{sender}.
         """
         refusal()
-        self._losers.lost(name, sender)
+        self._replicas.refused(name, sender)
 
     def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
         """
@@ -64,7 +58,7 @@ class RecordRefusals:
         return (
             message.version != -1
             and sender.dialect.knows_writes_by_version
-            and self._deletions.is_suspect(name, sender)
+            and self._replicas.may_hold_predecessor(name, sender)
             and not self.sees(name, sender)
         )
 
@@ -97,13 +91,13 @@ class RecordRefusals:
         """
         # A writer with the next version has another record of this name: nothing that was sent to it tells so.
         astray = message.version == state.version + 1
-        unsure = astray or self._returned.has(name, sender) or self._losers.may_be_wrong(name, sender)
+        unsure = astray or self._replicas.may_differ(name, sender)
         knows = not unsure and self.sees(name, sender)
         answers.conflict(name, message, sender, _BLANK if state is NOTHING else state, knows)
         if unsure:
             self._tell_truth(name, sender, state)
         if astray:
-            self._deletions.clear(name, sender)
+            self._replicas.told(name, sender)
 
     def _tell_truth(self, name: str, sender: IConnection, state: Record) -> None:
         # v4+ clients complain of a record that they do not have.

@@ -19,7 +19,7 @@ version of the write                 outcome
 the current one and one              that version
 less, or the same                    VERSION_EXISTS
 more                                 INVALID_VERSION
-of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.record_deletions}
+of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.replicas}
 ===================================  ===================================================================================
 
 A record that does not exist has version 0 and C{{}} for those who may create it (CREATEANDUPDATE, CREATEANDPATCH, and
