@@ -8,9 +8,11 @@ kept as long as a request is under way.
 ====================================  ==============================================================================
 too long                              what comes of it
 ====================================  ==============================================================================
-the name of a request                 it is refused, with INVALID_MESSAGE_DATA (presence: INVALID_PRESENCE_USERS)
+the name of a request                 it is refused, with INVALID_MESSAGE_DATA (presence: INVALID_PRESENCE_USERS; a
+                                      call: REQUEST_ERROR, which is the only one of these that callers hear)
 a name of a bulk request              it is refused, and the others are served; text clients, whose refusals repeat
-                                      the whole request, are told once of several
+                                      the whole request, are told once of several. If a v4+ client wants to get a
+                                      record, MESSAGE_DENIED follows: the client hears nothing else
 the correlation id                    the request is refused
 a pattern, or what is said of it      see C{listen.maxPatternLength}
 ====================================  ==============================================================================
@@ -25,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import IntEnum
 
-from dstwist.protocol.constants import BULKS, EventAction, RecordAction, Topic
+from dstwist.protocol.constants import BULKS, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames
@@ -36,6 +38,11 @@ _LISTENING: dict[Topic, frozenset[IntEnum]] = {
     topic: frozenset((actions.LISTEN, actions.UNLISTEN, actions.LISTEN_ACCEPT, actions.LISTEN_REJECT))
     for topic, actions in ((Topic.EVENT, EventAction), (Topic.RECORD, RecordAction))
 }
+
+#: v4+ clients wait for the answer to these, and give up at a MESSAGE_DENIED that has no correlation id.
+_WAITED_FOR = frozenset(
+    (RecordAction.SUBSCRIBECREATEANDREAD, RecordAction.SUBSCRIBEANDREAD, RecordAction.SUBSCRIBEANDHEAD)
+)
 
 
 class NameLimit:
@@ -79,6 +86,8 @@ class NameLimit:
             long = [name for name in (names if distinct else dict.fromkeys(names)) if len(name) > limit]
             told = long[:1] if told_once else long
             refusals: list[Message | Malformed] = [self._refusal(message, "a name", name, name) for name in told]
+            if message.action in _WAITED_FOR and message.topic is Topic.RECORD and not told_once:
+                refusals += [self._denial(message, name) for name in told]
             rest = (DistinctNames if distinct else tuple)([name for name in names if len(name) <= limit])
             return [*refusals, replace(message, names=rest)] if rest else refusals
         if name is None or len(name) <= limit or message.action in _LISTENING.get(message.topic, ()):
@@ -91,10 +100,14 @@ class NameLimit:
         """
         reason = f"{message.action.name}: {what} of {len(text)} characters, more than {self.limit}"
         answer = message.error(REFUSALS[message.topic], name, reason)
-        return Malformed(
-            Fault.INVALID_DATA,
-            message.topic,
-            int(message.action),
-            replace(answer, data=dumps(reason), version=message.version),
-            message.raw or b"",
-        )
+        answer = replace(answer, data=dumps(reason), version=message.version)
+        if message.action is RpcAction.REQUEST:
+            answer = replace(answer, action=RpcAction.REQUEST_ERROR, data=b'"INVALID_MESSAGE_DATA"', detail=None)
+        return _malformed(message, answer)
+
+    def _denial(self, message: Message, name: str) -> Malformed:
+        return _malformed(message, replace(message.error("MESSAGE_DENIED", name), correlation_id=None))
+
+
+def _malformed(message: Message, answer: Message) -> Malformed:
+    return Malformed(Fault.INVALID_DATA, message.topic, int(message.action), answer, message.raw or b"")

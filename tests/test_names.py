@@ -44,11 +44,17 @@ class NameLimitTests(SynchronousTestCase):
     def check(self, malformed: Malformed, message: Message, name: str | None, reason: str) -> None:
         answer = malformed.answer
         assert answer is not None
+        call = message.action is RpcAction.REQUEST
         self.assertEqual((malformed.fault, malformed.topic), (Fault.INVALID_DATA, message.topic))
+        action = RpcAction.REQUEST_ERROR if call else REFUSALS[message.topic]
         self.assertEqual(
             (answer.action, answer.name, answer.original_action, answer.is_error, answer.correlation_id),
-            (REFUSALS[message.topic], name, message.action, True, message.correlation_id),
+            (action, name, message.action, True, message.correlation_id),
         )
+        if call:
+            # The callers of both generations are shown this.
+            self.assertEqual(answer.data, b'"INVALID_MESSAGE_DATA"')
+            return
         reason = f"{message.action.name}: {reason} characters, more than 10"
         self.assertEqual((answer.detail, answer.data), (reason, f'"{reason}"'.encode()))
 
@@ -81,10 +87,25 @@ class NameLimitTests(SynchronousTestCase):
                 fits = Message(topic, action, names=("a", FITS), correlation_id="7")
                 self.assertEqual(self.fitting(fits), [fits])
                 message = Message(topic, action, names=(LONG, "a", LONGER, LONG, FITS), correlation_id="7")
-                first, second, rest = self.fitting(message)
+                first, second, *denials, rest = self.fitting(message)
+                self.assertEqual(bool(denials), "READ" in action.name or "HEAD" in action.name)
                 self.check(first, message, LONG, "a name of 11")
                 self.check(second, message, LONGER, "a name of 12")
                 self.assertEqual(rest, fits)
+
+    def test_getting(self) -> None:
+        """
+        A client that wants to get a record is denied the name as well: v4+ clients hear nothing else.
+        """
+        message = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=(LONG,), correlation_id="7")
+        refusal, denial = self.fitting(message)
+        self.check(refusal, message, LONG, "a name of 11")
+        answer = denial.answer
+        self.assertEqual(
+            (answer.action, answer.name, answer.original_action, answer.correlation_id),
+            (RecordAction.MESSAGE_DENIED, LONG, message.action, None),
+        )
+        self.assertEqual(len(self.fitting(message, told_once=True)), 1)
 
     def test_nothing_left(self) -> None:
         """

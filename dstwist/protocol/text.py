@@ -45,14 +45,8 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.text_fields import END, SEPARATOR, VERSION
-from dstwist.protocol.text_forms import (
-    CLIENT_CODES,
-    FROM_CLIENT_FORMS,
-    FROM_SERVER_FORMS,
-    SERVER_CODES,
-    TOPICS,
-    Form,
-)
+from dstwist.protocol.text_form import TOPICS, Form
+from dstwist.protocol.text_forms import CLIENT_CODES, FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SERVER_CODES
 from dstwist.protocol.typed import is_typed, utf8
 
 # Looking up a member of an enumeration costs as much as all else that is done with a short event.

@@ -14,7 +14,6 @@ acknowledgements, C{{"writeSuccess":true}} repeated in each VERSION_EXISTS, -1 a
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
 
 from dstwist.protocol.constants import (
     ACTIONS,
@@ -28,97 +27,10 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_fields import END, FIELDS, SEPARATOR, Field, Values, literal, origin_fields
+from dstwist.protocol.text_callbacks import CALLER, HeardForm
+from dstwist.protocol.text_fields import FIELDS, Field, Values, origin_fields
+from dstwist.protocol.text_form import LETTERS, TOPICS, Form
 from dstwist.protocol.typed import strip_separators
-
-#: The letter of each topic.
-LETTERS: dict[Topic, str] = {
-    Topic.PARSER: "X",
-    Topic.CONNECTION: "C",
-    Topic.AUTH: "A",
-    Topic.EVENT: "E",
-    Topic.RECORD: "R",
-    Topic.RPC: "P",
-    Topic.PRESENCE: "U",
-}
-
-TOPICS: dict[str, Topic] = {letter: topic for topic, letter in LETTERS.items()}
-
-
-class Form:
-    """
-    One spelling of a message.
-
-    @ivar actions: what is written in this form; what is read in it is the first of them.
-    @ivar ack: it is the acknowledgement of the action.
-    @ivar verbatim: what was read may be forwarded as it came.
-    @ivar reads: it is understood.
-    @ivar writes: it is written.
-    @ivar constants: what a message read in this form has in addition.
-    """
-
-    def __init__(
-        self,
-        pattern: str,
-        *actions: IntEnum,
-        example: str = "",
-        ack: bool = False,
-        verbatim: bool = False,
-        reads: bool = True,
-        writes: bool = True,
-        fields: dict[str, Field] = FIELDS,
-        **constants: Any,
-    ) -> None:
-        letter, self.code, *parts = pattern.split("|")
-        self.pattern = pattern
-        self.example = example
-        self.letter = letter
-        self.topic = TOPICS[letter]
-        self.actions = actions
-        self.ack = ack
-        self.verbatim = verbatim
-        self.reads = reads
-        self.writes = writes
-        self.constants: Values = {"is_ack": ack or None, "is_error": self.code == "E" or None, **constants}
-        self.open = bool(parts) and parts[-1] == "..."
-        if self.open:
-            del parts[-1]
-        self.fields = [fields[part[1:-1]] if part.startswith("<") else literal(part) for part in parts]
-        # What is written before the first field that varies; in nearly all forms this is all but the fields.
-        fixed = next((at for at, part in enumerate(parts) if part.startswith("<")), len(parts))
-        self._head = SEPARATOR.join((letter, self.code, *parts[:fixed])).replace("+", END)
-        self._varying = self.fields[fixed:]
-        self._bulk = parts[fixed:] == ["<names>"]
-
-    def read(self, fields: list[str], raw: str, verbatim: object) -> Message | None:
-        """
-        The message that has these fields, or C{None} if it is not of this form.
-        """
-        surplus = len(fields) - len(self.fields)
-        if surplus < 0 or (surplus and not self.open and not (self.fields and self.fields[-1].greedy)):
-            return None
-        values: Values = {"raw": raw, "verbatim": verbatim if self.verbatim else None, **self.constants}
-        for at, field in enumerate(self.fields):
-            text = SEPARATOR.join(fields[at:]) if field.greedy else fields[at]
-            if not field.read(text, values):
-                return None
-        return Message(self.topic, self.actions[0], **values)
-
-    def write(self, message: Message) -> str | None:
-        """
-        The message in this form, with its terminator, or C{None} if it cannot be told so.
-        """
-        if self._bulk and message.names:
-            # The text protocol knows no bulks: a message for each name.
-            return "".join([f"{self._head}{SEPARATOR}{strip_separators(name)}{END}" for name in message.names])
-        written = self._head
-        for field in self._varying:
-            text = field.write(message)
-            if text is None:
-                return None
-            written += SEPARATOR + text
-        return written + END
-
 
 #: What both sides send, in the same form.
 _HEARTBEAT = [
@@ -234,7 +146,7 @@ def _listening_answers(topic: Topic) -> list[Form]:
         Form(f"{t}|A|UL|<name>", action["UNLISTEN"], example=f"{t}|A|UL|a.*+", ack=True),
         Form(f"{t}|SP|<name>|<subscription>", action["SUBSCRIPTION_FOR_PATTERN_FOUND"], example=f"{t}|SP|a.*|abc+"),
         Form(f"{t}|SR|<name>|<subscription>", action["SUBSCRIPTION_FOR_PATTERN_REMOVED"], example=f"{t}|SR|a.*|abc+"),
-        Form(f"{t}|E|INVALID_MESSAGE_DATA|<echo>", action["INVALID_MESSAGE_DATA"], action["INVALID_LISTEN_REGEX"],
+        HeardForm(f"{t}|E|INVALID_MESSAGE_DATA|<echo>", action["INVALID_MESSAGE_DATA"], action["INVALID_LISTEN_REGEX"],
              example=f"{t}|E|INVALID_MESSAGE_DATA|{t}|L+"),
         Form(f"{t}|E|INVALID_MESSAGE|<echo>", action["INVALID_MESSAGE"],
              example=f"{t}|E|INVALID_MESSAGE|{t}|LA|a|b+"),
@@ -246,9 +158,9 @@ def _errors(topic: Topic, again: str = "MULTIPLE_SUBSCRIPTIONS", never: str = "N
     origins = {**FIELDS, **origin_fields(t, topic, SPELLINGS)}
     name = "<user>" if topic is Topic.PRESENCE else "<name>"
     return [
-        Form(f"{t}|E|MESSAGE_DENIED|<denied>", action["MESSAGE_DENIED"], fields=origins,
+        HeardForm(f"{t}|E|MESSAGE_DENIED|<denied>", action["MESSAGE_DENIED"], fields=origins,
              example=f"{t}|E|MESSAGE_DENIED|x|S+"),
-        Form(f"{t}|E|MESSAGE_PERMISSION_ERROR|<unverifiable>", action["MESSAGE_PERMISSION_ERROR"], fields=origins,
+        HeardForm(f"{t}|E|MESSAGE_PERMISSION_ERROR|<unverifiable>", action["MESSAGE_PERMISSION_ERROR"], fields=origins,
              example=f"{t}|E|MESSAGE_PERMISSION_ERROR|x|S+"),
         Form(f"{t}|E|MULTIPLE_SUBSCRIPTIONS|{name}", action[again], example=f"{t}|E|MULTIPLE_SUBSCRIPTIONS|x+"),
         Form(f"{t}|E|NOT_SUBSCRIBED|{name}", action[never], example=f"{t}|E|NOT_SUBSCRIBED|x+"),
@@ -326,6 +238,17 @@ _READ_ERRORS = [
     )
 ]  # fmt: skip
 
+#: The same for reads that are refused (L{dstwist.protocol.text_callbacks}).
+_READ_REFUSALS = [
+    Form(f"R|E|<asked>|<name>|{action.name}", action, example=f"R|E|SN|user/1|{action.name}+", writes=False,
+         fields={**FIELDS, **origin_fields("R", Topic.RECORD, SPELLINGS)})
+    for action in (
+        RecordAction.MESSAGE_DENIED,
+        RecordAction.MESSAGE_PERMISSION_ERROR,
+        RecordAction.INVALID_MESSAGE_DATA,
+    )
+]  # fmt: skip
+
 _RECORD_ANSWERS = [
     Form("R|A|S|<names>", RecordAction.SUBSCRIBECREATEANDREAD, example="R|A|S|user/1+", ack=True),
     Form("R|A|US|<names>", RecordAction.UNSUBSCRIBE, example="R|A|US|user/1+", ack=True),
@@ -350,6 +273,7 @@ _RECORD_ANSWERS = [
     Form("R|E|RECORD_DELETE_ERROR|<detail>", RecordAction.RECORD_DELETE_ERROR,
          example="R|E|RECORD_DELETE_ERROR|cache timeout+"),
     *_READ_ERRORS,
+    *_READ_REFUSALS,
     Form("R|E|INVALID_MESSAGE_DATA|unable to patch record data on hot path", RecordAction.INVALID_PATCH_ON_HOTPATH,
          example="R|E|INVALID_MESSAGE_DATA|unable to patch record data on hot path+"),
     *_listening_answers(Topic.RECORD),
@@ -368,6 +292,8 @@ _RPC_ANSWERS = [
          fields={**FIELDS, **origin_fields("P", Topic.RPC, SPELLINGS)},
          example="P|E|INVALID_RPC_CORRELATION_ID|unexpected state for rpc add with action RES+"),
     *_errors(Topic.RPC, again="MULTIPLE_PROVIDERS", never="NOT_PROVIDED"),
+    Form("P|E|INVALID_MESSAGE_DATA|<caller>", RpcAction.INVALID_MESSAGE_DATA, fields={"caller": CALLER}, reads=False,
+         example="P|E|INVALID_MESSAGE_DATA|add|1+"),
     Form("P|E|INVALID_MESSAGE_DATA|<echo>", RpcAction.INVALID_MESSAGE_DATA, example="P|E|INVALID_MESSAGE_DATA|P|S+"),
     _CALL_ERROR,
 ]  # fmt: skip

@@ -24,7 +24,8 @@ from dstwist.protocol.constants import RecordAction as R
 from dstwist.protocol.constants import RpcAction as P
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.text import CLIENT, SERVER, TextCodec
-from dstwist.protocol.text_forms import FROM_CLIENT_FORMS, FROM_SERVER_FORMS, LETTERS, SPELLINGS, Form
+from dstwist.protocol.text_form import LETTERS, Form
+from dstwist.protocol.text_forms import FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SPELLINGS
 from tests.wire import readable, wire
 
 TOPIC_OF = {enumeration: topic for topic, enumeration in ACTIONS.items()}
@@ -214,8 +215,8 @@ ANSWERS: list[tuple[Message, str]] = [
     (e(R.UNKNOWN_ACTION, detail="unknown action S"), "R|E|UNKNOWN_ACTION|unknown action S+"),
     (e(R.MESSAGE_DENIED, name="r1", original_action=R.DELETE, raw="R|D|r1"), "R|E|MESSAGE_DENIED|r1|D+"),
     (
-        e(R.MESSAGE_PERMISSION_ERROR, name="r1", original_action=R.READ, raw="R|SN|r1"),
-        "R|E|MESSAGE_PERMISSION_ERROR|r1|SN+",
+        e(R.MESSAGE_PERMISSION_ERROR, name="r1", original_action=R.DELETE, raw="R|D|r1"),
+        "R|E|MESSAGE_PERMISSION_ERROR|r1|D+",
     ),
     (ack(P.PROVIDE, names=("add",)), "P|A|S|add+"),
     (ack(P.UNPROVIDE, names=("add",)), "P|A|US|add+"),
@@ -410,7 +411,9 @@ MALFORMED: list[tuple[str, Fault, Topic | None, str | None, str]] = [
     ("R|CR|n|x|y+", Fault.INVALID_DATA, Topic.RECORD, "CR", "R|E|INVALID_MESSAGE_DATA|R|CR|n|x|y+"),
     ("R|H|n|+", Fault.INVALID_DATA, Topic.RECORD, "H", "R|E|INVALID_MESSAGE_DATA|R|H|n|+"),
     ("P|S|add|x+", Fault.INVALID_DATA, Topic.RPC, "S", "P|E|INVALID_MESSAGE_DATA|P|S|add|x+"),
-    ("P|REQ|add|1|Sx|y+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|P|REQ|add|1|Sx|y+"),
+    ("P|REQ|a|1|Q+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|a|1+"),
+    ("P|REQ|a|1|+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|a|1+"),
+    ("P|REQ|add|1|Sx|y+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|add|1+"),
     ('U|S|1|["b"]|x+', Fault.INVALID_DATA, Topic.PRESENCE, "S", _USERS),
     ('A|REQ|{"a":1e400}+', Fault.INVALID_DATA, Topic.AUTH, "REQ", "X|E|UNKNOWN_TOPIC|A+"),
     ("E|EVT|x|O[1e400]+", Fault.INVALID_DATA, Topic.EVENT, "EVT", "E|E|INVALID_MESSAGE_DATA|E|EVT|x|O[1e400]+"),
@@ -423,7 +426,7 @@ MALFORMED: list[tuple[str, Fault, Topic | None, str | None, str]] = [
         "CU",
         "R|E|INVALID_MESSAGE_DATA|R|CU|n|-1|[-1e400]|{}+",
     ),
-    ("P|REQ|x|1|O[1e400]+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|P|REQ|x|1|O[1e400]+"),
+    ("P|REQ|x|1|O[1e400]+", Fault.INVALID_DATA, Topic.RPC, "REQ", "P|E|INVALID_MESSAGE_DATA|x|1+"),
     ("P|RES|x|1|O[1e400]+", Fault.INVALID_DATA, Topic.RPC, "RES", "P|E|INVALID_MESSAGE_DATA|P|RES|x|1|O[1e400]+"),
     ("R|S+", Fault.INVALID_DATA, Topic.RECORD, "S", "R|E|INVALID_MESSAGE_DATA|R|S+"),
     ("R|U+", Fault.INVALID_DATA, Topic.RECORD, "U", "R|E|INVALID_MESSAGE_DATA|R|U+"),
@@ -473,7 +476,7 @@ MALFORMED += [
         (
             Topic.RPC,
             "P",
-            "P|S P|S| P|US P|US| P|REQ P|REQ|a P|REQ||1|Sx P|REQ|a|1|Q P|REQ|a|1| P|RES|a P|RES|a|1|O{ P|RES||1 P|A "
+            "P|S P|S| P|US P|US| P|REQ P|REQ|a P|REQ||1|Sx P|RES|a P|RES|a|1|O{ P|RES||1 P|A "
             "P|A|S|x P|A|REQ|a P|REJ P|REJ|a P|E P|E|t|a P|E|t||1",
         ),
     ]
@@ -487,14 +490,28 @@ DENIALS: list[tuple[str, str, IntEnum | None, str]] = [
     ("E|L|x+", "MESSAGE_DENIED", None, "E|E|MESSAGE_DENIED|x|L+"),
     ("P|S|x+", "MESSAGE_DENIED", None, "P|E|MESSAGE_DENIED|x|S+"),
     ("P|REQ|x|u1|Sd+", "MESSAGE_DENIED", None, "P|E|MESSAGE_DENIED|x|REQ|u1|Sd+"),
+    (
+        "P|REQ|x|u1|Sd+",
+        "MESSAGE_PERMISSION_ERROR",
+        None,
+        "P|E|MESSAGE_DENIED|x|REQ|u1+P|E|MESSAGE_PERMISSION_ERROR|x|REQ|u1|Sd+",
+    ),
+    ("P|REQ|x|u1|Sd+", "INVALID_MESSAGE_DATA", None, "P|E|INVALID_MESSAGE_DATA|x|u1+"),
     ("U|S|S+", "MESSAGE_DENIED", None, "U|E|MESSAGE_DENIED|S|S+"),
     ("U|S+", "MESSAGE_DENIED", None, "U|E|MESSAGE_DENIED||S+"),
     ('U|S|1|["b"]+', "MESSAGE_DENIED", None, 'U|E|MESSAGE_DENIED|1|S|["b"]+'),
     ("U|Q|Q+", "MESSAGE_DENIED", None, "U|E|MESSAGE_DENIED|Q|Q+"),
     ('U|Q|2|["b"]+', "MESSAGE_DENIED", None, 'U|E|MESSAGE_DENIED|2|Q|["b"]+'),
-    ("R|SN|n+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|SN+"),
-    ("R|H|n+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|H+"),
-    ("R|HD|n+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|HD+"),
+    ("R|SN|n+", "MESSAGE_DENIED", None, "R|E|SN|n|MESSAGE_DENIED+R|E|MESSAGE_DENIED|n|SN+"),
+    ("R|H|n+", "MESSAGE_DENIED", None, "R|E|H|n|MESSAGE_DENIED+R|E|MESSAGE_DENIED|n|H+"),
+    ("R|HD|n+", "MESSAGE_DENIED", None, "R|E|HD|n|MESSAGE_DENIED+R|E|MESSAGE_DENIED|n|HD+"),
+    ("R|SN|n+", "INVALID_MESSAGE_DATA", None, "R|E|SN|n|INVALID_MESSAGE_DATA+R|E|INVALID_MESSAGE_DATA|R|SN|n+"),
+    (
+        "R|HD|n+",
+        "MESSAGE_PERMISSION_ERROR",
+        None,
+        "R|E|HD|n|MESSAGE_PERMISSION_ERROR+R|E|MESSAGE_PERMISSION_ERROR|n|HD+",
+    ),
     ("R|D|n+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|D+"),
     ("R|L|p+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|p|L+"),
     (f'R|U|n|1|{{"a":1}}|{ACK}+', "MESSAGE_DENIED", None, f'R|E|MESSAGE_DENIED|n|U|1|{{"a":1}}|{ACK}+'),
@@ -507,7 +524,13 @@ DENIALS: list[tuple[str, str, IntEnum | None, str]] = [
     ("R|CU|n|-1|{}|{}+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|U+"),
     ("R|CU|n|-1|{}|{}+", "MESSAGE_DENIED", R.CREATE, "R|E|MESSAGE_DENIED|n|C+"),
     ("R|CU|n|-1|a|Sb|{}+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|P+"),
-    ("R|CR|n+", "MESSAGE_PERMISSION_ERROR", None, "R|E|MESSAGE_PERMISSION_ERROR|MESSAGE_PERMISSION_ERROR+"),
+    (
+        "R|CR|n+",
+        "MESSAGE_PERMISSION_ERROR",
+        None,
+        "R|E|MESSAGE_DENIED|n|R+R|E|MESSAGE_PERMISSION_ERROR|MESSAGE_PERMISSION_ERROR+",
+    ),
+    ("R|CR|n+", "INVALID_MESSAGE_DATA", None, "R|E|MESSAGE_DENIED|n|R+R|E|INVALID_MESSAGE_DATA|R|CR|n+"),
 ]
 
 BOTH = [(message, payload, SERVER, CLIENT) for message, payload in REQUESTS] + [
@@ -715,19 +738,42 @@ class MalformedTests(SynchronousTestCase):
         """
         (request,) = SERVER.decode(wire("R|CR|n+"))
         error = request.error("MESSAGE_PERMISSION_ERROR", detail="RECORD_LOAD_ERROR")
-        self.assertEqual(readable(SERVER.encode(error)), "R|E|MESSAGE_PERMISSION_ERROR|RECORD_LOAD_ERROR+")
+        denied, told = readable(SERVER.encode(error)).split("+")[:2]
+        self.assertEqual(denied, "R|E|MESSAGE_DENIED|n|R")
+        self.assertEqual(told, "R|E|MESSAGE_PERMISSION_ERROR|RECORD_LOAD_ERROR")
 
     def test_client_reads_denials(self) -> None:
         """
         A client can tell from a denial what it had asked for.
         """
         for payload, code, action, answer in DENIALS:
-            (found,) = CLIENT.decode(wire(answer))
+            *heard, found = CLIENT.decode(wire(answer))
             self.assertEqual(found.action.name, code)
-            self.assertTrue(found.is_error)
-            if action is None and not payload.startswith(("R|C", "U")):
+            for each in (*heard, found):
+                self.assertTrue(each.is_error)
+            if action is None and not payload.startswith(("R|C", "U")) and code != "INVALID_MESSAGE_DATA":
                 (request,) = SERVER.decode(wire(payload))
                 self.assertEqual((found.original_action, found.raw), (request.action, request.raw))
+
+    def test_callbacks_hear(self) -> None:
+        """
+        A refused read is told first in the form that its callback hears, and a client can read that form.
+        """
+        for code in ("SN", "H", "HD"):
+            (request,) = SERVER.decode(wire(f"R|{code}|n+"))
+            for error in ("MESSAGE_DENIED", "MESSAGE_PERMISSION_ERROR", "INVALID_MESSAGE_DATA"):
+                heard, _ = CLIENT.decode(SERVER.encode(request.error(error)))
+                self.assertEqual((heard.action.name, heard.name), (error, "n"))
+                self.assertEqual(heard.original_action, request.action)
+
+    def test_callbacks_of_others(self) -> None:
+        """
+        A client whose name got lost in a message with too many fields does not hear of another name.
+        """
+        for payload in ("R|SN|a|b+", "R|CR|a|b+"):
+            (found,) = SERVER.decode(wire(payload))
+            assert isinstance(found, Malformed) and found.answer is not None
+            self.assertEqual(readable(SERVER.encode(found.answer)), f"R|E|INVALID_MESSAGE_DATA|{payload}")
 
     def test_errors_echo(self) -> None:
         """

@@ -232,7 +232,8 @@ class SubscribeTests(RecordTestCase):
         answer = self.say(self.young(), ask(A.SUBSCRIBECREATEANDREAD, names=("a",)))[1]
         self.assertEqual(answer.action, A.MESSAGE_PERMISSION_ERROR)
         self.assertEqual(
-            self.say_text(self.old(), "R|CR|a+"), ["R|E|MESSAGE_PERMISSION_ERROR|MESSAGE_PERMISSION_ERROR+"]
+            self.say_text(self.old(), "R|CR|a+"),
+            ["R|E|MESSAGE_DENIED|a|R+R|E|MESSAGE_PERMISSION_ERROR|MESSAGE_PERMISSION_ERROR+"],
         )
 
     def test_w20_created_once(self) -> None:

@@ -1,0 +1,101 @@
+"""
+One spelling of a message of the text protocol. All of them are listed in L{dstwist.protocol.text_forms}.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from dstwist.protocol.constants import Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.text_fields import END, FIELDS, SEPARATOR, Field, Values, literal
+from dstwist.protocol.typed import strip_separators
+
+#: The letter of each topic.
+LETTERS: dict[Topic, str] = {
+    Topic.PARSER: "X",
+    Topic.CONNECTION: "C",
+    Topic.AUTH: "A",
+    Topic.EVENT: "E",
+    Topic.RECORD: "R",
+    Topic.RPC: "P",
+    Topic.PRESENCE: "U",
+}
+
+TOPICS: dict[str, Topic] = {letter: topic for topic, letter in LETTERS.items()}
+
+
+class Form:
+    """
+    One spelling of a message.
+
+    @ivar actions: what is written in this form; what is read in it is the first of them.
+    @ivar ack: it is the acknowledgement of the action.
+    @ivar verbatim: what was read may be forwarded as it came.
+    @ivar reads: it is understood.
+    @ivar writes: it is written.
+    @ivar constants: what a message read in this form has in addition.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        *actions: IntEnum,
+        example: str = "",
+        ack: bool = False,
+        verbatim: bool = False,
+        reads: bool = True,
+        writes: bool = True,
+        fields: dict[str, Field] = FIELDS,
+        **constants: Any,
+    ) -> None:
+        letter, self.code, *parts = pattern.split("|")
+        self.pattern = pattern
+        self.example = example
+        self.letter = letter
+        self.topic = TOPICS[letter]
+        self.actions = actions
+        self.ack = ack
+        self.verbatim = verbatim
+        self.reads = reads
+        self.writes = writes
+        self.constants: Values = {"is_ack": ack or None, "is_error": self.code == "E" or None, **constants}
+        self.open = bool(parts) and parts[-1] == "..."
+        if self.open:
+            del parts[-1]
+        self.fields = [fields[part[1:-1]] if part.startswith("<") else literal(part) for part in parts]
+        # What is written before the first field that varies; in nearly all forms this is all but the fields.
+        fixed = next((at for at, part in enumerate(parts) if part.startswith("<")), len(parts))
+        self._head = SEPARATOR.join((letter, self.code, *parts[:fixed])).replace("+", END)
+        self._varying = self.fields[fixed:]
+        self._bulk = parts[fixed:] == ["<names>"]
+
+    def read(self, fields: list[str], raw: str, verbatim: object) -> Message | None:
+        """
+        The message that has these fields, or C{None} if it is not of this form.
+        """
+        surplus = len(fields) - len(self.fields)
+        if surplus < 0 or (surplus and not self.open and not (self.fields and self.fields[-1].greedy)):
+            return None
+        values: Values = {"raw": raw, "verbatim": verbatim if self.verbatim else None, **self.constants}
+        for at, field in enumerate(self.fields):
+            text = SEPARATOR.join(fields[at:]) if field.greedy else fields[at]
+            if not field.read(text, values):
+                return None
+        return Message(self.topic, self.actions[0], **values)
+
+    def write(self, message: Message) -> str | None:
+        """
+        The message in this form, with its terminator, or C{None} if it cannot be told so.
+        """
+        if self._bulk and message.names:
+            # The text protocol knows no bulks: a message for each name.
+            return "".join([f"{self._head}{SEPARATOR}{strip_separators(name)}{END}" for name in message.names])
+        written = self._head
+        for field in self._varying:
+            text = field.write(message)
+            if text is None:
+                return None
+            written += SEPARATOR + text
+        return written + END
