@@ -324,7 +324,7 @@ class AlikeTests(SynchronousTestCase):
         """
         Where nothing is yet clients of v2 make an array for any number, the others for numbers in brackets.
         """
-        self.different({}, "a.0", "a.b.1.c", "a.-1", "a.1e3", "a.Infinity")
+        self.different({}, "a.0", "a.b.1.c", "a.-1", "a.1e3", "a.Infinity", "pets.0.name", "users.48213.name")
         self.alike({"a": {}}, "a.0")
         self.alike({"a": []}, "a.0", "a.0.b")
 
@@ -335,6 +335,18 @@ class AlikeTests(SynchronousTestCase):
         self.different({}, "a b", "[1]", "a.[1]", "a[01]", "a" * 300 + " b")
         self.different({"a": {}}, "a[x]")
         self.alike({}, "a" * 300)
+
+    def test_numbers_as_keys(self) -> None:
+        """
+        A number behind a dot is a key where nothing is yet, as on the Node server since 2.3.7 and in the Java client,
+        whatever the client that writes makes of it: an array would have 48213 elements before the first user.
+        """
+        for path, data in (
+            ("users.48213.name", {"users": {"48213": {"name": "Max"}}}),
+            ("users.1499772893123.name", {"users": {"1499772893123": {"name": "Max"}}}),
+            ("pets.0.name", {"pets": {"0": {"name": "Max"}}}),
+        ):
+            self.assertEqual(write_at({}, path, "Max")[:2], (data, False))
 
 
 class SetTests(SynchronousTestCase):
