@@ -7,6 +7,8 @@ learns all other names by listening to C{game/.*|secret/.*}, since the rule sees
 
 For the permission each name is a request LISTEN with that name. A candidate that is refused a name is passed over as if
 its pattern did not match; it is tried again like one that declined. A rule that fails refuses as well.
+
+A text client is not offered a name that the text protocol cannot carry: it would be told another name.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from dstwist.interfaces import IConnection, IPermission, IRevocable
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
+from dstwist.protocol.typed import has_separators
 
 #: So many seconds a verdict may take. The rules of a permissions file have the time-outs of the stores; this is for a
 #: class of the operator's that does not watch the time, since the names that wait for a verdict have no provider.
@@ -48,6 +51,8 @@ class OfferRules:
         """
         Whether C{candidate} may hear of C{name}, at once or later. The Deferred never fails.
         """
+        if _unspeakable(candidate, name):
+            return False
         if self._allows is None:
             return True
         verdict = self._allows(Message(self._topic, self._listen, name), candidate.connection)
@@ -78,9 +83,11 @@ class OfferRules:
         if candidate.refused:
             return
         candidate.refused = True
+        why = "cannot be told" if _unspeakable(candidate, name) else "may not listen to"
         self._log.info(
-            "MESSAGE_DENIED | {user} ({address}) listens to {pattern} of {topic}, but may not listen to all names that "
+            "MESSAGE_DENIED | {user} ({address}) listens to {pattern} of {topic}, but {why} all names that "
             "match: {name} is the first that is not offered",
+            why=why,
             user=candidate.connection.user,
             address=candidate.connection.address,
             pattern=shown(candidate.listened.text),
@@ -88,6 +95,10 @@ class OfferRules:
             name=shown(name),
             event="MESSAGE_DENIED",
         )
+
+
+def _unspeakable(candidate: Candidate, name: str) -> bool:
+    return not candidate.connection.dialect.carries_every_name and has_separators(name)
 
 
 @implementer(IRevocable)

@@ -129,6 +129,22 @@ class OfferTests(Cases):
             stage.subscriber("abc")
             self.assertEqual([user for user in users if stage.heard(listeners[user])], [expected])
 
+    def test_names_with_separators(self) -> None:
+        """
+        A text client is not offered a name that the text protocol cannot carry; the next listener is asked.
+        """
+        for topic in (Topic.EVENT, Topic.RECORD):
+            for name in ("a\x1eb", "a\x1fb"):
+                stage = self.make(lambda user, name: True, topic=topic)
+                old = self.listener(stage, "old", "a.*", dialect=TEXT)
+                stage.subscriber(name)
+                stage.subscriber("ab")
+                self.assertEqual(stage.heard(old), ["FOUND a.* ab"])
+                stage.accept(old, "a.*", "ab")
+                young = FakeConnection("young")
+                stage.listen(young, ".*")
+                self.assertIn(f"FOUND .* {name}", stage.heard(young))
+
     def test_unasked(self) -> None:
         """
         A listener that accepts a name of which it was not allowed to hear gets the answer of one that was not asked.

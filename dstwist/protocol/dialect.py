@@ -104,6 +104,8 @@ class Dialect:
         takes VERSION_EXISTS: it believes to be at that version, whatever it has sent since.)
     @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
         (L{dstwist.protocol.paths.write_at}).
+    @ivar carries_every_name: a name may have the characters that end a field or message of the text protocol
+        (L{dstwist.protocol.typed.has_separators}); otherwise it cannot be told.
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     @ivar erases_by_patching: a patch without a value is the only message that erases at a path, so the rule for writing
         judges it; otherwise there is ERASE, and the rule for deleting judges every erasure.
@@ -128,6 +130,7 @@ class Dialect:
     merges_versions_ahead: bool
     merges_on_news: bool
     has_its_own_paths: bool
+    carries_every_name: bool
     acked_writes_create: bool
     erases_by_patching: bool
     patches_many: bool
@@ -152,6 +155,7 @@ TEXT = Dialect(
     merges_versions_ahead=True,
     merges_on_news=False,
     has_its_own_paths=True,
+    carries_every_name=False,
     acked_writes_create=False,
     erases_by_patching=True,
     patches_many=False,
@@ -193,6 +197,7 @@ PROTOBUF = Dialect(
     merges_versions_ahead=False,
     merges_on_news=False,
     has_its_own_paths=False,
+    carries_every_name=True,
     acked_writes_create=True,
     erases_by_patching=False,
     patches_many=False,

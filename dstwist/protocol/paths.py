@@ -28,7 +28,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than
-from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
+from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number, has_separators
 
 #: Longer paths are refused, in characters.
 MAX_LENGTH = 10000
@@ -152,9 +152,11 @@ def _token(number: int | float) -> Token:
 
 def _common_tokens(path: str) -> tuple[Token, ...] | None:
     """
-    The tokens of a path that all clients split alike.
+    The tokens of a path that all clients split alike, and that can be told to all of them.
     """
     tokens = parse(path)
+    if has_separators(path):
+        return None
     return tokens if _OLD_TOKEN.findall(path) == [str(token) for token in tokens] else None
 
 
@@ -190,8 +192,9 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple
     """
     The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; whether all clients make the
     same of it; and whether the path may add something beside the value, which it does not where a value is replaced.
-    Those of v2 and v3 split paths at blanks, take every number for an index where nothing is yet, leave
-    alone what there is nothing to erase in, and throw on scalars and C{null} on the way (C{services.md} section 4.11).
+    Those of v2 and v3 cannot be told a path that has separators, split paths at blanks, take every number for an index
+    where nothing is yet, leave alone what there is nothing to erase in, and throw on scalars and C{null} on the way
+    (C{services.md} section 4.11).
 
     @raise InvalidPath: the place cannot be, or not in this data.
     """

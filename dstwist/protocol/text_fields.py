@@ -4,7 +4,8 @@ The fields of text messages: how each reads from its text and writes from a L{Me
 A pattern such as C{R|U|<name>|<version>|<json>|<ack>} (L{dstwist.protocol.text_forms}) names them. Reading puts what
 it found among the keyword arguments of the message to come, or refuses; writing gives the text, or C{None} if the
 message cannot be written in a form that has this field. What is written is free of separators; only the echo of a
-client's own message keeps them.
+client's own message keeps them. Values with separators are written as JSON, which escapes them, and so are texts that
+people read. A message whose name, id or path has one is not written: the client would take it for another.
 """
 
 from __future__ import annotations
@@ -18,14 +19,23 @@ from dstwist.protocol.constants import EVERYONE, RecordAction, Topic
 from dstwist.protocol.jsontext import SHORT, dumps, is_json, loads, may_be_json
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import Parts
-from dstwist.protocol.typed import UNDEFINED, forwardable, strip_separators, to_json, to_typed, utf8, value_of
+from dstwist.protocol.typed import (
+    UNDEFINED,
+    forwardable,
+    has_separators,
+    to_json,
+    to_typed,
+    utf8,
+    value_of,
+    without_separators,
+)
 
 #: Ends a message.
 END = "\x1e"
 #: Stands between the parts of a message.
 SEPARATOR = "\x1f"
 
-#: The config field of a write whose sender wants an acknowledgement; any other spelling is none.
+#: The config field of a write whose sender wants an acknowledgement; any other object says that it wants none.
 WRITE_SUCCESS = '{"writeSuccess":true}'
 
 #: Client 2.3.4 counts in doubles; more digits than they hold are no version.
@@ -60,16 +70,22 @@ def _text(key: str, empty: bool = True, greedy: bool = False) -> Field:
         return empty or bool(text)
 
     def write(message: Message) -> str | None:
-        text = getattr(message, key)
-        return None if text is None else strip_separators(text)
+        text: str | None = getattr(message, key)
+        return None if text is None or has_separators(text) else text
 
     return Field(read, write, greedy)
+
+
+def _write_detail(message: Message) -> str | None:
+    return None if message.detail is None else without_separators(message.detail)
 
 
 def _write_name(message: Message) -> str | None:
     # An error about a bulk of one is about that one.
     name = message.names[0] if message.name is None and message.names else message.name
-    return None if name is None else strip_separators(name)
+    if name is None or not has_separators(name):
+        return name
+    return without_separators(name) if message.is_error else None
 
 
 def _read_names(text: str, values: Values) -> bool:
@@ -106,7 +122,7 @@ def _read_data(text: str, values: Values) -> bool:
 
 
 def _write_data(message: Message) -> str:
-    return strip_separators(to_typed(message.data))
+    return to_typed(message.data)
 
 
 def _write_given(message: Message) -> str | None:
@@ -133,7 +149,7 @@ def _read_change(text: str, values: Values) -> bool:
 
 def _write_json(message: Message) -> str | None:
     data = to_json(message.data)
-    return None if data is None else strip_separators(data.decode("utf-8"))
+    return None if data is None else data.decode("utf-8")
 
 
 def _read_flag(text: str, values: Values) -> bool:
@@ -143,7 +159,8 @@ def _read_flag(text: str, values: Values) -> bool:
 
 def _read_config(text: str, values: Values) -> bool:
     values["is_write_ack"] = text == WRITE_SUCCESS or None
-    return True
+    # Anything else is the rest of a text that has a separator.
+    return text[:1] == "{"
 
 
 def _write_config(message: Message) -> str:
@@ -156,12 +173,13 @@ def _write_ack(message: Message) -> str | None:
 
 def _plain(message: Message) -> str:
     """
-    The data as an error text: strings raw, all else as JSON. Never empty, which client 2.3.4 takes for success.
+    The data as an error text: strings raw, unless they have separators, and all else as JSON. Never empty, which
+    client 2.3.4 takes for success.
     """
     value = value_of(message.data)
-    if isinstance(value, str):
-        return strip_separators(value)
-    return strip_separators((b"null" if value is UNDEFINED else dumps(value)).decode("utf-8"))
+    if isinstance(value, str) and not has_separators(value):
+        return value
+    return (b"null" if value is UNDEFINED else dumps(value)).decode("utf-8")
 
 
 def _read_failure(text: str, values: Values) -> bool:
@@ -170,14 +188,14 @@ def _read_failure(text: str, values: Values) -> bool:
 
 
 def _read_outcome(text: str, values: Values) -> bool:
-    if text[:1] == "S":
-        values["detail"] = text[1:]
-    return text[:1] in ("S", "L")
+    if text[:1] in ("S", "O"):
+        values["detail"] = value_of(text)
+    return text[:1] in ("S", "L") or (text[:2] == 'O"' and is_json(text[1:]))
 
 
 def _write_outcome(message: Message) -> str:
     if message.detail is not None:
-        return "S" + strip_separators(message.detail)
+        return to_typed(dumps(message.detail)) if has_separators(message.detail) else "S" + message.detail
     # Only strings: 2.3.4 hands the value to the writer's callback as its error.
     return "L" if value_of(message.data) in (UNDEFINED, None) else "S" + _plain(message)
 
@@ -210,15 +228,24 @@ def _write_online(message: Message) -> str | None:
     if not names:
         return None
     if isinstance(names, Parts):
-        return SEPARATOR.join(names.encoded("text", _separated))
-    return _separated(names)
+        return _joined(names.encoded("text", _separated))
+    return _joined([_separated(names)])
 
 
-def _separated(names: tuple[str, ...]) -> str:
+def _joined(parts: list[str | None]) -> str | None:
+    found = [part for part in parts if part is not None]
+    return SEPARATOR.join(found) if found else None
+
+
+def _separated(names: tuple[str, ...]) -> str | None:
+    """
+    The names that can be told; C{None} if there are none.
+    """
     written = SEPARATOR.join(names)
     # Thousands of names are looked through at once: nearly never is there anything to leave out.
     if END in written or written.count(SEPARATOR) >= len(names):
-        return SEPARATOR.join(map(strip_separators, names))
+        names = tuple(name for name in names if not has_separators(name))
+        return SEPARATOR.join(names) if names else None
     return written
 
 
@@ -256,7 +283,7 @@ FIELDS: dict[str, Field] = {
     "id": _text("correlation_id"),
     "path": _text("path"),
     "url": _text("url"),
-    "detail": _text("detail"),
+    "detail": Field(_text("detail").read, _write_detail),
     "version": Field(_read_version, _write_version),
     # "[2]": a list, though always of one.
     "versions": Field(_read_versions, _write_versions),
@@ -335,7 +362,7 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
             name = code if message.name is None and topic is Topic.PRESENCE else _write_name(message) or ""
             fields = [name, code]
             if message.correlation_id is not None:
-                fields.append(strip_separators(message.correlation_id))
+                fields.append(without_separators(message.correlation_id))
             return SEPARATOR.join(fields)
         code, _, rest = message.raw.partition(SEPARATOR)[2].partition(SEPARATOR)
         name, separator, rest = rest.partition(SEPARATOR)
@@ -345,7 +372,7 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
 
     def write_unverifiable(message: Message) -> str:
         if isinstance(message.raw, str) and message.raw.startswith(("R\x1fCR\x1f", "R\x1fCU\x1f")):
-            return strip_separators(message.detail or "MESSAGE_PERMISSION_ERROR")
+            return without_separators(message.detail or "MESSAGE_PERMISSION_ERROR")
         return write_denied(message)
 
     def read_asked(text: str, values: Values) -> bool:
@@ -357,7 +384,7 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
 
     def write_unexpected(message: Message) -> str:
         if message.detail is not None:
-            return strip_separators(message.detail)
+            return without_separators(message.detail)
         return f"unexpected state for rpc {_write_name(message)} with action {spelled(message.original_action)}"
 
     return {

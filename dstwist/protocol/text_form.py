@@ -10,7 +10,7 @@ from typing import Any
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.text_fields import END, FIELDS, SEPARATOR, Field, Values, literal
-from dstwist.protocol.typed import strip_separators
+from dstwist.protocol.typed import has_separators
 
 #: The letter of each topic.
 LETTERS: dict[Topic, str] = {
@@ -91,7 +91,9 @@ class Form:
         """
         if self._bulk and message.names:
             # The text protocol knows no bulks: a message for each name.
-            return "".join([f"{self._head}{SEPARATOR}{strip_separators(name)}{END}" for name in message.names])
+            return "".join(
+                [f"{self._head}{SEPARATOR}{name}{END}" for name in message.names if not has_separators(name)]
+            )
         written = self._head
         for field in self._varying:
             text = field.write(message)

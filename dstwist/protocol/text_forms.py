@@ -30,7 +30,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.text_callbacks import CALLER, HeardForm
 from dstwist.protocol.text_fields import FIELDS, Field, Values, origin_fields
 from dstwist.protocol.text_form import LETTERS, TOPICS, Form
-from dstwist.protocol.typed import strip_separators
+from dstwist.protocol.typed import without_separators
 
 #: What both sides send, in the same form.
 _HEARTBEAT = [
@@ -177,7 +177,7 @@ def _read_topic(text: str, values: Values) -> bool:
 
 def _write_topic(message: Message) -> str:
     topic = message.original_topic
-    return strip_separators(message.detail or "") if topic is None else LETTERS.get(topic, topic.name)
+    return without_separators(message.detail or "") if topic is None else LETTERS.get(topic, topic.name)
 
 
 _TOPIC = {"topic": Field(_read_topic, _write_topic)}

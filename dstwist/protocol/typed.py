@@ -8,6 +8,8 @@ S       string            C{Shello}                   C{"hello"}
 N       number            C{N1.5}                     C{1.5}
 N       no finite number  C{NNaN}, C{NInfinity}       C{null}
 O       object or array   C{O{"a":1}}                 C{{"a":1}}
+O       string that has   C{O"\\u001e"}                C{"\\u001e"}
+        separators
 T       true              C{T}                        C{true}
 F       false             C{F}                        C{false}
 L       null              C{L}                        C{null}
@@ -75,17 +77,23 @@ _SURELY_FINITE = 300
 #: Up to here every integer is a JavaScript number of its own.
 _MAX_SAFE_INTEGER = 2**53 - 1
 
-_WITHOUT_SEPARATORS = {0x1E: None, 0x1F: None}
+_ESCAPED_SEPARATORS = {0x1E: "\\u001e", 0x1F: "\\u001f"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def strip_separators(text: str) -> str:
+def has_separators(text: str) -> bool:
     """
-    The text without the two characters that end a field or a message: the protocol cannot escape them.
+    Whether one of the two characters is in the text that end a field or a message of the text protocol. No field can
+    hold them: a name with one of them cannot be told to a text client at all.
     """
-    if "\x1e" in text or "\x1f" in text:
-        return text.translate(_WITHOUT_SEPARATORS)
-    return text
+    return "\x1e" in text or "\x1f" in text
+
+
+def without_separators(text: str) -> str:
+    """
+    The text for a reader, in the place of a message: separators are written as JSON writes them.
+    """
+    return text.translate(_ESCAPED_SEPARATORS) if has_separators(text) else text
 
 
 def utf8(text: str) -> bytes:
@@ -123,7 +131,8 @@ def forwardable(field: str) -> str | None:
 
 def to_typed(data: Data) -> str:
     """
-    The data as a typed field; the JSON text of objects and arrays stays as it is.
+    The data as a typed field; the JSON text of objects and arrays stays as it is. So does that of strings that have
+    separators: clients read the JSON text of any value behind an C{O}.
     """
     if isinstance(data, str):
         return data
@@ -134,7 +143,9 @@ def to_typed(data: Data) -> str:
     if first in ("{", "["):
         return "O" + text
     if first == '"':
-        return "S" + strip_separators(loads(text))
+        value = loads(text)
+        # JSON has separators only as escapes.
+        return "O" + text if "\\" in text and has_separators(value) else "S" + value
     letter = _LETTERS_OF_JSON.get(first)
     return letter or "N" + format_number(loads(text))
 

@@ -45,6 +45,7 @@ from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import Parts
+from dstwist.protocol.typed import has_separators
 from dstwist.services.roster import Roster
 from dstwist.slices import STEP, Steps
 from dstwist.subscriptions import SubscriptionRegistry
@@ -135,6 +136,10 @@ class PresenceService:
         for number, user in enumerate(message.names):
             if number and not number % STEP:
                 yield None
+            if not sender.dialect.carries_every_name and has_separators(user):
+                # The client could not be told that this user comes.
+                sender.send(message.error("MESSAGE_DENIED", user))
+                continue
             if self.single.add(user, sender):
                 continue
             if not self.single.wants(user, sender):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
-from dstwist.protocol.typed import strip_separators
+from dstwist.protocol.typed import has_separators
 
 #: How many of the calls that a provider had are remembered, so that what it says of them late, or twice, is not taken
 #: for the answer to another.
@@ -44,8 +44,8 @@ class Provider:
         """
         request = call.request
         call_id = call.id
-        # An id that text clients would get in another spelling could be that of somebody else's call there.
-        if len(call_id) > MAX_ID_LENGTH or strip_separators(call_id) != call_id or self._known(call_id):
+        # Text clients cannot be told an id with separators.
+        if len(call_id) > MAX_ID_LENGTH or has_separators(call_id) or self._known(call_id):
             call_id = self._make_id()
             request = replace(request, correlation_id=call_id, verbatim=None)
         self.running[call_id] = call

@@ -330,9 +330,9 @@ class AlikeTests(SynchronousTestCase):
 
     def test_split(self) -> None:
         """
-        Clients of v2 split paths at blanks, and have no keys without a name.
+        Clients of v2 split paths at blanks, have no keys without a name, and cannot be told paths with separators.
         """
-        self.different({}, "a b", "[1]", "a.[1]", "a[01]", "a" * 300 + " b")
+        self.different({}, "a\x1eb", "a.b\x1f", "a b", "[1]", "a.[1]", "a[01]", "a" * 300 + " b")
         self.different({"a": {}}, "a[x]")
         self.alike({}, "a" * 300)
 

@@ -17,13 +17,14 @@ from dstwist.protocol.typed import (
     UNDEFINED,
     format_number,
     forwardable,
+    has_separators,
     is_typed,
     parse_number,
-    strip_separators,
     to_json,
     to_typed,
     utf8,
     value_of,
+    without_separators,
 )
 
 #: typed value, JSON text, Python value; both encodings say the same.
@@ -198,11 +199,20 @@ class TypedTests(SynchronousTestCase):
 
     def test_separators(self) -> None:
         """
-        The two characters that the text protocol cannot carry are taken out of strings on their way to its clients.
+        Strings with the two characters that no field can hold stay JSON on their way to text clients.
         """
-        self.assertEqual(to_typed(b'"a\\u001eb\\u001fc"'), "Sabc")
+        self.assertEqual(to_typed(b'"a\\u001eb\\u001Fc"'), 'O"a\\u001eb\\u001Fc"')
+        self.assertEqual(value_of('O"a\\u001eb\\u001Fc"'), "a\x1eb\x1fc")
+        self.assertEqual(to_typed(b'"a\\u001d\\\\u001e"'), "Sa\x1d\\u001e")
         self.assertEqual(to_typed(b'{"a":"\\u001e"}'), 'O{"a":"\\u001e"}')
-        self.assertEqual(strip_separators("plain"), "plain")
+
+    def test_has_separators(self) -> None:
+        """
+        A text with one of them can be shown to people.
+        """
+        self.assertEqual([has_separators(text) for text in ("a", "\x1d", "\x1e", "a\x1f")], [False, False, True, True])
+        self.assertEqual(without_separators("plain"), "plain")
+        self.assertEqual(without_separators("a\x1e\x1f"), "a\\u001e\\u001f")
 
     def test_lone_surrogates(self) -> None:
         """
@@ -222,9 +232,7 @@ class TypedTests(SynchronousTestCase):
         back = to_json(to_typed(text))
         assert back is not None
         before, after = value_of(text), value_of(back)
-        if isinstance(before, str):
-            before = strip_separators(before)
-        elif isinstance(before, int | float):  # JavaScript has doubles only
+        if isinstance(before, int | float):  # JavaScript has doubles only
             before, after = float(before), float(after)
         self.assertEqual(after, before)
 

@@ -422,6 +422,23 @@ class WireTests(PresenceTestCase):
         ):
             self.assertEqual(self.text(ann, request), answer, request)
 
+    def test_names_with_separators(self) -> None:
+        """
+        A text client can ask for a user by a name that the protocol cannot carry, since it asks in JSON. It is denied
+        the news of that user, which it could not be told, and gets those of others.
+        """
+        ann, bob = self.log_in("ann", TEXT), self.log_in("bob", TEXT)
+        self.log_in("x\x1fy")
+        denial = 'U|E|MESSAGE_DENIED|1|S|["x\\u001fy","z"]+'
+        self.assertEqual(self.text(ann, 'U|S|1|["x\\u001fy","z"]+'), f"{denial}U|A|S|1+")
+        self.assertEqual(self.text(ann, 'U|Q|2|["x\\u001fy"]+'), 'U|Q|2|{"x\\u001fy":true}+')
+        self.assertEqual(self.text(ann, "U|Q|Q+"), "U|Q|bob+")
+        self.assertEqual(self.text(bob, "U|S|S+"), "U|A|S|S+U|A|S|U+")
+        for user in ("x\x1ey", "z"):
+            self.log_in(user)
+        self.assertEqual(self.text(ann, ""), "U|PNJ|z+")
+        self.assertEqual(self.text(bob, ""), "U|PNJ|z+")
+
     def test_text_queries(self) -> None:
         """
         Their queries are answered with a field a user, or with an object.

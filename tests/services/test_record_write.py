@@ -589,6 +589,18 @@ class WriteTests(RecordTestCase):
         self.assertEqual(old.take(), ['R|U|a|3|{"n":{"x":1},"m":{"0":1}}+'])
         self.assertEqual(ann.take() + bob.take(), [])
 
+    def test_path_with_separators(self) -> None:
+        """
+        Text clients are told of a path that the protocol cannot carry as the whole record, where JSON escapes it.
+        """
+        for separator, escape in (("\x1e", "\\u001e"), ("\x1f", "\\u001f")):
+            self.have("a", 1, {})
+            ann, old = self.young("a"), self.old("a")
+            self.say(ann, patch("a", 2, f"b{separator}c", 1))
+            self.assertEqual(old.take(), [f'R|U|a|2|{{"b{escape}c":1}}+'])
+            self.say(ann, patch("a", 3, "b", f"x{separator}"))
+            self.assertEqual(old.take(), [f'R|P|a|3|b|O"x{escape}"+'])
+
     def test_who_came_back_is_forgotten(self) -> None:
         """
         Who unsubscribed, or whose record was deleted, holds nothing any more: VERSION_EXISTS alone tells of a conflict.
