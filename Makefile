@@ -20,7 +20,8 @@ TEST_READY = $(VENV)/.test-$(HERE)-$(call digest,requirements/run.txt requiremen
 NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
-TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py
+# SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
+TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean wstest hostile figures fuzz
 
@@ -71,7 +72,7 @@ fuzz: $(TEST_READY)  ## look for input that breaks something, FUZZ_SECONDS (600)
 
 coverage: $(TEST_READY)  ## unit tests, and which lines of dstwist they run
 	@PYTHONPATH=$(CURDIR) COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run --branch --source dstwist \
-		tools/run_tests.py --exclude tests.e2e tests
+		tools/run_tests.py --jobs 1 --exclude tests.e2e tests
 	@$(BIN)/coverage report --skip-covered --show-missing
 
 format: $(TEST_READY)  ## let ruff put imports and layout right

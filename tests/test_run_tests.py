@@ -5,8 +5,10 @@ Tests for C{tools/run_tests.py}: what it counts, and how it ends.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -46,30 +48,109 @@ class DirtyTests(TestCase):
 """
 
 
-class RunTestsTests(SynchronousTestCase):
+#: The process of the second test ends, by a signal, in the middle of the test.
+ENDING = """
+import os, signal
+from twisted.trial.unittest import SynchronousTestCase
+
+class Tests(SynchronousTestCase):
+    def test_1(self): pass
+    def test_2(self): print("on the way", flush=True); os.kill(os.getpid(), signal.SIGKILL)
+    def test_3(self): pass
+    def test_4(self): self.assertEqual("seen", "not seen")
+"""
+
+#: Each of two such tests passes if both run at the same time. They say where.
+MEETING = """
+import os, time
+from pathlib import Path
+from twisted.trial.unittest import SynchronousTestCase
+
+class Tests(SynchronousTestCase):
+    def test_meets(self):
+        here = Path(__file__).parent
+        (here / f"here-{__name__}").write_text(f"{os.getpid()} {Path.cwd().name}")
+        for _ in range(2000):
+            if len(list(here.glob("here-*"))) == 2:
+                return
+            time.sleep(0.01)
+        self.fail("The other one did not come.")
+
+    def test_then(self):
+        (Path(__file__).parent / f"gone-{__name__}").touch()
+"""
+
+#: A test that passes if two such modules are through.
+LAST = """
+from pathlib import Path
+from twisted.trial.unittest import SynchronousTestCase
+
+ALONE = "It measures."
+
+class Tests(SynchronousTestCase):
+    def test_last(self):
+        self.assertEqual(len(list(Path(__file__).parent.glob("gone-*"))), 2)
+"""
+
+#: A test that does not end by itself.
+ENDLESS = """
+import time
+from pathlib import Path
+from twisted.trial.unittest import SynchronousTestCase
+
+class Tests(SynchronousTestCase):
+    def test_endless(self):
+        (Path(__file__).parent / f"here-{__name__}").touch()
+        while True:
+            time.sleep(0.01)
+"""
+
+
+class RunCase(SynchronousTestCase):
     """
-    Each kind of end that a test may have, in a process of its own.
+    A test that runs tests, in processes of their own.
     """
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
-        (self.folder / "artificial.py").write_text(MODULE, encoding="utf-8")
-        (self.folder / "unimportable.py").write_text("import there_is_no_such_module", encoding="utf-8")
+        self.write("artificial", MODULE)
+        self.write("unimportable", "import there_is_no_such_module")
+
+    def write(self, module: str, text: str) -> None:
+        (self.folder / f"{module}.py").write_text(text, encoding="utf-8")
+
+    def start(self, *names: str, environ: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        plain = {name: value for name, value in os.environ.items() if name != "CI"}
+        return subprocess.Popen(
+            [sys.executable, str(RUN_TESTS), *names],
+            cwd=self.folder,
+            env={**plain, "PYTHONPATH": str(self.folder), **(environ or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def output(self, *names: str, environ: dict[str, str] | None = None) -> tuple[list[str], int]:
+        """
+        The lines of a run, and its exit status.
+        """
+        process = self.start(*names, environ=environ)
+        lines = process.communicate()[0].splitlines()
+        return lines, process.returncode
 
     def outcome(self, *names: str, environ: dict[str, str] | None = None) -> tuple[str, int]:
         """
         The last line of a run, and its exit status.
         """
-        plain = {name: value for name, value in os.environ.items() if name != "CI"}
-        done = subprocess.run(
-            [sys.executable, str(RUN_TESTS), *names],
-            cwd=self.folder,
-            env={**plain, "PYTHONPATH": str(self.folder), **(environ or {})},
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.splitlines()[-1], done.returncode
+        lines, status = self.output(*names, environ=environ)
+        return lines[-1], status
+
+
+class RunTestsTests(RunCase):
+    """
+    Each kind of end that a test may have.
+    """
 
     def test_passed(self) -> None:
         """
@@ -140,3 +221,72 @@ class RunTestsTests(SynchronousTestCase):
         name = "artificial.Tests.test_passes"
         self.assertEqual(self.outcome(name, "--checks", "failed"), ("1 passed, 0 failed", 1))
         self.assertEqual(self.outcome(name, "--checks", "passed"), ("1 passed, 0 failed", 0))
+
+    def test_slowest(self) -> None:
+        """
+        On demand the modules and tests that took longest are listed.
+        """
+        lines, _ = self.output("artificial.Tests.test_passes", "artificial.Tests.test_fails", "--slowest", "1")
+        titles = [number for number, line in enumerate(lines) if line.startswith("The slowest")]
+        self.assertEqual([lines[number + 2] for number in titles], ["", ""])
+        self.assertTrue(lines[titles[0] + 1].endswith(" artificial"))
+
+
+class SideBySideTests(RunCase):
+    """
+    Modules that run side by side.
+    """
+
+    def test_counted(self) -> None:
+        """
+        The counts are those of all processes, and failures are at the end of the output, with the module's name.
+        """
+        for name in ("second", "third"):
+            self.write(name, MODULE)
+        lines, status = self.output("artificial", "second", "third", "unimportable", "--jobs", "3")
+        self.assertEqual(lines[-1], "6 passed, 28 failed, 3 skipped, 3 expected to fail")
+        self.assertEqual(status, 1)
+        self.assertIn("second.Tests.test_fails", lines)
+        self.assertIn("unimportable", lines)
+
+    def test_at_the_same_time(self) -> None:
+        """
+        They do run at the same time, each process in a temporary directory of its own. A module that is to run alone
+        runs when the others are through.
+        """
+        self.write("alone", LAST)
+        for name in ("first", "second"):
+            self.write(name, MEETING)
+        self.assertEqual(self.outcome("alone", "first", "second", "--jobs", "2"), ("5 passed, 0 failed", 0))
+        where = [(self.folder / f"here-{name}").read_text(encoding="utf-8").split() for name in ("first", "second")]
+        self.assertNotEqual(where[0][0], where[1][0])
+        self.assertNotEqual(where[0][1], where[1][1])
+
+    def test_process_ends(self) -> None:
+        """
+        A test in which its process ends has failed, and what it had written is shown. All other tests are run.
+        """
+        self.write("ending", ENDING)
+        lines, status = self.output("ending", "artificial.Tests.test_passes", "--jobs", "2")
+        self.assertEqual((lines[-1], status), ("3 passed, 2 failed", 1))
+        text = "\n".join(lines)
+        self.assertIn("on the way", text)
+        self.assertIn("ended with -9 in ending.Tests.test_2", text)
+        self.assertIn("ending.Tests.test_4", lines)
+
+    def test_interrupted(self) -> None:
+        """
+        Ctrl-C stops all processes. The run has failed, and says that it was stopped.
+        """
+        for name in ("first", "second", "third"):
+            self.write(name, ENDLESS)
+        process = self.start("first", "second", "third", "artificial.Tests.test_passes", "--jobs", "2")
+        deadline = time.monotonic() + 60
+        while len(list(self.folder.glob("here-*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        lines = process.communicate(timeout=60)[0].splitlines()
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("Stopped before the end.", lines)
+        self.assertRegex(lines[-1], "^0 passed, ")
+        self.assertFalse((self.folder / "here-third").exists())

@@ -21,6 +21,7 @@ from dstwist.protocol.message import Message
 from dstwist.slices import STEP
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import BusyClock, FakeConnection, FakeWire
+from tests.garbage import make_collections_short
 from tests.logs import Lines
 from tests.turns import LONGEST, turn_lengths
 
@@ -148,6 +149,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         A subscription takes no more memory than is taken for it from what all may have.
         """
+        make_collections_short(self)
         for prefix in ("name/", "n" * 500, "\u20ac" * 100):
             for connections in ([FakeConnection()], [FakeConnection() for _ in range(20)]):
                 room = Budget()

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.jsontext import dumps, loads, stdlib_loads
 from dstwist.weights import ENTRY, weigh_json, weigh_name
+from tests.garbage import make_collections_short
 
 #: What an estimate may be below the truth.
 LEAST = 0.9
@@ -86,6 +87,9 @@ class WeightTests(SynchronousTestCase):
     """
     The weight of a value is not below the memory that it takes.
     """
+
+    def setUp(self) -> None:
+        make_collections_short(self)
 
     def test_from_above(self) -> None:
         """

@@ -1,80 +1,66 @@
 """
-Runs tests as trial does, and ends with how many there really were::
+Runs tests as trial does, several modules at a time, and ends with how many there really were::
 
     431 passed, 0 failed
     429 passed, 1 failed, 1 skipped, 2 expected to fail
 
-A test that errs, fails, or passes although it is marked as failing has failed; so has a module that cannot be imported.
-The exit status is 0 only if nothing failed, something passed, and (with CI set in the environment) nothing was skipped.
+A test that errs, fails, or passes although it is marked as failing has failed; so has a module that cannot be imported,
+and a test in which the process ends. The exit status is 0 only if nothing failed, something passed, and (with CI set in
+the environment) nothing was skipped.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from twisted.trial.reporter import TreeReporter
 from twisted.trial.runner import TestLoader, TestSuite, TrialRunner
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-def flatten(suite: Any) -> Iterator[Any]:
+from tools.outcomes import Outcomes, Recorder, flatten, module_of
+from tools.side_by_side import Run, work
+
+#: An attribute of a test module that must not run beside others; it says why.
+ALONE = "ALONE"
+
+
+def groups_of(tests: Iterable[str]) -> tuple[list[list[str]], list[list[str]]]:
     """
-    The single tests of C{suite}.
+    The names of the tests of each module: of modules that can run side by side, and of those that run alone.
+
+    End-to-end tests come first: they wait a lot, and what waits in one process leaves the processors to the others.
     """
-    try:
-        children = iter(suite)
-    except TypeError:
-        yield suite
-    else:
-        for child in children:
-            yield from flatten(child)
+    modules: dict[str, list[str]] = {}
+    for test in tests:
+        modules.setdefault(module_of(test), []).append(test)
+    together: list[list[str]] = []
+    alone: list[list[str]] = []
+    for module in sorted(modules, key=lambda module: not module.startswith("tests.e2e.")):
+        reason = getattr(sys.modules.get(module), ALONE, None)
+        (together if reason is None else alone).append(modules[module])
+    return together, alone
 
 
-class Recorder(TreeReporter):
+def print_slowest(outcomes: Outcomes, count: int) -> None:
     """
-    trial's reporter. It remembers which tests passed: one whose cleanup failed is reported as passed and failed.
+    Print which modules and tests took longest: seconds by the clock, seconds of CPU time (of the test's own process,
+    and of those that ended during the test), and the name.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.passed: set[str] = set()
-
-    def addSuccess(self, test: Any) -> None:
-        super().addSuccess(test)
-        self.passed.add(test.id())
-
-
-class Counts:
-    """
-    What came out of a run, as trial's own result object has it.
-    """
-
-    def __init__(self, result: Recorder) -> None:
-        # A test can err and fail at once, and is one failed test all the same.
-        bad = {entry[0].id() for entry in [*result.errors, *result.failures, *result.unexpectedSuccesses]}
-        self.failed = len(bad)
-        self.passed = len(result.passed - bad)
-        self.skipped = len(result.skips)
-        self.expected = len(result.expectedFailures)
-        self.stopped = result.shouldStop
-
-    def __str__(self) -> str:
-        words = f"{self.passed} passed, {self.failed} failed"
-        if self.skipped:
-            words += f", {self.skipped} skipped"
-        if self.expected:
-            words += f", {self.expected} expected to fail"
-        return words
-
-    def good(self, strict: bool) -> bool:
-        """
-        Whether that is a success; C{strict} does not take a skipped test for one.
-        """
-        return bool(self.passed) and not self.failed and not self.stopped and not (strict and self.skipped)
+    modules: dict[str, tuple[float, float]] = {}
+    for name, (wall, cpu) in outcomes.times.items():
+        known = modules.get(module_of(name), (0.0, 0.0))
+        modules[module_of(name)] = (known[0] + wall, known[1] + cpu)
+    for title, times in (("modules", modules), ("tests", outcomes.times)):
+        print(f"The slowest {title}: seconds by the clock, seconds of CPU time, name")
+        for name in sorted(times, key=lambda name: -times[name][0])[:count]:
+            print(f"{times[name][0]:9.2f} {times[name][1]:9.2f}  {name}")
+        print()
 
 
 def main(arguments: list[str]) -> int:
@@ -82,31 +68,55 @@ def main(arguments: list[str]) -> int:
     Run the tests that C{arguments} name, print the counts, give the exit status.
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", metavar="package, module, class or test")
+    parser.add_argument("names", nargs="*", metavar="package, module, class or test")
     parser.add_argument("--exclude", action="append", default=[], metavar="PACKAGE")
     parser.add_argument("--checks", choices=["passed", "failed"], default="passed", help="how the checks before ended")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="how many processes run modules side by side; default: a few"
+    )
+    parser.add_argument(
+        "--slowest", type=int, default=0, metavar="N", help="print which modules and tests took longest"
+    )
+    parser.add_argument("--worker", type=int, metavar="FD", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
 
-    # trial changes into _trial_temp; names are looked up from here all the same.
+    # trial changes into _trial_temp; names are looked up from the checkout all the same.
     root = str(Path(__file__).resolve().parent.parent)
     sys.path[:] = [root, *(path for path in sys.path if path not in ("", root, str(Path(__file__).parent)))]
-    prefixes = tuple(f"{name}." for name in options.exclude)
+    if options.worker is not None:
+        work(options.worker)
+        return 0
+    if not options.names:
+        parser.error("Which tests?")
 
+    prefixes = tuple(f"{name}." for name in options.exclude)
     loaded = TestLoader().loadByNames(options.names, recurse=True)
     tests = [test for test in flatten(loaded) if not f"{test.id()}.".startswith(prefixes)]
-    result = TrialRunner(Recorder).run(TestSuite(tests))
-    assert isinstance(result, Recorder)
+    together, alone = groups_of(test.id() for test in tests)
+    # Half of the time of the end-to-end tests is waiting, so one process more than there are processors.
+    jobs = min((os.cpu_count() or 1) + 1 if options.jobs is None else options.jobs, len(together))
+    outcomes = Outcomes()
+    if jobs > 1:
+        # However the run is stopped, it stops its processes.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        run = Run([sys.executable, "-u", "-X", "faulthandler", __file__, "--worker"], outcomes)
+        run.run(together, jobs)
+        run.run(alone, 1)
+        run.print_failures()
+    else:
+        TrialRunner(partial(Recorder, outcomes.take)).run(TestSuite(tests))
 
-    counts = Counts(result)
     strict = bool(os.environ.get("CI"))
-    if strict and counts.skipped:
+    if options.slowest:
+        print_slowest(outcomes, options.slowest)
+    if strict and outcomes.skipped:
         print("A skipped test is a failure here, because CI is set.")
-    if counts.stopped:
+    if outcomes.stopped:
         print("Stopped before the end.")
     if options.checks == "failed":
         print("The checks before the tests failed, see above.")
-    print(counts, flush=True)
-    return 0 if counts.good(strict) and options.checks == "passed" else 1
+    print(outcomes, flush=True)
+    return 0 if outcomes.good(strict) and options.checks == "passed" else 1
 
 
 if __name__ == "__main__":
