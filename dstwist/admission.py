@@ -239,18 +239,18 @@ class Admission:
 
     # -- the log
 
-    def tell(self, excess: Excess, address: str, who: str | None = None) -> None:
+    def tell(self, excess: Excess, client: dict[str, Any]) -> None:
         """
-        Have the log say that somebody is refused.
+        Have the log say that a client is refused.
+
+        @param client: the fields of lines about it, see L{dstwist.log.about}.
         """
         self._log.warn(
-            "LIMIT_EXCEEDED | {limit}: {address} refused{who}: {text}",
+            "LIMIT_EXCEEDED | {limit}: {client} refused: {text}",
             limit=excess.limit,
-            address=address,
-            who="" if who is None else f" ({who})",
-            user=who,
             text=excess.text,
             event="LIMIT_EXCEEDED",
+            **client,
         )
 
     def stop(self) -> None:

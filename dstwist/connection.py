@@ -39,7 +39,7 @@ from zope.interface import implementer
 
 from dstwist.entrance import Entrance
 from dstwist.interfaces import Handshake, IConnection, ILink, IWire, Login, Work
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 from dstwist.metering import Meter
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
@@ -78,6 +78,7 @@ class Connection:
         "_is_open",
         "_link",
         "_meter",
+        "_opened_at",
         "_pauses",
         "_queue",
         "_reception",
@@ -91,6 +92,8 @@ class Connection:
         "decode",
         "dialect",
         "heard",
+        "number",
+        "path",
         "server_data",
         "user",
         "wire",
@@ -104,6 +107,8 @@ class Connection:
         self.client_data: bytes | None = None
         self.server_data: Any = None
         self.address = handshake.address
+        self.path = handshake.path
+        self.number = handshake.number
         self.wire = wire
         self.dialect = dialect
         self.closed = False
@@ -118,6 +123,7 @@ class Connection:
         self._short = min(reception.router.name_limit.limit, LONG)
         self._link = link
         self._reception = reception
+        self._opened_at = reception.clock.seconds()
         self._is_open = False
         # Until it is open.
         self._entrance: Entrance | None = Entrance(self, link, handshake, reception)
@@ -165,7 +171,7 @@ class Connection:
         self._is_open = True
         self.send(Message(Topic.AUTH, AuthAction.AUTH_SUCCESSFUL, data=login.client_data))
         self._reception.users.add(self)
-        self._log.info("AUTH_SUCCESSFUL | {user}", user=user, event="AUTH_SUCCESSFUL")
+        self._log.info("AUTH_SUCCESSFUL | {client}", event="AUTH_SUCCESSFUL", **about(self))
 
     # -- messages
 
@@ -236,7 +242,7 @@ class Connection:
         try:
             self._serve_queue()
         except Exception:
-            self._log.failure("serving {user} failed", user=self.user, address=self.address, contained=True)
+            self._log.failure("serving {client} failed", contained=True, **about(self))
             self.close("internal error", INTERNAL_ERROR)
         self.resume()
 
@@ -371,17 +377,17 @@ class Connection:
         End the connection: what was said so far still leaves, then the transport is closed with C{code}.
         """
         if not self.closed:
-            self._end()
+            self._end(reason)
             self._link.close(code, reason)
 
-    def lost(self) -> None:
+    def lost(self, reason: str) -> None:
         """
-        The transport is gone.
+        The transport is gone, or has nothing more for this connection.
         """
         if not self.closed:
-            self._end()
+            self._end(reason)
 
-    def _end(self) -> None:
+    def _end(self, reason: str) -> None:
         self.closed = True
         opened, self._is_open = self._is_open, False
         self._queue = None
@@ -396,11 +402,17 @@ class Connection:
                 callback(self)
             except Exception:
                 # All others have to know as well, and the socket has to go.
-                self._log.failure("that {user} has gone could not be dealt with", user=self.user, address=self.address)
+                self._log.failure("that {client} has gone could not be dealt with", **about(self))
         if opened:
             # After all others: who is told that this user left finds nothing of the connection any more.
             self._reception.users.remove(self)
-            self._log.info("CLIENT_DISCONNECTED | {user}", user=self.user, event="CLIENT_DISCONNECTED")
+        self._log.info(
+            "CLIENT_DISCONNECTED | {client} after {seconds:.1f} s: {reason}",
+            seconds=self._reception.clock.seconds() - self._opened_at,
+            reason=reason,
+            event="CLIENT_DISCONNECTED",
+            **about(self),
+        )
 
     # -- the clock
 
@@ -414,10 +426,9 @@ class Connection:
         if self._silence >= 2:
             # Not an error, as with the Node server: clients lose their networks every day.
             self._log.info(
-                "INFO | Heartbeat missing on websocket, terminating connection of {user} ({address})",
-                user=self.user,
-                address=self.address,
+                "INFO | Heartbeat missing on websocket, terminating connection of {client}",
                 event="INFO",
+                **about(self),
             )
             self.close("heartbeat missing")
         elif self.dialect.server_pings:

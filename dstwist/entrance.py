@@ -41,7 +41,7 @@ from dstwist.admission import Excess, too_many_of_user
 from dstwist.errors import BusyError
 from dstwist.expiry import Expiry
 from dstwist.interfaces import Handshake, ILink, Login
-from dstwist.log import Logger, shown
+from dstwist.log import Client, Logger, about, shown
 from dstwist.metering import Bucket
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, TRY_AGAIN_LATER
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, Topic
@@ -115,10 +115,10 @@ class Entrance:
         self._opened_at = self._reception.clock.seconds()
         self._start_timeout()
         self._log.info(
-            "INCOMING_CONNECTION | from {referer} ({address})",
-            referer=shown(self._handshake.referer or "no page"),
-            address=self._handshake.address,
+            "INCOMING_CONNECTION | from {page} ({client.place})",
+            page=_page(self._handshake),
             event="INCOMING_CONNECTION",
+            **about(self._handshake),
         )
         if self._connection.dialect.server_speaks_first:
             delay = self._reception.settings.greeting_delay
@@ -156,7 +156,7 @@ class Entrance:
         dialect, nothing_said = self._connection.dialect, not self._before_login and self._heartbeats is None
         if nothing_said and not dialect.server_speaks_first:
             seconds = self._reception.clock.seconds() - self._opened_at
-            log_silence(self._handshake.address, self._reception.settings.url_path, seconds)
+            log_silence(self._handshake, seconds)
         self._state = State.CLOSED
         self._waiting.clear()
         self._settle()
@@ -267,8 +267,7 @@ class Entrance:
         """
         Have the log say what is wrong with a message.
         """
-        address = self._handshake.address
-        self._log.warn("{event} | {problem} from {address}", event=event, problem=problem, address=address)
+        self._log.warn("{event} | {problem} from {client}", event=event, problem=problem, **about(self._handshake))
 
     def _is_of_other_generation(self, message: Message | Malformed) -> bool:
         # Text clients may send text in binary frames; then it is a message.
@@ -277,7 +276,7 @@ class Entrance:
 
     def _log_generation(self) -> None:
         served = "text" if self._connection.dialect.server_speaks_first else "binary"
-        log_generation(self._handshake.address, self._reception.settings.url_path, served)
+        log_generation(self._handshake, served)
 
     # -- login
 
@@ -310,7 +309,7 @@ class Entrance:
         if login.accepted:
             self._accept(login)
         else:
-            self._refuse(login, payload)
+            self._refuse(login, payload, credentials)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -338,22 +337,27 @@ class Entrance:
         # Last: it may turn out that the client does not read, and then this is the end of the connection.
         self._link.flush()
 
-    def _refuse(self, login: Login, credentials: bytes) -> None:
+    def _refuse(self, login: Login, payload: bytes, credentials: Any) -> None:
         settings = self._reception.settings
         self._state = State.LOGIN
         self._attempts += 1
+        fields = about(self._handshake)
+        name = credentials.get("username") if isinstance(credentials, dict) else None
+        if isinstance(name, str):
+            # The name as the client gave it, whether there is such a user or not.
+            fields["client"] = Client(name, *fields["client"][1:])
         self._log.info(
-            "AUTH_UNSUCCESSFUL | invalid authentication data{credentials}",
-            credentials=f": {shown(credentials.decode(), _LOGGED)}" if settings.log_invalid_auth_data else "",
-            address=self._handshake.address,
+            "AUTH_UNSUCCESSFUL | invalid authentication data from {client}{credentials}",
+            credentials=f": {shown(payload.decode(), _LOGGED)}" if settings.log_invalid_auth_data else "",
             event="AUTH_UNSUCCESSFUL",
+            **fields,
         )
         self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, login.client_data)
         if self._attempts >= settings.max_auth_attempts:
             self._log.info(
-                "TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts",
-                address=self._handshake.address,
+                "TOO_MANY_AUTH_ATTEMPTS | too many authentication attempts by {client}",
                 event="TOO_MANY_AUTH_ATTEMPTS",
+                **fields,
             )
             self._say_auth(AuthAction.TOO_MANY_AUTH_ATTEMPTS)
             self._connection.close("too many authentication attempts")
@@ -363,11 +367,15 @@ class Entrance:
             self._start_timeout()
 
     def _exceeded(self, excess: Excess) -> None:
-        self._reception.admission.tell(excess, self._handshake.address)
+        self._reception.admission.tell(excess, about(self._handshake))
         self._connection.close(excess.text)
 
     def _try_later(self, excess: Excess, user: str | None = None) -> None:
-        self._reception.admission.tell(excess, self._handshake.address, user)
+        fields = about(self._handshake)
+        if user is not None:
+            fields["user"] = user
+            fields["client"] = Client(user, *fields["client"][1:])
+        self._reception.admission.tell(excess, fields)
         self._close_later(excess.text, TRY_AGAIN_LATER)
 
     def _close_later(self, reason: str, code: int) -> None:
@@ -392,12 +400,14 @@ class Entrance:
     def _undecided(self, failure: Failure) -> None:
         if self._connection.closed and failure.check(CancelledError):
             return
-        address = self._handshake.address
+        fields = about(self._handshake)
         if failure.check(BusyError):
-            self._log.warn("AUTH_ERROR | {error}", error=failure.value, address=address, event="AUTH_ERROR")
+            self._log.warn("AUTH_ERROR | {client}: {error}", error=failure.value, event="AUTH_ERROR", **fields)
             reason, code = "too many logins", TRY_AGAIN_LATER
         else:
-            self._log.failure("AUTH_ERROR | no decision about a login", failure, address=address, event="AUTH_ERROR")
+            self._log.failure(
+                "AUTH_ERROR | no decision about a login of {client}", failure, event="AUTH_ERROR", **fields
+            )
             reason, code = "authentication failed", INTERNAL_ERROR
         if not self._connection.closed:
             self._state = State.LOGIN
@@ -408,7 +418,7 @@ class Entrance:
         """
         Our own mistake: log it, and close this one connection.
         """
-        self._log.failure("handling a login failed", failure, address=self._handshake.address)
+        self._log.failure("handling a login of {client} failed", failure, **about(self._handshake))
         self._connection.close("internal error", INTERNAL_ERROR)
 
     # -- the clock
@@ -435,9 +445,9 @@ class Entrance:
     def _not_authenticated_in_time(self) -> None:
         self._timeout = None
         self._log.info(
-            "AUTHENTICATION_TIMEOUT | connection has not authenticated successfully in the expected time",
-            address=self._handshake.address,
+            "AUTHENTICATION_TIMEOUT | connection has not authenticated successfully in the expected time: {client}",
             event="AUTHENTICATION_TIMEOUT",
+            **about(self._handshake),
         )
         self._say(ConnectionAction.AUTHENTICATION_TIMEOUT)
         self._connection.close("not authenticated in time")
@@ -461,6 +471,16 @@ class Entrance:
     def _say_auth(self, action: AuthAction, data: bytes | None = None) -> None:
         self._connection.send(Message(Topic.AUTH, action, data=data))
         self._link.flush()
+
+
+def _page(handshake: Handshake) -> str:
+    """
+    Where a client comes from. Browsers send an Origin; its being C{null} is worth a line, too.
+    """
+    pages = [
+        f"{name} {shown(value)}" for name, value in (("origin", handshake.origin), ("page", handshake.referer)) if value
+    ]
+    return ", ".join(pages) or "no page"
 
 
 def _kind(message: Message | Malformed) -> Received:

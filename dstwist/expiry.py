@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.interfaces import IConnection
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 
 # How long to trust that the time of day goes on as it did: after that, an expiry is looked at anew.
 _LONGEST_WAIT = 3600.0
@@ -39,8 +39,9 @@ class Expiry:
         if self._clock.seconds() < self._when:
             self._await()
             return
-        user = self._connection.user
-        self._log.info("AUTH_EXPIRED | the login of {user} has expired", user=user, event="AUTH_EXPIRED")
+        self._log.info(
+            "AUTH_EXPIRED | the login of {client} has expired", event="AUTH_EXPIRED", **about(self._connection)
+        )
         self._connection.close("login expired")
 
     def _stop(self, connection: IConnection) -> None:

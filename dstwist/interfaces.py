@@ -126,6 +126,8 @@ class IConnection(Interface):
     client_data: bytes | None = Attribute("What the authenticator says about the user to its clients, as JSON text.")
     server_data: Any = Attribute("What the authenticator says about the user to permission rules.")
     address: str = Attribute("Where the client is, for logs and limits: C{'192.0.2.1'}.")
+    path: str = Attribute("The path of the URL that the client is connected to, for logs.")
+    number: int = Attribute("The number of the connection, its own in this process, for logs.")
     wire: IWire = Attribute("How this client's frames are made.")
     dialect = Attribute("The L{dstwist.protocol.dialect.Dialect} of this client.")
     closed: bool = Attribute("It is gone, or going: nothing reaches it any more.")
@@ -240,6 +242,19 @@ class IPermission(Interface):
         """
 
 
+class IDecider(Interface):
+    """
+    A permission that can tell what has decided.
+    """
+
+    def decider(message: Message, name: str | None) -> str:
+        """
+        Which rule decides about C{message}, as a text for the log.
+
+        @param name: of all names of the message, the one in question.
+        """
+
+
 class IStore(Interface):
     """
     Where records are kept: a cache, or a storage.
@@ -351,12 +366,27 @@ class Handshake:
     @ivar headers: of the upgrade request, in lower case.
     @ivar url: the path and query of an HTTP request, for which alone the login is; C{None} for connections.
     @ivar certificate: what it has proved by TLS; C{None} if it has shown no certificate, or none that is good.
+    @ivar path: of the URL that it is connected to.
+    @ivar number: of the connection; 0 for a request that has none.
     """
 
     address: str
     headers: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     certificate: PeerCertificate | None = None
+    path: str = ""
+    number: int = 0
+
+    @property
+    def user(self) -> str | None:
+        """
+        Nobody, before the login.
+        """
+        return None
+
+    @property
+    def origin(self) -> str | None:
+        return self.headers.get("origin")
 
     @property
     def referer(self) -> str | None:

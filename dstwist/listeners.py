@@ -39,7 +39,7 @@ from zope.interface import implementer
 from dstwist.candidates import Candidate, Choose, Listened
 from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import IConnection, IPermission, IRevocable
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 from dstwist.matching import PatternTable
 from dstwist.offers import Offered, OfferRules
 from dstwist.patterns import InvalidPattern, compile_pattern
@@ -167,12 +167,11 @@ class ListenerRegistry:
             return
         listener.greedy = True
         self._log.warn(
-            "LIMIT_EXCEEDED | listen.maxPatterns: {user} ({address}) listens to more than {limit} patterns of {topic}",
-            user=sender.user,
-            address=sender.address,
+            "LIMIT_EXCEEDED | listen.maxPatterns: {client} listens to more than {limit} patterns of {topic}",
             limit=self._settings.max_patterns,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
+            **about(sender),
         )
 
     def _unlisten(self, message: Message, sender: IConnection) -> None:

@@ -8,14 +8,15 @@ Every line of a L{Logger} is limited: clients can cause nearly all of them, as o
 the exception, for the lines of a start or a reload, whose number the operator's files decide. The limits themselves are
 in L{dstwist.log_limit}; there are none as long as no node runs.
 
-A line about one client has a field C{address} or C{user}, in the text or not: lines are limited by client as well, so
-that one client cannot hide the lines about another. The format is a constant: it is the kind of the line.
+A line about one client has the fields of L{about}; the text of its format has C{client}, which is
+C{ann (192.0.2.1, /deepstream, #17)}. Lines are limited by client as well, so that one client cannot hide those about
+another. The format is a constant: it is the kind of the line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from constantly import NamedConstant  # type: ignore[import-untyped]
 from twisted.logger import Logger as TwistedLogger
@@ -64,6 +65,63 @@ def shown(text: str, most: int = MOST_SHOWN) -> str:
     return "".join([char if char.isprintable() else "?" for char in text[:most]])
 
 
+class LoggedClient(Protocol):
+    """
+    What lines tell about a client: a connection, or a handshake.
+
+    @ivar number: of the connection, its own in this process; 0 for a request that has none.
+    @ivar path: of the URL that it is connected to.
+    """
+
+    @property
+    def user(self) -> str | None: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def path(self) -> str: ...
+
+
+class Client(NamedTuple):
+    """
+    A client as a line shows it.
+    """
+
+    user: str | None
+    address: str
+    path: str
+    number: int
+
+    @property
+    def place(self) -> str:
+        """
+        Its address, path and number, as far as there are any.
+        """
+        number = f"#{self.number}" if self.number else ""
+        return ", ".join(part for part in (self.address, self.path, number) if part)
+
+    def __str__(self) -> str:
+        return f"{'client' if self.user is None else shown(self.user)} ({self.place})"
+
+
+def about(client: LoggedClient) -> dict[str, Any]:
+    """
+    The fields of a line about C{client}. They do not keep it; the text of C{client} is made when the line is written.
+    """
+    user, address, path, number = client.user, client.address, client.path, client.number
+    return {
+        "client": Client(user, address, path, number),
+        "user": user,
+        "address": address,
+        "path": path,
+        "connection": number,
+    }
+
+
 class Logger(TwistedLogger):
     """
     A Twisted logger that drops what is below the level of this process, or beyond the limit of its kind, before
@@ -79,6 +137,14 @@ class Logger(TwistedLogger):
         Log nothing below C{name}, a key of L{LEVELS}.
         """
         Logger._threshold = LEVELS[name]
+
+    @classmethod
+    def writes(cls, level: NamedConstant) -> bool:
+        """
+        Whether lines of C{level} are written, as far as there is no limit of their number.
+        """
+        threshold = Logger._threshold
+        return threshold is not None and level >= threshold
 
     def emit(self, level: NamedConstant, format: str | None = None, **kwargs: Any) -> None:
         if watchers and "log_failure" in kwargs:

@@ -9,6 +9,7 @@ clock is only looked at when a bucket seems empty, and a connection without limi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -110,6 +111,7 @@ class Meter:
     @param pause: stops reading from the client.
     @param resume: reads on.
     @param alive: called while it is paused, that nobody takes the silence for the client's.
+    @param client: the fields of lines about the client, see L{dstwist.log.about}.
     """
 
     _log = Logger()
@@ -123,6 +125,7 @@ class Meter:
         pause: Callable[[], None],
         resume: Callable[[], None],
         alive: Callable[[], None],
+        client: Callable[[], dict[str, Any]],
     ) -> None:
         self._bytes = list(sent_bytes)
         self._messages = list(sent_messages)
@@ -132,8 +135,8 @@ class Meter:
         self._resume = resume
         self._alive = alive
         self._call: IDelayedCall | None = None
+        self._client = client
         self._user: str | None = None
-        self._who = "a client"
         self._told = False
 
     def bytes(self, count: int) -> None:
@@ -156,7 +159,6 @@ class Meter:
         """
         The client is C{user}, and shares his budget.
         """
-        self._who = user
         if self._users.limited and self._user is None and user != UNNAMED_USER:
             self._user = user
             sent_bytes, sent_messages = self._users.join(user)
@@ -183,11 +185,11 @@ class Meter:
             # Once: it is the rhythm of a client that is too fast, not an event.
             self._told = True
             self._log.warn(
-                "LIMIT_EXCEEDED | {limit}: {user} sends more than {rate} a second, reading it more slowly",
+                "LIMIT_EXCEEDED | {limit}: {client} sends more than {rate} a second, reading it more slowly",
                 limit=bucket.name,
-                user=self._who,
                 rate=bucket.rate,
                 event="LIMIT_EXCEEDED",
+                **self._client(),
             )
         self._pause()
         self._await()

@@ -29,11 +29,12 @@ from dstwist.config.http import LimitSettings
 from dstwist.config.settings import Settings, WebSocketEndpoint
 from dstwist.connection import Connection
 from dstwist.custom import Services
+from dstwist.denials import Denials
 from dstwist.errors import DstwistError
 from dstwist.heartbeat import Heartbeat
 from dstwist.interfaces import Handshake, ICodec, IConnection, ITopicService
 from dstwist.listeners import ListenerRegistry
-from dstwist.log import Logger, OperatorLogger
+from dstwist.log import Logger, OperatorLogger, about
 from dstwist.log_limit import LogLimit
 from dstwist.memory import usable_memory
 from dstwist.metering import UserBudgets
@@ -147,7 +148,9 @@ class Node(Service):
         self._reacting: list[RpcService | PresenceService] = []
         # What clients can have that new rules may take from them.
         self._kinds: list[Kind] = []
-        self._router = Router(self._permission, self._build_services(), settings.limits.max_name_length, reactor)
+        self._denials = Denials(self._permission, settings.logger.log_denied)
+        services = self._build_services()
+        self._router = Router(self._permission, services, settings.limits.max_name_length, reactor, self._denials)
         self._rules = RuleReload(self._permission, settings.permission, self._kinds, reactor, self._router.settled)
         self.reloads.add_section("permission", lambda settings: self._rules.reload(settings.permission))
         self._spoken, self.web_sockets = self._build_web_sockets()
@@ -211,6 +214,7 @@ class Node(Service):
                 self._settings.record,
                 self._reactor,
                 self._pending,
+                self._denials,
             )
             self._kinds += (
                 Kind(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),
@@ -322,13 +326,7 @@ class Node(Service):
         """
         connections = self._users.connections(user)
         for connection in connections:
-            self._client_log.info(
-                "KICKED | {user} ({address}): {reason}",
-                user=user,
-                address=connection.address,
-                reason=reason,
-                event="KICKED",
-            )
+            self._client_log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(connection))
             connection.close(reason)
         return len(connections)
 

@@ -21,8 +21,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.candidates import Candidate
+from dstwist.denials import Denials
 from dstwist.interfaces import IConnection, IPermission, IRevocable
-from dstwist.log import Logger, shown
+from dstwist.log import Logger, about, shown
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import has_separators
@@ -46,6 +47,7 @@ class OfferRules:
         self._listen = ACTIONS[topic]["LISTEN"]
         self._allows = None if permission is None else permission.allows
         self._clock = clock
+        self._denials = Denials(permission)
 
     def allow(self, candidate: Candidate, name: str) -> bool | Deferred[bool]:
         """
@@ -55,25 +57,20 @@ class OfferRules:
             return False
         if self._allows is None:
             return True
-        verdict = self._allows(Message(self._topic, self._listen, name), candidate.connection)
+        request = Message(self._topic, self._listen, name)
+        verdict = self._allows(request, candidate.connection)
         if not isinstance(verdict, Deferred):
             return verdict is True
         if not verdict.called:
             verdict.addTimeout(VERDICT_TIMEOUT, self._clock)
-        verdict.addBoth(self._decided, candidate)
+        verdict.addBoth(self._decided, request, candidate)
         if verdict.called and isinstance(verdict.result, bool):
             return verdict.result
         return verdict
 
-    def _decided(self, result: bool | Failure, candidate: Candidate) -> bool:
+    def _decided(self, result: bool | Failure, request: Message, candidate: Candidate) -> bool:
         if isinstance(result, Failure):
-            self._log.warn(
-                "MESSAGE_PERMISSION_ERROR | {error}",
-                error=result.getErrorMessage(),
-                address=candidate.connection.address,
-                user=candidate.connection.user,
-                event="MESSAGE_PERMISSION_ERROR",
-            )
+            self._denials.tell(result, request, candidate.connection)
         return result is True
 
     def tell_of_refusal(self, candidate: Candidate, name: str) -> None:
@@ -83,17 +80,20 @@ class OfferRules:
         if candidate.refused:
             return
         candidate.refused = True
-        why = "cannot be told" if _unspeakable(candidate, name) else "may not listen to"
+        request = Message(self._topic, self._listen)
+        why, by = "may not listen to", f", by {self._denials.rule(request, name)}"
+        if _unspeakable(candidate, name):
+            why, by = "cannot be told", ""
         self._log.info(
-            "MESSAGE_DENIED | {user} ({address}) listens to {pattern} of {topic}, but {why} all names that "
-            "match: {name} is the first that is not offered",
+            "MESSAGE_DENIED | {client} listens to {pattern} of {topic}, but {why} all names that match: {name} is the "
+            "first that is not offered{by}",
             why=why,
-            user=candidate.connection.user,
-            address=candidate.connection.address,
+            by=by,
             pattern=shown(candidate.listened.text),
             topic=self._topic.name,
             name=shown(name),
             event="MESSAGE_DENIED",
+            **about(candidate.connection),
         )
 
 

@@ -36,6 +36,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
 
+from dstwist.denials import Denials
 from dstwist.interfaces import IConnection, IPermission, IRevocable
 from dstwist.log import Logger
 from dstwist.protocol.constants import ACTIONS, Topic
@@ -122,6 +123,7 @@ class _Run:
 
     def __init__(self, permission: IPermission, kinds: Sequence[Kind], clock: Any) -> None:
         self._allows = permission.allows
+        self._denials = Denials(permission)
         self._kinds = kinds
         self._turns = Turns.of(clock)
         self._stopped = False
@@ -179,6 +181,7 @@ class _Run:
             verdict.addBoth(self._decided, kind, name, connection)
             verdict.addErrback(self._broke)
         elif verdict is not True:
+            self._denials.tell(verdict, kind.request(name), connection)
             self._end(kind, name, connection)
 
     def _decided(self, verdict: bool | Failure, kind: Kind, name: str, connection: IConnection) -> None:
@@ -186,9 +189,10 @@ class _Run:
             return
         self._waiting -= 1
         try:
-            if isinstance(verdict, Failure):
-                self._tell_of(verdict)
             if verdict is not True:
+                self._failed += isinstance(verdict, Failure)
+                if self._failed <= MAX_TOLD or not isinstance(verdict, Failure):
+                    self._denials.tell(verdict, kind.request(name), connection)
                 self._end(kind, name, connection)
         finally:
             if self._room is not None and self._waiting <= self._wanted:
@@ -200,15 +204,6 @@ class _Run:
             self._ended += 1
             if kind.told is not None:
                 connection.send(kind.denial(name))
-
-    def _tell_of(self, failure: Failure) -> None:
-        self._failed += 1
-        if self._failed <= MAX_TOLD:
-            self._log.warn(
-                "MESSAGE_PERMISSION_ERROR | {error}",
-                error=failure.getErrorMessage(),
-                event="MESSAGE_PERMISSION_ERROR",
-            )
 
     def _say(self) -> None:
         self._log.info(

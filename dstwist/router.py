@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from dstwist.denials import Denials
 from dstwist.interfaces import IConnection, IPermission, ITopicService, Work
-from dstwist.log import Logger
 from dstwist.names import NameLimit
 from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
@@ -45,16 +45,19 @@ class Router:
     @param clock: tells how long names take to judge.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         permission: IPermission,
         services: Mapping[Topic, ITopicService],
         max_name_length: int | None = None,
         clock: IReactorTime | None = None,
+        denials: Denials | None = None,
     ) -> None:
+        """
+        @param denials: logs what is refused.
+        """
         self._clock = clock
+        self._denials = denials if denials is not None else Denials(permission)
         self.name_limit = NameLimit(max_name_length)
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
@@ -98,7 +101,7 @@ class Router:
         elif isinstance(verdict, Deferred):
             sender.do(self._wait(verdict, name, message, sender))
         else:
-            sender.send(message.error("MESSAGE_DENIED", name))
+            sender.send(self._refusal(verdict, message, name, sender))
 
     def _route_distinct(self, message: Message, sender: IConnection) -> Work:
         """
@@ -172,18 +175,10 @@ class Router:
 
     def _refusal(self, verdict: object, message: Message, name: str | None, sender: IConnection) -> Message:
         """
-        What the sender is told; why a rule failed is for the log alone.
+        What the sender is told; which rule refused, and why a rule failed, is for the log alone.
         """
-        if isinstance(verdict, Failure):
-            self._log.warn(
-                "MESSAGE_PERMISSION_ERROR | {error}",
-                error=verdict.getErrorMessage(),
-                address=sender.address,
-                user=sender.user,
-                event="MESSAGE_PERMISSION_ERROR",
-            )
-            return message.error("MESSAGE_PERMISSION_ERROR", name)
-        return message.error("MESSAGE_DENIED", name)
+        self._denials.tell(verdict, message, sender, name)
+        return message.error("MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED", name)
 
     def _unknown_topic(self, message: Message, sender: IConnection) -> None:
         sender.send(

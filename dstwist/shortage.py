@@ -57,7 +57,7 @@ class Shortage:
     """
 
     _log = OperatorLogger()
-    _limited = Logger()
+    _limited_log = Logger()
 
     def __init__(self, end: Callable[[int], object] = os._exit, room: Callable[[int], bool] = has_room) -> None:
         self._end = end
@@ -87,7 +87,7 @@ class Shortage:
             self.end(failure)
 
     def _refused(self, size: int) -> None:
-        self._limited.warn(
+        self._limited_log.warn(
             "{event} | a JSON text of {size} bytes is refused: there is not enough memory",
             event="OUT_OF_MEMORY",
             size=size,

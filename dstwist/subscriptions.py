@@ -38,7 +38,7 @@ from zope.interface import implementer
 
 from dstwist.budgets import Budget
 from dstwist.interfaces import IConnection, IRevocable, IWire, Work
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 from dstwist.outgoing import LARGE, TurnBudget
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
@@ -374,14 +374,13 @@ class SubscriptionRegistry:
             return
         self._greedy.add(connection)
         self._log.warn(
-            "LIMIT_EXCEEDED | {name}: {user} ({address}) wants more than {limit} {of} of {topic}",
+            "LIMIT_EXCEEDED | {name}: {client} wants more than {limit} {of} of {topic}",
             name=name,
             of=of,
-            user=connection.user,
-            address=connection.address,
             limit=limit,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
+            **about(connection),
         )
 
     def _closed(self, connection: IConnection) -> None:

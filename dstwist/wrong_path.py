@@ -11,7 +11,7 @@ v2 and v3              waits for the server to speak first, and leaves after its
 
 from __future__ import annotations
 
-from dstwist.log import Logger
+from dstwist.log import LoggedClient, Logger, about
 
 #: A client that has said nothing for so long, in seconds, may have waited for the server to speak.
 LONG_SILENCE = 1.0
@@ -22,7 +22,7 @@ _GENERATIONS = {"binary": "v4 and later", "text": "v2 and v3"}
 _log = Logger()
 
 
-def log_generation(address: str, path: str, served: str) -> None:
+def log_generation(client: LoggedClient, served: str) -> None:
     """
     A client has sent frames of the other generation.
 
@@ -30,28 +30,26 @@ def log_generation(address: str, path: str, served: str) -> None:
     """
     sent = "binary" if served == "text" else "text"
     _log.warn(
-        "INVALID_MESSAGE | {address} sends {sent} frames, as clients of {generation} do, to {path}, which is of type "
+        "INVALID_MESSAGE | {client} sends {sent} frames, as clients of {generation} do, to {path}, which is of type "
         "ws-{served}: connect it to a path of type ws-{sent}, or give {path} both types (connectionEndpoints)",
-        address=address,
         sent=sent,
         generation=_GENERATIONS[sent],
-        path=path,
         served=served,
         event="INVALID_MESSAGE",
+        **about(client),
     )
 
 
-def log_silence(address: str, path: str, seconds: float) -> None:
+def log_silence(client: LoggedClient, seconds: float) -> None:
     """
     A client has gone that said nothing on a path of type ws-binary, where clients speak first.
     """
     if seconds >= LONG_SILENCE:
         _log.info(
-            "INVALID_MESSAGE | {address} has said nothing for {seconds:.0f} s on {path}, which is of type ws-binary; "
+            "INVALID_MESSAGE | {client} has said nothing for {seconds:.0f} s on {path}, which is of type ws-binary; "
             "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text, "
             "or give {path} both types (connectionEndpoints)",
-            address=address,
             seconds=seconds,
-            path=path,
             event="INVALID_MESSAGE",
+            **about(client),
         )

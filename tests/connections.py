@@ -79,7 +79,8 @@ class ConnectionTestCase(SynchronousTestCase):
             self.admission,
             **self.limits,
         )
-        handshake = handshake or Handshake(self.link.address, {"referer": "http://shop"})
+        if handshake is None:
+            handshake = Handshake(self.link.address, {"referer": "http://shop"}, path=endpoint.url_path, number=7)
         self.link = FakeLink()
         self.connection = Connection(self.link, CodecWire(self.server), self.dialect, handshake, reception)
         self.connection.open()

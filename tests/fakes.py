@@ -147,6 +147,8 @@ class FakeConnection:
         self.client_data: bytes | None = None
         self.server_data: Any = None
         self.address = "192.0.2.1"
+        self.path = "/deepstream"
+        self.number = 7
         self.wire = wire or FakeWire()
         self.dialect = dialect
         self.closed = False

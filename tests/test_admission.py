@@ -13,6 +13,8 @@ from dstwist import admission
 from dstwist.addresses import key_of
 from dstwist.admission import Admission, Excess, Place, Window
 from dstwist.config.http import LimitSettings
+from dstwist.log import about
+from tests.fakes import FakeConnection
 from tests.logs import Lines
 
 ANN = {"username": "ann", "password": "x"}
@@ -248,10 +250,11 @@ class LogTests(AdmissionCase):
         A refusal is a line with the limit, the address and the reason.
         """
         lines = Lines(self)
-        self.admission().tell(Excess("maxConnectionsPerUser", "there are 3 of them"), "192.0.2.1", "ann")
+        client = about(FakeConnection("ann"))
+        self.admission().tell(Excess("maxConnectionsPerUser", "there are 3 of them"), client)
         self.assertEqual(
             lines.of("warn"),
-            ["LIMIT_EXCEEDED | maxConnectionsPerUser: 192.0.2.1 refused (ann): there are 3 of them"],
+            ["LIMIT_EXCEEDED | maxConnectionsPerUser: ann (192.0.2.1, /deepstream, #7) refused: there are 3 of them"],
         )
 
     def test_stop(self) -> None:

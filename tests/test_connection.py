@@ -75,7 +75,7 @@ class BothDialects:
         self.serve_by(lambda: self.pass_time(SLICE))
         self.receive(self.client.encode(EMIT) * 20)
         served = len(self.service.handled)
-        self.connection.lost()
+        self.connection.lost("gone")
         self.next_turn()
         self.assertEqual((served, len(self.service.handled)), (2, 2))
 
@@ -173,7 +173,8 @@ class BothDialects:
         self.assertTrue(self.connection.closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIn(
-            "INFO | Heartbeat missing on websocket, terminating connection of ann (192.0.2.1)", lines.of("info")
+            "INFO | Heartbeat missing on websocket, terminating connection of ann (192.0.2.1, /deepstream, #7)",
+            lines.of("info"),
         )
         self.assertEqual(lines.of("error"), [])
 
@@ -186,7 +187,7 @@ class BothDialects:
             self.connection.on_close(lambda connection, number=number: told.append((number, connection.closed)))
         self.connection.close("enough")
         self.connection.close("enough")
-        self.connection.lost()
+        self.connection.lost("gone")
         self.assertEqual(told, [(1, True), (2, True)])
 
     def test_close_callback_breaks(self: Any) -> None:
@@ -209,7 +210,7 @@ class BothDialects:
         self.users.observe(lambda user: None, told.append)
         self.log_in()
         self.connection.on_close(lambda connection: told.append("connection"))
-        self.connection.lost()
+        self.connection.lost("gone")
         self.assertEqual(told, ["connection", "ann"])
         self.assertEqual(self.users.connections("ann"), [])
 
@@ -218,7 +219,7 @@ class BothDialects:
         A connection whose transport is gone has no clock running, says nothing and hears nothing.
         """
         self.log_in()
-        self.connection.lost()
+        self.connection.lost("gone")
         self.connection.send(PONG)
         self.say(EMIT)
         self.connection.resume()
@@ -272,7 +273,7 @@ class WaitingTests(ConnectionTestCase):
     def verdicts(self, *names: str) -> list[Deferred[bool]]:
         verdicts: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
         self.permission = FakePermission(**verdicts)
-        self.connection.lost()
+        self.connection.lost("gone")
         self.connect()
         self.log_in()
         return list(verdicts.values())
@@ -341,7 +342,7 @@ class WaitingTests(ConnectionTestCase):
         """
         (verdict,) = self.verdicts("a")
         self.emit("a", "b")
-        self.connection.lost()
+        self.connection.lost("gone")
         verdict.callback(True)
         self.next_turn()
         self.assertEqual((self.handled(), self.clock.getDelayedCalls()), ([], []))

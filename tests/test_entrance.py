@@ -44,7 +44,7 @@ class BothDialects:
         """
         self.say(CHALLENGE)
         flush = self.link.flush
-        self.patch(self.link, "flush", lambda: (flush(), self.connection.lost()))
+        self.patch(self.link, "flush", lambda: (flush(), self.connection.lost("gone")))
         self.say(LOGIN)
         self.assertTrue(self.connection.closed)
         self.assertEqual(list(self.users.names()), [])
@@ -190,7 +190,7 @@ class BothDialects:
         self.assertIn('{"error":"there are 2 connections of this user already"}', str(refusal.data))
         self.assert_closed_later(1013, "there are 2 connections of this user already")
         self.assertFalse(self.link.known)
-        connections[0].lost()
+        connections[0].lost("gone")
         self.connect()
         self.log_in()
         self.assertTrue(self.link.known)
@@ -208,14 +208,14 @@ class BothDialects:
         self.heard()
         self.say(PING, LOGIN)
         self.assertEqual(self.actions(), [ConnectionAction.PONG, AuthAction.AUTH_UNSUCCESSFUL])
-        first.lost()
+        first.lost("gone")
         self.say(LOGIN)
         self.assertEqual(self.actions(), [AuthAction.AUTH_SUCCESSFUL])
         self.keep_alive(2 * CLOSE_DELAY)
         self.assertFalse(self.connection.closed)
         self.connect()
         self.say(CHALLENGE, LOGIN)
-        self.connection.lost()
+        self.connection.lost("gone")
         self.assertIsNone(self.link.closed)
         self.clock.advance(CLOSE_DELAY)
         self.assertIsNone(self.link.closed)
@@ -360,7 +360,7 @@ class BothDialects:
         self.authenticator.decisions = [decision]
         self.say(CHALLENGE, LOGIN, EMIT)
         self.heard()
-        self.connection.lost()
+        self.connection.lost("gone")
         decision.callback(Login(True, "ann"))
         self.assertEqual((self.heard(), self.connection.user, self.service.handled), ([], None, []))
         self.assertNotIn("ann", self.users)
@@ -395,7 +395,7 @@ class BothDialects:
         decision: Deferred[Login] = Deferred(lambda stopped: stopped.errback(AuthError("no answer")))
         self.authenticator.decisions = [decision]
         self.say(CHALLENGE, LOGIN)
-        self.connection.lost()
+        self.connection.lost("gone")
         self.assertIsNone(self.link.closed)
         self.assertEqual(len(self.flushLoggedErrors(AuthError)), 1)
 
@@ -415,7 +415,7 @@ class BothDialects:
         """
         A client that leaves, or is sent away, has its decision given up, quietly: others may wait for theirs.
         """
-        for leave in (lambda: self.connection.lost(), lambda: self.clock.advance(5)):
+        for leave in (lambda: self.connection.lost("gone"), lambda: self.clock.advance(5)):
             stopped: list[Deferred[Login]] = []
             self.authenticator.decisions = [Deferred(stopped.append)]
             self.connect(unauthenticated_client_timeout=5.0)
@@ -434,7 +434,7 @@ class BothDialects:
         self.say(CHALLENGE, LOGIN)
         first.callback(Login(False))
         self.say(LOGIN)
-        self.connection.lost()
+        self.connection.lost("gone")
         self.assertEqual(stopped, [])
 
     def test_many_refusals(self: Any) -> None:
@@ -466,7 +466,7 @@ class BothDialects:
         What only a login needs, such as the headers of the handshake, is not kept for a client that is logged in, or
         for one that has left.
         """
-        for end in (lambda: self.say(CHALLENGE, LOGIN), lambda: self.connection.lost()):
+        for end in (lambda: self.say(CHALLENGE, LOGIN), lambda: self.connection.lost("gone")):
             handshake = Handshake("192.0.2.1", {"cookie": "x" * 1000})
             kept = ref(handshake)
             self.connect(handshake)
@@ -532,7 +532,8 @@ class BothDialects:
                     continue  # the first of them has ended it
                 self.assertEqual(self.link.closed, (1008, "too many messages before login"))
                 self.assertIn(
-                    "LIMIT_EXCEEDED | maxMessagesBeforeLogin: 192.0.2.1 refused: too many messages before login",
+                    "LIMIT_EXCEEDED | maxMessagesBeforeLogin: client (192.0.2.1, /deepstream, #7) refused: too many "
+                    "messages before login",
                     [formatEvent(event) for event in logs],
                 )
 
@@ -543,7 +544,7 @@ class BothDialects:
         with capturedLogs() as logs:
             self.connect()
             self.say(EMIT)
-            self.connection.lost()
+            self.connection.lost("gone")
         self.assertEqual(len([event for event in logs if event.get("event") == "INVALID_MESSAGE"]), 1)
 
     def test_hostile_credentials(self: Any) -> None:
@@ -557,7 +558,8 @@ class BothDialects:
             self.say(CHALLENGE, Message(Topic.AUTH, AuthAction.REQUEST, data=data))
         (event,) = [event for event in logs if event.get("event") == "AUTH_UNSUCCESSFUL"]
         line = formatEvent(event)
-        self.assertIn('invalid authentication data: {"username":"ann?2J",??"password":"xxx', line)
+        self.assertIn("invalid authentication data from ann?2J (192.0.2.1, /deepstream, #7): ", line)
+        self.assertIn('): {"username":"ann?2J",??"password":"xxx', line)
         self.assertTrue(line.isprintable(), line)
         self.assertLess(len(line), 2100)
 
@@ -589,7 +591,7 @@ class BothDialects:
         told: list[Any] = []
         self.users.observe(told.append, told.append)
         self.say(CHALLENGE)
-        self.connection.lost()
+        self.connection.lost("gone")
         self.assertEqual(told, [])
 
     def test_every_row(self: Any) -> None:
@@ -730,8 +732,8 @@ class TextEntranceTests(BothDialects, ConnectionTestCase):
         """
         A client that leaves before it is greeted leaves no call behind.
         """
-        self.connection.lost()
-        self.connect(greeting_delay=0.01).lost()
+        self.connection.lost("gone")
+        self.connect(greeting_delay=0.01).lost("gone")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_before_challenge(self) -> None:

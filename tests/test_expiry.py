@@ -42,7 +42,7 @@ class ExpiryTests(ConnectionTestCase):
         """
         self.authenticator.decisions = [Login(True, "ann", expires_at=50.0)]
         self.log_in()
-        self.connection.lost()
+        self.connection.lost("gone")
         self.keep_alive(50)
         self.assertIsNone(self.link.closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])

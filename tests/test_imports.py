@@ -21,7 +21,7 @@ GROUPS = (
     {"addresses", "config", "log", "patterns", "record"},
     {"log_limit", "shortage"},
     {"interfaces", "matching", "outgoing", "slices", "underway"},
-    {"custom", "tls", "certificates", "reloading", "watching"},
+    {"custom", "denials", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "offers"}
     | {"newcomers", "rematch", "verdicts", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
@@ -66,6 +66,7 @@ FOREIGN = {
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},
     "matching": {"re2"},
+    "denials": {*ZOPE, "twisted.python.failure"},
     "outgoing": SERVING,
     "slices": SERVING,
     "underway": SERVING,

@@ -5,6 +5,7 @@ The loggers, and every line that is logged anywhere in the tree.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,117 @@ def is_constant(call: ast.Call) -> bool:
     assert isinstance(call.func, ast.Attribute)
     format_ = call.args[1 if call.func.attr == "emit" else 0]
     return isinstance(format_, ast.Constant)
+
+
+class TableTests(SynchronousTestCase):
+    """
+    The table of events in the manual.
+    """
+
+    def test_complete(self) -> None:
+        """
+        It has each event that the code logs, with its levels, and no other.
+        """
+        found: dict[str, set[str]] = {}
+        for path, tree in trees():
+            for call in log_calls(tree):
+                for event in events_of(path, call):
+                    found.setdefault(event, set()).update(levels_of(path, call))
+            for event, level in NOTED.items():
+                if any(text.startswith(f"{event} | ") for text in texts(tree)):
+                    found.setdefault(event, set()).add(level)
+        self.assertEqual(documented(), found)
+
+    def test_all_named(self) -> None:
+        """
+        A line without an event's name is about a mistake of ours, with its traceback.
+        """
+        for path, tree in trees():
+            for call in log_calls(tree):
+                if not events_of(path, call):
+                    self.assertEqual(getattr(call.func, "attr", None), "failure", f"{path}:{call.lineno}")
+
+
+#: Events of lines that are made when the configuration is read, and logged at the start.
+NOTED = {"CONFIG": "warn", "INVALID_CONFIG_DATA": "warn", "CONFIG_TRANSFORM": "info"}
+
+#: Events of calls whose format does not say them, by module.
+ELSEWHERE = {
+    ("services/record_store.py", "{event} | {where}, record {name}: {problem}"): {
+        "RECORD_LOAD_ERROR",
+        "RECORD_UPDATE_ERROR",
+        "RECORD_DELETE_ERROR",
+        "CACHE_RETRIEVAL_TIMEOUT",
+        "STORAGE_RETRIEVAL_TIMEOUT",
+    },
+    ("node.py", "{event} | {reason}"): {"PLUGIN_INITIALIZATION_ERROR", "PLUGIN_INITIALIZATION_TIMEOUT"},
+    ("entrance.py", "{event} | {problem} from {client}"): {
+        "INVALID_MESSAGE",
+        "INVALID_MESSAGE_DATA",
+        "MESSAGE_PARSE_ERROR",
+    },
+}
+
+#: Lines that have been named already: notes of the configuration, and counts of lines.
+REPEATED = {"{note}", "{line} ... and {count} more like this{source} in the last {seconds:.0f} s"}
+
+
+def format_of(call: ast.Call) -> str:
+    """
+    The format of a line, as far as it is said on the spot.
+    """
+    assert isinstance(call.func, ast.Attribute)
+    node = call.args[1 if call.func.attr == "emit" else 0]
+    return next(texts(node), "")
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """
+    All texts in C{tree}.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def events_of(path: str, call: ast.Call) -> set[str]:
+    """
+    The events that a line may be about.
+    """
+    text = format_of(call)
+    if text in REPEATED:
+        return {"INFO"} if path == "log_limit.py" else {"CONFIG"}
+    if (path, text) in ELSEWHERE:
+        return ELSEWHERE[path, text]
+    if found := re.match("([A-Z_]+) \\| ", text):
+        return {found[1]}
+    named = [keyword.value for keyword in call.keywords if keyword.arg == "event"]
+    return {value.value for value in named if isinstance(value, ast.Constant) and isinstance(value.value, str)}
+
+
+def levels_of(path: str, call: ast.Call) -> set[str]:
+    """
+    The levels that a line may have.
+    """
+    assert isinstance(call.func, ast.Attribute)
+    level = call.func.attr
+    if level == "emit":
+        return {"debug", "info"} if path == "denials.py" else set()
+    return {"critical" if level == "failure" else level}
+
+
+def documented() -> dict[str, set[str]]:
+    """
+    The table of the manual.
+    """
+    text = (ROOT.parent / "docs" / "operations.rst").read_text(encoding="utf-8")
+    rows: dict[str, set[str]] = {}
+    event = ""
+    table = text[text.index("\nevent  ") :]
+    for line in table[: table.index("\n\n")].splitlines():
+        if found := re.match("``([A-Z_]+)``", line):
+            event = found[1]
+            rows[event] = set()
+        if event:
+            rows[event] |= set(re.findall("[a-z]+", line[35:52]))
+    return rows

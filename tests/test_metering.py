@@ -10,8 +10,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.http import LimitSettings
+from dstwist.log import about
 from dstwist.metering import LONGEST_PAUSE, Bucket, Meter, UserBudgets, buckets
 from dstwist.protocol.constants import UNNAMED_USER
+from tests.fakes import FakeConnection
 from tests.logs import Lines
 
 
@@ -115,6 +117,7 @@ class MeterTests(SynchronousTestCase):
             lambda: self.events.append("pause"),
             lambda: self.events.append("resume"),
             lambda: self.events.append("alive"),
+            lambda: about(FakeConnection("ann")),
         )
 
     def test_bytes(self) -> None:
@@ -213,5 +216,8 @@ class MeterTests(SynchronousTestCase):
             self.clock.pump([1.0] * 3)
         self.assertEqual(
             lines.of("warn"),
-            ["LIMIT_EXCEEDED | maxMessageRate: ann sends more than 10 a second, reading it more slowly"],
+            [
+                "LIMIT_EXCEEDED | maxMessageRate: ann (192.0.2.1, /deepstream, #7) sends more than 10 a second, "
+                "reading it more slowly"
+            ],
         )

@@ -172,7 +172,8 @@ class OfferTests(Cases):
             if verdict is later:
                 later.errback(RuleError("no luck"))
             self.assertEqual((stage.heard(ann), stage.heard(bob)), ([], ["FOUND a.* abc"]))
-            self.assertEqual(self.lines.last("warn"), "MESSAGE_PERMISSION_ERROR | no luck")
+            expected = "MESSAGE_PERMISSION_ERROR | ann (192.0.2.1, /deepstream, #7): no luck"
+            self.assertEqual(self.lines.last("warn"), expected)
 
     def test_other_than_true(self) -> None:
         """
@@ -194,8 +195,8 @@ class OfferTests(Cases):
         self.assertEqual(
             self.lines.of("info"),
             [
-                "MESSAGE_DENIED | ann (192.0.2.1) listens to a.*|? of RECORD, but may not listen to all names that "
-                "match: abc is the first that is not offered"
+                "MESSAGE_DENIED | ann (192.0.2.1, /deepstream, #7) listens to a.*|? of RECORD, but may not listen to "
+                "all names that match: abc is the first that is not offered, by the permission"
             ],
         )
 

@@ -218,7 +218,9 @@ class RecheckTests(SynchronousTestCase):
         self.assertEqual(list(self.registry.names()), [])
         warned = self.lines.of("warn")
         self.assertEqual(len(warned), MAX_TOLD)
-        self.assertTrue(warned[0].startswith("MESSAGE_PERMISSION_ERROR | no value for "))
+        self.assertTrue(
+            warned[0].startswith("MESSAGE_PERMISSION_ERROR | ann (192.0.2.1, /deepstream, #7): no value for ")
+        )
         self.assertEqual(
             self.said(),
             f"{len(names) + 1} subscriptions judged by the new rules, {len(names) + 1} ended, {len(names) + 1} of them "

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.interfaces import Handshake
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.dialect import TEXT
 from dstwist.wrong_path import LONG_SILENCE, log_silence
@@ -13,17 +14,17 @@ from tests.connections import CHALLENGE, ConnectionTestCase
 from tests.logs import Lines
 
 V4_ON_TEXT = (
-    "INVALID_MESSAGE | 192.0.2.1 sends binary frames, as clients of v4 and later do, to /old, which is of type ws-text"
-    ": connect it to a path of type ws-binary, or give /old both types (connectionEndpoints)"
+    "INVALID_MESSAGE | client (192.0.2.1, /old, #7) sends binary frames, as clients of v4 and later do, to /old, which "
+    "is of type ws-text: connect it to a path of type ws-binary, or give /old both types (connectionEndpoints)"
 )
 V3_ON_BINARY = (
-    "INVALID_MESSAGE | 192.0.2.1 sends text frames, as clients of v2 and v3 do, to /new, which is of type ws-binary: "
-    "connect it to a path of type ws-text, or give /new both types (connectionEndpoints)"
+    "INVALID_MESSAGE | client (192.0.2.1, /new, #7) sends text frames, as clients of v2 and v3 do, to /new, which is "
+    "of type ws-binary: connect it to a path of type ws-text, or give /new both types (connectionEndpoints)"
 )
 SILENT = (
-    "INVALID_MESSAGE | 192.0.2.1 has said nothing for 90 s on /new, which is of type ws-binary; if it is a client of "
-    "v2 or v3, which waits for the server to speak, connect it to a path of type ws-text, or give /new both types "
-    "(connectionEndpoints)"
+    "INVALID_MESSAGE | client (192.0.2.1, /new, #7) has said nothing for 90 s on /new, which is of type ws-binary; "
+    "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text, or give "
+    "/new both types (connectionEndpoints)"
 )
 
 
@@ -69,7 +70,8 @@ class TextPathTests(ConnectionTestCase):
         """
         self.connection.receive("garbage\x1e")
         self.assertEqual(
-            self.lines.of("warn"), ["MESSAGE_PARSE_ERROR | error parsing connection message from 192.0.2.1"]
+            self.lines.of("warn"),
+            ["MESSAGE_PARSE_ERROR | error parsing connection message from client (192.0.2.1, /old, #7)"],
         )
 
     def test_silence(self) -> None:
@@ -77,7 +79,7 @@ class TextPathTests(ConnectionTestCase):
         A client that is silent here is none of the other generation.
         """
         self.clock.advance(90)
-        self.connection.lost()
+        self.connection.lost("gone")
         self.assertNotIn("has said nothing", str(self.lines.of("info")))
 
 
@@ -104,8 +106,9 @@ class BinaryPathTests(ConnectionTestCase):
         Official clients wait for the server to speak, and leave in the end: then the log says what they may be.
         """
         self.clock.advance(90)
-        self.connection.lost()
-        self.assertEqual(self.lines.of("info"), [SILENT])
+        self.connection.lost("gone")
+        ended = "CLIENT_DISCONNECTED | client (192.0.2.1, /new, #7) after 90.0 s: gone"
+        self.assertEqual(self.lines.of("info"), [SILENT, ended])
 
     def test_too_late(self) -> None:
         """
@@ -122,8 +125,8 @@ class BinaryPathTests(ConnectionTestCase):
         """
         self.say(CHALLENGE)
         self.clock.advance(90)
-        self.connection.lost()
-        self.assertEqual(self.lines.of("info") + self.lines.of("warn"), [])
+        self.connection.lost("gone")
+        self.assertNotIn("has said nothing", str(self.lines.of("info") + self.lines.of("warn")))
 
 
 class SilenceTests(SynchronousTestCase):
@@ -136,5 +139,5 @@ class SilenceTests(SynchronousTestCase):
         A client that leaves at once, as monitors do, is no line.
         """
         lines = Lines(self)
-        log_silence("192.0.2.1", "/new", LONG_SILENCE - 0.01)
+        log_silence(Handshake("192.0.2.1", path="/new"), LONG_SILENCE - 0.01)
         self.assertEqual(lines.of("info"), [])

@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 
 _REFUSED = Login(False)
 
@@ -115,19 +115,19 @@ class ChainAuthentication:
                 raise
             except AuthError as error:
                 self._log.error(
-                    "AUTH_ERROR | no decision about a login: {error}",
+                    "AUTH_ERROR | no decision about a login of {client}: {error}",
                     error=error,
-                    address=handshake.address,
                     event="AUTH_ERROR",
+                    **about(handshake),
                 )
                 return _REFUSED
             except Exception:
                 # A shortage of memory has refused this login, and nothing else.
                 self._log.failure(
-                    "AUTH_ERROR | an authenticator failed",
-                    address=handshake.address,
+                    "AUTH_ERROR | an authenticator failed at a login of {client}",
                     event="AUTH_ERROR",
                     contained=True,
+                    **about(handshake),
                 )
                 return _REFUSED
             if login.accepted or login.final:

@@ -35,6 +35,8 @@ class _Stranger:
     client_data: bytes | None = None
     server_data: Any = None
     address = "127.0.0.1"
+    path = ""
+    number = 0
     wire: Any = None
     dialect = PROTOBUF
     closed = False

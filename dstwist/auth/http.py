@@ -43,7 +43,7 @@ from dstwist.auth.gate import Gate
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
-from dstwist.log import Logger, shown
+from dstwist.log import Logger, about, shown
 from dstwist.protocol.constants import UNNAMED_USER
 from dstwist.protocol.jsontext import dumps, loads
 
@@ -92,7 +92,7 @@ class WebhookAuthentication:
 
     async def _login(self, handshake: Handshake, credentials: Any) -> Login:
         settings = self._settings
-        headers = self._headers(credentials, handshake.address)
+        headers = self._headers(credentials, handshake)
         if headers is None:
             return refusal(settings.report_invalid_parameters)
         body = dumps({"connectionData": _connection_data(handshake), "authData": credentials})
@@ -129,7 +129,7 @@ class WebhookAuthentication:
             )
         return answer
 
-    def _headers(self, credentials: Any, address: str) -> dict[str, str] | None:
+    def _headers(self, credentials: Any, handshake: Handshake) -> dict[str, str] | None:
         """
         The request's headers; C{None} if one of those that the client has a say in cannot be sent.
         """
@@ -141,7 +141,10 @@ class WebhookAuthentication:
             text = value if isinstance(value, str) else "" if isinstance(value, dict | list) else dumps(value).decode()
             if not _HEADER_VALUE.fullmatch(text):
                 self._log.info(
-                    "AUTH_ERROR | {key} cannot be sent as a header", key=key, address=address, event="AUTH_ERROR"
+                    "AUTH_ERROR | {client}: {key} cannot be sent as a header",
+                    key=key,
+                    event="AUTH_ERROR",
+                    **about(handshake),
                 )
                 return None
             headers[key] = text

@@ -30,7 +30,7 @@ from dstwist.auth.credentials import NOT_MINE, kind_of, refusal, user_id
 from dstwist.auth.keys import IKeys
 from dstwist.config.auth import JwtSettings
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps
 
 # Times are compared here, by the reactor's clock. What a user id may be is our business too.
@@ -74,13 +74,15 @@ class TokenAuthentication:
         token = credentials.get(self._settings.token_field) if isinstance(credentials, dict) else None
         if not isinstance(token, str):
             return succeed(NOT_MINE)
-        return Deferred.fromCoroutine(self._login(token, handshake.address))
+        return Deferred.fromCoroutine(self._login(token, handshake))
 
-    async def _login(self, token: str, address: str) -> Login:
+    async def _login(self, token: str, handshake: Handshake) -> Login:
         try:
             return self._accept(await self._verify(token))
         except _Refused as refused:
-            self._log.info("AUTH_ERROR | token refused: {reason}", reason=refused, address=address, event="AUTH_ERROR")
+            self._log.info(
+                "AUTH_ERROR | {client}: token refused: {reason}", reason=refused, event="AUTH_ERROR", **about(handshake)
+            )
             return refusal(True, refused.told)
 
     async def _verify(self, token: str) -> Mapping[str, Any]:

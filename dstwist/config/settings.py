@@ -227,6 +227,8 @@ class LoggerOptions:
     colors: bool = flag(False, built=False)
     # What is logged, whatever the logLevel of the top level says.
     log_level: int | None = option(optional(read_log_level), None)
+    # Whether requests that the permission denies are logged at level INFO, not DEBUG. An addition of dstwist.
+    log_denied: bool = flag(False)
 
 
 def _read_logger(value: Any, path: str, reading: Reading) -> LoggerOptions:

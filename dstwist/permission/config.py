@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from dstwist.config.fields import shown
 from dstwist.errors import RuleError, StoreError
-from dstwist.interfaces import Change, IConnection, IPermission, Record
+from dstwist.interfaces import Change, IConnection, IDecider, IPermission, Record
+from dstwist.permission.valve.actions import SECTIONS
 from dstwist.permission.valve.decision import Decision, Loader
 from dstwist.permission.valve.rules import Guard, Rule, Rules
 from dstwist.permission.valve.scope import Scope
@@ -36,7 +37,7 @@ def no_records(name: str) -> Deferred[Record | None]:
     return fail(StoreError("there are no records"))
 
 
-@implementer(IPermission)
+@implementer(IPermission, IDecider)
 class ValvePermission:
     """
     Asks the rules.
@@ -106,6 +107,16 @@ class ValvePermission:
         if rule.constant is not None:
             return rule.constant
         return self.judge(guard, rule, groups, message, sender, change)
+
+    def decider(self, message: Message, name: str | None) -> str:
+        guard = self.guards.get(message.topic, {}).get(message.action)
+        if guard is None:
+            return "no rule"
+        found = guard.find(NO_NAME if name is None or not guard.named else name)
+        if found is None:
+            return f"default: no {guard.kind} rule of {SECTIONS[message.topic]} matches"
+        rule, _ = found
+        return f"{rule.where}: {_shortened(rule.text)}"
 
     def judge(
         self,

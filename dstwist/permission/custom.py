@@ -18,13 +18,13 @@ from zope.interface import implementer
 from dstwist.config.custom import CustomSettings
 from dstwist.custom import Services, find
 from dstwist.errors import ConfigError, RuleError
-from dstwist.interfaces import Change, IConnection, IPermission
+from dstwist.interfaces import Change, IConnection, IDecider, IPermission
 from dstwist.protocol.message import Message
 
 GROUP = "dstwist.permission"
 
 
-@implementer(IPermission)
+@implementer(IPermission, IDecider)
 class CustomPermission:
     """
     Asks a class of the operator's. Whatever it does wrong denies.
@@ -47,6 +47,9 @@ class CustomPermission:
         if not isinstance(verdict, Deferred):
             return fail(self._problem(TypeError(f"expected True, False or a Deferred, got {verdict!r:.100}")))
         return verdict.addCallbacks(lambda result: result is True, lambda failure: fail(self._problem(failure.value)))
+
+    def decider(self, message: Message, name: str | None) -> str:
+        return self._source
 
     def _problem(self, error: BaseException) -> RuleError:
         return RuleError(f"{self._source}: {type(error).__name__}: {error}")

@@ -38,6 +38,7 @@ from zope.interface import implementer
 
 from dstwist.budgets import Budget
 from dstwist.config.settings import RecordSettings
+from dstwist.denials import Denials
 from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, ITopicService, Record
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import RecordAction, Topic
@@ -108,7 +109,9 @@ class RecordService:
         settings: RecordSettings,
         clock: IReactorTime,
         pending: Budget | None = None,
+        denials: Denials | None = None,
     ) -> None:
+        self._denials = denials = denials if denials is not None else Denials(permission)
         self._subscriptions = subscriptions
         self._cluster = cluster
         self._allows = permission.allows
@@ -120,10 +123,10 @@ class RecordService:
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         self._replicas = replicas = Replicas(settings, clock, self._remind)
         self._discards = discards = Discards(clock)
-        reader = RecordReader(store, queue, permission, subscriptions, listeners, replicas, discards)
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, replicas, discards, denials)
         news = RecordNews(subscriptions, replicas, cluster)
         refusals = RecordRefusals(subscriptions, replicas)
-        writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock)
+        writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock, denials)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
@@ -179,7 +182,7 @@ class RecordService:
             return
         verdict = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
         if verdict is not True:
-            answers.refused(name, message, sender, verdict, RecordAction.DELETE)
+            answers.refused(name, message, sender, verdict, RecordAction.DELETE, self._denials)
             return
         try:
             await self._store.delete(name)

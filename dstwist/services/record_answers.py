@@ -25,13 +25,11 @@ from enum import IntEnum
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from dstwist.denials import Denials
 from dstwist.interfaces import IConnection, Record
-from dstwist.log import Logger
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.record_store import RecordError
-
-_log = Logger()
 
 _RECORD = Topic.RECORD
 _SUBSCRIBECREATEANDREAD = RecordAction.SUBSCRIBECREATEANDREAD
@@ -94,30 +92,23 @@ async def judged(verdict: bool | Deferred[bool]) -> bool | Failure:
     return verdict
 
 
-def granted(verdict: bool | Failure, sender: IConnection) -> bool:
-    """
-    Whether a verdict permits; the failure of a rule is logged, and denies.
-    """
-    if isinstance(verdict, Failure):
-        _log.warn(
-            "MESSAGE_PERMISSION_ERROR | {error}",
-            error=verdict.getErrorMessage(),
-            address=sender.address,
-            user=sender.user,
-            event="MESSAGE_PERMISSION_ERROR",
-        )
-        return False
-    return verdict
-
-
-def refused(name: str, message: Message, sender: IConnection, verdict: bool | Failure, check: IntEnum) -> None:
+def refused(
+    name: str,
+    message: Message,
+    sender: IConnection,
+    verdict: bool | Failure,
+    check: IntEnum,
+    denials: Denials | None = None,
+) -> None:
     """
     It is not permitted, or that could not be found out.
 
     @param verdict: C{False}, or the L{Failure} of the rule.
     @param check: what of the request was not permitted.
+    @param denials: logs it; C{None} if it was not the permission that refused.
     """
-    granted(verdict, sender)
+    if denials is not None:
+        denials.tell(verdict, Message(_RECORD, check, name), sender)
     error = "MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED"
     answer = message.error(error, name)
     if sender.dialect.names_inner_checks:

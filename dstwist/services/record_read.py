@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import IntEnum
 
+from dstwist.denials import Denials
 from dstwist.interfaces import IConnection, IPermission, Record, Work
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import RecordAction, Topic
@@ -50,7 +51,9 @@ class RecordReader:
         listeners: ListenerRegistry,
         replicas: Replicas,
         discards: Discards,
+        denials: Denials,
     ) -> None:
+        self._denials = denials
         self._store = store
         self._queue = queue
         self._submit = queue.submit
@@ -293,5 +296,5 @@ class RecordReader:
             return True
         result = await answers.judged(verdict)
         if result is not True:
-            answers.refused(name, message, sender, result, check)
+            answers.refused(name, message, sender, result, check, self._denials)
         return result is True

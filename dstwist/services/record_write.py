@@ -44,8 +44,10 @@ from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
+from dstwist.denials import Denials
 from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import NoRoom
@@ -94,7 +96,9 @@ class RecordWriter:
         sizes: RecordSizes,
         settings: RecordSettings,
         clock: IReactorTime,
+        denials: Denials,
     ) -> None:
+        self._denials = denials
         self._peek = store.peek
         self._short = store.keeps_at_once
         self._store = store
@@ -259,7 +263,9 @@ class RecordWriter:
         What a verdict that is not simply C{True} means for a write.
         """
         result = await answers.judged(verdict)
-        return None if result is True else partial(answers.refused, name, message, sender, result, check)
+        if result is True:
+            return None
+        return partial(answers.refused, name, message, sender, result, check, self._denials)
 
     async def _may_see(self, name: str, sender: IConnection, change: Change) -> bool:
         """
@@ -269,7 +275,9 @@ class RecordWriter:
             return True
         read = Message(_RECORD, RecordAction.READ, name)
         verdict = await answers.judged(self._allows(read, sender, Change(change.old, read)))
-        return answers.granted(verdict, sender)
+        if isinstance(verdict, Failure):
+            self._denials.tell(verdict, read, sender)
+        return verdict is True
 
     # -- decision
 

@@ -44,7 +44,7 @@ from dstwist.budgets import Budget
 from dstwist.config.settings import RpcSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection, ITopicService, Work
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.rpc_calls import OVERHEAD, Call, Provider, Requestor
@@ -218,11 +218,10 @@ class RpcService:
         if not self._room.take(size + OVERHEAD):
             self._log.warn(
                 "TOO_MANY_PENDING_CALLS | maxPendingBytes: all clients have {size} bytes waiting for answers; a call "
-                "of {user} ({address}) is refused",
+                "of {client} is refused",
                 size=self._room.used,
-                user=sender.user,
-                address=sender.address,
                 event="TOO_MANY_PENDING_CALLS",
+                **about(sender),
             )
             sender.send(_too_many(message))
             return
@@ -249,12 +248,11 @@ class RpcService:
         if not requestor.warned:
             requestor.warned = True
             self._log.warn(
-                "TOO_MANY_PENDING_CALLS | {user} ({address}) has {count} calls of {size} bytes waiting for answers",
-                user=requestor.connection.user,
-                address=requestor.connection.address,
+                "TOO_MANY_PENDING_CALLS | {client} has {count} calls of {size} bytes waiting for answers",
                 count=len(requestor.calls),
                 size=requestor.size,
                 event="TOO_MANY_PENDING_CALLS",
+                **about(requestor.connection),
             )
         requestor.connection.send(_too_many(message))
 

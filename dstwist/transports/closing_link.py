@@ -22,7 +22,7 @@ from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from twisted.internet.interfaces import IDelayedCall
 
-from dstwist.log import Logger
+from dstwist.log import Logger, about, shown
 from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.outbox import Outbox
 
@@ -52,6 +52,8 @@ class ClosingLink(WebSocketServerProtocol):
     factory: WebSocketPort
     transport: Any
     address = ""
+    #: Of the connection, its own in this process; 0 until the WebSocket is open.
+    number = 0
     opened_at = 0.0
     delayed = False
     frame_data: Any = None
@@ -60,6 +62,23 @@ class ClosingLink(WebSocketServerProtocol):
     connection: Any = None
     _outbox: Outbox | None = None
     _drop_call: IDelayedCall | None = None
+    # Why the connection ends if its transport does.
+    _loss = "connection lost"
+
+    @property
+    def path(self) -> str:
+        """
+        Of the URL that the client is connected to.
+        """
+        return self.factory.settings.url_path
+
+    @property
+    def user(self) -> str | None:
+        """
+        The user, once logged in.
+        """
+        user: str | None = getattr(self.connection, "user", None)
+        return user
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None
@@ -71,17 +90,17 @@ class ClosingLink(WebSocketServerProtocol):
             return
         if self.failedByMe and self.state == self.STATE_OPEN:
             self._log.warn(
-                "INVALID_MESSAGE | {reason} ({address}), closing with {code}",
-                reason=(reasonUtf8 or b"").decode("utf-8"),
-                address=self.address,
+                "INVALID_MESSAGE | {reason} from {client}, closing with {code}",
+                reason=_text(reasonUtf8),
                 code=code,
                 event="INVALID_MESSAGE",
+                **about(self),
             )
         if self.state == self.STATE_OPEN and not isReply and code not in _NEVER_DELAYED:
             self._closing = (code, reasonUtf8)
             self.delayed = self.factory.close_delay.begin(self, self.opened_at, self._close_now)
             if self.delayed:
-                self._fall_silent()
+                self._fall_silent(_text(reasonUtf8))
                 return
         self._send_close_frame(code, reasonUtf8, isReply)
 
@@ -100,10 +119,10 @@ class ClosingLink(WebSocketServerProtocol):
         # The client's part of the closing may have been read before.
         self.dataReceived(b"")
 
-    def _fall_silent(self) -> None:
+    def _fall_silent(self, reason: str) -> None:
         outbox = self._outbox
         assert outbox is not None
-        self._detach()
+        self._detach(reason)
         outbox.flush()
         outbox.discard()
         outbox.shut()
@@ -117,8 +136,8 @@ class ClosingLink(WebSocketServerProtocol):
         super().sendCloseFrame(code, reason, is_reply)
         if was_open and not is_reply:
             self._drop_in_time()
-        # Whoever began it, nothing may follow a close frame.
-        self._detach()
+        # Nothing may follow a close frame, whichever side sent the first.
+        self._detach(self._closed_by_client() if is_reply else _text(reason))
         if was_open:
             assert self._outbox is not None
             self._outbox.shut()
@@ -133,13 +152,21 @@ class ClosingLink(WebSocketServerProtocol):
             self._drop_call.cancel()
         super().connectionLost(reason)
 
-    def _detach(self) -> None:
+    def _detach(self, reason: str) -> None:
         connection, self.connection = self.connection, None
         if connection is not None:
             try:
-                connection.lost()
+                connection.lost(reason)
             except Exception:
-                self._log.failure("closing a connection failed", address=self.address)
+                self._log.failure("closing a connection failed", **about(self))
+
+    def _closed_by_client(self) -> str:
+        """
+        What the log says of a client that has closed the WebSocket in order.
+        """
+        code, reason = self.remoteCloseCode, self.remoteCloseReason
+        told = "" if code is None else f" with {code}"
+        return f"closed by the client{told}{f': {shown(reason)}' if reason else ''}"
 
     def _closeConnection(self, abort: bool = False) -> None:
         outbox = self._outbox
@@ -159,3 +186,7 @@ class ClosingLink(WebSocketServerProtocol):
     def _drop(self) -> None:
         assert self._outbox is not None
         self._outbox.abort()
+
+
+def _text(reason: bytes | None) -> str:
+    return (reason or b"").decode("utf-8", "replace")

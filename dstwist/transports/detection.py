@@ -52,19 +52,19 @@ class Detection:
             self._link.connection = connection
         else:
             if self._text is not None:
-                self._text.lost()
+                self._text.lost("it is a client of v4 or later")
             connection = self._link.connection = self._make_binary(self._link, self._handshake)
             connection.open()
         over: bool | None = connection.receive(payload)
         return over
 
-    def lost(self) -> None:
+    def lost(self, reason: str) -> None:
         self._stop()
         if self._text is not None:
-            self._text.lost()
+            self._text.lost(reason)
 
     def close(self, reason: str, code: int) -> None:
-        self.lost()
+        self.lost(reason)
         self._link.close(code, reason)
 
     def _greet_late(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol
 
+from dstwist.log import about
 from dstwist.protocol.closing import TRY_AGAIN_LATER
 from dstwist.transports.closing_link import ClosingLink
 
@@ -101,15 +102,14 @@ class CountedLink(ClosingLink):
     def cut_off(self) -> None:
         self.part = 0
         self._log.warn(
-            "LIMIT_EXCEEDED | maxIncomingBytes: a message of {user} ({address}) does not end, closing",
-            user=getattr(self.connection, "user", None),
-            address=self.address,
+            "LIMIT_EXCEEDED | maxIncomingBytes: a message of {client} does not end, closing",
             event="LIMIT_EXCEEDED",
+            **about(self),
         )
         self.data = b""
-        self._detach()
+        self._detach("too much is received in part")
         self.close(TRY_AGAIN_LATER, "too much is received in part")
 
-    def _detach(self) -> None:
-        super()._detach()
+    def _detach(self, reason: str) -> None:
+        super()._detach(reason)
         self.forget_part()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dstwist.log import about
 from dstwist.metering import Meter, buckets
 from dstwist.transports.websocket import WebSocketLink
 
@@ -33,6 +34,7 @@ class MeteredLink(WebSocketLink):
             self._throttle,
             self._unthrottle,
             self._is_alive,
+            lambda: about(self),
         )
         super().connectionMade()
 

@@ -169,7 +169,8 @@ class Switch(Protocol):
 
     def _refuse(self, excess: Excess, address: str) -> None:
         port = self.factory
-        port.admission.tell(excess, address)
+        # There is no connection yet, and no user.
+        port.admission.tell(excess, {"client": address, "address": address})
         self._refusal = Refusal(503 if excess.everybody else 429, excess.text)
         port.refused.add(self)
 

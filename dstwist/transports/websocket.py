@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Any
 
 import txaio
 from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
 
 from dstwist.admission import Place
 from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ILink
-from dstwist.log import MOST_SHOWN, Logger, shown
+from dstwist.log import MOST_SHOWN, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.slices import SLICE, Turns
 from dstwist.transports.forwarded import address_of
@@ -36,6 +38,9 @@ FAST_PATH = True
 _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
 _MOST_PIECES = 1000  # of a message; of a byte or two they take fifty times as much to keep
+
+# Of all connections in this process, for the log.
+_numbers = count(1)
 
 # A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
@@ -134,12 +139,14 @@ class WebSocketLink(CountedLink):
             self.fail("handling a message failed")
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        self._detach()
+        self._detach(self._loss)
 
     def connectionLost(self, reason: Any = None) -> None:
         assert self._outbox is not None
         self._outbox.close()
         self._gone = True
+        if reason is not None and reason.check(ConnectionDone):
+            self._loss = "the client hung up"
         if self._turns.over():
             # Thousands of clients may leave in one turn. Until then it is as if this one had left later.
             self._turns.later(partial(self._lost, reason), fresh=True)
@@ -351,7 +358,10 @@ class WebSocketLink(CountedLink):
         self.opened_at = factory.reactor.seconds()
         # A stranger may send little: it takes longer to read a megabyte of JSON than to log in.
         self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))
-        handshake = Handshake(self.address, self._headers, certificate=peer_certificate(self.transport))
+        self.number = next(_numbers)
+        handshake = Handshake(
+            self.address, self._headers, None, peer_certificate(self.transport), self.path, self.number
+        )
         self.connection = factory.connect(self, handshake)
         self.connection.open()
 
@@ -360,21 +370,20 @@ class WebSocketLink(CountedLink):
         if self.delayed:
             return
         self._log.warn(
-            "SLOW_CONSUMER | {user} ({address}) does not read: {excess}, closing",
-            user=getattr(self.connection, "user", None),
-            address=self.address,
+            "SLOW_CONSUMER | {client} does not read: {excess}, closing",
             excess=self._outbox.excess,
             event="SLOW_CONSUMER",
+            **about(self),
         )
-        self._detach()
+        self._detach("slow consumer")
         self.close(TRY_AGAIN_LATER, "slow consumer")
 
     def fail(self, what: str) -> None:
         """
         Our own mistake: log it, and close this one connection.
         """
-        self._log.failure(what, address=self.address, contained=True)
-        self._detach()
+        self._log.failure(what, contained=True, **about(self))
+        self._detach("internal error")
         self.close(INTERNAL_ERROR, "internal error")
 
 

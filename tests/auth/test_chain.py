@@ -120,7 +120,7 @@ class FailureTests(ChainCase):
         log = self.log()
         self.assertEqual(self.login(password="h1dden"), Login(False))
         self.assertEqual(last.asked, [])
-        self.assertEqual(log.lines, ["AUTH_ERROR | no decision about a login: no answer"])
+        self.assertEqual(log.lines, ["AUTH_ERROR | no decision about a login of client (192.0.2.1): no answer"])
         self.assertFalse(log.holds("h1dden"))
 
     def test_busy(self) -> None:

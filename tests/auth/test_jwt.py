@@ -372,7 +372,7 @@ class LogTests(TokenCase):
         for token in tokens:
             self.login(token=token)
         self.assertEqual(len(log.lines), 3)
-        self.assertEqual(log.lines[0], "AUTH_ERROR | token refused: expired")
+        self.assertEqual(log.lines[0], "AUTH_ERROR | client (192.0.2.1): token refused: expired")
         for text in (*tokens, *(token.split(".")[2] for token in tokens), SECRET):
             self.assertFalse(log.holds(text))
         self.assertNotIn(SECRET, repr(JwtSettings(secret=SECRET)))

@@ -63,7 +63,7 @@ class Echo:
         frame = (_TEXT if is_text else _BINARY).encode(payload) or (b"\x81\x00" if is_text else b"\x82\x00")
         self._link.write(frame)
 
-    def lost(self) -> None:
+    def lost(self, reason: str) -> None:
         pass
 
 

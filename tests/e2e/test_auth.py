@@ -379,7 +379,7 @@ class TokenTests(AuthScenario):
             self.assertEqual(self.attempt(client, token=token + "x")[0], False)
             self.assertEqual(self.attempt(client, token=token), (True, '{"a":1}'))
             client.wait_for_state("OPEN")
-            server.wait_for_line("AUTH_EXPIRED | the login of chris has expired")
+            server.wait_for_line("AUTH_EXPIRED | the login of chris (127.0.0.1, /")
             if generation == "v2":
                 client.wait_for_report(1, "login", success=False, data='{"error":"token expired"}')
             else:

@@ -80,7 +80,7 @@ class ProxyTests(EntranceScenario):
             server = self.configured(f"httpServer: {{options: {{trustedProxies: [{trusted}]}}}}")
             status, _, _ = self.ask(server, "X-Forwarded-For: 6.6.6.6, 203.0.113.9")
             self.assertEqual(status, 101)
-            server.wait_for_line(f"INCOMING_CONNECTION | from no page ({client})")
+            server.wait_for_line(f"INCOMING_CONNECTION | from no page ({client}, /")
 
     def test_proxy_protocol(self) -> None:
         """
@@ -90,7 +90,7 @@ class ProxyTests(EntranceScenario):
         server = self.configured("", prefix="haproxy:")
         status, _, _ = self.ask(server, before=b"PROXY TCP4 203.0.113.7 192.0.2.1 50000 6020\r\n")
         self.assertEqual(status, 101)
-        server.wait_for_line("INCOMING_CONNECTION | from no page (203.0.113.7)")
+        server.wait_for_line("INCOMING_CONNECTION | from no page (203.0.113.7, /")
         second = (
             b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"
             + socket.inet_aton("203.0.113.8")
@@ -98,7 +98,7 @@ class ProxyTests(EntranceScenario):
             + b"\xc3\x50\x17\x84"
         )
         self.assertEqual(self.ask(server, before=second)[0], 101)
-        server.wait_for_line("INCOMING_CONNECTION | from no page (203.0.113.8)")
+        server.wait_for_line("INCOMING_CONNECTION | from no page (203.0.113.8, /")
         self.assertEqual(self.ask(server)[0], 0)
 
     def test_proxy_protocol_before_tls(self) -> None:
@@ -112,7 +112,7 @@ class ProxyTests(EntranceScenario):
             with context.wrap_socket(plain, server_hostname="localhost") as secure:
                 secure.sendall((UPGRADE + "\r\n").encode())
                 self.assertTrue(secure.recv(65536).startswith(b"HTTP/1.1 101 "))
-                server.wait_for_line("INCOMING_CONNECTION | from no page (203.0.113.7)")
+                server.wait_for_line("INCOMING_CONNECTION | from no page (203.0.113.7, /")
 
 
 class OriginTests(EntranceScenario):
@@ -209,7 +209,7 @@ class LimitTests(EntranceScenario):
         for client, generation in zip(clients, GENERATIONS, strict=True):
             client.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[generation])
         os.kill(server.pid, signal.SIGUSR2)
-        server.wait_for_line("KICKED | ann (127.0.0.1): please leave", len(clients))
+        server.wait_for_line("KICKED | ann (127.0.0.1, /deepstream", len(clients))
         for client in clients:
             client.wait_for_report(2, "state", state="OPEN")
             client.sleep(500)

@@ -4,23 +4,25 @@ A whole node whose clients try to flood its log.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.access import PermissionSettings
 from dstwist.config.http import LimitSettings
-from dstwist.config.settings import Settings
+from dstwist.config.settings import LoggerOptions, Settings
+from dstwist.config.users import FileSettings, User
 from dstwist.log_limit import LogLimit
 from dstwist.node import Node
-from dstwist.protocol.constants import EventAction, RecordAction, Topic
+from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from tests.logs import Lines
-from tests.nodes.client import GENERATIONS, MemoryClient
+from tests.nodes.client import GENERATIONS, MemoryClient, client_frame
 
 # Each of these rules fails.
 RULES: dict[str, Any] = {
@@ -114,13 +116,13 @@ class FloodTests(SynchronousTestCase):
             self.assertEqual(len(lines), MOST, event)
         self.lines.clear()
         self.reactor.advance(LimitSettings().log_interval)
+        more = "... and 980 more like this from 192.0.2.1 in the last 10 s"
         self.assertEqual(
-            [line for line in self.lines.of("info") if "980 more" in line],
+            [re.sub(r"#\d+", "#", line) for line in self.lines.of("info") if "980 more" in line],
             [
-                "INCOMING_CONNECTION | from no page (192.0.2.1) ... and 980 more like this from 192.0.2.1 in the last "
-                "10 s",
-                "AUTH_SUCCESSFUL | ann ... and 980 more like this from ann in the last 10 s",
-                "CLIENT_DISCONNECTED | ann ... and 980 more like this from ann in the last 10 s",
+                f"INCOMING_CONNECTION | from no page (192.0.2.1, /deepstream, #) {more}",
+                f"AUTH_SUCCESSFUL | ann (192.0.2.1, /deepstream, #) {more}",
+                f"CLIENT_DISCONNECTED | ann (192.0.2.1, /deepstream, #) after 0.0 s: the client hung up {more}",
             ],
         )
 
@@ -133,3 +135,143 @@ class FloodTests(SynchronousTestCase):
             for _ in range(50):
                 client.say(Message(Topic.EVENT, EventAction.EMIT, "news", b"1"))
         self.check("INVALID_MESSAGE | invalid connection message")
+
+
+class ClientLineTests(SynchronousTestCase):
+    """
+    What the lines about clients of a node say.
+    """
+
+    def start(self, **settings: Any) -> Node:
+        reactor: Any = MemoryReactorClock()
+        self.reactor = reactor
+        node = Node(Settings(**settings), [], reactor)
+        node.startService()
+        reactor.advance(0)
+        self.lines = Lines(self)
+        return node
+
+    def said(self, level: str = "info") -> list[str]:
+        """
+        The lines, with the same number for all connections.
+        """
+        return [re.sub(r"#\d+", "#", line) for line in self.lines.of(level)]
+
+    def test_life(self) -> None:
+        """
+        The lines of one connection have its number, its path, how long it lasted and why it ended.
+        """
+        node = self.start()
+        for generation, path in (("v4", "/deepstream"), ("v3", "/deepstream-v3")):
+            client = MemoryClient(node, generation)
+            client.log_in("ann")
+            self.reactor.advance(12.5)
+            node.kick("ann", "enough")
+            place = f"(192.0.2.1, {path}, #)"
+            self.assertEqual(
+                self.said(),
+                [
+                    f"INCOMING_CONNECTION | from no page {place}",
+                    f"AUTH_SUCCESSFUL | ann {place}",
+                    f"KICKED | ann {place}: enough",
+                    f"CLIENT_DISCONNECTED | ann {place} after 12.5 s: enough",
+                ],
+            )
+            self.assertEqual(len({line[line.index("#") :].split(")")[0] for line in self.lines.of("info")}), 1)
+            self.lines.clear()
+
+    def test_ends(self) -> None:
+        """
+        The log tells the ways in which a connection may end from each other.
+        """
+        node = self.start()
+        for end, reason in (
+            (lambda client: client.protocol.connectionLost(Failure(ConnectionDone())), "the client hung up"),
+            (lambda client: client.protocol.connectionLost(Failure(ConnectionLost())), "connection lost"),
+            (
+                lambda client: client.protocol.dataReceived(client_frame(b"\x03\xe8bye\nroot", 8)),
+                "closed by the client with 1000: bye?root",
+            ),
+            (lambda client: client.protocol.dataReceived(client_frame(b"\xff", 1)), "encountered invalid UTF-8"),
+        ):
+            client = MemoryClient(node, "v4")
+            # The memory transport of Twisted minds to be rid of its producer twice; sockets do not.
+            self.patch(client.transport, "unregisterProducer", lambda: None)
+            client.log_in("ann")
+            end(client)
+            (line,) = [line for line in self.said() if line.startswith("CLIENT_DISCONNECTED")]
+            self.assertIn(f"CLIENT_DISCONNECTED | ann (192.0.2.1, /deepstream, #) after 0.0 s: {reason}", line)
+            self.lines.clear()
+
+    def test_stranger(self) -> None:
+        """
+        A client that never logs in has an end, too.
+        """
+        node = self.start()
+        client = MemoryClient(node, "v3")
+        client.protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(
+            self.said()[-1],
+            "CLIENT_DISCONNECTED | client (192.0.2.1, /deepstream-v3, #) after 0.0 s: the client hung up",
+        )
+
+    def test_failed_login(self) -> None:
+        """
+        A failed login has the user name as it was given, and never the password.
+        """
+        users = {"ann": User("secret-of-ann")}
+        node = self.start(auth=(FileSettings(users=users),))
+        for generation in GENERATIONS:
+            client = MemoryClient(node, generation)
+            client.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost"))
+            for name in ("ann", "nobody\\nAUTH_SUCCESSFUL | ann"):
+                data = b'{"username":"%s","password":"mistyped"}' % name.encode()
+                client.say(Message(Topic.AUTH, AuthAction.REQUEST, data=data))
+            lines = [line for line in self.said() if line.startswith("AUTH_UNSUCCESSFUL")]
+            place = f"(192.0.2.1, {GENERATIONS[generation][0]}, #)"
+            self.assertEqual(
+                lines,
+                [
+                    f"AUTH_UNSUCCESSFUL | invalid authentication data from ann {place}",
+                    f"AUTH_UNSUCCESSFUL | invalid authentication data from nobody?AUTH_SUCCESSFUL | ann {place}",
+                ],
+            )
+            self.assertNotIn("mistyped", " ".join(self.said()))
+            self.lines.clear()
+
+    def test_denied(self) -> None:
+        """
+        With C{logDenied} a denied request of either generation is a line with the rule that decided, limited in number.
+        """
+        rules = {
+            "record": {"*": {"create": True, "read": True, "write": "user.id === 'bob'", "delete": False}},
+            "event": {"*": {"publish": "name !== 'news'"}},
+            "rpc": {"*": {}},
+            "presence": {"*": {}},
+        }
+        permission = PermissionSettings(permissions=rules, type="config", where="permission.options.permissions")
+        node = self.start(permission=permission, logger=LoggerOptions(log_denied=True))
+        for generation in GENERATIONS:
+            client = MemoryClient(node, generation)
+            client.log_in("ann")
+            self.lines.clear()
+            client.say(
+                Message(Topic.EVENT, EventAction.EMIT, "news", b"1"),
+                Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("a", "b"), correlation_id="1"),
+                Message(Topic.RECORD, RecordAction.UPDATE, "r", b"{}", version=1),
+                Message(Topic.RECORD, RecordAction.DELETE, "r"),
+                Message(Topic.RPC, RpcAction.REQUEST, "add", b"1", correlation_id="3"),
+            )
+            self.reactor.pump([0] * 5)
+            ann = f"ann (192.0.2.1, {GENERATIONS[generation][0]}, #)"
+            self.assertEqual(
+                [line.removeprefix(f"MESSAGE_DENIED | {ann}: ") for line in self.said()],
+                [
+                    "EVENT EMIT of news is denied by event[\"*\"].publish: name !== 'news'",
+                    "EVENT SUBSCRIBE of a is denied by default: no subscribe rule of event matches",
+                    "EVENT SUBSCRIBE of b is denied by default: no subscribe rule of event matches",
+                    "RECORD UPDATE of r is denied by record[\"*\"].write: user.id === 'bob'",
+                    'RECORD DELETE of r is denied by record["*"].delete: false',
+                    "RPC REQUEST of add is denied by default: no request rule of rpc matches",
+                ],
+            )

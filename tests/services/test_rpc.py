@@ -839,7 +839,7 @@ class RequestorTests(RpcTestCase):
         for call_id in ("a", "b", "c", "d"):
             self.request(call_id)
         self.assertEqual([event["event"] for event in events], ["TOO_MANY_PENDING_CALLS"])
-        self.assertIn("ann (192.0.2.1) has 2 calls of ", formatEvent(events[0]))
+        self.assertIn("ann (192.0.2.1, /deepstream, #7) has 2 calls of ", formatEvent(events[0]))
         self.assertEqual(
             self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, call_id, TOO_MANY) for call_id in ("c", "d")]
         )

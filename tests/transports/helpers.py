@@ -174,7 +174,7 @@ class Recorder:
         self.events.append("close")
         self.link.close(code, reason)
 
-    def lost(self) -> None:
+    def lost(self, reason: str) -> None:
         self.events.append("lost")
         if self.problem is not None:
             raise self.problem

@@ -378,8 +378,8 @@ class FrameTests(SynchronousTestCase):
         """
 
         class Slow(Recorder):
-            def lost(self) -> None:
-                super().lost()
+            def lost(self, reason: str) -> None:
+                super().lost(reason)
                 self.link.factory.reactor.rightNow += SLICE / 10
 
         reactor = BusyReactor()

@@ -1,0 +1,71 @@
+"""
+What the log says of requests that the permission refuses: one place for all parts of the server that ask it.
+
+=====================  ========================================  ===================================================
+the verdict            line                                      level
+=====================  ========================================  ===================================================
+``False``              MESSAGE_DENIED, with the rule             debug; info with C{logger.options.logDenied}
+a rule that failed     MESSAGE_PERMISSION_ERROR, with the        warn
+                       reason
+=====================  ========================================  ===================================================
+
+The rule is looked up again for the line. So a request costs more only if it is refused and the line is written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.python.failure import Failure
+
+from dstwist.interfaces import IConnection, IDecider, IPermission
+from dstwist.log import LEVELS, Logger, about, shown
+from dstwist.protocol.message import Message
+
+
+class Denials:
+    """
+    Writes these lines.
+
+    @param permission: that refused; C{None} if everything is permitted.
+    @param at_info: whether denied requests are logged at level info.
+    """
+
+    _log = Logger()
+
+    def __init__(self, permission: IPermission | None, at_info: bool = False) -> None:
+        self._decider = permission if IDecider.providedBy(permission) else None
+        self._level: Any = LEVELS["INFO" if at_info else "DEBUG"]
+
+    def tell(self, verdict: object, request: Message, sender: IConnection, name: str | None = None) -> None:
+        """
+        Say that C{request} was refused.
+
+        @param verdict: the L{Failure} of the rule, or anything else that is not C{True}.
+        @param request: as the permission was asked; of a bulk request C{name} is the one name in question.
+        """
+        if isinstance(verdict, Failure):
+            self._log.warn(
+                "MESSAGE_PERMISSION_ERROR | {client}: {error}",
+                error=verdict.getErrorMessage(),
+                event="MESSAGE_PERMISSION_ERROR",
+                **about(sender),
+            )
+        elif Logger.writes(self._level):
+            name = request.name if name is None else name
+            self._log.emit(
+                self._level,
+                "MESSAGE_DENIED | {client}: {topic} {action}{name} is denied by {rule}",
+                topic=request.topic.name,
+                action=request.action.name,
+                name="" if name is None else f" of {shown(name)}",
+                rule=self.rule(request, name),
+                event="MESSAGE_DENIED",
+                **about(sender),
+            )
+
+    def rule(self, request: Message, name: str | None) -> str:
+        """
+        The rule that decides about C{request}.
+        """
+        return "the permission" if self._decider is None else self._decider.decider(request, name)
