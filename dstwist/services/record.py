@@ -125,7 +125,7 @@ class RecordService:
         self._discards = discards = Discards(clock)
         reader = RecordReader(store, queue, permission, subscriptions, listeners, replicas, discards, denials)
         news = RecordNews(subscriptions, replicas, cluster)
-        refusals = RecordRefusals(subscriptions, replicas)
+        self._refusals = refusals = RecordRefusals(subscriptions, replicas, denials)
         writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock, denials)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
@@ -166,7 +166,7 @@ class RecordService:
         """
         reason = f"too many requests are waiting for {name}"
         if message.action in _WRITES:
-            answers.write_failed(name, message, sender, reason)
+            self._refusals.overrun(name, message, sender, reason)
         elif message.action is RecordAction.DELETE:
             answers.not_deleted(message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
         else:
@@ -250,8 +250,7 @@ class RecordService:
         try:
             record = await self._store.load(name)
         except RecordError:
-            # To be told later; by now it may have been forgotten.
-            self._replicas.doubted(name, subscriber)
+            self._replicas.postponed(name, subscriber)
             return
         if record is not None and self._subscriptions.wants(name, subscriber):
             subscriber.send(answers.update(name, record))

@@ -5,13 +5,15 @@ What a client is told about its requests to records, in the words of its generat
 what came of it               v4 and later                                v2 and v3
 ============================  ==========================================  ==========================================
 a write that wanted one       WRITE_ACKNOWLEDGEMENT, correlation id       WRITE_ACKNOWLEDGEMENT, version as sent
-a conflict                    VERSION_EXISTS; if acknowledged,            VERSION_EXISTS; if acknowledged,
-                              RECORD_UPDATE_ERROR                         WRITE_ACKNOWLEDGEMENT
+a conflict                    VERSION_EXISTS; if acknowledged,            if acknowledged, WRITE_ACKNOWLEDGEMENT with
+                              RECORD_UPDATE_ERROR                         why; VERSION_EXISTS
 the same, of a client that    the same as a write that failed             the same as a write that failed
 may not see the record
-a version too high            INVALID_VERSION, and the truth as UPDATE    the same as a conflict
+a version too high            INVALID_VERSION                             the same as a conflict
 a write that failed           RECORD_UPDATE_ERROR, correlation id         RECORD_UPDATE_ERROR, version as sent; if
                                                                           acknowledged, WRITE_ACKNOWLEDGEMENT with why
+any other refused write       its error, correlation id                   its error; if acknowledged,
+                                                                          WRITE_ACKNOWLEDGEMENT with why
 a record that is not there    RECORD_NOT_FOUND                            RECORD_NOT_FOUND
 a store that fails a read     its error                                   its error, and again as the answer
 ============================  ==========================================  ==========================================
@@ -117,6 +119,7 @@ def refused(
         # v4+ clients look for what to stop waiting for by the correlation id if there is one, and find nothing.
         answer = replace(answer, correlation_id=None)
     sender.send(answer)
+    settled(name, message, sender, error)
 
 
 # -- writing
@@ -150,6 +153,15 @@ def _acknowledgement(name: str, message: Message, sender: IConnection, detail: s
     )
 
 
+def settled(name: str, message: Message, sender: IConnection, reason: str) -> None:
+    """
+    A write was not done, and its client has been told so. Clients of v2 and v3 do not find the write in an error, so
+    its callback would wait for ever.
+    """
+    if message.is_write_ack and sender.dialect.knows_writes_by_version:
+        sender.send(_acknowledgement(name, message, sender, reason))
+
+
 def write_failed(name: str, message: Message, sender: IConnection, reason: str) -> None:
     """
     A write was not done.
@@ -159,8 +171,7 @@ def write_failed(name: str, message: Message, sender: IConnection, reason: str) 
         sender.send(failure)
         return
     sender.send(replace(failure, version=message.version))
-    if message.is_write_ack:
-        sender.send(_acknowledgement(name, message, sender, reason))
+    settled(name, message, sender, reason)
 
 
 def not_written(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
@@ -172,23 +183,22 @@ def not_written(name: str, message: Message, sender: IConnection, error: RecordE
     write_failed(name, message, sender, error.detail)
 
 
-def conflict(name: str, message: Message, sender: IConnection, record: Record, knows: bool) -> None:
+def lost(name: str, message: Message, sender: IConnection) -> None:
     """
-    Another write came first.
-
-    @param record: what came of the other.
-    @param knows: whether the writer, a subscriber, has been told.
+    Another write came first, and the writer hears that from another message. That leaves the callback of a write
+    waiting: always in v4+ clients; in older ones if they find nothing to merge, or merged already when they heard of
+    the other write.
     """
-    if not (knows and sender.dialect.merges_on_news):
-        sender.send(_version_exists(name, message, record))
     if not message.is_write_ack:
         return
-    # VERSION_EXISTS alone leaves the writer's callback waiting: always in v4+ clients; in older ones if they find
-    # nothing to merge, or merged already when they heard of the other write. Server 3.2 acknowledges conflicts too.
     if sender.dialect.knows_writes_by_version:
-        acknowledged(name, message, sender)
+        settled(name, message, sender, _other_version(name))
     else:
         sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR))
+
+
+def _other_version(name: str) -> str:
+    return f"another version of {name} exists"
 
 
 def outdated(name: str, message: Message, sender: IConnection) -> None:
@@ -196,19 +206,26 @@ def outdated(name: str, message: Message, sender: IConnection) -> None:
     Another write came first, to a record that the writer may not see. VERSION_EXISTS without data is no way out: client
     2.3.4 throws on it, and clients 4 to 7 take the missing data for the record's.
     """
-    write_failed(name, message, sender, f"another version of {name} exists")
+    write_failed(name, message, sender, _other_version(name))
 
 
-def _version_exists(name: str, message: Message, record: Record) -> Message:
-    return Message(
-        _RECORD,
-        RecordAction.VERSION_EXISTS,
-        name,
-        record.json,
-        version=record.version,
-        original_action=effective(message),
-        correlation_id=message.correlation_id,
-        is_write_ack=True if message.is_write_ack else None,
+def version_exists(name: str, message: Message, sender: IConnection, record: Record) -> None:
+    """
+    Another write came first.
+
+    @param record: what came of it.
+    """
+    sender.send(
+        Message(
+            _RECORD,
+            RecordAction.VERSION_EXISTS,
+            name,
+            record.json,
+            version=record.version,
+            original_action=effective(message),
+            correlation_id=message.correlation_id,
+            is_write_ack=True if message.is_write_ack else None,
+        )
     )
 
 
@@ -224,6 +241,14 @@ def ahead(name: str, message: Message, sender: IConnection, record: Record) -> N
     )
 
 
+def not_on_hot_path(name: str, message: Message, sender: IConnection) -> None:
+    """
+    A path of a record on the hot path cannot be written.
+    """
+    sender.send(message.error(RecordAction.INVALID_PATCH_ON_HOTPATH))
+    settled(name, message, sender, "unable to patch record data on hot path")
+
+
 def invalid(name: str, message: Message, sender: IConnection, reason: str) -> None:
     """
     A write makes no sense.
@@ -234,9 +259,7 @@ def invalid(name: str, message: Message, sender: IConnection, reason: str) -> No
             answer, original_action=effective(message), path=message.path, data=message.data, version=message.version
         )
     )
-    if message.is_write_ack and sender.dialect.knows_writes_by_version:
-        # Clients of v2 and v3 do not find the write in that error: its callback would wait for ever.
-        sender.send(_acknowledgement(name, message, sender, reason))
+    settled(name, message, sender, reason)
 
 
 # -- deleting

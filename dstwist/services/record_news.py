@@ -48,7 +48,7 @@ class RecordNews:
         Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
         """
         if self._losers or self._returners:
-            self._replicas.accepted(name, sender)
+            self._replicas.accepted(name, sender, message.version, change)  # type: ignore[arg-type]  # a write has one
         path = message.path
         action = message.action
         alike = change.alike

@@ -1,5 +1,18 @@
 """
-Refusing writes: the answer to the writer, and the true record where the writer's copy may be wrong.
+Refusing writes: the answer to the writer, and the true record where the writer's copy is wrong.
+
+A client writes to its copy before it sends the write, so each refusal leaves a copy wrong, and the next write behind it
+has the wrong version. So a client that is subscribed is sent the record as it is. That comes before the answer: a write
+that the client makes as soon as it hears the answer is good.
+
+===============================  ================================================================================
+refused because                  the record
+===============================  ================================================================================
+another write came first         in the answer itself (VERSION_EXISTS), if the client may see it
+the record cannot be read,       when it can be read again, or when the client has not written for a while
+or its queue is full
+all other reasons                at once
+===============================  ================================================================================
 
 Only a client that is subscribed, or may read the record, is shown it: L{dstwist.services.record_write} asks for that
 before it lets a L{Conflict} through. All other truths go to subscribers only.
@@ -8,12 +21,17 @@ before it lets a L{Conflict} through. All other truths go to subscribers only.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 from functools import partial
 
+from twisted.python.failure import Failure
+
+from dstwist.denials import Denials
 from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Record
 from dstwist.services import record_answers as answers
+from dstwist.services.record_store import RecordError
 from dstwist.services.replicas import Replicas
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -38,18 +56,12 @@ class RecordRefusals:
     @ivar stale: whether a write with the next version may be meant for such a record: (name, connection, version).
     """
 
-    def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas) -> None:
+    def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas, denials: Denials) -> None:
         self.sees = subscriptions.wants
         self.deleted = replicas.predecessors
         self.stale = replicas.stale
         self._replicas = replicas
-
-    def refuse(self, name: str, sender: IConnection, refusal: Refusal) -> None:
-        """
-        Carry out C{refusal}, of a write of C{sender}.
-        """
-        refusal()
-        self._replicas.refused(name, sender)
+        self._denials = denials
 
     def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
         """
@@ -62,28 +74,44 @@ class RecordRefusals:
             and not self.sees(name, sender)
         )
 
-    def invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+    def denied(
+        self, name: str, message: Message, sender: IConnection, state: Record, verdict: bool | Failure, check: IntEnum
+    ) -> None:
         """
-        The write makes no sense, or not with this record.
+        The write is not permitted, or that could not be found out.
 
         @param state: the record, or L{NOTHING}; so for the others.
         """
+        self._show(name, message, sender, state)
+        answers.refused(name, message, sender, verdict, check, self._denials)
+
+    def hot(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        """
+        The write is one of a path, and the record is on the hot path.
+        """
+        self._show(name, message, sender, state)
+        answers.not_on_hot_path(name, message, sender)
+
+    def invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+        """
+        The write makes no sense, or not with this record.
+        """
+        self._show(name, message, sender, state)
         answers.invalid(name, message, sender, reason)
-        self._tell_truth(name, sender, state)
 
     def failed(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         """
-        The write cannot be done now.
+        The write cannot be done now, or not without the record.
         """
+        self._show(name, message, sender, state)
         answers.write_failed(name, message, sender, reason)
-        self._tell_truth(name, sender, state)
 
     def ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
         The version of the write is more than the next one.
         """
+        self._show(name, message, sender, state)
         answers.ahead(name, message, sender, _BLANK if state is NOTHING else state)
-        self._tell_truth(name, sender, state)
 
     def conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
@@ -91,15 +119,71 @@ class RecordRefusals:
         """
         # A writer with the next version has another record of this name: nothing that was sent to it tells so.
         astray = message.version == state.version + 1
+        sees = self.sees(name, sender)
         unsure = astray or self._replicas.may_differ(name, sender)
-        knows = not unsure and self.sees(name, sender)
-        answers.conflict(name, message, sender, _BLANK if state is NOTHING else state, knows)
-        if unsure:
-            self._tell_truth(name, sender, state)
+        self._replicas.refused(name, sender)
+        record = _BLANK if state is NOTHING else state
+        if sender.dialect.knows_writes_by_version:
+            # Client 2.3.4 calls the merge a success if it still waits for the acknowledgement.
+            answers.lost(name, message, sender)
+        if unsure or not (sees and sender.dialect.merges_on_news):
+            answers.version_exists(name, message, sender, record)
+        if unsure and sees and state is not NOTHING and not sender.dialect.merges_versions_ahead:
+            sender.send(answers.update(name, state))
+        if not sender.dialect.knows_writes_by_version:
+            answers.lost(name, message, sender)
         if astray:
             self._replicas.told(name, sender)
 
-    def _tell_truth(self, name: str, sender: IConnection, state: Record) -> None:
+    def outdated(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        Another write came first, to a record that the writer may not see.
+        """
+        self._replicas.refused(name, sender)
+        answers.outdated(name, message, sender)
+
+    def taken_back(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        """
+        The stores did not take the write. The writer is shown the record when they say what is true.
+        """
+        self._replicas.refused(name, sender)
+        answers.write_failed(name, message, sender, reason)
+
+    def unreadable(self, name: str, message: Message, sender: IConnection, error: RecordError, doubtful: bool) -> None:
+        """
+        The record could not be read.
+
+        @param doubtful: the writer is shown the record when the stores say what is true.
+        """
+        self._unknown(name, sender, doubtful)
+        answers.not_written(name, message, sender, error)
+
+    def overrun(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        """
+        The write has no place in the queue.
+        """
+        self._unknown(name, sender, False)
+        answers.write_failed(name, message, sender, reason)
+
+    def malformed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        """
+        The write could not be read, and its client has been told so.
+        """
+        self._unknown(name, sender, False)
+        answers.settled(name, message, sender, reason)
+
+    def _show(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        """
+        Send the record to a writer that has a copy of it.
+        """
+        version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
         # v4+ clients complain of a record that they do not have.
-        if state is not NOTHING and not sender.dialect.merges_versions_ahead and self.sees(name, sender):
+        current = state.version if state is not NOTHING and self.sees(name, sender) else None
+        if self._replicas.refused(name, sender, version, current):
             sender.send(answers.update(name, state))
+
+    def _unknown(self, name: str, sender: IConnection, doubtful: bool) -> None:
+        if doubtful or not self.sees(name, sender):
+            self._replicas.refused(name, sender)
+        else:
+            self._replicas.doubted(name, sender)

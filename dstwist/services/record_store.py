@@ -208,13 +208,15 @@ class RecordStore:
         if doubt is not None and doubt.known is False:
             doubt.known = known
 
-    def went_astray(self, name: str, connection: IConnection) -> None:
+    def went_astray(self, name: str, connection: IConnection) -> bool:
         """
-        A write of C{connection} to a doubtful record failed.
+        A write of C{connection} failed; whether the record is doubtful, so that the client is told what is true then.
         """
         doubt = self.doubts.get(name)
-        if doubt is not None:
-            doubt.astray[connection] = None
+        if doubt is None:
+            return False
+        doubt.astray[connection] = None
+        return True
 
     async def try_to_settle(self, name: str) -> None:
         """

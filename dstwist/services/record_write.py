@@ -108,7 +108,6 @@ class RecordWriter:
         self._allows = permission.allows
         self._tell = news.tell
         self._refusals = refusals
-        self._refuse = refusals.refuse
         self._deleted = refusals.deleted
         self._stale = refusals.stale
         self._sees = refusals.sees
@@ -153,7 +152,7 @@ class RecordWriter:
                             self._tell(name, message, sender, outcome, change)
                             return
                     elif outcome.__class__ is not Conflict or self._sees(name, sender):
-                        self._refuse(name, sender, outcome)
+                        outcome()
                         return
         self._queue.start(self._serve(name, message, sender, verdict), self.write, name, message, sender)
 
@@ -193,14 +192,14 @@ class RecordWriter:
             if _is_plain(message) and not (state is NOTHING and _creates(message, sender)):
                 if verdict is None:
                     verdict = self._allows(message, sender, change)
-                outcome = None if verdict is True else await self._judge(name, message, sender, verdict, message.action)
+                outcome = None if verdict is True else await self._judge(name, message, sender, change, verdict)
                 verdict = None
             else:
                 outcome = await self._permit(name, message, sender, change)
             if outcome is None:
                 outcome = self._decide(name, message, sender, change)
                 if isinstance(outcome, Conflict) and not await self._may_see(name, sender, change):
-                    outcome = partial(answers.outdated, name, message, sender)
+                    outcome = partial(self._refusals.outdated, name, message, sender)
             outcomes.append((message, sender, outcome, change))
             if isinstance(outcome, Record):
                 state = outcome
@@ -234,7 +233,7 @@ class RecordWriter:
             if isinstance(outcome, Record):
                 self._tell(name, message, sender, outcome, change)
             else:
-                self._refuse(name, sender, outcome)
+                outcome()
 
     # -- permission
 
@@ -243,7 +242,7 @@ class RecordWriter:
         The refusal of a write that has no permission for all that it does.
         """
         if name.startswith(self._hot_path) and message.action in _UPSERTS and change.action is not _UPDATE:
-            return partial(sender.send, message.error("INVALID_PATCH_ON_HOTPATH"))
+            return partial(self._refusals.hot, name, message, sender, change.old)
         creates = message.action in _UPSERTS or (change.old is NOTHING and _creates(message, sender))
         check: IntEnum
         for check in _checks(change, creates, sender):
@@ -251,21 +250,29 @@ class RecordWriter:
             asked = replace(message, action=check, original_action=message.action if creates else None)
             verdict = self._allows(asked, sender, change)
             if verdict is not True:
-                refusal = await self._judge(name, message, sender, verdict, check)
+                refusal = await self._judge(name, message, sender, change, verdict, check)
                 if refusal is not None:
                     return refusal
         return None
 
     async def _judge(
-        self, name: str, message: Message, sender: IConnection, verdict: bool | Deferred[bool], check: IntEnum
+        self,
+        name: str,
+        message: Message,
+        sender: IConnection,
+        change: Change,
+        verdict: bool | Deferred[bool],
+        check: IntEnum | None = None,
     ) -> Refusal | None:
         """
         What a verdict that is not simply C{True} means for a write.
+
+        @param check: what of the write was asked about; C{None}: all of it.
         """
         result = await answers.judged(verdict)
         if result is True:
             return None
-        return partial(answers.refused, name, message, sender, result, check, self._denials)
+        return partial(self._refusals.denied, name, message, sender, change.old, result, check or message.action)
 
     async def _may_see(self, name: str, sender: IConnection, change: Change) -> bool:
         """
@@ -296,7 +303,7 @@ class RecordWriter:
                 if not _creates(message, sender):
                     change.data  # noqa: B018  # nonsense is refused as such
                     reason = f"Received update for non-existant record {name}"
-                    return partial(answers.write_failed, name, message, sender, reason)
+                    return partial(refusals.failed, name, message, sender, state, reason)
                 current = 0
             elif wanted == current + 1 and not (name in self._deleted and self._stale(name, sender, wanted)):
                 return self._make(wanted, change)
@@ -318,8 +325,8 @@ class RecordWriter:
     # -- afterwards
 
     def _not_written(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
-        self._refuse(name, sender, partial(answers.not_written, name, message, sender, error))
-        self._store.went_astray(name, sender)
+        doubtful = self._store.went_astray(name, sender)
+        self._refusals.unreadable(name, message, sender, error, doubtful)
 
     async def _take_back(
         self, name: str, first: Record, outcomes: list[_Outcome], taken: list[Request], error: RecordError
@@ -331,10 +338,10 @@ class RecordWriter:
         self._store.knew(name, None if first is NOTHING else first)
         for place, (message, sender, outcome, change) in enumerate(outcomes):
             if isinstance(outcome, Record):
-                self._refuse(name, sender, partial(answers.write_failed, name, message, sender, error.detail))
+                self._refusals.taken_back(name, message, sender, error.detail)
                 self._store.went_astray(name, sender)
             elif change.old is first:
-                self._refuse(name, sender, outcome)
+                outcome()
             else:
                 again.append(taken[place - 1])
         self._queue.give_back(name, again)

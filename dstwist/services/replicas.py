@@ -8,15 +8,17 @@ what the client may wrongly believe. The table is the whole of it; all other mod
 ===============================  ===========  =================  ==========  ===================================
 event                            lost         unsure             returned    predecessor
 ===============================  ===========  =================  ==========  ===================================
-accepted: a write                -> unsure    L{QUIET} anew      ends
-doubted: the copy                -> unsure    L{QUIET} anew                  (and what is neither becomes unsure)
+accepted: a write                -> unsure    time anew          ends
+accepted: the write that only    ends         ends               ends
+a client that was told can send
+doubted: the copy                -> unsure    time anew                      (and what is neither becomes unsure)
 refused: a write                 begins       -> lost
-returned: subscribed, not told   -> unsure    L{QUIET} anew      begins      begins, if there was one
+returned: subscribed, not told   -> unsure    time anew          begins      begins, if there was one
 told: was sent the record                                                    ends
 left: not subscribed any more                                    ends
 ended: the record is no more                                     ends
 deleted: the record, by a client                                             begins for subscribers
-no write for L{QUIET}                         reminded, -> lost
+no write for some time                        reminded, -> lost
 nothing for L{MEMORY}            forgotten
 ===============================  ===========  =================  ==========  ===================================
 
@@ -28,10 +30,10 @@ second has the version that is next by then, and is accepted::
     server takes      B's 2, refuses A's 2, takes A's 3
     A hears of B's 2, merges, and believes from then on that this is the last
 
-C{unsure}: that has happened, perhaps. A's own 3 is no news for A, so A would never notice, and nothing in the writes
-themselves tells whether A had heard. So the client is reminded of what the record holds when it has not written for
-L{QUIET}. Before that it has more on the way, which an answer would make it give up. A client that writes before it has
-subscribed again, as clients do that come back, has lost as well; its subscription counts as an accepted write then.
+C{unsure}: that has happened, perhaps. A's own 3 is no news for A, so A would never notice. So the client is reminded of
+what the record holds when it has not written for L{QUIET}. Before that it has more on the way, which an answer would
+make it give up. A client that writes before it has subscribed again, as clients do that come back, has lost as well;
+its subscription counts as an accepted write then.
 
 C{returned}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe to have the
 record. News alone do not show such a client that it is wrong. Nor does reading: what client 7.0.5 has written while it
@@ -39,6 +41,13 @@ was away goes out with the version it has just read, not with the next one. The 
 accepted.
 
 C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record_deletions}.
+
+Some clients answer what they are told with another write: those for Java and Android after each UPDATE that is not the
+next version for them, those whose merge strategy insists after each refusal. Three rules make an end of that:
+
+- A write that leaves the record as it was makes its client no more unsure than it is.
+- Each further reminder comes after twice the time, and after L{REMINDERS} of them the client is forgotten.
+- A client is shown the record at once after L{AT_ONCE} refusals in quick succession. After further ones it is reminded.
 """
 
 from __future__ import annotations
@@ -50,11 +59,26 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.config.settings import RecordSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection
+from dstwist.record import Change
 from dstwist.services.record_deletions import Deletions
 from dstwist.weights import ENTRY, weigh_name
 
-#: How long a client that is to be reminded has not written, in seconds.
+#: How long a client that is to be reminded has not written, in seconds: for the first reminder. For each further one it
+#: is twice as long.
 QUIET = 0.5
+
+#: How often a client is reminded.
+REMINDERS = 7
+
+#: How many refusals in quick succession show the record at once,
+AT_ONCE = 8
+
+#: if the time between the one and the next is not longer than this, in seconds. A client that answers by itself takes
+#: less, users take more.
+REACTION = 2.0
+
+#: If the record cannot be read when it is time for a reminder, that is tried again after this number of doublings.
+_POSTPONED = 3
 
 #: For how long something may be on the way that a client sent before it heard of what came first, in seconds.
 MEMORY = 10.0
@@ -66,16 +90,36 @@ MOST = 100000
 MOST_BYTES = 64 * 1024 * 1024
 
 #: What one of them weighs besides its name and entry.
-_LOSER = 200
+_LOSER = 400
 
 _Key = tuple[IConnection, str]
+
+
+class Loser:
+    """
+    A client that is C{lost} or C{unsure} about a record.
+
+    @ivar unsure: whether it is the latter.
+    @ivar reminders: how often it was reminded.
+    @ivar shown: how often it was shown the record in quick succession, and C{last} when.
+    @ivar next: the version of a write that it can send only after it was told what the record holds; C{None}: unknown.
+    """
+
+    __slots__ = ("last", "next", "reminders", "shown", "unsure")
+
+    def __init__(self) -> None:
+        self.unsure = False
+        self.reminders = 0
+        self.shown = 0
+        self.last = 0.0
+        self.next: int | None = None
 
 
 class Replicas:
     """
     What clients may wrongly believe of records.
 
-    @ivar losers: whether those that lost are C{unsure}; by connection and name; to be looked at only.
+    @ivar losers: those that are C{lost} or C{unsure}, by connection and name; to be looked at only.
     @ivar returners: the names of C{returned}, by connection; to be looked at only.
     @ivar predecessors: the deletions that are remembered, by name; to be looked at only.
     @ivar stale: whether a write may be meant for a predecessor: (name, connection, version).
@@ -87,50 +131,84 @@ class Replicas:
         self, settings: RecordSettings, clock: IReactorTime, remind: Callable[[str, IConnection], None]
     ) -> None:
         self._remind = remind
-        self.losers: dict[_Key, bool] = {}
+        self.losers: dict[_Key, Loser] = {}
         self.returners: dict[IConnection, set[str]] = {}
         self._deletions = deletions = Deletions(settings, clock)
         self.predecessors = deletions.deletions
         self.stale = deletions.stale
         self.told = deletions.clear
+        self._seconds = clock.seconds
         self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
-        self._quiet: Deadlines[_Key] = Deadlines(QUIET, clock, self._is_quiet)
+        self._quiet: list[Deadlines[_Key]] = [
+            Deadlines(QUIET * 2**number, clock, self._is_quiet) for number in range(REMINDERS)
+        ]
         self._stopped = False
         self._weight = 0
 
     # -- events
 
-    def accepted(self, name: str, connection: IConnection) -> None:
+    def accepted(self, name: str, connection: IConnection, version: int, change: Change) -> None:
         """
         A write of C{connection} was accepted.
+
+        @param version: as sent.
         """
         if self.returners:
             self.left(name, connection)
-        self._doubt(name, connection)
+        key = (connection, name)
+        loser = self.losers.get(key)
+        if loser is None:
+            return
+        if version == loser.next:
+            self._drop(key)
+        elif loser.unsure or connection.dialect.merges_on_news or change.data != change.old.data:
+            # A client that merges on news is not told of a conflict, so its version has to be right as well.
+            self._doubt(key, loser)
 
     def doubted(self, name: str, connection: IConnection) -> None:
         """
         The copy of C{connection} may be wrong for another reason: the client reads the path that it wrote in its own
-        way, or it could not be reminded.
+        way, or nothing could be said of the record when its write was refused.
         """
-        self.refused(name, connection)
-        self._doubt(name, connection)
+        if not self._stopped:
+            key = (connection, name)
+            self._doubt(key, self._lose(key))
 
-    def refused(self, name: str, connection: IConnection) -> None:
+    def postponed(self, name: str, connection: IConnection) -> None:
+        """
+        C{connection} could not be reminded.
+        """
+        if not self._stopped:
+            key = (connection, name)
+            loser = self._lose(key)
+            loser.reminders = max(loser.reminders - 1, 0)
+            self._doubt(key, loser, _POSTPONED)
+
+    def refused(self, name: str, connection: IConnection, version: int = -1, current: int | None = None) -> bool:
         """
         A write of C{connection} was refused, or taken back in its copy.
+
+        @param version: as sent.
+        @param current: the version of the record, which the client can be shown; C{None}: it cannot.
+        @return: whether it is to be shown the record at once.
         """
         if self._stopped:
-            return
+            return current is not None
         key = (connection, name)
-        if key not in self.losers:
-            self._weight += _weight(name)
-        self.losers[key] = False
-        self._quiet.remove(key)
-        self._memory.remove(key)
-        while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
-            self._memory.hurry()
-        self._memory.add(key)
+        loser = self._lose(key)
+        if current is None:
+            return False
+        now = self._seconds()
+        if now - loser.last > REACTION:
+            loser.shown = 0
+        if loser.shown >= AT_ONCE:
+            self._doubt(key, loser)
+            return False
+        loser.shown += 1
+        loser.last = now
+        # What it sent before it is told has the version of the refused write or a higher one.
+        loser.next = current + 1 if version > current else None
+        return True
 
     def returned(self, name: str, connection: IConnection, again: bool) -> None:
         """
@@ -146,7 +224,7 @@ class Replicas:
             names.add(name)
             # It may have written before it was subscribed again, and taken the refusal for agreement: client 7.0.5
             # believes to be at the version that it is told, with the data that it has.
-            self._doubt(name, connection)
+            self._doubt_loser(name, connection)
         self._deletions.suspect(name, connection)
 
     def left(self, name: str, connection: IConnection) -> None:
@@ -180,8 +258,8 @@ class Replicas:
         self._stopped = True
         self.losers.clear()
         self._weight = 0
-        self._memory.stop()
-        self._quiet.stop()
+        for deadlines in (self._memory, *self._quiet):
+            deadlines.stop()
 
     # -- questions
 
@@ -189,7 +267,10 @@ class Replicas:
         """
         Whether the copy of C{connection}, which is subscribed, may not be what the news have made of it.
         """
-        return name in self.returners.get(connection, ()) or self.losers.get((connection, name), False)
+        if name in self.returners.get(connection, ()):
+            return True
+        loser = self.losers.get((connection, name))
+        return loser is not None and loser.unsure
 
     def may_hold_predecessor(self, name: str, connection: IConnection) -> bool:
         """
@@ -199,22 +280,61 @@ class Replicas:
 
     # -- the steps of the table
 
-    def _doubt(self, name: str, connection: IConnection) -> None:
+    def _lose(self, key: _Key) -> Loser:
+        """
+        The client is C{lost}.
+        """
+        loser = self.losers.get(key)
+        if loser is None:
+            loser = self.losers[key] = Loser()
+            self._weight += _weight(key[1])
+        else:
+            self._stop_timers(key, loser)
+        loser.unsure = False
+        loser.next = None
+        while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
+            self._memory.hurry()
+        self._memory.add(key)
+        return loser
+
+    def _doubt_loser(self, name: str, connection: IConnection) -> None:
         key = (connection, name)
-        if key in self.losers:
-            self.losers[key] = True
-            self._memory.remove(key)
-            self._quiet.remove(key)
-            self._quiet.add(key)
+        loser = self.losers.get(key)
+        if loser is not None:
+            self._doubt(key, loser)
+
+    def _doubt(self, key: _Key, loser: Loser, least: int = 0) -> None:
+        """
+        The client is C{unsure}, unless it was reminded often enough.
+        """
+        if loser.reminders == REMINDERS:
+            self._drop(key)
+            return
+        self._stop_timers(key, loser)
+        loser.unsure = True
+        loser.next = None
+        self._quiet[max(loser.reminders, least)].add(key)
+
+    def _is_quiet(self, key: _Key) -> None:
+        connection, name = key
+        loser = self._lose(key)
+        loser.reminders += 1
+        loser.last = self._seconds()
+        self._remind(name, connection)
+
+    def _drop(self, key: _Key) -> None:
+        self._stop_timers(key, self.losers[key])
+        self._forget(key)
 
     def _forget(self, key: _Key) -> None:
         del self.losers[key]
         self._weight -= _weight(key[1])
 
-    def _is_quiet(self, key: _Key) -> None:
-        connection, name = key
-        self.refused(name, connection)
-        self._remind(name, connection)
+    def _stop_timers(self, key: _Key, loser: Loser) -> None:
+        self._memory.remove(key)
+        if loser.unsure:
+            for deadlines in self._quiet:
+                deadlines.remove(key)
 
     def _closed(self, connection: IConnection) -> None:
         del self.returners[connection]

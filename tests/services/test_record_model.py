@@ -55,7 +55,7 @@ class Client(FakeConnection):
     @ivar answers: the answers by the correlation id of the request.
     @ivar counts: answers that have none: by action, or the action of the request, and name.
     @ivar reckless: records that it wrote to as no client would who holds them.
-    @ivar astray: records whose writes failed without anybody being able to say what is true instead.
+    @ivar astray: records that it has asked for and has not been sent.
     @ivar to_read: records that it has to read, because news of a path did not fit.
     @ivar merging: records of which it takes no news before it has read them.
     """
@@ -143,8 +143,6 @@ class Client(FakeConnection):
                 self.views[name] = (message.version, data)
             else:
                 self._know(name, message.version, loads(message.data))
-        elif action in (A.RECORD_UPDATE_ERROR, A.INVALID_MESSAGE_DATA, A.INVALID_VERSION):
-            self.astray.add(name)
 
     def _know(self, name: str, version: int | None, data: Any) -> None:
         assert version is not None
@@ -461,9 +459,8 @@ class Machine(RuleBasedStateMachine):
             return "written"
         if pattern == ((failed, done) if ack and client.dialect is TEXT else (failed,)):
             return "failed"
-        conflict = ((A.VERSION_EXISTS, ack),)
-        settled = () if not ack else (done,) if client.dialect is TEXT else (failed,)
-        if pattern == (*conflict, *settled):
+        conflict = (A.VERSION_EXISTS, ack)
+        if pattern == ((conflict,) if not ack else (done, conflict) if client.dialect is TEXT else (conflict, failed)):
             return "conflict"
         if pattern == ((A.INVALID_MESSAGE_DATA, ack), *((done,) if ack and client.dialect is TEXT else ())):
             return "invalid"

@@ -231,7 +231,8 @@ class WriteTests(RecordTestCase):
 
     def test_invalid_data(self) -> None:
         """
-        A record is an object or an array, and paths are paths; who writes something else is told, with the truth.
+        A record is an object or an array, and paths are paths; a client that writes something else is told, and shown
+        the record before.
         """
         self.have("a", 1, {"l": []})
         ann = self.young("a")
@@ -244,19 +245,20 @@ class WriteTests(RecordTestCase):
             patch("a", 2, "l.x", 1),
         ):
             wanting_ack(request)
-            refusal, truth = self.say(ann, request)
+            truth, refusal = self.say(ann, request)
             self.assertEqual(
                 (refusal.action, refusal.is_error, refusal.is_write_ack, refusal.correlation_id, refusal.data),
                 (A.INVALID_MESSAGE_DATA, True, True, "1", request.data),
             )
             self.assertEqual(truth, update("a", 1, {"l": []}))
         raw = "R|P|a|2|constructor|N1"
-        self.assertEqual(self.say_text(self.old("a"), raw + "+"), [f"R|E|INVALID_MESSAGE_DATA|{raw}+"])
+        shown = 'R|U|a|1|{"l":[]}+'
+        self.assertEqual(self.say_text(self.old("a"), raw + "+"), [shown, f"R|E|INVALID_MESSAGE_DATA|{raw}+"])
         # Without the second message the callback of the write would wait for ever.
         raw += '|{"writeSuccess":true}'
         self.assertEqual(
             self.say_text(self.old("a"), raw + "+"),
-            [f"R|E|INVALID_MESSAGE_DATA|{raw}+", "R|WA|a|[2]|Sthe key constructor is forbidden in a path+"],
+            [shown, f"R|E|INVALID_MESSAGE_DATA|{raw}+", "R|WA|a|[2]|Sthe key constructor is forbidden in a path+"],
         )
         self.assert_stored("a", 1, {"l": []})
 
@@ -276,12 +278,12 @@ class WriteTests(RecordTestCase):
             self.patch(record, name, exhausted)
         request = update("a", 2, {})
         wanting_ack(request)
-        refusal, truth = self.say(ann, request)
+        truth, refusal = self.say(ann, request)
         self.assertEqual((refusal.action, refusal.correlation_id), (A.RECORD_UPDATE_ERROR, "1"))
         self.assertEqual(truth, update("a", 1, {"n": 1}))
         self.assertEqual(
             self.say_text(self.old("a"), 'R|U|a|2|{}|{"writeSuccess":true}+'),
-            ["R|E|RECORD_UPDATE_ERROR|2+", "R|WA|a|[2]|Snot enough memory+"],
+            ['R|U|a|1|{"n":1}+', "R|E|RECORD_UPDATE_ERROR|2+", "R|WA|a|[2]|Snot enough memory+"],
         )
         for name, read in reads.items():
             self.patch(record, name, read)
@@ -344,12 +346,12 @@ class WriteTests(RecordTestCase):
 
     def test_w10_ahead(self) -> None:
         """
-        W10: a version too high is an error that says so, and the truth follows; text clients get the conflict.
+        W10: a version too high is an error that says so, behind the truth; text clients get the conflict.
         """
         self.have("a", 3, {"x": 1})
         ann = self.young("a")
         request = wanting_ack(patch("a", 9, "x", 2))
-        refusal, truth = self.say(ann, request)
+        truth, refusal = self.say(ann, request)
         self.assertEqual(
             (refusal.action, refusal.is_error, refusal.is_write_ack, refusal.correlation_id, refusal.version),
             (A.INVALID_VERSION, True, True, "1", 3),
@@ -367,13 +369,14 @@ class WriteTests(RecordTestCase):
 
     def test_w11_conflict_settles_the_callback(self) -> None:
         """
-        W11: after VERSION_EXISTS an error ends the wait of a v4+ writer for its acknowledgement; text clients get it.
+        W11: after VERSION_EXISTS an error ends the wait of a v4+ writer for its acknowledgement; text clients get an
+        acknowledgement that says so, before they merge and call that a success.
         """
         self.have("a", 3, {"x": 1})
         request = wanting_ack(update("a", 3, {"x": 2}))
         self.assertEqual(self.say(self.young("a"), request), [exists(request, 3, '{"x":1}'), failed(request)])
         conflict = 'R|E|VERSION_EXISTS|a|3|{"x":1}|{"writeSuccess":true}+'
-        answers = [conflict, "R|WA|a|[3]|L+"]
+        answers = ["R|WA|a|[3]|Sanother version of a exists+", conflict]
         self.assertEqual(self.say_text(self.old("a"), 'R|U|a|3|{"x":2}|{"writeSuccess":true}+'), answers)
 
     def test_too_large(self) -> None:
@@ -387,13 +390,14 @@ class WriteTests(RecordTestCase):
         large = update("a", 1, {"x": "y" * 1000})
         refusal = large.error(A.INVALID_MESSAGE_DATA)
         answers = self.say(ann, large)
-        self.assertEqual([answer.action for answer in answers], [refusal.action, A.UPDATE])
+        self.assertEqual([answer.action for answer in answers], [A.UPDATE, refusal.action])
         for action, fields in (
             (A.PATCH, {"path": "x[300]", "data": b"1"}),
             (A.PATCH, {"path": "x", "data": dumps("y" * 1000)}),
             (A.PATCH_MULTI, {"data": dumps([{"path": "x[300]", "data": 1}])}),
         ):
-            self.assertEqual(self.say(ann, ask(action, "a", version=1, **fields))[0].action, A.INVALID_MESSAGE_DATA)
+            answers = self.say(ann, ask(action, "a", version=1, **fields))
+            self.assertEqual([answer.action for answer in answers], [A.UPDATE, A.INVALID_MESSAGE_DATA])
         version = 0
         for version in range(1, 1000):
             if self.say(ann, patch("a", version, f"k{version}", "value")):
@@ -416,7 +420,8 @@ class WriteTests(RecordTestCase):
         self.clock.advance(60)
         ann.take()
         large = patch("a", 2, "z", "y" * 200)
-        self.assertEqual(self.say(ann, large)[0].action, A.INVALID_MESSAGE_DATA)
+        answers = self.say(ann, large)
+        self.assertEqual([answer.action for answer in answers], [A.UPDATE, A.INVALID_MESSAGE_DATA])
         self.expect_complaints()
 
     def test_ack_of_what_is_deleted(self) -> None:

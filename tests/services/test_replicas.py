@@ -9,9 +9,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
+from dstwist.record import Change, Record
 from dstwist.services import replicas
 from dstwist.services.replicas import MEMORY, QUIET, Replicas
 from tests.fakes import FakeConnection
+from tests.services.records import update
+
+
+def change(before: object, after: object) -> Change:
+    """
+    A write of a whole record.
+    """
+    return Change(Record(2, before), update("a", 3, after))
 
 
 class LosersTests(SynchronousTestCase):
@@ -30,8 +39,11 @@ class LosersTests(SynchronousTestCase):
     def lose(self) -> None:
         self.replicas.refused("a", self.ann)
 
-    def win(self) -> None:
-        self.replicas.accepted("a", self.ann)
+    def win(self, connection: IConnection | None = None, name: str = "a") -> None:
+        """
+        A write that changes the record is accepted.
+        """
+        self.replicas.accepted(name, connection or self.ann, 3, change({"x": 1}, {"x": 2}))
 
     def assert_told(self, times: int) -> None:
         self.assertEqual(self.told, [("a", self.ann)] * times)
@@ -69,14 +81,17 @@ class LosersTests(SynchronousTestCase):
 
     def test_crossed(self) -> None:
         """
-        What it wrote before it could hear what it was told may have won by accident as well: it is told again.
+        What it wrote before it could hear what it was told may have won by accident as well: it is told again, after
+        twice the time.
         """
         self.lose()
         self.win()
         self.clock.advance(QUIET)
         self.clock.advance(MEMORY - 0.1)
         self.win()
-        self.clock.advance(QUIET)
+        self.clock.advance(2 * QUIET - 0.01)
+        self.assert_told(1)
+        self.clock.advance(0.01)
         self.assert_told(2)
 
     def test_lost_only(self) -> None:
@@ -111,8 +126,8 @@ class LosersTests(SynchronousTestCase):
         Nobody else, and no other record, has to do with it.
         """
         self.lose()
-        self.replicas.accepted("b", self.ann)
-        self.replicas.accepted("a", FakeConnection("bob"))
+        self.win(name="b")
+        self.win(FakeConnection("bob"))
         self.clock.advance(QUIET)
         self.assertEqual(self.told, [])
 
@@ -179,10 +194,11 @@ class ReturnedTests(SynchronousTestCase):
         """
         self.replicas.returned("a", self.ann, again=True)
         self.replicas.told("a", self.ann)
-        self.replicas.accepted("b", self.ann)
-        self.replicas.accepted("a", self.bob)
+        anything = change({}, {"x": 1})
+        self.replicas.accepted("b", self.ann, 1, anything)
+        self.replicas.accepted("a", self.bob, 1, anything)
         self.assertEqual(self.may_differ(), [True, False])
-        self.replicas.accepted("a", self.ann)
+        self.replicas.accepted("a", self.ann, 1, anything)
         self.assertEqual(self.may_differ(), [False, False])
 
     def test_subscribed_all_the_time(self) -> None:

@@ -1,0 +1,343 @@
+"""
+Writes that are refused: each client hears of it in a way that its callback understands, and has the true record then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+
+from dstwist.errors import RuleError, StoreError
+from dstwist.interfaces import Record
+from dstwist.protocol.dialect import JAVASCRIPT, TEXT, Dialect
+from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.message import Message
+from dstwist.services.replicas import AT_ONCE, QUIET, REMINDERS
+from tests.fakes import FakeConnection
+from tests.services.records import A, RecordTestCase, ask, patch, update, wanting_ack, written
+
+WANTED = '|{"writeSuccess":true}+'
+
+LARGE = '{"x":"' + "y" * 2000 + '"}'
+
+ROOMY = {"list": [1], "x": 1}
+
+
+def deny(message: Message, record: Record | None) -> bool:
+    return False
+
+
+def break_down(message: Message, record: Record | None) -> Deferred[bool]:
+    return fail(RuleError("no such thing"))
+
+
+def allow(message: Message, record: Record | None) -> bool:
+    return True
+
+
+class RefusalTests(RecordTestCase):
+    """
+    Each reason that lets the record be read.
+    """
+
+    #: What is written to version 3: the fields of the text message, the data it is about, the rule.
+    REASONS: tuple[tuple[str, str | None, Any, Callable[..., Any], str], ...] = (
+        ("MESSAGE_DENIED", None, {"x": 2}, deny, "MESSAGE_DENIED"),
+        ("MESSAGE_DENIED", "x", 2, deny, "MESSAGE_DENIED"),
+        ("MESSAGE_PERMISSION_ERROR", None, {"x": 2}, break_down, "MESSAGE_PERMISSION_ERROR"),
+        ("INVALID_MESSAGE_DATA", "list.length", 1, allow, "length is no index of an array"),
+        ("INVALID_MESSAGE_DATA", "list[70000]", 1, allow, "the index 70000 is too far behind the end of the array"),
+        ("INVALID_MESSAGE_DATA", "constructor", 1, allow, "the key constructor is forbidden in a path"),
+        ("INVALID_MESSAGE_DATA", None, {"x": "y" * 2000}, allow, "the record would be larger than 1000 bytes"),
+    )
+
+    def setUp(self) -> None:
+        self.serve(max_size=1000, storage_hot_path_prefixes=("hot/",))
+        self.have("a", 3, ROOMY)
+        self.truth = update("a", 3, ROOMY)
+        self.shown = 'R|U|a|3|{"list":[1],"x":1}+'
+
+    def test_v4(self) -> None:
+        """
+        A client of v4 and later is shown the record before it hears the error, by the correlation id: what its callback
+        writes is good.
+        """
+        for code, path, value, rule, _ in self.REASONS:
+            ann = self.young("a")
+            self.rules.rule = rule
+            request = wanting_ack(update("a", 4, value) if path is None else patch("a", 4, path, value))
+            truth, error = self.say(ann, request)
+            self.assertEqual(truth, self.truth, code)
+            self.assertEqual(
+                (error.action.name, error.correlation_id, error.is_write_ack, error.is_error), (code, "1", True, True)
+            )
+            self.rules.rule = allow
+            self.assertEqual(self.say(ann, wanting_ack(update("a", 4, {}))), [written("a")])
+            self.have("a", 3, ROOMY)
+
+    def test_text(self) -> None:
+        """
+        So is a client of v2 and v3, whose callback hears of nothing but the acknowledgement.
+        """
+        for code, path, value, rule, _ in self.REASONS:
+            old = self.old("a")
+            self.rules.rule = rule
+            data = dumps(value).decode()
+            write = f"R|U|a|4|{data}" if path is None else f"R|P|a|4|{path}|N{data}"
+            shown, error, acknowledgement = self.say_text(old, write + WANTED)
+            self.assertEqual(shown, self.shown, code)
+            self.assertTrue(error.startswith(f"R|E|{code}|"), error)
+            self.assertTrue(acknowledgement.startswith("R|WA|a|[4]|S"), acknowledgement)
+            if code != "INVALID_MESSAGE_DATA":
+                self.assertEqual(acknowledgement, f"R|WA|a|[4]|S{code}+")
+            self.rules.rule = allow
+            self.assertEqual(self.say_text(old, "R|U|a|4|{}" + WANTED), ["R|WA|a|[4]|L+"])
+            self.have("a", 3, ROOMY)
+
+    def test_no_copy(self) -> None:
+        """
+        A client that is not subscribed has no copy, and is told the reason alone.
+        """
+        self.rules.rule = deny
+        self.assertEqual(
+            self.say_text(self.old(), 'R|CU|a|-1|{"x":2}|{"writeSuccess":true}+'),
+            ["R|E|MESSAGE_DENIED|a|C+", "R|WA|a|[-1]|SMESSAGE_DENIED+"],
+        )
+        request = wanting_ack(ask(A.CREATEANDUPDATE, "a", b'{"x":2}', version=-1))
+        self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
+
+    def test_hot_path(self) -> None:
+        """
+        A path of a record on the hot path: the callback hears that it cannot be set.
+        """
+        self.have("hot/a", 3, {"x": 1})
+        request = ask(A.CREATEANDPATCH, "hot/a", b"1", version=-1, path="x")
+        refusal = request.error(A.INVALID_PATCH_ON_HOTPATH)
+        self.assertEqual(self.say(self.young("hot/a"), request), [update("hot/a", 3, {"x": 1}), refusal])
+        reason = "unable to patch record data on hot path"
+        self.assertEqual(
+            self.say_text(self.old(), 'R|CU|hot/a|-1|x|N1|{"writeSuccess":true}+'),
+            [f"R|E|INVALID_MESSAGE_DATA|{reason}+", f"R|WA|hot/a|[-1]|S{reason}+"],
+        )
+
+    def test_conflict(self) -> None:
+        """
+        Another write came first. Client 2.3.4 merges and calls that a success, so it hears the error before; clients of
+        v4 and later are shown the record before.
+        """
+        old, ann = self.old("a"), self.young()
+        conflict = 'R|E|VERSION_EXISTS|a|3|{"list":[1],"x":1}|{"writeSuccess":true}+'
+        self.assertEqual(
+            self.say_text(old, 'R|U|a|3|{"x":2}' + WANTED), ["R|WA|a|[3]|Sanother version of a exists+", conflict]
+        )
+        self.say(ann, ask(A.SUBSCRIBE, names=("a",)))
+        answers = self.say(ann, wanting_ack(update("a", 3, {"x": 2})))
+        self.assertEqual([answer.action for answer in answers], [A.VERSION_EXISTS, A.UPDATE, A.RECORD_UPDATE_ERROR])
+
+    def test_others_wrote_meanwhile(self) -> None:
+        """
+        The first write after a refusal is the next version, so the client has heard of it: no reminder follows.
+        """
+        self.rules.rule = deny
+        for client, text in ((self.young("a"), False), (self.old("a"), True)):
+            self.rules.rule = deny
+            version = self.cache.records["a"].version + 1
+            self.say(client, update("a", version, {"x": "bad"}))
+            self.rules.rule = allow
+            self.say(client, update("a", version, {"x": "good", "text": text}))
+            self.clock.advance(60)
+            self.assertEqual([message for message in client.take() if "good" in str(message)], [])
+
+
+class InsistingTests(RecordTestCase):
+    """
+    Clients that answer what they are told with another write.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 3, {"x": 1})
+
+    def readable(self, *dialects: Dialect) -> list[FakeConnection]:
+        """
+        Subscribers of each of C{dialects} that take messages, not text.
+        """
+        clients = [FakeConnection("ann", self.wire, dialect) for dialect in dialects]
+        for client in clients:
+            self.subscriptions.add("a", client)
+        return clients
+
+    def run_client(self, client: FakeConnection, react: Callable[[Any], Message | None], seconds: int = 600) -> int:
+        """
+        Have a client react until it is silent; how much it was sent in all.
+        """
+        count = 0
+        for _ in range(seconds * 4):
+            for _ in range(100):
+                sent = client.take()
+                count += len(sent)
+                writes = [write for message in sent if (write := react(message)) is not None]
+                if not writes:
+                    break
+                for write in writes:
+                    self.service.handle(write, client)
+            else:
+                self.fail("there is no end")
+            self.clock.advance(0.25)
+        return count
+
+    def test_merges_to_what_is_denied(self) -> None:
+        """
+        A client whose merge strategy insists on its own data, which is denied, is shown the record a few times at once,
+        then after longer and longer, and then no more.
+        """
+        self.rules.rule = deny
+        for client in self.readable(JAVASCRIPT, TEXT):
+
+            def insist(message: Message) -> Message | None:
+                if message.action is not A.UPDATE:
+                    return None
+                return update("a", message.version + 1, {"mine": 1})  # type: ignore[operator]
+
+            self.service.handle(update("a", 4, {"mine": 1}), client)
+            # The record and the error each time.
+            self.assertLessEqual(self.run_client(client, insist), 2 * (AT_ONCE + REMINDERS + 1))
+
+    def test_writes_after_each_reminder(self) -> None:
+        """
+        A client that writes something new after each reminder is reminded ever less, and then no more.
+        """
+        for client in self.readable(JAVASCRIPT, TEXT):
+            numbers = iter(range(1000))
+
+            def restless(message: Message) -> Message | None:
+                if message.action not in (A.UPDATE, A.VERSION_EXISTS):
+                    return None
+                return update("a", message.version + 1, {"n": next(numbers)})  # type: ignore[operator] # noqa: B023
+
+            self.service.handle(update("a", self.cache.records["a"].version, {"late": 1}), client)
+            self.assertLessEqual(self.run_client(client, restless), REMINDERS + 1)
+
+    def test_several_restless(self) -> None:
+        """
+        So it is with several of them, whose writes meet.
+        """
+        clients = self.readable(*(TEXT,) * 4)
+        numbers = iter(range(100_000))
+        copies: dict[FakeConnection, int] = {}
+        for client in clients:
+            self.service.handle(update("a", 3, {"late": 1}), client)
+        silent = 0
+        for _ in range(3000):
+            busy = True
+            rounds = 0
+            while busy:
+                busy = False
+                rounds += 1
+                self.assertLess(rounds, 1000, "there is no end")
+                for client, sent in [(client, client.take()) for client in clients]:
+                    for message in sent:
+                        if message.action not in (A.UPDATE, A.VERSION_EXISTS):
+                            continue
+                        version: Any = message.version
+                        in_step = copies.get(client) == version - 1
+                        copies[client] = version
+                        if in_step and message.action is A.UPDATE:
+                            continue
+                        busy = True
+                        copies[client] = version + 1
+                        self.service.handle(update("a", version + 1, {"n": next(numbers)}), client)
+            silent = silent + 1 if rounds == 1 else 0
+            self.clock.advance(0.25)
+        self.assertGreater(silent, 400)
+
+    def test_java(self) -> None:
+        """
+        Clients for Java and Android write the record again after each UPDATE whose version is not the next one for
+        them, even if nothing differs. They are silent after that.
+        """
+        old = self.old("a")
+        other = self.young("a")
+        self.say(other, update("a", 4, {"x": 1, "d": 1}))
+        old.take()
+        conflict = self.say_text(old, "R|P|a|4|c|N1+")
+        self.assertEqual(conflict, ['R|E|VERSION_EXISTS|a|4|{"x":1,"d":1}+'])
+        self.assertEqual(self.say_text(old, 'R|U|a|5|{"x":1,"d":1}+'), [])
+        self.clock.advance(60)
+        self.assertEqual(old.take(), [])
+        # A merge that changes something is told of once more, since the news could have undone it.
+        self.say(other, update("a", 6, {"x": 1}))
+        old.take()
+        self.say_text(old, "R|P|a|6|c|N1+")
+        self.say_text(old, 'R|U|a|7|{"x":1,"c":1}+')
+        self.clock.advance(QUIET)
+        self.assertEqual(old.take(), ['R|U|a|7|{"x":1,"c":1}+'])
+        self.assertEqual(self.say_text(old, 'R|U|a|8|{"x":1,"c":1}+'), [])
+        self.clock.advance(60)
+        self.assertEqual(old.take(), [])
+
+
+class UnknownRecordTests(RecordTestCase):
+    """
+    Refusals while the record cannot be told.
+    """
+
+    def setUp(self) -> None:
+        self.serve(max_queued_requests=1)
+        self.have("a", 3, {"x": 1})
+        self.addCleanup(self.flushLoggedErrors, StoreError)
+
+    def test_full_queue(self) -> None:
+        """
+        The queue of the record is full: the client is told what the record holds when it has not written for a while,
+        and then writes on.
+        """
+        bob = self.young("a")
+        self.storage.delay = 0.2
+        for client, shown in ((self.young("a"), update("a", 5, {"n": 2})), (self.old("a"), 'R|U|a|7|{"n":2}+')):
+            client.take()
+            version = self.cache.records["a"].version
+            self.say(bob, update("a", version + 1, {"n": 1}), update("a", version + 2, {"n": 2}))
+            if client.dialect.knows_writes_by_version:
+                error, acknowledgement = self.say_text(client, f"R|U|a|{version + 1}|{{}}{WANTED}")
+                self.assertEqual(acknowledgement, f"R|WA|a|[{version + 1}]|Stoo many requests are waiting for a+")
+            else:
+                (error,) = self.say(client, wanting_ack(update("a", version + 1, {})))
+                self.assertEqual((error.action, error.correlation_id), (A.RECORD_UPDATE_ERROR, "1"))
+            self.clock.pump([0.1] * 8)
+            self.assertEqual(client.take()[-1], shown)
+        self.say(bob, update("a", 8, {"n": 3}))
+
+    def test_unreadable(self) -> None:
+        """
+        The stores cannot be read: the client is told what the record holds when they can be read again.
+        """
+        for client, shown in ((self.young("a"), update("a", 3, {"x": 1})), (self.old("a"), 'R|U|a|3|{"x":1}+')):
+            self.cache.records.clear()
+            self.storage.outcome = "fails"
+            if client.dialect.knows_writes_by_version:
+                *_, acknowledgement = self.say_text(client, "R|U|a|4|{}" + WANTED)
+                self.assertEqual(acknowledgement, "R|WA|a|[4]|Serror while loading a from storage+")
+            else:
+                (error,) = self.say(client, wanting_ack(update("a", 4, {})))
+                self.assertEqual((error.action, error.correlation_id), (A.RECORD_UPDATE_ERROR, "1"))
+            self.clock.pump([0.5] * 30)
+            self.assertEqual(client.take(), [])
+            self.storage.outcome = "ok"
+            self.clock.pump([0.5] * 10)
+            self.assertEqual(client.take(), [shown])
+
+    def test_javascript(self) -> None:
+        """
+        A conflict that follows shows the record as well, though the client knows all news.
+        """
+        ann = self.young("a")
+        ann.dialect = JAVASCRIPT
+        self.cache.records.clear()
+        self.storage.outcome = "fails"
+        self.say(ann, update("a", 4, {"ann": 1}))
+        self.storage.outcome = "ok"
+        late = update("a", 3, {"ann": 2})
+        self.assertEqual([message.action for message in self.say(ann, late)], [A.VERSION_EXISTS, A.UPDATE])
