@@ -40,6 +40,10 @@ PATIENT = HERE / "patient.yml"
 #: v7 gathers subscriptions for a tenth of a second if it is not told otherwise, which makes for long tests.
 QUICK: Mapping[str, Mapping[str, Any]] = {"v7": {"subscriptionInterval": 10}}
 
+#: How long clients wait for an acknowledgement, in milliseconds: longer than L{Client.settle}, which has an answer that
+#: does not come fail the test. By default they warn after two seconds, which a busy machine takes now and then.
+PATIENT_CLIENT: Mapping[str, Any] = {"subscriptionTimeout": 30_000}
+
 _serial = itertools.count(1)
 
 
@@ -179,7 +183,7 @@ class Scenario(SynchronousTestCase):
         generation = driver.generation
         url = server.url + (DEFAULT_PATHS[generation] if path is None else path)
         name = f"{generation}-{len(self.clients) + 1}-of-{self.serial}"
-        client = driver.connect(name, url, **{**self.options.get(generation, {}), **options})
+        client = driver.connect(name, url, **{**PATIENT_CLIENT, **self.options.get(generation, {}), **options})
         self.clients.append(client)
         return client
 

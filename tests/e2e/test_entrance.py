@@ -27,6 +27,9 @@ def start_and_kick(node):
 Node.startService = start_and_kick
 """
 
+#: Where the delay of closes is not in question.
+QUICK_CLOSES = "limits: {closeDelay: 50}\n"
+
 UPGRADE = (
     "GET /deepstream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -204,7 +207,7 @@ class LimitTests(EntranceScenario):
         """
         The client of a user who is kicked comes back once, and is not closed again.
         """
-        server = self.configured("", before=KICK)
+        server = self.configured(QUICK_CLOSES, before=KICK)
         clients = [self.user(generation, server, "ann") for generation in GENERATIONS]
         for client, generation in zip(clients, GENERATIONS, strict=True):
             client.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[generation])
@@ -223,7 +226,8 @@ class LimitTests(EntranceScenario):
         """
         users = scratch_directory() / "users.yml"
         users.write_text("ann: {password: right}\nbob: {password: right}\n")
-        server = self.configured(f"auth: [{{type: file, options: {{path: {users}}}}}]", before=KICK)
+        config = f"{QUICK_CLOSES}auth: [{{type: file, options: {{path: {users}}}}}]"
+        server = self.configured(config, before=KICK)
         clients = [self.client(generation, server) for generation in GENERATIONS]
         for client, generation in zip(clients, GENERATIONS, strict=True):
             client.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[generation])

@@ -4,10 +4,12 @@ TLS, as clients, openssl and operators see it: real sockets, real files, a serve
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import socket
 import ssl
 import subprocess
+from functools import cache
 from typing import Any
 
 from dstwist.protocol.constants import EventAction, Topic
@@ -213,6 +215,17 @@ class RotationTests(TlsScenario):
 GENERATIONS_RAW = ("v3", "v4")
 
 
+@cache
+def _chained_server() -> tuple[Certificates, Server]:
+    """
+    A server for all tests with openssl; a certificate stands between its own and that of the authority.
+    """
+    files = Authority("middle", Authority("root")).write(scratch_directory())
+    server = Server(files)
+    atexit.register(server.kill)
+    return files, server
+
+
 class OpenSslTests(TlsScenario):
     """
     What C{openssl s_client} finds.
@@ -223,9 +236,10 @@ class OpenSslTests(TlsScenario):
         program = shutil.which("openssl")
         assert program is not None, "openssl is missing. Run: make test (it installs what the tests need)"
         self.program = program
-        root = Authority("root")
-        self.files = Authority("middle", root).write(scratch_directory())
-        self.at = self.secured(self.files)
+        self.files, self.at = _chained_server()
+        if not self.at.running:
+            self.at.start()
+        self.servers.append(self.at)
 
     def s_client(self, *words: str, say: bytes = b"Q\n") -> str:
         command = [
