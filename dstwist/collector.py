@@ -1,15 +1,26 @@
 """
-When Python's garbage collector looks through all objects.
+When Python's garbage collector looks through which objects.
 
 Connections, subscriptions, records and requests that end are freed by reference counting. The collector is needed only
-for circles of references, such as exceptions leave. Its short passes find those that are young, and stay as they are.
-A pass through all objects stops the server for 40 ms with 2000 connections or 100,000 names. Python makes one whenever
-there are a quarter more objects, so clients could cause one again and again. Instead there is one
+for circles of references, such as exceptions leave. A pass through all objects stops the server for 40 ms with 2000
+connections, and for seconds with records of millions of small values. So objects that have survived three passes are
+set apart (C{gc.freeze}): reference counting frees them as before, and no pass looks at them again.
 
-- when the server is idle, once in L{INTERVAL};
-- when the process uses half as much memory again as after the pass before. So clients can cause only a few, and circles
-  of old objects cannot fill the memory. (Twisted leaves such a circle, with OpenSSL's buffers, of each TLS connection
-  that breaks off.)
+=========  ==========================================  ==============================================================
+pass       when                                        looks at
+=========  ==========================================  ==============================================================
+short      as Python makes them                        young objects
+longer     after about 100,000 new objects that stay,  all that are not set apart: 3 to 10 ms. What it leaves is set
+           as Python makes them                        apart
+full       when the server is idle, once in            all objects, but only if there are few (L{MANY}): otherwise a
+           L{INTERVAL}, or has half as much memory     client could have filled the memory to cause a long pass
+           again as after the full pass before
+=========  ==========================================  ==============================================================
+
+A circle that is broken off after it was set apart stays until the next full pass. Such circles are rare: those that
+exceptions leave are young.
+
+Large JSON texts make many objects at once, and these are set apart when they are made (L{dstwist.protocol.jsontext}).
 """
 
 from __future__ import annotations
@@ -23,20 +34,22 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from dstwist.protocol.jsontext import set_values_apart
+
 #: How often the memory is compared, in seconds.
 CHECK = 10.0
 
 #: The server is idle if it has used less than this part of the time since the check before.
 IDLE = 0.02
 
-#: How long there is no pass in idle moments after a pass, in seconds.
+#: How long there is no full pass in idle moments after one, in seconds.
 INTERVAL = 600.0
 
-#: How many times as much memory there may be as after the pass before.
+#: How many times as much memory there may be as after the full pass before.
 GROWTH = 1.5
 
-#: As many short passes as never happen.
-NEVER = 1_000_000_000
+#: With more blocks of memory than this, besides those of the start, there is no full pass: it would take over 20 ms.
+MANY = 200_000
 
 
 def resident() -> int:
@@ -51,49 +64,70 @@ def resident() -> int:
         return sys.getallocatedblocks() * 64
 
 
+def set_apart(phase: str, info: dict[str, int]) -> None:
+    """
+    Have no pass look again at the objects that the one that ends has left. This takes microseconds.
+    """
+    if phase == "stop" and info["generation"] == 2:
+        gc.freeze()
+
+
+def collect_all() -> None:
+    """
+    Make a pass through all objects, and set apart those that stay.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 class Collector:
     """
-    Makes the passes through all objects.
+    Makes the full passes, and sets apart what has survived.
 
-    @param collect: makes one.
+    @param collect: makes a full pass.
     @param memory: how much memory the process uses.
     @param cpu: how many seconds of CPU time the process has used.
+    @param blocks: how many blocks of memory Python's objects have.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
-        collect: Callable[[], object] = gc.collect,
+        collect: Callable[[], object] | None = None,
         memory: Callable[[], int] | None = None,
         cpu: Callable[[], float] = time.process_time,
+        blocks: Callable[[], int] = sys.getallocatedblocks,
     ) -> None:
         self._clock = clock
-        self._collect = collect
+        self._collect = collect_all if collect is None else collect
         self._memory = resident if memory is None else memory
         self._cpu = cpu
         self._checks = LoopingCall(self._check)
         self._checks.clock = clock
+        self._blocks = blocks
         self._used = 0.0
         self._pass()
+        self._most_blocks = blocks() + MANY
 
     def start(self) -> None:
         """
-        Take the place of Python's own passes through all objects, for the rest of the process.
+        Set apart what Python's longer passes leave, for the rest of the process.
         """
-        young, middle, _ = gc.get_threshold()
-        gc.set_threshold(young, middle, NEVER)
+        gc.callbacks.append(set_apart)
+        set_values_apart()
         self.watch()
 
     def watch(self) -> None:
         """
-        Make a pass whenever it is time.
+        Make a full pass whenever it is time.
         """
         self._checks.start(CHECK, now=False)
 
     def _check(self) -> None:
         used = self._cpu() - self._used
         idle = used < IDLE * CHECK and self._clock.seconds() - self._last >= INTERVAL
-        if idle or self._memory() > self._most:
+        if (idle or self._memory() > self._most) and self._blocks() <= self._most_blocks:
             self._pass()
         self._used = self._cpu()
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
-import gc
 import os
 import signal
 import sys
@@ -28,6 +27,7 @@ from dstwist.log import LEVEL_NAMES, LEVELS, Logger
 from dstwist.log_limit import LogLimit, limit_all
 from dstwist.memory import allocations_can_fail
 from dstwist.node import Node
+from dstwist.polling import bound_polls
 from dstwist.shortage import Shortage, grow_stack
 
 
@@ -86,11 +86,8 @@ class Options(TwistedOptions):
 
 def _spare_the_collector(reactor: Any) -> None:
     """
-    Have the garbage collector leave out what is there when the server starts: it stays anyway. To look through that
-    takes 10 to 20 ms. The passes through all that comes later are made when L{Collector} says.
+    Have the garbage collector look at few objects: see L{dstwist.collector}.
     """
-    gc.collect()
-    gc.freeze()
     Collector(reactor).start()
 
 
@@ -110,6 +107,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
         except UsageError as error:
             raise SystemExit(f"dstwist: {error}") from None
         limit_all(globalLogBeginner)
+        bound_polls(reactor)
         _prepare_for_the_worst(reactor, options)
         reactor.callWhenRunning(_take_signals, reactor, node)
         reactor.callWhenRunning(_spare_the_collector, reactor)

@@ -26,7 +26,7 @@ GROUPS = (
     | {"newcomers", "rematch", "verdicts", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
-    {"listening", "collector"},
+    {"listening", "collector", "polling"},
     {"node"},
     {"tap"},
     {"cli_permissions"},
@@ -74,6 +74,7 @@ FOREIGN = {
     "certificates": {*ZOPE, "twisted", "OpenSSL", "cryptography"},
     "listening": {"twisted"},
     "collector": SERVING,
+    "polling": {"twisted.internet.epollreactor"},
     "heartbeat": SERVING,
     "deadlines": SERVING,
     "users": SERVING,

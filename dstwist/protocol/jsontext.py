@@ -34,6 +34,9 @@ MAX_DEPTH = 256
 #: Texts of this length and more, in bytes, are read without Python's collector of garbage.
 HEAVY = 65536
 
+#: Values with more objects and arrays are kept from the collector: it would look at all of them in one pass.
+MANY = 5000
+
 #: So many bytes for one byte of the text are enough for its value and for what orjson needs while it reads. The most
 #: that was measured is 46, for C{[[[[]]]],} again and again.
 ORJSON_FACTOR = 64
@@ -72,6 +75,29 @@ class NoRoom(ValueError):
 
 #: Told how long a text was that is refused since there is not enough memory.
 refusals: list[Callable[[int], object]] = []
+
+
+#: Whether the owner of the process has asked for that.
+_sets_apart = False
+
+
+def set_values_apart() -> None:
+    """
+    From now on have the garbage collector not look at the objects and arrays of large values (C{gc.freeze}): reference
+    counting frees them, and a pass over millions of them would stop the process for a second. This concerns the whole
+    process, so its owner asks for it.
+    """
+    global _sets_apart
+    _sets_apart = True
+
+
+def _containers(text: bytes | str) -> int:
+    """
+    How many objects and arrays the value of a text has at most.
+    """
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -196,10 +222,16 @@ else:
         # A collector that is called for every few hundred of many thousand new containers takes three times as long as
         # reading, and finds nothing: all of them are in use.
         collects = gc.isenabled()
+        apart = collects and _sets_apart and _containers(text) > MANY
+        if apart:
+            # The young circles, which would be set apart as well.
+            gc.collect(1)
         gc.disable()
         try:
             return _orjson_loads(text)
         finally:
+            if apart:
+                gc.freeze()
             if collects:
                 gc.enable()
 

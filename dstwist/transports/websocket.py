@@ -148,8 +148,9 @@ class WebSocketLink(CountedLink):
         if reason is not None and reason.check(ConnectionDone):
             self._loss = "the client hung up"
         if self._turns.over():
-            # Thousands of clients may leave in one turn. Until then it is as if this one had left later.
-            self._turns.later(partial(self._lost, reason), fresh=True)
+            # Thousands of clients may leave in one turn. Until then it is as if this one had left later. Clients that
+            # wait for an answer come first.
+            self._turns.later(partial(self._lost, reason))
         else:
             self._lost(reason)
 

@@ -6,4 +6,6 @@ is to notice nothing. C{tests.e2e.test_hostile} runs them all, each on a small s
 
 L{tests.hostile.figures} measures single attacks, each on a server of its own: memory, turns, and how long others wait.
 C{make figures} prints the table. It can measure the server of another checkout, to compare.
+
+L{tests.hostile.largest} sends every kind of request at its largest size and prints the longest turns; C{make largest}.
 """

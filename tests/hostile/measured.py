@@ -185,8 +185,7 @@ class MeasuredStage(Stage):
         return longest / 1000
 
     def _cpu(self) -> float:
-        fields = Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_of(self.server.pid)
 
     def _stored(self) -> int:
         return sum(file.stat().st_size for file in self.data.glob("*")) if self.data.exists() else 0
@@ -194,6 +193,14 @@ class MeasuredStage(Stage):
     def _give_up(self) -> None:
         with contextlib.suppress(OSError):
             os.kill(self.server.pid, 9)
+
+
+def cpu_of(pid: int) -> float:
+    """
+    The CPU time that a process has used, in seconds.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def measure(measured: Measured, checkout: Path = CHECKOUT, memory: int = 5 << 30) -> Figures:
