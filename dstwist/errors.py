@@ -10,6 +10,7 @@ The exceptions that dstwist raises.
      +-- AuthError         an authenticator failed (not: refused) or did not answer in time
      |    +-- BusyError    there are too many logins at the moment
      +-- RuleError         a permission rule has no value: it failed, or took too much
+     +-- StartError        the server cannot start: a port is taken, a store cannot be opened
 
 What a *client* does wrong is data, not an exception: see L{dstwist.protocol.message.Malformed}.
 """
@@ -65,4 +66,10 @@ class BusyError(AuthError):
 class RuleError(DstwistError):
     """
     A permission rule could not be evaluated.
+    """
+
+
+class StartError(DstwistError):
+    """
+    The server cannot start, for a reason that is not in its configuration.
     """

@@ -318,6 +318,24 @@ class IInstantStore(IRecordStore):
         """
 
 
+class IStoreStatus(Interface):
+    """
+    A store that knows how it is. Both methods answer at once.
+    """
+
+    def contents() -> str:
+        """
+        What the start has found, in a few words for the log: C{1234 records}, or that there is nothing yet.
+        """
+
+    def problem() -> str | None:
+        """
+        Why the store cannot write at present, as far as it knows; C{None} if it can. While it says so, the server tells
+        load balancers that it is not ready. A limit that the operator has set is no such problem, nor is one write that
+        cannot be done: clients could cause them.
+        """
+
+
 class IStoreMaker(Interface):
     """
     Makes the stores of a type that does not come with dstwist. A L{twisted.plugin.IPlugin} in C{twisted.plugins} that

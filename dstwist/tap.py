@@ -1,5 +1,15 @@
 """
 What C{twistd dstwist} calls: its options, and the service made of them.
+
+==================  =================================================================================================
+exit status         why
+==================  =================================================================================================
+0                   asked to stop, by SIGTERM or SIGINT
+1                   the server cannot start as things are: a port is taken, a store cannot be opened
+71                  no memory is left, see L{dstwist.shortage}
+78                  the options or the configuration cannot be used: another start will not help (C{EX_CONFIG})
+128 + n             signal n came again while the server was stopping
+==================  =================================================================================================
 """
 
 from __future__ import annotations
@@ -7,9 +17,8 @@ from __future__ import annotations
 import atexit
 import faulthandler
 import os
-import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,14 +30,22 @@ from twisted.python.usage import UsageError
 from dstwist.collector import Collector
 from dstwist.config.load import load
 from dstwist.config.settings import Settings
-from dstwist.errors import ConfigError
+from dstwist.errors import ConfigError, StartError
 from dstwist.listening import configured_endpoint, described_endpoint
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
 from dstwist.log_limit import LogLimit, limit_all
 from dstwist.memory import allocations_can_fail
 from dstwist.node import Node
+from dstwist.open_files import raise_limit
 from dstwist.polling import bound_polls
+from dstwist.ports import binding
+from dstwist.process import background, signals
+from dstwist.process.notify import ServiceManager
+from dstwist.process.server import Server, make_files
 from dstwist.shortage import Shortage, grow_stack
+
+#: The exit status if the options or the configuration cannot be used.
+CONFIG_STATUS = 78
 
 
 class Options(TwistedOptions):
@@ -58,6 +75,20 @@ class Options(TwistedOptions):
     def __init__(self) -> None:
         super().__init__()
         self["listen"] = []
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Read the words after C{twistd dstwist}.
+
+        @raise UsageError: one cannot be used.
+        @raise SystemExit: the same, for C{twistd}, which would end with status 0.
+        """
+        try:
+            super().parseOptions(options)
+        except UsageError as error:
+            if self.parent is None:
+                raise
+            raise _refused(CONFIG_STATUS, error) from None
 
     def opt_listen(self, endpoint: str) -> None:
         """
@@ -91,28 +122,51 @@ def _spare_the_collector(reactor: Any) -> None:
     Collector(reactor).start()
 
 
-def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mapping[str, str] = os.environ) -> Node:
+def makeService(options: Mapping[str, Any]) -> Server:
     """
-    The server that C{options} ask for.
+    The server that C{options} ask for, in this process, which it prepares.
+
+    @raise SystemExit: the options or the configuration cannot be used; nothing has been opened. For any other exception
+        C{twistd} would show a traceback.
+    """
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
+    signals.hold()
+    twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
+    try:
+        make_files(twistd, options["data-dir"])
+        raise_limit()
+        node = make_node(options, reactor, os.environ)
+    except UsageError as error:
+        raise _refused(CONFIG_STATUS, error) from None
+    except StartError as error:
+        raise _refused(1, error) from None
+    limit_all(globalLogBeginner)
+    bound_polls(reactor)
+    background.install()
+    server = Server(node, reactor, twistd, ServiceManager(os.environ, reactor), background.report)
+    _prepare_for_the_worst(reactor, twistd, server)
+    # Twisted's handlers would have twistd kill itself with the signal in the end, which service managers take for a
+    # crash. It installs them when the reactor begins to run.
+    server.signals.take_stops()
+    reactor.callWhenRunning(server.signals.take_stops)
+    reactor.callWhenRunning(_spare_the_collector, reactor)
+    atexit.register(server.at_exit)
+    return server
+
+
+def _refused(status: int, error: Exception) -> SystemExit:
+    sys.stderr.write(f"dstwist: {error}\n")
+    return SystemExit(status)
+
+
+def make_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, str] = os.environ) -> Node:
+    """
+    The node that C{options} ask for.
 
     @raise UsageError: the options or the configuration cannot be used; nothing has been opened.
-    @raise SystemExit: the same, for C{twistd}, which would show a traceback.
     """
-    if reactor is None:
-        from twisted.internet import reactor as installed
-
-        reactor = installed
-        try:
-            node = makeService(options, reactor, environ)
-        except UsageError as error:
-            raise SystemExit(f"dstwist: {error}") from None
-        limit_all(globalLogBeginner)
-        bound_polls(reactor)
-        _prepare_for_the_worst(reactor, options)
-        reactor.callWhenRunning(_take_signals, reactor, node)
-        reactor.callWhenRunning(_spare_the_collector, reactor)
-        atexit.register(_end, node)
-        return node
     path = options["config"]
     if path is not None:
         # It is read again later, when twistd has gone to another directory (--rundir, or the background).
@@ -133,7 +187,7 @@ def makeService(options: Mapping[str, Any], reactor: Any = None, environ: Mappin
             os.makedirs(data_dir, mode=0o750, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
-    endpoints = _endpoints(options["listen"], settings, reactor, environ)
+    endpoints = _endpoints(options["listen"], settings, binding(reactor), environ)
     try:
         reread = read if path is not None else None
         node = Node(settings, endpoints, reactor, data_dir, reread, LogLimit(settings.limits, reactor))
@@ -165,51 +219,18 @@ def _set_level(settings: Settings) -> str:
     return name
 
 
-def _end(node: Node) -> None:
-    """
-    Have the process say that it did not end well. twistd ends with status 0 however its reactor was stopped.
-    """
-    if node.failed is not None:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        os._exit(1)
-
-
-def _prepare_for_the_worst(reactor: Any, options: Mapping[str, Any]) -> None:
+def _prepare_for_the_worst(reactor: Any, twistd: Mapping[str, Any], server: Server) -> None:
     """
     Have the end of the process logged if it has no memory left, or dies in code that is not Python.
     """
-    Shortage().install(globalLogPublisher)
+    Shortage(server.quit).install(globalLogPublisher)
     if allocations_can_fail():
         grow_stack()
     faulthandler.enable()
-    log_file = (getattr(options, "parent", None) or {}).get("logfile")
+    log_file = twistd.get("logfile")
     if log_file not in (None, "-"):
         # In the background nobody reads what goes to stderr.
         reactor.callWhenRunning(lambda: faulthandler.enable(open(log_file, "a")))
-
-
-def _take_signals(reactor: Any, node: Node) -> None:
-    """
-    Have SIGTERM and SIGINT stop the server in order, with exit status 0. Twisted's own handlers would have twistd kill
-    itself with the signal in the end, which service managers take for a crash. A second signal ends it at once.
-
-    SIGHUP, which Twisted leaves alone so that it would end the process, has the configuration read again.
-    """
-
-    def reload(number: int, frame: object) -> None:
-        reactor.callFromThread(node.reload)
-
-    def stop(number: int, frame: object) -> None:
-        if stopping:
-            os._exit(128 + number)
-        stopping.append(number)
-        reactor.callFromThread(reactor.stop)
-
-    stopping: list[int] = []
-    signal.signal(signal.SIGHUP, reload)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
 
 
 def _endpoints(

@@ -16,7 +16,7 @@ import dstwist
 # From the bottom up: a part may import those of the groups before its own, and its own package.
 GROUPS = (
     {"__init__"},
-    {"errors", "memory", "weights", "budgets"},
+    {"errors", "memory", "weights", "budgets", "open_files"},
     {"protocol"},
     {"addresses", "config", "log", "patterns", "record"},
     {"log_limit", "shortage"},
@@ -26,11 +26,13 @@ GROUPS = (
     | {"newcomers", "rematch", "verdicts", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
-    {"listening", "collector", "polling"},
+    {"listening", "ports", "collector", "polling"},
     {"node"},
+    {"process"},
     {"tap"},
     {"cli_permissions"},
     {"cli"},
+    {"__main__"},
 )
 
 # Within a group nobody imports another, with these exceptions, which must stay free of circles.
@@ -73,6 +75,8 @@ FOREIGN = {
     "tls": {"OpenSSL", "cryptography"},
     "certificates": {*ZOPE, "twisted", "OpenSSL", "cryptography"},
     "listening": {"twisted"},
+    "ports": {*ZOPE, "twisted"},
+    "process": {*ZOPE, "twisted"},
     "collector": SERVING,
     "polling": {"twisted.internet.epollreactor"},
     "heartbeat": SERVING,

@@ -73,7 +73,7 @@ class WheelTests(SynchronousTestCase):
             commands = wheel.read(entry_points).decode("utf-8")
         modules = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "dstwist").rglob("*.py")}
         self.assertEqual(names, modules | {"twisted/plugins/dstwist_plugin.py"})
-        self.assertIn("dstwist = dstwist.cli:main", commands)
+        self.assertIn("dstwist = dstwist.__main__:main", commands)
 
     def test_packages(self) -> None:
         """

@@ -5,6 +5,8 @@ The command line of C{twistd dstwist}, and the service made of it.
 from __future__ import annotations
 
 import os
+import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,7 +23,8 @@ from dstwist.config.load import load
 from dstwist.listening import BACKLOG
 from dstwist.log import Logger
 from dstwist.node import Node
-from dstwist.tap import Options, makeService, overridden
+from dstwist.process import signals
+from dstwist.tap import Options, make_node, makeService, overridden
 from tests.e2e.certificates import Certificates, make_certificates
 from tests.logs import Lines
 
@@ -38,7 +41,7 @@ class TapTestCase(SynchronousTestCase):
         options = Options()
         options.parseOptions(list(words))
         self.reactor: Any = MemoryReactorClock()
-        return makeService(options, self.reactor, environ)
+        return make_node(options, self.reactor, environ)
 
     def config(self, text: str) -> str:
         path = str(self.mktemp())
@@ -109,13 +112,16 @@ class OptionsTests(TapTestCase):
 
     def test_no_traceback(self) -> None:
         """
-        twistd ends with the reason alone, and status 1.
+        twistd ends with the reason alone, and the status of a configuration that cannot be used.
         """
+        self.patch(signals, "hold", lambda: None)
+        self.patch(sys, "stderr", said := StringIO())
         options = Options()
         options.parseOptions(["--config", self.config("rcp: {}")])
-        reason = str(self.assertRaises(SystemExit, makeService, options))
-        self.assertTrue(reason.startswith("dstwist: "), reason)
-        self.assertIn("rcp: unknown option; did you mean rpc?", reason)
+        ended = self.assertRaises(SystemExit, makeService, options)
+        self.assertEqual(ended.code, 78)
+        self.assertTrue(said.getvalue().startswith("dstwist: "), said.getvalue())
+        self.assertIn("rcp: unknown option; did you mean rpc?", said.getvalue())
 
     def test_empty_words(self) -> None:
         """
@@ -300,7 +306,7 @@ class ConfiguredEndpointTests(TapTestCase):
     """
 
     def endpoint(self, options: str) -> Any:
-        (endpoint,) = self.make("--config", self.config(f"httpServer: {{options: {options}}}"))._endpoints
+        (endpoint,) = self.make("--config", self.config(f"httpServer: {{options: {options}}}"))._ports._endpoints
         return endpoint
 
     def certificates(self) -> Certificates:

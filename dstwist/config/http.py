@@ -107,6 +107,9 @@ class HttpSettings:
     port: int = integer(6020, maximum=65535)
     # GET on this path answers 200 as long as the server runs.
     health_check_path: str = option(read_url_path, "/health-check")
+    # GET and HEAD on this path answer 200, or 503 while a store cannot write and while the server stops. An addition of
+    # dstwist.
+    ready_path: str = option(read_url_path, "/ready")
     # Whether pages of every origin may use the server.
     allow_all_origins: bool = flag(True)
     # The largest body of a POST.

@@ -130,7 +130,7 @@ def _load(settings: CustomSettings, reactor: Any, group: str) -> IStore:
         problem = " ".join(str(error).split())
         raise ConfigError(settings.where, f"{settings.source} is not what IStore asks for: {problem}") from None
     # One that can answer at once is asked without a detour; it has to know what it does.
-    found: IStore = store if IInstantStore.providedBy(store) else CustomStore(store, settings.source)
+    found: IStore = store if IInstantStore.providedBy(store) else CustomStore(store, settings.source, reactor)
     return found
 
 

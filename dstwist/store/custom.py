@@ -10,6 +10,9 @@ is an C{async def}                               a Deferred for its outcome
 raises, or gives a value at once                 a Deferred that has failed with that, or fired with it
 C{get} gives what is neither a record nor None   a L{StoreError}
 ===============================================  =========================================================
+
+A store that does not know how it is (L{IStoreStatus}) counts as one that cannot write for some seconds after a write
+has failed, unless one succeeds.
 """
 
 from __future__ import annotations
@@ -17,13 +20,18 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.errors import StoreError
-from dstwist.interfaces import IStore, Record
+from dstwist.errors import StoreError, StoreFull
+from dstwist.interfaces import IStore, IStoreStatus, Record
+
+#: How long a failed write counts, in seconds. Without clients there is no other that could succeed.
+FAILURE_COUNTS = 10.0
 
 
-@implementer(IStore)
+@implementer(IStore, IStoreStatus)
 class CustomStore:
     """
     The store C{inner}.
@@ -31,9 +39,14 @@ class CustomStore:
     @param source: what the configuration calls it.
     """
 
-    def __init__(self, inner: Any, source: str) -> None:
+    def __init__(self, inner: Any, source: str, clock: IReactorTime) -> None:
         self._inner = inner
         self._source = source
+        self._clock = clock
+        self._status: IStoreStatus | None = IStoreStatus(inner, None)
+        # The last write if it failed: until when that counts, and why.
+        self._failed_until = 0.0
+        self._failure = ""
 
     def start(self) -> Deferred[None]:
         return maybeDeferred(self._inner.start)
@@ -45,10 +58,31 @@ class CustomStore:
         return maybeDeferred(self._inner.get, name).addCallback(self._checked, name)
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
-        return maybeDeferred(self._inner.set, name, version, data)
+        return self._watched(maybeDeferred(self._inner.set, name, version, data))
 
     def delete(self, name: str) -> Deferred[None]:
-        return maybeDeferred(self._inner.delete, name)
+        return self._watched(maybeDeferred(self._inner.delete, name))
+
+    def contents(self) -> str:
+        return "" if self._status is None else self._status.contents()
+
+    def problem(self) -> str | None:
+        if self._status is not None:
+            return self._status.problem()
+        return self._failure if self._clock.seconds() < self._failed_until else None
+
+    def _watched(self, write: Deferred[None]) -> Deferred[None]:
+        return write if self._status is not None else write.addCallbacks(self._written, self._not_written)
+
+    def _written(self, result: None) -> None:
+        self._failed_until = 0.0
+
+    def _not_written(self, failure: Failure) -> Failure:
+        # A client may cause that a store has no room for a record.
+        if failure.check(StoreFull) is None:
+            self._failed_until = self._clock.seconds() + FAILURE_COUNTS
+            self._failure = failure.getErrorMessage()
+        return failure
 
     def _checked(self, found: Any, name: str) -> Record | None:
         if found is None:

@@ -36,7 +36,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import IRecordStore, Record
+from dstwist.interfaces import IRecordStore, IStoreStatus, Record
 from dstwist.log import Logger
 from dstwist.slices import Slices
 from dstwist.store.sqlite_file import LOOK_INTERVAL, SqliteFile
@@ -55,7 +55,7 @@ class _Batch:
         self.writes: list[Write] = []
 
 
-@implementer(IRecordStore)
+@implementer(IRecordStore, IStoreStatus)
 class SqliteStore:
     """
     Records in an SQLite file.
@@ -110,6 +110,12 @@ class SqliteStore:
         self._thread.start()
         self._submit(self._file.open, lambda failure: self._started(started, failure))
         return started
+
+    def contents(self) -> str:
+        return self._file.contents
+
+    def problem(self) -> str | None:
+        return self._file.problem
 
     def _started(self, started: Deferred[None], error: Exception | None) -> None:
         if error is None:

@@ -25,18 +25,17 @@ SQLite does no checkpoint of its own accord: one is done here, after the log was
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Callable
 
 from dstwist.errors import StoreError
+from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_names import CUT, FILE, LOG, SHORT, OpenFiles, sync_directory
 from dstwist.store.sqlite_problems import explained, file_truncated, log_truncated, moved, no_room
 from dstwist.store.sqlite_quota import Quota
-from dstwist.store.sqlite_rows import SCHEMA, Read, Row, Write, commit, get, rows_of
+from dstwist.store.sqlite_rows import SCHEMA, Read, Row, Write, commit, count, get, rows_of
 
 #: What marks a file as ours: "dstw".
 APPLICATION_ID = 0x64737477
@@ -51,6 +50,9 @@ CHECKPOINT = 1000
 #: looked in any case.
 LOOK_INTERVAL = 1.0
 
+#: How often a write is tried at most to find out whether writes are possible, in seconds.
+TRY_INTERVAL = 1.0
+
 #: The version of the tables. A file with a higher one was written by a newer dstwist.
 SCHEMA_VERSION = 1
 
@@ -64,6 +66,9 @@ Tell = Callable[[bool, str], None]
 class SqliteFile:
     """
     One file, open or not.
+
+    @ivar contents: what was found when it was opened.
+    @ivar problem: why writes fail at present; C{None} if they do not.
     """
 
     def __init__(
@@ -80,7 +85,7 @@ class SqliteFile:
         self._checkpoint_at = CHECKPOINT
         self._busy_timeout = busy_timeout
         self._tell = tell
-        self._lock: int | None = None
+        self._lock: DatabaseLock | None = None
         self._connection: sqlite3.Connection | None = None
         self._files: OpenFiles | None = None
         # Which file it is, whatever its name.
@@ -91,16 +96,22 @@ class SqliteFile:
         self._seen = 0.0
         self._lost = ""
         self._refused = 0
+        self._tried = 0.0
+        self.contents = "nothing yet"
+        self.problem: str | None = None
 
     # -- life
 
     def open(self) -> None:
         try:
-            # The lock is beside the file itself: it may have several names, by symbolic links.
-            self._lock = _locked(f"{os.path.realpath(self._path)}.lock", self._path)
+            self._lock = DatabaseLock(self._path)
             # Not for everybody to read, whatever the umask; what SQLite adds beside it has the same mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            is_new = os.stat(self._path).st_size == 0
+            crashed = self._lock.was_open()
             self._connect()
+            assert self._connection is not None
+            self.contents = "a new file" if is_new else count(self._connection)
             # The names of new files are on the disk only when their directory is.
             sync_directory(os.path.dirname(os.path.abspath(self._path)))
             names = os.stat(self._path).st_nlink
@@ -110,6 +121,13 @@ class SqliteFile:
                     f"{self._path} has {names} names (hard links): opened by another one, it is without the writes"
                     " that are in its write-ahead log",
                 )
+            if crashed:
+                self._tell(
+                    False,
+                    f"{self._path} was not closed: the server that had it before was killed or crashed, or the machine"
+                    " went down. Its write-ahead log was read; nothing has to be done",
+                )
+            self._lock.mark_open()
         except Exception as error:
             self.close()
             raise explained(self._path, error) from None
@@ -174,6 +192,7 @@ class SqliteFile:
         connection.execute("SELECT name, version, data FROM records LIMIT 0")
 
     def close(self) -> None:
+        in_order = False
         try:
             if self._connection is not None:
                 # SQLite would delete a log that was put into the place of its own.
@@ -182,10 +201,11 @@ class SqliteFile:
         finally:
             try:
                 self._disconnect()
+                in_order = True
             finally:
                 self._identity = None
                 if self._lock is not None:
-                    os.close(self._lock)
+                    self._lock.release(in_order)
                     self._lock = None
 
     # -- whether the files are there
@@ -197,6 +217,40 @@ class SqliteFile:
         if self._lock is not None:
             with contextlib.suppress(StoreError):
                 self._look()
+            if self.problem is not None and not self._lost:
+                self._try()
+
+    def _try(self) -> None:
+        """
+        Find out whether a small write is possible. No client can cause that it is not: a record that is too large, for
+        instance, fails alone.
+        """
+        self._tried = time.monotonic()
+        before, self.problem = self.problem, self._problem_now()
+        if before is None and self.problem is not None:
+            self._tell(True, f"{self.problem}. The server is not ready until writes are possible")
+        elif before is not None and self.problem is None:
+            self._tell(False, f"{self._path} can be written to again")
+
+    def _problem_now(self) -> str | None:
+        try:
+            self._look()
+            connection = self._connection
+            assert connection is not None
+            # Another program that writes now is no reason to wait.
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                # It has the value already, but SQLite writes the page.
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
+        except Exception as error:
+            return str(explained(self._path, error))
+        return None
 
     def _look(self) -> None:
         """
@@ -228,7 +282,7 @@ class SqliteFile:
         except Exception as error:
             problem = str(explained(self._path, error))
             if problem != self._lost:
-                self._lost = problem
+                self._lost = self.problem = problem
                 if missing not in (SHORT, CUT):
                     problem += (
                         ". Writes are refused until then. The last acknowledged writes may be in the files that were"
@@ -238,7 +292,7 @@ class SqliteFile:
             raise StoreError(self._lost) from None
         self._seen = time.monotonic()
         if self._lost:
-            self._lost = ""
+            self._lost, self.problem = "", None
             self._tell(False, f"{self._path} is in place again; writes go on")
 
     def _foreign_writes(self) -> int:
@@ -314,9 +368,25 @@ class SqliteFile:
         """
         Do all of it, in one transaction if possible. Writes that cannot be done have their C{error} afterwards.
         """
+        try:
+            fine = self._write(writes)
+        except Exception:
+            self._try_sometimes()
+            raise
+        if not fine or self.problem is not None:
+            self._try_sometimes()
+
+    def _try_sometimes(self) -> None:
+        if time.monotonic() - self._tried >= TRY_INTERVAL:
+            self._try()
+
+    def _write(self, writes: list[Write]) -> bool:
+        """
+        The same; whether there was room for all of it.
+        """
         rows, deleted = rows_of(self._path, writes)
         if not rows and not deleted:
-            return
+            return True
         if self._lost or time.monotonic() - self._seen >= LOOK_INTERVAL:
             # Better refused than in doubt.
             self._look()
@@ -335,6 +405,7 @@ class SqliteFile:
         if problems:
             for write in writes:
                 write.error = write.error or problems.get(write.name)
+        return not problems
 
     def _checkpoint(self) -> None:
         """
@@ -377,19 +448,3 @@ class SqliteFile:
             return {**self._store([], deleted), **self._store(rows, [])}
         middle = (len(rows) + len(deleted)) // 2
         return {**self._store(rows[:middle], deleted[:middle]), **self._store(rows[middle:], deleted[middle:])}
-
-
-def _locked(path: str, whose: str) -> int:
-    """
-    The descriptor of a lock file that is ours alone now.
-    """
-    # Not inherited by programs we start, and empty: the lock is the system's, not the file's being there.
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise StoreError(f"{whose} is in use by another dstwist, which has locked {path}") from None
-        raise
-    return lock

@@ -13,6 +13,7 @@ C{data}       JSON text
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -20,6 +21,9 @@ from twisted.internet.defer import Deferred
 from dstwist.errors import StoreError
 from dstwist.interfaces import Record
 from dstwist.protocol.jsontext import loads
+
+#: How long the records are counted at most, in seconds.
+COUNTING = 0.3
 
 #: What SQLite can hold in a column is a little more.
 _MAX_DATA = 500_000_000
@@ -157,3 +161,24 @@ def row_of(name: str, record: Record) -> Row:
     if len(data) > _MAX_DATA:
         raise ValueError(f"it has more than {_MAX_DATA} bytes")
     return name, record.version, data
+
+
+def count(connection: sqlite3.Connection, seconds: float = COUNTING) -> str:
+    """
+    How many records there are, in words: their number if it can be found out in a short time, else their size.
+    """
+    ends = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > ends, 10_000)
+    try:
+        # SQLite does not look at the time while it does count(*).
+        (found,) = connection.execute("SELECT total(1) FROM records").fetchone()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            # Records that are not in the damaged part can still be served.
+            return f"records that cannot be counted ({error.sqlite_errorname})"
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        return f"{pages * size / 2**20:.4g} MiB of records, so many that counting them takes long"
+    finally:
+        connection.set_progress_handler(None, 0)
+    return f"{found:.0f} record{'' if found == 1 else 's'}"

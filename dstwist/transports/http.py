@@ -1,15 +1,22 @@
 """
-The HTTP side of the port: the health check, and a clear text for everything else (C{operations.md} section 1).
+The HTTP side of the port: two checks, and a clear text for everything else (C{operations.md} section 1).
+
+=================  =====================================================================================================
+C{healthCheckPath} 200 as long as the process serves its port: a server without an answer has to be restarted
+C{readyPath}       200, or 503 with the reason while clients had better go elsewhere: no store can be written to, or the
+                   server stops
+=================  =====================================================================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import NO_CONTENT, NOT_ALLOWED, NOT_FOUND, OK, HTTPChannel
+from twisted.web.http import NO_CONTENT, NOT_ALLOWED, NOT_FOUND, OK, SERVICE_UNAVAILABLE, HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
@@ -37,37 +44,56 @@ class Root(Resource):
     All paths.
 
     The answers are those of the Node server, down to the two line breaks after each text.
+
+    @param not_ready: gives the reason why the server is not ready, or C{None} if it is.
     """
 
     isLeaf = True
 
-    def __init__(self, health_check_path: str, origins: Origins | None = None) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings | None = None,
+        origins: Origins | None = None,
+        not_ready: Callable[[], str | None] = lambda: None,
+    ) -> None:
         super().__init__()
-        self._health_check_path = health_check_path.encode("utf-8").rstrip(b"/")
-        self._origins = origins or Origins(HttpSettings())
+        settings = settings or HttpSettings()
+        self._health_check_path = settings.health_check_path.encode("utf-8").rstrip(b"/")
+        self._ready_path = settings.ready_path.encode("utf-8").rstrip(b"/")
+        self._origins = origins or Origins(settings)
+        self._not_ready = not_ready
 
     def render(self, request: Request) -> bytes:
+        path: bytes = request.path.rstrip(b"/")
+        is_health_check = request.method == b"GET" and path == self._health_check_path
+        is_ready_check = not is_health_check and request.method in (b"GET", b"HEAD") and path == self._ready_path
         origin, referer = _header(request, "origin"), _header(request, "referer")
         refusal = self._origins.check(origin, referer, _header(request, "host"))
         if refusal is None:
             for name, value in self._origins.headers(origin, referer).items():
                 request.setHeader(name, value)
-        elif not self._is_health_check(request):
+        elif not is_health_check and not is_ready_check:
             # Load balancers have no origin.
             return _text(request, *refusal)
+        if is_ready_check:
+            return self._say_whether_ready(request)
         if request.method not in _METHODS:
             return _text(request, NOT_ALLOWED, f"Unsupported method. Supported methods: {', '.join(METHODS)}")
         if request.method == b"OPTIONS":
             return _preflight(request)
-        if self._is_health_check(request):
+        if is_health_check:
             request.setResponseCode(OK)
             request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
             return b""
         return _text(request, NOT_FOUND, "Endpoint not found.")
 
-    def _is_health_check(self, request: Request) -> bool:
-        path: bytes = request.path
-        return bool(request.method == b"GET" and path.rstrip(b"/") == self._health_check_path)
+    def _say_whether_ready(self, request: Request) -> bytes:
+        # The answer of a moment ago may be wrong.
+        request.setHeader(b"Cache-Control", b"no-store")
+        reason = self._not_ready()
+        if reason is None:
+            return _text(request, OK, "ready")
+        return _text(request, SERVICE_UNAVAILABLE, f"not ready: {reason}")
 
 
 def _header(request: Request, name: str) -> str | None:

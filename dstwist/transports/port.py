@@ -149,6 +149,8 @@ class Switch(Protocol):
             excess = self._place.at(address)
             if excess is not None:
                 self._refuse(excess, address)
+            elif port.refusal is not None and found.web_socket is not None:
+                self._refusal = port.refusal
             else:
                 self._check_origin(found, address)
         if self._refusal is not None:
@@ -215,6 +217,7 @@ class Port(Factory):
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar asking: connections that speak HTTP.
     @ivar open: whether connections are taken; otherwise they are closed at once.
+    @ivar refusal: what all that ask for a WebSocket are told, while the server stops. C{None} if they can have one.
     @ivar pace: called with each that is.
     """
 
@@ -241,6 +244,7 @@ class Port(Factory):
         self.refused: set[Switch] = set()
         self.asking: set[Switch] = set()
         self.open = True
+        self.refusal: Refusal | None = None
         self.pace: Callable[[], None] | None = None
 
     def buildProtocol(self, addr: Any) -> Any:

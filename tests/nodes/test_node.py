@@ -15,6 +15,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisc
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import FeatureSettings, Settings, WebSocketEndpoint
+from dstwist.errors import StartError
 from dstwist.node import Node
 from dstwist.protocol.constants import (
     ConnectionAction,
@@ -363,6 +364,35 @@ class LifeTests(NodeTestCase):
         self.assertEqual([transport.connected for transport in transports], [False, False])
         self.assertFalse(self.reactor.getDelayedCalls())
 
+    def test_stop_ends_last(self) -> None:
+        """
+        While a server stops its port stays open: it says that it is not ready and refuses WebSockets with status 503,
+        until the last client has gone.
+        """
+        node = self.start()
+        client = self.client(node, "v4")
+        self.assertIsNone(node.not_ready())
+        stopped = node.stopService()
+        self.assertEqual(node.not_ready(), "the server is stopping")
+        (port,) = node._ports.listening
+        for request, expected in (
+            (b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n", b"503"),
+            (b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n\r\n", b"200"),
+            (b"GET /deepstream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n", b"503"),
+        ):
+            connection: Any = node.port.buildProtocol(None)
+            transport = StringTransportWithDisconnection()
+            transport.protocol = connection
+            connection.makeConnection(transport)
+            connection.dataReceived(request)
+            self.assertEqual(transport.value()[9:12], expected)
+        client.transport.loseConnection()
+        self.successResultOf(stopped)
+        self.assertEqual(node._ports.listening, [])
+        self.assertIsNone(node.port.buildProtocol(None))
+        self.turn()
+        self.assertFalse(self.reactor.getDelayedCalls())
+
     def test_w58_flush_before_close(self) -> None:
         """
         W58: what was said to a client before the stop still reaches it, before the close frame.
@@ -385,11 +415,11 @@ class LifeTests(NodeTestCase):
         transport.protocol = half
         half.makeConnection(transport)
         stopped = node.stopService()
-        self.assertFalse(transport.connected)
         self.reactor.advance(0.4)
         self.assertNoResult(stopped)
         self.reactor.advance(0.1)
         self.successResultOf(stopped)
+        self.assertFalse(transport.connected)
 
     def test_w58_client_that_does_not_answer(self) -> None:
         """
@@ -453,5 +483,5 @@ class LifeTests(NodeTestCase):
                 return fail(CannotListenError("127.0.0.1", 6020, OSError(98, "Address already in use")))
 
         node = Node(Settings(), [Taken()], MemoryReactorClock())  # type: ignore[list-item]
-        refused = self.assertRaises(SystemExit, node.privilegedStartService)
+        refused = self.assertRaises(StartError, node.privilegedStartService)
         self.assertIn("6020", str(refused))

@@ -15,12 +15,15 @@ from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from dstwist.config.custom import CustomSettings
 from dstwist.config.settings import Settings
-from dstwist.errors import StoreError
+from dstwist.errors import StartError, StoreError
+from dstwist.interfaces import IStoreStatus
 from dstwist.node import Node
 from dstwist.store.memory import MemoryStore
+from tests.logs import Lines
 from tests.nodes.client import MemoryClient
 
 #: The stores that the configuration names, by C{type}.
@@ -34,6 +37,7 @@ def take(options: Any, services: Any) -> Any:
     return _stores[options["which"]]
 
 
+@implementer(IStoreStatus)
 class SlowStore(MemoryStore):
     """
     A store that starts and stops when the test says so.
@@ -45,6 +49,13 @@ class SlowStore(MemoryStore):
         self._log = log
         self.starting: Deferred[None] = Deferred()
         self.stopping: Deferred[None] = succeed(None)
+        self.trouble: str | None = None
+
+    def contents(self) -> str:
+        return "12 records"
+
+    def problem(self) -> str | None:
+        return self.trouble
 
     def start(self) -> Deferred[None]:
         self._log.append(f"start {self._name}")
@@ -81,11 +92,12 @@ class StoresTestCase(SynchronousTestCase):
             storage=CustomSettings("module", f"{__name__}:take", {"which": "storage"}, "storage.module"),
         )
         self.node = Node(self.settings, [TCP4ServerEndpoint(self.reactor, 6020)], self.reactor)
+        self.failures: list[str] = []
+        self.node.on_failed = self.failures.append
 
     def start(self) -> None:
         self.node.privilegedStartService()
         self.node.startService()
-        self.reactor.running = True
 
 
 class StartTests(StoresTestCase):
@@ -130,8 +142,8 @@ class StartTests(StoresTestCase):
         A store that cannot start at all ends the start with its reason.
         """
         self.storage.starting.errback(StoreError("/srv/r.sqlite is damaged"))
-        refused = self.assertRaises(SystemExit, self.start)
-        self.assertEqual(str(refused), "dstwist: storage: /srv/r.sqlite is damaged")
+        self.start()
+        self.assertEqual(self.failures, ["storage: /srv/r.sqlite is damaged"])
         self.assertIsNone(self.node.port.buildProtocol(None))
 
     def test_failure_later(self) -> None:
@@ -141,7 +153,7 @@ class StartTests(StoresTestCase):
         self.start()
         self.storage.starting.callback(None)
         self.cache.starting.errback(StoreError("redis://x does not answer"))
-        self.assertTrue(self.reactor.hasStopped)
+        self.assertEqual(self.failures, [self.node.failed])
         self.assertEqual(self.node.failed, "cache: redis://x does not answer")
         self.assertIsNone(self.node.port.buildProtocol(None))
         self.successResultOf(self.node.stopService())
@@ -156,10 +168,36 @@ class StartTests(StoresTestCase):
         self.assertIsNone(self.node.failed)
         self.reactor.advance(0.02)
         self.assertEqual(self.node.failed, "storage wasn't initialised in time (dependencyInitializationTimeout, 2 s)")
-        self.assertTrue(self.reactor.hasStopped)
+        self.assertEqual(self.failures, [self.node.failed])
         self.successResultOf(self.node.stopService())
         self.assertEqual(self.log, ["start storage", "stop storage"])
         self.assertFalse(self.reactor.getDelayedCalls())
+
+    def test_contents(self) -> None:
+        """
+        The log says what a storage has found, if it knows.
+        """
+        lines = Lines(self)
+        self.start()
+        self.storage.starting.callback(None)
+        (line,) = [line for line in lines.of("info") if "storage ready" in line]
+        self.assertTrue(line.endswith(f"take: {self.storage.contents()}"), line)
+
+    def test_ready(self) -> None:
+        """
+        While a store says that it cannot write, the server is not ready.
+        """
+        self.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        self.assertIsNone(self.node.not_ready())
+        self.storage.trouble = "/srv/r.sqlite cannot grow: the disk is full"
+        self.assertEqual(self.node.not_ready(), "the storage cannot write")
+        self.storage.trouble = None
+        self.cache.trouble = "away"
+        self.assertEqual(self.node.not_ready(), "the cache cannot write")
+        self.cache.trouble = None
+        self.assertIsNone(self.node.not_ready())
 
     def test_mistake(self) -> None:
         """
@@ -168,7 +206,7 @@ class StartTests(StoresTestCase):
         self.start()
         self.storage.starting.errback(ZeroDivisionError("oops"))
         self.assertEqual(self.node.failed, "storage: oops")
-        self.assertTrue(self.reactor.hasStopped)
+        self.assertEqual(self.failures, [self.node.failed])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_port_taken(self) -> None:
@@ -181,7 +219,7 @@ class StartTests(StoresTestCase):
                 return fail(CannotListenError("127.0.0.1", 6020, OSError(98, "Address already in use")))
 
         node = Node(self.settings, [Taken()], self.reactor)  # type: ignore[list-item]
-        self.assertRaises(SystemExit, node.privilegedStartService)
+        self.assertRaises(StartError, node.privilegedStartService)
         self.assertEqual(self.log, [])
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from zope.interface import implementer
 
-from dstwist.interfaces import Record
-from dstwist.store.custom import CustomStore
+from dstwist.errors import StoreFull
+from dstwist.interfaces import IStoreStatus, Record
+from dstwist.store.custom import FAILURE_COUNTS, CustomStore
 from dstwist.store.memory import MemoryStore
 from tests.store import contract
 
@@ -67,7 +69,7 @@ class CoroutineTests(contract.StoreContract):
     """
 
     def make(self) -> Any:
-        return CustomStore(Coroutines(), "it")
+        return CustomStore(Coroutines(), "it", self.reactor)
 
 
 class CarelessTests(contract.StoreTestCase):
@@ -78,7 +80,7 @@ class CarelessTests(contract.StoreTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.inner = Careless()
-        self.store = CustomStore(self.inner, "my.py:Mine")
+        self.store = CustomStore(self.inner, "my.py:Mine", self.reactor)
 
     def test_raises(self) -> None:
         """
@@ -104,3 +106,79 @@ class CarelessTests(contract.StoreTestCase):
 
     def failure_of(self, kind: type[Exception], deferred: Deferred[None]) -> str:
         return str(self.failureResultOf(deferred, kind).value)
+
+
+class Failing(Careless):
+    """
+    A store whose writes end as the test says.
+    """
+
+    error: Exception | None = None
+
+    def set(self, name: str, version: int, data: Any) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def delete(self, name: str) -> None:
+        self.set(name, 0, None)
+
+
+@implementer(IStoreStatus)
+class Knowing(Failing):
+    """
+    A store that knows how it is.
+    """
+
+    trouble: str | None = None
+
+    def contents(self) -> str:
+        return "7 records"
+
+    def problem(self) -> str | None:
+        return self.trouble
+
+
+class StatusTests(contract.StoreTestCase):
+    """
+    Whether a store of the operator's own can write.
+    """
+
+    def write(self, store: CustomStore, error: Exception | None = None) -> None:
+        store._inner.error = error
+        for deferred in (store.set("a", 1, {}), store.delete("a")):
+            deferred.addErrback(lambda failure: None)
+
+    def test_failure(self) -> None:
+        """
+        A store counts as one that cannot write after a write has failed, until one succeeds or some seconds pass.
+        """
+        store = CustomStore(Failing(), "it", self.reactor)
+        self.assertEqual((store.problem(), store.contents()), (None, ""))
+        self.write(store, OSError("no route to host"))
+        self.assertEqual(store.problem(), "no route to host")
+        self.write(store)
+        self.assertIsNone(store.problem())
+        self.write(store, OSError("no route to host"))
+        self.reactor.advance(FAILURE_COUNTS - 0.1)
+        self.assertEqual(store.problem(), "no route to host")
+        self.reactor.advance(0.1)
+        self.assertIsNone(store.problem())
+
+    def test_full(self) -> None:
+        """
+        One that has no room for a record can write all the same.
+        """
+        store = CustomStore(Failing(), "it", self.reactor)
+        self.write(store, StoreFull("too large"))
+        self.assertIsNone(store.problem())
+
+    def test_knowing(self) -> None:
+        """
+        A store that knows how it is is asked.
+        """
+        inner = Knowing()
+        store = CustomStore(inner, "it", self.reactor)
+        self.write(store, OSError("no route to host"))
+        self.assertEqual((store.problem(), store.contents()), (None, "7 records"))
+        inner.trouble = "away"
+        self.assertEqual(store.problem(), "away")

@@ -165,8 +165,8 @@ class LogTests(NamesTestCase):
         self.assertEqual(len(self.lines.of("critical")), 1)
         os.rmdir(f"{self.wal}.restored")
         self.result(store.set("c", 1, {}))
-        self.assertEqual(self.after_kill("a", "b", "c"), [Record(1, {}), Record(2, {}), Record(1, {})])
         self.assertIn("is in place again; writes go on", self.lines.last("warn"))
+        self.assertEqual(self.after_kill("a", "b", "c"), [Record(1, {}), Record(2, {}), Record(1, {})])
 
     def test_stop(self) -> None:
         """

@@ -44,7 +44,7 @@ class HttpTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.http = HttpPort(Root("/health-check"), LIMIT, self.reactor)
+        self.http = HttpPort(Root(), LIMIT, self.reactor)
         self.port = Port({}, self.http, self.reactor)
         self.port.doStart()
         self.addCleanup(self.port.doStop)
@@ -98,9 +98,38 @@ class RootTests(HttpTestCase):
         """
         The configuration says where the health check is.
         """
-        self.http.resource = Root("/alive/")
+        self.http.resource = Root(HttpSettings(health_check_path="/alive/"))
         self.assertEqual(self.ask("GET", "/alive").status, 200)
         self.assertEqual(self.ask("GET", "/health-check").status, 404)
+
+    def test_ready(self) -> None:
+        """
+        C{/ready} answers 200 while the server is ready, and 503 with the reason while it is not; HEAD gets no body.
+        """
+        reasons: list[str | None] = [None]
+        self.http.resource = Root(not_ready=lambda: reasons[0])
+        for reason, status, body in (
+            (None, 200, b"ready\r\n\r\n"),
+            ("the storage cannot write", 503, b"not ready: the storage cannot write\r\n\r\n"),
+        ):
+            reasons[0] = reason
+            for target in ("/ready", "/ready/", "/ready?x=1"):
+                answer = self.ask("GET", target)
+                self.assertEqual((answer.status, answer.body), (status, body))
+                self.assertEqual(answer.headers["cache-control"], "no-store")
+            self.assertEqual(self.ask("HEAD", "/ready").status, status)
+            self.assertEqual(self.ask("GET", "/health-check").status, 200)
+        self.assertEqual(self.ask("POST", "/ready").status, 404)
+
+    def test_configured_ready_path(self) -> None:
+        """
+        The configuration says where it is asked whether the server is ready; if it has the same path for the health
+        check, that is the one.
+        """
+        self.http.resource = Root(HttpSettings(ready_path="/up"), not_ready=lambda: "no")
+        self.assertEqual([self.ask("GET", path).status for path in ("/up", "/ready")], [503, 404])
+        self.http.resource = Root(HttpSettings(health_check_path="/ready"), not_ready=lambda: "no")
+        self.assertEqual(self.ask("GET", "/ready").status, 200)
 
     def test_not_found(self) -> None:
         """
@@ -198,7 +227,7 @@ class RootTests(HttpTestCase):
         Have a list of origins.
         """
         origins = Origins(HttpSettings(allow_all_origins=False, origins=("https://a.example",), **settings))
-        self.http.resource = Root("/health-check", origins)
+        self.http.resource = Root(origins=origins)
 
     def test_unsupported(self) -> None:
         """

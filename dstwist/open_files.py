@@ -1,0 +1,42 @@
+"""
+How many files the process may have open, and how many connections that allows: each is an open file.
+"""
+
+from __future__ import annotations
+
+import resource
+
+#: How many open files are kept for all that is no connection: stores, the log, the ports, certificates while they are
+#: read, connections to web services.
+KEPT = 100
+
+#: With room for fewer connections than these, the start has a warning.
+FEW = 500
+
+
+def raise_limit() -> None:
+    """
+    Raise the soft limit to the hard one. The soft limit is low for the sake of programs that use C{select}.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            # A sandbox may forbid the call, and macOS has no number for its hard limit. The soft limit does.
+            pass
+
+
+def most_files() -> int | None:
+    """
+    How many files there may be; C{None} if there is no limit.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def room(files: int | None) -> int | None:
+    """
+    How many connections there may be if C{files} may be open; C{None} if there is no limit.
+    """
+    return None if files is None else max(files - KEPT, 1)

@@ -1,0 +1,169 @@
+"""
+The start in the background: what C{twistd} without C{--nodaemon} does, and the way from there to the terminal.
+
+::
+
+    twistd ---- fork ---- waits for the pipe ---- ready: status 0; or the reason on the terminal, and its status
+                  |
+                  +------ fork ---- ends
+                            |
+                            +------ the server ---- pipe: its pid | "0", or a status and a reason | end of file
+
+Twisted's own C{daemonize} leaves the pipe's end for writing open in the process that waits, which then never learns
+that the server is dead; and its caller reports neither a C{SystemExit} nor what fails after the reactor runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, BinaryIO
+
+from twisted.internet.interfaces import IReactorDaemonize
+from twisted.scripts import _twistd_unix
+
+from dstwist.process.pid_file import remove_pid_file
+
+#: What is said of a server that ended without a word.
+UNEXPLAINED = "the server ended before it was ready; its log says why"
+
+
+class Report:
+    """
+    The server's end of the pipe. Says nothing if nobody waits, and only the first outcome.
+    """
+
+    def __init__(self) -> None:
+        self._pipe: int | None = None
+        self._said = False
+
+    def open(self, pipe: int) -> None:
+        """
+        There is somebody who waits.
+        """
+        self._pipe = pipe
+        self._write(str(os.getpid()))
+
+    def ready(self) -> None:
+        """
+        The server is ready: the one who waits can go.
+        """
+        self._say(0, "")
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            os.close(pipe)
+
+    def failed(self, reason: str, status: int = 1) -> None:
+        """
+        The server cannot start. The end of this process says that it has let go of everything.
+        """
+        self._say(status, reason)
+
+    def _say(self, status: int, reason: str) -> None:
+        if not self._said:
+            self._said = True
+            self._write(json.dumps([status, reason]))
+
+    def _write(self, line: str) -> None:
+        if self._pipe is not None:
+            try:
+                os.write(self._pipe, line.encode("ascii") + b"\n")
+            except BrokenPipeError:
+                # The one who waited was killed.
+                pass
+
+
+#: Of this process.
+report = Report()
+
+
+def install() -> None:
+    """
+    Have twistd go into the background in this way.
+    """
+    runner: Any = _twistd_unix.UnixApplicationRunner
+    runner.daemonize = _daemonize
+
+
+def _daemonize(runner: Any, reactor: Any) -> None:
+    """
+    Go on in the background; the process that was called waits, and ends with the outcome.
+
+    Without a result, Twisted has no pipe of its own to report to.
+    """
+    if IReactorDaemonize.providedBy(reactor):
+        reactor.beforeDaemonize()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    read, write = os.pipe()
+    middle = os.fork()
+    if middle:
+        os.close(write)
+        os.waitpid(middle, 0)
+        os._exit(_wait_and_tell(read, runner.config["pidfile"]))
+    os.close(read)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    os.close(null)
+    if IReactorDaemonize.providedBy(reactor):
+        reactor.afterDaemonize()
+    report.open(write)
+
+
+def _wait_and_tell(pipe: int, pid_file: str | None) -> int:
+    def tell(reason: str) -> None:
+        for line in reason.splitlines():
+            os.write(2, f"dstwist: {line}\n".encode("utf-8", "backslashreplace"))
+
+    with os.fdopen(pipe, "rb") as file:
+        return wait(file, pid_file, tell, _pass_on)
+
+
+def _pass_on(pid: int) -> None:
+    """
+    Have Ctrl-C, and requests to stop, reach the server while somebody waits for it.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        os.kill(pid, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+def wait(
+    pipe: BinaryIO,
+    pid_file: str | None,
+    tell: Callable[[str], object],
+    started: Callable[[int], object] = lambda pid: None,
+) -> int:
+    """
+    Wait until the server is ready, or has ended.
+
+    @param pid_file: the server's, removed if the server could not.
+    @param tell: told why it has not started.
+    @param started: called with its pid.
+    @return: the exit status.
+    """
+    pid = pipe.readline().strip().decode("ascii")
+    if pid:
+        started(int(pid))
+    outcome = pipe.readline()
+    status, reason = json.loads(outcome) if outcome else (1, UNEXPLAINED)
+    if not status:
+        return 0
+    tell(reason)
+    # Until the server has gone its port, its files and its locks are not free.
+    pipe.read()
+    if pid_file and pid:
+        remove_pid_file(pid_file, int(pid))
+    return int(status)

@@ -1,0 +1,194 @@
+"""
+A node as the only one of its process: what C{twistd dstwist} runs.
+
+::
+
+    twistd: makeService, [background], privilegedStartService, [--uid], startService, reactor ... stopService
+    from outside:              signals, the pipe to the terminal, systemd, the pid file
+
+The node never ends the process; this does, with status 0 if it was asked to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+
+from dstwist.errors import StartError
+from dstwist.log import OperatorLogger
+from dstwist.node import Node
+from dstwist.process import signals
+from dstwist.process.background import Report
+from dstwist.process.notify import ServiceManager
+from dstwist.process.owned import Owner
+from dstwist.process.pid_file import remove_pid_file
+from dstwist.process.signals import Signals
+
+#: What the parts that are no store take to start or to stop, as far as service managers are concerned, in seconds.
+MARGIN = 30.0
+
+
+class Server(Service):
+    """
+    The node, and what its process has around it.
+
+    @param options: twistd's own: C{pidfile}, C{nodaemon}, C{logfile} and so on; empty if it is not twistd that runs it.
+    @param quit: ends the process at once.
+    """
+
+    _log = OperatorLogger()
+
+    def __init__(
+        self,
+        node: Node,
+        reactor: Any,
+        options: Mapping[str, Any],
+        manager: ServiceManager,
+        report: Report,
+        quit: Callable[[int], object] = os._exit,
+    ) -> None:
+        self._node = node
+        self._reactor = reactor
+        self._options = options
+        self._manager = manager
+        self._report = report
+        self._quit = quit
+        self._status = 0
+        self._stopping = False
+        self.signals = Signals(reactor, self._reload, self._stop, self.quit)
+        node.on_started = self._started
+        node.on_failed = self._failed
+
+    # -- the life of a service
+
+    def privilegedStartService(self) -> None:
+        self._manager.starting(self._node.longest_start + MARGIN)
+        try:
+            self._node.privilegedStartService()
+        except StartError as error:
+            self._log.critical("{event} | {reason}", event="PLUGIN_INITIALIZATION_ERROR", reason=str(error))
+            self._give_up(str(error))
+
+    def startService(self) -> None:
+        super().startService()
+        self._node.startService()
+        if self._node.failed is not None:
+            self._give_up(self._node.failed)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        self._stopping = True
+        if self._node.failed is None:
+            self._report.failed("the server was stopped before it was ready")
+        self._manager.stopping(self._node.longest_stop + MARGIN)
+        stopped = self._node.stopService()
+        stopped.addBoth(self._stopped)
+        return stopped
+
+    def _stopped(self, result: Any) -> Any:
+        self._manager.stop()
+        return result
+
+    def _started(self) -> None:
+        self._report.ready()
+        self._manager.ready("serving clients")
+        self.signals.take_all()
+
+    def _failed(self, reason: str) -> None:
+        self._status = 1
+        self._report.failed(reason)
+        if self._reactor.running:
+            self._tell(reason)
+            self._reactor.stop()
+
+    def _give_up(self, reason: str) -> None:
+        """
+        End the process before its reactor runs.
+        """
+        self._report.failed(reason)
+        self._tell(reason)
+        self.remove_pid_file()
+        raise SystemExit(1)
+
+    # -- signals
+
+    def _reload(self) -> None:
+        if self._stopping:
+            return
+        self._manager.reloading()
+        fine = self._node.reload()
+        self._manager.ready("serving clients" if fine else "serving clients; the last reload had problems, see the log")
+
+    def _stop(self, name: str) -> None:
+        self._log.info("INFO | {signal}: dstwist is stopping", signal=name, event="INFO")
+        if self._reactor.running and not self._stopping:
+            self._reactor.stop()
+
+    # -- the end
+
+    def quit(self, status: int) -> None:
+        """
+        End the process at once.
+        """
+        self.remove_pid_file()
+        self._quit(status)
+
+    def at_exit(self) -> None:
+        """
+        The last thing that the process does. twistd ends it with status 0 however its reactor was stopped.
+        """
+        signals.ignore()
+        self.remove_pid_file()
+        if self._status:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            self._quit(self._status)
+
+    def remove_pid_file(self) -> None:
+        """
+        Leave no pid file of this process.
+        """
+        path = self._options.get("pidfile")
+        if path:
+            remove_pid_file(path, os.getpid())
+
+    def _tell(self, reason: str) -> None:
+        """
+        Say on the terminal why the server does not run, if that is not where the log goes.
+        """
+        options = self._options
+        logs_elsewhere = options.get("logfile") not in (None, "", "-") or options.get("syslog") or options.get("logger")
+        if options.get("nodaemon") and logs_elsewhere and sys.__stderr__ is not None:
+            for line in reason.splitlines():
+                sys.__stderr__.write(f"dstwist: {line}\n")
+
+
+def make_files(options: Mapping[str, Any], data_dir: str | None) -> None:
+    """
+    Make what is missing of the directories, and the log file if it will be written to by another user.
+
+    @param options: twistd's.
+    @raise StartError: it cannot be made.
+    """
+    owner = Owner.of(options)
+    log_file, pid_file = options.get("logfile"), options.get("pidfile")
+    if log_file == "-" or options.get("syslog") or options.get("logger"):
+        log_file = None
+    elif not log_file and not options.get("nodaemon", True):
+        log_file = "twistd.log"
+    tasks: list[tuple[str, str | None, Callable[[str], None]]] = [
+        ("--data-dir", data_dir, owner.make_directory),
+        ("--logfile", log_file, owner.make_file),
+        ("--pidfile", pid_file, lambda path: owner.make_directory(os.path.dirname(os.path.abspath(path)), 0o755)),
+    ]
+    for option, path, make in tasks:
+        if path:
+            try:
+                make(path)
+            except OSError as error:
+                raise StartError(f"{option} {path}: {error.strerror}") from None

@@ -1,0 +1,112 @@
+"""
+Tests for L{dstwist.process.background}.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.process.background import UNEXPLAINED, Report, wait
+
+
+class PipeTests(SynchronousTestCase):
+    """
+    The pipe between the server and the process that waits for it.
+    """
+
+    def setUp(self) -> None:
+        self.told: list[str] = []
+        self.pids: list[int] = []
+        self.pid_file = str(Path(self.mktemp()).absolute())
+        Path(self.pid_file).write_text(str(os.getpid()))
+
+    def wait(self, *steps: Any) -> int:
+        """
+        The status of a process that waits while a server does C{steps}, and then ends.
+        """
+        read, write = os.pipe()
+        report = Report()
+
+        def serve() -> None:
+            report.open(write)
+            for step in steps:
+                step(report)
+            if report._pipe is not None:
+                os.close(write)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            with os.fdopen(read, "rb") as pipe:
+                return wait(pipe, self.pid_file, self.told.append, self.pids.append)
+        finally:
+            server.join()
+
+    def test_ready(self) -> None:
+        """
+        When the server is ready the one who waits ends with status 0.
+        """
+        self.assertEqual(self.wait(Report.ready), 0)
+        self.assertEqual(self.told, [])
+        self.assertEqual(self.pids, [os.getpid()])
+        self.assertTrue(Path(self.pid_file).exists())
+
+    def test_failed(self) -> None:
+        """
+        If the server cannot start, the one who waits says why, whole, and leaves no pid file.
+        """
+        reason = "storage: /srv/r\u00e9cords.sqlite cannot be opened\n" + "x" * 1000
+        self.assertEqual(self.wait(lambda report: report.failed(reason)), 1)
+        self.assertEqual(self.told, [reason])
+        self.assertFalse(Path(self.pid_file).exists())
+
+    def test_status(self) -> None:
+        """
+        The status is the one that the server names; only the first outcome counts.
+        """
+        self.assertEqual(self.wait(lambda report: report.failed("no", 78), lambda report: report.failed("later")), 78)
+        self.assertEqual(self.told, ["no"])
+
+    def test_killed(self) -> None:
+        """
+        If the server ends without a word, the one who waits says so, and does not wait for ever.
+        """
+        self.assertEqual(self.wait(), 1)
+        self.assertEqual(self.told, [UNEXPLAINED])
+        self.assertFalse(Path(self.pid_file).exists())
+
+    def test_killed_at_once(self) -> None:
+        """
+        The same if it has not even said who it is; the pid file is that of another process then.
+        """
+        read, write = os.pipe()
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            self.assertEqual(wait(pipe, self.pid_file, self.told.append), 1)
+        self.assertEqual(self.told, [UNEXPLAINED])
+        self.assertTrue(Path(self.pid_file).exists())
+
+    def test_other_pid_file(self) -> None:
+        """
+        The pid file of another process stays.
+        """
+        Path(self.pid_file).write_text("1")
+        self.assertEqual(self.wait(), 1)
+        self.assertTrue(Path(self.pid_file).exists())
+
+    def test_nobody_waits(self) -> None:
+        """
+        A server in the foreground has nobody to report to, and one whose parent was killed does not mind.
+        """
+        Report().ready()
+        Report().failed("no")
+        read, write = os.pipe()
+        report = Report()
+        report.open(write)
+        os.close(read)
+        report.ready()

@@ -1,0 +1,268 @@
+"""
+Tests for L{dstwist.process.server}.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.errors import StartError
+from dstwist.process import signals
+from dstwist.process.notify import ServiceManager
+from dstwist.process.server import Server, make_files
+from tests.logs import Lines
+from tests.process.reactor import SignalledReactor
+
+
+class FakeNode:
+    """
+    A node that obeys.
+    """
+
+    longest_start = 6.0
+    longest_stop = 40.0
+    failed: str | None = None
+    on_started: Any = None
+    on_failed: Any = None
+
+    def __init__(self) -> None:
+        self.port_problem: str | None = None
+        self.fails_at_once: str | None = None
+        self.reloads = 0
+        self.stopped: Deferred[None] = Deferred()
+
+    def privilegedStartService(self) -> None:
+        if self.port_problem:
+            raise StartError(self.port_problem)
+
+    def startService(self) -> None:
+        if self.fails_at_once:
+            self.fail(self.fails_at_once)
+
+    def stopService(self) -> Deferred[None]:
+        return self.stopped
+
+    def reload(self) -> bool:
+        self.reloads += 1
+        return True
+
+    def fail(self, reason: str) -> None:
+        self.failed = reason
+        self.on_failed(reason)
+
+
+class FakeReport:
+    """
+    What the terminal would be told.
+    """
+
+    def __init__(self) -> None:
+        self.said: list[object] = []
+
+    def ready(self) -> None:
+        self.said.append("ready")
+
+    def failed(self, reason: str) -> None:
+        self.said.append(reason)
+
+
+class ServerTests(SynchronousTestCase):
+    """
+    A node and the process around it.
+    """
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+        self.reactor: Any = SignalledReactor()
+        self.node = FakeNode()
+        self.report = FakeReport()
+        self.quits: list[int] = []
+        self.pid_file = Path(self.mktemp())
+        self.pid_file.write_text(str(os.getpid()))
+        for name in ("hold", "ignore"):
+            self.patch(signals, name, lambda: None)
+        self.patch(signals.signal, "signal", lambda number, handler: None)
+        self.patch(sys, "__stderr__", StringIO())
+
+    def make(self, **options: Any) -> Server:
+        node: Any = self.node
+        report: Any = self.report
+        twistd = {"pidfile": str(self.pid_file), "nodaemon": True, **options}
+        return Server(node, self.reactor, twistd, ServiceManager({}, self.reactor), report, self.quits.append)
+
+    def start(self, **options: Any) -> Server:
+        server = self.make(**options)
+        server.privilegedStartService()
+        server.startService()
+        self.reactor.running = True
+        return server
+
+    def test_ready(self) -> None:
+        """
+        The terminal hears that the server is ready when it takes connections, not when it begins to start.
+        """
+        self.start()
+        self.assertEqual(self.report.said, [])
+        self.node.on_started()
+        self.assertEqual(self.report.said, ["ready"])
+
+    def test_stop(self) -> None:
+        """
+        A server that was asked to stop waits for its node, and ends with status 0. The log says what has asked.
+        """
+        server = self.start()
+        self.node.on_started()
+        server.signals.on_stop(15, None)
+        self.assertTrue(self.reactor.hasStopped)
+        self.assertIn("INFO | SIGTERM: dstwist is stopping", self.lines.of("info"))
+        stopped = server.stopService()
+        self.assertNoResult(stopped)
+        self.node.stopped.callback(None)
+        self.successResultOf(stopped)
+        server.at_exit()
+        self.assertEqual(self.quits, [])
+        self.assertFalse(self.pid_file.exists())
+
+    def test_port_taken(self) -> None:
+        """
+        If the port cannot be had the process ends, says why, and leaves no pid file.
+        """
+        self.node.port_problem = "port 6020 is taken"
+        self.assertEqual(self.assertRaises(SystemExit, self.start).code, 1)
+        self.assertEqual(self.report.said, ["port 6020 is taken"])
+        self.assertIn("port 6020 is taken", self.lines.last("critical"))
+        self.assertFalse(self.pid_file.exists())
+
+    def test_fails_at_once(self) -> None:
+        """
+        The same if a part cannot start at all.
+        """
+        self.node.fails_at_once = "storage: no"
+        self.assertEqual(self.assertRaises(SystemExit, self.start).code, 1)
+        self.assertEqual(self.report.said[0], "storage: no")
+        self.assertFalse(self.pid_file.exists())
+
+    def test_fails_later(self) -> None:
+        """
+        If a part fails while the reactor runs, that stops, and the status of the process is 1 all the same.
+        """
+        server = self.start()
+        self.node.fail("storage: locked")
+        self.assertTrue(self.reactor.hasStopped)
+        self.node.stopped.callback(None)
+        server.stopService()
+        self.assertEqual(self.report.said, ["storage: locked"])
+        server.at_exit()
+        self.assertEqual(self.quits, [1])
+        self.assertFalse(self.pid_file.exists())
+
+    def test_terminal(self) -> None:
+        """
+        The reason is on the terminal, once: not again if the log is there, nor if the server is in the background.
+        """
+        for options, expected in (
+            ({"logfile": "x.log"}, "dstwist: storage: locked\n"),
+            ({"syslog": True}, "dstwist: storage: locked\n"),
+            ({}, ""),
+            ({"logfile": "-"}, ""),
+            ({"logfile": "x.log", "nodaemon": False}, ""),
+        ):
+            stderr = StringIO()
+            self.patch(sys, "__stderr__", stderr)
+            self.start(**options)
+            self.node.fail("storage: locked")
+            self.assertEqual(stderr.getvalue(), expected)
+            self.node.failed, self.reactor.hasStopped = None, False
+
+    def test_stopped_too_early(self) -> None:
+        """
+        A server that is stopped before it was ready has not started: the one who waits is told.
+        """
+        server = self.start()
+        self.node.stopped.callback(None)
+        server.stopService()
+        self.assertEqual(self.report.said, ["the server was stopped before it was ready"])
+
+    def test_second_stop(self) -> None:
+        """
+        A second request to stop, after a second, ends the process and leaves no pid file.
+        """
+        server = self.start()
+        now = [0.0]
+        server.signals._clock = lambda: now[0]
+        server.signals.on_stop(15, None)
+        server.signals.on_stop(15, None)
+        self.assertEqual(self.quits, [])
+        now[0] = 1.5
+        server.signals.on_stop(15, None)
+        self.assertEqual(self.quits, [143])
+        self.assertFalse(self.pid_file.exists())
+
+    def test_reload(self) -> None:
+        """
+        SIGHUP has the node read its configuration again, but not while it stops.
+        """
+        server = self.start()
+        self.node.on_started()
+        server.signals.on_reload(1, None)
+        self.assertEqual(self.node.reloads, 1)
+        server.stopService()
+        server.signals.on_reload(1, None)
+        self.assertEqual(self.node.reloads, 1)
+
+
+class FileTests(SynchronousTestCase):
+    """
+    What is made before the start.
+    """
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).absolute()
+        self.given: list[str] = []
+        self.patch(os, "chown", lambda path, uid, gid: self.given.append(os.path.relpath(path, self.root.parent)))
+
+    def test_missing(self) -> None:
+        """
+        With C{--uid}, data directory, log and the directory of the pid file are made for that user.
+        """
+        options = {
+            "uid": 1001,
+            "gid": 1002,
+            "nodaemon": False,
+            "logfile": str(self.root / "log" / "d.log"),
+            "pidfile": str(self.root / "run" / "d.pid"),
+        }
+        make_files(options, str(self.root / "data"))
+        name = self.root.name
+        self.assertEqual(self.given, [name, *(f"{name}/{path}" for path in ("data", "log", "log/d.log", "run"))])
+
+    def test_no_log_file(self) -> None:
+        """
+        No file is made for a log that goes elsewhere.
+        """
+        self.root.mkdir()
+        os.chdir(self.root)
+        self.addCleanup(os.chdir, self.root.parent)
+        for more in ({"nodaemon": True}, {"nodaemon": True, "logfile": "-"}, {"syslog": True, "nodaemon": False}):
+            make_files({"uid": 1, "gid": 1, "pidfile": "", **more}, None)
+        self.assertEqual(os.listdir(self.root), [])
+
+    def test_refused(self) -> None:
+        """
+        What cannot be made is said with the option that asks for it.
+        """
+        self.root.write_text("")
+        for option, options, data_dir in (
+            ("--data-dir", {}, str(self.root / "d")),
+            ("--logfile", {"logfile": str(self.root / "l")}, None),
+            ("--pidfile", {"pidfile": str(self.root / "p")}, None),
+        ):
+            error = self.assertRaises(StartError, make_files, options, data_dir)
+            self.assertTrue(str(error).startswith(f"{option} {self.root}"), str(error))
