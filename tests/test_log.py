@@ -23,7 +23,15 @@ LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
 
 #: Where L{OperatorLogger} may be used: no line of these modules is caused by a client.
 #: The last line of a process is caused once.
-OF_THE_OPERATOR = {"auth/exposure.py", "log_limit.py", "node.py", "permission/reload.py", "reloading.py", "shortage.py"}
+OF_THE_OPERATOR = {
+    "auth/exposure.py",
+    "log_limit.py",
+    "node.py",
+    "process/server.py",
+    "permission/reload.py",
+    "reloading.py",
+    "shortage.py",
+}
 
 #: What other modules use of Twisted's log; no logger.
 NO_LOGGERS = {"tap.py": {"globalLogBeginner", "globalLogPublisher"}, "shortage.py": {"ILogObserver", "LogPublisher"}}
