@@ -478,6 +478,8 @@ class ICluster(Interface):
     The other nodes. Messages reach each of them at most once, in order per sending node, and are not waited for.
     """
 
+    is_single: bool = Attribute("Whether there are no other nodes, ever: L{publish} does nothing then.")
+
     def publish(message: Message) -> None:
         """
         Tell all other nodes.

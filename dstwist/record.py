@@ -107,8 +107,7 @@ class Change:
     @ivar message: the write; any other message leaves the record as it is.
     @ivar alike: whether every client that has the old data gets the new data from the same changes: known once L{data}
         is. Clients of v2 and v3 read some paths in another way (C{services.md} section 4.11).
-    @ivar adds: whether the path of the write may add something beside its value: known once L{data} is, if there is one
-        path.
+    @ivar adds: whether the write may do more than put a scalar in the place of another value: known once L{data} is.
     @param limits: what the paths of the write may make.
     """
 
@@ -149,7 +148,7 @@ class Change:
             if path is not None:
                 value, self.alike, self.adds = write_at(base, path, value, self._limits)
             elif isinstance(value, dict | list):
-                self.alike = True
+                self.alike = self.adds = True
             else:
                 raise ValueError("a record is an object or an array")
         self._data = value

@@ -269,6 +269,8 @@ class FakeCluster:
     A cluster that keeps what it was told.
     """
 
+    is_single = False
+
     def __init__(self) -> None:
         self.published: list[Message] = []
 

@@ -16,5 +16,7 @@ class SingleNode:
     There is nobody to tell.
     """
 
+    is_single = True
+
     def publish(self, message: Message) -> None:
         pass

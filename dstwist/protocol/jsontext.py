@@ -31,6 +31,9 @@ from dstwist.memory import allocations_can_fail, has_room
 #: library's limit depends on how deep its caller stands already. This is well below, and no honest document is near.
 MAX_DEPTH = 256
 
+#: Texts that are no longer, in bytes, cannot be nested too deeply.
+BRIEF = 2 * MAX_DEPTH
+
 #: Texts of this length and more, in bytes, are read without Python's collector of garbage.
 HEAVY = 65536
 
@@ -141,7 +144,7 @@ def _checked(
     value: Any, text: AnyStr, bracket: AnyStr, brace: AnyStr, is_flat: Callable[[Any], bool] = lambda value: False
 ) -> Any:
     # Counting is cheap and clears nearly every text; looking into the value is not.
-    if len(text) > 2 * MAX_DEPTH and text.count(bracket) + text.count(brace) > MAX_DEPTH:
+    if len(text) > BRIEF and text.count(bracket) + text.count(brace) > MAX_DEPTH:
         if not is_flat(value) and deeper_than(value, MAX_DEPTH):
             raise ValueError("nested too deeply")
     return value
@@ -193,6 +196,10 @@ def stdlib_dumps(value: Any) -> bytes:
 loads: Callable[[bytes | str], Any] = stdlib_loads
 dumps: Callable[[Any], bytes] = stdlib_dumps
 
+#: L{loads} without its own steps, for texts of at most L{BRIEF} bytes. It may refuse a text that L{loads} reads, so
+#: whoever calls it asks L{loads} then.
+brief_loads: Callable[[bytes | str], Any] = stdlib_loads
+
 try:
     import orjson
 except ImportError:  # orjson is a speed-up, not a requirement
@@ -200,6 +207,7 @@ except ImportError:  # orjson is a speed-up, not a requirement
 else:
     _orjson_loads = orjson.loads
     _orjson_dumps = orjson.dumps
+    brief_loads = _orjson_loads
 
     def loads(text: bytes | str) -> Any:
         """
@@ -212,7 +220,7 @@ else:
         except ValueError:
             # orjson refuses lone surrogates, JavaScript does not. They are rare: let the other one decide.
             return stdlib_loads(text)
-        if len(text) <= 2 * MAX_DEPTH:
+        if len(text) <= BRIEF:
             return value
         if isinstance(text, str):
             return _checked(value, text, "[", "{", _is_writable)
@@ -314,7 +322,7 @@ class Guarded:
 
 if allocations_can_fail():
     _guarded = Guarded(loads, write=dumps)
-    loads = _guarded.loads
+    loads = brief_loads = _guarded.loads
     dumps = _guarded.dumps
 
 

@@ -150,17 +150,18 @@ def _token(number: int | float) -> Token:
     return _Number(format_number(number))
 
 
-def _common_tokens(path: str) -> tuple[Token, ...] | None:
+def _common_way(path: str) -> tuple[tuple[Token, ...], tuple[Token, ...], Token] | None:
     """
-    The tokens of a path that all clients split alike, and that can be told to all of them.
+    The tokens of a path, if all clients split it alike and can be told it: all of them, those before the last one, and
+    the last one.
     """
     tokens = parse(path)
-    if has_separators(path):
+    if has_separators(path) or _OLD_TOKEN.findall(path) != [str(token) for token in tokens]:
         return None
-    return tokens if _OLD_TOKEN.findall(path) == [str(token) for token in tokens] else None
+    return tokens, tokens[:-1], tokens[-1]
 
 
-_common = lru_cache(_CACHED)(_common_tokens)
+_common = lru_cache(_CACHED)(_common_way)
 
 
 def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
@@ -191,30 +192,29 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple[Any, bool, bool]:
     """
     The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; whether all clients make the
-    same of it; and whether the path may add something beside the value, which it does not where a value is replaced.
-    Those of v2 and v3 cannot be told a path that has separators, split paths at blanks, take every number for an index
-    where nothing is yet, leave alone what there is nothing to erase in, and throw on scalars and C{null} on the way
-    (C{services.md} section 4.11).
+    same of it; and whether the path may add something beside the value, which a scalar in the place of another value
+    does not. Those of v2 and v3 cannot be told a path that has separators, split paths at blanks, take every number for
+    an index where nothing is yet, leave alone what there is nothing to erase in, and throw on scalars and C{null} on
+    the way (C{services.md} section 4.11).
 
     @raise InvalidPath: the place cannot be, or not in this data.
     """
-    tokens = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_tokens(path)
-    if tokens is None:
+    way = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_way(path)
+    if way is None:
         return set_at(data, parse(path), value, limits), False, True
-    if type(value) in _SCALARS and type(data) is dict:
+    tokens, above, last = way
+    if type(value) in _SCALARS and type(data) is dict and type(last) is str:
         # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
         changed = node = data.copy()
-        for token in tokens[:-1]:
+        for token in above:
             child = node.get(token)
             if type(child) is not dict:
                 break
             node[token] = node = child.copy()
         else:
-            token = tokens[-1]
-            if type(token) is str:
-                adds = token not in node
-                node[token] = value
-                return changed, True, adds
+            adds = last not in node
+            node[last] = value
+            return changed, True, adds
     return set_at(data, tokens, value, limits), _found_alike(tokens, data, value is UNDEFINED), True
 
 

@@ -38,7 +38,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthAction, EventAction, ParserAction, Topic
-from dstwist.protocol.jsontext import NoRoom, loads
+from dstwist.protocol.jsontext import NoRoom, brief_loads, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames
 from dstwist.protocol.protobuf_parts import (
@@ -53,7 +53,7 @@ from dstwist.protocol.protobuf_parts import (
     written_names,
     written_number,
 )
-from dstwist.protocol.protobuf_short import short_write
+from dstwist.protocol.protobuf_short import record_payload, short_write
 from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUESTS, Field, Kind
 from dstwist.protocol.typed import to_json, utf8
 
@@ -79,6 +79,7 @@ _TEXT = int(Kind.TEXT)
 _JSON = int(Kind.JSON)
 _ALL_NAMES = int(Kind.NAMES)
 _EVENT = Topic.EVENT
+_RECORD = Topic.RECORD
 _EMIT = EventAction.EMIT
 
 
@@ -202,7 +203,7 @@ class ProtobufCodec:
         ):
             data = payload[9:end]
             try:
-                loads(data)
+                brief_loads(data)
                 return [Message(_EVENT, _EMIT, payload[end + 2 :].decode(), data, payload, self)]
             except ValueError:
                 pass  # the long way knows what to answer
@@ -312,6 +313,17 @@ class ProtobufCodec:
         topic = message.topic
         if message.action >= TEXT_ONLY or topic not in _WRITERS:
             return b""
+        if topic is _RECORD:
+            payload = record_payload(message)
+            if payload is not None:
+                return payload
+        return self.encode_by_table(message)
+
+    def encode_by_table(self, message: Message) -> bytes:
+        """
+        The payload of any message of these topics.
+        """
+        topic = message.topic
         read, fields = _WRITERS[topic]
         if message.is_ack:
             read, fields = _ACK_WRITERS.get((topic, message.action), (read, fields))

@@ -121,6 +121,8 @@ def written_number(number: int) -> bytes:
     """
     A number as a varint; a negative one takes ten bytes.
     """
+    if 0 <= number < 16384:
+        return bytes((number & 0x7F | 0x80, number >> 7)) if number > 127 else SMALL[number]
     number &= 0xFFFFFFFFFFFFFFFF
     digits = bytearray()
     while number > 127:

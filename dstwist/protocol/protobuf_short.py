@@ -1,21 +1,28 @@
 """
-Short writes to records, read in one go.
+Messages of records, read and written field by field: it takes a third of the time that the tables of fields take.
 
 Most of what clients write is a few bytes at one path. A payload of up to 128 bytes, laid out as the official client
-does it, has all its lengths in single bytes and its fields in a fixed order::
+does it, has all its lengths in single bytes and its fields in a fixed order. Those in brackets ask for an
+acknowledgement::
 
-    <size - 1> 10 05 1a <size - 5> 08 12 12 <length> data 32 <length> name 68 <version>                       UPDATE
-    <size - 1> 10 05 1a <size - 5> 08 13 12 <length> data 32 <length> name 62 <length> path 68 <version>      PATCH
+    <size - 1> 10 05 1a <size - 5> 08 12 12 <length> data                                                    UPDATE
+        [1a <length> correlation id] 32 <length> name [58 01] 68 <version>
+    <size - 1> 10 05 1a <size - 5> 08 13 12 <length> data                                                    PATCH
+        [1a <length> correlation id] 32 <length> name [58 01] 62 <length> path 68 <version>
 
-and nothing else: what asks for an acknowledgement, or has anything beyond that, goes the way of all other messages. So
-what is read here can be forwarded as it came, once it is known to be the next version.
+and nothing else: what has anything beyond that goes the way of all other messages. So what is read here, and asks for
+no acknowledgement, can be forwarded as it came, once it is known to be the next version.
 """
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from dstwist.protocol.constants import RecordAction, Topic
-from dstwist.protocol.jsontext import loads
+from dstwist.protocol.jsontext import brief_loads
 from dstwist.protocol.message import Message
+from dstwist.protocol.protobuf_parts import SMALL, sized, written_number
+from dstwist.protocol.typed import to_json
 
 #: By the size of the payload: all that stands before the action.
 _HEADS = {size: bytes((size - 1, 0x10, 0x05, 0x1A, size - 5, 0x08)) for size in range(15, 129)}
@@ -24,10 +31,16 @@ _RECORD = Topic.RECORD
 _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
 
+#: The fields that news of writes, acknowledgements of writes and answers to reads do not have.
+_others = attrgetter("is_error", "is_ack", "names", "subscription", "original_action", "versions")
+_NO_OTHERS = (None, None, (), None, None, None)
+
 
 def short_write(payload: bytes, codec: object) -> Message | None:
     """
     The write that a payload is, if it is one of these; C{None} says nothing about what it is else.
+
+    @param codec: whose subscribers may be sent the payload, if it says nothing but the write.
     """
     size = len(payload)
     if payload[:6] != _HEADS.get(size):
@@ -38,18 +51,34 @@ def short_write(payload: bytes, codec: object) -> Message | None:
             return None
         start = payload[8] + 9
         data = payload[9:start]
-        if payload[start] != 0x32:
+        tag = payload[start]
+        correlation_id = path = acknowledged = None
+        if tag == 0x1A:
+            end = payload[start + 1] + start + 2
+            correlation_id = payload[start + 2 : end].decode()
+            start = end
+            tag = payload[start]
+            codec = None
+        if tag != 0x32:
             return None
         end = payload[start + 1] + start + 2
         name = payload[start + 2 : end].decode()
-        path = None
+        tag = payload[end]
+        if tag == 0x58:
+            if payload[end + 1] != 1:
+                return None
+            acknowledged = True
+            end += 2
+            tag = payload[end]
+            codec = None
         if action == 0x13:
-            if payload[end] != 0x62:
+            if tag != 0x62:
                 return None
             start = payload[end + 1] + end + 2
             path = payload[end + 2 : start].decode()
             end = start
-        if payload[end] != 0x68:
+            tag = payload[end]
+        if tag != 0x68:
             return None
         version, end = payload[end + 1], end + 2
         if version > 127:
@@ -62,12 +91,53 @@ def short_write(payload: bytes, codec: object) -> Message | None:
                 version += (most - 1) << 14
         if end != size or not name or not (path or action == 0x12):
             return None
-        value = loads(data)
+        value = brief_loads(data)
     except (IndexError, ValueError):
         return None  # the long way knows what to answer
     write = Message(
         _RECORD, _UPDATE if path is None else _PATCH, name, data, payload, codec,
-        (), None, None, None, None, None, None, path, version,
+        (), correlation_id, None, None, None, None, acknowledged, path, version,
     )  # fmt: skip
     write.value = value
     return write
+
+
+def record_payload(message: Message) -> bytes | None:
+    """
+    The payload of a message of the topic RECORD; C{None} if it has other fields than most.
+    """
+    if _others(message) != _NO_OTHERS:
+        return None
+    # The opening bytes of each field are those of L{dstwist.protocol.schema.FIELDS}; lengths are written in place,
+    # since a call for each field would take a third of the time of all.
+    parts = [b"\x08", SMALL[message.action]]
+    data = message.data
+    if data is not None:
+        text = data if data.__class__ is bytes else to_json(data)
+        if text is not None:
+            size = len(text)
+            parts += b"\x12", SMALL[size] if size < 128 else written_number(size), text
+    try:
+        if (correlation_id := message.correlation_id) is not None:
+            text = correlation_id.encode()
+            size = len(text)
+            parts += b"\x1a", SMALL[size] if size < 128 else written_number(size), text
+        if (name := message.name) is not None:
+            text = name.encode()
+            size = len(text)
+            parts += b"\x32", SMALL[size] if size < 128 else written_number(size), text
+        if (acknowledged := message.is_write_ack) is not None:
+            parts += b"\x58", SMALL[acknowledged]
+        if (path := message.path) is not None:
+            text = path.encode()
+            size = len(text)
+            parts += b"\x62", SMALL[size] if size < 128 else written_number(size), text
+    except UnicodeEncodeError:
+        return None
+    if (version := message.version) is not None:
+        parts += b"\x68", SMALL[version] if 0 <= version < 128 else written_number(version)
+    body = b"".join(parts)
+    size = len(body)
+    if size < 124:
+        return SMALL[size + 4] + b"\x10\x05\x1a" + SMALL[size] + body
+    return sized(b"\x10\x05\x1a" + sized(body))

@@ -40,7 +40,9 @@ class EventService:
 
     def __init__(self, subscriptions: SubscriptionRegistry, listeners: ListenerRegistry, cluster: ICluster) -> None:
         self._subscriptions = subscriptions
-        self._cluster = cluster
+        self._publish = subscriptions.publish
+        # A call that does nothing would cost each event some per cent.
+        self._publish_remote = None if cluster.is_single else cluster.publish
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             EventAction.EMIT: self._emit,
             EventAction.SUBSCRIBE: subscriptions.subscribe,
@@ -63,5 +65,6 @@ class EventService:
         if message.verbatim is None:
             # It says more than an event has to say: a stray isAck would make receivers take it for an acknowledgement.
             message = Message(Topic.EVENT, EventAction.EMIT, message.name, message.data)
-        self._cluster.publish(message)
-        self._subscriptions.publish(message, sender)
+        if self._publish_remote is not None:
+            self._publish_remote(message)
+        self._publish(message, sender)

@@ -35,6 +35,7 @@ from dstwist.services.record_store import RecordError
 
 _RECORD = Topic.RECORD
 _SUBSCRIBECREATEANDREAD = RecordAction.SUBSCRIBECREATEANDREAD
+_WRITE_ACKNOWLEDGEMENT = RecordAction.WRITE_ACKNOWLEDGEMENT
 
 #: The requests that subscribe and ask for something else as well.
 _AND_SUBSCRIBED = frozenset(
@@ -141,16 +142,13 @@ def acknowledged(name: str, message: Message, sender: IConnection) -> None:
     sender.send(_acknowledgement(name, message, sender))
 
 
-def _acknowledgement(name: str, message: Message, sender: IConnection, detail: str | None = None) -> Message:
+def _acknowledgement(name: str, message: Message, sender: IConnection) -> Message:
+    version = message.version if sender.dialect.knows_writes_by_version else None
+    # By position: arguments by keyword would take a tenth of the time of an acknowledged write.
     return Message(
-        _RECORD,
-        RecordAction.WRITE_ACKNOWLEDGEMENT,
-        name,
-        correlation_id=message.correlation_id,
-        is_write_ack=True,
-        version=message.version if sender.dialect.knows_writes_by_version else None,
-        detail=detail,
-    )
+        _RECORD, _WRITE_ACKNOWLEDGEMENT, name, None, None, None, (), message.correlation_id, None, None, None, None,
+        True, None, version,
+    )  # fmt: skip
 
 
 def settled(name: str, message: Message, sender: IConnection, reason: str) -> None:
@@ -159,7 +157,7 @@ def settled(name: str, message: Message, sender: IConnection, reason: str) -> No
     its callback would wait for ever.
     """
     if message.is_write_ack and sender.dialect.knows_writes_by_version:
-        sender.send(_acknowledgement(name, message, sender, reason))
+        sender.send(replace(_acknowledgement(name, message, sender), detail=reason))
 
 
 def write_failed(name: str, message: Message, sender: IConnection, reason: str) -> None:

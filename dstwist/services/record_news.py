@@ -41,7 +41,8 @@ class RecordNews:
         self._replicas = replicas
         self._returners = replicas.returners
         self._losers = replicas.losers
-        self._publish_remote = cluster.publish
+        # A call that does nothing would cost each write some per cent.
+        self._publish_remote = None if cluster.is_single else cluster.publish
 
     def tell(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
         """
@@ -73,14 +74,16 @@ class RecordNews:
                 _RECORD, _PATCH, name, message.data, None, None, (), None, None, None, None, None, None,
                 path, state.version,
             )  # fmt: skip
-        self._publish_remote(news)
+        if self._publish_remote is not None:
+            self._publish_remote(news)
         self._publish(news, sender)
         if message.is_write_ack:
             answers.acknowledged(name, message, sender)
 
     def _tell_many(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         news = Message(_RECORD, _PATCH_MULTI, name, message.data, version=state.version)
-        self._publish_remote(news)
+        if self._publish_remote is not None:
+            self._publish_remote(news)
         self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
         if message.is_write_ack:
             answers.acknowledged(name, message, sender)

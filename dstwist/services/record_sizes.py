@@ -75,37 +75,32 @@ class RecordSizes:
         data = change.apply()
         message = change.message
         old = change.old
-        path = message.path
         text = message.data
-        if path is not None and not change.adds and text.__class__ is bytes and text and text[0] in _SCALARS:
-            # Nearly all writes: a short number or text in the place of another.
+        if not change.adds and text.__class__ is bytes:
+            # Nearly all writes: a number, text or constant in the place of another value.
             weight = (old.weight or old.weigh()) + TEXT + 6 * len(text)
-            if weight <= old.ceiling:
-                return Record(version, data, weight, old.ceiling)
-        record = Record(version, data)
-        if message.action is _PATCH_MULTI:
-            weight = old.weigh() + _by_value(message.data)
-            weight += sum(self._by_path(each, old) for each, _ in change.changes if each is not None)
-        elif path is not None:
-            weight = (old.weight or old.weigh()) + _by_value(text)
-            if change.adds:
-                weight += self._by_path(path, old)
+            ceiling = old.ceiling
+            if weight <= ceiling:
+                return Record(version, data, weight, ceiling)
         else:
-            weight = weigh_json(message.data or b"")
-            if weight <= self._plain:
-                record.weight = weight
-                record.ceiling = min(2 * weight + SLACK, self._plain)
-                return record
-            self._measure(record, old)
-            return record
-        if weight > old.ceiling:
-            self._measure(record, old)
-        else:
-            record.weight = weight
-            record.ceiling = old.ceiling
-        return record
+            path = message.path
+            ceiling = old.ceiling
+            if message.action is _PATCH_MULTI:
+                weight = old.weigh() + _by_value(text)
+                weight += sum(self._by_path(each, old) for each, _ in change.changes if each is not None)
+            elif path is not None:
+                weight = old.weigh() + _by_value(text)
+                if change.adds:
+                    weight += self._by_path(path, old)
+            else:
+                weight = weigh_json(text or b"")
+                # The old record does not matter: what is written is all there is.
+                ceiling = min(2 * weight + SLACK, self._plain)
+            if weight <= ceiling:
+                return Record(version, data, weight, ceiling)
+        return self._measured(Record(version, data), old)
 
-    def _measure(self, record: Record, old: Record) -> None:
+    def _measured(self, record: Record, old: Record) -> Record:
         text = dumps(record.data)
         size = len(text)
         weight = weigh_json(text)
@@ -118,6 +113,7 @@ class RecordSizes:
             record.ceiling = min(2 * weight + SLACK, self._plain)
         else:
             record.ceiling = min(2 * weight, self._most, weight + 2 * (self._limit - size))
+        return record
 
     def _by_path(self, path: str, old: Record) -> int:
         """

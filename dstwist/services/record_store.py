@@ -83,6 +83,7 @@ class RecordStore:
     @ivar keep: keeps a record that is kept in the cache alone, if that takes no time. Whether it is done: L{commit} is
         for all others.
     @ivar keeps_at_once: whether there can be any such record.
+    @ivar known: the record, if that is in the cache and takes no time: only records that are not in doubt count.
     @ivar doubts: the doubtful records; to be looked at only.
     @ivar told: called with a name, what is true of it, and who is to hear that (C{None}: everybody), once a doubt is
         resolved.
@@ -102,7 +103,7 @@ class RecordStore:
         self.told: Callable[[str, Record | None, list[IConnection] | None], None] = lambda name, record, astray: None
         self.retry: Callable[[str], None] = lambda name: None
         instant = IInstantStore(cache, None)
-        self._known: Callable[[str], Record | None] = _nothing if instant is None else instant.known
+        self.known: Callable[[str], Record | None] = _nothing if instant is None else instant.known
         self._keep: Callable[[str, Record], bool] = _not_at_once if instant is None else instant.keep
         self.keep = self._keep if storage is None else self._keep_excluded
         self.keeps_at_once = instant is not None and (storage is None or bool(settings.storage_exclusion_prefixes))
@@ -132,7 +133,7 @@ class RecordStore:
         """
         The record, if that is in the cache, takes no time, and is not in doubt. C{None} says nothing: L{load} it.
         """
-        return None if name in self.doubts else self._known(name)
+        return None if name in self.doubts else self.known(name)
 
     def _keep_excluded(self, name: str, record: Record) -> bool:
         return name.startswith(self._excluded) and self._keep(name, record)

@@ -100,6 +100,8 @@ class RecordWriter:
     ) -> None:
         self._denials = denials
         self._peek = store.peek
+        self._known = store.known
+        self._doubts = store.doubts
         self._short = store.keeps_at_once
         self._store = store
         self._keep = store.keep
@@ -130,23 +132,21 @@ class RecordWriter:
         verdict: bool | Deferred[bool] | None = None
         action = message.action
         if self._short and (action is _PATCH or action is _UPDATE) and message.data is not None:  # _is_plain(message)
-            state = self._peek(name)
-            if state is not None:
+            state = self._known(name)
+            if state is not None and name not in self._doubts:
                 change = Change(state, message, self._limits)
                 verdict = self._allows(message, sender, change)
                 if verdict is True:
+                    outcome: Record | Refusal | None = None
                     version = state.version + 1
                     if message.version == version and name not in self._deleted:
-                        # Nearly all writes. What raises is decided below, where it is caught.
+                        # Nearly all writes: L{_decide} would come to the same. It also catches what this raises.
                         try:
-                            record = self._make(version, change)
+                            outcome = self._make(version, change)
                         except ValueError:
                             pass
-                        else:
-                            if self._keep(name, record):
-                                self._tell(name, message, sender, record, change)
-                                return
-                    outcome = self._decide(name, message, sender, change)
+                    if outcome is None:
+                        outcome = self._decide(name, message, sender, change)
                     if isinstance(outcome, Record):
                         if self._keep(name, outcome):
                             self._tell(name, message, sender, outcome, change)

@@ -293,8 +293,10 @@ class CodecTests(SynchronousTestCase):
         def exhausted(text: object) -> Any:
             raise jsontext.NoRoom
 
-        for module in (jsontext, protobuf, protobuf_short, typed):
+        for module in (jsontext, protobuf, typed):
             self.patch(module, "loads", exhausted)
+        for module in (protobuf, protobuf_short):
+            self.patch(module, "brief_loads", exhausted)
 
     def test_records(self) -> None:
         """

@@ -1,9 +1,10 @@
 """
-Short writes, read in one go: the same as the long way reads, for every payload there is.
+Messages of records, read and written field by field: the same as by the tables of fields, for every payload there is.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import protobuf
-from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.constants import TEXT_ONLY, RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.protobuf_short import short_write
+from dstwist.protocol.protobuf_short import record_payload, short_write
 
 QUICK = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -65,6 +66,10 @@ class ShortWriteTests(SynchronousTestCase):
         """
         for message in (
             write("x", "a", b"1", 3, is_write_ack=True, correlation_id="1"),
+            write(None, "a", b"{}", 300, is_write_ack=True, correlation_id="1"),
+            write("x", "a", b"1", 3, is_write_ack=True),
+            write("x", "a", b"1", 3, correlation_id="1"),
+            write("x", "a", b"1", 3, correlation_id=""),
             write("x", "a", b"1", 3, is_write_ack=False),
             write("x", "a", b"1", -1),
             Message(Topic.RECORD, RecordAction.ERASE, "a", path="x", version=3),
@@ -78,7 +83,11 @@ class ShortWriteTests(SynchronousTestCase):
         """
         Of a payload that was cut or changed at any byte, the two ways make the same.
         """
-        for message in (write(None, "ab", b"{}", 300), write("x.y", "ab", b"12", 70000)):
+        for message in (
+            write(None, "ab", b"{}", 300),
+            write("x.y", "ab", b"12", 70000),
+            write("x.y", "ab", b"12", 70000, is_write_ack=True, correlation_id="17"),
+        ):
             payload = protobuf.CLIENT.encode(message)
             for place in range(len(payload)):
                 short_write(payload[:place], None)
@@ -89,12 +98,40 @@ class ShortWriteTests(SynchronousTestCase):
                         self.assert_same(bytes(changed))
 
     @QUICK
-    @given(path=st.none() | TEXTS, name=TEXTS, data=DATA, version=VERSIONS)
-    def test_any(self, path: str | None, name: str, data: bytes, version: int) -> None:
+    @given(
+        path=st.none() | TEXTS,
+        name=TEXTS,
+        data=DATA,
+        version=VERSIONS,
+        correlation_id=st.none() | TEXTS,
+        is_write_ack=st.none() | st.booleans(),
+    )
+    def test_any(self, path: str | None, name: str, data: bytes, version: int, **acknowledged: Any) -> None:
         """
         Whatever is written, the two ways make the same.
         """
-        self.assert_same(protobuf.CLIENT.encode(write(path, name, data, version)))
+        self.assert_same(protobuf.CLIENT.encode(write(path, name, data, version, **acknowledged)))
+
+    def test_value(self) -> None:
+        """
+        The value of the data comes with the message, so that nobody has to read it again.
+        """
+        for message in (
+            write("x", "a", b"1.5", 3),
+            write("x", "a", b"1.5", 3, is_write_ack=True, correlation_id="1"),
+        ):
+            (read,) = protobuf.SERVER.decode(protobuf.CLIENT.encode(message))
+            assert isinstance(read, Message)
+            self.assertEqual(read.value, 1.5)
+
+    def test_lone_surrogate(self) -> None:
+        """
+        A text that the fastest reader does not read goes the long way.
+        """
+        message = write("x", "a", b'"\\ud800"', 3)
+        payload = protobuf.CLIENT.encode(message)
+        self.assertIsNone(short_write(payload, None))
+        self.assertEqual(protobuf.SERVER.decode(payload), [message])
 
     @QUICK
     @given(noise=st.binary(max_size=140))
@@ -105,3 +142,52 @@ class ShortWriteTests(SynchronousTestCase):
         head = bytes((len(noise) + 5, 0x10, 0x05, 0x1A, len(noise) + 1, 0x08)) if len(noise) < 122 else b""
         short_write(noise, None)
         short_write(head + noise, None)
+
+
+#: Texts that take one byte or more for their length.
+LENGTHS = st.sampled_from(["", "a", "a" * 127, "a" * 128, "\u00fc" * 64, "a\ud800", "a" * 20000])
+
+
+class RecordPayloadTests(SynchronousTestCase):
+    """
+    L{record_payload}.
+    """
+
+    @QUICK
+    @given(
+        action=st.sampled_from([action for action in RecordAction if action < TEXT_ONLY]),
+        fields=st.fixed_dictionaries(
+            {},
+            optional={
+                "name": LENGTHS,
+                "data": st.sampled_from([b"1", b"1" * 130, b"", "N1", "Sx", "U", "F"]),
+                "path": LENGTHS,
+                "correlation_id": LENGTHS,
+                "version": VERSIONS | st.sampled_from([-1, -(2**31), 2**40]),
+                "is_write_ack": st.booleans(),
+            },
+        ),
+        others=st.fixed_dictionaries(
+            {},
+            optional={
+                "names": st.sampled_from([(), ("a", "b")]),
+                "is_error": st.booleans(),
+                "is_ack": st.booleans(),
+                "subscription": st.just("s"),
+                "original_action": st.just(RecordAction.PATCH),
+                "versions": st.sampled_from([{}, {"a": 1}]),
+            },
+        ),
+    )
+    def test_same(self, action: RecordAction, fields: dict[str, Any], others: dict[str, Any]) -> None:
+        """
+        The payload is the one that the tables of fields make.
+        """
+        for message in (Message(Topic.RECORD, action, **fields), Message(Topic.RECORD, action, **fields, **others)):
+            expected = protobuf.SERVER.encode_by_table(message)
+            self.assertEqual(protobuf.SERVER.encode(message), expected)
+            payload = record_payload(message)
+            self.assertIn(payload, (None, expected))
+            if not others and "\ud800" not in "".join(map(str, fields.values())):
+                self.assertIsNotNone(payload)
+        self.assertEqual(record_payload(replace(message, names=("a",))), None)

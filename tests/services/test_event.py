@@ -8,8 +8,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import ListenSettings
-from dstwist.interfaces import ITopicService
+from dstwist.interfaces import ICluster, ITopicService
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
@@ -27,9 +28,15 @@ class EventServiceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.cluster = FakeCluster()
+        self.serve(self.cluster)
+
+    def serve(self, cluster: ICluster) -> None:
+        """
+        Have a service, anew.
+        """
         subscriptions = SubscriptionRegistry(Topic.EVENT)
         listeners = ListenerRegistry(Topic.EVENT, subscriptions, ListenSettings(), Clock())
-        self.service = EventService(subscriptions, listeners, self.cluster)
+        self.service = EventService(subscriptions, listeners, cluster)
         self.wire = FakeWire()
 
     def subscriber(self, user: str) -> FakeConnection:
@@ -70,6 +77,16 @@ class EventServiceTests(SynchronousTestCase):
         """
         self.service.handle(HELLO, FakeConnection())
         self.assertEqual(self.cluster.published, [HELLO])
+
+    def test_single_node(self) -> None:
+        """
+        Where there are no other nodes, an emit reaches the subscribers here.
+        """
+        verifyObject(ICluster, SingleNode())
+        self.serve(SingleNode())
+        ann, bob = self.subscriber("ann"), self.subscriber("bob")
+        self.service.handle(HELLO, ann)
+        self.assertEqual((ann.take(), bob.take()), ([], [HELLO]))
 
     def test_nothing_but_the_event(self) -> None:
         """
