@@ -27,7 +27,7 @@ from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.config.file import FileText
+from dstwist.config.file import FileText, files_of
 from dstwist.config.http import SslSettings
 from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
@@ -118,16 +118,14 @@ class ServerCertificate:
             try:
                 texts[name] = None if text is None else read_again(text)
             except OSError as error:
-                raise ConfigError(self.path, f"cannot read {text.path}: {error.strerror}") from None
+                raise ConfigError(self.path, f"cannot read {error.filename}: {error.strerror}") from None
         return replace(self._settings, **texts)
 
     # -- watching
 
     def _files(self) -> Iterator[str]:
         for name in _FILES:
-            text = getattr(self._settings, name)
-            if isinstance(text, FileText):
-                yield text.path
+            yield from files_of(getattr(self._settings, name))
 
     def _reload_changed(self) -> None:
         try:

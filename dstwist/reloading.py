@@ -22,7 +22,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from dstwist.config.fields import key_of
-from dstwist.config.file import FileText
+from dstwist.config.file import files_of
 from dstwist.config.settings import Settings
 from dstwist.errors import DstwistError
 from dstwist.log import OperatorLogger
@@ -143,5 +143,5 @@ def _without_certificate(settings: Settings) -> Settings:
     ssl = settings.http.ssl
     if ssl is None:
         return settings
-    files: dict[str, Any] = {name: text.path for name, text in vars(ssl).items() if isinstance(text, FileText)}
+    files: dict[str, Any] = {name: paths for name, text in vars(ssl).items() if (paths := files_of(text))}
     return replace(settings, http=replace(settings.http, ssl=replace(ssl, **files)))

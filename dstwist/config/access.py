@@ -95,7 +95,7 @@ def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettin
     for kind in ("module", "path", "name"):
         if section.get(kind) is not None:
             return _read_custom_permission(kind, section, path, reading)
-    found = _required_component(value, path)
+    found = _required_component(value, path, reading)
     if found.type not in _PERMISSION_TYPES:
         raise ConfigError(found.where, one_of(found.type, _PERMISSION_TYPES))
     where = join(path, "options")
@@ -124,11 +124,11 @@ def _read_custom_permission(kind: str, section: dict[str, Any], path: str, readi
     return PermissionSettings(type="custom", custom=read_custom(kind, source, options, path, reading, "permissions"))
 
 
-def _required_component(value: Any, path: str) -> Component:
+def _required_component(value: Any, path: str, reading: Reading) -> Component:
     """
     A component whose type must be said: an empty value may be a slip, and would open the server.
     """
-    found = read_component(value, path, default="unsaid")
+    found = read_component(value, path, reading, default="unsaid")
     if found.type == "unsaid":
         raise ConfigError(join(path, "type"), "missing; say none if that is what is meant")
     return found
@@ -150,7 +150,7 @@ def read_ignored(value: Any, path: str, reading: Reading) -> str:
 
 
 def _read_ignored(value: Any, path: str, reading: Reading, silent: tuple[str, ...]) -> str:
-    found = read_component(value, path, default=silent[0])
+    found = read_component(value, path, reading, default=silent[0], runs=False)
     if found.type not in silent:
         not_built(path, reading)
     return found.type
@@ -160,8 +160,11 @@ def read_plugins(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
     """
     The names of the plug-ins.
     """
+    if isinstance(value, list):
+        reading.notes.append(f"CONFIG | {path} has no effect: plug-ins of the Node server cannot run here")
+        return ()
     plugins = as_section(value, path)
     for name in plugins:
-        read_component(plugins[name], join(path, name))
+        read_component(plugins[name], join(path, name), reading, runs=False)
         not_built(join(path, name), reading)
     return tuple(plugins)

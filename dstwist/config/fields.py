@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from dstwist.config.file import UNREADABLE, AlreadyReported, FromVariable, Reading, join
+from dstwist.config.shipped import note_on
 from dstwist.config.tree import core_scalar
 from dstwist.errors import ConfigError
 
@@ -92,31 +93,32 @@ def milliseconds(default: int, minimum: int = 1, **kwargs: Any) -> Any:
     return option(milliseconds_reader(minimum), default / 1000, **kwargs)
 
 
-def section(cls: type, **kwargs: Any) -> Any:
+def section(cls: type, runs: bool = True, **kwargs: Any) -> Any:
     """
     A field for a section with settings of its own.
     """
-    return option(lambda value, path, reading: from_mapping(cls, value, path, reading), cls, **kwargs)
+    return option(lambda value, path, reading: from_mapping(cls, value, path, reading, runs=runs), cls, **kwargs)
 
 
 def component(cls: type, *types: str, **kwargs: Any) -> Any:
     """
-    A field for a section of C{type} and C{options}, as far as only the options matter.
+    A field for a section of C{type} and C{options} of which dstwist runs nothing.
     """
 
     def read(value: Any, path: str, reading: Reading) -> Any:
-        found = read_component(value, path)
+        found = read_component(value, path, reading, runs=False)
         if found.type not in (types or ("default",)):
             raise ConfigError(found.where, one_of(found.type, types or ("default",)))
-        return from_mapping(cls, found.options, join(path, "options"), reading)
+        return from_mapping(cls, found.options, join(path, "options"), reading, runs=False)
 
     return option(read, cls, **kwargs)
 
 
-def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, **fallbacks: Any) -> T:
+def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, runs: bool = True, **fallbacks: Any) -> T:
     """
     C{cls}, filled from a section of the file. What is not in there gets its default.
 
+    @param runs: whether dstwist runs what the section is for; unknown keys are noted if not.
     @param fallbacks: defaults that depend on the place.
     """
     # Some fields are not for the file: they are what load() itself adds.
@@ -126,12 +128,29 @@ def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, **fall
         where = join(path, key)
         with reading.collecting():
             if key not in known:
-                raise ConfigError(where, f"unknown option{suggestion(key, known)}")
+                unknown_option(where, suggestion(key, known), reading, runs)
+                continue
             field = known[key]
             values[field.name] = field.metadata["read"](value, where, reading)
             if not field.metadata["built"] and values[field.name] != _default(field):
                 not_built(where, reading)
     return cls(**values)
+
+
+def unknown_option(path: str, hint: str, reading: Reading, runs: bool = True) -> None:
+    """
+    Notes a key that a release of deepstream.io shipped, or that is in a section of which dstwist runs nothing.
+
+    @param hint: which option may be meant, see L{suggestion}.
+    @raise ConfigError: it is another one.
+    """
+    told = note_on(path)
+    if told is not None:
+        reading.notes.append(f"CONFIG | {path} has no effect: {told}")
+    elif runs:
+        raise ConfigError(path, f"unknown option{hint}")
+    else:
+        reading.notes.append(f"CONFIG | {path} has no effect: there is no such option{hint}")
 
 
 def not_built(path: str, reading: Reading) -> None:
@@ -156,16 +175,23 @@ class Component(NamedTuple):
     options: dict[str, Any]
 
 
-def read_component(value: Any, path: str, default: str = "default") -> Component:
+def read_component(value: Any, path: str, reading: Reading, default: str = "default", runs: bool = True) -> Component:
     """
     Type and options. A plug-in of the Node server (C{name} or C{path}) has the type C{plug-in <which>}; the name
     C{default}, which v3 wrote, is none.
+
+    @param runs: whether dstwist runs what the section is for. Options of something else may be anything; those that are
+        no section are noted, and left out.
     """
     found = as_section(value, path)
     for key in found:
         if key not in _COMPONENT_KEYS:
-            raise ConfigError(join(path, key), f"unknown option{suggestion(key, _COMPONENT_KEYS)}")
-    options = as_section(found.get("options"), join(path, "options"))
+            unknown_option(join(path, key), suggestion(key, _COMPONENT_KEYS), reading, runs)
+    where, options = join(path, "options"), found.get("options")
+    if not runs and not isinstance(options, dict | None):
+        reading.notes.append(f"CONFIG | {where} has no effect: it is no section (key: value)")
+        options = None
+    options = as_section(options, where)
     for key in ("path", "name"):
         where = join(path, key)
         if found.get(key) is not None and (key, found[key]) != ("name", "default"):

@@ -57,6 +57,29 @@ class FileText(str):
         return made
 
 
+class JoinedText(str):
+    """
+    Several texts in one, which knows them: some may be those of files.
+    """
+
+    parts: tuple[str, ...]
+
+    def __new__(cls, parts: Iterable[str]) -> JoinedText:
+        parts = tuple(parts)
+        made = super().__new__(cls, "\n".join(parts))
+        made.parts = parts
+        return made
+
+
+def files_of(text: str | None) -> tuple[str, ...]:
+    """
+    The files that C{text} came from.
+    """
+    if isinstance(text, JoinedText):
+        return tuple(path for part in text.parts for path in files_of(part))
+    return (text.path,) if isinstance(text, FileText) else ()
+
+
 # Stands in for a scalar that could not be resolved. The problem is among the reading's already, and nothing is to be
 # concluded from the value: whoever cannot take it raises AlreadyReported.
 UNREADABLE = object()

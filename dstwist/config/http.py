@@ -30,6 +30,7 @@ from dstwist.config.values import (
     Network,
     read_origins,
     read_pem,
+    read_pems,
     read_proxies,
     read_tls_version,
     read_url_path,
@@ -48,8 +49,8 @@ class SslSettings:
     key: str = option(read_pem, "")
     # The server's certificate, as PEM, with what leads from it to a known authority behind it.
     cert: str = option(read_pem, "")
-    # More certificates of that chain, as PEM. They are sent along; nobody is trusted because of them.
-    ca: str | None = option(optional(read_pem), None)
+    # More certificates of that chain, as PEM, or a list of such. They are sent along; no client is trusted for them.
+    ca: str | None = option(optional(read_pems), None)
     # uws: parameters for an outdated key exchange.
     dh_params: Any = option(read_anything, None, built=False)
     # What the key is encrypted with.
@@ -134,7 +135,7 @@ def read_http(value: Any, path: str, reading: Reading) -> HttpSettings:
     """
     The port. The Node server has two implementations of it, whose types mean the same here.
     """
-    found = read_component(value, path)
+    found = read_component(value, path, reading)
     if found.type not in ("default", "uws"):
         raise ConfigError(found.where, one_of(found.type, ("default", "uws")))
     where = join(path, "options")

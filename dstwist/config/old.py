@@ -7,6 +7,7 @@ in the file                                    becomes
 C{rpcAckTimeout} and others, at the top        L{MOVED}: the option of the section that it is in now
 C{connectionEndpoints: {websocket, http}}      a list; C{websocket} is C{ws-text}, on C{/deepstream} if nothing is said
 C{port}, C{host}, C{healthCheckPath} of one    C{httpServer.options}, if there is no such section
+C{sslKey}, C{sslCert} and others of one        C{httpServer.options.ssl}
 C{heartbeatInterval} and others, at the top    the option of that C{websocket}, which they override
 C{plugins: {message, cache, storage}}          C{clusterNode}, C{cache}, C{storage}
 C{type: ws-websocket}, C{node-http}, ...       L{_OLD_TYPES}: the type's name of v5 and later
@@ -86,6 +87,7 @@ OF_WEBSOCKET = (
 _AGELESS = ("host", "port", "healthCheckPath", "allowAllOrigins", "origins", "colors", *OF_WEBSOCKET)
 
 _OF_PORT = ("host", "port", "healthCheckPath")
+_OF_TLS = ("sslKey", "sslCert", "sslCa", "sslDHParams", "sslPassphrase")
 # What an endpoint of v3 or v4 that speaks HTTP has besides; it was a server of its own.
 _OF_HTTP_SERVER = (*_OF_PORT, "origins", "maxMessageSize", "headers")
 _OLD_TYPES = {"ws-websocket": "ws-binary", "uws-websocket": "ws-binary", "node-http": "http", "uws-http": "http"}
@@ -218,6 +220,7 @@ class _Old:
         if not isinstance(options, dict):
             return
         where = join(path, "options")
+        self._move_tls(options, where)
         if entry.get("type") in _WEBSOCKETS:
             self._modernise_websocket(options, where)
         elif entry.get("type") == "http":
@@ -248,9 +251,33 @@ class _Old:
             self._move(place, path, value)
         elif self._said[place] in _AGELESS:
             self._reading.notes.append(f"CONFIG | {path} has no effect: {self._said[place]} at the top overrides it")
-        elif value != self._tree["httpServer"]["options"][key]:
-            other = f"{self._said[place]} says {shown(self._tree['httpServer']['options'][key])}"
-            raise ConfigError(path, f"all endpoints are on one port, and {other}; for more ports use --listen")
+        elif value != (used := self._tree["httpServer"]["options"][key]):
+            problem = f"all endpoints are on one port, and {self._said[place]} says {shown(used)}"
+            if key == "host":
+                # The endpoint may not be meant to be reached from the other network.
+                raise ConfigError(path, f"{problem}; for more ports use --listen")
+            self._reading.notes.append(f"CONFIG | {path} has no effect: {problem}; for more ports use --listen")
+
+    def _move_tls(self, options: dict[str, Any], path: str) -> None:
+        """
+        Keys and certificates of an endpoint of v2 to v4: there is one port for all.
+        """
+        for key in _OF_TLS:
+            value = options.pop(key, None)
+            if value is None:
+                continue
+            where, (place,) = join(path, key), MOVED[key]
+            used: Any = self._tree
+            for name in place.split("."):
+                used = used.get(name) if isinstance(used, dict) else None
+            with self._reading.collecting():
+                if used is None:
+                    self._move(place, where, value)
+                elif used == value:
+                    self._no_effect(where, place)
+                else:
+                    problem = f"all endpoints are on one port, and {self._said.get(place, place)} says something else"
+                    raise ConfigError(where, problem)
 
     def _modernise_http(self, options: dict[str, Any], path: str) -> None:
         if options.get("allowAllOrigins") is not None:

@@ -214,7 +214,7 @@ class TelemetrySettings:
 
     type: str = text("deepstreamIO")
     enabled: bool = flag(False, built=False)
-    options: TelemetryOptions = section(TelemetryOptions)
+    options: TelemetryOptions = section(TelemetryOptions, runs=False)
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class LoggerOptions:
 
 
 def _read_logger(value: Any, path: str, reading: Reading) -> LoggerOptions:
-    found = read_component(value, path)
+    found = read_component(value, path, reading, runs=False)
     if found.type == "default":
         return from_mapping(LoggerOptions, found.options, join(path, "options"), reading)
     not_built(path, reading)
@@ -351,10 +351,10 @@ def _read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketE
 
 
 def _read_endpoint(value: Any, path: str, reading: Reading) -> WebSocketEndpoint | None:
-    found = read_component(value, path)
+    found = read_component(value, path, reading)
     where = join(path, "options")
     if found.type in _OTHER_ENDPOINTS:
-        from_mapping(_OTHER_ENDPOINTS[found.type], found.options, where, reading)
+        from_mapping(_OTHER_ENDPOINTS[found.type], found.options, where, reading, runs=False)
         not_built(f"{path} (type {found.type})", reading)
         return None
     if found.type not in _DEFAULT_PATHS:
@@ -418,7 +418,7 @@ class Settings:
     # Subscriptions of clients that are gone are looked for.
     subscriptions: SubscriptionSettings = component(SubscriptionSettings)
     # Reports to the makers of the Node server. None are ever sent.
-    telemetry: TelemetrySettings = section(TelemetrySettings)
+    telemetry: TelemetrySettings = section(TelemetrySettings, runs=False)
     # Plug-ins of the Node server, which cannot run here.
     plugins: tuple[str, ...] = option(read_plugins, ())
     # A logo at start.

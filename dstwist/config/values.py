@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dstwist.config.fields import MAX_MILLISECONDS, integer_reader, one_of, read_text, read_texts, shown, typed
-from dstwist.config.file import FileText, Reading, join
+from dstwist.config.file import FileText, JoinedText, Reading, join
 from dstwist.config.tree import read_bytes
 from dstwist.errors import ConfigError
 
@@ -137,10 +137,23 @@ def read_pem(value: Any, path: str, reading: Reading) -> str:
     return pem
 
 
+def read_pems(value: Any, path: str, reading: Reading) -> str:
+    """
+    The same, or a list of such.
+    """
+    if not isinstance(value, list):
+        return read_pem(value, path, reading)
+    if not value:
+        raise ConfigError(path, "expected at least one certificate")
+    return JoinedText(read_pem(item, join(path, i), reading) for i, item in enumerate(value))
+
+
 def read_again(text: str) -> str:
     """
-    What is now in the file that C{text} came from; C{text} itself if it came from none. Raises L{OSError}.
+    What is now in the files that C{text} came from; C{text} itself if it came from none. Raises L{OSError}.
     """
+    if isinstance(text, JoinedText):
+        return JoinedText(map(read_again, text.parts))
     if not isinstance(text, FileText):
         return text
     return FileText(read_bytes(text.path).decode("utf-8", "replace"), text.path)

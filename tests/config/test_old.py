@@ -5,12 +5,28 @@ Configuration files of v2, v3 and v4 of the Node server, as they are.
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
+from dstwist.config.file import files_of
 from dstwist.config.old import GONE, MOVED
 from dstwist.config.settings import DEFAULT_ENDPOINTS, Settings
+from dstwist.config.shipped import SHIPPED
+from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
 from tests.config.helpers import ConfigCase
+
+
+def noted(settings: Settings) -> list[str]:
+    """
+    Which options the log tells of at start.
+    """
+    return [note.removeprefix("CONFIG | ").split(" ")[0].rstrip(":,") for note in settings.notes]
+
+
+USERS = "ann: {password: x}\n"
+RULES = "{record: {'*': {}}, event: {'*': {}}, rpc: {'*': {}}, presence: {'*': {}}}\n"
 
 # Every option of a file of v3, with other values than the defaults.
 V3 = """\
@@ -72,15 +88,7 @@ connectionEndpoints:
 """
 
 
-class OldCase(ConfigCase):
-    def notes(self, settings: Settings) -> list[str]:
-        """
-        Which options the log tells of at start.
-        """
-        return [note.removeprefix("CONFIG | ").split(" ")[0].rstrip(":,") for note in settings.notes]
-
-
-class FileTests(OldCase):
+class FileTests(ConfigCase):
     """
     Whole files.
     """
@@ -106,7 +114,7 @@ class FileTests(OldCase):
         self.assertEqual((0.504, False), (settings.listen.response_timeout, settings.listen.shuffle_providers))
         self.assertEqual((2.003, 3), (settings.dependency_initialization_timeout, settings.log_level))
         self.assertEqual("config", settings.permission.type)
-        notes = self.notes(settings)
+        notes = noted(settings)
         for key in ("broadcastTimeout", "connectionEndpoints.http.options.port", "connectionEndpoints.websocket"):
             self.assertIn(key, notes)
         for key in MOVED:
@@ -132,7 +140,7 @@ class FileTests(OldCase):
                 "connectionEndpoints[2].options.maxMessageSize",
                 "connectionEndpoints[2]",
             ],
-            self.notes(settings),
+            noted(settings),
         )
 
     def test_new_files(self) -> None:
@@ -147,10 +155,10 @@ class FileTests(OldCase):
             "httpServer: {options: {port: 7000}}\nconnectionEndpoints: [{type: ws-binary, options: {port: 1}}]"
         )
         self.assertEqual(7000, settings.http.port)
-        self.assertEqual(["connectionEndpoints[0].options.port"], self.notes(settings))
+        self.assertEqual(["connectionEndpoints[0].options.port"], noted(settings))
 
 
-class OptionTests(OldCase):
+class OptionTests(ConfigCase):
     """
     Single options.
     """
@@ -173,7 +181,7 @@ class OptionTests(OldCase):
             "port: 7001\nurlPath: /up\nconnectionEndpoints: {websocket: {options: {port: 1, urlPath: /low}}}"
         )
         self.assertEqual((7001, "/up"), (settings.http.port, settings.endpoints[0].url_path))
-        self.assertIn("connectionEndpoints.websocket.options.port", self.notes(settings))
+        self.assertIn("connectionEndpoints.websocket.options.port", noted(settings))
 
     def test_tls(self) -> None:
         """
@@ -207,7 +215,7 @@ class OptionTests(OldCase):
             tree = {key: samples.get(key, 3000)}
             if key.startswith("ssl"):
                 tree = {"sslKey": "cert.pem", "sslCert": "cert.pem"} | {key: "cert.pem"}
-            self.assertIn(key, self.notes(self.load_tree(**tree)), key)
+            self.assertIn(key, noted(self.load_tree(**tree)), key)
 
     def test_connectors(self) -> None:
         """
@@ -219,7 +227,7 @@ class OptionTests(OldCase):
         )
         self.assertEqual(("other",), settings.plugins)
         self.assertEqual("MemorySettings", type(settings.storage).__name__)
-        self.assertIn("clusterNode", self.notes(settings))
+        self.assertIn("clusterNode", noted(settings))
         self.assertEqual(
             "plugins.storage.name: redis is known but not built yet; data would be lost silently",
             self.refusal("plugins: {storage: {name: redis}}"),
@@ -259,8 +267,8 @@ class OptionTests(OldCase):
                 "heartbeatInterval: this belongs to the options of an entry of connectionEndpoints",
             ),
             (
-                "connectionEndpoints: [{type: ws-text, options: {port: 1}}, {type: ws-binary, options: {port: 2}}]",
-                "connectionEndpoints[1].options.port: all endpoints are on one port, and connectionEndpoints[0].",
+                "connectionEndpoints: [{type: ws-text, options: {host: a}}, {type: ws-binary, options: {host: b}}]",
+                "connectionEndpoints[1].options.host: all endpoints are on one port, and connectionEndpoints[0].",
             ),
             (
                 "connectionEndpoints: [{type: ws-text}, {type: http, options: {allowAllOrigins: false}}]",
@@ -270,3 +278,131 @@ class OptionTests(OldCase):
             self.assertIn(expected, self.refusal(content), content)
         told = str(self.assertRaises(ConfigError, self.load, "\nrpcTimeout: x"))
         self.assertIn(f"{self.directory}/config.yml: line 2: rpcTimeout: ", told)
+
+
+class ShippedTests(ConfigCase):
+    """
+    The configurations that came with the releases, by the table that tools/shipped_configs.py makes, and what people
+    have made of them.
+    """
+
+    def stand_in(self, tree: Any, place: str = "") -> None:
+        """
+        Write the files that a configuration loads.
+        """
+        values = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+        for _, value in values:
+            if isinstance(value, str) and (found := re.fullmatch(r"fileLoad\((.*)\)", value)):
+                self.write(found[1], RULES if "permissions" in value else USERS)
+            elif isinstance(value, str) and value.endswith("permissions.yml"):
+                self.write(value, RULES)
+            self.stand_in(value)
+
+    def test_releases(self) -> None:
+        """
+        Each can be used, and what has no effect here is noted.
+        """
+        table = json.loads((Path(__file__).parent / "shipped.json").read_text())
+        self.assertGreaterEqual(sum(len(each["releases"]) for each in table), 18)
+        for each in table:
+            self.stand_in(each["config"])
+            settings = self.load(json.dumps(each["config"]), "config.json")
+            if "listen" in each["config"] and "shuffleProviderss" in each["config"]["listen"]:
+                self.assertIn("listen.shuffleProviderss", noted(settings))
+
+    def test_shipped_keys(self) -> None:
+        """
+        Each key that a release shipped and that has no effect is noted, with the reason; any other is refused.
+        """
+        for path, told in SHIPPED.items():
+            *sections, key = path.split(".")
+            tree: Any = {key: 1}
+            for section in reversed(sections):
+                tree = {section: tree}
+            self.assertIn(f"CONFIG | {path} has no effect: {told}", self.load_tree(**tree).notes)
+        for content, expected in (
+            (
+                "\nlisten: {shuffleProvider: true}",
+                "line 2: listen.shuffleProvider: unknown option; did you mean shufflePr",
+            ),
+            ("\nmaxMessagePerPacket: 1", "line 2: maxMessagePerPacket: unknown option"),
+            (
+                "\nlogger: {options: {color: true}}",
+                "line 2: logger.options.color: unknown option; did you mean colors?",
+            ),
+        ):
+            self.assertIn(expected, str(self.assertRaises(ConfigError, self.load, content)))
+
+    def test_not_run(self) -> None:
+        """
+        In sections of which nothing runs here, unknown keys and options of any form are noted.
+        """
+        for content, path in (
+            ("logger: {name: winston, options: [{type: console}]}", "logger.options"),
+            ("logger: {type: default, options: [{type: console}]}", "logger.options"),
+            ("plugins: [{name: x}]", "plugins"),
+            ("plugins: {x: {name: y, options: text}}", "plugins.x.options"),
+            ("plugins: {x: {name: y, optoins: text}}", "plugins.x.optoins"),
+            ("monitoring: {type: http, options: {url: /m, headerKye: k}}", "monitoring"),
+            ("locks: {options: {holdTimeuot: 1}}", "locks.options.holdTimeuot"),
+            ("telemetry: {options: {enabeld: true}}", "telemetry.options.enabeld"),
+            ("clusterNode: {type: redis, option: 5}", "clusterNode.option"),
+            (
+                "connectionEndpoints: [{type: ws-text}, {type: mqtt, options: {idelTimeout: 1}}]",
+                "connectionEndpoints[1].options.idelTimeout",
+            ),
+        ):
+            self.assertIn(path, noted(self.load(content)), content)
+
+    def test_second_port(self) -> None:
+        """
+        A second port is noted: all endpoints are on the first.
+        """
+        settings = self.load(
+            "connectionEndpoints: [{type: ws-binary, options: {port: 6020}}, {type: ws-text, options: {port: 6021}}]"
+        )
+        self.assertEqual(settings.http.port, 6020)
+        self.assertIn(
+            "CONFIG | connectionEndpoints[1].options.port has no effect: all endpoints are on one port, and "
+            "connectionEndpoints[0].options.port says 6020; for more ports use --listen",
+            settings.notes,
+        )
+
+    def test_tls_of_endpoint(self) -> None:
+        """
+        Key and certificate of an endpoint are those of the port.
+        """
+        pem = "-----BEGIN TEST-----\n"
+        for name in ("key.pem", "cert.pem", "other.pem"):
+            self.write(name, pem + name)
+        both = "{sslKey: key.pem, sslCert: cert.pem}"
+        one = f"connectionEndpoints: [{{type: ws-binary, options: {both}}}, {{type: ws-text, options: {both}}}]"
+        old = f"connectionEndpoints: {{websocket: {{name: uws, options: {both}}}}}"
+        for content in (one, old):
+            settings = self.load(content)
+            assert settings.http.ssl is not None
+            self.assertEqual((settings.http.ssl.key, settings.http.ssl.cert), (pem + "key.pem", pem + "cert.pem"))
+        self.assertIn(
+            "connectionEndpoints[1].options.sslCert: all endpoints are on one port, and "
+            "connectionEndpoints[0].options.sslCert says something else",
+            self.refusal(
+                f"connectionEndpoints: [{{type: ws-binary, options: {both}}}, "
+                "{type: ws-text, options: {sslKey: key.pem, sslCert: other.pem}}]"
+            ),
+        )
+
+    def test_authorities(self) -> None:
+        """
+        C{ssl.ca} may be a list, as Node takes it; each of its files is read again with the others.
+        """
+        pem = "-----BEGIN TEST-----\n"
+        for name in ("a", "b", "c"):
+            self.write(f"{name}.pem", pem + name)
+        settings = self.load("httpServer: {options: {ssl: {key: a.pem, cert: a.pem, ca: ['fileLoad(b.pem)', c.pem]}}}")
+        assert settings.http.ssl is not None and settings.http.ssl.ca is not None
+        self.assertEqual(settings.http.ssl.ca, f"{pem}b\n{pem}c")
+        self.assertEqual(files_of(settings.http.ssl.ca), (f"{self.directory}/b.pem", f"{self.directory}/c.pem"))
+        self.write("c.pem", pem + "new")
+        self.assertEqual(read_again(settings.http.ssl.ca), f"{pem}b\n{pem}new")
+        problem = "httpServer.options.ssl.ca: expected at least one certificate"
+        self.assertIn(problem, self.refusal("httpServer: {options: {ssl: {key: a.pem, cert: a.pem, ca: []}}}"))

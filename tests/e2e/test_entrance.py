@@ -173,7 +173,7 @@ class LimitTests(EntranceScenario):
         for one in late:
             one.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[one.driver.generation])
             one.start_login({"username": "ann", "password": "right"})
-        server.wait_for_line("LIMIT_EXCEEDED | maxFailedLoginsPerAddress: 127.0.0.1 refused")
+        server.wait_for_line("LIMIT_EXCEEDED | maxFailedLoginsPerAddress: client (127.0.0.1, ")
         for one in late:
             one.wait_for_report(1, "login", success=True)
             self.assertEqual(one.states().count("RECONNECTING"), 1)
