@@ -15,7 +15,8 @@ server.
     provided   --- the provider leaves -------------------------------------------------------> searching
     any        --- the last subscriber leaves ------------------------------------------------> forgotten
 
-A listener is asked about a name only if it has the permission to listen to that name (L{dstwist.offers}).
+A listener is asked about a name only if it has the permission to listen to that name (L{dstwist.offers}). A listener of
+v2 or v3 is asked, and provides, only while another client is subscribed (L{dstwist.own_subscriptions}).
 
 Only who is being asked can accept: a connection that was asked and did not answer in time (a late answer) may still
 get the name while it is free, and is otherwise told to stop; one that never was asked is refused. A new listener is

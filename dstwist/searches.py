@@ -19,6 +19,8 @@ Before a candidate is told the name, the permission decides whether it may hear 
 a while: the search then waits for the verdict on this candidate, as it waits for the answer of one that was told. A
 candidate that is refused is passed over. A limited number of verdicts is awaited at a time (L{dstwist.verdicts}).
 
+A listener of v2 or v3 is not asked about a name that only it wants (L{dstwist.own_subscriptions}).
+
 What concerns many names, as a provider that leaves, a newcomer, a rematch, is done in slices (L{dstwist.slices}).
 Until its turn has come a name is still provided by the one who left, or still waits for an answer of it: that one is
 told nothing more, what it answers counts as unasked, and whoever subscribes or leaves meanwhile hears what is so.
@@ -39,6 +41,7 @@ from dstwist.log import Logger
 from dstwist.matching import PatternTable
 from dstwist.newcomers import Newcomers
 from dstwist.offers import OfferRules
+from dstwist.own_subscriptions import OwnSubscriptions
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.rematch import Rematch
@@ -89,8 +92,10 @@ class Searches:
             self._slices, lambda: subscriptions.names(), self._is_idle, self._rematch.tried, self._start
         )
         self._verdicts = Verdicts(self._slices, self._go_on_if_wanted)
+        self._own = OwnSubscriptions(subscriptions)
         self._stopped = False
         subscriptions.observe(self._search, self._forget)
+        subscriptions.observe_few(self._joined, self._left)
 
     def provided(self, name: str) -> bool:
         return name in self._providers
@@ -206,7 +211,8 @@ class Searches:
         return True
 
     def _accept_late(self, allowed: bool, candidate: Candidate, name: str) -> None:
-        if allowed and candidate.listens and self._is_idle(name):
+        only = self._own.only(name, candidate.connection)
+        if allowed and candidate.listens and self._is_idle(name) and not only:
             self._provide(name, candidate)
         elif candidate.hears:
             self._tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
@@ -293,6 +299,10 @@ class Searches:
         """
         Ask C{candidate}, if it may hear of the name; whether the search has to wait now.
         """
+        if self._own.only(search.name, candidate.connection):
+            self._own.pass_over(search.name, candidate.connection)
+            search.pass_over(candidate)
+            return False
         search.tried = True
         if self._verdicts.queue(search):
             return True
@@ -316,7 +326,7 @@ class Searches:
     def _decided(self, allowed: bool, search: Search, candidate: Candidate) -> None:
         if self._searches.get(search.name) is search and search.asked is candidate and not search.told:
             self._stop_asking(search)
-            if allowed and candidate.listens:
+            if allowed and candidate.listens and not self._own.only(search.name, candidate.connection):
                 self._ask(search, candidate)
             else:
                 if not allowed:
@@ -403,10 +413,41 @@ class Searches:
 
     # -- endings
 
+    def _joined(self, name: str) -> None:
+        """
+        C{name} has a second subscriber: a listener that was the only one may be asked now.
+        """
+        listener = self._own.forget(name)
+        if listener is None:
+            return
+        search = self._searches.get(name)
+        if search is not None:
+            search.past = {candidate for candidate in search.past if candidate.connection is not listener}
+        elif self._is_idle(name):
+            self._search(name)
+
+    def _left(self, name: str) -> None:
+        """
+        C{name} has only one subscriber left: if that is the one that provides it, or is asked to, it is to stop.
+        """
+        holder = self.holder(name)
+        if holder is None or not self._own.only(name, holder.connection):
+            return
+        self._own.pass_over(name, holder.connection)
+        search = self._searches.get(name)
+        if search is None:
+            self._rematch.failed(name, self._latest)
+            self._stop_providing(name, holder)
+            self._announce_provider(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
+        elif search.told:
+            holder.owes_answer(name)
+            self._ask_next(search)
+
     def _forget(self, name: str) -> None:
         """
         Nobody wants C{name} any more.
         """
+        self._own.forget(name)
         self._rematch.forget(name)
         search = self._searches.pop(name, None)
         if search is not None:

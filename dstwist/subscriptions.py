@@ -93,6 +93,8 @@ class SubscriptionRegistry:
         self._subscribed: dict[IConnection, set[str]] = {}
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
+        self._on_second: list[_Observer] = []
+        self._on_single: list[_Observer] = []
         self._on_revoke: list[Callable[[], None]] = []
         # Whose excess the log knows.
         self._greedy: set[IConnection] = set()
@@ -103,6 +105,14 @@ class SubscriptionRegistry:
         """
         self._on_first.append(first)
         self._on_last.append(last)
+
+    def observe_few(self, second: _Observer, single: _Observer) -> None:
+        """
+        Have C{second} called with each name that gets its second subscriber, C{single} with each that has only one
+        left. A closed connection counts until it is taken off the name.
+        """
+        self._on_second.append(second)
+        self._on_single.append(single)
 
     def on_revoke(self, callback: Callable[[], None]) -> None:
         """
@@ -135,6 +145,17 @@ class SubscriptionRegistry:
         if self._ended:
             self._forget(name, connection)
         return name in self._subscribed.get(connection, ())
+
+    def is_only(self, name: str, connection: IConnection) -> bool:
+        """
+        Whether C{connection} is subscribed to C{name}, and no other one is.
+        """
+        if not self.wants(name, connection):
+            return False
+        wires = self._names.get(name, {})
+        if not self._leaving:
+            return _count(wires) == 1
+        return all(other is connection or other.closed for members in wires.values() for other in members)
 
     def connections(self) -> Iterable[IConnection]:
         return self._subscribed.keys()
@@ -289,6 +310,9 @@ class SubscriptionRegistry:
         if first:
             for observer in self._on_first:
                 observer(name)
+        elif self._on_second and _count(wires) == 2:
+            for observer in self._on_second:
+                observer(name)
         return True
 
     def discard(self, name: str, connection: IConnection) -> bool:
@@ -368,6 +392,9 @@ class SubscriptionRegistry:
             del self._names[name]
             for observer in self._on_last:
                 observer(name)
+        elif self._on_single and _count(wires) == 1:
+            for observer in self._on_single:
+                observer(name)
 
     def _exceeded(self, connection: IConnection, name: str, limit: int, of: str) -> None:
         if connection in self._greedy:
@@ -400,6 +427,10 @@ class SubscriptionRegistry:
                 yield
         finally:
             self._leaving -= 1
+
+
+def _count(wires: dict[IWire, _Members]) -> int:
+    return sum(map(len, wires.values()))
 
 
 def _weight(name: str, first: bool) -> int:

@@ -115,6 +115,7 @@ MODULES = (
     "dstwist.listeners",
     "dstwist.candidates",
     "dstwist.offers",
+    "dstwist.own_subscriptions",
     "dstwist.newcomers",
     "dstwist.rematch",
     "dstwist.verdicts",

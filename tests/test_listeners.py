@@ -336,21 +336,20 @@ class ListeningTests(SynchronousTestCase):
 
     def test_own_subscription(self) -> None:
         """
-        A listener may provide what it subscribes to itself.
+        A listener of v4+ may provide what it alone subscribes to. See test_own_subscriptions for others.
         """
-        for dialect in (TEXT, PROTOBUF):
-            both = self.stage.listener("a", dialect=dialect)
-            self.stage.subscribe(both, "a")
-            self.hears(both, "FOUND a a", "ACK SUBSCRIBE")
-            self.stage.accept(both, "a", "a")
-            self.hears(both, "PROVIDED a")
-            self.stage.unsubscribe(both, "a")
-            self.hears(both, "REMOVED a a", "ACK UNSUBSCRIBE")
-            self.stage.subscribe(both, "a")
-            self.stage.accept(both, "a", "a")
-            both.close()
-            self.assertFalse(self.stage.listeners.provided("a"))
-            self.assertEqual(self.stage.clock.getDelayedCalls(), [])
+        both = self.stage.listener("a")
+        self.stage.subscribe(both, "a")
+        self.hears(both, "FOUND a a", "ACK SUBSCRIBE")
+        self.stage.accept(both, "a", "a")
+        self.hears(both, "PROVIDED a")
+        self.stage.unsubscribe(both, "a")
+        self.hears(both, "REMOVED a a", "ACK UNSUBSCRIBE")
+        self.stage.subscribe(both, "a")
+        self.stage.accept(both, "a", "a")
+        both.close()
+        self.assertFalse(self.stage.listeners.provided("a"))
+        self.assertEqual(self.stage.clock.getDelayedCalls(), [])
 
     # -- endings
 

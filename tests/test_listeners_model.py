@@ -153,6 +153,9 @@ class Model:
                     del self.providers[message.subscription or ""]
         for name in [name for name in self.asked if name not in self.stage.subscriptions]:
             del self.asked[name]
+        # It is waited for no longer if only the one that is asked is left.
+        for name in [name for name, (who, _) in self.asked.items() if self._wants_alone(who, name)]:
+            del self.asked[name]
         self.offered = {key for key in self.offered if key[2] in self.stage.subscriptions}
         for who, message in heard:
             if message.action.name == "SUBSCRIPTION_FOR_PATTERN_FOUND":
@@ -160,6 +163,7 @@ class Model:
                 self.test.assertIn(key, self.listening, "asked after it stopped listening")
                 self.test.assertNotIn((who, name), self.rule.refused, "told a name that it must not hear of")
                 self.test.assertNotIn(name, self.asked, "two are asked at once")
+                self.test.assertFalse(self._wants_alone(who, name), "asked although it alone wants the name")
                 self.test.assertFalse(self.stage.listeners.provided(name), "offered although provided")
                 self.asked[name] = key
                 self.offered.add((*key, name))
@@ -167,6 +171,15 @@ class Model:
             # Where a provider has gone that is replaced in a later turn, the name still counts as provided.
             if not self._is_behind() or name in self.providers:
                 self.test.assertEqual(self.stage.listeners.provided(name), name in self.providers)
+        for name, (who, _) in self.providers.items():
+            self.test.assertFalse(self._wants_alone(who, name), "provides what it alone wants")
+
+    def _wants_alone(self, who: int, name: str) -> bool:
+        """
+        Whether a client that does not count its own subscription is the only subscriber.
+        """
+        connection = self.connections[who]
+        return connection.dialect is TEXT and self.stage.subscriptions.subscribers(name) == [connection]
 
     def _is_behind(self) -> bool:
         return bool(len(self.stage.listeners._searches._slices))
@@ -189,6 +202,8 @@ class Model:
                 self.hear()
         for name in self.stage.subscriptions.names():
             if name not in self.asked and name not in self.providers:
+                if any(self._wants_alone(who, name) for who, _ in self.listening):
+                    continue
                 for who, pattern in self.listening:
                     if re.search(pattern, name) and (who, name) not in self.rule.refused:
                         self.test.assertIn((who, pattern, name), self.offered, "left out")

@@ -369,6 +369,31 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertEqual(self.seen, [("first", "news"), ("last", "news")])
         self.assertNotIn("news", self.registry)
 
+    def test_few(self) -> None:
+        """
+        Others hear of the second subscriber of a name, and of names with only one left, whatever the wires.
+        """
+        seen: list[tuple[str, str]] = []
+        self.registry.observe_few(
+            lambda name: seen.append(("second", name)), lambda name: seen.append(("single", name))
+        )
+        ann, bob, eve = (FakeConnection(user) for user in ("ann", "bob", "eve"))
+        for connection in (ann, bob, eve):
+            self.registry.add("news", connection)
+            self.assertEqual(self.registry.is_only("news", ann), connection is ann)
+        self.assertFalse(self.registry.is_only("news", eve))
+        self.assertEqual(seen, [("second", "news")])
+        bob.close()
+        self.assertEqual(seen, [("second", "news")])
+        self.registry.discard("news", eve)
+        self.assertEqual(seen, [("second", "news"), ("single", "news")])
+        self.assertEqual(
+            [self.registry.is_only("news", connection) for connection in (ann, bob, eve)], [True, False, False]
+        )
+        self.registry.discard("news", ann)
+        self.assertFalse(self.registry.is_only("news", ann))
+        self.assertEqual(len(seen), 2)
+
     def test_close(self) -> None:
         """
         A connection that closes leaves all its names.
@@ -572,6 +597,22 @@ class LongEndTests(SynchronousTestCase):
         self.assertLess(max(lengths), LONGEST)
         self.assertEqual(len(set(self.released)), 10 * self.COUNT)
         self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+
+    def test_only(self) -> None:
+        """
+        While one of two subscribers is being taken off its names, the other one counts as the only one already; it is
+        told of when that is done.
+        """
+        single: list[str] = []
+        self.registry.observe_few(lambda name: None, single.append)
+        leaver, stayer = self.subscriber("x"), FakeConnection()
+        for number in (0, self.COUNT - 1):
+            self.registry.add(f"x{number}", stayer)
+        leaver.close()
+        self.assertTrue(self.registry.is_only("x0", stayer))
+        self.assertTrue(self.registry.is_only(f"x{self.COUNT - 1}", stayer))
+        self.clock.pump([0.0] * 100)
+        self.assertEqual(sorted(single), ["x0", f"x{self.COUNT - 1}"])
 
     def test_half_ended(self) -> None:
         """

@@ -89,6 +89,8 @@ class Dialect:
         back, and subscribes to it right behind that (L{dstwist.services.record_discards}).
     @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that nobody asked for is an INVALID_MESSAGE;
         otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
+    @ivar counts_own_subscriptions: a listener that is subscribed to a name is asked about it, and provides it, also if
+        no other client is subscribed; otherwise not (L{dstwist.own_subscriptions}).
     @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before anything is looked up; otherwise
         when it is permitted and subscribed, with the data right behind.
     @ivar names_inner_checks: what is refused of a request that does several things is the one (CREATE, READ, ...);
@@ -123,6 +125,7 @@ class Dialect:
     acks_repeated_subscriptions: bool
     subscribes_to_what_it_discarded: bool
     complains_of_unasked_answers: bool
+    counts_own_subscriptions: bool
     acks_reading_at_once: bool
     names_inner_checks: bool
     announces_load_errors: bool
@@ -148,6 +151,7 @@ TEXT = Dialect(
     acks_repeated_subscriptions=False,
     subscribes_to_what_it_discarded=True,
     complains_of_unasked_answers=True,
+    counts_own_subscriptions=False,
     acks_reading_at_once=False,
     names_inner_checks=True,
     announces_load_errors=True,
@@ -190,6 +194,7 @@ PROTOBUF = Dialect(
     acks_repeated_subscriptions=True,
     subscribes_to_what_it_discarded=False,
     complains_of_unasked_answers=False,
+    counts_own_subscriptions=True,
     acks_reading_at_once=True,
     names_inner_checks=False,
     announces_load_errors=False,

@@ -67,6 +67,36 @@ class RecordListeningTests(Providing):
             self.has_provider(other, True)
         self.assertEqual(self.provider.offers(), [(self.pattern, self.wanted)])
 
+    def test_own_subscription(self) -> None:
+        """
+        A provider that holds what it provides is told to stop when the other holder leaves, if it is of v2; it is asked
+        again when that one comes back. A provider of v7 counts like any other holder.
+        """
+        self.listen(self.provider)
+        record = Record(self.holder, self.wanted)
+        self.offered(self.provider)
+        own = Record(self.provider, self.wanted)
+        own.set('{"provided":1}')
+        record.until('{"provided":1}')
+        for count in (1, 2):
+            record.drop()
+            self.fence(self.holder, self.provider)
+            self.fence(self.provider, self.holder)
+            if self.first == "v2":
+                self.stopped(self.provider, count)
+                self.assertFalse(own.has_provider)
+            else:
+                self.assertEqual(self.provider.stops(), [])
+            record = Record(self.holder, self.wanted)
+            if self.first == "v2":
+                self.offered(self.provider, count + 1)
+            record.wait_for_event("hasProviderChanged")
+        own.drop()
+        self.fence(self.provider, self.holder)
+        self.assertEqual(len(self.provider.stops()), 2 if self.first == "v2" else 0)
+        record.drop()
+        self.stopped(self.provider, 3 if self.first == "v2" else 1)
+
     def test_listened_before(self) -> None:
         """
         A listener that was there before is asked when the record is got; a name that does not match is not offered.

@@ -273,6 +273,9 @@ class ReloadTests(SynchronousTestCase):
         other = self.client("bob", "v4")
         for client in clients:
             self.everything(client)
+        for client in clients:
+            # The client of v3 is asked about "news" when that of v4 has subscribed, too.
+            self.heard(client)
         self.rules = SHUT
         self.assertTrue(self.node.reload())
         for client in clients:
