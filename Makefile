@@ -17,13 +17,15 @@ digest = $(shell cat $(1) 2>/dev/null | sha256sum | cut -c1-16)
 HERE := $(shell (echo $(CURDIR); $(PYTHON) -VV) 2>&1 | sha256sum | cut -c1-8)
 RUN_READY = $(VENV)/.run-$(HERE)-$(call digest,requirements/run.txt requirements/build.txt setup.cfg pyproject.toml)
 TEST_READY = $(VENV)/.test-$(HERE)-$(call digest,requirements/run.txt requirements/build.txt requirements/test.txt setup.cfg pyproject.toml)
+PYTHON_CLIENT := $(E2E)/languages/python
+CLIENTS_READY = .clients/.ready-$(HERE)-$(call digest,$(PYTHON_CLIENT)/requirements.txt $(PYTHON_CLIENT)/sitecustomize.py)
 NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e crash-test coverage format lock node clean wstest hostile figures largest fuzz shipped-configs
+.PHONY: help run install valve-diff test check unit e2e clients crash-test coverage format lock node clean wstest hostile figures largest fuzz shipped-configs
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -49,6 +51,9 @@ unit: $(TEST_READY)  ## all tests that need neither a network nor Node.js
 
 e2e: $(TEST_READY) node  ## the official JavaScript clients against a running server
 	@$(TRIAL) tests.e2e
+
+clients: $(TEST_READY) $(CLIENTS_READY) node  ## clients of other languages against a running server
+	@$(TRIAL) tests.e2e.languages tests.e2e.languages.installed
 
 crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it remembers
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py
@@ -91,7 +96,7 @@ lock: $(TEST_READY)  ## take the newest allowed dependencies into requirements/*
 node: $(NODE_READY)
 
 clean:  ## remove everything made here, but not .data
-	rm -rf $(VENV) $(E2E)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .clients $(E2E)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
 	rm -f twisted/plugins/dropin.cache twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -106,6 +111,15 @@ $(VENV)/.run-%:
 $(VENV)/.test-%: $(RUN_READY)
 	@echo "Adding what the tests need ..."
 	@$(PIP) install --prefer-binary --require-hashes -r requirements/test.txt
+	@touch $@
+
+# Old sources: see sitecustomize.py.
+.clients/.ready-%:
+	@echo "Installing the Python client ..."
+	@$(PYTHON) -m venv --clear .clients
+	@.clients/bin/python -m pip --disable-pip-version-check --quiet install setuptools==65.5.0 wheel==0.45.1
+	@PYTHONPATH=$(CURDIR)/$(PYTHON_CLIENT) .clients/bin/python -m pip --disable-pip-version-check --quiet install --no-deps \
+		--no-build-isolation -r $(PYTHON_CLIENT)/requirements.txt
 	@touch $@
 
 $(E2E)/node_modules/.ready-%:

@@ -1,0 +1,98 @@
+"""
+The dialogs of clients of other languages, written down from what the sources of these clients send and wait for.
+
+==========  =============================================================  ==========================================
+client      what it has                                                    where
+==========  =============================================================  ==========================================
+Java        all; no registry has it any more                               C{java.txt}
+Python      deepstreampy: all, by itself (C{make clients})                 L{tests.e2e.languages.installed}
+Ruby        deepstream-ruby: events, listening, records                    C{ruby.txt}
+C++         events, listening, presence                                    C{cpp.txt}
+.NET        DeepStreamNet: all but the reconnect                           C{dotnet.txt}
+==========  =============================================================  ==========================================
+
+The client for Go has the login only, which is that of the Java client.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from tests.e2e.languages.dialog import Dialog
+from tests.e2e.languages.wire import Wire
+from tests.e2e.scenario import QUICK, Scenario, scratch_directory
+
+
+@cache
+def pinging() -> Path:
+    """
+    The configuration of a server that pings five times a second.
+    """
+    path = scratch_directory() / "config.yml"
+    options = "{urlPath: /deepstream-v3, heartbeatInterval: 200}"
+    path.write_text(f"connectionEndpoints: [{{type: ws-text, options: {options}}}]\n")
+    return path
+
+
+class DialogTests(Scenario):
+    """
+    Login, event, record, RPC, listening, presence and reconnect, with whatever of it a client has.
+    """
+
+    options = QUICK
+
+    def converse(self, name: str, path: str = "/deepstream") -> None:
+        server = self.server()
+        dialog = Dialog(name, server.port, path, lambda user: self.user("v7", server, user), self.name)
+        try:
+            dialog.run()
+        finally:
+            dialog.close()
+
+    def test_java(self) -> None:
+        """
+        The client for Java and Android.
+        """
+        self.converse("java")
+
+    def test_ruby(self) -> None:
+        """
+        deepstream-ruby.
+        """
+        self.converse("ruby")
+
+    def test_cpp(self) -> None:
+        """
+        The client for C++.
+        """
+        self.converse("cpp")
+
+    def test_dotnet(self) -> None:
+        """
+        DeepStreamNet.
+        """
+        self.converse("dotnet")
+
+
+class HeartbeatTests(Scenario):
+    """
+    All these clients leave it to the server to ping.
+    """
+
+    def test_answered(self) -> None:
+        """
+        A client that answers stays. A client that only answers is not closed either.
+        """
+        server = self.server(config=pinging())
+        wire = Wire(server.port, "/deepstream-v3", single=True)
+        self.assertEqual(wire.hear(), "C|CH")
+        wire.say("C|CHR|" + wire.url)
+        self.assertEqual(wire.hear(), "C|A")
+        wire.say("A|REQ|{}")
+        self.assertEqual(wire.hear(), "A|A")
+        self.assertIsNone(wire.hear(1.0))
+        wire.say("E|S|" + self.name("event"))
+        self.assertEqual(wire.hear(), "E|A|S|" + self.name("event"))
+        self.assertGreater(wire.pings, 2)
+        wire.cut()

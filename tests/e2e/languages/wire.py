@@ -1,0 +1,113 @@
+"""
+A socket that speaks the text protocol as older clients do, message by message, and nothing by itself.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+
+from tests.e2e.server import PATIENCE
+from tests.nodes.client import client_frame
+
+_PING = "C\x1fPI"
+_PONG = "C|PO"
+
+
+class Hangup(Exception):
+    """
+    The server has closed the connection.
+    """
+
+
+class Wire:
+    """
+    One connection. Messages are written with C{|} between their parts, and without their end.
+
+    What arrives in the same read as the answer to the handshake is lost, as it is for clients on Poco (C++). Heartbeats
+    are answered, and are no messages.
+
+    @param single: whether the client loses messages if a frame has more than one (deepstream-ruby, deepstreampy).
+    @ivar url: what the client connects to.
+    @ivar pings: how many heartbeats have come.
+    """
+
+    def __init__(self, port: int, path: str, single: bool) -> None:
+        self.pings = 0
+        self._single = single
+        self._heard: deque[str] = deque()
+        self.url = f"ws://127.0.0.1:{port}{path}"
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._socket.recv(65536)
+        if not answer.startswith(b"HTTP/1.1 101 "):
+            raise Hangup(answer.decode("latin-1"))
+        self._data = b""
+
+    def say(self, message: str) -> None:
+        """
+        Send one message in a frame of its own.
+        """
+        self._socket.sendall(client_frame(message.replace("|", "\x1f").encode() + b"\x1e", 1))
+
+    def hear(self, patience: float = PATIENCE) -> str | None:
+        """
+        The next message; C{None} if there is none in time.
+        """
+        late = time.monotonic() + patience
+        while not self._heard:
+            payload = self._frame()
+            if payload is not None:
+                self._take(payload.decode())
+                continue
+            self._socket.settimeout(max(late - time.monotonic(), 0.001))
+            try:
+                data = self._socket.recv(65536)
+            except TimeoutError:
+                return None
+            if not data:
+                raise Hangup("the connection has ended")
+            self._data += data
+        return self._heard.popleft()
+
+    def cut(self) -> None:
+        """
+        End the connection without a word.
+        """
+        self._socket.close()
+
+    def _take(self, text: str) -> None:
+        *messages, rest = text.split("\x1e")
+        if rest or (self._single and len(messages) != 1):
+            raise AssertionError(f"not one message in a frame: {text!r}")
+        for message in messages:
+            if message == _PING:
+                self.pings += 1
+                self.say(_PONG)
+            else:
+                self._heard.append(message.replace("\x1f", "|"))
+
+    def _frame(self) -> bytes | None:
+        data = self._data
+        if len(data) < 2:
+            return None
+        opcode, length, start = data[0] & 15, data[1], 2
+        if length == 126:
+            length, start = int.from_bytes(data[2:4], "big"), 4
+        elif length == 127:
+            length, start = int.from_bytes(data[2:10], "big"), 10
+        if len(data) < start + length:
+            return None
+        self._data = data[start + length :]
+        if opcode == 8:
+            raise Hangup(data[start + 2 : start + length].decode())
+        if opcode == 9:
+            return self._frame()
+        return data[start : start + length]
