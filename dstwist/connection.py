@@ -346,6 +346,8 @@ class Connection:
                 self.close("invalid UTF-8", INVALID_PAYLOAD)
             elif message.answer is not None:
                 self.send(message.answer)
+                if message.request is not None and self._is_open:
+                    self._reception.router.malformed(message.request, self)
         elif message.topic is not Topic.CONNECTION:
             self._route(message, self)
         elif message.action is ConnectionAction.PING:

@@ -223,6 +223,19 @@ class ITopicService(Interface):
         """
 
 
+class IWriteService(ITopicService):
+    """
+    A topic whose clients write to copies of their own before they send what they write.
+    """
+
+    def malformed(message: Message, sender: IConnection) -> None:
+        """
+        Help C{sender} on after a write that could not be read, or whose name is too long. The error has been sent.
+
+        @param message: the write as far as it could be read, at least with its name and its action.
+        """
+
+
 class IPermission(Interface):
     """
     Who may do what. The router asks, and services for the actions that they judge.

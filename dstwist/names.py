@@ -110,4 +110,4 @@ class NameLimit:
 
 
 def _malformed(message: Message, answer: Message) -> Malformed:
-    return Malformed(Fault.INVALID_DATA, message.topic, int(message.action), answer, message.raw or b"")
+    return Malformed(Fault.INVALID_DATA, message.topic, int(message.action), answer, message.raw or b"", message)

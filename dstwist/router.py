@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.denials import Denials
-from dstwist.interfaces import IConnection, IPermission, ITopicService, Work
+from dstwist.interfaces import IConnection, IPermission, ITopicService, IWriteService, Work
 from dstwist.names import NameLimit
 from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
@@ -62,6 +62,7 @@ class Router:
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
         self._judged = {topic: service.judges for topic, service in services.items()}
+        self._writes = {topic: IWriteService(service, None) for topic, service in services.items()}
         self._bulks = UnderWay()
 
     def settled(self) -> Deferred[None]:
@@ -102,6 +103,14 @@ class Router:
             sender.do(self._wait(verdict, name, message, sender))
         else:
             sender.send(self._refusal(verdict, message, name, sender))
+
+    def malformed(self, message: Message, sender: IConnection) -> None:
+        """
+        Have the service help C{sender} on after a write that could not be read: L{IWriteService}.
+        """
+        service = self._writes.get(message.topic)
+        if service is not None and message.action in service.judges and message.name is not None:
+            service.malformed(message, sender)
 
     def _route_distinct(self, message: Message, sender: IConnection) -> Work:
         """

@@ -439,7 +439,7 @@ class ProtobufCodec:
             answer = self._unknown_topic()
         else:
             answer = request.error(refusal)
-        return Malformed(Fault.INVALID_DATA, topic, request.action, answer, values[_RAW])
+        return Malformed(Fault.INVALID_DATA, topic, request.action, answer, values[_RAW], request)
 
     def _unknown_topic(self) -> Message | None:
         return Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC) if self._server else None

@@ -44,7 +44,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.protocol.text_fields import END, SEPARATOR, VERSION
+from dstwist.protocol.text_fields import END, SEPARATOR, VERSION, WRITE_SUCCESS
 from dstwist.protocol.text_form import TOPICS, Form
 from dstwist.protocol.text_forms import CLIENT_CODES, FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SERVER_CODES
 from dstwist.protocol.typed import is_typed, utf8
@@ -162,7 +162,8 @@ class TextCodec:
             return Malformed(Fault.UNKNOWN_TOPIC, topic, code, _unknown_topic(letter), segment)
         # A record message without any field is called invalid before anybody looks at its action.
         if forms or (topic is Topic.RECORD and not fields):
-            return Malformed(Fault.INVALID_DATA, topic, code, _invalid_data(topic, code, fields, segment), segment)
+            answer = _invalid_data(topic, code, fields, segment)
+            return Malformed(Fault.INVALID_DATA, topic, code, answer, segment, _write(topic, code, fields))
         return Malformed(Fault.UNKNOWN_ACTION, topic, code, _unknown_action(topic, code, segment), segment)
 
 
@@ -197,6 +198,21 @@ def _invalid_data(topic: Topic, code: str, fields: list[str], raw: str) -> Messa
             return Message(topic, RecordAction.INVALID_VERSION, name=fields[0], raw=raw, is_error=True)
     return Message(topic, ACTIONS[topic]["INVALID_MESSAGE_DATA"], raw=raw, is_error=True, detail=detail)
 
+
+def _write(topic: Topic, code: str, fields: list[str]) -> Message | None:
+    """
+    The write that a message should have been, if it tells to which version of which record.
+    """
+    if topic is not Topic.RECORD or len(fields) < 3 or not fields[0] or not VERSION.fullmatch(fields[1]):
+        return None
+    action = _WRITES.get(code)
+    if action is None:
+        return None
+    wants_ack = fields[-1] == WRITE_SUCCESS or None
+    return Message(topic, action, fields[0], version=int(fields[1]), is_write_ack=wants_ack)
+
+
+_WRITES = {"U": RecordAction.UPDATE, "P": RecordAction.PATCH, "CU": RecordAction.CREATEANDUPDATE}
 
 #: Topics that an open connection does not know any more.
 _BEFORE_LOGIN = (Topic.CONNECTION, Topic.AUTH)

@@ -39,7 +39,7 @@ from zope.interface import implementer
 from dstwist.budgets import Budget
 from dstwist.config.settings import RecordSettings
 from dstwist.denials import Denials
-from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, ITopicService, Record
+from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, IWriteService, Record
 from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps
@@ -87,7 +87,7 @@ _SETTLE = Message(_RECORD, RecordAction.NOTIFY)
 _TRUTH = Message(_RECORD, RecordAction.READ)
 
 
-@implementer(ITopicService)
+@implementer(IWriteService)
 class RecordService:
     """
     Serves what clients ask of records.
@@ -142,6 +142,11 @@ class RecordService:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)
 
+    def malformed(self, message: Message, sender: IConnection) -> None:
+        name = message.name
+        if name is not None and message.action in _WRITES:
+            self._refusals.malformed(name, message, sender, RecordAction.INVALID_MESSAGE_DATA.name)
+
     def handle_remote(self, message: Message) -> None:
         # It came off the bus, so every other node has it too: never forward.
         # Not all clients can be told of several changes at once: they get the whole record.
@@ -168,7 +173,7 @@ class RecordService:
         if message.action in _WRITES:
             self._refusals.overrun(name, message, sender, reason)
         elif message.action is RecordAction.DELETE:
-            answers.not_deleted(message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
+            answers.not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
         else:
             answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
 
@@ -178,16 +183,16 @@ class RecordService:
         try:
             record = await self._store.load(name)
         except RecordError as error:
-            answers.not_deleted(message, sender, error)
+            answers.not_deleted(name, message, sender, error)
             return
         verdict = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
         if verdict is not True:
-            answers.refused(name, message, sender, verdict, RecordAction.DELETE, self._denials)
+            answers.deletion_refused(name, message, sender, verdict, self._denials)
             return
         try:
             await self._store.delete(name)
         except RecordError as error:
-            answers.not_deleted(message, sender, error)
+            answers.not_deleted(name, message, sender, error)
             self._store.knew(name, record)
             await self._store.try_to_settle(name)
             return

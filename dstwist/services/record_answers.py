@@ -269,9 +269,28 @@ _LATE = {
 }
 
 
-def not_deleted(message: Message, sender: IConnection, error: RecordError) -> None:
+def not_deleted(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
     """
     A record could not be deleted.
     """
     detail = _LATE.get(error.action, error.detail)
-    sender.send(message.error(RecordAction.RECORD_DELETE_ERROR, detail=detail))
+    sender.send(message.error(RecordAction.RECORD_DELETE_ERROR, name, detail))
+    if sender.dialect.hears_of_deletions_by_updates:
+        sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR, name, detail))
+    _deletion_ended(message, sender)
+
+
+def deletion_refused(
+    name: str, message: Message, sender: IConnection, verdict: bool | Failure, denials: Denials
+) -> None:
+    """
+    A deletion is not permitted.
+    """
+    refused(name, message, sender, verdict, RecordAction.DELETE, denials)
+    _deletion_ended(message, sender)
+
+
+def _deletion_ended(message: Message, sender: IConnection) -> None:
+    if sender.dialect.hears_of_deletions_by_updates:
+        # After an error the client still waits; the acknowledgement ends that, and tells it nothing.
+        sender.send(message.ack())

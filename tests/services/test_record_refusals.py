@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError, StoreError
-from dstwist.interfaces import Record
-from dstwist.protocol.dialect import JAVASCRIPT, TEXT, Dialect
+from dstwist.interfaces import IWriteService, Record
+from dstwist.protocol import protobuf, text
+from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import dumps
-from dstwist.protocol.message import Message
+from dstwist.protocol.message import Malformed, Message
 from dstwist.services.replicas import AT_ONCE, QUIET, REMINDERS
 from tests.fakes import FakeConnection
 from tests.services.records import A, RecordTestCase, ask, patch, update, wanting_ack, written
@@ -141,12 +143,12 @@ class RefusalTests(RecordTestCase):
         The first write after a refusal is the next version, so the client has heard of it: no reminder follows.
         """
         self.rules.rule = deny
-        for client, text in ((self.young("a"), False), (self.old("a"), True)):
+        for client in (self.young("a"), self.old("a")):
             self.rules.rule = deny
             version = self.cache.records["a"].version + 1
             self.say(client, update("a", version, {"x": "bad"}))
             self.rules.rule = allow
-            self.say(client, update("a", version, {"x": "good", "text": text}))
+            self.say(client, update("a", version, {"x": "good", "v": version}))
             self.clock.advance(60)
             self.assertEqual([message for message in client.take() if "good" in str(message)], [])
 
@@ -341,3 +343,95 @@ class UnknownRecordTests(RecordTestCase):
         self.storage.outcome = "ok"
         late = update("a", 3, {"ann": 2})
         self.assertEqual([message.action for message in self.say(ann, late)], [A.VERSION_EXISTS, A.UPDATE])
+
+
+class DeletionTests(RecordTestCase):
+    """
+    Deletions that are refused.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 3, {"x": 1})
+        self.addCleanup(self.flushLoggedErrors, StoreError)
+
+    def delete(self, dialect: Dialect) -> list[tuple[Any, Any, Any]]:
+        ann = FakeConnection("ann", self.wire, dialect)
+        answers = self.say(ann, ask(A.DELETE, "a"))
+        return [(answer.action, answer.name, answer.original_action or answer.is_ack) for answer in answers]
+
+    def test_failed(self) -> None:
+        """
+        JavaScript clients of v4 and later call the callback of a deletion only by a RECORD_UPDATE_ERROR, and wait on
+        until it is acknowledged. All others are told that it failed.
+        """
+        self.storage.outcome = "fails"
+        error = (A.RECORD_DELETE_ERROR, "a", A.DELETE)
+        self.assertEqual(self.delete(TEXT), [error])
+        self.assertEqual(self.delete(PROTOBUF), [error])
+        self.assertEqual(
+            self.delete(JAVASCRIPT), [error, (A.RECORD_UPDATE_ERROR, "a", A.DELETE), (A.DELETE, "a", True)]
+        )
+
+    def test_denied(self) -> None:
+        """
+        The callback understands a denial, and the client waits on all the same.
+        """
+        self.rules.rule = deny
+        error = (A.MESSAGE_DENIED, "a", A.DELETE)
+        self.assertEqual(self.delete(PROTOBUF), [error])
+        self.assertEqual(self.delete(JAVASCRIPT), [error, (A.DELETE, "a", True)])
+
+
+class MalformedTests(RecordTestCase):
+    """
+    Writes that the codec refuses.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 3, {"x": 1})
+
+    def test_interface(self) -> None:
+        """
+        The service helps on after such writes.
+        """
+        verifyObject(IWriteService, self.service)
+
+    def test_text(self) -> None:
+        """
+        The callback hears of it by the acknowledgement, and the client is told what the record holds.
+        """
+        deep = "[" * 300 + "]" * 300
+        old = self.old("a")
+        for payload in (f"R|U|a|4|{deep}", f"R|P|a|4|y|O{deep}"):
+            (malformed,) = text.SERVER.decode((payload + WANTED).replace("|", "\x1f").replace("+", "\x1e"))
+            assert isinstance(malformed, Malformed) and malformed.request is not None
+            self.service.malformed(malformed.request, old)
+            self.assertEqual(old.take(), ["R|WA|a|[4]|SINVALID_MESSAGE_DATA+"])
+            self.clock.advance(60)
+            self.assertEqual(old.take(), ['R|U|a|3|{"x":1}+'])
+            self.assertEqual(self.say_text(old, "R|U|a|4|{}" + WANTED), ["R|WA|a|[4]|L+"])
+            self.have("a", 3, {"x": 1})
+
+    def test_v4(self) -> None:
+        """
+        The error finds the callback by itself; the record follows.
+        """
+        deep = b"[" * 300 + b"]" * 300
+        ann = self.young("a")
+        (malformed,) = protobuf.SERVER.decode(protobuf.CLIENT.encode(wanting_ack(ask(A.UPDATE, "a", deep, version=4))))
+        assert isinstance(malformed, Malformed) and malformed.request is not None
+        self.service.malformed(malformed.request, ann)
+        self.assertEqual(ann.take(), [])
+        self.clock.advance(60)
+        self.assertEqual(ann.take(), [update("a", 3, {"x": 1})])
+
+    def test_no_write(self) -> None:
+        """
+        Other requests leave no copy wrong.
+        """
+        ann = self.young("a")
+        self.service.malformed(ask(A.READ, "a"), ann)
+        self.clock.advance(60)
+        self.assertEqual(ann.take(), [])
