@@ -30,8 +30,8 @@ TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
 
-run: install  ## install into .venv and start the server in the foreground, data in .data
-	@exec $(BIN)/twistd --nodaemon --pidfile= dstwist --config etc/dstwist/config.yml --data-dir .data
+run: install  ## install into .venv and start the server in the foreground, data in .data (PORT=... another port)
+	@exec $(BIN)/twistd --nodaemon --pidfile= dstwist --config etc/dstwist/config.yml --data-dir .data $(if $(PORT),--port $(PORT))
 
 install: $(RUN_READY)  ## make .venv with dstwist in it
 

@@ -35,11 +35,15 @@ BACKLOG = 1024
 
 #: Twisted's names of what has another one in the configuration.
 _OLD_NAMES = {"privateKey": "key", "certKey": "cert", "extraCertChain": "ca", "dhParameters": "dhParams"}
+_TWISTED_NAMES = {key: name for name, key in _OLD_NAMES.items()}
 #: What is said of the port rather than of TLS.
 _OF_TCP = ("interface", "backlog")
 
 #: The kinds of port that have a backlog, and its place among what is said without a name, the kind being the first.
 _BACKLOG_AT = {"tcp": 3, "tcp6": 2, "unix": 3}
+
+#: The kinds of port that people use.
+_KINDS = ("tcp", "tcp6", "tls", "ssl", "unix", "systemd", "haproxy")
 
 _WORD = re.compile(r"(?:[^:\\]|\\.)*", re.DOTALL)
 _NAMED = re.compile(r"(?:[^=\\]|\\.)*=", re.DOTALL)
@@ -73,12 +77,29 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
         endpoint = serverFromString(reactor, _with_backlog(of_tcp))
     except Exception as error:
         # Endpoint parsers are plugins and raise whatever they like.
-        raise ConfigError(path, str(error)) from None
+        problem = "the port is no number" if "invalid literal for int()" in str(error) else str(error)
+        raise ConfigError(path, problem + _meant(description)) from None
     settings = _tls(options, description, environ)
     if inner is not description:
         # Outside in: TCP, then the header, then TLS.
         endpoint = proxyEndpoint(endpoint)
     return TlsEndpoint(endpoint, ServerCertificate(settings, path), reactor)
+
+
+def _meant(description: str) -> str:
+    """
+    What to say of a description that is none: mostly it is a port, or an address and a port.
+    """
+    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:]+\]|[^:]*):)?(\d+)", description)
+    if found is None or (found[1] or "").lower() in _KINDS:
+        kind = description.partition(":")[0]
+        return "" if kind in _KINDS else f"; expected one of {', '.join(_KINDS)}, such as tcp:6020"
+    host, port = (found[1] or "").strip("[]"), found[2]
+    if ":" in host:
+        return f"; did you mean tcp6:{port}:interface={quoteStringArgument(host)}?"
+    if host == "localhost":
+        host = "127.0.0.1"
+    return f"; did you mean tcp:{port}{f':interface={host}' if host else ''}?"
 
 
 def _path(description: str) -> str:
@@ -141,7 +162,9 @@ def _tls(options: dict[str, str], description: str, environ: Mapping[str, str]) 
     with reading.collecting():
         settings = read_ssl(given, path, reading)
     for problem in reading.problems:
-        raise problem
+        # The option's own name: it is not glued to what names the port.
+        key = problem.path.removeprefix(f"{path}.")
+        raise ConfigError(f"{path}: {_TWISTED_NAMES.get(key, key)}" if key != problem.path else path, problem.problem)
     if settings is None:
         raise ConfigError(path, "TLS needs privateKey and certKey")
     return settings

@@ -16,6 +16,7 @@ reset if they do not open. L{binding} gives a reactor for endpoints whose ports 
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterable
 from typing import Any, cast
@@ -130,7 +131,7 @@ class Ports:
         problems: list[str] = []
 
         def failed(failure: Failure) -> None:
-            problems.append(failure.getErrorMessage())
+            problems.append(_problem(failure))
 
         for endpoint in self._endpoints:
             endpoint.listen(factory).addCallbacks(self.listening.append, failed)
@@ -152,7 +153,7 @@ class Ports:
                 try:
                     bound.listen_now()
                 except OSError as error:
-                    raise StartError(f"Couldn't listen on {where(port)}: {error}.") from None
+                    raise StartError(f"Couldn't listen on {where(port)}: {error}.{_advice(error)}") from None
         listen(self.listening, self._reactor)
 
     def let_go(self) -> None:
@@ -181,3 +182,24 @@ def where(port: IListeningPort) -> str:
     if hasattr(host, "port"):
         return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
     return str(getattr(host, "name", host))
+
+
+def _problem(failure: Failure) -> str:
+    """
+    Why an address cannot be had.
+    """
+    return failure.getErrorMessage() + _advice(getattr(failure.value, "socketError", failure.value))
+
+
+#: What to do about it.
+_ADVICE = {
+    errno.EADDRINUSE: " Another program has this port, perhaps another dstwist: stop it, or choose another port by "
+    "--port or --listen.",
+    errno.EACCES: " Ports below 1024 need the capability CAP_NET_BIND_SERVICE; or choose another port by --port or "
+    "--listen.",
+    errno.EADDRNOTAVAIL: " This machine does not have that address; choose another one by --host or --listen.",
+}
+
+
+def _advice(error: object) -> str:
+    return _ADVICE.get(getattr(error, "errno", None) or 0, "")

@@ -178,7 +178,8 @@ def make_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, st
     try:
         settings = read()
     except ConfigError as error:
-        raise UsageError(str(error)) from None
+        option = "--config: " if path is not None and not os.path.exists(path) else ""
+        raise UsageError(f"{option}{error}") from None
     level = options["log-level"]
     Logger.set_level(level.upper() if level is not None else LEVEL_NAMES[settings.log_level])
     data_dir = options["data-dir"]

@@ -61,6 +61,32 @@ class DenialTests(SynchronousTestCase):
             'RECORD PATCH of price/bob is denied by record["price/$id"].write: user.id === $id',
         )
 
+    def test_line(self) -> None:
+        """
+        Of rules in a file the line names the file and the line in it; so does the reason of a rule that failed.
+        """
+        places: list[str] = []
+
+        def place(path: str) -> str:
+            places.append(path)
+            return f"rules.yml: line {len(path)}"
+
+        rules = dict(RULES, event={"*": {"publish": "data.a.b === 1"}})
+        loaded = load_permissions(rules, "permission.options.permissions", place)
+        self.assertIn('permission.options.permissions.record["price/$id"].write', places)
+        self.permission = ValvePermission(loaded, lambda: 0.0)
+        path = 'permission.options.permissions.record["price/$id"].write'
+        self.check(
+            Message(Topic.RECORD, RecordAction.UPDATE, "price/bob", b"1"),
+            f'RECORD UPDATE of price/bob is denied by record["price/$id"].write (rules.yml: line {len(path)}): '
+            "user.id === $id",
+        )
+        verdict: Any = self.permission.allows(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"), FakeConnection())
+        self.assertIn(
+            'error when executing event["*"].publish (rules.yml: line 49) (data.a.b === 1) for "a"',
+            self.failureResultOf(verdict).getErrorMessage(),
+        )
+
     def test_no_rule(self) -> None:
         """
         Without a rule for the name the line says so.

@@ -141,11 +141,18 @@ class DescriptionTests(SynchronousTestCase):
         What cannot be used is refused with what was written and what is wrong with it.
         """
         for description, problem in [
-            ("tcp:x", "invalid literal"),
+            ("tcp:x", "the port is no number"),
             ("nonsense:1", "Unknown endpoint type: 'nonsense'"),
-            ("tls:x:" + self.tls, "invalid literal"),
+            ("tls:x:" + self.tls, "the port is no number"),
             ("tls:6020", "TLS needs privateKey and certKey"),
-            ("tls:6020:privateKey=/nowhere.pem", "cannot read /nowhere.pem"),
+            ("tls:6020:privateKey=/nowhere.pem", ": privateKey: cannot read /nowhere.pem"),
+            (f"tls:6020:{self.tls}:extraCertChain=/nowhere.pem", ": extraCertChain: cannot read /nowhere.pem"),
+            ("6021", "did you mean tcp:6021?"),
+            (":6021", "did you mean tcp:6021?"),
+            ("127.0.0.1:6021", "did you mean tcp:6021:interface=127.0.0.1?"),
+            ("localhost:6021", "did you mean tcp:6021:interface=127.0.0.1?"),
+            ("[::1]:6021", "did you mean tcp6:6021:interface=\\:\\:1?"),
+            ("udp:port=1", "expected one of tcp, tcp6, tls, ssl, unix, systemd, haproxy, such as tcp:6020"),
             (f"tls:6020:{self.tls}:minVersion=TLSv1", "expected one of TLSv1.2, TLSv1.3"),
             (f"tls:6020:{self.tls}:sslmethod=SSLv3_METHOD", "unknown option"),
             (f"tls:6020:{self.tls}:requestCert=yes", "expected true or false"),

@@ -4,12 +4,15 @@ Tests for L{dstwist.ports}, with sockets that nobody connects to over a network.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Any
 
 from twisted.internet.base import ReactorBase
+from twisted.internet.defer import fail
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.error import CannotListenError
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
@@ -112,6 +115,7 @@ class PortTests(SynchronousTestCase):
         ports = Ports([free, taken], self.reactor)
         error = self.assertRaises(StartError, ports.bind, self.factory)
         self.assertIn(f"127.0.0.1:{host.port}", str(error))
+        self.assertIn("Another program has this port, perhaps another dstwist", str(error))
         self.assertEqual(ports.listening, [])
 
     def test_taken_later(self) -> None:
@@ -123,7 +127,29 @@ class PortTests(SynchronousTestCase):
         second = self.tcp(first.hosts[0].port)
         second.bind(self.factory)
         first.open()
-        self.assertIn("Address already in use", str(self.assertRaises(StartError, second.open)))
+        error = self.assertRaises(StartError, second.open)
+        self.assertIn("Address already in use", str(error))
+        self.assertIn("choose another port by --port or --listen", str(error))
+
+    def test_advice(self) -> None:
+        """
+        What to do is told for the other usual reasons, too.
+        """
+
+        class Refused:
+            def __init__(self, number: int) -> None:
+                self.error = CannotListenError("10.0.0.1", 80, OSError(number, "no"))
+
+            def listen(self, factory: Any) -> Any:
+                return fail(self.error)
+
+        for number, advice in (
+            (errno.EACCES, "CAP_NET_BIND_SERVICE"),
+            (errno.EADDRNOTAVAIL, "choose another one by --host"),
+        ):
+            endpoint: Any = Refused(number)
+            error = self.assertRaises(StartError, Ports([endpoint], self.reactor).bind, self.factory)
+            self.assertIn(advice, str(error))
 
     def test_from_systemd(self) -> None:
         """

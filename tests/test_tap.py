@@ -107,7 +107,9 @@ class OptionsTests(TapTestCase):
         """
         path = self.config("httpServer: {options: {port: many}}")
         self.assertIn("httpServer.options.port", self.refused("--config", path))
-        self.assertIn("/nowhere.yml", self.refused("--config", "/nowhere.yml"))
+        self.assertEqual(
+            "--config: Configuration file not found at: /nowhere.yml", self.refused("--config", "/nowhere.yml")
+        )
         self.assertEqual(self.reactor.tcpServers, [])
 
     def test_no_traceback(self) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
@@ -207,8 +208,23 @@ def as_section(value: Any, path: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError(path, f"expected a section (key: value), got {shown(value)}")
+        raise ConfigError(path, f"expected a section (key: value), got {shown(value)}{_meant(value)}")
     return value
+
+
+def _meant(value: Any) -> str:
+    """
+    What to say of a value that should be a section.
+    """
+    if not isinstance(value, str):
+        return ""
+    if re.fullmatch(r"[^\s()]+\.(ya?ml|json)", value):
+        return f"; to load that file write fileLoad({value})"
+    if re.fullmatch(r"[A-Za-z]+:[^\s/].*", value):
+        return "; put a space behind the colon"
+    if re.fullmatch(r"[A-Za-z]+\s+\S+", value):
+        return "; is there a colon missing?"
+    return ""
 
 
 def as_list(value: Any, path: str) -> list[Any]:

@@ -25,14 +25,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from dstwist.config.fields import as_section, from_mapping
+from dstwist.config.fields import as_section, from_mapping, key_of
 from dstwist.config.file import Reading, join
+from dstwist.config.http import HttpSettings, LimitSettings
 from dstwist.config.old import modernise
-from dstwist.config.settings import Settings
+from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
+
+# By the name of an option of a section: the section. An option at the top level may lack its indent.
+_INNER = {
+    key_of(field): name
+    for name, cls in (
+        ("httpServer.options", HttpSettings),
+        ("limits", LimitSettings),
+        ("presence", PresenceSettings),
+        ("record", RecordSettings),
+        ("listen", ListenSettings),
+        ("rpc", RpcSettings),
+    )
+    for field in fields(cls)
+}
 
 # How many problems are told at once.
 _MOST_TOLD = 100
@@ -129,6 +144,8 @@ def _placed(problem: ConfigError, reading: Reading, source: str, alone: bool) ->
     file, line = reading.place(path)
     place = ([file] if alone or file != source else []) + ([f"line {line}"] if line is not None else [])
     text = problem.problem
+    if text.startswith("unknown option") and path in _INNER:
+        text = f"unknown option; it is an option of {_INNER[path]}: indent it below that"
     for key, names in reading.unset.items():
         # A section lacks something if the variable for it is not set.
         if key == path or key.startswith(f"{path}."):

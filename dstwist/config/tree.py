@@ -25,6 +25,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from dstwist.config.yaml_errors import explained
 from dstwist.errors import ConfigError
 
 # Far above any real configuration, low enough that a hostile one costs some seconds and some memory at most.
@@ -154,6 +155,7 @@ class _YamlTree:
     """
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._events = YAML(typ="safe", pure=True).parse(text)
         self._anchors: dict[str, Any] = {}
         self._nodes_left = MAX_NODES
@@ -173,10 +175,8 @@ class _YamlTree:
         try:
             return next(self._events, None)
         except MarkedYAMLError as error:
-            problem = error.problem or "not YAML"
-            if "'{'" in problem:
-                problem += '; within { } or [ ] put quotes around "${NAME}"'
-            raise _at(error.problem_mark or error.context_mark, problem) from None
+            mark = error.problem_mark or error.context_mark
+            raise _at(mark, explained(error.problem or "not YAML", mark, error.context_mark, self._text)) from None
         except Exception as error:
             # Also what the parser did not expect itself: it must not look like an error of ours.
             raise ConfigError("", f"not YAML: {error}") from None

@@ -116,7 +116,7 @@ class ValvePermission:
         if found is None:
             return f"default: no {guard.kind} rule of {SECTIONS[message.topic]} matches"
         rule, _ = found
-        return f"{rule.where}: {_shortened(rule.text)}"
+        return f"{rule.where}{rule.place}: {_shortened(rule.text)}"
 
     def judge(
         self,
@@ -171,7 +171,7 @@ class ValvePermission:
         The error with all that helps to find the cause.
         """
         name = "everybody" if scope.name is UNDEFINED else shown(scope.name)
-        text = f"error when executing {rule.where} ({_shortened(rule.text)}) for {name}: {error}"
+        text = f"error when executing {rule.where}{rule.place} ({_shortened(rule.text)}) for {name}: {error}"
         if self._log_values:
             text += f"; with {_shortened(self._values(rule, scope), 2000)}"
         return RuleError(text)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import example, given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from dstwist.config import file, tree
 from dstwist.config.load import load
+from dstwist.config.yaml_errors import explained
 from dstwist.errors import ConfigError
 from tests.config.helpers import ConfigCase
 
@@ -168,9 +170,13 @@ class FileTests(ConfigCase):
         """
         at = f"{self.directory}/any.yml: "
         for content, expected in (
-            ("a: 1\nb: [1", "line 2, column 6: expected ',' or ']'"),
-            ("a: 1\n b: 2", "line 2, column 3: mapping values are not allowed here"),
-            ("{a: ${B}}", "line 1, column 6: expected ',' or '}', but got '{'; within { } or [ ] put quotes around"),
+            ("a: 1\nb: [1", "line 2, column 6: a comma is missing here, or the end of the { or ["),
+            ("a: 1\n b: 2", "line 2, column 3: the line is indented more than the one before it"),
+            (
+                "{a: ${B}}",
+                "line 1, column 6: a comma is missing here, or the end of the { or [ that is open since line 1; within "
+                '{ } or [ ] put quotes around "${NAME}"',
+            ),
             ("a: 1\nb: 2\n'a': 3", 'line 3, column 1: the key "a" is there twice'),
             ("[1]: 2", "line 1, column 1: a key must be a text"),
             (
@@ -199,6 +205,53 @@ class FileTests(ConfigCase):
         ):
             error = self.assertRaises(ConfigError, self.read, content, "any.json")
             self.assertTrue(str(error).startswith(at + expected), f"{error} should start with {expected}")
+
+    def test_mistakes(self) -> None:
+        """
+        Of the mistakes that people make in YAML the refusal says what to do.
+        """
+        for content, expected in (
+            ("rpc:\n\tackTimeout: 5", "line 2, column 1: the line is indented with a tab; YAML takes spaces only"),
+            ("rpc:\n  a: 5\n\tb: 6", "line 3, column 1: the line is indented with a tab"),
+            ("rpc:\n  a:\t5", "line 2, column 5: a tab in front of a value; use a space"),
+            ("a: @b", "line 1, column 4: a text cannot begin with @; put it in quotes"),
+            ("a: `b`", "line 1, column 4: a text cannot begin with `"),
+            (
+                "rpc:\n  a: 5\n b: 6",
+                "line 3, column 2: the indent of this line fits none of the section",
+            ),
+            (
+                "a:\n  - b\n - c",
+                "line 3, column 2: the indent of this line fits none of the section that",
+            ),
+            (
+                "rpc:\n  a: 5\n    # note\n    b: 6",
+                "line 4, column 5: the indent of this line fits none of the section",
+            ),
+            ("rpc\n  a: 5", "line 2, column 4: a colon is missing behind rpc in the line before it"),
+            ("a: b: c", 'line 1, column 5: a second colon in the line; put quotes around a text with ": " in it'),
+            ("a: 1\nb\nc: 2", "line 3, column 1: key: value expected; is there a colon missing in line 2"),
+            (
+                "a: {b: 1\nc: 2",
+                "line 2, column 2: a comma is missing here, or the end of the { or [ that is open si",
+            ),
+            ("a: 'b\nc: 1\n", "line 3, column 1: the file ends within quotes that open in line 1; close them"),
+        ):
+            error = self.assertRaises(ConfigError, self.read, content)
+            told = str(error).removeprefix(f"{self.directory}/any.yml: ")
+            self.assertTrue(told.startswith(expected), f"{told} should start with {expected}")
+
+    def test_any_mistake(self) -> None:
+        """
+        Whatever the parser says, and wherever, something is told.
+        """
+        for problem in ("mapping values are not allowed here", "expected <block end>", "cannot start any token", "x"):
+            for line, column in ((0, 0), (5, 7)):
+                mark = SimpleNamespace(line=line, column=column)
+                for context in (None, mark):
+                    for text in ("", "a", "\n\n a: b\n"):
+                        self.assertTrue(explained(problem, mark, context, text))
+        self.assertEqual(explained("x", None, None, ""), "x")
 
     def test_parser_failure(self) -> None:
         """

@@ -936,6 +936,29 @@ class RefusalTests(ConfigCase):
         self.assertEqual(("  line 100: x99: unknown option", "  and 900 more"), (told[100], told[101]))
         self.assertEqual(102, len(told))
 
+    def test_no_section(self) -> None:
+        """
+        Of a value where a section has to be it is said what may be meant; so of an option that lacks its indent.
+        """
+        auth = "auth: [{type: file, options: {users: %s}}]"
+        for content, expected in (
+            (
+                auth % "users.yml",
+                '.users: expected a section (key: value), got "users.yml"; to load that file write',
+            ),
+            (auth % "conf/users.json", "; to load that file write fileLoad(conf/users.json)"),
+            ("httpServer: http.yaml", 'got "http.yaml"; to load that file write fileLoad(http.yaml)'),
+            (
+                "rpc:\n  ackTimeout:5",
+                'rpc: expected a section (key: value), got "ackTimeout:5"; put a space behind',
+            ),
+            ("rpc:\n  ackTimeout 5", 'got "ackTimeout 5"; is there a colon missing?'),
+            ("rpc: nonsense", 'rpc: expected a section (key: value), got "nonsense"'),
+            ("rpc:\nackTimeout: 5", "ackTimeout: unknown option; it is an option of rpc: indent it below that"),
+            ("maxConnections: 5", "maxConnections: unknown option; it is an option of limits: indent it below that"),
+        ):
+            self.assertIn(expected, self.refusal(content))
+
     def test_place(self) -> None:
         """
         The error says the file and the line, also within lists, of files that are loaded, and of inherited keys; of an

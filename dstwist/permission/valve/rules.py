@@ -44,17 +44,19 @@ class Rule:
 
     @ivar where: its place in the file: C{record["user/$id"].write}.
     @ivar text: as it is there.
+    @ivar place: the file and the line, if they are known, as C{ (permissions.yml: line 12)}.
     @ivar constant: what it always decides, if it does.
     @ivar reads: the names in it, with C{_()} if it refers to other records.
     @ivar waits: it may need a record, or the data of the message: more than the message's name.
     @ivar size: how many operations it has.
     """
 
-    __slots__ = ("code", "constant", "pattern", "reads", "size", "text", "tree", "waits", "where")
+    __slots__ = ("code", "constant", "pattern", "place", "reads", "size", "text", "tree", "waits", "where")
 
     def __init__(self, where: str, text: str, checked_rule: bool | Node, pattern: PathPattern) -> None:
         self.where = where
         self.text = text
+        self.place = ""
         self.pattern = pattern
         self.tree: Node | None = None
         self.constant: bool | None = None
@@ -246,6 +248,10 @@ def load_permissions(mapping: Any, path: str = "", place: Callable[[str], str] |
         raise ConfigError("", f"{len(problems)} problems in the permissions:{lines}")
     for problem in problems:
         raise problem
+    if place is not None:
+        for found in rules.values():
+            for rule in found:
+                rule.place = f" ({place(f'{path}.{rule.where}' if path else rule.where)})"
     return Rules(rules)
 
 
@@ -255,6 +261,8 @@ def _load(mapping: Any, path: str, problems: list[ConfigError]) -> dict[tuple[st
     }
     if not isinstance(mapping, (dict, list)):
         problem = f"config should be an object literal, but was of type {type_of(mapping)}"
+        if isinstance(mapping, str) and mapping.endswith((".yml", ".yaml", ".json")):
+            problem += f"; to load that file write fileLoad({mapping})"
         problems.append(ConfigError(path, problem))
         return rules
     sections = mapping if isinstance(mapping, dict) else {}
