@@ -14,6 +14,8 @@ import click
 
 from dstwist import __version__
 from dstwist.cli_permissions import permissions
+from dstwist.cli_reference import daemon, info, install, nginx
+from dstwist.cli_service import service
 from dstwist.config.load import find, load, load_hashing
 from dstwist.config.stores import SqliteSettings
 from dstwist.errors import ConfigError
@@ -32,7 +34,8 @@ def main() -> None:
     """
 
 
-main.add_command(permissions)
+for command in (permissions, service, info, nginx, daemon, install):
+    main.add_command(command)
 
 
 @main.command()
@@ -44,6 +47,9 @@ main.add_command(permissions)
 @click.option("--disable-permissions", is_flag=True, help="Let everybody do everything.")
 @click.option("-d", "--data-dir", metavar="DIR", help="Directory for what is to survive a restart.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warn, error or off.")
+@click.option("--server-name", metavar="NAME", help="The node's name, in the place of the configured one.")
+@click.option("--lib-dir", metavar="DIR", help="Directory of Python modules of your own that the config names.")
+@click.option("--colors", is_flag=False, flag_value="true", metavar="[true|false]", help="Without effect.")
 def start(
     config_file: str | None,
     listen: Sequence[str],
@@ -53,6 +59,9 @@ def start(
     disable_permissions: bool,
     data_dir: str | None,
     log_level: str | None,
+    server_name: str | None,
+    lib_dir: str | None,
+    colors: str | None,
 ) -> None:
     """
     Run the server in the foreground, until it is interrupted.
@@ -61,6 +70,10 @@ def start(
     of conf/config.yml, /etc/dstwist/config.yml and /etc/deepstream/config.yml; .yaml and .json will do. If there is
     none, every option has its default.
     """
+    if colors not in (None, "true", "false"):
+        raise _failed("Invalid argument for --colors, please provide true or false")
+    if colors == "true":
+        click.echo("--colors: the log of dstwist has none", err=True)
     if config_file is None:
         config_file = find(os.environ)
         click.echo(f"Configuration: {config_file or 'none found, all options have their defaults'}", err=True)
@@ -72,6 +85,8 @@ def start(
         ("--port", [port]),
         ("--data-dir", [data_dir]),
         ("--log-level", [log_level]),
+        ("--server-name", [server_name]),
+        ("--lib-dir", [lib_dir]),
     ):
         for value in values:
             if value is not None:

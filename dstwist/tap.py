@@ -30,6 +30,7 @@ from twisted.python.usage import UsageError
 from dstwist.collector import Collector
 from dstwist.config.load import load
 from dstwist.config.settings import Settings
+from dstwist.config.values import generate_uid
 from dstwist.errors import ConfigError, StartError
 from dstwist.listening import configured_endpoint, described_endpoint
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
@@ -65,6 +66,8 @@ class Options(TwistedOptions):
         ["port", "p", None, "TCP port, in the place of httpServer.options.port."],
         ["data-dir", "d", None, "Directory for what is to survive a restart."],
         ["log-level", None, None, "What to log: debug, info, warn, error or off. [default: logLevel of the config]"],
+        ["server-name", None, None, "The node's name, in the place of serverName."],
+        ["lib-dir", None, None, "Directory with Python modules of your own that the configuration names."],
     ]
 
     optFlags = [
@@ -104,12 +107,18 @@ class Options(TwistedOptions):
         level = self["log-level"]
         if level is not None and level.upper() not in LEVELS:
             raise UsageError("--log-level must be one of debug, info, warn, error, off")
-        for option in ("config", "data-dir", "host", "port"):
+        for option in ("config", "data-dir", "host", "port", "server-name", "lib-dir"):
             if self[option] == "":
                 # A variable of a script that is not set. Without it the server would do, but not what was meant.
                 raise UsageError(f"--{option} needs a value, got an empty one")
             if option in ("host", "port") and self[option] is not None and self["listen"]:
                 raise UsageError(f"--listen says all of where to listen; leave --{option} out")
+        name = self["server-name"]
+        if name is not None and not name.isprintable():
+            raise UsageError("--server-name must be a text without control characters")
+        directory = self["lib-dir"]
+        if directory is not None and not os.path.isdir(directory):
+            raise UsageError(f"--lib-dir {directory}: there is no such directory")
         port = self["port"]
         if port is not None and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
             raise UsageError(f"--port must be a number from 1 to 65535, got {port}")
@@ -172,6 +181,10 @@ def make_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, st
         # It is read again later, when twistd has gone to another directory (--rundir, or the background).
         path = os.path.abspath(path)
 
+    directory = options["lib-dir"]
+    if directory is not None and (directory := os.path.abspath(directory)) not in sys.path:
+        sys.path.insert(0, directory)
+
     def read() -> Settings:
         return overridden(load(path, environ), options)
 
@@ -207,6 +220,9 @@ def overridden(settings: Settings, options: Mapping[str, Any]) -> Settings:
         settings = replace(settings, http=replace(settings.http, host=options["host"]))
     if options["port"] is not None:
         settings = replace(settings, http=replace(settings.http, port=int(options["port"])))
+    if options["server-name"] is not None:
+        name = options["server-name"]
+        settings = replace(settings, server_name=generate_uid() if name == "UUID" else name)
     if options["disable-auth"]:
         settings = replace(settings, auth=Settings().auth)
     if options["disable-permissions"]:

@@ -63,6 +63,24 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.started, [["--nodaemon", "--pidfile=", "dstwist"]])
         self.assertEqual(result.exit_code, 0)
 
+    def test_options_of_the_node_server(self) -> None:
+        """
+        The options of the Node server are taken. The log has no colors, which is said if they are wanted.
+        """
+        for words, expected in (
+            (["--server-name", "one", "--lib-dir", "lib"], ["--server-name", "one", "--lib-dir", "lib"]),
+            (["--colors"], []),
+            (["--colors", "true"], []),
+            (["--colors", "false"], []),
+        ):
+            self.started.clear()
+            result = self.dstwist("start", *words)
+            self.assertEqual(self.started, [["--nodaemon", "--pidfile=", "dstwist", *expected]])
+            self.assertEqual("the log of dstwist has none" in result.stderr, words[-1] in ("--colors", "true"))
+        result = self.dstwist("start", "--colors", "maybe")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("Invalid argument for --colors, please provide true or false", result.stderr)
+
     def test_start_finds_config(self) -> None:
         """
         Without C{--config} the file that a variable names is taken, or the first there is where files are looked for;

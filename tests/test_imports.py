@@ -16,7 +16,7 @@ import dstwist
 # From the bottom up: a part may import those of the groups before its own, and its own package.
 GROUPS = (
     {"__init__"},
-    {"errors", "memory", "weights", "budgets", "open_files"},
+    {"errors", "shipped", "memory", "weights", "budgets", "open_files"},
     {"protocol"},
     {"addresses", "config", "log", "patterns", "record"},
     {"log_limit", "shortage"},
@@ -30,7 +30,7 @@ GROUPS = (
     {"node"},
     {"process"},
     {"tap"},
-    {"cli_permissions"},
+    {"cli_permissions", "cli_reference", "cli_service"},
     {"cli"},
     {"__main__"},
 )
@@ -109,6 +109,8 @@ FOREIGN = {
     "node": {*ZOPE, "twisted"},
     "tap": {"twisted"},
     "cli_permissions": {"click"},
+    "cli_reference": {"click"},
+    "cli_service": {"click"},
     "cli": {"click", "twisted"},
 }
 

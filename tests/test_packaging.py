@@ -60,7 +60,7 @@ class WheelTests(SynchronousTestCase):
         take the place of a part of Twisted; C{dstwist} is a command.
         """
         source = Path(self.mktemp())
-        for folder in ("dstwist", "twisted"):
+        for folder in ("dstwist", "twisted", "etc"):
             shutil.copytree(CHECKOUT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__", "*.cache"))
         for file in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE"):
             shutil.copy(CHECKOUT / file, source)
@@ -72,7 +72,8 @@ class WheelTests(SynchronousTestCase):
             (entry_points,) = (name for name in wheel.namelist() if name.endswith("/entry_points.txt"))
             commands = wheel.read(entry_points).decode("utf-8")
         modules = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "dstwist").rglob("*.py")}
-        self.assertEqual(names, modules | {"twisted/plugins/dstwist_plugin.py"})
+        (unit,) = (name for name in names if name.endswith(".data/data/share/dstwist/dstwist.service"))
+        self.assertEqual(names, modules | {"twisted/plugins/dstwist_plugin.py", unit})
         self.assertIn("dstwist = dstwist.__main__:main", commands)
 
     def test_packages(self) -> None:

@@ -171,6 +171,34 @@ class OptionsTests(TapTestCase):
             node = self.make("--config", config, *words)
             self.assertTrue(node.reload(), lines.of("error"))
 
+    def test_server_name(self) -> None:
+        """
+        The name of the node can be said on the command line, also when the configuration is read again; UUID is a name
+        made for it.
+        """
+        config = self.config("serverName: one")
+        for words, expected in (([], "one"), (["--server-name", "two"], "two")):
+            self.assertEqual(self.make("--config", config, *words)._settings.server_name, expected)
+        made = self.make("--config", config, "--server-name", "UUID")._settings.server_name
+        self.assertNotIn(made, ("UUID", "one"))
+        self.assertIn("--server-name", self.refused("--server-name", "a\nb"))
+
+    def test_lib_dir(self) -> None:
+        """
+        Modules that the configuration names are found in the directory that C{--lib-dir} names.
+        """
+        directory = Path(str(self.mktemp())).absolute()
+        directory.mkdir()
+        (directory / "of_test_lib_dir.py").write_text("from dstwist.store.memory import MemoryStore\n")
+        self.patch(sys, "path", sys.path[:])
+        config = self.config("cache: {module: 'of_test_lib_dir:make', options: {}}")
+        (directory / "of_test_lib_dir.py").write_text(
+            "from dstwist.store.memory import MemoryStore\ndef make(options, services):\n    return MemoryStore()\n"
+        )
+        self.assertIn("of_test_lib_dir", self.refused("--config", config))
+        self.make("--config", config, "--lib-dir", str(directory))
+        self.assertIn("there is no such directory", self.refused("--lib-dir", "/nowhere"))
+
     def test_environment(self) -> None:
         """
         Variables of the environment reach the configuration.

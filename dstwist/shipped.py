@@ -1,0 +1,22 @@
+"""
+Files that come with dstwist beside its modules.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+#: By name: where it is in a checkout.
+_IN_CHECKOUT = {"dstwist.service": "etc/systemd/dstwist.service"}
+
+
+def shipped(name: str) -> Path | None:
+    """
+    Where the file C{name} is: in the checkout, or below the environment that dstwist was installed into; C{None} if it
+    is in neither.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    installed = Path(sysconfig.get_path("data")) / "share" / "dstwist"
+    places = (checkout / _IN_CHECKOUT[name], installed / name)
+    return next((place for place in places if place.is_file()), None)
