@@ -111,6 +111,9 @@ class RunCase(SynchronousTestCase):
     A test that runs tests, in processes of their own.
     """
 
+    #: How many modules run side by side.
+    jobs = 1
+
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
@@ -123,7 +126,7 @@ class RunCase(SynchronousTestCase):
     def start(self, *names: str, environ: dict[str, str] | None = None) -> subprocess.Popen[str]:
         plain = {name: value for name, value in os.environ.items() if name != "CI"}
         return subprocess.Popen(
-            [sys.executable, str(RUN_TESTS), *names],
+            [sys.executable, str(RUN_TESTS), "--jobs", str(self.jobs), *names],
             cwd=self.folder,
             env={**plain, "PYTHONPATH": str(self.folder), **(environ or {})},
             stdout=subprocess.PIPE,
@@ -237,13 +240,15 @@ class SideBySideTests(RunCase):
     Modules that run side by side.
     """
 
+    jobs = 2
+
     def test_counted(self) -> None:
         """
         The counts are those of all processes, and failures are at the end of the output, with the module's name.
         """
         for name in ("second", "third"):
             self.write(name, MODULE)
-        lines, status = self.output("artificial", "second", "third", "unimportable", "--jobs", "3")
+        lines, status = self.output("artificial", "second", "third", "unimportable")
         self.assertEqual(lines[-1], "6 passed, 28 failed, 3 skipped, 3 expected to fail")
         self.assertEqual(status, 1)
         self.assertIn("second.Tests.test_fails", lines)
@@ -257,7 +262,7 @@ class SideBySideTests(RunCase):
         self.write("alone", LAST)
         for name in ("first", "second"):
             self.write(name, MEETING)
-        self.assertEqual(self.outcome("alone", "first", "second", "--jobs", "2"), ("5 passed, 0 failed", 0))
+        self.assertEqual(self.outcome("alone", "first", "second"), ("5 passed, 0 failed", 0))
         where = [(self.folder / f"here-{name}").read_text(encoding="utf-8").split() for name in ("first", "second")]
         self.assertNotEqual(where[0][0], where[1][0])
         self.assertNotEqual(where[0][1], where[1][1])
@@ -267,7 +272,7 @@ class SideBySideTests(RunCase):
         A test in which its process ends has failed, and what it had written is shown. All other tests are run.
         """
         self.write("ending", ENDING)
-        lines, status = self.output("ending", "artificial.Tests.test_passes", "--jobs", "2")
+        lines, status = self.output("ending", "artificial.Tests.test_passes")
         self.assertEqual((lines[-1], status), ("3 passed, 2 failed", 1))
         text = "\n".join(lines)
         self.assertIn("on the way", text)
@@ -280,7 +285,7 @@ class SideBySideTests(RunCase):
         """
         for name in ("first", "second", "third"):
             self.write(name, ENDLESS)
-        process = self.start("first", "second", "third", "artificial.Tests.test_passes", "--jobs", "2")
+        process = self.start("first", "second", "third", "artificial.Tests.test_passes")
         deadline = time.monotonic() + 60
         while len(list(self.folder.glob("here-*"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -1,4 +1,4 @@
-// Puts the official JavaScript codec at the service of test_protobuf_peers.py.
+// Puts the official JavaScript codec at the service of test_npm_codec.py.
 //
 //     node npm_codec.js <node_modules>
 //
