@@ -36,7 +36,7 @@ run: install  ## install into .venv and start the server in the foreground, data
 install: $(RUN_READY)  ## make .venv with dstwist in it
 
 test: $(TEST_READY) node  ## everything: install what tests need, the checks, all tests
-	@checks=passed; $(MAKE) check || checks=failed; $(TRIAL) --checks $$checks tests
+	@$(TRIAL) --beside "$(MAKE) check" tests
 
 check: $(TEST_READY)  ## ruff (lint and format) and mypy
 	@failed=; \

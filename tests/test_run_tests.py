@@ -219,11 +219,13 @@ class RunTestsTests(RunCase):
 
     def test_checks(self) -> None:
         """
-        If the checks before the tests failed the run has failed, whatever the tests do.
+        If the checks that run meanwhile fail the run has failed, whatever the tests do. What they wrote is shown.
         """
         name = "artificial.Tests.test_passes"
-        self.assertEqual(self.outcome(name, "--checks", "failed"), ("1 passed, 0 failed", 1))
-        self.assertEqual(self.outcome(name, "--checks", "passed"), ("1 passed, 0 failed", 0))
+        self.assertEqual(self.outcome(name, "--beside", "true"), ("1 passed, 0 failed", 0))
+        lines, status = self.output(name, "--beside", "echo wrong; false")
+        self.assertEqual(lines[-3:], ["wrong", "The checks failed, see above.", "1 passed, 0 failed"])
+        self.assertEqual(status, 1)
 
     def test_slowest(self) -> None:
         """

@@ -24,7 +24,7 @@ from twisted.trial.runner import TestLoader, TestSuite, TrialRunner
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.outcomes import Outcomes, Recorder, flatten, module_of
-from tools.side_by_side import Run, work
+from tools.side_by_side import Beside, Run, work
 
 #: An attribute of a test module that must not run beside others; it says why.
 ALONE = "ALONE"
@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="package, module, class or test")
     parser.add_argument("--exclude", action="append", default=[], metavar="PACKAGE")
-    parser.add_argument("--checks", choices=["passed", "failed"], default="passed", help="how the checks before ended")
+    parser.add_argument("--beside", metavar="COMMAND", help="checks that run meanwhile, and must not fail either")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="how many processes run modules side by side; default: a few"
     )
@@ -96,6 +96,7 @@ def main(arguments: list[str]) -> int:
     # Half of the time of the end-to-end tests is waiting, so one process more than there are processors.
     jobs = min((os.cpu_count() or 1) + 1 if options.jobs is None else options.jobs, len(together))
     outcomes = Outcomes()
+    beside = Beside(options.beside) if options.beside else None
     if jobs > 1:
         # However the run is stopped, it stops its processes.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -106,6 +107,7 @@ def main(arguments: list[str]) -> int:
     else:
         TrialRunner(partial(Recorder, outcomes.take)).run(TestSuite(tests))
 
+    checked = beside is None or beside.end(outcomes.stopped)
     strict = bool(os.environ.get("CI"))
     if options.slowest:
         print_slowest(outcomes, options.slowest)
@@ -113,10 +115,10 @@ def main(arguments: list[str]) -> int:
         print("A skipped test is a failure here, because CI is set.")
     if outcomes.stopped:
         print("Stopped before the end.")
-    if options.checks == "failed":
-        print("The checks before the tests failed, see above.")
+    if not checked:
+        print("The checks failed, see above.")
     print(outcomes, flush=True)
-    return 0 if outcomes.good(strict) and options.checks == "passed" else 1
+    return 0 if outcomes.good(strict) and checked else 1
 
 
 if __name__ == "__main__":

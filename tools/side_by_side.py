@@ -33,6 +33,30 @@ from tools.outcomes import Outcomes, Recorder, flatten
 PATIENCE = 10.0
 
 
+class Beside:
+    """
+    A shell command that runs while the tests do.
+    """
+
+    def __init__(self, command: str) -> None:
+        self._file = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            command, shell=True, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT
+        )
+
+    def end(self, stopped: bool) -> bool:
+        """
+        Wait for its end, or bring that about if the tests were stopped. Print what it wrote, and give whether it was a
+        success.
+        """
+        if stopped:
+            self._process.terminate()
+        succeeded = self._process.wait() == 0
+        self._file.seek(0)
+        print(self._file.read().decode("utf-8", "replace"), end="", flush=True)
+        return succeeded
+
+
 class Run:
     """
     A run of many tests; C{command} starts a process for some of them, given the number of its socket.
