@@ -91,6 +91,8 @@ class Dialect:
         otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
     @ivar counts_own_subscriptions: a listener that is subscribed to a name is asked about it, and provides it, also if
         no other client is subscribed; otherwise not (L{dstwist.own_subscriptions}).
+    @ivar forgets_calls_when_offline: a client whose connection ends never tells the callers of procedures that no
+        answer will come; otherwise it tells them itself.
     @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before anything is looked up; otherwise
         when it is permitted and subscribed, with the data right behind.
     @ivar names_inner_checks: what is refused of a request that does several things is the one (CREATE, READ, ...);
@@ -129,6 +131,7 @@ class Dialect:
     subscribes_to_what_it_discarded: bool
     complains_of_unasked_answers: bool
     counts_own_subscriptions: bool
+    forgets_calls_when_offline: bool
     acks_reading_at_once: bool
     names_inner_checks: bool
     announces_load_errors: bool
@@ -156,6 +159,7 @@ TEXT = Dialect(
     subscribes_to_what_it_discarded=True,
     complains_of_unasked_answers=True,
     counts_own_subscriptions=False,
+    forgets_calls_when_offline=True,
     acks_reading_at_once=False,
     names_inner_checks=True,
     announces_load_errors=True,
@@ -200,6 +204,7 @@ PROTOBUF = Dialect(
     subscribes_to_what_it_discarded=False,
     complains_of_unasked_answers=False,
     counts_own_subscriptions=True,
+    forgets_calls_when_offline=False,
     acks_reading_at_once=True,
     names_inner_checks=False,
     announces_load_errors=False,

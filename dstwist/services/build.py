@@ -40,7 +40,7 @@ class Topics:
 
     def disconnecting(self) -> None:
         """
-        The clients are about to be sent away: nobody is to be told of that, and no call to fail for it.
+        The clients are about to be sent away: no other client is told of that, and no call goes to another provider.
         """
         for service in self.reacting:
             service.stop()

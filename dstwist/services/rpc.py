@@ -119,8 +119,13 @@ class RpcService:
 
     def stop(self) -> None:
         """
-        Forget all calls, without a word: all clients are about to be told that the server stops.
+        Forget all calls: all clients are about to be told that the server stops. Clients that would never call back are
+        told RESPONSE_TIMEOUT, since the provider may have carried out the procedure; the others hear nothing.
         """
+        for requestor in self._requestors.values():
+            if requestor.connection.dialect.forgets_calls_when_offline:
+                for call in requestor.calls.values():
+                    self._fail(call, RpcAction.RESPONSE_TIMEOUT)
         self._slices.stop()
         self._accepting.stop()
         self._answering.stop()

@@ -4,7 +4,7 @@ Requests that read, and calls, that are refused: the callbacks of the official c
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tests.e2e.records import Record
@@ -95,4 +95,8 @@ class RefusedTests(Scenario):
             # v4+ clients do not raise INVALID_MESSAGE_DATA: MESSAGE_DENIED follows.
             self.ann.expect_error("MESSAGE_DENIED" if self.first == "v7" and "INVALID" in error else error)
             self.ann.tolerate_error("MESSAGE_DENIED")
+            self.ann.driver.wait(partial(self.told, name), f"an error about {name}")
             self.ann.settle()
+
+    def told(self, name: str) -> bool:
+        return any(name in report["message"] for report in self.ann.filter("error"))

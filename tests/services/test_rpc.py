@@ -238,7 +238,23 @@ class CallTests(RpcTestCase):
         provider.close()
         self.requestor.close()
         self.assertEqual(other.take(), [])
+        self.assertEqual(self.requestor.take(), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_tells_callers(self) -> None:
+        """
+        A client of v2 or v3 does not call back when its connection ends, so it is told of each call that has no answer.
+        """
+        provider, old = self.provider(), FakeConnection("old", dialect=TEXT)
+        for call_id in ("a", "b", "c"):
+            self.request(call_id, requestor=old)
+        self.request()
+        self.say(provider, RpcAction.ACCEPT, call_id="a")
+        self.say(provider, RpcAction.RESPONSE, call_id="c", data=b"1")
+        old.take(), provider.take()
+        self.service.stop()
+        self.assertEqual(old.take(), [failed(RpcAction.RESPONSE_TIMEOUT, call_id) for call_id in ("a", "b")])
+        self.assertEqual((self.requestor.take(), provider.take()), ([], []))
 
 
 class ProvidingTests(RpcTestCase):
