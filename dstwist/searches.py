@@ -1,5 +1,5 @@
 """
-The search for providers of names among those who listen, and who was found.
+The search for providers of names among those who listen. Those that were found are in L{dstwist.providers}.
 
 See L{dstwist.listeners} for what a search is. One that is under way remembers whom it has asked, not whom it is going
 to ask: names are many, and so may be listeners. Whom it asks next is decided when it comes to that. So that nobody is
@@ -37,13 +37,13 @@ from dstwist.candidates import Candidate, Choose, Listened, Search, next_of
 from dstwist.config.settings import ListenSettings
 from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection
-from dstwist.log import Logger
 from dstwist.matching import PatternTable
 from dstwist.newcomers import Newcomers
 from dstwist.offers import OfferRules
 from dstwist.own_subscriptions import OwnSubscriptions
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
+from dstwist.providers import Providers
 from dstwist.rematch import Rematch
 from dstwist.slices import Slices, Steps
 from dstwist.subscriptions import SubscriptionRegistry
@@ -59,8 +59,6 @@ class Searches:
     @param announce: tell subscribers when their name gets or loses its provider.
     @param choose: which of several candidates is tried first; C{None} for the first one.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -80,10 +78,9 @@ class Searches:
         self._settings = settings
         self._clock = clock
         self._rules = rules
-        self._announce = announce
         self._choose = choose
         self._searches: dict[str, Search] = {}
-        self._providers: dict[str, Candidate] = {}
+        self._providers = Providers(topic, subscriptions, announce)
         self._latest = 0
         self._overdue: Deadlines[Search] = Deadlines(settings.response_timeout, clock, self._timed_out)
         self._slices = Slices(clock)
@@ -136,24 +133,10 @@ class Searches:
         for candidate in leaving:
             candidate.listens = False
             self._newcomers.remove(candidate)
-        self._log_stopped(leaving)
+        self._providers.log_stopped(leaving)
         if not self._patterns:
             self._rest()
         self._slices.do(self._replace(leaving))
-
-    def _log_stopped(self, leaving: list[Candidate]) -> None:
-        count = sum(len(candidate.provides) for candidate in leaving)
-        if not count:
-            return
-        # What clients can bring about with one message costs one line.
-        what = "{topic}:{name}" if count == 1 else "{count} names of {topic}"
-        self._log.info(
-            f"LISTEN_PROVIDER_STOPPED | listen provider has stopped for {what}",
-            topic=self._topic.name,
-            name=next(name for candidate in leaving for name in candidate.provides),
-            count=count,
-            event="LISTEN_PROVIDER_STOPPED",
-        )
 
     def _rest(self) -> None:
         """
@@ -207,7 +190,7 @@ class Searches:
             else:
                 self._accept_late(verdict, candidate, name)
         else:
-            self._tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
+            self._providers.tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
         return True
 
     def _accept_late(self, allowed: bool, candidate: Candidate, name: str) -> None:
@@ -215,7 +198,7 @@ class Searches:
         if allowed and candidate.listens and self._is_idle(name) and not only:
             self._provide(name, candidate)
         elif candidate.hears:
-            self._tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
+            self._providers.tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
 
     def reject(self, candidate: Candidate, name: str) -> bool:
         """
@@ -228,10 +211,8 @@ class Searches:
         return True
 
     def _provide(self, name: str, candidate: Candidate) -> None:
-        self._providers[name] = candidate
-        candidate.provides[name] = None
         self._rematch.forget(name)
-        self._announce_provider(name, "SUBSCRIPTION_HAS_PROVIDER")
+        self._providers.add(name, candidate)
 
     # -- asking. Whatever is sent may close a connection, and so dismiss candidates and end subscriptions: what follows
     # such a call must not rely on what was true before it.
@@ -350,7 +331,7 @@ class Searches:
         search.told = True
         candidate.asked[search.name] = None
         self._overdue.add(search)
-        self._tell(candidate, search.name, "SUBSCRIPTION_FOR_PATTERN_FOUND")
+        self._providers.tell(candidate, search.name, "SUBSCRIPTION_FOR_PATTERN_FOUND")
 
     def _ask_next(self, search: Search) -> None:
         self._pass_over(search)
@@ -401,15 +382,9 @@ class Searches:
 
     def _replace_provider(self, name: str, candidate: Candidate) -> None:
         if self._providers.get(name) is candidate:
-            self._stop_providing(name, candidate)
-            self._announce_provider(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
+            self._providers.remove(name)
             if self._is_idle(name):
                 self._search(name)
-
-    def _stop_providing(self, name: str, provider: Candidate) -> None:
-        del self._providers[name], provider.provides[name]
-        if provider.hears:
-            self._tell(provider, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
 
     # -- endings
 
@@ -437,8 +412,7 @@ class Searches:
         search = self._searches.get(name)
         if search is None:
             self._rematch.failed(name, self._latest)
-            self._stop_providing(name, holder)
-            self._announce_provider(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
+            self._providers.remove(name)
         elif search.told:
             holder.owes_answer(name)
             self._ask_next(search)
@@ -455,17 +429,4 @@ class Searches:
                 search.asked.owes_answer(name)
             self._stop_asking(search)
             self._verdicts.forget(search)
-        provider = self._providers.get(name)
-        if provider is not None:
-            self._stop_providing(name, provider)
-
-    # -- what is said
-
-    def _tell(self, candidate: Candidate, name: str, action: str) -> None:
-        candidate.connection.send(
-            Message(self._topic, self._actions[action], name=candidate.listened.text, subscription=name)
-        )
-
-    def _announce_provider(self, name: str, action: str) -> None:
-        if self._announce:
-            self._subscriptions.publish(Message(self._topic, self._actions[action], name=name))
+        self._providers.release(name)

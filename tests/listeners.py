@@ -116,6 +116,7 @@ MODULES = (
     "dstwist.candidates",
     "dstwist.offers",
     "dstwist.own_subscriptions",
+    "dstwist.providers",
     "dstwist.newcomers",
     "dstwist.rematch",
     "dstwist.verdicts",

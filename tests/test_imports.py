@@ -23,7 +23,7 @@ GROUPS = (
     {"interfaces", "matching", "outgoing", "slices", "underway"},
     {"custom", "denials", "tls", "certificates", "reloading", "watching"},
     {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "offers"}
-    | {"own_subscriptions", "newcomers", "rematch", "verdicts", "searches", "listeners"}
+    | {"own_subscriptions", "providers", "newcomers", "rematch", "verdicts", "searches", "listeners"}
     | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
     {"services", "permission", "auth", "store", "cluster", "transports"},
     {"listening", "ports", "collector", "polling"},
@@ -40,10 +40,11 @@ SIDEWAYS = {
     "certificates": {"tls", "watching"},
     "offers": {"candidates"},
     "own_subscriptions": {"subscriptions"},
+    "providers": {"candidates", "subscriptions"},
     "newcomers": {"candidates"},
     "verdicts": {"candidates"},
     "searches": {"subscriptions", "deadlines", "candidates", "newcomers", "offers", "rematch", "verdicts"}
-    | {"own_subscriptions"},
+    | {"own_subscriptions", "providers"},
     "listeners": {"subscriptions", "candidates", "offers", "searches"},
     "router": {"names"},
     "admission": {"deadlines"},

@@ -40,7 +40,7 @@ NO_LOGGERS = {"tap.py": {"globalLogBeginner", "globalLogPublisher"}, "shortage.p
 NOT_ON_THE_SPOT = {
     ("certificates.py", "_say"),
     ("node.py", "_say"),
-    ("searches.py", "_log_stopped"),
+    ("providers.py", "log_stopped"),
     ("transports/websocket.py", "fail"),
 }
 
