@@ -173,6 +173,13 @@ class Node(Service):
     def _reload_users(self, settings: Settings) -> str:
         return reload_authentication(self._authenticator, self._settings.auth, settings.auth)
 
+    @property
+    def settings(self) -> Settings:
+        """
+        What it was made from.
+        """
+        return self._settings
+
     # -- life
 
     @property

@@ -41,6 +41,7 @@ from dstwist.open_files import raise_limit
 from dstwist.polling import bound_polls
 from dstwist.ports import binding
 from dstwist.process import background, signals
+from dstwist.process.log_file import keep_log_file
 from dstwist.process.notify import ServiceManager
 from dstwist.process.server import Server, make_files
 from dstwist.shortage import Shortage, grow_stack
@@ -152,10 +153,11 @@ def makeService(options: Mapping[str, Any]) -> Server:
     except StartError as error:
         raise _refused(1, error) from None
     limit_all(globalLogBeginner)
+    keep_log_file(globalLogBeginner, node.settings.logger, signals.on_reopen)
     bound_polls(reactor)
     background.install()
     server = Server(node, reactor, twistd, ServiceManager(os.environ, reactor), background.report)
-    _prepare_for_the_worst(reactor, twistd, server)
+    _prepare_for_the_worst(server)
     # Twisted's handlers would have twistd kill itself with the signal in the end, which service managers take for a
     # crash. It installs them when the reactor begins to run.
     server.signals.take_stops()
@@ -236,7 +238,7 @@ def _set_level(settings: Settings) -> str:
     return name
 
 
-def _prepare_for_the_worst(reactor: Any, twistd: Mapping[str, Any], server: Server) -> None:
+def _prepare_for_the_worst(server: Server) -> None:
     """
     Have the end of the process logged if it has no memory left, or dies in code that is not Python.
     """
@@ -244,10 +246,6 @@ def _prepare_for_the_worst(reactor: Any, twistd: Mapping[str, Any], server: Serv
     if allocations_can_fail():
         grow_stack()
     faulthandler.enable()
-    log_file = twistd.get("logfile")
-    if log_file not in (None, "-"):
-        # In the background nobody reads what goes to stderr.
-        reactor.callWhenRunning(lambda: faulthandler.enable(open(log_file, "a")))
 
 
 def _endpoints(

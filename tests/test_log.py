@@ -27,6 +27,7 @@ OF_THE_OPERATOR = {
     "auth/exposure.py",
     "log_limit.py",
     "node.py",
+    "process/log_file.py",
     "process/server.py",
     "permission/reload.py",
     "reloading.py",
@@ -34,7 +35,11 @@ OF_THE_OPERATOR = {
 }
 
 #: What other modules use of Twisted's log; no logger.
-NO_LOGGERS = {"tap.py": {"globalLogBeginner", "globalLogPublisher"}, "shortage.py": {"ILogObserver", "LogPublisher"}}
+NO_LOGGERS = {
+    "process/log_file.py": {"ILogObserver", "LogBeginner"},
+    "tap.py": {"globalLogBeginner", "globalLogPublisher"},
+    "shortage.py": {"ILogObserver", "LogPublisher"},
+}
 
 #: Calls whose format is not a constant on the spot, by module and function. Each takes one of a few constants.
 NOT_ON_THE_SPOT = {

@@ -13,11 +13,13 @@ from typing import Any
 from dstwist.config.access import PermissionSettings, read_ignored, read_monitoring, read_permission, read_plugins
 from dstwist.config.auth import AuthSettings, OpenSettings, read_auth
 from dstwist.config.fields import (
+    MAX_SIZE,
     as_list,
     component,
     flag,
     from_mapping,
     integer,
+    integer_reader,
     limit,
     milliseconds,
     milliseconds_reader,
@@ -229,6 +231,10 @@ class LoggerOptions:
     log_level: int | None = option(optional(read_log_level), None)
     # Whether requests that the permission denies are logged at level INFO, not DEBUG. An addition of dstwist.
     log_denied: bool = flag(False)
+    # At which size the log file begins anew, in bytes; None (null): never. An addition of dstwist, like the one below.
+    max_file_size: int | None = option(optional(integer_reader(10_000, MAX_SIZE)), 10_485_760)
+    # How many older log files are kept.
+    max_files: int = integer(10, maximum=10_000)
 
 
 def _read_logger(value: Any, path: str, reading: Reading) -> LoggerOptions:

@@ -290,6 +290,20 @@ class BackgroundTests(ProcessTestCase):
         done = self.daemon(*self.words("--config", str(config)))
         self.assert_failed(done, 1, "the server ended before it was ready", "d")
 
+    def test_rotate(self) -> None:
+        """
+        SIGUSR1 has the server go on in the file that logrotate has put in the place of its log.
+        """
+        self.assertEqual(self.daemon(*self.words()).returncode, 0)
+        moved = self.directory / "d.log.1"
+        self.log.rename(moved)
+        self.log.touch(0o640)
+        os.kill(int(self.pid_file.read_text()), signal.SIGUSR1)
+        self.wait_for(lambda: "log file opened anew" in self.log.read_text())
+        self.stop()
+        self.assertIn("dstwist stopped", self.log.read_text())
+        self.assertNotIn("dstwist stopped", moved.read_text())
+
     def test_another_user(self) -> None:
         """
         With C{--uid} what is missing is made for that user: data directory, log, and the directory of the pid file.
