@@ -30,7 +30,7 @@ is busy                 goes into the queue, which is served when its call comes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,8 @@ from dstwist.metering import Meter
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect
+from dstwist.protocol.jsonparts import reading
+from dstwist.protocol.jsontext import HEAVY, known
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.reception import LONG, IEntering, Reception
 from dstwist.slices import Turns
@@ -263,7 +265,7 @@ class Connection:
                 if len(message) <= 2 * LONG:
                     queue.extendleft(reversed(self._decode(message)))
                 else:
-                    self.do(self._read_names(message))
+                    self.do(self._read_long(message))
             elif isinstance(message, Message | Malformed):
                 self._handle(message)
             else:
@@ -272,9 +274,9 @@ class Connection:
                 return
         self._queue = None
 
-    def _read_names(self, payload: bytes | str) -> Work:
+    def _read_long(self, payload: bytes | str) -> Work:
         """
-        Decode a payload that is one very long message: if it has very many names, in steps.
+        Decode a payload that is one very long message, in steps: if it has very many names, or long JSON.
         """
         messages: list[Message | Malformed] | None = None
         for found in self.wire.codec.names_apart(payload):
@@ -287,8 +289,23 @@ class Connection:
                 for message in self.decode(request)
             ]
             messages = self._fitting(messages, self.dialect.is_refused_once)
+        if messages is None:
+            messages = yield from self._read_json(payload)
         if self._queue is not None:
-            self._queue.extendleft(reversed(self._decode(payload) if messages is None else messages))
+            self._queue.extendleft(reversed(messages))
+
+    def _read_json(self, payload: bytes | str) -> Generator[None, None, list[Message | Malformed]]:
+        found = self.wire.codec.json_apart(payload)
+        if found is None or len(found[0]) < HEAVY:
+            return self._decode(payload)
+        text, keep = found
+        value: Any
+        try:
+            value = yield from reading(text if isinstance(text, bytes) else text.encode(), keep)
+        except ValueError as error:
+            value = error
+        with known(text, value):
+            return self._decode(payload)
 
     def do(self, work: Work) -> None:
         """

@@ -48,6 +48,12 @@ class ICodec(Interface):
         are so few in this protocol that they can be read at once. Never raises.
         """
 
+    def json_apart(payload: bytes | str) -> tuple[bytes | str, bool] | None:
+        """
+        The JSON text in a payload that is one message, and whether its value is needed to decode it, and not only
+        whether it has one; C{None} if there is no text. Never raises.
+        """
+
     def encode(message: Message) -> bytes:
         """
         The payload that says C{message}; empty if this protocol has no form for it.

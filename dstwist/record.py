@@ -16,13 +16,15 @@ PATCH_MULTI                         several paths, each with a value or erased  
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from dstwist.protocol.constants import RecordAction
-from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.jsonparts import reading
+from dstwist.protocol.jsontext import HEAVY, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
-from dstwist.protocol.paths import LIMITS, Limits, parse, set_many, write_at
-from dstwist.protocol.typed import UNDEFINED, is_undefined, value_of
+from dstwist.protocol.paths import LIMITS, Limits, check_depth, parse, set_many, setting_many, write_at
+from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
 from dstwist.weights import weigh_json
 
 _UPDATE = RecordAction.UPDATE
@@ -32,6 +34,9 @@ _PATCH_MULTI = RecordAction.PATCH_MULTI
 
 #: The data of a change before it is computed: C{None} is the data of a record that does not exist.
 _UNKNOWN: Any = object()
+
+#: So many changes of one write are read in one step.
+_MANY = 500
 
 #: orjson's texts come in a buffer of this size at least, which stays as large as it is: shorter ones are copied.
 _ROOMY = 4096
@@ -111,7 +116,7 @@ class Change:
     @param limits: what the paths of the write may make.
     """
 
-    __slots__ = ("_changes", "_data", "_limits", "adds", "alike", "message", "old")
+    __slots__ = ("_changes", "_data", "_limits", "_value", "adds", "alike", "message", "old")
 
     _changes: list[tuple[str | None, Any]]
 
@@ -130,6 +135,8 @@ class Change:
         """
         value = self._data
         if value is not _UNKNOWN:
+            if value.__class__ is _Failed:
+                raise value.error
             return value
         message = self.message
         path = message.path
@@ -157,6 +164,50 @@ class Change:
     data = property(apply)
 
     @property
+    def is_long(self) -> bool:
+        """
+        Whether it takes long to read what the write says: see L{computing}.
+        """
+        raw = self.message.data
+        return raw is not None and len(raw) >= HEAVY and self.message.value is UNREAD
+
+    def computing(self) -> Generator[None, None, None]:
+        """
+        Compute the effect in steps; then it is at hand. This does not raise: L{apply} will.
+        """
+        try:
+            self._data = yield from self._computing()
+        except ValueError as error:
+            self._data = _Failed(error)
+
+    def _computing(self) -> Generator[None, None, Any]:
+        message = self.message
+        raw = message.data
+        if isinstance(raw, bytes):
+            value = yield from reading(raw)
+        elif isinstance(raw, str) and raw.startswith("O"):
+            value = yield from reading(utf8(raw[1:]))
+        else:
+            value = value_of(raw)
+        self._value = value
+        base = self.old.data
+        if base is None:
+            base = {}
+        path = message.path
+        if message.action is _PATCH_MULTI:
+            changes = self._changes = yield from _reading_many(value)
+            self.alike = self.adds = True
+            return (yield from setting_many(base, changes, self._limits))  # type: ignore[arg-type]
+        if path is not None:
+            yield from check_depth(parse(path), value)
+            data, self.alike, self.adds = write_at(base, path, value, self._limits, flat=True)
+            return data
+        if not isinstance(value, dict | list):
+            raise ValueError("a record is an object or an array")
+        self.alike = self.adds = True
+        return value
+
+    @property
     def changes(self) -> list[tuple[str | None, Any]]:
         """
         The paths that the write changes, in their order, and their new values: L{UNDEFINED} erases. The path C{None}
@@ -165,8 +216,13 @@ class Change:
         @raise ValueError: the write makes no sense.
         """
         message = self.message
+        if self._data.__class__ is _Failed:
+            raise self._data.error
         if message.action is not _PATCH_MULTI:
-            return [(message.path, value_of(message.data))]
+            try:
+                return [(message.path, self._value)]
+            except AttributeError:
+                return [(message.path, value_of(message.data))]
         try:
             return self._changes
         except AttributeError:
@@ -198,17 +254,43 @@ class Change:
         return message.path is not None and is_undefined(message.data)
 
 
+class _Failed:
+    """
+    In the place of data: the write makes no sense.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: ValueError) -> None:
+        self.error = error
+
+
 def _many(value: Any) -> list[tuple[str | None, Any]]:
     """
     The changes of a PATCH_MULTI.
 
     @raise ValueError: it is not a list of at least one object with a path each.
     """
+    work = _reading_many(value)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            changes: list[tuple[str | None, Any]] = end.value
+            return changes
+
+
+def _reading_many(value: Any) -> Generator[None, None, list[tuple[str | None, Any]]]:
+    """
+    L{_many}, in steps.
+    """
     if not isinstance(value, list) or not value:
         raise ValueError("several changes are an array of at least one")
     changes: list[tuple[str | None, Any]] = []
-    for change in value:
+    for number, change in enumerate(value, 1):
         if not isinstance(change, dict) or not isinstance(change.get("path"), str):
             raise ValueError("each change is an object with a path")
         changes.append((change["path"], change.get("data", UNDEFINED)))
+        if not number % _MANY:
+            yield None
     return changes

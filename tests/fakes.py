@@ -130,6 +130,9 @@ class FakeCodec:
     def names_apart(self, payload: Any) -> Any:
         return iter(())
 
+    def json_apart(self, payload: Any) -> None:
+        return None
+
     def encode(self, message: Message) -> Any:
         return message
 

@@ -19,10 +19,11 @@ asks L{deeper_than} before storing a text that nobody could read again.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, AnyStr, NoReturn
 
 from dstwist.memory import allocations_can_fail, has_room
@@ -36,6 +37,9 @@ BRIEF = 2 * MAX_DEPTH
 
 #: Texts of this length and more, in bytes, are read without Python's collector of garbage.
 HEAVY = 65536
+
+#: So many objects and arrays are looked into in one step.
+_HOLDERS = 1000
 
 #: Values with more objects and arrays are kept from the collector: it would look at all of them in one pass.
 MANY = 5000
@@ -94,6 +98,34 @@ def set_values_apart() -> None:
     _sets_apart = True
 
 
+#: A long text that was read already, and what came of it.
+_known: tuple[bytes | str, Any] | None = None
+
+
+@contextlib.contextmanager
+def known(text: bytes | str, outcome: Any) -> Iterator[None]:
+    """
+    Meanwhile do not read C{text} again, if it has at least L{HEAVY} bytes: it was read in parts
+    (L{dstwist.protocol.jsonparts}).
+
+    @param outcome: the value, or the ValueError that says why it is none.
+    """
+    global _known
+    _known = (text, outcome)
+    try:
+        yield
+    finally:
+        _known = None
+
+
+def _outcome() -> Any:
+    assert _known is not None
+    outcome = _known[1]
+    if isinstance(outcome, ValueError):
+        raise outcome
+    return outcome
+
+
 def _containers(text: bytes | str) -> int:
     """
     How many objects and arrays the value of a text has at most.
@@ -131,6 +163,8 @@ def stdlib_loads(text: bytes | str) -> Any:
 
     @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
     """
+    if len(text) >= HEAVY and _known is not None and text == _known[0]:
+        return _outcome()
     if not isinstance(text, str):
         text = text.decode("utf-8")
     try:
@@ -166,6 +200,26 @@ def deeper_than(value: Any, depth: int) -> bool:
             for item in (holder.values() if type(holder) is dict else holder)
             if type(item) in kinds
         ]
+    return bool(layer)
+
+
+def looking_deeper(value: Any, depth: int) -> Generator[None, None, bool]:
+    """
+    L{deeper_than}, in steps.
+    """
+    kinds = (dict, list)
+    layer = [value] if type(value) in kinds else []
+    for _ in range(depth):
+        if not layer:
+            return False
+        below: list[Any] = []
+        for start in range(0, len(layer), _HOLDERS):
+            yield None
+            for holder in layer[start : start + _HOLDERS]:
+                if holder:
+                    items = holder.values() if type(holder) is dict else holder
+                    below += [item for item in items if type(item) in kinds]
+        layer = below
     return bool(layer)
 
 
@@ -215,6 +269,8 @@ else:
 
         @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
         """
+        if len(text) >= HEAVY and _known is not None and text == _known[0]:
+            return _outcome()
         try:
             value = _orjson_loads(text) if len(text) < HEAVY else _uncollected(text)
         except ValueError:
@@ -307,6 +363,8 @@ class Guarded:
     def _loads(self, text: bytes | str) -> Any:
         size = len(text)
         if size > SHORT:
+            if size >= HEAVY and _known is not None and text == _known[0]:
+                return _outcome()
             if self._room(ORJSON_FACTOR * size + ORJSON_MARGIN):
                 return self._fast(text)
             if not self._room(STDLIB_FACTOR * size + RESERVE):

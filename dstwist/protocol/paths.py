@@ -23,11 +23,11 @@ and read again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than
+from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, looking_deeper
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number, has_separators
 
 #: Longer paths are refused, in characters.
@@ -42,6 +42,11 @@ _CACHED = 4096
 _CONTAINER = 256
 #: The bytes of memory of a C{null} that fills a gap.
 _GAP_ELEMENT = 8
+
+#: So many changes are made in one step.
+_CHANGES = 50
+
+_TOO_DEEP = f"the record would be nested deeper than {MAX_DEPTH} levels"
 
 _FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
 _BRACKET = re.compile(r"[\[\]]")
@@ -189,7 +194,7 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 # -- writing
 
 
-def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple[Any, bool, bool]:
+def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bool = False) -> tuple[Any, bool, bool]:
     """
     The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; whether all clients make the
     same of it; and whether the path may add something beside the value, which a scalar in the place of another value
@@ -197,11 +202,12 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple
     an index where nothing is yet, leave alone what there is nothing to erase in, and throw on scalars and C{null} on
     the way (C{services.md} section 4.11).
 
+    @param flat: the value is known not to be nested too deeply for its place.
     @raise InvalidPath: the place cannot be, or not in this data.
     """
     way = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_way(path)
     if way is None:
-        return set_at(data, parse(path), value, limits), False, True
+        return set_at(data, parse(path), value, limits, flat), False, True
     tokens, above, last = way
     if type(value) in _SCALARS and type(data) is dict and type(last) is str:
         # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
@@ -215,10 +221,10 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS) -> tuple
             adds = last not in node
             node[last] = value
             return changed, True, adds
-    return set_at(data, tokens, value, limits), _found_alike(tokens, data, value is UNDEFINED), True
+    return set_at(data, tokens, value, limits, flat), _found_alike(tokens, data, value is UNDEFINED), True
 
 
-def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LIMITS) -> Any:
+def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LIMITS, flat: bool = False) -> Any:
     """
     The data with C{value} at the place. L{UNDEFINED} erases: nothing is there then, or C{null} in an array, so that
     the elements behind it keep their index. As with JavaScript's clients, what leads to the place is there afterwards.
@@ -226,8 +232,33 @@ def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LI
     @raise InvalidPath: the place cannot be in this data.
     """
     draft = _Draft(data, limits)
-    draft.write(tokens, value)
+    draft.write(tokens, value, flat)
     return draft.data
+
+
+def setting_many(data: Any, changes: Iterable[tuple[str, Any]], limits: Limits = LIMITS) -> Generator[None, None, Any]:
+    """
+    L{set_many}, in steps, with paths that are not parsed yet.
+    """
+    draft = _Draft(data, limits)
+    for number, (path, value) in enumerate(changes, 1):
+        tokens = parse(path)
+        if isinstance(value, dict | list):
+            yield from check_depth(tokens, value)
+        draft.write(tokens, value, flat=True)
+        if not number % _CHANGES:
+            yield None
+    return draft.data
+
+
+def check_depth(tokens: tuple[Token, ...], value: Any) -> Generator[None, None, None]:
+    """
+    Find out in steps whether C{value} may be at the place.
+
+    @raise InvalidPath: it may not: it is nested too deeply.
+    """
+    if (yield from looking_deeper(value, MAX_DEPTH - len(tokens))):
+        raise InvalidPath(_TOO_DEEP)
 
 
 def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits: Limits = LIMITS) -> Any:
@@ -287,11 +318,11 @@ class _Draft:
         # A record that is a scalar comes only from another server's store.
         self.data = self._copy(data if isinstance(data, dict | list) else {})
 
-    def write(self, tokens: tuple[Token, ...], value: Any) -> None:
+    def write(self, tokens: tuple[Token, ...], value: Any, flat: bool = False) -> None:
         if not tokens:
             raise InvalidPath("the path is empty")
-        if isinstance(value, dict | list) and deeper_than(value, MAX_DEPTH - len(tokens)):
-            raise InvalidPath(f"the record would be nested deeper than {MAX_DEPTH} levels")
+        if not flat and isinstance(value, dict | list) and deeper_than(value, MAX_DEPTH - len(tokens)):
+            raise InvalidPath(_TOO_DEEP)
         node = self.data
         last = len(tokens) - 1
         for i in range(last):

@@ -57,6 +57,8 @@ from dstwist.protocol.protobuf_short import record_payload, short_write
 from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUESTS, Field, Kind
 from dstwist.protocol.typed import to_json, utf8
 
+_CHECKED_ONLY = (Topic.EVENT, Topic.RPC, Topic.RECORD)
+
 #: How many names L{ProtobufCodec.names_apart} reads in a step.
 NAMES_AT_ONCE = 1000
 
@@ -243,6 +245,7 @@ class ProtobufCodec:
         start = position = 0
         try:
             while True:
+                begin = position
                 length = payload[position]
                 position += 1
                 if length > 127:
@@ -253,6 +256,10 @@ class ProtobufCodec:
                 if position > len(payload):
                     break
                 if position - start > size:
+                    if start < begin and position - begin > size:
+                        # A long envelope stands alone.
+                        found.append(payload[start:begin])
+                        start = begin
                     found.append(payload[start:position])
                     start = position
         except (IndexError, Undecodable):
@@ -303,6 +310,32 @@ class ProtobufCodec:
                 sized(b"\x10" + SMALL[topic] + b"\x1a" + sized(rest)),
                 DistinctNames((*once, *repeated)),
             )
+
+    def json_apart(self, payload: bytes | str) -> tuple[bytes | str, bool] | None:
+        """
+        The JSON text in a payload that is one message, and whether its value is wanted, and not only whether it has
+        one. C{None} if there is none.
+        """
+        if isinstance(payload, str):
+            return None
+        data: bytes | None = None
+        try:
+            length, start = varint(payload, 0)
+            topic, body, _ = read_envelope(payload[start:])
+            layout = self._layouts.get(topic)
+            if layout is None or start + length != len(payload):
+                return None
+            position, size = 0, len(body)
+            while position < size:
+                begin = position
+                known = layout.fields.get(body[position])
+                position = skip(body, position)
+                if known is not None and known[0] == _JSON and known[1] == _DATA:
+                    data = body[varint(body, begin + 1)[1] : position]
+        except (IndexError, Undecodable):
+            return None
+        # Of these topics nobody needs the value now: the record service reads it at the turn of the request.
+        return None if data is None else (data, layout.topic not in _CHECKED_ONLY)
 
     def encode(self, message: Message) -> bytes:
         """

@@ -54,6 +54,9 @@ _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
 _EMIT_HEAD = "E\x1fEVT\x1f"
 
+#: The topics whose data is only checked: the record service reads it at the turn of the request.
+_CHECKED_ONLY = ("E\x1f", "P\x1f", "R\x1f")
+
 #: Nothing shorter is looked at.
 _SHORTEST = 3
 
@@ -123,6 +126,11 @@ class TextCodec:
         text: Any = payload
         found, start = [], 0
         while (cut := text.find(end, start + size)) >= 0:
+            before = text.rfind(end, start, start + size) + 1
+            if before and cut - before > size:
+                # A long message stands alone.
+                found.append(text[start:before])
+                start = before
             found.append(text[start : cut + 1])
             start = cut + 1
         if start < len(text):
@@ -131,9 +139,23 @@ class TextCodec:
 
     def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:
         """
-        Nothing: bulk requests of this protocol are JSON, which is read in one go.
+        Nothing: bulk requests of this protocol are JSON, see L{json_apart}.
         """
         return iter(())
+
+    def json_apart(self, payload: bytes | str) -> tuple[bytes | str, bool] | None:
+        """
+        The longest JSON text in a payload that is one message, and whether its value is wanted, and not only whether it
+        has one. C{None} if there is none.
+        """
+        if isinstance(payload, bytes):
+            return None
+        field = max(payload.removesuffix(END).split(SEPARATOR), key=len)
+        if field.startswith("O"):
+            field = field[1:]
+        elif field.lstrip(" \t\r\n")[:1] not in ("{", "["):
+            return None
+        return field, not payload.startswith(_CHECKED_ONLY)
 
     def encode(self, message: Message) -> bytes:
         """

@@ -47,6 +47,9 @@ _GAP_ELEMENT = 51
 
 _PATCH_MULTI = RecordAction.PATCH_MULTI
 
+#: With more changes than this in one write the record is measured.
+_MANY = 1000
+
 #: The bytes with which the JSON texts begin that have nothing in them but one number, text or constant.
 _SCALARS = frozenset(b'"-0123456789tfn')
 

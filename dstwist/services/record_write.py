@@ -42,7 +42,7 @@ from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -50,8 +50,8 @@ from dstwist.config.settings import RecordSettings
 from dstwist.denials import Denials
 from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import RecordAction, Topic
-from dstwist.protocol.jsontext import NoRoom
-from dstwist.protocol.message import Message
+from dstwist.protocol.jsontext import HEAVY, NoRoom
+from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NOTHING, Change, Record
 from dstwist.services import record_answers as answers
 from dstwist.services.record_news import RecordNews
@@ -117,6 +117,8 @@ class RecordWriter:
         self._make = sizes.make
         self._limits = sizes.limits
         self._turns = Turns.of(clock)
+        # Held while a long write is read.
+        self._long = DeferredLock()
 
     def enter(self, message: Message, sender: IConnection) -> None:
         """
@@ -131,7 +133,12 @@ class RecordWriter:
             return
         verdict: bool | Deferred[bool] | None = None
         action = message.action
-        if self._short and (action is _PATCH or action is _UPDATE) and message.data is not None:  # _is_plain(message)
+        if (
+            self._short
+            and (action is _PATCH or action is _UPDATE)  # _is_plain(message)
+            and message.data is not None
+            and (message.value is not UNREAD or len(message.data) < HEAVY)
+        ):
             state = self._known(name)
             if state is not None and name not in self._doubts:
                 change = Change(state, message, self._limits)
@@ -188,6 +195,8 @@ class RecordWriter:
         deadline = now() + SLICE
         while True:
             change = Change(state, message, self._limits)
+            if change.is_long:
+                await self._compute(change)
             outcome: Record | Refusal | None
             if _is_plain(message) and not (state is NOTHING and _creates(message, sender)):
                 if verdict is None:
@@ -218,6 +227,19 @@ class RecordWriter:
                 await self._take_back(name, first, outcomes, taken, error)
                 return
         await self._announce(name, outcomes)
+
+    async def _compute(self, change: Change) -> None:
+        """
+        Read a long write, and compute its effect, in slices; one at a time of all records, since values take much more
+        memory than their texts.
+        """
+        turns = self._turns
+        async with self._long:
+            end = turns.now() + SLICE
+            for _ in change.computing():
+                if turns.now() > end:
+                    await turns.next()
+                    end = turns.now() + SLICE
 
     async def _announce(self, name: str, outcomes: list[_Outcome]) -> None:
         """
