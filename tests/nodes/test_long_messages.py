@@ -1,0 +1,188 @@
+"""
+A whole node and messages of the largest size: what they cost in one turn of the reactor.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from dstwist.config.settings import Settings
+from dstwist.node import Node
+from dstwist.protocol import jsontext, paths
+from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.jsontext import loads
+from dstwist.protocol.message import Message
+from tests.fakes import BusyReactor
+from tests.nodes.client import MemoryClient
+from tests.turns import LONGEST, turn_lengths
+
+#: What takes time, in seconds: a byte of JSON that is read, and a change that is made.
+BYTE = 50e-9
+CHANGE = 5e-6
+
+VALUE = b"[%s]" % b",".join([b"[]"] * 300_000)
+CHANGES = [{"path": f"k{number}.x", "data": [number]} for number in range(20_000)]
+
+
+class LongMessageTests(SynchronousTestCase):
+    """
+    One message each, of nearly a megabyte.
+    """
+
+    def setUp(self) -> None:
+        if not hasattr(jsontext, "_orjson_loads"):
+            raise SkipTest("orjson is not there")
+        self.reactor: Any = BusyReactor()
+        self.node = Node(Settings(), [], self.reactor)
+        self.node.startService()
+        self.reactor.advance(0)
+        read, write = jsontext._orjson_loads, paths._Draft.write
+
+        def charged_read(text: bytes | str) -> Any:
+            self.reactor.rightNow += BYTE * len(text)
+            return read(text)
+
+        def charged_write(draft: Any, *arguments: Any, **options: Any) -> None:
+            self.reactor.rightNow += CHANGE
+            write(draft, *arguments, **options)
+
+        self.patch(jsontext, "_orjson_loads", charged_read)
+        self.patch(paths._Draft, "write", charged_write)
+
+    def tearDown(self) -> None:
+        self.node.stopService()
+
+    def client(self, generation: str, user: str) -> MemoryClient:
+        client = MemoryClient(self.node, generation)
+        client.log_in(user)
+        self.reactor.advance(0)
+        return client
+
+    def say(self, client: MemoryClient, message: Message, then: Message | None = None) -> None:
+        """
+        Have C{client} send C{message}, and C{then} right behind it; no turn may be long.
+        """
+        payload = client.codec.encode(message) + (client.codec.encode(then) if then is not None else b"")
+        self.assertGreater(len(payload), 600_000)
+        lengths = turn_lengths(self.reactor, lambda: client.send(payload))
+        self.assertLess(max(lengths), LONGEST)
+        self.assertGreater(sum(lengths), LONGEST)
+
+    def data(self, generation: str) -> Any:
+        return VALUE if generation == "v4" else "O" + VALUE.decode()
+
+    def test_events(self) -> None:
+        """
+        An event arrives as it was sent, behind the ones before it and before those behind it.
+        """
+        for generation in ("v4", "v3"):
+            emitter, subscriber = self.client(generation, "ann"), self.client("v4", "bob")
+            subscriber.subscribe("news")
+            self.reactor.advance(0)
+            subscriber.heard()
+            emitter.emit("news", b"1" if generation == "v4" else "N1")
+            last = Message(Topic.EVENT, EventAction.EMIT, "news", b"2" if generation == "v4" else "N2")
+            self.say(emitter, Message(Topic.EVENT, EventAction.EMIT, "news", self.data(generation)), last)
+            self.assertTrue([message.data for message in subscriber.heard()] == [b"1", VALUE, b"2"])
+
+    def test_calls(self) -> None:
+        """
+        So does a call.
+        """
+        caller, provider = self.client("v4", "ann"), self.client("v4", "bob")
+        provider.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="1"))
+        self.reactor.advance(0)
+        provider.heard()
+        self.say(caller, Message(Topic.RPC, RpcAction.REQUEST, "add", VALUE, correlation_id="7"))
+        self.assertTrue([message.data for message in provider.heard()] == [VALUE])
+
+    def test_invalid(self) -> None:
+        """
+        What is no JSON is refused.
+        """
+        emitter = self.client("v4", "ann")
+        self.say(emitter, Message(Topic.EVENT, EventAction.EMIT, "news", VALUE[:-1] + b",]"))
+        self.assertEqual([message.action for message in emitter.heard()], [EventAction.INVALID_MESSAGE_DATA])
+
+    def assert_record(self, reader: MemoryClient, name: str, version: int, value: Any) -> None:
+        reader.say(Message(Topic.RECORD, RecordAction.READ, name))
+        turn_lengths(self.reactor, list)
+        (answer,) = reader.heard()
+        self.assertEqual(answer.version, version)
+        # A message of assertEqual would have megabytes.
+        self.assertTrue(loads(answer.data) == value)
+
+    def test_records(self) -> None:
+        """
+        A record is made of what was sent. What its sender asks behind it finds the record made.
+        """
+        for generation in ("v4", "v3"):
+            writer = self.client(generation, "ann")
+            name = f"r{generation}"
+            whole = Message(Topic.RECORD, RecordAction.CREATEANDUPDATE, name, VALUE, version=-1)
+            head = Message(Topic.RECORD, RecordAction.HEAD, name)
+            self.say(writer, whole, head)
+            answers = writer.heard()
+            self.assertEqual([(answer.action, answer.version) for answer in answers], [(RecordAction.HEAD_RESPONSE, 1)])
+            self.assert_record(self.client("v4", "bob"), name, 1, loads(VALUE))
+
+    def test_paths(self) -> None:
+        """
+        The same for a value at a path.
+        """
+        for generation in ("v4", "v3"):
+            writer = self.client(generation, "ann")
+            name = f"p{generation}"
+            write = Message(
+                Topic.RECORD, RecordAction.CREATEANDPATCH, name, self.data(generation), path="a.b", version=-1
+            )
+            self.say(writer, write)
+            self.assert_record(self.client("v4", "bob"), name, 1, {"a": {"b": loads(VALUE)}})
+
+    def test_updates(self) -> None:
+        """
+        The same for records that are there: subscribers are told.
+        """
+        writer, subscriber = self.client("v4", "ann"), self.client("v4", "bob")
+        subscriber.say(Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=("u",), correlation_id="1"))
+        turn_lengths(self.reactor, list)
+        subscriber.heard()
+        whole = b'{"a":%s}' % VALUE
+        self.say(writer, Message(Topic.RECORD, RecordAction.UPDATE, "u", whole, version=1))
+        self.say(writer, Message(Topic.RECORD, RecordAction.PATCH, "u", VALUE, path="a[0]", version=2))
+        news = subscriber.heard()
+        self.assertEqual(
+            [(each.action, each.version) for each in news], [(RecordAction.UPDATE, 1), (RecordAction.PATCH, 2)]
+        )
+        self.assertTrue([each.data for each in news] == [whole, VALUE])
+        self.assert_record(subscriber, "u", 2, {"a": [loads(VALUE), *loads(VALUE)[1:]]})
+
+    def test_many_changes(self) -> None:
+        """
+        A write with very many changes makes all of them, or none if one cannot be made.
+        """
+        writer, reader = self.client("v4", "ann"), self.client("v4", "bob")
+        writer.say(Message(Topic.RECORD, RecordAction.CREATEANDUPDATE, "m", b"{}", version=-1))
+        write = Message(Topic.RECORD, RecordAction.PATCH_MULTI, "m", json.dumps(CHANGES).encode(), version=2)
+        self.say(writer, write)
+        made = {f"k{number}": {"x": [number]} for number in range(20_000)}
+        self.assertEqual(writer.heard(), [])
+        self.assert_record(reader, "m", 2, made)
+        write.data = json.dumps([*CHANGES, {"path": "__proto__", "data": 1}]).encode()
+        write.version = 3
+        self.say(writer, write)
+        self.assertEqual([answer.action for answer in writer.heard()][:1], [RecordAction.INVALID_MESSAGE_DATA])
+        self.assert_record(reader, "m", 2, made)
+
+    def test_presence(self) -> None:
+        """
+        A text client asks for very many users.
+        """
+        client = self.client("v3", "ann")
+        names = tuple(f"user{number}" for number in range(60_000))
+        self.say(client, Message(Topic.PRESENCE, PresenceAction.QUERY, names=(*names, "ann"), correlation_id="1"))
+        (answer,) = client.heard()
+        self.assertEqual(sum(loads(answer.data).values()), 1)
