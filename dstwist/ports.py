@@ -46,14 +46,19 @@ class _LateSocket(socket.socket):
         super().listen(self._backlog)
 
 
+def _late(made: socket.socket) -> _LateSocket:
+    late = _LateSocket(made.family, made.type, made.proto, fileno=made.detach())
+    late.setblocking(False)
+    return late
+
+
 class LateTcpPort(tcp.Port):
     """
     A TCP port that is bound, and listens when C{socket.listen_now} is called.
     """
 
     def createInternetSocket(self) -> Any:
-        made = super().createInternetSocket()
-        return _LateSocket(made.family, made.type, made.proto, fileno=made.detach())
+        return _late(super().createInternetSocket())
 
 
 class LateUnixPort(unix.Port):
@@ -62,8 +67,7 @@ class LateUnixPort(unix.Port):
     """
 
     def createInternetSocket(self) -> Any:
-        made = super().createInternetSocket()
-        return _LateSocket(made.family, made.type, made.proto, fileno=made.detach())
+        return _late(super().createInternetSocket())
 
 
 class _BindingReactor:

@@ -58,8 +58,9 @@ class Server(Service):
         self._manager = manager
         self._report = report
         self._quit = quit
-        self._status = 0
         self._stopping = False
+        # Why the server ends although nobody has asked it to.
+        self._reason: str | None = None
         self.signals = Signals(reactor, self._reload, self._stop, self.quit)
         node.on_started = self._started
         node.on_failed = self._failed
@@ -100,18 +101,16 @@ class Server(Service):
         self.signals.take_all()
 
     def _failed(self, reason: str) -> None:
-        self._status = 1
+        self._reason = reason
         self._report.failed(reason)
-        if self._reactor.running:
-            self._tell(reason)
-            self._reactor.stop()
+        self._stop_reactor()
 
     def _give_up(self, reason: str) -> None:
         """
         End the process before its reactor runs.
         """
         self._report.failed(reason)
-        self._tell(reason)
+        self._reason = reason
         self.remove_pid_file()
         raise SystemExit(1)
 
@@ -126,7 +125,11 @@ class Server(Service):
 
     def _stop(self, name: str) -> None:
         self._log.info("INFO | {signal}: dstwist is stopping", signal=name, event="INFO")
+        self._stop_reactor()
+
+    def _stop_reactor(self) -> None:
         if self._reactor.running and not self._stopping:
+            self._stopping = True
             self._reactor.stop()
 
     # -- the end
@@ -144,10 +147,12 @@ class Server(Service):
         """
         signals.ignore()
         self.remove_pid_file()
-        if self._status:
+        if self._reason is not None:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
-            self._quit(self._status)
+            # The log has it further up; here it is the last line.
+            self._tell(self._reason)
+            self._quit(1)
 
     def remove_pid_file(self) -> None:
         """
@@ -159,13 +164,12 @@ class Server(Service):
 
     def _tell(self, reason: str) -> None:
         """
-        Say on the terminal why the server does not run, if that is not where the log goes.
+        Say on the terminal why the server does not run. In the background, L{Report} does.
         """
-        options = self._options
-        logs_elsewhere = options.get("logfile") not in (None, "", "-") or options.get("syslog") or options.get("logger")
-        if options.get("nodaemon") and logs_elsewhere and sys.__stderr__ is not None:
+        if self._options.get("nodaemon") and sys.__stderr__ is not None:
             for line in reason.splitlines():
                 sys.__stderr__.write(f"dstwist: {line}\n")
+            sys.__stderr__.flush()
 
 
 def make_files(options: Mapping[str, Any], data_dir: str | None) -> None:
