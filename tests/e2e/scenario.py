@@ -44,6 +44,9 @@ QUICK: Mapping[str, Mapping[str, Any]] = {"v7": {"subscriptionInterval": 10}}
 #: does not come fail the test. By default they warn after two seconds, which a busy machine takes now and then.
 PATIENT_CLIENT: Mapping[str, Any] = {"subscriptionTimeout": 30_000}
 
+#: For clients that by a mistake of their own wait on for what has come: how long they would wait by default.
+IMPATIENT_CLIENT: Mapping[str, Any] = {"subscriptionTimeout": 2000}
+
 _serial = itertools.count(1)
 
 

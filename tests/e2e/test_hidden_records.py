@@ -8,7 +8,7 @@ import atexit
 from functools import cache
 
 from tests.e2e.records import Record
-from tests.e2e.scenario import QUICK, Scenario, for_each_generation, scratch_directory
+from tests.e2e.scenario import IMPATIENT_CLIENT, QUICK, Scenario, for_each_generation, scratch_directory
 from tests.e2e.server import Server
 
 RULES = """
@@ -83,6 +83,7 @@ class AwayTests(HiddenRecordCase):
     """
 
     first = "v7"
+    options = {"v7": {**QUICK["v7"], **IMPATIENT_CLIENT}}
 
     def test_lost_write(self) -> None:
         """

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.e2e.clients import Client
 from tests.e2e.records import Record
-from tests.e2e.scenario import HERE, QUICK, PairScenario, for_each_plain_pairing
+from tests.e2e.scenario import HERE, IMPATIENT_CLIENT, QUICK, PairScenario, for_each_plain_pairing
 
 DENIED = "MESSAGE_DENIED"
 
@@ -386,7 +386,7 @@ class PresenceTests(Complex):
 
     def setUp(self) -> None:
         super().setUp()
-        self.outcast = self.user(self.first, self.at, f"outcast-{self.serial}")
+        self.outcast = self.user(self.first, self.at, f"outcast-{self.serial}", **IMPATIENT_CLIENT)
         if self.first == "v2":
             # Client 2.3.4 looks for what to stop waiting for in the wrong place.
             self.outcast.tolerate_error("ACK_TIMEOUT")

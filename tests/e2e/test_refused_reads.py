@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from tests.e2e.records import Record
-from tests.e2e.scenario import Scenario, for_each_generation, scratch_directory
+from tests.e2e.scenario import IMPATIENT_CLIENT, Scenario, for_each_generation, scratch_directory
 
 #: A rule that fails looks at a field of a record that is not there.
 RULES = """
@@ -52,7 +52,7 @@ class RefusedTests(Scenario):
 
     def setUp(self) -> None:
         super().setUp()
-        self.ann = self.logged_in(self.first, self.server(config=config()))
+        self.ann = self.logged_in(self.first, self.server(config=config()), **IMPATIENT_CLIENT)
         self.refusals = [
             ("MESSAGE_DENIED", "closed/" + self.name("a")),
             ("MESSAGE_PERMISSION_ERROR", "broken/" + self.name("a")),
