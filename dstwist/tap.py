@@ -18,7 +18,7 @@ import atexit
 import faulthandler
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -143,7 +143,7 @@ def makeService(options: Mapping[str, Any]) -> Server:
 
     reactor: Any = installed
     signals.hold()
-    twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
+    twistd: MutableMapping[str, Any] = getattr(options, "parent", None) or {}
     try:
         make_files(twistd, options["data-dir"])
         raise_limit()

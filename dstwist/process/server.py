@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -24,6 +24,7 @@ from dstwist.log import OperatorLogger
 from dstwist.node import Node
 from dstwist.process import signals
 from dstwist.process.background import Report
+from dstwist.process.keeper import keep_pid_file
 from dstwist.process.notify import ServiceManager
 from dstwist.process.owned import Owner
 from dstwist.process.pid_file import remove_pid_file
@@ -47,7 +48,7 @@ class Server(Service):
         self,
         node: Node,
         reactor: Any,
-        options: Mapping[str, Any],
+        options: MutableMapping[str, Any],
         manager: ServiceManager,
         report: Report,
         quit: Callable[[int], object] = os._exit,
@@ -69,6 +70,10 @@ class Server(Service):
 
     def privilegedStartService(self) -> None:
         self._manager.starting(self._node.longest_start + MARGIN)
+        path = self._options.get("pidfile")
+        if path and keep_pid_file(path, Owner.of(self._options)):
+            # Otherwise twistd would try to remove it in the end, and complain.
+            self._options["pidfile"] = ""
         try:
             self._node.privilegedStartService()
         except StartError as error:

@@ -327,6 +327,25 @@ class BackgroundTests(ProcessTestCase):
             self.assertEqual((where / path).stat().st_uid, 65534, path)
         self.stop()
 
+    def test_pid_file_of_root(self) -> None:
+        """
+        Nor is a pid file left in a directory where that user cannot remove it, however the server ends.
+        """
+        if os.getuid() != 0:
+            raise self.skipTest("needs root")
+        self.open_to_all()
+        self.pid_file = self.directory / "d.pid"
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            done = self.daemon("--uid=65534", "--gid=65534", *self.words())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.pid_file.stat().st_uid, 0)
+            os.kill(int(self.pid_file.read_text()), number)
+            self.wait_for(lambda: not self.pid_file.exists())
+        self.assertNotIn("No permission to delete pid file", self.log.read_text())
+        (self.directory / "data").mkdir()
+        done = self.daemon("--uid=65534", "--gid=65534", *self.words("--data-dir", str(self.directory / "data")))
+        self.assert_failed(done, 1, "storage: ", "d")
+
     def open_to_all(self) -> None:
         """
         Let every user reach the directory; it may be below one that is not for everybody.
