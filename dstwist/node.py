@@ -16,8 +16,8 @@ from dstwist import __version__
 from dstwist.admission import Admission
 from dstwist.auth.build import build as build_authentication
 from dstwist.auth.build import describe as describe_authentication
-from dstwist.auth.build import reload as reload_authentication
 from dstwist.auth.exposure import warn_of_open_doors, warn_of_open_tables
+from dstwist.auth.reload import AuthReload
 from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
@@ -98,7 +98,6 @@ class Node(Service):
         self.reloads = Reloads(settings, reread)
         for certificate in self._certificates:
             self.reloads.add("certificate", certificate.reload)
-        self.reloads.add_section("auth", self._reload_users)
         self._stores = stores = build_stores(
             settings.cache, settings.storage, data_dir, reactor, settings.record.storage_exclusion_prefixes
         )
@@ -106,6 +105,8 @@ class Node(Service):
         self._storage = stores.storage
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
         self._users = UserRegistry()
+        self._logins = AuthReload(self._authenticator, settings.auth, self._users, self.kick, reactor)
+        self.reloads.add_section("auth", lambda settings: self._logins.reload(settings.auth))
         self._files = most_files()
         self._admission = Admission(settings.limits, reactor, room(self._files))
         records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
@@ -169,9 +170,6 @@ class Node(Service):
     def _departed(self, connection: IConnection) -> None:
         if connection.user is not None:
             self._authenticator.departed(connection.user)
-
-    def _reload_users(self, settings: Settings) -> str:
-        return reload_authentication(self._authenticator, self._settings.auth, settings.auth)
 
     @property
     def settings(self) -> Settings:
@@ -254,6 +252,7 @@ class Node(Service):
         for certificate in self._certificates:
             certificate.start(self._reactor)
         self._rules.start(lambda: self.reloads.run_section("permission"))
+        self._logins.start(lambda: self.reloads.run_section("auth"))
         self._starting = starting = Deferred.fromCoroutine(self._start())
         starting.addErrback(self._not_started)
 
@@ -357,6 +356,7 @@ class Node(Service):
         for certificate in self._certificates:
             certificate.stop()
         self._rules.stop()
+        self._logins.stop()
         if self._starting is not None:
             await self._starting
         self._topics.disconnecting()

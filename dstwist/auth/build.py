@@ -4,7 +4,6 @@ From the settings to the authenticators.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from dstwist.auth.certificate import CertificateAuthentication
@@ -55,26 +54,6 @@ def describe(settings: tuple[AuthSettings, ...]) -> str:
     return texts[0] if len(texts) == 1 else "".join(f"\n\t{i}) {text}" for i, text in enumerate(texts, 1))
 
 
-def reload(chain: ChainAuthentication, old: tuple[AuthSettings, ...], new: tuple[AuthSettings, ...]) -> str:
-    """
-    L{replace_users} in C{chain}, which was built from C{old}; how many there are.
-
-    @raise ConfigError: something else has changed, too: with other hashes, nobody could log in. The users stay as they
-        were.
-    """
-    if len(old) != len(new) or any(
-        _without_users(one) != _without_users(two) for one, two in zip(old, new, strict=True)
-    ):
-        raise ConfigError("auth", "more than the users has changed; that takes a restart")
-    replace_users(chain, new)
-    count = sum(len(entry.users) for entry in new if isinstance(entry, FileSettings))
-    return f"{count} users" if count else "no users of users.yml, and nothing else of it can change without a restart"
-
-
-def _without_users(settings: AuthSettings) -> AuthSettings:
-    return replace(settings, users={}) if isinstance(settings, FileSettings) else settings
-
-
 def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:
     if isinstance(settings, OpenSettings):
         return OpenAuthentication()
@@ -103,6 +82,15 @@ def _keys(settings: JwtSettings, reactor: Any) -> IKeys:
         return PublishedKeys(
             settings, make_fetcher(reactor, settings.request_timeout, settings.max_response_size), reactor
         )
+    return configured_key(settings)
+
+
+def configured_key(settings: JwtSettings) -> ConfiguredKey:
+    """
+    The key that the settings have.
+
+    @raise ConfigError: it is none, or does not go with the algorithms.
+    """
     if settings.secret is not None:
         return ConfiguredKey(settings.secret)
     assert settings.public_key is not None

@@ -43,6 +43,7 @@ class FileAuthentication:
     def __init__(self, settings: FileSettings, pool: HashPool, passwords: Passwords | None = None) -> None:
         self._report = settings.report_invalid_parameters
         self._longest = settings.max_password_length
+        self._closes_removed = settings.close_removed_users
         self._passwords = passwords or Passwords(settings)
         self._pool = pool
         self._secret = secrets.token_bytes(16)
@@ -58,8 +59,8 @@ class FileAuthentication:
 
     def replace(self, users: Mapping[str, User]) -> None:
         """
-        Have other users from now on. Logins under way are decided by those that were there at their beginning; who is
-        connected stays.
+        Have other users from now on. Logins under way are decided by those that were there at their beginning; clients
+        that are connected are not this object's concern (L{dstwist.auth.reload}).
         """
         # One assignment, so that nobody can see names of one file with entries of the other.
         self._table = (dict(users), list(users.values()))
@@ -81,6 +82,9 @@ class FileAuthentication:
         if user is None:
             return refusal(False)
         if not matches:
+            return refusal(self._report)
+        if self._closes_removed and name not in self._table[0]:
+            # The user was removed while the password was checked: nobody would close this connection.
             return refusal(self._report)
         return Login(True, name, dumps(user.client_data), user.server_data)
 

@@ -63,6 +63,12 @@ class TokenAuthentication:
         self._audience = list(settings.audience) or None
         self._issuer = list(settings.issuer) or None
 
+    def replace(self, keys: IKeys) -> None:
+        """
+        Have tokens checked by other keys from now on.
+        """
+        self._keys = keys
+
     def start(self) -> Deferred[None]:
         # Keys are fetched when they are needed: the issuer may start after us.
         return succeed(None)

@@ -35,6 +35,7 @@ from dstwist.config.fields import (
     integer,
     integer_reader,
     milliseconds,
+    milliseconds_reader,
     one_of,
     option,
     optional,
@@ -44,7 +45,7 @@ from dstwist.config.fields import (
     suggestion,
     text,
 )
-from dstwist.config.file import Reading, join
+from dstwist.config.file import FileText, Reading, join
 from dstwist.config.users import FileSettings, StorageSettings, read_file_options, read_storage_options, require
 from dstwist.config.values import read_pem
 from dstwist.errors import ConfigError
@@ -168,6 +169,12 @@ def _read_text_or_texts(value: Any, path: str, reading: Reading) -> tuple[str, .
 _TOKEN_KEY: Reader = optional(read_pem)
 
 
+def _read_secret(value: Any, path: str, reading: Reading) -> str:
+    text = read_text(value, path)
+    # It knows its file.
+    return value if isinstance(value, FileText) else text
+
+
 @dataclass(frozen=True)
 class JwtSettings:
     """
@@ -175,7 +182,7 @@ class JwtSettings:
     """
 
     # What the tokens' signatures are checked with; exactly one of the three. A secret shared with the issuer,
-    secret: str | None = option(optional(read_text), None)
+    secret: str | None = option(optional(_read_secret), None)
     # the issuer's public key (PEM, or the name of a PEM file),
     public_key: str | None = option(_TOKEN_KEY, None)
     # or where the issuer publishes its keys, as a JSON Web Key Set.
@@ -205,6 +212,9 @@ class JwtSettings:
     # How long fetching may take, and how large the answer may be.
     request_timeout: float = milliseconds(5000)
     max_response_size: int = integer(1048576)
+    # How often it is looked whether the file with the secret or the key has changed. None (false or null in the file):
+    # it is read again on SIGHUP only.
+    reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
 
     def __repr__(self) -> str:
         # Settings end up in log lines; the secret must not.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dstwist.config.fields import (
@@ -17,6 +17,7 @@ from dstwist.config.fields import (
     integer,
     integer_reader,
     milliseconds,
+    milliseconds_reader,
     option,
     optional,
     read_text,
@@ -189,6 +190,14 @@ class FileSettings(PasswordSettings):
     users: Mapping[str, User] = option(read_users, dict)
     # v2 to v4: the file with the users.
     path: str | None = option(optional(read_text), None)
+    # How often it is looked whether the file has changed. None (false or null in the file): it is read again on SIGHUP
+    # only. An addition of dstwist, like the one below.
+    reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
+    # Whether connections are closed whose user is not in the file any more when it is read again.
+    close_removed_users: bool = flag(False)
+
+    # The files that the users are in; none if they are in the configuration itself.
+    files: tuple[str, ...] = ()
 
 
 def read_file_options(options: dict[str, Any], path: str, reading: Reading, report: bool) -> FileSettings:
@@ -204,7 +213,9 @@ def read_file_options(options: dict[str, Any], path: str, reading: Reading, repo
     settings = from_mapping(FileSettings, given, path, reading, report_invalid_parameters=report)
     _check_hash(settings, given, path)
     _note_passwords(settings, join(path, "users"), reading)
-    return settings
+    where = join(path, "path" if "path" in options else "users")
+    files = (file for key, file in reading.files.items() if key == where or key.startswith((f"{where}.", f"{where}[")))
+    return replace(settings, files=tuple(files))
 
 
 def _note_passwords(settings: FileSettings, path: str, reading: Reading) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.auth.build import build, describe, reload, replace_users
+from dstwist.auth.build import build, describe, replace_users
 from dstwist.auth.file import FileAuthentication
 from dstwist.auth.http import WebhookAuthentication
 from dstwist.auth.jwt import TokenAuthentication
@@ -86,33 +86,6 @@ class BuildTests(SynchronousTestCase):
             self.assertEqual(login.user, user)
         with self.assertRaises(ConfigError):
             replace_users(chain, (entry(ann="3"),))
-
-    def test_reload(self) -> None:
-        """
-        Reading the configuration again changes the users and says how many there are; if more of C{auth} has changed,
-        nothing does.
-        """
-        old = (FileSettings(users={"ann": User("1")}), OpenSettings())
-        chain = self.build(*old)
-        self.successResultOf(chain.start())
-        users = {"ann": User("2"), "bob": User("3")}
-
-        def password_is(password: str) -> bool:
-            login = chain.authenticators[0].login(HANDSHAKE, {"username": "ann", "password": password})
-            return self.successResultOf(login).accepted
-
-        for new in (
-            (FileSettings(users=users),),
-            (FileSettings(users=users), OpenSettings(), OpenSettings()),
-            (OpenSettings(), FileSettings(users=users)),
-            (FileSettings(users=users, hash="sha512", iterations=1, key_length=32), OpenSettings()),
-        ):
-            error = self.assertRaises(ConfigError, reload, chain, old, new)
-            self.assertIn("more than the users has changed; that takes a restart", str(error))
-            self.assertTrue(password_is("1"))
-        self.assertEqual(reload(chain, old, (FileSettings(users=users), OpenSettings())), "2 users")
-        self.assertTrue(password_is("2"))
-        self.assertIn("no users", reload(self.build(OpenSettings()), (OpenSettings(),), (OpenSettings(),)))
 
     def test_impossible(self) -> None:
         """

@@ -111,6 +111,33 @@ class FileTests(AuthScenario):
             client.wait_for_state("OPEN")
         self.assertNotIn('"password"', server.log)
 
+    def test_removed(self) -> None:
+        """
+        A user who is taken out of the file is sent away and does not come back, without a signal; others stay.
+        """
+        directory = scratch_directory()
+        users, config = directory / "users.yml", directory / "config.yml"
+        entries = "".join(f"{name}: {{password: secret}}\n" for name in ("ann", "bob"))
+        users.write_text(entries)
+        options = "{users: fileLoad(users.yml), reloadInterval: 100, closeRemovedUsers: true}"
+        config.write_text(f"auth: [{{type: file, options: {options}}}]\nlimits: {{closeDelay: 0}}\n")
+        server = self.own_server(config=config)
+        clients = {}
+        for generation in GENERATIONS:
+            for name in ("ann", "bob"):
+                client = clients[generation, name] = self.client(generation, server)
+                self.assertTrue(self.attempt(client, username=name, password="secret")[0])
+        new = directory / "users.new"
+        new.write_text("ann: {password: secret}\n")
+        new.replace(users)
+        server.wait_for_line("RELOAD | auth: 1 users; removed: bob, 2 connections are closed")
+        server.wait_for_line("KICKED | bob (127.0.0.1, /deepstream", len(GENERATIONS))
+        server.wait_for_line("AUTH_UNSUCCESSFUL | invalid authentication data from bob (", len(GENERATIONS))
+        for generation in GENERATIONS:
+            kind = {"v2": "login", "v7": "reauthenticationFailure"}[generation]
+            clients[generation, "bob"].wait_for_report(1 + (kind == "login"), kind)
+            self.assertEqual(clients[generation, "ann"].states()[-1], "OPEN")
+
     def test_hash_command(self) -> None:
         """
         So does a user whose password C{dstwist hash} has hashed; without clientData the client gets null.

@@ -1,0 +1,192 @@
+"""
+Users and keys that are read again while the server runs: on SIGHUP, and when one of their files has changed.
+
+==============  ===============================================  ==================================================
+authenticator   what is taken                                    connections
+==============  ===============================================  ==================================================
+C{file}         the users                                        stay; those of users who are gone are closed with
+                                                                 C{closeRemovedUsers}
+C{jwt}          C{secret} or C{publicKey}                        stay until their token expires
+==============  ===============================================  ==================================================
+
+All of it is taken, or nothing: if more of C{auth} has changed, with other hashes nobody could log in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from dstwist.auth.build import configured_key
+from dstwist.auth.chain import ChainAuthentication
+from dstwist.auth.file import FileAuthentication
+from dstwist.auth.jwt import TokenAuthentication
+from dstwist.config.auth import AuthSettings, JwtSettings
+from dstwist.config.file import files_of
+from dstwist.config.users import FileSettings
+from dstwist.errors import ConfigError
+from dstwist.log import shown
+from dstwist.slices import Slices
+from dstwist.users import UserRegistry
+from dstwist.watching import FileWatch
+
+#: So many names of users are told in a line of the log.
+MOST_NAMED = 20
+
+#: What clients whose user is gone are told in the close frame.
+REASON = "user removed"
+
+
+class AuthReload:
+    """
+    Takes new users and keys into force.
+
+    @param settings: those that C{chain} was built from.
+    @param users: who is logged in.
+    @param kick: closes all connections of a user, with a reason.
+    """
+
+    def __init__(
+        self,
+        chain: ChainAuthentication,
+        settings: tuple[AuthSettings, ...],
+        users: UserRegistry,
+        kick: Callable[[str, str], object],
+        clock: Any,
+    ) -> None:
+        self._chain = chain
+        self._settings = settings
+        self._users = users
+        self._kick = kick
+        self._clock = clock
+        self._slices = Slices(clock)
+        self._watch: FileWatch | None = None
+
+    def start(self, read_again: Callable[[], object]) -> None:
+        """
+        Have C{read_again} called when a file with users or a key has changed.
+        """
+        intervals = [
+            entry.reload_interval
+            for entry in self._settings
+            if isinstance(entry, FileSettings | JwtSettings) and entry.reload_interval is not None and _files(entry)
+        ]
+        if intervals:
+            self._watch = FileWatch(self._watched, read_again)
+            self._watch.start(min(intervals), self._clock)
+
+    def stop(self) -> None:
+        """
+        Look after nothing any more.
+        """
+        if self._watch is not None:
+            self._watch.stop()
+
+    def _watched(self) -> list[str]:
+        return [
+            path
+            for entry in self._settings
+            if isinstance(entry, FileSettings | JwtSettings) and entry.reload_interval is not None
+            for path in _files(entry)
+        ]
+
+    def reload(self, settings: tuple[AuthSettings, ...]) -> str:
+        """
+        Have the users and keys of C{settings}; what to say about it in the log.
+
+        @raise ConfigError: more has changed, or a key cannot be used. Everything stays as it was.
+        """
+        old = self._settings
+        if len(old) != len(settings) or any(_fixed(one) != _fixed(two) for one, two in zip(old, settings, strict=True)):
+            raise ConfigError("auth", "more than the users and the keys has changed; that takes a restart")
+        keys = [
+            configured_key(entry) if isinstance(entry, JwtSettings) and entry.jwks_url is None else None
+            for entry in settings
+        ]
+        # Nothing fails from here on.
+        for part, entry, key in zip(self._chain.authenticators, settings, keys, strict=True):
+            if isinstance(part, FileAuthentication) and isinstance(entry, FileSettings):
+                part.replace(entry.users)
+            elif isinstance(part, TokenAuthentication) and key is not None:
+                part.replace(key)
+        self._settings = settings
+        return "; ".join(self._describe(old, settings))
+
+    def _describe(self, old: tuple[AuthSettings, ...], new: tuple[AuthSettings, ...]) -> Iterator[str]:
+        before, now = _users_of(old), _users_of(new)
+        key_count = sum(isinstance(entry, JwtSettings) and entry.jwks_url is None for entry in new)
+        if not now and not key_count:
+            yield "no users of users.yml, and nothing else of it can change without a restart"
+            return
+        if now:
+            yield f"{len(now)} users"
+        added = [name for name in now if name not in before]
+        if added:
+            yield f"new: {_named(added)}"
+        removed = [name for name in before if name not in now]
+        if removed:
+            yield f"removed: {_named(removed)}{self._part_with(removed, before)}"
+        if key_count:
+            changed = sum(_key_of(one) != _key_of(two) for one, two in zip(old, new, strict=True))
+            yield f"{changed} of {key_count} keys of tokens changed"
+
+    def _part_with(self, removed: list[str], entries: dict[str, FileSettings]) -> str:
+        """
+        Close the connections of users who are gone, if they are to be closed; what to say about it.
+        """
+        counts = {True: 0, False: 0}
+        leaving = []
+        for name in removed:
+            closes = entries[name].close_removed_users
+            count = self._users.count(name)
+            counts[closes] += count
+            if closes and count:
+                leaving.append(name)
+        self._slices.do(self._close(leaving))
+        said = f", {counts[True]} connections are closed" if counts[True] else ""
+        if counts[False]:
+            said += f", {counts[False]} connections stay open (closeRemovedUsers is false)"
+        return said
+
+    def _close(self, names: list[str]) -> Iterator[None]:
+        for name in names:
+            self._kick(name, REASON)
+            yield
+
+
+def _files(entry: FileSettings | JwtSettings) -> tuple[str, ...]:
+    if isinstance(entry, FileSettings):
+        return entry.files
+    return files_of(entry.public_key) + files_of(entry.secret)
+
+
+def _fixed(entry: AuthSettings) -> AuthSettings:
+    """
+    What needs a restart to change.
+    """
+    if isinstance(entry, FileSettings):
+        return replace(entry, users={}, files=())
+    if isinstance(entry, JwtSettings):
+        return replace(
+            entry,
+            secret=None if entry.secret is None else "",
+            public_key=None if entry.public_key is None else "",
+        )
+    return entry
+
+
+def _key_of(entry: AuthSettings) -> object:
+    return (entry.secret, entry.public_key) if isinstance(entry, JwtSettings) else None
+
+
+def _users_of(settings: Iterable[AuthSettings]) -> dict[str, FileSettings]:
+    """
+    All users of files, each with the authenticator that has it.
+    """
+    return {name: entry for entry in settings if isinstance(entry, FileSettings) for name in entry.users}
+
+
+def _named(names: list[str]) -> str:
+    told = ", ".join(shown(name) for name in names[:MOST_NAMED])
+    return told if len(names) <= MOST_NAMED else f"{told} and {len(names) - MOST_NAMED} more"
