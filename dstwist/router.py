@@ -61,7 +61,7 @@ class Router:
         self.name_limit = NameLimit(max_name_length)
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
-        self._judged = {topic: service.judges for topic, service in services.items()}
+        self._services = {topic: (service.handle, service.judges) for topic, service in services.items()}
         self._writes = {topic: IWriteService(service, None) for topic, service in services.items()}
         self._bulks = UnderWay()
 
@@ -75,24 +75,27 @@ class Router:
         """
         Have C{message} served, or its sender told why not.
         """
-        handle = self._handlers.get(message.topic)
-        if handle is None:
+        service = self._services.get(message.topic)
+        if service is None:
             self._unknown_topic(message, sender)
             return
-        if len(message.names) > _MANY and not isinstance(message.names, DistinctNames):
-            if len(message.names) > _VERY_MANY:
+        handle, judged = service
+        names = message.names
+        if names and len(names) > _MANY and not isinstance(names, DistinctNames):
+            if len(names) > _VERY_MANY:
                 sender.do(self._route_distinct(message, sender))
                 return
-            message = replace(message, names=_without_repetitions(message.names))
-        if message.action in self._judged[message.topic]:
+            names = _without_repetitions(names)
+            message = replace(message, names=names)
+        if message.action in judged:
             handle(message, sender)
             return
         # Of all others the name is permitted, and it alone is served.
-        if message.names and message.action in BULKS.get(message.topic, ()):
-            if len(message.names) > 1:
+        if names and message.action in BULKS.get(message.topic, ()):
+            if len(names) > 1:
                 sender.do(self._judge(message, sender))
                 return
-            (name,) = message.names
+            (name,) = names
             verdict = self._allows(_about(name, message), sender)
         else:
             name = None

@@ -31,16 +31,14 @@ zero, both ways: a v4+ client that finds no version where it should be 0 never w
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
-from enum import IntEnum
-from operator import attrgetter
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
-from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, AuthAction, EventAction, ParserAction, Topic
+from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, EventAction, ParserAction, Topic
 from dstwist.protocol.jsontext import NoRoom, brief_loads, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames
+from dstwist.protocol.protobuf_layout import ACK_WRITERS, SLOTS, WRITERS, Layout, bits, layout_of
 from dstwist.protocol.protobuf_parts import (
     SMALL,
     Undecodable,
@@ -54,7 +52,7 @@ from dstwist.protocol.protobuf_parts import (
     written_number,
 )
 from dstwist.protocol.protobuf_short import record_payload, short_write
-from dstwist.protocol.schema import ACKS, FIELDS, REFUSALS, REQUESTS, Field, Kind
+from dstwist.protocol.schema import REFUSALS, Kind
 from dstwist.protocol.typed import to_json, utf8
 
 _CHECKED_ONLY = (Topic.EVENT, Topic.RPC, Topic.RECORD)
@@ -65,14 +63,12 @@ NAMES_AT_ONCE = 1000
 # An envelope has a topic and a message.
 _SHORTEST = 4
 
-#: The place of each field among the arguments of L{Message}: the decoder fills a list and passes it on as a whole.
-_SLOTS = {name: place for place, name in enumerate(Message.__slots__)}
-_ACTION = _SLOTS["action"]
-_NAME = _SLOTS["name"]
-_DATA = _SLOTS["data"]
-_RAW = _SLOTS["raw"]
-_VERBATIM = _SLOTS["verbatim"]
-_NAMES = _SLOTS["names"]
+_ACTION = SLOTS["action"]
+_NAME = SLOTS["name"]
+_DATA = SLOTS["data"]
+_RAW = SLOTS["raw"]
+_VERBATIM = SLOTS["verbatim"]
+_NAMES = SLOTS["names"]
 
 # The hot loops compare with plain module constants: an attribute of an enumeration costs more than the comparison.
 _INTEGER = int(Kind.INTEGER)
@@ -84,88 +80,11 @@ _EVENT = Topic.EVENT
 _RECORD = Topic.RECORD
 _EMIT = EventAction.EMIT
 
-
-def _bits(names: Iterable[str]) -> int:
-    """
-    A number with one bit for each of these fields.
-    """
-    return sum(1 << _SLOTS[name] for name in names)
-
-
-_NAMES_BIT = _bits(["names"])
 #: The fields of an emit that other clients are sent as well.
-_RELAYED = _bits(("action", "name", "data"))
+_RELAYED = bits(("action", "name", "data"))
 
 #: By the size of the payload: how an emit opens that has data, a name and nothing else, up to the length of its data.
 _EMIT_HEADS = {size: bytes((size - 1, 0x10, 0x04, 0x1A, size - 5, 0x08, 0x02, 0x12)) for size in range(13, 129)}
-
-
-class _Rule(NamedTuple):
-    """
-    What one action asks of its messages.
-    """
-
-    action: IntEnum
-    #: The texts that must be there and not be empty.
-    texts: tuple[int, ...]
-    #: The bits of the fields that must be there, and of those together with the ones that must not be there.
-    needed: int
-    checked: int
-    #: Its data must be an object or an array.
-    structured: bool
-
-
-class _Layout(NamedTuple):
-    """
-    How to read the messages of one topic.
-    """
-
-    topic: Topic
-    #: A message without any field.
-    blank: list[Any]
-    #: By the opening byte of the field: what it holds, where to put that, and the bit of the field.
-    fields: dict[int, tuple[int, int, int]]
-    #: By number: the actions that are let through.
-    rules: dict[int, _Rule]
-    #: By number: all actions, for errors that name one.
-    originals: dict[int, IntEnum]
-
-
-#: How to write a message: which attributes, and the opening byte and kind of each.
-_Writer = tuple[Any, tuple[tuple[bytes, int], ...]]
-
-
-def _layout(topic: Topic, allowed: frozenset[IntEnum], server: bool) -> _Layout:
-    blank = [topic, None] + [field.default for field in dataclasses.fields(Message)[2:]]
-    return _Layout(
-        topic,
-        blank,
-        {field.tag: (int(field.kind), _SLOTS[field.attribute], _bits([field.attribute])) for field in FIELDS[topic]},
-        {int(action): _rule(topic, action, server) for action in allowed if action < TEXT_ONLY},
-        {int(action): action for action in ACTIONS[topic] if action < TEXT_ONLY},
-    )
-
-
-def _rule(topic: Topic, action: IntEnum, server: bool) -> _Rule:
-    if not server:
-        return _Rule(action, (), 0, 0, False)
-    required, optional = REQUESTS[topic, action]
-    kinds = {field.attribute: field.kind for field in FIELDS[topic]}
-    needed = _bits(required)
-    barred = _bits(kinds) & ~_bits(("action", *required, *optional))
-    texts = tuple(_SLOTS[name] for name in required if kinds[name] is Kind.TEXT)
-    return _Rule(action, texts, needed, needed | barred, action is AuthAction.REQUEST)
-
-
-def _writer(fields: list[Field]) -> _Writer:
-    read = attrgetter(*(field.attribute for field in fields))
-    return read, tuple((SMALL[field.tag], int(field.kind)) for field in fields)
-
-
-_WRITERS: dict[Topic, _Writer] = {topic: _writer(list(fields)) for topic, fields in FIELDS.items()}
-_ACK_WRITERS: dict[tuple[Topic, IntEnum], _Writer] = {
-    key: _writer([field for field in FIELDS[key[0]] if field.attribute in repeated]) for key, repeated in ACKS.items()
-}
 
 
 class ProtobufCodec:
@@ -180,8 +99,8 @@ class ProtobufCodec:
         @param server: read what clients send, and know an answer to what they may not. Else read all there is.
         """
         self._server = server
-        self._layouts: dict[int, _Layout] = {
-            int(topic): _layout(topic, FROM_CLIENT[topic] if server else frozenset(actions), server)
+        self._layouts: dict[int, Layout] = {
+            int(topic): layout_of(topic, FROM_CLIENT[topic] if server else frozenset(actions), server)
             for topic, actions in ACTIONS.items()
             if topic in FROM_CLIENT or not server
         }
@@ -344,7 +263,7 @@ class ProtobufCodec:
         if message.verbatim is self:
             return message.raw  # type: ignore[return-value]  # what a codec can forward is its own payload
         topic = message.topic
-        if message.action >= TEXT_ONLY or topic not in _WRITERS:
+        if message.action >= TEXT_ONLY or topic not in WRITERS:
             return b""
         if topic is _RECORD:
             payload = record_payload(message)
@@ -357,9 +276,9 @@ class ProtobufCodec:
         The payload of any message of these topics.
         """
         topic = message.topic
-        read, fields = _WRITERS[topic]
+        read, fields = WRITERS[topic]
         if message.is_ack:
-            read, fields = _ACK_WRITERS.get((topic, message.action), (read, fields))
+            read, fields = ACK_WRITERS.get((topic, message.action), (read, fields))
         body = bytearray()
         for value, (tag, kind) in zip(read(message), fields, strict=True):
             if value is None:
@@ -382,15 +301,16 @@ class ProtobufCodec:
                     body += tag + sized(b"\n" + sized(utf8(name)) + b"\x10" + written_number(version))
         return sized(b"\x10" + SMALL[topic] + b"\x1a" + sized(body))
 
-    def _message(self, layout: _Layout, body: bytes, raw: bytes, plain: bool) -> Message | Malformed:
+    def _message(self, layout: Layout, body: bytes, raw: bytes, plain: bool) -> Message | Malformed:
         """
         @param raw: the whole envelope.
         @param plain: it is all there is in the payload, and says nothing but topic and message.
         """
-        values = layout.blank.copy()
+        # Unpacked, since this costs less than two attributes of a named tuple.
+        topic, blank, fields, rules, originals = layout
+        values = blank.copy()
         values[_RAW] = raw
         names: list[str] = []
-        fields = layout.fields
         seen = 0
         position, size = 0, len(body)
         while position < size:
@@ -405,61 +325,59 @@ class ProtobufCodec:
             if number > 127:
                 number, position = varint(body, position - 1)
             if kind < _TEXT:
-                seen |= bit
                 if kind == _INTEGER:
                     values[slot] = number if number < 0x80000000 else signed(number)
                 elif kind == _BOOLEAN:
                     values[slot] = number != 0
                 else:
-                    values[slot] = layout.originals.get(number)
-                continue
-            start = position
-            position += number
-            if position > size:
-                raise Undecodable
-            if kind == _ALL_NAMES:
-                names.append(body[start:position].decode("utf-8", "replace"))
-                continue
-            if kind == _TEXT:
-                values[slot] = body[start:position].decode("utf-8", "replace")
-            elif kind == _JSON:
-                values[slot] = body[start:position]
+                    values[slot] = originals.get(number)
             else:
-                name, version = read_entry(body[start:position])
-                values[slot] = values[slot] or {}
-                values[slot][name] = version
-            if seen & bit:
-                plain = False  # the last value counts, but receivers would be sent all of them
+                start = position
+                position += number
+                if position > size:
+                    raise Undecodable
+                if kind == _TEXT:
+                    values[slot] = body[start:position].decode("utf-8", "replace")
+                elif kind == _JSON:
+                    values[slot] = body[start:position]
+                elif kind == _ALL_NAMES:
+                    names.append(body[start:position].decode("utf-8", "replace"))
+                else:
+                    name, version = read_entry(body[start:position])
+                    values[slot] = values[slot] or {}
+                    values[slot][name] = version
+                if seen & bit:
+                    plain = False  # the last value counts, but receivers would be sent all of them
             seen |= bit
         if names:
             values[_NAMES] = tuple(names)
-            seen |= _NAMES_BIT
 
-        action = values[_ACTION]
-        rule = layout.rules.get(action)
+        rule = rules.get(values[_ACTION])
         if rule is None:
-            answer = None if layout.topic in REFUSALS else self._unknown_topic()
-            return Malformed(Fault.UNKNOWN_ACTION, layout.topic, action, answer, raw)
-        values[_ACTION] = rule.action
-        if seen & rule.checked != rule.needed:
-            return self._invalid(layout.topic, values)
+            answer = None if topic in REFUSALS else self._unknown_topic()
+            return Malformed(Fault.UNKNOWN_ACTION, topic, values[_ACTION], answer, raw)
+        action, texts, needed, checked, structured = rule
+        values[_ACTION] = action
+        if seen & checked != needed:
+            return self._invalid(topic, values)
         data = values[_DATA]
-        try:
-            value = None if data is None else loads(data)
-        except NoRoom:
-            if layout.topic is not Topic.RECORD:
-                return self._invalid(layout.topic, values)
-            # The record service reads it again, and refuses it if there is no room, so that its client hears of that.
-            value = {}
-        except ValueError:
-            return self._invalid(layout.topic, values)
-        if rule.structured and not isinstance(value, dict | list):
-            return self._invalid(layout.topic, values)
-        for slot in rule.texts:
+        if data is not None:
+            try:
+                value = loads(data)
+            except NoRoom:
+                if topic is not _RECORD:
+                    return self._invalid(topic, values)
+                # The record service reads it again, and refuses it if there is no room, so that its client hears of it.
+                value = {}
+            except ValueError:
+                return self._invalid(topic, values)
+            if structured and not isinstance(value, dict | list):
+                return self._invalid(topic, values)
+        for slot in texts:
             if values[slot] == "":
-                return self._invalid(layout.topic, values)
+                return self._invalid(topic, values)
         # A name that had to be repaired would differ from what receivers read in the raw bytes.
-        if plain and rule.action is _EMIT and seen | _RELAYED == _RELAYED:
+        if plain and action is _EMIT and seen | _RELAYED == _RELAYED:
             if "\ufffd" not in (values[_NAME] or "\ufffd"):
                 values[_VERBATIM] = self
         return Message(*values)

@@ -29,6 +29,9 @@ from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.subscriptions import SubscriptionRegistry
 
+_EVENT = Topic.EVENT
+_EMIT = EventAction.EMIT
+
 
 @implementer(ITopicService)
 class EventService:
@@ -44,7 +47,6 @@ class EventService:
         # A call that does nothing would cost each event some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
-            EventAction.EMIT: self._emit,
             EventAction.SUBSCRIBE: subscriptions.subscribe,
             EventAction.UNSUBSCRIBE: subscriptions.unsubscribe,
             EventAction.LISTEN: listeners.handle,
@@ -54,17 +56,17 @@ class EventService:
         }
 
     def handle(self, message: Message, sender: IConnection) -> None:
-        # No default: the codecs let through only what a client may send.
-        self._actions[message.action](message, sender)
+        if message.action is not _EMIT:
+            # No default: the codecs let through only what a client may send.
+            self._actions[message.action](message, sender)
+            return
+        if message.verbatim is None:
+            # It says more than an event has to say: a stray isAck would make receivers take it for an acknowledgement.
+            message = Message(_EVENT, _EMIT, message.name, message.data)
+        if self._publish_remote is not None:
+            self._publish_remote(message)
+        self._publish(message, sender)
 
     def handle_remote(self, message: Message) -> None:
         # It came off the bus, so every other node has it too: never forward.
         self._subscriptions.publish(message)
-
-    def _emit(self, message: Message, sender: IConnection) -> None:
-        if message.verbatim is None:
-            # It says more than an event has to say: a stray isAck would make receivers take it for an acknowledgement.
-            message = Message(Topic.EVENT, EventAction.EMIT, message.name, message.data)
-        if self._publish_remote is not None:
-            self._publish_remote(message)
-        self._publish(message, sender)

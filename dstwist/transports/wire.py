@@ -25,12 +25,14 @@ class WebSocketWire:
         self.patches_many = patches_many
         self._encode = codec.encode
         self._opcode = BINARY if binary else TEXT
+        # By length, for the frames of which most are sent.
+        self._heads = [bytes((self._opcode, length)) for length in range(126)]
 
     def encode(self, message: Message) -> bytes:
         payload = self._encode(message)
         length = len(payload)
         if length < 126:
-            return bytes((self._opcode, length)) + payload if length else b""
+            return self._heads[length] + payload if length else b""
         if length < 65536:
             return bytes((self._opcode, 126, length >> 8, length & 255)) + payload
         return bytes((self._opcode, 127)) + length.to_bytes(8, "big") + payload
