@@ -8,7 +8,7 @@ import json
 import random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,6 +19,8 @@ from dstwist.protocol.jsontext import MAX_DEPTH, loads
 _BLANKS = ("", "", "", " ", "\n")
 _SCALARS = ('"a"', '"x\\"y"', '"\\\\"', '"[{,"', '""', "1", "-2.5", "null", "true", '"\\u00e9,"', '"é"', '"\\ud800"')
 _KEYS = ('"a"', '"b"', '""', '"k,"')
+
+QUICK = settings(deadline=None, derandomize=True, database=None)
 
 
 def _document(chance: random.Random, depth: int) -> str:
@@ -78,6 +80,7 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual(json.dumps(value), json.dumps(expected), text)
             self.assertIsNone(checked)
 
+    @QUICK
     @given(st.integers(0), st.integers(1, 20))
     def test_same_value(self, seed: int, size: int) -> None:
         """
@@ -85,6 +88,7 @@ class ReadingTests(SynchronousTestCase):
         """
         self.check(_document(random.Random(seed), 6).encode(), size)
 
+    @QUICK
     @given(st.integers(0), st.integers(1, 20))
     def test_same_refusal(self, seed: int, size: int) -> None:
         """
