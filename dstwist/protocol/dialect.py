@@ -106,9 +106,12 @@ class Dialect:
     @ivar merges_on_news: a subscriber whose write came too late finds that out by the news of the write that won, and
         has merged the two when VERSION_EXISTS comes, which would take that back: it is not sent. (How client 7.0.5
         takes VERSION_EXISTS: it believes to be at that version, whatever it has sent since.)
-    @ivar hears_of_deletions_by_updates: a client takes no notice of RECORD_DELETE_ERROR. The callback of a deletion is
-        called by a RECORD_UPDATE_ERROR that names DELETE as the original action, and after any error the client goes
-        on waiting until the deletion is acknowledged.
+    @ivar hears_by_update_errors: a client takes no notice of RECORD_DELETE_ERROR, nor of the errors of stores about a
+        record that it wants to hold. A RECORD_UPDATE_ERROR that names the request as the original action calls the
+        callback of a deletion, and ends the wait of a record. The client goes on waiting for the deletion until that is
+        acknowledged, after any error.
+    @ivar lets_go_of_what_it_deletes: a client that asks to delete a record does not hold it any more, whatever comes of
+        that: a refusal ends its subscription as well.
     @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
         (L{dstwist.protocol.paths.write_at}).
     @ivar carries_every_name: a name may have the characters that end a field or message of the text protocol
@@ -138,7 +141,8 @@ class Dialect:
     knows_writes_by_version: bool
     merges_versions_ahead: bool
     merges_on_news: bool
-    hears_of_deletions_by_updates: bool
+    hears_by_update_errors: bool
+    lets_go_of_what_it_deletes: bool
     has_its_own_paths: bool
     carries_every_name: bool
     acked_writes_create: bool
@@ -166,7 +170,8 @@ TEXT = Dialect(
     knows_writes_by_version=True,
     merges_versions_ahead=True,
     merges_on_news=False,
-    hears_of_deletions_by_updates=False,
+    hears_by_update_errors=False,
+    lets_go_of_what_it_deletes=True,
     has_its_own_paths=True,
     carries_every_name=False,
     acked_writes_create=False,
@@ -211,7 +216,8 @@ PROTOBUF = Dialect(
     knows_writes_by_version=False,
     merges_versions_ahead=False,
     merges_on_news=False,
-    hears_of_deletions_by_updates=False,
+    hears_by_update_errors=False,
+    lets_go_of_what_it_deletes=False,
     has_its_own_paths=False,
     carries_every_name=True,
     acked_writes_create=True,
@@ -241,7 +247,7 @@ PROTOBUF = Dialect(
 )
 
 #: The official JavaScript client of the v4+ generation.
-JAVASCRIPT = replace(PROTOBUF, name="protobuf, javascript", merges_on_news=True, hears_of_deletions_by_updates=True)
+JAVASCRIPT = replace(PROTOBUF, name="protobuf, javascript", merges_on_news=True, hears_by_update_errors=True)
 
 #: A client of somebody else's that names itself: it was written by the protocol, which has PATCH_MULTI.
 FOREIGN = replace(PROTOBUF, name="protobuf, other", patches_many=True)

@@ -7,6 +7,7 @@ called if the error comes in one certain form. 2.1 and 2.2 know the same forms::
     request                     the callback hears
     R|SN, R|H, R|HD             R|E|<SN, H or HD>|<name>|<error>
     R|CR                        R|E|MESSAGE_DENIED|<name>|R             it has none, but the record stops to wait
+    R|D                         R|E|MESSAGE_DENIED|<name>|D             likewise
     P|REQ                       P|E|<error>|<name>|<id>                 not if the error is MESSAGE_PERMISSION_ERROR
     U|Q                         nothing: the callback takes an answer for a list of users
 
@@ -45,6 +46,8 @@ def _heard(message: Message) -> str:
             return _error(letter, code, fields[0], error)
         if code == "CR" and error != "MESSAGE_DENIED":
             return _error(letter, "MESSAGE_DENIED", fields[0], "R")
+        if code == "D" and error != "MESSAGE_DENIED":
+            return _error(letter, "MESSAGE_DENIED", fields[0], code)
     elif letter == "P" and code == "REQ" and len(fields) > 1 and error == "MESSAGE_PERMISSION_ERROR":
         return _error(letter, "MESSAGE_DENIED", fields[0], code, fields[1])
     return ""

@@ -270,7 +270,7 @@ _RECORD_ANSWERS = [
     Form("R|E|INVALID_VERSION|<name>|NaN", RecordAction.INVALID_VERSION, example="R|E|INVALID_VERSION|r1|NaN+"),
     Form("R|E|RECORD_UPDATE_ERROR|<version>", RecordAction.RECORD_UPDATE_ERROR, example="R|E|RECORD_UPDATE_ERROR|5+"),
     Form("R|E|RECORD_CREATE_ERROR|<name>", RecordAction.RECORD_CREATE_ERROR, example="R|E|RECORD_CREATE_ERROR|r1+"),
-    Form("R|E|RECORD_DELETE_ERROR|<detail>", RecordAction.RECORD_DELETE_ERROR,
+    HeardForm("R|E|RECORD_DELETE_ERROR|<detail>", RecordAction.RECORD_DELETE_ERROR,
          example="R|E|RECORD_DELETE_ERROR|cache timeout+"),
     *_READ_ERRORS,
     *_READ_REFUSALS,

@@ -173,7 +173,7 @@ class RecordService:
         if message.action in _WRITES:
             self._refusals.overrun(name, message, sender, reason)
         elif message.action is RecordAction.DELETE:
-            answers.not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
+            self._not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
         else:
             answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
 
@@ -183,16 +183,17 @@ class RecordService:
         try:
             record = await self._store.load(name)
         except RecordError as error:
-            answers.not_deleted(name, message, sender, error)
+            self._not_deleted(name, message, sender, error)
             return
         verdict = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
         if verdict is not True:
             answers.deletion_refused(name, message, sender, verdict, self._denials)
+            self._let_go(name, sender)
             return
         try:
             await self._store.delete(name)
         except RecordError as error:
-            answers.not_deleted(name, message, sender, error)
+            self._not_deleted(name, message, sender, error)
             self._store.knew(name, record)
             await self._store.try_to_settle(name)
             return
@@ -202,6 +203,18 @@ class RecordService:
         news = Message(_RECORD, RecordAction.DELETED, name)
         self._cluster.publish(news)
         self._end(news, sender)
+
+    def _not_deleted(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+        answers.not_deleted(name, message, sender, error)
+        self._let_go(name, sender)
+
+    def _let_go(self, name: str, sender: IConnection) -> None:
+        """
+        The record stays, but a client that has let go of it is told no more news.
+        """
+        if sender.dialect.lets_go_of_what_it_deletes:
+            self._subscriptions.discard(name, sender)
+            self._replicas.left(name, sender)
 
     def _end(self, news: Message, exclude: IConnection | None = None) -> None:
         """

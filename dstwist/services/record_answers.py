@@ -77,6 +77,25 @@ def not_loaded(name: str, message: Message, sender: IConnection, error: RecordEr
         if message.action is _SUBSCRIBECREATEANDREAD:
             return
     sender.send(message.error(error.action, name, error.detail))
+    _stop_waiting(name, message, sender, error)
+
+
+def not_created(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+    """
+    A record that was to be created could not be written.
+    """
+    sender.send(message.error(RecordAction.RECORD_CREATE_ERROR, name, error.detail))
+    _stop_waiting(name, message, sender, error)
+
+
+def _stop_waiting(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+    """
+    End the wait of a client for a record that it wants to hold.
+    """
+    if message.action in _AND_SUBSCRIBED and sender.dialect.hears_by_update_errors:
+        # The client finds what to stop waiting for only without a correlation id.
+        ended = message.error(RecordAction.RECORD_UPDATE_ERROR, name, error.detail)
+        sender.send(replace(ended, correlation_id=None))
 
 
 def _announce(name: str, sender: IConnection, error: RecordError) -> None:
@@ -275,7 +294,7 @@ def not_deleted(name: str, message: Message, sender: IConnection, error: RecordE
     """
     detail = _LATE.get(error.action, error.detail)
     sender.send(message.error(RecordAction.RECORD_DELETE_ERROR, name, detail))
-    if sender.dialect.hears_of_deletions_by_updates:
+    if sender.dialect.hears_by_update_errors:
         sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR, name, detail))
     _deletion_ended(message, sender)
 
@@ -291,6 +310,6 @@ def deletion_refused(
 
 
 def _deletion_ended(message: Message, sender: IConnection) -> None:
-    if sender.dialect.hears_of_deletions_by_updates:
+    if sender.dialect.hears_by_update_errors:
         # After an error the client still waits; the acknowledgement ends that, and tells it nothing.
         sender.send(message.ack())

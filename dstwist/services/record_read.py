@@ -150,7 +150,7 @@ class RecordReader:
             try:
                 await self._store.commit(name, record)
             except RecordError as error:
-                sender.send(message.error(RecordAction.RECORD_CREATE_ERROR, name, error.detail))
+                answers.not_created(name, message, sender, error)
                 self._store.knew(name, None)
                 await self._store.try_to_settle(name)
                 return

@@ -214,10 +214,6 @@ ANSWERS: list[tuple[Message, str]] = [
     (e(R.NOT_SUBSCRIBED, name="r1"), "R|E|NOT_SUBSCRIBED|r1+"),
     (e(R.UNKNOWN_ACTION, detail="unknown action S"), "R|E|UNKNOWN_ACTION|unknown action S+"),
     (e(R.MESSAGE_DENIED, name="r1", original_action=R.DELETE, raw="R|D|r1"), "R|E|MESSAGE_DENIED|r1|D+"),
-    (
-        e(R.MESSAGE_PERMISSION_ERROR, name="r1", original_action=R.DELETE, raw="R|D|r1"),
-        "R|E|MESSAGE_PERMISSION_ERROR|r1|D+",
-    ),
     (ack(P.PROVIDE, names=("add",)), "P|A|S|add+"),
     (ack(P.UNPROVIDE, names=("add",)), "P|A|US|add+"),
     (m(P.REQUEST, name="add", correlation_id="id1", data="Sx"), "P|REQ|add|id1|Sx+"),
@@ -531,6 +527,7 @@ DENIALS: list[tuple[str, str, IntEnum | None, str]] = [
         "R|E|HD|n|MESSAGE_PERMISSION_ERROR+R|E|MESSAGE_PERMISSION_ERROR|n|HD+",
     ),
     ("R|D|n+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|D+"),
+    ("R|D|n+", "MESSAGE_PERMISSION_ERROR", None, "R|E|MESSAGE_DENIED|n|D+R|E|MESSAGE_PERMISSION_ERROR|n|D+"),
     ("R|L|p+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|p|L+"),
     (f'R|U|n|1|{{"a":1}}|{ACK}+', "MESSAGE_DENIED", None, f'R|E|MESSAGE_DENIED|n|U|1|{{"a":1}}|{ACK}+'),
     ("R|P|n|1|a|Sb+", "MESSAGE_DENIED", None, "R|E|MESSAGE_DENIED|n|P|1|a|Sb+"),

@@ -130,7 +130,7 @@ class RecordServiceTests(RecordTestCase):
             [
                 "R|E|RECORD_UPDATE_ERROR|4+",
                 f"R|WA|a|[4]|S{reason}+",
-                f"R|E|RECORD_DELETE_ERROR|{reason}+",
+                f"R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|{reason}+",
                 f"R|E|RECORD_LOAD_ERROR|{reason}+",
             ],
         )
@@ -198,6 +198,26 @@ class DeleteTests(RecordTestCase):
         self.assertEqual(self.say_text(self.old(), "R|D|a+"), ["R|E|MESSAGE_DENIED|a|D+"])
         self.assert_stored("a", 7, {"x": 1})
 
+    def test_let_go(self) -> None:
+        """
+        A client of v2 or v3 that asks to delete a record lets go of it before it hears what comes of that: if nothing
+        does, it is not subscribed any more, and may be anew. A v4+ client stays subscribed.
+        """
+        ann, bob, cat = self.young("a"), self.young("a"), self.old()
+        self.rules.rule = lambda message, record: message.action is not A.DELETE
+        self.say_text(cat, "R|CR|a+")
+        self.say_text(cat, "R|D|a+")
+        self.say(ann, ask(A.DELETE, "a"))
+        ann.take()
+        self.say(bob, update("a", 8, {"x": 2}))
+        self.assertEqual((ann.take(), cat.take()), ([update("a", 8, {"x": 2})], []))
+        self.assertEqual(self.say_text(cat, "R|CR|a+"), ["R|A|S|a+", 'R|R|a|8|{"x":2}+'])
+        self.storage.behave = lambda operation, name: (0.0, "fails" if operation == "delete" else "ok")
+        self.rules.rule = lambda message, record: True
+        self.say_text(cat, "R|D|a+")
+        self.say(bob, update("a", 9, {"x": 3}))
+        self.assertEqual(cat.take(), [])
+
     def test_created_anew(self) -> None:
         """
         After a deletion a record starts from version 0 again.
@@ -232,7 +252,9 @@ class DeleteTests(RecordTestCase):
         error = request.error(A.RECORD_DELETE_ERROR, detail="storage error")
         self.assertEqual(self.say(ann, request), [error])
         self.assertEqual(bob.take(), [])
-        self.assertEqual(self.say_text(cat, "R|D|a+"), ["R|E|RECORD_DELETE_ERROR|storage error+"])
+        self.assertEqual(
+            self.say_text(cat, "R|D|a+"), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|storage error+"]
+        )
         self.assert_stored("a", 7, {"x": 1})
 
     def test_half_deleted(self) -> None:
@@ -259,13 +281,13 @@ class DeleteTests(RecordTestCase):
             store.behave = lambda operation, name: (0.0, "hangs" if operation == "delete" else "ok")
             self.say_text(cat, "R|D|a+")
             self.clock.advance(10.1)
-            self.assertEqual(cat.take(), [f"R|E|RECORD_DELETE_ERROR|{which} timeout+"])
+            self.assertEqual(cat.take(), [f"R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|{which} timeout+"])
             store.behave = lambda operation, name: (0.0, "ok")
         self.cache.outcome = "hangs"
         self.cache.behave = lambda operation, name: (0.0, "hangs")
         self.say_text(cat, "R|D|a+")
         self.clock.advance(1.1)
-        self.assertEqual(cat.take(), ["R|E|RECORD_DELETE_ERROR|cache timeout+"])
+        self.assertEqual(cat.take(), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|cache timeout+"])
 
 
 class StaleWriterTests(RecordTestCase):

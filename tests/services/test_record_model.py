@@ -105,6 +105,11 @@ class Client(FakeConnection):
             self.forget(name)
         if action is A.DELETE_SUCCESS or action is A.RECORD_DELETE_ERROR:
             self.counts[A.DELETE, name] += 1
+            if self.dialect.lets_go_of_what_it_deletes:
+                self.forget(name)
+        elif action is A.RECORD_UPDATE_ERROR and message.original_action is A.SUBSCRIBECREATEANDREAD:
+            # Its record stops to wait; the error has been counted.
+            pass
         elif action is A.READ_RESPONSE:
             self.counts[A.READ, name] += 1
             state = (message.version, loads(message.data))

@@ -4,12 +4,14 @@ Reading records, and subscribing to them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import Record
+from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.services.record_discards import HOLD
 from dstwist.services.record_queue import OVERHEAD
 from dstwist.slices import STEP
@@ -89,6 +91,23 @@ class ReadTests(RecordTestCase):
         self.cache.behave = lambda operation, name: (0.0, "ok" if operation == "get" else "fails")
         answer = self.say(self.young(), create)[1]
         self.assertEqual((answer.action, answer.is_error, answer.name), (A.RECORD_CREATE_ERROR, True, "a"))
+        self.flushLoggedErrors(StoreError)
+
+    def test_record_stops_waiting(self) -> None:
+        """
+        The JavaScript client of v4+ takes no notice of these errors if it wants to hold the record. It stops waiting,
+        and raises an error, at a RECORD_UPDATE_ERROR of that request without a correlation id.
+        """
+        create = ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="9")
+        self.cache.outcome = "fails"
+        for code in (A.RECORD_LOAD_ERROR, A.RECORD_CREATE_ERROR):
+            ann = self.young()
+            ann.dialect = JAVASCRIPT
+            *_, error, ended = self.say(ann, create)
+            self.assertEqual(error, create.error(code, "a", error.detail))
+            expected = replace(create.error(A.RECORD_UPDATE_ERROR, "a", error.detail), correlation_id=None)
+            self.assertEqual(ended, expected)
+            self.cache.behave = lambda operation, name: (0.0, "ok" if operation == "get" else "fails")
         self.flushLoggedErrors(StoreError)
 
     def test_text_errors(self) -> None:
