@@ -166,11 +166,11 @@ class Outcome:
 
     def __init__(self, client: Client, number: int) -> None:
         self._client = client
-        self._number = number
+        self.number = number
 
     @property
     def done(self) -> bool:
-        return bool(self._client.filter("outcome", number=self._number))
+        return bool(self._client.filter("outcome", number=self.number))
 
     def wait(self) -> str:
         """
@@ -187,8 +187,8 @@ class Outcome:
         return str(report["error"]) if report["failed"] else None
 
     def _report(self) -> Report:
-        self._client.wait_for_report(1, "outcome", number=self._number)
-        (report,) = self._client.filter("outcome", number=self._number)
+        self._client.wait_for_report(1, "outcome", number=self.number)
+        (report,) = self._client.filter("outcome", number=self.number)
         return report
 
 

@@ -145,6 +145,11 @@ class Driven {
     return id
   }
 
+  /* What the client waits for an answer to. */
+  pending () {
+    return this.library.pending()
+  }
+
   sleep (milliseconds) {
     return new Promise((resolve) => setTimeout(resolve, milliseconds))
   }

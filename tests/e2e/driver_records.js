@@ -84,6 +84,11 @@ module.exports = {
     return this.objects.get(key).version
   },
 
+  /* Make the client believe that the record has that version. */
+  misjudge (key, version) {
+    this.library.core(this.objects.get(key)).version = version
+  },
+
   hasProvider (key) {
     return this.library.core(this.objects.get(key)).hasProvider
   },

@@ -31,8 +31,8 @@ from twisted.scripts.twistd import run
 run()
 """
 
-# What a log must not hold: the traces of our own mistakes.
-_TROUBLE = re.compile(r"Traceback|Unhandled|CRITICAL|#critical|#error|Exception")
+#: What a log must not hold: the traces of our own mistakes.
+TROUBLE = re.compile(r"Traceback|Unhandled|CRITICAL|#critical|#error|Exception")
 
 
 class ServerFailed(Exception):
@@ -214,7 +214,7 @@ class Server:
         """
         with self._changed:
             fresh, self._seen = self._lines[self._seen :], len(self._lines)
-        first = next((number for number, line in enumerate(fresh) if _TROUBLE.search(line)), len(fresh))
+        first = next((number for number, line in enumerate(fresh) if TROUBLE.search(line)), len(fresh))
         return fresh[first : first + 40]
 
     def _read_to_the_end(self) -> None:

@@ -16,12 +16,15 @@ The client for Go has the login only, which is that of the Java client.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
-from tests.e2e.languages.dialog import Dialog
+from tests.e2e.languages.dialog import QUIET, Dialog
+from tests.e2e.languages.java_record import JavaRecord
 from tests.e2e.languages.wire import Wire
-from tests.e2e.scenario import QUICK, Scenario, scratch_directory
+from tests.e2e.records import Record
+from tests.e2e.scenario import GENERATIONS, QUICK, Scenario, scratch_directory
 
 
 @cache
@@ -96,3 +99,34 @@ class HeartbeatTests(Scenario):
         self.assertEqual(wire.hear(), "E|A|S|" + self.name("event"))
         self.assertGreater(wire.pings, 2)
         wire.cut()
+
+
+class JavaRecordTests(Scenario):
+    """
+    The client for Java writes again whatever it did not expect, so what the server sends it must come to an end.
+    """
+
+    options = QUICK
+
+    def test_concurrent_writers(self) -> None:
+        """
+        Two such clients and two official ones write at the same time, again and again. In the end all hold the same,
+        and the server says nothing any more.
+        """
+        server = self.server()
+        name = self.name("record")
+        mine = [JavaRecord(server.port, name) for _ in range(2)]
+        theirs = [Record(self.logged_in(generation, server), name) for generation in GENERATIONS]
+        for round_ in range(5):
+            for number, record in enumerate(mine):
+                record.set({"n": round_, "java": number})
+            for other in theirs:
+                other.set(str(round_), "by")
+            for record in mine:
+                record.pump(0.02)
+        while any(record.pump(QUIET) for record in mine):
+            self.assertLess(sum(record.writes for record in mine), 1000)
+        copies = [record.data for record in mine] + [json.loads(other.get()) for other in theirs]
+        self.assertEqual(copies, [json.loads(theirs[0].client.look("snapshot", name))] * 4)
+        for record in mine:
+            record.close()
