@@ -2,7 +2,8 @@
 Errors in the form that callbacks of v2 and v3 clients hear.
 
 Client 2.3.4 raises most errors as its C{error} event and nothing more: the callback of the request waits on. It is
-called if the error comes in one certain form. 2.1 and 2.2 know the same forms::
+called if the error comes in one certain form. Clients 2.1 and 2.2 know the same forms, but take that of R|H for the
+answer to a snapshot, so that their C{has} hears no error at all::
 
     request                     the callback hears
     R|SN, R|H, R|HD             R|E|<SN, H or HD>|<name>|<error>
