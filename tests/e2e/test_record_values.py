@@ -103,6 +103,7 @@ class ValueTests(PairScenario):
             if value == "{}":
                 # Nothing is sent that changes nothing.
                 writer.set('{"something":1}')
+                reader.until('{"something":1}')
             writer.set(value)
             reader.until(value)
             self.assertEqual(reader.get(), value)
