@@ -5,7 +5,7 @@ Who provides which name of a topic, and what they and the subscribers are told.
 from __future__ import annotations
 
 from dstwist.candidates import Candidate
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.subscriptions import SubscriptionRegistry
@@ -73,11 +73,12 @@ class Providers:
         # What clients can bring about with one message costs one line.
         what = "{topic}:{name}" if count == 1 else "{count} names of {topic}"
         self._log.info(
-            f"LISTEN_PROVIDER_STOPPED | listen provider has stopped for {what}",
+            f"LISTEN_PROVIDER_STOPPED | listen provider has stopped for {what}: {{client}}",
             topic=self._topic.name,
             name=next(name for candidate in leaving for name in candidate.provides),
             count=count,
             event="LISTEN_PROVIDER_STOPPED",
+            **about(leaving[0].connection),
         )
 
     def _announce(self, name: str, action: str) -> None:

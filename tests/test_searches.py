@@ -17,6 +17,9 @@ from tests.fakes import BusyClock, FakeConnection
 from tests.listeners import Stage, entries
 from tests.logs import Lines
 
+#: How the log names the clients of these tests.
+ANN = "ann (192.0.2.1, /deepstream, #7)"
+
 
 class Fragile(FakeConnection):
     """
@@ -657,9 +660,13 @@ class SearchesTests(SynchronousTestCase):
         A provider that leaves costs one line: with the name if it provided one, else with their number.
         """
         lines = Lines(self)
+        stopped = "LISTEN_PROVIDER_STOPPED | listen provider has stopped for"
         for names, expected in (
-            (["a1"], ["LISTEN_PROVIDER_STOPPED | listen provider has stopped for RECORD:a1"]),
-            (["a1", "a2", "b1"], ["LISTEN_PROVIDER_STOPPED | listen provider has stopped for 3 names of RECORD"]),
+            (["a1"], [f"{stopped} RECORD:a1: {ANN}"]),
+            (
+                ["a1", "a2", "b1"],
+                [f"{stopped} 3 names of RECORD: {ANN}"],
+            ),
             ([], []),
         ):
             subscriber = self.subscriber(*names)
@@ -682,5 +689,5 @@ class SearchesTests(SynchronousTestCase):
         lines = Lines(self)
         self.stage.unlisten(provider, "a")
         self.assertEqual(
-            lines.of("info"), ["LISTEN_PROVIDER_STOPPED | listen provider has stopped for EVENT:{count}a{"]
+            lines.of("info"), ["LISTEN_PROVIDER_STOPPED | listen provider has stopped for EVENT:{count}a{: " + ANN]
         )

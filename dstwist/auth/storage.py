@@ -32,7 +32,7 @@ from dstwist.auth.pool import HashPool
 from dstwist.config.users import StorageSettings, is_printable
 from dstwist.errors import StoreError
 from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, IStore, Login, Record
-from dstwist.log import Logger
+from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps
 
 
@@ -72,13 +72,13 @@ class StorageAuthentication:
             return succeed(refusal(self._report))
         if not name or "/" in name or not is_printable(name):
             return succeed(NOT_MINE)
-        return Deferred.fromCoroutine(self._login(name, password))
+        return Deferred.fromCoroutine(self._login(name, password, handshake))
 
-    async def _login(self, name: str, password: str) -> Login:
+    async def _login(self, name: str, password: str, handshake: Handshake) -> Login:
         try:
             record = await self._find(name)
             if record is None and self._settings.create_user:
-                return await self._make(name, password)
+                return await self._make(name, password, handshake)
         except (StoreError, DeferredTimeout) as error:
             return self._failed("Error retrieving user from storage", error)
         return await self._check(record, name, password)
@@ -107,21 +107,21 @@ class StorageAuthentication:
             return refusal(self._report)
         return self._accept(name, data)
 
-    async def _make(self, name: str, password: str) -> Login:
+    async def _make(self, name: str, password: str, handshake: Handshake) -> Login:
         lock = self._making.setdefault(name, DeferredLock())
         await lock.acquire()
         try:
             # Somebody else may have been made under that name while this one waited.
             record = await self._find(name)
             if record is None:
-                return await self._make_alone(name, password)
+                return await self._make_alone(name, password, handshake)
         finally:
             lock.release()
             if not lock.locked:
                 del self._making[name]
         return await self._check(record, name, password)
 
-    async def _make_alone(self, name: str, password: str) -> Login:
+    async def _make_alone(self, name: str, password: str, handshake: Handshake) -> Login:
         stored = await self._pool.run(self._passwords.make, password)
         data = {
             "username": name,
@@ -129,7 +129,12 @@ class StorageAuthentication:
             "clientData": {"id": str(uuid.uuid4())},
             "serverData": {"created": int(self._clock.seconds() * 1000)},
         }
-        self._log.info("STORAGE_AUTH | REGISTERING_USER | Adding new user {user}", user=name, event="REGISTERING_USER")
+        self._log.info(
+            "STORAGE_AUTH | REGISTERING_USER | Adding new user {name} ({client.place})",
+            name=name,
+            event="REGISTERING_USER",
+            **about(handshake),
+        )
         try:
             await self._in_time(self._store.set(f"{self._settings.table}/{name}", 1, data))
         except (StoreError, DeferredTimeout) as error:

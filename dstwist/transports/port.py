@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 from dstwist.admission import Admission, Excess, Place
 from dstwist.certificates import tls_problem
 from dstwist.config.http import HttpSettings, LimitSettings
-from dstwist.log import Logger, shown
+from dstwist.interfaces import Handshake
+from dstwist.log import Logger, about, shown
 from dstwist.slices import Turns
 from dstwist.transports.forwarded import Proxies, address_of
 from dstwist.transports.head import Head
@@ -182,10 +183,10 @@ class Switch(Protocol):
         self._refusal = self.factory.origins.check_upgrade(head.origin, head.host)
         if self._refusal is not None:
             self._log.warn(
-                "INVALID_MESSAGE | WebSocket refused: {reason} ({address})",
+                "INVALID_MESSAGE | WebSocket refused: {reason} ({client.place})",
                 reason=shown(self._refusal.text),
-                address=address,
                 event="INVALID_MESSAGE",
+                **about(Handshake(address, path=shown(head.web_socket.decode("latin-1")))),
             )
 
     def _answer(self, refusal: Refusal) -> None:

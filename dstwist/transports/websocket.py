@@ -99,10 +99,10 @@ class WebSocketLink(CountedLink):
 
     def failHandshake(self, reason: str, code: int = 400, responseHeaders: Any = None) -> None:
         self._log.warn(
-            "INVALID_MESSAGE | handshake refused: {reason} ({address})",
+            "INVALID_MESSAGE | handshake refused: {reason} ({client.place})",
             reason=shown(reason),
-            address=self.address,
             event="INVALID_MESSAGE",
+            **about(self),
         )
         # The whole reason would be a copy of what the client sent.
         super().failHandshake(_printable(reason), code, responseHeaders)

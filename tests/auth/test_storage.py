@@ -247,7 +247,7 @@ class CreateUserTests(StorageCase):
             Login(True, record.data["clientData"]["id"], login.client_data, {"created": 1700000000000}),
         )
         self.assertEqual(self.told(login), record.data["clientData"])
-        self.assertEqual(log.lines, ["STORAGE_AUTH | REGISTERING_USER | Adding new user cat"])
+        self.assertEqual(log.lines, ["STORAGE_AUTH | REGISTERING_USER | Adding new user cat (192.0.2.1)"])
         self.assertFalse(log.holds("first"))
         self.assertEqual(self.login(username="cat", password="first"), login)
         self.assertEqual(self.login(username="cat", password="second"), Login(False))

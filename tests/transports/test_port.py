@@ -488,7 +488,8 @@ class AdmissionTests(PortTestCase):
         self.assertRefused(transport, 403, 'Origin "https://evil.example" is forbidden.')
         self.assertNotIn(b"Access-Control", transport.value())
         self.assertIn(
-            'WebSocket refused: Origin "https://evil.example" is forbidden. (192.0.2.1)', self.lines.last("warn")
+            'WebSocket refused: Origin "https://evil.example" is forbidden. (192.0.2.1, /deepstream)',
+            self.lines.last("warn"),
         )
         self.come(Origin="https://a.example")
         self.come()
