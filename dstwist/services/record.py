@@ -46,6 +46,7 @@ from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
 from dstwist.services import record_answers as answers
+from dstwist.services.record_acks import Acknowledgements
 from dstwist.services.record_discards import Discards
 from dstwist.services.record_news import RecordNews
 from dstwist.services.record_queue import RecordQueue
@@ -124,13 +125,14 @@ class RecordService:
         self._replicas = replicas = Replicas(settings, clock, self._remind)
         self._discards = discards = Discards(clock)
         reader = RecordReader(store, queue, permission, subscriptions, listeners, replicas, discards, denials)
-        news = RecordNews(subscriptions, replicas, cluster)
-        self._refusals = refusals = RecordRefusals(subscriptions, replicas, denials)
+        self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
+        news = RecordNews(subscriptions, replicas, acks, cluster)
+        self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, denials)
         writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock, denials)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
-            RecordAction.DELETE: queue.door(self._delete),
+            RecordAction.DELETE: self._enter_delete,
             RecordAction.NOTIFY: self._notify,
             RecordAction.LISTEN: listeners.handle,
             RecordAction.UNLISTEN: listeners.handle,
@@ -163,7 +165,10 @@ class RecordService:
         self._store.stop()
         self._replicas.stop()
         self._discards.stop()
-        return self._queue.drained()
+        return self._queue.drained().addCallback(self._stopped)
+
+    def _stopped(self, _: None) -> None:
+        self._acks.stop()
 
     def _overrun(self, name: str, message: Message, sender: IConnection) -> None:
         """
@@ -178,6 +183,13 @@ class RecordService:
             answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
 
     # -- deleting
+
+    def _enter_delete(self, message: Message, sender: IConnection) -> None:
+        name = message.name
+        assert name is not None, "codecs let none through without its name"
+        waits = name in self._queue and sender.dialect.knows_writes_by_version
+        served = self._replicas.leaves(name, sender) if waits else None
+        self._submit(self._delete, name, message, sender, served)
 
     async def _delete(self, name: str, message: Message, sender: IConnection) -> None:
         try:

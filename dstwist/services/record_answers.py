@@ -139,7 +139,6 @@ def refused(
         # v4+ clients look for what to stop waiting for by the correlation id if there is one, and find nothing.
         answer = replace(answer, correlation_id=None)
     sender.send(answer)
-    settled(name, message, sender, error)
 
 
 # -- writing
@@ -158,37 +157,32 @@ def acknowledged(name: str, message: Message, sender: IConnection) -> None:
     """
     A write was done, for good.
     """
-    sender.send(_acknowledgement(name, message, sender))
+    sender.send(acknowledgement(name, message, sender))
 
 
-def _acknowledgement(name: str, message: Message, sender: IConnection) -> Message:
+def acknowledgement(name: str, message: Message, sender: IConnection, reason: str | None = None) -> Message:
+    """
+    What the callback of a write hears.
+
+    @param reason: why the write was not done; C{None} if it was.
+    """
     version = message.version if sender.dialect.knows_writes_by_version else None
     # By position: arguments by keyword would take a tenth of the time of an acknowledged write.
-    return Message(
+    found = Message(
         _RECORD, _WRITE_ACKNOWLEDGEMENT, name, None, None, None, (), message.correlation_id, None, None, None, None,
         True, None, version,
     )  # fmt: skip
+    return found if reason is None else replace(found, detail=reason)
 
 
-def settled(name: str, message: Message, sender: IConnection, reason: str) -> None:
-    """
-    A write was not done, and its client has been told so. Clients of v2 and v3 do not find the write in an error, so
-    its callback would wait for ever.
-    """
-    if message.is_write_ack and sender.dialect.knows_writes_by_version:
-        sender.send(replace(_acknowledgement(name, message, sender), detail=reason))
-
-
-def write_failed(name: str, message: Message, sender: IConnection, reason: str) -> None:
+def write_failed(message: Message, sender: IConnection) -> None:
     """
     A write was not done.
     """
     failure = message.error(RecordAction.RECORD_UPDATE_ERROR)
-    if not sender.dialect.knows_writes_by_version:
-        sender.send(failure)
-        return
-    sender.send(replace(failure, version=message.version))
-    settled(name, message, sender, reason)
+    if sender.dialect.knows_writes_by_version:
+        failure = replace(failure, version=message.version)
+    sender.send(failure)
 
 
 def not_written(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
@@ -197,33 +191,7 @@ def not_written(name: str, message: Message, sender: IConnection, error: RecordE
     """
     if sender.dialect.announces_load_errors:
         _announce(name, sender, error)
-    write_failed(name, message, sender, error.detail)
-
-
-def lost(name: str, message: Message, sender: IConnection) -> None:
-    """
-    Another write came first, and the writer hears that from another message. That leaves the callback of a write
-    waiting: always in v4+ clients; in older ones if they find nothing to merge, or merged already when they heard of
-    the other write.
-    """
-    if not message.is_write_ack:
-        return
-    if sender.dialect.knows_writes_by_version:
-        settled(name, message, sender, _other_version(name))
-    else:
-        sender.send(message.error(RecordAction.RECORD_UPDATE_ERROR))
-
-
-def _other_version(name: str) -> str:
-    return f"another version of {name} exists"
-
-
-def outdated(name: str, message: Message, sender: IConnection) -> None:
-    """
-    Another write came first, to a record that the writer may not see. VERSION_EXISTS without data is no way out: client
-    2.3.4 throws on it, and clients 4 to 7 take the missing data for the record's.
-    """
-    write_failed(name, message, sender, _other_version(name))
+    write_failed(message, sender)
 
 
 def version_exists(name: str, message: Message, sender: IConnection, record: Record) -> None:
@@ -246,7 +214,7 @@ def version_exists(name: str, message: Message, sender: IConnection, record: Rec
     )
 
 
-def ahead(name: str, message: Message, sender: IConnection, record: Record) -> None:
+def ahead(message: Message, sender: IConnection, record: Record) -> None:
     """
     The version of a write is more than the next one.
     """
@@ -258,15 +226,14 @@ def ahead(name: str, message: Message, sender: IConnection, record: Record) -> N
     )
 
 
-def not_on_hot_path(name: str, message: Message, sender: IConnection) -> None:
+def not_on_hot_path(message: Message, sender: IConnection) -> None:
     """
     A path of a record on the hot path cannot be written.
     """
     sender.send(message.error(RecordAction.INVALID_PATCH_ON_HOTPATH))
-    settled(name, message, sender, "unable to patch record data on hot path")
 
 
-def invalid(name: str, message: Message, sender: IConnection, reason: str) -> None:
+def invalid(message: Message, sender: IConnection) -> None:
     """
     A write makes no sense.
     """
@@ -276,7 +243,6 @@ def invalid(name: str, message: Message, sender: IConnection, reason: str) -> No
             answer, original_action=effective(message), path=message.path, data=message.data, version=message.version
         )
     )
-    settled(name, message, sender, reason)
 
 
 # -- deleting

@@ -21,6 +21,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import Change, Record
 from dstwist.services import record_answers as answers
+from dstwist.services.record_acks import Acknowledgements
 from dstwist.services.replicas import Replicas
 from dstwist.subscriptions import SubscriptionRegistry
 
@@ -35,12 +36,15 @@ class RecordNews:
     Tells of writes.
     """
 
-    def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas, cluster: ICluster) -> None:
+    def __init__(
+        self, subscriptions: SubscriptionRegistry, replicas: Replicas, acks: Acknowledgements, cluster: ICluster
+    ) -> None:
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
         self._replicas = replicas
         self._returners = replicas.returners
         self._losers = replicas.losers
+        self._done = acks.done
         # A call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
 
@@ -78,7 +82,7 @@ class RecordNews:
             self._publish_remote(news)
         self._publish(news, sender)
         if message.is_write_ack:
-            answers.acknowledged(name, message, sender)
+            self._done(name, message, sender)
 
     def _tell_many(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         news = Message(_RECORD, _PATCH_MULTI, name, message.data, version=state.version)
@@ -86,4 +90,4 @@ class RecordNews:
             self._publish_remote(news)
         self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
         if message.is_write_ack:
-            answers.acknowledged(name, message, sender)
+            self._done(name, message, sender)

@@ -271,6 +271,8 @@ class RecordReader:
             nonlocal ended
             ended = self._subscriptions.discard(name, sender) or ended
             self._replicas.left(name, sender)
+            for served in waiting:
+                served()
 
         def acknowledge() -> None:
             names = message.names
@@ -279,6 +281,10 @@ class RecordReader:
             else:
                 self._discards.hold(names[0], message.ack(), sender)
 
+        waiting: list[Callable[[], None]] = []
+        if sender.dialect.knows_writes_by_version and not sender.closed:
+            # A text client ends one subscription at a time.
+            waiting += [self._replicas.leaves(name, sender) for name in message.names if name in self._queue]
         self._queue.submit_all(leave, message, sender, acknowledge)
 
     async def _permitted(

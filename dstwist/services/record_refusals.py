@@ -31,6 +31,7 @@ from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Record
 from dstwist.services import record_answers as answers
+from dstwist.services.record_acks import Acknowledgements
 from dstwist.services.record_store import RecordError
 from dstwist.services.replicas import Replicas
 from dstwist.subscriptions import SubscriptionRegistry
@@ -56,11 +57,14 @@ class RecordRefusals:
     @ivar stale: whether a write with the next version may be meant for such a record: (name, connection, version).
     """
 
-    def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas, denials: Denials) -> None:
+    def __init__(
+        self, subscriptions: SubscriptionRegistry, replicas: Replicas, acks: Acknowledgements, denials: Denials
+    ) -> None:
         self.sees = subscriptions.wants
         self.deleted = replicas.predecessors
         self.stale = replicas.stale
         self._replicas = replicas
+        self._acks = acks
         self._denials = denials
 
     def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
@@ -84,34 +88,38 @@ class RecordRefusals:
         """
         self._show(name, message, sender, state)
         answers.refused(name, message, sender, verdict, check, self._denials)
+        reason = "MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED"
+        self._acks.refused(name, message, sender, reason)
 
     def hot(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
         The write is one of a path, and the record is on the hot path.
         """
         self._show(name, message, sender, state)
-        answers.not_on_hot_path(name, message, sender)
+        answers.not_on_hot_path(message, sender)
+        self._acks.refused(name, message, sender, "unable to patch record data on hot path")
 
     def invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         """
         The write makes no sense, or not with this record.
         """
         self._show(name, message, sender, state)
-        answers.invalid(name, message, sender, reason)
+        answers.invalid(message, sender)
+        self._acks.refused(name, message, sender, reason)
 
     def failed(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         """
         The write cannot be done now, or not without the record.
         """
         self._show(name, message, sender, state)
-        answers.write_failed(name, message, sender, reason)
+        self._failed(name, message, sender, reason)
 
     def ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
         The version of the write is more than the next one.
         """
         self._show(name, message, sender, state)
-        answers.ahead(name, message, sender, _BLANK if state is NOTHING else state)
+        answers.ahead(message, sender, _BLANK if state is NOTHING else state)
 
     def conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
@@ -123,31 +131,32 @@ class RecordRefusals:
         unsure = astray or self._replicas.may_differ(name, sender)
         self._replicas.refused(name, sender)
         record = _BLANK if state is NOTHING else state
-        if sender.dialect.knows_writes_by_version:
-            # Client 2.3.4 calls the merge a success if it still waits for the acknowledgement.
-            answers.lost(name, message, sender)
+        # Client 2.3.4 calls the merge a success if it still waits for the acknowledgement.
+        self._acks.refused(name, message, sender, _other_version(name), before=True)
         if unsure or not (sees and sender.dialect.merges_on_news):
             answers.version_exists(name, message, sender, record)
         if unsure and sees and state is not NOTHING and not sender.dialect.merges_versions_ahead:
             sender.send(answers.update(name, state))
-        if not sender.dialect.knows_writes_by_version:
-            answers.lost(name, message, sender)
+        if message.is_write_ack and not sender.dialect.knows_writes_by_version:
+            # VERSION_EXISTS alone leaves the callback waiting.
+            answers.write_failed(message, sender)
         if astray:
             self._replicas.told(name, sender)
 
     def outdated(self, name: str, message: Message, sender: IConnection) -> None:
         """
-        Another write came first, to a record that the writer may not see.
+        Another write came first, to a record that the writer may not see. VERSION_EXISTS without data is no way out:
+        client 2.3.4 throws on it, and clients 4 to 7 take the missing data for the record's.
         """
         self._replicas.refused(name, sender)
-        answers.outdated(name, message, sender)
+        self._failed(name, message, sender, _other_version(name))
 
     def taken_back(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
         The stores did not take the write. The writer is shown the record when they say what is true.
         """
         self._replicas.refused(name, sender)
-        answers.write_failed(name, message, sender, reason)
+        self._failed(name, message, sender, reason)
 
     def unreadable(self, name: str, message: Message, sender: IConnection, error: RecordError, doubtful: bool) -> None:
         """
@@ -157,20 +166,25 @@ class RecordRefusals:
         """
         self._unknown(name, sender, doubtful)
         answers.not_written(name, message, sender, error)
+        self._acks.refused(name, message, sender, error.detail)
 
     def overrun(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
         The write has no place in the queue.
         """
         self._unknown(name, sender, False)
-        answers.write_failed(name, message, sender, reason)
+        self._failed(name, message, sender, reason)
 
     def malformed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
         The write could not be read, and its client has been told so.
         """
         self._unknown(name, sender, False)
-        answers.settled(name, message, sender, reason)
+        self._acks.refused(name, message, sender, reason)
+
+    def _failed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        answers.write_failed(message, sender)
+        self._acks.refused(name, message, sender, reason)
 
     def _show(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
@@ -187,3 +201,7 @@ class RecordRefusals:
             self._replicas.refused(name, sender)
         else:
             self._replicas.doubted(name, sender)
+
+
+def _other_version(name: str) -> str:
+    return f"another version of {name} exists"

@@ -122,6 +122,8 @@ class Replicas:
     @ivar losers: those that are C{lost} or C{unsure}, by connection and name; to be looked at only.
     @ivar returners: the names of C{returned}, by connection; to be looked at only.
     @ivar predecessors: the deletions that are remembered, by name; to be looked at only.
+    @ivar leaving: the clients of v2 and v3 that delete or discard a record while that waits for its turn, by connection
+        and name; to be looked at only.
     @ivar stale: whether a write may be meant for a predecessor: (name, connection, version).
     @ivar told: C{connection} is sent the record: (name, connection).
     @param remind: called with the name and the connection that is to be told what the record holds.
@@ -133,6 +135,7 @@ class Replicas:
         self._remind = remind
         self.losers: dict[_Key, Loser] = {}
         self.returners: dict[IConnection, set[str]] = {}
+        self.leaving: dict[_Key, int] = {}
         self._deletions = deletions = Deletions(settings, clock)
         self.predecessors = deletions.deletions
         self.stale = deletions.stale
@@ -251,6 +254,22 @@ class Replicas:
         """
         self._deletions.remember(name, version, holders)
 
+    def leaves(self, name: str, connection: IConnection) -> Callable[[], None]:
+        """
+        C{connection} deletes or discards the record, which waits for its turn. To be called then.
+        """
+        key = (connection, name)
+        self.leaving[key] = self.leaving.get(key, 0) + 1
+
+        def served() -> None:
+            left = self.leaving[key] - 1
+            if left:
+                self.leaving[key] = left
+            else:
+                del self.leaving[key]
+
+        return served
+
     def stop(self) -> None:
         """
         Forget all that has a timer, and start none from now on.
@@ -277,6 +296,13 @@ class Replicas:
         Whether C{connection} may hold a deleted record of that name, or not have heard yet that it is no more.
         """
         return self._deletions.is_suspect(name, connection)
+
+    def is_leaving(self, name: str, connection: IConnection, version: int | None) -> bool:
+        """
+        Whether C{connection} has destroyed the callback of the write of C{version} with its copy, and throws on the
+        acknowledgement. Without a copy (version -1) the callback is kept elsewhere.
+        """
+        return version != -1 and (connection, name) in self.leaving
 
     # -- the steps of the table
 

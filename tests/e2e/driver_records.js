@@ -167,6 +167,16 @@ module.exports = {
     })
   },
 
+  /* Set with a callback, and let go of the record in the same turn. how: delete or discard */
+  setAndLetGo (key, text, how) {
+    const object = this.objects.get(key)
+    return this.start((settle) => {
+      object.set(unspell(text), settle)
+      const promise = object[how]()
+      if (promise && promise.catch) promise.catch(() => undefined)
+    })
+  },
+
   /* v7 answers too, v2 raises the event only. */
   deleteRecord (key) {
     const promise = this.objects.get(key).delete()

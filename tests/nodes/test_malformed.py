@@ -40,7 +40,7 @@ class MalformedWriteTests(SynchronousTestCase):
         client.log_in("ann")
         return client
 
-    def heard(self, client: MemoryClient, seconds: float = 0.0) -> list[RecordAction]:
+    def heard(self, client: MemoryClient, seconds: float = 0.1) -> list[RecordAction]:
         for _ in range(10):
             self.reactor.advance(seconds / 10)
         return [message.action for message in client.heard()]

@@ -21,6 +21,7 @@ from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.services.record import RecordService
+from dstwist.services.record_acks import HOLD
 from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection, FakeStore, FakeWire
 from tests.wire import readable
@@ -171,11 +172,14 @@ class RecordTestCase(SynchronousTestCase):
 
     def say_text(self, connection: FakeConnection, payload: str) -> list[Any]:
         """
-        The same with messages as a text client writes them: C{"R|SN|a+"}.
+        The same with messages as a text client writes them: C{"R|SN|a+"}. Acknowledgements of writes are waited for.
         """
         messages = text.SERVER.decode(payload.replace("|", "\x1f").replace("+", "\x1e"))
         assert all(isinstance(message, Message) for message in messages), messages
-        return self.say(connection, *messages)  # type: ignore[arg-type]
+        answers = self.say(connection, *messages)  # type: ignore[arg-type]
+        if "writeSuccess" in payload:
+            self.clock.advance(HOLD)
+        return answers + connection.take()
 
     def have(self, name: str, version: int, value: Any) -> None:
         """

@@ -232,6 +232,8 @@ class Machine(RuleBasedStateMachine):
         self.model = Model()
         self.requests: dict[str, tuple[Client, Message]] = {}
         self.asked: Counter[tuple[int, RecordAction, str]] = Counter()
+        # Writes that were not acknowledged yet when their text client had to let go of its copy.
+        self.let_go: set[str] = set()
         self.serial = 0
 
     @initialize(instant=st.booleans())
@@ -364,6 +366,7 @@ class Machine(RuleBasedStateMachine):
         client = self.clients[number]
         client.hear()
         client.forget(name)
+        self.end(name, client)
         message = ask(A.UNSUBSCRIBE, names=(name,), correlation_id=str(self.serial))
         self.requests[str(self.serial)] = (client, message)
         self.service.handle(message, client)
@@ -388,7 +391,18 @@ class Machine(RuleBasedStateMachine):
         """
         self.asked[number, A.DELETE, name] += 1
         self.model.delete(name)
+        for client in self.clients:
+            self.end(name, client)
         self.service.handle(ask(A.DELETE, name), self.clients[number])
+
+    def end(self, name: str, client: Client) -> None:
+        """
+        The copy that a client has is about to end, or has ended; a text client may get no acknowledgement any more.
+        """
+        for serial, (sender, message) in self.requests.items():
+            acked = any(answer.action is A.WRITE_ACKNOWLEDGEMENT for answer in client.answers.get(serial, []))
+            if sender is client and client.dialect is TEXT and message.name == name and not acked:
+                self.let_go.add(serial)
 
     @rule(seconds=st.sampled_from([0.05, 0.3, 2.0]))
     def wait(self, seconds: float) -> None:
@@ -451,8 +465,15 @@ class Machine(RuleBasedStateMachine):
             if message.action is A.UNSUBSCRIBE:
                 assert len(answers) == 1, (serial, answers)
                 continue
-            pattern = tuple((answer.action, bool(answer.is_write_ack)) for answer in answers)
+            pattern = self.pattern(serial, message, answers)
             assert self.outcome(client, message, pattern) is not None, (serial, message, answers)
+
+    def pattern(self, serial: str, message: Message, answers: list[Message]) -> tuple[tuple[Any, bool], ...]:
+        pattern = [(answer.action, bool(answer.is_write_ack)) for answer in answers]
+        done = (A.WRITE_ACKNOWLEDGEMENT, True)
+        if serial in self.let_go and message.is_write_ack and done not in pattern:
+            pattern.insert(0 if A.VERSION_EXISTS in dict(pattern) else len(pattern), done)
+        return tuple(pattern)
 
     def outcome(self, client: Client, message: Message, pattern: tuple[Any, ...]) -> str | None:
         """
@@ -502,7 +523,7 @@ class SlowMachine(Machine):
         for serial, (client, message) in self.requests.items():
             if message.action is not A.UNSUBSCRIBE:
                 answers = client.answers.get(serial, [])
-                pattern = tuple((answer.action, bool(answer.is_write_ack)) for answer in answers)
+                pattern = self.pattern(serial, message, answers)
                 expected = self.model.outcomes[serial]
                 told = self.outcome(client, message, pattern)
                 expected = "failed" if expected == "missing" else expected

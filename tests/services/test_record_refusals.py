@@ -16,6 +16,7 @@ from dstwist.protocol import protobuf, text
 from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Malformed, Message
+from dstwist.services.record_acks import HOLD
 from dstwist.services.replicas import AT_ONCE, QUIET, REMINDERS
 from tests.fakes import FakeConnection
 from tests.services.records import A, RecordTestCase, ask, patch, update, wanting_ack, written
@@ -408,6 +409,7 @@ class MalformedTests(RecordTestCase):
             (malformed,) = text.SERVER.decode((payload + WANTED).replace("|", "\x1f").replace("+", "\x1e"))
             assert isinstance(malformed, Malformed) and malformed.request is not None
             self.service.malformed(malformed.request, old)
+            self.clock.advance(HOLD)
             self.assertEqual(old.take(), ["R|WA|a|[4]|SINVALID_MESSAGE_DATA+"])
             self.clock.advance(60)
             self.assertEqual(old.take(), ['R|U|a|3|{"x":1}+'])
@@ -435,3 +437,75 @@ class MalformedTests(RecordTestCase):
         self.service.malformed(ask(A.READ, "a"), ann)
         self.clock.advance(60)
         self.assertEqual(ann.take(), [])
+
+
+class DestroyedCallbackTests(RecordTestCase):
+    """
+    Client 2.3.4 destroys the callbacks of its writes to a record when it deletes or discards the record, and throws on
+    their acknowledgements.
+    """
+
+    WRITE = 'R|U|a|4|{"x":2}' + WANTED
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 3, {"x": 1})
+
+    def test_right_behind(self) -> None:
+        """
+        It does so right behind the write: that is done, and not acknowledged.
+        """
+        for end, answer in (("R|D|a+", "R|A|D|a+"), ("R|US|a+", "R|A|US|a+")):
+            self.have("a", 3, {"x": 1})
+            self.assertEqual(self.say_text(self.old("a"), self.WRITE + end), [answer])
+        self.assert_stored("a", 4, {"x": 2})
+        self.rules.rule = lambda message, record: message.action is not A.UPDATE
+        self.assertEqual(
+            self.say_text(self.old("a"), self.WRITE + "R|D|a+")[1:],
+            [f'R|E|MESSAGE_DENIED|a|U|4|{{"x":2}}{WANTED}', "R|A|D|a+"],
+        )
+
+    def test_right_behind_others(self) -> None:
+        """
+        Writes to other records are acknowledged, those behind the end, and those of records that the client does not
+        hold.
+        """
+        self.have("b", 3, {})
+        self.assertEqual(
+            self.say_text(
+                self.old("a", "b"), f"R|U|b|4|{{}}{WANTED}R|CU|a|-1|{{}}{WANTED}R|D|a+R|CU|a|-1|{{}}{WANTED}"
+            ),
+            ["R|WA|a|[-1]|L+", "R|A|D|a+", "R|WA|a|[-1]|L+", "R|WA|b|[4]|L+"],
+        )
+
+    def test_while_the_write_is_stored(self) -> None:
+        """
+        It does so while the write is being stored.
+        """
+        self.storage.delay = 0.1
+        for end, answer in (("R|D|a+", "R|A|D|a+"), ("R|US|a+", "R|A|US|a+")):
+            self.have("a", 3, {"x": 1})
+            old, other = self.old("a"), self.old("a")
+            self.say_text(old, self.WRITE)
+            self.say_text(other, f'R|U|a|5|{{"x":3}}{WANTED}')
+            self.say_text(old, end)
+            self.clock.pump([0.1] * 10)
+            self.assertEqual([sent for sent in old.take() if "U|a|5" not in str(sent)], [answer])
+            self.assertIn("R|WA|a|[5]|L+", other.take())
+        self.have("a", 3, {"x": 1})
+        self.assertEqual(self.say_text(self.old("a"), self.WRITE), [])
+        self.clock.pump([0.1] * 10)
+
+    def test_no_place_for_the_end(self) -> None:
+        """
+        A deletion that finds no place in the queue is over: what is written from then on is acknowledged.
+        """
+        self.serve(max_queued_requests=1)
+        self.have("a", 3, {"x": 1})
+        self.storage.delay = 0.1
+        old = self.old("a")
+        self.say_text(old, self.WRITE)
+        self.say_text(self.old(), "R|SN|a+")
+        self.say_text(old, "R|D|a+")
+        self.clock.pump([0.1] * 10)
+        self.assertIn("R|WA|a|[4]|L+", old.take())
