@@ -269,6 +269,14 @@ class SubscriptionRegistry:
                         write(frame)
                 self._count(len(frame), len(members))
 
+    def write_shared(self, frame: bytes, connection: IConnection) -> None:
+        """
+        Send C{connection} a large frame that others are sent as well.
+        """
+        if not connection.closed:
+            connection.write(frame)
+            self._count(len(frame), 1)
+
     def _count(self, size: int, members: int) -> None:
         """
         Count a fan-out. L{publish} does this by itself: a call would cost it some per cent.

@@ -56,6 +56,7 @@ from dstwist.services.record_sizes import RecordSizes
 from dstwist.services.record_store import RecordError, RecordStore
 from dstwist.services.record_write import RecordWriter
 from dstwist.services.replicas import Replicas
+from dstwist.slices import Turns
 from dstwist.subscriptions import SubscriptionRegistry
 
 _RECORD = Topic.RECORD
@@ -82,6 +83,9 @@ _READS = frozenset(
         RecordAction.SUBSCRIBECREATEANDREAD,
     )
 )
+
+#: A deletion with more subscribers takes two turns.
+MANY = 10_000
 
 #: What we ask of a record ourselves.
 _SETTLE = Message(_RECORD, RecordAction.NOTIFY)
@@ -116,6 +120,7 @@ class RecordService:
         self._subscriptions = subscriptions
         self._cluster = cluster
         self._allows = permission.allows
+        self._turns = Turns.of(clock)
         self._queue = queue = RecordQueue(settings, self._overrun, clock, pending)
         self._submit = queue.submit
         self._store = store = RecordStore(cache, storage, queue, settings, clock)
@@ -210,7 +215,11 @@ class RecordService:
             await self._store.try_to_settle(name)
             return
         version = -1 if record is None else record.version
-        self._replicas.deleted(name, version, self._subscriptions.subscribers(name))
+        subscribers = self._subscriptions.subscribers(name)
+        self._replicas.deleted(name, version, subscribers)
+        if len(subscribers) > MANY:
+            # To tell so many takes as long as to remember them. All requests about the record wait meanwhile.
+            await self._turns.next()
         sender.send(Message(_RECORD, RecordAction.DELETE_SUCCESS, name))
         news = Message(_RECORD, RecordAction.DELETED, name)
         self._cluster.publish(news)

@@ -19,8 +19,9 @@ from dataclasses import replace
 from enum import IntEnum
 
 from dstwist.denials import Denials
-from dstwist.interfaces import IConnection, IPermission, Record, Work
+from dstwist.interfaces import IConnection, IPermission, IWire, Record, Work
 from dstwist.listeners import ListenerRegistry
+from dstwist.outgoing import LARGE
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
@@ -35,6 +36,8 @@ _RECORD = Topic.RECORD
 
 #: What a SUBSCRIBEANDREAD of what is not there is answered, to the letter of the Node server.
 _NOT_THERE = Record(-1, {})
+
+_NO_FRAME = (b"", "", -1, b"")
 
 
 class RecordReader:
@@ -62,6 +65,8 @@ class RecordReader:
         self._listeners = listeners
         self._replicas = replicas
         self._discards = discards
+        # The last large answer on each wire.
+        self._large: dict[IWire, tuple[bytes, str, int, bytes]] = {}
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             RecordAction.READ: queue.door(self._read),
             RecordAction.HEAD: queue.door(self._head),
@@ -109,7 +114,17 @@ class RecordReader:
 
     def _say(self, name: str, record: Record, sender: IConnection) -> None:
         self._replicas.told(name, sender)
-        sender.send(answers.read_response(name, record))
+        if len(record.json) < LARGE:
+            sender.send(answers.read_response(name, record))
+            return
+        # Many clients may read it at the same time: all of their outboxes hold the same frame.
+        wire = sender.wire
+        text, named, version, frame = self._large.get(wire, _NO_FRAME)
+        if text is not record.json or named != name or version != record.version:
+            frame = wire.encode(answers.read_response(name, record))
+            self._large[wire] = record.json, name, record.version, frame
+        if frame:
+            self._subscriptions.write_shared(frame, sender)
 
     # -- subscribing
 

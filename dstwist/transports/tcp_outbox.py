@@ -79,6 +79,8 @@ class TcpOutbox(Outbox):
             self._asked = True
             return
         if self._open:
+            if not self._turn.may_refill():
+                return
             self._send_backlog()
             self._account()
             if self._backlog:

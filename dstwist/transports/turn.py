@@ -46,6 +46,9 @@ class Turn:
         self._turns = Turns.of(clock)
         # Nothing new is served until all outboxes are flushed.
         self._holds = False
+        # When the time of this turn for sockets that have room again is over, and the call that begins the next turn.
+        self._refill_end = 0.0
+        self._refill: IDelayedCall | None = None
         self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
         self.outgoing.add(self)
 
@@ -64,6 +67,21 @@ class Turn:
         """
         if self._call is not None and self._pause:
             self._call.reset(0)
+
+    def may_refill(self) -> bool:
+        """
+        Whether a socket that has room again may be written to in this turn. Each may take megabytes, and hundreds may
+        have room at the same time. The reactor asks again in the next turn.
+        """
+        now = self._turns.now()
+        if self._refill is None:
+            self._refill = self._clock.callLater(0, self._refilled)
+            self._refill_end = now + SLICE
+            return True
+        return now <= self._refill_end
+
+    def _refilled(self) -> None:
+        self._refill = None
 
     def _end(self) -> None:
         self._call = None

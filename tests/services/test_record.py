@@ -14,6 +14,7 @@ from dstwist.interfaces import ITopicService, Record
 from dstwist.protocol import text
 from dstwist.protocol.constants import FROM_CLIENT, RecordAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.services import record
 from dstwist.services.record import RecordService
 from tests.services.records import A, RecordTestCase, ask, patch, read_response, update, wanting_ack, written
 
@@ -288,6 +289,23 @@ class DeleteTests(RecordTestCase):
         self.say_text(cat, "R|D|a+")
         self.clock.advance(1.1)
         self.assertEqual(cat.take(), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|cache timeout+"])
+
+    def test_many_subscribers(self) -> None:
+        """
+        Very many subscribers are told in a turn of their own. What is asked of the record meanwhile is served behind
+        that.
+        """
+        self.patch(record, "MANY", 2)
+        self.have("a", 3, {})
+        ann, bob, cat = self.young("a"), self.young("a"), self.young("a")
+        ann.take(), bob.take(), cat.take()
+        self.assertEqual(self.say(ann, ask(A.DELETE, "a"), update("a", 4, {}), ask(A.READ, "a")), [])
+        self.assertEqual(bob.take(), [])
+        self.clock.pump([0.0] * 5)
+        answers = [answer.action for answer in ann.take()]
+        self.assertEqual(answers, [A.DELETE_SUCCESS, A.RECORD_UPDATE_ERROR, A.RECORD_NOT_FOUND])
+        self.assertEqual((bob.take(), cat.take()), ([ask(A.DELETED, "a")], [ask(A.DELETED, "a")]))
+        self.assertNotIn("a", self.subscriptions)
 
 
 class StaleWriterTests(RecordTestCase):

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import Record
+from dstwist.outgoing import LARGE
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.services.record_discards import HOLD
 from dstwist.services.record_queue import OVERHEAD
@@ -44,6 +45,28 @@ class ReadTests(RecordTestCase):
         answers = ["R|E|SN|a|RECORD_NOT_FOUND+", "R|HD|a|-1+", "R|H|a|F+"]
         self.assertEqual(self.say_text(cat, "R|SN|a+R|HD|a+R|H|a+"), answers)
         self.assert_gone("a")
+
+    def test_large(self) -> None:
+        """
+        All clients that read a large record are sent the same frame, for as long as the record stays as it is; each
+        dialect has its own.
+        """
+        text = "x" * LARGE
+        self.have("a", 3, {"x": text})
+        readers = [self.young() for _ in range(3)]
+        for reader in readers:
+            self.assertEqual(self.say(reader, ask(A.READ, "a")), [read_response("a", 3, {"x": text})])
+        self.assertEqual(self.wire.encoded, 1)
+        self.assertEqual(self.say_text(self.old(), "R|SN|a+"), [f'R|R|a|3|{{"x":"{text}"}}+'])
+        self.service.handle(update("a", 4, {"x": text}), self.young())
+        for _ in range(2):
+            self.assertEqual(self.say(readers[0], ask(A.READ, "a")), [read_response("a", 4, {"x": text})])
+        self.assertEqual(self.wire.encoded, 2)
+        self.have("b", 4, {"x": text})
+        self.assertEqual(self.say(readers[0], ask(A.READ, "b")), [read_response("b", 4, {"x": text})])
+        readers[0].close("gone")
+        readers[0].take()
+        self.assertEqual(self.say(readers[0], ask(A.READ, "b")), [])
 
     def test_from_storage(self) -> None:
         """

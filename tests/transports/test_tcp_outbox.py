@@ -22,7 +22,9 @@ from dstwist.transports import backlog, outbox, tcp_outbox
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.tcp_outbox import TcpOutbox, outbox_for
 from dstwist.transports.turn import Turn
+from tests.fakes import BusyReactor
 from tests.transports.helpers import Idle, Overflow, PushTransport, SocketStub, tcp, turn
+from tests.turns import LONGEST, turn_lengths
 
 
 class TcpOutboxTests(SynchronousTestCase):
@@ -326,6 +328,50 @@ class LargeFrameTests(SynchronousTestCase):
         self.assertEqual(socket.take(), b"0123456789" * 5)
         self.assertFalse(transport.connected)
         self.assertEqual(self.outgoing.waiting, 0)
+
+
+class RefillTests(SynchronousTestCase):
+    """
+    Sockets that have room again at the same time.
+    """
+
+    def test_many(self) -> None:
+        """
+        If many clients begin to read large frames in one turn, the turn is not long. All get all of them in the end.
+        """
+        reactor: Any = BusyReactor()
+
+        def slow(socket: SocketStub, pieces: list[Any]) -> int:
+            reactor.rightNow += 0.003
+            return socket.send(b"".join(pieces))
+
+        self.patch(SocketStub, "sendmsg", slow)
+        shared = Turn(reactor)
+        made = []
+        for _ in range(20):
+            transport = tcp(reactor, Idle(), 0)
+            made.append((outbox_for(transport, shared, 1 << 20, Overflow()), transport))
+        for box, _ in made:
+            box.write(b"0123456789" * 1000)
+        turn_lengths(reactor, list)
+
+        for _, transport in made:
+            transport.socket.room = 6000
+
+        def poll() -> float:
+            began = reactor.rightNow
+            # A socket that is full is not asked.
+            turn(reactor, *(transport for _, transport in made if transport.socket.room != 0))
+            return float(reactor.rightNow - began)
+
+        lengths = [poll() for _ in range(50)]
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual([len(transport.socket.take()) for _, transport in made], [6000] * 20)
+        for _, transport in made:
+            transport.socket.room = None
+        lengths = [poll() for _ in range(50)]
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual([len(transport.socket.take()) for _, transport in made], [4000] * 20)
 
 
 class OutboxForTests(SynchronousTestCase):
