@@ -80,6 +80,8 @@ class TcpOutbox(Outbox):
             return
         if self._open:
             if not self._turn.may_refill():
+                # The transport has stopped to ask.
+                self._transport.startWriting()
                 return
             self._send_backlog()
             self._account()
