@@ -13,7 +13,8 @@ from tests.hostile import attacks, attacks_floods, attacks_nonsense
 from tests.hostile.bystander import PASSWORD, USERS
 from tests.hostile.stage import GROWTH, MIB, PEAK, Attack, Cost, Stage
 
-ATTACKS: list[Attack] = [*attacks.ATTACKS, *attacks_nonsense.ATTACKS, *attacks_floods.ATTACKS]
+FLOODS: list[Attack] = [*attacks_floods.ATTACKS]
+ATTACKS: list[Attack] = [*attacks.ATTACKS, *attacks_nonsense.ATTACKS, *FLOODS]
 LOGIN_ATTACKS: list[Attack] = [*attacks_floods.LOGIN_ATTACKS]
 
 
