@@ -35,10 +35,13 @@ _held: set[int] = set()
 def hold() -> None:
     """
     Remember the signals that the server acts on when it is ready, and ignore SIGUSR2.
+
+    SIGINT ends the process as SIGTERM does, without the traceback of a C{KeyboardInterrupt}.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, _hold)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ignore() -> None:

@@ -273,36 +273,55 @@ class BackgroundTests(ProcessTestCase):
         done = self.daemon(*self.words("--data-dir", "data"))
         self.assert_failed(done, 1, "storage: ", "d")
 
+    def own_store(self, start: str) -> list[str]:
+        """
+        The options for a server with a storage that starts as it is told.
+        """
+        (self.directory / "mine.py").write_text(
+            "import os, signal\n"
+            "from twisted.internet.defer import Deferred\n"
+            "from zope.interface import implementer\n"
+            "from dstwist.interfaces import IStore\n"
+            "@implementer(IStore)\n"
+            "class Mine:\n"
+            "    def __init__(self, options, services):\n        pass\n"
+            f"    def start(self):\n        {start}\n"
+            "    def stop(self):\n        pass\n"
+            "    def get(self, name):\n        pass\n"
+            "    def set(self, name, version, data):\n        pass\n"
+            "    def delete(self, name):\n        pass\n"
+        )
+        (self.directory / "own.yml").write_text("storage: {path: 'mine.py:Mine'}\n")
+        return ["--config", str(self.directory / "own.yml")]
+
     def test_killed(self) -> None:
         """
         If the server is killed before it is ready, twistd returns.
         """
-        (self.directory / "mine.py").write_text(
-            "import os, signal\nclass Mine:\n    def __init__(self, options, services):\n        pass\n"
-            "    def start(self):\n        os.kill(os.getpid(), signal.SIGKILL)\n"
-            "    def stop(self): pass\n    def get(self, name): pass\n"
-            "    def set(self, name, version, data): pass\n    def delete(self, name): pass\n"
-            "from zope.interface import classImplements\nfrom dstwist.interfaces import IStore\n"
-            "classImplements(Mine, IStore)\n"
-        )
-        config = self.directory / "config.yml"
-        config.write_text("storage: {path: 'mine.py:Mine'}\n")
-        done = self.daemon(*self.words("--config", str(config)))
+        done = self.daemon(*self.words(*self.own_store("os.kill(os.getpid(), signal.SIGKILL)")))
         self.assert_failed(done, 1, "the server ended before it was ready", "d")
 
-    def test_rotate(self) -> None:
+    def test_interrupted(self) -> None:
         """
-        SIGUSR1 has the server go on in the file that logrotate has put in the place of its log.
+        Ctrl-C while twistd waits stops the server.
         """
-        self.assertEqual(self.daemon(*self.words()).returncode, 0)
-        moved = self.directory / "d.log.1"
-        self.log.rename(moved)
-        self.log.touch(0o640)
-        os.kill(int(self.pid_file.read_text()), signal.SIGUSR1)
-        self.wait_for(lambda: "log file opened anew" in self.log.read_text())
-        self.stop()
-        self.assertIn("dstwist stopped", self.log.read_text())
-        self.assertNotIn("dstwist stopped", moved.read_text())
+        files = [f"--pidfile={self.pid_file}", f"--logfile={self.log}"]
+        words = self.own_store("return Deferred()")
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", TWISTD, *files, *self.words(*words)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environ,
+            cwd=self.directory,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.wait_for(lambda: self.log.exists() and "dstwist version" in self.log.read_text())
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, said), (1, "dstwist: the server was stopped before it was ready\n"))
+        self.assertFalse(self.pid_file.exists())
+        self.assertIn("INFO | SIGINT: dstwist is stopping", self.log.read_text())
 
     def test_another_user(self) -> None:
         """

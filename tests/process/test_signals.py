@@ -54,6 +54,7 @@ class SignalTests(SynchronousTestCase):
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP):
             self.assertEqual(self.get(number), [])
         self.assertEqual(self.handlers[signal.SIGUSR2], signal.SIG_IGN)
+        self.assertEqual(self.handlers[signal.SIGINT], signal.SIG_DFL)
         self.signals.take_all()
         self.assertEqual(self.calls, ["reopen", "reload"])
         self.calls.clear()
