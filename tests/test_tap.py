@@ -306,7 +306,7 @@ class ReloadTests(TapTestCase):
             "auth: [{type: file, options: {users: {ann: {password: x}, bob: {password: y}}}}]\nshutdownTimeout: 5"
         )
         self.assertTrue(node.reload())
-        self.assertIn("RELOAD | auth: 2 users", self.lines.of("info"))
+        self.assertIn("RELOAD | auth: 2 users; new: bob", self.lines.of("info"))
         self.assertIn("takes a restart: shutdownTimeout", self.lines.last("warn"))
         Path(path).write_text("logLevel: LOUD")
         self.assertFalse(node.reload())
