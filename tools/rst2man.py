@@ -1,0 +1,65 @@
+"""
+Turns reStructuredText into a page of the manual: C{rst2man.py FILE.rst PAGE}. It is docutils' own writer, except that a
+table becomes a list of its rows, since pages of the manual are too narrow for ours. Needs docutils alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from docutils import nodes
+from docutils.core import publish_file
+from docutils.readers.standalone import Reader
+from docutils.transforms import Transform
+from docutils.writers.manpage import Writer
+
+
+class RowsOfTables(Transform):
+    """
+    Each row becomes an item: its first cell with what is in the last one, the cells between them named by the head of the
+    table.
+    """
+
+    default_priority = 800
+
+    def apply(self) -> None:
+        for table in list(self.document.findall(nodes.table)):
+            heads = [cell.astext() for row in self._rows(table, nodes.thead) for cell in row]
+            items = nodes.definition_list()
+            for first, *others in self._rows(table, nodes.tbody):
+                term = nodes.term("", "", *(child for part in first for child in part.children))
+                items += nodes.definition_list_item("", term, nodes.definition("", *self._described(heads[1:], others)))
+            table.replace_self(items)
+
+    @staticmethod
+    def _rows(table: nodes.table, part: type[nodes.Element]) -> Iterator[list[nodes.entry]]:
+        for body in table.findall(part):
+            yield from (list(row.children) for row in body.children)
+
+    @staticmethod
+    def _described(heads: list[str], cells: list[nodes.entry]) -> Iterator[nodes.Node]:
+        *between, last = cells
+        named = [f"{head}: {cell.astext()}" for head, cell in zip(heads, between, strict=False) if cell.astext()]
+        if named:
+            yield nodes.paragraph("", "; ".join(named))
+        yield from last.children
+
+
+class TableReader(Reader):
+    def get_transforms(self) -> list[type[Transform]]:
+        return [*super().get_transforms(), RowsOfTables]
+
+
+def main(source: str, page: str) -> None:
+    publish_file(
+        source_path=source,
+        destination_path=page,
+        reader=TableReader(),
+        writer=Writer(),
+        settings_overrides={"report_level": 2, "halt_level": 2, "smart_quotes": False},
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
