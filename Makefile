@@ -25,7 +25,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients crash-test coverage format lock node clean wstest hostile figures largest fuzz shipped-configs
+.PHONY: help run install valve-diff test check unit e2e clients crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz shipped-configs
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -54,6 +54,12 @@ e2e: $(TEST_READY) node  ## the official JavaScript clients against a running se
 
 clients: $(TEST_READY) $(CLIENTS_READY) node  ## clients of other languages against a running server
 	@$(TRIAL) tests.e2e.languages tests.e2e.languages.installed
+
+deb:  ## build the Debian package into dist/ (DIST=trixie: for another release than this machine's)
+	@tools/deb.sh $(DIST)
+
+deb-test: node  ## install, use, upgrade under load, remove and purge the package of dist/ in a fresh Debian (DIST=bookworm)
+	@debian/tests/in_root.sh $(or $(DIST),bookworm)
 
 crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it remembers
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py

@@ -5,7 +5,8 @@ set -eu
 venv=$1
 site=$(echo "$venv"/lib/python3.*/site-packages)
 rm -rf "$site"/pip "$site"/pip-*.dist-info "$site"/setuptools "$site"/setuptools-*.dist-info "$site"/_distutils_hack \
-    "$site"/distutils-precedence.pth "$site"/pkg_resources "$site"/autobahn/_flatc "$venv"/include "$venv"/share
+    "$site"/distutils-precedence.pth "$site"/pkg_resources "$site"/autobahn/_flatc "$venv"/include
+find "$venv"/share -mindepth 1 -maxdepth 1 ! -name dstwist -exec rm -rf {} +
 find "$venv"/bin -mindepth 1 ! -name 'python*' ! -name dstwist ! -name twistd -delete
 find "$site" -type d \( -name test -o -name tests -o -name newsfragments -o -name __pycache__ \) -prune -exec rm -rf {} +
 find "$site" -name '*.py' -perm /111 -exec chmod -x {} +

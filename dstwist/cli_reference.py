@@ -182,7 +182,7 @@ def _instead(name: str, text: str) -> click.Command:
     A command that says what to do instead, whatever its options are.
     """
 
-    @click.command(name, context_settings={"ignore_unknown_options": True}, short_help="Says what to do instead.")
+    @click.command(name, hidden=True, context_settings={"ignore_unknown_options": True})
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
     def instead(words: tuple[str, ...]) -> None:
         raise _failed(text.rstrip("\n"))

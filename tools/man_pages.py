@@ -62,7 +62,7 @@ def commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Com
     if isinstance(command, click.Group):
         for name, inner in sorted(command.commands.items()):
             yield from commands(f"{path} {name}", inner)
-    else:
+    elif not command.hidden:
         yield path, command
 
 
@@ -77,7 +77,7 @@ def section(path: str, command: click.Command) -> Iterator[str]:
         yield from (" ".join(paragraph.split()).replace("*", "\\*"), "")
     for parameter in command.params:
         record = parameter.get_help_record(context)
-        if record is not None:
+        if record is not None and isinstance(parameter, click.Option):
             yield from (f"``{record[0]}``", f"    {record[1]}", "")
 
 

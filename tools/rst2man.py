@@ -17,8 +17,8 @@ from docutils.writers.manpage import Writer
 
 class RowsOfTables(Transform):
     """
-    Each row becomes an item: its first cell with what is in the last one, the cells between them named by the head of the
-    table.
+    Each row becomes an item: its first cell with what is in the last one, and before that the cells between them, named
+    by the head of the table.
     """
 
     default_priority = 800
@@ -28,17 +28,17 @@ class RowsOfTables(Transform):
             heads = [cell.astext() for row in self._rows(table, nodes.thead) for cell in row]
             items = nodes.definition_list()
             for first, *others in self._rows(table, nodes.tbody):
-                term = nodes.term("", "", *(child for part in first for child in part.children))
+                term = nodes.term("", "", *(child for part in first.children for child in part.children))
                 items += nodes.definition_list_item("", term, nodes.definition("", *self._described(heads[1:], others)))
             table.replace_self(items)
 
     @staticmethod
-    def _rows(table: nodes.table, part: type[nodes.Element]) -> Iterator[list[nodes.entry]]:
+    def _rows(table: nodes.table, part: type[nodes.Element]) -> Iterator[list[nodes.Node]]:
         for body in table.findall(part):
             yield from (list(row.children) for row in body.children)
 
     @staticmethod
-    def _described(heads: list[str], cells: list[nodes.entry]) -> Iterator[nodes.Node]:
+    def _described(heads: list[str], cells: list[nodes.Node]) -> Iterator[nodes.Node]:
         *between, last = cells
         named = [f"{head}: {cell.astext()}" for head, cell in zip(heads, between, strict=False) if cell.astext()]
         if named:
