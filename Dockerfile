@@ -2,6 +2,8 @@
 # A configuration of your own: -v ./conf:/etc/dstwist:ro. As shipped it listens on localhost only, hence --host below.
 
 FROM debian:trixie-slim AS build
+# Versions are those of the release of Debian: older ones disappear from it.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
@@ -14,13 +16,15 @@ RUN /opt/dstwist/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
     && /opt/dstwist/bin/twistd --help > /dev/null
 
 FROM debian:trixie-slim
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --user-group --home-dir /var/lib/dstwist --create-home --shell /usr/sbin/nologin dstwist
+    && useradd --system --uid 620 --user-group --home-dir /var/lib/dstwist --create-home --shell /usr/sbin/nologin dstwist
 COPY --from=build /opt/dstwist /opt/dstwist
 COPY etc/dstwist /etc/dstwist
-USER dstwist
+# By number, so that an orchestrator can see that it is not root.
+USER 620
 VOLUME /var/lib/dstwist
 EXPOSE 6020
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
