@@ -112,6 +112,8 @@ class Dialect:
         acknowledged, after any error.
     @ivar lets_go_of_what_it_deletes: a client that asks to delete a record does not hold it any more, whatever comes of
         that: a refusal ends its subscription as well.
+    @ivar reads_once: a client that asks for a record and for its subscription at the same time takes no notice of what
+        it is told with the subscription (L{dstwist.services.record_reads}).
     @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
         (L{dstwist.protocol.paths.write_at}).
     @ivar carries_every_name: a name may have the characters that end a field or message of the text protocol
@@ -143,6 +145,7 @@ class Dialect:
     merges_on_news: bool
     hears_by_update_errors: bool
     lets_go_of_what_it_deletes: bool
+    reads_once: bool
     has_its_own_paths: bool
     carries_every_name: bool
     acked_writes_create: bool
@@ -172,6 +175,7 @@ TEXT = Dialect(
     merges_on_news=False,
     hears_by_update_errors=False,
     lets_go_of_what_it_deletes=True,
+    reads_once=False,
     has_its_own_paths=True,
     carries_every_name=False,
     acked_writes_create=False,
@@ -218,6 +222,7 @@ PROTOBUF = Dialect(
     merges_on_news=False,
     hears_by_update_errors=False,
     lets_go_of_what_it_deletes=False,
+    reads_once=True,
     has_its_own_paths=False,
     carries_every_name=True,
     acked_writes_create=True,

@@ -87,6 +87,8 @@ class RecordReader:
         if record is None:
             sender.send(message.error(RecordAction.RECORD_NOT_FOUND))
         else:
+            if sender.dialect.reads_once and not self._subscriptions.wants(name, sender):
+                self._replicas.read(name, sender, record.version)
             self._say(name, record, sender)
 
     async def _head(self, name: str, message: Message, sender: IConnection) -> None:
@@ -183,6 +185,8 @@ class RecordReader:
             self._replicas.refused(name, sender)
         elif not sender.dialect.acks_reading_at_once:
             sender.send(replace(message, names=(name,)).ack())
+        else:
+            self._replicas.subscribed(name, sender, record.version)
         self._say(name, record, sender)
 
     def _subscribe_and_read(self, message: Message, sender: IConnection) -> None:

@@ -14,6 +14,8 @@ a client that was told can send
 doubted: the copy                -> unsure    time anew                      (and what is neither becomes unsure)
 refused: a write                 begins       -> lost
 returned: subscribed, not told   -> unsure    time anew          begins      begins, if there was one
+subscribed: and told, but it     -> unsure    time anew                      (and what is neither becomes unsure, if
+takes no notice of that                                                      the version differs from the one read)
 told: was sent the record                                                    ends
 left: not subscribed any more                                    ends
 ended: the record is no more                                     ends
@@ -40,6 +42,9 @@ record. News alone do not show such a client that it is wrong. Nor does reading:
 was away goes out with the version it has just read, not with the next one. The client is in step when a write of its is
 accepted.
 
+A client that read the record shortly before it subscribes takes no notice of what it is told then: see
+L{dstwist.services.record_reads}.
+
 C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record_deletions}.
 
 Some clients answer what they are told with another write: those for Java and Android after each UPDATE that is not the
@@ -61,6 +66,7 @@ from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection
 from dstwist.record import Change
 from dstwist.services.record_deletions import Deletions
+from dstwist.services.record_reads import Reads
 from dstwist.weights import ENTRY, weigh_name
 
 #: How long a client that is to be reminded has not written, in seconds: for the first reminder. For each further one it
@@ -125,6 +131,8 @@ class Replicas:
     @ivar leaving: the clients of v2 and v3 that delete or discard a record while that waits for its turn, by connection
         and name; to be looked at only.
     @ivar stale: whether a write may be meant for a predecessor: (name, connection, version).
+    @ivar read: C{connection}, which is not subscribed and is of a kind that takes no notice of what follows, is sent a
+        version of the record: (name, connection, version).
     @ivar told: C{connection} is sent the record: (name, connection).
     @param remind: called with the name and the connection that is to be told what the record holds.
     """
@@ -140,6 +148,8 @@ class Replicas:
         self.predecessors = deletions.deletions
         self.stale = deletions.stale
         self.told = deletions.clear
+        self._reads = reads = Reads(clock)
+        self.read = reads.add
         self._seconds = clock.seconds
         self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
         self._quiet: list[Deadlines[_Key]] = [
@@ -230,6 +240,14 @@ class Replicas:
             self._doubt_loser(name, connection)
         self._deletions.suspect(name, connection)
 
+    def subscribed(self, name: str, connection: IConnection, version: int) -> None:
+        """
+        C{connection} subscribes and is sent C{version} of the record.
+        """
+        read = self._reads.take(name, connection) if self._reads else None
+        if read is not None and (read != version or (connection, name) in self.losers):
+            self.doubted(name, connection)
+
     def left(self, name: str, connection: IConnection) -> None:
         """
         C{connection} is not subscribed any more.
@@ -277,6 +295,7 @@ class Replicas:
         self._stopped = True
         self.losers.clear()
         self._weight = 0
+        self._reads.stop()
         for deadlines in (self._memory, *self._quiet):
             deadlines.stop()
 

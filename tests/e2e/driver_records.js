@@ -34,6 +34,12 @@ module.exports = {
     }
   },
 
+  /* Ask for a snapshot, and open the record in the same turn. */
+  snapshotAndOpen (key, name) {
+    this.client.record.snapshot(name, () => undefined)
+    module.exports.open.call(this, key, 'Record', name)
+  },
+
   /*
    * Open that many records, which a client of v7 asks for in one message. Resolves when all are ready: with how many
    * events called tick came after the first was ready and before the last.

@@ -1,0 +1,78 @@
+"""
+A client that asks for a snapshot of a record, and for the record itself at the same time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.clients import Client
+from tests.e2e.records import Record
+from tests.e2e.scenario import PATIENT, Scenario, for_each_generation
+
+
+class SnapshotRecord(Record):
+    """
+    A record that is opened together with a snapshot.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.client = client
+        self.name = self.key = name
+        # The answer comes when the client has begun to wait for the record, as it does over a network.
+        client.deafen()
+        client.do("snapshotAndOpen", name, name)
+        client.sleep(20)
+        client.hear()
+        self.ready()
+
+
+class SnapshotTests(Scenario):
+    """
+    Client 7.0.5 takes the snapshot for the record, and is not subscribed yet.
+    """
+
+    tls = False
+    first = "v2"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.at = self.server(config=PATIENT)
+        # Long enough for another client to write.
+        slow: dict[str, Any] = {"subscriptionInterval": 700} if self.first == "v7" else {}
+        self.subject = self.logged_in(self.first, self.at, **slow)
+        self.other = self.logged_in("v7", self.at)
+
+    def get(self, name: str) -> Record:
+        self.assertIsNone(self.other.set_data_with_ack(name, '{"start":1}'))
+        return SnapshotRecord(self.subject, name)
+
+    def test_lost_write(self) -> None:
+        """
+        A write of its is lost before it is subscribed. It has the true record in the end, and writes on.
+        """
+        self.tolerate_output("Warning: RECORD (VERSION_EXISTS)")
+        name = self.name("lost")
+        mine = self.get(name)
+        self.subject.deafen()
+        self.assertIsNone(self.other.set_data_with_ack(name, '{"other":1}'))
+        mine.set('{"mine":1}')
+        self.subject.hear()
+        mine.until('{"other":1}')
+        self.assertIsNone(mine.set_with_ack('{"mine":2}'))
+        self.assertEqual(self.other.look("snapshot", name), '{"mine":2}')
+
+    def test_missed_news(self) -> None:
+        """
+        Another client writes before it is subscribed.
+        """
+        name = self.name("missed")
+        mine = self.get(name)
+        self.assertIsNone(self.other.set_data_with_ack(name, '{"other":1}'))
+        mine.until('{"other":1}')
+        self.assertIsNone(mine.set_with_ack('{"mine":2}'))
+        self.assertEqual(self.other.look("snapshot", name), '{"mine":2}')
+
+
+for_each_generation(SnapshotTests)
+del SnapshotTests
