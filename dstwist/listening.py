@@ -10,6 +10,8 @@ C{haproxy:tls:...}                          a PROXY header in clear, as HAProxy 
 any other                                   Twisted's: C{tcp:}, C{unix:}, C{systemd:}, C{haproxy:tcp:}, plug-ins
 ==========================================  ===========================================================================
 
+The ports of all are bound, and listen when the node says so (L{dstwist.ports}).
+
 Where a description does not say how many connections may wait to be taken (C{backlog}), it is L{BACKLOG} of them.
 """
 
@@ -28,6 +30,7 @@ from dstwist.certificates import ServerCertificate, TlsEndpoint
 from dstwist.config.file import FromVariable, Reading
 from dstwist.config.http import HttpSettings, SslSettings, read_ssl
 from dstwist.errors import ConfigError
+from dstwist.ports import binding
 
 #: How many connections may wait to be taken. With Twisted's 50 nearly all clients that come back at once after a
 #: restart have to try again a second later.
@@ -56,7 +59,7 @@ def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoi
     @raise ConfigError: its certificate cannot be used.
     """
     kind = TCP6ServerEndpoint if ":" in http.host else TCP4ServerEndpoint
-    endpoint: IStreamServerEndpoint = kind(reactor, http.port, BACKLOG, http.host)
+    endpoint: IStreamServerEndpoint = kind(binding(reactor), http.port, BACKLOG, http.host)
     if http.ssl is None:
         return endpoint
     return TlsEndpoint(endpoint, ServerCertificate(http.ssl, "httpServer.options.ssl"), reactor)
@@ -72,9 +75,9 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
     inner = description.removeprefix("haproxy:")
     try:
         if inner.partition(":")[0] not in ("tls", "ssl"):
-            return serverFromString(reactor, _with_backlog(description))
+            return serverFromString(binding(reactor), _with_backlog(description))
         of_tcp, options = _split(inner)
-        endpoint = serverFromString(reactor, _with_backlog(of_tcp))
+        endpoint = serverFromString(binding(reactor), _with_backlog(of_tcp))
     except Exception as error:
         # Endpoint parsers are plugins and raise whatever they like.
         problem = "the port is no number" if "invalid literal for int()" in str(error) else str(error)

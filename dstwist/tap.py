@@ -39,7 +39,6 @@ from dstwist.memory import allocations_can_fail
 from dstwist.node import Node
 from dstwist.open_files import raise_limit
 from dstwist.polling import bound_polls
-from dstwist.ports import binding
 from dstwist.process import background, signals
 from dstwist.process.log_file import keep_log_file
 from dstwist.process.notify import ServiceManager
@@ -203,7 +202,7 @@ def make_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, st
             os.makedirs(data_dir, mode=0o750, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
-    endpoints = _endpoints(options["listen"], settings, binding(reactor), environ)
+    endpoints = _endpoints(options["listen"], settings, reactor, environ)
     try:
         reread = read if path is not None else None
         node = Node(settings, endpoints, reactor, data_dir, reread, LogLimit(settings.limits, reactor))

@@ -38,6 +38,7 @@ GROUPS = (
 # Within a group nobody imports another, with these exceptions, which must stay free of circles.
 SIDEWAYS = {
     "certificates": {"tls", "watching"},
+    "listening": {"ports"},
     "offers": {"candidates"},
     "own_subscriptions": {"subscriptions"},
     "providers": {"candidates", "subscriptions"},

@@ -14,9 +14,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.certificates import TlsEndpoint
+from dstwist.config.http import HttpSettings
 from dstwist.errors import ConfigError
-from dstwist.listening import BACKLOG, described_endpoint
+from dstwist.listening import BACKLOG, configured_endpoint, described_endpoint
+from dstwist.ports import LateTcpPort, Ports
 from tests.e2e.certificates import make_certificates
+from tests.test_ports import StillReactor
 
 
 class Taker(Protocol):
@@ -118,6 +121,26 @@ class DescriptionTests(SynchronousTestCase):
         make_certificates(self.files.key.parent)
         endpoint.certificate.reload()
         self.assertNotEqual(endpoint.certificate.served.chain, before)
+
+    def test_real_reactor(self) -> None:
+        """
+        On a real reactor the port below TLS is one that listens later. The handshakes share the turns of that reactor
+        with all else.
+        """
+        reactor = StillReactor()
+        for prefix in ("", "haproxy:"):
+            endpoint: Any = described_endpoint(f"{prefix}tls:0:interface=127.0.0.1:{self.tls}", reactor, {})
+            self.assertIs(endpoint._clock, reactor)
+            ports = Ports([endpoint], reactor)
+            ports.bind(Factory())
+            self.assertIsInstance(ports.listening[0], LateTcpPort)
+            ports._close(ports.listening[:])
+        for host in ("127.0.0.1", "::1"):
+            configured: Any = configured_endpoint(HttpSettings(host=host, port=0), reactor)
+            ports = Ports([configured], reactor)
+            ports.bind(Factory())
+            self.assertIsInstance(ports.listening[0], LateTcpPort)
+            ports._close(ports.listening[:])
 
     def test_options(self) -> None:
         """
