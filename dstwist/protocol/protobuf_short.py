@@ -16,6 +16,7 @@ no acknowledgement, can be forwarded as it came, once it is known to be the next
 
 from __future__ import annotations
 
+from enum import IntEnum
 from operator import attrgetter
 
 from dstwist.protocol.constants import RecordAction, Topic
@@ -24,11 +25,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf_parts import SMALL, sized, written_number
 from dstwist.protocol.typed import to_json
 
-#: By the size of the payload: all that stands before the action.
-_HEADS = {size: bytes((size - 1, 0x10, 0x05, 0x1A, size - 5, 0x08)) for size in range(15, 129)}
-
 _RECORD = Topic.RECORD
-_UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
 
 #: The fields that news of writes, acknowledgements of writes and answers to reads do not have.
@@ -36,19 +33,16 @@ _others = attrgetter("is_error", "is_ack", "names", "subscription", "original_ac
 _NO_OTHERS = (None, None, (), None, None, None)
 
 
-def short_write(payload: bytes, codec: object) -> Message | None:
+def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | None:
     """
     The write that a payload is, if it is one of these; C{None} says nothing about what it is else.
 
+    @param payload: its first eight bytes are known to be right.
+    @param action: UPDATE or PATCH.
     @param codec: whose subscribers may be sent the payload, if it says nothing but the write.
     """
     size = len(payload)
-    if payload[:6] != _HEADS.get(size):
-        return None
     try:
-        action = payload[6]
-        if payload[7] != 0x12 or not 0x12 <= action <= 0x13:
-            return None
         start = payload[8] + 9
         data = payload[9:start]
         tag = payload[start]
@@ -71,7 +65,7 @@ def short_write(payload: bytes, codec: object) -> Message | None:
             end += 2
             tag = payload[end]
             codec = None
-        if action == 0x13:
+        if action is _PATCH:
             if tag != 0x62:
                 return None
             start = payload[end + 1] + end + 2
@@ -89,13 +83,13 @@ def short_write(payload: bytes, codec: object) -> Message | None:
                 if most > 127:
                     return None
                 version += (most - 1) << 14
-        if end != size or not name or not (path or action == 0x12):
+        if end != size or not name or path == "":
             return None
         value = brief_loads(data)
     except (IndexError, ValueError):
         return None  # the long way knows what to answer
     write = Message(
-        _RECORD, _UPDATE if path is None else _PATCH, name, data, payload, codec,
+        _RECORD, action, name, data, payload, codec,
         (), correlation_id, None, None, None, None, acknowledged, path, version,
     )  # fmt: skip
     write.value = value

@@ -90,7 +90,8 @@ class ShortWriteTests(SynchronousTestCase):
         ):
             payload = protobuf.CLIENT.encode(message)
             for place in range(len(payload)):
-                short_write(payload[:place], None)
+                short_write(payload[:place], message.action, None)
+                protobuf.SERVER.decode(payload[:place])
                 for byte in (0, 1, 0x7F, 0x80, 0xFF, payload[place] ^ 1):
                     changed = bytearray(payload)
                     changed[place] = byte
@@ -130,7 +131,7 @@ class ShortWriteTests(SynchronousTestCase):
         """
         message = write("x", "a", b'"\\ud800"', 3)
         payload = protobuf.CLIENT.encode(message)
-        self.assertIsNone(short_write(payload, None))
+        self.assertIsNone(short_write(payload, message.action, None))
         self.assertEqual(protobuf.SERVER.decode(payload), [message])
 
     @QUICK
@@ -139,9 +140,12 @@ class ShortWriteTests(SynchronousTestCase):
         """
         It gives up on nonsense, and never fails.
         """
-        head = bytes((len(noise) + 5, 0x10, 0x05, 0x1A, len(noise) + 1, 0x08)) if len(noise) < 122 else b""
-        short_write(noise, None)
-        short_write(head + noise, None)
+        for action in (RecordAction.UPDATE, RecordAction.PATCH):
+            short_write(noise, action, None)
+            if len(noise) < 121:
+                head = bytes((len(noise) + 7, 0x10, 0x05, 0x1A, len(noise) + 3, 0x08, action, 0x12))
+                short_write(head + noise, action, None)
+                self.assert_same(head + noise)
 
 
 #: Texts that take one byte or more for their length.
