@@ -57,6 +57,8 @@ node)
     command -v npm >/dev/null || missing+=(npm)
     # Not for Node.js, but for the tests of TLS.
     command -v openssl >/dev/null || missing+=(openssl)
+    # For the test of the unit.
+    command -v systemd-analyze >/dev/null || missing+=(systemd)
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
     node -e "process.exit(parseInt(process.versions.node) < $OLDEST_NODE ? 1 : 0)" ||
         fail "The tests need Node.js $OLDEST_NODE or newer; this is $(node --version)."
