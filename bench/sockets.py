@@ -97,7 +97,7 @@ def connect(server: Server, user: str) -> socket.socket:
     client.recv(4096)
     credentials = b'{"username":"%s"}' % user.encode()
     for message in (
-        Message(Topic.CONNECTION, ConnectionAction.CHALLENGE),
+        Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, sdk_type="javascript"),
         Message(Topic.AUTH, AuthAction.REQUEST, data=credentials),
     ):
         say(client, message)

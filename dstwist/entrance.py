@@ -230,6 +230,8 @@ class Entrance:
             dialect = self._connection.dialect = refined(self._connection.dialect, message.sdk_type)
             if dialect.patches_many and self._reception.many_wire is not None:
                 self._connection.wire = self._reception.many_wire
+            elif not dialect.takes_patches and self._reception.whole_wire is not None:
+                self._connection.wire = self._reception.whole_wire
             self._state = State.LOGIN
             self._say(ConnectionAction.ACCEPT)
 

@@ -68,6 +68,8 @@ class IWire(Interface):
 
     codec: ICodec = Attribute("The codec inside.")
 
+    takes_patches: bool = Attribute("Its clients can be told of a change at one path by PATCH.")
+
     patches_many: bool = Attribute("Its clients know PATCH_MULTI, the news of changes at several paths at once.")
 
     def encode(message: Message) -> bytes:

@@ -39,10 +39,12 @@ class Reception(NamedTuple):
     admission: Admission
     #: How many connections one user may have.
     max_connections_per_user: int | None = None
-    #: The wire of clients that know PATCH_MULTI; of all others no two wires are needed.
+    #: The wire of clients that know PATCH_MULTI.
     many_wire: IWire | None = None
     #: How long a client is kept that may try again later, in seconds.
     close_delay: float = LimitSettings().close_delay
+    #: The wire of clients that take no PATCH.
+    whole_wire: IWire | None = None
 
 
 class IEntering(IConnection):

@@ -59,6 +59,7 @@ class SubscriptionRegistry:
     """
     The subscriptions of one topic.
 
+    @ivar all_take_patches: whether the wires of all subscribers so far take PATCH (L{publish_either}).
     @param repeated: the error for a name that is subscribed already; RPC has its own.
     @param limit: how many names one connection may want. More are refused.
     @param room: how many bytes of memory the subscriptions of all connections may take, also those of other topics.
@@ -90,6 +91,7 @@ class SubscriptionRegistry:
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
         self._names: dict[str, dict[IWire, _Members]] = {}
+        self.all_take_patches = True
         self._subscribed: dict[IConnection, set[str]] = {}
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
@@ -240,12 +242,13 @@ class SubscriptionRegistry:
 
     def publish_either(self, many: Message, whole: Callable[[], Message], exclude: IConnection | None = None) -> None:
         """
-        The same with C{many}, a PATCH_MULTI, for wires whose clients know that, and with the message that C{whole}
-        makes for all others.
+        The same with C{many}, a PATCH or PATCH_MULTI, for wires whose clients take that, and with the message that
+        C{whole} makes for all others.
         """
+        single = many.path is not None
         other: Message | None = None
         for wire, members in self._names.get(many.name, {}).items():  # type: ignore[arg-type]
-            if wire.patches_many:
+            if wire.patches_many or (single and wire.takes_patches):
                 frame = wire.encode(many)
             else:
                 if other is None:
@@ -312,6 +315,8 @@ class SubscriptionRegistry:
             self._exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
             return False
         subscribed.add(name)
+        if not connection.wire.takes_patches:
+            self.all_take_patches = False
         if wires is None:
             wires = self._names[name] = {}
         wires.setdefault(connection.wire, {})[connection] = connection.write

@@ -103,9 +103,10 @@ class FakeWire:
     A wire whose frames are the messages themselves; it counts how often it was asked.
     """
 
-    def __init__(self, codec: Any = None, patches_many: bool = False) -> None:
+    def __init__(self, codec: Any = None, patches_many: bool = False, takes_patches: bool = True) -> None:
         self.codec = codec
         self.patches_many = patches_many
+        self.takes_patches = takes_patches
         self.encoded = 0
 
     def encode(self, message: Message) -> Any:

@@ -121,6 +121,9 @@ class Dialect:
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     @ivar erases_by_patching: a patch without a value is the only message that erases at a path, so the rule for writing
         judges it; otherwise there is ERASE, and the rule for deleting judges every erasure.
+    @ivar takes_patches: the news of a change at one path may be PATCH; otherwise it is UPDATE with the whole record.
+        (Clients 4.1 and 5.0 take no news of a record any more after a PATCH that is not the next version for them. They
+        do not name themselves.)
     @ivar patches_many: the news of several changes at once may be PATCH_MULTI. No official client knows that.
     @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
         comes or goes, since the message is the same; otherwise there is a message for each subscription.
@@ -150,6 +153,7 @@ class Dialect:
     carries_every_name: bool
     acked_writes_create: bool
     erases_by_patching: bool
+    takes_patches: bool
     patches_many: bool
     hears_of_users_once: bool
     is_refused_once: bool
@@ -180,6 +184,7 @@ TEXT = Dialect(
     carries_every_name=False,
     acked_writes_create=False,
     erases_by_patching=True,
+    takes_patches=True,
     patches_many=False,
     hears_of_users_once=True,
     is_refused_once=True,
@@ -227,6 +232,7 @@ PROTOBUF = Dialect(
     carries_every_name=True,
     acked_writes_create=True,
     erases_by_patching=False,
+    takes_patches=False,
     patches_many=False,
     hears_of_users_once=False,
     is_refused_once=False,
@@ -252,10 +258,12 @@ PROTOBUF = Dialect(
 )
 
 #: The official JavaScript client of the v4+ generation.
-JAVASCRIPT = replace(PROTOBUF, name="protobuf, javascript", merges_on_news=True, hears_by_update_errors=True)
+JAVASCRIPT = replace(
+    PROTOBUF, name="protobuf, javascript", merges_on_news=True, takes_patches=True, hears_by_update_errors=True
+)
 
 #: A client of somebody else's that names itself: it was written by the protocol, which has PATCH_MULTI.
-FOREIGN = replace(PROTOBUF, name="protobuf, other", patches_many=True)
+FOREIGN = replace(PROTOBUF, name="protobuf, other", takes_patches=True, patches_many=True)
 
 
 def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:

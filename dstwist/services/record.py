@@ -157,7 +157,10 @@ class RecordService:
     def handle_remote(self, message: Message) -> None:
         # It came off the bus, so every other node has it too: never forward.
         # Not all clients can be told of several changes at once: they get the whole record.
-        reads = message.action is RecordAction.NOTIFY or message.action is RecordAction.PATCH_MULTI
+        action = message.action
+        reads = action is RecordAction.NOTIFY or action is RecordAction.PATCH_MULTI
+        if action is RecordAction.PATCH and not self._subscriptions.all_take_patches:
+            reads = True
         step = self._refresh if reads else self._pass_on
         for name in message.names or (message.name,):
             assert name is not None

@@ -6,7 +6,7 @@ the change                             the news
 =====================================  =====================================================================
 a whole record                         UPDATE
 one path                               PATCH; UPDATE with the whole record if not all clients would make the
-                                       same of it
+                                       same of it, and on wires whose clients take no PATCH
 several paths                          PATCH_MULTI on wires whose clients know that; UPDATE with the whole
                                        record on all others
 =====================================  =====================================================================
@@ -80,7 +80,10 @@ class RecordNews:
             )  # fmt: skip
         if self._publish_remote is not None:
             self._publish_remote(news)
-        self._publish(news, sender)
+        if news.action is _UPDATE or self._subscriptions.all_take_patches:
+            self._publish(news, sender)
+        else:
+            self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
         if message.is_write_ack:
             self._done(name, message, sender)
 

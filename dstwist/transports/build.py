@@ -104,10 +104,11 @@ class WebSocketBuilder:
         )
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
-        many_wire = None
+        many_wire = whole_wire = None
         if endpoint.type == "ws-binary":
             wire, spoken = WebSocketWire(protobuf.SERVER, binary=True), dialect.PROTOBUF
             many_wire = WebSocketWire(protobuf.SERVER, binary=True, patches_many=True)
+            whole_wire = WebSocketWire(protobuf.SERVER, binary=True, takes_patches=False)
         else:
             wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
         heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
@@ -122,6 +123,7 @@ class WebSocketBuilder:
             self._settings.limits.max_connections_per_user,
             many_wire,
             self._settings.limits.close_delay,
+            whole_wire,
         )
         departed = self._departed
 

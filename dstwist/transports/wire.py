@@ -20,9 +20,10 @@ class WebSocketWire:
     Server frames around the payloads of one codec. They are not masked: the same bytes go to all connections.
     """
 
-    def __init__(self, codec: ICodec, binary: bool, patches_many: bool = False) -> None:
+    def __init__(self, codec: ICodec, binary: bool, patches_many: bool = False, takes_patches: bool = True) -> None:
         self.codec = codec
         self.patches_many = patches_many
+        self.takes_patches = takes_patches
         self._encode = codec.encode
         self._opcode = BINARY if binary else TEXT
         # By length, for the frames of which most are sent.

@@ -95,11 +95,11 @@ class MemoryClient:
         self._unread = data
         return messages
 
-    def log_in(self, user: str) -> None:
+    def log_in(self, user: str, sdk_type: str | None = "javascript") -> None:
         """
         All that comes before the first request.
         """
-        self.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost"))
+        self.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost", sdk_type=sdk_type))
         self.say(Message(Topic.AUTH, AuthAction.REQUEST, data=b'{"username":"%s"}' % user.encode()))
         assert self.heard()[-1].action is AuthAction.AUTH_SUCCESSFUL
 

@@ -99,6 +99,7 @@ class ReadableWire:
 
     codec = text.SERVER
     patches_many = False
+    takes_patches = True
 
     def encode(self, message: Message) -> Any:
         return readable(self.codec.encode(message))
