@@ -246,6 +246,8 @@ class RecordService:
         """
         name = news.name
         assert name is not None
+        if self._acks:
+            self._acks.settle(name, exclude)
         self._subscriptions.publish(news, exclude)
         if self._replicas.returners:
             self._replicas.ended(name, self._subscriptions.subscribers(name))

@@ -11,7 +11,8 @@ an acknowledgement arrives then::
               <----------------- R|WA|a|[2]|L      the client throws
 
 The two requests leave the client in one turn, but each in a frame of its own. So an acknowledgement to a client of v2
-and v3 that holds the record is held for L{HOLD}, and not sent if the client has let go of the record by then.
+and v3 that holds the record is held for L{HOLD}, and not sent if the client has let go of the record by then. If the
+server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.settle}.
 """
 
 from __future__ import annotations
@@ -71,6 +72,22 @@ class Acknowledgements:
         elif not self._is_leaving(name, sender, message.version):
             sender.send(answers.acknowledgement(name, message, sender, reason))
 
+    def settle(self, name: str, exclude: IConnection | None = None) -> None:
+        """
+        The record is no more, or about to be: tell all who still hold it what came of their writes.
+
+        @param exclude: has deleted it, and let go of it.
+        """
+        if not any(held[1] == name for held in self._held):
+            return
+        left: deque[tuple[float, str, Message, IConnection]] = deque()
+        for held in self._held:
+            if held[1] != name:
+                left.append(held)
+            elif held[3] is not exclude:
+                self._send(*held[1:])
+        self._held = left
+
     def stop(self) -> None:
         """
         Hold nothing any more.
@@ -104,5 +121,8 @@ class Acknowledgements:
 
     def _release(self) -> None:
         _, name, acknowledgement, sender = self._held.popleft()
+        self._send(name, acknowledgement, sender)
+
+    def _send(self, name: str, acknowledgement: Message, sender: IConnection) -> None:
         if self._wants(name, sender) and not self._is_leaving(name, sender, acknowledgement.version):
             sender.send(acknowledgement)

@@ -16,6 +16,7 @@ from dstwist.protocol.constants import FROM_CLIENT, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services import record
 from dstwist.services.record import RecordService
+from dstwist.services.record_acks import HOLD
 from tests.services.records import A, RecordTestCase, ask, patch, read_response, update, wanting_ack, written
 
 
@@ -168,6 +169,19 @@ class DeleteTests(RecordTestCase):
         A text client that deletes is told in the same words.
         """
         self.assertEqual(self.say_text(self.old(), "R|D|a+"), ["R|A|D|a+"])
+
+    def test_acknowledgement_first(self) -> None:
+        """
+        A client of v2 or v3 hears what came of its write before it hears that somebody else has deleted the record:
+        afterwards it could not find the callback.
+        """
+        cat = self.old("a")
+        write = text.SERVER.decode('R|U|a|8|{"x":2}|{"writeSuccess":true}+'.replace("|", "\x1f").replace("+", "\x1e"))
+        self.say(cat, *write)  # type: ignore[arg-type]
+        self.say(self.young(), ask(A.DELETE, "a"))
+        self.assertEqual(cat.take(), ["R|WA|a|[8]|L+", "R|A|D|a+"])
+        self.clock.advance(HOLD)
+        self.assertEqual(cat.take(), [])
 
     def test_missing(self) -> None:
         """

@@ -96,6 +96,22 @@ class AcknowledgementTests(SynchronousTestCase):
         self.assertEqual(self.outcomes(old), [(4, None)])
         self.assertEqual(self.replicas.leaving, {})
 
+    def test_settled(self) -> None:
+        """
+        When the record is no more, those who still hold it are told at once; who has deleted it is told nothing.
+        """
+        old, deleter = self.client("a", "b"), self.client("a")
+        self.acks.settle("a")
+        for name, client in (("a", old), ("b", old), ("a", deleter)):
+            self.acks.done(name, self.write(name), client)
+        self.acks.settle("c")
+        self.assertEqual((self.outcomes(old), len(self.acks)), ([], 3))
+        self.acks.settle("a", deleter)
+        self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
+        self.clock.advance(HOLD)
+        self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
+        self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
+
     def test_too_many(self) -> None:
         """
         Of too many the oldest leaves at once.
