@@ -4,6 +4,7 @@ Writes that are refused: each client hears of it in a way that its callback unde
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import IWriteService, Record
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect
-from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Malformed, Message
 from dstwist.services.record_acks import HOLD
 from dstwist.services.replicas import AT_ONCE, QUIET, REMINDERS
@@ -280,6 +281,62 @@ class InsistingTests(RecordTestCase):
         self.assertEqual(self.say_text(old, 'R|U|a|8|{"x":1,"c":1}+'), [])
         self.clock.advance(60)
         self.assertEqual(old.take(), [])
+
+    def test_java_under_concurrent_writers(self) -> None:
+        """
+        Several of them among clients that write: all are silent when those are done, and hold what the server has.
+        """
+        clients = self.readable(*(TEXT,) * 3)
+        writer = self.young("a")
+        copies: dict[FakeConnection, tuple[int, Any]] = {client: (3, {"x": 1}) for client in clients}
+        unheard: dict[FakeConnection, list[Message]] = {client: [] for client in clients}
+        chance = random.Random(7)
+
+        def write(client: FakeConnection, data: Any) -> None:
+            version = copies[client][0] + 1
+            copies[client] = (version, data)
+            self.service.handle(update("a", version, data), client)
+
+        def hear(client: FakeConnection, message: Message) -> None:
+            version, data = copies[client]
+            told: Any = message.version
+            assert isinstance(message.data, bytes)
+            remote = loads(message.data)
+            copies[client] = (told, remote)
+            if message.action is A.VERSION_EXISTS or told != version + 1:
+                # Its merge keeps what it has set itself.
+                mine = {key: value for key, value in data.items() if key == client.user}
+                write(client, {**remote, **mine})
+
+        for number, client in enumerate(clients):
+            client.user = f"java{number}"
+        messages = 0
+        silent = 0
+        for round_ in range(400):
+            if round_ < 20:
+                for client in clients:
+                    write(client, {**copies[client][1], str(client.user): round_})
+                self.say(writer, update("a", -1, {"x": round_}))
+            # What the server has sent arrives with one client after the other.
+            before = messages
+            for _ in range(1000):
+                for client in clients:
+                    unheard[client] += client.take()
+                waiting = [client for client in clients if unheard[client]]
+                if not waiting:
+                    break
+                client = chance.choice(waiting)
+                heard, unheard[client] = unheard[client], []
+                messages += len(heard)
+                for message in heard:
+                    hear(client, message)
+            else:
+                self.fail("there is no end")
+            silent = silent + 1 if messages == before else 0
+            self.clock.advance(0.25)
+        self.assertGreater(silent, 200)
+        record = self.cache.records["a"]
+        self.assertEqual([copies[client][1] for client in clients], [record.data] * 3)
 
 
 class UnknownRecordTests(RecordTestCase):
