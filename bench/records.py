@@ -58,6 +58,8 @@ class DeafWire:
     """
 
     codec = None
+    takes_patches = True
+    patches_many = False
 
     def encode(self, message: Message) -> str:
         return "frame"
