@@ -89,6 +89,9 @@ class RecordSizes:
             path = message.path
             ceiling = old.ceiling
             if message.action is _PATCH_MULTI:
+                if len(change.changes) > _MANY:
+                    # To look at each path would take longer.
+                    return self._measured(Record(version, data), old)
                 weight = old.weigh() + _by_value(text)
                 weight += sum(self._by_path(each, old) for each, _ in change.changes if each is not None)
             elif path is not None:

@@ -10,11 +10,13 @@ from typing import Any
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from dstwist.config.settings import Settings
+from dstwist.interfaces import Record
 from dstwist.node import Node
 from dstwist.protocol import jsontext, paths
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
+from dstwist.services.record_sizes import RecordSizes
 from tests.fakes import BusyReactor
 from tests.nodes.client import MemoryClient
 from tests.turns import LONGEST, turn_lengths
@@ -51,6 +53,13 @@ class LongMessageTests(SynchronousTestCase):
 
         self.patch(jsontext, "_orjson_loads", charged_read)
         self.patch(paths._Draft, "write", charged_write)
+        weigh = RecordSizes._by_path
+
+        def charged_weigh(sizes: RecordSizes, path: str, old: Record) -> int:
+            self.reactor.rightNow += CHANGE
+            return weigh(sizes, path, old)
+
+        self.patch(RecordSizes, "_by_path", charged_weigh)
 
     def tearDown(self) -> None:
         self.node.stopService()
