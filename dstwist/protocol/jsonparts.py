@@ -21,7 +21,7 @@ import re
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from dstwist.protocol.jsontext import MAX_DEPTH, loads
+from dstwist.protocol.jsontext import MAX_DEPTH, find_room, loads
 
 #: How long a part is, in bytes: it takes less than two milliseconds.
 PART = 32768
@@ -46,8 +46,9 @@ def reading(text: bytes, keep: bool = True, size: int = PART) -> Generator[None,
     Read C{text} in steps, each of which ends with a C{yield}. The generator returns the value.
 
     @param keep: whether the value is wanted. Without it, the result is C{None}, and the text is only checked.
-    @raise ValueError: the text is not JSON.
+    @raise ValueError: the text is not JSON, or there is not enough memory for its value.
     """
+    find_room(len(text))
     marks = _Marks()
     kinds = b""  # the opening brackets of the containers that are open
     opened: list[Any] = []  # these containers, from the outermost to the innermost

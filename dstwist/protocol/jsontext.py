@@ -360,6 +360,18 @@ class Guarded:
                 told(len(text))
             raise NoRoom from None
 
+    def find_room(self, size: int) -> None:
+        """
+        Refuse a text of C{size} that is to be read in parts if there is not enough memory for its whole value. The
+        parts would take memory until L{RESERVE} is left, and the work with the value needs more.
+
+        @raise NoRoom: there is not enough.
+        """
+        if not self._room(STDLIB_FACTOR * size + RESERVE):
+            for told in refusals:
+                told(size)
+            raise NoRoom
+
     def _loads(self, text: bytes | str) -> Any:
         size = len(text)
         if size > SHORT:
@@ -378,10 +390,17 @@ class Guarded:
         return stdlib_loads(text)
 
 
+def find_room(size: int) -> None:
+    """
+    See L{Guarded.find_room}. Where the system never refuses memory there is nothing to find out.
+    """
+
+
 if allocations_can_fail():
     _guarded = Guarded(loads, write=dumps)
     loads = brief_loads = _guarded.loads
     dumps = _guarded.dumps
+    find_room = _guarded.find_room
 
 
 def is_json(text: bytes | str) -> bool:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol import jsontext, protobuf, protobuf_short, typed
+from dstwist.protocol import jsonparts, jsontext, protobuf, protobuf_short, typed
 from dstwist.protocol import text as text_module
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.jsontext import MAX_DEPTH
@@ -365,6 +365,24 @@ class GuardedTests(SynchronousTestCase):
         self.free -= 1
         self.loads(self.text(size))
         self.assertEqual(self.fast, [size])
+
+    def test_reading_in_parts(self) -> None:
+        """
+        A text is read in parts only if there is room for all of it, beside the reserve.
+        """
+        size = 1_000_000
+        guarded = jsontext.Guarded(self.read_fast, lambda size: size <= self.free)
+        self.patch(jsonparts, "find_room", guarded.find_room)
+        self.patch(jsonparts, "loads", guarded.loads)
+        self.free = jsontext.STDLIB_FACTOR * size + jsontext.RESERVE
+        text = b"[" + b"0," * (size // 2 - 2) + b"10]"
+        self.assertEqual(len(text), size)
+        for _ in jsonparts.reading(text):
+            pass
+        self.assertEqual(self.refused, [])
+        self.free -= 1
+        self.assertRaises(jsontext.NoRoom, next, jsonparts.reading(text))
+        self.assertEqual(self.refused, [size])
 
     def test_writing(self) -> None:
         """
