@@ -218,8 +218,8 @@ def amplified_queries(stage: Stage) -> str:
     outcomes = []
     for generation in ("v4", "v3"):
         with Intruder(stage.port, generation).log_in("curious") as curious:
-            # An eighth of a payload has ten thousand questions already, and a gigabyte of answers.
-            size = MIB if stage.scale > 1 else MIB // 8
+            # A small part of a payload has thousands of questions already, and hundreds of megabytes of answers.
+            size = MIB if stage.scale > 1 else MIB // 16
             burst(curious, Message(Topic.PRESENCE, PresenceAction.QUERY_ALL), size)
             outcomes.append(f"{generation}: {curious.outcome()}")
     close_all(crowd)

@@ -1,10 +1,10 @@
 """
 A client who does no harm, and measures how long the server takes for him while others do.
 
-Run as a module, C{python -m tests.hostile.bystander PORT}, so that nothing but the server delays him. All the time one
-connection of his emits events that the other one, of the other generation, has subscribed to. At each line on his
-standard input he writes his record, reads it back, and prints what has been since the line before. With the word
-C{events} behind the port he has no record, for servers that are to refuse writes::
+Run as a module, C{python -m tests.hostile.bystander PORT PAUSE}, so that nothing but the server delays him. All the
+time one connection of his emits events that the other one, of the other generation, has subscribed to. At each line
+on his standard input he writes his record, reads it back, and prints what has been since the line before. With the
+word C{events} behind these he has no record, for servers that are to refuse writes::
 
     {"count": 612, "p50": 0.4, "p99": 2.1, "max": 4.0}
 
@@ -22,7 +22,7 @@ from dstwist.protocol.constants import ConnectionAction, EventAction, RecordActi
 from dstwist.protocol.message import Message
 from tests.e2e.raw import RawClient
 
-#: The pause between two events, in seconds.
+#: The pause between two events, in seconds, where latencies are measured.
 PAUSE = 0.004
 #: How often the listening connection says that it is there, in seconds.
 BEAT = 1.0
@@ -84,13 +84,14 @@ class Bystander:
 
 def main() -> None:
     bystander = Bystander(int(sys.argv[1]))
-    writes = sys.argv[2:] != ["events"]
+    pause = float(sys.argv[2])
+    writes = sys.argv[3:] != ["events"]
     while True:
         try:
             bystander.emit()
         except OSError as error:
             sys.exit(f"no event has come back: {error}")
-        if not select.select([sys.stdin], [], [], PAUSE)[0]:
+        if not select.select([sys.stdin], [], [], pause)[0]:
             continue
         if not sys.stdin.readline():
             return

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dstwist.auth.hashing import hash_argon2
 from tests.hostile import attacks, attacks_floods, attacks_nonsense
-from tests.hostile.bystander import PASSWORD, USERS
+from tests.hostile.bystander import PASSWORD, PAUSE, USERS
 from tests.hostile.stage import GROWTH, MIB, PEAK, Attack, Cost, Stage
 
 FLOODS: list[Attack] = [*attacks_floods.ATTACKS]
@@ -25,11 +25,18 @@ def name_of(attack: Attack) -> str:
     return attack.__name__.replace("_", " ")
 
 
+def pause_of(scale: int) -> float:
+    """
+    The pause of the client beside: a test run does not measure latencies, and has better uses for the processor.
+    """
+    return PAUSE if scale > 1 else 5 * PAUSE
+
+
 def open_stage(scale: int) -> Stage:
     """
     A server that lets everybody in.
     """
-    return Stage(scale, Path(__file__).with_name("stage.yml"))
+    return Stage(scale, Path(__file__).with_name("stage.yml"), pause=pause_of(scale))
 
 
 def users_file() -> str:
@@ -51,7 +58,7 @@ def guarded_stage(scale: int) -> Stage:
         "limits: {closeDelay: 50}\nauth:\n  - type: file\n    options:\n      users: fileLoad(users.yml)\n"
     )
     try:
-        return Stage(scale, config)
+        return Stage(scale, config, pause=pause_of(scale))
     finally:
         # It has read them.
         for file in (users, config):

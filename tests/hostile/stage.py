@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.e2e.server import CHECKOUT, Server
+from tests.hostile.bystander import PAUSE
 
 MIB = 1 << 20
 #: How much more memory a server may have at most some seconds after an attack, and in its course.
@@ -64,18 +65,31 @@ class Stage:
     @param scale: how much of everything; 1 is what a test run can afford.
     @param server: C{None}: one of this checkout, with C{config}.
     @param writes: whether the client beside writes a record, too.
+    @param pause: how many seconds the client beside waits between two events.
     @ivar port: where it serves.
     """
 
     def __init__(
-        self, scale: int, config: Path | None = None, server: Server | None = None, writes: bool = True
+        self,
+        scale: int,
+        config: Path | None = None,
+        server: Server | None = None,
+        writes: bool = True,
+        pause: float = PAUSE,
     ) -> None:
         self.scale = scale
         self.server = server or Server(config=config)
         self.server.start()
         self.port = self.server.port
         self._bystander = subprocess.Popen(
-            [sys.executable, "-m", "tests.hostile.bystander", str(self.port), *([] if writes else ["events"])],
+            [
+                sys.executable,
+                "-m",
+                "tests.hostile.bystander",
+                str(self.port),
+                str(pause),
+                *([] if writes else ["events"]),
+            ],
             cwd=CHECKOUT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
