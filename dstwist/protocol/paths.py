@@ -155,18 +155,25 @@ def _token(number: int | float) -> Token:
     return _Number(format_number(number))
 
 
-def _common_way(path: str) -> tuple[tuple[Token, ...], tuple[Token, ...], Token] | None:
+def _way(path: str) -> _Way | tuple[()]:
     """
-    The tokens of a path, if all clients split it alike and can be told it: all of them, those before the last one, and
-    the last one.
+    The way of a path, if all clients split it alike and can be told it; else nothing. It is remembered in L{_ways}.
     """
     tokens = parse(path)
-    if has_separators(path) or _OLD_TOKEN.findall(path) != [str(token) for token in tokens]:
-        return None
-    return tokens, tokens[:-1], tokens[-1]
+    alike = not has_separators(path) and _OLD_TOKEN.findall(path) == [str(token) for token in tokens]
+    way = (tokens, tokens[:-1], tokens[-1]) if alike else ()
+    if len(path) <= _MAX_CACHED_LENGTH:
+        if len(_ways) >= _CACHED:
+            _ways.clear()
+        _ways[path] = way
+    return way
 
 
-_common = lru_cache(_CACHED)(_common_way)
+#: The tokens of a path: all of them, those before the last one, and the last one.
+_Way = tuple[tuple[Token, ...], tuple[Token, ...], Token]
+
+#: A dictionary: to ask C{lru_cache} takes each write twice as long.
+_ways: dict[str, _Way | tuple[()]] = {}
 
 
 def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
@@ -205,8 +212,10 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bo
     @param flat: the value is known not to be nested too deeply for its place.
     @raise InvalidPath: the place cannot be, or not in this data.
     """
-    way = _common(path) if len(path) <= _MAX_CACHED_LENGTH else _common_way(path)
+    way = _ways.get(path)
     if way is None:
+        way = _way(path)
+    if not way:
         return set_at(data, parse(path), value, limits, flat), False, True
     tokens, above, last = way
     if type(value) in _SCALARS and type(data) is dict and type(last) is str:

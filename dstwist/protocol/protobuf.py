@@ -84,14 +84,14 @@ _EMIT = EventAction.EMIT
 #: The fields of an emit that other clients are sent as well.
 _RELAYED = bits(("action", "name", "data"))
 
-#: How emits open that have data, a name and nothing else, and writes, up to the length of the data; with the size of
-#: the payload, and the action.
-_HEADS: dict[bytes, tuple[int, IntEnum]] = {
-    bytes((size - 1, 0x10, topic, 0x1A, size - 5, 0x08, action, 0x12)): (size, action)
-    for topic, action in ((_EVENT, _EMIT), (_RECORD, RecordAction.UPDATE), (_RECORD, RecordAction.PATCH))
-    for size in range(13, 129)
+#: By the size of the payload: how an emit opens that has data, a name and nothing else, up to the length of its data.
+_EMIT_HEADS = {size: bytes((size - 1, 0x10, 0x04, 0x1A, size - 5, 0x08, 0x02, 0x12)) for size in range(13, 129)}
+#: How short writes open, up to the length of their data, and their actions.
+_WRITE_HEADS: dict[bytes, IntEnum] = {
+    bytes((size - 1, 0x10, 0x05, 0x1A, size - 5, 0x08, action, 0x12)): action
+    for action in (RecordAction.UPDATE, RecordAction.PATCH)
+    for size in range(15, 129)
 }
-_NO_HEAD = (-1, _EMIT)
 
 
 class ProtobufCodec:
@@ -123,19 +123,19 @@ class ProtobufCodec:
         size = len(payload)
         # Most messages are short emits and writes, as the official client writes them: 8 bytes that depend on the size
         # and the action alone; in an emit <length> data 32 <length> name are all that follows.
-        length, action = _HEADS.get(payload[:8], _NO_HEAD)
-        if length == size:
-            if action is not _EMIT:
-                write = short_write(payload, action, self)
-                if write is not None:
-                    return [write]
-            elif (end := payload[8] + 9) < size - 2 and payload[end] == 0x32 and payload[end + 1] == size - end - 2:
+        head = payload[:8]
+        if head == _EMIT_HEADS.get(size):
+            if (end := payload[8] + 9) < size - 2 and payload[end] == 0x32 and payload[end + 1] == size - end - 2:
                 data = payload[9:end]
                 try:
                     brief_loads(data)
                     return [Message(_EVENT, _EMIT, payload[end + 2 :].decode(), data, payload, self)]
                 except ValueError:
                     pass  # the long way knows what to answer
+        elif (action := _WRITE_HEADS.get(head)) is not None and head[0] == size - 1:
+            write = short_write(payload, action, self)
+            if write is not None:
+                return [write]
         found: list[Message | Malformed] = []
         fault, position = Fault.UNPARSABLE, 0
         try:
