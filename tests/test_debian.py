@@ -99,6 +99,13 @@ class DebianTests(SynchronousTestCase):
         self.keep_records(SCHEMA_VERSION + 1, self.records.parent / "second" / "records.sqlite")
         self.assertEqual(self.script("preinst", "upgrade", "9.0").returncode, 1)
 
+    def test_installed_again(self) -> None:
+        """
+        After a removal, which keeps the records, a package that is too old for them is not unpacked either.
+        """
+        self.keep_records(SCHEMA_VERSION + 1)
+        self.assertEqual(self.script("preinst", "install", "9.0").returncode, 1)
+
     def purge(self) -> str:
         etc = self.root / "etc/dstwist"
         (etc / "tls").mkdir(parents=True, exist_ok=True)
@@ -128,6 +135,29 @@ class DebianTests(SynchronousTestCase):
         said = self.purge()
         self.assertTrue(key.exists())
         self.assertIn("etc/dstwist is kept", said)
+
+    def test_purge_of_a_link(self) -> None:
+        """
+        If the directory is a link, the link goes; the script names the directory that it leaves.
+        """
+        elsewhere = self.root / "srv"
+        self.records.parent.rename(elsewhere)
+        self.records.parent.symlink_to(elsewhere)
+        said = self.purge()
+        self.assertIn(f"{elsewhere} is kept", said)
+        self.assertTrue((elsewhere / "records.sqlite").exists())
+        self.assertFalse(self.records.parent.is_symlink())
+
+    def test_purge_of_instances(self) -> None:
+        """
+        No instance stays enabled.
+        """
+        wants = self.root / "etc/systemd/system/multi-user.target.wants"
+        wants.mkdir(parents=True)
+        (wants / "dstwist@second.service").symlink_to("/lib/systemd/system/dstwist@.service")
+        (wants / "other.service").symlink_to("/lib/systemd/system/other.service")
+        self.assertEqual(self.script("postrm", "purge").returncode, 0)
+        self.assertEqual([path.name for path in wants.iterdir()], ["other.service"])
 
     def test_removal(self) -> None:
         """
@@ -160,6 +190,16 @@ class DebianTests(SynchronousTestCase):
         for command in ("start", "check-config", "hash", "permissions explain", "service"):
             self.assertIn(f"``dstwist {command} [OPTIONS]", pages["dstwist.1.rst"])
         self.assertIn("``--data-dir", pages["dstwist.1.rst"].replace("-d, ", ""))
+        self.assertRegex(pages["dstwist.1.rst"], r"(?m)^78 .*\n(.*\n)+SIGHUP ")
+
+    def test_joined_rows_in_man_pages(self) -> None:
+        """
+        A name that ends in a comma has its description together with the next one.
+        """
+        source, page = self.root / "page.rst", self.root / "page"
+        source.write_text("=\nx\n=\n\n=== =====\nkey about\n=== =====\na,  of a\nb   and b\nc   C\n=== =====\n")
+        subprocess.run([sys.executable, "tools/rst2man.py", source, page], cwd=CHECKOUT, check=True)
+        self.assertRegex(page.read_text(), r"(?s)\.B a, b\nof a and b\n.*\.B c\nC\n")
 
     def test_tables_in_man_pages(self) -> None:
         """

@@ -18,66 +18,76 @@ fail() {
 }
 
 as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -E "$@"; fi
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        command -v sudo >/dev/null || fail "This needs root, or sudo."
+        sudo -E "$@"
+    fi
 }
 
+# Usage: apt_get [COMMAND that runs a command elsewhere...] -- ARGUMENT...
 apt_get() {
-    as_root "${@:2}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 $1 >/dev/null
+    local elsewhere=()
+    while [ "$1" != -- ]; do
+        elsewhere+=("$1")
+        shift
+    done
+    as_root "${elsewhere[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "${@:2}" >/dev/null
 }
 
-# The files of this checkout, changed ones too, but nothing that was made here.
-copy_sources() {
-    mkdir -p "$1"
-    (cd "$top" && git ls-files -co --exclude-standard -z | grep -zv -e '^\.venv$' -e '/node_modules$' |
-        tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$1"
-}
-
-# Usage: build SOURCES [COMMAND that runs a command in the root]
-build() {
-    local number
-    number=$("${@:2}" sh -c '. /etc/os-release && echo "$VERSION_ID"')
-    sed -i "1s/^\(dstwist (\)\([^)]*\)) unstable/\1\2~deb$number) $release/" "$1/debian/changelog"
-    apt_get update "${@:2}"
-    as_root "${@:2}" sh -c "cd '${inside:-$1}' && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 build-dep ./ >/dev/null"
-    as_root "${@:2}" sh -c "cd '${inside:-$1}' && dpkg-buildpackage --build=binary --no-sign" >"$1.log" 2>&1 ||
-        { tail -40 "$1.log" >&2; fail "The build failed; $1.log has all of it."; }
-    mkdir -p "$top/dist"
-    cp "$(dirname "$1")"/dstwist_*~deb"$number"_*.deb "$top/dist/"
-    ls "$top"/dist/dstwist_*~deb"$number"_*.deb
+# Usage: need COMMAND [PACKAGE]
+need() {
+    command -v "$1" >/dev/null || { apt_get -- update && apt_get -- install -y --no-install-recommends "${2:-$1}"; }
 }
 
 [ -n "$release" ] || fail "This is no Debian; name the release to build for: make deb DIST=bookworm"
+git -C "$top" rev-parse --git-dir >/dev/null 2>&1 || fail "$top is no git checkout. In unpacked sources dpkg-buildpackage builds the package."
 work=$top/build/deb/$release
 as_root rm -rf "$work"
-mkdir -p "$work"
+mkdir -p "$work" "$top/dist"
 
 if [ "$release" = "$here" ]; then
-    command -v dpkg-buildpackage >/dev/null || { apt_get update && apt_get "-y --no-install-recommends install dpkg-dev"; }
-    copy_sources "$work/dstwist"
-    build "$work/dstwist"
-    exit
+    need dpkg-buildpackage dpkg-dev
+    elsewhere=()
+    build=$work
+    inside=$work
+else
+    root=$top/build/root/$release
+    if [ ! -e "$root/.complete" ]; then
+        need debootstrap
+        echo "Making $root ..." >&2
+        # The mirror is the one that this machine uses.
+        mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$' || true)
+        as_root rm -rf "$root"
+        mkdir -p "$(dirname "$root")"
+        as_root debootstrap --variant=minbase --include=ca-certificates,build-essential "$release" "$root" \
+            ${mirror:+"$mirror"} >"$work/debootstrap.log" || fail "debootstrap failed: see $work/debootstrap.log"
+        as_root touch "$root/.complete"
+    fi
+    # pip in there asks the same index as here, and trusts the same certificates.
+    for file in /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt /etc/pip.conf; do
+        [ ! -e $file ] || as_root cp $file "$root$file"
+    done
+    elsewhere=(chroot "$root")
+    build=$root/build
+    inside=/build
+    as_root rm -rf "$build"
+    as_root install -d -o "$(id -u)" -g "$(id -g)" "$build"
 fi
 
-root=$top/build/root/$release
-if [ ! -e "$root/.complete" ]; then
-    command -v debootstrap >/dev/null || { apt_get update && apt_get "-y --no-install-recommends install debootstrap"; }
-    echo "Making $root ..."
-    # The mirror is the one that this machine uses.
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/*$' || true)
-    as_root rm -rf "$root"
-    mkdir -p "$(dirname "$root")"
-    as_root debootstrap --variant=minbase --include=ca-certificates,build-essential "$release" "$root" $mirror >/dev/null ||
-        fail "debootstrap failed: see $root/debootstrap/debootstrap.log"
-    as_root touch "$root/.complete"
-fi
-# pip in there asks the same index as here, and trusts the same certificates.
-as_root cp /etc/resolv.conf "$root/etc/resolv.conf"
-as_root cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
-[ ! -e /etc/pip.conf ] || as_root cp /etc/pip.conf "$root/etc/pip.conf"
-inside=/build/dstwist
-as_root rm -rf "$root/build"
-copy_sources "$work/dstwist"
-as_root mkdir -p "$root/build"
-as_root cp -R "$work/dstwist" "$root/build/"
-work_inside=$root/build/dstwist
-build "$work_inside" chroot "$root"
+# The files of this checkout, changed ones too, but nothing that was made here.
+mkdir "$build/dstwist"
+(cd "$top" && git ls-files -co --exclude-standard -z | grep -zv -e '^\.venv$' -e '/node_modules$' |
+    tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$build/dstwist"
+number=$(. "${root:-}/etc/os-release" && echo "$VERSION_ID")
+sed -i "1s/^\(dstwist (\)\([^)]*\)) unstable/\1\2~deb$number) $release/" "$build/dstwist/debian/changelog"
+
+apt_get "${elsewhere[@]}" -- update
+apt_get "${elsewhere[@]}" -- build-dep -y --no-install-recommends "$inside/dstwist/"
+as_root "${elsewhere[@]}" sh -c 'cd "$1" && exec dpkg-buildpackage --build=binary --no-sign' sh "$inside/dstwist" \
+    >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "The build failed; $work/build.log has all of it."; }
+for package in "$build"/dstwist_*.deb; do
+    cp "$package" "$top/dist/"
+    echo "$top/dist/$(basename "$package")"
+done

@@ -36,21 +36,37 @@ def title(name: str, section: int, line: str) -> Iterator[str]:
 
 def from_docs(file: str) -> Iterator[str]:
     """
-    The lines of a file in docs/ without its title, its references to other files as texts.
+    The lines of a file in docs/ without its title.
     """
     lines = (TOP / "docs" / file).read_text().splitlines()
     assert set(lines[1]) == {"="}, f"{file} does not begin with a title"
     yield from lines[2:]
 
 
+def page_of_file(file: str) -> Iterator[str]:
+    """
+    The same as a page about a kind of file: with a section for the text before the first title, and with references.
+    """
+    yield from ("", "Description", "-----------", "")
+    yield from from_docs(file)
+    yield from ("", "See also", "--------", "")
+    yield "``dstwist(1)``. Files whose names end in ``.rst`` are in ``/usr/share/doc/dstwist/docs``."
+
+
 def command_page() -> Iterator[str]:
     """
-    The lines of C{dstwist(1)}: C{docs/command.rst}, with all commands in the place of its line C{.. commands}.
+    The lines of C{dstwist(1)}: C{docs/command.rst}, with all commands in the place of its line C{.. commands}, and with
+    what C{docs/operations.rst} says of the process.
     """
     for line in from_docs("command.rst"):
         if line == ".. commands":
             for path, command in commands("dstwist", dstwist):
                 yield from section(path, command)
+        elif line == ".. exit statuses and signals":
+            lines = list(from_docs("operations.rst"))
+            yield from lines[
+                lines.index("The exit status says how the server ended:") : lines.index("The other commands:")
+            ]
         else:
             yield line
 
@@ -84,7 +100,7 @@ def section(path: str, command: click.Command) -> Iterator[str]:
 def main(directory: str) -> None:
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    pages = [(name, number, line, list(from_docs(file))) for name, number, file, line in FROM_DOCS]
+    pages = [(name, number, line, list(page_of_file(file))) for name, number, file, line in FROM_DOCS]
     pages.append(("dstwist", 1, "realtime data server, a drop-in for deepstream.io", list(command_page())))
     for name, number, line, body in pages:
         (folder / f"{name}.{number}.rst").write_text("\n".join([*title(name, number, line), *body]) + "\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs debian/tests/life in a fresh Debian with systemd: debian/tests/in_root.sh RELEASE (bookworm or trixie), as root.
-# The package is the newest for that release in dist/. Needs debootstrap and systemd-container, and installs them.
+# The package is the newest for that release in dist/. Needs debootstrap, lintian and systemd-container, and installs them.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -17,7 +17,7 @@ if [ ! -e "$root/.complete" ]; then
     rm -rf "$root"
     mkdir -p "$(dirname "$root")"
     debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates,python3,curl,openssl,procps,libstdc++6 \
-        "$release" "$root" $mirror >/dev/null
+        "$release" "$root" ${mirror:+"$mirror"} >/dev/null
     echo "127.0.0.1 localhost" >"$root/etc/hosts"
     touch "$root/.complete"
 fi
@@ -27,6 +27,8 @@ clients=$(readlink -f "$top/tests/e2e/node_modules")
 
 number=$(. "$root/etc/os-release" && echo "$VERSION_ID")
 package=$(ls -t "$top"/dist/dstwist_*~deb"$number"_*.deb | head -1)
+command -v lintian >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends lintian; }
+lintian --allow-root --pedantic --fail-on error,warning "$package"
 # The version before is the same one under a smaller number.
 dpkg-deb -R "$package" "$work/old"
 sed -i 's/^Version: .*/Version: 0.0.1/' "$work/old/DEBIAN/control"
