@@ -49,7 +49,7 @@ def ignore() -> None:
     The server has stopped. Signals that come now must not change the exit status; Python would have them do that while
     it ends.
     """
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 

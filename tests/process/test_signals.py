@@ -94,9 +94,10 @@ class SignalTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        In the end signals are ignored: Python would take its handlers away while it ends.
+        In the end signals are ignored, further requests to stop as well: Python takes its handlers away while it ends.
         """
         self.signals.take_all()
+        self.signals.take_stops()
         signals.ignore()
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
             self.assertEqual(self.handlers[number], signal.SIG_IGN)
