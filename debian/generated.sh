@@ -1,12 +1,12 @@
 #!/bin/sh
 # Usage: generated.sh ROOT VENV WORK
-# Makes the files that are made from the code: Twisted's list of plug-ins and the completions in ROOT, man pages in WORK.
+# Generates files from the code: Twisted's list of plug-ins and the completions in ROOT, man pages in WORK.
 set -eu
 root=$1
 python=$1$2/bin/python
 share=$root/usr/share
 
-# twistd writes its list of plug-ins anew unless it is newer than they are; the user of the service may not.
+# twistd rewrites its list of plug-ins unless the list is newer than the plug-ins; the user of the service may not write it.
 plugins=$(echo "$root$2"/lib/python3.*/site-packages/twisted/plugins)
 find "$plugins" -name '*.py' -exec touch -d "@$((SOURCE_DATE_EPOCH - 86400))" {} +
 "$python" -c 'from twisted.application.service import IServiceMaker

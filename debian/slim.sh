@@ -1,6 +1,6 @@
 #!/bin/sh
 # Usage: slim.sh VENV
-# Takes out of a virtual environment what a server does not need: pip, the commands of other packages, their tests.
+# Removes from a virtual environment all that a server does not need: pip, the commands of other packages, their tests.
 set -eu
 venv=$1
 site=$(echo "$venv"/lib/python3.*/site-packages)

@@ -36,7 +36,7 @@ dpkg-deb --root-owner-group -b "$work/old" "$work/old.deb" >/dev/null
 cp "$package" "$work/new.deb"
 cp "$(readlink -f "$(command -v node)")" "$work/node"
 
-# The root stays as it is: what is written goes into memory. No network but its own loopback, so that nothing else is met.
+# The root is not changed: writes go to memory. Its only network is its own loopback interface.
 export SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1
 systemd-nspawn --quiet --boot --directory="$root" --volatile=overlay --private-network --register=no --keep-unit \
     --bind-ro="$top:/dstwist" --bind-ro="$work:/packages" --bind-ro="$clients:/clients" --setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \

@@ -18,7 +18,7 @@ async function write () {
   while (going) {
     const name = `load/${count++}`
     try {
-      // A write whose acknowledgement is lost with the connection counts for nothing.
+      // A write whose acknowledgement is lost with the connection is not counted.
       await Promise.race([
         client.record.setDataWithAck(name, { count }),
         new Promise((resolve, reject) => setTimeout(() => reject(new Error('no acknowledgement')), 1000))
