@@ -22,6 +22,9 @@ from dstwist.interfaces import IConnection, IDecider, IPermission
 from dstwist.log import LEVELS, Logger, about, shown
 from dstwist.protocol.message import Message
 
+#: So many characters of what a rule that failed has to say are worth a line.
+MOST_OF_ERROR = 1000
+
 
 class Denials:
     """
@@ -47,7 +50,8 @@ class Denials:
         if isinstance(verdict, Failure):
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {client}: {error}",
-                error=verdict.getErrorMessage(),
+                # It may tell of names that the rule made of what the client sent.
+                error=shown(verdict.getErrorMessage(), MOST_OF_ERROR),
                 event="MESSAGE_PERMISSION_ERROR",
                 **about(sender),
             )

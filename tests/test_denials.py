@@ -138,6 +138,10 @@ class DenialTests(SynchronousTestCase):
         """
         self.tell(Message(Topic.EVENT, EventAction.EMIT, "news"), Failure(RuleError("no value")))
         self.assertEqual(self.lines.of("warn"), [f"MESSAGE_PERMISSION_ERROR | {ANN}: no value"])
+        failure = Failure(RuleError("no record a\nAUTH_SUCCESSFUL | root" + "x" * 10000))
+        self.tell(Message(Topic.EVENT, EventAction.EMIT, "news"), failure)
+        self.assertIn("no record a?AUTH_SUCCESSFUL | root", self.lines.last("warn"))
+        self.assertLess(len(self.lines.last("warn")), 1200)
 
     def test_other_permission(self) -> None:
         """

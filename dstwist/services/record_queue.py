@@ -33,7 +33,7 @@ from twisted.python.failure import Failure
 from dstwist.budgets import Budget
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection, Work
-from dstwist.log import Logger
+from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 from dstwist.slices import Slices, Steps
@@ -330,7 +330,7 @@ class RecordQueue:
         if failure.check(MemoryError) and self._contained(failure, name, requests):
             return
         # It is unknown what of it was done: the senders had better start anew.
-        self._log.failure("serving the record {name} failed", failure, name=name)
+        self._log.failure("serving the record {name} failed", failure, name=shown(name))
         for request in line.served:
             if request.sender is not None:
                 request.sender.close("internal error")
@@ -343,7 +343,7 @@ class RecordQueue:
         """
         if not all(message.action in _READS for message, _ in requests):
             return False
-        self._log.failure("reading the record {name} failed", failure, name=name, contained=True)
+        self._log.failure("reading the record {name} failed", failure, name=shown(name), contained=True)
         for message, sender in requests:
             if sender is not None:
                 sender.send(message.error(RecordAction.RECORD_LOAD_ERROR, name, "not enough memory"))

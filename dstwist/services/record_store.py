@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError, StoreFull
 from dstwist.interfaces import IConnection, IInstantStore, IRecordStore, IStore, Record
-from dstwist.log import Logger
+from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record_queue import RecordQueue
 
@@ -311,7 +311,11 @@ class RecordStore:
             # Not what a store says that cannot: a mistake in it.
             self._log.failure("the {where} broke", Failure(problem), where=where)
         self._log.error(
-            "{event} | {where}, record {name}: {problem}", where=where, name=name, problem=problem, event=code.name
+            "{event} | {where}, record {name}: {problem}",
+            where=where,
+            name=shown(name),
+            problem=problem,
+            event=code.name,
         )
 
 

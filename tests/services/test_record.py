@@ -17,6 +17,7 @@ from dstwist.protocol.message import Message
 from dstwist.services import record
 from dstwist.services.record import RecordService
 from dstwist.services.record_acks import HOLD
+from tests.logs import Lines
 from tests.services.records import A, RecordTestCase, ask, patch, read_response, update, wanting_ack, written
 
 
@@ -271,6 +272,17 @@ class DeleteTests(RecordTestCase):
             self.say_text(cat, "R|D|a+"), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|storage error+"]
         )
         self.assert_stored("a", 7, {"x": 1})
+
+    def test_hostile_name(self) -> None:
+        """
+        The name of a record that the stores do not take forges no line of the log.
+        """
+        lines = Lines(self)
+        self.storage.behave = lambda operation, name: (0.0, "fails")
+        self.say(self.young(), ask(A.READ, "b\n\x1b[2J" + "x" * 1000))
+        self.assertIn("record b??[2Jxxx", lines.last("error"))
+        self.assertLess(len(lines.last("error")), 500)
+        self.expect_complaints()
 
     def test_half_deleted(self) -> None:
         """
