@@ -241,7 +241,7 @@ class Admission:
 
     def tell(self, excess: Excess, client: dict[str, Any]) -> None:
         """
-        Have the log say that a client is refused.
+        Log that a client is refused.
 
         @param client: the fields of lines about it, see L{dstwist.log.about}.
         """

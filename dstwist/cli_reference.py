@@ -59,7 +59,7 @@ def info(config_file: str | None, lib_dir: str | None) -> None:
 
 def _libraries() -> Iterator[str]:
     """
-    What dstwist needs, and what brings stores or the like for it.
+    The distributions that dstwist needs, and those that extend it.
     """
     try:
         needed = requires("dstwist") or []

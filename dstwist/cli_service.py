@@ -16,7 +16,7 @@ import click
 
 from dstwist.shipped import shipped
 
-#: Where units of the operator are.
+#: The directory of the operator's units.
 UNITS = Path("/etc/systemd/system")
 
 #: The user of the shipped unit.
@@ -76,7 +76,7 @@ def _add(name: str, config_file: str | None, log_dir: str | None, dry_run: bool)
 
 def _check_system() -> None:
     """
-    See that systemd is there, and the user who the server is to be.
+    Check that systemd is there, and the user that the server is to run as.
     """
     if shutil.which("systemctl") is None:
         raise _failed("Only systemd services are supported")
@@ -113,7 +113,7 @@ def command() -> str:
 
 def unit(name: str, program: str, config_file: str, log_dir: str | None = None) -> str:
     """
-    The shipped unit, changed to what is wanted.
+    The shipped unit, adapted to the options.
 
     @param program: the path of the command C{dstwist}.
     """
@@ -134,7 +134,7 @@ def unit(name: str, program: str, config_file: str, log_dir: str | None = None) 
         if key == "ExecReload" and log_dir is not None:
             lines.append(f"StandardOutput=append:{log_dir}/{name}-out.log")
             lines.append(f"StandardError=append:{log_dir}/{name}-err.log")
-    # What the file says about itself is not true of this one.
+    # The comments of the shipped unit do not apply to this one.
     return "\n".join(line for line in lines if not line.startswith("# systemd finds the command")) + "\n"
 
 

@@ -1,5 +1,5 @@
 """
-When Python's garbage collector looks through which objects.
+Decides when Python's garbage collector scans which objects.
 
 Connections, subscriptions, records and requests that end are freed by reference counting. The collector is needed only
 for circles of references, such as exceptions leave. A pass through all objects stops the server for 40 ms with 2000
@@ -17,8 +17,8 @@ full       when the server is idle, once in            all objects, but only if 
            again as after the full pass before
 =========  ==========================================  ==============================================================
 
-A circle that is broken off after it was set apart stays until the next full pass. Such circles are rare: those that
-exceptions leave are young.
+A reference cycle that becomes garbage after it was set apart stays until the next full pass. Such cycles are rare:
+those that exceptions leave are young.
 
 Large JSON texts make many objects at once, and these are set apart when they are made (L{dstwist.protocol.jsontext}).
 """
@@ -66,7 +66,7 @@ def resident() -> int:
 
 def set_apart(phase: str, info: dict[str, int]) -> None:
     """
-    Have no pass look again at the objects that the one that ends has left. This takes microseconds.
+    Exclude the objects that survived the pass that ends from all further passes. This takes microseconds.
     """
     if phase == "stop" and info["generation"] == 2:
         gc.freeze()
@@ -83,7 +83,7 @@ def collect_all() -> None:
 
 class Collector:
     """
-    Makes the full passes, and sets apart what has survived.
+    Makes the full passes, and sets apart the objects that survived.
 
     @param collect: makes a full pass.
     @param memory: how much memory the process uses.
@@ -112,7 +112,7 @@ class Collector:
 
     def start(self) -> None:
         """
-        Set apart what Python's longer passes leave, for the rest of the process.
+        Set apart the objects that survive Python's longer passes, until the process ends.
         """
         gc.callbacks.append(set_apart)
         set_values_apart()

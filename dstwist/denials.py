@@ -1,8 +1,8 @@
 """
-What the log says of requests that the permission refuses: one place for all parts of the server that ask it.
+The log lines about requests that the permission refuses, for all parts of the server that ask the permission.
 
 =====================  ========================================  ===================================================
-the verdict            line                                      level
+verdict                line                                      level
 =====================  ========================================  ===================================================
 ``False``              MESSAGE_DENIED, with the rule             debug; info with C{logger.options.logDenied}
 a rule that failed     MESSAGE_PERMISSION_ERROR, with the        warn
@@ -30,7 +30,7 @@ class Denials:
     """
     Writes these lines.
 
-    @param permission: that refused; C{None} if everything is permitted.
+    @param permission: the permission that refused; C{None} if everything is permitted.
     @param at_info: whether denied requests are logged at level info.
     """
 
@@ -42,10 +42,11 @@ class Denials:
 
     def tell(self, verdict: object, request: Message, sender: IConnection, name: str | None = None) -> None:
         """
-        Say that C{request} was refused.
+        Log that C{request} was refused.
 
         @param verdict: the L{Failure} of the rule, or anything else that is not C{True}.
-        @param request: as the permission was asked; of a bulk request C{name} is the one name in question.
+        @param request: the request that the permission was asked about; for a bulk request, C{name} is the refused
+            name.
         """
         if isinstance(verdict, Failure):
             self._log.warn(

@@ -477,7 +477,7 @@ class Entrance:
 
 def _page(handshake: Handshake) -> str:
     """
-    Where a client comes from. Browsers send an Origin; its being C{null} is worth a line, too.
+    The origin of a client. Browsers send an Origin; C{null} is logged as well.
     """
     pages = [
         f"{name} {shown(value)}" for name, value in (("origin", handshake.origin), ("page", handshake.referer)) if value

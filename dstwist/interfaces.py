@@ -238,7 +238,8 @@ class IWriteService(ITopicService):
 
     def malformed(message: Message, sender: IConnection) -> None:
         """
-        Help C{sender} on after a write that could not be read, or whose name is too long. The error has been sent.
+        Bring C{sender} back in step after a write that could not be read, or whose name is too long. The error has been
+        sent.
 
         @param message: the write as far as it could be read, at least with its name and its action.
         """
@@ -265,14 +266,14 @@ class IPermission(Interface):
 
 class IDecider(Interface):
     """
-    A permission that can tell what has decided.
+    A permission that can name the rule that decided.
     """
 
     def decider(message: Message, name: str | None) -> str:
         """
-        Which rule decides about C{message}, as a text for the log.
+        The rule that decides about C{message}, as a text for the log.
 
-        @param name: of all names of the message, the one in question.
+        @param name: the refused name, if the message has several.
         """
 
 
@@ -341,19 +342,20 @@ class IInstantStore(IRecordStore):
 
 class IStoreStatus(Interface):
     """
-    A store that knows how it is. Both methods answer at once.
+    A store that can report its state. Both methods answer at once.
     """
 
     def contents() -> str:
         """
-        What the start has found, in a few words for the log: C{1234 records}, or that there is nothing yet.
+        The content that the store found at the start, in a few words for the log: C{1234 records}, or that there is
+        nothing yet.
         """
 
     def problem() -> str | None:
         """
-        Why the store cannot write at present, as far as it knows; C{None} if it can. While it says so, the server tells
-        load balancers that it is not ready. A limit that the operator has set is no such problem, nor is one write that
-        cannot be done: clients could cause them.
+        Why the store cannot write at present, as far as it knows; C{None} if it can. While there is a reason, the
+        server tells load balancers that it is not ready. A limit that the operator has set is no such problem, nor is
+        one write that cannot be done: clients could cause them.
         """
 
 
@@ -405,8 +407,8 @@ class Handshake:
     @ivar headers: of the upgrade request, in lower case.
     @ivar url: the path and query of an HTTP request, for which alone the login is; C{None} for connections.
     @ivar certificate: what it has proved by TLS; C{None} if it has shown no certificate, or none that is good.
-    @ivar path: of the URL that it is connected to.
-    @ivar number: of the connection; 0 for a request that has none.
+    @ivar path: the path of the URL that the client is connected to.
+    @ivar number: the number of the connection; 0 for a request without one.
     """
 
     address: str
@@ -419,7 +421,7 @@ class Handshake:
     @property
     def user(self) -> str | None:
         """
-        Nobody, before the login.
+        The client before its login.
         """
         return None
 

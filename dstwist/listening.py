@@ -91,7 +91,7 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
 
 def _meant(description: str) -> str:
     """
-    What to say of a description that is none: mostly it is a port, or an address and a port.
+    The error text for an invalid description: mostly it is a port, or an address and a port.
     """
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:]+\]|[^:]*):)?(\d+)", description)
     if found is None or (found[1] or "").lower() in _KINDS:

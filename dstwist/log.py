@@ -67,10 +67,10 @@ def shown(text: str, most: int = MOST_SHOWN) -> str:
 
 class LoggedClient(Protocol):
     """
-    What lines tell about a client: a connection, or a handshake.
+    The facts about a client that log lines contain. The client is a connection, or a handshake.
 
-    @ivar number: of the connection, its own in this process; 0 for a request that has none.
-    @ivar path: of the URL that it is connected to.
+    @ivar number: the number of the connection, unique in this process; 0 for a request without a connection.
+    @ivar path: the path of the URL that the client is connected to.
     """
 
     @property
@@ -110,7 +110,7 @@ class Client(NamedTuple):
 
 def about(client: LoggedClient) -> dict[str, Any]:
     """
-    The fields of a line about C{client}. They do not keep it; the text of C{client} is made when the line is written.
+    The fields of a line about C{client}. They do not keep C{client} alive; its text is made when the line is written.
     """
     user, address, path, number = client.user, client.address, client.path, client.number
     return {

@@ -9,7 +9,7 @@ kept as long as a request is under way.
 too long                              what comes of it
 ====================================  ==============================================================================
 the name of a request                 it is refused, with INVALID_MESSAGE_DATA (presence: INVALID_PRESENCE_USERS; a
-                                      call: REQUEST_ERROR, which is the only one of these that callers hear)
+                                      call: REQUEST_ERROR, the only one of these that callers get)
 a name of a bulk request              it is refused, and the others are served; text clients, whose refusals repeat
                                       the whole request, are told once of several. If a v4+ client wants to get a
                                       record, MESSAGE_DENIED follows: the client hears nothing else

@@ -72,7 +72,7 @@ class Node(Service):
     @ivar web_sockets: what takes over from it, by path.
     @ivar reloads: what L{reload} reads again.
     @ivar on_started: called when it takes connections.
-    @ivar on_failed: called with the reason if it cannot: a part could not start. It is to be stopped then.
+    @ivar on_failed: called with the reason if it cannot: a part could not start. Its owner has to stop it then.
     @ivar failed: that reason; C{None} if there is none.
     """
 
@@ -174,7 +174,7 @@ class Node(Service):
     @property
     def settings(self) -> Settings:
         """
-        What it was made from.
+        The settings that the node was made from.
         """
         return self._settings
 
@@ -215,7 +215,8 @@ class Node(Service):
 
     def not_ready(self) -> str | None:
         """
-        Why clients had better go to another server, in a few words for anybody; C{None} if they need not.
+        Why clients should go to another server, in a few words that may be shown to any client; C{None} if there is no
+        reason.
         """
         if self.port.refusal is not None:
             return "the server is stopping"
@@ -227,9 +228,9 @@ class Node(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Have the ports, before the process gives up its privileges.
+        Bind the ports, before the process gives up its privileges.
 
-        @raise StartError: one cannot be had.
+        @raise StartError: a port cannot be bound.
         """
         self._ports.bind(self.port)
 
@@ -404,7 +405,7 @@ def _outgoing(settings: LimitSettings, reactor: Any) -> Outgoing:
 
 def _found(stores: Stores) -> str:
     """
-    What the storage has found, for the log.
+    The content of the storage, for the log.
     """
     status = _status(stores.storage)
     found = "" if status is None else status.contents()
@@ -413,6 +414,6 @@ def _found(stores: Stores) -> str:
 
 def _status(store: object) -> IStoreStatus | None:
     """
-    How C{store} is; C{None} if it does not know.
+    The state of C{store}; C{None} if the store cannot report it.
     """
     return IStoreStatus(store, None)

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import resource
 
-#: How many open files are kept for all that is no connection: stores, the log, the ports, certificates while they are
-#: read, connections to web services.
+#: The number of open files reserved for everything but client connections: stores, the log, the ports, certificates
+#: while they are read, connections to web services.
 KEPT = 100
 
-#: With room for fewer connections than these, the start has a warning.
+#: With room for fewer connections than these, the server warns at the start.
 FEW = 500
 
 
@@ -23,7 +23,7 @@ def raise_limit() -> None:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
-            # A sandbox may forbid the call, and macOS has no number for its hard limit. The soft limit does.
+            # A sandbox may forbid the call, and macOS has no number for its hard limit. The soft limit is enough.
             pass
 
 

@@ -1,16 +1,16 @@
 """
 Listeners of v2 and v3 that are the only subscribers of a name.
 
-Such a client subscribes to the records that it provides, in order to write to them. Its own subscription would keep a
-name wanted for ever, so it does not count for the listener itself (as in deepstream 2.x)::
+Such a client subscribes to the records that it provides, in order to write to them. Its own subscription would keep the
+name in use for ever, so it does not count for the listener itself (as in deepstream 2.x)::
 
     X subscribes       L is asked, accepts, and subscribes as well
     X leaves           L is told to stop; no other listener is asked now
-    L unsubscribes     nobody wants the name
+    L unsubscribes     the name has no subscriber
     or: Y subscribes   a provider is looked for again among all, and L may be asked
 
-For other listeners the subscription of L counts. They are asked in a search that has begun already, and otherwise at
-the next rematch: if they were asked at once, two listeners could make each other providers in turn without end.
+For other listeners the subscription of L counts. They are asked in a search that has already begun, and otherwise at
+the next rematch. If they were asked at once, two listeners could make each other providers in turn without end.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class OwnSubscriptions:
 
     def only(self, name: str, listener: IConnection) -> bool:
         """
-        Whether only C{listener} wants C{name}, and does not count itself.
+        Whether C{listener} is the only subscriber of C{name}, and does not count itself.
         """
         return not listener.dialect.counts_own_subscriptions and self._subscriptions.is_only(name, listener)
 
@@ -42,6 +42,6 @@ class OwnSubscriptions:
 
     def forget(self, name: str) -> IConnection | None:
         """
-        The listener that was passed over, if there is one. It is forgotten.
+        The listener that was not asked about C{name}, if there is one. It is forgotten.
         """
         return self._passed_over.pop(name, None)

@@ -1,5 +1,5 @@
 """
-How many events the reactor serves in one turn.
+Limits the number of events that the reactor serves in one turn.
 
 Twisted's epoll reactor takes all events that there are. Each costs 20 microseconds and more, even if the work itself
 waits for a later turn: three thousand clients that leave at the same time take 60 ms. The kernel gives the rest of the
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-#: So many events are served in one turn. They take 5 to 8 ms if all of them are ends of connections.
+#: At most so many events are served in one turn. They take 5 to 8 ms if all of them are closed connections.
 MOST = 256
 
 
@@ -43,9 +43,9 @@ class BoundedPoller:
 
 def bound_polls(reactor: Any) -> bool:
     """
-    Have C{reactor} serve at most L{MOST} events in one turn.
+    Make C{reactor} serve at most L{MOST} events in one turn.
 
-    @return: false if it is no reactor of which that is known to work.
+    @return: false if this is not known to work with the reactor.
     """
     try:
         from twisted.internet.epollreactor import EPollReactor

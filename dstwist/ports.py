@@ -34,7 +34,7 @@ from dstwist.transports.pace import do_not_listen, listen
 
 class _LateSocket(socket.socket):
     """
-    A socket that remembers that it is to listen.
+    A socket that only records the call of C{listen}.
     """
 
     _backlog = 0
@@ -128,9 +128,9 @@ class Ports:
 
     def bind(self, factory: Any) -> None:
         """
-        Have the addresses, also those that need the privileges which the process is about to give up.
+        Bind the addresses, including those that need the privileges which the process is about to give up.
 
-        @raise StartError: one cannot be had; then none is.
+        @raise StartError: an address cannot be bound; then none is.
         """
         problems: list[str] = []
 
@@ -190,12 +190,12 @@ def where(port: IListeningPort) -> str:
 
 def _problem(failure: Failure) -> str:
     """
-    Why an address cannot be had.
+    Why an address cannot be bound.
     """
     return failure.getErrorMessage() + _advice(getattr(failure.value, "socketError", failure.value))
 
 
-#: What to do about it.
+#: By error number: the advice for the operator.
 _ADVICE = {
     errno.EADDRINUSE: " Another program has this port, perhaps another dstwist: stop it, or choose another port by "
     "--port or --listen.",

@@ -1,5 +1,5 @@
 """
-Who provides which name of a topic, and what they and the subscribers are told.
+The providers of the names of a topic, and the messages to them and to the subscribers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Providers:
 
     def release(self, name: str) -> None:
         """
-        C{name} is not wanted any more: its provider, if it has one, is told to stop.
+        C{name} has no subscriber any more: its provider, if it has one, is told to stop.
         """
         provider = self._names.pop(name, None)
         if provider is not None:
@@ -65,12 +65,12 @@ class Providers:
 
     def log_stopped(self, leaving: list[Candidate]) -> None:
         """
-        Say in the log what C{leaving}, candidates of one connection, do not provide any more.
+        Log the names that C{leaving}, candidates of one connection, no longer provide.
         """
         count = sum(len(candidate.provides) for candidate in leaving)
         if not count:
             return
-        # What clients can bring about with one message costs one line.
+        # One message of a client must not cause more than one line.
         what = "{topic}:{name}" if count == 1 else "{count} names of {topic}"
         self._log.info(
             f"LISTEN_PROVIDER_STOPPED | listen provider has stopped for {what}: {{client}}",

@@ -256,7 +256,7 @@ class Change:
 
 class _Failed:
     """
-    In the place of data: the write makes no sense.
+    Takes the place of data if the write is invalid.
     """
 
     __slots__ = ("error",)

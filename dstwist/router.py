@@ -109,7 +109,7 @@ class Router:
 
     def malformed(self, message: Message, sender: IConnection) -> None:
         """
-        Have the service help C{sender} on after a write that could not be read: L{IWriteService}.
+        Ask the service to bring C{sender} back in step after a write that could not be read: L{IWriteService}.
         """
         service = self._writes.get(message.topic)
         if service is not None and message.action in service.judges and message.name is not None:
@@ -187,7 +187,7 @@ class Router:
 
     def _refusal(self, verdict: object, message: Message, name: str | None, sender: IConnection) -> Message:
         """
-        What the sender is told; which rule refused, and why a rule failed, is for the log alone.
+        The error for the sender. Only the log names the rule that refused, and why a rule failed.
         """
         self._denials.tell(verdict, message, sender, name)
         return message.error("MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED", name)

@@ -19,7 +19,7 @@ Before a candidate is told the name, the permission decides whether it may hear 
 a while: the search then waits for the verdict on this candidate, as it waits for the answer of one that was told. A
 candidate that is refused is passed over. A limited number of verdicts is awaited at a time (L{dstwist.verdicts}).
 
-A listener of v2 or v3 is not asked about a name that only it wants (L{dstwist.own_subscriptions}).
+A listener of v2 or v3 is not asked about a name whose only subscriber it is (L{dstwist.own_subscriptions}).
 
 What concerns many names, as a provider that leaves, a newcomer, a rematch, is done in slices (L{dstwist.slices}).
 Until its turn has come a name is still provided by the one who left, or still waits for an answer of it: that one is
@@ -403,7 +403,8 @@ class Searches:
 
     def _left(self, name: str) -> None:
         """
-        C{name} has only one subscriber left: if that is the one that provides it, or is asked to, it is to stop.
+        C{name} has only one subscriber left: if that subscriber provides the name, or is being asked to, it has to
+        stop.
         """
         holder = self.holder(name)
         if holder is None or not self._own.only(name, holder.connection):

@@ -110,8 +110,8 @@ class SubscriptionRegistry:
 
     def observe_few(self, second: _Observer, single: _Observer) -> None:
         """
-        Have C{second} called with each name that gets its second subscriber, C{single} with each that has only one
-        left. A closed connection counts until it is taken off the name.
+        Call C{second} with each name that gets its second subscriber, C{single} with each that has only one left. A
+        closed connection counts until it is taken off the name.
         """
         self._on_second.append(second)
         self._on_single.append(single)
@@ -274,7 +274,7 @@ class SubscriptionRegistry:
 
     def write_shared(self, frame: bytes, connection: IConnection) -> None:
         """
-        Send C{connection} a large frame that others are sent as well.
+        Send C{connection} a large frame that other connections get as well.
         """
         if not connection.closed:
             connection.write(frame)

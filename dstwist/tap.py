@@ -126,7 +126,7 @@ class Options(TwistedOptions):
 
 def _spare_the_collector(reactor: Any) -> None:
     """
-    Have the garbage collector look at few objects: see L{dstwist.collector}.
+    Make the garbage collector scan few objects: see L{dstwist.collector}.
     """
     Collector(reactor).start()
 

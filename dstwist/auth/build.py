@@ -89,7 +89,7 @@ def configured_key(settings: JwtSettings) -> ConfiguredKey:
     """
     The key that the settings have.
 
-    @raise ConfigError: it is none, or does not go with the algorithms.
+    @raise ConfigError: it is no key, or does not fit the algorithms.
     """
     if settings.secret is not None:
         return ConfiguredKey(settings.secret)

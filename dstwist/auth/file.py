@@ -59,8 +59,8 @@ class FileAuthentication:
 
     def replace(self, users: Mapping[str, User]) -> None:
         """
-        Have other users from now on. Logins under way are decided by those that were there at their beginning; clients
-        that are connected are not this object's concern (L{dstwist.auth.reload}).
+        Replace the users. A login that has begun is checked against the old users. Connections are not closed here
+        (L{dstwist.auth.reload} does that).
         """
         # One assignment, so that nobody can see names of one file with entries of the other.
         self._table = (dict(users), list(users.values()))
@@ -84,7 +84,7 @@ class FileAuthentication:
         if not matches:
             return refusal(self._report)
         if self._closes_removed and name not in self._table[0]:
-            # The user was removed while the password was checked: nobody would close this connection.
+            # The user was removed while the password was checked: this connection would stay open.
             return refusal(self._report)
         return Login(True, name, dumps(user.client_data), user.server_data)
 

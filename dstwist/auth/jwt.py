@@ -65,7 +65,7 @@ class TokenAuthentication:
 
     def replace(self, keys: IKeys) -> None:
         """
-        Have tokens checked by other keys from now on.
+        Replace the keys that check tokens.
         """
         self._keys = keys
 

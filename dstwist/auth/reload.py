@@ -1,15 +1,16 @@
 """
-Users and keys that are read again while the server runs: on SIGHUP, and when one of their files has changed.
+Reload users and keys while the server runs: on SIGHUP, and when one of their files has changed.
 
 ==============  ===============================================  ==================================================
-authenticator   what is taken                                    connections
+authenticator   reloaded                                         connections
 ==============  ===============================================  ==================================================
 C{file}         the users                                        stay; those of users who are gone are closed with
                                                                  C{closeRemovedUsers}
 C{jwt}          C{secret} or C{publicKey}                        stay until their token expires
 ==============  ===============================================  ==================================================
 
-All of it is taken, or nothing: if more of C{auth} has changed, with other hashes nobody could log in.
+All is reloaded, or nothing. If other options of C{auth} have changed as well, nothing is: with the options of another
+hash, for instance, no user could log in.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ from dstwist.slices import Slices
 from dstwist.users import UserRegistry
 from dstwist.watching import FileWatch
 
-#: So many names of users are told in a line of the log.
+#: A log line names at most so many users.
 MOST_NAMED = 20
 
-#: What clients whose user is gone are told in the close frame.
+#: The reason in the close frame for clients whose user was removed.
 REASON = "user removed"
 
 
 class AuthReload:
     """
-    Takes new users and keys into force.
+    Puts new users and keys into force.
 
     @param settings: those that C{chain} was built from.
-    @param users: who is logged in.
+    @param users: the users who are logged in.
     @param kick: closes all connections of a user, with a reason.
     """
 
@@ -65,7 +66,7 @@ class AuthReload:
 
     def start(self, read_again: Callable[[], object]) -> None:
         """
-        Have C{read_again} called when a file with users or a key has changed.
+        Call C{read_again} when a file with users or a key has changed.
         """
         intervals = [
             entry.reload_interval
@@ -78,7 +79,7 @@ class AuthReload:
 
     def stop(self) -> None:
         """
-        Look after nothing any more.
+        Stop watching the files.
         """
         if self._watch is not None:
             self._watch.stop()
@@ -93,7 +94,7 @@ class AuthReload:
 
     def reload(self, settings: tuple[AuthSettings, ...]) -> str:
         """
-        Have the users and keys of C{settings}; what to say about it in the log.
+        Use the users and keys of C{settings}; return the text for the log.
 
         @raise ConfigError: more has changed, or a key cannot be used. Everything stays as it was.
         """
@@ -133,7 +134,7 @@ class AuthReload:
 
     def _part_with(self, removed: list[str], entries: dict[str, FileSettings]) -> str:
         """
-        Close the connections of users who are gone, if they are to be closed; what to say about it.
+        Close the connections of removed users, if the settings ask for that; return the text for the log.
         """
         counts = {True: 0, False: 0}
         leaving = []
@@ -163,7 +164,7 @@ def _files(entry: FileSettings | JwtSettings) -> tuple[str, ...]:
 
 def _fixed(entry: AuthSettings) -> AuthSettings:
     """
-    What needs a restart to change.
+    The options that need a restart to change.
     """
     if isinstance(entry, FileSettings):
         return replace(entry, users={}, files=())
@@ -182,7 +183,7 @@ def _key_of(entry: AuthSettings) -> object:
 
 def _users_of(settings: Iterable[AuthSettings]) -> dict[str, FileSettings]:
     """
-    All users of files, each with the authenticator that has it.
+    All users of files, each with its authenticator.
     """
     return {name: entry for entry in settings if isinstance(entry, FileSettings) for name in entry.users}
 

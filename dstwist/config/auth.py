@@ -212,8 +212,8 @@ class JwtSettings:
     # How long fetching may take, and how large the answer may be.
     request_timeout: float = milliseconds(5000)
     max_response_size: int = integer(1048576)
-    # How often it is looked whether the file with the secret or the key has changed. None (false or null in the file):
-    # it is read again on SIGHUP only.
+    # How often the server checks whether the file with the secret or the key has changed. None (false or null in the
+    # file): the file is read again on SIGHUP only.
     reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
 
     def __repr__(self) -> str:

@@ -143,7 +143,7 @@ def unknown_option(path: str, hint: str, reading: Reading, runs: bool = True) ->
     Notes a key that a release of deepstream.io shipped, or that is in a section of which dstwist runs nothing.
 
     @param hint: which option may be meant, see L{suggestion}.
-    @raise ConfigError: it is another one.
+    @raise ConfigError: the key is of neither kind.
     """
     told = note_on(path)
     if told is not None:
@@ -181,8 +181,8 @@ def read_component(value: Any, path: str, reading: Reading, default: str = "defa
     Type and options. A plug-in of the Node server (C{name} or C{path}) has the type C{plug-in <which>}; the name
     C{default}, which v3 wrote, is none.
 
-    @param runs: whether dstwist runs what the section is for. Options of something else may be anything; those that are
-        no section are noted, and left out.
+    @param runs: whether dstwist runs what the section is for. Otherwise any options are accepted; values that are no
+        section are noted, and left out.
     """
     found = as_section(value, path)
     for key in found:
@@ -214,7 +214,7 @@ def as_section(value: Any, path: str) -> dict[str, Any]:
 
 def _meant(value: Any) -> str:
     """
-    What to say of a value that should be a section.
+    The error text for a value that should be a section.
     """
     if not isinstance(value, str):
         return ""

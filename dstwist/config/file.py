@@ -59,7 +59,7 @@ class FileText(str):
 
 class JoinedText(str):
     """
-    Several texts in one, which knows them: some may be those of files.
+    A text joined from several texts, which remembers them: some may come from files.
     """
 
     parts: tuple[str, ...]

@@ -49,7 +49,8 @@ class SslSettings:
     key: str = option(read_pem, "")
     # The server's certificate, as PEM, with what leads from it to a known authority behind it.
     cert: str = option(read_pem, "")
-    # More certificates of that chain, as PEM, or a list of such. They are sent along; no client is trusted for them.
+    # More certificates of that chain, as PEM, or a list of such. They are sent to clients; no client is trusted because
+    # of them.
     ca: str | None = option(optional(read_pems), None)
     # uws: parameters for an outdated key exchange.
     dh_params: Any = option(read_anything, None, built=False)

@@ -231,7 +231,8 @@ class LoggerOptions:
     log_level: int | None = option(optional(read_log_level), None)
     # Whether requests that the permission denies are logged at level INFO, not DEBUG. An addition of dstwist.
     log_denied: bool = flag(False)
-    # At which size the log file begins anew, in bytes; None (null): never. An addition of dstwist, like the one below.
+    # The size at which the log file is rotated, in bytes; None (null): never. An addition of dstwist, like the one
+    # below.
     max_file_size: int | None = option(optional(integer_reader(10_000, MAX_SIZE)), 10_485_760)
     # How many older log files are kept.
     max_files: int = integer(10, maximum=10_000)

@@ -1,8 +1,8 @@
 """
 Keys of deepstream.io's releases that have no effect here: they are noted, and not refused.
 
-L{SHIPPED} has each key that a release had in the configuration it shipped, or a default for, and that none of the
-settings is for. C{[]} stands for any entry of a list. All other unknown keys in sections that dstwist runs are errors.
+L{SHIPPED} has each key that a release of deepstream.io shipped or had a default for, and for which there is no setting
+here. C{[]} stands for any entry of a list. All other unknown keys in sections that dstwist runs are errors.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 _BUFFER = "since v2.2, outgoingBufferTimeout of the endpoint is for that"
 
-#: By the path of the key: what the log says of it.
+#: By the path of the key: the text for the log.
 SHIPPED: Mapping[str, str] = {
     # v2.0 to v2.1
     "timeBetweenSendingQueuedPackages": _BUFFER,

@@ -190,10 +190,10 @@ class FileSettings(PasswordSettings):
     users: Mapping[str, User] = option(read_users, dict)
     # v2 to v4: the file with the users.
     path: str | None = option(optional(read_text), None)
-    # How often it is looked whether the file has changed. None (false or null in the file): it is read again on SIGHUP
-    # only. An addition of dstwist, like the one below.
+    # How often the server checks whether the file has changed. None (false or null in the file): the file is read again
+    # on SIGHUP only. An addition of dstwist, like the one below.
     reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
-    # Whether connections are closed whose user is not in the file any more when it is read again.
+    # Whether a reload closes the connections of users who are not in the file any more.
     close_removed_users: bool = flag(False)
 
     # The files that the users are in; none if they are in the configuration itself.

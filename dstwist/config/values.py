@@ -150,7 +150,7 @@ def read_pems(value: Any, path: str, reading: Reading) -> str:
 
 def read_again(text: str) -> str:
     """
-    What is now in the files that C{text} came from; C{text} itself if it came from none. Raises L{OSError}.
+    The present content of the files that C{text} came from; C{text} itself if it came from no file. Raises L{OSError}.
     """
     if isinstance(text, JoinedText):
         return JoinedText(map(read_again, text.parts))

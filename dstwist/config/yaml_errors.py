@@ -1,9 +1,9 @@
 """
-What is wrong with a YAML file, in words that say what to do about it.
+Error texts for mistakes in YAML files that say how to correct them.
 
-The parser tells what it found where, in terms of its grammar. Most mistakes are a few: tabs, indents that do not fit,
-a colon too few or too many, quotes and brackets that are not closed. These are told here, all else as the parser has
-it.
+The parser describes an error in terms of its grammar. Most mistakes are of a few kinds: tabs, indents that do not fit,
+a colon too few or too many, quotes and brackets that are not closed. This module explains these; other errors keep the
+text of the parser.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 class _Mistake(NamedTuple):
     """
-    What the parser has to say.
+    The error of the parser.
 
-    @ivar problem: in its words.
-    @ivar line: where, counted from 0.
-    @ivar column: the same.
-    @ivar began: in which line that began which it was reading; C{None} if it does not say.
-    @ivar lines: all of the file.
+    @ivar problem: the text of the parser.
+    @ivar line: the line of the error, counted from 0.
+    @ivar column: its column, counted from 0.
+    @ivar began: the line where the element began that the parser was reading; C{None} if unknown.
+    @ivar lines: all lines of the file.
     """
 
     problem: str
@@ -40,7 +40,7 @@ class _Mistake(NamedTuple):
     @property
     def before(self) -> str:
         """
-        The last line before it that says something.
+        The last line before it that is not blank and no comment.
         """
         above = self.lines[: self.line]
         return next((line for line in reversed(above) if line.strip() and not line.lstrip().startswith("#")), "")
@@ -48,12 +48,12 @@ class _Mistake(NamedTuple):
 
 def explained(problem: str, mark: Any, context_mark: Any, text: str) -> str:
     """
-    What to tell of a mistake.
+    The error text for a mistake.
 
-    @param problem: what the parser says.
-    @param mark: where.
-    @param context_mark: where that begins which it was reading.
-    @param text: of the file.
+    @param problem: the text of the parser.
+    @param mark: the place of the error.
+    @param context_mark: the start of the element that the parser was reading.
+    @param text: the text of the file.
     """
     if mark is None:
         return problem

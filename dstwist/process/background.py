@@ -1,5 +1,5 @@
 """
-The start in the background: what C{twistd} without C{--nodaemon} does, and the way from there to the terminal.
+The start in the background: C{twistd} without C{--nodaemon}, and how the server reports to the terminal.
 
 ::
 
@@ -28,13 +28,13 @@ from twisted.scripts import _twistd_unix
 
 from dstwist.process.pid_file import remove_pid_file
 
-#: What is said of a server that ended without a word.
+#: The reason for a server that ended without a report.
 UNEXPLAINED = "the server ended before it was ready; its log says why"
 
 
 class Report:
     """
-    The server's end of the pipe. Says nothing if nobody waits, and only the first outcome.
+    The server's end of the pipe. It reports only the first outcome, and nothing if no process waits.
     """
 
     def __init__(self) -> None:
@@ -43,14 +43,14 @@ class Report:
 
     def open(self, pipe: int) -> None:
         """
-        There is somebody who waits.
+        A process waits for the outcome at the other end of C{pipe}.
         """
         self._pipe = pipe
         self._write(str(os.getpid()))
 
     def ready(self) -> None:
         """
-        The server is ready: the one who waits can go.
+        The server is ready: the waiting process can end.
         """
         self._say(0, "")
         pipe, self._pipe = self._pipe, None
@@ -59,7 +59,8 @@ class Report:
 
     def failed(self, reason: str, status: int = 1) -> None:
         """
-        The server cannot start. The end of this process says that it has let go of everything.
+        The server cannot start. The waiting process also waits for the end of this one, which frees all that it has
+        open.
         """
         self._say(status, reason)
 
@@ -73,17 +74,17 @@ class Report:
             try:
                 os.write(self._pipe, line.encode("ascii") + b"\n")
             except BrokenPipeError:
-                # The one who waited was killed.
+                # The waiting process was killed.
                 pass
 
 
-#: Of this process.
+#: The report of this process.
 report = Report()
 
 
 def install() -> None:
     """
-    Have twistd go into the background in this way.
+    Make twistd go into the background in this way.
     """
     runner: Any = _twistd_unix.UnixApplicationRunner
     runner.daemonize = _daemonize
@@ -91,7 +92,7 @@ def install() -> None:
 
 def _daemonize(runner: Any, reactor: Any) -> None:
     """
-    Go on in the background; the process that was called waits, and ends with the outcome.
+    Continue in the background; the process that was called waits, and ends with the outcome.
 
     Without a result, Twisted has no pipe of its own to report to.
     """
@@ -130,7 +131,7 @@ def _wait_and_tell(pipe: int, pid_file: str | None) -> int:
 
 def _pass_on(pid: int) -> None:
     """
-    Have Ctrl-C, and requests to stop, reach the server while somebody waits for it.
+    Pass Ctrl-C and requests to stop on to the server while this process waits for it.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -150,7 +151,7 @@ def wait(
     Wait until the server is ready, or has ended.
 
     @param pid_file: the server's, removed if the server could not.
-    @param tell: told why it has not started.
+    @param tell: called with the reason why the server has not started.
     @param started: called with its pid.
     @return: the exit status.
     """
@@ -162,7 +163,7 @@ def wait(
     if not status:
         return 0
     tell(reason)
-    # Until the server has gone its port, its files and its locks are not free.
+    # Until the server has ended, its port, its files and its locks are not free.
     pipe.read()
     if pid_file and pid:
         remove_pid_file(pid_file, int(pid))

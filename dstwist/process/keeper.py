@@ -14,16 +14,17 @@ import signal
 from dstwist.process.owned import Owner
 from dstwist.process.pid_file import remove_pid_file
 
-#: More are not open at the start.
+#: No more files are open at the start.
 _MOST_DESCRIPTORS = 4096
 
 
 def keep_pid_file(path: str, owner: Owner) -> bool:
     """
-    Have the pid file C{path} of this process removed when it ends, if it will not be able to do that.
+    Start a process that removes the pid file C{path} when this process ends, if this process will not be able to do
+    that.
 
-    @param owner: the user who this process will be.
-    @return: whether there is such a process now.
+    @param owner: the user that this process will run as.
+    @return: whether such a process was started.
     """
     if owner.uid in (None, os.geteuid()) or os.stat(os.path.dirname(os.path.abspath(path))).st_uid == owner.uid:
         return False
@@ -41,11 +42,11 @@ def keep_pid_file(path: str, owner: Owner) -> bool:
 
 
 def _wait_and_remove(pipe: int, path: str, server: int) -> None:
-    # What is meant for the server, such as Ctrl-C, comes to all processes of the terminal.
+    # Signals that are meant for the server, such as Ctrl-C, reach all processes of the terminal.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
-    # Files of the log that have been rotated away must not stay on the disk.
+    # An open log file would stay on the disk after it was rotated and deleted.
     os.dup2(pipe, 3)
     os.closerange(4, _MOST_DESCRIPTORS)
     os.read(3, 1)

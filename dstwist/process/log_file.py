@@ -2,7 +2,7 @@
 The file that the log goes to, if twistd has C{--logfile} or runs in the background.
 
 ==========================  ==========================================================================================
-what happens                what is done
+event                       action
 ==========================  ==========================================================================================
 the file has                the log begins anew; the old files are C{dstwist.log.1}, C{.2} and so on, of which
 C{maxFileSize}              C{maxFiles} are kept
@@ -40,7 +40,7 @@ class LogFileKeeper:
         self._file = file
         file.rotateLength = settings.max_file_size
         file.maxRotatedFiles = settings.max_files
-        # One descriptor for the whole life of the process: what writes to it may be the death of the process.
+        # One descriptor for the whole life of the process, since the crash handler writes to it.
         self._crashes = os.dup(file._file.fileno())
         faulthandler.enable(self._crashes)
         self._open_file = file._openFile
@@ -52,7 +52,7 @@ class LogFileKeeper:
 
     def reopen(self) -> None:
         """
-        Go on in the file that has the name of the log now.
+        Continue in the file that has the name of the log now.
         """
         file = self._file
         old = file._file
@@ -72,9 +72,9 @@ class LogFileKeeper:
 
 def keep_log_file(beginner: LogBeginner, settings: LoggerOptions, on_reopen: list[Callable[[], object]]) -> None:
     """
-    Have the log file looked after, if there is one, once C{beginner} begins.
+    Look after the log file, if there is one, once C{beginner} begins.
 
-    @param on_reopen: what SIGUSR1 has called.
+    @param on_reopen: the list of functions that SIGUSR1 calls.
     """
     begin = beginner.beginLoggingTo
 

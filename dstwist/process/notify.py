@@ -4,8 +4,8 @@ The service manager: systemd's protocol for services of C{Type=notify}, as descr
 ======================================  =============================================================================
 message                                 when
 ======================================  =============================================================================
-C{EXTEND_TIMEOUT_USEC=...}              at the start and at the stop: so long each may take by the configuration
-C{READY=1}                              clients are taken; and after a reload
+C{EXTEND_TIMEOUT_USEC=...}              at the start and at the stop: how long each may take by the configuration
+C{READY=1}                              the server accepts clients; and after a reload
 C{WATCHDOG=1}                           twice in the time after which systemd takes the server for stuck
 C{RELOADING=1}                          the configuration is being read again
 C{STOPPING=1}                           the server stops
@@ -26,10 +26,10 @@ from twisted.internet.task import LoopingCall
 
 class ServiceManager:
     """
-    Tells the service manager how the server is; nothing if there is none.
+    Reports the state of the server to the service manager; does nothing if there is none.
 
-    @param environ: the variables in which it has said how to reach it. They are taken out of it, so that programs that
-        the server starts do not speak for it.
+    @param environ: the variables that say how to reach the service manager. They are removed, so that programs that the
+        server starts cannot report in its place.
     """
 
     def __init__(self, environ: MutableMapping[str, str], clock: IReactorTime) -> None:
@@ -42,20 +42,20 @@ class ServiceManager:
         self._watchdog: float | None = None
         self._call: LoopingCall | None = None
         if self._address:
-            # Now, as long as the process may do all.
+            # Connected now, before the process gives up its privileges.
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
             if limit.isdigit() and int(limit) and pid in ("", str(os.getpid())):
                 self._watchdog = int(limit) / 1_000_000 / 2
 
     def starting(self, seconds: float) -> None:
         """
-        The server starts, which may take so long.
+        The server starts, which may take C{seconds}.
         """
         self._tell(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000:.0f}", "STATUS=starting")
 
     def ready(self, status: str) -> None:
         """
-        Clients are taken.
+        The server accepts clients.
         """
         self._tell("READY=1", f"STATUS={status}")
         if self._watchdog is not None and self._call is None:
@@ -71,13 +71,13 @@ class ServiceManager:
 
     def stopping(self, seconds: float) -> None:
         """
-        The server stops, which may take so long.
+        The server stops, which may take C{seconds}.
         """
         self._tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000:.0f}", "STATUS=stopping")
 
     def stop(self) -> None:
         """
-        Say nothing any more.
+        Send nothing more.
         """
         if self._call is not None:
             self._call.stop()
@@ -91,5 +91,5 @@ class ServiceManager:
             try:
                 self._socket.sendto("\n".join(lines).encode("utf-8"), self._address)
             except OSError:
-                # It does not listen, or has too much to read. The server runs without it.
+                # The service manager does not listen, or its queue is full. The server runs without it.
                 pass

@@ -1,5 +1,5 @@
 """
-Files and directories that are made before the process gives up its privileges, for the user who it will be then.
+Files and directories that are created before the process gives up its privileges, for the user that it will run as.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 class Owner(NamedTuple):
     """
-    Who is to own what is made. C{None}: the user, or the group, who this process is.
+    The owner of new files and directories. C{None}: the user, or the group, of this process.
     """
 
     uid: int | None = None
@@ -28,7 +28,7 @@ class Owner(NamedTuple):
             try:
                 gid = pwd.getpwuid(uid).pw_gid
             except KeyError:
-                # twistd says so.
+                # twistd reports that.
                 pass
         return cls(uid, gid)
 

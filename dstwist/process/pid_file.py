@@ -1,5 +1,5 @@
 """
-The pid file: twistd writes it, and removes it in most cases when it ends. This is for the others.
+The pid file: twistd writes it, and removes it at its end in most cases. This module is for the other cases.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ def remove_pid_file(path: str, pid: int) -> None:
                 return
         os.unlink(path)
     except OSError:
-        # It has gone, or belongs to a user who this process was before.
+        # It is gone, or belongs to the user that this process ran as before.
         pass

@@ -1,12 +1,12 @@
 """
-A node as the only one of its process: what C{twistd dstwist} runs.
+The server that C{twistd dstwist} runs: one node in a process of its own.
 
 ::
 
     twistd: makeService, [background], privilegedStartService, [--uid], startService, reactor ... stopService
     from outside:              signals, the pipe to the terminal, systemd, the pid file
 
-The node never ends the process; this does, with status 0 if it was asked to stop.
+The node never ends the process; this module does, with status 0 after a request to stop.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from dstwist.process.owned import Owner
 from dstwist.process.pid_file import remove_pid_file
 from dstwist.process.signals import Signals
 
-#: What the parts that are no store take to start or to stop, as far as service managers are concerned, in seconds.
+#: The time that service managers allow the parts that are no store to start or to stop, in seconds.
 MARGIN = 30.0
 
 
 class Server(Service):
     """
-    The node, and what its process has around it.
+    The node, and the parts of the process around it.
 
     @param options: twistd's own: C{pidfile}, C{nodaemon}, C{logfile} and so on; empty if it is not twistd that runs it.
     @param quit: ends the process at once.
@@ -60,7 +60,7 @@ class Server(Service):
         self._report = report
         self._quit = quit
         self._stopping = False
-        # Why the server ends although nobody has asked it to.
+        # Why the server ends without a request to stop.
         self._reason: str | None = None
         self.signals = Signals(reactor, self._reload, self._stop, self.quit)
         node.on_started = self._started
@@ -72,7 +72,7 @@ class Server(Service):
         self._manager.starting(self._node.longest_start + MARGIN)
         path = self._options.get("pidfile")
         if path and keep_pid_file(path, Owner.of(self._options)):
-            # Otherwise twistd would try to remove it in the end, and complain.
+            # Otherwise twistd would try to remove it at the end, and report an error.
             self._options["pidfile"] = ""
         try:
             self._node.privilegedStartService()
@@ -155,13 +155,13 @@ class Server(Service):
         if self._reason is not None:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()
-            # The log has it further up; here it is the last line.
+            # The log has the reason further up; here it is the last line.
             self._tell(self._reason)
             self._quit(1)
 
     def remove_pid_file(self) -> None:
         """
-        Leave no pid file of this process.
+        Remove the pid file of this process.
         """
         path = self._options.get("pidfile")
         if path:
@@ -169,7 +169,7 @@ class Server(Service):
 
     def _tell(self, reason: str) -> None:
         """
-        Say on the terminal why the server does not run. In the background, L{Report} does.
+        Print on the terminal why the server does not run. In the background, L{Report} does.
         """
         if self._options.get("nodaemon") and sys.__stderr__ is not None:
             for line in reason.splitlines():
@@ -179,10 +179,10 @@ class Server(Service):
 
 def make_files(options: Mapping[str, Any], data_dir: str | None) -> None:
     """
-    Make what is missing of the directories, and the log file if it will be written to by another user.
+    Create missing directories, and the log file if another user will write to it.
 
     @param options: twistd's.
-    @raise StartError: it cannot be made.
+    @raise StartError: one of them cannot be created.
     """
     owner = Owner.of(options)
     log_file, pid_file = options.get("logfile"), options.get("pidfile")

@@ -5,7 +5,7 @@ The signals of the server.
 signal              before the server is ready    after that
 ==================  ============================  ==================================================================
 SIGHUP              remembered                    the configuration is read again
-SIGUSR1             remembered                    what is in L{on_reopen} is called: the log file is opened anew
+SIGUSR1             remembered                    the functions in L{on_reopen} are called: the log file is reopened
 SIGUSR2             ignored                       ignored
 SIGTERM, SIGINT     ends a process that has       the first one stops the server in order, with exit status 0. Others
                     opened nothing; later as      within a second are ignored: a service manager and a terminal may both
@@ -26,7 +26,7 @@ from typing import Any
 #: How long further requests to stop are ignored after the first one, in seconds.
 SAME_REQUEST = 1.0
 
-#: Called when the log file is to be opened anew.
+#: Called when the log file is to be reopened.
 on_reopen: list[Callable[[], object]] = []
 
 _held: set[int] = set()
@@ -59,9 +59,9 @@ def _hold(number: int, frame: object) -> None:
 
 class Signals:
     """
-    What signals do.
+    The reactions to signals.
 
-    @param reactor: an C{IReactorFromThreads}. Signals arrive anywhere in the code, so it does all that they ask for.
+    @param reactor: an C{IReactorFromThreads}. Signals arrive anywhere in the code, so the reactor calls all reactions.
     @param reload: reads the configuration again.
     @param stop: stops the server; called with the name of the signal.
     @param quit: ends the process at once, with a status.
@@ -91,7 +91,7 @@ class Signals:
 
     def take_all(self) -> None:
         """
-        The server is ready: do what was asked for in the meantime, too.
+        The server is ready: react to the signals that came before as well.
         """
         signal.signal(signal.SIGHUP, self.on_reload)
         signal.signal(signal.SIGUSR1, self.on_reopen)

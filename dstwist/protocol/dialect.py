@@ -106,24 +106,24 @@ class Dialect:
     @ivar merges_on_news: a subscriber whose write came too late finds that out by the news of the write that won, and
         has merged the two when VERSION_EXISTS comes, which would take that back: it is not sent. (How client 7.0.5
         takes VERSION_EXISTS: it believes to be at that version, whatever it has sent since.)
-    @ivar hears_by_update_errors: a client takes no notice of RECORD_DELETE_ERROR, nor of the errors of stores about a
-        record that it wants to hold. A RECORD_UPDATE_ERROR that names the request as the original action calls the
-        callback of a deletion, and ends the wait of a record. The client goes on waiting for the deletion until that is
-        acknowledged, after any error.
-    @ivar lets_go_of_what_it_deletes: a client that asks to delete a record does not hold it any more, whatever comes of
-        that: a refusal ends its subscription as well.
-    @ivar reads_once: a client that asks for a record and for its subscription at the same time takes no notice of what
-        it is told with the subscription (L{dstwist.services.record_reads}).
+    @ivar hears_by_update_errors: a client ignores RECORD_DELETE_ERROR, and the errors of stores about a record that it
+        asks for. A RECORD_UPDATE_ERROR that names the request as the original action calls the callback of a deletion,
+        and ends the wait of a record. The client goes on waiting for the deletion until that is acknowledged, after any
+        error.
+    @ivar lets_go_of_what_it_deletes: a client that asks to delete a record drops the record at once, even if the
+        deletion fails: a refusal ends its subscription as well.
+    @ivar reads_once: a client that asks for a record and for its subscription at the same time ignores the data that
+        come with the subscription (L{dstwist.services.record_reads}).
     @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
         (L{dstwist.protocol.paths.write_at}).
     @ivar carries_every_name: a name may have the characters that end a field or message of the text protocol
-        (L{dstwist.protocol.typed.has_separators}); otherwise it cannot be told.
+        (L{dstwist.protocol.typed.has_separators}); otherwise the name cannot be sent.
     @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
     @ivar erases_by_patching: a patch without a value is the only message that erases at a path, so the rule for writing
         judges it; otherwise there is ERASE, and the rule for deleting judges every erasure.
     @ivar takes_patches: the news of a change at one path may be PATCH; otherwise it is UPDATE with the whole record.
-        (Clients 4.1 and 5.0 take no news of a record any more after a PATCH that is not the next version for them. They
-        do not name themselves.)
+        (Clients 4.1 and 5.0 ignore all updates of a record after a PATCH that is not the next version for them. They do
+        not name themselves.)
     @ivar patches_many: the news of several changes at once may be PATCH_MULTI. No official client knows that.
     @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
         comes or goes, since the message is the same; otherwise there is a message for each subscription.

@@ -1,15 +1,16 @@
 """
 Reading a long JSON text little by little.
 
-To read a megabyte of JSON takes up to 50 ms, if it has very many small values. So a long text is cut at commas, each
-part is completed to a text of its own, and its value is added to what has been read so far::
+Reading a megabyte of JSON takes up to 50 ms, if it has very many small values. So a long text is cut at commas, each
+part is completed to a valid JSON text, and its value is added to the value read so far::
 
     text        [[1,2],{"a":[3,4],"b":5}]
     first part  [[1,2],{"a":[3                 completed: [[1,2],{"a":[3,"E"]}]
     next part   ,4],"b":5}]                    completed: [{"M":["M",4],"b":5}]
 
-M and E are texts that nobody can guess. E follows the last value of the innermost container that is still open, so that
-this container is found again even if an object repeats a key. M stands for what the open containers have already.
+M and E are texts that no client can guess. E follows the last value of the innermost container that is still open, so
+that this container is found again even if an object repeats a key. M stands for the members that the open containers
+already have.
 
 The result is that of L{dstwist.protocol.jsontext.loads} for the whole text: the same value, or ValueError.
 """
@@ -30,7 +31,7 @@ PART = 32768
 _MOST_TEXTS = MAX_DEPTH + 2
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-#: As much as there is up to a string that is not whole.
+#: The text up to a string that is not complete.
 _WHOLE_STRINGS = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
 _COMMA_OR_STRING = re.compile(rb'[",]')
 _RUNS = re.compile(rb"\[+|\{+|\]+|\}+")
@@ -84,7 +85,7 @@ def reading(text: bytes, keep: bool = True, size: int = PART) -> Generator[None,
 
 class _Marks:
     """
-    The texts that complete the parts of one text, and what is done with them.
+    The texts that complete the parts of one text, and the removal of their marks.
     """
 
     def __init__(self) -> None:

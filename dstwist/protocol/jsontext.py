@@ -84,7 +84,7 @@ class NoRoom(ValueError):
 refusals: list[Callable[[int], object]] = []
 
 
-#: Whether the owner of the process has asked for that.
+#: Whether the owner of the process has asked for L{gc.freeze}.
 _sets_apart = False
 
 
@@ -98,7 +98,7 @@ def set_values_apart() -> None:
     _sets_apart = True
 
 
-#: A long text that was read already, and what came of it.
+#: A long text that was already read, and the outcome.
 _known: tuple[bytes | str, Any] | None = None
 
 
@@ -250,8 +250,8 @@ def stdlib_dumps(value: Any) -> bytes:
 loads: Callable[[bytes | str], Any] = stdlib_loads
 dumps: Callable[[Any], bytes] = stdlib_dumps
 
-#: L{loads} without its own steps, for texts of at most L{BRIEF} bytes. It may refuse a text that L{loads} reads, so
-#: whoever calls it asks L{loads} then.
+#: L{loads} without its own steps, for texts of at most L{BRIEF} bytes. It may refuse a text that L{loads} reads, so the
+#: caller calls L{loads} then.
 brief_loads: Callable[[bytes | str], Any] = stdlib_loads
 
 try:

@@ -138,8 +138,8 @@ class Malformed:
     @ivar action: its action as written (C{'EVT'}) or as a number, where that can be told.
     @ivar answer: what an open connection answers, or C{None} where this protocol stays silent.
     @ivar raw: the offending part.
-    @ivar request: the write to a record that it should have been, as far as it could be read: its client waits for
-        what came of it, and its copy of the record is wrong (L{dstwist.interfaces.IWriteService}).
+    @ivar request: the write to a record that it should have been, as far as it could be read: its client waits for the
+        outcome, and its copy of the record is wrong (L{dstwist.interfaces.IWriteService}).
     """
 
     fault: Fault

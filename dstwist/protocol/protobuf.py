@@ -258,7 +258,7 @@ class ProtobufCodec:
                     data = body[varint(body, begin + 1)[1] : position]
         except (IndexError, Undecodable):
             return None
-        # Of these topics nobody needs the value now: the record service reads it at the turn of the request.
+        # For these topics the value is not needed now: the record service reads it when it serves the request.
         return None if data is None else (data, layout.topic not in _CHECKED_ONLY)
 
     def encode(self, message: Message) -> bytes:

@@ -29,7 +29,7 @@ def bits(names: Iterable[str]) -> int:
 
 class Rule(NamedTuple):
     """
-    What one action asks of its messages.
+    The requirements of one action on its messages.
     """
 
     action: IntEnum

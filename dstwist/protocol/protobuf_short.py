@@ -10,8 +10,8 @@ acknowledgement::
     <size - 1> 10 05 1a <size - 5> 08 13 12 <length> data                                                    PATCH
         [1a <length> correlation id] 32 <length> name [58 01] 62 <length> path 68 <version>
 
-and nothing else: what has anything beyond that goes the way of all other messages. So what is read here, and asks for
-no acknowledgement, can be forwarded as it came, once it is known to be the next version.
+and nothing else: a message with anything beyond that is read by the tables. So a message that is read here, and asks
+for no acknowledgement, can be forwarded unchanged, once it is known to be the next version.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """
-Errors in the form that callbacks of v2 and v3 clients hear.
+Errors in the form that triggers the callbacks of v2 and v3 clients.
 
-Client 2.3.4 raises most errors as its C{error} event and nothing more: the callback of the request waits on. It is
-called if the error comes in one certain form. Clients 2.1 and 2.2 know the same forms, but take that of R|H for the
-answer to a snapshot, so that their C{has} hears no error at all::
+Client 2.3.4 raises most errors as its C{error} event and nothing more: it calls the callback of the request only if the
+error has one certain form. Clients 2.1 and 2.2 know the same forms, but take that of R|H for the answer to a snapshot,
+so that their C{has} gets no error at all::
 
-    request                     the callback hears
+    request                     form for the callback
     R|SN, R|H, R|HD             R|E|<SN, H or HD>|<name>|<error>
     R|CR                        R|E|MESSAGE_DENIED|<name>|R             it has none, but the record stops to wait
     R|D                         R|E|MESSAGE_DENIED|<name>|D             likewise
@@ -22,7 +22,8 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.text_fields import END, SEPARATOR, Field
 from dstwist.protocol.text_form import Form
 
-#: The codes of reads. A client looks for the callback of a read under this code, where other errors have their own.
+#: The codes of reads. A client looks for the callback of a read under this code; other errors have their own code
+#: there.
 READS = ("SN", "H", "HD")
 
 

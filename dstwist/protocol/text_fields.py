@@ -159,7 +159,7 @@ def _read_flag(text: str, values: Values) -> bool:
 
 def _read_config(text: str, values: Values) -> bool:
     values["is_write_ack"] = text == WRITE_SUCCESS or None
-    # Anything else is the rest of a text that has a separator.
+    # Any other field is the rest of a text that contains a separator.
     return text[:1] == "{"
 
 
@@ -239,7 +239,7 @@ def _joined(parts: list[str | None]) -> str | None:
 
 def _separated(names: tuple[str, ...]) -> str | None:
     """
-    The names that can be told; C{None} if there are none.
+    The names that the protocol can carry; C{None} if there are none.
     """
     written = SEPARATOR.join(names)
     # Thousands of names are looked through at once: nearly never is there anything to leave out.

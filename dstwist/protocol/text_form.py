@@ -65,7 +65,7 @@ class Form:
         if self.open:
             del parts[-1]
         self.fields = [fields[part[1:-1]] if part.startswith("<") else literal(part) for part in parts]
-        # What is written before the first field that varies; in nearly all forms this is all but the fields.
+        # The text before the first field that varies; in nearly all forms this is all but the fields.
         fixed = next((at for at, part in enumerate(parts) if part.startswith("<")), len(parts))
         self._head = SEPARATOR.join((letter, self.code, *parts[:fixed])).replace("+", END)
         self._varying = self.fields[fixed:]
@@ -87,7 +87,7 @@ class Form:
 
     def write(self, message: Message) -> str | None:
         """
-        The message in this form, with its terminator, or C{None} if it cannot be told so.
+        The message in this form, with its terminator, or C{None} if this form cannot carry it.
         """
         if self._bulk and message.names:
             # The text protocol knows no bulks: a message for each name.

@@ -84,7 +84,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def has_separators(text: str) -> bool:
     """
     Whether one of the two characters is in the text that end a field or a message of the text protocol. No field can
-    hold them: a name with one of them cannot be told to a text client at all.
+    hold them: a name with one of them cannot be sent to a text client at all.
     """
     return "\x1e" in text or "\x1f" in text
 

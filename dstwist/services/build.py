@@ -1,5 +1,5 @@
 """
-From the settings to the services of all topics.
+Builds the services of all topics from the settings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Topics:
     The services of one node.
 
     @ivar by_topic: those that are switched on.
-    @ivar kinds: what clients can have that new rules may take from them.
+    @ivar kinds: the kinds of grants (subscriptions, listeners and so on) that new rules may take from clients.
     """
 
     by_topic: dict[Topic, ITopicService] = field(default_factory=dict)
@@ -40,14 +40,15 @@ class Topics:
 
     def disconnecting(self) -> None:
         """
-        The clients are about to be sent away: no other client is told of that, and no call goes to another provider.
+        The server is about to close all connections: no other client is told of that, and no call goes to another
+        provider.
         """
         for service in self.reacting:
             service.stop()
 
     async def stop(self) -> None:
         """
-        The last client has gone. Comes back when the stores have all that clients have written.
+        The last client has gone. Returns when the stores have all writes of clients.
         """
         for listeners in self.listeners:
             listeners.stop()

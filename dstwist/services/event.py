@@ -61,7 +61,8 @@ class EventService:
             self._actions[message.action](message, sender)
             return
         if message.verbatim is None:
-            # It says more than an event has to say: a stray isAck would make receivers take it for an acknowledgement.
+            # The payload has fields that an event does not need. A stray isAck, for instance, would make receivers take
+            # it for an acknowledgement.
             message = Message(_EVENT, _EMIT, message.name, message.data)
         if self._publish_remote is not None:
             self._publish_remote(message)

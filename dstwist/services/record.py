@@ -221,7 +221,7 @@ class RecordService:
         subscribers = self._subscriptions.subscribers(name)
         self._replicas.deleted(name, version, subscribers)
         if len(subscribers) > MANY:
-            # To tell so many takes as long as to remember them. All requests about the record wait meanwhile.
+            # Telling so many takes as long as remembering them. All requests about the record wait meanwhile.
             await self._turns.next()
         sender.send(Message(_RECORD, RecordAction.DELETE_SUCCESS, name))
         news = Message(_RECORD, RecordAction.DELETED, name)

@@ -1,5 +1,5 @@
 """
-Write acknowledgements: what the callback of a write hears.
+Write acknowledgements, which trigger the callbacks of writes.
 
 Clients of v4 and later are told at once. Clients of v2 and v3 find the callback by the record and the version. Client
 2.3.4 destroys the callbacks when it deletes or discards the record, before the server can know of that, and throws when
@@ -30,20 +30,20 @@ from dstwist.subscriptions import SubscriptionRegistry
 #: How long an acknowledgement is held, in seconds.
 HOLD = 0.005
 
-#: How many are held at a time. Of more, the oldest leaves at once.
+#: How many are held at a time. If there are more, the oldest is sent at once.
 MOST = 10_000
 
 
 class Acknowledgements:
     """
-    Tells clients what came of writes that want to know.
+    Tells clients the outcome of writes that ask for an acknowledgement.
     """
 
     def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas, clock: IReactorTime) -> None:
         self._wants = subscriptions.wants
         self._is_leaving = replicas.is_leaving
         self._clock = clock
-        # The oldest first: when it is due, and what it says.
+        # The oldest first: the time when it is due, and its content.
         self._held: deque[tuple[float, str, Message, IConnection]] = deque()
         self._call: IDelayedCall | None = None
 
@@ -52,7 +52,7 @@ class Acknowledgements:
 
     def done(self, name: str, message: Message, sender: IConnection) -> None:
         """
-        A write was done, for good.
+        A write was accepted, and is final.
         """
         if sender.dialect.knows_writes_by_version:
             self._tell(name, message, sender, None)
@@ -61,9 +61,9 @@ class Acknowledgements:
 
     def refused(self, name: str, message: Message, sender: IConnection, reason: str, before: bool = False) -> None:
         """
-        A write was not done. Clients of v4 and later have found its callback by the error.
+        A write was refused. Clients of v4 and later have found its callback by the error.
 
-        @param before: the client hears of that before any other message that follows.
+        @param before: the acknowledgement is sent before any message that follows.
         """
         if not message.is_write_ack or not sender.dialect.knows_writes_by_version:
             return
@@ -74,9 +74,9 @@ class Acknowledgements:
 
     def settle(self, name: str, exclude: IConnection | None = None) -> None:
         """
-        The record is no more, or about to be: tell all who still hold it what came of their writes.
+        The record is deleted, or about to be: tell all clients that still hold it the outcome of their writes.
 
-        @param exclude: has deleted it, and let go of it.
+        @param exclude: the client that has deleted the record, and dropped it.
         """
         if not any(held[1] == name for held in self._held):
             return
@@ -90,7 +90,7 @@ class Acknowledgements:
 
     def stop(self) -> None:
         """
-        Hold nothing any more.
+        Send all held acknowledgements, and hold no more.
         """
         if self._call is not None:
             self._call.cancel()

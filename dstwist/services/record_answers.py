@@ -127,7 +127,7 @@ def refused(
 
     @param verdict: C{False}, or the L{Failure} of the rule.
     @param check: what of the request was not permitted.
-    @param denials: logs it; C{None} if it was not the permission that refused.
+    @param denials: logs the refusal; C{None} if it was not the permission that refused.
     """
     if denials is not None:
         denials.tell(verdict, Message(_RECORD, check, name), sender)
@@ -162,9 +162,9 @@ def acknowledged(name: str, message: Message, sender: IConnection) -> None:
 
 def acknowledgement(name: str, message: Message, sender: IConnection, reason: str | None = None) -> Message:
     """
-    What the callback of a write hears.
+    The acknowledgement for the callback of a write.
 
-    @param reason: why the write was not done; C{None} if it was.
+    @param reason: why the write was refused; C{None} if it was accepted.
     """
     version = message.version if sender.dialect.knows_writes_by_version else None
     # By position: arguments by keyword would take a tenth of the time of an acknowledged write.
@@ -198,7 +198,7 @@ def version_exists(name: str, message: Message, sender: IConnection, record: Rec
     """
     Another write came first.
 
-    @param record: what came of it.
+    @param record: the result of the write.
     """
     sender.send(
         Message(

@@ -9,7 +9,7 @@ Client 7.0.5 that asks for a snapshot and for the record itself sends two reques
                                                another client writes 2: no news, for the client is not subscribed
     UPDATE a 2 ------------------------------> VERSION_EXISTS 2     the client takes the version, and not the data
     SUBSCRIBECREATEANDREAD a ----------------> subscribed
-             <-------------------------------- READ_RESPONSE 2      the client takes no notice
+             <-------------------------------- READ_RESPONSE 2      the client ignores it
 
 So each read of such a client is remembered for L{MEMORY}. If the record had another version when the client subscribed,
 or a write of the client was refused in between, its copy is wrong.
@@ -30,7 +30,7 @@ MEMORY = 2.0
 MOST = 10_000
 MOST_BYTES = 16 * 1024 * 1024
 
-#: What a read weighs besides its name and entry.
+#: The memory of a read besides its name and entry, in bytes.
 _READ = 200
 
 _Key = tuple[IConnection, str]
@@ -63,7 +63,7 @@ class Reads:
 
     def take(self, name: str, connection: IConnection) -> int | None:
         """
-        The version that C{connection} was sent first, of late; that is forgotten.
+        The version that C{connection} was sent first within L{MEMORY}; the read is forgotten.
         """
         key = (connection, name)
         version = self._versions.get(key)

@@ -93,7 +93,7 @@ class RecordRefusals:
 
     def hot(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
-        The write is one of a path, and the record is on the hot path.
+        The write is to a path, and the record has a hot path prefix.
         """
         self._show(name, message, sender, state)
         answers.not_on_hot_path(message, sender)
@@ -101,7 +101,7 @@ class RecordRefusals:
 
     def invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         """
-        The write makes no sense, or not with this record.
+        The write is invalid, or does not fit this record.
         """
         self._show(name, message, sender, state)
         answers.invalid(message, sender)
@@ -109,7 +109,7 @@ class RecordRefusals:
 
     def failed(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         """
-        The write cannot be done now, or not without the record.
+        The write cannot be served now, or not without the record.
         """
         self._show(name, message, sender, state)
         self._failed(name, message, sender, reason)
@@ -153,7 +153,7 @@ class RecordRefusals:
 
     def taken_back(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
-        The stores did not take the write. The writer is shown the record when they say what is true.
+        The stores failed to write. The writer is sent the record once the stores answer what it is.
         """
         self._replicas.refused(name, sender)
         self._failed(name, message, sender, reason)
@@ -162,7 +162,7 @@ class RecordRefusals:
         """
         The record could not be read.
 
-        @param doubtful: the writer is shown the record when the stores say what is true.
+        @param doubtful: the writer is sent the record once the stores answer what it is.
         """
         self._unknown(name, sender, doubtful)
         answers.not_written(name, message, sender, error)

@@ -38,8 +38,8 @@ make it give up. A client that writes before it has subscribed again, as clients
 its subscription counts as an accepted write then.
 
 C{returned}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe to have the
-record. News alone do not show such a client that it is wrong. Nor does reading: what client 7.0.5 has written while it
-was away goes out with the version it has just read, not with the next one. The client is in step when a write of its is
+record. Neither updates nor a read show such a client that it is wrong: client 7.0.5 sends the writes that it made
+offline with the version that it has just read, not with the next one. The client is in step when a write of its is
 accepted.
 
 A client that read the record shortly before it subscribes takes no notice of what it is told then: see
@@ -95,7 +95,7 @@ MOST = 100000
 #: So it is if they take more bytes of memory.
 MOST_BYTES = 64 * 1024 * 1024
 
-#: What one of them weighs besides its name and entry.
+#: The memory of one of them besides its name and entry, in bytes.
 _LOSER = 400
 
 _Key = tuple[IConnection, str]
@@ -123,7 +123,7 @@ class Loser:
 
 class Replicas:
     """
-    What clients may wrongly believe of records.
+    The records about which clients may be wrong.
 
     @ivar losers: those that are C{lost} or C{unsure}, by connection and name; to be looked at only.
     @ivar returners: the names of C{returned}, by connection; to be looked at only.
@@ -131,8 +131,8 @@ class Replicas:
     @ivar leaving: the clients of v2 and v3 that delete or discard a record while that waits for its turn, by connection
         and name; to be looked at only.
     @ivar stale: whether a write may be meant for a predecessor: (name, connection, version).
-    @ivar read: C{connection}, which is not subscribed and is of a kind that takes no notice of what follows, is sent a
-        version of the record: (name, connection, version).
+    @ivar read: C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent a version of the record:
+        (name, connection, version).
     @ivar told: C{connection} is sent the record: (name, connection).
     @param remind: called with the name and the connection that is to be told what the record holds.
     """
@@ -219,7 +219,7 @@ class Replicas:
             return False
         loser.shown += 1
         loser.last = now
-        # What it sent before it is told has the version of the refused write or a higher one.
+        # Writes that it sent before it is told have the version of the refused write or a higher one.
         loser.next = current + 1 if version > current else None
         return True
 

@@ -11,8 +11,8 @@ raises, or gives a value at once                 a Deferred that has failed with
 C{get} gives what is neither a record nor None   a L{StoreError}
 ===============================================  =========================================================
 
-A store that does not know how it is (L{IStoreStatus}) counts as one that cannot write for some seconds after a write
-has failed, unless one succeeds.
+A store that cannot report its state (L{IStoreStatus}) counts as unable to write for some seconds after a failed write,
+unless a write succeeds.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class CustomStore:
         self._failed_until = 0.0
 
     def _not_written(self, failure: Failure) -> Failure:
-        # A client may cause that a store has no room for a record.
+        # Clients can fill a store on purpose, so this does not count.
         if failure.check(StoreFull) is None:
             self._failed_until = self._clock.seconds() + FAILURE_COUNTS
             self._failure = failure.getErrorMessage()

@@ -67,7 +67,7 @@ class SqliteFile:
     """
     One file, open or not.
 
-    @ivar contents: what was found when it was opened.
+    @ivar contents: the records that were found when it was opened, as a text.
     @ivar problem: why writes fail at present; C{None} if they do not.
     """
 
@@ -222,7 +222,7 @@ class SqliteFile:
 
     def _try(self) -> None:
         """
-        Find out whether a small write is possible. No client can cause that it is not: a record that is too large, for
+        Find out whether a small write is possible. Clients cannot make it fail: a record that is too large, for
         instance, fails alone.
         """
         self._tried = time.monotonic()
@@ -382,7 +382,7 @@ class SqliteFile:
 
     def _write(self, writes: list[Write]) -> bool:
         """
-        The same; whether there was room for all of it.
+        The same; returns whether there was room for all of it.
         """
         rows, deleted = rows_of(self._path, writes)
         if not rows and not deleted:

@@ -21,7 +21,7 @@ _OPEN, _CLOSED = b"open  \n", b"closed\n"
 
 class DatabaseLock:
     """
-    The lock of the database C{path}, which is had as long as this is.
+    The lock of the database C{path}, held as long as this object exists.
 
     @raise StoreError: another server has it.
     """
@@ -60,11 +60,11 @@ class DatabaseLock:
 
     def release(self, closed: bool) -> None:
         """
-        Let others have the database.
+        Release the database.
 
         @param closed: it was closed in order.
         """
-        # A start that has failed says nothing about the server before.
+        # A start that has failed must not hide how the previous server ended.
         if closed and self._marked:
             self._mark(_CLOSED)
         os.close(self._file)

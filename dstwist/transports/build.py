@@ -1,5 +1,5 @@
 """
-From the settings to the ports of the WebSockets, and to what is behind each of their connections.
+Builds the ports of the WebSockets, and the parts behind each connection, from the settings.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class WebSocketBuilder:
     """
     Makes the ports of all paths.
 
-    @param departed: told of each connection that has closed; C{None} if nothing wants to know.
+    @param departed: told of each connection that has closed; C{None} if no part needs that.
     """
 
     def __init__(

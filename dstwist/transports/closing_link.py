@@ -52,7 +52,7 @@ class ClosingLink(WebSocketServerProtocol):
     factory: WebSocketPort
     transport: Any
     address = ""
-    #: Of the connection, its own in this process; 0 until the WebSocket is open.
+    #: The number of the connection, unique in this process; 0 until the WebSocket is open.
     number = 0
     opened_at = 0.0
     delayed = False
@@ -68,7 +68,7 @@ class ClosingLink(WebSocketServerProtocol):
     @property
     def path(self) -> str:
         """
-        Of the URL that the client is connected to.
+        The path of the URL that the client is connected to.
         """
         return self.factory.settings.url_path
 
@@ -136,7 +136,7 @@ class ClosingLink(WebSocketServerProtocol):
         super().sendCloseFrame(code, reason, is_reply)
         if was_open and not is_reply:
             self._drop_in_time()
-        # Nothing may follow a close frame, whichever side sent the first.
+        # Nothing may follow a close frame of either side.
         self._detach(self._closed_by_client() if is_reply else _text(reason))
         if was_open:
             assert self._outbox is not None
@@ -162,7 +162,7 @@ class ClosingLink(WebSocketServerProtocol):
 
     def _closed_by_client(self) -> str:
         """
-        What the log says of a client that has closed the WebSocket in order.
+        The reason in the log if the client has closed the WebSocket in order.
         """
         code, reason = self.remoteCloseCode, self.remoteCloseReason
         told = "" if code is None else f" with {code}"

@@ -218,7 +218,7 @@ class Port(Factory):
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar asking: connections that speak HTTP.
     @ivar open: whether connections are taken; otherwise they are closed at once.
-    @ivar refusal: what all that ask for a WebSocket are told, while the server stops. C{None} if they can have one.
+    @ivar refusal: the answer to all requests for a WebSocket while the server stops. C{None} if they are accepted.
     @ivar pace: called with each that is.
     """
 

@@ -80,7 +80,7 @@ class TcpOutbox(Outbox):
             return
         if self._open:
             if not self._turn.may_refill():
-                # The transport has stopped to ask.
+                # The transport has stopped asking.
                 self._transport.startWriting()
                 return
             self._send_backlog()

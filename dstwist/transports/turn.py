@@ -70,8 +70,8 @@ class Turn:
 
     def may_refill(self) -> bool:
         """
-        Whether a socket that has room again may be written to in this turn. Each may take megabytes, and hundreds may
-        have room at the same time. The reactor asks again in the next turn.
+        Whether a socket that has room again may be written to in this turn. One socket may take megabytes, and hundreds
+        may have room at the same time. The reactor asks again in the next turn.
         """
         now = self._turns.now()
         if self._refill is None:

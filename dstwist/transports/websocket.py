@@ -39,7 +39,7 @@ _MAX_CONTROL = 125  # the longest payload of a control frame
 _READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
 _MOST_PIECES = 1000  # of a message; of a byte or two they take fifty times as much to keep
 
-# Of all connections in this process, for the log.
+# Numbers all connections of this process, for the log.
 _numbers = count(1)
 
 # A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
