@@ -42,7 +42,7 @@ need() {
 }
 
 [ -n "$release" ] || fail "This is no Debian; name the release to build for: make deb DIST=bookworm"
-git -C "$top" rev-parse --git-dir >/dev/null 2>&1 || fail "$top is no git checkout. In unpacked sources dpkg-buildpackage builds the package."
+git -C "$top" rev-parse --git-dir >/dev/null || fail "git cannot list the files of $top. In unpacked sources dpkg-buildpackage builds the package."
 work=$top/build/deb/$release
 as_root rm -rf "$work"
 mkdir -p "$work" "$top/dist"

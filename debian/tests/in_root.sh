@@ -32,7 +32,7 @@ lintian --allow-root --pedantic --fail-on error,warning "$package"
 # The version before is the same one under a smaller number.
 dpkg-deb -R "$package" "$work/old"
 sed -i 's/^Version: .*/Version: 0.0.1/' "$work/old/DEBIAN/control"
-dpkg-deb --root-owner-group -b "$work/old" "$work/old.deb" >/dev/null
+dpkg-deb -Zgzip -z1 --root-owner-group -b "$work/old" "$work/old.deb" >/dev/null
 cp "$package" "$work/new.deb"
 cp "$(readlink -f "$(command -v node)")" "$work/node"
 
