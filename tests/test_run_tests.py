@@ -10,8 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
+
+from tools.run_tests import groups_of
 
 RUN_TESTS = Path(__file__).resolve().parent.parent / "tools" / "run_tests.py"
 
@@ -235,6 +238,25 @@ class RunTestsTests(RunCase):
         titles = [number for number, line in enumerate(lines) if line.startswith("The slowest")]
         self.assertEqual([lines[number + 2] for number in titles], ["", ""])
         self.assertTrue(lines[titles[0] + 1].endswith(" artificial"))
+
+
+class OrderTests(SynchronousTestCase):
+    """
+    Which modules begin first.
+    """
+
+    def test_order(self) -> None:
+        """
+        Modules that take long begin first, then end-to-end tests; what is to run alone is apart.
+        """
+        for name, attribute in (("tests.long", "LENGTHY"), ("tests.lone", "ALONE")):
+            module = ModuleType(name)
+            setattr(module, attribute, "because")
+            self.patch(sys, "modules", {**sys.modules, name: module})
+        names = [f"tests.{name}.Tests.test" for name in ("a", "b", "e2e.x", "lone", "long")]
+        together, alone = groups_of([*names, "tests.a.Tests.test_2"])
+        self.assertEqual(together, [[names[4]], [names[2]], [names[0], "tests.a.Tests.test_2"], [names[1]]])
+        self.assertEqual(alone, [[names[3]]])
 
 
 class SideBySideTests(RunCase):

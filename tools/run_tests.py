@@ -29,19 +29,27 @@ from tools.side_by_side import Beside, Run, work
 #: An attribute of a test module that must not run beside others; it says why.
 ALONE = "ALONE"
 
+#: An attribute of a test module that takes a minute: it begins first, so that nothing else has to wait for its end.
+LENGTHY = "LENGTHY"
+
 
 def groups_of(tests: Iterable[str]) -> tuple[list[list[str]], list[list[str]]]:
     """
     The names of the tests of each module: of modules that can run side by side, and of those that run alone.
 
-    End-to-end tests come first: they wait a lot, and what waits in one process leaves the processors to the others.
+    Lengthy modules come first, then end-to-end tests: they wait a lot, and what waits in one process leaves the
+    processors to the others.
     """
+
+    def order(module: str) -> tuple[bool, bool]:
+        return not hasattr(sys.modules.get(module), LENGTHY), not module.startswith("tests.e2e.")
+
     modules: dict[str, list[str]] = {}
     for test in tests:
         modules.setdefault(module_of(test), []).append(test)
     together: list[list[str]] = []
     alone: list[list[str]] = []
-    for module in sorted(modules, key=lambda module: not module.startswith("tests.e2e.")):
+    for module in sorted(modules, key=order):
         reason = getattr(sys.modules.get(module), ALONE, None)
         (together if reason is None else alone).append(modules[module])
     return together, alone

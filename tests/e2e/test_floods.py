@@ -8,6 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.hostile.campaign import FLOODS, LOGIN_ATTACKS, campaign, complaints
 
+#: It begins first.
+LENGTHY = True
+
 
 class FloodTests(SynchronousTestCase):
     """

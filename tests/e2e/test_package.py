@@ -16,6 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.e2e.server import CHECKOUT, PATIENCE
 
+#: It begins first.
+LENGTHY = True
+
 #: Files without which the package is not complete; {} is the directory with the modules.
 FILES = """
 etc/apparmor.d/dstwist etc/default/dstwist etc/dstwist/config.yml etc/dstwist/permissions.yml etc/logrotate.d/dstwist

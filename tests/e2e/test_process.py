@@ -24,6 +24,9 @@ from tests.e2e.server import CHECKOUT, PATIENCE
 # How long it is waited between two looks at a process. Only a failing test waits for long.
 STEP = 0.02
 
+#: It begins first.
+LENGTHY = True
+
 TWISTD = "import sys; from twisted.scripts.twistd import run; run()"
 COMMAND = "from dstwist.__main__ import main; main()"
 
