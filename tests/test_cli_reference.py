@@ -64,7 +64,7 @@ class InsteadTests(ReferenceTestCase):
 
     def test_said(self) -> None:
         """
-        They say what to do instead, whatever their options, and fail.
+        With any options, they print the alternative, and fail.
         """
         for words, said in (
             (["daemon", "-c", "x.yml", "--host", "h"], "dstwist service add"),

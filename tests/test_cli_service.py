@@ -21,7 +21,7 @@ UNIT = Path(__file__).parent.parent / "etc" / "systemd" / "dstwist.service"
 
 def values(text: str, key: str) -> list[str]:
     """
-    What a unit says for C{key}.
+    The values of C{key} in a unit.
     """
     return [line.partition("=")[2] for line in text.splitlines() if line.partition("=")[0] == key]
 
@@ -143,7 +143,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_add_refused(self) -> None:
         """
-        What would not start is not added.
+        A service that would not start is not added.
         """
         self.assertIn("Please provide the config", self.refused("add"))
         self.assertIn("There is no file", self.refused("add", "-c", "/nowhere.yml"))
@@ -178,7 +178,7 @@ class ServiceTests(SynchronousTestCase):
 
     def test_quoting(self) -> None:
         """
-        Paths are words of the command whatever is in them.
+        Paths with any characters are single words of the command.
         """
         for path, quoted in (("/a b", '"/a b"'), ("/a%b$c", "/a%%b$$c"), ('/a"\\', '"/a\\"\\\\"'), ("/a", "/a")):
             self.assertEqual(cli_service._quoted(path), quoted)

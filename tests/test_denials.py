@@ -1,5 +1,5 @@
 """
-What the log says of requests that are refused.
+The log lines about refused requests.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class DenialTests(SynchronousTestCase):
 
     def test_line(self) -> None:
         """
-        Of rules in a file the line names the file and the line in it; so does the reason of a rule that failed.
+        For rules in a file, the log names the file and the line in it; so does the reason of a rule that failed.
         """
         places: list[str] = []
 

@@ -61,7 +61,7 @@ class OpenFilesTests(SynchronousTestCase):
 
 class NodeTests(NodeTestCase):
     """
-    What a node says of it.
+    The log line of a node about the limit.
     """
 
     def said(self, files: int | None, most: int | None = None) -> tuple[str, str]:

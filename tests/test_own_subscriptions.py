@@ -58,7 +58,7 @@ class OwnSubscriptionTests(SynchronousTestCase):
 
     def test_some_leave(self) -> None:
         """
-        It is told nothing while there is another one, whatever its generation, and nothing if it unsubscribes itself.
+        It is told nothing while there is another subscriber of any generation, and nothing if it unsubscribes itself.
         """
         listener, subscriber = self.provider()
         other = self.stage.subscriber("a", TEXT)
@@ -72,7 +72,7 @@ class OwnSubscriptionTests(SynchronousTestCase):
 
     def test_others_come(self) -> None:
         """
-        A listener is not asked about a name that only it wants. It is asked when another client subscribes.
+        A listener is not asked about a name whose only subscriber it is. It is asked when another client subscribes.
         """
         listener = self.stage.listener("a", dialect=TEXT)
         self.stage.subscribe(listener, "a")

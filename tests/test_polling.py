@@ -1,5 +1,5 @@
 """
-How many events the reactor serves in one turn.
+Tests for L{dstwist.polling}: the number of events that the reactor serves in one turn.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.ports}, with sockets that nobody connects to over a network.
+Tests for L{dstwist.ports}, with sockets that only this process connects to.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class PortTests(SynchronousTestCase):
 
     def test_taken(self) -> None:
         """
-        An address that is taken cannot be had; nor are the others then.
+        An address that is taken cannot be bound, and then no other is.
         """
         first = self.tcp()
         first.bind(self.factory)
@@ -120,7 +120,7 @@ class PortTests(SynchronousTestCase):
 
     def test_taken_later(self) -> None:
         """
-        Of two servers that begin to start at the same time, the second one to be ready is refused.
+        If two servers begin to start at the same time, the second one to be ready is refused.
         """
         first = self.tcp()
         first.bind(self.factory)
@@ -133,7 +133,7 @@ class PortTests(SynchronousTestCase):
 
     def test_advice(self) -> None:
         """
-        What to do is told for the other usual reasons, too.
+        The error text has advice for the other usual reasons, too.
         """
 
         class Refused:

@@ -222,7 +222,7 @@ class RunTestsTests(RunCase):
 
     def test_checks(self) -> None:
         """
-        If the checks that run meanwhile fail the run has failed, whatever the tests do. What they wrote is shown.
+        If the checks that run beside the tests fail, the run has failed, even if all tests pass. Their output is shown.
         """
         name = "artificial.Tests.test_passes"
         self.assertEqual(self.outcome(name, "--beside", "true"), ("1 passed, 0 failed", 0))

@@ -371,7 +371,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
 
     def test_few(self) -> None:
         """
-        Others hear of the second subscriber of a name, and of names with only one left, whatever the wires.
+        Other parts learn of the second subscriber of a name, and of names with only one left, for all wires.
         """
         seen: list[tuple[str, str]] = []
         self.registry.observe_few(

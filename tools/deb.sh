@@ -4,7 +4,7 @@
 #   tools/deb.sh             for the Debian release that runs here
 #   tools/deb.sh trixie      for another one: makes build/root/trixie with debootstrap, as root
 #
-# What it needs comes by apt-get. The version is that of debian/changelog, with "~deb12" or "~deb13" behind it, so that
+# Installs missing packages with apt-get. The version is that of debian/changelog, with "~deb12" or "~deb13" behind it, so that
 # after an upgrade of Debian the package for the new release counts as newer.
 set -euo pipefail
 
@@ -76,7 +76,7 @@ else
     as_root install -d -o "$(id -u)" -g "$(id -g)" "$build"
 fi
 
-# The files of this checkout, changed ones too, but nothing that was made here.
+# The files of this checkout, with uncommitted changes, but without generated files.
 mkdir "$build/dstwist"
 (cd "$top" && git ls-files -co --exclude-standard -z | grep -zv -e '^\.venv$' -e '/node_modules$' |
     tar --null --ignore-failed-read -cf - -T -) | tar -xf - -C "$build/dstwist"

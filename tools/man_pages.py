@@ -84,7 +84,7 @@ def commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Com
 
 def section(path: str, command: click.Command) -> Iterator[str]:
     """
-    What C{--help} of one command says.
+    The output of C{--help} of one command.
     """
     context = click.Context(command, info_name=path)
     usage = " ".join([path, *command.collect_usage_pieces(context)])

@@ -1,5 +1,5 @@
 """
-The outcome of tests, whichever process they ran in.
+The outcomes of tests that run in several processes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def module_of(test: str) -> str:
 
 class Outcomes:
     """
-    What came out of a run.
+    The outcome of a run.
 
     @ivar times: for each test its seconds by the clock, and its seconds of CPU time.
     @ivar stopped: whether the run was stopped before its end.

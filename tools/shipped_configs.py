@@ -27,7 +27,7 @@ from dstwist.errors import ConfigError
 from dstwist.permission.build import load_rules
 
 PACKAGES = ("deepstream.io", "@deepstream/server")
-#: Releases before this one are no concern.
+#: Releases before this one are not checked.
 OLDEST = (2, 0, 0)
 TABLE = Path(__file__).resolve().parent.parent / "tests" / "config" / "shipped.json"
 
@@ -122,7 +122,7 @@ def release_root(path: Path) -> Path:
 
 def npm(directory: Path, *arguments: str) -> str:
     """
-    What npm says.
+    The output of npm.
     """
     return subprocess.run(["npm", *arguments], cwd=directory, check=True, stdout=subprocess.PIPE, text=True).stdout
 

@@ -147,7 +147,7 @@ class Run:
 
     def _end(self, worker: _Worker) -> None:
         """
-        Have a process end, and keep what trial writes at the end: the failures once more, and a summary.
+        Let a process end, and keep the text that trial writes at the end: the failures once more, and a summary.
         """
         status = worker.end()
         with self._lock:
@@ -217,14 +217,14 @@ class _Worker:
             # It has ended.
             pass
         self.ended = True
-        # The test that it ended in is not run again; if it ended in none, nor is the one that was next.
+        # The test in which it ended is not run again; if it ended between tests, the next test is not run again.
         self.current = self.current or next(iter(left), "")
         left.pop(self.current, None)
         return list(left)
 
     def output(self) -> str:
         """
-        What the process has written since this was asked for last.
+        The output of the process since the last call.
         """
         size = os.fstat(self._file.fileno()).st_size
         text = os.pread(self._file.fileno(), size - self._printed, self._printed)

@@ -1,5 +1,5 @@
 """
-Users and keys that are read again: L{dstwist.auth.reload}.
+Tests for L{dstwist.auth.reload}: users and keys that are read again.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class AuthReloadTests(SynchronousTestCase):
 
     def test_users(self) -> None:
         """
-        From then on the new users hold; the log says who came and who went.
+        The new users apply from then on; the log names new and removed users.
         """
         self.build(users(ann="1", bob="2"), OpenSettings())
         self.assertEqual(
@@ -114,7 +114,7 @@ class AuthReloadTests(SynchronousTestCase):
 
     def test_keys(self) -> None:
         """
-        A secret that was changed holds from then on.
+        A changed secret applies from then on.
         """
         self.build(TOKENS)
         self.assertTrue(self.accepts(token=token_of(SECRET)))
@@ -125,7 +125,7 @@ class AuthReloadTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        Where there is nothing to be read again, that is said.
+        If there is nothing to read again, the log says so.
         """
         self.build(OpenSettings())
         self.assertIn("no users", self.reload(OpenSettings()))
@@ -167,7 +167,7 @@ class AuthReloadTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        Of very many users some are named, and their connections are closed in several turns.
+        If very many users are removed, the log names some of them, and their connections are closed in several turns.
         """
         names = [f"user{number}" for number in range(1000)]
         old = replace(users(ann="1", **dict.fromkeys(names, "1")), close_removed_users=True)

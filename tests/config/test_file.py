@@ -208,7 +208,7 @@ class FileTests(ConfigCase):
 
     def test_mistakes(self) -> None:
         """
-        Of the mistakes that people make in YAML the refusal says what to do.
+        The error text for a common mistake in YAML says how to correct it.
         """
         for content, expected in (
             ("rpc:\n\tackTimeout: 5", "line 2, column 1: the line is indented with a tab; YAML takes spaces only"),
@@ -243,7 +243,7 @@ class FileTests(ConfigCase):
 
     def test_any_mistake(self) -> None:
         """
-        Whatever the parser says, and wherever, something is told.
+        Each error of the parser, at each place, gives an error text.
         """
         for problem in ("mapping values are not allowed here", "expected <block end>", "cannot start any token", "x"):
             for line, column in ((0, 0), (5, 7)):

@@ -938,7 +938,8 @@ class RefusalTests(ConfigCase):
 
     def test_no_section(self) -> None:
         """
-        Of a value where a section has to be it is said what may be meant; so of an option that lacks its indent.
+        The error text for a value in the place of a section suggests a correction; so does that for an option that
+        lacks its indent.
         """
         auth = "auth: [{type: file, options: {users: %s}}]"
         for content, expected in (

@@ -145,7 +145,7 @@ class Driven {
     return id
   }
 
-  /* What the client waits for an answer to. */
+  /* The requests of the client that wait for an answer. */
   pending () {
     return this.library.pending()
   }

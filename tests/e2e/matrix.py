@@ -1,7 +1,7 @@
 """
 The matrix of refusals: a cell is a request that is refused for a reason, by a client of one generation.
 
-Of each cell three things must hold:
+Three things must hold for each cell:
 
 =========  ===========================================================================================================
 told       the callback of the request is called, once, with an error; where the client has none, it raises an error
@@ -44,7 +44,7 @@ class Bad:
     data: tuple[bool, bool] = (True, True)
     #: Whether writes to a record that the client holds are refused.
     holds: bool = True
-    #: What the names end with.
+    #: The ends of the names.
     tail: str = ""
     start: str = START
     start_entries: str = '["a"]'
@@ -71,7 +71,7 @@ class Cell:
     @property
     def start(self) -> str | None:
         """
-        What the record holds before.
+        The record before the request.
         """
         return self.bad.start
 
@@ -91,7 +91,7 @@ class Cell:
 
     def told(self) -> str | None:
         """
-        What is wrong with how the client was told.
+        The problem with how the client learned of the refusal; empty if there is none.
         """
         if self.outcome is None:
             return None
@@ -128,13 +128,13 @@ class Cell:
 
     def copy(self, truth: str) -> str | None:
         """
-        What is wrong with the copy, while the server has C{truth}.
+        The problem with the client's copy, while the server has C{truth}; empty if there is none.
         """
         return None
 
     def done(self) -> str | None:
         """
-        What is wrong with the next request.
+        The problem with the next request; empty if there is none.
         """
         if self.after is None:
             return None
@@ -145,7 +145,7 @@ class Cell:
 
     def seen(self, truth: str) -> str | None:
         """
-        What is wrong with what the server has after the next request.
+        The problem with the record of the server after the next request; empty if there is none.
         """
         return None if '"next"' in truth else f"the next write is lost, the server has {truth[:80]}"
 
@@ -281,7 +281,7 @@ class ReadCell(Cell):
 
 class GettingCell(Cell):
     """
-    A record that the client wants to hold. Of the same name it cannot have another before it reconnects.
+    A record that the client asks for. The client cannot get another one of the same name before it reconnects.
     """
 
     start = None

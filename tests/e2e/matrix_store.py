@@ -92,7 +92,7 @@ def _bad(data: Any) -> bool:
 
 def _trouble(kind: str) -> Deferred[Any] | None:
     """
-    What becomes of an operation that is to fail.
+    The outcome of an operation that is to fail.
     """
     if kind == "broken":
         return fail(StoreError("the matrix wants it to fail"))

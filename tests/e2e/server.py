@@ -31,7 +31,7 @@ from twisted.scripts.twistd import run
 run()
 """
 
-#: What a log must not hold: the traces of our own mistakes.
+#: Texts that a log must not contain: the traces of bugs in dstwist.
 TROUBLE = re.compile(r"Traceback|Unhandled|CRITICAL|#critical|#error|Exception")
 
 

@@ -288,7 +288,7 @@ class WebhookTests(AuthScenario):
 
     def log(self) -> str:
         """
-        What the server has logged in this test.
+        The lines that the server has logged in this test.
         """
         return "\n".join(self.at.log.splitlines()[self.logged :])
 

@@ -25,6 +25,6 @@ class FloodTests(SynchronousTestCase):
         costs = campaign(1, wanted.__contains__)
         self.assertEqual("\n".join(complaint for cost in costs for complaint in complaints(cost)), "")
         self.assertEqual(len(costs), len(wanted))
-        # Nobody is thrown out or answered who did what is in order, if in a strange way.
+        # A client whose messages are valid, if unusual, is neither disconnected nor answered.
         served = [cost.name for cost in costs if "served on" in cost.outcome]
         self.assertIn("event floods", served)

@@ -11,7 +11,7 @@ from tests.e2e.scenario import PATIENT, QUICK, Scenario, for_each_generation
 
 class LettingGoTests(Scenario):
     """
-    A write with a callback, and the end of the record right behind it.
+    A write with a callback, and the end of the record right after it.
     """
 
     options = QUICK
@@ -47,7 +47,7 @@ class LettingGoTests(Scenario):
 
     def test_discard(self) -> None:
         """
-        So it is if it discards the record; the write stands.
+        The same holds if the client discards the record; the write remains valid.
         """
         name, outcome = self.let_go("discard")
         self.assertEqual(outcome.done, self.first == "v7")

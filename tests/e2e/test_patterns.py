@@ -1,5 +1,5 @@
 """
-Listen patterns, compared with what JavaScript makes of them.
+Listen patterns, compared with JavaScript.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_cases_in_javascript(self) -> None:
         """
-        The table of the unit tests is what Node.js says as well.
+        The table of the unit tests agrees with Node.js.
         """
         names = sorted({name for _, matching, others in CASES for name in matching + others})
         verdicts = in_javascript([pattern for pattern, _, _ in CASES], names)
@@ -57,13 +57,13 @@ class PatternTests(SynchronousTestCase):
 
     def test_refused_in_javascript(self) -> None:
         """
-        What is refused there is no regular expression for Node.js either.
+        The patterns that are refused there are no regular expressions for Node.js either.
         """
         self.assertEqual(in_javascript(list(REFUSED), []), [None] * len(REFUSED))
 
     def test_like_javascript(self) -> None:
         """
-        Of thousands of patterns Node.js and we accept the same ones, and they match the same names.
+        Of thousands of patterns, Node.js and dstwist accept the same ones, and they match the same names.
         """
         rng = random.Random(42)
         patterns = sorted({some_pattern(rng) for _ in range(4000)})

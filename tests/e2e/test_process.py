@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.e2e.raw import RawClient
 from tests.e2e.server import CHECKOUT, PATIENCE
 
-# How long it is waited between two looks at a process. Only a failing test waits for long.
+# The pause between two looks at a process. Only a failing test waits for long.
 STEP = 0.02
 
 #: It begins first.
@@ -47,7 +47,7 @@ signals.hold = held
 
 def free_port() -> int:
     """
-    A port that nobody has.
+    A port that is free.
     """
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -97,7 +97,7 @@ class ProcessTestCase(SynchronousTestCase):
 
     def wait_for(self, there: Callable[[], object]) -> None:
         """
-        Come back when C{there} is true.
+        Return when C{there} is true.
         """
         ends = time.monotonic() + PATIENCE
         while not there():
@@ -110,7 +110,7 @@ class ProcessTestCase(SynchronousTestCase):
 
     def daemon(self, *more: str, name: str = "d") -> subprocess.CompletedProcess[str]:
         """
-        Start in the background; how that went.
+        Start in the background; return the outcome.
         """
         files = [f"--pidfile={self.directory / name}.pid", f"--logfile={self.directory / name}.log"]
         return subprocess.run(
@@ -182,8 +182,8 @@ class SignalTests(ProcessTestCase):
 
     def test_early_twistd(self) -> None:
         """
-        From the first instruction of the plug-in on no signal ends the server that is not to, and a reload that was
-        asked for too early happens when the server is ready.
+        From the first instruction of the plug-in on, signals other than those to stop do not end the server. A server
+        that gets SIGHUP before it is ready reloads when it is ready.
         """
         own = ["--nodaemon", f"--pidfile={self.pid_file}"]
         self.bombarded(TWISTD, *own, *self.words("--config", self.config()))
@@ -270,7 +270,7 @@ class BackgroundTests(ProcessTestCase):
 
     def test_not_writable(self) -> None:
         """
-        A store that cannot be opened is told in the same way.
+        A store that cannot be opened is reported in the same way.
         """
         (self.directory / "data" / "records.sqlite").mkdir(parents=True)
         done = self.daemon(*self.words("--data-dir", "data"))
@@ -328,7 +328,7 @@ class BackgroundTests(ProcessTestCase):
 
     def test_another_user(self) -> None:
         """
-        With C{--uid} what is missing is made for that user: data directory, log, and the directory of the pid file.
+        With C{--uid}, missing files are created for that user: data directory, log, and the directory of the pid file.
         """
         if os.getuid() != 0:
             raise self.skipTest("needs root")
@@ -351,7 +351,7 @@ class BackgroundTests(ProcessTestCase):
 
     def test_pid_file_of_root(self) -> None:
         """
-        Nor is a pid file left in a directory where that user cannot remove it, however the server ends.
+        However the server ends, no pid file is left, even in a directory where that user cannot remove it.
         """
         if os.getuid() != 0:
             raise self.skipTest("needs root")
@@ -370,7 +370,7 @@ class BackgroundTests(ProcessTestCase):
 
     def open_to_all(self) -> None:
         """
-        Let every user reach the directory; it may be below one that is not for everybody.
+        Let every user reach the directory; it may be below one that other users cannot enter.
         """
         self.directory = Path(f"/tmp/dstwist-test-{os.getpid()}")
         self.directory.mkdir(mode=0o755)
@@ -459,7 +459,7 @@ class PortTests(ProcessTestCase):
 
     def test_crash(self) -> None:
         """
-        A start after a crash says so, and how many records there are.
+        At a start after a crash, the log says so, and how many records there are.
         """
         data = str(self.directory / "data")
         process = self.started("--data-dir", data)

@@ -34,7 +34,7 @@ _ERRORS = (
     "STORAGE_RETRIEVAL_TIMEOUT",
 )
 
-#: What the server logs of a storage that fails as it should.
+#: The log lines about a storage that fails as it should.
 _KNOWN = ("the matrix wants it to fail", "no answer within", "could not be resolved", "the memory store is full")
 
 _LONG = '"' + "x" * 70_000 + '"'
@@ -43,7 +43,7 @@ _LONG = '"' + "x" * 70_000 + '"'
 _UNSENT = "its callback reports success"
 _WAITS = "the client still waits"
 
-#: What the client itself makes impossible, and how the problem begins.
+#: Cells that the client itself makes impossible, with the beginning of the problem.
 IMPOSSIBLE = {
     # It looks at the elements of an array only, finds that nothing changes, sends nothing, and reports success.
     ("rootindex", "set path, callback", "v7"): _UNSENT,
@@ -152,13 +152,13 @@ class RefusalCase(Scenario):
 
     def truth(self, cell: Cell) -> str:
         """
-        What the server has, by the word of another client.
+        The record of the server, as another client reads it.
         """
         return self.admin.look("snapshot", cell.next_name)
 
     def obstruct(self, reason: str, cell: Cell) -> None:
         """
-        Bring about what refuses the request.
+        Bring about the reason for the refusal.
         """
         if reason == "held":
             data = b'["a","hold"]' if cell.start and cell.start.startswith("[") else b'{"start":1,"hold":1}'
@@ -171,7 +171,7 @@ class RefusalCase(Scenario):
 
     def pass_on(self) -> None:
         """
-        Come back when the server has had all that the subject has sent.
+        Return when the server has received all that the subject has sent.
         """
         name = self.name(f"pass/{next(_serial)}")
         self.admin.subscribe(name)
@@ -180,7 +180,7 @@ class RefusalCase(Scenario):
 
     def clear(self, reason: str, cell: Cell) -> None:
         """
-        Let go on what was held up.
+        Release the operations that were held up.
         """
         if reason == "held":
             self.assertIsNone(self.admin.set_data_with_ack(f"release/{cell.name}", '{"start":1}'))
@@ -197,7 +197,7 @@ class RefusalCase(Scenario):
 
     def told(self, cell: Cell) -> str | None:
         """
-        What is wrong with how the client was told.
+        The problem with how the client learned of the refusal; empty if there is none.
         """
         return cell.told()
 
@@ -281,7 +281,7 @@ class RefusalTests(RefusalCase):
 
     def test_hot_path(self) -> None:
         """
-        A path of a record whose versions nobody looks at.
+        A path of a record whose versions are not checked.
         """
         self.run_cells("hot", Bad(whole=None, erased=None, entries=None, deletes=False, reads=False, holds=False))
 

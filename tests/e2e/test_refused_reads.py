@@ -61,7 +61,7 @@ class RefusedTests(Scenario):
 
     def tolerate(self, error: str) -> None:
         self.ann.tolerate_error(error)
-        # The Node server's client prints what it has no name for.
+        # The Node server's client prints messages that it has no name for.
         self.tolerate_output(error)
 
     def test_looks(self) -> None:

@@ -1,10 +1,10 @@
 """
 A client who does no harm, and measures how long the server takes for him while others do.
 
-Run as a module, C{python -m tests.hostile.bystander PORT PAUSE}, so that nothing but the server delays him. All the
-time one connection of his emits events that the other one, of the other generation, has subscribed to. At each line
-on his standard input he writes his record, reads it back, and prints what has been since the line before. With the
-word C{events} behind these he has no record, for servers that are to refuse writes::
+Run as a module, C{python -m tests.hostile.bystander PORT PAUSE}, so that only the server delays the client. All the
+time one of its connections emits events to which the other one, of the other generation, is subscribed. At each line on
+standard input the client writes its record, reads it back, and prints the results since the previous line. With the
+word C{events} after the arguments it has no record, for servers that are to refuse writes::
 
     {"count": 612, "p50": 0.4, "p99": 2.1, "max": 4.0}
 

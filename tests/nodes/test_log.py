@@ -139,7 +139,7 @@ class FloodTests(SynchronousTestCase):
 
 class ClientLineTests(SynchronousTestCase):
     """
-    What the lines about clients of a node say.
+    The log lines about clients of a node.
     """
 
     def start(self, **settings: Any) -> Node:

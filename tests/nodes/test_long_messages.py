@@ -21,7 +21,7 @@ from tests.fakes import BusyReactor
 from tests.nodes.client import MemoryClient
 from tests.turns import LONGEST, turn_lengths
 
-#: What takes time, in seconds: a byte of JSON that is read, and a change that is made.
+#: The time, in seconds, for a byte of JSON that is read, and for a change that is made.
 BYTE = 50e-9
 CHANGE = 5e-6
 
@@ -72,7 +72,7 @@ class LongMessageTests(SynchronousTestCase):
 
     def say(self, client: MemoryClient, message: Message, then: Message | None = None) -> None:
         """
-        Have C{client} send C{message}, and C{then} right behind it; no turn may be long.
+        Make C{client} send C{message}, and C{then} right after it; no turn may be long.
         """
         payload = client.codec.encode(message) + (client.codec.encode(then) if then is not None else b"")
         self.assertGreater(len(payload), 600_000)
@@ -110,7 +110,7 @@ class LongMessageTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What is no JSON is refused.
+        Text that is no JSON is refused.
         """
         emitter = self.client("v4", "ann")
         self.say(emitter, Message(Topic.EVENT, EventAction.EMIT, "news", VALUE[:-1] + b",]"))
@@ -126,7 +126,7 @@ class LongMessageTests(SynchronousTestCase):
 
     def test_records(self) -> None:
         """
-        A record is made of what was sent. What its sender asks behind it finds the record made.
+        The record becomes the value that was sent. The next request of its sender finds the record written.
         """
         for generation in ("v4", "v3"):
             writer = self.client(generation, "ann")

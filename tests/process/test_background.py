@@ -49,7 +49,7 @@ class PipeTests(SynchronousTestCase):
 
     def test_ready(self) -> None:
         """
-        When the server is ready the one who waits ends with status 0.
+        When the server is ready, the waiting process ends with status 0.
         """
         self.assertEqual(self.wait(Report.ready), 0)
         self.assertEqual(self.told, [])
@@ -58,7 +58,7 @@ class PipeTests(SynchronousTestCase):
 
     def test_failed(self) -> None:
         """
-        If the server cannot start, the one who waits says why, whole, and leaves no pid file.
+        If the server cannot start, the waiting process prints the whole reason, and leaves no pid file.
         """
         reason = "storage: /srv/r\u00e9cords.sqlite cannot be opened\n" + "x" * 1000
         self.assertEqual(self.wait(lambda report: report.failed(reason)), 1)
@@ -74,7 +74,7 @@ class PipeTests(SynchronousTestCase):
 
     def test_killed(self) -> None:
         """
-        If the server ends without a word, the one who waits says so, and does not wait for ever.
+        If the server ends without a report, the waiting process says so, and does not wait for ever.
         """
         self.assertEqual(self.wait(), 1)
         self.assertEqual(self.told, [UNEXPLAINED])
@@ -82,7 +82,7 @@ class PipeTests(SynchronousTestCase):
 
     def test_killed_at_once(self) -> None:
         """
-        The same if it has not even said who it is; the pid file is that of another process then.
+        The same if the server has not even reported its pid; the pid file is that of another process then.
         """
         read, write = os.pipe()
         os.close(write)
@@ -101,7 +101,7 @@ class PipeTests(SynchronousTestCase):
 
     def test_nobody_waits(self) -> None:
         """
-        A server in the foreground has nobody to report to, and one whose parent was killed does not mind.
+        A server in the foreground, where no process waits, and a server whose waiting process was killed do not fail.
         """
         Report().ready()
         Report().failed("no")

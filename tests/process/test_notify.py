@@ -43,7 +43,7 @@ class FakeSocket:
 
 class ServiceManagerTests(SynchronousTestCase):
     """
-    What systemd is told.
+    The messages to systemd.
     """
 
     def setUp(self) -> None:
@@ -77,7 +77,7 @@ class ServiceManagerTests(SynchronousTestCase):
 
     def test_watchdog(self) -> None:
         """
-        From the start until the end the watchdog hears of the server twice in its time.
+        From the start until the end the server reports to the watchdog twice in its interval.
         """
         manager = self.manager(WATCHDOG_USEC="30000000", WATCHDOG_PID=str(os.getpid()))
         manager.starting(1)
@@ -109,7 +109,7 @@ class ServiceManagerTests(SynchronousTestCase):
 
     def test_environment(self) -> None:
         """
-        Programs that the server starts do not speak for it.
+        Programs that the server starts cannot report in its place.
         """
         self.manager(WATCHDOG_USEC="1", WATCHDOG_PID="1", HOME="/")
         self.assertEqual(self.environ, {"HOME": "/"})

@@ -17,7 +17,7 @@ from dstwist.process.pid_file import remove_pid_file
 
 class OwnerTests(SynchronousTestCase):
     """
-    What is made for another user.
+    Files and directories that are created for another user.
     """
 
     def setUp(self) -> None:
@@ -36,7 +36,7 @@ class OwnerTests(SynchronousTestCase):
 
     def test_there(self) -> None:
         """
-        What is there already stays as it is.
+        Existing directories are not changed.
         """
         (self.root / "x").write_text("kept")
         owner = Owner(1001, 1002)
@@ -63,7 +63,7 @@ class OwnerTests(SynchronousTestCase):
 
     def test_same_user(self) -> None:
         """
-        Without C{--uid} all is for the user who the process is.
+        Without C{--uid}, all belongs to the user of the process.
         """
         Owner.of({}).make_file(str(self.root / "y"))
         self.assertEqual(self.given, [])

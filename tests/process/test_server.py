@@ -60,7 +60,7 @@ class FakeNode:
 
 class FakeReport:
     """
-    What the terminal would be told.
+    The report to the terminal.
     """
 
     def __init__(self) -> None:
@@ -115,7 +115,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        A server that was asked to stop waits for its node, and ends with status 0. The log says what has asked.
+        A server that was asked to stop waits for its node, and ends with status 0. The log names the signal.
         """
         server = self.start()
         self.node.on_started()
@@ -183,7 +183,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_stopped_too_early(self) -> None:
         """
-        A server that is stopped before it was ready has not started: the one who waits is told.
+        A server that is stopped before it was ready has not started: the waiting process reports that.
         """
         server = self.start()
         self.node.stopped.callback(None)
@@ -220,7 +220,7 @@ class ServerTests(SynchronousTestCase):
 
 class FileTests(SynchronousTestCase):
     """
-    What is made before the start.
+    Files and directories that are created before the start.
     """
 
     def setUp(self) -> None:
@@ -256,7 +256,7 @@ class FileTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What cannot be made is said with the option that asks for it.
+        If a file or directory cannot be created, the error names the option that asks for it.
         """
         self.root.write_text("")
         for option, options, data_dir in (

@@ -16,7 +16,7 @@ from tests.process.reactor import SignalledReactor
 
 class SignalTests(SynchronousTestCase):
     """
-    What signals do; none is sent, and no handler stays.
+    The reactions to signals; none is sent, and no handler stays.
     """
 
     def setUp(self) -> None:
@@ -37,7 +37,7 @@ class SignalTests(SynchronousTestCase):
 
     def get(self, number: int) -> list[object]:
         """
-        Have the signal arrive; what has been done then.
+        Let the signal arrive; return the reactions.
         """
         handler = self.handlers[number]
         if callable(handler):
@@ -48,7 +48,7 @@ class SignalTests(SynchronousTestCase):
 
     def test_too_early(self) -> None:
         """
-        What is asked for before the server is ready is done when it is, once.
+        Signals that arrive before the server is ready have their effect when it is, once.
         """
         signals.hold()
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP):

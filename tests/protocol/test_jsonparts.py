@@ -92,7 +92,7 @@ class ReadingTests(SynchronousTestCase):
     @given(st.integers(0), st.integers(1, 20))
     def test_same_refusal(self, seed: int, size: int) -> None:
         """
-        Whatever is no JSON as a whole is refused.
+        A text that is no JSON as a whole is refused.
         """
         chance = random.Random(seed)
         self.check(_spoilt(chance, _document(chance, 6)).encode(), size)

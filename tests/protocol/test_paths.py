@@ -339,7 +339,7 @@ class AlikeTests(SynchronousTestCase):
     def test_numbers_as_keys(self) -> None:
         """
         A number behind a dot is a key where nothing is yet, as on the Node server since 2.3.7 and in the Java client,
-        whatever the client that writes makes of it: an array would have 48213 elements before the first user.
+        even if the client that writes makes an array: that would have 48213 elements before the first user.
         """
         for path, data in (
             ("users.48213.name", {"users": {"48213": {"name": "Max"}}}),

@@ -1,6 +1,6 @@
 """
-L{dstwist.protocol.protobuf} against Google's runtime, with the schema compiled from C{deepstream.proto}. What official
-clients use is compared in C{tests.e2e.test_npm_codec}.
+L{dstwist.protocol.protobuf} against Google's runtime, with the schema compiled from C{deepstream.proto}.
+C{tests.e2e.test_npm_codec} compares it with the library of the official clients.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ class ShortWriteTests(SynchronousTestCase):
 
     def test_value(self) -> None:
         """
-        The value of the data comes with the message, so that nobody has to read it again.
+        The value of the data comes with the message, so that it is not read again.
         """
         for message in (
             write("x", "a", b"1.5", 3),

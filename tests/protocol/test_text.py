@@ -772,7 +772,8 @@ class MalformedTests(SynchronousTestCase):
 
     def test_callbacks_hear(self) -> None:
         """
-        A refused read is told first in the form that its callback hears, and a client can read that form.
+        The error of a refused read is sent first in the form that triggers its callback, and a client can read that
+        form.
         """
         for code in ("SN", "H", "HD"):
             (request,) = SERVER.decode(wire(f"R|{code}|n+"))
@@ -783,7 +784,7 @@ class MalformedTests(SynchronousTestCase):
 
     def test_callbacks_of_others(self) -> None:
         """
-        A client whose name got lost in a message with too many fields does not hear of another name.
+        If the name is lost in a message with too many fields, the answer does not contain another name.
         """
         for payload in ("R|SN|a|b+", "R|CR|a|b+"):
             (found,) = SERVER.decode(wire(payload))

@@ -173,8 +173,8 @@ class DeleteTests(RecordTestCase):
 
     def test_acknowledgement_first(self) -> None:
         """
-        A client of v2 or v3 hears what came of its write before it hears that somebody else has deleted the record:
-        afterwards it could not find the callback.
+        A client of v2 or v3 gets the acknowledgement of its write before the deletion by another client: after the
+        deletion it could not find the callback.
         """
         cat = self.old("a")
         write = text.SERVER.decode('R|U|a|8|{"x":2}|{"writeSuccess":true}+'.replace("|", "\x1f").replace("+", "\x1e"))
@@ -216,8 +216,8 @@ class DeleteTests(RecordTestCase):
 
     def test_let_go(self) -> None:
         """
-        A client of v2 or v3 that asks to delete a record lets go of it before it hears what comes of that: if nothing
-        does, it is not subscribed any more, and may be anew. A v4+ client stays subscribed.
+        A client of v2 or v3 that asks to delete a record drops the record at once: if the deletion fails, the client is
+        not subscribed any more, and may subscribe again. A v4+ client stays subscribed.
         """
         ann, bob, cat = self.young("a"), self.young("a"), self.old()
         self.rules.rule = lambda message, record: message.action is not A.DELETE
@@ -318,7 +318,7 @@ class DeleteTests(RecordTestCase):
 
     def test_many_subscribers(self) -> None:
         """
-        Very many subscribers are told in a turn of their own. What is asked of the record meanwhile is served behind
+        Very many subscribers are told in a turn of their own. Requests for the record in the meantime are served after
         that.
         """
         self.patch(record, "MANY", 2)

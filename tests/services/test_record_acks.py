@@ -98,7 +98,8 @@ class AcknowledgementTests(SynchronousTestCase):
 
     def test_settled(self) -> None:
         """
-        When the record is no more, those who still hold it are told at once; who has deleted it is told nothing.
+        When the record is deleted, clients that still hold it are told at once; the client that deleted it is told
+        nothing.
         """
         old, deleter = self.client("a", "b"), self.client("a")
         self.acks.settle("a")
@@ -114,7 +115,7 @@ class AcknowledgementTests(SynchronousTestCase):
 
     def test_too_many(self) -> None:
         """
-        Of too many the oldest leaves at once.
+        If there are too many, the oldest is sent at once.
         """
         old = self.client("a")
         for version in range(MOST + 2):

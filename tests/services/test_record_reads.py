@@ -42,7 +42,7 @@ class ReadsTests(SynchronousTestCase):
 
     def test_too_many(self) -> None:
         """
-        Of too many, or too heavy ones, the first are forgotten.
+        If there are too many, or they take too much memory, the first are forgotten.
         """
         self.patch(record_reads, "MOST", 3)
         for number in range(5):
@@ -77,7 +77,7 @@ class SnapshotTests(RecordTestCase):
 
     def test_lost_before_the_subscription(self) -> None:
         """
-        A write of its is lost before it is subscribed, and it is told nothing more: a moment later it is.
+        Its write is refused before it is subscribed: a moment later it is sent the record.
         """
         self.say(self.ann, self.read)
         self.say(self.bob, update("a", 2, {"bob": 1}))
@@ -89,7 +89,7 @@ class SnapshotTests(RecordTestCase):
 
     def test_news_before_the_subscription(self) -> None:
         """
-        So it is if another client wrote before it is subscribed, for it heard no news of that. Its next write meets a
+        The same holds if another client wrote before it is subscribed, since it got no update. Its next write meets a
         conflict that it understands.
         """
         self.say(self.ann, self.read)

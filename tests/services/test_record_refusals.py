@@ -1,5 +1,5 @@
 """
-Writes that are refused: each client hears of it in a way that its callback understands, and has the true record then.
+Writes that are refused: each client learns of it in a way that triggers its callback, and then has the current record.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class RefusalTests(RecordTestCase):
     Each reason that lets the record be read.
     """
 
-    #: What is written to version 3: the fields of the text message, the data it is about, the rule.
+    #: The writes to version 3: the fields of the text message, the data it is about, the rule.
     REASONS: tuple[tuple[str, str | None, Any, Callable[..., Any], str], ...] = (
         ("MESSAGE_DENIED", None, {"x": 2}, deny, "MESSAGE_DENIED"),
         ("MESSAGE_DENIED", "x", 2, deny, "MESSAGE_DENIED"),
@@ -83,7 +83,7 @@ class RefusalTests(RecordTestCase):
 
     def test_text(self) -> None:
         """
-        So is a client of v2 and v3, whose callback hears of nothing but the acknowledgement.
+        So is a client of v2 and v3, whose callback is triggered only by the acknowledgement.
         """
         for code, path, value, rule, _ in self.REASONS:
             old = self.old("a")
@@ -157,7 +157,7 @@ class RefusalTests(RecordTestCase):
 
 class InsistingTests(RecordTestCase):
     """
-    Clients that answer what they are told with another write.
+    Clients that answer an update with another write.
     """
 
     def setUp(self) -> None:
@@ -226,7 +226,7 @@ class InsistingTests(RecordTestCase):
 
     def test_several_restless(self) -> None:
         """
-        So it is with several of them, whose writes meet.
+        The same holds for several of them, whose writes conflict.
         """
         clients = self.readable(*(TEXT,) * 4)
         numbers = iter(range(100_000))

@@ -1,5 +1,5 @@
 """
-What clients may wrongly believe of records.
+Tests for L{dstwist.services.replicas}: the records about which clients may be wrong.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class LosersTests(SynchronousTestCase):
 
     def test_lost_and_won(self) -> None:
         """
-        Who lost and then won is told once, when it has not written for a while; then all is forgotten.
+        A client that lost and then won is told once, when it has not written for a while; then all is forgotten.
         """
         self.lose()
         self.assertFalse(self.replicas.may_differ("a", self.ann))
@@ -64,7 +64,7 @@ class LosersTests(SynchronousTestCase):
         self.clock.advance(MEMORY)
         self.assert_told(1)
         self.assertEqual(self.replicas.losers, {})
-        self.clock.advance(QUIET)  # when its timer finds out that nobody is left
+        self.clock.advance(QUIET)  # when its timer finds out that no client is left
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_still_writing(self) -> None:
@@ -81,8 +81,8 @@ class LosersTests(SynchronousTestCase):
 
     def test_crossed(self) -> None:
         """
-        What it wrote before it could hear what it was told may have won by accident as well: it is told again, after
-        twice the time.
+        A write that it sent before it got the reminder may have won by accident as well: it is told again, after twice
+        the time.
         """
         self.lose()
         self.win()
@@ -96,7 +96,8 @@ class LosersTests(SynchronousTestCase):
 
     def test_lost_only(self) -> None:
         """
-        Who lost, and wrote nothing more that was accepted, knows why: it is forgotten when nothing can be on its way.
+        A client that lost, and had no further write accepted, knows why: it is forgotten when nothing can be on its
+        way.
         """
         self.lose()
         self.clock.advance(MEMORY - 0.1)
@@ -112,7 +113,7 @@ class LosersTests(SynchronousTestCase):
 
     def test_told_otherwise(self) -> None:
         """
-        Who is refused again is told with the refusal.
+        A client that is refused again is told with the refusal.
         """
         self.lose()
         self.win()
@@ -123,7 +124,7 @@ class LosersTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        Nobody else, and no other record, has to do with it.
+        No other client and no other record is affected.
         """
         self.lose()
         self.win(name="b")
@@ -133,7 +134,7 @@ class LosersTests(SynchronousTestCase):
 
     def test_too_many(self) -> None:
         """
-        Of too many who lost the first are forgotten.
+        If too many clients lost, the first are forgotten.
         """
         self.patch(replicas, "MOST", 2)
         self.lose()
@@ -147,7 +148,7 @@ class LosersTests(SynchronousTestCase):
 
     def test_too_heavy(self) -> None:
         """
-        So it is if their names take too much memory; the latest is remembered in any case, and what is forgotten makes
+        The same holds if their names take too much memory; the latest is always remembered, and a forgotten one makes
         room.
         """
         self.patch(replicas, "MOST_BYTES", 10_000)
@@ -210,7 +211,7 @@ class ReturnedTests(SynchronousTestCase):
 
     def test_left(self) -> None:
         """
-        A client that is not subscribed any more, for whatever reason, has no copy.
+        A client that is not subscribed any more, for any reason, has no copy.
         """
         for end in (
             lambda: self.replicas.left("a", self.ann),

@@ -126,7 +126,7 @@ class Failing(Careless):
 @implementer(IStoreStatus)
 class Knowing(Failing):
     """
-    A store that knows how it is.
+    A store that can report its state.
     """
 
     trouble: str | None = None
@@ -174,7 +174,7 @@ class StatusTests(contract.StoreTestCase):
 
     def test_knowing(self) -> None:
         """
-        A store that knows how it is is asked.
+        A store that can report its state is asked for it.
         """
         inner = Knowing()
         store = CustomStore(inner, "it", self.reactor)

@@ -1,5 +1,5 @@
 """
-How an SQLite store is: what a start finds, and whether it can write.
+The state of an SQLite store: the records that a start finds, and whether it can write.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.store.test_sqlite_names import NamesTestCase
 
 class ContentsTests(SqliteTestCase):
     """
-    What the log says of the file.
+    The log lines about the file.
     """
 
     def found(self) -> str:
         """
-        What a start finds.
+        The records that a start finds.
         """
         store = self.make()
         self.result(store.start())
@@ -102,7 +102,7 @@ class CrashTests(SqliteTestCase):
 
     def crashed(self, *without: str) -> str:
         """
-        What a server leaves that is killed.
+        The files that a killed server leaves.
         """
         store = self.make()
         self.result(store.start())
@@ -210,7 +210,7 @@ class ProblemTests(NamesTestCase):
 
     def test_moved(self) -> None:
         """
-        Nor can one whose file was moved away, until it is back.
+        A store whose file was moved away cannot write either, until the file is back.
         """
         store = self.open()
         os.rename(self.path, f"{self.path}.away")
@@ -222,7 +222,7 @@ class ProblemTests(NamesTestCase):
 
     def test_moved_while_idle(self) -> None:
         """
-        That is noticed although nobody writes.
+        The store notices that even if no client writes.
         """
         store = self.open()
         os.rename(self.path, f"{self.path}.away")

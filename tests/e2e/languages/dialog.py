@@ -37,7 +37,7 @@ _CAPTURE = re.compile(r"<(\w+)>")
 
 class Peer:
     """
-    What the other client does: the methods are the words of the dialogs.
+    The actions of the other client: the methods are the words of the dialogs.
     """
 
     def __init__(self, make: Callable[[str], Client], user: str) -> None:

@@ -40,7 +40,7 @@ def pinging() -> Path:
 
 class DialogTests(Scenario):
     """
-    Login, event, record, RPC, listening, presence and reconnect, with whatever of it a client has.
+    Login, event, record, RPC, listening, presence and reconnect, as far as a client supports them.
     """
 
     options = QUICK
@@ -103,7 +103,8 @@ class HeartbeatTests(Scenario):
 
 class JavaRecordTests(Scenario):
     """
-    The client for Java writes again whatever it did not expect, so what the server sends it must come to an end.
+    The client for Java writes again after each unexpected version, so the server must stop sending it updates at some
+    point.
     """
 
     options = QUICK

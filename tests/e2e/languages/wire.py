@@ -25,8 +25,8 @@ class Wire:
     """
     One connection. Messages are written with C{|} between their parts, and without their end.
 
-    What arrives in the same read as the answer to the handshake is lost, as it is for clients on Poco (C++). Heartbeats
-    are answered, and are no messages.
+    Data in the same read as the answer to the handshake are lost, as they are for clients on Poco (C++). Heartbeats are
+    answered, and are no messages.
 
     @param single: whether the client loses messages if a frame has more than one (deepstream-ruby, deepstreampy).
     @ivar url: what the client connects to.
