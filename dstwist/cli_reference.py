@@ -179,7 +179,7 @@ def _word(text: str) -> str:
 
 def _instead(name: str, text: str) -> click.Command:
     """
-    A command that says what to do instead, whatever its options are.
+    A command that prints the alternative, for any options.
     """
 
     @click.command(name, hidden=True, context_settings={"ignore_unknown_options": True})

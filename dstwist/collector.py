@@ -10,7 +10,7 @@ set apart (C{gc.freeze}): reference counting frees them as before, and no pass l
 pass       when                                        looks at
 =========  ==========================================  ==============================================================
 short      as Python makes them                        young objects
-longer     after about 100,000 new objects that stay,  all that are not set apart: 3 to 10 ms. What it leaves is set
+longer     after about 100,000 new objects that stay,  all that are not set apart: 3 to 10 ms. Survivors are set
            as Python makes them                        apart
 full       when the server is idle, once in            all objects, but only if there are few (L{MANY}): otherwise a
            L{INTERVAL}, or has half as much memory     client could have filled the memory to cause a long pass

@@ -12,7 +12,7 @@ the name of a request                 it is refused, with INVALID_MESSAGE_DATA (
                                       call: REQUEST_ERROR, the only one of these that callers get)
 a name of a bulk request              it is refused, and the others are served; text clients, whose refusals repeat
                                       the whole request, are told once of several. If a v4+ client wants to get a
-                                      record, MESSAGE_DENIED follows: the client hears nothing else
+                                      record, MESSAGE_DENIED follows: the client ignores other errors
 the correlation id                    the request is refused
 a pattern, or what is said of it      see C{listen.maxPatternLength}
 ====================================  ==============================================================================

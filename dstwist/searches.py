@@ -1,5 +1,5 @@
 """
-The search for providers of names among those who listen. Those that were found are in L{dstwist.providers}.
+The search for providers of names among the listeners. L{dstwist.providers} keeps the providers that were found.
 
 See L{dstwist.listeners} for what a search is. One that is under way remembers whom it has asked, not whom it is going
 to ask: names are many, and so may be listeners. Whom it asks next is decided when it comes to that. So that nobody is

@@ -48,7 +48,7 @@ class DebianTests(SynchronousTestCase):
 
     def keep_records(self, version: int, records: Path | None = None) -> None:
         """
-        Have a database with tables of C{version}.
+        Make a database with tables of C{version}.
         """
         path = records or self.records
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -233,7 +233,7 @@ class _Worker:
 
     def end(self) -> int:
         """
-        Have the process end, and give its exit status.
+        Let the process end, and return its exit status.
         """
         try:
             self._socket.shutdown(socket.SHUT_WR)

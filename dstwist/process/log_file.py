@@ -4,9 +4,9 @@ The file that the log goes to, if twistd has C{--logfile} or runs in the backgro
 ==========================  ==========================================================================================
 event                       action
 ==========================  ==========================================================================================
-the file has                the log begins anew; the old files are C{dstwist.log.1}, C{.2} and so on, of which
+the file has                the log is rotated; the old files are C{dstwist.log.1}, C{.2} and so on, of which
 C{maxFileSize}              C{maxFiles} are kept
-SIGUSR1                     the file of that name is opened anew: another program, such as logrotate, has moved the
+SIGUSR1                     the file of that name is reopened: another program, such as logrotate, has moved the
                             old one. If that fails, the log goes on in the file that is open
 the process dies in code    the traceback of each thread goes to the file that is open
 that is not Python

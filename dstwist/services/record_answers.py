@@ -90,7 +90,7 @@ def not_created(name: str, message: Message, sender: IConnection, error: RecordE
 
 def _stop_waiting(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
     """
-    End the wait of a client for a record that it wants to hold.
+    End the wait of a client for a record that it asked for.
     """
     if message.action in _AND_SUBSCRIBED and sender.dialect.hears_by_update_errors:
         # The client finds what to stop waiting for only without a correlation id.

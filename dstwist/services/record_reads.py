@@ -6,7 +6,7 @@ Client 7.0.5 that asks for a snapshot and for the record itself sends two reques
     client                                     server
     READ a ----------------------------------> version 1
              <-------------------------------- READ_RESPONSE 1      the record is ready; the client writes to it
-                                               another client writes 2: no news, for the client is not subscribed
+                                               another client writes 2: no UPDATE, since the client is not subscribed
     UPDATE a 2 ------------------------------> VERSION_EXISTS 2     the client takes the version, and not the data
     SUBSCRIBECREATEANDREAD a ----------------> subscribed
              <-------------------------------- READ_RESPONSE 2      the client ignores it

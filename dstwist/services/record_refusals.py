@@ -1,9 +1,9 @@
 """
-Refusing writes: the answer to the writer, and the true record where the writer's copy is wrong.
+Refusing writes: the answer to the writer, and the current record if the writer's copy is wrong.
 
 A client writes to its copy before it sends the write, so each refusal leaves a copy wrong, and the next write behind it
-has the wrong version. So a client that is subscribed is sent the record as it is. That comes before the answer: a write
-that the client makes as soon as it hears the answer is good.
+has the wrong version. So a subscribed client is sent the current record. It is sent before the answer, so that a write
+that the client makes as soon as it gets the answer has the right version.
 
 ===============================  ================================================================================
 refused because                  the record

@@ -211,7 +211,8 @@ class RecordStore:
 
     def went_astray(self, name: str, connection: IConnection) -> bool:
         """
-        A write of C{connection} failed; whether the record is doubtful, so that the client is told what is true then.
+        A write of C{connection} failed. Returns whether the record is in doubt; if so, the client is sent the record
+        once the stores answer.
         """
         doubt = self.doubts.get(name)
         if doubt is None:

@@ -1,58 +1,58 @@
 """
 The copies of records that clients hold: in which of them a client may be wrong without noticing.
 
-A client that is subscribed has a copy of the record and keeps it in step by the news. Some events leave a copy wrong,
-and no later message of the ordinary kind shows that to the client. This module remembers for each client and record
-what the client may wrongly believe. The table is the whole of it; all other modules report events and ask questions.
+A subscribed client has a copy of the record and updates it by the news (UPDATE, PATCH, ERASE). Some events leave a copy
+wrong, and no later ordinary message shows that to the client. This module remembers for each client and record how the
+copy may be wrong. The table is the complete specification; all other modules report events and ask questions.
 
 ===============================  ===========  =================  ==========  ===================================
 event                            lost         unsure             returned    predecessor
 ===============================  ===========  =================  ==========  ===================================
-accepted: a write                -> unsure    time anew          ends
+accepted: a write                -> unsure    time restarts      ends
 accepted: the write that only    ends         ends               ends
 a client that was told can send
-doubted: the copy                -> unsure    time anew                      (and what is neither becomes unsure)
+doubted: the copy                -> unsure    time restarts                  (a copy in neither state becomes unsure)
 refused: a write                 begins       -> lost
-returned: subscribed, not told   -> unsure    time anew          begins      begins, if there was one
-subscribed: and told, but it     -> unsure    time anew                      (and what is neither becomes unsure, if
+returned: subscribed, not told   -> unsure    time restarts      begins      begins, if there was one
+subscribed: and told, but it     -> unsure    time restarts                  (a copy in neither becomes unsure, if
 takes no notice of that                                                      the version differs from the one read)
 told: was sent the record                                                    ends
 left: not subscribed any more                                    ends
-ended: the record is no more                                     ends
+ended: the record is deleted                                     ends
 deleted: the record, by a client                                             begins for subscribers
 no write for some time                        reminded, -> lost
 nothing for L{MEMORY}            forgotten
 ===============================  ===========  =================  ==========  ===================================
 
-C{lost}: a write of the client was refused, and the client may not have heard of that yet. It writes on before it hears
-what came of the write before. If another client's write came in between, the first of its writes is refused, but the
-second has the version that is next by then, and is accepted::
+C{lost}: a write of the client was refused, and the client may not know that yet. A client sends further writes before
+it gets the outcome of the first one. If another client's write came in between, the first of its writes is refused, but
+the second has the version that is next by then, and is accepted::
 
     server has 1      A: 2, 3 --->   <--- B: 2
     server takes      B's 2, refuses A's 2, takes A's 3
-    A hears of B's 2, merges, and believes from then on that this is the last
+    A gets B's 2, merges, and believes from then on that this is the last version
 
-C{unsure}: that has happened, perhaps. A's own 3 is no news for A, so A would never notice. So the client is reminded of
-what the record holds when it has not written for L{QUIET}. Before that it has more on the way, which an answer would
-make it give up. A client that writes before it has subscribed again, as clients do that come back, has lost as well;
-its subscription counts as an accepted write then.
+C{unsure}: that may have happened. The server does not send A its own write 3, so A would never notice. So the server
+reminds the client: it sends the record when the client has not written for L{QUIET}. An earlier reminder would make the
+client give up writes that are on their way. A client that reconnects and writes before it has subscribed again has lost
+as well; its subscription then counts as an accepted write.
 
-C{returned}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe to have the
+C{returned}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe they have the
 record. Neither updates nor a read show such a client that it is wrong: client 7.0.5 sends the writes that it made
-offline with the version that it has just read, not with the next one. The client is in step when a write of its is
+offline with the version that it has just read, not with the next one. The client is in step when one of its writes is
 accepted.
 
-A client that read the record shortly before it subscribes takes no notice of what it is told then: see
+A client that read the record shortly before it subscribes ignores the data that come with the subscription: see
 L{dstwist.services.record_reads}.
 
 C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record_deletions}.
 
-Some clients answer what they are told with another write: those for Java and Android after each UPDATE that is not the
-next version for them, those whose merge strategy insists after each refusal. Three rules make an end of that:
+Some clients answer a reminder with another write: those for Java and Android after each UPDATE that is not the next
+version for them, and clients whose merge strategy keeps their own data after each refusal. Three rules end such loops:
 
-- A write that leaves the record as it was makes its client no more unsure than it is.
+- A write that does not change the record does not make its client unsure.
 - Each further reminder comes after twice the time, and after L{REMINDERS} of them the client is forgotten.
-- A client is shown the record at once after L{AT_ONCE} refusals in quick succession. After further ones it is reminded.
+- The first L{AT_ONCE} refusals in quick succession send the client the record at once. Further ones only remind it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ MEMORY = 10.0
 #: If more have lost, the first of them are forgotten.
 MOST = 100000
 
-#: So it is if they take more bytes of memory.
+#: The same holds if they take more bytes of memory.
 MOST_BYTES = 64 * 1024 * 1024
 
 #: The memory of one of them besides its name and entry, in bytes.
@@ -258,7 +258,7 @@ class Replicas:
 
     def ended(self, name: str, subscribers: list[IConnection]) -> None:
         """
-        The subscriptions of C{subscribers} end, because the record is no more.
+        The subscriptions of C{subscribers} end, because the record is deleted.
         """
         for subscriber in subscribers:
             self.left(name, subscriber)
@@ -303,7 +303,7 @@ class Replicas:
 
     def may_differ(self, name: str, connection: IConnection) -> bool:
         """
-        Whether the copy of C{connection}, which is subscribed, may not be what the news have made of it.
+        Whether the copy of C{connection}, which is subscribed, may differ from the result of the news.
         """
         if name in self.returners.get(connection, ()):
             return True
@@ -312,7 +312,7 @@ class Replicas:
 
     def may_hold_predecessor(self, name: str, connection: IConnection) -> bool:
         """
-        Whether C{connection} may hold a deleted record of that name, or not have heard yet that it is no more.
+        Whether C{connection} may hold a deleted record of that name, or may not know yet that it is deleted.
         """
         return self._deletions.is_suspect(name, connection)
 

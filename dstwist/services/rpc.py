@@ -120,7 +120,7 @@ class RpcService:
     def stop(self) -> None:
         """
         Forget all calls: all clients are about to be told that the server stops. Clients that would never call back are
-        told RESPONSE_TIMEOUT, since the provider may have carried out the procedure; the others hear nothing.
+        told RESPONSE_TIMEOUT, since the provider may have carried out the procedure; other clients are told nothing.
         """
         for requestor in self._requestors.values():
             if requestor.connection.dialect.forgets_calls_when_offline:

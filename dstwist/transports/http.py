@@ -3,7 +3,7 @@ The HTTP side of the port: two checks, and a clear text for everything else (C{o
 
 =================  =====================================================================================================
 C{healthCheckPath} 200 as long as the process serves its port: a server that does not answer has to be restarted
-C{readyPath}       200, or 503 with the reason while clients had better go elsewhere: no store can be written to, or the
+C{readyPath}       200, or 503 with the reason while clients should use another server: a store cannot write, or the
                    server stops
 =================  =====================================================================================================
 """

@@ -77,7 +77,7 @@ class Cell:
 
     def prepare(self) -> None:
         """
-        Have the client hold the record, if it is to.
+        Let the client get the record, if the cell asks for that.
         """
 
     def ask(self) -> None:

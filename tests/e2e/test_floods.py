@@ -19,7 +19,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_floods(self) -> None:
         """
-        Whatever it is flooded with.
+        It goes on under each kind of flood.
         """
         wanted = [*FLOODS, *LOGIN_ATTACKS]
         costs = campaign(1, wanted.__contains__)

@@ -340,7 +340,8 @@ class ShutdownTests(RefusalCase):
 
     def test_shutdown(self) -> None:
         """
-        The client hears of it by an answer, or by the end of the connection; it is back by itself, and all is true.
+        The client learns of it by an answer, or by the end of the connection; it reconnects by itself, and its copy is
+        right.
 
         Not so for deletions: client 2 subscribes again to the record that it does not know any more, client 7 complains
         that it cannot.

@@ -49,7 +49,7 @@ class SnapshotTests(Scenario):
 
     def test_lost_write(self) -> None:
         """
-        A write of its is lost before it is subscribed. It has the true record in the end, and writes on.
+        Its write is refused before it is subscribed. It gets the current record in the end, and continues to write.
         """
         self.tolerate_output("Warning: RECORD (VERSION_EXISTS)")
         name = self.name("lost")

@@ -253,7 +253,7 @@ class Meter:
 
     def run(self, case: Case, count: int) -> tuple[float, float, int]:
         """
-        Have C{count} clients send it.
+        Let C{count} clients send it.
 
         @return: the longest turn and the CPU time, in seconds, and how many clients were closed.
         """
@@ -276,7 +276,7 @@ class Meter:
 
     def _wait(self) -> None:
         """
-        Come back when the server has nothing to do.
+        Return when the server has nothing to do.
         """
         deadline = time.monotonic() + 120
         used, quiet = cpu_of(self.server.pid), 0.0

@@ -108,7 +108,7 @@ class LogFileTests(SynchronousTestCase):
 
     def test_cannot_open(self) -> None:
         """
-        If the file cannot be opened anew, the log goes on in the old one, and says so.
+        If the file cannot be reopened, the log continues in the old one, and says so.
         """
         self.begin()
         old = f"{self.path}.1"
@@ -122,7 +122,7 @@ class LogFileTests(SynchronousTestCase):
 
     def test_rotation(self) -> None:
         """
-        The log begins anew at a size, and no more than so many old files are kept.
+        The log is rotated at a size, and at most the configured number of old files is kept.
         """
         self.begin(max_file_size=10_000, max_files=2)
         for number in range(400):

@@ -106,7 +106,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_ready(self) -> None:
         """
-        The terminal hears that the server is ready when it takes connections, not when it begins to start.
+        The terminal is told that the server is ready when it accepts connections, not when it begins to start.
         """
         self.start()
         self.assertEqual(self.report.said, [])

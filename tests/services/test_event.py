@@ -32,7 +32,7 @@ class EventServiceTests(SynchronousTestCase):
 
     def serve(self, cluster: ICluster) -> None:
         """
-        Have a service, anew.
+        Make a new service.
         """
         subscriptions = SubscriptionRegistry(Topic.EVENT)
         listeners = ListenerRegistry(Topic.EVENT, subscriptions, ListenSettings(), Clock())

@@ -175,7 +175,7 @@ class InsistingTests(RecordTestCase):
 
     def run_client(self, client: FakeConnection, react: Callable[[Any], Message | None], seconds: int = 600) -> int:
         """
-        Have a client react until it is silent; how much it was sent in all.
+        Let a client react until it is silent; return how many messages it was sent.
         """
         count = 0
         for _ in range(seconds * 4):
@@ -317,7 +317,7 @@ class InsistingTests(RecordTestCase):
                 for client in clients:
                     write(client, {**copies[client][1], str(client.user): round_})
                 self.say(writer, update("a", -1, {"x": round_}))
-            # What the server has sent arrives with one client after the other.
+            # The messages of the server arrive at one client after the other.
             before = messages
             for _ in range(1000):
                 for client in clients:
@@ -391,7 +391,7 @@ class UnknownRecordTests(RecordTestCase):
 
     def test_javascript(self) -> None:
         """
-        A conflict that follows shows the record as well, though the client knows all news.
+        A conflict that follows contains the record as well, although the client got all news.
         """
         ann = self.young("a")
         ann.dialect = JAVASCRIPT

@@ -50,7 +50,7 @@ class Python:
 
     def wait_for(self, *report: Any, count: int = 1) -> None:
         """
-        Come back when it has reported that, so many times.
+        Return when it has reported that, so many times.
         """
         with self._changed:
             there = lambda: self.reports.count(list(report)) >= count  # noqa: E731  # short
@@ -151,7 +151,7 @@ class PythonTests(Scenario):
 
     def until_subscribed(self, client: Python, event: str, value: str) -> None:
         """
-        Come back when C{client} has had an event.
+        Return when C{client} has had an event.
         """
         sender = self.logged_in("v2", self.servers[0])
         sender.emit(event, json.dumps(value))
