@@ -25,7 +25,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz shipped-configs
+.PHONY: help run install valve-diff test check unit e2e clients soak crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz shipped-configs
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -60,6 +60,9 @@ deb:  ## build the Debian package into dist/ (DIST=trixie: for another release t
 
 deb-test: node  ## install, use, upgrade under load, remove and purge the package of dist/ in a fresh Debian (DIST=bookworm)
 	@debian/tests/in_root.sh $(or $(DIST),bookworm)
+
+soak: $(TEST_READY) node  ## clients do random things over connections that break, and must have what the server has (SOAK_SECONDS=60 SEED=...)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.soak --seconds $(or $(SOAK_SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it remembers
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py
