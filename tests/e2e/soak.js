@@ -290,12 +290,16 @@ const verbs = {
     }
     return { silence: Date.now() - heard, copies, wrong, writes: writes.length, excused, counts }
   },
-  /* What a fresh client reads. */
+  /* What a fresh client reads. A list that was deleted and made again is {} until somebody sets entries. */
   read (at) {
     const { client } = library.make(at, {})
     const ask = (name) => new Promise((resolve) => {
       const core = client.record.getRecord(name)
-      core.whenReady(() => resolve([name, { value: canonical(core.get()), version: core.version }]))
+      core.whenReady(() => {
+        const value = core.get()
+        const none = LISTS.includes(name) && !Array.isArray(value)
+        resolve([name, { value: canonical(none ? [] : value), version: core.version }])
+      })
     })
     return new Promise((resolve) => client.login({ username: 'fresh' }, resolve))
       .then(() => Promise.all(NAMES.map(ask)))
