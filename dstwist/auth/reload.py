@@ -68,13 +68,9 @@ class AuthReload:
         """
         Call C{read_again} when a file with users or a key has changed.
         """
-        intervals = [
-            entry.reload_interval
-            for entry in self._settings
-            if isinstance(entry, FileSettings | JwtSettings) and entry.reload_interval is not None and _files(entry)
-        ]
+        intervals = [interval for interval, files in _watched(self._settings) if files]
         if intervals:
-            self._watch = FileWatch(self._watched, read_again)
+            self._watch = FileWatch(self._files, read_again)
             self._watch.start(min(intervals), self._clock)
 
     def stop(self) -> None:
@@ -84,13 +80,8 @@ class AuthReload:
         if self._watch is not None:
             self._watch.stop()
 
-    def _watched(self) -> list[str]:
-        return [
-            path
-            for entry in self._settings
-            if isinstance(entry, FileSettings | JwtSettings) and entry.reload_interval is not None
-            for path in _files(entry)
-        ]
+    def _files(self) -> list[str]:
+        return [path for _, files in _watched(self._settings) for path in files]
 
     def reload(self, settings: tuple[AuthSettings, ...]) -> str:
         """
@@ -156,10 +147,16 @@ class AuthReload:
             yield
 
 
-def _files(entry: FileSettings | JwtSettings) -> tuple[str, ...]:
-    if isinstance(entry, FileSettings):
-        return entry.files
-    return files_of(entry.public_key) + files_of(entry.secret)
+def _watched(settings: Iterable[AuthSettings]) -> Iterator[tuple[float, tuple[str, ...]]]:
+    """
+    Per authenticator that reloads: the interval of the looks at its files, in seconds, and the files.
+    """
+    for entry in settings:
+        if isinstance(entry, FileSettings | JwtSettings) and entry.reload_interval is not None:
+            if isinstance(entry, FileSettings):
+                yield entry.reload_interval, entry.files
+            else:
+                yield entry.reload_interval, files_of(entry.public_key) + files_of(entry.secret)
 
 
 def _fixed(entry: AuthSettings) -> AuthSettings:

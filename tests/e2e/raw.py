@@ -11,7 +11,7 @@ import ssl
 from dstwist.protocol.constants import AuthAction, ConnectionAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from tests.e2e.server import PATIENCE
-from tests.nodes.client import GENERATIONS, client_frame
+from tests.nodes.client import GENERATIONS, client_frame, server_frame
 
 
 class RawClient:
@@ -104,17 +104,11 @@ class RawClient:
         self._data += data
 
     def _frame(self) -> bytes | None:
-        data = self._data
-        if len(data) < 2:
+        frame = server_frame(self._data)
+        if frame is None:
             return None
-        length, start = data[1], 2
-        if length == 126:
-            length, start = int.from_bytes(data[2:4], "big"), 4
-        elif length == 127:
-            length, start = int.from_bytes(data[2:10], "big"), 10
-        if len(data) < start + length:
-            return None
-        self._data = data[start + length :]
-        if data[0] & 15 == 8:
+        opcode, payload, end = frame
+        self._data = self._data[end:]
+        if opcode == 8:
             raise ConnectionError("the server says goodbye")
-        return data[start : start + length]
+        return payload

@@ -15,7 +15,7 @@ from typing import Any
 
 from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
 from dstwist.protocol.message import Message
-from tests.nodes.client import GENERATIONS
+from tests.nodes.client import GENERATIONS, server_frame
 
 MASK = b"\x12\x34\x56\x78"
 
@@ -246,16 +246,9 @@ class Intruder:
 
     def _take_frames(self) -> None:
         data, position = self._data, 0
-        while position + 2 <= len(data):
-            length, start = data[position + 1], position + 2
-            if length == 126:
-                length, start = int.from_bytes(data[start : start + 2], "big"), start + 2
-            elif length == 127:
-                length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
-            if len(data) < start + length:
-                break
-            self._hear(data[position] & 15, bytes(data[start : start + length]))
-            position = start + length
+        while (found := server_frame(data, position)) is not None:
+            opcode, payload, position = found
+            self._hear(opcode, payload)
         del data[:position]
 
     def _hear(self, opcode: int, payload: bytes) -> None:

@@ -38,6 +38,22 @@ def client_frame(payload: bytes, opcode: int) -> bytes:
     return head + MASK + (int.from_bytes(payload, "big") ^ mask).to_bytes(length, "big")
 
 
+def server_frame(data: bytes | bytearray, position: int = 0) -> tuple[int, bytes, int] | None:
+    """
+    The frame of a server at C{position}: its opcode, its payload, and the position behind it. C{None} if it is not
+    complete.
+    """
+    if len(data) < position + 2:
+        return None
+    length, start = data[position + 1], position + 2
+    if length == 126:
+        length, start = int.from_bytes(data[start : start + 2], "big"), start + 2
+    elif length == 127:
+        length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
+    end = start + length
+    return (data[position] & 15, bytes(data[start:end]), end) if end <= len(data) else None
+
+
 class MemoryClient:
     """
     One client of a node.
@@ -81,18 +97,14 @@ class MemoryClient:
         data = self._unread + self.transport.value()
         self.transport.clear()
         messages = []
-        while len(data) > 1:
-            opcode, length, start = data[0] & 15, data[1], 2
-            if length == 126:
-                length, start = int.from_bytes(data[2:4], "big"), 4
-            elif length == 127:
-                length, start = int.from_bytes(data[2:10], "big"), 10
-            payload, data = data[start : start + length], data[start + length :]
+        position = 0
+        while (frame := server_frame(data, position)) is not None:
+            opcode, payload, position = frame
             if opcode == 8:
                 self.closed = (int.from_bytes(payload[:2], "big"), payload[2:].decode())
             else:
                 messages += self.codec.decode(payload)
-        self._unread = data
+        self._unread = data[position:]
         return messages
 
     def log_in(self, user: str, sdk_type: str | None = "javascript") -> None:

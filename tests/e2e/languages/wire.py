@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 from tests.e2e.server import PATIENCE
-from tests.nodes.client import client_frame
+from tests.nodes.client import client_frame, server_frame
 
 _PING = "C\x1fPI"
 _PONG = "C|PO"
@@ -95,19 +95,13 @@ class Wire:
                 self._heard.append(message.replace("\x1f", "|"))
 
     def _frame(self) -> bytes | None:
-        data = self._data
-        if len(data) < 2:
+        frame = server_frame(self._data)
+        if frame is None:
             return None
-        opcode, length, start = data[0] & 15, data[1], 2
-        if length == 126:
-            length, start = int.from_bytes(data[2:4], "big"), 4
-        elif length == 127:
-            length, start = int.from_bytes(data[2:10], "big"), 10
-        if len(data) < start + length:
-            return None
-        self._data = data[start + length :]
+        opcode, payload, end = frame
+        self._data = self._data[end:]
         if opcode == 8:
-            raise Hangup(data[start + 2 : start + length].decode())
+            raise Hangup(payload[2:].decode())
         if opcode == 9:
             return self._frame()
-        return data[start : start + length]
+        return payload
