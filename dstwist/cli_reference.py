@@ -33,8 +33,8 @@ Without it, in the background:
 _INSTALL = """\
 dstwist install does not exist: connectors of the Node server cannot be loaded.
 
-What is built in (docs/configuration.rst) needs no installation. A store or an authentication of your own, or of others,
-is a Python package (docs/stores.rst, docs/authentication.rst):
+The built-in stores and authenticators (docs/configuration.rst) need no installation. Every other store or
+authenticator is a Python package (docs/stores.rst, docs/authentication.rst):
     {pip} install PACKAGE
 """
 

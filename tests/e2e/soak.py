@@ -200,7 +200,7 @@ async def _until_silent(clients: dict[str, Clients]) -> bool:
 
 async def _soak(server: Server, seconds: float, seed: int) -> list[str]:
     """
-    What went wrong.
+    Run the soak; the result is its differences and errors.
     """
     chance = random.Random(seed)
     proxy = Proxy(server.port, chance)

@@ -63,7 +63,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_like_javascript(self) -> None:
         """
-        Of thousands of patterns, Node.js and dstwist accept the same ones, and they match the same names.
+        Node.js and dstwist accept the same ones of thousands of patterns, and these match the same names.
         """
         rng = random.Random(42)
         patterns = sorted({some_pattern(rng) for _ in range(4000)})
