@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.e2e.certificates import Certificates
+from tests.e2e.free_port import free_port
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
@@ -69,7 +70,7 @@ class Server:
         self._config = config
         self._data_dir = data_dir
         self._checkout = checkout
-        self._port = 0
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
         self._lines: list[str] = []
@@ -138,10 +139,6 @@ class Server:
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         self.wait_for_line("dstwist started")
-        found = re.search(r"Listening for http connections on \S*:(\d+)", self.log)
-        if found is None:
-            raise ServerFailed(f"The server does not say where it listens.\n{self.log}")
-        self._port = int(found[1])
 
     def wait_for_line(self, text: str, count: int = 1) -> None:
         """

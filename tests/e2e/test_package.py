@@ -14,6 +14,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.e2e.free_port import free_port
 from tests.e2e.server import CHECKOUT, PATIENCE
 
 #: It begins first.
@@ -52,8 +53,7 @@ class PackageTests(SynchronousTestCase):
         commands = {path.name for path in (root / "opt/venvs/dstwist/bin").iterdir()}
         self.assertEqual({name for name in commands if not name.startswith("python")}, {"dstwist", "twistd"})
 
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         server = subprocess.Popen(
             ["/usr/bin/python3", "-s", "-P", "-B", "-m", "dstwist", "start"]
             + ["--config", root / "etc/dstwist/config.yml", "--data-dir", root, "--port", str(port)],

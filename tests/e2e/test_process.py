@@ -18,6 +18,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.e2e.free_port import free_port
 from tests.e2e.raw import RawClient
 from tests.e2e.server import CHECKOUT, PATIENCE
 
@@ -43,16 +44,6 @@ def held():
     print("held", flush=True)
 signals.hold = held
 """
-
-
-def free_port() -> int:
-    """
-    A port that is free.
-    """
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def get(port: int, path: str, *headers: tuple[str, str]) -> tuple[int, str]:
