@@ -15,15 +15,15 @@ from twisted.internet.selectreactor import SelectReactor
 
 from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import IPermission
-from dstwist.listeners import ListenerRegistry
-from dstwist.matching import PatternTable
-from dstwist.patterns import compile_pattern
-from dstwist.permission.config import ValvePermission
+from dstwist.patterns.javascript import compile_pattern
+from dstwist.patterns.table import PatternTable
+from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.subscriptions import SubscriptionRegistry
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
 
 NAMES = 100_000

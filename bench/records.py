@@ -14,14 +14,14 @@ from twisted.internet.task import Clock
 from bench.sockets import Server, connect, dstwist, say
 from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import ListenSettings, RecordSettings
-from dstwist.listeners import ListenerRegistry
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.services.record import RecordService
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.services.record.service import RecordService
 from dstwist.store.memory import MemoryStore
-from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
 from tests.nodes.client import client_frame
 

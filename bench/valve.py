@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 
 from dstwist.interfaces import Change, Record
-from dstwist.permission.config import ValvePermission
+from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message

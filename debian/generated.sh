@@ -17,7 +17,7 @@ chmod -x "$plugins/dropin.cache"
 
 complete() {
     mkdir -p "$(dirname "$share/$2")"
-    _DSTWIST_COMPLETE=$1_source "$python" -c 'from dstwist.cli import main; main(prog_name="dstwist")' > "$share/$2"
+    _DSTWIST_COMPLETE=$1_source "$python" -c 'from dstwist.cli.main import main; main(prog_name="dstwist")' > "$share/$2"
     test -s "$share/$2"
 }
 complete bash bash-completion/completions/dstwist

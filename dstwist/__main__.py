@@ -16,7 +16,7 @@ def main() -> None:
     if "start" in sys.argv[1:2]:
         # The imports take a second.
         hold()
-    from dstwist.cli import main as command
+    from dstwist.cli.main import main as command
 
     command(prog_name="dstwist")
 

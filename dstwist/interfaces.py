@@ -372,7 +372,7 @@ class IStoreMaker(Interface):
         A store; nothing is opened before its start.
 
         @param options: as they stand in the configuration.
-        @param services: a L{dstwist.custom.Services}.
+        @param services: a L{dstwist.plugins.Services}.
         @raise ValueError: the options cannot be used. The text says which, and why.
         """
 

@@ -6,7 +6,7 @@ observers that want structure. Nothing is logged per message; credentials and da
 
 Every line of a L{Logger} is limited: clients can cause nearly all of them, as often as they like. L{OperatorLogger} is
 the exception, for the lines of a start or a reload, whose number the operator's files decide. The limits themselves are
-in L{dstwist.log_limit}; there are none as long as no node runs.
+in L{dstwist.limits.log_lines}; there are none as long as no node runs.
 
 A line about one client has the fields of L{about}; the text of its format has C{client}, which is
 C{ann (192.0.2.1, /deepstream, #17)}. Lines are limited by client as well, so that one client cannot hide those about

@@ -13,43 +13,43 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python.failure import Failure
 
 from dstwist import __version__
-from dstwist.admission import Admission
-from dstwist.auth.build import build as build_authentication
-from dstwist.auth.build import describe as describe_authentication
-from dstwist.auth.exposure import warn_of_open_doors, warn_of_open_tables
+from dstwist.auth.methods import build as build_authentication
+from dstwist.auth.methods import describe as describe_authentication
 from dstwist.auth.reload import AuthReload
-from dstwist.certificates import TlsEndpoint
 from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
-from dstwist.config.http import LimitSettings
+from dstwist.config.http_server import LimitSettings
 from dstwist.config.settings import Settings
-from dstwist.custom import Services
-from dstwist.denials import Denials
+from dstwist.connections.users import UserRegistry
 from dstwist.errors import DstwistError, StartError
 from dstwist.interfaces import IConnection, IStoreStatus
+from dstwist.limits.admission import Admission
+from dstwist.limits.log_lines import LogLimit
+from dstwist.limits.open_files import FEW, most_files, room
+from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger, OperatorLogger, about
-from dstwist.log_limit import LogLimit
 from dstwist.memory import usable_memory
-from dstwist.open_files import FEW, most_files, room
-from dstwist.outgoing import Outgoing
-from dstwist.permission.build import build as build_permission
+from dstwist.permission.denials import Denials
 from dstwist.permission.lookup import RecordLookup
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
-from dstwist.ports import Ports, where
+from dstwist.permission.selection import build as build_permission
+from dstwist.plugins import Services
 from dstwist.protocol.closing import GOING_AWAY
-from dstwist.reloading import Reloads
-from dstwist.router import Router
-from dstwist.services.build import TopicBuilder
-from dstwist.store.build import Stores
-from dstwist.store.build import build as build_stores
-from dstwist.transports.build import WebSocketBuilder
+from dstwist.reload.sections import Reloads
+from dstwist.routing.router import Router
+from dstwist.services.topics import TopicBuilder
+from dstwist.startup_checks import warn_of_open_doors, warn_of_open_tables
+from dstwist.store.stores import Stores
+from dstwist.store.stores import build as build_stores
+from dstwist.tls.certificates import TlsEndpoint
+from dstwist.transports.accept_rate import Pace
 from dstwist.transports.http import HttpPort, Root
 from dstwist.transports.origins import Origins, Refusal
-from dstwist.transports.pace import Pace
-from dstwist.transports.port import Port
-from dstwist.transports.websocket_port import WebSocketPort
-from dstwist.users import UserRegistry
+from dstwist.transports.ports import Ports, where
+from dstwist.transports.shared_port import Port
+from dstwist.transports.web_sockets import WebSocketBuilder
+from dstwist.transports.websocket_factory import WebSocketPort
 
 
 class _NotStarted(StartError):

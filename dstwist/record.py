@@ -25,7 +25,7 @@ from dstwist.protocol.jsontext import HEAVY, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.paths import LIMITS, Limits, check_depth, parse, set_many, setting_many, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
-from dstwist.weights import weigh_json
+from dstwist.protocol.weights import weigh_json
 
 _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
@@ -50,9 +50,9 @@ class Record:
     @ivar data: an object or array, as Python values. It is never modified: a write makes new data, which may share
         parts with the old.
     @ivar weight: how many bytes of memory the data takes with its JSON text, estimated from above
-        (L{dstwist.weights}); C{None}: it was not estimated yet, see L{weigh}. It does not change afterwards.
+        (L{dstwist.protocol.weights}); C{None}: it was not estimated yet, see L{weigh}. It does not change afterwards.
     @ivar ceiling: a write that would bring the weight above this has the new record measured
-        (L{dstwist.services.record_sizes}).
+        (L{dstwist.services.record.sizes}).
     """
 
     __slots__ = ("_json", "ceiling", "data", "version", "weight")

@@ -6,7 +6,7 @@ exit status         why
 ==================  =================================================================================================
 0                   asked to stop, by SIGTERM or SIGINT
 1                   the server cannot start as things are: a port is taken, a store cannot be opened
-71                  no memory is left, see L{dstwist.shortage}
+71                  no memory is left, see L{dstwist.process.shortage}
 78                  the options or the configuration cannot be used: another start will not help (C{EX_CONFIG})
 128 + n             signal n came again while the server was stopping
 ==================  =================================================================================================
@@ -27,23 +27,23 @@ from twisted.logger import globalLogBeginner, globalLogPublisher
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
-from dstwist.collector import Collector
 from dstwist.config.load import load
 from dstwist.config.settings import Settings
 from dstwist.config.values import generate_uid
+from dstwist.endpoints import configured_endpoint, described_endpoint
 from dstwist.errors import ConfigError, StartError
-from dstwist.listening import configured_endpoint, described_endpoint
+from dstwist.limits.log_lines import LogLimit, limit_all
+from dstwist.limits.open_files import raise_limit
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
-from dstwist.log_limit import LogLimit, limit_all
 from dstwist.memory import allocations_can_fail
 from dstwist.node import Node
-from dstwist.open_files import raise_limit
-from dstwist.polling import bound_polls
 from dstwist.process import background, signals
+from dstwist.process.collector import Collector
 from dstwist.process.log_file import keep_log_file
 from dstwist.process.notify import ServiceManager
+from dstwist.process.polling import bound_polls
 from dstwist.process.server import Server, make_files
-from dstwist.shortage import Shortage, grow_stack
+from dstwist.process.shortage import Shortage, grow_stack
 
 #: The exit status if the options or the configuration cannot be used.
 CONFIG_STATUS = 78
@@ -126,7 +126,7 @@ class Options(TwistedOptions):
 
 def _spare_the_collector(reactor: Any) -> None:
     """
-    Make the garbage collector scan few objects: see L{dstwist.collector}.
+    Make the garbage collector scan few objects: see L{dstwist.process.collector}.
     """
     Collector(reactor).start()
 

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from dstwist.errors import ConfigError, RuleError
 from dstwist.interfaces import Change, Record
-from dstwist.permission.config import ValvePermission
+from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message

@@ -24,28 +24,28 @@ LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
 #: Where L{OperatorLogger} may be used: no line of these modules is caused by a client.
 #: The last line of a process is caused once.
 OF_THE_OPERATOR = {
-    "auth/exposure.py",
-    "log_limit.py",
+    "startup_checks.py",
+    "limits/log_lines.py",
     "node.py",
     "process/log_file.py",
     "process/server.py",
     "permission/reload.py",
-    "reloading.py",
-    "shortage.py",
+    "reload/sections.py",
+    "process/shortage.py",
 }
 
 #: What other modules use of Twisted's log; no logger.
 NO_LOGGERS = {
     "process/log_file.py": {"ILogObserver", "LogBeginner"},
     "tap.py": {"globalLogBeginner", "globalLogPublisher"},
-    "shortage.py": {"ILogObserver", "LogPublisher"},
+    "process/shortage.py": {"ILogObserver", "LogPublisher"},
 }
 
 #: Calls whose format is not a constant on the spot, by module and function. Each takes one of a few constants.
 NOT_ON_THE_SPOT = {
-    ("certificates.py", "_say"),
+    ("tls/certificates.py", "_say"),
     ("node.py", "_say"),
-    ("providers.py", "log_stopped"),
+    ("routing/providers.py", "log_stopped"),
     ("transports/websocket.py", "fail"),
 }
 
@@ -135,7 +135,7 @@ class TreeTests(SynchronousTestCase):
         Only the modules of the log use other loggers than ours, so no line gets past the limit.
         """
         for path, tree in trees():
-            if path in ("log.py", "log_limit.py"):
+            if path in ("log.py", "limits/log_lines.py"):
                 continue
             for node in ast.walk(tree):
                 if isinstance(node, ast.ImportFrom) and node.module == "twisted.logger":
@@ -239,7 +239,7 @@ NOTED = {"CONFIG": "warn", "INVALID_CONFIG_DATA": "warn", "CONFIG_TRANSFORM": "i
 
 #: Events of calls whose format does not say them, by module.
 ELSEWHERE = {
-    ("services/record_store.py", "{event} | {where}, record {name}: {problem}"): {
+    ("services/record/store.py", "{event} | {where}, record {name}: {problem}"): {
         "RECORD_LOAD_ERROR",
         "RECORD_UPDATE_ERROR",
         "RECORD_DELETE_ERROR",
@@ -247,7 +247,7 @@ ELSEWHERE = {
         "STORAGE_RETRIEVAL_TIMEOUT",
     },
     ("node.py", "{event} | {reason}"): {"PLUGIN_INITIALIZATION_ERROR", "PLUGIN_INITIALIZATION_TIMEOUT"},
-    ("entrance.py", "{event} | {problem} from {client}"): {
+    ("connections/handshake.py", "{event} | {problem} from {client}"): {
         "INVALID_MESSAGE",
         "INVALID_MESSAGE_DATA",
         "MESSAGE_PARSE_ERROR",
@@ -282,7 +282,7 @@ def events_of(path: str, call: ast.Call) -> set[str]:
     """
     text = format_of(call)
     if text in REPEATED:
-        return {"INFO"} if path == "log_limit.py" else {"CONFIG"}
+        return {"INFO"} if path == "limits/log_lines.py" else {"CONFIG"}
     if (path, text) in ELSEWHERE:
         return ELSEWHERE[path, text]
     if found := re.match("([A-Z_]+) \\| ", text):
@@ -298,7 +298,7 @@ def levels_of(path: str, call: ast.Call) -> set[str]:
     assert isinstance(call.func, ast.Attribute)
     level = call.func.attr
     if level == "emit":
-        return {"debug", "info"} if path == "denials.py" else set()
+        return {"debug", "info"} if path == "permission/denials.py" else set()
     return {"critical" if level == "failure" else level}
 
 

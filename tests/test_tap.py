@@ -18,13 +18,13 @@ from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.certificates import TlsEndpoint
 from dstwist.config.load import load
-from dstwist.listening import BACKLOG
+from dstwist.endpoints import BACKLOG
 from dstwist.log import Logger
 from dstwist.node import Node
 from dstwist.process import signals
 from dstwist.tap import Options, make_node, makeService, overridden
+from dstwist.tls.certificates import TlsEndpoint
 from tests.e2e.certificates import Certificates, make_certificates
 from tests.logs import Lines
 

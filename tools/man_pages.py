@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from dstwist import __version__
-from dstwist.cli import main as dstwist
+from dstwist.cli.main import main as dstwist
 
 TOP = Path(__file__).resolve().parent.parent
 

@@ -24,7 +24,7 @@ from typing import Any
 from dstwist.config.load import load
 from dstwist.config.tree import parse
 from dstwist.errors import ConfigError
-from dstwist.permission.build import load_rules
+from dstwist.permission.selection import load_rules
 
 PACKAGES = ("deepstream.io", "@deepstream/server")
 #: Releases before this one are not checked.

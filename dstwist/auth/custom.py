@@ -14,10 +14,10 @@ L{dstwist.interfaces.Login} as it is.
 
 from __future__ import annotations
 
-from dstwist.config.custom import CustomSettings
-from dstwist.custom import Services, find
+from dstwist.config.plugins import CustomSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IAuthenticator
+from dstwist.plugins import Services, find
 
 GROUP = "dstwist.authentication"
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from dstwist.auth.gate import Gate
+from dstwist.auth.concurrency import Gate
 from dstwist.errors import AuthError
 
 

@@ -19,18 +19,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from dstwist.auth.build import configured_key
 from dstwist.auth.chain import ChainAuthentication
 from dstwist.auth.file import FileAuthentication
 from dstwist.auth.jwt import TokenAuthentication
+from dstwist.auth.methods import configured_key
 from dstwist.config.auth import AuthSettings, JwtSettings
 from dstwist.config.file import files_of
 from dstwist.config.users import FileSettings
+from dstwist.connections.users import UserRegistry
 from dstwist.errors import ConfigError
 from dstwist.log import shown
-from dstwist.slices import Slices
-from dstwist.users import UserRegistry
-from dstwist.watching import FileWatch
+from dstwist.reload.files import FileWatch
+from dstwist.scheduling.slices import Slices
 
 #: A log line names at most so many users.
 MOST_NAMED = 20

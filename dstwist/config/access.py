@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dstwist.config.custom import CustomSettings, read_custom
 from dstwist.config.fields import (
     MAX_SIZE,
     Component,
@@ -31,6 +30,7 @@ from dstwist.config.fields import (
     read_text,
 )
 from dstwist.config.file import UNREADABLE, AlreadyReported, Reading, join
+from dstwist.config.plugins import CustomSettings, read_custom
 from dstwist.errors import ConfigError
 
 _PERMISSION_TYPES = ("none", "config")

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from dstwist.config.custom import CustomSettings, read_custom
 from dstwist.config.fields import (
     Reader,
     as_section,
@@ -46,6 +45,7 @@ from dstwist.config.fields import (
     text,
 )
 from dstwist.config.file import FileText, Reading, join
+from dstwist.config.plugins import CustomSettings, read_custom
 from dstwist.config.users import FileSettings, StorageSettings, read_file_options, read_storage_options, require
 from dstwist.config.values import read_pem
 from dstwist.errors import ConfigError

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from dstwist.config.file import UNREADABLE, AlreadyReported, FromVariable, Reading, join
-from dstwist.config.shipped import note_on
+from dstwist.config.ignored_keys import note_on
 from dstwist.config.tree import core_scalar
 from dstwist.errors import ConfigError
 

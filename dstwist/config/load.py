@@ -15,7 +15,7 @@ L{dstwist.config.file}             C{${NAME}}, C{fileLoad()}, and which line is 
 L{dstwist.config.old}              files of v2 to v4
 L{dstwist.config.fields}           how a class of settings reads its section
 L{dstwist.config.settings}         the sections
-L{dstwist.config.http}             the port and what clients may use
+L{dstwist.config.http_server}             the port and what clients may use
 L{dstwist.config.auth}             who may come in; L{dstwist.config.users}: users.yml
 L{dstwist.config.access}           what must be refused because ignoring it would do harm
 =================================  =====================================================
@@ -29,7 +29,7 @@ from dataclasses import fields, replace
 
 from dstwist.config.fields import as_section, from_mapping, key_of
 from dstwist.config.file import Reading, join
-from dstwist.config.http import HttpSettings, LimitSettings
+from dstwist.config.http_server import HttpSettings, LimitSettings
 from dstwist.config.old import modernise
 from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
 from dstwist.config.users import PasswordSettings, read_hash_options

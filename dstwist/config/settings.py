@@ -34,7 +34,7 @@ from dstwist.config.fields import (
     texts,
 )
 from dstwist.config.file import Reading, join
-from dstwist.config.http import HttpSettings, LimitSettings, read_http
+from dstwist.config.http_server import HttpSettings, LimitSettings, read_http
 from dstwist.config.stores import (
     CacheSettings,
     DefaultStorage,

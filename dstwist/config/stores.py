@@ -23,7 +23,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dstwist.config.custom import CustomSettings, read_custom
 from dstwist.config.fields import (
     as_section,
     from_mapping,
@@ -37,6 +36,7 @@ from dstwist.config.fields import (
     suggestion,
 )
 from dstwist.config.file import Reading, join
+from dstwist.config.plugins import CustomSettings, read_custom
 from dstwist.errors import ConfigError
 from dstwist.memory import usable_memory
 

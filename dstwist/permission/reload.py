@@ -23,10 +23,10 @@ from dstwist.config.access import PermissionSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission
 from dstwist.log import OperatorLogger
-from dstwist.permission.build import load_rules
-from dstwist.permission.config import ValvePermission
-from dstwist.recheck import Kind, Recheck
-from dstwist.watching import FileWatch
+from dstwist.permission.recheck import Kind, Recheck
+from dstwist.permission.selection import load_rules
+from dstwist.permission.valve.permission import ValvePermission
+from dstwist.reload.files import FileWatch
 
 
 class RuleReload:
@@ -35,7 +35,7 @@ class RuleReload:
 
     @param settings: those that C{permission} was built from.
     @param kinds: what clients have that is to be judged again.
-    @param settled: L{dstwist.router.Router.settled}.
+    @param settled: L{dstwist.routing.router.Router.settled}.
     """
 
     _log = OperatorLogger()

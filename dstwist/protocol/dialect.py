@@ -2,9 +2,9 @@
 What the client generations expect of a server beyond the encoding of its messages.
 
 A L{Dialect} is one frozen value of named behaviours. Code asks for a behaviour (C{dialect.server_pings}), never for a
-generation. The handshake is a table: what was received, in which state, leads to which step; L{dstwist.entrance}
-carries the steps out. Sources: C{text-protocol.md} sections 5, 6 and 8 (L{TEXT}), C{binary-protocol.md} sections 5 to 8
-(L{PROTOBUF}).
+generation. The handshake is a table: what was received, in which state, leads to which step;
+L{dstwist.connections.handshake} carries the steps out. Sources: C{text-protocol.md} sections 5, 6 and 8 (L{TEXT}),
+C{binary-protocol.md} sections 5 to 8 (L{PROTOBUF}).
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ class Dialect:
     @ivar acks_repeated_subscriptions: a subscription that is there already is acknowledged, after its
         MULTIPLE_SUBSCRIPTIONS; otherwise it gets that error alone.
     @ivar subscribes_to_what_it_discarded: a client that discarded a record while it was offline discards it when it is
-        back, and subscribes to it right behind that (L{dstwist.services.record_discards}).
+        back, and subscribes to it right behind that (L{dstwist.services.record.discards}).
     @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that nobody asked for is an INVALID_MESSAGE;
         otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
     @ivar counts_own_subscriptions: a listener that is subscribed to a name is asked about it, and provides it, also if
-        no other client is subscribed; otherwise not (L{dstwist.own_subscriptions}).
+        no other client is subscribed; otherwise not (L{dstwist.routing.own_subscriptions}).
     @ivar forgets_calls_when_offline: a client whose connection ends never tells the callers of procedures that no
         answer will come; otherwise it tells them itself.
     @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before anything is looked up; otherwise
@@ -113,7 +113,7 @@ class Dialect:
     @ivar lets_go_of_what_it_deletes: a client that asks to delete a record drops the record at once, even if the
         deletion fails: a refusal ends its subscription as well.
     @ivar reads_once: a client that asks for a record and for its subscription at the same time ignores the data that
-        come with the subscription (L{dstwist.services.record_reads}).
+        come with the subscription (L{dstwist.services.record.recent_reads}).
     @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
         (L{dstwist.protocol.paths.write_at}).
     @ivar carries_every_name: a name may have the characters that end a field or message of the text protocol

@@ -7,10 +7,10 @@ Nothing is stored: a subscriber gets only what is emitted after its SUBSCRIBE wa
 ============  ============  =====================================================
 from client   fields        answer
 ============  ============  =====================================================
-SUBSCRIBE     names         see L{dstwist.subscriptions}
-UNSUBSCRIBE   names         see L{dstwist.subscriptions}
+SUBSCRIBE     names         see L{dstwist.routing.subscriptions}
+UNSUBSCRIBE   names         see L{dstwist.routing.subscriptions}
 EMIT          name, data?   nothing to the sender, EMIT to the others
-LISTEN, ...   name          see L{dstwist.listeners}
+LISTEN, ...   name          see L{dstwist.routing.listeners}
 ============  ============  =====================================================
 
 Messages arrive here decoded, well formed and permitted.
@@ -24,10 +24,10 @@ from enum import IntEnum
 from zope.interface import implementer
 
 from dstwist.interfaces import ICluster, IConnection, ITopicService
-from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.subscriptions import SubscriptionRegistry
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
 
 _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT

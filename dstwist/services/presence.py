@@ -1,9 +1,9 @@
 """
 The PRESENCE topic: which users are online, and who is told when one comes or goes.
 
-A user is online from the login of his first connection until the end of his last one (L{dstwist.users}), or until
-C{presence.gracePeriod} after that: one who is back by then has never been away. Each coming and going is told once
-(C{services.md} section 6).
+A user is online from the login of his first connection until the end of his last one (L{dstwist.connections.users}), or
+until C{presence.gracePeriod} after that: one who is back by then has never been away. Each coming and going is told
+once (C{services.md} section 6).
 
 ================================  ==============  =================================================================
 from client                       fields          answer
@@ -36,20 +36,20 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.budgets import Budget
 from dstwist.config.settings import PresenceSettings
-from dstwist.deadlines import Deadlines
+from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IConnection, ITopicService, Work
-from dstwist.outgoing import TurnBudget
+from dstwist.limits.budgets import Budget
+from dstwist.limits.outgoing import TurnBudget
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import has_separators
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.slices import STEP, Steps
 from dstwist.services.roster import Roster
-from dstwist.slices import STEP, Steps
-from dstwist.subscriptions import SubscriptionRegistry
-from dstwist.users import UserRegistry
 
 
 @implementer(ITopicService)

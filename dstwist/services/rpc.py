@@ -13,8 +13,8 @@ A call lives from its REQUEST until it is answered, its time is up or its reques
 ===============  ==================  ================================================================================
 from client      fields              what comes of it
 ===============  ==================  ================================================================================
-PROVIDE          names               see L{dstwist.subscriptions}, with MULTIPLE_PROVIDERS
-UNPROVIDE        names               see L{dstwist.subscriptions}
+PROVIDE          names               see L{dstwist.routing.subscriptions}, with MULTIPLE_PROVIDERS
+UNPROVIDE        names               see L{dstwist.routing.subscriptions}
 REQUEST          name, id, data?     to a provider, chosen at random; nobody provides it: NO_RPC_PROVIDER
 ACCEPT           name, id            to the requestor; again: MULTIPLE_ACCEPT to the provider
 RESPONSE         name, id, data?     to the requestor, and the end of the call
@@ -40,16 +40,16 @@ from enum import IntEnum
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.budgets import Budget
 from dstwist.config.settings import RpcSettings
-from dstwist.deadlines import Deadlines
 from dstwist.interfaces import IConnection, ITopicService, Work
+from dstwist.limits.budgets import Budget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.slices import Slices
 from dstwist.services.rpc_calls import OVERHEAD, Call, Provider, Requestor
-from dstwist.slices import Slices
-from dstwist.subscriptions import SubscriptionRegistry
 
 #: What a client is told, as the error of its procedure, whose call is one too many.
 TOO_MANY = b'"TOO_MANY_PENDING_CALLS"'

@@ -17,7 +17,7 @@ is loose   a storage has it as well                              those are forgo
 
 Firm records come first: loose ones have the room that firm ones leave. Always true: C{_firm_weight} and
 C{_loose_weight} are the sums of the weights of the records, with their names and entries; after a write they are not
-above C{maxBytes} together. Weights are estimates from above (L{dstwist.weights}).
+above C{maxBytes} together. Weights are estimates from above (L{dstwist.protocol.weights}).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zope.interface import implementer
 
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IInstantStore, Record
-from dstwist.weights import ENTRY, weigh_name
+from dstwist.protocol.weights import ENTRY, weigh_name
 
 
 @implementer(IInstantStore)

@@ -16,9 +16,9 @@ then. Of several writes to one record within a transaction only the last is writ
 - A write that cannot be a row fails alone, and so does one that there is no room for (disk full, C{maxBytes}): the
   others of its transaction are done without it, deletions first. What fails otherwise (disk broken) fails the whole
   transaction, undoes it, and leaves the store as it was. The next transaction is tried afresh.
-- The outcomes wait in one queue, which is handed out a slice of each turn at a time (L{dstwist.slices}): each outcome
-  continues the request of a client. The thread has its next transaction before the first one is handed out. An
-  operation counts as waiting until its outcome is handed out, and C{stop} fires after the last one.
+- The outcomes wait in one queue, which is handed out a slice of each turn at a time (L{dstwist.scheduling.slices}):
+  each outcome continues the request of a client. The thread has its next transaction before the first one is handed
+  out. An operation counts as waiting until its outcome is handed out, and C{stop} fires after the last one.
 - No write is acknowledged that the next start would not find, see L{dstwist.store.sqlite_file}.
 - The store is open for one process only: C{<file>.lock} is locked as long as it runs, by the system, so the lock ends
   with the process however that ends. Other programs may read the file meanwhile, for instance to make a copy.
@@ -38,7 +38,7 @@ from zope.interface import implementer
 from dstwist.errors import StoreError
 from dstwist.interfaces import IRecordStore, IStoreStatus, Record
 from dstwist.log import Logger
-from dstwist.slices import Slices
+from dstwist.scheduling.slices import Slices
 from dstwist.store.sqlite_file import LOOK_INTERVAL, SqliteFile
 from dstwist.store.sqlite_rows import Read, Write
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dstwist.outgoing import LARGE
+from dstwist.limits.outgoing import LARGE
 
 
 class Backlog:

@@ -27,7 +27,7 @@ from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.outbox import Outbox
 
 if TYPE_CHECKING:
-    from dstwist.transports.websocket_port import WebSocketPort
+    from dstwist.transports.websocket_factory import WebSocketPort
 
 #: How long a client may take for its part of closing, in seconds.
 CLOSE_TIMEOUT = 2

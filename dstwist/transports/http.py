@@ -21,7 +21,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from dstwist.config.http import HttpSettings
+from dstwist.config.http_server import HttpSettings
 from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, check_preflight
 
 #: How long a client without a WebSocket may take for its next request, all of it, in seconds.

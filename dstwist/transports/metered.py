@@ -1,13 +1,13 @@
 """
-WebSockets of clients that may send only so much in a second (L{dstwist.metering}).
+WebSockets of clients that may send only so much in a second (L{dstwist.limits.rates}).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from dstwist.limits.rates import Meter, buckets
 from dstwist.log import about
-from dstwist.metering import Meter, buckets
 from dstwist.transports.websocket import WebSocketLink
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dstwist.config.http import HttpSettings
+from dstwist.config.http_server import HttpSettings
 
 METHODS = ("GET", "POST", "OPTIONS")
 _HEADERS = ("X-Requested-With", "X-HTTP-Method-Override", "Content-Type", "Accept")

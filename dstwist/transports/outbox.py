@@ -14,7 +14,8 @@ the batches grow by themselves; when idle a message leaves at once.
 Always true: frames leave whole and in the order they were written. The backlog is bounded: a client whose backlog
 outgrows the limit is closed with a reason, and never skipped; the frame or batch that has left in part is not counted.
 The outbox keeps the backlog itself and hands the transport only as much as it can send. Large frames are not copied:
-the backlogs of all subscribers hold the same object. L{dstwist.outgoing} bounds the bytes of all connections together.
+the backlogs of all subscribers hold the same object. L{dstwist.limits.outgoing} bounds the bytes of all connections
+together.
 
 Answers to one client can be a thousand times larger than its requests, so they go through L{Outbox.answer}, which does
 not let them gather.

@@ -2,11 +2,11 @@
 The outboxes of one port, flushed together once per reactor turn.
 
 Thousands of outboxes take too long for one turn (some microseconds each, a system call). They are flushed in slices of
-time (L{dstwist.slices}), one slice per reactor turn, in the order in which they were written to. An outbox keeps its
-frames in order until its own flush, so each client receives everything in order.
+time (L{dstwist.scheduling.slices}), one slice per reactor turn, in the order in which they were written to. An outbox
+keeps its frames in order until its own flush, so each client receives everything in order.
 
-If the bytes of a turn exceed their budget (L{dstwist.outgoing}) and one slice does not send them all, the server serves
-no new request until they are sent. So the queued bytes stay bounded, however many clients there are.
+If the bytes of a turn exceed their budget (L{dstwist.limits.outgoing}) and one slice does not send them all, the server
+serves no new request until they are sent. So the queued bytes stay bounded, however many clients there are.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger
-from dstwist.outgoing import Outgoing
-from dstwist.slices import SLICE, TURN, Turns
+from dstwist.scheduling.slices import SLICE, TURN, Turns
 
 if TYPE_CHECKING:
     from dstwist.transports.outbox import Outbox

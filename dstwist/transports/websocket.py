@@ -20,12 +20,12 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
 
-from dstwist.admission import Place
-from dstwist.certificates import peer_certificate
 from dstwist.interfaces import Handshake, ILink
+from dstwist.limits.admission import Place
 from dstwist.log import MOST_SHOWN, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
-from dstwist.slices import SLICE, Turns
+from dstwist.scheduling.slices import SLICE, Turns
+from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.incoming import SMALL, CountedLink
 from dstwist.transports.tcp_outbox import outbox_for

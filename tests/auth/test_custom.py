@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from dstwist.auth.build import build
+from dstwist.auth.methods import build
 from dstwist.config.load import load as load_settings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login

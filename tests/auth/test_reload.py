@@ -14,14 +14,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.auth.build import build
 from dstwist.auth.chain import ChainAuthentication
+from dstwist.auth.methods import build
 from dstwist.auth.reload import AuthReload
 from dstwist.config.auth import AuthSettings, JwtSettings, OpenSettings
 from dstwist.config.file import FileText
 from dstwist.config.users import FileSettings, User
+from dstwist.connections.users import UserRegistry
 from dstwist.errors import ConfigError
-from dstwist.users import UserRegistry
 from tests.auth.helpers import HANDSHAKE
 from tests.auth.test_keys import pem
 from tests.fakes import FakeConnection

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dstwist.config.file import files_of
+from dstwist.config.ignored_keys import SHIPPED
 from dstwist.config.old import GONE, MOVED
 from dstwist.config.settings import DEFAULT_ENDPOINTS, Settings
-from dstwist.config.shipped import SHIPPED
 from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
 from tests.config.helpers import ConfigCase

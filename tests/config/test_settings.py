@@ -16,11 +16,12 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config import access, auth, file, http, settings, stores, users
+from dstwist.config import access, auth, file, settings, stores, users
+from dstwist.config import http_server as http
 from dstwist.config.auth import OpenSettings, WebhookSettings
-from dstwist.config.custom import CustomSettings
 from dstwist.config.fields import key_of
 from dstwist.config.load import load
+from dstwist.config.plugins import CustomSettings
 from dstwist.config.stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.users import FileSettings
 from dstwist.errors import ConfigError

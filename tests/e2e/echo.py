@@ -15,9 +15,9 @@ from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake
 from dstwist.transports import websocket
 from dstwist.transports.http import HttpPort
-from dstwist.transports.port import Port
+from dstwist.transports.shared_port import Port
 from dstwist.transports.websocket import WebSocketLink
-from dstwist.transports.websocket_port import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketPort
 from dstwist.transports.wire import WebSocketWire
 
 #: The largest message in the suite is of 16 MiB.

@@ -76,7 +76,7 @@ def file_config() -> Path:
     """
     directory = scratch_directory()
     hashed = subprocess.run(
-        [sys.executable, "-m", "dstwist.cli", "hash"],
+        [sys.executable, "-m", "dstwist.cli.main", "hash"],
         input="héllo\n",
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.test_patterns import CASES, REFUSED, here, some_pattern
+from tests.patterns.test_javascript import CASES, REFUSED, here, some_pattern
 
 _IN_JAVASCRIPT = """
 const cases = JSON.parse(require('fs').readFileSync(0, 'utf8'))

@@ -24,7 +24,7 @@ LIMITS = f"limits: {{closeDelay: {DELAY}}}\n"
 
 # What the server runs first: every login is followed by a close.
 CLOSE_SOON = """
-from dstwist.connection import Connection
+from dstwist.connections.connection import Connection
 from twisted.internet import reactor
 let_in = Connection.let_in
 def let_in_for_a_moment(self, user, login):

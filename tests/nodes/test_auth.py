@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.auth import JwtSettings
-from dstwist.config.custom import CustomSettings
+from dstwist.config.plugins import CustomSettings
 from dstwist.config.settings import Settings
 from dstwist.config.users import FileSettings, User
 from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login

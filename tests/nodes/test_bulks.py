@@ -21,7 +21,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
-from dstwist.slices import SLICE, STEP
+from dstwist.scheduling.slices import SLICE, STEP
 from tests.fakes import BusyReactor
 from tests.logs import Lines
 from tests.nodes.client import MemoryClient

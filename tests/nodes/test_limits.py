@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import node
 from dstwist.config.auth import CertificateSettings
-from dstwist.config.http import LimitSettings
+from dstwist.config.http_server import LimitSettings
 from dstwist.config.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import (

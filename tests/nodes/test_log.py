@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.access import PermissionSettings
-from dstwist.config.http import LimitSettings
+from dstwist.config.http_server import LimitSettings
 from dstwist.config.settings import LoggerOptions, Settings
 from dstwist.config.users import FileSettings, User
-from dstwist.log_limit import LogLimit
+from dstwist.limits.log_lines import LogLimit
 from dstwist.node import Node
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message

@@ -16,7 +16,7 @@ from dstwist.protocol import jsontext, paths
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
-from dstwist.services.record_sizes import RecordSizes
+from dstwist.services.record.sizes import RecordSizes
 from tests.fakes import BusyReactor
 from tests.nodes.client import MemoryClient
 from tests.turns import LONGEST, turn_lengths

@@ -4,13 +4,13 @@ A whole node and clients that have it keep more than there is room for.
 
 from __future__ import annotations
 
-from dstwist.config.http import LimitSettings
+from dstwist.config.http_server import LimitSettings
 from dstwist.config.settings import RecordSettings
 from dstwist.config.stores import MemorySettings
 from dstwist.protocol.constants import RecordAction as A
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
-from dstwist.services.record_acks import HOLD
+from dstwist.services.record.acks import HOLD
 from tests.nodes.client import GENERATIONS, MemoryClient
 from tests.nodes.test_limits import NodeCase
 

@@ -17,7 +17,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from dstwist.config.custom import CustomSettings
+from dstwist.config.plugins import CustomSettings
 from dstwist.config.settings import Settings
 from dstwist.errors import StartError, StoreError
 from dstwist.interfaces import IStoreStatus

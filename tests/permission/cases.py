@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from dstwist.errors import StoreError
 from dstwist.interfaces import Record
-from dstwist.permission.config import ValvePermission
+from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message

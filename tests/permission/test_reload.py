@@ -15,16 +15,16 @@ from dstwist.config.access import PermissionSettings
 from dstwist.config.settings import ListenSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission, Record
-from dstwist.listeners import ListenerRegistry
-from dstwist.permission.build import build
+from dstwist.permission.recheck import Kind
 from dstwist.permission.reload import RuleReload
+from dstwist.permission.selection import build
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.recheck import Kind
-from dstwist.router import Router
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.router import Router
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.slices import STEP
 from dstwist.services.event import EventService
-from dstwist.slices import STEP
-from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection
 from tests.logs import Lines
 

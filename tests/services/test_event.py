@@ -11,11 +11,11 @@ from zope.interface.verify import verifyObject
 from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import ICluster, ITopicService
-from dstwist.listeners import ListenerRegistry
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.event import EventService
-from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeCluster, FakeConnection, FakeWire
 
 HELLO = Message(Topic.EVENT, EventAction.EMIT, name="news", data=b'"hello"')

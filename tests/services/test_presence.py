@@ -11,16 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import PresenceSettings
+from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import ITopicService
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import EVERYONE, OPEN_USER, UNNAMED_USER, PresenceAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
+from dstwist.scheduling.slices import STEP
 from dstwist.services.presence import PresenceService
 from dstwist.services.roster import BLOCK
-from dstwist.slices import STEP
-from dstwist.users import UserRegistry
 from tests.fakes import FakeConnection, FakeWire
 from tests.wire import readable, wire
 

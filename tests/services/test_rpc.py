@@ -17,17 +17,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from dstwist.budgets import Budget
 from dstwist.config.settings import RpcSettings
 from dstwist.interfaces import ITopicService
+from dstwist.limits.budgets import Budget
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.slices import STEP
 from dstwist.services.rpc import TOO_MANY, RpcService
 from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH, OVERHEAD
-from dstwist.slices import STEP
-from dstwist.subscriptions import SubscriptionRegistry
 from tests.fakes import BusyClock, FakeConnection
 from tests.turns import LONGEST, turn_lengths
 from tests.wire import readable

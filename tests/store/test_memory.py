@@ -12,8 +12,8 @@ from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IInstantStore, Record
+from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.store.memory import MemoryStore
-from dstwist.weights import ENTRY, weigh_name
 from tests.store import contract
 
 

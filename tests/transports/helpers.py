@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake
 from dstwist.transports.websocket import WebSocketLink
-from dstwist.transports.websocket_port import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketPort
 
 HANDSHAKE = (
     b"GET /deepstream?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

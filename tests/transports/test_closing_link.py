@@ -14,7 +14,7 @@ from dstwist.config.settings import WebSocketEndpoint
 from dstwist.transports import websocket
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
-from dstwist.transports.websocket_port import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketPort
 from tests.logs import Lines
 from tests.transports.helpers import (
     BINARY,

@@ -10,10 +10,10 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.http import HttpSettings
+from dstwist.config.http_server import HttpSettings
 from dstwist.transports.http import LINGER, READ_AT_ONCE, REQUEST_TIMEOUT, HttpPort, Root
 from dstwist.transports.origins import Origins
-from dstwist.transports.port import Port
+from dstwist.transports.shared_port import Port
 from tests.transports.helpers import PushTransport
 
 #: The largest body in these tests.

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.http import HttpSettings
+from dstwist.config.http_server import HttpSettings
 from dstwist.transports.origins import Origins, Refusal, check_preflight
 
 SHOP = "https://shop.example"

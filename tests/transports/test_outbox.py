@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.outgoing import Outgoing
+from dstwist.limits.outgoing import Outgoing
 from dstwist.transports import backlog, outbox
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.tcp_outbox import outbox_for

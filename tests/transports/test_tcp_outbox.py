@@ -17,7 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.outgoing import Outgoing
+from dstwist.limits.outgoing import Outgoing
 from dstwist.transports import backlog, outbox, tcp_outbox
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.tcp_outbox import TcpOutbox, outbox_for

@@ -7,8 +7,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.outgoing import Outgoing
-from dstwist.slices import Turns
+from dstwist.limits.outgoing import Outgoing
+from dstwist.scheduling.slices import Turns
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.turn import Turn, counted
 from tests.fakes import BusyClock

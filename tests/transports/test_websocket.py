@@ -24,11 +24,11 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import Handshake, ILink
-from dstwist.slices import SLICE
+from dstwist.scheduling.slices import SLICE
 from dstwist.transports import websocket
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from dstwist.transports.websocket import WebSocketLink
-from dstwist.transports.websocket_port import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketPort
 from tests.fakes import BusyReactor
 from tests.transports.helpers import (
     BINARY,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dstwist.patterns import InvalidPattern
+from dstwist.patterns.javascript import InvalidPattern
 from dstwist.permission.valve.lexer import RuleSyntaxError
 from dstwist.permission.valve.members import call, has, member
 from dstwist.permission.valve.regex import Regex

@@ -18,7 +18,7 @@ import re
 from typing import Any
 
 from dstwist.errors import RuleError
-from dstwist.patterns import InvalidPattern, compile_expression
+from dstwist.patterns.javascript import InvalidPattern, compile_expression
 from dstwist.permission.valve.units import length
 from dstwist.protocol.typed import UNDEFINED
 

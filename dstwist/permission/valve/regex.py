@@ -1,9 +1,9 @@
 """
-Regular expressions in rules: JavaScript's, matched in linear time (L{dstwist.patterns}), so that no text a client sends
-can hold up the server.
+Regular expressions in rules: JavaScript's, matched in linear time (L{dstwist.patterns.javascript}), so that no text a
+client sends can hold up the server.
 
 Look-around, back-references and properties of characters are refused; so are the flags C{v} and C{d}. Beyond what
-L{dstwist.patterns} says, these differ from JavaScript:
+L{dstwist.patterns.javascript} says, these differ from JavaScript:
 
 - Without the flag C{u}, JavaScript takes a character above U+FFFF for two.
 - A group within a repetition keeps what it matched in an earlier round.
@@ -17,7 +17,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from dstwist.patterns import InvalidPattern, compile_expression
+from dstwist.patterns.javascript import InvalidPattern, compile_expression
 from dstwist.permission.valve.units import length
 from dstwist.permission.valve.values import Meter, Thrown, TooMuch
 from dstwist.protocol.typed import UNDEFINED

@@ -1,0 +1,120 @@
+"""
+From the settings to the authenticators.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dstwist.auth.certificate import CertificateAuthentication
+from dstwist.auth.chain import ChainAuthentication
+from dstwist.auth.custom import Services, load
+from dstwist.auth.fetch import make_fetcher
+from dstwist.auth.file import FileAuthentication
+from dstwist.auth.jwt import TokenAuthentication
+from dstwist.auth.keys import ConfiguredKey, IKeys, PublishedKeys, fits, read_public_key
+from dstwist.auth.open import OpenAuthentication
+from dstwist.auth.pool import HashPool
+from dstwist.auth.storage import StorageAuthentication
+from dstwist.auth.webhook import WebhookAuthentication
+from dstwist.config.auth import AuthSettings, CertificateSettings, JwtSettings, OpenSettings, WebhookSettings
+from dstwist.config.users import FileSettings, PasswordSettings, StorageSettings
+from dstwist.errors import ConfigError
+from dstwist.interfaces import IAuthenticator, IStore
+
+
+def build(settings: tuple[AuthSettings, ...], reactor: Any, storage: IStore | None = None) -> ChainAuthentication:
+    """
+    All authenticators, as one.
+
+    @param storage: where records are kept for good, if anywhere. It has to be ready before the first login.
+    @raise ConfigError: one of them cannot be made.
+    """
+    return ChainAuthentication([_build(entry, reactor, storage) for entry in settings])
+
+
+def replace_users(chain: ChainAuthentication, settings: tuple[AuthSettings, ...]) -> None:
+    """
+    Have the users of a configuration that was read again, without a gap and without ending a connection. Nothing else
+    of it is taken: hashes, types and order stay as they were.
+    """
+    entries = [entry for entry in settings if isinstance(entry, FileSettings)]
+    parts = [part for part in chain.authenticators if isinstance(part, FileAuthentication)]
+    if len(entries) != len(parts):
+        raise ConfigError("auth", "authenticators of type file came or went; that needs a restart")
+    for part, entry in zip(parts, entries, strict=True):
+        part.replace(entry.users)
+
+
+def describe(settings: tuple[AuthSettings, ...]) -> str:
+    """
+    What to say of them in the log, in deepstream's words.
+    """
+    texts = [_describe(entry) for entry in settings]
+    return texts[0] if len(texts) == 1 else "".join(f"\n\t{i}) {text}" for i, text in enumerate(texts, 1))
+
+
+def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:
+    if isinstance(settings, OpenSettings):
+        return OpenAuthentication()
+    if isinstance(settings, CertificateSettings):
+        return CertificateAuthentication(settings)
+    if isinstance(settings, FileSettings):
+        return FileAuthentication(settings, _pool(settings, reactor))
+    if isinstance(settings, StorageSettings):
+        if storage is None:
+            raise ConfigError("auth", "type storage needs a storage that keeps records for good; see storage")
+        return StorageAuthentication(settings, storage, _pool(settings, reactor), reactor)
+    if isinstance(settings, WebhookSettings):
+        fetcher = make_fetcher(reactor, settings.request_timeout, settings.max_response_size)
+        return WebhookAuthentication(settings, fetcher, reactor)
+    if isinstance(settings, JwtSettings):
+        return TokenAuthentication(settings, _keys(settings, reactor), reactor)
+    return load(settings, Services(reactor, storage))
+
+
+def _pool(settings: PasswordSettings, reactor: Any) -> HashPool:
+    return HashPool(reactor, settings.max_concurrent_hashes, settings.max_queued_hashes)
+
+
+def _keys(settings: JwtSettings, reactor: Any) -> IKeys:
+    if settings.jwks_url is not None:
+        return PublishedKeys(
+            settings, make_fetcher(reactor, settings.request_timeout, settings.max_response_size), reactor
+        )
+    return configured_key(settings)
+
+
+def configured_key(settings: JwtSettings) -> ConfiguredKey:
+    """
+    The key that the settings have.
+
+    @raise ConfigError: it is no key, or does not fit the algorithms.
+    """
+    if settings.secret is not None:
+        return ConfiguredKey(settings.secret)
+    assert settings.public_key is not None
+    try:
+        key = read_public_key(settings.public_key)
+    except ValueError as error:
+        raise ConfigError("auth", f"jwt: publicKey is not a public key: {error}") from None
+    for algorithm in settings.algorithms:
+        if not fits(key, algorithm):
+            raise ConfigError("auth", f"jwt: publicKey is of the wrong type or too weak for {algorithm}")
+    return ConfiguredKey(key)
+
+
+def _describe(settings: AuthSettings) -> str:
+    if isinstance(settings, OpenSettings):
+        return "Open Authentication"
+    if isinstance(settings, CertificateSettings):
+        return f"client certificates, user id from {settings.id_from}"
+    if isinstance(settings, FileSettings):
+        return "File Authentication"
+    if isinstance(settings, StorageSettings):
+        return f"Storage using table: {settings.table}"
+    if isinstance(settings, WebhookSettings):
+        return f"http webhook to {settings.endpoint_url}"
+    if isinstance(settings, JwtSettings):
+        return "JSON Web Tokens"
+    return f"{settings.kind} {settings.source}"

@@ -1,0 +1,197 @@
+"""
+The command C{dstwist}, for people.
+
+C{dstwist start} is C{twistd --nodaemon dstwist} by a shorter name; whoever wants twistd's own options uses twistd.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from dstwist import __version__
+from dstwist.cli.permissions import permissions
+from dstwist.cli.reference import daemon, info, install, nginx
+from dstwist.cli.service import service
+from dstwist.config.load import find, load, load_hashing
+from dstwist.config.stores import SqliteSettings
+from dstwist.errors import ConfigError
+from dstwist.permission.selection import load_rules
+from dstwist.tls.context import serve
+
+#: What passwords are hashed with in deepstream's format if nothing else is said: digest, iterations, bytes.
+LEGACY_HASH = ("sha512", 210_000, 32)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="dstwist")
+def main() -> None:
+    """
+    A realtime data server, a drop-in for deepstream.io.
+    """
+
+
+for command in (permissions, service, info, nginx, daemon, install):
+    main.add_command(command)
+
+
+@main.command()
+@click.option("-c", "--config", "config_file", metavar="FILE", help="config.yml of deepstream.io v2 to v10.")
+@click.option("-l", "--listen", multiple=True, metavar="ENDPOINT", help="Twisted endpoint, e.g. tcp:6020. Repeatable.")
+@click.option("--host", metavar="ADDRESS", help="Address to listen on, in the place of the configured one.")
+@click.option("-p", "--port", metavar="PORT", help="TCP port, in the place of the configured one.")
+@click.option("--disable-auth", is_flag=True, help="Let everybody in.")
+@click.option("--disable-permissions", is_flag=True, help="Let everybody do everything.")
+@click.option("-d", "--data-dir", metavar="DIR", help="Directory for what is to survive a restart.")
+@click.option("--log-level", metavar="LEVEL", help="debug, info, warn, error or off.")
+@click.option("--server-name", metavar="NAME", help="The node's name, in the place of the configured one.")
+@click.option("--lib-dir", metavar="DIR", help="Directory of Python modules of your own that the config names.")
+@click.option("--colors", is_flag=False, flag_value="true", metavar="[true|false]", help="Without effect.")
+def start(
+    config_file: str | None,
+    listen: Sequence[str],
+    host: str | None,
+    port: str | None,
+    disable_auth: bool,
+    disable_permissions: bool,
+    data_dir: str | None,
+    log_level: str | None,
+    server_name: str | None,
+    lib_dir: str | None,
+    colors: str | None,
+) -> None:
+    """
+    Run the server in the foreground, until it is interrupted.
+
+    Without --config it takes the file that DSTWIST_CONFIG or DEEPSTREAM_CONFIG_DIRECTORY names, or the first there is
+    of conf/config.yml, /etc/dstwist/config.yml and /etc/deepstream/config.yml; .yaml and .json will do. If there is
+    none, every option has its default.
+    """
+    if colors not in (None, "true", "false"):
+        raise _failed("Invalid argument for --colors, please provide true or false")
+    if colors == "true":
+        click.echo("--colors: the log of dstwist has none", err=True)
+    if config_file is None:
+        config_file = find(os.environ)
+        click.echo(f"Configuration: {config_file or 'none found, all options have their defaults'}", err=True)
+    arguments = []
+    for option, values in (
+        ("--config", [config_file]),
+        ("--listen", listen),
+        ("--host", [host]),
+        ("--port", [port]),
+        ("--data-dir", [data_dir]),
+        ("--log-level", [log_level]),
+        ("--server-name", [server_name]),
+        ("--lib-dir", [lib_dir]),
+    ):
+        for value in values:
+            if value is not None:
+                arguments += [option, value]
+    arguments += ["--disable-auth"] * disable_auth + ["--disable-permissions"] * disable_permissions
+    run_twistd(["--nodaemon", "--pidfile=", "dstwist", *arguments])
+
+
+@main.command("check-config")
+@click.argument("file", metavar="[FILE]", required=False)
+def check_config(file: str | None) -> None:
+    """
+    Say whether the server would start with FILE, and if not, what is wrong with it. Opens no port, and loads no
+    class of your own.
+
+    Without FILE it is the one that dstwist start would take.
+    """
+    if file is None:
+        file = find(os.environ)
+        if file is None:
+            raise _failed("No config file found")
+    try:
+        settings = load(file, os.environ)
+        # A class of the operator's own is not made here: it may begin to do things.
+        doubts: Sequence[str] = ()
+        if settings.permission.type == "config":
+            _, doubts = load_rules(settings.permission)
+        if settings.http.ssl is not None:
+            serve(settings.http.ssl, "httpServer.options.ssl")
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(1) from None
+    for note in settings.notes:
+        click.echo(note)
+    for doubt in doubts:
+        click.echo(f"warning: {doubt}")
+    if isinstance(settings.storage, SqliteSettings) and settings.storage.path is None:
+        click.echo("storage.options.path is missing: the server starts with --data-dir only.")
+    click.echo(f"{file} is fine.")
+
+
+@main.command("hash")
+@click.argument("password", required=False)
+@click.option(
+    "-c", "--config", "config_file", metavar="FILE", help="Hash as its first auth section with passwords says."
+)
+@click.option("--legacy", is_flag=True, help="Hash in deepstream's own format, PBKDF2; what FILE says, or sha512.")
+def hash_password(password: str | None, config_file: str | None, legacy: bool) -> None:
+    """
+    Print the line with a password for users.yml.
+
+    The password is asked for, or read from standard input. It can be an argument too, which others on this machine can
+    see. Without --legacy it is hashed by argon2id, which no other server knows, unless FILE configures another hash.
+    """
+    # Imported here, because the other commands need not wait for it.
+    from dstwist.auth.hashing import hash_argon2, hash_pbkdf2
+
+    digest, iterations, key_length = LEGACY_HASH if legacy else (None, 0, 0)
+    if config_file is not None:
+        digest, iterations, key_length = _configured_hash(config_file, legacy)
+    password = _read_password() if password is None else password
+    if not password:
+        raise _failed("Error: Must provide password to hash")
+    stored = hash_argon2(password) if digest is None else hash_pbkdf2(password, digest, iterations, key_length)
+    if legacy and config_file is None:
+        options = f"{{hash: {digest}, iterations: {iterations}, keyLength: {key_length}}}"
+        click.echo(f"For users of an auth section with options: {options}", err=True)
+    click.echo(f'password: "{stored}"')
+
+
+def _configured_hash(config_file: str, legacy: bool) -> tuple[str | None, int, int]:
+    try:
+        found = load_hashing(config_file, os.environ)
+    except ConfigError as error:
+        raise _failed(str(error)) from None
+    if found is None:
+        raise _failed("Error: Can only use hash with file authentication as auth type")
+    if found.hash is None and legacy:
+        raise _failed("Error: Can only use hash with file authentication: there is no hash among its options")
+    return found.hash, found.iterations or 0, found.key_length or 0
+
+
+def _read_password() -> str:
+    stream = sys.stdin
+    if stream.isatty():
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return password
+    return stream.readline().rstrip("\r\n")
+
+
+def _failed(text: str) -> SystemExit:
+    click.echo(text, err=True)
+    return SystemExit(1)
+
+
+def run_twistd(arguments: Sequence[str]) -> None:
+    """
+    Become C{twistd} with C{arguments}; comes back when the server has stopped.
+    """
+    # Imported here, because it is a second of work that the other commands need not wait for.
+    from twisted.scripts import twistd
+
+    sys.argv = ["twistd", *arguments]
+    twistd.run()
+
+
+if __name__ == "__main__":
+    main()

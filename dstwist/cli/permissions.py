@@ -1,0 +1,161 @@
+"""
+The commands C{dstwist permissions}: rules, tried out without a server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import click
+
+from dstwist.errors import ConfigError
+from dstwist.permission.valve.expectations import check as check_expectations
+from dstwist.permission.valve.expectations import load_doubted, load_rules, read_action
+from dstwist.permission.valve.explain import Answer, Question, answer
+from dstwist.protocol.jsontext import loads
+
+
+@click.group()
+def permissions() -> None:
+    """
+    Check permission rules, and try them out.
+    """
+
+
+@permissions.command("check")
+@click.argument("file", metavar="FILE")
+def check(file: str) -> None:
+    """
+    Say whether the server would take the rules in FILE, and if not, what is wrong with them. Warns of rules that hardly
+    do what they are meant to do.
+    """
+    try:
+        rules, doubts = load_doubted(file, os.environ)
+    except ConfigError as error:
+        raise _Refused(error) from None
+    for doubt in doubts:
+        click.echo(f"warning: {doubt}")
+    click.echo(f"{file} is fine: {rules.count} rules." if not doubts else f"{file} can be used: {rules.count} rules.")
+
+
+@permissions.command("explain")
+@click.argument("file", metavar="FILE")
+@click.option("--action", required=True, metavar="A", help="Topic and action, e.g. 'record UPDATE' or 'event EMIT'.")
+@click.option("--topic", metavar="T", help="The topic, if it is not in --action.")
+@click.option("--name", metavar="N", help="The record, event, procedure or user it is about.")
+@click.option("--user", metavar="U", help="Who does it. Without it: somebody who is not logged in by name.")
+@click.option("--server-data", metavar="JSON", help="What the rules see as user.data.")
+@click.option("--data", metavar="JSON", help="What is written, emitted or sent.")
+@click.option("--path", metavar="P", help="Where in the record it is written (PATCH).")
+@click.option("--old-data", metavar="JSON", help="What the record holds. Without it there is none.")
+@click.option("--record", "records", multiple=True, metavar="NAME=JSON", help="Another record. Repeatable.")
+@click.option("--now", type=int, metavar="MS", help="The time, in milliseconds since 1970.  [default: now]")
+def explain(
+    file: str,
+    action: str,
+    topic: str | None,
+    name: str | None,
+    user: str | None,
+    server_data: str | None,
+    data: str | None,
+    path: str | None,
+    old_data: str | None,
+    records: tuple[str, ...],
+    now: int | None,
+) -> None:
+    """
+    Say what the rules in FILE decide, which one does, and what its parts come to.
+    """
+    known = {}
+    for given in records:
+        key, equals, text = given.partition("=")
+        if not equals:
+            raise click.BadParameter(f"expected NAME=JSON, got {given}", param_hint="--record")
+        known[key] = _json(text, "--record")
+    if old_data is not None:
+        if name is None:
+            raise click.UsageError("--old-data is the data of the record that --name names")
+        known[name] = _json(old_data, "--old-data")
+    try:
+        rules = load_rules(file, os.environ)
+        asked = read_action(f"{topic} {action}" if topic else action, "--action")
+    except ConfigError as error:
+        raise _Refused(error) from None
+    question = Question(
+        *asked,
+        name,
+        user,
+        None if server_data is None else _json(server_data, "--server-data"),
+        None if data is None else json.dumps(_json(data, "--data")).encode(),
+        path,
+        known,
+        float(int(time.time() * 1000) if now is None else now),
+    )
+    click.echo(_described(answer(rules, question)))
+
+
+@permissions.command("test")
+@click.argument("file", metavar="CASES")
+@click.option("--permissions", "rules", metavar="FILE", help="The rules, if not those that CASES names.")
+@click.option("-v", "--verbose", is_flag=True, help="Show expectations that are met as well.")
+def test(file: str, rules: str | None, verbose: bool) -> None:
+    """
+    Hold rules against the table of expectations in CASES.
+    """
+    try:
+        results = check_expectations(file, os.environ, rules)
+    except ConfigError as error:
+        raise _Refused(error) from None
+    for result in results:
+        if not result.met:
+            click.echo(f"FAILED  {result.title}: {result.answer.verdict} instead of {result.expected}")
+            click.echo("".join(f"        {line}\n" for line in _described(result.answer).splitlines()), nl=False)
+        elif verbose:
+            click.echo(f"ok      {result.title}: {result.expected}")
+    failed = sum(not result.met for result in results)
+    click.echo(f"{len(results)} expectations, {failed} not met.")
+    if failed:
+        raise SystemExit(1)
+
+
+class _Refused(click.ClickException):
+    """
+    A file that cannot be used.
+    """
+
+    def __init__(self, error: ConfigError) -> None:
+        super().__init__(str(error))
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+def _json(text: str, option: str) -> Any:
+    try:
+        return loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}", param_hint=option) from None
+
+
+def _described(found: Answer) -> str:
+    lines = [found.verdict]
+    if found.kind is None:
+        lines.append("This action needs no permission.")
+    elif found.rule is None:
+        lines.append(f"No pattern that matches has a rule {found.kind}.")
+    else:
+        lines.append(f"by {found.rule.where}: {' '.join(found.rule.text.split())}")
+        lines += [f"   {name} = {value}" for name, value in found.variables.items()]
+        lines += [
+            f"   rather than {other.where}, whose pattern is shorter, or earlier in the file" for other in found.others
+        ]
+    if found.error is not None:
+        lines.append(found.error)
+    width = min(max((len(part.text) + 2 * part.level for part in found.parts), default=0), 70)
+    for part in found.parts:
+        text = "  " * part.level + part.text
+        lines.append(f"{text:{width}}  {'(not looked at)' if part.value is None else part.value}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,73 @@
+"""
+What a connection is made with, and what it looks like to its entrance: L{dstwist.connections.handshake} and
+L{dstwist.connections.connection} have this in common, and neither needs to know the other for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.config.http_server import LimitSettings
+from dstwist.config.settings import WebSocketEndpoint
+from dstwist.connections.heartbeat import Heartbeat
+from dstwist.connections.users import UserRegistry
+from dstwist.interfaces import IAuthenticator, IConnection, IWire, Login
+from dstwist.limits.admission import Admission
+from dstwist.protocol.closing import POLICY_VIOLATION
+from dstwist.protocol.message import Malformed, Message
+from dstwist.routing.router import Router
+
+#: A payload that is longer is decoded in pieces of this size, each when it is its turn: that takes a third of a second
+#: for a megabyte of short messages.
+LONG = 16384
+
+
+class Reception(NamedTuple):
+    """
+    What all connections of one endpoint share.
+    """
+
+    settings: WebSocketEndpoint
+    authenticator: IAuthenticator
+    router: Router
+    heartbeat: Heartbeat
+    clock: IReactorTime
+    users: UserRegistry
+    admission: Admission
+    #: How many connections one user may have.
+    max_connections_per_user: int | None = None
+    #: The wire of clients that know PATCH_MULTI.
+    many_wire: IWire | None = None
+    #: How long a client is kept that may try again later, in seconds.
+    close_delay: float = LimitSettings().close_delay
+    #: The wire of clients that take no PATCH.
+    whole_wire: IWire | None = None
+
+
+class IEntering(IConnection):
+    """
+    A connection as its entrance sees it.
+    """
+
+    def decode(payload: bytes | str) -> list[Message | Malformed]:
+        """
+        The messages of one payload, in order. Never raises.
+        """
+
+    def let_in(user: str, login: Login) -> None:
+        """
+        The client is logged in, and is to be told so. The entrance is not asked any more.
+        """
+
+    def serve(messages: Iterable[Message | Malformed | bytes | str]) -> bool:
+        """
+        Take what came behind the login, decoded or not. Whether some of it has to wait for a later turn.
+        """
+
+    def close(reason: str, code: int = POLICY_VIOLATION) -> None:
+        """
+        End the connection: what was said so far still leaves, then the transport is closed with C{code}.
+        """

@@ -1,0 +1,213 @@
+"""
+How many lines of one kind the log gets: the first ones, then a count.
+
+::
+
+    AUTH_ERROR | token refused: expired                                     the first C{maxLogLinesPerClient}
+    ...
+    AUTH_ERROR | token refused: expired ... and 1234 more like this from 192.0.2.1 in the last 10 s
+
+Time is cut into intervals of C{logInterval}; the end of each writes the counts, and forgets all. Within an interval, a
+line is written if
+
+- its client caused fewer than C{maxLogLinesPerClient} lines of this kind, and
+- all clients together caused fewer than C{maxLogLines} of them.
+
+A kind is where the line comes from (the namespace of its logger), its format, and the class of the exception if it is
+about one. A client is its address, or its user if the line says no address; lines that say neither count as of one
+client.
+
+Always true: a kind remembers no more clients than C{maxLogLines}, since a client is remembered only with a line that is
+written; and there are no more kinds than L{MOST_KINDS}. So memory and lines are bounded, whatever clients do.
+
+L{LimitedObserver} has the lines of Twisted, Autobahn, plug-ins and Python's warnings limited in the same way. Some of
+these come from threads, so C{admits} starts no timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from constantly import NamedConstant  # type: ignore[import-untyped]
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import ILogObserver, LogBeginner, LogLevel, LogPublisher, formatEvent
+from zope.interface import implementer
+
+from dstwist.config.http_server import LimitSettings
+from dstwist.limits.addresses import key_of
+from dstwist.log import Logger, OperatorLogger, limits, shown
+
+#: How many kinds of lines are told apart; all others count as one.
+MOST_KINDS = 1000
+
+# So many characters of a line are repeated in front of its count.
+_EXAMPLE = 300
+# A longer user name is as good as its beginning.
+_LONGEST_NAME = 256
+
+_Kind = tuple[str, str | None, type[BaseException] | None]
+_OTHER: _Kind = ("", None, None)
+
+
+class _Unwritten:
+    """
+    Lines that were counted only, and the first of them.
+    """
+
+    __slots__ = ("count", "event", "level", "line")
+
+    def __init__(self, level: NamedConstant, format: str | None, fields: dict[str, Any]) -> None:
+        self.count = 0
+        self.level = level or LogLevel.info
+        self.event = fields.get("event")
+        # As text: the fields may hold a connection, or a traceback with all that was in its frames.
+        line = formatEvent({**fields, "log_format": format})
+        failure = fields.get("log_failure")
+        if failure is not None:
+            line = f"{line}: {failure.getErrorMessage()}"
+        self.line = shown(line, _EXAMPLE)
+
+
+class _Lines:
+    """
+    The lines of one kind in this interval.
+    """
+
+    __slots__ = ("by_client", "others", "unwritten", "written")
+
+    def __init__(self) -> None:
+        self.written = 0
+        self.by_client: dict[str | None, int] = {}
+        # By the client that has had all its lines; of those that had none because the others had them all.
+        self.unwritten: dict[str | None, _Unwritten] = {}
+        self.others: _Unwritten | None = None
+
+
+class LogLimit:
+    """
+    The limit of one node, in force from L{start} to L{stop}.
+    """
+
+    _log = OperatorLogger()
+
+    def __init__(self, settings: LimitSettings, clock: IReactorTime) -> None:
+        self._most = settings.max_log_lines
+        self._most_of_client = settings.max_log_lines_per_client
+        self._interval = settings.log_interval
+        self._clock = clock
+        self._kinds: dict[_Kind, _Lines] = {}
+        self._began = 0.0
+        self._end_call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """
+        Be in force.
+        """
+        limits.append(self)
+        self._began = self._clock.seconds()
+        self._end_call = self._clock.callLater(self._interval, self._end)
+
+    def stop(self) -> None:
+        """
+        Be in force no more, and write what was counted.
+        """
+        if self in limits:
+            limits.remove(self)
+        if self._end_call is not None:
+            self._end_call.cancel()
+            self._end_call = None
+            self._write_counts()
+
+    def admits(self, namespace: str, level: NamedConstant, format: str | None, fields: dict[str, Any]) -> bool:
+        """
+        Whether this line is written; if not, it is counted.
+        """
+        key = (namespace, format, getattr(fields.get("log_failure"), "type", None))
+        lines = self._kinds.get(key)
+        if lines is None:
+            if len(self._kinds) >= MOST_KINDS:
+                key = _OTHER
+            lines = self._kinds.setdefault(key, _Lines())
+        client = _client(fields)
+        count = lines.by_client.get(client, 0)
+        if self._most_of_client is not None and count >= self._most_of_client:
+            unwritten = lines.unwritten.get(client)
+            if unwritten is None:
+                unwritten = lines.unwritten[client] = _Unwritten(level, format, fields)
+            unwritten.count += 1
+            return False
+        if self._most is not None and lines.written >= self._most:
+            if lines.others is None:
+                lines.others = _Unwritten(level, format, fields)
+            lines.others.count += 1
+            return False
+        lines.written += 1
+        if self._most_of_client is not None:
+            lines.by_client[client] = count + 1
+        return True
+
+    def _end(self) -> None:
+        self._end_call = self._clock.callLater(self._interval, self._end)
+        self._write_counts()
+
+    def _write_counts(self) -> None:
+        kinds, self._kinds = self._kinds, {}
+        now = self._clock.seconds()
+        seconds, self._began = max(now - self._began, 0.0), now
+        for lines in kinds.values():
+            for client, unwritten in lines.unwritten.items():
+                self._summarize(unwritten, "" if client is None else f" from {shown(client)}", seconds)
+            if lines.others is not None:
+                self._summarize(lines.others, " from others" if lines.by_client else "", seconds)
+
+    def _summarize(self, unwritten: _Unwritten, source: str, seconds: float) -> None:
+        self._log.emit(
+            unwritten.level,
+            "{line} ... and {count} more like this{source} in the last {seconds:.0f} s",
+            line=unwritten.line,
+            count=unwritten.count,
+            source=source,
+            seconds=seconds,
+            event=unwritten.event,
+        )
+
+
+def _client(fields: dict[str, Any]) -> str | None:
+    address = fields.get("address")
+    if address:
+        key = key_of(str(address))
+        if key is not None:
+            return key
+    user = fields.get("user")
+    return None if user is None else str(user)[:_LONGEST_NAME]
+
+
+@implementer(ILogObserver)
+class LimitedObserver:
+    """
+    Hands on what the limit in force admits of the lines that are not ours. Ours have been asked about already.
+    """
+
+    def __init__(self, observers: Iterable[ILogObserver]) -> None:
+        self._hand_on = LogPublisher(*observers)
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if limits and not isinstance(event.get("log_logger"), Logger):
+            namespace, level = event.get("log_namespace", ""), event.get("log_level")
+            # Twisted's old way of logging puts all of the text into the field "log_text".
+            if not limits[-1].admits(namespace, level, event.get("log_format"), event):
+                return
+        self._hand_on(event)
+
+
+def limit_all(beginner: LogBeginner) -> None:
+    """
+    Have all lines of the process limited, by whatever they are logged, once C{beginner} begins.
+    """
+    begin = beginner.beginLoggingTo
+
+    def begin_limited(observers: Iterable[ILogObserver], *args: Any, **kwargs: Any) -> None:
+        begin([LimitedObserver(observers)], *args, **kwargs)
+
+    beginner.beginLoggingTo = begin_limited  # type: ignore[method-assign]

@@ -1,0 +1,59 @@
+"""
+The permission that the settings ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dstwist.config.access import PermissionSettings
+from dstwist.interfaces import IPermission
+from dstwist.permission.open import OpenPermission
+from dstwist.permission.plugin import load as load_custom
+from dstwist.permission.valve.decision import Loader
+from dstwist.permission.valve.doubts import doubts_of
+from dstwist.permission.valve.permission import ValvePermission, no_records
+from dstwist.permission.valve.rules import Rules, load_permissions
+from dstwist.plugins import Services
+
+
+def load_rules(settings: PermissionSettings) -> tuple[Rules, list[str]]:
+    """
+    The rules that the settings have, and what is doubtful about them.
+
+    @raise ConfigError: they cannot be used. The error tells all that is wrong with them.
+    """
+    rules = load_permissions(settings.permissions, settings.where, settings.place)
+    return rules, doubts_of(rules, settings.where, settings.place)
+
+
+def build(
+    settings: PermissionSettings,
+    seconds: Callable[[], float],
+    load: Loader = no_records,
+    services: Services | None = None,
+) -> IPermission:
+    """
+    What decides who may do what.
+
+    @param seconds: the time, in seconds since 1970.
+    @param load: where the records come from that rules refer to, see L{ValvePermission.load}.
+    @param services: what a class of the operator's own may use.
+    @raise ConfigError: the rules cannot be used. The error tells all that is wrong with them.
+    """
+    if settings.type == "none":
+        return OpenPermission()
+    if settings.custom is not None:
+        return load_custom(settings.custom, services or Services(None))
+    rules, doubts = load_rules(settings)
+    return ValvePermission(
+        rules,
+        seconds,
+        doubts=doubts,
+        load=load,
+        max_iterations=settings.max_rule_iterations,
+        max_steps=settings.max_rule_steps,
+        max_remembered=settings.max_cached_names,
+        interval=settings.cache_evacuation_interval,
+        log_values=settings.log_rule_values,
+    )

@@ -1,0 +1,197 @@
+"""
+Trying out rules without a server: what they decide on a L{Question}, and why.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from dstwist.interfaces import Record
+from dstwist.permission.valve.compiler import compiled
+from dstwist.permission.valve.permission import NO_NAME, ValvePermission
+from dstwist.permission.valve.rules import Guard, Rule, Rules
+from dstwist.permission.valve.scope import Code, Scope
+from dstwist.permission.valve.tree import Literal, Node
+from dstwist.protocol.constants import Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.typed import UNDEFINED
+
+#: The longest value that is shown, in characters.
+_SHOWN = 200
+
+
+@dataclass
+class Question:
+    """
+    May somebody do something?
+
+    @ivar data: JSON text; C{None}: no value.
+    @ivar records: what there is, by name.
+    @ivar now: in milliseconds since 1970.
+    """
+
+    topic: Topic
+    action: IntEnum
+    name: str | None
+    user: str | None = None
+    server_data: Any = None
+    data: bytes | None = None
+    path: str | None = None
+    records: Mapping[str, Any] = field(default_factory=dict)
+    now: float = 0.0
+
+
+@dataclass
+class Part:
+    """
+    A part of a rule, and its value.
+
+    @ivar level: how many parts it is within.
+    @ivar value: as a text; C{None} if it was not looked at.
+    """
+
+    text: str
+    level: int
+    value: str | None
+
+
+@dataclass
+class Answer:
+    """
+    What was decided.
+
+    @ivar verdict: C{allow}, C{deny} or C{error}.
+    @ivar kind: the rule that guards the action; C{None}: it needs no permission.
+    @ivar rule: the rule that decided; C{None} if there is none.
+    @ivar variables: the path variables.
+    @ivar others: rules whose patterns match as well, but which others precede.
+    @ivar parts: the parts of the rule, and their values in the last pass.
+    @ivar error: why the rule has no value.
+    """
+
+    verdict: str
+    kind: str | None = None
+    rule: Rule | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    others: list[Rule] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    error: str | None = None
+
+
+def answer(rules: Rules, question: Question, **options: Any) -> Answer:
+    """
+    What C{rules} decide.
+
+    @param options: of L{ValvePermission}.
+    """
+    guard = rules.guards.get(question.topic, {}).get(question.action)
+    if guard is None:
+        return Answer("allow")
+    matching = guard.rules.matching(NO_NAME if question.name is None or not guard.named else question.name)
+    if not matching:
+        return Answer("deny", guard.kind)
+    rule, groups = matching[0]
+    watcher = _Watcher(rule)
+    verdict, error = ("allow" if rule.constant else "deny"), None
+    if rule.tree is not None:
+        watched = copy.copy(rule)
+        watched.code = compiled(rule.tree, rule.pattern.variables, watcher.watch)
+        verdict, error = _judged(rules, guard, watched, groups, question, options)
+    return Answer(
+        verdict,
+        guard.kind,
+        rule,
+        {variable: shown(groups[place]) for variable, place in rule.pattern.variables.items()},
+        [other for other, _ in matching[1:]],
+        watcher.parts(),
+        error,
+    )
+
+
+def _judged(
+    rules: Rules, guard: Guard, rule: Rule, groups: tuple[Any, ...], question: Question, options: dict[str, Any]
+) -> tuple[str, str | None]:
+    def load(name: str) -> Deferred[Record | None]:
+        return succeed(Record(1, question.records[name]) if name in question.records else None)
+
+    permission = ValvePermission(rules, lambda: question.now / 1000, load=load, **options)
+    message = Message(question.topic, question.action, question.name, question.data, path=question.path, version=1)
+    sender: Any = SimpleNamespace(user=question.user, server_data=question.server_data)
+    verdict: Any = permission.judge(guard, rule, groups, message, sender)
+    if isinstance(verdict, Deferred):
+        # All records are there, so it has fired.
+        results: list[Any] = []
+        verdict.addBoth(results.append)
+        (verdict,) = results
+    if isinstance(verdict, Failure):
+        return "error", verdict.getErrorMessage()
+    return ("allow" if verdict else "deny"), None
+
+
+class _Watcher:
+    """
+    Takes down what the parts of a rule come to.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._values: dict[tuple[int, int], str | None] = {}
+        self._outcomes: dict[tuple[int, int], str] = {}
+
+    def watch(self, node: Node, code: Code) -> Code:
+        place = (node.start, node.end)
+        if isinstance(node, Literal) and not (node.start == 0 and node.end == len(self._rule.text)):
+            return code
+        self._values[place] = None
+        whole = self._rule.tree
+
+        def watched(scope: Scope) -> Any:
+            if node is whole:
+                self._outcomes.clear()
+            try:
+                value = code(scope)
+            except Exception as error:
+                self._outcomes[place] = f"! {error}"
+                raise
+            self._outcomes[place] = shown(value)
+            return value
+
+        return watched
+
+    def parts(self) -> list[Part]:
+        """
+        All parts, what is within another after it.
+        """
+        found: list[Part] = []
+        around: list[int] = []
+        for start, end in sorted(self._values, key=lambda place: (place[0], -place[1])):
+            while around and around[-1] <= start:
+                around.pop()
+            text = " ".join(self._rule.text[start:end].split())
+            found.append(Part(text, len(around), self._outcomes.get((start, end))))
+            around.append(end)
+        return found
+
+
+def shown(value: Any) -> str:
+    """
+    A value as a person likes to read it.
+    """
+    if value is UNDEFINED:
+        return "undefined"
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        text = "(nested deeply)"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        text = str(int(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,188 @@
+"""
+Valve rules decide: C{permission: {type: config}}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dstwist.config.fields import shown
+from dstwist.errors import RuleError, StoreError
+from dstwist.interfaces import Change, IConnection, IDecider, IPermission, Record
+from dstwist.permission.valve.actions import SECTIONS
+from dstwist.permission.valve.decision import Decision, Loader
+from dstwist.permission.valve.rules import Guard, Rule, Rules
+from dstwist.permission.valve.scope import Scope
+from dstwist.permission.valve.values import Meter, truthy
+from dstwist.protocol.constants import NAMELESS_USERS
+from dstwist.protocol.message import Message
+from dstwist.protocol.typed import UNDEFINED
+from dstwist.scheduling.drain import UnderWay
+
+#: The name that patterns are tested against where an action has none.
+NO_NAME = "undefined"
+_ANYBODY = NAMELESS_USERS | {None}
+
+
+def no_records(name: str) -> Deferred[Record | None]:
+    """
+    The loader of a server that has no records.
+    """
+    return fail(StoreError("there are no records"))
+
+
+@implementer(IPermission, IDecider)
+class ValvePermission:
+    """
+    Asks the rules.
+
+    @ivar guards: the rules, by topic and action.
+    @ivar doubts: what is doubtful about the first rules.
+    @ivar load: where records come from that a rule refers to. Deferreds of it that have fired already lead to a
+        decision at once. It watches the time, and fails if a record cannot be had.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        seconds: Callable[[], float],
+        *,
+        load: Loader = no_records,
+        max_iterations: int = 3,
+        max_steps: int = 200_000,
+        max_remembered: int = 100_000,
+        interval: float = 60.0,
+        log_values: bool = False,
+        doubts: Sequence[str] = (),
+    ) -> None:
+        """
+        @param seconds: the time, in seconds since 1970.
+        @param max_iterations: passes of a rule, see L{dstwist.permission.valve.decision}.
+        @param max_steps: what a decision may cost, see L{dstwist.permission.valve.values.Meter}.
+        @param max_remembered: names whose rules are remembered.
+        @param interval: for how many seconds they are, at least, if nobody asks again.
+        @param log_values: whether the reason of a failure may quote what the rule looked at.
+        @param doubts: what is doubtful about the rules, to be told when they come into force.
+        """
+        self.load = load
+        self._seconds = seconds
+        self._max_iterations = max_iterations
+        self._max_steps = max_steps
+        self._max_remembered = max_remembered
+        self._interval = interval
+        self._log_values = log_values
+        self.doubts = doubts
+        self._undecided = UnderWay()
+        self.replace(rules)
+
+    def replace(self, rules: Rules) -> Deferred[None]:
+        """
+        Decide by other rules from now on. Decisions that wait for a record end by the old ones; the Deferred fires when
+        the last of them does.
+        """
+        rules.remember(self._max_remembered, self._interval, self._seconds)
+        self.guards = rules.guards
+        return self._undecided.change()
+
+    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
+        """
+        What the rule says. Never raises: if a rule has no value, the Deferred has failed with a L{RuleError} that tells
+        which rule and why, for the log; it is never for the client.
+        """
+        guards = self.guards.get(message.topic)
+        guard = guards.get(message.action) if guards is not None else None
+        if guard is None:
+            return True
+        name = message.name
+        found = guard.find(NO_NAME if name is None or not guard.named else name)
+        if found is None:
+            return False
+        rule, groups = found
+        if rule.constant is not None:
+            return rule.constant
+        return self.judge(guard, rule, groups, message, sender, change)
+
+    def decider(self, message: Message, name: str | None) -> str:
+        guard = self.guards.get(message.topic, {}).get(message.action)
+        if guard is None:
+            return "no rule"
+        found = guard.find(NO_NAME if name is None or not guard.named else name)
+        if found is None:
+            return f"default: no {guard.kind} rule of {SECTIONS[message.topic]} matches"
+        rule, _ = found
+        return f"{rule.where}{rule.place}: {_shortened(rule.text)}"
+
+    def judge(
+        self,
+        guard: Guard,
+        rule: Rule,
+        groups: tuple[Any, ...],
+        message: Message,
+        sender: IConnection,
+        change: Change | None = None,
+    ) -> bool | Deferred[bool]:
+        """
+        What one rule says.
+
+        @param groups: what its pattern has matched.
+        """
+        name: Any = message.name
+        if name is None or not guard.named:
+            name = UNDEFINED
+            groups = (UNDEFINED,) * len(groups)
+        data = sender.server_data
+        user = {
+            "isAuthenticated": sender.user not in _ANYBODY,
+            "id": sender.user,
+            "data": data if truthy(data) else None,
+        }
+        scope = Scope(user, guard.action, name, groups, Meter(self._max_steps))
+        if rule.waits:
+            return self._decide(rule, scope, message, change)
+        try:
+            return truthy(rule.code(scope))
+        except (RuleError, RecursionError) as error:
+            return fail(self._failed(error, rule, scope))
+
+    def _decide(self, rule: Rule, scope: Scope, message: Message, change: Change | None) -> bool | Deferred[bool]:
+        decision = Decision(rule, scope, message, change, self.load, self._seconds, self._max_iterations)
+        try:
+            verdict = decision.decide()
+        except RuleError as error:
+            return fail(self._failed(error, rule, scope))
+        if isinstance(verdict, Deferred):
+            verdict.addErrback(self._failed_later, rule, scope)
+            self._undecided.batch.last_until(verdict)
+        return verdict
+
+    def _failed_later(self, failure: Failure, rule: Rule, scope: Scope) -> Failure:
+        failure.trap(RuleError)
+        assert failure.value is not None
+        return Failure(self._failed(failure.value, rule, scope))
+
+    def _failed(self, error: BaseException, rule: Rule, scope: Scope) -> RuleError:
+        """
+        The error with all that helps to find the cause.
+        """
+        name = "everybody" if scope.name is UNDEFINED else shown(scope.name)
+        text = f"error when executing {rule.where}{rule.place} ({_shortened(rule.text)}) for {name}: {error}"
+        if self._log_values:
+            text += f"; with {_shortened(self._values(rule, scope), 2000)}"
+        return RuleError(text)
+
+    def _values(self, rule: Rule, scope: Scope) -> str:
+        known = {"user": scope.user, "data": scope.data, "oldData": scope.old_data, "now": scope.now}
+        values = {name: known[name] for name in known if name in rule.reads}
+        variables = rule.pattern.variables
+        values |= {name: scope.variables[place] for name, place in variables.items() if name in rule.reads}
+        return ", ".join(f"{name} = {json.dumps(value, default=repr)}" for name, value in values.items())
+
+
+def _shortened(text: str, limit: int = 500) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}..."

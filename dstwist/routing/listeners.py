@@ -1,0 +1,264 @@
+"""
+Listening: active data providers.
+
+A *listener* registers a *pattern*. Whenever a name that matches has subscribers and nobody who provides it, the
+listeners are asked, one at a time, whether they will; the first to accept becomes the *provider* of the name and is
+told when it is no longer wanted. Authority: C{services.md} section 7, with what its section 13.3 asks of a better
+server.
+
+::
+
+    unprovided --- a name gets its first subscriber, or a listener comes, or a provider goes ---> searching
+    searching  --- the asked one accepts ----------------------------------------------------> provided
+    searching  --- the asked one rejects, leaves, or is silent for listen.responseTimeout ------> the next one is asked
+    searching  --- nobody is left to ask -----------------------------------------------------> unprovided
+    provided   --- the provider leaves -------------------------------------------------------> searching
+    any        --- the last subscriber leaves ------------------------------------------------> forgotten
+
+A listener is asked about a name only if it has the permission to listen to that name (L{dstwist.routing.offers}). A
+listener of v2 or v3 is asked, and provides, only while another client is subscribed
+(L{dstwist.routing.own_subscriptions}).
+
+Only who is being asked can accept: a connection that was asked and did not answer in time (a late answer) may still
+get the name while it is free, and is otherwise told to stop; one that never was asked is refused. A new listener is
+offered what nobody provides, without asking again who had declined. Names that nobody took are offered to all again
+every C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last time that all were asked.
+
+Here is who listens, and what clients say; the searches are in L{dstwist.routing.provider_search}.
+
+Only for records are the subscribers told whether their name is provided (SUBSCRIPTION_HAS_PROVIDER).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from dstwist.config.settings import ListenSettings
+from dstwist.interfaces import IConnection, IPermission, IRevocable
+from dstwist.log import Logger, about
+from dstwist.patterns.javascript import InvalidPattern, compile_pattern
+from dstwist.patterns.table import PatternTable
+from dstwist.protocol.constants import ACTIONS, Topic
+from dstwist.protocol.message import Message
+from dstwist.routing.offers import Offered, OfferRules
+from dstwist.routing.provider_search import Searches
+from dstwist.routing.registrations import Candidate, Choose, Listened
+from dstwist.routing.subscriptions import SubscriptionRegistry
+
+
+@dataclass(eq=False, slots=True)
+class _Listener:
+    """
+    What one connection has to do with listening.
+    """
+
+    patterns: dict[str, Candidate] = field(default_factory=dict)
+    # Shared by all of its candidates.
+    unanswered: dict[tuple[str, str], None] = field(default_factory=dict)
+    # Those that it has lost, and may not have noticed.
+    revoked: dict[str, Candidate] = field(default_factory=dict)
+    # Whether the log knows that it wanted more than it may have.
+    greedy: bool = False
+
+
+@implementer(IRevocable)
+class ListenerRegistry:
+    """
+    The listeners of one topic, and who provides which of its names.
+
+    @ivar offered: the names that listeners are asked about or provide.
+    @param announce: tell subscribers when their name gets or loses its provider.
+    @param permission: decides which names a listener may hear of; C{None} if everything is permitted.
+    @param choose: which of several candidates is tried first, by its place.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        topic: Topic,
+        subscriptions: SubscriptionRegistry,
+        settings: ListenSettings,
+        clock: IReactorTime,
+        announce: bool = False,
+        permission: IPermission | None = None,
+        choose: Choose = random.choice,
+    ) -> None:
+        self._topic = topic
+        self._actions = actions = ACTIONS[topic]
+        self._settings = settings
+        self._patterns: PatternTable[Listened] = PatternTable()
+        self._listeners: dict[IConnection, _Listener] = {}
+        self._searches = Searches(
+            topic,
+            subscriptions,
+            self._patterns,
+            settings,
+            clock,
+            OfferRules(topic, permission, clock),
+            announce,
+            choose if settings.shuffle_providers else None,
+        )
+        self.offered = Offered(self.connections, self._candidates_of, self._searches.holder, self._searches.withdraw)
+        self._handlers = {
+            actions["LISTEN"]: self._listen,
+            actions["UNLISTEN"]: self._unlisten,
+            actions["LISTEN_ACCEPT"]: self._accept,
+            actions["LISTEN_REJECT"]: self._reject,
+        }
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        """
+        Serve a message of the listen family.
+        """
+        self._handlers[message.action](message, sender)
+
+    def provided(self, name: str) -> bool:
+        """
+        Whether C{name} has an active provider.
+        """
+        return self._searches.provided(name)
+
+    def stop(self) -> None:
+        """
+        Cancel all timers.
+        """
+        self._searches.stop()
+
+    # -- what clients ask
+
+    def _listen(self, message: Message, sender: IConnection) -> None:
+        if sender.closed:
+            return
+        text = _name(message)
+        listener = self._listeners.get(sender)
+        if listener is not None and text in listener.patterns:
+            sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", flagged=False))
+            if sender.dialect.acks_repeated_subscriptions:
+                sender.send(message.ack())
+            return
+        if listener is not None and len(listener.patterns) >= self._settings.max_patterns:
+            self._exceeded(sender, listener)
+            sender.send(message.error("MESSAGE_DENIED"))
+            return
+        listened = self._patterns.get(text)
+        if listened is None:
+            try:
+                pattern = compile_pattern(text, self._settings.max_pattern_length)
+            except InvalidPattern as reason:
+                detail = f"SyntaxError: Invalid regular expression: /{text}/: {reason}"
+                sender.send(message.error("INVALID_LISTEN_REGEX", detail=detail))
+                return
+            listened = Listened(text, pattern.matches)
+            self._patterns.add(text, pattern, listened)
+        if listener is None:
+            listener = self._listeners[sender] = _Listener()
+            sender.on_close(self._closed)
+        listener.revoked.pop(text, None)
+        candidate = listener.patterns[text] = self._searches.candidate(sender, listened, listener.unanswered)
+        sender.send(message.ack())
+        self._searches.welcome(candidate)
+
+    def _exceeded(self, sender: IConnection, listener: _Listener) -> None:
+        if listener.greedy:
+            return
+        listener.greedy = True
+        self._log.warn(
+            "LIMIT_EXCEEDED | listen.maxPatterns: {client} listens to more than {limit} patterns of {topic}",
+            limit=self._settings.max_patterns,
+            topic=self._topic.name,
+            event="LIMIT_EXCEEDED",
+            **about(sender),
+        )
+
+    def _unlisten(self, message: Message, sender: IConnection) -> None:
+        text, listener = _name(message), self._listeners.get(sender)
+        candidate = listener.patterns.pop(text, None) if listener is not None else None
+        lost = listener.revoked.pop(text, None) if listener is not None else None
+        if candidate is not None:
+            self._dismiss([candidate])
+            candidate.settle_all()
+        elif lost is not None:
+            lost.hears = False
+        sender.send(message.ack())
+
+    def _accept(self, message: Message, sender: IConnection) -> None:
+        candidate = self._candidate(message, sender)
+        if candidate is None or not self._searches.accept(candidate, _subscription(message)):
+            if sender.dialect.complains_of_unasked_answers:
+                sender.send(message.error("INVALID_MESSAGE"))
+            else:
+                action = self._actions["SUBSCRIPTION_FOR_PATTERN_REMOVED"]
+                sender.send(Message(self._topic, action, message.name, subscription=message.subscription))
+
+    def _reject(self, message: Message, sender: IConnection) -> None:
+        candidate = self._candidate(message, sender)
+        if candidate is None or not self._searches.reject(candidate, _subscription(message)):
+            if sender.dialect.complains_of_unasked_answers:
+                sender.send(message.error("INVALID_MESSAGE"))
+
+    def _candidate(self, message: Message, sender: IConnection) -> Candidate | None:
+        listener = self._listeners.get(sender)
+        return None if listener is None else listener.patterns.get(_name(message))
+
+    # -- what they have
+
+    def connections(self) -> Iterable[IConnection]:
+        return self._listeners.keys()
+
+    def names_of(self, connection: IConnection) -> list[str]:
+        listener = self._listeners.get(connection)
+        return [] if listener is None else list(listener.patterns)
+
+    def _candidates_of(self, connection: IConnection) -> Iterable[Candidate]:
+        listener = self._listeners.get(connection)
+        return () if listener is None else listener.patterns.values()
+
+    def wants(self, name: str, connection: IConnection) -> bool:
+        listener = self._listeners.get(connection)
+        return listener is not None and name in listener.patterns
+
+    def revoke(self, name: str, connection: IConnection) -> bool:
+        listener = self._listeners.get(connection)
+        candidate = None if listener is None else listener.patterns.pop(name, None)
+        if listener is None or candidate is None:
+            return False
+        if len(listener.revoked) < self._settings.max_patterns:
+            listener.revoked[name] = candidate
+        self._dismiss([candidate], told=True)
+        candidate.settle_all()
+        return True
+
+    # -- endings
+
+    def _closed(self, connection: IConnection) -> None:
+        self._dismiss(list(self._listeners.pop(connection).patterns.values()))
+
+    def _dismiss(self, leaving: list[Candidate], told: bool = False) -> None:
+        """
+        Have C{leaving}, candidates of one connection, provide and be asked nothing more.
+
+        @param told: it is told what it does not provide any more.
+        """
+        for candidate in leaving:
+            candidate.hears = told
+            listened = candidate.listened
+            del listened.candidates[candidate.connection]
+            if not listened.candidates:
+                self._patterns.remove(listened.text)
+        self._searches.dismiss(leaving)
+
+
+def _name(message: Message) -> str:
+    assert message.name is not None, "codecs let no listen message through without its pattern"
+    return message.name
+
+
+def _subscription(message: Message) -> str:
+    assert message.subscription is not None, "codecs let no answer through without its name"
+    return message.subscription

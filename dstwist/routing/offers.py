@@ -1,0 +1,147 @@
+"""
+Whether a listener may be offered a name.
+
+The permission to listen is decided twice: for the pattern, as for a name, when a client begins to listen; and for each
+name that matches, before the listener hears of it. Without the second decision a client that may listen to C{game/*}
+learns all other names by listening to C{game/.*|secret/.*}, since the rule sees no more than the pattern's text.
+
+For the permission each name is a request LISTEN with that name. A candidate that is refused a name is passed over as if
+its pattern did not match; it is tried again like one that declined. A rule that fails refuses as well.
+
+A text client is not offered a name that the text protocol cannot carry: it would be told another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dstwist.interfaces import IConnection, IPermission, IRevocable
+from dstwist.log import Logger, about, shown
+from dstwist.permission.denials import Denials
+from dstwist.protocol.constants import ACTIONS, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.typed import has_separators
+from dstwist.routing.registrations import Candidate
+
+#: So many seconds a verdict may take. The rules of a permissions file have the time-outs of the stores; this is for a
+#: class of the operator's that does not watch the time, since the names that wait for a verdict have no provider.
+VERDICT_TIMEOUT = 30.0
+
+
+class OfferRules:
+    """
+    Decides which names of one topic a listener may hear of.
+
+    @param permission: decides; C{None} if everything is permitted.
+    """
+
+    _log = Logger()
+
+    def __init__(self, topic: Topic, permission: IPermission | None, clock: IReactorTime) -> None:
+        self._topic = topic
+        self._listen = ACTIONS[topic]["LISTEN"]
+        self._allows = None if permission is None else permission.allows
+        self._clock = clock
+        self._denials = Denials(permission)
+
+    def allow(self, candidate: Candidate, name: str) -> bool | Deferred[bool]:
+        """
+        Whether C{candidate} may hear of C{name}, at once or later. The Deferred never fails.
+        """
+        if _unspeakable(candidate, name):
+            return False
+        if self._allows is None:
+            return True
+        request = Message(self._topic, self._listen, name)
+        verdict = self._allows(request, candidate.connection)
+        if not isinstance(verdict, Deferred):
+            return verdict is True
+        if not verdict.called:
+            verdict.addTimeout(VERDICT_TIMEOUT, self._clock)
+        verdict.addBoth(self._decided, request, candidate)
+        if verdict.called and isinstance(verdict.result, bool):
+            return verdict.result
+        return verdict
+
+    def _decided(self, result: bool | Failure, request: Message, candidate: Candidate) -> bool:
+        if isinstance(result, Failure):
+            self._denials.tell(result, request, candidate.connection)
+        return result is True
+
+    def tell_of_refusal(self, candidate: Candidate, name: str) -> None:
+        """
+        Say in the log, once, that C{candidate} does not hear of all names that its pattern matches.
+        """
+        if candidate.refused:
+            return
+        candidate.refused = True
+        request = Message(self._topic, self._listen)
+        why, by = "may not listen to", f", by {self._denials.rule(request, name)}"
+        if _unspeakable(candidate, name):
+            why, by = "cannot be told", ""
+        self._log.info(
+            "MESSAGE_DENIED | {client} listens to {pattern} of {topic}, but {why} all names that match: {name} is the "
+            "first that is not offered{by}",
+            why=why,
+            by=by,
+            pattern=shown(candidate.listened.text),
+            topic=self._topic.name,
+            name=shown(name),
+            event="MESSAGE_DENIED",
+            **about(candidate.connection),
+        )
+
+
+def _unspeakable(candidate: Candidate, name: str) -> bool:
+    return not candidate.connection.dialect.carries_every_name and has_separators(name)
+
+
+@implementer(IRevocable)
+class Offered:
+    """
+    The names that listeners are asked about or provide. New rules may take them away.
+
+    @param listeners: the connections that listen.
+    @param candidates: those of a connection.
+    @param holder: the one candidate that is asked about a name, or provides it; C{None} if there is none.
+    @param withdraw: have a candidate neither asked about a name nor provide it.
+    """
+
+    def __init__(
+        self,
+        listeners: Callable[[], Iterable[IConnection]],
+        candidates: Callable[[IConnection], Iterable[Candidate]],
+        holder: Callable[[str], Candidate | None],
+        withdraw: Callable[[Candidate, str], None],
+    ) -> None:
+        self._listeners = listeners
+        self._candidates = candidates
+        self._holder = holder
+        self._withdraw = withdraw
+
+    def connections(self) -> Iterable[IConnection]:
+        return self._listeners()
+
+    def names_of(self, connection: IConnection) -> list[str]:
+        return [
+            name
+            for candidate in self._candidates(connection)
+            for names in (candidate.asked, candidate.provides)
+            for name in names
+        ]
+
+    def wants(self, name: str, connection: IConnection) -> bool:
+        holder = self._holder(name)
+        return holder is not None and holder.connection is connection
+
+    def revoke(self, name: str, connection: IConnection) -> bool:
+        holder = self._holder(name)
+        if holder is None or holder.connection is not connection:
+            return False
+        self._withdraw(holder, name)
+        return True

@@ -1,0 +1,86 @@
+"""
+The providers of the names of a topic, and the messages to them and to the subscribers.
+"""
+
+from __future__ import annotations
+
+from dstwist.log import Logger, about
+from dstwist.protocol.constants import ACTIONS, Topic
+from dstwist.protocol.message import Message
+from dstwist.routing.registrations import Candidate
+from dstwist.routing.subscriptions import SubscriptionRegistry
+
+
+class Providers:
+    """
+    The providers of one topic: the candidates that have accepted.
+
+    @param announce: tell subscribers when their name gets or loses its provider.
+    """
+
+    _log = Logger()
+
+    def __init__(self, topic: Topic, subscriptions: SubscriptionRegistry, announce: bool) -> None:
+        self._topic = topic
+        self._actions = ACTIONS[topic]
+        self._publish = subscriptions.publish
+        self._announces = announce
+        self._names: dict[str, Candidate] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def get(self, name: str) -> Candidate | None:
+        return self._names.get(name)
+
+    def add(self, name: str, candidate: Candidate) -> None:
+        """
+        C{candidate} provides C{name} from now on.
+        """
+        self._names[name] = candidate
+        candidate.provides[name] = None
+        self._announce(name, "SUBSCRIPTION_HAS_PROVIDER")
+
+    def release(self, name: str) -> None:
+        """
+        C{name} has no subscriber any more: its provider, if it has one, is told to stop.
+        """
+        provider = self._names.pop(name, None)
+        if provider is not None:
+            del provider.provides[name]
+            if provider.hears:
+                self.tell(provider, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
+
+    def remove(self, name: str) -> None:
+        """
+        The same for a name that is wanted: its subscribers are told as well.
+        """
+        self.release(name)
+        self._announce(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
+
+    def tell(self, candidate: Candidate, name: str, action: str) -> None:
+        candidate.connection.send(
+            Message(self._topic, self._actions[action], name=candidate.listened.text, subscription=name)
+        )
+
+    def log_stopped(self, leaving: list[Candidate]) -> None:
+        """
+        Log the names that C{leaving}, candidates of one connection, no longer provide.
+        """
+        count = sum(len(candidate.provides) for candidate in leaving)
+        if not count:
+            return
+        # One message of a client must not cause more than one line.
+        what = "{topic}:{name}" if count == 1 else "{count} names of {topic}"
+        self._log.info(
+            f"LISTEN_PROVIDER_STOPPED | listen provider has stopped for {what}: {{client}}",
+            topic=self._topic.name,
+            name=next(name for candidate in leaving for name in candidate.provides),
+            count=count,
+            event="LISTEN_PROVIDER_STOPPED",
+            **about(leaving[0].connection),
+        )
+
+    def _announce(self, name: str, action: str) -> None:
+        if self._announces:
+            self._publish(Message(self._topic, self._actions[action], name=name))

@@ -1,0 +1,227 @@
+"""
+The way of a message from an open connection to its topic: permission first, then the topic's service. Of actions that
+a service judges itself (L{dstwist.interfaces.ITopicService}) the service asks for the permission.
+
+Always true: the messages of one connection reach their services in the order they came in, however long a permission
+takes: what has to wait is the connection's work (L{dstwist.interfaces.IConnection.do}), and all that follows waits
+behind it. Each name of a bulk request is permitted by itself, in steps (L{dstwist.scheduling.slices.Steps}); what is
+left of it, without the refused names, is served (C{services.md} section 1).
+
+Between the judgement of a name and what is done then the rules may change: whoever changes them asks L{Router.settled}.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from dstwist.interfaces import IConnection, IPermission, ITopicService, IWriteService, Work
+from dstwist.limits.names import NameLimit
+from dstwist.permission.denials import Denials
+from dstwist.protocol.constants import BULKS, ParserAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.name_parts import DistinctNames
+from dstwist.scheduling.drain import Batch, UnderWay
+from dstwist.scheduling.slices import STEP, Steps
+
+#: From so many names on it is worth looking whether they are all different.
+_MANY = 100
+
+#: That takes long for more than so many names, and is done in parts of so many.
+_VERY_MANY = 5000
+
+
+class Router:
+    """
+    Permission, then topic.
+
+    @ivar name_limit: what connections ask before they hand something in.
+    @param max_name_length: how many characters a name may have.
+    @param clock: tells how long names take to judge.
+    """
+
+    def __init__(
+        self,
+        permission: IPermission,
+        services: Mapping[Topic, ITopicService],
+        max_name_length: int | None = None,
+        clock: IReactorTime | None = None,
+        denials: Denials | None = None,
+    ) -> None:
+        """
+        @param denials: logs what is refused.
+        """
+        self._clock = clock
+        self._denials = denials if denials is not None else Denials(permission)
+        self.name_limit = NameLimit(max_name_length)
+        self._allows = permission.allows
+        self._handlers = {topic: service.handle for topic, service in services.items()}
+        self._services = {topic: (service.handle, service.judges) for topic, service in services.items()}
+        self._writes = {topic: IWriteService(service, None) for topic, service in services.items()}
+        self._bulks = UnderWay()
+
+    def settled(self) -> Deferred[None]:
+        """
+        Fires when the bulk requests of which names have been judged so far are served, or given up.
+        """
+        return self._bulks.change()
+
+    def route(self, message: Message, sender: IConnection) -> None:
+        """
+        Have C{message} served, or its sender told why not.
+        """
+        service = self._services.get(message.topic)
+        if service is None:
+            self._unknown_topic(message, sender)
+            return
+        handle, judged = service
+        names = message.names
+        if names and len(names) > _MANY and not isinstance(names, DistinctNames):
+            if len(names) > _VERY_MANY:
+                sender.do(self._route_distinct(message, sender))
+                return
+            names = _without_repetitions(names)
+            message = replace(message, names=names)
+        if message.action in judged:
+            handle(message, sender)
+            return
+        # Of all others the name is permitted, and it alone is served.
+        if names and message.action in BULKS.get(message.topic, ()):
+            if len(names) > 1:
+                sender.do(self._judge(message, sender))
+                return
+            (name,) = names
+            verdict = self._allows(_about(name, message), sender)
+        else:
+            name = None
+            verdict = self._allows(message, sender)
+        if verdict is True:
+            handle(message, sender)
+        elif isinstance(verdict, Deferred):
+            sender.do(self._wait(verdict, name, message, sender))
+        else:
+            sender.send(self._refusal(verdict, message, name, sender))
+
+    def malformed(self, message: Message, sender: IConnection) -> None:
+        """
+        Ask the service to bring C{sender} back in step after a write that could not be read: L{IWriteService}.
+        """
+        service = self._writes.get(message.topic)
+        if service is not None and message.action in service.judges and message.name is not None:
+            service.malformed(message, sender)
+
+    def _route_distinct(self, message: Message, sender: IConnection) -> Work:
+        """
+        Do L{route} for a request with very many names, once it is known whether they are all different.
+        """
+        names = message.names
+        once: dict[str, None] = {}
+        repeated: set[str] = set()
+        for start in range(0, len(names), _VERY_MANY):
+            if start:
+                yield None
+            for name in names[start : start + _VERY_MANY]:
+                if name in once:
+                    repeated.add(name)
+                else:
+                    once[name] = None
+        distinct = DistinctNames((*once, *(name for name in once if name in repeated)) if repeated else once)
+        self.route(replace(message, names=distinct), sender)
+
+    def _wait(self, verdict: Deferred[bool], name: str | None, message: Message, sender: IConnection) -> Work:
+        results: list[bool | Failure] = []
+        yield verdict.addBoth(results.append)
+        (result,) = results
+        if result is True:
+            self._handlers[message.topic](message, sender)
+        else:
+            sender.send(self._refusal(result, message, name, sender))
+
+    def _judge(self, message: Message, sender: IConnection) -> Work:
+        """
+        Have what is permitted of a bulk request served.
+        """
+        names = message.names
+        allowed: list[str] = []
+        told = False
+        batch = self._bulks.batch
+        with batch:
+            done = 0
+            steps = Steps(self._clock)
+            while done < len(names):
+                if done:
+                    yield None
+                    steps.begin()
+                verdicts: list[object] = []
+                for number in range(done, len(names)):
+                    verdicts.append(self._allows(_about(names[number], message), sender))
+                    if steps.over():
+                        break
+                part = names[done : done + len(verdicts)]
+                done += len(part)
+                if any(isinstance(verdict, Deferred) for verdict in verdicts):
+                    later = [verdict if isinstance(verdict, Deferred) else succeed(verdict) for verdict in verdicts]
+                    results: list[tuple[bool, object]] = []
+                    # A rule that fails refuses its own name, not the whole request.
+                    yield DeferredList(later, consumeErrors=True).addCallback(results.extend)
+                    verdicts = [verdict for _, verdict in results]
+                for name, verdict in zip(part, verdicts, strict=True):
+                    if verdict is True:
+                        allowed.append(name)
+                        continue
+                    refusal = self._refusal(verdict, message, name, sender)
+                    if not (told and sender.dialect.is_refused_once):
+                        sender.send(refusal)
+                        told = True
+            if len(allowed) > STEP:
+                sender.do(_while_served(batch))
+            if len(allowed) == len(names):
+                self._handlers[message.topic](message, sender)
+            elif allowed:
+                self._handlers[message.topic](replace(message, names=tuple(allowed)), sender)
+
+    def _refusal(self, verdict: object, message: Message, name: str | None, sender: IConnection) -> Message:
+        """
+        The error for the sender. Only the log names the rule that refused, and why a rule failed.
+        """
+        self._denials.tell(verdict, message, sender, name)
+        return message.error("MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED", name)
+
+    def _unknown_topic(self, message: Message, sender: IConnection) -> None:
+        sender.send(
+            Message(
+                Topic.PARSER,
+                ParserAction.UNKNOWN_TOPIC,
+                original_topic=message.topic,
+                original_action=message.action,
+            )
+        )
+
+
+def _while_served(batch: Batch) -> Work:
+    with batch:
+        # What the service makes of the request comes before the next step.
+        yield None
+
+
+def _about(name: str, message: Message) -> Message:
+    """
+    What a bulk request asks of one of its names.
+    """
+    return Message(message.topic, message.action, name, None, message.raw, None, (), message.correlation_id)
+
+
+def _without_repetitions(names: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    The names in their order, and each that was repeated, however often, once more at the end: its sender is told of it.
+    """
+    once = dict.fromkeys(names)
+    if len(once) == len(names):
+        return names
+    counted = Counter(names)
+    return (*once, *(name for name in once if counted[name] > 1))

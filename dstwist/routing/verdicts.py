@@ -1,0 +1,81 @@
+"""
+Verdicts that searches wait for: a limited number at a time, since a newcomer may match very many names, and each of
+them may need a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from twisted.internet.defer import Deferred
+
+from dstwist.log import Logger
+from dstwist.routing.registrations import Candidate, Search
+from dstwist.scheduling.slices import Slices
+
+#: So many are awaited at a time.
+MAX_UNDECIDED = 100
+
+
+class Verdicts:
+    """
+    Awaits verdicts, and has searches queue for which there is no room.
+
+    @param go_on: called with each search that has queued, when there is room again.
+    """
+
+    _log = Logger()
+
+    def __init__(self, slices: Slices, go_on: Callable[[Search], None]) -> None:
+        self._slices = slices
+        self._go_on = go_on
+        self._awaited = 0
+        self._queue: dict[Search, None] = {}
+        self._running = False
+
+    def queue(self, search: Search) -> bool:
+        """
+        Have C{search} queue, if there is no room; whether it has to.
+        """
+        if self._awaited < MAX_UNDECIDED:
+            return False
+        self._queue[search] = None
+        return True
+
+    def forget(self, search: Search) -> None:
+        """
+        C{search} is over.
+        """
+        self._queue.pop(search, None)
+
+    def wait(
+        self,
+        verdict: Deferred[bool],
+        decided: Callable[[bool, Search, Candidate], None],
+        search: Search,
+        candidate: Candidate,
+    ) -> None:
+        """
+        Have C{decided} called when C{verdict}, which never fails, is there.
+        """
+        self._awaited += 1
+        verdict.addCallback(self._arrived)
+        verdict.addCallback(decided, search, candidate)
+        verdict.addErrback(lambda failure: self._log.failure("a verdict on a name for a listener was lost", failure))
+
+    def _arrived(self, allowed: bool) -> bool:
+        self._awaited -= 1
+        if self._queue and not self._running:
+            self._running = True
+            self._slices.do(self._let_in())
+        return allowed
+
+    def _let_in(self) -> Iterator[None]:
+        try:
+            while self._queue and self._awaited < MAX_UNDECIDED:
+                search = next(iter(self._queue))
+                del self._queue[search]
+                self._go_on(search)
+                yield
+        finally:
+            self._running = False

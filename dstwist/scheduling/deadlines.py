@@ -1,0 +1,113 @@
+"""
+Deadlines of many things that are all given the same time, on one timer.
+
+Since the time is the same for all, they fall due in the order in which they were added: adding and removing one costs
+no search and no timer of its own, and nothing of it is left once it is removed. If very many fall due at once, some of
+them have to wait for later turns of the reactor.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.scheduling.slices import Turns
+
+K = TypeVar("K")
+
+
+class Deadlines(Generic[K]):
+    """
+    Calls C{late} with each key that is not removed in time.
+
+    @param delay: the time each is given, in seconds.
+    """
+
+    def __init__(self, delay: float, clock: IReactorTime, late: Callable[[K], None]) -> None:
+        self._delay = delay
+        self._clock = clock
+        self._seconds = clock.seconds
+        self._turns = Turns.of(clock)
+        self._late = late
+        # Not a dict: that one searches for its first key past all that were removed before it.
+        self._due: OrderedDict[K, float] = OrderedDict()
+        self._call: IDelayedCall | None = None
+        # More were due than a turn has time for.
+        self._waits = False
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._due
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._due)
+
+    def add(self, key: K) -> None:
+        """
+        Give C{key}, which is not in here, its time from now on.
+        """
+        self._due[key] = self._seconds() + self._delay
+        if self._call is None and not self._waits:
+            self._call = self._clock.callLater(self._delay, self._expire)
+
+    def remove(self, key: K) -> None:
+        """
+        C{key} is done, if it is in here.
+        """
+        # The timer stays: it finds out when it is due for whom.
+        self._due.pop(key, None)
+
+    def hurry(self) -> None:
+        """
+        The time of the oldest is up now.
+        """
+        key, _ = self._due.popitem(last=False)
+        self._late(key)
+
+    def stop(self) -> None:
+        """
+        Forget all, and cancel the timer.
+        """
+        self._due.clear()
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+        self._turns.forget(self._go_on)
+
+    def _expire(self) -> None:
+        # Meanwhile the timer that has just fired stays in its place, so that what is added now does not start another.
+        now = self._seconds()
+        end: float | None = None
+        try:
+            # Many that were added at once fall due at once, but nobody else should have to wait for all of them.
+            while self._due:
+                key, due = next(iter(self._due.items()))
+                if due > now:
+                    break
+                if end is None:
+                    end = self._turns.slice_end()
+                if not end:
+                    break
+                del self._due[key]
+                self._late(key)
+                if self._turns.now() > end:
+                    end = 0.0
+        finally:
+            first = next(iter(self._due.values()), None)
+            self._call = None
+            if first is None:
+                pass
+            elif end != 0.0 or first > now:
+                self._call = self._clock.callLater(max(first - now, 0), self._expire)
+            else:
+                self._waits = True
+                self._turns.later(self._go_on)
+
+    def _go_on(self) -> None:
+        self._waits = False
+        self._expire()

@@ -1,0 +1,77 @@
+"""
+Records that clients of v2 and v3 discarded while they were offline.
+
+Such a client forgets a record only when the discard is acknowledged. When it is back, it sends the discard that it has
+kept, and behind it a request to subscribe again, for it still has the record::
+
+    client                   server
+    R|US|a ----------------> not subscribed to a: the acknowledgement is held
+    R|CR|a ----------------> dropped
+           <---------------- R|A|US|a
+
+If the discard were acknowledged at once, the client would not know the record any more when the answers to R|CR arrive.
+It would raise each of them as an error, and all later news of the record too.
+
+If no R|CR follows, the acknowledgement leaves after L{HOLD}. Always true: a client whose acknowledgement is held still
+has the old record, so R|CR cannot be meant for another one.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.interfaces import IConnection
+from dstwist.protocol.message import Message
+from dstwist.scheduling.deadlines import Deadlines
+
+#: How long an acknowledgement is held, in seconds. Clients wait for 2 seconds by default before they complain.
+HOLD = 0.2
+#: How many are held at a time. Of more, the oldest leaves at once.
+MOST = 1000
+
+
+class Discards:
+    """
+    The acknowledgements that are held.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._acks: dict[tuple[IConnection, str], Message] = {}
+        self._due: Deadlines[tuple[IConnection, str]] = Deadlines(HOLD, clock, self._acknowledge)
+
+    def __len__(self) -> int:
+        return len(self._acks)
+
+    def hold(self, name: str, ack: Message, connection: IConnection) -> None:
+        """
+        C{connection} has discarded the record C{name}, to which it is not subscribed: send it C{ack} a little later.
+        """
+        key = connection, name
+        if key in self._acks:
+            connection.send(ack)
+            return
+        if len(self._acks) >= MOST:
+            self._due.hurry()
+        self._acks[key] = ack
+        self._due.add(key)
+
+    def settle(self, name: str, connection: IConnection) -> bool:
+        """
+        Acknowledge the discard of C{name} now, if that is held; whether it was.
+        """
+        key = connection, name
+        if key not in self._acks:
+            return False
+        self._due.remove(key)
+        self._acknowledge(key)
+        return True
+
+    def stop(self) -> None:
+        """
+        Send nothing more: all clients are about to be told that the server stops.
+        """
+        self._due.stop()
+        self._acks.clear()
+
+    def _acknowledge(self, key: tuple[IConnection, str]) -> None:
+        key[0].send(self._acks.pop(key))

@@ -1,0 +1,325 @@
+"""
+Reading records, and subscribing to them.
+
+The permission to read is decided when the turn of a request comes, on the record that is then served: a record that is
+closed and filled by one write shows its new data to no client whose request came before that write was done.
+
+A subscriber is told first whether the record has a provider, and then what the record holds. That and the subscription
+itself are one, so that the first news a subscriber gets follows what it was told. (So it is for SUBSCRIBEANDREAD and
+SUBSCRIBECREATEANDREAD; clients that ask for less bring that together themselves.)
+
+A request about several records is one step (L{dstwist.services.record.queue}) for each of them. If these are many, the
+connections of others have their turns in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from enum import IntEnum
+
+from dstwist.interfaces import IConnection, IPermission, IWire, Record, Work
+from dstwist.limits.outgoing import LARGE
+from dstwist.permission.denials import Denials
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Change
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.services.record import answers
+from dstwist.services.record.discards import Discards
+from dstwist.services.record.queue import RecordQueue
+from dstwist.services.record.replicas import Replicas
+from dstwist.services.record.store import RecordError, RecordStore
+
+_RECORD = Topic.RECORD
+
+#: What a SUBSCRIBEANDREAD of what is not there is answered, to the letter of the Node server.
+_NOT_THERE = Record(-1, {})
+
+_NO_FRAME = (b"", "", -1, b"")
+
+
+class RecordReader:
+    """
+    Serves what reads, and what subscribes.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        queue: RecordQueue,
+        permission: IPermission,
+        subscriptions: SubscriptionRegistry,
+        listeners: ListenerRegistry,
+        replicas: Replicas,
+        discards: Discards,
+        denials: Denials,
+    ) -> None:
+        self._denials = denials
+        self._store = store
+        self._queue = queue
+        self._submit = queue.submit
+        self._allows = permission.allows
+        self._subscriptions = subscriptions
+        self._listeners = listeners
+        self._replicas = replicas
+        self._discards = discards
+        # The last large answer on each wire.
+        self._large: dict[IWire, tuple[bytes, str, int, bytes]] = {}
+        self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+            RecordAction.READ: queue.door(self._read),
+            RecordAction.HEAD: queue.door(self._head),
+            RecordAction.HAS: queue.door(self._has),
+            RecordAction.SUBSCRIBECREATEANDREAD: self._subscribe_create_and_read,
+            RecordAction.SUBSCRIBEANDREAD: self._subscribe_and_read,
+            RecordAction.SUBSCRIBEANDHEAD: self._subscribe_and_head,
+            RecordAction.SUBSCRIBE: self._subscribe,
+            RecordAction.UNSUBSCRIBE: self._unsubscribe,
+        }
+
+    # -- reading
+
+    async def _read(self, name: str, message: Message, sender: IConnection) -> None:
+        found, record = await self._load(name, message, sender)
+        if not found:
+            return
+        if record is None:
+            sender.send(message.error(RecordAction.RECORD_NOT_FOUND))
+        else:
+            if sender.dialect.reads_once and not self._subscriptions.wants(name, sender):
+                self._replicas.read(name, sender, record.version)
+            self._say(name, record, sender)
+
+    async def _head(self, name: str, message: Message, sender: IConnection) -> None:
+        found, record = await self._load(name, message, sender)
+        if found:
+            sender.send(answers.head_response(name, record))
+
+    async def _has(self, name: str, message: Message, sender: IConnection) -> None:
+        found, record = await self._load(name, message, sender)
+        if found:
+            there = "F" if record is None else "T"
+            sender.send(Message(_RECORD, RecordAction.HAS_RESPONSE, name, there))
+
+    async def _load(self, name: str, message: Message, sender: IConnection) -> tuple[bool, Record | None]:
+        """
+        The record, for a sender that may read it; whether it may, and whether it could be loaded. Otherwise the sender
+        knows.
+        """
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_loaded(name, message, sender, error)
+            return False, None
+        return await self._permitted(name, message, sender, message.action, record or NOTHING), record
+
+    def _say(self, name: str, record: Record, sender: IConnection) -> None:
+        self._replicas.told(name, sender)
+        if len(record.json) < LARGE:
+            sender.send(answers.read_response(name, record))
+            return
+        # Many clients may read it at the same time: all of their outboxes hold the same frame.
+        wire = sender.wire
+        text, named, version, frame = self._large.get(wire, _NO_FRAME)
+        if text is not record.json or named != name or version != record.version:
+            frame = wire.encode(answers.read_response(name, record))
+            self._large[wire] = record.json, name, record.version, frame
+        if frame:
+            self._subscriptions.write_shared(frame, sender)
+
+    # -- subscribing
+
+    def _join(self, name: str, message: Message, sender: IConnection) -> bool | None:
+        """
+        Subscribe C{sender}; whether it was not subscribed before, C{None} if it cannot be.
+        """
+        if self._subscriptions.add(name, sender):
+            if self._listeners.provided(name):
+                sender.send(Message(_RECORD, RecordAction.SUBSCRIPTION_HAS_PROVIDER, name))
+            return True
+        if not self._subscriptions.wants(name, sender):
+            answers.refused(name, message, sender, False, RecordAction.READ)
+            return None
+        answer = message.error(RecordAction.MULTIPLE_SUBSCRIPTIONS, name, flagged=False)
+        if message.action is not RecordAction.SUBSCRIBEANDHEAD:
+            answer = replace(answer, original_action=RecordAction.SUBSCRIBE)
+        sender.send(answer)
+        return False
+
+    def _subscribe_create_and_read(self, message: Message, sender: IConnection) -> None:
+        if sender.dialect.acks_reading_at_once:
+            sender.send(message.ack())
+        self._queue.submit_each(self._get, message, sender)
+
+    async def _get(self, name: str, message: Message, sender: IConnection) -> None:
+        if self._discards and self._discards.settle(name, sender):
+            return
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            answers.not_loaded(name, message, sender, error)
+            return
+        if record is None:
+            if not await self._permitted(name, message, sender, RecordAction.CREATE, NOTHING):
+                return
+            record = Record(0, {})
+            try:
+                await self._store.commit(name, record)
+            except RecordError as error:
+                answers.not_created(name, message, sender, error)
+                self._store.knew(name, None)
+                await self._store.try_to_settle(name)
+                return
+        if not await self._permitted(name, message, sender, RecordAction.READ, record):
+            return
+        # It may be gone by now.
+        if sender.closed:
+            return
+        joined = self._join(name, message, sender)
+        if joined is None:
+            return
+        if not joined:
+            # What a client of v2 that comes back asked for while it was away it asks for twice. A write that it sends
+            # between the two answers is accepted, and taken back by the second.
+            self._replicas.refused(name, sender)
+        elif not sender.dialect.acks_reading_at_once:
+            sender.send(replace(message, names=(name,)).ack())
+        else:
+            self._replicas.subscribed(name, sender, record.version)
+        self._say(name, record, sender)
+
+    def _subscribe_and_read(self, message: Message, sender: IConnection) -> None:
+        sender.send(message.ack())
+        self._queue.submit_each(self._get_if_there, message, sender)
+
+    async def _get_if_there(self, name: str, message: Message, sender: IConnection) -> None:
+        found, record = await self._load(name, message, sender)
+        if found and not sender.closed and self._join(name, message, sender) is not None:
+            self._say(name, record or _NOT_THERE, sender)
+
+    def _subscribe_and_head(self, message: Message, sender: IConnection) -> None:
+        sender.do(self._heading(message, sender))
+
+    def _heading(self, message: Message, sender: IConnection) -> Work:
+        """
+        Of many names the versions are told in parts, and the acknowledgement follows the first.
+        """
+        names = iter(message.names)
+        left = len(message.names)
+        acked = False
+        while left or not acked:
+            if acked:
+                yield self._queue.room(sender)
+            asked, missing = self._tell_versions(names, message, sender)
+            left -= asked
+            if not acked:
+                sender.send(message.ack())
+                acked = True
+            for name in missing:
+                sender.send(answers.head_response(name, None))
+
+    def _tell_versions(self, names: Iterator[str], message: Message, sender: IConnection) -> tuple[int, list[str]]:
+        """
+        Take one step's C{names} and tell the versions that are known at once. All others are told when they are known.
+
+        @return: how many names were taken, and the names of records that do not exist, of which nothing was said.
+        """
+        versions: dict[str, int] | None = {}
+        missing: list[str] = []
+
+        async def head(name: str, message: Message, sender: IConnection) -> None:
+            try:
+                record = await self._store.load(name)
+            except RecordError as error:
+                # Subscribed all the same: the client is told when the stores work again.
+                if await self._permitted(name, message, sender, message.action, None):
+                    self._return_to(name, message, sender)
+                    answers.not_loaded(name, message, sender, error)
+                return
+            if not await self._permitted(name, message, sender, message.action, record or NOTHING):
+                return
+            self._return_to(name, message, sender)
+            if versions is None:
+                sender.send(answers.head_response(name, record))
+            elif record is not None:
+                versions[name] = record.version
+            else:
+                missing.append(name)
+
+        asked = 0
+        steps = self._queue.steps()
+        for name in names:
+            self._submit(head, name, message, sender)
+            asked += 1
+            if steps.over():
+                break
+        sender.send(Message(_RECORD, RecordAction.HEAD_RESPONSE_BULK, versions=versions))
+        versions = None
+        return asked, missing
+
+    def _return_to(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        Subscribe a client that may have the record already, of whatever version.
+        """
+        if sender.closed:
+            return
+        joined = self._join(name, message, sender)
+        self._replicas.returned(name, sender, again=bool(joined))
+
+    def _subscribe(self, message: Message, sender: IConnection) -> None:
+        allowed = not message.names
+
+        async def join(name: str, message: Message, sender: IConnection) -> None:
+            nonlocal allowed
+            # The rule looks the record up if it asks for it: nothing of it is served.
+            if await self._permitted(name, message, sender, message.action, None):
+                allowed = True
+                self._return_to(name, message, sender)
+
+        def acknowledge() -> None:
+            if allowed:
+                sender.send(message.ack())
+
+        self._queue.submit_all(join, message, sender, acknowledge)
+
+    def _unsubscribe(self, message: Message, sender: IConnection) -> None:
+        ended = False
+
+        async def leave(name: str, message: Message, sender: IConnection) -> None:
+            nonlocal ended
+            ended = self._subscriptions.discard(name, sender) or ended
+            self._replicas.left(name, sender)
+            for served in waiting:
+                served()
+
+        def acknowledge() -> None:
+            names = message.names
+            if ended or len(names) != 1 or not sender.dialect.subscribes_to_what_it_discarded:
+                sender.send(message.ack())
+            else:
+                self._discards.hold(names[0], message.ack(), sender)
+
+        waiting: list[Callable[[], None]] = []
+        if sender.dialect.knows_writes_by_version and not sender.closed:
+            # A text client ends one subscription at a time.
+            waiting += [self._replicas.leaves(name, sender) for name in message.names if name in self._queue]
+        self._queue.submit_all(leave, message, sender, acknowledge)
+
+    async def _permitted(
+        self, name: str, message: Message, sender: IConnection, check: IntEnum, record: Record | None
+    ) -> bool:
+        """
+        Whether that part of a request is permitted; if not, its sender knows.
+
+        @param record: the record that is served; L{NOTHING} if it does not exist, C{None} if nothing of it is served.
+        """
+        asked = Message(_RECORD, check, name, None, message.raw, None, (), message.correlation_id)
+        change = None if record is None else Change(record, asked)
+        verdict = self._allows(asked, sender, change)
+        if verdict is True:
+            return True
+        result = await answers.judged(verdict)
+        if result is not True:
+            answers.refused(name, message, sender, result, check, self._denials)
+        return result is True

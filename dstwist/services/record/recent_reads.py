@@ -1,0 +1,89 @@
+"""
+Reads of records that their clients are about to subscribe to.
+
+Client 7.0.5 that asks for a snapshot and for the record itself sends two requests and takes the first answer for both::
+
+    client                                     server
+    READ a ----------------------------------> version 1
+             <-------------------------------- READ_RESPONSE 1      the record is ready; the client writes to it
+                                               another client writes 2: no UPDATE, since the client is not subscribed
+    UPDATE a 2 ------------------------------> VERSION_EXISTS 2     the client takes the version, and not the data
+    SUBSCRIBECREATEANDREAD a ----------------> subscribed
+             <-------------------------------- READ_RESPONSE 2      the client ignores it
+
+So each read of such a client is remembered for L{MEMORY}. If the record had another version when the client subscribed,
+or a write of the client was refused in between, its copy is wrong.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.interfaces import IConnection
+from dstwist.protocol.weights import ENTRY, weigh_name
+from dstwist.scheduling.deadlines import Deadlines
+
+#: For how long a read is remembered, in seconds. Clients gather subscriptions for a tenth of a second by default.
+MEMORY = 2.0
+
+#: How many are remembered, and how many bytes of memory they may take.
+MOST = 10_000
+MOST_BYTES = 16 * 1024 * 1024
+
+#: The memory of a read besides its name and entry, in bytes.
+_READ = 200
+
+_Key = tuple[IConnection, str]
+
+
+class Reads:
+    """
+    The reads that are remembered.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._versions: dict[_Key, int] = {}
+        self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
+        self._weight = 0
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def add(self, name: str, connection: IConnection, version: int) -> None:
+        """
+        C{connection}, which is not subscribed, was sent C{version} of the record.
+        """
+        key = (connection, name)
+        if key not in self._versions:
+            self._versions[key] = version
+            self._weight += _weight(name)
+            while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
+                self._memory.hurry()
+            self._memory.add(key)
+
+    def take(self, name: str, connection: IConnection) -> int | None:
+        """
+        The version that C{connection} was sent first within L{MEMORY}; the read is forgotten.
+        """
+        key = (connection, name)
+        version = self._versions.get(key)
+        if version is not None:
+            self._memory.remove(key)
+            self._forget(key)
+        return version
+
+    def stop(self) -> None:
+        """
+        Forget all.
+        """
+        self._versions.clear()
+        self._weight = 0
+        self._memory.stop()
+
+    def _forget(self, key: _Key) -> None:
+        del self._versions[key]
+        self._weight -= _weight(key[1])
+
+
+def _weight(name: str) -> int:
+    return ENTRY + _READ + weigh_name(name)

@@ -1,0 +1,207 @@
+"""
+Refusing writes: the answer to the writer, and the current record if the writer's copy is wrong.
+
+A client writes to its copy before it sends the write, so each refusal leaves a copy wrong, and the next write behind it
+has the wrong version. So a subscribed client is sent the current record. It is sent before the answer, so that a write
+that the client makes as soon as it gets the answer has the right version.
+
+===============================  ================================================================================
+refused because                  the record
+===============================  ================================================================================
+another write came first         in the answer itself (VERSION_EXISTS), if the client may see it
+the record cannot be read,       when it can be read again, or when the client has not written for a while
+or its queue is full
+all other reasons                at once
+===============================  ================================================================================
+
+Only a client that is subscribed, or may read the record, is shown it: L{dstwist.services.record.write} asks for that
+before it lets a L{Conflict} through. All other truths go to subscribers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from functools import partial
+
+from twisted.python.failure import Failure
+
+from dstwist.interfaces import IConnection
+from dstwist.permission.denials import Denials
+from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Record
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.services.record import answers
+from dstwist.services.record.acks import Acknowledgements
+from dstwist.services.record.replicas import Replicas
+from dstwist.services.record.store import RecordError
+
+_BLANK = Record(0, {})
+
+#: Tells the writer why its write is refused.
+Refusal = Callable[[], None]
+
+
+class Conflict(partial[None]):
+    """
+    A refusal whose answer shows the record.
+    """
+
+
+class RecordRefusals:
+    """
+    Answers the writes that are not done.
+
+    @ivar sees: whether a connection is subscribed to a record: (name, connection).
+    @ivar deleted: the names of records that were deleted of late.
+    @ivar stale: whether a write with the next version may be meant for such a record: (name, connection, version).
+    """
+
+    def __init__(
+        self, subscriptions: SubscriptionRegistry, replicas: Replicas, acks: Acknowledgements, denials: Denials
+    ) -> None:
+        self.sees = subscriptions.wants
+        self.deleted = replicas.predecessors
+        self.stale = replicas.stale
+        self._replicas = replicas
+        self._acks = acks
+        self._denials = denials
+
+    def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
+        """
+        Whether a client has destroyed the callback of a write: client 2.3.4 throws on the acknowledgement then.
+        """
+        return (
+            message.version != -1
+            and sender.dialect.knows_writes_by_version
+            and self._replicas.may_hold_predecessor(name, sender)
+            and not self.sees(name, sender)
+        )
+
+    def denied(
+        self, name: str, message: Message, sender: IConnection, state: Record, verdict: bool | Failure, check: IntEnum
+    ) -> None:
+        """
+        The write is not permitted, or that could not be found out.
+
+        @param state: the record, or L{NOTHING}; so for the others.
+        """
+        self._show(name, message, sender, state)
+        answers.refused(name, message, sender, verdict, check, self._denials)
+        reason = "MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED"
+        self._acks.refused(name, message, sender, reason)
+
+    def hot(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        """
+        The write is to a path, and the record has a hot path prefix.
+        """
+        self._show(name, message, sender, state)
+        answers.not_on_hot_path(message, sender)
+        self._acks.refused(name, message, sender, "unable to patch record data on hot path")
+
+    def invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+        """
+        The write is invalid, or does not fit this record.
+        """
+        self._show(name, message, sender, state)
+        answers.invalid(message, sender)
+        self._acks.refused(name, message, sender, reason)
+
+    def failed(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+        """
+        The write cannot be served now, or not without the record.
+        """
+        self._show(name, message, sender, state)
+        self._failed(name, message, sender, reason)
+
+    def ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        """
+        The version of the write is more than the next one.
+        """
+        self._show(name, message, sender, state)
+        answers.ahead(message, sender, _BLANK if state is NOTHING else state)
+
+    def conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        """
+        Another write came first; the writer may see what the record holds.
+        """
+        # A writer with the next version has another record of this name: nothing that was sent to it tells so.
+        astray = message.version == state.version + 1
+        sees = self.sees(name, sender)
+        unsure = astray or self._replicas.may_differ(name, sender)
+        self._replicas.refused(name, sender)
+        record = _BLANK if state is NOTHING else state
+        # Client 2.3.4 calls the merge a success if it still waits for the acknowledgement.
+        self._acks.refused(name, message, sender, _other_version(name), before=True)
+        if unsure or not (sees and sender.dialect.merges_on_news):
+            answers.version_exists(name, message, sender, record)
+        if unsure and sees and state is not NOTHING and not sender.dialect.merges_versions_ahead:
+            sender.send(answers.update(name, state))
+        if message.is_write_ack and not sender.dialect.knows_writes_by_version:
+            # VERSION_EXISTS alone leaves the callback waiting.
+            answers.write_failed(message, sender)
+        if astray:
+            self._replicas.told(name, sender)
+
+    def outdated(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        Another write came first, to a record that the writer may not see. VERSION_EXISTS without data is no way out:
+        client 2.3.4 throws on it, and clients 4 to 7 take the missing data for the record's.
+        """
+        self._replicas.refused(name, sender)
+        self._failed(name, message, sender, _other_version(name))
+
+    def taken_back(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        """
+        The stores failed to write. The writer is sent the record once the stores answer what it is.
+        """
+        self._replicas.refused(name, sender)
+        self._failed(name, message, sender, reason)
+
+    def unreadable(self, name: str, message: Message, sender: IConnection, error: RecordError, doubtful: bool) -> None:
+        """
+        The record could not be read.
+
+        @param doubtful: the writer is sent the record once the stores answer what it is.
+        """
+        self._unknown(name, sender, doubtful)
+        answers.not_written(name, message, sender, error)
+        self._acks.refused(name, message, sender, error.detail)
+
+    def overrun(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        """
+        The write has no place in the queue.
+        """
+        self._unknown(name, sender, False)
+        self._failed(name, message, sender, reason)
+
+    def malformed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        """
+        The write could not be read, and its client has been told so.
+        """
+        self._unknown(name, sender, False)
+        self._acks.refused(name, message, sender, reason)
+
+    def _failed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+        answers.write_failed(message, sender)
+        self._acks.refused(name, message, sender, reason)
+
+    def _show(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+        """
+        Send the record to a writer that has a copy of it.
+        """
+        version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
+        # v4+ clients complain of a record that they do not have.
+        current = state.version if state is not NOTHING and self.sees(name, sender) else None
+        if self._replicas.refused(name, sender, version, current):
+            sender.send(answers.update(name, state))
+
+    def _unknown(self, name: str, sender: IConnection, doubtful: bool) -> None:
+        if doubtful or not self.sees(name, sender):
+            self._replicas.refused(name, sender)
+        else:
+            self._replicas.doubted(name, sender)
+
+
+def _other_version(name: str) -> str:
+    return f"another version of {name} exists"

@@ -1,0 +1,326 @@
+"""
+The RECORD topic: documents, kept, and in step with all who hold them.
+
+A record has a name, a version and data: an object or array. It is made with version 0 and C{{}}, and every write makes
+the next version (C{services.md} section 4). What is written is told to all other subscribers on every node.
+
+============================  ===================  ====================================================================
+from client                   fields               answer
+============================  ===================  ====================================================================
+SUBSCRIBECREATEANDREAD        names                v4+: ack; for each: READ_RESPONSE (v2/v3: its ack right before)
+SUBSCRIBEANDREAD              names                ack; for each: READ_RESPONSE, version -1 if it is not there
+SUBSCRIBEANDHEAD              names                HEAD_RESPONSE_BULK with what is known at once; ack; HEAD_RESPONSE for
+                                                   each of the others
+SUBSCRIBE, UNSUBSCRIBE        names                ack
+READ                          name                 READ_RESPONSE, RECORD_NOT_FOUND
+HEAD, HAS                     name                 HEAD_RESPONSE, HAS_RESPONSE; version -1, or false, if not there
+UPDATE, PATCH, ERASE, ...     name, version, ...   see L{dstwist.services.record.write}
+DELETE                        name                 DELETE_SUCCESS, and DELETED to all others; nobody is subscribed then
+NOTIFY                        names                ack, when each was read anew and its subscribers were told
+LISTEN, ...                   name                 see L{dstwist.routing.listeners}
+============================  ===================  ====================================================================
+
+Of one record everything happens one after the other (L{dstwist.services.record.queue}), so what is read is never half
+done, and what one client asks of it is answered in that order. Errors are in L{dstwist.services.record.answers}.
+
+Messages arrive here decoded and well formed; those in C{judges} are permitted here, with the data they are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import IntEnum
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from dstwist.config.settings import RecordSettings
+from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, IWriteService, Record
+from dstwist.limits.budgets import Budget
+from dstwist.permission.denials import Denials
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Change
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.slices import Turns
+from dstwist.services.record import answers
+from dstwist.services.record.acks import Acknowledgements
+from dstwist.services.record.discards import Discards
+from dstwist.services.record.news import RecordNews
+from dstwist.services.record.queue import RecordQueue
+from dstwist.services.record.read import RecordReader
+from dstwist.services.record.refusals import RecordRefusals
+from dstwist.services.record.replicas import Replicas
+from dstwist.services.record.sizes import RecordSizes
+from dstwist.services.record.store import RecordError, RecordStore
+from dstwist.services.record.write import RecordWriter
+
+_RECORD = Topic.RECORD
+
+_WRITES = frozenset(
+    (
+        RecordAction.UPDATE,
+        RecordAction.PATCH,
+        RecordAction.ERASE,
+        RecordAction.PATCH_MULTI,
+        RecordAction.CREATEANDUPDATE,
+        RecordAction.CREATEANDPATCH,
+    )
+)
+
+_READS = frozenset(
+    (
+        RecordAction.READ,
+        RecordAction.HEAD,
+        RecordAction.HAS,
+        RecordAction.SUBSCRIBE,
+        RecordAction.SUBSCRIBEANDHEAD,
+        RecordAction.SUBSCRIBEANDREAD,
+        RecordAction.SUBSCRIBECREATEANDREAD,
+    )
+)
+
+#: A deletion with more subscribers takes two turns.
+MANY = 10_000
+
+#: What we ask of a record ourselves.
+_SETTLE = Message(_RECORD, RecordAction.NOTIFY)
+_TRUTH = Message(_RECORD, RecordAction.READ)
+
+
+@implementer(IWriteService)
+class RecordService:
+    """
+    Serves what clients ask of records.
+
+    @param storage: where records are kept for good; C{None}: only in the cache.
+    @param pending: how many bytes the requests of all clients may have that wait for their turn.
+    """
+
+    judges: frozenset[IntEnum] = _WRITES | _READS | {RecordAction.DELETE}
+
+    def __init__(
+        self,
+        subscriptions: SubscriptionRegistry,
+        listeners: ListenerRegistry,
+        cluster: ICluster,
+        permission: IPermission,
+        cache: IStore,
+        storage: IStore | None,
+        settings: RecordSettings,
+        clock: IReactorTime,
+        pending: Budget | None = None,
+        denials: Denials | None = None,
+    ) -> None:
+        self._denials = denials = denials if denials is not None else Denials(permission)
+        self._subscriptions = subscriptions
+        self._cluster = cluster
+        self._allows = permission.allows
+        self._turns = Turns.of(clock)
+        self._queue = queue = RecordQueue(settings, self._overrun, clock, pending)
+        self._submit = queue.submit
+        self._store = store = RecordStore(cache, storage, queue, settings, clock)
+        store.told = self._tell_all
+        store.retry = self._settle_later
+        sizes = RecordSizes(settings.max_size, settings.max_array_gap)
+        self._replicas = replicas = Replicas(settings, clock, self._remind)
+        self._discards = discards = Discards(clock)
+        reader = RecordReader(store, queue, permission, subscriptions, listeners, replicas, discards, denials)
+        self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
+        news = RecordNews(subscriptions, replicas, acks, cluster)
+        self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, denials)
+        writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock, denials)
+        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+            **reader.actions,
+            **dict.fromkeys(_WRITES, writer.enter),
+            RecordAction.DELETE: self._enter_delete,
+            RecordAction.NOTIFY: self._notify,
+            RecordAction.LISTEN: listeners.handle,
+            RecordAction.UNLISTEN: listeners.handle,
+            RecordAction.LISTEN_ACCEPT: listeners.handle,
+            RecordAction.LISTEN_REJECT: listeners.handle,
+        }
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        # No default: the codecs let through only what a client may send.
+        self._actions[message.action](message, sender)
+
+    def malformed(self, message: Message, sender: IConnection) -> None:
+        name = message.name
+        if name is not None and message.action in _WRITES:
+            self._refusals.malformed(name, message, sender, RecordAction.INVALID_MESSAGE_DATA.name)
+
+    def handle_remote(self, message: Message) -> None:
+        # It came off the bus, so every other node has it too: never forward.
+        # Not all clients can be told of several changes at once: they get the whole record.
+        action = message.action
+        reads = action is RecordAction.NOTIFY or action is RecordAction.PATCH_MULTI
+        if action is RecordAction.PATCH and not self._subscriptions.all_take_patches:
+            reads = True
+        step = self._refresh if reads else self._pass_on
+        for name in message.names or (message.name,):
+            assert name is not None
+            self._submit(step, name, message, None, always=True)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Fires when everything that was asked is done. What the stores could not do is not tried again from now on.
+        """
+        self._store.stop()
+        self._replicas.stop()
+        self._discards.stop()
+        return self._queue.drained().addCallback(self._stopped)
+
+    def _stopped(self, _: None) -> None:
+        self._acks.stop()
+
+    def _overrun(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        There is no place left in a record's line.
+        """
+        reason = f"too many requests are waiting for {name}"
+        if message.action in _WRITES:
+            self._refusals.overrun(name, message, sender, reason)
+        elif message.action is RecordAction.DELETE:
+            self._not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
+        else:
+            answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
+
+    # -- deleting
+
+    def _enter_delete(self, message: Message, sender: IConnection) -> None:
+        name = message.name
+        assert name is not None, "codecs let none through without its name"
+        waits = name in self._queue and sender.dialect.knows_writes_by_version
+        served = self._replicas.leaves(name, sender) if waits else None
+        self._submit(self._delete, name, message, sender, served)
+
+    async def _delete(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            self._not_deleted(name, message, sender, error)
+            return
+        verdict = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
+        if verdict is not True:
+            answers.deletion_refused(name, message, sender, verdict, self._denials)
+            self._let_go(name, sender)
+            return
+        try:
+            await self._store.delete(name)
+        except RecordError as error:
+            self._not_deleted(name, message, sender, error)
+            self._store.knew(name, record)
+            await self._store.try_to_settle(name)
+            return
+        version = -1 if record is None else record.version
+        subscribers = self._subscriptions.subscribers(name)
+        self._replicas.deleted(name, version, subscribers)
+        if len(subscribers) > MANY:
+            # Telling so many takes as long as remembering them. All requests about the record wait meanwhile.
+            await self._turns.next()
+        sender.send(Message(_RECORD, RecordAction.DELETE_SUCCESS, name))
+        news = Message(_RECORD, RecordAction.DELETED, name)
+        self._cluster.publish(news)
+        self._end(news, sender)
+
+    def _not_deleted(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+        answers.not_deleted(name, message, sender, error)
+        self._let_go(name, sender)
+
+    def _let_go(self, name: str, sender: IConnection) -> None:
+        """
+        The record stays, but a client that has let go of it is told no more news.
+        """
+        if sender.dialect.lets_go_of_what_it_deletes:
+            self._subscriptions.discard(name, sender)
+            self._replicas.left(name, sender)
+
+    def _end(self, news: Message, exclude: IConnection | None = None) -> None:
+        """
+        Tell subscribers that a record is no more; they are none any longer.
+        """
+        name = news.name
+        assert name is not None
+        if self._acks:
+            self._acks.settle(name, exclude)
+        self._subscriptions.publish(news, exclude)
+        if self._replicas.returners:
+            self._replicas.ended(name, self._subscriptions.subscribers(name))
+        self._subscriptions.end(name)
+
+    # -- what others changed
+
+    def _notify(self, message: Message, sender: IConnection) -> None:
+        failed: list[str] = []
+
+        async def refresh(name: str, message: Message, sender: IConnection) -> None:
+            try:
+                self._tell(_truth(name, await self._store.refresh(name)))
+            except RecordError as error:
+                failed.append(error.detail)
+
+        def finish() -> None:
+            self._cluster.publish(Message(_RECORD, RecordAction.NOTIFY, names=message.names))
+            if failed:
+                answer = message.error(RecordAction.RECORD_NOTIFY_ERROR)
+                sender.send(replace(answer, data=dumps("; ".join(failed))))
+            else:
+                sender.send(message.ack())
+
+        self._queue.submit_all(refresh, message, sender, finish)
+
+    async def _refresh(self, name: str, message: Message, sender: None) -> None:
+        try:
+            self._tell(_truth(name, await self._store.refresh(name)))
+        except RecordError:
+            pass  # logged, and it is tried again
+
+    async def _pass_on(self, name: str, message: Message, sender: None) -> None:
+        self._tell(message)
+
+    async def _settle(self, name: str, message: Message, sender: None) -> None:
+        await self._store.try_to_settle(name)
+
+    def _remind(self, name: str, connection: IConnection) -> None:
+        if self._subscriptions.wants(name, connection):
+            self._submit(self._say_truth, name, _TRUTH, connection, always=True)
+
+    async def _say_truth(self, name: str, message: Message, subscriber: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError:
+            self._replicas.postponed(name, subscriber)
+            return
+        if record is not None and self._subscriptions.wants(name, subscriber):
+            subscriber.send(answers.update(name, record))
+
+    def _settle_later(self, name: str) -> None:
+        self._submit(self._settle, name, _SETTLE, None, always=True)
+
+    def _tell_all(self, name: str, record: Record | None, astray: list[IConnection] | None) -> None:
+        """
+        Tell what turned out to be true: everybody, or only those who may believe something else.
+        """
+        news = _truth(name, record)
+        if astray is None:
+            self._cluster.publish(news)
+            self._tell(news)
+        elif record is not None:
+            for connection in astray:
+                if self._subscriptions.wants(name, connection):
+                    connection.send(news)
+
+    def _tell(self, news: Message) -> None:
+        if news.action is RecordAction.DELETED:
+            self._end(news)
+        else:
+            self._subscriptions.publish(news)
+
+
+def _truth(name: str, record: Record | None) -> Message:
+    return Message(_RECORD, RecordAction.DELETED, name) if record is None else answers.update(name, record)

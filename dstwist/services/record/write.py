@@ -1,0 +1,401 @@
+"""
+Writing records: the order of the steps, which decides which writer wins.
+
+::
+
+    load --> for each queued write: permitted?  valid?  the next version?  --> a new state, or a refusal
+         --> one commit of the last state  --> tell, in order: subscribers of each new state, writers of all
+
+A write is decided when its turn comes, on the record as it is then: permission, version and data are all judged by one
+L{Change<dstwist.record.Change>}. Writes that queue while the stores are busy are decided one after the other and
+committed together, so that a slow storage slows a record's writers less than their number would suggest. One such
+batch is limited in time and in bytes; the writes behind it form the next batch. No client is told of a state before the
+stores have it.
+
+===================================  ===================================================================================
+version of the write                 outcome
+===================================  ===================================================================================
+-1                                   the next version
+the current one and one              that version
+less, or the same                    VERSION_EXISTS
+more                                 INVALID_VERSION
+of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.record.replicas}
+===================================  ===================================================================================
+
+A record that does not exist has version 0 and C{{}} for those who may create it (CREATEANDUPDATE, CREATEANDPATCH, and
+acknowledged writes of v4+ clients); for all others the write fails.
+
+The rules that a write needs follow from its effect (C{services.md} section 1):
+
+- I{create}, if it may create the record;
+- I{write}, if it sets a value;
+- I{delete}, if a v4+ client erases at a path, whatever the message. Text clients have no message for that: they patch
+  with "no value", which every deepstream server judges by I{write}.
+
+If a commit fails, the writers in the batch are told so, refusals that followed from it are decided again, and clients
+that may believe something else get the true state (L{dstwist.services.record.store}).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import IntEnum
+from functools import partial
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from dstwist.config.settings import RecordSettings
+from dstwist.interfaces import IConnection, IPermission
+from dstwist.permission.denials import Denials
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import HEAVY, NoRoom
+from dstwist.protocol.message import UNREAD, Message
+from dstwist.record import NOTHING, Change, Record
+from dstwist.scheduling.slices import SLICE, Turns
+from dstwist.services.record import answers
+from dstwist.services.record.news import RecordNews
+from dstwist.services.record.queue import RecordQueue, Request
+from dstwist.services.record.refusals import Conflict, RecordRefusals, Refusal
+from dstwist.services.record.sizes import RecordSizes
+from dstwist.services.record.store import RecordError, RecordStore
+
+_RECORD = Topic.RECORD
+_UPDATE = RecordAction.UPDATE
+_PATCH = RecordAction.PATCH
+_ERASE = RecordAction.ERASE
+_PATCH_MULTI = RecordAction.PATCH_MULTI
+_CREATEANDUPDATE = RecordAction.CREATEANDUPDATE
+_CREATEANDPATCH = RecordAction.CREATEANDPATCH
+
+#: The writes that create a record that does not exist, and need the permission to.
+_UPSERTS = (_CREATEANDUPDATE, _CREATEANDPATCH)
+
+#: The states of one batch, and the answers that show the record, may weigh so much (L{dstwist.protocol.weights}). All
+#: of them are in memory at the same time. Larger batches would save commits only to records of which a commit is the
+#: smaller cost.
+BATCH = 64 * 1024 * 1024
+
+#: A write, its outcome, and what it was decided on.
+_Outcome = tuple[Message, IConnection, Record | Refusal, Change]
+
+
+class RecordWriter:
+    """
+    Serves the writes.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        queue: RecordQueue,
+        permission: IPermission,
+        news: RecordNews,
+        refusals: RecordRefusals,
+        sizes: RecordSizes,
+        settings: RecordSettings,
+        clock: IReactorTime,
+        denials: Denials,
+    ) -> None:
+        self._denials = denials
+        self._peek = store.peek
+        self._known = store.known
+        self._doubts = store.doubts
+        self._short = store.keeps_at_once
+        self._store = store
+        self._keep = store.keep
+        self._queue = queue
+        self._lines = queue.lines
+        self._allows = permission.allows
+        self._tell = news.tell
+        self._refusals = refusals
+        self._deleted = refusals.deleted
+        self._stale = refusals.stale
+        self._sees = refusals.sees
+        self._hot_path = settings.storage_hot_path_prefixes
+        self._make = sizes.make
+        self._limits = sizes.limits
+        self._turns = Turns.of(clock)
+        # Held while a long write is read.
+        self._long = DeferredLock()
+
+    def enter(self, message: Message, sender: IConnection) -> None:
+        """
+        Serve a write when it is its turn.
+
+        With a cache that answers at once, a permission that is at hand, and no storage, that is now, and nothing is
+        made for it that would have to wait. All other writes go the long way, with what was found out so far.
+        """
+        name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
+        if name in self._lines:
+            self._queue.submit(self.write, name, message, sender)
+            return
+        verdict: bool | Deferred[bool] | None = None
+        action = message.action
+        if (
+            self._short
+            and (action is _PATCH or action is _UPDATE)  # _is_plain(message)
+            and message.data is not None
+            and (message.value is not UNREAD or len(message.data) < HEAVY)
+        ):
+            state = self._known(name)
+            if state is not None and name not in self._doubts:
+                change = Change(state, message, self._limits)
+                verdict = self._allows(message, sender, change)
+                if verdict is True:
+                    outcome: Record | Refusal | None = None
+                    version = state.version + 1
+                    if message.version == version and name not in self._deleted:
+                        # Nearly all writes: L{_decide} would come to the same. It also catches what this raises.
+                        try:
+                            outcome = self._make(version, change)
+                        except ValueError:
+                            pass
+                    if outcome is None:
+                        outcome = self._decide(name, message, sender, change)
+                    if isinstance(outcome, Record):
+                        if self._keep(name, outcome):
+                            self._tell(name, message, sender, outcome, change)
+                            return
+                    elif outcome.__class__ is not Conflict or self._sees(name, sender):
+                        outcome()
+                        return
+        self._queue.start(self._serve(name, message, sender, verdict), self.write, name, message, sender)
+
+    async def write(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        Serve a write, and the writes queued right behind it, as far as one batch goes.
+        """
+        await self._serve(name, message, sender, None)
+
+    async def _serve(
+        self,
+        name: str,
+        message: Message,
+        sender: IConnection,
+        verdict: bool | Deferred[bool] | None,
+    ) -> None:
+        """
+        @param verdict: whether the first write is permitted, if that was asked already.
+        """
+        loaded = self._peek(name)
+        if loaded is None:
+            try:
+                loaded = await self._store.load(name)
+            except RecordError as error:
+                # The queue serves the writes behind this one with the same error.
+                self._not_written(name, message, sender, error)
+                return
+        state = first = loaded or NOTHING
+        outcomes: list[_Outcome] = []
+        taken: list[Request] = []
+        room = BATCH
+        now = self._turns.now
+        deadline = now() + SLICE
+        while True:
+            change = Change(state, message, self._limits)
+            if change.is_long:
+                await self._compute(change)
+            outcome: Record | Refusal | None
+            if _is_plain(message) and not (state is NOTHING and _creates(message, sender)):
+                if verdict is None:
+                    verdict = self._allows(message, sender, change)
+                outcome = None if verdict is True else await self._judge(name, message, sender, change, verdict)
+                verdict = None
+            else:
+                outcome = await self._permit(name, message, sender, change)
+            if outcome is None:
+                outcome = self._decide(name, message, sender, change)
+                if isinstance(outcome, Conflict) and not await self._may_see(name, sender, change):
+                    outcome = partial(self._refusals.outdated, name, message, sender)
+            outcomes.append((message, sender, outcome, change))
+            if isinstance(outcome, Record):
+                state = outcome
+            room -= state.weigh()
+            if room < 0 or now() > deadline:
+                break
+            following = self._queue.take(name, self.write)
+            if following is None:
+                break
+            taken.append(following)
+            message, sender = following.message, following.sender
+        if state is not first:
+            try:
+                await self._store.commit(name, state)
+            except RecordError as error:
+                await self._take_back(name, first, outcomes, taken, error)
+                return
+        await self._announce(name, outcomes)
+
+    async def _compute(self, change: Change) -> None:
+        """
+        Read a long write, and compute its effect, in slices; one at a time of all records, since values take much more
+        memory than their texts.
+        """
+        turns = self._turns
+        async with self._long:
+            end = turns.now() + SLICE
+            for _ in change.computing():
+                if turns.now() > end:
+                    await turns.next()
+                    end = turns.now() + SLICE
+
+    async def _announce(self, name: str, outcomes: list[_Outcome]) -> None:
+        """
+        Tell what came of a batch. The record's queue stands still meanwhile, so this may take several turns: to send a
+        large record to many subscribers takes longer than to write it.
+        """
+        turns = self._turns
+        end = turns.now() + SLICE
+        for place, (message, sender, outcome, change) in enumerate(outcomes):
+            if place and turns.now() > end:
+                await turns.next()
+                end = turns.now() + SLICE
+            if isinstance(outcome, Record):
+                self._tell(name, message, sender, outcome, change)
+            else:
+                outcome()
+
+    # -- permission
+
+    async def _permit(self, name: str, message: Message, sender: IConnection, change: Change) -> Refusal | None:
+        """
+        The refusal of a write that has no permission for all that it does.
+        """
+        if name.startswith(self._hot_path) and message.action in _UPSERTS and change.action is not _UPDATE:
+            return partial(self._refusals.hot, name, message, sender, change.old)
+        creates = message.action in _UPSERTS or (change.old is NOTHING and _creates(message, sender))
+        check: IntEnum
+        for check in _checks(change, creates, sender):
+            # The original action tells the rules that this write creates the record if it does not exist.
+            asked = replace(message, action=check, original_action=message.action if creates else None)
+            verdict = self._allows(asked, sender, change)
+            if verdict is not True:
+                refusal = await self._judge(name, message, sender, change, verdict, check)
+                if refusal is not None:
+                    return refusal
+        return None
+
+    async def _judge(
+        self,
+        name: str,
+        message: Message,
+        sender: IConnection,
+        change: Change,
+        verdict: bool | Deferred[bool],
+        check: IntEnum | None = None,
+    ) -> Refusal | None:
+        """
+        What a verdict that is not simply C{True} means for a write.
+
+        @param check: what of the write was asked about; C{None}: all of it.
+        """
+        result = await answers.judged(verdict)
+        if result is True:
+            return None
+        return partial(self._refusals.denied, name, message, sender, change.old, result, check or message.action)
+
+    async def _may_see(self, name: str, sender: IConnection, change: Change) -> bool:
+        """
+        Whether the answer to a conflict may show the record to its writer.
+        """
+        if self._sees(name, sender) or change.old is NOTHING:
+            return True
+        read = Message(_RECORD, RecordAction.READ, name)
+        verdict = await answers.judged(self._allows(read, sender, Change(change.old, read)))
+        if isinstance(verdict, Failure):
+            self._denials.tell(verdict, read, sender)
+        return verdict is True
+
+    # -- decision
+
+    def _decide(self, name: str, message: Message, sender: IConnection, change: Change) -> Record | Refusal:
+        """
+        The new state, or the refusal, of a write that is permitted.
+        """
+        state = change.old
+        current = state.version
+        wanted: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
+        refusals = self._refusals
+        if message.is_write_ack and refusals.has_no_callback(name, message, sender):
+            message = replace(message, is_write_ack=None)
+        try:
+            if state is NOTHING:
+                if not _creates(message, sender):
+                    change.data  # noqa: B018  # nonsense is refused as such
+                    reason = f"Received update for non-existant record {name}"
+                    return partial(refusals.failed, name, message, sender, state, reason)
+                current = 0
+            elif wanted == current + 1 and not (name in self._deleted and self._stale(name, sender, wanted)):
+                return self._make(wanted, change)
+            if (
+                wanted == -1
+                or (state is NOTHING and wanted == 1)
+                or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path))
+            ):
+                return self._make(current + 1, change)
+            change.data  # noqa: B018
+        except NoRoom as problem:
+            return partial(refusals.failed, name, message, sender, state, str(problem))
+        except ValueError as problem:
+            return partial(refusals.invalid, name, message, sender, state, str(problem))
+        if wanted > current + 1 and not sender.dialect.merges_versions_ahead:
+            return partial(refusals.ahead, name, message, sender, state)
+        return Conflict(refusals.conflict, name, message, sender, state)
+
+    # -- afterwards
+
+    def _not_written(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+        doubtful = self._store.went_astray(name, sender)
+        self._refusals.unreadable(name, message, sender, error, doubtful)
+
+    async def _take_back(
+        self, name: str, first: Record, outcomes: list[_Outcome], taken: list[Request], error: RecordError
+    ) -> None:
+        """
+        The commit of a batch failed.
+        """
+        again = []
+        self._store.knew(name, None if first is NOTHING else first)
+        for place, (message, sender, outcome, change) in enumerate(outcomes):
+            if isinstance(outcome, Record):
+                self._refusals.taken_back(name, message, sender, error.detail)
+                self._store.went_astray(name, sender)
+            elif change.old is first:
+                outcome()
+            else:
+                again.append(taken[place - 1])
+        self._queue.give_back(name, again)
+        await self._store.try_to_settle(name)
+
+
+def _is_plain(message: Message) -> bool:
+    """
+    Whether one rule judges a write: it sets a value, and creates nothing.
+    """
+    action = message.action
+    return (action is _PATCH or action is _UPDATE) and message.data is not None
+
+
+def _creates(message: Message, sender: IConnection) -> bool:
+    return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
+
+
+def _checks(change: Change, creates: bool, sender: IConnection) -> list[RecordAction]:
+    """
+    The actions that a change needs permission for: each stands for its rule.
+    """
+    effect = change.action
+    try:
+        erases = change.erases and not sender.dialect.erases_by_patching
+    except ValueError:
+        erases = False  # it makes no sense, and is refused for that
+    checks = [RecordAction.CREATE] if creates else []
+    if effect is not _ERASE:
+        checks.append(effect)
+    elif creates or not erases:
+        checks.append(_PATCH)
+    if erases:
+        checks.append(_ERASE)
+    return checks

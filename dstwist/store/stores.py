@@ -1,0 +1,148 @@
+"""
+From the settings to cache and storage.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from twisted.plugin import getPlugins
+from zope.interface import Invalid
+from zope.interface.verify import verifyObject
+
+from dstwist.config.fields import suggestion
+from dstwist.config.plugins import CustomSettings
+from dstwist.config.stores import (
+    CONNECTORS,
+    CacheSettings,
+    DefaultStorage,
+    MemorySettings,
+    NoStorage,
+    SqliteSettings,
+    StorageSettings,
+)
+from dstwist.errors import ConfigError
+from dstwist.interfaces import IInstantStore, IStore, IStoreMaker
+from dstwist.plugins import Services, find
+from dstwist.store.memory import MemoryStore
+from dstwist.store.plugin import CustomStore
+from dstwist.store.sqlite import SqliteStore
+
+#: The file of the default storage, in the data directory.
+FILE = "records.sqlite"
+
+#: The groups of entry points of stores.
+CACHE_GROUP = "dstwist.cache"
+STORAGE_GROUP = "dstwist.storage"
+
+_TYPES = ("default", "none", "memory", "sqlite", *CONNECTORS)
+
+
+class Stores(NamedTuple):
+    """
+    Where records are kept.
+
+    @ivar storage: C{None}: nowhere for good.
+    @ivar cache_description: for the log, as is C{storage_description}.
+    """
+
+    cache: IStore
+    storage: IStore | None
+    cache_description: str
+    storage_description: str
+
+
+def build(
+    cache: CacheSettings, storage: StorageSettings, data_dir: str | None, reactor: Any, excluded: tuple[str, ...] = ()
+) -> Stores:
+    """
+    Cache and storage, not started.
+
+    @param data_dir: a directory for what is to survive a restart, if there is one.
+    @param excluded: what the names of records start with that are not kept in the storage.
+    @raise ConfigError: one of them cannot be made.
+    """
+    storage_made, storage_description = _build_storage(storage, data_dir, reactor)
+    if isinstance(cache, CustomSettings):
+        cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _custom(cache)
+    else:
+        # What a cache forgets that has nothing behind it would be lost.
+        evict = storage_made is not None
+        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=evict, kept=excluded)
+        cache_description = f"memory, {_limits(cache, evict)}"
+    return Stores(cache_made, storage_made, cache_description, storage_description)
+
+
+def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any) -> tuple[IStore | None, str]:
+    if isinstance(settings, DefaultStorage):
+        settings = NoStorage() if data_dir is None else SqliteSettings()
+    if isinstance(settings, NoStorage):
+        return None, "none: every read misses, every write succeeds; records are gone when the server stops"
+    if isinstance(settings, MemorySettings):
+        return (
+            MemoryStore(settings.max_entries, settings.max_bytes, evict=False),
+            f"memory, {_limits(settings, False)}; records are gone when the server stops",
+        )
+    if isinstance(settings, SqliteSettings):
+        path = settings.path
+        if path is None:
+            if data_dir is None:
+                raise ConfigError("storage.options.path", "missing; without --data-dir it must say which file")
+            path = os.path.join(os.path.abspath(data_dir), FILE)
+        store = SqliteStore(
+            path, reactor, settings.synchronous, settings.max_bytes, settings.max_waiting, settings.busy_timeout
+        )
+        return store, f"sqlite {path}, synchronous {settings.synchronous}"
+    return _load(settings, reactor, STORAGE_GROUP), _custom(settings)
+
+
+def _limits(settings: MemorySettings, evict: bool) -> str:
+    limits = []
+    if settings.max_bytes is not None:
+        limits.append(f"at most {settings.max_bytes / 2**20:.4g} MiB")
+    if settings.max_entries is not None:
+        limits.append(f"at most {settings.max_entries} records")
+    if not limits:
+        return "without a limit"
+    past = "the records that were not used for longest are forgotten" if evict else "writes are refused"
+    return f"{' and '.join(limits)}; past that {past}"
+
+
+def _custom(settings: CustomSettings) -> str:
+    return f"{settings.kind} {settings.source}"
+
+
+def _load(settings: CustomSettings, reactor: Any, group: str) -> IStore:
+    # This is somebody else's code: it may raise anything, which has to be said of the key that named it.
+    try:
+        make = _plugin(settings.source, group, settings) if settings.kind == "name" else find(settings, group)
+        store = make(dict(settings.options), Services(reactor))
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(settings.where, f"cannot load {settings.source}: {type(error).__name__}: {error}") from error
+    if not IStore.providedBy(store):
+        raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.IStore")
+    try:
+        verifyObject(IStore, store)
+    except Invalid as error:
+        problem = " ".join(str(error).split())
+        raise ConfigError(settings.where, f"{settings.source} is not what IStore asks for: {problem}") from None
+    # One that can answer at once is asked without a detour; it has to know what it does.
+    found: IStore = store if IInstantStore.providedBy(store) else CustomStore(store, settings.source, reactor)
+    return found
+
+
+def _plugin(name: str, group: str, settings: CustomSettings) -> Any:
+    makers = [maker for maker in getPlugins(IStoreMaker) if maker.name == name]
+    if len(makers) > 1:
+        raise ConfigError(settings.where, f"there are {len(makers)} plug-ins for stores of the type {name}")
+    if makers:
+        return makers[0].make
+    try:
+        return find(settings, group)
+    except ConfigError:
+        hint = suggestion(name, _TYPES)
+        problem = f"there is no store of the type {name}: neither built in nor a plug-in of that name"
+        raise ConfigError(settings.where, problem + hint) from None

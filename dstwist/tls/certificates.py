@@ -1,0 +1,297 @@
+"""
+The certificate of a TLS port, which may change while the server runs.
+
+::
+
+    files --reload()--> key, chain, options --all of it is right--> in force for new connections
+                                            --anything is wrong--> what was in force stays, and the log says why
+
+Connections that are open keep what they began with. The files are read again on SIGHUP, and when they have changed:
+they are looked at every C{reloadInterval}. A change counts once they look the same twice in a row, so that nobody has
+to write key and certificate in one instant. Always true: what is in force was whole when it was put there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
+from twisted.internet.task import LoopingCall
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dstwist.config.file import FileText, files_of
+from dstwist.config.http_server import SslSettings
+from dstwist.config.values import read_again
+from dstwist.errors import ConfigError
+from dstwist.interfaces import PeerCertificate
+from dstwist.log import Logger
+from dstwist.reload.files import FileWatch
+from dstwist.scheduling.slices import Turns
+from dstwist.tls.context import Served, TlsConnection, common_names, said, serve
+
+DAY = 86400.0
+#: From when on it is said every day that a certificate ends soon, in seconds before that; those of short life, in the
+#: last third of it.
+EXPIRES_SOON = 21 * DAY
+
+#: The options that may come from files.
+_FILES = ("key", "cert", "ca", "client_ca", "client_crl")
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerCertificate:
+    """
+    What the connections of one port are encrypted with.
+
+    @param path: what its settings are called, for errors and the log: C{httpServer.options.ssl}.
+    @raise ConfigError: the settings cannot be used.
+    @ivar served: what is in force.
+    """
+
+    _log = Logger()
+
+    def __init__(self, settings: SslSettings, path: str) -> None:
+        self._settings = settings
+        self.path = path
+        # First how the files look, and then what is in them: a change in between is found later.
+        self._watch = FileWatch(self._files, self._reload_changed)
+        self._settings = self._read()
+        self.served: Served = serve(self._settings, path)
+        self._calls: list[LoopingCall] = []
+        self._seconds: Any = None
+
+    @property
+    def asks(self) -> bool:
+        """
+        Whether clients are asked for certificates.
+        """
+        return self._settings.request_cert
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> TlsConnection:
+        return TlsConnection(self.served.context, None)
+
+    def start(self, clock: IReactorTime) -> None:
+        """
+        Say what is served, and keep an eye on the files and on the end of the certificate's time.
+        """
+        self._seconds = clock.seconds
+        self._say("TLS_CERTIFICATE | {path}: serving {what}", what=self.served.describe())
+        self._warn_of_permissions()
+        self._call_every(DAY, clock, self._check_expiry, now=True)
+        interval = self._settings.reload_interval
+        if interval is not None and list(self._files()):
+            self._watch.start(interval, clock)
+
+    def stop(self) -> None:
+        calls, self._calls = self._calls, []
+        for call in calls:
+            call.stop()
+        self._watch.stop()
+
+    def reload(self) -> str:
+        """
+        Read the files again, and serve new connections with what is in them; what that is.
+
+        @raise ConfigError: they cannot be used. Everything stays as it was.
+        """
+        self._watch.reset()
+        settings = self._read()
+        served = serve(settings, self.path)
+        now = self._seconds() if self._seconds is not None else None
+        if now is not None and served.expires_at <= now < self.served.expires_at:
+            raise ConfigError(self.path, f"the new certificate has expired already: {served.describe()}")
+        self._settings, self.served = settings, served
+        return f"serving {served.describe()}"
+
+    def _read(self) -> SslSettings:
+        texts: dict[str, Any] = {}
+        for name in _FILES:
+            text = getattr(self._settings, name)
+            try:
+                texts[name] = None if text is None else read_again(text)
+            except OSError as error:
+                raise ConfigError(self.path, f"cannot read {error.filename}: {error.strerror}") from None
+        return replace(self._settings, **texts)
+
+    # -- watching
+
+    def _files(self) -> Iterator[str]:
+        for name in _FILES:
+            yield from files_of(getattr(self._settings, name))
+
+    def _reload_changed(self) -> None:
+        try:
+            what = self.reload()
+        except ConfigError as error:
+            self._log.error(
+                "TLS_CERTIFICATE | {error}; the old certificate stays in force: {what}",
+                error=error,
+                what=self.served.describe(),
+                event="TLS_CERTIFICATE",
+            )
+        else:
+            self._say("TLS_CERTIFICATE | {path}: the files have changed, now {what}", what=what)
+            self._check_expiry()
+
+    def _check_expiry(self) -> None:
+        served = self.served
+        left = served.expires_at - self._seconds()
+        days = max(0, int(left // DAY))
+        if left <= 0:
+            self._log.error(
+                "TLS_CERTIFICATE | {path}: the certificate has EXPIRED, clients will refuse it: {what}",
+                path=self.path,
+                what=served.describe(),
+                event="TLS_CERTIFICATE",
+            )
+        elif left < min(EXPIRES_SOON, (served.expires_at - served.begins_at) / 3):
+            self._log.warn(
+                "TLS_CERTIFICATE | {path}: the certificate expires in {days} days: {what}",
+                path=self.path,
+                days=days,
+                what=served.describe(),
+                event="TLS_CERTIFICATE",
+            )
+
+    def _warn_of_permissions(self) -> None:
+        key = self._settings.key
+        if isinstance(key, FileText):
+            try:
+                mode = os.stat(key.path).st_mode
+            except OSError:
+                return
+            if mode & 0o007:
+                self._log.warn(
+                    "TLS_CERTIFICATE | {file}: everybody on this machine has access to the private key; chmod o= it",
+                    file=key.path,
+                    event="TLS_CERTIFICATE",
+                )
+
+    def _call_every(self, interval: float, clock: IReactorTime, what: Any, now: bool = False) -> None:
+        def run() -> None:
+            # A call that fails would be the last one.
+            try:
+                what()
+            except Exception:
+                self._log.failure("looking after a certificate failed")
+
+        call = LoopingCall(run)
+        call.clock = clock
+        call.start(interval, now=now)
+        self._calls.append(call)
+
+    def _say(self, text: str, **fields: object) -> None:
+        self._log.info(text, path=self.path, event="TLS_CERTIFICATE", **fields)
+
+
+class TlsTransport(BufferingTLSTransport):
+    """
+    TLS whose handshakes wait for a later turn if there is no time in this one: OpenSSL needs half a millisecond for
+    each, and hundreds of clients may connect at once.
+    """
+
+    factory: TlsFactory
+    transport: Any
+    # What the client has sent of the handshake that waits.
+    _early = b""
+    _in_line = False
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._handshakeDone:
+            super().dataReceived(data)
+            return
+        self._early += data
+        if self._in_line:
+            return
+        turns = self.factory.turns
+        if turns.over():
+            self._in_line = True
+            self.transport.pauseProducing()
+            turns.later(self._go_on, fresh=True)
+        else:
+            self._shake_hands()
+
+    def _go_on(self) -> None:
+        self._in_line = False
+        if self.connected:
+            self.transport.resumeProducing()
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        data, self._early = self._early, b""
+        super().dataReceived(data)
+
+
+class TlsFactory(TLSMemoryBIOFactory):
+    """
+    Puts TLS below the connections of another factory.
+    """
+
+    protocol = TlsTransport
+
+    def __init__(self, certificate: ServerCertificate, factory: Any, clock: IReactorTime) -> None:
+        super().__init__(certificate, False, factory, clock=clock)
+        self.turns = Turns.of(clock)
+
+
+@implementer(IStreamServerEndpoint)
+class TlsEndpoint:
+    """
+    TLS on whatever another endpoint listens on.
+    """
+
+    def __init__(self, endpoint: IStreamServerEndpoint, certificate: ServerCertificate, clock: IReactorTime) -> None:
+        self._endpoint = endpoint
+        self.certificate = certificate
+        self._clock = clock
+
+    def listen(self, protocolFactory: Any) -> Any:
+        factory: Any = TlsFactory(self.certificate, protocolFactory, self._clock)
+        return self._endpoint.listen(factory)
+
+
+def peer_certificate(transport: Any) -> PeerCertificate | None:
+    """
+    What the client at the other end of C{transport} has proved by a certificate; C{None} if there is no TLS, if it has
+    shown none, or if the one it has shown is not good.
+    """
+    find = getattr(transport, "getPeerCertificate", None)
+    found = find() if find is not None else None
+    if found is None or transport.getHandle().problem is not None:
+        return None
+    return read_peer(found.to_cryptography())
+
+
+def tls_problem(reason: Failure) -> str | None:
+    """
+    What was wrong with TLS, if that is why a connection ended; otherwise C{None}.
+    """
+    error = reason.value
+    return said(error) if isinstance(error, SSL.Error) and error.args else None
+
+
+def read_peer(certificate: x509.Certificate) -> PeerCertificate:
+    """
+    The identities in a certificate.
+    """
+    try:
+        names: Any = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        names = x509.SubjectAlternativeName([])
+    return PeerCertificate(
+        certificate.subject.rfc4514_string(),
+        common_names(certificate),
+        tuple(names.get_values_for_type(x509.RFC822Name)),
+        tuple(names.get_values_for_type(x509.DNSName)),
+        tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
+        certificate.fingerprint(SHA256()).hex(),
+        certificate.not_valid_after_utc.timestamp(),
+    )

@@ -1,0 +1,295 @@
+"""
+One port for everything: WebSockets by their path, HTTP for the rest.
+
+The first request head on a connection decides. It is read here, and then handed to Autobahn or twisted.web as it came,
+which never learn that somebody looked before them. After that this module is out of the way: the transport calls the
+chosen protocol's C{dataReceived} directly.
+
+It is also the door: who has no place (L{dstwist.limits.admission}), or comes from the wrong page (L{Origins}), gets an
+answer that says so, and is not handed on. An answer is only heard by those who have sent their request, so it waits for
+that, but not for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from dstwist.config.http_server import HttpSettings, LimitSettings
+from dstwist.interfaces import Handshake
+from dstwist.limits.admission import Admission, Excess, Place
+from dstwist.log import Logger, about, shown
+from dstwist.scheduling.slices import Turns
+from dstwist.tls.certificates import tls_problem
+from dstwist.transports.forwarded import Proxies, address_of
+from dstwist.transports.head import Head
+from dstwist.transports.origins import Origins, Refusal
+
+#: A longer request head is refused.
+MAX_HEAD = 16384
+#: How many bytes are read at a time until the head is there.
+FIRST_READ = 2048
+#: How long a client may take for its request head, in seconds.
+HEAD_TIMEOUT = 10.0
+#: The same for one that will be refused,
+REFUSAL_TIMEOUT = 2.0
+#: and how many of these are waited for; more are dropped without an answer.
+MAX_REFUSED = 50
+
+_TOO_LONG = Refusal(431, "The request head is too long.")
+
+
+def _ignore(data: bytes) -> None:
+    pass
+
+
+class Switch(Protocol):
+    """
+    One connection, until it is known what it speaks.
+    """
+
+    _log = Logger()
+
+    factory: Port
+    transport: Any
+    _chosen: Any = None
+    _timeout: IDelayedCall | None = None
+    _head = b""
+    _in_line = False
+    _gone = False
+    _place: Place | None = None
+    _refusal: Refusal | None = None
+
+    def connectionMade(self) -> None:
+        # What comes behind the head is for somebody who has his own idea of how much is read at a time.
+        self.transport.bufferSize = FIRST_READ
+        port = self.factory
+        peer = address_of(self.transport)
+        place = port.admission.enter()
+        if isinstance(place, Place):
+            self._place = place
+            # Behind a proxy the head says who it is. A PROXY header is not there yet either.
+            excess = None if port.proxies.trusts(peer) else place.at(peer)
+        else:
+            excess = place
+        if excess is not None:
+            self._refuse(excess, peer)
+            if len(port.refused) > MAX_REFUSED:
+                self.abort()
+                return
+        self._timeout = port.clock.callLater(HEAD_TIMEOUT if excess is None else REFUSAL_TIMEOUT, self._too_slow)
+        port.waiting.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._head += data
+        if self._in_line:
+            return
+        end = self._head.find(b"\r\n\r\n", 0, MAX_HEAD)
+        if end >= 0:
+            if self.factory.turns.over():
+                # The handshakes of many clients would take too long in one turn.
+                self._in_line = True
+                self.transport.pauseProducing()
+                self.factory.turns.later(self._go_on, fresh=True)
+            else:
+                self._choose(self._head[:end])
+        elif len(self._head) >= MAX_HEAD:
+            self.transport.write(answer(_TOO_LONG))
+            # Listen on, until the time for the head is over: closing while the client sends would lose the answer.
+            self._head = b""
+            self.dataReceived = _ignore  # type: ignore[method-assign]
+
+    def _go_on(self) -> None:
+        self._in_line = False
+        if not self._gone:
+            self.transport.resumeProducing()
+            self.dataReceived(b"")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._gone = True
+        self._settle()
+        self.factory.refused.discard(self)
+        self.factory.asking.discard(self)
+        if self._place is not None:
+            self._place.leave()
+        if self._chosen is not None:
+            self._chosen.connectionLost(reason)
+            # Without a circle of references it is freed now, and not by the garbage collector.
+            self._chosen = None
+            self.dataReceived = _ignore  # type: ignore[method-assign]
+        elif (problem := tls_problem(reason)) is not None:
+            self._log.info(
+                "TLS_HANDSHAKE | refused ({address}): {problem}",
+                address=address_of(self.transport),
+                problem=problem,
+                event="TLS_HANDSHAKE",
+            )
+
+    def abort(self) -> None:
+        """
+        Drop the connection.
+        """
+        self.transport.abortConnection()
+
+    def close(self) -> None:
+        """
+        Close a connection that speaks HTTP, once what is answered has left.
+        """
+        self._chosen.loseConnection()
+
+    def _choose(self, head: bytes) -> None:
+        port = self.factory
+        found = Head(head)
+        address = port.proxies.client(address_of(self.transport), found.forwarded)
+        if self._refusal is None and self._place is not None:
+            excess = self._place.at(address)
+            if excess is not None:
+                self._refuse(excess, address)
+            elif port.refusal is not None and found.web_socket is not None:
+                self._refusal = port.refusal
+            else:
+                self._check_origin(found, address)
+        if self._refusal is not None:
+            self._answer(self._refusal)
+            return
+        self._settle()
+        factory = port.factory_for(found)
+        if factory is port.http:
+            port.asking.add(self)
+        chosen: Any = factory.buildProtocol(self.transport.getPeer())
+        data, self._head = self._head, b""
+        self._chosen = chosen
+        chosen.address = address
+        chosen.place = self._place
+        chosen.makeConnection(self.transport)
+        self.dataReceived = chosen.dataReceived  # type: ignore[method-assign]
+        chosen.dataReceived(data)
+
+    def _refuse(self, excess: Excess, address: str) -> None:
+        port = self.factory
+        # There is no connection yet, and no user.
+        port.admission.tell(excess, {"client": address, "address": address})
+        self._refusal = Refusal(503 if excess.everybody else 429, excess.text)
+        port.refused.add(self)
+
+    def _check_origin(self, head: Head, address: str) -> None:
+        if head.web_socket is None:
+            return  # twisted.web asks again for each request
+        self._refusal = self.factory.origins.check_upgrade(head.origin, head.host)
+        if self._refusal is not None:
+            self._log.warn(
+                "INVALID_MESSAGE | WebSocket refused: {reason} ({client.place})",
+                reason=shown(self._refusal.text),
+                event="INVALID_MESSAGE",
+                **about(Handshake(address, path=shown(head.web_socket.decode("latin-1")))),
+            )
+
+    def _answer(self, refusal: Refusal) -> None:
+        """
+        Say why, and close. The time-out goes on, for those who do not close their side.
+        """
+        self._head = b""
+        self.dataReceived = _ignore  # type: ignore[method-assign]
+        self.transport.write(answer(refusal))
+        self.transport.loseConnection()
+
+    def _settle(self) -> None:
+        self.factory.waiting.discard(self)
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
+    def _too_slow(self) -> None:
+        self._timeout = None
+        self.abort()
+
+
+class Port(Factory):
+    """
+    Takes connections, and hands each to the factory of what it asks for.
+
+    @param web_sockets: by path.
+    @ivar waiting: connections that have not said what they want.
+    @ivar refused: connections that are refused, and have not gone yet.
+    @ivar asking: connections that speak HTTP.
+    @ivar open: whether connections are taken; otherwise they are closed at once.
+    @ivar refusal: the answer to all requests for a WebSocket while the server stops. C{None} if they are accepted.
+    @ivar pace: called with each that is.
+    """
+
+    protocol = Switch  # type: ignore[assignment]
+    noisy = False
+
+    def __init__(
+        self,
+        web_sockets: Mapping[bytes, IProtocolFactory],
+        http: IProtocolFactory,
+        clock: IReactorTime,
+        settings: HttpSettings | None = None,
+        admission: Admission | None = None,
+    ) -> None:
+        settings = settings if settings is not None else HttpSettings()
+        self._web_sockets = web_sockets
+        self.http = http
+        self.clock = clock
+        self.origins = Origins(settings)
+        self.proxies = Proxies(settings.trusted_proxies)
+        self.admission = admission if admission is not None else Admission(LimitSettings(), clock)
+        self.turns = Turns.of(clock)
+        self.waiting: set[Switch] = set()
+        self.refused: set[Switch] = set()
+        self.asking: set[Switch] = set()
+        self.open = True
+        self.refusal: Refusal | None = None
+        self.pace: Callable[[], None] | None = None
+
+    def buildProtocol(self, addr: Any) -> Any:
+        if not self.open:
+            return None
+        if self.pace is not None:
+            self.pace()
+        return super().buildProtocol(addr)
+
+    def doStart(self) -> None:
+        super().doStart()
+        for factory in (*self._web_sockets.values(), self.http):
+            factory.doStart()
+
+    def doStop(self) -> None:
+        super().doStop()
+        for factory in (*self._web_sockets.values(), self.http):
+            factory.doStop()
+
+    def close(self) -> None:
+        """
+        Let go of all connections that are not WebSockets; those have ports of their own.
+        """
+        for connection in list(self.waiting):
+            connection.abort()
+        for connection in list(self.asking):
+            connection.close()
+
+    def factory_for(self, head: Head) -> IProtocolFactory:
+        """
+        Who serves the request with this head.
+        """
+        path = head.web_socket
+        return self.http if path is None else self._web_sockets.get(path, self.http)
+
+
+def answer(refusal: Refusal) -> bytes:
+    """
+    A whole response, with the two line breaks that the Node server has after each text.
+    """
+    body = refusal.text.encode("utf-8", "replace") + b"\r\n\r\n"
+    phrase = HTTPStatus(refusal.status).phrase
+    head = (
+        f"HTTP/1.1 {refusal.status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

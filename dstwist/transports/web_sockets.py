@@ -1,0 +1,138 @@
+"""
+Builds the ports of the WebSockets, and the parts behind each connection, from the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from zope.interface import classImplements
+
+from dstwist.config.settings import Settings, WebSocketEndpoint
+from dstwist.connections.connection import Connection
+from dstwist.connections.endpoint import Reception
+from dstwist.connections.heartbeat import Heartbeat
+from dstwist.connections.users import UserRegistry
+from dstwist.interfaces import Handshake, IAuthenticator, ICodec, IConnection
+from dstwist.limits.admission import Admission
+from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.rates import UserBudgets
+from dstwist.protocol import dialect, protobuf, text
+from dstwist.routing.router import Router
+from dstwist.transports.close_delay import CloseDelay
+from dstwist.transports.detection import Detection
+from dstwist.transports.incoming import Incoming
+from dstwist.transports.metered import MeteredLink
+from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
+from dstwist.transports.websocket_factory import WebSocketPort
+from dstwist.transports.wire import WebSocketWire
+
+classImplements(protobuf.ProtobufCodec, ICodec)
+classImplements(text.TextCodec, ICodec)
+
+_SPOKEN = {
+    ("ws-binary",): "protobuf, for clients of v4 and later",
+    ("ws-text",): "text, for clients of v2 and v3",
+    ("ws-binary", "ws-text"): "protobuf and text, told apart by who speaks first",
+}
+
+
+class WebSocketBuilder:
+    """
+    Makes the ports of all paths.
+
+    @param departed: told of each connection that has closed; C{None} if no part needs that.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        authenticator: IAuthenticator,
+        router: Router,
+        users: UserRegistry,
+        admission: Admission,
+        outgoing: Outgoing,
+        departed: Callable[[IConnection], None] | None,
+    ) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._authenticator = authenticator
+        self._router = router
+        self._users = users
+        self._admission = admission
+        self._outgoing = outgoing
+        self._departed = departed
+        limits = settings.limits
+        self._budgets = UserBudgets(limits, reactor)
+        self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
+        self._incoming = Incoming(limits.max_incoming_bytes)
+
+    def build(self) -> tuple[dict[str, str], dict[str, WebSocketPort]]:
+        """
+        By path: the protocol that is spoken there, and the port of its WebSockets.
+        """
+        paths: dict[str, dict[str, WebSocketEndpoint]] = {}
+        for endpoint in self._settings.endpoints:
+            paths.setdefault(endpoint.url_path, {})[endpoint.type] = endpoint
+        spoken = {path: _SPOKEN[tuple(sorted(endpoints))] for path, endpoints in paths.items()}
+        return spoken, {path: self._build_path(endpoints) for path, endpoints in paths.items()}
+
+    def _build_path(self, endpoints: dict[str, WebSocketEndpoint]) -> WebSocketPort:
+        reactor = self._reactor
+        if len(endpoints) == 1:
+            (settings,) = endpoints.values()
+            connect = self._connections(settings)
+            return self._port(settings, connect)
+        for_binary, for_text = endpoints["ws-binary"], endpoints["ws-text"]
+        timeout = for_text.detection_timeout
+        # A silent client has waited for the detection already.
+        for_text = replace(for_text, greeting_delay=max(for_text.greeting_delay - timeout, 0.0))
+        connect_text, connect_binary = self._connections(for_text), self._connections(for_binary)
+
+        def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
+            return Detection(link, handshake, connect_text, connect_binary, reactor, timeout)
+
+        # The limits of the transport are those of the newer generation.
+        return self._port(for_binary, detect)
+
+    def _port(self, settings: WebSocketEndpoint, connect: ConnectionFactory) -> WebSocketPort:
+        return WebSocketPort(
+            settings, connect, self._reactor, self._budgets, self._outgoing, self._close_delay, self._incoming
+        )
+
+    def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
+        many_wire = whole_wire = None
+        if endpoint.type == "ws-binary":
+            wire, spoken = WebSocketWire(protobuf.SERVER, binary=True), dialect.PROTOBUF
+            many_wire = WebSocketWire(protobuf.SERVER, binary=True, patches_many=True)
+            whole_wire = WebSocketWire(protobuf.SERVER, binary=True, takes_patches=False)
+        else:
+            wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
+        heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
+        reception = Reception(
+            endpoint,
+            self._authenticator,
+            self._router,
+            heartbeat,
+            self._reactor,
+            self._users,
+            self._admission,
+            self._settings.limits.max_connections_per_user,
+            many_wire,
+            self._settings.limits.close_delay,
+            whole_wire,
+        )
+        departed = self._departed
+
+        def connect(link: WebSocketLink, handshake: Handshake) -> Connection:
+            connection = Connection(link, wire, spoken, handshake, reception)
+            if isinstance(link, MeteredLink):
+                connection.count_with(link.meter)
+            if departed is not None:
+                connection.on_close(departed)
+            return connection
+
+        return connect

@@ -1,0 +1,118 @@
+"""
+All WebSockets of one path: what they share, and their end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory
+from twisted.internet.defer import Deferred
+
+from dstwist.config.http_server import LimitSettings
+from dstwist.config.settings import WebSocketEndpoint
+from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.rates import UserBudgets
+from dstwist.scheduling.slices import Turns
+from dstwist.transports.close_delay import CloseDelay
+from dstwist.transports.incoming import Incoming
+from dstwist.transports.metered import MeteredLink
+from dstwist.transports.turn import Turn
+from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
+
+
+class WebSocketPort(WebSocketServerFactory):
+    """
+    All WebSockets of one path.
+
+    @param connect: makes the connection behind each.
+    @param budgets: what the connections of each user may send together.
+    @param outgoing: what may wait for the clients of all ports together.
+    @param close_delay: which closes wait; none if it is left out.
+    @param incoming: what has come in part from the clients of all ports together.
+    @ivar links: the WebSockets that are there, from handshake to the end of their transport.
+    """
+
+    protocol = WebSocketLink  # type: ignore[assignment]
+    noisy = False
+
+    def __init__(
+        self,
+        settings: WebSocketEndpoint,
+        connect: ConnectionFactory,
+        reactor: Any,
+        budgets: UserBudgets | None = None,
+        outgoing: Outgoing | None = None,
+        close_delay: CloseDelay | None = None,
+        incoming: Incoming | None = None,
+    ) -> None:
+        if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
+            self.protocol = MeteredLink
+            budgets = budgets if budgets is not None else UserBudgets(LimitSettings(), reactor)
+        self.budgets = budgets
+        super().__init__(server="dstwist", reactor=reactor)
+        self.settings = settings
+        self.close_delay = close_delay if close_delay is not None else CloseDelay(0.0, 0, reactor)
+        self.incoming = incoming if incoming is not None else Incoming()
+        self.connect = connect
+        self.turns = Turns.of(reactor)
+        self.turn = Turn(reactor, settings.outgoing_buffer_timeout, outgoing)
+        self.links: set[WebSocketLink] = set()
+        self._waiting: list[Deferred[None]] = []
+        self.setProtocolOptions(
+            maxFramePayloadSize=settings.max_message_size,
+            maxMessagePayloadSize=settings.max_message_size,
+            # Tell the client why before the connection goes.
+            failByDrop=False,
+            # Autobahn's timers run on the global reactor; C{WebSocketLink} has its own.
+            closeHandshakeTimeout=0,
+            # The request head is there before a link is made.
+            openHandshakeTimeout=0,
+            webStatus=False,
+            allowNullOrigin=True,
+        )
+
+    def buildProtocol(self, addr: Any) -> Any:
+        link: Any = super().buildProtocol(addr)
+        self.links.add(link)
+        return link
+
+    def forget(self, link: WebSocketLink) -> None:
+        """
+        The transport of C{link} is gone.
+        """
+        self.links.discard(link)
+        if not self.links:
+            waiting, self._waiting = self._waiting, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def drained(self) -> Deferred[None]:
+        """
+        Fires when there is no WebSocket any more.
+        """
+        deferred: Deferred[None] = Deferred()
+        if self.links:
+            self._waiting.append(deferred)
+        else:
+            deferred.callback(None)
+        return deferred
+
+    def close(self, code: int, reason: str) -> None:
+        """
+        Close all WebSockets in an orderly manner, and drop those whose handshake is not through.
+        """
+        for link in list(self.links):
+            if link.connection is not None:
+                link.connection.close(reason, code)
+            elif link.delayed:
+                link.end_delay()
+            elif link.state == link.STATE_CONNECTING:
+                link.dropConnection(abort=True)
+
+    def abort(self) -> None:
+        """
+        Drop what is left of them.
+        """
+        for link in list(self.links):
+            link.transport.abortConnection()

@@ -1,0 +1,147 @@
+"""
+Tests for L{dstwist.cli.reference}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist import __version__
+from dstwist.cli import main as cli
+from dstwist.config import load
+
+
+class ReferenceTestCase(SynchronousTestCase):
+    """
+    Commands of the Node server.
+    """
+
+    def setUp(self) -> None:
+        self.patch(load, "DIRECTORIES", ())
+        for name in ("DSTWIST_CONFIG", "DEEPSTREAM_CONFIG_DIRECTORY"):
+            if name in os.environ:
+                self.addCleanup(os.environ.__setitem__, name, os.environ.pop(name))
+
+    def dstwist(self, *words: str) -> Result:
+        return CliRunner().invoke(cli.main, list(words))
+
+    def config(self, text: str) -> Path:
+        path = Path(self.mktemp()).absolute()
+        path.mkdir()
+        (path / "config.yml").write_text(text)
+        return path / "config.yml"
+
+
+class InfoTests(ReferenceTestCase):
+    """
+    C{dstwist info}.
+    """
+
+    def test_json(self) -> None:
+        """
+        It prints versions, as JSON; the options of the Node server are taken.
+        """
+        result = self.dstwist("info", "-c", "my.yml", "-l", "lib")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        found = json.loads(result.stdout)
+        self.assertEqual(found["dstwistVersion"], __version__)
+        self.assertEqual(found["pythonVersion"], platform.python_version())
+        self.assertEqual(found["config"], "my.yml")
+        self.assertIsInstance(found["libs"], list)
+
+
+class InsteadTests(ReferenceTestCase):
+    """
+    Commands in whose place there is something else.
+    """
+
+    def test_said(self) -> None:
+        """
+        With any options, they print the alternative, and fail.
+        """
+        for words, said in (
+            (["daemon", "-c", "x.yml", "--host", "h"], "dstwist service add"),
+            (["daemon"], "twistd --pidfile="),
+            (["install", "cache", "redis:1.0", "--verbose"], "install PACKAGE"),
+        ):
+            result = self.dstwist(*words)
+            self.assertEqual(result.exit_code, 1)
+            self.assertIn(said, result.stderr)
+        self.assertEqual(self.dstwist("daemon", "--help").exit_code, 0)
+
+
+class NginxTests(ReferenceTestCase):
+    """
+    C{dstwist nginx}.
+    """
+
+    CONFIG = (
+        "httpServer: {options: {host: 0.0.0.0, port: 7000, healthCheckPath: /up}}\n"
+        "connectionEndpoints: [{type: ws-binary, options: {urlPath: /ds}}, "
+        "{type: ws-text, options: {urlPath: '/a{b;'}}]\n"
+    )
+
+    def test_paths(self) -> None:
+        """
+        Every path of the server is there, and the ports of both.
+        """
+        result = self.dstwist("nginx", "-c", str(self.config(self.CONFIG)), "-p", "8000", "-h", "example.org")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        for line in (
+            "listen 8000;",
+            "server_name example.org;",
+            "server 127.0.0.1:7000;",
+            "location = /ds { proxy_pass http://dstwist; }",
+            'location = "/a{b;" { proxy_pass http://dstwist; }',
+            "location = /up { proxy_pass http://dstwist; }",
+            "location = /ready { proxy_pass http://dstwist; }",
+            "proxy_read_timeout 70s;",
+        ):
+            self.assertIn(line, [each.strip() for each in result.stdout.splitlines()])
+
+    def test_ssl(self) -> None:
+        """
+        With C{--ssl} a certificate is needed.
+        """
+        config = str(self.config("httpServer: {options: {host: '::1'}}"))
+        self.assertEqual(self.dstwist("nginx", "-c", config, "--ssl").exit_code, 1)
+        result = self.dstwist("nginx", "-c", config, "--ssl", "--ssl-cert", "/a b.pem", "--ssl-key", "/k.pem")
+        for line in ("listen 443 ssl;", 'ssl_certificate "/a b.pem";', "ssl_certificate_key /k.pem;"):
+            self.assertIn(line, result.stdout)
+        self.assertIn("server [::1]:6020;", result.stdout)
+
+    def test_output(self) -> None:
+        """
+        The output goes into a file beside the configuration, if that is said.
+        """
+        config = self.config("{}")
+        result = self.dstwist("nginx", "-c", str(config), "-o", "nginx.conf")
+        self.assertEqual(result.exit_code, 0, result.stderr)
+        self.assertIn("listen 8080;", (config.parent / "nginx.conf").read_text())
+        self.assertEqual(self.dstwist("nginx", "-c", str(config), "-o", "no/nginx.conf").exit_code, 1)
+
+    def test_bad_config(self) -> None:
+        """
+        A configuration that cannot be used is refused.
+        """
+        self.assertIn("rcp", self.dstwist("nginx", "-c", str(self.config("rcp: {}"))).stderr)
+
+    def test_taken(self) -> None:
+        """
+        nginx takes it.
+        """
+        if shutil.which("nginx") is None:
+            return
+        config = self.config(self.CONFIG)
+        self.dstwist("nginx", "-c", str(config), "-o", "nginx.conf")
+        words = ["nginx", "-t", "-q", "-c", str(config.parent / "nginx.conf"), "-g", f"pid {config.parent}/pid;"]
+        done = subprocess.run([*words, "-e", "stderr"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)

@@ -1,0 +1,166 @@
+"""
+What the tests of connections share: a client of one generation in front of one, and what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.config.http_server import LimitSettings
+from dstwist.config.settings import WebSocketEndpoint
+from dstwist.connections.connection import Connection
+from dstwist.connections.endpoint import Reception
+from dstwist.connections.heartbeat import Heartbeat
+from dstwist.connections.users import UserRegistry
+from dstwist.interfaces import Handshake, IPermission
+from dstwist.limits.admission import Admission
+from dstwist.permission.open import OpenPermission
+from dstwist.protocol import protobuf
+from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
+from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
+from dstwist.protocol.message import Malformed, Message
+from dstwist.routing.router import Router
+from tests.fakes import FakeAuthenticator, FakeLink, FakeService, FakeWire
+
+CHALLENGE = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://h/deepstream", protocol_version="0.1a")
+PING = Message(Topic.CONNECTION, ConnectionAction.PING)
+PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
+LOGIN = Message(Topic.AUTH, AuthAction.REQUEST, data=b'{"username":"ann"}')
+EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
+HEARTBEAT = 30.0
+
+
+class CodecWire(FakeWire):
+    """
+    A wire whose frames are payloads.
+    """
+
+    def encode(self, message: Message) -> bytes:
+        payload: bytes = self.codec.encode(message)
+        return payload
+
+
+class ConnectionTestCase(SynchronousTestCase):
+    """
+    A client of one generation in front of a connection, by payloads.
+    """
+
+    dialect: Dialect = PROTOBUF
+    server: Any = protobuf.SERVER
+    client: Any = protobuf.CLIENT
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.link = FakeLink()
+        self.service = FakeService()
+        self.authenticator = FakeAuthenticator()
+        self.users = UserRegistry()
+        self.admission = Admission(LimitSettings(), self.clock)
+        self.permission: IPermission = OpenPermission()
+        self.max_name_length: int | None = None
+        self.limits: dict[str, Any] = {}
+        self.connection = self.connect()
+
+    def connect(self, handshake: Handshake | None = None, **settings: Any) -> Connection:
+        # Most tests are not about the time of the greeting.
+        settings.setdefault("greeting_delay", 0.0)
+        endpoint = WebSocketEndpoint(heartbeat_interval=HEARTBEAT, **settings)
+        reception = Reception(
+            endpoint,
+            self.authenticator,
+            Router(self.permission, {Topic.EVENT: self.service}, self.max_name_length),
+            Heartbeat(HEARTBEAT, self.clock),
+            self.clock,
+            self.users,
+            self.admission,
+            **self.limits,
+        )
+        if handshake is None:
+            handshake = Handshake(self.link.address, {"referer": "http://shop"}, path=endpoint.url_path, number=7)
+        self.link = FakeLink()
+        self.connection = Connection(self.link, CodecWire(self.server), self.dialect, handshake, reception)
+        self.connection.open()
+        return self.connection
+
+    def say(self, *messages: Message) -> None:
+        for message in messages:
+            self.receive(self.client.encode(message))
+
+    def receive(self, payload: bytes | str) -> None:
+        if self.dialect is TEXT and isinstance(payload, bytes):
+            payload = payload.decode()
+        self.connection.receive(payload)
+
+    def heard(self) -> list[Message]:
+        """
+        What the server said since this was last asked.
+        """
+        return [message for frame in self.link.take() for message in self.client.decode(frame)]
+
+    def actions(self) -> list[Any]:
+        return [message.action for message in self.heard()]
+
+    def pass_time(self, seconds: float) -> None:
+        """
+        Let time pass within a turn: nothing falls due.
+        """
+        self.clock.rightNow += seconds
+
+    def next_turn(self) -> None:
+        """
+        Have called what is due, and not what becomes due by that.
+        """
+        due: list[Any] = [call for call in self.clock.getDelayedCalls() if call.getTime() <= self.clock.seconds()]
+        for call in due:
+            function, args = call.func, call.args
+            call.cancel()
+            function(*args)
+
+    def limit_names(self, length: int) -> None:
+        """
+        Have connections from now on take no longer names.
+        """
+        self.max_name_length = length
+
+    def count_decoded(self) -> list[int]:
+        """
+        The length of each payload that the connection decodes from now on.
+        """
+        decoded: list[int] = []
+        decode = self.connection.decode
+
+        def counted(payload: bytes | str) -> list[Message | Malformed]:
+            decoded.append(len(payload))
+            return decode(payload)
+
+        self.connection.decode = counted
+        return decoded
+
+    def serve_by(self, serve: Callable[[], None]) -> None:
+        """
+        Have C{serve} called for every message that the service gets.
+        """
+        self.service.then = serve
+
+    def keep_alive(self, seconds: float) -> None:
+        """
+        Let time pass, during which the client is heard.
+        """
+        end = self.clock.seconds() + seconds
+        while (left := end - self.clock.seconds()) > 0:
+            self.connection.heard = True
+            self.clock.advance(min(HEARTBEAT, left))
+
+    def written(self) -> str:
+        """
+        The text that the server wrote since this was last asked.
+        """
+        return b"".join(self.link.take()).decode()
+
+    def log_in(self) -> None:
+        self.say(CHALLENGE, LOGIN)
+        self.heard()

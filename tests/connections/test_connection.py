@@ -1,0 +1,572 @@
+"""
+One connection from its opening to its end, in both dialects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import IConnection, Work
+from dstwist.protocol import text
+from dstwist.protocol.closing import INTERNAL_ERROR
+from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
+from dstwist.protocol.dialect import TEXT
+from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.scheduling.slices import SLICE, Turns
+from tests.connections.stage import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
+from tests.fakes import FakePermission
+from tests.logs import Lines
+from tests.wire import wire
+
+
+class BothDialects:
+    """
+    What is the same for both generations.
+    """
+
+    def test_interface(self: Any) -> None:
+        """
+        L{Connection} provides L{IConnection}.
+        """
+        verifyObject(IConnection, self.connection)
+
+    def test_slices(self: Any) -> None:
+        """
+        A payload full of requests that take long is served a few in each turn of the reactor, in order with what comes
+        after it; meanwhile the client is not read from.
+        """
+        self.log_in()
+        self.serve_by(lambda: self.pass_time(SLICE / 4))
+        handled = self.service.handled
+        self.receive(self.client.encode(EMIT) * 20)
+        self.assertEqual((len(handled), self.link.paused), (5, True))
+        self.say(PING)
+        self.next_turn()
+        self.assertEqual((len(handled), self.link.paused, self.actions()), (10, True, []))
+        for _ in range(3):
+            self.next_turn()
+        self.assertEqual((len(handled), self.link.paused, self.actions()), (20, False, [ConnectionAction.PONG]))
+
+    def test_long_payload(self: Any) -> None:
+        """
+        A very long payload is decoded as it is served; nothing of it is lost, and nothing overtaken.
+        """
+        self.log_in()
+        numbered = [Message(Topic.EVENT, EventAction.EMIT, f"news/{number}", EMIT.data) for number in range(5000)]
+        decoded = self.count_decoded()
+        self.serve_by(lambda: self.pass_time(SLICE / 400))
+        self.receive(b"".join(self.client.encode(message) for message in numbered))
+        self.assertTrue(0 < len(self.service.handled) < 1000)
+        self.assertLess(sum(decoded), 20_000)
+        self.say(PING)
+        while self.link.paused:
+            self.next_turn()
+        self.assertEqual([m.name for m in self.service.handled], [m.name for m in numbered])
+        self.assertEqual(self.actions(), [ConnectionAction.PONG])
+
+    def test_slices_end(self: Any) -> None:
+        """
+        Who has gone meanwhile is not served any more.
+        """
+        self.log_in()
+        self.serve_by(lambda: self.pass_time(SLICE))
+        self.receive(self.client.encode(EMIT) * 20)
+        served = len(self.service.handled)
+        self.connection.lost("gone")
+        self.next_turn()
+        self.assertEqual((served, len(self.service.handled)), (2, 2))
+
+    def test_failing_slice(self: Any) -> None:
+        """
+        A mistake of ours in a later turn ends the connection like one in the first.
+        """
+        self.log_in()
+
+        def serve() -> None:
+            self.pass_time(SLICE)
+            if len(self.service.handled) == 3:
+                raise ZeroDivisionError
+
+        self.serve_by(serve)
+        self.receive(self.client.encode(EMIT) * 20)
+        self.next_turn()
+        self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_few_slow(self: Any) -> None:
+        """
+        It depends on the time that requests take, not on their number or size, whether those behind them wait.
+        """
+        self.log_in()
+        self.serve_by(lambda: self.pass_time(2 * SLICE))
+        self.receive(self.client.encode(EMIT) * 3)
+        for served in (1, 2, 3):
+            self.assertEqual((len(self.service.handled), self.link.paused), (served, served < 3))
+            self.next_turn()
+
+    def test_turn_over(self: Any) -> None:
+        """
+        What was waited for and comes when the turn is over is served in a later one.
+        """
+        self.log_in()
+        awaited: Deferred[None] = Deferred()
+
+        def work() -> Work:
+            yield awaited
+            self.service.handled.append(PING)
+
+        self.connection.do(work())
+        turns = Turns.of(self.clock)
+        while not turns.over():
+            self.pass_time(SLICE)
+        awaited.callback(None)
+        self.assertEqual((self.service.handled, self.link.paused), ([], True))
+        self.next_turn()
+        self.assertEqual((self.service.handled, self.link.paused), ([PING], False))
+
+    def test_long_names(self: Any) -> None:
+        """
+        What has too long a name is refused, in whatever payload it comes: alone, among others, or in one that is itself
+        very long. What stands beside it is served.
+        """
+        self.limit_names(100)
+        for beside in (0, 1, 20, 2000):
+            self.service.handled.clear()
+            self.connect()
+            self.log_in()
+            fits, long = (Message(Topic.EVENT, EventAction.EMIT, "x" * length, EMIT.data) for length in (100, 101))
+            self.receive(self.client.encode(EMIT) * beside + self.client.encode(long) + self.client.encode(fits))
+            (refusal,) = self.heard()
+            self.assertEqual(refusal.action, EventAction.INVALID_MESSAGE_DATA)
+            reason = "EMIT: a name of 101 characters, more than 100"
+            self.assertIn(reason, refusal.detail or refusal.data.decode())
+            self.assertEqual([message.name for message in self.service.handled], [EMIT.name] * beside + ["x" * 100])
+
+    def test_ping(self: Any) -> None:
+        """
+        A PING is answered in every state, also before login: clients would give up otherwise.
+        """
+        self.heard()
+        for step in (None, CHALLENGE, LOGIN):
+            if step is not None:
+                self.say(step)
+                self.heard()
+            self.receive(self.client.encode(PING))
+            self.assertEqual(self.actions(), [ConnectionAction.PONG])
+
+    def test_silence(self: Any) -> None:
+        """
+        A client that is silent for two heartbeat intervals is closed, and that is no error of ours; any data keeps it.
+        """
+        self.log_in()
+        for _ in range(5):
+            self.clock.pump([HEARTBEAT / 10] * 10)
+            self.connection.heard = True
+        self.assertFalse(self.connection.closed)
+        self.clock.pump([HEARTBEAT / 10] * 19)
+        self.assertFalse(self.connection.closed)
+        lines = Lines(self)
+        self.clock.pump([HEARTBEAT / 10] * 12)
+        self.assertTrue(self.connection.closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIn(
+            "INFO | Heartbeat missing on websocket, terminating connection of ann (192.0.2.1, /deepstream, #7)",
+            lines.of("info"),
+        )
+        self.assertEqual(lines.of("error"), [])
+
+    def test_close_callbacks(self: Any) -> None:
+        """
+        Who asked is told of the end once, in order, and the connection counts as closed by then.
+        """
+        told: list[Any] = []
+        for number in (1, 2):
+            self.connection.on_close(lambda connection, number=number: told.append((number, connection.closed)))
+        self.connection.close("enough")
+        self.connection.close("enough")
+        self.connection.lost("gone")
+        self.assertEqual(told, [(1, True), (2, True)])
+
+    def test_close_callback_breaks(self: Any) -> None:
+        """
+        If one of them breaks that is logged, and all others are called, and the transport is closed all the same.
+        """
+        told: list[str] = []
+        self.log_in()
+        self.connection.on_close(lambda connection: 1 // 0)
+        self.connection.on_close(lambda connection: told.append("second"))
+        self.connection.close("bye")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((told, self.link.closed), (["second"], (1008, "bye")))
+
+    def test_user_goes(self: Any) -> None:
+        """
+        A user is gone once all others know that his connection is.
+        """
+        told: list[Any] = []
+        self.users.observe(lambda user: None, told.append)
+        self.log_in()
+        self.connection.on_close(lambda connection: told.append("connection"))
+        self.connection.lost("gone")
+        self.assertEqual(told, ["connection", "ann"])
+        self.assertEqual(self.users.connections("ann"), [])
+
+    def test_lost(self: Any) -> None:
+        """
+        A connection whose transport is gone has no clock running, says nothing and hears nothing.
+        """
+        self.log_in()
+        self.connection.lost("gone")
+        self.connection.send(PONG)
+        self.say(EMIT)
+        self.connection.resume()
+        self.assertEqual((self.heard(), self.service.handled), ([], []))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_pause(self: Any) -> None:
+        """
+        Pausing a connection pauses its transport.
+        """
+        self.connection.pause()
+        self.assertTrue(self.link.paused)
+        self.connection.resume()
+        self.assertFalse(self.link.paused)
+
+    def test_pauses_nest(self: Any) -> None:
+        """
+        Who paused a connection is not undone by somebody else who is done with it.
+        """
+        self.connection.pause()
+        self.connection.pause()
+        self.connection.resume()
+        self.assertTrue(self.link.paused)
+        self.connection.resume()
+        self.assertFalse(self.link.paused)
+
+    def test_no_form(self: Any) -> None:
+        """
+        What a protocol has no form for is not sent.
+        """
+        self.log_in()
+        self.connection.send(Message(Topic.MONITORING, ACTIONS[Topic.MONITORING](0), is_ack=True))
+        self.connection.send(Message(Topic.PRESENCE, ACTIONS[Topic.PRESENCE]["UNKNOWN"]))
+        self.assertTrue(all(frame for frame in self.link.take()))
+
+    def test_silent_about_a_mistake(self: Any) -> None:
+        """
+        A mistake that a protocol has no answer to is not answered, and what stands beside it is served.
+        """
+        self.log_in()
+        self.patch(self.connection, "decode", lambda payload: [Malformed(Fault.INVALID_DATA), EMIT])
+        self.connection.receive(b"")
+        self.assertEqual((self.heard(), self.service.handled, self.connection.closed), ([], [EMIT], False))
+
+
+class WaitingTests(ConnectionTestCase):
+    """
+    What has to wait keeps waiting all that follows: L{IConnection.do}, by permissions that are not at hand.
+    """
+
+    def verdicts(self, *names: str) -> list[Deferred[bool]]:
+        verdicts: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
+        self.permission = FakePermission(**verdicts)
+        self.connection.lost("gone")
+        self.connect()
+        self.log_in()
+        return list(verdicts.values())
+
+    def emit(self, *names: str) -> None:
+        self.say(*(Message(Topic.EVENT, EventAction.EMIT, name, b"1") for name in names))
+
+    def handled(self) -> list[str | None]:
+        return [message.name for message in self.service.handled]
+
+    def test_order(self) -> None:
+        """
+        What a client sends while a permission is looked up waits its turn, in whatever pieces it comes.
+        """
+        (verdict,) = self.verdicts("b")
+        encoded = [self.client.encode(Message(Topic.EVENT, EventAction.EMIT, name, b"1")) for name in "abccc"]
+        self.assertTrue(self.connection.receive(b"".join(encoded)))
+        self.emit("d")
+        self.assertEqual((self.handled(), self.link.paused), (["a"], True))
+        self.next_turn()
+        self.assertEqual(self.handled(), ["a"])
+        verdict.callback(True)
+        self.assertEqual((self.handled(), self.link.paused), (["a", "b", "c", "c", "c", "d"], False))
+
+    def test_twice(self) -> None:
+        """
+        Order holds if a later message has to wait as well.
+        """
+        first, second = self.verdicts("a", "b")
+        self.emit("a", "b", "c")
+        first.callback(True)
+        self.emit("d")
+        self.assertEqual((self.handled(), self.link.paused), (["a"], True))
+        second.callback(False)
+        self.assertEqual((self.handled(), self.link.paused), (["a", "c", "d"], False))
+        self.assertEqual(self.actions(), [EventAction.MESSAGE_DENIED])
+
+    def test_there_already(self) -> None:
+        """
+        A verdict that is there already is not waited for.
+        """
+        self.verdicts("a")[0].callback(True)
+        self.emit("a", "b")
+        self.assertEqual((self.handled(), self.link.paused), (["a", "b"], False))
+
+    def test_slices(self) -> None:
+        """
+        What is behind something that waits is served in slices, too, when that is there.
+        """
+        verdicts = self.verdicts(*(f"n{number}" for number in range(20)))
+        self.emit(*(f"n{number}" for number in range(20)), *"x" * 20)
+        for number, verdict in enumerate(verdicts, 1):
+            self.next_turn()
+            self.serve_by(lambda: self.pass_time(SLICE / 3.5))
+            verdict.callback(True)
+            self.assertEqual(len(self.handled()), number if number < 20 else 23)
+        self.assertTrue(self.link.paused)
+        for expected in (27, 31, 35, 39, 40):
+            self.next_turn()
+            self.assertEqual(len(self.handled()), expected)
+        self.assertFalse(self.link.paused)
+
+    def test_gone_meanwhile(self) -> None:
+        """
+        W55: when the client goes, what waits is not served any more, nor is what waits behind it.
+        """
+        (verdict,) = self.verdicts("a")
+        self.emit("a", "b")
+        self.connection.lost("gone")
+        verdict.callback(True)
+        self.next_turn()
+        self.assertEqual((self.handled(), self.clock.getDelayedCalls()), ([], []))
+
+    def test_service_breaks(self) -> None:
+        """
+        A service that fails after a wait costs the one connection, and a traceback in the log.
+        """
+        (verdict,) = self.verdicts("a")
+
+        def broken() -> None:
+            raise ZeroDivisionError
+
+        self.emit("a")
+        self.serve_by(broken)
+        verdict.callback(True)
+        self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_silence(self) -> None:
+        """
+        A client that is not read from is not taken for one that is silent.
+        """
+        (verdict,) = self.verdicts("a")
+        self.emit("a")
+        self.clock.pump([HEARTBEAT / 10] * 50)
+        self.assertFalse(self.connection.closed)
+        verdict.callback(True)
+        self.clock.pump([HEARTBEAT / 10] * 31)
+        self.assertTrue(self.connection.closed)
+
+
+class WorkTests(ConnectionTestCase):
+    """
+    L{IConnection.do}: work that takes long.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.log_in()
+        self.done: list[Any] = []
+
+    def work(self, steps: int, name: str = "", seconds: float = 0.0) -> Work:
+        for step in range(steps):
+            if step:
+                yield None
+            self.done.append(f"{name}{step}")
+            self.pass_time(seconds)
+
+    def test_short(self) -> None:
+        """
+        Work of one step is done at once.
+        """
+        self.connection.do(self.work(1))
+        self.assertEqual((self.done, self.link.paused), (["0"], False))
+
+    def test_long(self) -> None:
+        """
+        Of long work the first step is done at once, and the others in slices; the client is not read from meanwhile,
+        and all it asks waits behind.
+        """
+        self.serve_by(lambda: self.connection.do(self.work(8, seconds=SLICE / 1.5)))
+        self.say(EMIT)
+        self.assertEqual((len(self.done), self.link.paused), (1, True))
+        self.say(PING)
+        for expected in (3, 5, 7):
+            self.next_turn()
+            self.assertEqual((len(self.done), self.link.paused, self.actions()), (expected, True, []))
+        self.next_turn()
+        self.assertEqual((len(self.done), self.link.paused, self.actions()), (8, False, [ConnectionAction.PONG]))
+
+    def test_among_many(self) -> None:
+        """
+        Among many messages of one payload as well; and if there is time, work does not wait for another turn.
+        """
+        self.serve_by(lambda: self.connection.do(self.work(3, f"{len(self.service.handled)}.")))
+        self.receive(self.client.encode(EMIT) * 20)
+        self.assertEqual(self.done, [f"{number}.{step}" for number in range(1, 21) for step in range(3)])
+        self.assertFalse(self.link.paused)
+
+    def test_work_of_work(self) -> None:
+        """
+        Work that leads to other work at its end: that comes before all that waits.
+        """
+
+        def outer() -> Work:
+            yield None
+            self.connection.do(self.work(3, "inner "))
+
+        self.serve_by(lambda: self.connection.do(outer()) if len(self.service.handled) == 1 else self.done.append("x"))
+        self.say(EMIT, EMIT)
+        while self.link.paused:
+            self.next_turn()
+        self.assertEqual(self.done, ["inner 0", "inner 1", "inner 2", "x"])
+
+    def test_waiting(self) -> None:
+        """
+        Work that waits in between, in any of its steps.
+        """
+        first: Deferred[None] = Deferred()
+        second: Deferred[None] = Deferred()
+
+        def work() -> Work:
+            yield first
+            self.done.append(1)
+            yield None
+            self.done.append(2)
+            yield succeed(None)
+            yield second
+            self.done.append(3)
+
+        self.serve_by(lambda: self.connection.do(work()))
+        self.say(EMIT, PING)
+        self.assertEqual((self.done, self.link.paused), ([], True))
+        first.callback(None)
+        self.assertEqual((self.done, self.link.paused), ([1, 2], True))
+        second.errback(ValueError("the work's business"))
+        self.assertEqual((self.done, self.link.paused, self.actions()), ([1, 2, 3], False, [ConnectionAction.PONG]))
+
+    def test_gone(self) -> None:
+        """
+        Of a closed connection nothing is done any more, whether the work or somebody else has closed it.
+        """
+
+        def work() -> Work:
+            self.done.append(1)
+            yield None
+            self.done.append(2)
+            self.connection.close("enough")
+            yield None
+            self.done.append(3)
+
+        self.connection.do(work())
+        self.next_turn()
+        self.assertEqual((self.done, self.clock.getDelayedCalls()), ([1, 2], []))
+        self.connection.do(work())
+        self.assertEqual(self.done, [1, 2])
+
+    def test_broken(self) -> None:
+        """
+        Work that fails ends its connection, and leaves a traceback in the log.
+        """
+
+        def work() -> Work:
+            yield None
+            raise ZeroDivisionError
+
+        self.connection.do(work())
+        self.next_turn()
+        self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class ProtobufConnectionTests(BothDialects, ConnectionTestCase):
+    """
+    v4+ clients: C{binary-protocol.md} sections 5 to 7.
+    """
+
+    def test_no_server_ping(self) -> None:
+        """
+        The server does not ping v4+ clients.
+        """
+        self.log_in()
+        self.clock.pump([HEARTBEAT / 10] * 10)
+        self.assertEqual(self.heard(), [])
+
+
+class TextConnectionTests(BothDialects, ConnectionTestCase):
+    """
+    v2/v3 clients: C{text-protocol.md} sections 5 to 7.
+    """
+
+    dialect = TEXT
+    server = text.SERVER
+    client = text.CLIENT
+
+    def test_while_open(self) -> None:
+        """
+        No mistake of an open connection closes it (section 7.1).
+        """
+        self.log_in()
+        for received, answered in [
+            ("junk+", "X|E|MESSAGE_PARSE_ERROR|null+"),
+            ("Z|S|x+", "X|E|UNKNOWN_TOPIC|Z+"),
+            ("C|CHR|x+", "X|E|UNKNOWN_TOPIC|C+"),
+            ("C|A+", "X|E|UNKNOWN_TOPIC|C+"),
+            ("A|REQ|{}+", "X|E|UNKNOWN_TOPIC|A+"),
+            ("R|CR|x+", "X|E|UNKNOWN_TOPIC|R+"),
+            ("E|H|x+", "E|E|UNKNOWN_ACTION|unknown action H+"),
+            ("E|S+", "E|E|INVALID_MESSAGE_DATA|E|S+"),
+            ("C|PO+", ""),
+            ("C|PI+", "C|PO+"),
+            ("+", ""),
+            ("", ""),
+        ]:
+            self.receive(wire(received))
+            self.assertEqual(self.written(), wire(answered), received)
+        self.assertFalse(self.connection.closed)
+
+    def test_binary_payload(self) -> None:
+        """
+        A binary frame is read as the text it holds.
+        """
+        self.written()
+        self.connection.receive(wire("C|CHR|u+").encode())
+        self.assertEqual(self.written(), wire("C|A+"))
+
+    def test_not_text(self) -> None:
+        """
+        A binary frame that is no UTF-8 ends the connection, in every state.
+        """
+        for before in ([], [CHALLENGE], [CHALLENGE, LOGIN]):
+            self.connect()
+            self.say(*before)
+            self.connection.receive(b"\xff\xfe")
+            self.assertEqual(self.link.closed, (1007, "invalid UTF-8"))
+
+    def test_server_pings(self) -> None:
+        """
+        The server pings, before login as well, and within the first interval.
+        """
+        self.written()
+        self.clock.pump([HEARTBEAT / 10] * 10)
+        self.assertEqual(self.written(), wire("C|PI+"))
+        self.connection.heard = True
+        self.clock.pump([HEARTBEAT / 10] * 10)
+        self.assertEqual(self.written(), wire("C|PI+"))

@@ -1,0 +1,143 @@
+"""
+Clients on the path of the other generation, as the log shows them.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.connections.wrong_protocol import LONG_SILENCE, log_silence
+from dstwist.interfaces import Handshake
+from dstwist.protocol import protobuf, text
+from dstwist.protocol.dialect import TEXT
+from tests.connections.stage import CHALLENGE, ConnectionTestCase
+from tests.logs import Lines
+
+V4_ON_TEXT = (
+    "INVALID_MESSAGE | client (192.0.2.1, /old, #7) sends binary frames, as clients of v4 and later do, to /old, which "
+    "is of type ws-text: connect it to a path of type ws-binary, or give /old both types (connectionEndpoints)"
+)
+V3_ON_BINARY = (
+    "INVALID_MESSAGE | client (192.0.2.1, /new, #7) sends text frames, as clients of v2 and v3 do, to /new, which is "
+    "of type ws-binary: connect it to a path of type ws-text, or give /new both types (connectionEndpoints)"
+)
+SILENT = (
+    "INVALID_MESSAGE | client (192.0.2.1, /new, #7) has said nothing for 90 s on /new, which is of type ws-binary; "
+    "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text, or give "
+    "/new both types (connectionEndpoints)"
+)
+
+
+class TextPathTests(ConnectionTestCase):
+    """
+    A client of v4 or later on a path of type C{ws-text}.
+    """
+
+    dialect = TEXT
+    server = text.SERVER
+    client = text.CLIENT
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lines = Lines(self)
+        self.connect(url_path="/old")
+
+    def test_challenge(self) -> None:
+        """
+        Its first message has it closed, and the log says why, and what to change.
+        """
+        self.connection.receive(protobuf.CLIENT.encode(CHALLENGE))
+        self.assertTrue(self.connection.closed)
+        self.assertEqual(self.lines.of("warn"), [V4_ON_TEXT])
+
+    def test_no_utf8(self) -> None:
+        """
+        The same if that is no UTF-8.
+        """
+        self.connection.receive(b"\x08\xff\xfe")
+        self.assertEqual((self.link.closed, self.lines.of("warn")), ((1007, "invalid UTF-8"), [V4_ON_TEXT]))
+
+    def test_text_in_binary_frames(self) -> None:
+        """
+        A text client may use binary frames.
+        """
+        self.connection.receive(text.CLIENT.encode(CHALLENGE))
+        self.assertEqual((self.connection.closed, self.lines.of("warn")), (False, []))
+
+    def test_garbage(self) -> None:
+        """
+        Text that is no message is just that.
+        """
+        self.connection.receive("garbage\x1e")
+        self.assertEqual(
+            self.lines.of("warn"),
+            ["MESSAGE_PARSE_ERROR | error parsing connection message from client (192.0.2.1, /old, #7)"],
+        )
+
+    def test_silence(self) -> None:
+        """
+        A client that is silent here is none of the other generation.
+        """
+        self.clock.advance(90)
+        self.connection.lost("gone")
+        self.assertNotIn("has said nothing", str(self.lines.of("info")))
+
+
+class BinaryPathTests(ConnectionTestCase):
+    """
+    A client of v2 or v3 on a path of type C{ws-binary}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lines = Lines(self)
+        self.connect(url_path="/new")
+        self.lines.clear()
+
+    def test_text(self) -> None:
+        """
+        The log says so when it sends text.
+        """
+        self.connection.receive(text.CLIENT.encode(CHALLENGE).decode())
+        self.assertEqual(self.lines.of("warn"), [V3_ON_BINARY])
+
+    def test_silence(self) -> None:
+        """
+        Official clients wait for the server to speak, and leave in the end: then the log says what they may be.
+        """
+        self.clock.advance(90)
+        self.connection.lost("gone")
+        ended = "CLIENT_DISCONNECTED | client (192.0.2.1, /new, #7) after 90.0 s: gone"
+        self.assertEqual(self.lines.of("info"), [SILENT, ended])
+
+    def test_too_late(self) -> None:
+        """
+        The same when the time for the login is over.
+        """
+        self.connect(url_path="/new", unauthenticated_client_timeout=90)
+        self.lines.clear()
+        self.clock.pump([30] * 3)
+        self.assertIn(SILENT, self.lines.of("info"))
+
+    def test_spoken(self) -> None:
+        """
+        A client that has sent a challenge, or anything else of its generation, is not taken for one of the other.
+        """
+        self.say(CHALLENGE)
+        self.clock.advance(90)
+        self.connection.lost("gone")
+        self.assertNotIn("has said nothing", str(self.lines.of("info") + self.lines.of("warn")))
+
+
+class SilenceTests(SynchronousTestCase):
+    """
+    L{log_silence}.
+    """
+
+    def test_short(self) -> None:
+        """
+        A client that leaves at once, as monitors do, is no line.
+        """
+        lines = Lines(self)
+        log_silence(Handshake("192.0.2.1", path="/new"), LONG_SILENCE - 0.01)
+        self.assertEqual(lines.of("info"), [])

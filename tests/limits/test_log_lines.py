@@ -1,0 +1,295 @@
+"""
+How many lines of one kind the log gets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.logger import LogBeginner, LogLevel, LogPublisher, formatEvent
+from twisted.logger import Logger as TwistedLogger
+from twisted.python import log as legacy
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.config.http_server import LimitSettings
+from dstwist.limits import log_lines as log_limit
+from dstwist.limits.log_lines import LimitedObserver, LogLimit, limit_all
+from dstwist.log import Logger, OperatorLogger, limits
+from tests.logs import Lines
+
+INTERVAL = LimitSettings().log_interval
+
+
+class LimitCase(SynchronousTestCase):
+    """
+    A limit in force, of ten lines and of three about one client.
+    """
+
+    _log = Logger()
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.lines = Lines(self)
+        self.limit = self.start(max_log_lines=10, max_log_lines_per_client=3)
+
+    def start(self, **settings: Any) -> LogLimit:
+        limit = LogLimit(LimitSettings(**settings), self.clock)
+        limit.start()
+        self.addCleanup(limit.stop)
+        return limit
+
+    def refuse(self, times: int, address: str | None = "192.0.2.1", user: str | None = None) -> None:
+        for number in range(times):
+            self._log.warn("REFUSED | number {number}", number=number, address=address, user=user, event="REFUSED")
+
+    def ended(self) -> list[str]:
+        """
+        What is written at the end of the interval.
+        """
+        self.lines.clear()
+        self.clock.advance(INTERVAL)
+        return self.lines.of("warn")
+
+
+class LogLimitTests(LimitCase):
+    """
+    L{LogLimit}.
+    """
+
+    def test_first_ones(self) -> None:
+        """
+        The first lines are written, and a count of the others at the end of the interval, with one of them.
+        """
+        self.refuse(1237)
+        self.assertEqual(self.lines.of("warn"), [f"REFUSED | number {number}" for number in range(3)])
+        self.assertEqual(
+            self.ended(), ["REFUSED | number 3 ... and 1234 more like this from 192.0.2.1 in the last 10 s"]
+        )
+
+    def test_structure(self) -> None:
+        """
+        The count has the level and the event of its lines.
+        """
+        events: list[dict[str, Any]] = []
+        publisher = Logger(observer=events.append)  # type: ignore[arg-type]
+        self.patch(LogLimit, "_log", OperatorLogger(observer=events.append))  # type: ignore[arg-type]
+        for _ in range(5):
+            publisher.error("BROKEN | {what}", what="disk", event="BROKEN")
+        self.clock.advance(INTERVAL)
+        last = events[-1]
+        self.assertEqual((last["log_level"], last["event"], last["count"]), (LogLevel.error, "BROKEN", 2))
+
+    def test_few(self) -> None:
+        """
+        Nothing is added to lines that were all written.
+        """
+        self.refuse(3)
+        self.assertEqual(self.ended(), [])
+
+    def test_next_interval(self) -> None:
+        """
+        Each interval begins anew.
+        """
+        self.refuse(5)
+        self.clock.advance(INTERVAL)
+        self.lines.clear()
+        self.refuse(5)
+        self.assertEqual(len(self.lines.of("warn")), 3)
+        self.assertEqual(len(self.ended()), 1)
+
+    def test_clients(self) -> None:
+        """
+        A client cannot hide the lines about another.
+        """
+        self.refuse(1000)
+        self.lines.clear()
+        self.refuse(1, "192.0.2.2")
+        self.assertEqual(len(self.lines.of("warn")), 1)
+
+    def test_networks(self) -> None:
+        """
+        A network of IPv6 that one client may have all of is one client.
+        """
+        for number in range(9):
+            self.refuse(1, f"2001:db8::{number}")
+        self.assertEqual(len(self.lines.of("warn")), 3)
+
+    def test_users(self) -> None:
+        """
+        A line without an address is about its user.
+        """
+        for user in ("ann", "bob"):
+            self.refuse(9, None, user)
+        self.assertEqual(len(self.lines.of("warn")), 6)
+        self.assertEqual(
+            self.ended(),
+            [f"REFUSED | number 3 ... and 6 more like this from {user} in the last 10 s" for user in ("ann", "bob")],
+        )
+
+    def test_kinds(self) -> None:
+        """
+        Lines of one kind do not hide those of another: of another format, place, or class of exception.
+        """
+        self.refuse(1000)
+        self.lines.clear()
+        self._log.warn("other", address="192.0.2.1")
+        Logger("another.place").warn("REFUSED | number {number}", number=1, address="192.0.2.1")
+        self.assertEqual(len(self.lines.of("warn")), 2)
+        for exception in (ValueError, KeyError):
+            for _ in range(9):
+                try:
+                    raise exception("x")
+                except exception:
+                    self._log.failure("broken")
+            self.assertEqual(len(self.flushLoggedErrors(exception)), 3)
+
+    def test_failures(self) -> None:
+        """
+        The count of failures says which they are, and keeps nothing of them.
+        """
+        failures = []
+        for _ in range(5):
+            try:
+                raise ValueError("no\nsense")
+            except ValueError:
+                self._log.failure("broken")
+        failures = self.flushLoggedErrors(ValueError)
+        self.lines.clear()
+        self.clock.advance(INTERVAL)
+        self.assertEqual(len(failures), 3)
+        self.assertEqual(self.lines.of("critical"), ["broken: no?sense ... and 2 more like this in the last 10 s"])
+
+    def test_many_clients(self) -> None:
+        """
+        Very many clients together have a limit too, and are not remembered.
+        """
+        for number in range(1000):
+            self.refuse(1, f"192.0.{number // 256}.{number % 256}")
+        self.assertEqual(len(self.lines.of("warn")), 10)
+        (kind,) = self.limit._kinds.values()
+        self.assertEqual(len(kind.by_client), 10)
+        self.assertEqual(self.ended(), ["REFUSED | number 0 ... and 990 more like this from others in the last 10 s"])
+
+    def test_no_limit(self) -> None:
+        """
+        Each of the two limits can be taken away.
+        """
+        self.limit.stop()
+        self.start(max_log_lines=None, max_log_lines_per_client=3)
+        for number in range(250):
+            self.refuse(4, f"192.0.2.{number}")
+        self.assertEqual(len(self.lines.of("warn")), 750)
+        self.start(max_log_lines=10, max_log_lines_per_client=None)
+        self.lines.clear()
+        self.refuse(100)
+        self.assertEqual(len(self.lines.of("warn")), 10)
+        self.start(max_log_lines=None, max_log_lines_per_client=None)
+        self.lines.clear()
+        self.refuse(100)
+        self.assertEqual(len(self.lines.of("warn")), 100)
+
+    def test_many_kinds(self) -> None:
+        """
+        No more kinds are told apart than L{log_limit.MOST_KINDS}.
+        """
+        self.patch(log_limit, "MOST_KINDS", 5)
+        for number in range(100):
+            self._log.warn(f"kind {number}")
+        self.assertEqual(len(self.lines.of("warn")), 8)
+        self.assertEqual(self.ended(), ["kind 8 ... and 92 more like this in the last 10 s"])
+
+    def test_stop(self) -> None:
+        """
+        Stopped, it leaves no timer, says what was counted, and is not in force any more.
+        """
+        self.refuse(5)
+        self.clock.advance(4)
+        self.lines.clear()
+        self.limit.stop()
+        self.assertEqual(
+            self.lines.of("warn"), ["REFUSED | number 3 ... and 2 more like this from 192.0.2.1 in the last 4 s"]
+        )
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.refuse(100)
+        self.assertEqual(len(self.lines.of("warn")), 101)
+
+    def test_another_node(self) -> None:
+        """
+        Of several nodes in a process the last one's limit is in force; when it has gone, the one before.
+        """
+        second = self.start(max_log_lines_per_client=1)
+        self.assertIs(limits[-1], second)
+        second.stop()
+        self.assertIs(limits[-1], self.limit)
+
+    def test_long_names(self) -> None:
+        """
+        What a client chose does not make the count longer than a line, nor the memory larger.
+        """
+        for _ in range(4):
+            self._log.warn("{user} did", user="x" * 100_000)
+        (kind,) = self.limit._kinds.values()
+        self.assertEqual([len(str(client)) for client in kind.by_client], [256])
+        (line,) = self.ended()
+        self.assertLess(len(line), 600)
+
+
+class LimitedObserverTests(LimitCase):
+    """
+    L{LimitedObserver}: the lines of others.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.events: list[dict[str, Any]] = []
+        publisher = LogPublisher()
+        # As twistd begins to log.
+        beginner = LogBeginner(publisher, _Nowhere(), _Streams(), _Streams())  # type: ignore[arg-type]
+        limit_all(beginner)
+        beginner.beginLoggingTo([self.events.append], redirectStandardIO=False)  # type: ignore[list-item]
+        self.publisher = publisher
+
+    def test_twisted(self) -> None:
+        """
+        Lines of Twisted's loggers, among them Autobahn's, are limited.
+        """
+        foreign = TwistedLogger("autobahn", observer=self.publisher)
+        for _ in range(100):
+            foreign.error("dropping connection to peer {peer}", peer="192.0.2.1")
+        self.assertEqual(len(self.events), 3)
+
+    def test_legacy(self) -> None:
+        """
+        So are those of the old interface, which are all one kind.
+        """
+        old = legacy.LogPublisher(self.publisher, self.publisher)
+        for number in range(100):
+            old.msg(f"number {number}")
+        self.assertEqual([formatEvent(event) for event in self.events], ["number 0", "number 1", "number 2"])
+
+    def test_ours(self) -> None:
+        """
+        Ours have been judged already, and are not judged twice.
+        """
+        for log in (Logger("a", observer=self.publisher), OperatorLogger("b", observer=self.publisher)):
+            for _ in range(9):
+                log.warn("line", address="192.0.2.1")
+        self.assertEqual(len(self.events), 3 + 9)
+
+    def test_no_limit(self) -> None:
+        """
+        Without a node there is no limit.
+        """
+        self.limit.stop()
+        LimitedObserver([self.events.append])({"log_format": "a"})  # type: ignore[list-item]
+        self.assertEqual(self.events, [{"log_format": "a"}])
+
+
+class _Nowhere:
+    def write(self, text: str) -> None:
+        pass
+
+
+class _Streams:
+    showwarning = None

@@ -1,0 +1,223 @@
+"""
+Tests for L{dstwist.limits.rates}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.config.http_server import LimitSettings
+from dstwist.limits.rates import LONGEST_PAUSE, Bucket, Meter, UserBudgets, buckets
+from dstwist.log import about
+from dstwist.protocol.constants import UNNAMED_USER
+from tests.fakes import FakeConnection
+from tests.logs import Lines
+
+
+class CountingClock(Clock):
+    """
+    A clock that knows how often it was looked at.
+    """
+
+    looks = 0
+
+    def seconds(self) -> float:
+        self.looks += 1
+        return super().seconds()
+
+
+class BucketTests(SynchronousTestCase):
+    """
+    So much a second.
+    """
+
+    def test_burst(self) -> None:
+        """
+        As much as for one second may come at once; what is more has to be waited for, exactly as long as it takes.
+        """
+        clock = Clock()
+        bucket = Bucket("x", 100, clock)
+        self.assertEqual([bucket.spend(50), bucket.spend(50)], [0.0, 0.0])
+        self.assertAlmostEqual(bucket.spend(150), 1.5)
+        clock.advance(1)
+        self.assertAlmostEqual(bucket.wait(), 0.5)
+        clock.advance(0.5)
+        self.assertEqual(bucket.wait(), 0.0)
+
+    def test_rate(self) -> None:
+        """
+        Over time, exactly the rate comes through.
+        """
+        clock = Clock()
+        bucket = Bucket("x", 100, clock)
+        spent, start = 0, clock.seconds()
+        while clock.seconds() - start < 100:
+            spent += 7
+            clock.advance(bucket.spend(7))
+        self.assertTrue(100 * 101 <= spent <= 100 * 101 + 20, spent)
+
+    def test_full(self) -> None:
+        """
+        Silence is not saved up for longer than a second.
+        """
+        clock = Clock()
+        bucket = Bucket("x", 100, clock)
+        bucket.spend(100)
+        clock.advance(1000)
+        self.assertEqual(bucket.spend(100), 0.0)
+        self.assertAlmostEqual(bucket.spend(100), 1.0)
+
+    def test_time_goes_back(self) -> None:
+        """
+        A time of day that is set back takes nothing away.
+        """
+        clock = Clock()
+        clock.advance(1000)
+        bucket = Bucket("x", 100, clock)
+        bucket.spend(100)
+        clock.rightNow = 10.0
+        self.assertAlmostEqual(bucket.spend(50), 0.5)
+        clock.advance(0.5)
+        self.assertEqual(bucket.wait(), 0.0)
+
+    def test_cheap(self) -> None:
+        """
+        While there is something left, nobody looks at the clock.
+        """
+        clock = CountingClock()
+        bucket = Bucket("x", 1000, clock)
+        before = clock.looks
+        for _ in range(1000):
+            bucket.spend(1)
+        self.assertEqual(clock.looks, before)
+
+
+class MeterTests(SynchronousTestCase):
+    """
+    One connection and its limits.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.events: list[str] = []
+
+    def meter(self, rate_of_bytes: int | None = None, messages: int | None = None, **limits: Any) -> Meter:
+        self.users = UserBudgets(LimitSettings(**limits), self.clock)
+        return self.another(rate_of_bytes, messages)
+
+    def another(self, rate_of_bytes: int | None = None, messages: int | None = None) -> Meter:
+        return Meter(
+            buckets("maxByteRate", rate_of_bytes, self.clock),
+            buckets("maxMessageRate", messages, self.clock),
+            self.users,
+            self.clock,
+            lambda: self.events.append("pause"),
+            lambda: self.events.append("resume"),
+            lambda: self.events.append("alive"),
+            lambda: about(FakeConnection("ann")),
+        )
+
+    def test_bytes(self) -> None:
+        """
+        Who sends more bytes than he may is read from again when the time for them is over.
+        """
+        meter = self.meter(1000)
+        meter.bytes(1000)
+        self.assertEqual(self.events, [])
+        meter.bytes(500)
+        meter.bytes(100)
+        self.assertEqual(self.events, ["pause"])
+        self.clock.advance(0.59)
+        self.assertEqual(self.events, ["pause", "alive"])
+        self.clock.advance(0.02)
+        self.assertEqual(self.events[-1], "resume")
+
+    def test_messages(self) -> None:
+        """
+        The same with messages, however short they are.
+        """
+        meter = self.meter(None, 10)
+        meter.bytes(1000000)
+        meter.messages(10)
+        self.assertEqual(self.events, [])
+        meter.messages(5)
+        self.assertEqual(self.events, ["pause"])
+        self.clock.advance(0.51)
+        self.assertEqual(self.events[-1], "resume")
+
+    def test_long_pause(self) -> None:
+        """
+        While it is paused for long, nobody takes the client for dead.
+        """
+        meter = self.meter(1000)
+        meter.bytes(6000)
+        self.clock.pump([LONGEST_PAUSE] * 4)
+        self.assertEqual(self.events, ["pause"] + ["alive"] * 4)
+        self.clock.pump([LONGEST_PAUSE] * 2)
+        self.assertEqual(self.events[-2:], ["alive", "resume"])
+
+    def test_user(self) -> None:
+        """
+        The connections of one user share what he may send; others are not touched.
+        """
+        one = self.meter(max_byte_rate_per_user=1000)
+        two, other = self.another(), self.another()
+        for meter, user in ((one, "ann"), (two, "ann"), (other, "bob")):
+            meter.bytes(5000)
+            meter.logged_in(user)
+        one.bytes(900)
+        self.assertEqual(self.events, [])
+        two.bytes(200)
+        self.assertEqual(self.events, ["pause"])
+        other.bytes(1000)
+        self.assertEqual(self.events, ["pause"])
+
+    def test_messages_of_user(self) -> None:
+        """
+        So with messages; who has no name shares with nobody.
+        """
+        one = self.meter(max_message_rate_per_user=10)
+        one.logged_in("ann")
+        one.messages(11)
+        self.assertEqual(self.events, ["pause"])
+        unnamed = self.another()
+        unnamed.logged_in(UNNAMED_USER)
+        unnamed.messages(1000)
+        self.assertEqual(self.events, ["pause"])
+
+    def test_gone(self) -> None:
+        """
+        Of connections that are gone nothing is left, throttled or not.
+        """
+        one, two = self.meter(1000, max_byte_rate_per_user=1000), self.another()
+        for meter in (one, two):
+            meter.logged_in("ann")
+            meter.bytes(2000)
+        one.stop()
+        self.assertEqual(len(self.users), 1)
+        two.stop()
+        self.assertEqual((len(self.users), self.clock.getDelayedCalls()), (0, []))
+        self.assertNotIn("resume", self.events)
+        one.bytes(5000)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_log(self) -> None:
+        """
+        A client that is slowed down is one line in the log, with the limit and the user, however often it happens.
+        """
+        lines = Lines(self)
+        meter = self.meter(None, 10, max_byte_rate_per_user=1000)
+        meter.logged_in("ann")
+        for _ in range(5):
+            meter.messages(20)
+            self.clock.pump([1.0] * 3)
+        self.assertEqual(
+            lines.of("warn"),
+            [
+                "LIMIT_EXCEEDED | maxMessageRate: ann (192.0.2.1, /deepstream, #7) sends more than 10 a second, "
+                "reading it more slowly"
+            ],
+        )

@@ -1,0 +1,133 @@
+"""
+A class of the operator's own decides who may do what.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from dstwist.config.load import load
+from dstwist.errors import ConfigError, RuleError
+from dstwist.interfaces import IPermission
+from dstwist.permission.selection import build
+from dstwist.plugins import Services
+from dstwist.protocol.constants import EventAction, RecordAction, Topic
+from dstwist.protocol.message import Message
+from tests.fakes import FakeConnection
+
+EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
+EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
+READ = Message(Topic.RECORD, RecordAction.READ, "a")
+HERE = __name__
+
+
+@implementer(IPermission)
+class Given:
+    """
+    Gives the verdict that its option C{verdict} makes.
+    """
+
+    verdict: Any = True
+
+    def __init__(self, options: dict[str, Any], services: Any) -> None:
+        self.options, self.services = options, services
+
+    def allows(self, message: Message, sender: Any, record: Any = None) -> Any:
+        return type(self).verdict()
+
+
+class Nothing:
+    """
+    Is no permission.
+    """
+
+    def __init__(self, options: dict[str, Any], services: Any) -> None:
+        pass
+
+
+class CustomPermissionTests(SynchronousTestCase):
+    """
+    From the configuration to the verdict.
+    """
+
+    def build(self, section: str) -> IPermission:
+        directory = self.mktemp()
+        os.mkdir(directory)
+        path = os.path.join(directory, "config.yml")
+        Path(path).write_text(f"permission: {section}\n")
+        for example in EXAMPLES.glob("*.py"):
+            Path(directory, example.name).write_bytes(example.read_bytes())
+        permission = build(load(path, {}).permission, lambda: 0.0, services=Services(None))
+        verifyObject(IPermission, permission)
+        return permission
+
+    def allows(self, permission: IPermission, message: Message = EMIT) -> Any:
+        verdict = permission.allows(message, FakeConnection())
+        return self.successResultOf(verdict) if isinstance(verdict, Deferred) else verdict
+
+    def given(self, verdict: Any) -> IPermission:
+        self.patch(Given, "verdict", staticmethod(verdict))
+        return self.build(f"{{module: '{HERE}:Given'}}")
+
+    def test_example(self) -> None:
+        """
+        The example in the manual works as it is.
+        """
+        self.assertIn("<examples/office_hours.py>`_", (EXAMPLES.parent / "permissions.rst").read_text())
+        always = self.build("{path: office_hours.py:OfficeHours, options: {from: 0, until: 24}}")
+        never = self.build("{path: office_hours.py:OfficeHours, options: {from: 0, until: 0}}")
+        self.assertEqual([self.allows(each) for each in (always, never)], [True, False])
+        self.assertTrue(self.allows(never, READ))
+
+    def test_verdicts(self) -> None:
+        """
+        It may say so at once, later, or as a coroutine; only True allows.
+        """
+
+        async def later(verdict: Any) -> Any:
+            return verdict
+
+        self.assertTrue(self.allows(self.given(lambda: True)))
+        self.assertFalse(self.allows(self.given(lambda: False)))
+        self.assertTrue(self.allows(self.given(lambda: later(True))))
+        self.assertFalse(self.allows(self.given(lambda: later("yes"))))
+
+    def test_mistakes_deny(self) -> None:
+        """
+        What it does wrong denies, and the reason names the class.
+        """
+
+        def broken() -> Any:
+            raise ValueError("no idea")
+
+        async def broken_later() -> Any:
+            raise ValueError("no idea")
+
+        for verdict, problem in (
+            (broken, "ValueError: no idea"),
+            (broken_later, "ValueError: no idea"),
+            (lambda: "yes", "TypeError: expected True, False or a Deferred, got 'yes'"),
+        ):
+            answer: Any = self.given(verdict).allows(EMIT, FakeConnection())
+            error = self.failureResultOf(answer, RuleError).value
+            self.assertEqual(str(error), f"{HERE}:Given: {problem}")
+
+    def test_refused(self) -> None:
+        """
+        A class that cannot be used keeps the server from starting, with the key that named it.
+        """
+        for section, problem in (
+            (f"{{module: '{HERE}:Nothing'}}", f"permission.module: {HERE}:Nothing does not provide"),
+            (f"{{module: '{HERE}:Absent'}}", f"permission.module: cannot load {HERE}:Absent: AttributeError"),
+            ("{path: office_hours.py:OfficeHours}", "permission.path: cannot load"),
+            ("{name: absent}", "permission.name: the entry point absent of dstwist.permission is not installed"),
+        ):
+            error = self.assertRaises(ConfigError, self.build, section)
+            self.assertIn(problem, str(error))

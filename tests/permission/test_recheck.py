@@ -1,0 +1,283 @@
+"""
+What clients have, judged again by new rules.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.errors import RuleError
+from dstwist.permission.recheck import CHUNK, MAX_TOLD, MAX_WAITING, SLICE, Kind, Recheck
+from dstwist.protocol.constants import EventAction, PresenceAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from tests.fakes import FakeConnection, FakePermission
+from tests.logs import Lines
+
+SUBSCRIBE = EventAction.SUBSCRIBE
+
+
+def denied(name: str) -> Message:
+    return Message(Topic.EVENT, EventAction.MESSAGE_DENIED, name, original_action=SUBSCRIBE, is_error=True)
+
+
+class SlowPermission(FakePermission):
+    """
+    One that takes its time by the clock.
+    """
+
+    def __init__(self, clock: Clock, takes: float) -> None:
+        super().__init__()
+        self.clock = clock
+        self.takes = takes
+
+    def allows(self, *args: Any, **kwargs: Any) -> bool | Deferred[bool]:
+        self.clock.rightNow += self.takes
+        return super().allows(*args, **kwargs)
+
+
+class RecheckTests(SynchronousTestCase):
+    """
+    L{Recheck}, of the subscriptions to events.
+    """
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+        self.clock = Clock()
+        self.registry = SubscriptionRegistry(Topic.EVENT)
+        self.ann = FakeConnection("ann")
+        self.permission = FakePermission()
+
+    def recheck(self, **verdicts: Any) -> Recheck:
+        self.permission.verdicts = verdicts
+        recheck = Recheck(self.permission, [Kind(self.registry, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)], self.clock)
+        recheck.run()
+        return recheck
+
+    def subscribe(self, *names: str, to: FakeConnection | None = None) -> None:
+        for name in names:
+            self.registry.add(name, to or self.ann)
+
+    def turn(self) -> None:
+        """
+        One turn of the reactor: what is due now, and nothing of what that asks for.
+        """
+        due: Any = self.clock.getDelayedCalls()
+        for call in due:
+            run = functools.partial(call.func, *call.args, **call.kw)
+            call.cancel()
+            run()
+
+    def said(self) -> str:
+        return self.lines.last("info").removeprefix("RELOAD | permission: ")
+
+    def test_ended(self) -> None:
+        """
+        What is refused ends, and its client is told; all else stays, and nobody hears of that.
+        """
+        bob = FakeConnection("bob")
+        self.subscribe("news", "secret")
+        self.subscribe("news", "secret", "more", to=bob)
+        self.recheck(secret=False)
+        self.clock.advance(0)
+        for connection in (self.ann, bob):
+            self.assertEqual(connection.take(), [denied("secret")])
+        self.assertEqual(sorted(self.registry.names()), ["more", "news"])
+        self.assertEqual(
+            self.said(),
+            "5 subscriptions judged by the new rules, 2 ended, 0 of them because their rule failed",
+        )
+
+    def test_request(self) -> None:
+        """
+        The rules see what a client would ask for now; everybody's presence has no name.
+        """
+        asked: list[Message] = []
+
+        class Asked(FakePermission):
+            def allows(self, message: Message, *args: Any) -> bool:
+                asked.append(message)
+                return False
+
+        everybody = SubscriptionRegistry(Topic.PRESENCE)
+        everybody.add("everyone", self.ann)
+        all_ = PresenceAction.SUBSCRIBE_ALL
+        Recheck(Asked(), [Kind(everybody, Topic.PRESENCE, all_, all_, named=False)], self.clock).run()
+        self.clock.advance(0)
+        self.assertEqual(asked, [Message(Topic.PRESENCE, all_)])
+        (answer,) = self.ann.take()
+        self.assertEqual((answer.action, answer.name), (PresenceAction.MESSAGE_DENIED, None))
+        self.assertEqual(answer.original_action, all_)
+
+    def test_later_turn(self) -> None:
+        """
+        Nothing is judged in the turn in which the rules change: what comes with it is said first.
+        """
+        self.subscribe("secret")
+        self.recheck(secret=False)
+        self.assertEqual((self.permission.asked, self.ann.take()), ([], []))
+
+    def test_share_of_turn(self) -> None:
+        """
+        Of many subscriptions only some are judged in one turn, and clients are served meanwhile. In the end all are.
+        """
+        self.subscribe(*map(str, range(3 * CHUNK)))
+        self.recheck()
+        for turn in (1, 2, 3):
+            self.turn()
+            self.assertEqual(len(self.permission.asked), turn * CHUNK)
+        self.turn()
+        self.assertEqual(len(set(self.permission.asked)), 3 * CHUNK)
+        self.assertTrue(self.said().startswith(f"{3 * CHUNK} subscriptions judged"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_slow_rules(self) -> None:
+        """
+        Of rules that take long fewer are asked in one turn.
+        """
+        self.permission = SlowPermission(self.clock, SLICE / 4)
+        self.subscribe(*"abcdefgh")
+        self.recheck()
+        self.turn()
+        self.assertEqual(len(self.permission.asked), 4)
+
+    def test_names_of_one(self) -> None:
+        """
+        What a client ends, or who goes, between two turns is not judged any more.
+        """
+        bob = FakeConnection("bob")
+        self.subscribe(*map(str, range(CHUNK)), "late", "later")
+        self.subscribe("late", to=bob)
+        self.recheck(late=False, later=False)
+        self.turn()
+        left = [name for name in self.registry.names_of(self.ann) if name not in self.permission.asked]
+        self.registry.discard(left[0], self.ann)
+        bob.close()
+        self.turn()
+        self.turn()
+        self.assertNotIn(left[0], self.permission.asked)
+        self.assertNotIn(denied(left[0]), self.ann.take())
+        self.assertEqual(bob.take(), [])
+
+    def test_waits(self) -> None:
+        """
+        A rule that needs data is waited for, and then its subscription stays or ends.
+        """
+        verdicts: dict[str, Deferred[bool]] = {"good": Deferred(), "bad": Deferred()}
+        self.subscribe("good", "bad", "gone", "plain")
+        gone: Deferred[bool] = Deferred()
+        self.recheck(**verdicts, gone=gone)
+        self.clock.advance(0)
+        self.registry.discard("gone", self.ann)
+        for verdict, result in ((verdicts["good"], True), (verdicts["bad"], False), (gone, False)):
+            self.assertEqual(self.lines.of("info"), [])
+            verdict.callback(result)
+        self.clock.advance(0)
+        self.assertEqual(self.ann.take(), [denied("bad")])
+        self.assertEqual(sorted(self.registry.names()), ["good", "plain"])
+        self.assertTrue(self.said().startswith("4 subscriptions judged by the new rules, 1 ended"))
+
+    def test_many_wait(self) -> None:
+        """
+        Only so many rules wait for data at a time, so that the storage is not asked for everything at once.
+        """
+        verdicts: dict[str, Deferred[bool]] = {str(number): Deferred() for number in range(MAX_WAITING + 5)}
+        self.subscribe(*verdicts)
+        self.recheck(**verdicts)
+        self.clock.advance(0)
+        asked = self.permission.asked
+        self.assertEqual(len(asked), MAX_WAITING)
+        verdicts[str(asked[0])].callback(True)
+        self.clock.advance(0)
+        self.assertEqual(len(asked), MAX_WAITING + 1)
+        for verdict in verdicts.values():
+            if not verdict.called:
+                verdict.callback(False)
+                self.clock.advance(0)
+        self.assertEqual(len(asked), MAX_WAITING + 5)
+        self.assertEqual(list(self.registry.names()), [asked[0]])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_rule_fails(self) -> None:
+        """
+        A rule that fails denies, at once or later. Why is in the log, but not ten thousand times.
+        """
+        names = [str(number) for number in range(MAX_TOLD + 2)]
+        later: Deferred[bool] = Deferred()
+        self.subscribe("later", *names)
+        self.recheck(later=later, **{name: fail(RuleError(f"no value for {name}")) for name in names})
+        self.clock.advance(0)
+        later.errback(RuleError("no value for later"))
+        self.clock.advance(0)
+        self.assertEqual(len(self.ann.take()), len(names) + 1)
+        self.assertEqual(list(self.registry.names()), [])
+        warned = self.lines.of("warn")
+        self.assertEqual(len(warned), MAX_TOLD)
+        self.assertTrue(
+            warned[0].startswith("MESSAGE_PERMISSION_ERROR | ann (192.0.2.1, /deepstream, #7): no value for ")
+        )
+        self.assertEqual(
+            self.said(),
+            f"{len(names) + 1} subscriptions judged by the new rules, {len(names) + 1} ended, {len(names) + 1} of them "
+            "because their rule failed",
+        )
+
+    def test_again(self) -> None:
+        """
+        When the rules change once more everything is judged anew, and what the ones in between said does not count.
+        """
+        between: Deferred[bool] = Deferred()
+        self.subscribe("a", "b")
+        recheck = self.recheck(a=between)
+        self.clock.advance(0)
+        self.permission.verdicts = {"b": False}
+        recheck.run()
+        self.clock.advance(0)
+        between.callback(False)
+        self.assertEqual(self.ann.take(), [denied("b")])
+        self.assertEqual(list(self.registry.names()), ["a"])
+        self.assertEqual(len(self.lines.of("info")), 1)
+
+    def test_stop(self) -> None:
+        """
+        When the server stops nothing is judged any more.
+        """
+        verdict: Deferred[bool] = Deferred()
+        self.subscribe("a", *map(str, range(2 * CHUNK)))
+        recheck = self.recheck(a=verdict)
+        self.turn()
+        recheck.stop()
+        recheck.stop()
+        asked = len(self.permission.asked)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        verdict.callback(False)
+        self.assertEqual((len(self.permission.asked), self.ann.take()), (asked, []))
+
+    def test_nothing(self) -> None:
+        """
+        Where nobody has anything that is said, too.
+        """
+        self.recheck()
+        self.clock.advance(0)
+        self.assertTrue(self.said().startswith("0 subscriptions judged"))
+
+    def test_mistake(self) -> None:
+        """
+        A mistake of ours ends the run, with its traceback in the log.
+        """
+
+        class Broken(FakePermission):
+            def allows(self, *args: Any) -> bool:
+                raise ZeroDivisionError
+
+        self.subscribe("a")
+        self.permission = Broken()
+        self.recheck()
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(list(self.registry.names()), ["a"])

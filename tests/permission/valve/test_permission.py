@@ -1,0 +1,588 @@
+"""
+Tests for L{dstwist.permission.valve.permission} and L{dstwist.permission.valve.decision}: decisions by rules.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.errors import ConfigError, RuleError
+from dstwist.interfaces import Change, IPermission, Record
+from dstwist.permission.valve.permission import ValvePermission
+from dstwist.permission.valve.rules import load_permissions
+from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.routing.router import Router
+from tests.fakes import FakeConnection, FakeService
+from tests.permission.cases import Records
+from tests.permission.pieces import PIECES
+
+EMIT = Message(Topic.EVENT, EventAction.EMIT, "e", b"1")
+
+
+def read(name: str = "r") -> Message:
+    return Message(Topic.RECORD, RecordAction.READ, name)
+
+
+def write(data: bytes | str | None, path: str | None = None, action: RecordAction = RecordAction.UPDATE) -> Message:
+    if path is not None:
+        action = RecordAction.PATCH
+    return Message(Topic.RECORD, action, "r", data, path=path, version=2)
+
+
+def rules(section: str, kind: str, rule: Any, pattern: str = "*") -> Any:
+    content: dict[str, Any] = {name: {"*": {}} for name in ("record", "event", "rpc", "presence")}
+    content[section][pattern] = {kind: rule}
+    return load_permissions(content)
+
+
+def allows(permission: IPermission, message: Message, sender: Any, record: Record | None) -> bool | Deferred[bool]:
+    """
+    The verdict on a write to C{record}; C{None}: the asker does not have it at hand.
+    """
+    return permission.allows(message, sender, None if record is None else Change(record, message))
+
+
+class PermissionCase(SynchronousTestCase):
+    """
+    One rule, and somebody who asks.
+    """
+
+    def setUp(self) -> None:
+        self.ann = FakeConnection("ann")
+        self.records = Records({})
+        self.now = 1.7e9
+
+    def permission(self, section: str, kind: str, rule: Any, pattern: str = "*", **options: Any) -> ValvePermission:
+        options.setdefault("load", self.records.at_once)
+        return ValvePermission(rules(section, kind, rule, pattern), lambda: self.now, **options)
+
+    def problem(self, verdict: bool | Deferred[bool]) -> str:
+        """
+        Why a rule has no value.
+        """
+        assert isinstance(verdict, Deferred)
+        return str(self.failureResultOf(verdict, RuleError).value)
+
+
+class AllowsTests(PermissionCase):
+    """
+    L{ValvePermission.allows}: who gets which answer, and when.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It is a permission.
+        """
+        verifyObject(IPermission, self.permission("record", "read", True))
+
+    def test_w1_nothing_but_true_allows(self) -> None:
+        """
+        W1 (C{security.md}): a rule that comes to null, undefined, 0, NaN or an empty text denies; the Node server lets
+        all pass that is not false.
+        """
+        self.ann.server_data = None
+        for rule in (
+            "user.data && user.data.role === 'admin'",
+            "user.data?.role",
+            "user.id.match(/x/)",
+            "0",
+            "''",
+            "0 * 'x'",
+            "null",
+            "undefined && 1",
+        ):
+            self.assertIs(self.permission("record", "read", rule).allows(read(), self.ann), False, rule)
+        for rule in ("'no'", "[]", "({})", "1", "user.id.match(/a/)", "user"):
+            self.assertIs(self.permission("record", "read", rule).allows(read(), self.ann), True, rule)
+
+    def test_w2_bulk(self) -> None:
+        """
+        W2 (C{security.md}): of several names exactly the refused ones are taken out, whichever they are; the Node
+        server takes out the last ones.
+        """
+        for refused in ("a", "b", "c"):
+            service = FakeService()
+            permission = self.permission("event", "subscribe", f"name !== '{refused}'")
+            message = Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("a", "b", "c"), correlation_id="1")
+            Router(permission, {Topic.EVENT: service}).route(message, self.ann)
+            (handled,) = service.handled
+            self.assertEqual(handled.names, tuple(name for name in "abc" if name != refused))
+            (answer,) = self.ann.take()
+            self.assertEqual((answer.action, answer.name), (EventAction.MESSAGE_DENIED, refused))
+
+    def test_w3_one_answer(self) -> None:
+        """
+        W3 (C{security.md}): after an error that ends a decision nothing more comes of it, whatever the rule would say
+        and whatever is still being loaded; the action is not executed.
+        """
+        for rule, data in (("_(5) || true", b"1"), ("data.x || true", b"{bad"), ("[_('a'), _(5)] || true", b"1")):
+            permission = self.permission("event", "publish", rule, load=self.records.later)
+            service = FakeService()
+            message = Message(Topic.EVENT, EventAction.EMIT, "e", data)
+            Router(permission, {Topic.EVENT: service}).route(message, self.ann)
+            self.records.arrive()
+            self.assertEqual(service.handled, [], rule)
+            self.assertEqual([answer.action for answer in self.ann.take()], [EventAction.MESSAGE_PERMISSION_ERROR])
+
+    def test_w9_data_of_emits(self) -> None:
+        """
+        W9 (C{security.md}): an emit's data is there for its rule, in whatever encoding it came.
+        """
+        permission = self.permission("event", "publish", "data === 5")
+        for data, expected in ((b"5", True), ("N5", True), (b"6", False), ("S5", False), (None, False)):
+            message = Message(Topic.EVENT, EventAction.EMIT, "e", data)
+            self.assertIs(permission.allows(message, self.ann), expected, data)
+
+    def test_w11_nobody(self) -> None:
+        """
+        W11 (C{security.md}): who has no name is not authenticated, however the login called that.
+        """
+        permission = self.permission("record", "read", "user.isAuthenticated")
+        for user, expected in (("open", False), ("OPEN", False), (None, False), ("ann", True), ("Open", True)):
+            self.ann.user = user
+            self.assertIs(permission.allows(read(), self.ann), expected, user)
+
+    def test_w12_old_data_last(self) -> None:
+        """
+        W12 (C{security.md}): oldData as the last word of a rule is the record; the Node server never loads it.
+        """
+        self.records.records["r"] = Record(1, {})
+        for rule in ("!oldData", "user.id === 'root' || !oldData"):
+            self.assertIs(self.permission("record", "write", rule).allows(write(b"{}"), self.ann), False)
+        self.assertIs(
+            self.permission("record", "create", "!oldData").allows(
+                Message(Topic.RECORD, RecordAction.CREATE, "new"), self.ann
+            ),
+            True,
+        )
+
+    def test_no_rule(self) -> None:
+        """
+        What no rule is for is denied; what needs no permission is allowed.
+        """
+        permission = self.permission("record", "read", True)
+        self.assertIs(permission.allows(write(b"{}"), self.ann), False)
+        self.assertIs(permission.allows(read("a\nb"), self.ann), False)
+        self.assertIs(permission.allows(Message(Topic.RECORD, RecordAction.UNSUBSCRIBE, "r"), self.ann), True)
+        self.assertIs(permission.allows(Message(Topic.RPC, RpcAction.RESPONSE, "r"), self.ann), True)
+
+    def test_everybody(self) -> None:
+        """
+        What asks for everybody has no name, whatever the text client wrote in its place.
+        """
+        permission = self.permission("presence", "allow", "name === undefined && $who === undefined", "$who")
+        for action in (PresenceAction.QUERY_ALL, PresenceAction.SUBSCRIBE_ALL):
+            for name in (None, "%_EVERYONE_%"):
+                self.assertIs(permission.allows(Message(Topic.PRESENCE, action, name), self.ann), True)
+        self.assertIs(permission.allows(Message(Topic.PRESENCE, PresenceAction.QUERY, "bob"), self.ann), False)
+
+    def test_server_data(self) -> None:
+        """
+        user.data is what the authenticator said, and null if that is nothing.
+        """
+        for data, rule in (
+            (None, "user.data === null"),
+            ("", "user.data === null"),
+            (False, "user.data === null"),
+            ({}, "user.data !== null"),
+            ([], "user.data.length === 0"),
+            ({"role": "x"}, "user.data.role === 'x'"),
+            ("text", "user.data === 'text'"),
+        ):
+            self.ann.server_data = data
+            self.assertIs(self.permission("record", "read", rule).allows(read(), self.ann), True, rule)
+
+    def test_actions(self) -> None:
+        """
+        The action is the one that is asked, by number and by each of its names.
+        """
+        for section, kind, topic, action, rule in (
+            (
+                "event",
+                "publish",
+                Topic.EVENT,
+                EventAction.EMIT,
+                "action === 2 && action === 'EMIT' && action == 'EVENT'",
+            ),
+            ("record", "read", Topic.RECORD, RecordAction.READ, "action === 'READ' && action === 'SNAPSHOT'"),
+            ("record", "read", Topic.RECORD, RecordAction.HAS, "action === 'HAS' && action === 5"),
+            ("rpc", "provide", Topic.RPC, RpcAction.PROVIDE, "['SUBSCRIBE', 'x'].indexOf(action) === 0"),
+            ("presence", "allow", Topic.PRESENCE, PresenceAction.QUERY_ALL, "action === 'QUERY' || action === 'X'"),
+            ("record", "read", Topic.RECORD, RecordAction.HEAD, "typeof action === 'string' && action + '' === 'HEAD'"),
+        ):
+            permission = self.permission(section, kind, rule)
+            self.assertIs(permission.allows(Message(topic, action, "x"), self.ann), True, rule)
+
+    def test_undecoded(self) -> None:
+        """
+        A rule that does not look at data is decided without decoding it, and one that does not ask for records without
+        loading any.
+        """
+        message = Message(Topic.EVENT, EventAction.EMIT, "e", b"{bad")
+        for rule in ("user.id === 'ann'", "name !== 'data'", "user.data === null"):
+            self.assertIs(self.permission("event", "publish", rule).allows(message, self.ann), True, rule)
+        self.assertIs(self.permission("record", "write", "user.id === 'ann'").allows(write(b"{", "a"), self.ann), True)
+        self.assertEqual(self.records.loaded, [])
+        verdict = self.permission("event", "publish", "user.id === 'ann' || data").allows(message, self.ann)
+        self.assertIn("the data of the message cannot be decoded", self.problem(verdict))
+
+    def test_time(self) -> None:
+        """
+        now is the time of the decision, in whole milliseconds.
+        """
+        self.now = 1700000000.0019
+        self.assertIs(self.permission("record", "read", "now === 1700000000001").allows(read(), self.ann), True)
+
+
+class FailureTests(PermissionCase):
+    """
+    Rules without a value.
+    """
+
+    def test_text(self) -> None:
+        """
+        The failure tells the rule's place, its text, what it was asked about, and why; nothing of what it looked at.
+        """
+        self.ann.server_data = {"password": "geheim"}
+        permission = self.permission("record", "read", "user.data.role.x === $id", "a/$id")
+        self.assertEqual(
+            self.problem(permission.allows(read("a/b"), self.ann)),
+            'error when executing record["a/$id"].read (user.data.role.x === $id) for "a/b": '
+            "TypeError: Cannot read properties of undefined (reading 'x')",
+        )
+
+    def test_values(self) -> None:
+        """
+        With logRuleValues it tells what the rule looked at as well.
+        """
+        self.ann.server_data = {"role": 5}
+        permission = self.permission("record", "write", "data.a.b.c === $id", "$id", log_values=True)
+        problem = self.problem(permission.allows(write(b'{"a": {}}'), self.ann))
+        self.assertTrue(problem.endswith('; with data = {"a": {}}, $id = "r"'), problem)
+
+    def test_short(self) -> None:
+        """
+        However long a rule, a name and values are, the failure is not.
+        """
+        rule = "data.x.y" + " || data.x.y" * 500
+        permission = self.permission("event", "publish", rule, log_values=True)
+        message = Message(Topic.EVENT, EventAction.EMIT, "n\n" * 50_000, json.dumps("x" * 100_000).encode())
+        self.assertIs(permission.allows(message, self.ann), False)
+        message.name = "n" * 50_000
+        problem = self.problem(permission.allows(message, self.ann))
+        self.assertLess(len(problem), 3000)
+        self.assertNotIn("\n", problem)
+
+    def test_refusal_to_the_client(self) -> None:
+        """
+        The client is told that its permission could not be found out, and nothing else.
+        """
+        permission = self.permission("event", "publish", "user.data.role")
+        Router(permission, {Topic.EVENT: FakeService()}).route(EMIT, self.ann)
+        (answer,) = self.ann.take()
+        self.assertEqual(answer.action, EventAction.MESSAGE_PERMISSION_ERROR)
+        self.assertEqual((answer.data, answer.detail), (None, None))
+
+    def test_steps(self) -> None:
+        """
+        A decision that takes more steps than allowed fails, and one that takes less does not.
+        """
+        message = Message(Topic.EVENT, EventAction.EMIT, "e", json.dumps(list(range(1000))).encode())
+        rule = "data.indexOf(-1) + data.indexOf(-2) < 0"
+        self.assertIs(self.permission("event", "publish", rule, max_steps=5000).allows(message, self.ann), True)
+        verdict = self.permission("event", "publish", rule, max_steps=1500).allows(message, self.ann)
+        self.assertIn("more steps than maxRuleSteps", self.problem(verdict))
+
+    def test_steps_of_all_passes(self) -> None:
+        """
+        The steps are those of all passes of a decision together.
+        """
+        rule = "data.indexOf(-1) < 0 && _('a') === null && _('b') === null"
+        message = Message(Topic.EVENT, EventAction.EMIT, "e", json.dumps(list(range(1000))).encode())
+        self.assertIn(
+            "maxRuleSteps",
+            self.problem(self.permission("event", "publish", rule, max_steps=1500).allows(message, self.ann)),
+        )
+
+    @settings(deadline=None, max_examples=300)
+    @given(
+        st.lists(st.sampled_from(PIECES), max_size=16).map("".join),
+        st.sampled_from([b"{bad", b"null", b'{"a": [1, {"b": "x"}], "x": "y"}', b'"\\ud83d"', b"[1, [2]]", None]),
+    )
+    def test_any_rule(self, rule: str, data: bytes | None) -> None:
+        """
+        Whatever a rule is, it is refused, or it decides, or it fails as a rule does.
+        """
+        try:
+            permission = self.permission("record", "write", rule, max_steps=10_000)
+        except ConfigError:
+            return
+        verdict = allows(permission, write(data), self.ann, Record(1, {"a": 1}))
+        if isinstance(verdict, Deferred):
+            self.failureResultOf(verdict, RuleError)
+        else:
+            self.assertIsInstance(verdict, bool)
+
+
+class RecordTests(PermissionCase):
+    """
+    Rules that ask for records.
+    """
+
+    def test_at_hand(self) -> None:
+        """
+        What the asker has at hand is not loaded, be it as oldData or by its name.
+        """
+        rule = "oldData.n === 1 && _('r').n === 1 && _(name) === oldData"
+        permission = self.permission("record", "write", rule)
+        self.assertIs(allows(permission, write(b"{}"), self.ann, Record(1, {"n": 1})), True)
+        self.assertEqual(self.records.loaded, [])
+
+    def test_missing_at_hand(self) -> None:
+        """
+        Neither is a record of which is known that it does not exist: it is null.
+        """
+        permission = self.permission("record", "write", "oldData === null && _('r') === null")
+        self.assertIs(allows(permission, write(b"{}"), self.ann, Record(-1, None)), True)
+        self.assertEqual(self.records.loaded, [])
+
+    def test_at_once(self) -> None:
+        """
+        With records that are there at once, the answer is there at once.
+        """
+        self.records.records["a"] = Record(3, {"ok": True})
+        permission = self.permission("record", "read", "_('a').ok && _('b') === null")
+        self.assertIs(permission.allows(read(), self.ann), True)
+        self.assertEqual(self.records.loaded, ["a", "b"])
+
+    def test_later(self) -> None:
+        """
+        With records that take their time, the answer comes when the last of them is there.
+        """
+        self.records.records["a"] = Record(3, {"ok": True})
+        permission = self.permission("record", "read", "_('a').ok && _('b') === null", load=self.records.later)
+        verdict = permission.allows(read(), self.ann)
+        assert isinstance(verdict, Deferred)
+        self.assertNoResult(verdict)
+        self.records.arrive()
+        self.assertIs(self.successResultOf(verdict), True)
+
+    def test_together(self) -> None:
+        """
+        Records that a rule asks for independently are loaded at the same time, each once.
+        """
+        permission = self.permission(
+            "record", "read", "[_('a'), _('b'), _('a'), oldData].length === 4", load=self.records.later
+        )
+        verdict = permission.allows(read(), self.ann)
+        self.assertEqual(self.records.loaded, ["r", "a", "b"])
+        for deferred, _ in self.records.waiting:
+            assert isinstance(verdict, Deferred)
+            self.assertNoResult(verdict)
+            deferred.callback(None)
+        assert isinstance(verdict, Deferred)
+        self.assertIs(self.successResultOf(verdict), True)
+        self.assertEqual(len(self.records.loaded), 3)
+
+    def test_passes(self) -> None:
+        """
+        Records that lead to each other take a pass each: as many as maxRuleIterations allows, however fast they come.
+        """
+        self.records.records = {name: Record(1, {"n": following}) for name, following in ("ab", "bc", "cd", "de")}
+        rule = "_(_(_('a').n).n).n === 'd'"
+        for load in (self.records.at_once, self.records.later):
+            for most, allowed in ((4, True), (3, False)):
+                permission = self.permission("record", "read", rule, load=load, max_iterations=most)
+                verdict = permission.allows(read(), self.ann)
+                self.records.arrive()
+                if allowed:
+                    result = self.successResultOf(verdict) if isinstance(verdict, Deferred) else verdict
+                    self.assertIs(result, True)
+                else:
+                    self.assertIn("Exceeded max iteration count", self.problem(verdict))
+
+    def test_nothing_is_kept(self) -> None:
+        """
+        The next decision looks anew.
+        """
+        permission = self.permission("record", "read", "_('a') !== null")
+        self.assertIs(permission.allows(read(), self.ann), False)
+        self.records.records["a"] = Record(0, {})
+        self.assertIs(permission.allows(read(), self.ann), True)
+
+    def test_failure(self) -> None:
+        """
+        A record that cannot be had makes the rule fail, at once or later, even if others are still on their way.
+        """
+        self.records.failing = {"a"}
+        for load in (self.records.at_once, self.records.later):
+            permission = self.permission("record", "read", "[_('a'), _('b')].length > 0 || true", load=load)
+            verdict = permission.allows(read(), self.ann)
+            self.records.arrive()
+            self.assertIn("failed to load record a for permissioning: out of order", self.problem(verdict))
+
+    def test_no_records(self) -> None:
+        """
+        A server without records has none to refer to.
+        """
+        permission = ValvePermission(rules("record", "read", "_('a')"), lambda: 0.0)
+        self.assertIn("there are no records", self.problem(permission.allows(read(), self.ann)))
+
+    def test_cancelled(self) -> None:
+        """
+        Nobody waits any more: what comes then is of no interest.
+        """
+        permission = self.permission("record", "read", "_('a') === null", load=self.records.later)
+        verdict = permission.allows(read(), self.ann)
+        assert isinstance(verdict, Deferred)
+        verdict.cancel()
+        self.failureResultOf(verdict, CancelledError)
+        self.records.arrive()
+
+    def test_w10_patch(self) -> None:
+        """
+        W10 (C{security.md}): the data of a patch is the record as it would be, of setData with a path too.
+        """
+        rule = "data.owner === 'ann' && data.n === 5 && data.gone === undefined"
+        permission = self.permission("record", "write", rule)
+        record = Record(1, {"owner": "ann", "n": 4})
+        self.assertIs(allows(permission, write(b"5", "n"), self.ann, record), True)
+        self.assertIs(allows(permission, write("N5", "n"), self.ann, record), True)
+        self.assertIs(allows(permission, write(b'"bob"', "owner"), self.ann, record), False)
+        self.assertEqual(record.data, {"owner": "ann", "n": 4})
+        new = write(b'{"b": 1}', "a")
+        new.original_action = RecordAction.CREATEANDPATCH
+        permission = self.permission("record", "write", "oldData === null && data.a.b === 1")
+        self.assertIs(allows(permission, new, self.ann, Record(-1, None)), True)
+
+    def test_patch_of_nothing(self) -> None:
+        """
+        A patch of a record that does not exist, and is not to be created, has no data.
+        """
+        permission = self.permission("record", "write", "data.a === 1")
+        for record in (Record(-1, None), None):
+            self.assertIn(
+                "Tried to apply patch to non-existant record r",
+                self.problem(allows(permission, write(b"1", "a"), self.ann, record)),
+            )
+
+    def test_erased(self) -> None:
+        """
+        A patch without a value takes the key away.
+        """
+        permission = self.permission("record", "write", "!('a' in data) && data.b === 2")
+        for nothing in (None, "U"):
+            self.assertIs(allows(permission, write(nothing, "a"), self.ann, Record(1, {"a": 1, "b": 2})), True)
+
+    def test_patch_multi(self) -> None:
+        """
+        Several changes are applied in their order.
+        """
+        changes = [{"path": "a", "data": 1}, {"path": "a", "data": 2}, {"path": "b"}]
+        message = write(json.dumps(changes).encode(), action=RecordAction.PATCH_MULTI)
+        permission = self.permission("record", "write", "data.a === 2 && !('b' in data) && data.c === 3")
+        self.assertIs(allows(permission, message, self.ann, Record(1, {"b": 1, "c": 3})), True)
+        for wrong in (b"{}", b"[1]", b'[{"data": 1}]', b'[{"path": 5}]'):
+            message = write(wrong, action=RecordAction.PATCH_MULTI)
+            self.assertIn("Invalid MultiPatch Data r", self.problem(permission.allows(message, self.ann)))
+
+    def test_w14_forbidden_paths(self) -> None:
+        """
+        W14 (C{security.md}): paths into the prototypes of a JavaScript client are refused.
+        """
+        permission = self.permission("record", "write", "data !== null")
+        for path in ("__proto__.x", "constructor.x", "prototype"):
+            self.problem(allows(permission, write(b"1", path), self.ann, Record(1, {})))
+
+    def test_update(self) -> None:
+        """
+        The data of an update is what is written, whatever was there.
+        """
+        permission = self.permission("record", "write", "data.a === 1 && data.b === undefined")
+        self.assertIs(allows(permission, write(b'{"a": 1}'), self.ann, Record(1, {"b": 1})), True)
+        self.assertIs(permission.allows(write('O{"a": 1}'), self.ann), True)
+
+    def test_events(self) -> None:
+        """
+        What is about no record has no oldData, even if there is a record of that name.
+        """
+        permission = self.permission("event", "publish", "oldData")
+        self.assertIs(permission.allows(EMIT, self.ann), False)
+        self.assertEqual(self.records.loaded, [])
+
+
+class ReplaceTests(PermissionCase):
+    """
+    Other rules, while the server runs.
+    """
+
+    def test_replace(self) -> None:
+        """
+        From then on they decide, for names that were asked about before too.
+        """
+        permission = self.permission("record", "read", True)
+        self.assertIs(permission.allows(read(), self.ann), True)
+        permission.replace(rules("record", "read", False))
+        self.assertIs(permission.allows(read(), self.ann), False)
+
+    def test_while_waiting(self) -> None:
+        """
+        A decision that waits for a record ends by the rules with which it began.
+        """
+        permission = self.permission("record", "read", "_('a') === null", load=self.records.later)
+        verdict = permission.allows(read(), self.ann)
+        permission.replace(rules("record", "read", False))
+        self.records.arrive()
+        assert isinstance(verdict, Deferred)
+        self.assertIs(self.successResultOf(verdict), True)
+
+    def test_none_left(self) -> None:
+        """
+        Whoever replaces the rules hears when the last decision by the old ones has been made, whatever it is.
+        """
+        permission = self.permission("record", "read", "_(name) === null", load=self.records.later)
+        verdicts: list[Any] = [permission.allows(read(name), self.ann) for name in "abc"]
+        self.successResultOf(self.permission("record", "read", True).replace(rules("record", "read", True)))
+        done = permission.replace(rules("record", "read", "_('d') === null"))
+        newer: Any = permission.allows(read("d"), self.ann)
+        verdicts[0].cancel()
+        self.failureResultOf(verdicts[0], CancelledError)
+        self.assertNoResult(done)
+        self.records.arrive()
+        self.assertEqual([self.successResultOf(verdict) for verdict in verdicts[1:]], [True, True])
+        self.successResultOf(done)
+        self.assertIs(self.successResultOf(newer), True)
+
+    def test_broken(self) -> None:
+        """
+        Rules that cannot be used replace nothing.
+        """
+        permission = self.permission("record", "read", True)
+        self.assertRaises(ConfigError, lambda: permission.replace(rules("record", "read", "alert(1)")))
+        self.assertIs(permission.allows(read(), self.ann), True)
+
+    def test_memory(self) -> None:
+        """
+        Clients that make up names do not fill the memory.
+        """
+        permission = self.permission("record", "read", True, max_remembered=1200)
+        found = permission.guards[Topic.RECORD][RecordAction.READ].rules
+        for number in range(2000):
+            permission.allows(read(f"n{number}"), self.ann)
+            self.assertLessEqual(found.remembered, 100)
+
+    def test_late_loader(self) -> None:
+        """
+        Where records come from can be said later.
+        """
+        permission = ValvePermission(rules("record", "read", "_('a').n === 1"), lambda: 0.0)
+        permission.load = lambda name: succeed(Record(1, {"n": 1}))
+        self.assertIs(permission.allows(read(), self.ann), True)

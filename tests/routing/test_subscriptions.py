@@ -1,0 +1,740 @@
+"""
+Who wants which name, and the fan-out to them.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.interfaces import IRevocable
+from dstwist.limits.budgets import Budget
+from dstwist.limits.outgoing import LARGE, TurnBudget
+from dstwist.protocol.constants import EventAction, RpcAction, Topic
+from dstwist.protocol.dialect import TEXT, Dialect
+from dstwist.protocol.message import Message
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.slices import STEP
+from tests.fakes import BusyClock, FakeConnection, FakeWire
+from tests.garbage import make_collections_short
+from tests.logs import Lines
+from tests.turns import LONGEST, turn_lengths
+
+
+def subscribe(*names: str) -> Message:
+    return Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="7")
+
+
+def unsubscribe(*names: str) -> Message:
+    return Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=names)
+
+
+def emit(name: str = "news") -> Message:
+    return Message(Topic.EVENT, EventAction.EMIT, name, b"1")
+
+
+def repeated(request: Message, name: str) -> Message:
+    return Message(Topic.EVENT, EventAction.MULTIPLE_SUBSCRIPTIONS, name, original_action=request.action)
+
+
+class FlushedBudget(TurnBudget):
+    """
+    A budget that counts how often it was used up.
+    """
+
+    flushed = 0
+    then: Callable[[], object] = staticmethod(lambda: None)
+
+    def make_room(self) -> None:
+        super().make_room()
+        self.flushed += 1
+        self.then()
+
+
+class Sized(FakeWire):
+    """
+    A wire whose frames have the length C{size}.
+    """
+
+    size = 1
+
+    def encode(self, message: Message) -> Any:
+        return b"x" * self.size
+
+
+class SubscriptionRegistryTests(SynchronousTestCase):
+    """
+    L{SubscriptionRegistry}, with C{services.md} section 2 beside it.
+    """
+
+    def setUp(self) -> None:
+        self.registry = SubscriptionRegistry(Topic.EVENT)
+        self.seen: list[tuple[str, str]] = []
+        self.registry.observe(
+            lambda name: self.seen.append(("first", name)), lambda name: self.seen.append(("last", name))
+        )
+
+    def subscriber(self, *names: str, wire: FakeWire | None = None, dialect: Dialect | None = None) -> FakeConnection:
+        connection = FakeConnection(wire=wire)
+        if dialect is not None:
+            connection.dialect = dialect
+        self.registry.subscribe(subscribe(*names), connection)
+        connection.take()
+        return connection
+
+    def test_bulk_ack(self) -> None:
+        """
+        A bulk request has one acknowledgement, after all its names.
+        """
+        connection = FakeConnection()
+        request = subscribe("a", "b")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [request.ack()])
+        self.assertEqual(sorted(self.registry.names()), ["a", "b"])
+
+    def test_limit(self) -> None:
+        """
+        A connection that wants more names than it may have is refused them, one by one, and keeps what it has; that it
+        may ask for again, and for another name when it has given up one.
+        """
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=2)
+        one, two = self.subscriber("a"), self.subscriber("a", "b")
+        request = subscribe("a", "b", "c", "d")
+        self.registry.subscribe(request, one)
+        repeated = request.error("MULTIPLE_SUBSCRIPTIONS", "a", flagged=False)
+        denials = [request.error("MESSAGE_DENIED", name) for name in ("c", "d")]
+        self.assertEqual(one.take(), [repeated, *denials, request.ack()])
+        self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("b")), (["a", "b"], [two, one]))
+        request = subscribe("c")
+        self.registry.subscribe(request, one)
+        self.assertEqual(one.take(), [request.error("MESSAGE_DENIED", "c")])
+        self.registry.unsubscribe(unsubscribe("a"), one)
+        one.take()
+        self.registry.subscribe(request, one)
+        self.assertEqual(one.take(), [request.ack()])
+
+    def test_room(self) -> None:
+        """
+        All connections together have only so much memory for their subscriptions, those of other topics included. What
+        does not fit is refused, with a line in the log for each connection; the end of a subscription, and of a
+        connection, makes room.
+        """
+        room = Budget(10_000)
+        self.registry = SubscriptionRegistry(Topic.EVENT, room=room)
+        other = SubscriptionRegistry(Topic.PRESENCE, room=room)
+        long = ["a" * 2000, "b" * 2000, "c" * 2000]
+        logged = Lines(self)
+        one, two = self.subscriber(*long), FakeConnection()
+        request = subscribe("x" * 5000, "d")
+        self.registry.subscribe(request, two)
+        self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("d")), ([*long[:2], "d"], [two]))
+        self.assertEqual(two.take(), [request.error("MESSAGE_DENIED", "x" * 5000), request.ack()])
+        lines = logged.of("warn")
+        self.assertEqual(["maxSubscriptionBytes" in line for line in lines], [True, True], lines)
+        self.assertLessEqual(room.used, 10_000)
+        three = FakeConnection()
+        self.assertFalse(other.add("p" * 4000, three))
+        one.close()
+        self.assertTrue(other.add("p" * 4000, three))
+        self.assertTrue(other.discard("p" * 4000, three))
+        self.registry.unsubscribe(unsubscribe("d"), two)
+        self.assertEqual(room.used, 0)
+
+    def test_weight(self) -> None:
+        """
+        A subscription takes no more memory than is taken for it from what all may have.
+        """
+        make_collections_short(self)
+        for prefix in ("name/", "n" * 500, "\u20ac" * 100):
+            for connections in ([FakeConnection()], [FakeConnection() for _ in range(20)]):
+                room = Budget()
+                registry = SubscriptionRegistry(Topic.EVENT, room=room)
+                payloads = [[f"{prefix}{number}" for number in range(200)] for _ in connections]
+                for connection in connections:
+                    registry.add("first", connection)
+                room.used = 0
+                gc.collect()
+                tracemalloc.start()
+                for connection, names in zip(connections, payloads, strict=True):
+                    for name in names:
+                        # Names come out of messages: each is an object of its own.
+                        registry.add(name[:-1] + name[-1:], connection)
+                used = tracemalloc.get_traced_memory()[0]
+                tracemalloc.stop()
+                self.assertGreater(room.used, used)
+
+    def test_long_bulk(self) -> None:
+        """
+        The names of a long request are dealt with a few in each turn; the one acknowledgement follows the last.
+        """
+        connection = FakeConnection()
+        connection.turns = True
+        names = tuple(f"n{number}" for number in range(3 * STEP))
+        for request, ask, left in (
+            (subscribe(*names), self.registry.subscribe, (1, 2, 3)),
+            (unsubscribe(*names), self.registry.unsubscribe, (2, 1, 0)),
+        ):
+            ask(request, connection)
+            for turn, steps in enumerate(left):
+                self.assertEqual(len(self.registry.names_of(connection)), steps * STEP)
+                self.assertEqual(connection.take(), [request.ack()] if turn == 2 else [])
+                connection.turn()
+
+    def test_limit_in_long_bulk(self) -> None:
+        """
+        The limit holds in a later turn as well.
+        """
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=STEP + 1)
+        connection = FakeConnection()
+        connection.turns = True
+        request = subscribe(*(f"n{number}" for number in range(4 * STEP)))
+        self.registry.subscribe(request, connection)
+        while connection.turn():
+            pass
+        denials = [request.error("MESSAGE_DENIED", name) for name in request.names[STEP + 1 :]]
+        self.assertEqual(connection.take(), [*denials, request.ack()])
+        self.assertEqual(len(self.registry.names_of(connection)), STEP + 1)
+
+    def test_gone_in_long_bulk(self) -> None:
+        """
+        Who leaves in the midst of a long request is subscribed to nothing, and each name that was wanted has ended.
+        """
+        connection = FakeConnection()
+        connection.turns = True
+        self.registry.subscribe(subscribe(*(f"n{number}" for number in range(3 * STEP))), connection)
+        connection.turn()
+        connection.close()
+        self.assertFalse(connection.turn())
+        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+        first, last = ([name for what, name in self.seen if what == kind] for kind in ("first", "last"))
+        self.assertEqual((len(first), sorted(first)), (2 * STEP, sorted(last)))
+
+    def test_repeated(self) -> None:
+        """
+        A name that is subscribed already is complained about before the acknowledgement, and counts once.
+        """
+        connection = self.subscriber("a")
+        request = subscribe("b", "a")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [repeated(request, "a"), request.ack()])
+        self.registry.publish(emit("a"))
+        self.assertEqual(connection.take(), [emit("a")])
+
+    def test_repeated_in_one_request(self) -> None:
+        """
+        The same name twice in one request is a repetition as well.
+        """
+        connection = FakeConnection()
+        request = subscribe("a", "a")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [repeated(request, "a"), request.ack()])
+
+    def test_repeated_text(self) -> None:
+        """
+        Text clients get the complaint, and no acknowledgement.
+        """
+        connection = self.subscriber("a", dialect=TEXT)
+        request = subscribe("a")
+        self.registry.subscribe(request, connection)
+        self.assertEqual(connection.take(), [repeated(request, "a")])
+
+    def test_unsubscribe(self) -> None:
+        """
+        After the acknowledgement of its end a subscription brings nothing more.
+        """
+        connection = self.subscriber("a")
+        self.registry.unsubscribe(unsubscribe("a"), connection)
+        self.registry.publish(emit("a"))
+        self.assertEqual(connection.take(), [unsubscribe("a").ack()])
+
+    def test_unsubscribe_unknown(self) -> None:
+        """
+        The end of a subscription that never was is acknowledged, in both generations: the client may have ended it
+        while it was offline.
+        """
+        for connection in (FakeConnection(), FakeConnection(dialect=TEXT)):
+            for names in (("a",), ("a", "b")):
+                self.registry.unsubscribe(unsubscribe(*names), connection)
+                self.assertEqual(connection.take(), [unsubscribe(*names).ack()])
+
+    def test_publish(self) -> None:
+        """
+        A message reaches all subscribers of its name but the excluded one.
+        """
+        ann, bob, cat = self.subscriber("news"), self.subscriber("news"), self.subscriber("other")
+        self.registry.publish(emit(), exclude=ann)
+        self.assertEqual([connection.take() for connection in (ann, bob, cat)], [[], [emit()], []])
+
+    def test_no_form_for_some(self) -> None:
+        """
+        Subscribers whose protocol has no form for a message are not sent any; the others are.
+        """
+
+        class Mute(FakeWire):
+            def encode(self, message: Message) -> bytes:
+                return b""
+
+        mute, other = self.subscriber("news", wire=Mute()), self.subscriber("news")
+        self.registry.publish(emit())
+        self.registry.publish_to("news", emit("about news"))
+        self.registry.publish_either(emit(), emit)
+        self.assertEqual((mute.take(), other.take()), ([], [emit(), emit("about news"), emit()]))
+
+    def test_encoded_once_per_wire(self) -> None:
+        """
+        However many subscribers, a message is encoded once for each wire.
+        """
+        old, young = FakeWire(), FakeWire()
+        for wire in (old, young, old, young):
+            self.subscriber("news", wire=wire)
+        old.encoded = young.encoded = 0
+        self.registry.publish(emit())
+        self.assertEqual((old.encoded, young.encoded), (1, 1))
+
+    def test_no_form(self) -> None:
+        """
+        What a wire has no form for is not written to it.
+        """
+
+        class Mute(FakeWire):
+            def encode(self, message: Message) -> object:
+                return b""
+
+        connection = self.subscriber("news", wire=Mute())
+        self.registry.publish(emit())
+        self.assertEqual(connection.take(), [])
+
+    def test_counted(self) -> None:
+        """
+        A fan-out is counted once: the length of the frame for each subscriber. When the budget of the turn is used up
+        it is flushed, after the frame was written to all.
+        """
+        budget = FlushedBudget(49)
+        self.registry = SubscriptionRegistry(Topic.EVENT, outgoing=budget)
+        wire = Sized()
+        ann, bob = self.subscriber("news", wire=wire), self.subscriber("news", wire=wire)
+        wire.size = 12
+        budget.then = lambda: self.assertEqual(len(ann.take() + bob.take()), 6)
+        self.registry.publish(emit())
+        self.assertEqual(budget.room, 49 - 24)
+        self.registry.publish_to("news", emit("about news"))
+        self.assertEqual((budget.room, budget.flushed), (1, 0))
+        self.registry.publish(emit())
+        self.assertEqual(budget.flushed, 1)
+        self.registry.publish_either(emit(), emit)
+        self.registry.publish_to("news", emit("about news"))
+        self.assertEqual((budget.room, budget.flushed, budget.large), (1, 1, False))
+
+    def test_large(self) -> None:
+        """
+        The budget is told of large frames, so that they are not copied for each subscriber.
+        """
+        for publish in (
+            lambda registry: registry.publish(emit()),
+            lambda registry: registry.publish_to("news", emit("about news")),
+            lambda registry: registry.publish_either(emit(), emit),
+        ):
+            budget = FlushedBudget(1 << 30)
+            self.registry = SubscriptionRegistry(Topic.EVENT, outgoing=budget)
+            wire = Sized()
+            self.subscriber("news", wire=wire)
+            wire.size = LARGE - 1
+            publish(self.registry)
+            self.assertFalse(budget.large)
+            wire.size = LARGE
+            publish(self.registry)
+            self.assertTrue(budget.large)
+
+    def test_nobody(self) -> None:
+        """
+        A message nobody wants is dropped.
+        """
+        self.registry.publish(emit())
+        self.assertEqual(self.registry.subscribers("news"), [])
+
+    def test_observers(self) -> None:
+        """
+        Observers hear of the first subscriber of a name and of the last one's leaving, of nothing between.
+        """
+        ann, bob = self.subscriber("news"), self.subscriber("news")
+        self.assertEqual(self.registry.subscribers("news"), [ann, bob])
+        self.registry.unsubscribe(unsubscribe("news"), ann)
+        self.assertEqual(self.seen, [("first", "news")])
+        self.registry.unsubscribe(unsubscribe("news"), bob)
+        self.assertEqual(self.seen, [("first", "news"), ("last", "news")])
+        self.assertNotIn("news", self.registry)
+
+    def test_few(self) -> None:
+        """
+        Other parts learn of the second subscriber of a name, and of names with only one left, for all wires.
+        """
+        seen: list[tuple[str, str]] = []
+        self.registry.observe_few(
+            lambda name: seen.append(("second", name)), lambda name: seen.append(("single", name))
+        )
+        ann, bob, eve = (FakeConnection(user) for user in ("ann", "bob", "eve"))
+        for connection in (ann, bob, eve):
+            self.registry.add("news", connection)
+            self.assertEqual(self.registry.is_only("news", ann), connection is ann)
+        self.assertFalse(self.registry.is_only("news", eve))
+        self.assertEqual(seen, [("second", "news")])
+        bob.close()
+        self.assertEqual(seen, [("second", "news")])
+        self.registry.discard("news", eve)
+        self.assertEqual(seen, [("second", "news"), ("single", "news")])
+        self.assertEqual(
+            [self.registry.is_only("news", connection) for connection in (ann, bob, eve)], [True, False, False]
+        )
+        self.registry.discard("news", ann)
+        self.assertFalse(self.registry.is_only("news", ann))
+        self.assertEqual(len(seen), 2)
+
+    def test_close(self) -> None:
+        """
+        A connection that closes leaves all its names.
+        """
+        connection = self.subscriber("a", "b")
+        connection.close()
+        self.assertEqual(list(self.registry.names()), [])
+        self.assertEqual(sorted(self.seen)[2:], [("last", "a"), ("last", "b")])
+
+    def test_one_close_callback(self) -> None:
+        """
+        However often a connection comes and goes, one close callback is all it carries.
+        """
+        connection = FakeConnection()
+        for _ in range(30):
+            self.registry.subscribe(subscribe("a", "b"), connection)
+            self.registry.unsubscribe(unsubscribe("a", "b"), connection)
+        self.assertEqual(len(connection.callbacks), 1)
+
+    def test_w55_closed_meanwhile(self) -> None:
+        """
+        W55: a subscription that arrives after its connection closed (its permission took longer) is not registered.
+        """
+        connection = FakeConnection()
+        connection.close()
+        self.registry.subscribe(subscribe("a"), connection)
+        self.assertNotIn("a", self.registry)
+
+    def test_quietly(self) -> None:
+        """
+        Whoever has words of his own for it subscribes and ends subscriptions without the registry saying anything.
+        """
+        connection = FakeConnection()
+        self.assertFalse(self.registry.wants("a", connection))
+        self.assertEqual([self.registry.add("a", connection) for _ in range(2)], [True, False])
+        self.assertTrue(self.registry.wants("a", connection))
+        self.assertEqual([self.registry.discard("a", connection) for _ in range(2)], [True, False])
+        self.assertFalse(self.registry.discard("a", FakeConnection()))
+        self.assertFalse(self.registry.wants("a", connection))
+        self.assertEqual(connection.take(), [])
+        self.assertEqual(self.seen, [("first", "a"), ("last", "a")])
+
+    def test_publish_to(self) -> None:
+        """
+        A message goes to the subscribers of a name that is not its own, encoded once for a wire, but not to those who
+        are left out.
+        """
+        wire = FakeWire()
+        ann, bob, cat = (self.subscriber("a", wire=wire) for _ in range(3))
+        wire.encoded = 0
+        self.registry.publish_to("a", emit("b"), exclude={bob})
+        self.registry.publish_to("nobody", emit("b"))
+        self.assertEqual([c.take() for c in (ann, bob, cat)], [[emit("b")], [], [emit("b")]])
+        self.assertEqual(wire.encoded, 1)
+
+    def test_rpc_names(self) -> None:
+        """
+        A topic may have its own names for the errors.
+        """
+        registry = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS")
+        connection = FakeConnection()
+        provide = Message(Topic.RPC, RpcAction.PROVIDE, names=("add",))
+        registry.subscribe(provide, connection)
+        registry.subscribe(provide, connection)
+        self.assertEqual(connection.take()[1].action, RpcAction.MULTIPLE_PROVIDERS)
+
+    def test_end(self) -> None:
+        """
+        All subscriptions to a name can be ended at once, silently.
+        """
+        ann, bob = self.subscriber("news", "other"), self.subscriber("news")
+        self.seen.clear()
+        self.registry.end("news")
+        self.registry.end("news")
+        self.assertEqual((self.registry.subscribers("news"), self.seen), ([], [("last", "news")]))
+        self.assertEqual(self.registry.subscribers("other"), [ann])
+        self.assertEqual(ann.take() + bob.take(), [])
+
+
+class RevocationTests(SynchronousTestCase):
+    """
+    Subscriptions that end although their client did not ask for that.
+    """
+
+    def setUp(self) -> None:
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=3)
+        self.last: list[str] = []
+        self.registry.observe(lambda name: None, self.last.append)
+
+    def subscriber(self, *names: str, dialect: Dialect = TEXT) -> FakeConnection:
+        connection = FakeConnection(dialect=dialect)
+        self.registry.subscribe(subscribe(*names), connection)
+        connection.take()
+        return connection
+
+    def test_interface(self) -> None:
+        """
+        L{SubscriptionRegistry} provides L{IRevocable}.
+        """
+        verifyObject(IRevocable, self.registry)
+
+    def test_revoke(self) -> None:
+        """
+        The subscription is gone for everybody who looks, and nothing is said.
+        """
+        ann, bob = self.subscriber("a", "b"), self.subscriber("a")
+        self.assertTrue(self.registry.revoke("a", ann))
+        self.assertEqual((list(self.registry.connections()), self.registry.names_of(ann)), ([ann, bob], ["b"]))
+        self.assertEqual((self.registry.subscribers("a"), self.last), ([bob], []))
+        self.registry.revoke("b", ann)
+        self.assertEqual((ann.take(), self.last), ([], ["b"]))
+        self.assertFalse(self.registry.revoke("b", ann))
+
+    def test_unknown_connection(self) -> None:
+        """
+        Who never had anything loses nothing.
+        """
+        stranger = FakeConnection()
+        self.assertEqual((self.registry.names_of(stranger), self.registry.revoke("a", stranger)), ([], False))
+
+    def test_observers(self) -> None:
+        """
+        Whoever remembers who is subscribed hears that somebody is not any more.
+        """
+        heard: list[bool] = []
+        ann = self.subscriber("a")
+        self.registry.on_revoke(lambda: heard.append("a" in self.registry))
+        self.registry.revoke("a", ann)
+        self.registry.revoke("a", ann)
+        self.assertEqual(heard, [False])
+
+    def test_unsubscribe(self) -> None:
+        """
+        A client that ends what it has lost gets the acknowledgement that clients of v2 and v3 wait for.
+        """
+        ann = self.subscriber("a")
+        self.registry.revoke("a", ann)
+        request = unsubscribe("a")
+        self.registry.unsubscribe(request, ann)
+        self.assertEqual(ann.take(), [request.ack()])
+
+    def test_subscribe_again(self) -> None:
+        """
+        A client that is let in again is subscribed like any other.
+        """
+        ann = self.subscriber("a")
+        self.registry.revoke("a", ann)
+        self.registry.subscribe(subscribe("a"), ann)
+        self.assertEqual(ann.take(), [subscribe("a").ack()])
+        self.registry.publish(emit("a"))
+        self.registry.unsubscribe(unsubscribe("a"), ann)
+        self.assertEqual(ann.take(), [emit("a"), unsubscribe("a").ack()])
+
+    def test_close(self) -> None:
+        """
+        A client that leaves after it lost what it had leaves nothing behind.
+        """
+        ann = FakeConnection(dialect=TEXT)
+        for name in "abcd":
+            self.registry.subscribe(subscribe(name), ann)
+            self.registry.revoke(name, ann)
+        ann.close()
+        self.assertEqual((list(self.registry.connections()), list(self.registry.names())), ([], []))
+
+
+class LongEndTests(SynchronousTestCase):
+    """
+    The end of connections that want thousands of names, each of which takes its time.
+    """
+
+    COUNT = 2000
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.registry = SubscriptionRegistry(Topic.EVENT, clock=self.clock)
+        self.released: list[str] = []
+        self.registry.observe(lambda name: None, self._released)
+
+    def _released(self, name: str) -> None:
+        self.clock.rightNow += 2e-5
+        self.released.append(name)
+
+    def subscriber(self, prefix: str) -> FakeConnection:
+        connection = FakeConnection(prefix)
+        names = tuple(f"{prefix}{number}" for number in range(self.COUNT))
+        self.registry.subscribe(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names), connection)
+        connection.take()
+        return connection
+
+    def test_turns(self) -> None:
+        """
+        However many such connections end at once, no turn lasts too long, and in the end nothing of them is left.
+        """
+        connections = [self.subscriber(f"{number}-") for number in range(10)]
+
+        def close() -> None:
+            for connection in connections:
+                connection.close()
+
+        lengths = turn_lengths(self.clock, close)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(len(set(self.released)), 10 * self.COUNT)
+        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+
+    def test_only(self) -> None:
+        """
+        While one of two subscribers is being taken off its names, the other one counts as the only one already; it is
+        told of when that is done.
+        """
+        single: list[str] = []
+        self.registry.observe_few(lambda name: None, single.append)
+        leaver, stayer = self.subscriber("x"), FakeConnection()
+        for number in (0, self.COUNT - 1):
+            self.registry.add(f"x{number}", stayer)
+        leaver.close()
+        self.assertTrue(self.registry.is_only("x0", stayer))
+        self.assertTrue(self.registry.is_only(f"x{self.COUNT - 1}", stayer))
+        self.clock.pump([0.0] * 100)
+        self.assertEqual(sorted(single), ["x0", f"x{self.COUNT - 1}"])
+
+    def test_half_ended(self) -> None:
+        """
+        From the moment at which it closes, a connection wants nothing any more, whoever asks.
+        """
+        ann = self.subscriber("ann")
+        ann.close()
+        name = next(iter(self.registry.names()))
+        self.assertNotIn(name, self.released)
+        self.assertNotIn(name, self.registry)
+        self.assertEqual(self.registry.subscribers(name), [])
+        self.assertFalse(self.registry.wants(name, ann))
+        self.assertEqual(self.registry.names_of(ann), [])
+
+    def test_taken_over(self) -> None:
+        """
+        Who subscribes to such a name meanwhile hears of it, and keeps it; the name has been wanted all the time.
+        """
+        ann, bob = self.subscriber("ann"), FakeConnection("bob")
+        ann.close()
+        name = next(iter(self.registry.names()))
+        self.registry.subscribe(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=(name,)), bob)
+        self.assertIn(name, self.registry)
+        turn_lengths(self.clock, bob.take)
+        event = Message(Topic.EVENT, EventAction.EMIT, name, b"1")
+        self.registry.publish(event)
+        self.assertEqual(bob.take(), [event])
+        self.assertEqual((len(self.released), list(self.registry.names())), (self.COUNT - 1, [name]))
+        bob.close()
+        self.assertEqual(self.released[-1], name)
+
+    def test_end_meanwhile(self) -> None:
+        """
+        A name whose subscriptions all end meanwhile, as those of a deleted record, is released once.
+        """
+        ann = self.subscriber("ann")
+        ann.close()
+        name = next(iter(self.registry.names()))
+        self.registry.end(name)
+        turn_lengths(self.clock, ann.take)
+        self.assertEqual(self.released.count(name), 1)
+
+
+class ManySubscribersTests(SynchronousTestCase):
+    """
+    L{SubscriptionRegistry.end} of a name with very many subscribers, when each step takes some time.
+    """
+
+    COUNT = 3000
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.room = Budget()
+        self.registry = SubscriptionRegistry(Topic.EVENT, clock=self.clock, room=self.room, limit=2)
+        self.registry.observe(lambda name: None, self.released)
+        self.names: list[str] = []
+        self.wire = FakeWire()
+        self.connections = [FakeConnection(str(number), self.wire) for number in range(self.COUNT)]
+        for connection in self.connections:
+            self.registry.add("a", connection)
+            self.registry.add("b", connection)
+        self.clock.tick = 0.000_01
+
+    def released(self, name: str) -> None:
+        self.names.append(name)
+
+    def end(self) -> None:
+        self.registry.end("a")
+
+    def finish(self) -> None:
+        turn_lengths(self.clock, list)
+
+    def test_turns(self) -> None:
+        """
+        No turn lasts too long, and in the end nothing of the name is left.
+        """
+        self.registry.end("b")
+        self.finish()
+        lengths = turn_lengths(self.clock, self.end)
+        self.assertGreater(len(lengths), 1)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(self.names, ["b", "a"])
+        self.assertEqual({name for each in self.connections for name in self.registry.names_of(each)}, set())
+        self.assertEqual(self.room.used, 0)
+
+    def test_at_once(self) -> None:
+        """
+        The name is released at once; from then on no connection is subscribed to it, whoever asks.
+        """
+        self.end()
+        self.assertEqual(self.names, ["a"])
+        self.assertNotIn("a", self.registry)
+        self.assertEqual(self.registry.subscribers("a"), [])
+        self.assertTrue(all(self.registry.names_of(each) == ["b"] for each in self.connections[:10]))
+        self.assertFalse(any(self.registry.wants("a", each) for each in self.connections))
+        self.assertFalse(self.registry.discard("a", self.connections[10]))
+        self.registry.publish(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"))
+        self.assertEqual(self.connections[0].take(), [])
+
+    def test_again(self) -> None:
+        """
+        A connection can subscribe to the name, or to another one, before the others have forgotten it. It keeps that.
+        """
+        self.end()
+        ann, bob = self.connections[:2]
+        self.assertTrue(self.registry.add("a", ann))
+        self.assertTrue(self.registry.add("c", bob))
+        self.registry.end("a")
+        self.assertTrue(self.registry.add("a", ann))
+        self.finish()
+        self.assertEqual(self.registry.subscribers("a"), [ann])
+        self.assertTrue(self.registry.wants("a", ann))
+        self.assertEqual(sorted(self.registry.names_of(bob)), ["b", "c"])
+
+    def test_close(self) -> None:
+        """
+        A connection that closes before it has forgotten the name leaves nothing behind.
+        """
+        self.end()
+        for connection in self.connections:
+            connection.close()
+        self.finish()
+        self.assertEqual(self.names, ["a", "b"])
+        self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
+        self.assertEqual(self.room.used, 0)

@@ -1,0 +1,75 @@
+"""
+What is under way, and what a change waits for.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.scheduling.drain import UnderWay
+
+
+class UnderWayTests(SynchronousTestCase):
+    """
+    L{UnderWay}.
+    """
+
+    def setUp(self) -> None:
+        self.work = UnderWay()
+
+    def test_nothing(self) -> None:
+        """
+        With nothing under way a change waits for nothing, also after something has been.
+        """
+        self.successResultOf(self.work.change())
+        with self.work.batch:
+            pass
+        self.successResultOf(self.work.change())
+
+    def test_what_began_before(self) -> None:
+        """
+        A change waits for all that began before it, and not for what begins after it; each change by itself.
+        """
+        first: Deferred[str] = Deferred()
+        self.work.batch.last_until(first)
+        with self.work.batch:
+            one = self.work.change()
+            second: Deferred[str] = Deferred()
+            self.work.batch.last_until(second)
+            two = self.work.change()
+            first.callback("first")
+            self.assertNoResult(one)
+        self.successResultOf(one)
+        self.assertNoResult(two)
+        second.callback("second")
+        self.successResultOf(two)
+
+    def test_results(self) -> None:
+        """
+        What fires keeps its result, and is counted before whoever is told later; a failure ends as well.
+        """
+        good: Deferred[str] = Deferred()
+        bad: Deferred[str] = Deferred()
+        for deferred in (good, bad):
+            self.work.batch.last_until(deferred)
+        changed = self.work.change()
+        bad.errback(KeyError("x"))
+        self.failureResultOf(bad, KeyError)
+        good.callback("result")
+        self.successResultOf(changed)
+        self.assertEqual(self.successResultOf(good), "result")
+
+    def test_broken(self) -> None:
+        """
+        What ends with an exception has ended.
+        """
+        changed: list[Deferred[None]] = []
+
+        def work() -> None:
+            with self.work.batch:
+                changed.append(self.work.change())
+                raise KeyError("x")
+
+        self.assertRaises(KeyError, work)
+        self.successResultOf(changed[0])

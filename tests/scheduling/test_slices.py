@@ -1,0 +1,136 @@
+"""
+Long work in slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.scheduling.slices import SLICE, Slices
+from tests.fakes import BusyClock
+
+
+class SlicesTests(SynchronousTestCase):
+    """
+    L{Slices} of work that takes a fourth of a slice a step, and says what it has done.
+    """
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.slices = Slices(self.clock)
+        self.done: list[str] = []
+
+    def work(self, name: str, steps: int, cost: float = SLICE / 4) -> Iterator[None]:
+        for number in range(steps):
+            self.clock.rightNow += cost
+            self.done.append(f"{name}{number}")
+            yield
+
+    def test_small(self) -> None:
+        """
+        Small work is done at once, and leaves no timer.
+        """
+        self.slices.do(self.work("a", 4))
+        self.assertEqual(self.done, ["a0", "a1", "a2", "a3"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_long(self) -> None:
+        """
+        Long work is begun at once and goes on in later turns, none of which takes longer than a slice and one step.
+        """
+        self.slices.do(self.work("a", 13))
+        turns = [len(self.done)]
+        while len(self.slices):
+            self.assertEqual(len(self.slices), 1)
+            self.clock.advance(0)
+            turns.append(len(self.done) - sum(turns))
+        self.assertEqual(turns, [5, 5, 3])
+        self.assertEqual(len(self.slices), 0)
+
+    def test_in_turn(self) -> None:
+        """
+        What comes while other work waits has to wait as well, and then each gets its slice in turn.
+        """
+        self.slices.do(self.work("a", 11))
+        self.slices.do(self.work("b", 6))
+        self.assertEqual(self.done[-1], "a4")
+        ends = []
+        while len(self.slices):
+            self.clock.advance(0)
+            ends.append(self.done[-1])
+        self.assertEqual(ends, ["a9", "b4", "b5"])
+        self.assertEqual(len(self.done), 17)
+
+    def test_many_small(self) -> None:
+        """
+        Also of many small works there are no more in one turn than a slice takes.
+        """
+        self.slices.do(self.work("a", 6))
+        for number in range(20):
+            self.slices.do(self.work(f"b{number}.", 1))
+        self.clock.advance(0)
+        self.assertEqual(self.done[5:], ["a5", "b0.0", "b1.0", "b2.0", "b3.0"])
+
+    def test_within(self) -> None:
+        """
+        What is added by the work itself is done after it, in the same turn if there is time.
+        """
+
+        def outer() -> Iterator[None]:
+            self.slices.do(self.work("inner", 1))
+            self.done.append("outer")
+            yield
+
+        self.slices.do(outer())
+        self.assertEqual(self.done, ["outer", "inner0"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_hiccup(self) -> None:
+        """
+        Work goes on by a step a turn even where to look at the clock takes longer than a slice.
+        """
+        self.slices.do(self.work("a", 5))
+        self.slices.do(self.work("b", 3))
+        self.clock.tick = 2 * SLICE
+        for _ in range(10):
+            self.clock.advance(0)
+        self.assertEqual((len(self.done), len(self.slices)), (8, 0))
+
+    def test_failure(self) -> None:
+        """
+        Work that fails is logged and lost; what waits behind it is done.
+        """
+
+        def failing() -> Iterator[None]:
+            yield from self.work("a", 5)
+            raise ZeroDivisionError
+
+        self.slices.do(failing())
+        self.slices.do(self.work("b", 1))
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.done[5:], ["b0"])
+        self.clock.advance(0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop(self) -> None:
+        """
+        A stop drops what is left, and what comes later; it may come from the work itself.
+        """
+        self.slices.do(self.work("a", 9))
+        self.slices.stop()
+        self.slices.do(self.work("b", 1))
+        self.assertEqual((self.done[-1], len(self.slices)), ("a4", 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+        def stopping() -> Iterator[None]:
+            other.stop()
+            yield
+            self.done.append("more")
+
+        other = Slices(self.clock)
+        other.do(stopping())
+        self.assertEqual(self.done[-1], "a4")
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,133 @@
+"""
+Acknowledgements of writes.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.config.settings import RecordSettings
+from dstwist.protocol.constants import Topic
+from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
+from dstwist.protocol.message import Message
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.services.record.acks import HOLD, MOST, Acknowledgements
+from dstwist.services.record.replicas import Replicas
+from tests.fakes import FakeConnection
+from tests.services.record.stage import update, wanting_ack
+
+
+class AcknowledgementTests(SynchronousTestCase):
+    """
+    L{Acknowledgements}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.subscriptions = SubscriptionRegistry(Topic.RECORD)
+        self.replicas = Replicas(RecordSettings(), self.clock, lambda name, connection: None)
+        self.acks = Acknowledgements(self.subscriptions, self.replicas, self.clock)
+
+    def client(self, *names: str, dialect: Dialect = TEXT) -> FakeConnection:
+        client = FakeConnection(dialect=dialect)
+        for name in names:
+            self.subscriptions.add(name, client)
+        return client
+
+    def write(self, name: str = "a", version: int = 2) -> Message:
+        return wanting_ack(update(name, version, {}))
+
+    def outcomes(self, client: FakeConnection) -> list[tuple[int | None, str | None]]:
+        return [(message.version, message.detail) for message in client.take()]
+
+    def test_held(self) -> None:
+        """
+        A text client that holds the record is told a moment later, in order.
+        """
+        old = self.client("a", "b")
+        self.acks.done("a", self.write(), old)
+        self.clock.advance(HOLD / 2)
+        self.acks.refused("b", self.write("b", 7), old, "MESSAGE_DENIED")
+        self.assertEqual(self.outcomes(old), [])
+        self.clock.advance(HOLD / 2)
+        self.assertEqual(self.outcomes(old), [(2, None)])
+        self.clock.advance(HOLD)
+        self.assertEqual(self.outcomes(old), [(7, "MESSAGE_DENIED")])
+        self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
+
+    def test_at_once(self) -> None:
+        """
+        All others are told at once: clients of v4 and later, whose refusals are in the error alone, clients that hold
+        nothing, and those that have to hear it before the next message.
+        """
+        young, none, old = self.client("a", dialect=PROTOBUF), self.client(), self.client("a")
+        self.acks.done("a", self.write(), young)
+        self.acks.refused("a", self.write(), young, "MESSAGE_DENIED")
+        self.acks.done("a", self.write(), none)
+        self.acks.done("a", self.write(version=-1), old)
+        self.acks.refused("a", self.write(), old, "why", before=True)
+        self.acks.refused("a", update("a", 2, {}), old, "nobody asked")
+        self.assertEqual(
+            [self.outcomes(client) for client in (young, none, old)],
+            [[(None, None)], [(2, None)], [(-1, None), (2, "why")]],
+        )
+
+    def test_let_go(self) -> None:
+        """
+        A client that has let go of the record meanwhile, or is about to, is told nothing.
+        """
+        old = self.client("a", "b", "c")
+        for name in "abc":
+            self.acks.done(name, self.write(name), old)
+        self.subscriptions.discard("a", old)
+        served = self.replicas.leaves("b", old)
+        self.acks.refused("b", self.write("b", 3), old, "why", before=True)
+        self.clock.advance(HOLD)
+        self.assertEqual(len(old.take()), 1)
+        self.acks.done("b", self.write("b", 3), old)
+        again = self.replicas.leaves("b", old)
+        served()
+        self.clock.advance(HOLD)
+        self.assertEqual(old.take(), [])
+        again()
+        self.acks.done("b", self.write("b", 4), old)
+        self.clock.advance(HOLD)
+        self.assertEqual(self.outcomes(old), [(4, None)])
+        self.assertEqual(self.replicas.leaving, {})
+
+    def test_settled(self) -> None:
+        """
+        When the record is deleted, clients that still hold it are told at once; the client that deleted it is told
+        nothing.
+        """
+        old, deleter = self.client("a", "b"), self.client("a")
+        self.acks.settle("a")
+        for name, client in (("a", old), ("b", old), ("a", deleter)):
+            self.acks.done(name, self.write(name), client)
+        self.acks.settle("c")
+        self.assertEqual((self.outcomes(old), len(self.acks)), ([], 3))
+        self.acks.settle("a", deleter)
+        self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
+        self.clock.advance(HOLD)
+        self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
+        self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
+
+    def test_too_many(self) -> None:
+        """
+        If there are too many, the oldest is sent at once.
+        """
+        old = self.client("a")
+        for version in range(MOST + 2):
+            self.acks.done("a", self.write(version=version), old)
+        self.assertEqual((self.outcomes(old), len(self.acks)), ([(0, None), (1, None)], MOST))
+
+    def test_stop(self) -> None:
+        """
+        A server that stops tells all of it, and has no timer left.
+        """
+        old = self.client("a")
+        self.acks.done("a", self.write(), old)
+        self.acks.stop()
+        self.assertEqual(self.outcomes(old), [(2, None)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])

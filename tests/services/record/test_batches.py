@@ -1,0 +1,199 @@
+"""
+Many requests for one record: what one turn of the reactor does, and what it leaves to the next.
+"""
+
+from __future__ import annotations
+
+from dstwist.interfaces import Record
+from dstwist.scheduling.slices import SLICE
+from dstwist.services.record import write as record_write
+from tests.fakes import BusyClock, FakeConnection
+from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
+
+
+class BatchTests(RecordTestCase):
+    """
+    Writes that queue behind a slow storage.
+    """
+
+    def setUp(self) -> None:
+        self.charging = BusyClock()
+        self.serve(clock=self.charging)
+        self.storage.delay = 1.0
+        self.have("a", 0, {"x": 0, "filler": "-" * 1000})
+
+    def commits(self) -> list[int]:
+        """
+        The versions that the storage was given.
+        """
+        return [call[2] for call in self.storage.calls if call[0] == "set"]
+
+    def test_bytes(self) -> None:
+        """
+        The states of one batch are limited by their weight; the writes behind it form the next. All are acknowledged,
+        and told in their order.
+        """
+        self.patch(record_write, "BATCH", 6000)
+        ann, bob = self.young(), self.young("a")
+        for version in range(1, 11):
+            self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
+        for _ in range(10):
+            self.clock.advance(1.0)
+        commits = self.commits()
+        self.assertEqual((commits[0], commits[-1]), (1, 10))
+        self.assertTrue(
+            all(1 < later - earlier <= 4 for earlier, later in zip(commits[1:-1], commits[2:], strict=False))
+        )
+        self.assertGreater(len(commits), 3)
+        self.assertEqual([each.correlation_id for each in ann.take()], [str(version) for version in range(1, 11)])
+        self.assertEqual(bob.take(), [patch("a", version, "x", version) for version in range(1, 11)])
+
+    def test_time(self) -> None:
+        """
+        A batch ends when its time is up.
+        """
+        ann = self.young()
+        for version in range(1, 101):
+            self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
+        self.charging.tick = 0.001
+        for _ in range(30):
+            self.clock.advance(1.0)
+        commits = self.commits()
+        most = round(SLICE / 0.001) + 2
+        self.assertTrue(all(later - earlier <= most for earlier, later in zip(commits, commits[1:], strict=False)))
+        self.assertEqual(commits[-1], 100)
+        self.assertEqual(len(ann.take()), 100)
+
+    def test_stale(self) -> None:
+        """
+        Refusals that show the record count like states of it, and all of them share its JSON text.
+        """
+        self.patch(record_write, "BATCH", 3000)
+        ann = self.young()
+        self.service.handle(update("a", 1, {"filler": "-" * 1000}), self.young())
+        for _ in range(10):
+            self.service.handle(update("a", 1, {}), ann)
+        self.clock.advance(1.0)
+        answers = ann.take()
+        self.assertEqual([each.action for each in answers], [A.VERSION_EXISTS] * 10)
+        self.assertEqual(len({id(each.data) for each in answers}), 1)
+
+    def test_failed_commit(self) -> None:
+        """
+        If the commit of a batch fails, the writes behind it are decided on the state before it.
+        """
+        self.patch(record_write, "BATCH", 2000)
+        ann = self.young()
+        for version in (1, 2, 3, 4):
+            self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
+        self.storage.outcome = "fails"
+        self.clock.advance(0.5)
+        self.clock.advance(0.5)
+        self.storage.outcome = "ok"
+        for _ in range(10):
+            self.clock.advance(1.0)
+        answers = [(each.correlation_id, each.action) for each in ann.take() if each.correlation_id]
+        self.assertEqual({each for each, _ in answers}, {"1", "2", "3", "4"})
+        kept = self.storage.records["a"]
+        self.assertEqual(self.cache.records["a"], kept)
+        self.expect_complaints()
+
+
+class TurnTests(RecordTestCase):
+    """
+    What waits for one load.
+    """
+
+    def setUp(self) -> None:
+        self.charging = BusyClock()
+        self.serve(clock=self.charging)
+
+    def test_slices(self) -> None:
+        """
+        Reads that wait for one load are not all served in the turn in which it comes.
+        """
+        self.storage.put("a", 1, {})
+        self.storage.delay = 1.0
+        ann = self.young()
+        for _ in range(100):
+            self.service.handle(ask(A.READ, "a"), ann)
+        self.clock.rightNow += 1.0
+        self.charging.tick = 0.001
+        served: list[int] = []
+        while sum(served) < 100:
+            self.charging.advance(0.0)
+            answers = ann.take()
+            self.assertEqual(answers, [read_response("a", 1, {})] * len(answers))
+            served.append(len(answers))
+        self.assertTrue(max(served) <= round(SLICE / 0.001) + 2, served)
+
+    def test_order(self) -> None:
+        """
+        A request that comes while the queue is served in slices is served behind it.
+        """
+        self.storage.put("a", 1, {})
+        self.storage.delay = 1.0
+        ann = self.young()
+        for _ in range(50):
+            self.service.handle(ask(A.READ, "a"), ann)
+        self.charging.tick = 0.001
+        self.clock.advance(1.0)
+        self.storage.delay = 0.0
+        self.service.handle(update("a", 2, {"x": 1}), ann)
+        self.service.handle(ask(A.READ, "a"), ann)
+        self.clock.pump([0.0] * 40)
+        expected = [read_response("a", 1, {})] * 50 + [read_response("a", 2, {"x": 1})]
+        self.assertEqual(ann.take(), expected)
+
+    def test_json_is_shared(self) -> None:
+        """
+        Readers of one version, and the storage, share its JSON text.
+        """
+        self.have("a", 1, {"x": 1})
+        ann, bob = self.young(), self.young()
+        (first,), (second,) = self.say(ann, ask(A.READ, "a")), self.say(bob, ask(A.READ, "a"))
+        self.assertIs(first.data, second.data)
+        self.assertEqual(Record(1, {"x": 1}).json, first.data)
+
+
+class AnnouncementTests(RecordTestCase):
+    """
+    What is told after the commit of a batch.
+    """
+
+    def setUp(self) -> None:
+        self.charging = BusyClock()
+        self.serve(clock=self.charging)
+        self.storage.delay = 1.0
+        self.have("a", 0, {"x": 0})
+
+    def test_slices(self) -> None:
+        """
+        The news of one batch are told in several turns if they take long, in their order; what comes meanwhile is
+        served behind them.
+        """
+        write = FakeConnection.write
+
+        def slow(connection: FakeConnection, frame: object) -> None:
+            self.clock.rightNow += 0.003
+            write(connection, frame)
+
+        self.patch(FakeConnection, "write", slow)
+        ann, bob = self.young(), self.young("a")
+        for version in range(1, 9):
+            self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
+        self.clock.advance(1.0)
+        bob.take()
+        self.clock.rightNow += 1.0
+        turns: list[list[object]] = []
+        while sum(map(len, turns)) < 7:
+            self.charging.advance(0.0)
+            turns.append([*bob.take()])
+            if len(turns) == 2:
+                self.service.handle(ask(A.READ, "a"), ann)
+        self.assertLessEqual(max(map(len, turns)), 3)
+        self.assertEqual(sum(turns, []), [patch("a", version, "x", version) for version in range(2, 9)])
+        self.clock.pump([0.0] * 3)
+        answers = ann.take()
+        self.assertEqual([each.correlation_id for each in answers[:-1]], [str(version) for version in range(1, 9)])
+        self.assertEqual(answers[-1], read_response("a", 8, {"x": 8}))

@@ -1,0 +1,92 @@
+"""
+Records that clients of v2 and v3 discarded while they were offline.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.dialect import TEXT
+from dstwist.protocol.message import Message
+from dstwist.services.record.discards import HOLD, MOST, Discards
+from tests.fakes import FakeConnection
+
+
+def ack(name: str) -> Message:
+    return Message(Topic.RECORD, RecordAction.UNSUBSCRIBE, names=(name,)).ack()
+
+
+class DiscardsTests(SynchronousTestCase):
+    """
+    L{Discards}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.discards = Discards(self.clock)
+        self.ann = FakeConnection(dialect=TEXT)
+
+    def test_held(self) -> None:
+        """
+        An acknowledgement leaves after L{HOLD}, once.
+        """
+        self.discards.hold("a", ack("a"), self.ann)
+        self.clock.advance(HOLD - 0.01)
+        self.assertEqual(self.ann.take(), [])
+        self.clock.advance(0.02)
+        self.assertEqual((self.ann.take(), len(self.discards)), ([ack("a")], 0))
+        self.assertFalse(self.discards.settle("a", self.ann))
+
+    def test_settled(self) -> None:
+        """
+        It leaves when the client subscribes, and not again.
+        """
+        self.discards.hold("a", ack("a"), self.ann)
+        self.assertTrue(self.discards.settle("a", self.ann))
+        self.clock.advance(1)
+        self.assertEqual(self.ann.take(), [ack("a")])
+
+    def test_others(self) -> None:
+        """
+        What one client does with one record leaves the others as they are.
+        """
+        self.discards.hold("a", ack("a"), self.ann)
+        self.assertFalse(self.discards.settle("b", self.ann))
+        self.assertFalse(self.discards.settle("a", FakeConnection(dialect=TEXT)))
+        self.assertEqual(self.ann.take(), [])
+
+    def test_twice(self) -> None:
+        """
+        Each discard has its acknowledgement.
+        """
+        for _ in range(2):
+            self.discards.hold("a", ack("a"), self.ann)
+        self.clock.advance(1)
+        self.assertEqual(self.ann.take(), [ack("a")] * 2)
+
+    def test_bound(self) -> None:
+        """
+        Past L{MOST} the oldest leaves at once.
+        """
+        for number in range(MOST + 2):
+            self.discards.hold(str(number), ack(str(number)), self.ann)
+        self.assertEqual((self.ann.take(), len(self.discards)), ([ack("0"), ack("1")], MOST))
+
+    def test_gone(self) -> None:
+        """
+        A client that leaves meanwhile is told nothing, and forgotten.
+        """
+        self.discards.hold("a", ack("a"), self.ann)
+        self.ann.close()
+        self.clock.advance(1)
+        self.assertEqual((self.ann.take(), len(self.discards), self.clock.getDelayedCalls()), ([], 0, []))
+
+    def test_stop(self) -> None:
+        """
+        A server that stops holds nothing.
+        """
+        self.discards.hold("a", ack("a"), self.ann)
+        self.discards.stop()
+        self.assertEqual((self.ann.take(), len(self.discards), self.clock.getDelayedCalls()), ([], 0, []))

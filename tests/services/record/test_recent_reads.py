@@ -1,0 +1,119 @@
+"""
+Clients that read a record and subscribe to it at the same time.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.dialect import JAVASCRIPT
+from dstwist.services.record import recent_reads as record_reads
+from dstwist.services.record.recent_reads import MEMORY, Reads
+from dstwist.services.record.replicas import QUIET
+from tests.fakes import FakeConnection
+from tests.services.record.stage import A, RecordTestCase, ask, update
+
+
+class ReadsTests(SynchronousTestCase):
+    """
+    L{Reads}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.reads = Reads(self.clock)
+        self.ann = FakeConnection("ann")
+
+    def test_taken_once(self) -> None:
+        """
+        The first version that was read is remembered until it is asked for, or for some time.
+        """
+        self.assertIsNone(self.reads.take("a", self.ann))
+        self.reads.add("a", self.ann, 1)
+        self.reads.add("a", self.ann, 2)
+        self.assertIsNone(self.reads.take("b", self.ann))
+        self.assertEqual(self.reads.take("a", self.ann), 1)
+        self.assertIsNone(self.reads.take("a", self.ann))
+        self.reads.add("a", self.ann, 3)
+        self.clock.advance(MEMORY)
+        self.assertIsNone(self.reads.take("a", self.ann))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_too_many(self) -> None:
+        """
+        If there are too many, or they take too much memory, the first are forgotten.
+        """
+        self.patch(record_reads, "MOST", 3)
+        for number in range(5):
+            self.reads.add(str(number), self.ann, 1)
+        self.assertEqual([self.reads.take(str(number), self.ann) for number in range(5)], [None, None, 1, 1, 1])
+        self.patch(record_reads, "MOST_BYTES", 10_000)
+        for number in range(3):
+            self.reads.add(str(number) * 4000, self.ann, 1)
+        self.assertEqual(len(self.reads), 2)
+
+    def test_stop(self) -> None:
+        """
+        A server that stops remembers nothing, and no timer is left.
+        """
+        self.reads.add("a", self.ann, 1)
+        self.reads.stop()
+        self.assertEqual((len(self.reads), self.clock.getDelayedCalls()), (0, []))
+
+
+class SnapshotTests(RecordTestCase):
+    """
+    Client 7.0.5: a snapshot, and the record itself right behind.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 1, {"start": 1})
+        self.ann, self.bob = self.young(), self.young()
+        self.ann.dialect = JAVASCRIPT
+        self.read = ask(A.READ, "a")
+        self.subscription = ask(A.SUBSCRIBECREATEANDREAD, names=("a",))
+
+    def test_lost_before_the_subscription(self) -> None:
+        """
+        Its write is refused before it is subscribed: a moment later it is sent the record.
+        """
+        self.say(self.ann, self.read)
+        self.say(self.bob, update("a", 2, {"bob": 1}))
+        self.say(self.ann, update("a", 2, {"ann": 1}), self.subscription)
+        self.clock.advance(QUIET)
+        self.assertEqual(self.ann.take(), [update("a", 2, {"bob": 1})])
+        self.clock.advance(60)
+        self.assertEqual(self.ann.take(), [])
+
+    def test_news_before_the_subscription(self) -> None:
+        """
+        The same holds if another client wrote before it is subscribed, since it got no update. Its next write meets a
+        conflict that it understands.
+        """
+        self.say(self.ann, self.read)
+        self.say(self.bob, update("a", 2, {"bob": 1}))
+        self.say(self.ann, self.subscription)
+        self.assertEqual(
+            [each.action for each in self.say(self.ann, update("a", 2, {"ann": 1}))], [A.VERSION_EXISTS, A.UPDATE]
+        )
+        self.say(self.ann, ask(A.UNSUBSCRIBE, names=("a",)), self.read)
+        self.say(self.bob, update("a", 3, {"bob": 2}))
+        self.say(self.ann, self.subscription)
+        self.clock.advance(QUIET)
+        self.assertEqual(self.ann.take(), [update("a", 3, {"bob": 2})])
+
+    def test_nothing_happened(self) -> None:
+        """
+        Nothing follows if the record is the same, or the read was long ago.
+        """
+        self.say(self.ann, self.read, self.subscription)
+        self.clock.advance(60)
+        self.assertEqual(self.ann.take(), [])
+        self.say(self.ann, ask(A.UNSUBSCRIBE, names=("a",)), self.read)
+        self.clock.advance(MEMORY)
+        self.say(self.bob, update("a", 2, {"bob": 1}))
+        self.say(self.ann, self.subscription)
+        self.clock.advance(60)
+        self.assertEqual(self.ann.take(), [])

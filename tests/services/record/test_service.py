@@ -1,0 +1,591 @@
+"""
+The RECORD topic as a whole: deleting, what others changed, listening, the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface.verify import verifyObject
+
+from dstwist.errors import StoreError
+from dstwist.interfaces import ITopicService, Record
+from dstwist.protocol import text
+from dstwist.protocol.constants import FROM_CLIENT, RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.services.record import service as record
+from dstwist.services.record.acks import HOLD
+from dstwist.services.record.service import RecordService
+from tests.logs import Lines
+from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack, written
+
+
+class RecordServiceTests(RecordTestCase):
+    """
+    L{RecordService}.
+    """
+
+    def test_interface(self) -> None:
+        """
+        L{RecordService} provides L{ITopicService}.
+        """
+        verifyObject(ITopicService, self.service)
+
+    def test_every_action(self) -> None:
+        """
+        Whatever a client may send is served, and answered.
+        """
+        fields: dict[str, Any] = {"names": ("a",), "version": 1, "path": "x", "subscription": "a"}
+        for action in sorted(FROM_CLIENT[Topic.RECORD]):
+            self.serve()
+            self.have("a", 0, {})
+            request = wanting_ack(ask(RecordAction(action), "a", b'{"x":1}', **fields))
+            silent = action in (A.LISTEN_REJECT, A.UNLISTEN)
+            self.assertTrue(self.say(self.young("a"), request) or silent, action.name)
+
+    def test_judges(self) -> None:
+        """
+        Reads, writes and deletions are judged here, with the data they are about; all else before it comes here.
+        """
+        writes = {A.UPDATE, A.PATCH, A.ERASE, A.PATCH_MULTI, A.CREATEANDUPDATE, A.CREATEANDPATCH, A.DELETE}
+        subscribes = {A.SUBSCRIBE, A.SUBSCRIBEANDHEAD, A.SUBSCRIBEANDREAD, A.SUBSCRIBECREATEANDREAD}
+        self.assertEqual(RecordService.judges, writes | subscribes | {A.READ, A.HEAD, A.HAS})
+
+    def test_listening(self) -> None:
+        """
+        A provider is found for what is wanted; subscribers are told that there is one, and that there is none any more.
+        """
+        ann, pat = self.young("a"), self.young()
+        listen, unlisten = ask(A.LISTEN, "a"), ask(A.UNLISTEN, "a")
+        found = ask(A.SUBSCRIPTION_FOR_PATTERN_FOUND, "a", subscription="a")
+        self.assertEqual(self.say(pat, listen), [listen.ack(), found])
+        self.say(pat, ask(A.LISTEN_ACCEPT, "a", subscription="a"))
+        self.assertEqual(ann.take(), [ask(A.SUBSCRIPTION_HAS_PROVIDER, "a")])
+        self.assertEqual(self.say(pat, unlisten), [unlisten.ack()])
+        self.assertEqual(ann.take(), [ask(A.SUBSCRIPTION_HAS_NO_PROVIDER, "a")])
+
+    def test_w51_every_error_has_a_text_form(self) -> None:
+        """
+        W51: whatever can go wrong, text clients are told in their own words, and never with an empty message.
+        """
+        self.have("a", 3, {})
+        self.rules.rule = lambda message, record: message.name != "denied"
+        cat = self.old("a")
+        for payload in (
+            "R|U|a|9|{}+",
+            "R|U|a|1|{}+",
+            "R|U|b|1|{}+",
+            "R|P|a|4|constructor|N1+",
+            "R|U|denied|4|{}+",
+            "R|D|denied+",
+            "R|CR|denied+",
+            "R|L|(+",
+            "R|LA|x|y+",
+            "R|SN|b+",
+        ):
+            answers = self.say_text(cat, payload)
+            # A refused write is answered behind the record as it is.
+            truth = ["R|U|a|3|{}+"] if payload.startswith("R|P|") else []
+            self.assertEqual(answers[:-1], truth, payload)
+            self.assertTrue(answers[-1].startswith("R|E|"), answers)
+        self.storage.outcome = "fails"
+        for payload in ("R|U|a|4|{}+", "R|D|a+"):
+            answers = self.say_text(cat, payload)
+            self.assertTrue(answers and all(answer.startswith("R|E|") for answer in answers), answers)
+
+    def test_stop(self) -> None:
+        """
+        A service ends when everything that was asked of it is done.
+        """
+        self.have("a", 0, {})
+        self.storage.delay = 1.0
+        ann = self.young()
+        self.say(ann, wanting_ack(update("a", 1, {}), "1"), wanting_ack(update("a", 2, {}), "2"))
+        stopped = self.service.stop()
+        self.assertNoResult(stopped)
+        self.clock.pump([1.0] * 2)
+        self.successResultOf(stopped)
+        self.assertEqual(ann.take(), [written("a", "1"), written("a", "2")])
+
+    def test_refused_when_full(self) -> None:
+        """
+        When too many requests wait for a record, further ones fail, each with its own error; other records do not care.
+        """
+        self.serve(max_queued_requests=2)
+        self.have("a", 0, {})
+        self.have("b", 0, {})
+        self.storage.delay = 1.0
+        ann, cat = self.young("a"), self.old()
+        self.say(ann, update("a", 1, {}), update("a", 2, {}), update("a", 3, {}))
+        write, read, delete = wanting_ack(update("a", 4, {})), ask(A.READ, "a"), ask(A.DELETE, "a")
+        reason = "too many requests are waiting for a"
+        self.assertEqual(
+            self.say(ann, write, read, delete),
+            [
+                write.error(A.RECORD_UPDATE_ERROR),
+                read.error(A.RECORD_LOAD_ERROR, detail=reason),
+                delete.error(A.RECORD_DELETE_ERROR, detail=reason),
+            ],
+        )
+        self.assertEqual(
+            self.say_text(cat, 'R|U|a|4|{}|{"writeSuccess":true}+R|D|a+R|CR|a+'),
+            [
+                "R|E|RECORD_UPDATE_ERROR|4+",
+                f"R|WA|a|[4]|S{reason}+",
+                f"R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|{reason}+",
+                f"R|E|RECORD_LOAD_ERROR|{reason}+",
+            ],
+        )
+        self.assertEqual(self.say(ann, ask(A.READ, "b")), [read_response("b", 0, {})])
+        discard = ask(A.UNSUBSCRIBE, names=("a",), correlation_id="a")
+        self.say(ann, discard)
+        self.clock.pump([1.0] * 4)
+        self.assertEqual(ann.take(), [discard.ack()])
+        self.assert_stored("a", 3, {})
+
+
+class DeleteTests(RecordTestCase):
+    """
+    DELETE.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 7, {"x": 1})
+
+    def test_delete(self) -> None:
+        """
+        A deleted record is nowhere; whoever deleted it and all subscribers are told, and none is subscribed any more.
+        """
+        ann, bob, cat = self.young("a"), self.young("a"), self.old("a")
+        self.assertEqual(self.say(ann, ask(A.DELETE, "a")), [ask(A.DELETE_SUCCESS, "a")])
+        self.assertEqual((bob.take(), cat.take()), ([ask(A.DELETED, "a")], ["R|A|D|a+"]))
+        self.assertNotIn("a", self.subscriptions)
+        self.assertEqual(self.cluster.published, [ask(A.DELETED, "a")])
+        self.assert_gone("a")
+
+    def test_text(self) -> None:
+        """
+        A text client that deletes is told in the same words.
+        """
+        self.assertEqual(self.say_text(self.old(), "R|D|a+"), ["R|A|D|a+"])
+
+    def test_acknowledgement_first(self) -> None:
+        """
+        A client of v2 or v3 gets the acknowledgement of its write before the deletion by another client: after the
+        deletion it could not find the callback.
+        """
+        cat = self.old("a")
+        write = text.SERVER.decode('R|U|a|8|{"x":2}|{"writeSuccess":true}+'.replace("|", "\x1f").replace("+", "\x1e"))
+        self.say(cat, *write)  # type: ignore[arg-type]
+        self.say(self.young(), ask(A.DELETE, "a"))
+        self.assertEqual(cat.take(), ["R|WA|a|[8]|L+", "R|A|D|a+"])
+        self.clock.advance(HOLD)
+        self.assertEqual(cat.take(), [])
+
+    def test_missing(self) -> None:
+        """
+        Deleting what is not there is a success, and ends the subscriptions to it.
+        """
+        bob = self.young("b")
+        self.assertEqual(self.say(self.young(), ask(A.DELETE, "b")), [ask(A.DELETE_SUCCESS, "b")])
+        self.assertEqual(bob.take(), [ask(A.DELETED, "b")])
+        self.assertNotIn("b", self.subscriptions)
+
+    def test_provider_is_told(self) -> None:
+        """
+        Who provides a record is told that nobody wants it any more when it is deleted.
+        """
+        pat = self.young()
+        self.young("a")
+        self.say(pat, ask(A.LISTEN, "a"), ask(A.LISTEN_ACCEPT, "a", subscription="a"))
+        self.say(self.young(), ask(A.DELETE, "a"))
+        self.assertEqual(pat.take(), [ask(A.SUBSCRIPTION_FOR_PATTERN_REMOVED, "a", subscription="a")])
+
+    def test_denied(self) -> None:
+        """
+        The rule for deletions sees what is to be deleted.
+        """
+        self.rules.rule = lambda message, record: False
+        request = ask(A.DELETE, "a")
+        self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
+        self.assertEqual(self.rules.asked, [(A.DELETE, Record(7, {"x": 1}))])
+        self.assertEqual(self.say_text(self.old(), "R|D|a+"), ["R|E|MESSAGE_DENIED|a|D+"])
+        self.assert_stored("a", 7, {"x": 1})
+
+    def test_let_go(self) -> None:
+        """
+        A client of v2 or v3 that asks to delete a record drops the record at once: if the deletion fails, the client is
+        not subscribed any more, and may subscribe again. A v4+ client stays subscribed.
+        """
+        ann, bob, cat = self.young("a"), self.young("a"), self.old()
+        self.rules.rule = lambda message, record: message.action is not A.DELETE
+        self.say_text(cat, "R|CR|a+")
+        self.say_text(cat, "R|D|a+")
+        self.say(ann, ask(A.DELETE, "a"))
+        ann.take()
+        self.say(bob, update("a", 8, {"x": 2}))
+        self.assertEqual((ann.take(), cat.take()), ([update("a", 8, {"x": 2})], []))
+        self.assertEqual(self.say_text(cat, "R|CR|a+"), ["R|A|S|a+", 'R|R|a|8|{"x":2}+'])
+        self.storage.behave = lambda operation, name: (0.0, "fails" if operation == "delete" else "ok")
+        self.rules.rule = lambda message, record: True
+        self.say_text(cat, "R|D|a+")
+        self.say(bob, update("a", 9, {"x": 3}))
+        self.assertEqual(cat.take(), [])
+
+    def test_created_anew(self) -> None:
+        """
+        After a deletion a record starts from version 0 again.
+        """
+        ann = self.young("a")
+        self.say(ann, ask(A.DELETE, "a"))
+        get = ask(A.SUBSCRIBECREATEANDREAD, names=("a",))
+        self.assertEqual(self.say(ann, get, update("a", 1, {"y": 1})), [get.ack(), read_response("a", 0, {})])
+        self.assert_stored("a", 1, {"y": 1})
+
+    def test_w18_waits_for_its_turn(self) -> None:
+        """
+        W18: a deletion waits for the writes before it, so that none comes after it; those behind it are answered.
+        """
+        self.storage.delay = 1.0
+        ann, bob, behind = self.young("a"), self.young("a"), update("a", 9, {})
+        self.say(ann, wanting_ack(update("a", 8, {})))
+        self.say(bob, ask(A.DELETE, "a"))
+        self.say(ann, behind)
+        self.clock.pump([0.5] * 10)
+        self.assertEqual(ann.take(), [written("a"), ask(A.DELETED, "a"), behind.error(A.RECORD_UPDATE_ERROR)])
+        self.assertEqual(bob.take(), [update("a", 8, {}), ask(A.DELETE_SUCCESS, "a")])
+        self.assert_gone("a")
+
+    def test_storage_failed(self) -> None:
+        """
+        If it is not deleted, whoever wanted that is told; to the others nothing happened.
+        """
+        self.storage.behave = lambda operation, name: (0.0, "fails" if operation == "delete" else "ok")
+        ann, bob, cat = self.young("a"), self.young("a"), self.old()
+        request = ask(A.DELETE, "a")
+        error = request.error(A.RECORD_DELETE_ERROR, detail="storage error")
+        self.assertEqual(self.say(ann, request), [error])
+        self.assertEqual(bob.take(), [])
+        self.assertEqual(
+            self.say_text(cat, "R|D|a+"), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|storage error+"]
+        )
+        self.assert_stored("a", 7, {"x": 1})
+
+    def test_hostile_name(self) -> None:
+        """
+        The name of a record that the stores do not take forges no line of the log.
+        """
+        lines = Lines(self)
+        self.storage.behave = lambda operation, name: (0.0, "fails")
+        self.say(self.young(), ask(A.READ, "b\n\x1b[2J" + "x" * 1000))
+        self.assertIn("record b??[2Jxxx", lines.last("error"))
+        self.assertLess(len(lines.last("error")), 500)
+        self.expect_complaints()
+
+    def test_half_deleted(self) -> None:
+        """
+        What is gone from the storage and, by a failure, not from the cache is gone for good, and all are told.
+        """
+        outcomes = ["fails"]
+        self.cache.behave = lambda operation, name: (
+            0.0,
+            outcomes.pop() if outcomes and operation == "delete" else "ok",
+        )
+        bob, request = self.young("a"), ask(A.DELETE, "a")
+        (error,) = self.say(self.young(), request)
+        self.assertEqual(error, request.error(A.RECORD_DELETE_ERROR, detail="cache error"))
+        self.assertEqual(bob.take(), [ask(A.DELETED, "a")])
+        self.assert_gone("a")
+
+    def test_timeouts(self) -> None:
+        """
+        A store that does not answer in time is an error that says so.
+        """
+        cat = self.old()
+        for store, which in ((self.storage, "storage"), (self.cache, "cache")):
+            store.behave = lambda operation, name: (0.0, "hangs" if operation == "delete" else "ok")
+            self.say_text(cat, "R|D|a+")
+            self.clock.advance(10.1)
+            self.assertEqual(cat.take(), [f"R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|{which} timeout+"])
+            store.behave = lambda operation, name: (0.0, "ok")
+        self.cache.outcome = "hangs"
+        self.cache.behave = lambda operation, name: (0.0, "hangs")
+        self.say_text(cat, "R|D|a+")
+        self.clock.advance(1.1)
+        self.assertEqual(cat.take(), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|cache timeout+"])
+
+    def test_many_subscribers(self) -> None:
+        """
+        Very many subscribers are told in a turn of their own. Requests for the record in the meantime are served after
+        that.
+        """
+        self.patch(record, "MANY", 2)
+        self.have("a", 3, {})
+        ann, bob, cat = self.young("a"), self.young("a"), self.young("a")
+        ann.take(), bob.take(), cat.take()
+        self.assertEqual(self.say(ann, ask(A.DELETE, "a"), update("a", 4, {}), ask(A.READ, "a")), [])
+        self.assertEqual(bob.take(), [])
+        self.clock.pump([0.0] * 5)
+        answers = [answer.action for answer in ann.take()]
+        self.assertEqual(answers, [A.DELETE_SUCCESS, A.RECORD_UPDATE_ERROR, A.RECORD_NOT_FOUND])
+        self.assertEqual((bob.take(), cat.take()), ([ask(A.DELETED, "a")], [ask(A.DELETED, "a")]))
+        self.assertNotIn("a", self.subscriptions)
+
+
+class StaleWriterTests(RecordTestCase):
+    """
+    W25: writers of a deleted record, and the next record of its name.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 7, {"old": 1})
+        self.get = ask(A.SUBSCRIBECREATEANDREAD, names=("a",))
+        self.head = ask(A.SUBSCRIBEANDHEAD, names=("a",))
+        self.bob = self.young("a")
+
+    def delete_and_rewrite(self, versions: int) -> None:
+        """
+        Have bob delete the record, and make a new one.
+        """
+        self.say(self.bob, ask(A.DELETE, "a"), self.get)
+        self.say(self.bob, *(update("a", version, {"new": version}) for version in range(1, versions + 1)))
+
+    def test_w25_offline_client(self) -> None:
+        """
+        W25: a client that comes back with version 8 of the old record does not overwrite version 7 of the new one: it
+        is a conflict, with the truth behind it, and after that it writes like everybody else.
+        """
+        self.delete_and_rewrite(7)
+        ann = self.young()
+        self.say(ann, self.head)
+        late = wanting_ack(update("a", 8, {"old": 2}))
+        exists, truth, failed = self.say(ann, late)
+        self.assertEqual((exists.action, exists.version, exists.data), (A.VERSION_EXISTS, 7, b'{"new":7}'))
+        self.assertEqual((failed.action, truth), (A.RECORD_UPDATE_ERROR, update("a", 7, {"new": 7})))
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 8, {"merged": 1}))), [written("a")])
+
+    def test_w25_write_on_its_way(self) -> None:
+        """
+        W25: a write that was on its way when its record was deleted is not taken for one to the next record.
+        """
+        self.have("a", 0, {})
+        ann = self.young("a")
+        self.delete_and_rewrite(0)
+        ann.take()
+        (exists,) = self.say(ann, update("a", 1, {"old": 1}))
+        self.assertEqual((exists.action, exists.version), (A.VERSION_EXISTS, 0))
+        self.assertEqual(self.say(ann, self.get, update("a", 1, {"new": 1}))[-1], read_response("a", 0, {}))
+        self.assert_stored("a", 1, {"new": 1})
+
+    def test_w25_who_read_may_write(self) -> None:
+        """
+        W25: whoever was told what the new record holds, or never held the old one, writes as usual.
+        """
+        self.delete_and_rewrite(1)
+        ann, cat = self.young(), self.young()
+        self.say(ann, self.head, ask(A.READ, "a"))
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 2, {}))), [written("a")])
+        self.assertEqual(self.say(cat, wanting_ack(update("a", 3, {}))), [written("a")])
+
+    def test_w25_beyond_the_old_one(self) -> None:
+        """
+        W25: a version that the old record never had cannot be meant for it.
+        """
+        self.delete_and_rewrite(8)
+        ann = self.young()
+        self.say(ann, self.head)
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 9, {}))), [written("a")])
+
+    def test_w25_forgotten(self) -> None:
+        """
+        W25: it is remembered for as long as the configuration says.
+        """
+        self.delete_and_rewrite(1)
+        ann = self.young()
+        self.say(ann, self.head)
+        self.clock.advance(600.1)
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 2, {}))), [written("a")])
+
+
+class NotifyTests(RecordTestCase):
+    """
+    NOTIFY: what was changed in the storage behind the server's back.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 1, {"x": 1})
+        self.have("b", 1, {"x": 1})
+        self.request = ask(A.NOTIFY, names=("a", "b"), correlation_id="n")
+
+    def test_changed_and_deleted(self) -> None:
+        """
+        Subscribers get what is in the storage now, or that it is no more, and then the request is acknowledged.
+        """
+        ann, cat = self.young("a", "b"), self.old("a", "b")
+        self.storage.put("a", 5, {"x": 5})
+        del self.storage.records["b"]
+        answers = [update("a", 5, {"x": 5}), ask(A.DELETED, "b"), self.request.ack()]
+        self.assertEqual(self.say(ann, self.request), answers)
+        self.assertEqual(cat.take(), ['R|U|a|5|{"x":5}+', "R|A|D|b+"])
+        self.assertNotIn("b", self.subscriptions)
+        self.assertEqual(self.cache.records, {"a": Record(5, {"x": 5})})
+
+    def test_w28_everywhere(self) -> None:
+        """
+        W28: the other nodes are told, and empty their own caches, also of what nobody there wants.
+        """
+        self.say(self.young(), self.request)
+        notice = ask(A.NOTIFY, names=("a", "b"))
+        self.assertEqual(self.cluster.published, [notice])
+        self.storage.put("a", 5, {"x": 5})
+        self.cluster.published.clear()
+        self.service.handle_remote(notice)
+        self.assertEqual(self.cache.records["a"], Record(5, {"x": 5}))
+        self.assertEqual(self.cluster.published, [])
+
+    def test_w28_w37_nothing(self) -> None:
+        """
+        W28, W37: notice of nothing is acknowledged.
+        """
+        request = ask(A.NOTIFY, correlation_id="n")
+        self.assertEqual(self.say(self.young(), request), [request.ack()])
+
+    def test_failed(self) -> None:
+        """
+        If a record cannot be read anew the request fails, with the reason; the others are read all the same.
+        """
+        self.storage.put("b", 5, {})
+        self.storage.behave = lambda operation, name: (0.0, "fails" if name == "a" else "ok")
+        ann = self.young("a", "b")
+        news, error = self.say(ann, self.request)
+        self.assertEqual(news, update("b", 5, {}))
+        self.assertEqual(
+            (error.action, error.is_error, error.correlation_id, error.data),
+            (A.RECORD_NOTIFY_ERROR, True, "n", b'"error while loading a from storage"'),
+        )
+        self.flushLoggedErrors(StoreError)
+
+    def test_only_in_the_cache(self) -> None:
+        """
+        What is in the cache alone is not lost by a notice.
+        """
+        self.serve(storage_exclusion_prefixes=("a",))
+        self.cache.put("a", 1, {"x": 1})
+        ann = self.young("a")
+        request = ask(A.NOTIFY, names=("a",))
+        self.assertEqual(self.say(ann, request), [update("a", 1, {"x": 1}), request.ack()])
+
+    def test_waits_for_its_turn(self) -> None:
+        """
+        A notice does not undo a write that is under way.
+        """
+        self.storage.delay = 1.0
+        ann, bob = self.young(), self.young("a")
+        self.say(ann, update("a", 2, {"x": 2}), ask(A.NOTIFY, names=("a",)))
+        self.clock.pump([1.0] * 3)
+        self.assertEqual(bob.take(), [update("a", 2, {"x": 2})] * 2)
+
+
+class RemoteTests(RecordTestCase):
+    """
+    What other nodes say.
+    """
+
+    def test_news(self) -> None:
+        """
+        News of another node are for all subscribers here, and go nowhere else.
+        """
+        ann, cat = self.young("a"), self.old("a")
+        self.service.handle_remote(patch("a", 2, "x", 1))
+        self.assertEqual((ann.take(), cat.take()), ([patch("a", 2, "x", 1)], ["R|P|a|2|x|N1+"]))
+        self.assertEqual((self.cluster.published, self.cache.calls, self.storage.calls), ([], [], []))
+
+    def test_deleted(self) -> None:
+        """
+        What was deleted elsewhere has no subscribers here any more.
+        """
+        ann = self.young("a")
+        self.service.handle_remote(ask(A.DELETED, "a"))
+        self.assertEqual(ann.take(), [ask(A.DELETED, "a")])
+        self.assertNotIn("a", self.subscriptions)
+
+
+class BackPressureTests(RecordTestCase):
+    """
+    Clients that send faster than the stores take.
+    """
+
+    def setUp(self) -> None:
+        self.serve(max_pending_bytes=1000)
+        self.have("a", 0, {})
+        self.storage.delay = 1.0
+
+    def test_paused(self) -> None:
+        """
+        A client for whose requests too much waits is not read from until there is less; others are.
+        """
+        ann, bob = self.young(), self.young()
+        self.say(ann, *(update("a", -1, {}) for _ in range(4)))
+        self.assertFalse(ann.paused)
+        self.say(ann, update("a", -1, {"text": "x" * 1000}))
+        self.say(bob, ask(A.READ, "a"))
+        self.assertEqual((ann.paused, bob.paused), (True, False))
+        self.clock.pump([1.0] * 2)
+        self.assertFalse(ann.paused)
+        self.assertEqual(bob.take(), [read_response("a", 5, {"text": "x" * 1000})])
+
+    def test_broken_step(self) -> None:
+        """
+        If serving a request breaks, its sender is closed, and the next ones are served.
+        """
+        ann, bob = self.young("a"), self.young()
+        verdicts: list[Deferred[bool]] = []
+
+        def rule(message: Message, record: Record | None) -> Deferred[bool] | bool:
+            if message.action is A.READ:
+                return True
+            verdicts.append(Deferred())
+            return verdicts[-1]
+
+        self.rules.rule = rule
+        self.say(ann, update("a", 1, {}))
+        self.say(bob, ask(A.READ, "a"))
+        self.cache.set = None  # type: ignore[method-assign,assignment]
+        verdicts[0].callback(True)
+        self.clock.pump([1.0] * 2)
+        self.assertEqual(ann.reason, "internal error")
+        self.assertEqual(bob.take(), [read_response("a", 0, {})])
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+
+class FormTests(RecordTestCase):
+    """
+    The codes of errors.
+    """
+
+    def test_every_error_is_written(self) -> None:
+        """
+        W51: text has a form for every error of this topic that a service sends.
+        """
+        request = ask(A.UPDATE, "a", b"{}", version=1)
+        for code in (
+            A.VERSION_EXISTS,
+            A.RECORD_UPDATE_ERROR,
+            A.RECORD_CREATE_ERROR,
+            A.RECORD_DELETE_ERROR,
+            A.RECORD_LOAD_ERROR,
+            A.CACHE_RETRIEVAL_TIMEOUT,
+            A.STORAGE_RETRIEVAL_TIMEOUT,
+            A.INVALID_MESSAGE_DATA,
+            A.INVALID_LISTEN_REGEX,
+            A.INVALID_PATCH_ON_HOTPATH,
+            A.RECORD_NOT_FOUND,
+            RecordAction.MESSAGE_DENIED,
+        ):
+            error = request.error(code, detail="why")
+            error.version, error.data = 1, b"{}"
+            self.assertNotEqual(text.SERVER.encode(error), b"", code.name)

@@ -1,0 +1,184 @@
+"""
+Tests for L{dstwist.store.plugin}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from dstwist.errors import StoreFull
+from dstwist.interfaces import IStoreStatus, Record
+from dstwist.store.memory import MemoryStore
+from dstwist.store.plugin import FAILURE_COUNTS, CustomStore
+from tests.store import contract
+
+
+class Coroutines:
+    """
+    A store all of coroutines.
+    """
+
+    def __init__(self) -> None:
+        self._inner = MemoryStore()
+
+    async def start(self) -> None:
+        await self._inner.start()
+
+    async def stop(self) -> None:
+        await self._inner.stop()
+
+    async def get(self, name: str) -> Any:
+        return await self._inner.get(name)
+
+    async def set(self, name: str, version: int, data: Any) -> None:
+        await self._inner.set(name, version, data)
+
+    async def delete(self, name: str) -> None:
+        await self._inner.delete(name)
+
+
+class Careless:
+    """
+    A store that does not bother with Deferreds.
+    """
+
+    gives: Any = None
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        raise OSError("cannot stop")
+
+    def get(self, name: str) -> Any:
+        return self.gives
+
+    def set(self, name: str, version: int, data: Any) -> None:
+        raise KeyError(name)
+
+    def delete(self, name: str) -> None:
+        raise OSError("disk")
+
+
+class CoroutineTests(contract.StoreContract):
+    """
+    The contract, by coroutines.
+    """
+
+    def make(self) -> Any:
+        return CustomStore(Coroutines(), "it", self.reactor)
+
+
+class CarelessTests(contract.StoreTestCase):
+    """
+    What is no Deferred becomes one.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.inner = Careless()
+        self.store = CustomStore(self.inner, "my.py:Mine", self.reactor)
+
+    def test_raises(self) -> None:
+        """
+        A method that raises has failed; nothing is raised where nobody expects it.
+        """
+        self.result(self.store.start())
+        self.assertIn("disk", self.failure_of(OSError, self.store.delete("a")))
+        self.assertIn("a", self.failure_of(KeyError, self.store.set("a", 1, {})))
+        self.assertIn("cannot stop", self.failure_of(OSError, self.store.stop()))
+
+    def test_no_record(self) -> None:
+        """
+        What C{get} says is there must be a record; C{None}, and a record at once, will do.
+        """
+        self.assertIsNone(self.result(self.store.get("a")))
+        self.inner.gives = Record(1, {})
+        self.assertEqual(self.result(self.store.get("a")), Record(1, {}))
+        version: Any = "1"
+        wrongs: list[Any] = [(1, {}), {"version": 1}, Record(version, {}), Record(1, "text"), Record(1, None), 5]
+        for wrong in wrongs:
+            self.inner.gives = wrong
+            self.assertIn("my.py:Mine: get('a') gave neither None nor a Record", self.failure(self.store.get("a")))
+
+    def failure_of(self, kind: type[Exception], deferred: Deferred[None]) -> str:
+        return str(self.failureResultOf(deferred, kind).value)
+
+
+class Failing(Careless):
+    """
+    A store whose writes end as the test says.
+    """
+
+    error: Exception | None = None
+
+    def set(self, name: str, version: int, data: Any) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def delete(self, name: str) -> None:
+        self.set(name, 0, None)
+
+
+@implementer(IStoreStatus)
+class Knowing(Failing):
+    """
+    A store that can report its state.
+    """
+
+    trouble: str | None = None
+
+    def contents(self) -> str:
+        return "7 records"
+
+    def problem(self) -> str | None:
+        return self.trouble
+
+
+class StatusTests(contract.StoreTestCase):
+    """
+    Whether a store of the operator's own can write.
+    """
+
+    def write(self, store: CustomStore, error: Exception | None = None) -> None:
+        store._inner.error = error
+        for deferred in (store.set("a", 1, {}), store.delete("a")):
+            deferred.addErrback(lambda failure: None)
+
+    def test_failure(self) -> None:
+        """
+        A store counts as one that cannot write after a write has failed, until one succeeds or some seconds pass.
+        """
+        store = CustomStore(Failing(), "it", self.reactor)
+        self.assertEqual((store.problem(), store.contents()), (None, ""))
+        self.write(store, OSError("no route to host"))
+        self.assertEqual(store.problem(), "no route to host")
+        self.write(store)
+        self.assertIsNone(store.problem())
+        self.write(store, OSError("no route to host"))
+        self.reactor.advance(FAILURE_COUNTS - 0.1)
+        self.assertEqual(store.problem(), "no route to host")
+        self.reactor.advance(0.1)
+        self.assertIsNone(store.problem())
+
+    def test_full(self) -> None:
+        """
+        One that has no room for a record can write all the same.
+        """
+        store = CustomStore(Failing(), "it", self.reactor)
+        self.write(store, StoreFull("too large"))
+        self.assertIsNone(store.problem())
+
+    def test_knowing(self) -> None:
+        """
+        A store that can report its state is asked for it.
+        """
+        inner = Knowing()
+        store = CustomStore(inner, "it", self.reactor)
+        self.write(store, OSError("no route to host"))
+        self.assertEqual((store.problem(), store.contents()), (None, "7 records"))
+        inner.trouble = "away"
+        self.assertEqual(store.problem(), "away")

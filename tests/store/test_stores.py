@@ -1,0 +1,234 @@
+"""
+Tests for L{dstwist.store.stores}, and for the stores of one's own that C{docs/stores.rst} tells about.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.python.threadpool import ThreadPool
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
+
+import twisted.plugins
+from dstwist.config.plugins import CustomSettings
+from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
+from dstwist.config.stores import StorageSettings as AnyStorage
+from dstwist.errors import ConfigError
+from dstwist.interfaces import IStore, Record
+from dstwist.store.memory import MemoryStore
+from dstwist.store.sqlite import SqliteStore
+from dstwist.store.stores import Stores, build
+from tests.store import contract
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "docs" / "examples"
+
+
+class Reactor(contract.ThreadsReactor):
+    """
+    One that has a thread pool.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = ThreadPool(0, 2)
+        self._pool.start()
+
+    def getThreadPool(self) -> ThreadPool:
+        return self._pool
+
+    def stop(self) -> None:
+        self._pool.stop()
+
+
+class NotAStore:
+    """
+    Something else.
+    """
+
+    def __init__(self, options: Any, services: Any) -> None:
+        pass
+
+
+def broken(options: Any, services: Any) -> Any:
+    raise ValueError(f"there is no bucket {options['bucket']}")
+
+
+def half_a_store(options: Any, services: Any) -> Any:
+    """
+    What says it is a store, and forgot all of it.
+    """
+    store = NotAStore(options, services)
+    directlyProvides(store, IStore)
+    return store
+
+
+def memory(options: Any, services: Any) -> MemoryStore:
+    return MemoryStore(**options)
+
+
+def custom(source: str, kind: str = "module", **options: Any) -> CustomSettings:
+    return CustomSettings(kind, source, options, f"storage.{kind}")
+
+
+class BuildTests(SynchronousTestCase):
+    """
+    The configuration says where records are kept.
+    """
+
+    def build(
+        self,
+        cache: CacheSettings | None = None,
+        storage: AnyStorage | None = None,
+        data_dir: str | None = None,
+    ) -> Stores:
+        return build(cache or MemorySettings(), storage or DefaultStorage(), data_dir, Reactor)
+
+    def refusal(self, settings: AnyStorage) -> str:
+        return str(self.assertRaises(ConfigError, self.build, storage=settings))
+
+    def test_default(self) -> None:
+        """
+        Without a data directory nothing is kept for good, and the log will say so.
+        """
+        stores = self.build()
+        self.assertIsInstance(stores.cache, MemoryStore)
+        self.assertIsNone(stores.storage)
+        self.assertTrue(stores.storage_description.startswith("none: every read misses, every write succeeds"))
+
+    def test_data_directory(self) -> None:
+        """
+        With a data directory records are kept in a file in there; nothing is opened yet.
+        """
+        directory = os.path.abspath(self.mktemp())
+        for settings in (DefaultStorage(), SqliteSettings(synchronous="normal")):
+            storage: Any = self.build(storage=settings, data_dir=os.path.relpath(directory)).storage
+            self.assertIsInstance(storage, SqliteStore)
+            self.assertEqual(storage.path, f"{directory}/records.sqlite")
+        self.assertFalse(os.path.exists(directory))
+        self.assertIsNone(self.build(storage=NoStorage(), data_dir=directory).storage)
+
+    def test_sqlite(self) -> None:
+        """
+        The file may be said; if it is not, there must be a data directory.
+        """
+        storage: Any = self.build(storage=SqliteSettings("/srv/r.sqlite"), data_dir="/elsewhere").storage
+        self.assertIsInstance(storage, SqliteStore)
+        self.assertEqual(storage.path, "/srv/r.sqlite")
+        self.assertEqual(
+            self.refusal(SqliteSettings()), "storage.options.path: missing; without --data-dir it must say which file"
+        )
+
+    def test_limits(self) -> None:
+        """
+        A full cache forgets, but only what is in the storage too; a full storage refuses.
+        """
+        for storage, cache_evicts in ((None, False), (MemorySettings(1), True)):
+            stores = self.build(MemorySettings(1), storage)
+            self.successResultOf(stores.cache.set("a", 1, {}))
+            second = stores.cache.set("b", 1, {})
+            if cache_evicts:
+                self.successResultOf(second)
+            else:
+                self.failureResultOf(second)
+            self.assertEqual(self.successResultOf(stores.cache.get("a")) is None, cache_evicts)
+        assert stores.storage is not None
+        self.successResultOf(stores.storage.set("a", 1, {}))
+        self.failureResultOf(stores.storage.set("b", 1, {}))
+
+    def test_excluded(self) -> None:
+        """
+        A full cache does not forget the records that are not in the storage because of their names.
+        """
+        cache = build(MemorySettings(1), MemorySettings(), None, Reactor, ("temp/",)).cache
+        self.successResultOf(cache.set("temp/a", 1, {}))
+        self.successResultOf(cache.set("b", 1, {}))
+        self.assertIsNotNone(self.successResultOf(cache.get("temp/a")))
+
+    def test_module(self) -> None:
+        """
+        A function or class of the operator's own gets the options.
+        """
+        stores = self.build(
+            CustomSettings("module", f"{__name__}:memory", {"max_entries": 1}, "cache.module"),
+            custom(f"{__name__}:memory", max_entries=1, evict=False),
+        )
+        assert stores.storage is not None
+        self.successResultOf(stores.storage.set("a", 1, {}))
+        self.failureResultOf(stores.storage.set("b", 1, {}))
+        self.assertIsInstance(stores.cache, MemoryStore)
+
+    def test_refused(self) -> None:
+        """
+        What cannot be found, or made, or is no store is named, with the key that asks for it.
+        """
+        for settings, expected in (
+            (custom("nowhere.at_all:Store"), "storage.module: cannot load nowhere.at_all:Store: ModuleNotFoundError"),
+            (custom(f"{__name__}:Nothing"), f"storage.module: cannot load {__name__}:Nothing: AttributeError"),
+            (custom("/nowhere.py:Store", "path"), "storage.path: cannot load /nowhere.py:Store: FileNotFoundError"),
+            (custom(f"{__name__}:broken", bucket="b"), f"storage.module: cannot load {__name__}:broken: ValueError:"),
+            (custom(f"{__name__}:NotAStore"), f"storage.module: {__name__}:NotAStore does not provide"),
+            (
+                custom(f"{__name__}:half_a_store"),
+                f"storage.module: {__name__}:half_a_store is not what IStore asks for",
+            ),
+            (custom("sqlit", "name"), "storage.name: there is no store of the type sqlit: neither built in nor a plug"),
+        ):
+            self.assertTrue(self.refusal(settings).startswith(expected), self.refusal(settings))
+        self.assertIn("did you mean sqlite?", self.refusal(custom("sqlit", "name")))
+        self.assertIn("there is no bucket b", self.refusal(custom(f"{__name__}:broken", bucket="b")))
+
+
+class FolderStoreTests(contract.StoreContract):
+    """
+    The example of the documentation does what a store must do.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.reactor: Reactor = Reactor()
+        self.addCleanup(self.reactor.stop)
+
+    def make(self) -> Any:
+        return self.built(custom(f"{EXAMPLES}/folder_store.py:FolderStore", "path", folder=self.mktemp()))
+
+    def built(self, settings: CustomSettings) -> Any:
+        return build(MemorySettings(), settings, None, self.reactor).storage
+
+    def test_names(self) -> None:
+        """
+        Any text is a name of its own, as far as the file system has names of that length; none leads out of the folder.
+        """
+        store = self.started(self.make())
+        for name in ("a", "../a", "/etc/passwd", "nul\x00inside", "A"):
+            self.result(store.set(name, 1, {"name": name}))
+            self.assertEqual(self.result(store.get(name)), Record(1, {"name": name}))
+        self.assertIn("File name too long", self.failure(store.set("x" * 5000, 1, {})))
+
+    def test_options(self) -> None:
+        """
+        A missing option is refused before anything is opened.
+        """
+        settings = custom(f"{EXAMPLES}/folder_store.py:FolderStore", "path")
+        self.assertIn("the option folder must say", str(self.assertRaises(ConfigError, self.built, settings)))
+
+    def test_plugin(self) -> None:
+        """
+        A plug-in of Twisted's makes it a type of its own, which is found by its name.
+        """
+        site = Path(self.mktemp()).absolute()
+        plugins = site / "twisted" / "plugins"
+        plugins.mkdir(parents=True)
+        shutil.copy(EXAMPLES / "folder_store.py", site)
+        shutil.copy(EXAMPLES / "folder_plugin.py", plugins)
+        self.patch(sys, "path", [str(site), *sys.path])
+        self.patch(twisted.plugins, "__path__", [str(plugins), *twisted.plugins.__path__])
+        for module in ("folder_store", "twisted.plugins.folder_plugin"):
+            self.addCleanup(sys.modules.pop, module, None)
+        store = self.started(self.built(custom("folder", "name", folder=self.mktemp())))
+        self.result(store.set("a", 1, {}))
+        self.assertEqual(self.result(store.get("a")), Record(1, {}))

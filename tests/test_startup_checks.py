@@ -1,0 +1,100 @@
+"""
+Whether clients may read the users' records.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, fail, succeed
+from zope.interface.verify import verifyObject
+
+from dstwist.config.auth import OpenSettings
+from dstwist.config.users import StorageSettings
+from dstwist.interfaces import IConnection, Record
+from dstwist.protocol.constants import RecordAction
+from dstwist.startup_checks import warn_of_open_doors, warn_of_open_tables
+from tests.auth.helpers import AuthCase
+
+
+class FakePermission:
+    """
+    One verdict for all, and what it was about.
+    """
+
+    def __init__(self, verdict: Any) -> None:
+        self.verdict = verdict
+        self.asked: list[tuple[Any, Any, Any]] = []
+
+    def allows(self, message: Any, sender: Any, change: Any = None) -> Any:
+        self.asked.append((message, sender, change))
+        return self.verdict
+
+
+class OpenDoorTests(AuthCase):
+    """
+    L{warn_of_open_doors}.
+    """
+
+    def warnings(self, verdict: Any, settings: Any, *hosts: str) -> list[str]:
+        addresses: list[object] = [(IPv6Address if ":" in host else IPv4Address)("TCP", host, 6020) for host in hosts]
+        addresses.append(UNIXAddress("/run/dstwist.sock"))
+        log = self.log()
+        done = warn_of_open_doors([settings], FakePermission(verdict), addresses)  # type: ignore[arg-type]
+        self.successResultOf(Deferred.fromCoroutine(done))
+        return log.lines
+
+    def test_open(self) -> None:
+        """
+        A server on the network that lets everybody in, and lets them do everything, says so at start.
+        """
+        (line,) = self.warnings(True, OpenSettings(), "127.0.0.1", "0.0.0.0", "::")
+        self.assertIn("whoever can reach 0.0.0.0, :: may do everything", line)
+
+    def test_not_open(self) -> None:
+        """
+        There is no warning on this machine alone, with rules, or with logins.
+        """
+        self.assertEqual(self.warnings(True, OpenSettings(), "127.0.0.1", "::1", "127.0.0.2", "localhost"), [])
+        for verdict in (False, fail(ValueError("rule"))):
+            self.assertEqual(self.warnings(verdict, OpenSettings(), "0.0.0.0"), [])
+        self.assertEqual(self.warnings(True, StorageSettings(table="users"), "0.0.0.0"), [])
+
+
+class ExposureTests(AuthCase):
+    """
+    L{warn_of_open_tables}.
+    """
+
+    def warnings(self, verdict: Any, *settings: Any) -> list[str]:
+        self.permission = FakePermission(verdict)
+        log = self.log()
+        self.successResultOf(Deferred.fromCoroutine(warn_of_open_tables(settings, self.permission)))  # type: ignore[arg-type]
+        return log.lines
+
+    def test_w18_open(self) -> None:
+        """
+        W18: if a stranger may read a record of the table, there is a warning with the pattern to forbid.
+        """
+        for verdict in (True, succeed(True)):
+            (line,) = self.warnings(verdict, OpenSettings(), StorageSettings(table="users"))
+            self.assertIn('a rule for "users/*"', line)
+            ((message, sender, change),) = self.permission.asked
+            self.assertEqual((message.name, message.action), ("users/x", RecordAction.READ))
+            self.assertEqual((sender.user, change.old), ("open", Record(-1, None)))
+            verifyObject(IConnection, sender)
+
+    def test_closed(self) -> None:
+        """
+        If not, or if the rule fails, which denies as well, there is none.
+        """
+        for verdict in (False, succeed(False), fail(ValueError("rule"))):
+            self.assertEqual(self.warnings(verdict, StorageSettings(table="users")), [])
+
+    def test_no_table(self) -> None:
+        """
+        Without users in the storage nothing is asked.
+        """
+        self.assertEqual(self.warnings(True, OpenSettings()), [])
+        self.assertEqual(self.permission.asked, [])
