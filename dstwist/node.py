@@ -105,7 +105,7 @@ class Node(Service):
         self._storage = stores.storage
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
         self._users = UserRegistry()
-        self._logins = AuthReload(self._authenticator, settings.auth, self._users, self.kick, reactor)
+        self._logins = AuthReload(self._authenticator, settings.auth, self._users.count, self.kick, reactor)
         self.reloads.add_section("auth", lambda settings: self._logins.reload(settings.auth))
         self._files = most_files()
         self._admission = Admission(settings.limits, reactor, room(self._files))

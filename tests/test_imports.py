@@ -13,48 +13,27 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import dstwist
 
-# From the bottom up: a part may import those of the groups before its own, and its own package.
-GROUPS = (
-    {"__init__"},
-    {"errors", "shipped", "memory", "weights", "budgets", "open_files"},
-    {"protocol"},
-    {"addresses", "config", "log", "patterns", "record"},
-    {"log_limit", "shortage"},
-    {"interfaces", "matching", "outgoing", "slices", "underway"},
-    {"custom", "denials", "tls", "certificates", "reloading", "watching"},
-    {"heartbeat", "deadlines", "users", "admission", "metering", "subscriptions", "candidates", "offers"}
-    | {"own_subscriptions", "providers", "newcomers", "rematch", "verdicts", "searches", "listeners"}
-    | {"names", "router", "expiry", "reception", "entrance", "connection", "recheck", "wrong_path"},
-    {"services", "permission", "auth", "store", "cluster", "transports"},
-    {"listening", "ports", "collector", "polling"},
-    {"node"},
-    {"process"},
-    {"tap"},
-    {"cli_permissions", "cli_reference", "cli_service"},
-    {"cli"},
-    {"__main__"},
+#: From the bottom up. A part is a package or a module right below C{dstwist}; it may import the parts of the layers
+#: below its own, and no part beside it. Imports for type checking count, too.
+LAYERS = (
+    "__init__",
+    "errors log memory data_files",
+    "protocol",
+    "config patterns record",
+    "interfaces",
+    "scheduling plugins",
+    "limits reload",
+    "tls permission auth store cluster",
+    "routing",
+    "connections",
+    "services transports",
+    "endpoints startup_checks",
+    "node",
+    "process",
+    "tap cli",
+    "__main__",
 )
 
-# Within a group nobody imports another, with these exceptions, which must stay free of circles.
-SIDEWAYS = {
-    "certificates": {"tls", "watching"},
-    "listening": {"ports"},
-    "offers": {"candidates"},
-    "own_subscriptions": {"subscriptions"},
-    "providers": {"candidates", "subscriptions"},
-    "newcomers": {"candidates"},
-    "verdicts": {"candidates"},
-    "searches": {"subscriptions", "deadlines", "candidates", "newcomers", "offers", "rematch", "verdicts"}
-    | {"own_subscriptions", "providers"},
-    "listeners": {"subscriptions", "candidates", "offers", "searches"},
-    "router": {"names"},
-    "admission": {"deadlines"},
-    "reception": {"router", "heartbeat", "users", "admission"},
-    "entrance": {"reception", "admission", "expiry", "metering", "wrong_path"},
-    "connection": {"reception", "entrance", "metering"},
-}
-
-# What beside the standard library and dstwist; none where nothing is said.
 ZOPE = {"zope.interface"}
 SERVING = {
     *ZOPE,
@@ -63,96 +42,80 @@ SERVING = {
     "twisted.internet.task",
     "twisted.python.failure",
 }
+
+#: What a part imports beside the standard library and dstwist; nothing if it is not here.
 FOREIGN = {
+    "log": {"twisted.logger", "constantly"},
     "protocol": {"orjson"},
     "config": {"ruamel.yaml", "twisted.internet.ssl", "OpenSSL", "cryptography"},
-    "log": {"twisted.logger", "constantly"},
-    "shortage": {*ZOPE, "twisted.logger", "twisted.python.failure"},
-    "log_limit": {*ZOPE, "twisted.internet.interfaces", "twisted.logger", "constantly"},
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},
-    "matching": {"re2"},
-    "denials": {*ZOPE, "twisted.python.failure"},
-    "outgoing": SERVING,
-    "slices": SERVING,
-    "underway": SERVING,
-    "tls": {"OpenSSL", "cryptography"},
-    "certificates": {*ZOPE, "twisted", "OpenSSL", "cryptography"},
-    "listening": {"twisted"},
-    "ports": {*ZOPE, "twisted"},
-    "process": {*ZOPE, "twisted"},
-    "collector": SERVING,
-    "polling": {"twisted.internet.epollreactor"},
-    "heartbeat": SERVING,
-    "deadlines": SERVING,
-    "users": SERVING,
-    "admission": SERVING,
-    "metering": SERVING,
-    "subscriptions": SERVING,
-    "offers": SERVING,
-    "newcomers": SERVING,
-    "rematch": SERVING,
-    "verdicts": SERVING,
-    "searches": SERVING,
-    "listeners": SERVING,
-    "router": SERVING,
-    "recheck": SERVING,
-    "watching": SERVING,
-    "expiry": SERVING,
-    "reception": SERVING,
-    "entrance": SERVING,
-    "connection": SERVING,
-    "services": SERVING,
+    "scheduling": SERVING,
+    "limits": {*SERVING, "twisted.logger", "constantly"},
+    "reload": SERVING,
+    "tls": {*ZOPE, "twisted", "OpenSSL", "cryptography"},
     "permission": SERVING,
     "auth": {*ZOPE, "twisted", "treq", "jwt", "argon2", "cryptography"},
     "store": {*ZOPE, "twisted"},
     "cluster": {*ZOPE, "twisted"},
+    "routing": SERVING,
+    "connections": SERVING,
+    "services": SERVING,
     "transports": {*ZOPE, "twisted", "autobahn", "txaio"},
+    "endpoints": {"twisted"},
+    "startup_checks": {*SERVING, "twisted.internet.address"},
     "node": {*ZOPE, "twisted"},
+    "process": {*ZOPE, "twisted"},
     "tap": {"twisted"},
-    "cli_permissions": {"click"},
-    "cli_reference": {"click"},
-    "cli_service": {"click"},
     "cli": {"click", "twisted"},
 }
+
+#: The only modules that import the global reactor; all others are given one.
+OF_THE_REACTOR = {"tap"}
 
 ROOT = Path(dstwist.__file__).parent
 
 
-def part_of(module: str) -> str:
+def module_of(source: Path) -> str:
     """
-    The module or package right below C{dstwist} that C{module} belongs to.
+    The name of a module below C{dstwist}: C{protocol.text}; of a package: C{protocol}.
     """
-    return [*module.split("."), "__init__"][1]
+    parts = source.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_of(source): source for source in sorted(ROOT.rglob("*.py"))}
 
 
 def imports_of(source: Path) -> Iterator[str]:
     """
-    The names of the modules that C{source} imports, wherever in it. What is imported from a package may be a module.
+    The names of the modules that C{source} imports, anywhere in it.
     """
     for node in ast.walk(ast.parse(source.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.module is not None and not node.level, f"{source}: relative import"
-            from_root = node.module == "dstwist"
             for alias in node.names:
-                is_part = from_root and any((ROOT / f"{alias.name}{ending}").exists() for ending in ("", ".py"))
-                yield f"dstwist.{alias.name}" if is_part else node.module
+                # A name that is imported from a package may be a module.
+                name = f"{node.module}.{alias.name}"
+                yield name if name.removeprefix("dstwist.") in SOURCES else node.module
 
 
-def allowed(part: str, imported: str) -> bool:
+def inner_imports_of(source: Path) -> set[str]:
     """
-    Whether C{part} may import the module C{imported}.
+    The modules of dstwist that C{source} imports, named as in L{SOURCES}.
     """
-    top = imported.partition(".")[0]
-    if top == "dstwist":
-        other = part_of(imported)
-        below = set().union(*GROUPS[: next(i for i, group in enumerate(GROUPS) if part in group)])
-        return other == part or other in below or other in SIDEWAYS.get(part, set())
-    if top in sys.stdlib_module_names:
-        return True
-    return any(f"{imported}.".startswith(f"{known}.") for known in FOREIGN.get(part, set()))
+    names = (name for name in imports_of(source) if f"{name}.".startswith("dstwist."))
+    return {name.removeprefix("dstwist").removeprefix(".") or "__init__" for name in names}
+
+
+def part_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def layer_of(part: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if part in layer.split())
 
 
 class ImportTests(SynchronousTestCase):
@@ -160,47 +123,56 @@ class ImportTests(SynchronousTestCase):
     The rules hold for every module there is.
     """
 
-    def modules(self) -> Iterator[tuple[str, Path]]:
-        for source in sorted(ROOT.rglob("*.py")):
-            yield source.relative_to(ROOT).parts[0].removesuffix(".py"), source
-
     def test_known(self) -> None:
         """
-        Every part has its place in the order.
+        The layers have every part that there is, and no other.
         """
-        known = set().union(*GROUPS)
-        self.assertEqual({part for part, _ in self.modules()} - known, set())
+        self.assertEqual(sorted({part_of(module) for module in SOURCES}), sorted(" ".join(LAYERS).split()))
 
-    def test_imports(self) -> None:
+    def test_downwards(self) -> None:
         """
-        No module imports what is not below it.
+        A module imports only what is below its part, or in its package.
         """
         wrong = [
-            f"{source.relative_to(ROOT)} imports {imported}"
-            for part, source in self.modules()
+            f"{module} imports {imported}"
+            for module, source in SOURCES.items()
+            for imported in inner_imports_of(source)
+            if part_of(imported) != part_of(module) and layer_of(part_of(imported)) >= layer_of(part_of(module))
+        ]
+        self.assertEqual(wrong, [])
+
+    def test_no_circles(self) -> None:
+        """
+        No module imports itself by way of others, inside packages either.
+        """
+        imports = {module: inner_imports_of(source) for module, source in SOURCES.items()}
+        left = dict(imports)
+        while lowest := [module for module, below in left.items() if not below & left.keys()]:
+            for module in lowest:
+                del left[module]
+        self.assertEqual(sorted(left), [])
+
+    def test_foreign(self) -> None:
+        """
+        A module imports only the libraries of its part.
+        """
+        wrong = [
+            f"{module} imports {imported}"
+            for module, source in SOURCES.items()
             for imported in imports_of(source)
-            if not allowed(part, imported)
+            if (top := imported.partition(".")[0]) != "dstwist" and top not in sys.stdlib_module_names
+            if not any(f"{imported}.".startswith(f"{known}.") for known in FOREIGN.get(part_of(module), ()))
         ]
         self.assertEqual(wrong, [])
 
     def test_reactor(self) -> None:
         """
-        Nobody but C{tap} imports the global reactor; all others are given one.
+        Only the modules that start a process import the global reactor.
         """
         users = {
-            str(source.relative_to(ROOT))
-            for _, source in self.modules()
+            module
+            for module, source in SOURCES.items()
             for node in ast.walk(ast.parse(source.read_bytes()))
             if isinstance(node, ast.ImportFrom) and any(alias.name == "reactor" for alias in node.names)
         }
-        self.assertEqual(users, {"tap.py"})
-
-    def test_no_circles(self) -> None:
-        """
-        The exceptions within a group do not lead in a circle.
-        """
-        for start in SIDEWAYS:
-            reached = set(SIDEWAYS[start])
-            while more := set().union(*(SIDEWAYS.get(part, set()) for part in reached)) - reached:
-                reached |= more
-            self.assertNotIn(start, reached)
+        self.assertEqual(users, OF_THE_REACTOR)

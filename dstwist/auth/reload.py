@@ -26,7 +26,6 @@ from dstwist.auth.methods import configured_key
 from dstwist.config.auth import AuthSettings, JwtSettings
 from dstwist.config.file import files_of
 from dstwist.config.users import FileSettings
-from dstwist.connections.users import UserRegistry
 from dstwist.errors import ConfigError
 from dstwist.log import shown
 from dstwist.reload.files import FileWatch
@@ -44,7 +43,7 @@ class AuthReload:
     Puts new users and keys into force.
 
     @param settings: those that C{chain} was built from.
-    @param users: the users who are logged in.
+    @param connections_of: the number of connections that a user has.
     @param kick: closes all connections of a user, with a reason.
     """
 
@@ -52,13 +51,13 @@ class AuthReload:
         self,
         chain: ChainAuthentication,
         settings: tuple[AuthSettings, ...],
-        users: UserRegistry,
+        connections_of: Callable[[str], int],
         kick: Callable[[str, str], object],
         clock: Any,
     ) -> None:
         self._chain = chain
         self._settings = settings
-        self._users = users
+        self._connections_of = connections_of
         self._kick = kick
         self._clock = clock
         self._slices = Slices(clock)
@@ -131,7 +130,7 @@ class AuthReload:
         leaving = []
         for name in removed:
             closes = entries[name].close_removed_users
-            count = self._users.count(name)
+            count = self._connections_of(name)
             counts[closes] += count
             if closes and count:
                 leaving.append(name)

@@ -1,0 +1,3 @@
+"""
+TLS: from PEM texts to OpenSSL (L{.context}), and certificates that change while the server runs (L{.certificates}).
+"""

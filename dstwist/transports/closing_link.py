@@ -16,18 +16,17 @@ last read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from twisted.internet.interfaces import IDelayedCall
 
+from dstwist.config.settings import WebSocketEndpoint
 from dstwist.log import Logger, about, shown
 from dstwist.protocol.closing import GOING_AWAY, NORMAL
+from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.outbox import Outbox
-
-if TYPE_CHECKING:
-    from dstwist.transports.websocket_factory import WebSocketPort
 
 #: How long a client may take for its part of closing, in seconds.
 CLOSE_TIMEOUT = 2
@@ -36,6 +35,16 @@ _READ_WHILE_CLOSING = 2048
 
 # Clients that are redirected wait for our part of the closing. When the server goes, there is nothing to come back to.
 _NEVER_DELAYED = (NORMAL, GOING_AWAY)
+
+
+class ClosingFactory(Protocol):
+    """
+    What the closing needs of the factory of the WebSocket.
+    """
+
+    settings: WebSocketEndpoint
+    close_delay: CloseDelay
+    reactor: Any
 
 
 class ClosingLink(WebSocketServerProtocol):
@@ -49,7 +58,7 @@ class ClosingLink(WebSocketServerProtocol):
     # Autobahn owns C{log}.
     _log = Logger()
 
-    factory: WebSocketPort
+    factory: ClosingFactory
     transport: Any
     address = ""
     #: The number of the connection, unique in this process; 0 until the WebSocket is open.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from dstwist.log import about
 from dstwist.protocol.closing import TRY_AGAIN_LATER
-from dstwist.transports.closing_link import ClosingLink
+from dstwist.transports.closing_link import ClosingFactory, ClosingLink
 
 #: Smaller parts are not counted, in bytes.
 SMALL = 4096
@@ -59,6 +59,14 @@ class Incoming:
             oldest.cut_off()
 
 
+class CountingFactory(ClosingFactory, Protocol):
+    """
+    What the counting needs of the factory of the WebSocket.
+    """
+
+    incoming: Incoming
+
+
 class CountedLink(ClosingLink):
     """
     A WebSocket whose unfinished message is counted.
@@ -66,6 +74,7 @@ class CountedLink(ClosingLink):
     @ivar part: how many bytes are.
     """
 
+    factory: CountingFactory
     part = 0
     #: Autobahn's.
     data: bytes

@@ -4,11 +4,19 @@ WebSockets of clients that may send only so much in a second (L{dstwist.limits.r
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-from dstwist.limits.rates import Meter, buckets
+from dstwist.limits.rates import Meter, UserBudgets, buckets
 from dstwist.log import about
-from dstwist.transports.websocket import WebSocketLink
+from dstwist.transports.websocket import LinkFactory, WebSocketLink
+
+
+class MeteringFactory(LinkFactory, Protocol):
+    """
+    What the limits of rates need of the factory of the WebSocket.
+    """
+
+    budgets: UserBudgets | None
 
 
 class MeteredLink(WebSocketLink):
@@ -18,6 +26,7 @@ class MeteredLink(WebSocketLink):
     There are two who may want it to be quiet, its connection and its meter; it is read from when neither does.
     """
 
+    factory: MeteringFactory
     meter: Meter
     _held = False
     _throttled = False

@@ -12,7 +12,7 @@ serves no new request until they are sent. So the queued bytes stay bounded, how
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -20,12 +20,23 @@ from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger
 from dstwist.scheduling.slices import SLICE, TURN, Turns
 
-if TYPE_CHECKING:
-    from dstwist.transports.outbox import Outbox
-
-
 #: So many outboxes are flushed without asking for the time; frames that are not large take some 1 ms then.
 FEW = 128
+
+
+class IFlushed(Protocol):
+    """
+    An outbox, as the end of the turn needs it.
+    """
+
+    @property
+    def empty(self) -> bool: ...
+
+    def write(self, frame: bytes, /) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 class Turn:
@@ -41,7 +52,7 @@ class Turn:
     def __init__(self, clock: IReactorTime, pause: float = 0.0, outgoing: Outgoing | None = None) -> None:
         self._clock = clock
         self._pause = pause
-        self._dirty: list[Outbox] = []
+        self._dirty: list[IFlushed] = []
         self._call: IDelayedCall | None = None
         self._turns = Turns.of(clock)
         # Nothing new is served until all outboxes are flushed.
@@ -52,7 +63,7 @@ class Turn:
         self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
         self.outgoing.add(self)
 
-    def add(self, outbox: Outbox) -> None:
+    def add(self, outbox: IFlushed) -> None:
         """
         Have C{outbox} flushed at the end of the turn.
         """
@@ -125,7 +136,7 @@ class Turn:
                 return False
         return True
 
-    def _flush_each(self, dirty: list[Outbox]) -> None:
+    def _flush_each(self, dirty: list[IFlushed]) -> None:
         for outbox in dirty:
             try:
                 outbox.flush()
@@ -138,7 +149,7 @@ class Turn:
                     self._log.failure("dropping a connection failed")
 
 
-def counted(outbox: Outbox, turn: Turn, limit: int) -> Callable[[bytes], None]:
+def counted(outbox: IFlushed, turn: Turn, limit: int) -> Callable[[bytes], None]:
     """
     The C{write} of C{outbox}, ending the turn early when more than C{limit} bytes (C{maxBufferByteSize}) were
     collected. It does not send them itself: C{write} never calls back.

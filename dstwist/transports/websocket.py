@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import txaio
 from autobahn.websocket.types import ConnectionRequest
@@ -27,9 +27,9 @@ from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.scheduling.slices import SLICE, Turns
 from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
-from dstwist.transports.incoming import SMALL, CountedLink
+from dstwist.transports.incoming import SMALL, CountedLink, CountingFactory
 from dstwist.transports.tcp_outbox import outbox_for
-from dstwist.transports.turn import counted
+from dstwist.transports.turn import Turn, counted
 from dstwist.transports.wire import BINARY, TEXT
 
 #: Cut small frames out of the received bytes ourselves.
@@ -49,6 +49,18 @@ _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in 
 ConnectionFactory = Callable[["WebSocketLink", Handshake], Any]
 
 
+class LinkFactory(CountingFactory, Protocol):
+    """
+    What a WebSocket needs of its factory.
+    """
+
+    turn: Turn
+    turns: Turns
+    connect: ConnectionFactory
+
+    def forget(self, link: WebSocketLink, /) -> None: ...
+
+
 @implementer(ILink)
 class WebSocketLink(CountedLink):
     """
@@ -57,6 +69,7 @@ class WebSocketLink(CountedLink):
 
     _log = Logger()
 
+    factory: LinkFactory
     #: Autobahn's, set from the options of the factory.
     maxMessagePayloadSize: int
     maxFramePayloadSize: int

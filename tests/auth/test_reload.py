@@ -55,7 +55,11 @@ class AuthReloadTests(SynchronousTestCase):
         self.chain: ChainAuthentication = build(settings, self.clock)
         self.successResultOf(self.chain.start())
         self.reloads = AuthReload(
-            self.chain, settings, self.registry, lambda user, reason: self.kicked.append((user, reason)), self.clock
+            self.chain,
+            settings,
+            self.registry.count,
+            lambda user, reason: self.kicked.append((user, reason)),
+            self.clock,
         )
         self.addCleanup(self.reloads.stop)
 
@@ -208,7 +212,7 @@ class WatchTests(SynchronousTestCase):
 
     def start(self, *settings: AuthSettings) -> AuthReload:
         chain = build(settings, self.clock)
-        reloads = AuthReload(chain, settings, UserRegistry(), lambda user, reason: None, self.clock)
+        reloads = AuthReload(chain, settings, UserRegistry().count, lambda user, reason: None, self.clock)
         reloads.start(self.read_again)
         self.addCleanup(reloads.stop)
         return reloads

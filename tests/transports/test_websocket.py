@@ -991,9 +991,10 @@ class LinkTests(SynchronousTestCase):
         """
         A connection that goes during its handshake leaves nothing behind.
         """
-        client = Client(web_sockets(), handshake=HANDSHAKE[:30])
+        factory = web_sockets()
+        client = Client(factory, handshake=HANDSHAKE[:30])
         client.lose()
-        self.assertEqual((client.reactor.getDelayedCalls(), client.link.factory.links), ([], set()))
+        self.assertEqual((client.reactor.getDelayedCalls(), factory.links), ([], set()))
 
 
 class SlowConsumerTests(SynchronousTestCase):
