@@ -21,7 +21,7 @@ from typing import Any
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsonparts import reading
-from dstwist.protocol.jsontext import HEAVY, dumps, loads
+from dstwist.protocol.jsontext import HEAVY, MAX_DEPTH, containers, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.paths import LIMITS, Limits, check_depth, parse, set_many, setting_many, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
@@ -199,7 +199,10 @@ class Change:
             self.alike = self.adds = True
             return (yield from setting_many(base, changes, self._limits))  # type: ignore[arg-type]
         if path is not None:
-            yield from check_depth(parse(path), value)
+            tokens = parse(path)
+            # Counting brackets is quick, and clears most values.
+            if containers(raw or b"") > MAX_DEPTH - len(tokens):
+                yield from check_depth(tokens, value)
             data, self.alike, self.adds = write_at(base, path, value, self._limits, flat=True)
             return data
         if not isinstance(value, dict | list):

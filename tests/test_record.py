@@ -5,12 +5,15 @@ Records, and changes of them.
 from __future__ import annotations
 
 import resource
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.protocol import paths
 from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import HEAVY, MAX_DEPTH, loads, looking_deeper
 from dstwist.protocol.message import Message
 from dstwist.protocol.paths import InvalidPath
 from dstwist.protocol.typed import UNDEFINED
@@ -119,6 +122,31 @@ class ChangeTests(SynchronousTestCase):
         made = change(A.PATCH, b"5", "b.c")
         self.assertIs(made.data, made.data)
         self.assertIs(made.data["b"], made.data["b"])
+
+    def test_long_values(self) -> None:
+        """
+        Of a long value at a path it is looked how deeply it is nested only if its text has enough brackets for that.
+        """
+        looked: list[Any] = []
+
+        def looking(value: Any, depth: int) -> Generator[None, None, bool]:
+            looked.append(value)
+            return looking_deeper(value, depth)
+
+        self.patch(paths, "looking_deeper", looking)
+        numbers = b"[%s]" % b",".join([b"1"] * HEAVY)
+        for depth, seen in ((2, 0), (MAX_DEPTH - 1, 0), (MAX_DEPTH, 1)):
+            value = b"[" * (depth - 1) + numbers + b"]" * (depth - 1)
+            for data in (value, "O" + value.decode()):
+                looked.clear()
+                made = change(A.PATCH, data, "a")
+                for _ in made.computing():
+                    pass
+                self.assertEqual(len(looked), seen)
+                if seen:
+                    self.assertRaises(InvalidPath, made.apply)
+                else:
+                    self.assertTrue(made.data["a"] == loads(value))
 
     def test_nothing(self) -> None:
         """

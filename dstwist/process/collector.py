@@ -10,17 +10,18 @@ set apart (C{gc.freeze}): reference counting frees them as before, and no pass l
 pass       when                                        looks at
 =========  ==========================================  ==============================================================
 short      as Python makes them                        young objects
-longer     after about 100,000 new objects that stay,  all that are not set apart: 3 to 10 ms. Survivors are set
+longer     after about 30,000 new objects that stay,   all that are not set apart: 1 to 3 ms. Survivors are set
            as Python makes them                        apart
-full       when the server is idle, once in            all objects, but only if there are few (L{MANY}): otherwise a
-           L{INTERVAL}, or has half as much memory     client could have filled the memory to cause a long pass
-           again as after the full pass before
+full       when the server is idle, once in            all objects, but only if there are few (L{MANY}) and they are
+           L{INTERVAL}, or has half as much memory     small (L{MUCH}): otherwise a client could have filled the
+           again as after the full pass before         memory to cause a long pass
 =========  ==========================================  ==============================================================
 
 A reference cycle that becomes garbage after it was set apart stays until the next full pass. Such cycles are rare:
 those that exceptions leave are young.
 
-Large JSON texts make many objects at once, and these are set apart when they are made (L{dstwist.protocol.jsontext}).
+A pass looks at each item of an array, also if it is a number, which is no object to the collector. So the values of
+JSON texts are set apart when enough of them were made (L{dstwist.protocol.jsontext}).
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ GROWTH = 1.5
 
 #: With more blocks of memory than this, besides those of the start, there is no full pass: it would take over 20 ms.
 MANY = 200_000
+
+#: Nor with more bytes of memory than this, besides those of the start: they may be arrays of 4 million numbers.
+MUCH = 32 << 20
+
+#: When Python makes its passes: see L{gc.set_threshold}. The last figure is for the longer passes.
+THRESHOLDS = 700, 10, 3
 
 
 def resident() -> int:
@@ -109,12 +116,14 @@ class Collector:
         self._used = 0.0
         self._pass()
         self._most_blocks = blocks() + MANY
+        self._most_memory = self._memory() + MUCH
 
     def start(self) -> None:
         """
         Set apart the objects that survive Python's longer passes, until the process ends.
         """
         gc.callbacks.append(set_apart)
+        gc.set_threshold(*THRESHOLDS)
         set_values_apart()
         self.watch()
 
@@ -127,7 +136,8 @@ class Collector:
     def _check(self) -> None:
         used = self._cpu() - self._used
         idle = used < IDLE * CHECK and self._clock.seconds() - self._last >= INTERVAL
-        if (idle or self._memory() > self._most) and self._blocks() <= self._most_blocks:
+        memory = self._memory()
+        if (idle or memory > self._most) and self._blocks() <= self._most_blocks and memory <= self._most_memory:
             self._pass()
         self._used = self._cpu()
 

@@ -24,6 +24,7 @@ import gc
 import json
 import math
 from collections.abc import Callable, Generator, Iterator
+from itertools import chain, islice
 from typing import Any, AnyStr, NoReturn
 
 from dstwist.memory import allocations_can_fail, has_room
@@ -35,14 +36,22 @@ MAX_DEPTH = 256
 #: Texts that are no longer, in bytes, cannot be nested too deeply.
 BRIEF = 2 * MAX_DEPTH
 
-#: Texts of this length and more, in bytes, are read without Python's collector of garbage.
+#: Texts of this length and more, in bytes, are read in parts if they come from a client.
 HEAVY = 65536
 
-#: So many objects and arrays are looked into in one step.
-_HOLDERS = 1000
+#: Texts of this length and more, in bytes, are read without Python's collector of garbage.
+UNCOLLECTED = 4096
 
-#: Values with more objects and arrays are kept from the collector: it would look at all of them in one pass.
-MANY = 5000
+#: Objects and arrays with so many items are copied without it.
+LARGE = 1000
+
+#: So many objects and arrays, and so many items of them, are looked at in one step.
+_HOLDERS = 1000
+_ITEMS = 5000
+
+#: The collector may look at the values of so many bytes of JSON in one pass, texts of at most L{BRIEF} bytes not
+#: counted. At the worst they are 65,000 numbers, or 45,000 arrays.
+APART = 131072
 
 #: So many bytes for one byte of the text are enough for its value and for what orjson needs while it reads. The most
 #: that was measured is 46, for C{[[[[]]]],} again and again.
@@ -90,12 +99,50 @@ _sets_apart = False
 
 def set_values_apart() -> None:
     """
-    From now on have the garbage collector not look at the objects and arrays of large values (C{gc.freeze}): reference
-    counting frees them, and a pass over millions of them would stop the process for a second. This concerns the whole
-    process, so its owner asks for it.
+    From now on have the garbage collector not look at large values (C{gc.freeze}): reference counting frees them, and a
+    pass over millions of items would stop the process for a second. This concerns the whole process, so its owner asks
+    for it.
     """
     global _sets_apart
     _sets_apart = True
+
+
+#: How many bytes of JSON the values have, about, that were made since values were last set apart.
+_young = 0
+
+
+def _uncollected(make: Callable[[Any], Any], source: Any) -> Any:
+    """
+    The value that C{make} makes of C{source}; it is counted in L{_young} already.
+    """
+    # A collector that is called for every few hundred of many thousand new containers takes three times as long as
+    # reading, and finds nothing: all of them are in use. A pass over one array of numbers looks at each number.
+    global _young
+    collects = gc.isenabled()
+    apart = _young >= APART
+    if apart:
+        _young = 0
+        apart = collects and _sets_apart
+        if apart:
+            # The young circles, which would be set apart as well.
+            gc.collect(1)
+    gc.disable()
+    try:
+        return make(source)
+    finally:
+        if apart:
+            gc.freeze()
+        if collects:
+            gc.enable()
+
+
+def copy_uncollected(container: Any) -> Any:
+    """
+    A copy of an object or array that has L{LARGE} items or more.
+    """
+    global _young
+    _young += 2 * len(container)
+    return _uncollected(type(container).copy, container)
 
 
 #: A long text that was already read, and the outcome.
@@ -126,7 +173,7 @@ def _outcome() -> Any:
     return outcome
 
 
-def _containers(text: bytes | str) -> int:
+def containers(text: bytes | str) -> int:
     """
     How many objects and arrays the value of a text has at most.
     """
@@ -214,11 +261,14 @@ def looking_deeper(value: Any, depth: int) -> Generator[None, None, bool]:
             return False
         below: list[Any] = []
         for start in range(0, len(layer), _HOLDERS):
-            yield None
-            for holder in layer[start : start + _HOLDERS]:
-                if holder:
-                    items = holder.values() if type(holder) is dict else holder
-                    below += [item for item in items if type(item) in kinds]
+            holders = layer[start : start + _HOLDERS]
+            items = chain.from_iterable([each.values() if type(each) is dict else each for each in holders])
+            while True:
+                yield None
+                some = list(islice(items, _ITEMS))
+                below += [item for item in some if type(item) in kinds]
+                if len(some) < _ITEMS:
+                    break
         layer = below
     return bool(layer)
 
@@ -269,35 +319,25 @@ else:
 
         @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
         """
-        if len(text) >= HEAVY and _known is not None and text == _known[0]:
-            return _outcome()
+        global _young
+        size = len(text)
+        if size > BRIEF:
+            if size >= HEAVY and _known is not None and text == _known[0]:
+                return _outcome()
+            _young += size
         try:
-            value = _orjson_loads(text) if len(text) < HEAVY else _uncollected(text)
+            if size < UNCOLLECTED and _young < APART:
+                value = _orjson_loads(text)
+            else:
+                value = _uncollected(_orjson_loads, text)
         except ValueError:
             # orjson refuses lone surrogates, JavaScript does not. They are rare: let the other one decide.
             return stdlib_loads(text)
-        if len(text) <= BRIEF:
+        if size <= BRIEF:
             return value
         if isinstance(text, str):
             return _checked(value, text, "[", "{", _is_writable)
         return _checked(value, text, b"[", b"{", _is_writable)
-
-    def _uncollected(text: bytes | str) -> Any:
-        # A collector that is called for every few hundred of many thousand new containers takes three times as long as
-        # reading, and finds nothing: all of them are in use.
-        collects = gc.isenabled()
-        apart = collects and _sets_apart and _containers(text) > MANY
-        if apart:
-            # The young circles, which would be set apart as well.
-            gc.collect(1)
-        gc.disable()
-        try:
-            return _orjson_loads(text)
-        finally:
-            if apart:
-                gc.freeze()
-            if collects:
-                gc.enable()
 
     def _is_writable(value: Any) -> bool:
         # By far the fastest way to learn that a value is not nested deeply: orjson writes no more than 254 levels.

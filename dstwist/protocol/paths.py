@@ -27,7 +27,7 @@ from collections.abc import Generator, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, looking_deeper
+from dstwist.protocol.jsontext import LARGE, MAX_DEPTH, copy_uncollected, deeper_than, looking_deeper
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number, has_separators
 
 #: Longer paths are refused, in characters.
@@ -220,12 +220,12 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bo
     tokens, above, last = way
     if type(value) in _SCALARS and type(data) is dict and type(last) is str:
         # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
-        changed = node = data.copy()
+        changed = node = data.copy() if len(data) < LARGE else copy_uncollected(data)
         for token in above:
             child = node.get(token)
             if type(child) is not dict:
                 break
-            node[token] = node = child.copy()
+            node[token] = node = child.copy() if len(child) < LARGE else copy_uncollected(child)
         else:
             adds = last not in node
             node[last] = value
@@ -377,7 +377,7 @@ class _Draft:
             node[index] = None
 
     def _copy(self, container: Any) -> Any:
-        made = container.copy()
+        made = container.copy() if len(container) < LARGE else copy_uncollected(container)
         self._own[id(made)] = made
         return made
 

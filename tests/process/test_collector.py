@@ -6,12 +6,24 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.process.collector import CHECK, INTERVAL, MANY, Collector, collect_all, resident, set_apart
-from dstwist.protocol import jsontext
+from dstwist.process.collector import (
+    CHECK,
+    INTERVAL,
+    MANY,
+    MUCH,
+    THRESHOLDS,
+    Collector,
+    collect_all,
+    resident,
+    set_apart,
+)
+from dstwist.protocol import jsonparts, jsontext, paths
 
 
 class CollectorTests(SynchronousTestCase):
@@ -88,6 +100,18 @@ class CollectorTests(SynchronousTestCase):
         self.wait(CHECK)
         self.assertEqual(self.passes, 2)
 
+    def test_much(self) -> None:
+        """
+        Nor while there is much memory in use: a few objects can be arrays of millions of items.
+        """
+        self.load = 0.0
+        self.memory += MUCH + 1
+        self.wait(2 * INTERVAL)
+        self.assertEqual(self.passes, 1)
+        self.memory -= 1
+        self.wait(CHECK)
+        self.assertEqual(self.passes, 2)
+
 
 class SetApartTests(SynchronousTestCase):
     """
@@ -133,16 +157,19 @@ class SetApartTests(SynchronousTestCase):
 
     def test_start(self) -> None:
         """
-        A collector that was started sets apart what the longer passes leave, and the values of large JSON texts as they
-        are made. Young circles are freed before.
+        A collector that was started sets apart what the longer passes leave, which come earlier then, and the values of
+        large JSON texts as they are made. Young circles are freed before.
         """
         self.addCleanup(gc.callbacks.remove, set_apart)
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
         self.patch(jsontext, "_sets_apart", False)
-        text = b"[%s]" % b",".join([b"[]"] * 30_000)
+        self.patch(jsontext, "_young", 0)
+        text = b"[%s]" % b",".join([b"[]"] * (jsontext.APART // 3))
         value = jsontext.loads(text)
         self.assertEqual(gc.get_freeze_count(), 0)
         Collector(Clock(), lambda: None).start()
         self.assertIn(set_apart, gc.callbacks)
+        self.assertEqual(gc.get_threshold(), THRESHOLDS)
         circle: list[object] = []
         circle.append(_Reference())
         circle.append(circle)
@@ -151,9 +178,61 @@ class SetApartTests(SynchronousTestCase):
         value = jsontext.loads(text)
         self.assertIsNone(gone())
         frozen = gc.get_freeze_count()
-        self.assertGreater(frozen, 30_000)
+        self.assertGreater(frozen, jsontext.APART // 3)
         del value
-        self.assertLessEqual(gc.get_freeze_count(), frozen - 30_000)
+        self.assertLessEqual(gc.get_freeze_count(), frozen - jsontext.APART // 3)
+
+
+class ItemTests(SynchronousTestCase):
+    """
+    The items of values that a pass looks at, which are in use.
+    """
+
+    def setUp(self) -> None:
+        self.patch(jsontext, "_sets_apart", True)
+        self.patch(jsontext, "_young", 0)
+        gc.freeze()
+        self.addCleanup(gc.unfreeze)
+
+    def assert_few(self, make: Callable[[int], Any], count: int, least: int) -> None:
+        """
+        C{make} makes C{count} values, of C{least} items in all or more, and a pass never looks at many of them.
+        """
+        kept: list[Any] = []
+        for number in range(count):
+            kept.append(make(number))
+            if not (number + 1) % (count // 10):
+                items = sum(len(each) for each in gc.get_objects() if type(each) is list or type(each) is dict)
+                self.assertLess(items, jsontext.APART)
+        self.assertGreater(sum(map(len, kept)), least)
+
+    def test_texts(self) -> None:
+        """
+        Values of texts are set apart, also of texts that are not long, and of parts of a text.
+        """
+        for size in (400, 3000, 30_000):
+            text = b"[%s]" % b",".join([b"1"] * size)
+            self.assert_few(lambda number, text=text: jsontext.loads(text), 800, 300_000)  # type: ignore[misc]
+
+        def read(number: int) -> Any:
+            work = jsonparts.reading(b"[%s]" % b",".join([b"1"] * 100_000))
+            try:
+                while True:
+                    next(work)
+            except StopIteration as end:
+                return end.value
+
+        self.assert_few(read, 10, 900_000)
+
+    def test_copies(self) -> None:
+        """
+        So are the copies of large values that writes make.
+        """
+        array, keys = [1] * 2000, {f"k{number}": {} for number in range(2000)}  # type: ignore[var-annotated]
+        self.assert_few(lambda number: paths.write_at(array, "7", 2)[0], 1000, 1_900_000)
+        self.assert_few(lambda number: paths.write_at(keys, "k7", 2)[0], 1000, 1_900_000)
+        within = {"a": keys}
+        self.assert_few(lambda number: paths.write_at(within, "a.k7", 2)[0]["a"], 1000, 1_900_000)
 
 
 class _Reference:

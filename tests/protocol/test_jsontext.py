@@ -8,12 +8,15 @@ import gc
 import importlib.util
 import math
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from types import ModuleType
 from typing import Any
 from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import jsonparts, jsontext, protobuf, protobuf_short, typed
@@ -22,6 +25,9 @@ from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.jsontext import MAX_DEPTH
 from dstwist.protocol.message import Malformed, Message
 from dstwist.protocol.text_fields import END, SEPARATOR
+
+#: The time, in seconds, to look at an item of a value.
+ITEM = 50e-9
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -266,6 +272,33 @@ class DeeperThanTests(SynchronousTestCase):
             self.assertFalse(jsontext.deeper_than(value, depth))
             if depth:
                 self.assertTrue(jsontext.deeper_than(value, depth - 1))
+
+    def test_steps(self) -> None:
+        """
+        L{jsontext.looking_deeper} comes to the same, and looks at few items in one step, however they are spread.
+        """
+        clock = Clock()
+
+        def charged(items: Iterator[Any], count: int) -> list[Any]:
+            some = list(islice(items, count))
+            clock.rightNow += ITEM * len(some)
+            return some
+
+        self.patch(jsontext, "islice", charged)
+        flat = [1] * 100_000
+        for value, depth in [(flat, 1), (dict.fromkeys(range(100_000), []), 2), ([*flat, [flat]], 3), ([[]] * 9000, 2)]:
+            for allowed in (depth, depth - 1):
+                work = jsontext.looking_deeper(value, allowed)
+                longest = 0.0
+                try:
+                    while True:
+                        began = clock.seconds()
+                        next(work)
+                        longest = max(longest, clock.seconds() - began)
+                except StopIteration as end:
+                    self.assertIs(end.value, allowed < depth)
+                self.assertLess(longest, 0.001)
+        self.assertGreater(clock.seconds(), 0.01)
 
 
 class WithoutOrjsonTests(SynchronousTestCase):
