@@ -30,6 +30,7 @@ exports.make = (url, options) => {
       }
       return names
     },
+    unsent: () => client._connection._queuedMessages,
     core: (object) => object._record || object,
     watch (object, report) {
       const record = object._record || object

@@ -26,6 +26,10 @@ exports.make = (url, options) => {
     pending () {
       return [timeoutRegistry.register.keys(), ...bulks.flatMap((bulk) => [bulk.subscribeNames, bulk.unsubscribeNames])].flatMap((names) => [...names]).map(String)
     },
+    unsent () {
+      const loading = client.record.names().filter((name) => client.record.recordCores.get(name).recordState === 'LOADING_OFFLINE')
+      return bulks.flatMap((bulk) => [...bulk.subscribeNames, ...bulk.unsubscribeNames]).concat(loading)
+    },
     core: (object) => object.record,
     // The part that all handles to a record share: handles lose their events when another one is discarded.
     watch (object, report) {

@@ -35,8 +35,8 @@ const clients = new Map()
 
 /*
  * The verbs; those of records, RPC and presence are in files of their own. "make" is given by the generation and yields
- * the part that differs: client (the library's object), pending(), listen(topic, pattern, onOffer, onStop), and what the
- * comments in those files name.
+ * the part that differs: client (the library's object), pending(), unsent(), listen(topic, pattern, onOffer, onStop), and
+ * what the comments in those files name.
  */
 class Driven {
   constructor (name, url, options) {
@@ -152,6 +152,14 @@ class Driven {
 
   sleep (milliseconds) {
     return new Promise((resolve) => setTimeout(resolve, milliseconds))
+  }
+
+  /* Resolves when the client has sent everything: a client of v7 gathers subscriptions for a while. */
+  sent () {
+    return new Promise((resolve) => {
+      const look = () => (this.library.unsent().length === 0 ? resolve() : setTimeout(look, 1))
+      look()
+    })
   }
 
   /* Resolves when the server has acknowledged everything that it has to acknowledge. */

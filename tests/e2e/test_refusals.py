@@ -173,6 +173,7 @@ class RefusalCase(Scenario):
         """
         Return when the server has received all that the subject has sent.
         """
+        self.subject.do("sent")
         name = self.name(f"pass/{next(_serial)}")
         self.admin.subscribe(name)
         self.subject.emit(name)
