@@ -25,6 +25,8 @@ const counts = {}
 const tally = (what) => { counts[what] = (counts[what] || 0) + 1 }
 const traces = new Map(NAMES.map((name) => [name, []]))
 const writes = []
+// When a client of v7 sent a READ that it still waits for.
+const reads = new Map()
 let heard = Date.now()
 let working = false
 
@@ -79,11 +81,14 @@ const eavesdrop = {
     const send = connection.sendMessage
     connection.sendMessage = (message) => {
       if (message.topic === TOPIC.RECORD) trace(name, '>', show(message))
+      if (message.topic === TOPIC.RECORD && message.action === RECORD_ACTION.READ) reads.set(`${name} ${message.name}`, Date.now())
       return send.call(connection, message)
     }
     const handle = connection.handlers.get(TOPIC.RECORD)
     connection.handlers.set(TOPIC.RECORD, (message) => {
       trace(name, '<', show(message))
+      const isAnswer = message.action === RECORD_ACTION.READ_RESPONSE || message.originalAction === RECORD_ACTION.READ
+      if (isAnswer) reads.delete(`${name} ${message.name}`)
       handle(message)
     })
   }
@@ -279,6 +284,8 @@ const verbs = {
       name: copy.name,
       ready: copy.isReady,
       state: actor.library.core(copy.object).recordState,
+      asked: reads.get(`${actor.name} ${copy.name}`),
+      socket: actor.library.socket().readyState,
       connection: client(actor),
       version: actor.library.core(copy.object).version,
       value: canonical(copy.isList ? copy.object.getEntries() : copy.object.get())

@@ -2,8 +2,9 @@
 Clients of both generations do random things to shared records, over connections that are slow and that break; then all
 is quiet, and each client must have what the server has.
 
-C{python -m tests.e2e.soak --seconds 60 --seed 1}. The seed decides what the clients do, not when the messages
-arrive, so a run with the same seed is similar, not the same.
+C{python -m tests.e2e.soak --seconds 60 --seed 1 --breaks 0.5 0.7}. The seed decides what the clients do, not when the
+messages arrive, so a run with the same seed is similar, not the same. Copies that a known fault of a client leaves
+wrong are listed apart, with the evidence (L{tests.e2e.soak_wire}).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.server import Server
+from tests.e2e.soak_wire import Wire, Wires
 
 HERE = Path(__file__).resolve().parent
 GENERATIONS = ("v2", "v7")
@@ -62,13 +64,15 @@ class Proxy:
     Between clients and server: delays what passes, and breaks connections.
 
     @ivar rough: whether it does that.
+    @ivar wires: what passed over the connections.
     """
 
     def __init__(self, port: int, chance: random.Random) -> None:
         self._port = port
         self._chance = chance
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._clients: dict[asyncio.StreamWriter, Wire] = {}
         self._serving: set[asyncio.Task[Any]] = set()
+        self.wires = Wires()
         self.rough = True
         self.broken = 0
 
@@ -79,7 +83,9 @@ class Proxy:
     def break_one(self) -> None:
         if self._clients:
             self.broken += 1
-            self._chance.choice(sorted(self._clients, key=id)).transport.abort()
+            writer = self._chance.choice(sorted(self._clients, key=id))
+            self._clients[writer].end("cut by the soak")
+            writer.transport.abort()
 
     async def end(self) -> None:
         """
@@ -98,21 +104,27 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        self._clients.add(writer)
-        await asyncio.gather(self._pass(reader, server_writer), self._pass(server_reader, writer))
-        self._clients.discard(writer)
+        wire = self._clients[writer] = self.wires.open()
+        await asyncio.gather(
+            self._pass("client", reader, server_writer, wire), self._pass("server", server_reader, writer, wire)
+        )
+        del self._clients[writer]
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, side: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: Wire) -> None:
         """
-        Pass on everything in one direction, in order.
+        Pass on everything that C{side} sends, in order. A request counts when the server gets it, an answer when the
+        server sends it.
         """
         loop = asyncio.get_running_loop()
         last = 0.0
 
         def send(data: bytes) -> None:
             if not data:
+                wire.end(f"closed by the {side}")
                 writer.close()
             elif not writer.is_closing():
+                if side == "client":
+                    wire.take(side, data)
                 writer.write(data)
 
         while True:
@@ -120,6 +132,8 @@ class Proxy:
                 data = await reader.read(65536)
             except OSError:
                 data = b""
+            if side == "server":
+                wire.take(side, data)
             delay = self._chance.uniform(0, DELAY) if self.rough else 0.0
             last = max(loop.time() + delay, last + 0.00001)
             loop.call_at(last, send, data)
@@ -171,9 +185,10 @@ class Clients:
         await self._reading
 
 
-async def _differences(clients: dict[str, Clients], url: str) -> list[tuple[str, str]]:
+async def _differences(clients: dict[str, Clients], url: str, wires: Wires) -> list[tuple[str, str, str | None]]:
     """
-    The copies that are not what a fresh client reads: their names, and how they differ.
+    The copies that are not what a fresh client reads: their names, how they differ, and the evidence that the client is
+    at fault.
     """
     truth = await clients["v7"].ask("read", url)
     found = []
@@ -184,7 +199,8 @@ async def _differences(clients: dict[str, Clients], url: str) -> list[tuple[str,
                 ready = "" if copy["ready"] else f" (not ready: {copy.get('state')})"
                 ready += f" ({copy['connection']})"
                 has = f"{copy['client']}{ready} has {copy['name']} version {copy.get('version')} {copy['value']}"
-                found.append((copy["name"], f"{has}, the server has version {right['version']} {right['value']}"))
+                text = f"{has}, the server has version {right['version']} {right['value']}"
+                found.append((copy["name"], text, wires.excuse(copy)))
     return found
 
 
@@ -198,7 +214,7 @@ async def _until_silent(clients: dict[str, Clients]) -> bool:
     return False
 
 
-async def _soak(server: Server, seconds: float, seed: int) -> list[str]:
+async def _soak(server: Server, seconds: float, seed: int, breaks: tuple[float, float] | None) -> list[str]:
     """
     Run the soak; the result is its differences and errors.
     """
@@ -215,7 +231,7 @@ async def _soak(server: Server, seconds: float, seed: int) -> list[str]:
         await each.ask("start")
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        await asyncio.sleep(min(left, chance.expovariate(1 / BREAKS)))
+        await asyncio.sleep(min(left, chance.uniform(*breaks) if breaks else chance.expovariate(1 / BREAKS)))
         proxy.break_one()
     for each in clients.values():
         await each.ask("stop")
@@ -223,12 +239,20 @@ async def _soak(server: Server, seconds: float, seed: int) -> list[str]:
     wrong = []
     if not await _until_silent(clients):
         wrong.append(f"There were still messages {PATIENCE} s after the last action.")
-    differences = await _differences(clients, server.url)
+    differences = await _differences(clients, server.url, proxy.wires)
     if differences:
         print(f"{len(differences)} copies differ at first; waiting for reminders")
         await asyncio.sleep(25)
-        differences = await _differences(clients, server.url)
-    wrong += [text for _, text in differences]
+        differences = await _differences(clients, server.url, proxy.wires)
+    wrong += [text for _, text, evidence in differences if evidence is None]
+    for _, text, evidence in differences:
+        if evidence is not None:
+            print(f"KNOWN FAULT OF THE CLIENT: {text}: {evidence}")
+    count, unanswered = proxy.wires.unanswered()
+    print(f"READs of v7 that reached the server: {count}, of which not answered: {len(unanswered)}")
+    for text in unanswered:
+        print("   ", text)
+    wrong += [text for text in unanswered if "LATE" in text]
     for generation in GENERATIONS:
         look = await clients[generation].ask("look")
         wrong += [f"callback: {json.dumps(write)}" for write in look["wrong"]]
@@ -236,7 +260,7 @@ async def _soak(server: Server, seconds: float, seed: int) -> list[str]:
         print(generation, "writes with callbacks:", look["writes"], "never called, and why:", look["excused"])
         print(generation, json.dumps(look["counts"], sort_keys=True))
     print("connections broken:", proxy.broken)
-    names = sorted({name for name, _ in differences})
+    names = sorted({name for name, _, evidence in differences if evidence is None})
     for name in names:
         lines = [line for each in clients.values() for line in await each.ask("trace", name)]
         for at, text in sorted(lines, key=lambda line: line[0])[-500:]:
@@ -251,6 +275,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument(
+        "--breaks", type=float, nargs=2, metavar=("MIN", "MAX"), help="seconds between broken connections"
+    )
     options = parser.parse_args()
     print(f"seed {options.seed}, {options.seconds:g} seconds")
     with tempfile.TemporaryDirectory(prefix="dstwist-soak-") as directory:
@@ -259,7 +286,7 @@ def main() -> int:
         server = Server(config=config)
         server.start()
         try:
-            wrong = asyncio.run(_soak(server, options.seconds, options.seed))
+            wrong = asyncio.run(_soak(server, options.seconds, options.seed, options.breaks))
             server.stop()
             if trouble := server.take_trouble():
                 wrong.append("The log of the server: " + "\n".join(trouble))
