@@ -25,7 +25,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients soak crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz shipped-configs
+.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz shipped-configs
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -55,14 +55,24 @@ e2e: $(TEST_READY) node  ## the official JavaScript clients against a running se
 clients: $(TEST_READY) $(CLIENTS_READY) node  ## clients of other languages against a running server
 	@$(TRIAL) tests.e2e.languages tests.e2e.languages.installed
 
+old-clients: $(TEST_READY) node  ## conflicts of records with older official clients from npm (CLIENTS="4.1.3 5.0.8")
+	@failed=; \
+	for version in $(or $(CLIENTS),4.1.3 5.0.8 5.2.7); do \
+		echo "Client $$version"; \
+		npm install --silent --no-audit --no-fund --ignore-scripts --prefix .clients/javascript-$$version @deepstream/client@$$version; \
+		CLIENT_V7=$(CURDIR)/.clients/javascript-$$version $(TRIAL) tests.e2e.test_conflicts tests.e2e.test_offline_merges || failed+=" $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Tests failed with clients:$$failed" >&2; exit 1; fi
+
 deb:  ## build the Debian package into dist/ (DIST=trixie: for another release than this machine's)
 	@tools/deb.sh $(DIST)
 
 deb-test: node  ## install, use, upgrade under load, remove and purge the package of dist/ in a fresh Debian (DIST=bookworm)
 	@debian/tests/in_root.sh $(or $(DIST),bookworm)
 
-soak: $(TEST_READY) node  ## clients do random things over connections that break, and must have what the server has (SOAK_SECONDS=60 SEED=...)
-	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.soak --seconds $(or $(SOAK_SECONDS),60) $(if $(SEED),--seed $(SEED))
+soak: $(TEST_READY) node  ## clients do random things over connections that break, and must have what the server has (SOAK_SECONDS=60 SEED=... BREAKS="0.5 0.7")
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.soak --seconds $(or $(SOAK_SECONDS),60) $(if $(SEED),--seed $(SEED)) \
+		$(if $(BREAKS),--breaks $(BREAKS))
 
 crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it remembers
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py

@@ -2,7 +2,11 @@
 
 // What is particular to clients of v4 and later, which speak the protobuf protocol.
 
-const { DeepstreamClient } = require('@deepstream/client')
+const { createRequire } = require('module')
+
+// The directory in which another version of the client is installed (make old-clients). Version 4 exports the class itself.
+const library = (process.env.CLIENT_V7 ? createRequire(process.env.CLIENT_V7 + '/') : require)('@deepstream/client')
+const DeepstreamClient = library.DeepstreamClient || library
 const { TOPIC } = require('@deepstream/protobuf/dist/types/all')
 
 // What clients from 7.1 on send for several paths in one step.

@@ -19,6 +19,9 @@ from tests.e2e.server import PATIENCE
 
 HERE = Path(__file__).resolve().parent
 
+#: Whether the tests run with another version of the client of v7, installed in that directory (C{make old-clients}).
+OTHER_CLIENT = "CLIENT_V7" in os.environ
+
 #: One report, as C{driver.js} has it: its kind, and more by kind.
 Report = dict[str, Any]
 
