@@ -30,7 +30,7 @@ def serve(kind: str, port: int) -> None:
     Logger.set_level("ERROR")
     node = Node(Settings(), [], reactor)
     node.startService()
-    factory = node.port
+    factory = node.factory
     if kind == "twisted.web":
         web_socket = node.web_sockets["/deepstream"]
         web_socket.doStart()

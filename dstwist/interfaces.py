@@ -399,7 +399,7 @@ class PeerCertificate:
 
 
 @dataclass(frozen=True)
-class Handshake:
+class HandshakeData:
     """
     What is known of a client before its login.
 
@@ -462,7 +462,7 @@ class IAuthenticator(Interface):
     Decides who may connect.
     """
 
-    def login(handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         """
         Decide on C{credentials}, a JSON object or array as the client sent it. Fails with
         L{dstwist.errors.AuthError} if no decision could be reached. Who cancels it does not want to know any more.

@@ -43,13 +43,13 @@ from dstwist.startup_checks import warn_of_open_doors, warn_of_open_tables
 from dstwist.store.stores import Stores
 from dstwist.store.stores import build as build_stores
 from dstwist.tls.certificates import TlsEndpoint
-from dstwist.transports.accept_rate import Pace
-from dstwist.transports.http import HttpPort, Root
+from dstwist.transports.accept_rate import AcceptRate
+from dstwist.transports.http import HttpFactory, Root
 from dstwist.transports.origins import Origins, Refusal
 from dstwist.transports.ports import Ports, where
-from dstwist.transports.shared_port import Port
-from dstwist.transports.web_sockets import WebSocketBuilder
-from dstwist.transports.websocket_factory import WebSocketPort
+from dstwist.transports.shared_port import SharedPortFactory
+from dstwist.transports.websocket_builder import WebSocketBuilder
+from dstwist.transports.websocket_factory import WebSocketFactory
 
 
 class _NotStarted(StartError):
@@ -68,7 +68,7 @@ class Node(Service):
 
     @param log_limit: in force while the node runs. It is for the log of the whole process, so the owner of the process
         decides about it.
-    @ivar port: the factory of all its connections.
+    @ivar factory: the factory of all its connections.
     @ivar web_sockets: what takes over from it, by path.
     @ivar reloads: what L{reload} reads again.
     @ivar on_started: called when it takes connections.
@@ -145,21 +145,21 @@ class Node(Service):
             outgoing,
             self._departed if self._authenticator.departures else None,
         ).build()
-        self.port = Port(
+        self.factory = SharedPortFactory(
             {path.encode("utf-8"): port for path, port in self.web_sockets.items()},
-            HttpPort(
+            HttpFactory(
                 Root(settings.http, Origins(settings.http), self.not_ready), settings.http.max_message_size, reactor
             ),
             reactor,
             settings.http,
             self._admission,
         )
-        self.port.open = False
-        self._pace: Pace | None = None
+        self.factory.open = False
+        self._accept_rate: AcceptRate | None = None
         rate = settings.limits.max_connection_rate
         if rate is not None:
-            self._pace = Pace(rate, self._ports.listening, reactor)
-            self.port.pace = self._pace.arrived
+            self._accept_rate = AcceptRate(rate, self._ports.listening, reactor)
+            self.factory.pace = self._accept_rate.arrived
         self.on_started: Callable[[], object] = lambda: None
         self.on_failed: Callable[[str], object] = lambda reason: None
         self.failed: str | None = None
@@ -218,7 +218,7 @@ class Node(Service):
         Why clients should go to another server, in a few words that may be shown to any client; C{None} if there is no
         reason.
         """
-        if self.port.refusal is not None:
+        if self.factory.refusal is not None:
             return "the server is stopping"
         for name, store in (("storage", self._storage), ("cache", self._cache)):
             status = _status(store)
@@ -232,7 +232,7 @@ class Node(Service):
 
         @raise StartError: a port cannot be bound.
         """
-        self._ports.bind(self.port)
+        self._ports.bind(self.factory)
 
     def startService(self) -> None:
         """
@@ -332,7 +332,7 @@ class Node(Service):
             self._ports.open()
         except StartError as error:
             raise _NotStarted("PLUGIN_INITIALIZATION_ERROR", str(error)) from None
-        self.port.open = True
+        self.factory.open = True
         for port in self._ports.listening:
             self._say("Listening for http connections on {where}", where=where(port))
         self._say("Listening for health checks on path {path}", path=settings.http.health_check_path)
@@ -352,7 +352,7 @@ class Node(Service):
 
     async def _stop(self) -> None:
         ports = list(self.web_sockets.values())
-        self.port.refusal = Refusal(503, "The server is stopping.")
+        self.factory.refusal = Refusal(503, "The server is stopping.")
         self._ports.let_go()
         for certificate in self._certificates:
             certificate.stop()
@@ -376,17 +376,17 @@ class Node(Service):
                 self._log.error("PLUGIN_ERROR | {name} did not stop in time", name=name, event="PLUGIN_ERROR")
             except Exception:
                 self._log.failure("PLUGIN_ERROR | {name} did not stop in order", name=name, event="PLUGIN_ERROR")
-        if self._pace is not None:
-            self._pace.stop()
-        self.port.open = False
+        if self._accept_rate is not None:
+            self._accept_rate.stop()
+        self.factory.open = False
         await self._ports.close()
-        self.port.close()
+        self.factory.close()
         self._admission.stop()
         if self._log_limit is not None:
             self._log_limit.stop()
         self._say("dstwist stopped")
 
-    def _give_up(self, ports: list[WebSocketPort]) -> None:
+    def _give_up(self, ports: list[WebSocketFactory]) -> None:
         self._log.warn("INFO | some clients did not close in time, dropping them", event="INFO")
         for port in ports:
             port.abort()

@@ -89,7 +89,7 @@ class Client:
 
     def __init__(self, node: Node) -> None:
         self.transport = PushTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
-        self._protocol: Any = node.port.buildProtocol(self.transport.getPeer())
+        self._protocol: Any = node.factory.buildProtocol(self.transport.getPeer())
         self._protocol.makeConnection(self.transport)
 
     def send(self, data: bytes) -> None:

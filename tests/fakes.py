@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 from dstwist.errors import StoreError
 from dstwist.interfaces import (
     Change,
-    Handshake,
+    HandshakeData,
     IAuthenticator,
     ICluster,
     ICodec,
@@ -433,7 +433,7 @@ class FakeAuthenticator:
         self.decisions = list(decisions)
         self.asked: list[Any] = []
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         self.asked.append(credentials)
         decision = self.decisions.pop(0) if self.decisions else Login(True, "ann")
         return decision if isinstance(decision, Deferred) else succeed(decision)

@@ -16,7 +16,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from dstwist.interfaces import Handshake, IAuthenticator, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, Login
 
 
 @implementer(IAuthenticator)
@@ -30,7 +30,7 @@ class AddressAuthentication:
         self._roles = {ip_network(network): role for network, role in options["networks"].items()}
 
     # Without "async", it can also return a Deferred, or the Login itself.
-    async def login(self, handshake: Handshake, credentials: Any) -> Login:
+    async def login(self, handshake: HandshakeData, credentials: Any) -> Login:
         address = ip_address(handshake.address)
         for network, role in self._roles.items():
             if address in network:

@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from dstwist.auth.credentials import refusal, user_id
 from dstwist.config.auth import CertificateSettings
-from dstwist.interfaces import Handshake, IAuthenticator, Login, PeerCertificate
+from dstwist.interfaces import HandshakeData, IAuthenticator, Login, PeerCertificate
 
 _NAMES: dict[str, Callable[[PeerCertificate], tuple[str, ...]]] = {
     "CN": lambda certificate: certificate.common_names,
@@ -46,7 +46,7 @@ class CertificateAuthentication:
         self._kind = settings.id_from
         self._names = _NAMES[settings.id_from]
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         return succeed(self._decide(handshake.certificate))
 
     def _decide(self, certificate: PeerCertificate | None) -> Login:

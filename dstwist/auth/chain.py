@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.errors import AuthError, BusyError
-from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
 from dstwist.log import Logger, about
 
 _REFUSED = Login(False)
@@ -83,7 +83,7 @@ class ChainAuthentication:
             except Exception:
                 self._log.failure("AUTH_ERROR | an authenticator failed", event="AUTH_ERROR")
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         decision = Deferred.fromCoroutine(self._login(handshake, credentials))
         self._pending.add(decision)
         return decision.addBoth(self._forget, decision)
@@ -92,7 +92,7 @@ class ChainAuthentication:
         self._pending.discard(decision)
         return result
 
-    async def _login(self, handshake: Handshake, credentials: Any) -> Login:
+    async def _login(self, handshake: HandshakeData, credentials: Any) -> Login:
         if not self._ready:
             early: Deferred[None] = Deferred(self._early.remove)
             self._early.append(early)

@@ -28,7 +28,7 @@ from dstwist.auth.credentials import name_and_password, refusal
 from dstwist.auth.hashing import Passwords
 from dstwist.auth.pool import HashPool
 from dstwist.config.users import FileSettings, User
-from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
 from dstwist.protocol.jsontext import dumps
 
 _MISSING = "missing authentication parameter: username or/and password"
@@ -65,7 +65,7 @@ class FileAuthentication:
         # One assignment, so that nobody can see names of one file with entries of the other.
         self._table = (dict(users), list(users.values()))
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         name, password = name_and_password(credentials)
         if name is None or password is None:
             return succeed(refusal(self._report, _MISSING))

@@ -29,7 +29,7 @@ from zope.interface import implementer
 from dstwist.auth.credentials import NOT_MINE, kind_of, refusal, user_id
 from dstwist.auth.keys import IKeys
 from dstwist.config.auth import JwtSettings
-from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
 from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps
 
@@ -76,13 +76,13 @@ class TokenAuthentication:
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._keys.stop())
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         token = credentials.get(self._settings.token_field) if isinstance(credentials, dict) else None
         if not isinstance(token, str):
             return succeed(NOT_MINE)
         return Deferred.fromCoroutine(self._login(token, handshake))
 
-    async def _login(self, token: str, handshake: Handshake) -> Login:
+    async def _login(self, token: str, handshake: HandshakeData) -> Login:
         try:
             return self._accept(await self._verify(token))
         except _Refused as refused:

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from dstwist.auth.credentials import MAX_ID
 from dstwist.config.users import is_printable
-from dstwist.interfaces import Handshake, IAuthenticator, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, Login
 from dstwist.protocol.constants import OPEN_USER
 from dstwist.protocol.jsontext import dumps
 
@@ -24,7 +24,7 @@ class OpenAuthentication:
     Accepts every login (C{security.md} section 1.4). The name is the client's word and nothing more.
     """
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         name = credentials.get("username") if isinstance(credentials, dict) else None
         if isinstance(name, dict | list):
             return succeed(Login(False, client_data=b'{"error":"the username must be a text"}'))

@@ -31,7 +31,7 @@ from dstwist.auth.hashing import Passwords
 from dstwist.auth.pool import HashPool
 from dstwist.config.users import StorageSettings, is_printable
 from dstwist.errors import StoreError
-from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, IStore, Login, Record
+from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, IStore, Login, Record
 from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps
 
@@ -62,7 +62,7 @@ class StorageAuthentication:
         self._pool.stop()
         return succeed(None)
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         name, password = name_and_password(credentials)
         if name is None or password is None:
             # In the Node server's words, where what is there is "false".
@@ -74,7 +74,7 @@ class StorageAuthentication:
             return succeed(NOT_MINE)
         return Deferred.fromCoroutine(self._login(name, password, handshake))
 
-    async def _login(self, name: str, password: str, handshake: Handshake) -> Login:
+    async def _login(self, name: str, password: str, handshake: HandshakeData) -> Login:
         try:
             record = await self._find(name)
             if record is None and self._settings.create_user:
@@ -107,7 +107,7 @@ class StorageAuthentication:
             return refusal(self._report)
         return self._accept(name, data)
 
-    async def _make(self, name: str, password: str, handshake: Handshake) -> Login:
+    async def _make(self, name: str, password: str, handshake: HandshakeData) -> Login:
         lock = self._making.setdefault(name, DeferredLock())
         await lock.acquire()
         try:
@@ -121,7 +121,7 @@ class StorageAuthentication:
                 del self._making[name]
         return await self._check(record, name, password)
 
-    async def _make_alone(self, name: str, password: str, handshake: Handshake) -> Login:
+    async def _make_alone(self, name: str, password: str, handshake: HandshakeData) -> Login:
         stored = await self._pool.run(self._passwords.make, password)
         data = {
             "username": name,

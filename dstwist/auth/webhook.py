@@ -42,7 +42,7 @@ from dstwist.auth.credentials import MAX_ID, NOT_MINE, kind_of, refusal, user_id
 from dstwist.auth.fetch import Answer, Fetcher
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError
-from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
 from dstwist.log import Logger, about, shown
 from dstwist.protocol.constants import UNNAMED_USER
 from dstwist.protocol.jsontext import dumps, loads
@@ -87,10 +87,10 @@ class WebhookAuthentication:
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._fetcher.stop())
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         return Deferred.fromCoroutine(self._login(handshake, credentials))
 
-    async def _login(self, handshake: Handshake, credentials: Any) -> Login:
+    async def _login(self, handshake: HandshakeData, credentials: Any) -> Login:
         settings = self._settings
         headers = self._headers(credentials, handshake)
         if headers is None:
@@ -129,7 +129,7 @@ class WebhookAuthentication:
             )
         return answer
 
-    def _headers(self, credentials: Any, handshake: Handshake) -> dict[str, str] | None:
+    def _headers(self, credentials: Any, handshake: HandshakeData) -> dict[str, str] | None:
         """
         The request's headers; C{None} if one of those that the client has a say in cannot be sent.
         """
@@ -185,7 +185,7 @@ class WebhookAuthentication:
         )
 
 
-def _connection_data(handshake: Handshake) -> dict[str, Any]:
+def _connection_data(handshake: HandshakeData) -> dict[str, Any]:
     found: dict[str, Any] = {"remoteAddress": handshake.address, "headers": dict(handshake.headers)}
     if handshake.referer is not None:
         found["referer"] = handshake.referer

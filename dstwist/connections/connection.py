@@ -1,13 +1,13 @@
 """
 One client connection, from its opening to its end.
 
-It has two lives. Until the login is accepted all that comes is for its L{Entrance} (L{dstwist.connections.handshake}),
-which is let go of then; once open, the connection answers itself what is of the topic CONNECTION, and hands everything
-else to the router::
+A L{ClientHandshake} (L{dstwist.connections.handshake}) receives everything until the login is accepted; then the
+connection drops it. Once open, the connection answers messages of the topic CONNECTION itself, and hands all others to
+the router::
 
-    entrance: CHALLENGE, LOGIN, DECIDING --let_in--> open --close, lost, limit, expiry--> closed
-                         |                                                                  ^
-                         +---------------- close, lost, time-out, limit --------------------+
+    handshake: CHALLENGE, LOGIN, DECIDING --authenticated--> open --close, lost, limit, expiry--> closed
+                         |                                                                          ^
+                         +---------------- close, lost, time-out, limit ----------------------------+
 
 Always true: nothing reaches a connection that is closed, and what it registered for its end has been called by then.
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
@@ -37,9 +37,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from dstwist.connections.endpoint import LONG, IEntering, Reception
-from dstwist.connections.handshake import Entrance
-from dstwist.interfaces import Handshake, IConnection, ILink, IWire, Login, Work
+from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
+from dstwist.connections.handshake import ClientHandshake
+from dstwist.interfaces import HandshakeData, IConnection, ILink, IWire, Login, Work
 from dstwist.limits.rates import Meter
 from dstwist.log import Logger, about
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
@@ -61,7 +61,7 @@ _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _UNKNOWN_TOPIC = Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC, original_topic=Topic.CONNECTION)
 
 
-@implementer(IEntering)
+@implementer(IUnauthenticatedConnection)
 class Connection:
     """
     One client.
@@ -75,7 +75,7 @@ class Connection:
         "_awaited",
         "_busy",
         "_callbacks",
-        "_entrance",
+        "_handshake",
         "_fitting",
         "_is_open",
         "_link",
@@ -83,7 +83,7 @@ class Connection:
         "_opened_at",
         "_pauses",
         "_queue",
-        "_reception",
+        "_context",
         "_route",
         "_short",
         "_silence",
@@ -104,7 +104,9 @@ class Connection:
 
     _log = Logger()
 
-    def __init__(self, link: ILink, wire: IWire, dialect: Dialect, handshake: Handshake, reception: Reception) -> None:
+    def __init__(
+        self, link: ILink, wire: IWire, dialect: Dialect, handshake: HandshakeData, context: EndpointContext
+    ) -> None:
         self.user: str | None = None
         self.client_data: bytes | None = None
         self.server_data: Any = None
@@ -118,17 +120,17 @@ class Connection:
         self.write: Callable[[bytes], None] = link.write
         self.decode: Callable[[bytes | str], list[Message | Malformed]] = wire.codec.decode
         self._answer: Callable[[bytes], None] = link.answer
-        self._turns = Turns.of(reception.clock)
-        self._route = reception.router.route
-        self._fitting = reception.router.name_limit.fitting
+        self._turns = Turns.of(context.clock)
+        self._route = context.router.route
+        self._fitting = context.router.name_limit.fitting
         # A payload that is no longer is decoded at once, and has no name that is too long.
-        self._short = min(reception.router.name_limit.limit, LONG)
+        self._short = min(context.router.name_limit.limit, LONG)
         self._link = link
-        self._reception = reception
-        self._opened_at = reception.clock.seconds()
+        self._context = context
+        self._opened_at = context.clock.seconds()
         self._is_open = False
         # Until it is open.
-        self._entrance: Entrance | None = Entrance(self, link, handshake, reception)
+        self._handshake: ClientHandshake | None = ClientHandshake(self, link, handshake, context)
         self._silence = 0
         self._pauses = 0
         # What waits for a later turn, decoded or not, and the rest of what has been begun; most connections never need
@@ -158,21 +160,21 @@ class Connection:
         """
         The socket is open: let the client come in.
         """
-        assert self._entrance is not None
-        self._reception.heartbeat.add(self, self._beat)
-        self._entrance.open()
+        assert self._handshake is not None
+        self._context.heartbeat.add(self, self._beat)
+        self._handshake.open()
 
-    def let_in(self, user: str, login: Login) -> None:
+    def authenticated(self, user: str, login: Login) -> None:
         self.user = user
         self._link.logged_in()
         if self._meter is not None:
             self._meter.logged_in(user)
         self.client_data = login.client_data
         self.server_data = login.server_data
-        self._entrance = None
+        self._handshake = None
         self._is_open = True
         self.send(Message(Topic.AUTH, AuthAction.AUTH_SUCCESSFUL, data=login.client_data))
-        self._reception.users.add(self)
+        self._context.users.add(self)
         self._log.info("AUTH_SUCCESSFUL | {client}", event="AUTH_SUCCESSFUL", **about(self))
 
     # -- messages
@@ -184,8 +186,8 @@ class Connection:
         @return: true if what comes behind it has to wait until the link is resumed.
         """
         if not self._is_open:
-            if self._entrance is not None:
-                self._entrance.receive(payload)
+            if self._handshake is not None:
+                self._handshake.receive(payload)
             return self._busy
         if len(payload) <= self._short:
             messages = self.decode(payload)
@@ -364,7 +366,7 @@ class Connection:
             elif message.answer is not None:
                 self.send(message.answer)
                 if message.request is not None and self._is_open:
-                    self._reception.router.malformed(message.request, self)
+                    self._context.router.malformed(message.request, self)
         elif message.topic is not Topic.CONNECTION:
             self._route(message, self)
         elif message.action is ConnectionAction.PING:
@@ -411,10 +413,10 @@ class Connection:
         opened, self._is_open = self._is_open, False
         self._queue = None
         self._busy = False
-        if self._entrance is not None:
-            self._entrance.end()
-            self._entrance = None
-        self._reception.heartbeat.remove(self)
+        if self._handshake is not None:
+            self._handshake.end()
+            self._handshake = None
+        self._context.heartbeat.remove(self)
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             try:
@@ -424,10 +426,10 @@ class Connection:
                 self._log.failure("that {client} has gone could not be dealt with", **about(self))
         if opened:
             # After all others: who is told that this user left finds nothing of the connection any more.
-            self._reception.users.remove(self)
+            self._context.users.remove(self)
         self._log.info(
             "CLIENT_DISCONNECTED | {client} after {seconds:.1f} s: {reason}",
-            seconds=self._reception.clock.seconds() - self._opened_at,
+            seconds=self._context.clock.seconds() - self._opened_at,
             reason=reason,
             event="CLIENT_DISCONNECTED",
             **about(self),

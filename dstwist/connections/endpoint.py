@@ -1,6 +1,7 @@
 """
-What a connection is made with, and what it looks like to its entrance: L{dstwist.connections.handshake} and
-L{dstwist.connections.connection} have this in common, and neither needs to know the other for it.
+What all connections of one endpoint share, and what a handshake needs of its connection:
+L{dstwist.connections.handshake} and L{dstwist.connections.connection} both build on this module, so that neither
+imports the other for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dstwist.routing.router import Router
 LONG = 16384
 
 
-class Reception(NamedTuple):
+class EndpointContext(NamedTuple):
     """
     What all connections of one endpoint share.
     """
@@ -47,9 +48,9 @@ class Reception(NamedTuple):
     whole_wire: IWire | None = None
 
 
-class IEntering(IConnection):
+class IUnauthenticatedConnection(IConnection):
     """
-    A connection as its entrance sees it.
+    A connection as its handshake sees it.
     """
 
     def decode(payload: bytes | str) -> list[Message | Malformed]:
@@ -57,9 +58,9 @@ class IEntering(IConnection):
         The messages of one payload, in order. Never raises.
         """
 
-    def let_in(user: str, login: Login) -> None:
+    def authenticated(user: str, login: Login) -> None:
         """
-        The client is logged in, and is to be told so. The entrance is not asked any more.
+        The client is logged in, and is to be told so. The handshake ends.
         """
 
     def serve(messages: Iterable[Message | Malformed | bytes | str]) -> bool:

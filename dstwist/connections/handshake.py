@@ -1,5 +1,5 @@
 """
-The way in: a client from its handshake until it is logged in, or has gone.
+One client from its handshake until it is logged in, or has gone.
 
 What arrives is looked up in the handshake table of the client's dialect (L{dstwist.protocol.dialect}), and the step
 found there is carried out here::
@@ -8,7 +8,7 @@ found there is carried out here::
                            ^                  |
                            +---- refused -----+            (any) --close, lost, time-out, limit--> CLOSED
 
-A connection has an L{Entrance} until it is open, and lets go of it then, and with it of all that only a login needs.
+A connection has a L{ClientHandshake} until it is open. Then it drops it, and with it all that only a login needs.
 Always true: messages are taken in order, each in the state that the one before has led to; what finds the client logged
 in goes on to the connection, and what finds it gone is dropped.
 Sources: C{text-protocol.md} sections 5 and 6, C{binary-protocol.md} sections 5 and 6, C{security.md} section 1.1.
@@ -37,12 +37,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from dstwist.connections.endpoint import LONG, IEntering, Reception
+from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.expiry import Expiry
 from dstwist.connections.wrong_protocol import log_generation, log_silence
 from dstwist.errors import BusyError
-from dstwist.interfaces import Handshake, ILink, Login
-from dstwist.limits.admission import Excess, too_many_of_user
+from dstwist.interfaces import HandshakeData, ILink, Login
+from dstwist.limits.admission import LimitExceeded, too_many_of_user
 from dstwist.limits.rates import Bucket
 from dstwist.log import Client, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, TRY_AGAIN_LATER
@@ -54,7 +54,7 @@ from dstwist.protocol.message import Fault, Malformed, Message
 # So many characters of what somebody has failed to log in with are worth a line of the log; tokens are long.
 _LOGGED = 2000
 
-_TOO_MANY_MESSAGES = Excess("maxMessagesBeforeLogin", "too many messages before login")
+_TOO_MANY_MESSAGES = LimitExceeded("maxMessagesBeforeLogin", "too many messages before login")
 
 _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
@@ -67,7 +67,7 @@ _OF_CONNECTION: Mapping[object, Received] = {
 _HEARTBEATS = frozenset({Received.PING, Received.PONG})
 
 
-class Entrance:
+class ClientHandshake:
     """
     One client that is not logged in.
     """
@@ -83,7 +83,7 @@ class Entrance:
         "_heartbeats",
         "_link",
         "_opened_at",
-        "_reception",
+        "_context",
         "_state",
         "_timeout",
         "_waiting",
@@ -91,11 +91,13 @@ class Entrance:
 
     _log = Logger()
 
-    def __init__(self, connection: IEntering, link: ILink, handshake: Handshake, reception: Reception) -> None:
+    def __init__(
+        self, connection: IUnauthenticatedConnection, link: ILink, handshake: HandshakeData, context: EndpointContext
+    ) -> None:
         self._connection = connection
         self._link = link
         self._handshake = handshake
-        self._reception = reception
+        self._context = context
         self._state = State.CHALLENGE
         self._attempts = 0
         self._before_login = 0
@@ -112,7 +114,7 @@ class Entrance:
         """
         The socket is open: start the clock, and greet clients that wait for it.
         """
-        self._opened_at = self._reception.clock.seconds()
+        self._opened_at = self._context.clock.seconds()
         self._start_timeout()
         self._log.info(
             "INCOMING_CONNECTION | from {page} ({client.place})",
@@ -121,9 +123,9 @@ class Entrance:
             **about(self._handshake),
         )
         if self._connection.dialect.server_speaks_first:
-            delay = self._reception.settings.greeting_delay
+            delay = self._context.settings.greeting_delay
             if delay:
-                self._greeting = self._reception.clock.callLater(delay, self._greet_late)
+                self._greeting = self._context.clock.callLater(delay, self._greet_late)
             else:
                 self._connection.send(_GREETING)
 
@@ -155,7 +157,7 @@ class Entrance:
         """
         dialect, nothing_said = self._connection.dialect, not self._before_login and self._heartbeats is None
         if nothing_said and not dialect.server_speaks_first:
-            seconds = self._reception.clock.seconds() - self._opened_at
+            seconds = self._context.clock.seconds() - self._opened_at
             log_silence(self._handshake, seconds)
         self._state = State.CLOSED
         self._waiting.clear()
@@ -196,7 +198,7 @@ class Entrance:
             self._count_heartbeat()
         else:
             self._before_login += 1
-            if self._before_login > self._reception.settings.max_messages_before_login:
+            if self._before_login > self._context.settings.max_messages_before_login:
                 self._exceeded(_TOO_MANY_MESSAGES)
         if not self._connection.closed:
             _STEPS[self._connection.dialect.handshake[self._state, received]](self, message)
@@ -206,8 +208,8 @@ class Entrance:
         Count what comes again and again from clients that do nothing else: it may, but not too often.
         """
         if self._heartbeats is None:
-            most = self._reception.settings.max_messages_before_login
-            self._heartbeats = Bucket("maxMessagesBeforeLogin", most, self._reception.clock)
+            most = self._context.settings.max_messages_before_login
+            self._heartbeats = Bucket("maxMessagesBeforeLogin", most, self._context.clock)
         if self._heartbeats.spend(1):
             self._exceeded(_TOO_MANY_MESSAGES)
 
@@ -218,7 +220,7 @@ class Entrance:
         self._connection.send(_PONG)
 
     def _admit(self, message: Message | Malformed) -> None:
-        settings = self._reception.settings
+        settings = self._context.settings
         assert isinstance(message, Message)
         if settings.reject_clients:
             self._say(ConnectionAction.REJECT)
@@ -228,10 +230,10 @@ class Entrance:
             self._connection.close("redirected", NORMAL)
         else:
             dialect = self._connection.dialect = refined(self._connection.dialect, message.sdk_type)
-            if dialect.patches_many and self._reception.many_wire is not None:
-                self._connection.wire = self._reception.many_wire
-            elif not dialect.takes_patches and self._reception.whole_wire is not None:
-                self._connection.wire = self._reception.whole_wire
+            if dialect.patches_many and self._context.many_wire is not None:
+                self._connection.wire = self._context.many_wire
+            elif not dialect.takes_patches and self._context.whole_wire is not None:
+                self._connection.wire = self._context.whole_wire
             self._state = State.LOGIN
             self._say(ConnectionAction.ACCEPT)
 
@@ -285,22 +287,22 @@ class Entrance:
     def _login(self, message: Message | Malformed) -> None:
         assert isinstance(message, Message) and isinstance(message.data, bytes)
         credentials = loads(message.data)
-        excess = self._reception.admission.check_login(self._handshake.address, credentials)
-        if excess is not None:
+        exceeded = self._context.admission.check_login(self._handshake.address, credentials)
+        if exceeded is not None:
             # Not TOO_MANY_AUTH_ATTEMPTS, to which official clients do not try again: it is not this client, perhaps,
             # who has failed.
-            self._try_later(excess)
+            self._try_later(exceeded)
             return
         self._state = State.DECIDING
         self._connection.pause()
-        login = self._reception.authenticator.login(self._handshake, credentials)
+        login = self._context.authenticator.login(self._handshake, credentials)
         decision = login.addCallbacks(self._decided, self._undecided, (message.data, credentials))
         # First, since the authenticator may have decided already.
         self._decision = decision
         decision.addErrback(self._broken).addBoth(self._forget_decision, decision)
 
     def _decided(self, login: Login, payload: bytes, credentials: Any) -> None:
-        admission = self._reception.admission
+        admission = self._context.admission
         if login.accepted:
             admission.login_succeeded(credentials)
         else:
@@ -324,23 +326,23 @@ class Entrance:
 
     def _accept(self, login: Login) -> None:
         user = login.user or UNNAMED_USER
-        most = self._reception.max_connections_per_user
-        if most is not None and self._reception.users.count(user) >= most:
-            excess = too_many_of_user(most)
+        most = self._context.max_connections_per_user
+        if most is not None and self._context.users.count(user) >= most:
+            exceeded = too_many_of_user(most)
             self._state = State.LOGIN
-            self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, dumps({"error": excess.text}))
-            self._try_later(excess, user)
+            self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, dumps({"error": exceeded.text}))
+            self._try_later(exceeded, user)
             return
         self._settle()
         self._state = State.OPEN
-        self._connection.let_in(user, login)
+        self._connection.authenticated(user, login)
         if login.expires_at is not None and not self._connection.closed:
-            Expiry(self._connection, login.expires_at, self._reception.clock)
+            Expiry(self._connection, login.expires_at, self._context.clock)
         # Last: it may turn out that the client does not read, and then this is the end of the connection.
         self._link.flush()
 
     def _refuse(self, login: Login, payload: bytes, credentials: Any) -> None:
-        settings = self._reception.settings
+        settings = self._context.settings
         self._state = State.LOGIN
         self._attempts += 1
         fields = about(self._handshake)
@@ -368,17 +370,17 @@ class Entrance:
             # told AUTHENTICATION_TIMEOUT never come back.
             self._start_timeout()
 
-    def _exceeded(self, excess: Excess) -> None:
-        self._reception.admission.tell(excess, about(self._handshake))
-        self._connection.close(excess.text)
+    def _exceeded(self, exceeded: LimitExceeded) -> None:
+        self._context.admission.tell(exceeded, about(self._handshake))
+        self._connection.close(exceeded.text)
 
-    def _try_later(self, excess: Excess, user: str | None = None) -> None:
+    def _try_later(self, exceeded: LimitExceeded, user: str | None = None) -> None:
         fields = about(self._handshake)
         if user is not None:
             fields["user"] = user
             fields["client"] = Client(user, *fields["client"][1:])
-        self._reception.admission.tell(excess, fields)
-        self._close_later(excess.text, TRY_AGAIN_LATER)
+        self._context.admission.tell(exceeded, fields)
+        self._close_later(exceeded.text, TRY_AGAIN_LATER)
 
     def _close_later(self, reason: str, code: int) -> None:
         """
@@ -387,9 +389,7 @@ class Entrance:
         if self._farewell is None and not self._connection.closed:
             # The client is to come back, and would not after AUTHENTICATION_TIMEOUT.
             self._stop_timeout()
-            self._farewell = self._reception.clock.callLater(
-                self._reception.close_delay, self._say_farewell, reason, code
-            )
+            self._farewell = self._context.clock.callLater(self._context.close_delay, self._say_farewell, reason, code)
 
     def _say_farewell(self, reason: str, code: int) -> None:
         self._farewell = None
@@ -435,9 +435,9 @@ class Entrance:
         From now on the client has the whole C{unauthenticatedClientTimeout} to log in.
         """
         self._stop_timeout()
-        limit = self._reception.settings.unauthenticated_client_timeout
+        limit = self._context.settings.unauthenticated_client_timeout
         if limit is not None:
-            self._timeout = self._reception.clock.callLater(limit, self._not_authenticated_in_time)
+            self._timeout = self._context.clock.callLater(limit, self._not_authenticated_in_time)
 
     def _stop_timeout(self) -> None:
         if self._timeout is not None:
@@ -475,7 +475,7 @@ class Entrance:
         self._link.flush()
 
 
-def _page(handshake: Handshake) -> str:
+def _page(handshake: HandshakeData) -> str:
     """
     The origin of a client. Browsers send an Origin; C{null} is logged as well.
     """
@@ -497,14 +497,14 @@ def _kind(message: Message | Malformed) -> Received:
     return Received.OTHER
 
 
-_STEPS: Mapping[Step, Callable[[Entrance, Message | Malformed], None]] = {
-    Step.IGNORE: Entrance._ignore,
-    Step.PONG: Entrance._pong,
-    Step.ADMIT: Entrance._admit,
-    Step.LOGIN: Entrance._login,
-    Step.NOT_A_CHALLENGE: Entrance._not_a_challenge,
-    Step.UNKNOWN_ACTION: Entrance._unknown_action,
-    Step.PARSE_ERROR: Entrance._parse_error,
-    Step.NOT_A_LOGIN: Entrance._not_a_login,
-    Step.INVALID_LOGIN: Entrance._invalid_login,
+_STEPS: Mapping[Step, Callable[[ClientHandshake, Message | Malformed], None]] = {
+    Step.IGNORE: ClientHandshake._ignore,
+    Step.PONG: ClientHandshake._pong,
+    Step.ADMIT: ClientHandshake._admit,
+    Step.LOGIN: ClientHandshake._login,
+    Step.NOT_A_CHALLENGE: ClientHandshake._not_a_challenge,
+    Step.UNKNOWN_ACTION: ClientHandshake._unknown_action,
+    Step.PARSE_ERROR: ClientHandshake._parse_error,
+    Step.NOT_A_LOGIN: ClientHandshake._not_a_login,
+    Step.INVALID_LOGIN: ClientHandshake._invalid_login,
 }

@@ -3,12 +3,12 @@ Who may still come in: how many connections there are, from where, how fast they
 
 ::
 
-    socket --enter--> a place --at(address)--> counted there --logged_in--> --leave-->
+    socket --enter--> a slot --at(address)--> counted there --logged_in--> --leave-->
               |                      |
               +----- refused --------+
 
-Always true: a place is counted once in the total, once at its address, and among those there that have not logged in
-until it has. An address that has no place, and no failure within the window, is not remembered. Each limit is one of
+Always true: a slot is counted once in the total, once at its address, and among those there that have not logged in
+until it has. An address that has no slot, and no failure within the window, is not remembered. Each limit is one of
 C{limits}; C{None} is none.
 """
 
@@ -30,7 +30,7 @@ MOST_REMEMBERED = 100_000
 _LONGEST_NAME = 256
 
 
-class Excess(NamedTuple):
+class LimitExceeded(NamedTuple):
     """
     Why somebody is refused.
 
@@ -90,7 +90,7 @@ class Window:
         del self._counts[key]
 
 
-class Place:
+class ConnectionSlot:
     """
     One connection's.
     """
@@ -102,7 +102,7 @@ class Place:
         self._key: str | None = None
         self._unauthenticated = True
 
-    def at(self, address: str) -> Excess | None:
+    def at(self, address: str) -> LimitExceeded | None:
         """
         The connection is one of C{address}, and of no other that was said before. Why it is refused; C{None} if not.
         """
@@ -110,10 +110,10 @@ class Place:
         if key == self._key:
             return None
         self._let_go()
-        excess = self._admission.claim(key) if key is not None else None
-        if excess is None:
+        exceeded = self._admission.claim(key) if key is not None else None
+        if exceeded is None:
             self._key = key
-        return excess
+        return exceeded
 
     def logged_in(self) -> None:
         """
@@ -139,7 +139,7 @@ class Place:
 
 class Admission:
     """
-    The places of one server.
+    The slots of one server.
 
     @param files: how many connections there may be if the settings do not say.
     """
@@ -162,35 +162,35 @@ class Admission:
     @property
     def total(self) -> int:
         """
-        How many connections have a place.
+        How many connections have a slot.
         """
         return self._total
 
     # -- connections
 
-    def enter(self) -> Place | Excess:
+    def enter(self) -> ConnectionSlot | LimitExceeded:
         """
-        A place for one more connection, or why there is none.
+        A slot for one more connection, or why there is none.
         """
         if self._most is not None and self._total >= self._most:
-            return Excess("maxConnections", f"There are {self._most} connections already.", everybody=True)
+            return LimitExceeded("maxConnections", f"There are {self._most} connections already.", everybody=True)
         self._total += 1
-        return Place(self)
+        return ConnectionSlot(self)
 
-    def claim(self, key: str) -> Excess | None:
+    def claim(self, key: str) -> LimitExceeded | None:
         settings = self._settings
         if self._arrivals is not None:
             if self._arrivals.is_full(key):
                 text = f"More than {settings.max_connection_rate_per_address} connections a second from this address."
-                return Excess("maxConnectionRatePerAddress", text)
+                return LimitExceeded("maxConnectionRatePerAddress", text)
             self._arrivals.add(key)
         count, most = self._all.get(key, 0), settings.max_connections_per_address
         if most is not None and count >= most:
-            return Excess("maxConnectionsPerAddress", f"There are {most} connections from this address already.")
+            return LimitExceeded("maxConnectionsPerAddress", f"There are {most} connections from this address already.")
         waiting, most = self._waiting.get(key, 0), settings.max_unauthenticated_per_address
         if most is not None and waiting >= most:
             text = f"There are {most} connections from this address that have not logged in."
-            return Excess("maxUnauthenticatedPerAddress", text)
+            return LimitExceeded("maxUnauthenticatedPerAddress", text)
         self._all[key] = count + 1
         self._waiting[key] = waiting + 1
         return None
@@ -208,15 +208,15 @@ class Admission:
 
     # -- logins
 
-    def check_login(self, address: str, credentials: Any) -> Excess | None:
+    def check_login(self, address: str, credentials: Any) -> LimitExceeded | None:
         """
         Why C{credentials} are not even looked at; C{None} if they are.
         """
         key, name = key_of(address), _name(credentials)
         if self._failures_of_address is not None and key is not None and self._failures_of_address.is_full(key):
-            return Excess("maxFailedLoginsPerAddress", "too many failed logins from this address")
+            return LimitExceeded("maxFailedLoginsPerAddress", "too many failed logins from this address")
         if self._failures_of_user is not None and name is not None and self._failures_of_user.is_full(name):
-            return Excess("maxFailedLoginsPerUser", "too many failed logins of this user")
+            return LimitExceeded("maxFailedLoginsPerUser", "too many failed logins of this user")
         return None
 
     def login_failed(self, address: str, credentials: Any) -> None:
@@ -239,7 +239,7 @@ class Admission:
 
     # -- the log
 
-    def tell(self, excess: Excess, client: dict[str, Any]) -> None:
+    def tell(self, exceeded: LimitExceeded, client: dict[str, Any]) -> None:
         """
         Log that a client is refused.
 
@@ -247,8 +247,8 @@ class Admission:
         """
         self._log.warn(
             "LIMIT_EXCEEDED | {limit}: {client} refused: {text}",
-            limit=excess.limit,
-            text=excess.text,
+            limit=exceeded.limit,
+            text=exceeded.text,
             event="LIMIT_EXCEEDED",
             **client,
         )
@@ -278,8 +278,8 @@ def _decrease(counts: dict[str, int], key: str) -> None:
         counts[key] -= 1
 
 
-def too_many_of_user(most: int) -> Excess:
+def too_many_of_user(most: int) -> LimitExceeded:
     """
     Why a connection is refused whose user has C{most} others.
     """
-    return Excess("maxConnectionsPerUser", f"there are {most} connections of this user already")
+    return LimitExceeded("maxConnectionsPerUser", f"there are {most} connections of this user already")

@@ -40,7 +40,7 @@ def do_not_listen(ports: Iterable[IListeningPort], reactor: Any) -> None:
             reactor.removeReader(port)
 
 
-class Pace:
+class AcceptRate:
     """
     Takes breaks from listening.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.interfaces import Handshake
+from dstwist.interfaces import HandshakeData
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 
 
@@ -24,7 +24,7 @@ class Detection:
     def __init__(
         self,
         link: WebSocketLink,
-        handshake: Handshake,
+        handshake: HandshakeData,
         text: ConnectionFactory,
         binary: ConnectionFactory,
         clock: IReactorTime,

@@ -213,7 +213,7 @@ class Channel(HTTPChannel):
         super().writeHeaders(version, code, reason, headers)
 
 
-class HttpPort(Site):
+class HttpFactory(Site):
     """
     Speaks HTTP on the connections that ask for no WebSocket.
     """

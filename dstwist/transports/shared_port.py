@@ -5,7 +5,7 @@ The first request head on a connection decides. It is read here, and then handed
 which never learn that somebody looked before them. After that this module is out of the way: the transport calls the
 chosen protocol's C{dataReceived} directly.
 
-It is also the door: who has no place (L{dstwist.limits.admission}), or comes from the wrong page (L{Origins}), gets an
+It is also the door: who has no slot (L{dstwist.limits.admission}), or comes from the wrong page (L{Origins}), gets an
 answer that says so, and is not handed on. An answer is only heard by those who have sent their request, so it waits for
 that, but not for long.
 """
@@ -21,8 +21,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from dstwist.config.http_server import HttpSettings, LimitSettings
-from dstwist.interfaces import Handshake
-from dstwist.limits.admission import Admission, Excess, Place
+from dstwist.interfaces import HandshakeData
+from dstwist.limits.admission import Admission, ConnectionSlot, LimitExceeded
 from dstwist.log import Logger, about, shown
 from dstwist.scheduling.slices import Turns
 from dstwist.tls.certificates import tls_problem
@@ -55,35 +55,35 @@ class Switch(Protocol):
 
     _log = Logger()
 
-    factory: Port
+    factory: SharedPortFactory
     transport: Any
     _chosen: Any = None
     _timeout: IDelayedCall | None = None
     _head = b""
     _in_line = False
     _gone = False
-    _place: Place | None = None
+    _slot: ConnectionSlot | None = None
     _refusal: Refusal | None = None
 
     def connectionMade(self) -> None:
         # What comes behind the head is for somebody who has his own idea of how much is read at a time.
         self.transport.bufferSize = FIRST_READ
-        port = self.factory
+        factory = self.factory
         peer = address_of(self.transport)
-        place = port.admission.enter()
-        if isinstance(place, Place):
-            self._place = place
+        slot = factory.admission.enter()
+        if isinstance(slot, ConnectionSlot):
+            self._slot = slot
             # Behind a proxy the head says who it is. A PROXY header is not there yet either.
-            excess = None if port.proxies.trusts(peer) else place.at(peer)
+            exceeded = None if factory.proxies.trusts(peer) else slot.at(peer)
         else:
-            excess = place
-        if excess is not None:
-            self._refuse(excess, peer)
-            if len(port.refused) > MAX_REFUSED:
+            exceeded = slot
+        if exceeded is not None:
+            self._refuse(exceeded, peer)
+            if len(factory.refused) > MAX_REFUSED:
                 self.abort()
                 return
-        self._timeout = port.clock.callLater(HEAD_TIMEOUT if excess is None else REFUSAL_TIMEOUT, self._too_slow)
-        port.waiting.add(self)
+        self._timeout = factory.clock.callLater(HEAD_TIMEOUT if exceeded is None else REFUSAL_TIMEOUT, self._too_slow)
+        factory.waiting.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         self._head += data
@@ -115,8 +115,8 @@ class Switch(Protocol):
         self._settle()
         self.factory.refused.discard(self)
         self.factory.asking.discard(self)
-        if self._place is not None:
-            self._place.leave()
+        if self._slot is not None:
+            self._slot.leave()
         if self._chosen is not None:
             self._chosen.connectionLost(reason)
             # Without a circle of references it is freed now, and not by the garbage collector.
@@ -143,39 +143,39 @@ class Switch(Protocol):
         self._chosen.loseConnection()
 
     def _choose(self, head: bytes) -> None:
-        port = self.factory
+        factory = self.factory
         found = Head(head)
-        address = port.proxies.client(address_of(self.transport), found.forwarded)
-        if self._refusal is None and self._place is not None:
-            excess = self._place.at(address)
-            if excess is not None:
-                self._refuse(excess, address)
-            elif port.refusal is not None and found.web_socket is not None:
-                self._refusal = port.refusal
+        address = factory.proxies.client(address_of(self.transport), found.forwarded)
+        if self._refusal is None and self._slot is not None:
+            exceeded = self._slot.at(address)
+            if exceeded is not None:
+                self._refuse(exceeded, address)
+            elif factory.refusal is not None and found.web_socket is not None:
+                self._refusal = factory.refusal
             else:
                 self._check_origin(found, address)
         if self._refusal is not None:
             self._answer(self._refusal)
             return
         self._settle()
-        factory = port.factory_for(found)
-        if factory is port.http:
-            port.asking.add(self)
-        chosen: Any = factory.buildProtocol(self.transport.getPeer())
+        chosen_factory = factory.factory_for(found)
+        if chosen_factory is factory.http:
+            factory.asking.add(self)
+        chosen: Any = chosen_factory.buildProtocol(self.transport.getPeer())
         data, self._head = self._head, b""
         self._chosen = chosen
         chosen.address = address
-        chosen.place = self._place
+        chosen.slot = self._slot
         chosen.makeConnection(self.transport)
         self.dataReceived = chosen.dataReceived  # type: ignore[method-assign]
         chosen.dataReceived(data)
 
-    def _refuse(self, excess: Excess, address: str) -> None:
-        port = self.factory
+    def _refuse(self, exceeded: LimitExceeded, address: str) -> None:
+        factory = self.factory
         # There is no connection yet, and no user.
-        port.admission.tell(excess, {"client": address, "address": address})
-        self._refusal = Refusal(503 if excess.everybody else 429, excess.text)
-        port.refused.add(self)
+        factory.admission.tell(exceeded, {"client": address, "address": address})
+        self._refusal = Refusal(503 if exceeded.everybody else 429, exceeded.text)
+        factory.refused.add(self)
 
     def _check_origin(self, head: Head, address: str) -> None:
         if head.web_socket is None:
@@ -186,7 +186,7 @@ class Switch(Protocol):
                 "INVALID_MESSAGE | WebSocket refused: {reason} ({client.place})",
                 reason=shown(self._refusal.text),
                 event="INVALID_MESSAGE",
-                **about(Handshake(address, path=shown(head.web_socket.decode("latin-1")))),
+                **about(HandshakeData(address, path=shown(head.web_socket.decode("latin-1")))),
             )
 
     def _answer(self, refusal: Refusal) -> None:
@@ -209,7 +209,7 @@ class Switch(Protocol):
         self.abort()
 
 
-class Port(Factory):
+class SharedPortFactory(Factory):
     """
     Takes connections, and hands each to the factory of what it asks for.
 

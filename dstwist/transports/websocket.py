@@ -20,8 +20,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
 
-from dstwist.interfaces import Handshake, ILink
-from dstwist.limits.admission import Place
+from dstwist.interfaces import HandshakeData, ILink
+from dstwist.limits.admission import ConnectionSlot
 from dstwist.log import MOST_SHOWN, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.scheduling.slices import SLICE, Turns
@@ -46,7 +46,7 @@ _numbers = count(1)
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
 
 #: Makes the connection of a link: (link, handshake) to what receives its payloads.
-ConnectionFactory = Callable[["WebSocketLink", Handshake], Any]
+ConnectionFactory = Callable[["WebSocketLink", HandshakeData], Any]
 
 
 class LinkFactory(CountingFactory, Protocol):
@@ -75,7 +75,7 @@ class WebSocketLink(CountedLink):
     maxFramePayloadSize: int
     current_frame: Any
     #: What the client has of the server's room; the port says it, and C{address}.
-    place: Place | None = None
+    slot: ConnectionSlot | None = None
     _headers: dict[str, str] = {}
     #: What was read waits for a later turn, and nothing is read until it is served.
     _postponed = False
@@ -316,8 +316,8 @@ class WebSocketLink(CountedLink):
 
     def logged_in(self) -> None:
         self._take_messages_up_to(self.factory.settings.max_message_size)
-        if self.place is not None:
-            self.place.logged_in()
+        if self.slot is not None:
+            self.slot.logged_in()
 
     def _take_messages_up_to(self, size: int) -> None:
         self.maxMessagePayloadSize = self.maxFramePayloadSize = size
@@ -373,7 +373,7 @@ class WebSocketLink(CountedLink):
         # A stranger may send little: it takes longer to read a megabyte of JSON than to log in.
         self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))
         self.number = next(_numbers)
-        handshake = Handshake(
+        handshake = HandshakeData(
             self.address, self._headers, None, peer_certificate(self.transport), self.path, self.number
         )
         self.connection = factory.connect(self, handshake)

@@ -21,7 +21,7 @@ from dstwist.transports.turn import Turn
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 
 
-class WebSocketPort(WebSocketServerFactory):
+class WebSocketFactory(WebSocketServerFactory):
     """
     All WebSockets of one path.
 

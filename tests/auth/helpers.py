@@ -13,9 +13,9 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from dstwist.interfaces import Handshake, IStore, Login, Record
+from dstwist.interfaces import HandshakeData, IStore, Login, Record
 
-HANDSHAKE = Handshake("192.0.2.1", {"user-agent": "x"})
+HANDSHAKE = HandshakeData("192.0.2.1", {"user-agent": "x"})
 
 
 class DirectPool:

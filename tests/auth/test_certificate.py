@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.auth.certificate import CertificateAuthentication
 from dstwist.config.auth import CertificateSettings
-from dstwist.interfaces import Handshake, IAuthenticator, Login, PeerCertificate
+from dstwist.interfaces import HandshakeData, IAuthenticator, Login, PeerCertificate
 
 ANN = PeerCertificate(
     "CN=ann,O=Example",
@@ -32,7 +32,7 @@ class CertificateAuthenticationTests(SynchronousTestCase):
 
     def login(self, certificate: PeerCertificate | None, credentials: Any = None, **settings: Any) -> Login:
         authenticator = CertificateAuthentication(CertificateSettings(**settings))
-        handshake = Handshake("192.0.2.1", {}, certificate=certificate)
+        handshake = HandshakeData("192.0.2.1", {}, certificate=certificate)
         return self.successResultOf(authenticator.login(handshake, credentials or {}))
 
     def test_interface(self) -> None:

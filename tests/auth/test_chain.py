@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.auth.chain import ChainAuthentication
 from dstwist.errors import AuthError, BusyError
-from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
 from tests.auth.helpers import HANDSHAKE, AuthCase
 from tests.fakes import FakeAuthenticator
 
@@ -43,7 +43,7 @@ class Full:
     def departed(self, user: str) -> None:
         self.calls.append(f"departed {user}")
 
-    def login(self, handshake: Handshake, credentials: Any) -> Any:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Any:
         self.calls.append("login")
         return self.decide()
 

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from dstwist.auth.methods import build
 from dstwist.config.load import load as load_settings
 from dstwist.errors import ConfigError
-from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
 from tests.auth.helpers import AuthCase
 from tests.config.helpers import without_places
 
@@ -45,7 +45,7 @@ class Remembering:
     def departed(self, user: str) -> None:
         self.calls.append(user)
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         return succeed(Login(True, credentials["name"]))
 
 
@@ -57,7 +57,7 @@ class NotOne:
     def __init__(self, options: dict[str, Any], services: Any) -> None:
         pass
 
-    def login(self, handshake: Handshake, credentials: Any) -> Login:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Login:
         return Login(True)
 
 

@@ -17,7 +17,7 @@ from dstwist.auth.fetch import Answer, Fetcher
 from dstwist.auth.webhook import MAX_ERROR, MAX_ID, WebhookAuthentication
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError, BusyError
-from dstwist.interfaces import Handshake, IAuthenticator, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
 from tests.auth.helpers import HANDSHAKE, AuthCase
 
 JSON = "application/json; charset=utf-8"
@@ -124,7 +124,7 @@ class RequestTests(HookCase):
         referer and the URL of an HTTP request are there if they are known.
         """
         headers = {"x-forwarded-for": "10.0.0.1", "cookie": "jwt=abc", "referer": "http://shop"}
-        self.authenticator.login(Handshake("192.0.2.9", headers, "/api?x=1"), [1])
+        self.authenticator.login(HandshakeData("192.0.2.9", headers, "/api?x=1"), [1])
         self.agent.flush()
         self.assertEqual(
             self.hook.asked[0][3],

@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.http_server import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.connections.connection import Connection
-from dstwist.connections.endpoint import Reception
+from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import Handshake, IPermission
+from dstwist.interfaces import HandshakeData, IPermission
 from dstwist.limits.admission import Admission
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
@@ -65,11 +65,11 @@ class ConnectionTestCase(SynchronousTestCase):
         self.limits: dict[str, Any] = {}
         self.connection = self.connect()
 
-    def connect(self, handshake: Handshake | None = None, **settings: Any) -> Connection:
+    def connect(self, handshake: HandshakeData | None = None, **settings: Any) -> Connection:
         # Most tests are not about the time of the greeting.
         settings.setdefault("greeting_delay", 0.0)
         endpoint = WebSocketEndpoint(heartbeat_interval=HEARTBEAT, **settings)
-        reception = Reception(
+        context = EndpointContext(
             endpoint,
             self.authenticator,
             Router(self.permission, {Topic.EVENT: self.service}, self.max_name_length),
@@ -80,9 +80,9 @@ class ConnectionTestCase(SynchronousTestCase):
             **self.limits,
         )
         if handshake is None:
-            handshake = Handshake(self.link.address, {"referer": "http://shop"}, path=endpoint.url_path, number=7)
+            handshake = HandshakeData(self.link.address, {"referer": "http://shop"}, path=endpoint.url_path, number=7)
         self.link = FakeLink()
-        self.connection = Connection(self.link, CodecWire(self.server), self.dialect, handshake, reception)
+        self.connection = Connection(self.link, CodecWire(self.server), self.dialect, handshake, context)
         self.connection.open()
         return self.connection
 

@@ -12,9 +12,9 @@ from twisted.logger import capturedLogs, formatEvent
 from zope.interface.verify import verifyObject
 
 from dstwist.config.http_server import LimitSettings
-from dstwist.connections.endpoint import IEntering
+from dstwist.connections.endpoint import IUnauthenticatedConnection
 from dstwist.errors import AuthError, BusyError
-from dstwist.interfaces import Handshake, Login
+from dstwist.interfaces import HandshakeData, Login
 from dstwist.limits.admission import Admission
 from dstwist.protocol import text
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, ParserAction, Topic
@@ -36,7 +36,7 @@ class BothDialects:
         """
         A connection is what its entrance expects.
         """
-        verifyObject(IEntering, self.connection)
+        verifyObject(IUnauthenticatedConnection, self.connection)
 
     def test_w55_too_slow_for_its_login(self: Any) -> None:
         """
@@ -66,7 +66,9 @@ class BothDialects:
         """
         What a client says where it comes from cannot forge lines of the log, clear a terminal, or fill a disk.
         """
-        handshake = Handshake("192.0.2.1", {"referer": "http://shop\r\nAUTH_SUCCESSFUL | admin\x1b[2J" + "x" * 10_000})
+        handshake = HandshakeData(
+            "192.0.2.1", {"referer": "http://shop\r\nAUTH_SUCCESSFUL | admin\x1b[2J" + "x" * 10_000}
+        )
         with capturedLogs() as logs:
             self.connect(handshake)
         (event,) = [event for event in logs if event.get("event") == "INCOMING_CONNECTION"]
@@ -467,7 +469,7 @@ class BothDialects:
         for one that has left.
         """
         for end in (lambda: self.say(CHALLENGE, LOGIN), lambda: self.connection.lost("gone")):
-            handshake = Handshake("192.0.2.1", {"cookie": "x" * 1000})
+            handshake = HandshakeData("192.0.2.1", {"cookie": "x" * 1000})
             kept = ref(handshake)
             self.connect(handshake)
             del handshake
@@ -568,7 +570,7 @@ class BothDialects:
         Of a client that is no page, the log says so in words.
         """
         with capturedLogs() as logs:
-            self.connect(Handshake("192.0.2.1"))
+            self.connect(HandshakeData("192.0.2.1"))
         self.assertEqual([formatEvent(event) for event in logs], ["INCOMING_CONNECTION | from no page (192.0.2.1)"])
 
     def test_user_comes(self: Any) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 from twisted.web.resource import Resource
 
 from dstwist.config.settings import WebSocketEndpoint
-from dstwist.interfaces import Handshake
+from dstwist.interfaces import HandshakeData
 from dstwist.transports import websocket
-from dstwist.transports.http import HttpPort
-from dstwist.transports.shared_port import Port
+from dstwist.transports.http import HttpFactory
+from dstwist.transports.shared_port import SharedPortFactory
 from dstwist.transports.websocket import WebSocketLink
-from dstwist.transports.websocket_factory import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketFactory
 from dstwist.transports.wire import WebSocketWire
 
 #: The largest message in the suite is of 16 MiB.
@@ -51,7 +51,7 @@ class Echo:
 
     heard = True
 
-    def __init__(self, link: WebSocketLink, handshake: Handshake) -> None:
+    def __init__(self, link: WebSocketLink, handshake: HandshakeData) -> None:
         self._link = link
 
     def open(self) -> None:
@@ -75,8 +75,8 @@ def main() -> None:
     settings = WebSocketEndpoint(
         max_message_size=LARGEST, max_message_size_before_login=LARGEST, max_outgoing_buffer_size=4 * LARGEST
     )
-    web_socket = WebSocketPort(settings, Echo, reactor)
-    port = Port({b"/": web_socket}, HttpPort(Resource(), 1000, reactor), reactor)
+    web_socket = WebSocketFactory(settings, Echo, reactor)
+    port = SharedPortFactory({b"/": web_socket}, HttpFactory(Resource(), 1000, reactor), reactor)
     listening = reactor.listenTCP(0, port, interface="127.0.0.1")
     sys.stdout.write(f"{listening.getHost().port}\n")
     sys.stdout.flush()

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.http_server import LimitSettings
 from dstwist.limits import admission
 from dstwist.limits.addresses import key_of
-from dstwist.limits.admission import Admission, Excess, Place, Window
+from dstwist.limits.admission import Admission, ConnectionSlot, LimitExceeded, Window
 from dstwist.log import about
 from tests.fakes import FakeConnection
 from tests.logs import Lines
@@ -30,22 +30,22 @@ class AdmissionCase(SynchronousTestCase):
         self.at = Admission(LimitSettings(**limits), self.clock, files)
         return self.at
 
-    def enter(self, address: str) -> Place | str:
+    def enter(self, address: str) -> ConnectionSlot | str:
         """
-        A place at C{address}, or the limit that is in the way.
+        A slot at C{address}, or the limit that is in the way.
         """
-        place = self.at.enter()
-        if isinstance(place, Excess):
-            return place.limit
-        excess = place.at(address)
-        if excess is not None:
-            place.leave()
-            return excess.limit
-        return place
+        slot = self.at.enter()
+        if isinstance(slot, LimitExceeded):
+            return slot.limit
+        exceeded = slot.at(address)
+        if exceeded is not None:
+            slot.leave()
+            return exceeded.limit
+        return slot
 
-    def some(self, address: str, count: int) -> list[Place]:
-        places = [self.enter(address) for _ in range(count)]
-        return [place for place in places if isinstance(place, Place)]
+    def some(self, address: str, count: int) -> list[ConnectionSlot]:
+        slots = [self.enter(address) for _ in range(count)]
+        return [slot for slot in slots if isinstance(slot, ConnectionSlot)]
 
 
 class PlaceTests(AdmissionCase):
@@ -58,10 +58,10 @@ class PlaceTests(AdmissionCase):
         Unasked there is no limit, and of those who have gone nothing is left.
         """
         self.admission()
-        places = self.some("192.0.2.1", 1000)
-        self.assertEqual((len(places), self.at.total), (1000, 1000))
-        for place in places:
-            place.leave()
+        slots = self.some("192.0.2.1", 1000)
+        self.assertEqual((len(slots), self.at.total), (1000, 1000))
+        for slot in slots:
+            slot.leave()
         self.assertEqual((self.at.total, self.at._all, self.at._waiting), (0, {}, {}))
 
     def test_total(self) -> None:
@@ -70,13 +70,13 @@ class PlaceTests(AdmissionCase):
         """
         for limits in ({"max_connections": 3}, {"files": 3}, {"max_connections": 3, "files": 2}):
             self.admission(**limits)
-            places = self.some("192.0.2.1", 3)
-            self.assertEqual((len(places), self.enter("192.0.2.2")), (3, "maxConnections"))
-            excess = self.at.enter()
-            assert isinstance(excess, Excess)
-            self.assertEqual((excess.text, excess.everybody), ("There are 3 connections already.", True))
-            places[0].leave()
-            self.assertIsInstance(self.enter("192.0.2.2"), Place)
+            slots = self.some("192.0.2.1", 3)
+            self.assertEqual((len(slots), self.enter("192.0.2.2")), (3, "maxConnections"))
+            exceeded = self.at.enter()
+            assert isinstance(exceeded, LimitExceeded)
+            self.assertEqual((exceeded.text, exceeded.everybody), ("There are 3 connections already.", True))
+            slots[0].leave()
+            self.assertIsInstance(self.enter("192.0.2.2"), ConnectionSlot)
 
     def test_per_address(self) -> None:
         """
@@ -86,9 +86,9 @@ class PlaceTests(AdmissionCase):
         ann, _ = self.some("192.0.2.1", 2)
         ann.logged_in()
         self.assertEqual(self.enter("192.0.2.1"), "maxConnectionsPerAddress")
-        self.assertIsInstance(self.enter("192.0.2.2"), Place)
+        self.assertIsInstance(self.enter("192.0.2.2"), ConnectionSlot)
         ann.leave()
-        self.assertIsInstance(self.enter("192.0.2.1"), Place)
+        self.assertIsInstance(self.enter("192.0.2.1"), ConnectionSlot)
 
     def test_unauthenticated(self) -> None:
         """
@@ -99,37 +99,37 @@ class PlaceTests(AdmissionCase):
         self.assertEqual(self.enter("192.0.2.1"), "maxUnauthenticatedPerAddress")
         ann.logged_in()
         ann.logged_in()
-        self.assertIsInstance(self.enter("192.0.2.1"), Place)
+        self.assertIsInstance(self.enter("192.0.2.1"), ConnectionSlot)
         self.assertEqual(self.enter("192.0.2.1"), "maxUnauthenticatedPerAddress")
         ann.leave()
         self.assertEqual(self.enter("192.0.2.1"), "maxUnauthenticatedPerAddress")
         bob.leave()
-        self.assertIsInstance(self.enter("192.0.2.1"), Place)
+        self.assertIsInstance(self.enter("192.0.2.1"), ConnectionSlot)
 
     def test_rate(self) -> None:
         """
         maxConnectionRatePerAddress is how many may come within a second, whether they stay or not.
         """
         self.admission(max_connection_rate_per_address=2)
-        for place in self.some("192.0.2.1", 2):
-            place.leave()
+        for slot in self.some("192.0.2.1", 2):
+            slot.leave()
         self.assertEqual(self.enter("192.0.2.1"), "maxConnectionRatePerAddress")
-        self.assertIsInstance(self.enter("192.0.2.2"), Place)
+        self.assertIsInstance(self.enter("192.0.2.2"), ConnectionSlot)
         self.clock.advance(1.01)
-        self.assertIsInstance(self.enter("192.0.2.1"), Place)
+        self.assertIsInstance(self.enter("192.0.2.1"), ConnectionSlot)
 
     def test_moved(self) -> None:
         """
         Who turns out to be somebody else is counted there, and no longer where it was thought to be.
         """
         self.admission(max_connections_per_address=1, max_unauthenticated_per_address=1)
-        (place,) = self.some("192.0.2.1", 1)
-        self.assertIsNone(place.at("192.0.2.1"))
-        self.assertIsNone(place.at("192.0.2.2"))
-        self.assertIsInstance(self.enter("192.0.2.1"), Place)
+        (slot,) = self.some("192.0.2.1", 1)
+        self.assertIsNone(slot.at("192.0.2.1"))
+        self.assertIsNone(slot.at("192.0.2.2"))
+        self.assertIsInstance(self.enter("192.0.2.1"), ConnectionSlot)
         self.assertEqual(self.enter("192.0.2.2"), "maxConnectionsPerAddress")
-        place.logged_in()
-        place.leave()
+        slot.logged_in()
+        slot.leave()
         self.assertEqual((self.at.total, list(self.at._all)), (1, ["192.0.2.1"]))
 
     def test_unix_sockets(self) -> None:
@@ -161,8 +161,8 @@ class LoginTests(AdmissionCase):
             self.at.login_failed(address, credentials)
 
     def limit(self, address: str = "192.0.2.1", credentials: Any = ANN) -> str | None:
-        excess = self.at.check_login(address, credentials)
-        return excess and excess.limit
+        exceeded = self.at.check_login(address, credentials)
+        return exceeded and exceeded.limit
 
     def test_per_address(self) -> None:
         """
@@ -251,7 +251,7 @@ class LogTests(AdmissionCase):
         """
         lines = Lines(self)
         client = about(FakeConnection("ann"))
-        self.admission().tell(Excess("maxConnectionsPerUser", "there are 3 of them"), client)
+        self.admission().tell(LimitExceeded("maxConnectionsPerUser", "there are 3 of them"), client)
         self.assertEqual(
             lines.of("warn"),
             ["LIMIT_EXCEEDED | maxConnectionsPerUser: ann (192.0.2.1, /deepstream, #7) refused: there are 3 of them"],

@@ -66,7 +66,7 @@ class MemoryClient:
         self.generation = generation
         self.closed: tuple[int, str] | None = None
         self.transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
-        self.protocol = cast(Any, node.port.buildProtocol(self.transport.getPeer()))
+        self.protocol = cast(Any, node.factory.buildProtocol(self.transport.getPeer()))
         self.transport.protocol = self.protocol
         self.protocol.makeConnection(self.transport)
         self.protocol.dataReceived(

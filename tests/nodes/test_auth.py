@@ -18,7 +18,7 @@ from dstwist.config.auth import JwtSettings
 from dstwist.config.plugins import CustomSettings
 from dstwist.config.settings import Settings
 from dstwist.config.users import FileSettings, User
-from dstwist.interfaces import Handshake, IAuthenticator, IDepartures, ILifecycle, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
 from dstwist.node import Node
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
 from dstwist.protocol.message import Message
@@ -51,7 +51,7 @@ class Doorman:
     def departed(self, user: str) -> None:
         self.calls.append(f"departed {user}")
 
-    def login(self, handshake: Handshake, credentials: Any) -> Deferred[Login]:
+    def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         return succeed(Login(credentials.get("password") == "secret", credentials.get("username")))
 
 
@@ -122,9 +122,9 @@ class AuthNodeTests(SynchronousTestCase):
         """
         node = self.start(CustomSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
         doorman = Doorman.made
-        self.assertFalse(node.port.open)
+        self.assertFalse(node.factory.open)
         doorman.ready.callback(None)
-        self.assertTrue(node.port.open)
+        self.assertTrue(node.factory.open)
         ann, bob = self.client(node, "v4"), self.client(node, "v4")
         self.assertEqual(self.attempt(ann, username="ann", password="secret"), [AuthAction.AUTH_SUCCESSFUL])
         self.assertEqual(self.attempt(bob, username="bob", password="wrong"), [AuthAction.AUTH_UNSUCCESSFUL])
@@ -140,7 +140,7 @@ class AuthNodeTests(SynchronousTestCase):
         """
         node = self.start(CustomSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
         Doorman.made.ready.errback(ValueError("no directory"))
-        self.assertFalse(node.port.open)
+        self.assertFalse(node.factory.open)
         self.assertIn("no directory", str(node.failed))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.successResultOf(node.stopService())

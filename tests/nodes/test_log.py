@@ -95,7 +95,7 @@ class FloodTests(SynchronousTestCase):
         """
         for _ in range(1000):
             transport = Transport(peerAddress=IPv4Address("TCP", "192.0.2.9", 50000))
-            protocol: Any = self.node.port.buildProtocol(transport.getPeer())
+            protocol: Any = self.node.factory.buildProtocol(transport.getPeer())
             transport.protocol = protocol
             protocol.makeConnection(transport)
             protocol.dataReceived(

@@ -126,7 +126,7 @@ class EventTests(NodeTestCase):
         """
         node = self.start()
         clients = [self.subscriber(node, generation) for generation in ("v3", "v4")]
-        check: Any = node.port.buildProtocol(None)
+        check: Any = node.factory.buildProtocol(None)
         check.makeConnection(transport := StringTransportWithDisconnection())
         check.dataReceived(b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 "))
@@ -354,7 +354,7 @@ class LifeTests(NodeTestCase):
         node = self.start()
         transports = []
         for said in (b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET"):
-            connection: Any = node.port.buildProtocol(None)
+            connection: Any = node.factory.buildProtocol(None)
             transport = StringTransportWithDisconnection()
             transport.protocol = connection
             connection.makeConnection(transport)
@@ -380,7 +380,7 @@ class LifeTests(NodeTestCase):
             (b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n\r\n", b"200"),
             (b"GET /deepstream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n", b"503"),
         ):
-            connection: Any = node.port.buildProtocol(None)
+            connection: Any = node.factory.buildProtocol(None)
             transport = StringTransportWithDisconnection()
             transport.protocol = connection
             connection.makeConnection(transport)
@@ -389,7 +389,7 @@ class LifeTests(NodeTestCase):
         client.transport.loseConnection()
         self.successResultOf(stopped)
         self.assertEqual(node._ports.listening, [])
-        self.assertIsNone(node.port.buildProtocol(None))
+        self.assertIsNone(node.factory.buildProtocol(None))
         self.turn()
         self.assertFalse(self.reactor.getDelayedCalls())
 
@@ -410,7 +410,7 @@ class LifeTests(NodeTestCase):
         """
         node = self.start(Settings(shutdown_timeout=0.5))
         self.client(node, "v4")
-        half: Any = node.port.buildProtocol(None)
+        half: Any = node.factory.buildProtocol(None)
         transport = StringTransportWithDisconnection()
         transport.protocol = half
         half.makeConnection(transport)

@@ -111,10 +111,10 @@ class StartTests(StoresTestCase):
         """
         self.start()
         self.assertEqual(self.log, ["start storage"])
-        self.assertIsNone(self.node.port.buildProtocol(None))
+        self.assertIsNone(self.node.factory.buildProtocol(None))
         self.storage.starting.callback(None)
         self.assertEqual(self.log, ["start storage", "start cache"])
-        self.assertIsNone(self.node.port.buildProtocol(None))
+        self.assertIsNone(self.node.factory.buildProtocol(None))
         self.cache.starting.callback(None)
         MemoryClient(self.node, "v4").log_in("ann")
 
@@ -144,7 +144,7 @@ class StartTests(StoresTestCase):
         self.storage.starting.errback(StoreError("/srv/r.sqlite is damaged"))
         self.start()
         self.assertEqual(self.failures, ["storage: /srv/r.sqlite is damaged"])
-        self.assertIsNone(self.node.port.buildProtocol(None))
+        self.assertIsNone(self.node.factory.buildProtocol(None))
 
     def test_failure_later(self) -> None:
         """
@@ -155,7 +155,7 @@ class StartTests(StoresTestCase):
         self.cache.starting.errback(StoreError("redis://x does not answer"))
         self.assertEqual(self.failures, [self.node.failed])
         self.assertEqual(self.node.failed, "cache: redis://x does not answer")
-        self.assertIsNone(self.node.port.buildProtocol(None))
+        self.assertIsNone(self.node.factory.buildProtocol(None))
         self.successResultOf(self.node.stopService())
         self.assertEqual(self.log, ["start storage", "start cache", "stop storage"])
 
@@ -282,7 +282,7 @@ class StopTests(StoresTestCase):
         self.assertNoResult(stopped)
         self.cache.starting.callback(None)
         self.successResultOf(stopped)
-        self.assertIsNone(self.node.port.buildProtocol(None))
+        self.assertIsNone(self.node.factory.buildProtocol(None))
         self.assertEqual(self.log, ["start storage", "start cache", "stop cache", "stop storage"])
 
 

@@ -15,9 +15,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import WebSocketEndpoint
-from dstwist.interfaces import Handshake
+from dstwist.interfaces import HandshakeData
 from dstwist.transports.websocket import WebSocketLink
-from dstwist.transports.websocket_factory import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketFactory
 
 HANDSHAKE = (
     b"GET /deepstream?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -152,7 +152,7 @@ class Recorder:
     Stands in for the connection behind a WebSocket.
     """
 
-    def __init__(self, link: WebSocketLink, handshake: Handshake) -> None:
+    def __init__(self, link: WebSocketLink, handshake: HandshakeData) -> None:
         self.link = link
         self.handshake = handshake
         self.heard = False
@@ -185,7 +185,7 @@ class Client:
     A WebSocket client made of bytes, and the link that serves it.
     """
 
-    def __init__(self, port: WebSocketPort, transport: Any = None, handshake: bytes | None = HANDSHAKE) -> None:
+    def __init__(self, port: WebSocketFactory, transport: Any = None, handshake: bytes | None = HANDSHAKE) -> None:
         self.reactor = port.reactor
         self.transport = transport or PushTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
         self.link: WebSocketLink = port.buildProtocol(None)
@@ -225,11 +225,11 @@ class Client:
         self.link.connectionLost(Failure(ConnectionDone()))
 
 
-def web_sockets(connect: Any = Recorder, reactor: Any = None, **settings: Any) -> WebSocketPort:
+def web_sockets(connect: Any = Recorder, reactor: Any = None, **settings: Any) -> WebSocketFactory:
     """
     A port for WebSockets, with a clock of its own as C{reactor}.
     """
-    return WebSocketPort(WebSocketEndpoint(**settings), connect, reactor or MemoryReactorClock())
+    return WebSocketFactory(WebSocketEndpoint(**settings), connect, reactor or MemoryReactorClock())
 
 
 def frame(

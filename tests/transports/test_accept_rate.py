@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from dstwist.transports.accept_rate import SAY_AGAIN, Pace, do_not_listen, listen
+from dstwist.transports.accept_rate import SAY_AGAIN, AcceptRate, do_not_listen, listen
 from tests.logs import Lines
 
 
@@ -28,7 +28,7 @@ class PaceTests(SynchronousTestCase):
         directlyProvides(self.port, IReadDescriptor)
         # One of another kind, which cannot be told to wait.
         self.ports: list[Any] = [self.port, object()]
-        self.pace = Pace(10, self.ports, self.reactor)
+        self.pace = AcceptRate(10, self.ports, self.reactor)
         listen(self.ports, self.reactor)
 
     @property

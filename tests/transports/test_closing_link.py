@@ -14,7 +14,7 @@ from dstwist.config.settings import WebSocketEndpoint
 from dstwist.transports import websocket
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
-from dstwist.transports.websocket_factory import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketFactory
 from tests.logs import Lines
 from tests.transports.helpers import (
     BINARY,
@@ -48,7 +48,7 @@ class DelayCase(SynchronousTestCase):
         self.reactor: Any = MemoryReactorClock()
         self.reactor.advance(1000)
         self.delay = CloseDelay(DELAY, most, self.reactor)
-        self.port = WebSocketPort(WebSocketEndpoint(**settings), Recorder, self.reactor, close_delay=self.delay)
+        self.port = WebSocketFactory(WebSocketEndpoint(**settings), Recorder, self.reactor, close_delay=self.delay)
         self.client = Client(self.port)
         self.connection = self.client.connection
 

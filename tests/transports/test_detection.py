@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.interfaces import Handshake
+from dstwist.interfaces import HandshakeData
 from dstwist.transports import websocket
 from dstwist.transports.detection import Detection
 from dstwist.transports.websocket import WebSocketLink
@@ -35,11 +35,11 @@ class DetectionTests(SynchronousTestCase):
         self.port = web_sockets(self.detect)
         self.client = Client(self.port)
 
-    def detect(self, link: WebSocketLink, handshake: Handshake) -> Detection:
+    def detect(self, link: WebSocketLink, handshake: HandshakeData) -> Detection:
         return Detection(link, handshake, self.maker("text"), self.maker("binary"), self.port.reactor, 0.3)
 
     def maker(self, kind: str) -> Any:
-        def make(link: WebSocketLink, handshake: Handshake) -> Recorder:
+        def make(link: WebSocketLink, handshake: HandshakeData) -> Recorder:
             recorder = Recorder(link, handshake)
             recorder.events.append(kind)
             self.made.append(recorder)
@@ -124,7 +124,7 @@ class DetectionTests(SynchronousTestCase):
                 self.link.pause()
                 return True
 
-        def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
+        def detect(link: WebSocketLink, handshake: HandshakeData) -> Detection:
             return Detection(link, handshake, Weary, Weary, link.factory.reactor, 0.3)
 
         for fast in (True, False):
@@ -173,10 +173,10 @@ class DetectionTests(SynchronousTestCase):
         A late greeting that fails costs this one connection.
         """
 
-        def fail(link: WebSocketLink, handshake: Handshake) -> Any:
+        def fail(link: WebSocketLink, handshake: HandshakeData) -> Any:
             raise ZeroDivisionError
 
-        def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
+        def detect(link: WebSocketLink, handshake: HandshakeData) -> Detection:
             return Detection(link, handshake, fail, fail, link.factory.reactor, 0.3)
 
         for provoke in (lambda client: client.reactor.advance(0.3), lambda client: client.send(frame(BINARY, b"a"))):
@@ -195,7 +195,7 @@ class DetectionTests(SynchronousTestCase):
             def open(self) -> None:
                 self.close("rejected", 1000)
 
-        def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
+        def detect(link: WebSocketLink, handshake: HandshakeData) -> Detection:
             return Detection(link, handshake, Rejecting, Rejecting, link.factory.reactor, 0.3)
 
         client = Client(web_sockets(detect))

@@ -11,9 +11,9 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.http_server import HttpSettings
-from dstwist.transports.http import LINGER, READ_AT_ONCE, REQUEST_TIMEOUT, HttpPort, Root
+from dstwist.transports.http import LINGER, READ_AT_ONCE, REQUEST_TIMEOUT, HttpFactory, Root
 from dstwist.transports.origins import Origins
-from dstwist.transports.shared_port import Port
+from dstwist.transports.shared_port import SharedPortFactory
 from tests.transports.helpers import PushTransport
 
 #: The largest body in these tests.
@@ -44,8 +44,8 @@ class HttpTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.http = HttpPort(Root(), LIMIT, self.reactor)
-        self.port = Port({}, self.http, self.reactor)
+        self.http = HttpFactory(Root(), LIMIT, self.reactor)
+        self.port = SharedPortFactory({}, self.http, self.reactor)
         self.port.doStart()
         self.addCleanup(self.port.doStop)
         self.connect()

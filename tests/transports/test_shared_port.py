@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.http_server import HttpSettings, LimitSettings
 from dstwist.limits.admission import Admission
-from dstwist.transports.shared_port import HEAD_TIMEOUT, MAX_HEAD, MAX_REFUSED, REFUSAL_TIMEOUT, Port
+from dstwist.transports.shared_port import HEAD_TIMEOUT, MAX_HEAD, MAX_REFUSED, REFUSAL_TIMEOUT, SharedPortFactory
 from tests.fakes import BusyClock
 from tests.logs import Lines
 from tests.transports.helpers import PushTransport
@@ -78,7 +78,7 @@ class PortTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.new, self.old, self.http = Takers(), Takers(), Takers()
-        self.port = Port({b"/deepstream": self.new, b"/deepstream-v3": self.old}, self.http, self.clock)
+        self.port = SharedPortFactory({b"/deepstream": self.new, b"/deepstream-v3": self.old}, self.http, self.clock)
 
     def connect(self) -> tuple[Any, PushTransport]:
         switch: Any = self.port.buildProtocol(None)
@@ -121,7 +121,7 @@ class ManyHeadsTests(SynchronousTestCase):
                 return super().buildProtocol(addr)
 
         web_sockets = Slow()
-        port = Port({b"/deepstream": web_sockets}, Takers(), clock)
+        port = SharedPortFactory({b"/deepstream": web_sockets}, Takers(), clock)
         switches: list[Any] = [port.buildProtocol(None) for _ in range(300)]
         transports = [PushTransport() for _ in switches]
         for switch, transport in zip(switches, transports, strict=True):
@@ -144,7 +144,7 @@ class ManyHeadsTests(SynchronousTestCase):
         """
         clock = BusyClock()
         web_sockets = Takers()
-        port = Port({b"/deepstream": web_sockets}, Takers(), clock)
+        port = SharedPortFactory({b"/deepstream": web_sockets}, Takers(), clock)
         switch: Any = port.buildProtocol(None)
         switch.makeConnection(PushTransport())
         while not port.turns.over():
@@ -325,7 +325,7 @@ class AdmissionTests(PortTestCase):
             origins=origins,
         )
         self.lines = Lines(self)
-        self.port = Port(
+        self.port = SharedPortFactory(
             {b"/deepstream": self.new},
             self.http,
             self.clock,

@@ -23,12 +23,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import WebSocketEndpoint
-from dstwist.interfaces import Handshake, ILink
+from dstwist.interfaces import HandshakeData, ILink
 from dstwist.scheduling.slices import SLICE
 from dstwist.transports import websocket
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from dstwist.transports.websocket import WebSocketLink
-from dstwist.transports.websocket_factory import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketFactory
 from tests.fakes import BusyReactor
 from tests.transports.helpers import (
     BINARY,
@@ -809,7 +809,7 @@ class HandshakeTests(SynchronousTestCase):
         Nor is one that cannot even be made.
         """
 
-        def fail(link: WebSocketLink, handshake: Handshake) -> Any:
+        def fail(link: WebSocketLink, handshake: HandshakeData) -> Any:
             raise ZeroDivisionError
 
         client = Client(web_sockets(fail))
@@ -1008,7 +1008,7 @@ class SlowConsumerTests(SynchronousTestCase):
         left out, and none is torn.
         """
         reactor: Any = MemoryReactorClock()
-        port = WebSocketPort(WebSocketEndpoint(max_outgoing_buffer_size=1000), Recorder, reactor)
+        port = WebSocketFactory(WebSocketEndpoint(max_outgoing_buffer_size=1000), Recorder, reactor)
         transport = tcp(reactor, None)
         client = Client(port, transport, handshake=None)
         client.send(HANDSHAKE)

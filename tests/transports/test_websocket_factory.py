@@ -18,7 +18,7 @@ from tests.transports.helpers import (
 
 class PortTests(SynchronousTestCase):
     """
-    L{WebSocketPort}: all WebSockets of a path.
+    L{WebSocketFactory}: all WebSockets of a path.
     """
 
     def setUp(self) -> None:

@@ -216,7 +216,7 @@ class RecordQueue:
         """
         return self._paused.get(sender)
 
-    def door(self, step: Step) -> Callable[[Message, IConnection], None]:
+    def submit_one(self, step: Step) -> Callable[[Message, IConnection], None]:
         """
         What takes messages about one record each, to have C{step} serve them.
         """
@@ -227,7 +227,7 @@ class RecordQueue:
 
         return enter
 
-    def take(self, name: str, step: Step) -> Request | None:
+    def take_following(self, name: str, step: Step) -> Request | None:
         """
         For a step under way: the next request, to be served together with its own; C{None} if there is none, or it is
         of another kind, or it came after a failure and gets its own attempt.
@@ -243,9 +243,9 @@ class RecordQueue:
         line.served.append(request)
         return request
 
-    def give_back(self, name: str, requests: list[Request]) -> None:
+    def requeue(self, name: str, requests: list[Request]) -> None:
         """
-        Undo L{take} for C{requests}: they are next in line.
+        Undo L{take_following} for C{requests}: they are next in line.
         """
         if requests:
             line = self.lines[name]

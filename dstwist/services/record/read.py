@@ -68,9 +68,9 @@ class RecordReader:
         # The last large answer on each wire.
         self._large: dict[IWire, tuple[bytes, str, int, bytes]] = {}
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
-            RecordAction.READ: queue.door(self._read),
-            RecordAction.HEAD: queue.door(self._head),
-            RecordAction.HAS: queue.door(self._has),
+            RecordAction.READ: queue.submit_one(self._read),
+            RecordAction.HEAD: queue.submit_one(self._head),
+            RecordAction.HAS: queue.submit_one(self._has),
             RecordAction.SUBSCRIBECREATEANDREAD: self._subscribe_create_and_read,
             RecordAction.SUBSCRIBEANDREAD: self._subscribe_and_read,
             RecordAction.SUBSCRIBEANDHEAD: self._subscribe_and_head,

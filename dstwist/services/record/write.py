@@ -215,7 +215,7 @@ class RecordWriter:
             room -= state.weigh()
             if room < 0 or now() > deadline:
                 break
-            following = self._queue.take(name, self.write)
+            following = self._queue.take_following(name, self.write)
             if following is None:
                 break
             taken.append(following)
@@ -366,7 +366,7 @@ class RecordWriter:
                 outcome()
             else:
                 again.append(taken[place - 1])
-        self._queue.give_back(name, again)
+        self._queue.requeue(name, again)
         await self._store.try_to_settle(name)
 
 

@@ -51,11 +51,11 @@ class RecordQueueTests(SynchronousTestCase):
 
     async def greedy(self, name: str, message: Message, sender: IConnection) -> None:
         taken = []
-        while (request := self.queue.take(name, self.greedy)) is not None:
+        while (request := self.queue.take_following(name, self.greedy)) is not None:
             taken.append(request)
         self.log.append(f"{name} takes {len(taken)}")
         if len(taken) > 2:
-            self.queue.give_back(name, taken[1:])
+            self.queue.requeue(name, taken[1:])
 
     async def unlucky(self, name: str, message: Message, sender: IConnection) -> None:
         self.log.append(repr(self.queue.failure(name)))

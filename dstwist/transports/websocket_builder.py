@@ -12,10 +12,10 @@ from zope.interface import classImplements
 
 from dstwist.config.settings import Settings, WebSocketEndpoint
 from dstwist.connections.connection import Connection
-from dstwist.connections.endpoint import Reception
+from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import Handshake, IAuthenticator, ICodec, IConnection
+from dstwist.interfaces import HandshakeData, IAuthenticator, ICodec, IConnection
 from dstwist.limits.admission import Admission
 from dstwist.limits.outgoing import Outgoing
 from dstwist.limits.rates import UserBudgets
@@ -26,7 +26,7 @@ from dstwist.transports.detection import Detection
 from dstwist.transports.incoming import Incoming
 from dstwist.transports.metered import MeteredLink
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
-from dstwist.transports.websocket_factory import WebSocketPort
+from dstwist.transports.websocket_factory import WebSocketFactory
 from dstwist.transports.wire import WebSocketWire
 
 classImplements(protobuf.ProtobufCodec, ICodec)
@@ -70,7 +70,7 @@ class WebSocketBuilder:
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self._incoming = Incoming(limits.max_incoming_bytes)
 
-    def build(self) -> tuple[dict[str, str], dict[str, WebSocketPort]]:
+    def build(self) -> tuple[dict[str, str], dict[str, WebSocketFactory]]:
         """
         By path: the protocol that is spoken there, and the port of its WebSockets.
         """
@@ -80,7 +80,7 @@ class WebSocketBuilder:
         spoken = {path: _SPOKEN[tuple(sorted(endpoints))] for path, endpoints in paths.items()}
         return spoken, {path: self._build_path(endpoints) for path, endpoints in paths.items()}
 
-    def _build_path(self, endpoints: dict[str, WebSocketEndpoint]) -> WebSocketPort:
+    def _build_path(self, endpoints: dict[str, WebSocketEndpoint]) -> WebSocketFactory:
         reactor = self._reactor
         if len(endpoints) == 1:
             (settings,) = endpoints.values()
@@ -92,14 +92,14 @@ class WebSocketBuilder:
         for_text = replace(for_text, greeting_delay=max(for_text.greeting_delay - timeout, 0.0))
         connect_text, connect_binary = self._connections(for_text), self._connections(for_binary)
 
-        def detect(link: WebSocketLink, handshake: Handshake) -> Detection:
+        def detect(link: WebSocketLink, handshake: HandshakeData) -> Detection:
             return Detection(link, handshake, connect_text, connect_binary, reactor, timeout)
 
         # The limits of the transport are those of the newer generation.
         return self._port(for_binary, detect)
 
-    def _port(self, settings: WebSocketEndpoint, connect: ConnectionFactory) -> WebSocketPort:
-        return WebSocketPort(
+    def _port(self, settings: WebSocketEndpoint, connect: ConnectionFactory) -> WebSocketFactory:
+        return WebSocketFactory(
             settings, connect, self._reactor, self._budgets, self._outgoing, self._close_delay, self._incoming
         )
 
@@ -112,7 +112,7 @@ class WebSocketBuilder:
         else:
             wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
         heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
-        reception = Reception(
+        context = EndpointContext(
             endpoint,
             self._authenticator,
             self._router,
@@ -127,8 +127,8 @@ class WebSocketBuilder:
         )
         departed = self._departed
 
-        def connect(link: WebSocketLink, handshake: Handshake) -> Connection:
-            connection = Connection(link, wire, spoken, handshake, reception)
+        def connect(link: WebSocketLink, handshake: HandshakeData) -> Connection:
+            connection = Connection(link, wire, spoken, handshake, context)
             if isinstance(link, MeteredLink):
                 connection.count_with(link.meter)
             if departed is not None:
