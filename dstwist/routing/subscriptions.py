@@ -97,7 +97,7 @@ class SubscriptionRegistry:
         self._on_last: list[_Observer] = []
         self._on_second: list[_Observer] = []
         self._on_single: list[_Observer] = []
-        self._on_revoke: list[Callable[[], None]] = []
+        self._on_revoke: list[Callable[[str, IConnection], None]] = []
         # Whose excess the log knows.
         self._greedy: set[IConnection] = set()
 
@@ -116,9 +116,10 @@ class SubscriptionRegistry:
         self._on_second.append(second)
         self._on_single.append(single)
 
-    def on_revoke(self, callback: Callable[[], None]) -> None:
+    def on_revoke(self, callback: Callable[[str, IConnection], None]) -> None:
         """
-        Have C{callback} called whenever somebody has lost a subscription by L{revoke}.
+        Have C{callback} called with the name and the connection whenever a subscription has ended by L{revoke}, before
+        the client is told.
         """
         self._on_revoke.append(callback)
 
@@ -345,7 +346,23 @@ class SubscriptionRegistry:
         if not self.discard(name, connection):
             return False
         for callback in self._on_revoke:
-            callback()
+            callback(name, connection)
+        return True
+
+    def mute(self, name: str, connection: IConnection) -> None:
+        """
+        Leave C{connection}, which is subscribed, out of each fan-out of C{name} until L{unmute}, or until its
+        subscription ends.
+        """
+        self._names[name][connection.wire][connection] = _drop
+
+    def unmute(self, name: str, connection: IConnection) -> bool:
+        """
+        End L{mute}; whether C{connection} is subscribed.
+        """
+        if not self.wants(name, connection):
+            return False
+        self._names[name][connection.wire][connection] = connection.write
         return True
 
     def end(self, name: str) -> None:
@@ -440,6 +457,12 @@ class SubscriptionRegistry:
                 yield
         finally:
             self._leaving -= 1
+
+
+def _drop(frame: bytes) -> None:
+    """
+    Takes the frames for a connection that is muted.
+    """
 
 
 def _count(wires: dict[IWire, _Members]) -> int:

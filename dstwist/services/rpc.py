@@ -93,7 +93,7 @@ class RpcService:
         self._requestors: dict[IConnection, Requestor] = {}
         # The providers by name, as far as they have been looked up since anything about them changed.
         self._candidates: dict[str, list[Provider]] = {}
-        subscriptions.on_revoke(self._candidates.clear)
+        subscriptions.on_revoke(lambda name, connection: self._candidates.clear())
         # What the end of a connection with many calls leads to.
         self._slices = Slices(clock)
         self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)

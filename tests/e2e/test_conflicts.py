@@ -127,6 +127,36 @@ class ConflictTests(Contested):
         self.assertEqual(write.error(), {"v2": None, "v7": "RECORD_UPDATE_ERROR"}[self.first])
         self.all_go_on('{"winner":1}')
 
+    def test_acknowledged_and_merged(self) -> None:
+        """
+        The same with a strategy that joins both sides: the result is written once.
+        """
+        self.mine.set_merge_strategy("join")
+        self.mine.client.deafen()
+        self.assertIsNone(self.theirs.set_with_ack('{"winner":1}'))
+        write = self.mine.start_set('{"loser":1}')
+        self.fence(self.theirs.client, self.witnesses[0].client)
+        self.mine.client.hear()
+        other_version = f"another version of {self.mine.name} exists"
+        self.assertEqual(write.error(), {"v2": other_version, "v7": "RECORD_UPDATE_ERROR"}[self.first])
+        self.all_agree('{"winner":1,"loser":1}')
+        self.fence(self.mine.client, self.theirs.client)
+        versions = [record.version for record in (self.theirs, *self.witnesses)]
+        self.assertEqual(versions, [3] * len(versions))
+
+    def test_acknowledged_storm(self) -> None:
+        """
+        All write at once, again and again, with callbacks: in the end all hold what the server has.
+        """
+        everybody = (self.mine, self.theirs, *self.witnesses)
+        for round_ in range(10):
+            for number, record in enumerate(everybody):
+                record.start_set(f'"{round_}"', f"n{number}")
+        self.calm_down(everybody)
+        self.all_agree(self.truth())
+        self.theirs.client.set_data(self.mine.name, '{"calm":true}')
+        self.all_go_on('{"calm":true}')
+
     def test_several_behind(self) -> None:
         """
         A loser that is several versions behind catches up.

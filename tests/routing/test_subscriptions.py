@@ -473,6 +473,55 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertEqual(ann.take() + bob.take(), [])
 
 
+class MutingTests(SynchronousTestCase):
+    """
+    Connections that are left out for a while.
+    """
+
+    def setUp(self) -> None:
+        self.registry = SubscriptionRegistry(Topic.EVENT)
+        wire = FakeWire()
+        self.ann, self.bob = FakeConnection("ann", wire), FakeConnection("bob", wire)
+        for connection in (self.ann, self.bob):
+            for name in "ab":
+                self.registry.add(name, connection)
+
+    def heard(self, name: str = "a") -> list[int]:
+        message = Message(Topic.EVENT, EventAction.EMIT, name, b"1")
+        self.registry.publish(message)
+        self.registry.publish_to(name, message)
+        self.registry.publish_either(message, lambda: message)
+        return [len(connection.take()) for connection in (self.ann, self.bob)]
+
+    def test_muted(self) -> None:
+        """
+        A connection that is muted is subscribed, and hears nothing of that name until it is not muted any more.
+        """
+        self.registry.mute("a", self.ann)
+        self.assertEqual((self.heard(), self.heard("b")), ([0, 3], [3, 3]))
+        self.assertTrue(self.registry.wants("a", self.ann))
+        self.assertTrue(self.registry.unmute("a", self.ann))
+        self.assertEqual(self.heard(), [3, 3])
+
+    def test_ended(self) -> None:
+        """
+        The end of the subscription ends it as well, in each way.
+        """
+        for end in (
+            lambda: self.registry.discard("a", self.ann),
+            lambda: self.registry.end("a"),
+            lambda: self.registry.revoke("a", self.ann),
+        ):
+            self.registry.mute("a", self.ann)
+            end()
+            self.assertFalse(self.registry.unmute("a", self.ann))
+            self.registry.add("a", self.ann)
+            self.assertEqual(self.heard()[0], 3)
+        self.registry.mute("a", self.ann)
+        self.ann.close()
+        self.assertFalse(self.registry.unmute("a", self.ann))
+
+
 class RevocationTests(SynchronousTestCase):
     """
     Subscriptions that end although their client did not ask for that.
@@ -518,12 +567,12 @@ class RevocationTests(SynchronousTestCase):
         """
         Whoever remembers who is subscribed hears that somebody is not any more.
         """
-        heard: list[bool] = []
+        heard: list[Any] = []
         ann = self.subscriber("a")
-        self.registry.on_revoke(lambda: heard.append("a" in self.registry))
+        self.registry.on_revoke(lambda name, connection: heard.append((name, connection, name in self.registry)))
         self.registry.revoke("a", ann)
         self.registry.revoke("a", ann)
-        self.assertEqual(heard, [False])
+        self.assertEqual(heard, [("a", ann, False)])
 
     def test_unsubscribe(self) -> None:
         """

@@ -12,7 +12,11 @@ an acknowledgement arrives then::
 
 The two requests leave the client in one turn, but each in a frame of its own. So an acknowledgement to a client of v2
 and v3 that holds the record is held for L{HOLD}, and not sent if the client has let go of the record by then. If the
-server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.settle}.
+server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.settle},
+L{Acknowledgements.revoked}.
+
+The acknowledgement of a write that met a conflict leaves with its VERSION_EXISTS:
+L{dstwist.services.record_conflicts}.
 """
 
 from __future__ import annotations
@@ -33,6 +37,27 @@ HOLD = 0.005
 #: How many are held at a time. If there are more, the oldest is sent at once.
 MOST = 10_000
 
+#: How many are held for one connection. Further ones are sent at once.
+MOST_EACH = 1000
+
+
+class _Held:
+    """
+    An acknowledgement.
+
+    @ivar due: when it is sent.
+    @ivar settled: whether it was sent, or dropped, before.
+    """
+
+    __slots__ = ("connection", "due", "message", "name", "settled")
+
+    def __init__(self, due: float, name: str, message: Message, connection: IConnection) -> None:
+        self.due = due
+        self.name = name
+        self.message = message
+        self.connection = connection
+        self.settled = False
+
 
 class Acknowledgements:
     """
@@ -43,8 +68,10 @@ class Acknowledgements:
         self._wants = subscriptions.wants
         self._is_leaving = replicas.is_leaving
         self._clock = clock
-        # The oldest first: the time when it is due, and its content.
-        self._held: deque[tuple[float, str, Message, IConnection]] = deque()
+        # The oldest first. Settled ones stay until they are due, in here only.
+        self._held: deque[_Held] = deque()
+        self._names: dict[str, deque[_Held]] = {}
+        self._counts: dict[IConnection, int] = {}
         self._call: IDelayedCall | None = None
 
     def __len__(self) -> int:
@@ -67,10 +94,10 @@ class Acknowledgements:
         """
         if not message.is_write_ack or not sender.dialect.knows_writes_by_version:
             return
-        if not before:
+        if before:
+            self._send(name, answers.acknowledgement(name, message, sender, reason), sender)
+        else:
             self._tell(name, message, sender, reason)
-        elif not self._is_leaving(name, sender, message.version):
-            sender.send(answers.acknowledgement(name, message, sender, reason))
 
     def settle(self, name: str, exclude: IConnection | None = None) -> None:
         """
@@ -78,15 +105,24 @@ class Acknowledgements:
 
         @param exclude: the client that has deleted the record, and dropped it.
         """
-        if not any(held[1] == name for held in self._held):
-            return
-        left: deque[tuple[float, str, Message, IConnection]] = deque()
-        for held in self._held:
-            if held[1] != name:
+        for held in self._names.pop(name, ()):
+            self._settled(held)
+            if held.connection is not exclude and self._wants(name, held.connection):
+                self._send(name, held.message, held.connection)
+
+    def revoked(self, name: str, connection: IConnection) -> None:
+        """
+        The subscription of C{connection} has ended because of new rules: tell the client the outcome of its writes.
+        """
+        left: deque[_Held] = deque()
+        for held in self._names.pop(name, ()):
+            if held.connection is connection:
+                self._settled(held)
+                self._send(name, held.message, connection)
+            else:
                 left.append(held)
-            elif held[3] is not exclude:
-                self._send(*held[1:])
-        self._held = left
+        if left:
+            self._names[name] = left
 
     def stop(self) -> None:
         """
@@ -99,30 +135,54 @@ class Acknowledgements:
             self._release()
 
     def _tell(self, name: str, message: Message, sender: IConnection, reason: str | None) -> None:
-        if message.version == -1 or not self._wants(name, sender):
-            # The client keeps the callback beside its copies, and does not let go of it.
-            if not self._is_leaving(name, sender, message.version):
-                sender.send(answers.acknowledgement(name, message, sender, reason))
+        acknowledgement = answers.acknowledgement(name, message, sender, reason)
+        count = self._counts.get(sender, 0)
+        # A client that holds no copy keeps the callback beside its copies, and does not let go of it.
+        if message.version == -1 or count >= MOST_EACH or not self._wants(name, sender):
+            self._send(name, acknowledgement, sender)
             return
         if len(self._held) >= MOST:
             self._release()
-        acknowledgement = answers.acknowledgement(name, message, sender, reason)
-        self._held.append((self._clock.seconds() + HOLD, name, acknowledgement, sender))
+            count = self._counts.get(sender, 0)
+        held = _Held(self._clock.seconds() + HOLD, name, acknowledgement, sender)
+        self._held.append(held)
+        named = self._names.get(name)
+        if named is None:
+            named = self._names[name] = deque()
+        named.append(held)
+        self._counts[sender] = count + 1
         if self._call is None:
             self._call = self._clock.callLater(HOLD, self._release_all)
 
     def _release_all(self) -> None:
         self._call = None
         now = self._clock.seconds()
-        while self._held and self._held[0][0] <= now:
+        while self._held and self._held[0].due <= now:
             self._release()
         if self._held:
-            self._call = self._clock.callLater(max(self._held[0][0] - now, HOLD / 5), self._release_all)
+            self._call = self._clock.callLater(max(self._held[0].due - now, HOLD / 5), self._release_all)
 
     def _release(self) -> None:
-        _, name, acknowledgement, sender = self._held.popleft()
-        self._send(name, acknowledgement, sender)
+        held = self._held.popleft()
+        if held.settled:
+            return
+        # Of its name it is the oldest as well.
+        named = self._names[held.name]
+        named.popleft()
+        if not named:
+            del self._names[held.name]
+        self._settled(held)
+        if self._wants(held.name, held.connection):
+            self._send(held.name, held.message, held.connection)
 
-    def _send(self, name: str, acknowledgement: Message, sender: IConnection) -> None:
-        if self._wants(name, sender) and not self._is_leaving(name, sender, acknowledgement.version):
-            sender.send(acknowledgement)
+    def _settled(self, held: _Held) -> None:
+        held.settled = True
+        left = self._counts[held.connection] - 1
+        if left:
+            self._counts[held.connection] = left
+        else:
+            del self._counts[held.connection]
+
+    def _send(self, name: str, acknowledgement: Message, connection: IConnection) -> None:
+        if not self._is_leaving(name, connection, acknowledgement.version):
+            connection.send(acknowledgement)

@@ -175,6 +175,13 @@ def acknowledgement(name: str, message: Message, sender: IConnection, reason: st
     return found if reason is None else replace(found, detail=reason)
 
 
+def other_version(name: str) -> str:
+    """
+    Why a write is refused that came too late.
+    """
+    return f"another version of {name} exists"
+
+
 def write_failed(message: Message, sender: IConnection) -> None:
     """
     A write was not done.

@@ -22,12 +22,22 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
+from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
+from dstwist.services.shares import Shares
 
 #: How long an acknowledgement is held, in seconds. Clients wait for 2 seconds by default before they complain.
 HOLD = 0.2
+
 #: How many are held at a time. Of more, the oldest leaves at once.
-MOST = 1000
+MOST = 10_000
+
+#: How many are held for one connection, and how many bytes of memory they may take. Of more, its oldest leaves at once.
+MOST_EACH = 1000
+MOST_BYTES_EACH = 1024 * 1024
+
+#: The memory of one of them besides its name and entry, in bytes.
+_DISCARD = 500
 
 
 class Discards:
@@ -38,6 +48,7 @@ class Discards:
     def __init__(self, clock: IReactorTime) -> None:
         self._acks: dict[tuple[IConnection, str], Message] = {}
         self._due: Deadlines[tuple[IConnection, str]] = Deadlines(HOLD, clock, self._acknowledge)
+        self._shares = Shares()
 
     def __len__(self) -> int:
         return len(self._acks)
@@ -50,9 +61,12 @@ class Discards:
         if key in self._acks:
             connection.send(ack)
             return
+        while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
+            self.settle(own, connection)
         if len(self._acks) >= MOST:
             self._due.hurry()
         self._acks[key] = ack
+        self._shares.add(name, connection, ENTRY + _DISCARD + weigh_name(name))
         self._due.add(key)
 
     def settle(self, name: str, connection: IConnection) -> bool:
@@ -72,6 +86,9 @@ class Discards:
         """
         self._due.stop()
         self._acks.clear()
+        self._shares.clear()
 
     def _acknowledge(self, key: tuple[IConnection, str]) -> None:
-        key[0].send(self._acks.pop(key))
+        connection, name = key
+        self._shares.remove(name, connection)
+        connection.send(self._acks.pop(key))

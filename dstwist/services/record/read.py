@@ -31,6 +31,7 @@ from dstwist.services.record.discards import Discards
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.store import RecordError, RecordStore
+from dstwist.services.record_conflicts import HeldConflicts
 
 _RECORD = Topic.RECORD
 
@@ -54,6 +55,7 @@ class RecordReader:
         listeners: ListenerRegistry,
         replicas: Replicas,
         discards: Discards,
+        conflicts: HeldConflicts,
         denials: Denials,
     ) -> None:
         self._denials = denials
@@ -65,6 +67,7 @@ class RecordReader:
         self._listeners = listeners
         self._replicas = replicas
         self._discards = discards
+        self._conflicts = conflicts
         # The last large answer on each wire.
         self._large: dict[IWire, tuple[bytes, str, int, bytes]] = {}
         self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
@@ -290,6 +293,8 @@ class RecordReader:
             nonlocal ended
             ended = self._subscriptions.discard(name, sender) or ended
             self._replicas.left(name, sender)
+            if self._conflicts:
+                self._conflicts.dropped(name, sender)
             for served in waiting:
                 served()
 

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.interfaces import IConnection
 from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
+from dstwist.services.shares import Shares
 
 #: For how long a read is remembered, in seconds. Clients gather subscriptions for a tenth of a second by default.
 MEMORY = 2.0
@@ -29,6 +30,10 @@ MEMORY = 2.0
 #: How many are remembered, and how many bytes of memory they may take.
 MOST = 10_000
 MOST_BYTES = 16 * 1024 * 1024
+
+#: The same for the reads of one connection.
+MOST_EACH = 2000
+MOST_BYTES_EACH = 2 * 1024 * 1024
 
 #: The memory of a read besides its name and entry, in bytes.
 _READ = 200
@@ -44,6 +49,7 @@ class Reads:
     def __init__(self, clock: IReactorTime) -> None:
         self._versions: dict[_Key, int] = {}
         self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
+        self._shares = Shares()
         self._weight = 0
 
     def __len__(self) -> int:
@@ -56,7 +62,12 @@ class Reads:
         key = (connection, name)
         if key not in self._versions:
             self._versions[key] = version
-            self._weight += _weight(name)
+            weight = _weight(name)
+            self._weight += weight
+            while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
+                self._memory.remove((connection, own))
+                self._forget((connection, own))
+            self._shares.add(name, connection, weight)
             while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
                 self._memory.hurry()
             self._memory.add(key)
@@ -77,11 +88,13 @@ class Reads:
         Forget all.
         """
         self._versions.clear()
+        self._shares.clear()
         self._weight = 0
         self._memory.stop()
 
     def _forget(self, key: _Key) -> None:
         del self._versions[key]
+        self._shares.remove(key[1], key[0])
         self._weight -= _weight(key[1])
 
 

@@ -8,7 +8,8 @@ that the client makes as soon as it gets the answer has the right version.
 ===============================  ================================================================================
 refused because                  the record
 ===============================  ================================================================================
-another write came first         in the answer itself (VERSION_EXISTS), if the client may see it
+another write came first         in the answer itself (VERSION_EXISTS), if the client may see it; for some clients
+                                 a moment later (L{dstwist.services.record_conflicts})
 the record cannot be read,       when it can be read again, or when the client has not written for a while
 or its queue is full
 all other reasons                at once
@@ -35,6 +36,7 @@ from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.store import RecordError
+from dstwist.services.record_conflicts import HeldConflicts
 
 _BLANK = Record(0, {})
 
@@ -58,13 +60,19 @@ class RecordRefusals:
     """
 
     def __init__(
-        self, subscriptions: SubscriptionRegistry, replicas: Replicas, acks: Acknowledgements, denials: Denials
+        self,
+        subscriptions: SubscriptionRegistry,
+        replicas: Replicas,
+        acks: Acknowledgements,
+        conflicts: HeldConflicts,
+        denials: Denials,
     ) -> None:
         self.sees = subscriptions.wants
         self.deleted = replicas.predecessors
         self.stale = replicas.stale
         self._replicas = replicas
         self._acks = acks
+        self._hold = conflicts.hold
         self._denials = denials
 
     def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
@@ -130,9 +138,17 @@ class RecordRefusals:
         sees = self.sees(name, sender)
         unsure = astray or self._replicas.may_differ(name, sender)
         self._replicas.refused(name, sender)
+        if (
+            message.is_write_ack
+            and sees
+            and message.version != -1
+            and sender.dialect.knows_writes_by_version
+            and self._hold(name, message, sender, astray)
+        ):
+            return
         record = _BLANK if state is NOTHING else state
         # Client 2.3.4 calls the merge a success if it still waits for the acknowledgement.
-        self._acks.refused(name, message, sender, _other_version(name), before=True)
+        self._acks.refused(name, message, sender, answers.other_version(name), before=True)
         if unsure or not (sees and sender.dialect.merges_on_news):
             answers.version_exists(name, message, sender, record)
         if unsure and sees and state is not NOTHING and not sender.dialect.merges_versions_ahead:
@@ -149,7 +165,7 @@ class RecordRefusals:
         client 2.3.4 throws on it, and clients 4 to 7 take the missing data for the record's.
         """
         self._replicas.refused(name, sender)
-        self._failed(name, message, sender, _other_version(name))
+        self._failed(name, message, sender, answers.other_version(name))
 
     def taken_back(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
@@ -201,7 +217,3 @@ class RecordRefusals:
             self._replicas.refused(name, sender)
         else:
             self._replicas.doubted(name, sender)
-
-
-def _other_version(name: str) -> str:
-    return f"another version of {name} exists"

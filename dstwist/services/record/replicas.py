@@ -68,6 +68,7 @@ from dstwist.record import Change
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.deletions import Deletions
 from dstwist.services.record.recent_reads import Reads
+from dstwist.services.shares import Shares
 
 #: How long a client that is to be reminded has not written, in seconds: for the first reminder. For each further one it
 #: is twice as long.
@@ -94,6 +95,10 @@ MOST = 100000
 
 #: The same holds if they take more bytes of memory.
 MOST_BYTES = 64 * 1024 * 1024
+
+#: The same for one connection: if it has lost more records, the first of them are forgotten.
+MOST_EACH = 5000
+MOST_BYTES_EACH = 4 * 1024 * 1024
 
 #: The memory of one of them besides its name and entry, in bytes.
 _LOSER = 400
@@ -155,6 +160,7 @@ class Replicas:
         self._quiet: list[Deadlines[_Key]] = [
             Deadlines(QUIET * 2**number, clock, self._is_quiet) for number in range(REMINDERS)
         ]
+        self._shares = Shares()
         self._stopped = False
         self._weight = 0
 
@@ -294,6 +300,7 @@ class Replicas:
         """
         self._stopped = True
         self.losers.clear()
+        self._shares.clear()
         self._weight = 0
         self._reads.stop()
         for deadlines in (self._memory, *self._quiet):
@@ -329,12 +336,18 @@ class Replicas:
         """
         The client is C{lost}.
         """
+        connection, name = key
         loser = self.losers.get(key)
         if loser is None:
+            while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
+                self._drop((connection, own))
             loser = self.losers[key] = Loser()
-            self._weight += _weight(key[1])
+            weight = _weight(name)
+            self._weight += weight
+            self._shares.add(name, connection, weight)
         else:
             self._stop_timers(key, loser)
+            self._shares.renew(name, connection)
         loser.unsure = False
         loser.next = None
         while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
@@ -373,6 +386,7 @@ class Replicas:
 
     def _forget(self, key: _Key) -> None:
         del self.losers[key]
+        self._shares.remove(key[1], key[0])
         self._weight -= _weight(key[1])
 
     def _stop_timers(self, key: _Key, loser: Loser) -> None:

@@ -58,6 +58,7 @@ from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordError, RecordStore
 from dstwist.services.record.write import RecordWriter
+from dstwist.services.record_conflicts import HeldConflicts
 
 _RECORD = Topic.RECORD
 
@@ -129,10 +130,14 @@ class RecordService:
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         self._replicas = replicas = Replicas(settings, clock, self._remind)
         self._discards = discards = Discards(clock)
-        reader = RecordReader(store, queue, permission, subscriptions, listeners, replicas, discards, denials)
         self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
+        self._conflicts = conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
+        subscriptions.on_revoke(self._revoked)
+        reader = RecordReader(
+            store, queue, permission, subscriptions, listeners, replicas, discards, conflicts, denials
+        )
         news = RecordNews(subscriptions, replicas, acks, cluster)
-        self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, denials)
+        self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
         writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock, denials)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
@@ -171,6 +176,7 @@ class RecordService:
         Fires when everything that was asked is done. What the stores could not do is not tried again from now on.
         """
         self._store.stop()
+        self._conflicts.stop()
         self._replicas.stop()
         self._discards.stop()
         return self._queue.drained().addCallback(self._stopped)
@@ -195,8 +201,8 @@ class RecordService:
     def _enter_delete(self, message: Message, sender: IConnection) -> None:
         name = message.name
         assert name is not None, "codecs let none through without its name"
-        waits = name in self._queue and sender.dialect.knows_writes_by_version
-        served = self._replicas.leaves(name, sender) if waits else None
+        # Also if it is its turn already: the stores may take longer than an acknowledgement is held.
+        served = self._replicas.leaves(name, sender) if sender.dialect.knows_writes_by_version else None
         self._submit(self._delete, name, message, sender, served)
 
     async def _delete(self, name: str, message: Message, sender: IConnection) -> None:
@@ -239,6 +245,15 @@ class RecordService:
         if sender.dialect.lets_go_of_what_it_deletes:
             self._subscriptions.discard(name, sender)
             self._replicas.left(name, sender)
+            if self._conflicts:
+                self._conflicts.dropped(name, sender)
+
+    def _revoked(self, name: str, connection: IConnection) -> None:
+        """
+        C{connection} may not see the record any more: its callbacks hear the outcome of its writes first.
+        """
+        self._conflicts.revoked(name, connection)
+        self._acks.revoked(name, connection)
 
     def _end(self, news: Message, exclude: IConnection | None = None) -> None:
         """
@@ -246,6 +261,8 @@ class RecordService:
         """
         name = news.name
         assert name is not None
+        if self._conflicts:
+            self._conflicts.settle(name, exclude)
         if self._acks:
             self._acks.settle(name, exclude)
         self._subscriptions.publish(news, exclude)

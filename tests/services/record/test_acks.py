@@ -12,7 +12,7 @@ from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.services.record.acks import HOLD, MOST, Acknowledgements
+from dstwist.services.record.acks import HOLD, MOST, MOST_EACH, Acknowledgements
 from dstwist.services.record.replicas import Replicas
 from tests.fakes import FakeConnection
 from tests.services.record.stage import update, wanting_ack
@@ -112,15 +112,56 @@ class AcknowledgementTests(SynchronousTestCase):
         self.clock.advance(HOLD)
         self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
         self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
+        self.acks.done("a", self.write(), old)
+        self.clock.advance(HOLD)
+        self.assertEqual(self.outcomes(old), [(2, None)])
 
     def test_too_many(self) -> None:
         """
         If there are too many, the oldest is sent at once.
         """
-        old = self.client("a")
-        for version in range(MOST + 2):
-            self.acks.done("a", self.write(version=version), old)
-        self.assertEqual((self.outcomes(old), len(self.acks)), ([(0, None), (1, None)], MOST))
+        clients = [self.client("a") for _ in range(MOST // 10 + 2)]
+        for client in clients:
+            for version in range(10):
+                self.acks.done("a", self.write(version=version), client)
+        heard = [len(client.take()) for client in clients]
+        self.assertEqual((heard[:3], sum(heard), len(self.acks)), ([10, 10, 0], 20, MOST))
+        self.clock.advance(HOLD)
+        self.assertEqual([len(client.take()) for client in clients], [0, 0] + [10] * (len(clients) - 2))
+
+    def test_share(self) -> None:
+        """
+        A client that has too many of them is sent further ones at once; those of other clients are held.
+        """
+        greedy, old = self.client("a"), self.client("a")
+        self.acks.done("a", self.write(), old)
+        for version in range(MOST + 1):
+            self.acks.done("a", self.write(version=version), greedy)
+        heard = self.outcomes(greedy)
+        self.assertEqual((heard[0], len(heard)), ((MOST_EACH, None), MOST + 1 - MOST_EACH))
+        self.assertEqual(self.outcomes(old), [])
+        self.clock.advance(HOLD)
+        self.assertEqual((len(self.outcomes(old)), len(self.outcomes(greedy))), (1, MOST_EACH))
+
+    def test_revoked(self) -> None:
+        """
+        A client whose subscription ends by new rules is told at once, unless it has let go of the record itself.
+        """
+        ann, bob = self.client("a", "b", "c"), self.client("a")
+        for name in "abc":
+            self.acks.done(name, self.write(name), ann)
+        self.acks.done("a", self.write("a", 3), bob)
+        self.acks.done("a", self.write("a", 4), ann)
+        served = self.replicas.leaves("c", ann)
+        for name in "ac":
+            self.subscriptions.discard(name, ann)
+            self.acks.revoked(name, ann)
+        self.acks.revoked("d", ann)
+        self.assertEqual((self.outcomes(ann), self.outcomes(bob)), ([(2, None), (4, None)], []))
+        served()
+        self.clock.advance(HOLD)
+        self.assertEqual((self.outcomes(ann), self.outcomes(bob)), ([(2, None)], [(3, None)]))
+        self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
 
     def test_stop(self) -> None:
         """

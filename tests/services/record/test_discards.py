@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
-from dstwist.services.record.discards import HOLD, MOST, Discards
+from dstwist.services.record.discards import HOLD, MOST, MOST_EACH, Discards
 from tests.fakes import FakeConnection
 
 
@@ -70,9 +70,26 @@ class DiscardsTests(SynchronousTestCase):
         """
         Past L{MOST} the oldest leaves at once.
         """
-        for number in range(MOST + 2):
+        clients = [FakeConnection(dialect=TEXT) for _ in range(MOST + 2)]
+        for client in clients:
+            self.discards.hold("a", ack("a"), client)
+        heard = [len(client.take()) for client in clients]
+        self.assertEqual((heard[:3], sum(heard), len(self.discards)), ([1, 1, 0], 2, MOST))
+
+    def test_share(self) -> None:
+        """
+        If one client has too many, or their names take too much memory, its own oldest leaves at once.
+        """
+        bob = FakeConnection(dialect=TEXT)
+        self.discards.hold("a", ack("a"), bob)
+        for number in range(MOST_EACH + 2):
             self.discards.hold(str(number), ack(str(number)), self.ann)
-        self.assertEqual((self.ann.take(), len(self.discards)), ([ack("0"), ack("1")], MOST))
+        self.assertEqual((self.ann.take(), len(self.discards)), ([ack("0"), ack("1")], MOST_EACH + 1))
+        self.discards.hold("x" * 2_000_000, ack("x" * 2_000_000), self.ann)
+        self.discards.hold("y", ack("y"), self.ann)
+        self.assertEqual(len(self.discards), 2)
+        self.assertEqual(bob.take(), [])
+        self.assertTrue(self.discards.settle("a", bob))
 
     def test_gone(self) -> None:
         """

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.services.record import recent_reads as record_reads
-from dstwist.services.record.recent_reads import MEMORY, Reads
+from dstwist.services.record.recent_reads import MEMORY, MOST, MOST_EACH, Reads
 from dstwist.services.record.replicas import QUIET
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, update
@@ -52,6 +52,23 @@ class ReadsTests(SynchronousTestCase):
         for number in range(3):
             self.reads.add(str(number) * 4000, self.ann, 1)
         self.assertEqual(len(self.reads), 2)
+
+    def test_share(self) -> None:
+        """
+        If one client reads too many records, or their names take too much memory, its own first reads are forgotten.
+        """
+        bob = FakeConnection("bob")
+        self.reads.add("a", bob, 1)
+        for number in range(MOST + 1):
+            self.reads.add(str(number), self.ann, 1)
+        self.assertEqual(len(self.reads), MOST_EACH + 1)
+        self.assertIsNone(self.reads.take("0", self.ann))
+        self.assertEqual(self.reads.take(str(MOST), self.ann), 1)
+        self.patch(record_reads, "MOST_BYTES_EACH", 10_000)
+        for number in range(3):
+            self.reads.add(str(number) * 4000, self.ann, 1)
+        self.assertLessEqual(len(self.reads), 5)
+        self.assertEqual(self.reads.take("a", bob), 1)
 
     def test_stop(self) -> None:
         """

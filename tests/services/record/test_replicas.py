@@ -11,7 +11,7 @@ from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
 from dstwist.record import Change, Record
 from dstwist.services.record import replicas
-from dstwist.services.record.replicas import MEMORY, QUIET, Replicas
+from dstwist.services.record.replicas import MEMORY, MOST, MOST_EACH, QUIET, Replicas
 from tests.fakes import FakeConnection
 from tests.services.record.stage import update
 
@@ -162,6 +162,41 @@ class LosersTests(SynchronousTestCase):
         for name in names[:2]:
             self.replicas.refused(name, self.ann)
         self.assertEqual(len(self.replicas.losers), 2)
+
+    def test_share(self) -> None:
+        """
+        If one client loses more often than all may, its own first ones are forgotten, whatever state they are in. What
+        other clients may wrongly believe is remembered.
+        """
+        bob = FakeConnection("bob")
+        self.lose()
+        self.win()
+        self.replicas.refused("a", bob)
+        for number in range(MOST + 1):
+            self.replicas.refused(str(number), self.ann)
+            if number % 3 == 0:
+                self.win(name=str(number))
+        self.assertEqual(len(self.replicas.losers), MOST_EACH + 1)
+        self.assertNotIn((self.ann, "a"), self.replicas.losers)
+        self.win(bob)
+        self.assertTrue(self.replicas.may_differ("a", bob))
+        self.replicas.stop()
+
+    def test_heavy_share(self) -> None:
+        """
+        The same holds for the memory that its names take; a record that it loses again counts as new.
+        """
+        bob = FakeConnection("bob")
+        self.replicas.refused("a", bob)
+        self.patch(replicas, "MOST_BYTES_EACH", 10_000)
+        names = [f"{number}" + "x" * 4000 for number in range(6)]
+        for name in names:
+            self.replicas.refused(name, self.ann)
+            self.replicas.refused(names[0], self.ann)
+        self.assertEqual([name for connection, name in self.replicas.losers if connection is bob], ["a"])
+        left = {name for connection, name in self.replicas.losers if connection is self.ann}
+        self.assertTrue({names[0], names[5]} <= left and len(left) <= 3, len(left))
+        self.replicas.stop()
 
     def test_stop(self) -> None:
         """

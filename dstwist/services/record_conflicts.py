@@ -1,0 +1,248 @@
+"""
+The answers to acknowledged writes of clients of v2 and v3 that came too late: L{dstwist.services.record.refusals}.
+
+The answer is the acknowledgement with the error, which triggers the callback, and then VERSION_EXISTS with the record.
+Client 2.3.4 destroys the callbacks and the record when it deletes or discards the record, before the server can know of
+that. It throws on both messages then. So the answer is held for L{HOLD}, and not sent if the client has let go of the
+record by then::
+
+    client                       server
+                                 another client has written a 2
+    R|P|a|2|x|N1|{..} ---------> refused: the answer is held
+    R|D|a ---------------------> deleted: the answer is dropped
+
+The client does not know yet that its copy is wrong. So it gets no news of the record while the answer is held: a PATCH
+could have the version that is next for the wrong copy, and the client would apply it instead of merging. The answer
+contains the record as it is when the answer leaves, which includes all news that the client missed, and its own writes
+that were accepted meanwhile. Clients take VERSION_EXISTS for the whole record at any version, so nothing is missed, and
+the client merges once.
+
+==============================  ==========================================  ==========================
+event                           the held answer                             news
+==============================  ==========================================  ==========================
+another write of the client     grows by an acknowledgement                 none
+loses
+L{HOLD} is over                 leaves when the record's queue comes to it  go on behind it
+the client lets go              is dropped                                  end
+the record is deleted           the acknowledgements leave, then DELETED    end
+the client may not see it       the acknowledgements leave, then the        end
+any more                        denial
+==============================  ==========================================  ==========================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.interfaces import IConnection
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.record import Record
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.deadlines import Deadlines
+from dstwist.services.record import answers
+from dstwist.services.record.acks import HOLD
+from dstwist.services.record.queue import RecordQueue
+from dstwist.services.record.replicas import Replicas
+from dstwist.services.record.store import RecordError
+
+_RECORD = Topic.RECORD
+
+#: How long a client that keeps losing can put off its answer, in seconds.
+LONGEST = 3 * HOLD
+
+#: How many answers are held at a time, and how many for one connection. Further ones leave at once.
+MOST = 10_000
+MOST_EACH = 500
+
+_RELEASE = Message(_RECORD, RecordAction.READ)
+
+_Key = tuple[str, IConnection]
+
+
+class _Answer:
+    """
+    What one client is to be told about one record.
+
+    @ivar writes: the writes that are refused, without their data.
+    @ivar first: when the first of them was refused, and C{last} when the last was.
+    @ivar provided: whether the client was told that the record has a provider.
+    @ivar astray: whether the client may have written to a deleted record of the same name.
+    """
+
+    __slots__ = ("astray", "first", "last", "provided", "writes")
+
+    def __init__(self, now: float, provided: bool) -> None:
+        self.writes: list[Message] = []
+        self.first = self.last = now
+        self.provided = provided
+        self.astray = False
+
+
+class HeldConflicts:
+    """
+    The answers that are held.
+
+    @param load: gives the record.
+    """
+
+    def __init__(
+        self,
+        subscriptions: SubscriptionRegistry,
+        listeners: ListenerRegistry,
+        replicas: Replicas,
+        queue: RecordQueue,
+        load: Callable[[str], Awaitable[Record | None]],
+        clock: IReactorTime,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._provided = listeners.provided
+        self._replicas = replicas
+        self._submit = queue.submit
+        self._load = load
+        self._seconds = clock.seconds
+        self._answers: dict[str, dict[IConnection, _Answer]] = {}
+        self._counts: dict[IConnection, int] = {}
+        self._count = 0
+        # Always true: an answer that is held has a deadline, or its step is in the record's queue.
+        self._due: Deadlines[_Key] = Deadlines(HOLD, clock, self._late)
+        self._stopped = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    def hold(self, name: str, message: Message, sender: IConnection, astray: bool) -> bool:
+        """
+        Hold the answer to a write of C{sender}, which is subscribed; whether that is possible.
+        """
+        now = self._seconds()
+        answer = self._answers.get(name, {}).get(sender)
+        if answer is None:
+            count = self._counts.get(sender, 0)
+            if self._stopped or self._count >= MOST or count >= MOST_EACH:
+                return False
+            answer = _Answer(now, self._provided(name))
+            self._answers.setdefault(name, {})[sender] = answer
+            self._counts[sender] = count + 1
+            self._count += 1
+            self._subscriptions.mute(name, sender)
+            self._due.add((name, sender))
+        answer.last = now
+        answer.astray = answer.astray or astray
+        answer.writes.append(
+            Message(
+                _RECORD,
+                message.action,
+                name,
+                version=message.version,
+                path=message.path,
+                correlation_id=message.correlation_id,
+                is_write_ack=True,
+            )
+        )
+        return True
+
+    def dropped(self, name: str, connection: IConnection) -> None:
+        """
+        C{connection} has let go of the record.
+        """
+        self._take(name, connection)
+
+    def revoked(self, name: str, connection: IConnection) -> None:
+        """
+        The subscription of C{connection} has ended, because the client may not see the record any more.
+        """
+        answer = self._take(name, connection)
+        if answer is not None:
+            self._acknowledge(name, connection, answer)
+
+    def settle(self, name: str, exclude: IConnection | None = None) -> None:
+        """
+        The record is deleted: its subscribers are about to be told that, and nothing else.
+
+        @param exclude: the client that has deleted the record, and dropped it.
+        """
+        for connection in list(self._answers.get(name, ())):
+            answer = self._take(name, connection)
+            if answer is not None and connection is not exclude and self._subscriptions.wants(name, connection):
+                self._acknowledge(name, connection, answer)
+
+    def stop(self) -> None:
+        """
+        Send all answers when the queues of their records come to it, and hold no more.
+        """
+        self._stopped = True
+        left = list(self._due)
+        self._due.stop()
+        for key in left:
+            self._late(key)
+
+    def _late(self, key: _Key) -> None:
+        name, connection = key
+        answer = self._answers[name][connection]
+        now = self._seconds()
+        # A client that has just lost again may let go of the record right behind that.
+        if not self._stopped and now - answer.last < HOLD / 2 and now - answer.first < LONGEST:
+            self._due.add(key)
+        else:
+            self._submit(self._release, name, _RELEASE, connection, always=True)
+
+    async def _release(self, name: str, message: Message, connection: IConnection) -> None:
+        record = None
+        readable = True
+        try:
+            record = await self._load(name)
+        except RecordError:
+            readable = False
+        answer = self._answers.get(name, {}).get(connection)
+        if answer is None or (name, connection) in self._due:
+            return  # the client has let go of the record meanwhile, and perhaps subscribed and lost again
+        self._take(name, connection)
+        if not self._subscriptions.wants(name, connection) or self._leaves(name, connection, answer):
+            return
+        self._acknowledge(name, connection, answer)
+        if not readable:
+            self._replicas.postponed(name, connection)
+        elif record is not None:
+            # Writes that the client sends before it gets this may be accepted by accident.
+            self._replicas.refused(name, connection)
+            answers.version_exists(name, answer.writes[-1], connection, record)
+            if answer.astray:
+                self._replicas.told(name, connection)
+
+    def _take(self, name: str, connection: IConnection) -> _Answer | None:
+        """
+        Hold the answer no longer; from now on the client gets news.
+        """
+        held = self._answers.get(name)
+        answer = None if held is None else held.pop(connection, None)
+        if held is None or answer is None:
+            return None
+        if not held:
+            del self._answers[name]
+        self._due.remove((name, connection))
+        self._count -= 1
+        left = self._counts[connection] - 1
+        if left:
+            self._counts[connection] = left
+        else:
+            del self._counts[connection]
+        if self._subscriptions.unmute(name, connection):
+            provided = self._provided(name)
+            if provided is not answer.provided:
+                action = (
+                    RecordAction.SUBSCRIPTION_HAS_PROVIDER if provided else RecordAction.SUBSCRIPTION_HAS_NO_PROVIDER
+                )
+                connection.send(Message(_RECORD, action, name))
+        return answer
+
+    def _acknowledge(self, name: str, connection: IConnection, answer: _Answer) -> None:
+        if not self._leaves(name, connection, answer):
+            for write in answer.writes:
+                connection.send(answers.acknowledgement(name, write, connection, answers.other_version(name)))
+
+    def _leaves(self, name: str, connection: IConnection, answer: _Answer) -> bool:
+        return self._replicas.is_leaving(name, connection, answer.writes[-1].version)
