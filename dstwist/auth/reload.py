@@ -29,7 +29,7 @@ from dstwist.config.users import FileSettings
 from dstwist.errors import ConfigError
 from dstwist.log import shown
 from dstwist.reload.files import FileWatch
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 
 #: A log line names at most so many users.
 MOST_NAMED = 20
@@ -60,7 +60,7 @@ class AuthReload:
         self._connections_of = connections_of
         self._kick = kick
         self._clock = clock
-        self._slices = Slices(clock)
+        self._slices = TimeSlices(clock)
         self._watch: FileWatch | None = None
 
     def start(self, read_again: Callable[[], object]) -> None:

@@ -13,11 +13,11 @@ Always true: nothing reaches a connection that is closed, and what it registered
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
 A client can ask in a megabyte for what takes the server minutes. So it has one slice of each turn of the reactor
-(L{dstwist.scheduling.slices}), if the turn has time left. What is left of its requests then is served in later turns,
-when the connection has its turn; until then the client is not read from, and its link keeps what it has read already.
-One request may be as much: a service makes it into C{work} (L{IConnection.do}), which stands at the head of the queue
-until it is done. So does what has to wait for something, as for a permission: whatever the client asks is served in the
-order in which it was asked.
+(L{dstwist.scheduling.time_slices}), if the turn has time left. What is left of its requests then is served in later
+turns, when the connection has its turn; until then the client is not read from, and its link keeps what it has read
+already. One request may be as much: a service makes it into C{work} (L{IConnection.do}), which stands at the head of
+the queue until it is done. So does what has to wait for something, as for a permission: whatever the client asks is
+served in the order in which it was asked.
 
 ======================  ============================================================================================
 a connection            what comes in
@@ -48,7 +48,7 @@ from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import HEAVY, known
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.scheduling.slices import Turns
+from dstwist.scheduling.time_slices import Turns
 
 # So many messages in one payload are served without a queue.
 _FEW = 8

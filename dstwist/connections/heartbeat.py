@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 
 #: How many parts an interval is cut into.
 SLOTS = 10
@@ -31,7 +31,7 @@ class Heartbeat:
         self._pause = interval / SLOTS
         self._clock = clock
         # A slot may have thousands of connections.
-        self._slices = Slices(clock)
+        self._slices = TimeSlices(clock)
         self._slots: list[dict[object, Callable[[], None]]] = [{} for _ in range(SLOTS)]
         self._slot_of: dict[object, int] = {}
         self._current = 0

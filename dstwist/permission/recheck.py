@@ -20,9 +20,9 @@ is offered or provides
 
 That table is made by L{dstwist.node}: a L{Kind} for each line. A rule that fails denies.
 
-Always true: a run does no more than L{CHUNK} of them in one turn of the reactor, and none after L{SLICE}; of those that
-wait for data there are never more than L{MAX_WAITING}. What is requested meanwhile is nobody's business here: it is
-judged by the new rules already.
+Always true: a run does no more than L{CHUNK} of them in one turn of the reactor, and none after L{TIME_SLICE}; of those
+that wait for data there are never more than L{MAX_WAITING}. What is requested meanwhile is nobody's business here: it
+is judged by the new rules already.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from dstwist.log import Logger
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.scheduling.slices import Turns
+from dstwist.scheduling.time_slices import Turns
 
 #: How many are judged in one turn of the reactor, at most.
 CHUNK = 200
 #: After how many seconds of a turn no other is judged in it.
-SLICE = 0.005
+TIME_SLICE = 0.005
 #: How many may wait for what their rules ask for, at a time.
 MAX_WAITING = 100
 #: How many failures of rules are told one by one in the log.
@@ -143,7 +143,7 @@ class _Run:
         Says when the turn that begins now has had its share.
         """
         left = CHUNK
-        end = min(self._turns.slice_end(), self._turns.now() + SLICE)
+        end = min(self._turns.slice_end(), self._turns.now() + TIME_SLICE)
 
         def over() -> bool:
             nonlocal left

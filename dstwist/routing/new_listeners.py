@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from dstwist.routing.registrations import Candidate
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 
 #: Of so many newcomers it is seen one by one whether they match a name; of more, by asking the table.
 _FEW = 4
@@ -28,7 +28,7 @@ class Newcomers:
 
     def __init__(
         self,
-        slices: Slices,
+        slices: TimeSlices,
         names: Callable[[], Iterable[str]],
         idle: Callable[[str], bool],
         tried: Callable[[str], int],

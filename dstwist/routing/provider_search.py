@@ -23,9 +23,9 @@ told. A candidate that is refused is passed over. A limited number of verdicts i
 A listener of v2 or v3 is not asked about a name whose only subscriber it is (L{dstwist.routing.own_subscriptions}).
 
 What concerns many names, as a provider that leaves, a newcomer, a rematch, is done in slices
-(L{dstwist.scheduling.slices}). Until its turn has come a name is still provided by the one who left, or still waits for
-an answer of it: that one is told nothing more, what it answers counts as unasked, and whoever subscribes or leaves
-meanwhile hears what is so.
+(L{dstwist.scheduling.time_slices}). Until its turn has come a name is still provided by the one who left, or still
+waits for an answer of it: that one is told nothing more, what it answers counts as unasked, and whoever subscribes or
+leaves meanwhile hears what is so.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from dstwist.routing.rematch import Rematch
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.routing.verdicts import Verdicts
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.slices import Slices, Steps
+from dstwist.scheduling.time_slices import Steps, TimeSlices
 
 
 class Searches:
@@ -85,7 +85,7 @@ class Searches:
         self._providers = Providers(topic, subscriptions, announce)
         self._latest = 0
         self._overdue: Deadlines[Search] = Deadlines(settings.response_timeout, clock, self._timed_out)
-        self._slices = Slices(clock)
+        self._slices = TimeSlices(clock)
         self._rematch = Rematch(settings, clock, self._slices, self._search, self._searches.__contains__)
         self._newcomers = Newcomers(
             self._slices, lambda: subscriptions.names(), self._is_idle, self._rematch.tried, self._start

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.config.settings import ListenSettings
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 
 
 class _Failure(NamedTuple):
@@ -41,7 +41,7 @@ class Rematch:
         self,
         settings: ListenSettings,
         clock: IReactorTime,
-        slices: Slices,
+        slices: TimeSlices,
         search: Callable[[str], None],
         busy: Callable[[str], bool],
     ) -> None:

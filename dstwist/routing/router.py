@@ -4,8 +4,8 @@ a service judges itself (L{dstwist.interfaces.ITopicService}) the service asks f
 
 Always true: the messages of one connection reach their services in the order they came in, however long a permission
 takes: what has to wait is the connection's work (L{dstwist.interfaces.IConnection.do}), and all that follows waits
-behind it. Each name of a bulk request is permitted by itself, in steps (L{dstwist.scheduling.slices.Steps}); what is
-left of it, without the refused names, is served (C{services.md} section 1).
+behind it. Each name of a bulk request is permitted by itself, in steps (L{dstwist.scheduling.time_slices.Steps}); what
+is left of it, without the refused names, is served (C{services.md} section 1).
 
 Between the judgement of a name and what is done then the rules may change: whoever changes them asks L{Router.settled}.
 """
@@ -27,7 +27,7 @@ from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import DistinctNames
 from dstwist.scheduling.drain import Batch, UnderWay
-from dstwist.scheduling.slices import STEP, Steps
+from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps
 
 #: From so many names on it is worth looking whether they are all different.
 _MANY = 100
@@ -178,7 +178,7 @@ class Router:
                     if not (told and sender.dialect.is_refused_once):
                         sender.send(refusal)
                         told = True
-            if len(allowed) > STEP:
+            if len(allowed) > NAMES_PER_STEP:
                 sender.do(_while_served(batch))
             if len(allowed) == len(names):
                 self._handlers[message.topic](message, sender)

@@ -6,9 +6,9 @@ wire and the same bytes go to all of its connections. Always true: the observers
 that are in here.
 
 A connection that closes has no subscription any more from that moment on, for all who ask here. If it had many, they
-are taken off the names in slices (L{dstwist.scheduling.slices}), and the observers are told as that goes. Until then a
-fan-out still writes to it: its outbox drops that (L{dstwist.transports.outbox.Outbox.shut}). A new subscriber of such a
-name takes over, as if it had come before the other closed.
+are taken off the names in slices (L{dstwist.scheduling.time_slices}), and the observers are told as that goes. Until
+then a fan-out still writes to it: its outbox drops that (L{dstwist.transports.outbox.Outbox.shut}). A new subscriber of
+such a name takes over, as if it had come before the other closed.
 
 The same holds for a name whose subscriptions all L{end<SubscriptionRegistry.end>}: the name is released at once. The
 connections forget it in slices; each forgets it at once if it asks for the name again or closes.
@@ -43,7 +43,7 @@ from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.weights import weigh_name
-from dstwist.scheduling.slices import STEP, Slices, Steps
+from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps, TimeSlices
 
 #: How many bytes of memory a subscription takes besides its name, and how many more the first one of a name: with what
 #: others know of it, such as the search for its provider.
@@ -83,7 +83,7 @@ class SubscriptionRegistry:
         self._outgoing = outgoing if outgoing is not None else TurnBudget()
         self._topic = topic
         self._clock = clock
-        self._slices = None if clock is None else Slices(clock)
+        self._slices = None if clock is None else TimeSlices(clock)
         # How many closed connections have not been taken off all of their names.
         self._leaving = 0
         # Connections that have not forgotten a name whose subscriptions have ended, by name.
@@ -211,7 +211,7 @@ class SubscriptionRegistry:
         The work of L{unsubscribe}.
         """
         for number, name in enumerate(message.names):
-            if number and not number % STEP:
+            if number and not number % NAMES_PER_STEP:
                 yield None
             self.discard(name, connection)
         connection.send(message.ack())
@@ -443,7 +443,7 @@ class SubscriptionRegistry:
     def _closed(self, connection: IConnection) -> None:
         self._greedy.discard(connection)
         names = self._subscribed.pop(connection)
-        if self._slices is None or len(names) <= STEP:
+        if self._slices is None or len(names) <= NAMES_PER_STEP:
             for name in names:
                 self._remove(name, connection)
         else:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.log import Logger
 from dstwist.routing.registrations import Candidate, Search
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 
 #: So many are awaited at a time.
 MAX_UNDECIDED = 100
@@ -26,7 +26,7 @@ class Verdicts:
 
     _log = Logger()
 
-    def __init__(self, slices: Slices, go_on: Callable[[Search], None]) -> None:
+    def __init__(self, slices: TimeSlices, go_on: Callable[[Search], None]) -> None:
         self._slices = slices
         self._go_on = go_on
         self._awaited = 0

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.scheduling.slices import Turns
+from dstwist.scheduling.time_slices import Turns
 
 K = TypeVar("K")
 

@@ -48,7 +48,7 @@ from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import has_separators
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.slices import STEP, Steps
+from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps
 from dstwist.services.roster import Roster
 
 
@@ -134,7 +134,7 @@ class PresenceService:
 
     def _subscribing(self, message: Message, sender: IConnection) -> Work:
         for number, user in enumerate(message.names):
-            if number and not number % STEP:
+            if number and not number % NAMES_PER_STEP:
                 yield None
             if not sender.dialect.carries_every_name and has_separators(user):
                 # The client could not be told that this user comes.
@@ -153,7 +153,7 @@ class PresenceService:
 
     def _unsubscribing(self, message: Message, sender: IConnection) -> Work:
         for number, user in enumerate(message.names):
-            if number and not number % STEP:
+            if number and not number % NAMES_PER_STEP:
                 yield None
             self.single.discard(user, sender)
         sender.send(message.ack())
@@ -186,7 +186,7 @@ class PresenceService:
         self._answers.append(online)
         try:
             for number, user in enumerate(message.names):
-                if number and not number % STEP:
+                if number and not number % NAMES_PER_STEP:
                     yield None
                 online[user] = user in self._online
         finally:

@@ -48,7 +48,7 @@ from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.rpc_calls import OVERHEAD, Call, Provider, Requestor
 
 #: What a client is told, as the error of its procedure, whose call is one too many.
@@ -95,7 +95,7 @@ class RpcService:
         self._candidates: dict[str, list[Provider]] = {}
         subscriptions.on_revoke(lambda name, connection: self._candidates.clear())
         # What the end of a connection with many calls leads to.
-        self._slices = Slices(clock)
+        self._slices = TimeSlices(clock)
         self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
         self._answering: Deadlines[Call] = Deadlines(settings.response_timeout, clock, self._not_answered)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {

@@ -16,7 +16,8 @@ then. Of several writes to one record within a transaction only the last is writ
 - A write that cannot be a row fails alone, and so does one that there is no room for (disk full, C{maxBytes}): the
   others of its transaction are done without it, deletions first. What fails otherwise (disk broken) fails the whole
   transaction, undoes it, and leaves the store as it was. The next transaction is tried afresh.
-- The outcomes wait in one queue, which is handed out a slice of each turn at a time (L{dstwist.scheduling.slices}):
+- The outcomes wait in one queue, which is handed out a slice of each turn at a time
+(L{dstwist.scheduling.time_slices}):
   each outcome continues the request of a client. The thread has its next transaction before the first one is handed
   out. An operation counts as waiting until its outcome is handed out, and C{stop} fires after the last one.
 - No write is acknowledged that the next start would not find, see L{dstwist.store.sqlite_file}.
@@ -38,7 +39,7 @@ from zope.interface import implementer
 from dstwist.errors import StoreError
 from dstwist.interfaces import IRecordStore, IStoreStatus, Record
 from dstwist.log import Logger
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.store.sqlite_file import LOOK_INTERVAL, SqliteFile
 from dstwist.store.sqlite_rows import Read, Write
 
@@ -97,7 +98,7 @@ class SqliteStore:
         # Done, but not handed out.
         self._outcomes: deque[Read | Write] = deque()
         self._handing_out = False
-        self._slices: Slices | None = None
+        self._slices: TimeSlices | None = None
         # By name: the last write that is not through.
         self._unwritten: dict[str, Write] = {}
 
@@ -105,7 +106,7 @@ class SqliteStore:
 
     def start(self) -> Deferred[None]:
         started: Deferred[None] = Deferred()
-        self._slices = Slices(self._reactor)
+        self._slices = TimeSlices(self._reactor)
         self._thread = threading.Thread(target=self._work, name="dstwist-sqlite", daemon=True)
         self._thread.start()
         self._submit(self._file.open, lambda failure: self._started(started, failure))

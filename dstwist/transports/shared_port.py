@@ -24,7 +24,7 @@ from dstwist.config.http_server import HttpSettings, LimitSettings
 from dstwist.interfaces import HandshakeData
 from dstwist.limits.admission import Admission, ConnectionSlot, LimitExceeded
 from dstwist.log import Logger, about, shown
-from dstwist.scheduling.slices import Turns
+from dstwist.scheduling.time_slices import Turns
 from dstwist.tls.certificates import tls_problem
 from dstwist.transports.forwarded import Proxies, address_of
 from dstwist.transports.head import Head

@@ -2,8 +2,8 @@
 The outboxes of one port, flushed together once per reactor turn.
 
 Thousands of outboxes take too long for one turn (some microseconds each, a system call). They are flushed in slices of
-time (L{dstwist.scheduling.slices}), one slice per reactor turn, in the order in which they were written to. An outbox
-keeps its frames in order until its own flush, so each client receives everything in order.
+time (L{dstwist.scheduling.time_slices}), one slice per reactor turn, in the order in which they were written to. An
+outbox keeps its frames in order until its own flush, so each client receives everything in order.
 
 If the bytes of a turn exceed their budget (L{dstwist.limits.outgoing}) and one slice does not send them all, the server
 serves no new request until they are sent. So the queued bytes stay bounded, however many clients there are.
@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger
-from dstwist.scheduling.slices import SLICE, TURN, Turns
+from dstwist.scheduling.time_slices import TIME_SLICE, TURN, Turns
 
 #: So many outboxes are flushed without asking for the time; frames that are not large take some 1 ms then.
 FEW = 128
@@ -87,7 +87,7 @@ class Turn:
         now = self._turns.now()
         if self._refill is None:
             self._refill = self._clock.callLater(0, self._refilled)
-            self._refill_end = now + SLICE
+            self._refill_end = now + TIME_SLICE
             return True
         return now <= self._refill_end
 
@@ -128,7 +128,7 @@ class Turn:
         step = 1 if large else FEW
         now = self._turns.now
         # Nothing else needs the time of the turn while everything waits for this.
-        end = now() + (TURN if self._holds else SLICE)
+        end = now() + (TURN if self._holds else TIME_SLICE)
         for start in range(0, len(dirty), step):
             self._flush_each(dirty[start : start + step])
             if now() > end and start + step < len(dirty):

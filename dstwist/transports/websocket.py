@@ -24,7 +24,7 @@ from dstwist.interfaces import HandshakeData, ILink
 from dstwist.limits.admission import ConnectionSlot
 from dstwist.log import MOST_SHOWN, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
-from dstwist.scheduling.slices import SLICE, Turns
+from dstwist.scheduling.time_slices import TIME_SLICE, Turns
 from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.incoming import SMALL, CountedLink, CountingFactory
@@ -193,7 +193,7 @@ class WebSocketLink(CountedLink):
                     self.data += data  # a transport may give what it has read before it was paused
                     return
                 turns = self._turns
-                end = turns.now() + SLICE
+                end = turns.now() + TIME_SLICE
                 if end > turns.deadline:
                     end = turns.slice_end()
                     if not end:

@@ -13,7 +13,7 @@ from dstwist.config.http_server import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.limits.outgoing import Outgoing
 from dstwist.limits.rates import UserBudgets
-from dstwist.scheduling.slices import Turns
+from dstwist.scheduling.time_slices import Turns
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.incoming import Incoming
 from dstwist.transports.metered import MeteredLink

@@ -15,7 +15,7 @@ from dstwist.protocol.closing import INTERNAL_ERROR
 from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.scheduling.slices import SLICE, Turns
+from dstwist.scheduling.time_slices import TIME_SLICE, Turns
 from tests.connections.stage import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.fakes import FakePermission
 from tests.logs import Lines
@@ -33,13 +33,13 @@ class BothDialects:
         """
         verifyObject(IConnection, self.connection)
 
-    def test_slices(self: Any) -> None:
+    def test_time_slices(self: Any) -> None:
         """
         A payload full of requests that take long is served a few in each turn of the reactor, in order with what comes
         after it; meanwhile the client is not read from.
         """
         self.log_in()
-        self.serve_by(lambda: self.pass_time(SLICE / 4))
+        self.serve_by(lambda: self.pass_time(TIME_SLICE / 4))
         handled = self.service.handled
         self.receive(self.client.encode(EMIT) * 20)
         self.assertEqual((len(handled), self.link.paused), (5, True))
@@ -57,7 +57,7 @@ class BothDialects:
         self.log_in()
         numbered = [Message(Topic.EVENT, EventAction.EMIT, f"news/{number}", EMIT.data) for number in range(5000)]
         decoded = self.count_decoded()
-        self.serve_by(lambda: self.pass_time(SLICE / 400))
+        self.serve_by(lambda: self.pass_time(TIME_SLICE / 400))
         self.receive(b"".join(self.client.encode(message) for message in numbered))
         self.assertTrue(0 < len(self.service.handled) < 1000)
         self.assertLess(sum(decoded), 20_000)
@@ -72,7 +72,7 @@ class BothDialects:
         Who has gone meanwhile is not served any more.
         """
         self.log_in()
-        self.serve_by(lambda: self.pass_time(SLICE))
+        self.serve_by(lambda: self.pass_time(TIME_SLICE))
         self.receive(self.client.encode(EMIT) * 20)
         served = len(self.service.handled)
         self.connection.lost("gone")
@@ -86,7 +86,7 @@ class BothDialects:
         self.log_in()
 
         def serve() -> None:
-            self.pass_time(SLICE)
+            self.pass_time(TIME_SLICE)
             if len(self.service.handled) == 3:
                 raise ZeroDivisionError
 
@@ -101,7 +101,7 @@ class BothDialects:
         It depends on the time that requests take, not on their number or size, whether those behind them wait.
         """
         self.log_in()
-        self.serve_by(lambda: self.pass_time(2 * SLICE))
+        self.serve_by(lambda: self.pass_time(2 * TIME_SLICE))
         self.receive(self.client.encode(EMIT) * 3)
         for served in (1, 2, 3):
             self.assertEqual((len(self.service.handled), self.link.paused), (served, served < 3))
@@ -121,7 +121,7 @@ class BothDialects:
         self.connection.do(work())
         turns = Turns.of(self.clock)
         while not turns.over():
-            self.pass_time(SLICE)
+            self.pass_time(TIME_SLICE)
         awaited.callback(None)
         self.assertEqual((self.service.handled, self.link.paused), ([], True))
         self.next_turn()
@@ -319,7 +319,7 @@ class WaitingTests(ConnectionTestCase):
         self.emit("a", "b")
         self.assertEqual((self.handled(), self.link.paused), (["a", "b"], False))
 
-    def test_slices(self) -> None:
+    def test_time_slices(self) -> None:
         """
         What is behind something that waits is served in slices, too, when that is there.
         """
@@ -327,7 +327,7 @@ class WaitingTests(ConnectionTestCase):
         self.emit(*(f"n{number}" for number in range(20)), *"x" * 20)
         for number, verdict in enumerate(verdicts, 1):
             self.next_turn()
-            self.serve_by(lambda: self.pass_time(SLICE / 3.5))
+            self.serve_by(lambda: self.pass_time(TIME_SLICE / 3.5))
             verdict.callback(True)
             self.assertEqual(len(self.handled()), number if number < 20 else 23)
         self.assertTrue(self.link.paused)
@@ -404,7 +404,7 @@ class WorkTests(ConnectionTestCase):
         Of long work the first step is done at once, and the others in slices; the client is not read from meanwhile,
         and all it asks waits behind.
         """
-        self.serve_by(lambda: self.connection.do(self.work(8, seconds=SLICE / 1.5)))
+        self.serve_by(lambda: self.connection.do(self.work(8, seconds=TIME_SLICE / 1.5)))
         self.say(EMIT)
         self.assertEqual((len(self.done), self.link.paused), (1, True))
         self.say(PING)

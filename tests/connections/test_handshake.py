@@ -20,7 +20,7 @@ from dstwist.protocol import text
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import JAVASCRIPT, TEXT, Received, State
 from dstwist.protocol.message import Message
-from dstwist.scheduling.slices import SLICE
+from dstwist.scheduling.time_slices import TIME_SLICE
 from tests.connections.stage import CHALLENGE, EMIT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.wire import wire
 
@@ -457,7 +457,7 @@ class BothDialects:
         """
         What stands behind a login in its payload is served in slices, like all that comes later.
         """
-        self.serve_by(lambda: self.pass_time(SLICE / 4))
+        self.serve_by(lambda: self.pass_time(TIME_SLICE / 4))
         self.receive(self.client.encode(CHALLENGE) + self.client.encode(LOGIN) + self.client.encode(EMIT) * 8)
         self.assertEqual((len(self.service.handled), self.link.paused), (5, True))
         self.next_turn()

@@ -21,7 +21,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
-from dstwist.scheduling.slices import SLICE, STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP, TIME_SLICE
 from tests.fakes import BusyReactor
 from tests.logs import Lines
 from tests.nodes.client import MemoryClient
@@ -71,7 +71,7 @@ class BulkTests(SynchronousTestCase):
         self.greedy.log_in("greedy")
         self.modest.log_in("modest")
         # Ten steps, and the look at the clock that is one too many.
-        self.reactor.tick = SLICE / 10
+        self.reactor.tick = TIME_SLICE / 10
 
     def serve(self, topic: Topic, action: IntEnum) -> tuple[list[Message], int]:
         """
@@ -101,7 +101,7 @@ class BulkTests(SynchronousTestCase):
         self.node()
         for topic, action in BULKS:
             heard, answered = self.serve(topic, action)
-            self.assertGreaterEqual(answered, len(NAMES) // STEP // 11, action)
+            self.assertGreaterEqual(answered, len(NAMES) // NAMES_PER_STEP // 11, action)
             acks = [message.action for message in heard if message.is_ack]
             self.assertEqual(acks, [] if action is PresenceAction.QUERY else [action])
 
@@ -115,7 +115,7 @@ class BulkTests(SynchronousTestCase):
         for topic, action in subscribed:
             self.node(RULES)
             heard, answered = self.serve(topic, action)
-            self.assertGreaterEqual(answered, len(NAMES) // STEP // 11, action)
+            self.assertGreaterEqual(answered, len(NAMES) // NAMES_PER_STEP // 11, action)
             denied = [message.name for message in heard if message.action.name == "MESSAGE_DENIED"]
             self.assertEqual(denied, ["n00007", "n04999"], action)
             acks = [message.action for message in heard if message.is_ack]

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import RuleError
-from dstwist.permission.recheck import CHUNK, MAX_TOLD, MAX_WAITING, SLICE, Kind, Recheck
+from dstwist.permission.recheck import CHUNK, MAX_TOLD, MAX_WAITING, TIME_SLICE, Kind, Recheck
 from dstwist.protocol.constants import EventAction, PresenceAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -140,7 +140,7 @@ class RecheckTests(SynchronousTestCase):
         """
         Of rules that take long fewer are asked in one turn.
         """
-        self.permission = SlowPermission(self.clock, SLICE / 4)
+        self.permission = SlowPermission(self.clock, TIME_SLICE / 4)
         self.subscribe(*"abcdefgh")
         self.recheck()
         self.turn()

@@ -23,7 +23,7 @@ from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.router import Router
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.slices import STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.event import EventService
 from tests.fakes import FakeCluster, FakeConnection
 from tests.logs import Lines
@@ -182,7 +182,7 @@ class RuleReloadTests(SynchronousTestCase):
         A request about many names of which the old rules have judged some when the new ones come, or all but it is not
         served to its end, does not leave anything that is not permitted.
         """
-        names = [f"n{number}" for number in range(4 * STEP)]
+        names = [f"n{number}" for number in range(4 * NAMES_PER_STEP)]
         for turns in range(9):
             self.ann = FakeConnection("ann")
             reload = self.reload(settings(True))

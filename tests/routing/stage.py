@@ -122,7 +122,7 @@ MODULES = (
     "dstwist.routing.verdicts",
     "dstwist.routing.provider_search",
     "dstwist.scheduling.deadlines",
-    "dstwist.scheduling.slices",
+    "dstwist.scheduling.time_slices",
 )
 
 

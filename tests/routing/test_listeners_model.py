@@ -19,7 +19,7 @@ from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
-from dstwist.scheduling.slices import SLICE
+from dstwist.scheduling.time_slices import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.routing.stage import Stage
 
@@ -240,7 +240,7 @@ class RandomTests(SynchronousTestCase):
         st.lists(STEP, max_size=80),
         st.booleans(),
         st.sampled_from([Topic.EVENT, Topic.RECORD]),
-        st.sampled_from([0, SLICE / 4]),
+        st.sampled_from([0, TIME_SLICE / 4]),
         st.sets(st.tuples(st.integers(0, 3), st.sampled_from(NAMES)), max_size=6),
         st.sampled_from([0, 0.2]),
     )

@@ -19,7 +19,7 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
 from dstwist.routing.offers import VERDICT_TIMEOUT
 from dstwist.routing.verdicts import MAX_UNDECIDED
-from dstwist.scheduling.slices import SLICE, STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP, TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import Lines
 from tests.routing.stage import Stage, entries
@@ -227,11 +227,11 @@ class OfferTests(Cases):
         """
         clock = BusyClock()
         stage = self.make(lambda user, name: user == "bob", clock=clock, choose=None)
-        for number in range(10 * STEP):
+        for number in range(10 * NAMES_PER_STEP):
             self.listener(stage, f"user{number}", "a.*")
         bob = self.listener(stage, "bob", "a.*")
         clock.advance(0)
-        clock.tick = SLICE / 20
+        clock.tick = TIME_SLICE / 20
         self.rule.asked.clear()
         stage.subscriber("abc")
         # One that comes now is tried as well.
@@ -243,7 +243,7 @@ class OfferTests(Cases):
         self.assertEqual(stage.heard(bob), ["FOUND a.* abc"])
         self.assertEqual(stage.heard(late), [])
         steps = [after - before for before, after in zip([0, *turns], turns, strict=False)]
-        self.assertLess(max(steps), 2 * STEP)
+        self.assertLess(max(steps), 2 * NAMES_PER_STEP)
 
     def test_newcomer_past_many(self) -> None:
         """
@@ -251,10 +251,10 @@ class OfferTests(Cases):
         """
         clock = BusyClock()
         stage = self.make(lambda user, name: user == "bob", clock=clock)
-        for number in range(10 * STEP):
+        for number in range(10 * NAMES_PER_STEP):
             self.listener(stage, f"user{number}", "a.*")
         clock.advance(0)
-        clock.tick = SLICE / 20
+        clock.tick = TIME_SLICE / 20
         stage.subscriber("abc")
         bob = self.listener(stage, "bob", "a.*")
         for _ in range(100):
@@ -267,16 +267,16 @@ class OfferTests(Cases):
         """
         clock = BusyClock()
         stage = self.make(lambda user, name: False, clock=clock, rematch_interval=None)
-        listeners = [self.listener(stage, f"user{number}", "a.*") for number in range(10 * STEP)]
+        listeners = [self.listener(stage, f"user{number}", "a.*") for number in range(10 * NAMES_PER_STEP)]
         clock.advance(0)
-        clock.tick = SLICE / 20
+        clock.tick = TIME_SLICE / 20
         stage.subscriber("abc").close()
         stage.subscriber("abd")
         for listener in listeners:
             listener.close()
         for _ in range(1000):
             clock.advance(0)
-        self.assertLess(len(self.rule.asked), 10 * STEP)
+        self.assertLess(len(self.rule.asked), 10 * NAMES_PER_STEP)
         self.assertEqual(clock.getDelayedCalls(), [])
 
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
-from dstwist.scheduling.slices import SLICE
+from dstwist.scheduling.time_slices import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import Lines
 from tests.routing.stage import Stage, entries
@@ -52,7 +52,7 @@ class SearchesTests(SynchronousTestCase):
         """
         From now on everything takes so long that C{steps} looks at the time fill a slice.
         """
-        self.clock.tick = SLICE / steps
+        self.clock.tick = TIME_SLICE / steps
 
     def names(self, count: int, prefix: str = "a") -> list[str]:
         return [f"{prefix}{number}" for number in range(count)]
@@ -518,7 +518,7 @@ class SearchesTests(SynchronousTestCase):
         self.clock.advance(31)
         told += self.stage.heard(listener)
         self.assertEqual(len(self.stage.listeners._searches._slices), 1)
-        self.clock.tick = SLICE / 400
+        self.clock.tick = TIME_SLICE / 400
         self.turns()
         self.assertEqual(told + self.stage.heard(listener), [f"FOUND a {name}" for name in names])
 

@@ -19,7 +19,7 @@ from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
 from dstwist.record import Change
 from dstwist.routing.router import Router
-from dstwist.scheduling.slices import STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from tests.fakes import FakeConnection, FakePermission, FakeService
 
 
@@ -225,12 +225,12 @@ class RouterTests(SynchronousTestCase):
         The names of a long bulk request are judged a few in each turn; when all are, the permitted ones are served.
         """
         self.ann.turns = True
-        names = tuple(f"n{number}" for number in range(4 * STEP))
+        names = tuple(f"n{number}" for number in range(4 * NAMES_PER_STEP))
         router = self.router(**{names[1]: False, names[-1]: False})
         router.route(subscribe(*names), self.ann)
         turns = 1
         while not self.service.handled:
-            self.assertEqual(len(self.permission.asked), turns * STEP)
+            self.assertEqual(len(self.permission.asked), turns * NAMES_PER_STEP)
             self.ann.turn()
             turns += 1
         self.assertEqual(turns, 4)
@@ -264,16 +264,16 @@ class RouterTests(SynchronousTestCase):
         """
         If verdicts are not at hand, those of a few names are awaited before others are asked for.
         """
-        names = tuple(f"n{number}" for number in range(2 * STEP))
+        names = tuple(f"n{number}" for number in range(2 * NAMES_PER_STEP))
         verdicts: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
         self.router(**verdicts).route(subscribe(*names), self.ann)
-        self.assertEqual(self.permission.asked, list(names[:STEP]))
-        for name in names[1:STEP]:
+        self.assertEqual(self.permission.asked, list(names[:NAMES_PER_STEP]))
+        for name in names[1:NAMES_PER_STEP]:
             verdicts[name].callback(True)
-        self.assertEqual(self.permission.asked, list(names[:STEP]))
+        self.assertEqual(self.permission.asked, list(names[:NAMES_PER_STEP]))
         verdicts[names[0]].callback(False)
         self.assertEqual(self.permission.asked, list(names))
-        for name in names[STEP:]:
+        for name in names[NAMES_PER_STEP:]:
             self.assertEqual(self.service.handled, [])
             verdicts[name].callback(True)
         self.assertEqual(self.service.handled, [subscribe(*names[1:])])
@@ -282,9 +282,9 @@ class RouterTests(SynchronousTestCase):
         """
         W1: a long bulk request of which nothing is permitted is not served at all, so there is no acknowledgement.
         """
-        names = tuple(f"n{number}" for number in range(2 * STEP))
+        names = tuple(f"n{number}" for number in range(2 * NAMES_PER_STEP))
         self.router(**dict.fromkeys(names, False)).route(subscribe(*names), self.ann)
-        self.assertEqual((self.service.handled, len(self.ann.take())), ([], 2 * STEP))
+        self.assertEqual((self.service.handled, len(self.ann.take())), ([], 2 * NAMES_PER_STEP))
 
     def test_settled(self) -> None:
         """
@@ -294,7 +294,7 @@ class RouterTests(SynchronousTestCase):
         router = self.router()
         self.assertEqual(self.successResultOf(router.settled()), None)
         self.ann.turns = True
-        names = [f"n{number}" for number in range(2 * STEP)]
+        names = [f"n{number}" for number in range(2 * NAMES_PER_STEP)]
         self.service.then = lambda: self.ann.do(iter((None, None, None)))
         router.route(subscribe(*names), self.ann)
         settled = router.settled()
@@ -317,7 +317,7 @@ class RouterTests(SynchronousTestCase):
             ann.turns = True
             router = self.router()
             self.service.then = lambda ann=ann: ann.do(iter((None, None, None)))
-            router.route(subscribe(*(f"n{number}" for number in range(2 * STEP))), ann)
+            router.route(subscribe(*(f"n{number}" for number in range(2 * NAMES_PER_STEP))), ann)
             for _ in range(turns):
                 ann.turn()
             settled = router.settled()

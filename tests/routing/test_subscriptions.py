@@ -19,7 +19,7 @@ from dstwist.protocol.constants import EventAction, RpcAction, Topic
 from dstwist.protocol.dialect import TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.slices import STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from tests.fakes import BusyClock, FakeConnection, FakeWire
 from tests.garbage import make_collections_short
 from tests.logs import Lines
@@ -174,14 +174,14 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         connection = FakeConnection()
         connection.turns = True
-        names = tuple(f"n{number}" for number in range(3 * STEP))
+        names = tuple(f"n{number}" for number in range(3 * NAMES_PER_STEP))
         for request, ask, left in (
             (subscribe(*names), self.registry.subscribe, (1, 2, 3)),
             (unsubscribe(*names), self.registry.unsubscribe, (2, 1, 0)),
         ):
             ask(request, connection)
             for turn, steps in enumerate(left):
-                self.assertEqual(len(self.registry.names_of(connection)), steps * STEP)
+                self.assertEqual(len(self.registry.names_of(connection)), steps * NAMES_PER_STEP)
                 self.assertEqual(connection.take(), [request.ack()] if turn == 2 else [])
                 connection.turn()
 
@@ -189,16 +189,16 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         The limit holds in a later turn as well.
         """
-        self.registry = SubscriptionRegistry(Topic.EVENT, limit=STEP + 1)
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=NAMES_PER_STEP + 1)
         connection = FakeConnection()
         connection.turns = True
-        request = subscribe(*(f"n{number}" for number in range(4 * STEP)))
+        request = subscribe(*(f"n{number}" for number in range(4 * NAMES_PER_STEP)))
         self.registry.subscribe(request, connection)
         while connection.turn():
             pass
-        denials = [request.error("MESSAGE_DENIED", name) for name in request.names[STEP + 1 :]]
+        denials = [request.error("MESSAGE_DENIED", name) for name in request.names[NAMES_PER_STEP + 1 :]]
         self.assertEqual(connection.take(), [*denials, request.ack()])
-        self.assertEqual(len(self.registry.names_of(connection)), STEP + 1)
+        self.assertEqual(len(self.registry.names_of(connection)), NAMES_PER_STEP + 1)
 
     def test_gone_in_long_bulk(self) -> None:
         """
@@ -206,13 +206,13 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         connection = FakeConnection()
         connection.turns = True
-        self.registry.subscribe(subscribe(*(f"n{number}" for number in range(3 * STEP))), connection)
+        self.registry.subscribe(subscribe(*(f"n{number}" for number in range(3 * NAMES_PER_STEP))), connection)
         connection.turn()
         connection.close()
         self.assertFalse(connection.turn())
         self.assertEqual((list(self.registry.names()), list(self.registry.connections())), ([], []))
         first, last = ([name for what, name in self.seen if what == kind] for kind in ("first", "last"))
-        self.assertEqual((len(first), sorted(first)), (2 * STEP, sorted(last)))
+        self.assertEqual((len(first), sorted(first)), (2 * NAMES_PER_STEP, sorted(last)))
 
     def test_repeated(self) -> None:
         """

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.slices import SLICE
+from dstwist.scheduling.time_slices import TIME_SLICE
 from tests.fakes import BusyClock
 
 
@@ -146,7 +146,7 @@ class DeadlinesTests(SynchronousTestCase):
         clock = BusyClock()
 
         def takes_long(key: int) -> None:
-            clock.rightNow += SLICE / 4.5
+            clock.rightNow += TIME_SLICE / 4.5
             late.append(key)
 
         late: list[int] = []

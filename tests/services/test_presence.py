@@ -18,7 +18,7 @@ from dstwist.protocol.constants import EVERYONE, OPEN_USER, UNNAMED_USER, Presen
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
-from dstwist.scheduling.slices import STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.presence import PresenceService
 from dstwist.services.roster import BLOCK
 from tests.fakes import FakeConnection, FakeWire
@@ -143,7 +143,7 @@ class TellingTests(PresenceTestCase):
         """
         watcher = self.log_in("watcher")
         watcher.turns = True
-        users = [f"user-{number}" for number in range(2 * STEP)]
+        users = [f"user-{number}" for number in range(2 * NAMES_PER_STEP)]
         request = subscribe(*users)
         self.service.handle(request, watcher)
         self.log_in(users[0])
@@ -155,7 +155,7 @@ class TellingTests(PresenceTestCase):
         self.assertEqual(watcher.take(), [told(PresenceAction.PRESENCE_JOIN, users[-2])])
         ending = Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE, names=tuple(users), correlation_id="2")
         self.service.handle(ending, watcher)
-        self.assertEqual((watcher.take(), list(self.service.single.names())), ([], users[STEP:]))
+        self.assertEqual((watcher.take(), list(self.service.single.names())), ([], users[NAMES_PER_STEP:]))
         watcher.turn()
         self.assertEqual((watcher.take(), list(self.service.single.names())), ([ending.ack()], []))
 

@@ -25,7 +25,7 @@ from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.slices import STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.rpc import TOO_MANY, RpcService
 from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH, OVERHEAD
 from tests.fakes import BusyClock, FakeConnection
@@ -305,7 +305,7 @@ class ProvidingTests(RpcTestCase):
         """
         early, late = FakeConnection("early"), FakeConnection("late")
         late.turns = True
-        names = ("add", *(f"p{number}" for number in range(2 * STEP - 2)), "last")
+        names = ("add", *(f"p{number}" for number in range(2 * NAMES_PER_STEP - 2)), "last")
         self.service.handle(Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0"), early)
         provide = Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0")
         unprovide = Message(Topic.RPC, RpcAction.UNPROVIDE, names=names, correlation_id="1")
@@ -336,7 +336,7 @@ class ProvidingTests(RpcTestCase):
         for turns in range(2):
             provider = FakeConnection()
             provider.turns = True
-            names = tuple(f"p{number}" for number in range(3 * STEP))
+            names = tuple(f"p{number}" for number in range(3 * NAMES_PER_STEP))
             self.service.handle(Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0"), provider)
             for _ in range(turns):
                 provider.turn()

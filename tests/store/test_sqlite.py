@@ -625,7 +625,7 @@ class TurnTests(SqliteTestCase):
         both = [(kind, number) for number in range(count) for kind in ("write", "read")]
         return [*(("absent", number) for number in range(count)), *both]
 
-    def test_slices(self) -> None:
+    def test_time_slices(self) -> None:
         """
         They are handed out in slices of a turn, all of them, in their order.
         """

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.limits.outgoing import Outgoing
-from dstwist.scheduling.slices import Turns
+from dstwist.scheduling.time_slices import Turns
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.turn import Turn, counted
 from tests.fakes import BusyClock
@@ -180,7 +180,7 @@ class ManyOutboxesTests(SynchronousTestCase):
         if self.outgoing.room < 0:
             self.outgoing.make_room()
 
-    def test_slices(self) -> None:
+    def test_time_slices(self) -> None:
         """
         They are flushed in several turns, none of which lasts too long, in the order in which they were written to.
         """

@@ -24,7 +24,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.interfaces import HandshakeData, ILink
-from dstwist.scheduling.slices import SLICE
+from dstwist.scheduling.time_slices import TIME_SLICE
 from dstwist.transports import websocket
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from dstwist.transports.websocket import WebSocketLink
@@ -307,7 +307,7 @@ class FrameTests(SynchronousTestCase):
         class Slow(Recorder):
             def receive(self, payload: bytes | str) -> None:
                 super().receive(payload)
-                self.link.factory.reactor.rightNow += SLICE / 499.5
+                self.link.factory.reactor.rightNow += TIME_SLICE / 499.5
 
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
@@ -330,7 +330,7 @@ class FrameTests(SynchronousTestCase):
         class Slow(Recorder):
             def receive(self, payload: bytes | str) -> None:
                 super().receive(payload)
-                self.link.factory.reactor.rightNow += 2 * SLICE
+                self.link.factory.reactor.rightNow += 2 * TIME_SLICE
 
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
@@ -351,7 +351,7 @@ class FrameTests(SynchronousTestCase):
         class Slow(Recorder):
             def receive(self, payload: bytes | str) -> None:
                 served.append(payload)
-                self.link.factory.reactor.rightNow += SLICE * 1.1
+                self.link.factory.reactor.rightNow += TIME_SLICE * 1.1
 
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
@@ -380,7 +380,7 @@ class FrameTests(SynchronousTestCase):
         class Slow(Recorder):
             def lost(self, reason: str) -> None:
                 super().lost(reason)
-                self.link.factory.reactor.rightNow += SLICE / 10
+                self.link.factory.reactor.rightNow += TIME_SLICE / 10
 
         reactor = BusyReactor()
         port = web_sockets(Slow, reactor)
@@ -408,7 +408,7 @@ class FrameTests(SynchronousTestCase):
             port = web_sockets(Recorder, reactor=reactor)
             client = Client(port)
             kept = []
-            reactor.tick = SLICE / 100
+            reactor.tick = TIME_SLICE / 100
             client.send(*frames)
             while client.link.data:
                 kept.append(len(client.link.data))

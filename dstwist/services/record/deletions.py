@@ -25,7 +25,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
 from dstwist.protocol.weights import ENTRY, weigh_name
-from dstwist.scheduling.slices import Slices
+from dstwist.scheduling.time_slices import TimeSlices
 
 #: What a deletion weighs besides its name and entry, and what a suspect weighs, who is in two sets.
 _DELETION = 300
@@ -57,7 +57,7 @@ class Deletions:
         self.deletions: dict[str, _Deletion] = {}
         self._suspected: dict[IConnection, set[str]] = {}
         # What the end of a connection with many names leads to.
-        self._slices = Slices(clock)
+        self._slices = TimeSlices(clock)
 
     def __contains__(self, name: str) -> bool:
         return name in self.deletions

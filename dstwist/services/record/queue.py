@@ -36,7 +36,7 @@ from dstwist.limits.budgets import Budget
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
-from dstwist.scheduling.slices import Slices, Steps
+from dstwist.scheduling.time_slices import Steps, TimeSlices
 
 _READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 
@@ -106,7 +106,7 @@ class RecordQueue:
         self._paused: dict[IConnection, Deferred[None]] = {}
         self._idle: Deferred[None] | None = None
         # The lines that can go on. Many requests can wait for one load or commit: they get a slice of each turn.
-        self._slices = Slices(clock)
+        self._slices = TimeSlices(clock)
         self._clock = clock
 
     def __contains__(self, name: str) -> bool:

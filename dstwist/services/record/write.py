@@ -53,7 +53,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import HEAVY, NoRoom
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NOTHING, Change, Record
-from dstwist.scheduling.slices import SLICE, Turns
+from dstwist.scheduling.time_slices import TIME_SLICE, Turns
 from dstwist.services.record import answers
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue, Request
@@ -192,7 +192,7 @@ class RecordWriter:
         taken: list[Request] = []
         room = BATCH
         now = self._turns.now
-        deadline = now() + SLICE
+        deadline = now() + TIME_SLICE
         while True:
             change = Change(state, message, self._limits)
             if change.is_long:
@@ -235,11 +235,11 @@ class RecordWriter:
         """
         turns = self._turns
         async with self._long:
-            end = turns.now() + SLICE
+            end = turns.now() + TIME_SLICE
             for _ in change.computing():
                 if turns.now() > end:
                     await turns.next()
-                    end = turns.now() + SLICE
+                    end = turns.now() + TIME_SLICE
 
     async def _announce(self, name: str, outcomes: list[_Outcome]) -> None:
         """
@@ -247,11 +247,11 @@ class RecordWriter:
         large record to many subscribers takes longer than to write it.
         """
         turns = self._turns
-        end = turns.now() + SLICE
+        end = turns.now() + TIME_SLICE
         for place, (message, sender, outcome, change) in enumerate(outcomes):
             if place and turns.now() > end:
                 await turns.next()
-                end = turns.now() + SLICE
+                end = turns.now() + TIME_SLICE
             if isinstance(outcome, Record):
                 self._tell(name, message, sender, outcome, change)
             else:

@@ -5,7 +5,7 @@ Many requests for one record: what one turn of the reactor does, and what it lea
 from __future__ import annotations
 
 from dstwist.interfaces import Record
-from dstwist.scheduling.slices import SLICE
+from dstwist.scheduling.time_slices import TIME_SLICE
 from dstwist.services.record import write as record_write
 from tests.fakes import BusyClock, FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
@@ -59,7 +59,7 @@ class BatchTests(RecordTestCase):
         for _ in range(30):
             self.clock.advance(1.0)
         commits = self.commits()
-        most = round(SLICE / 0.001) + 2
+        most = round(TIME_SLICE / 0.001) + 2
         self.assertTrue(all(later - earlier <= most for earlier, later in zip(commits, commits[1:], strict=False)))
         self.assertEqual(commits[-1], 100)
         self.assertEqual(len(ann.take()), 100)
@@ -108,7 +108,7 @@ class TurnTests(RecordTestCase):
         self.charging = BusyClock()
         self.serve(clock=self.charging)
 
-    def test_slices(self) -> None:
+    def test_time_slices(self) -> None:
         """
         Reads that wait for one load are not all served in the turn in which it comes.
         """
@@ -125,7 +125,7 @@ class TurnTests(RecordTestCase):
             answers = ann.take()
             self.assertEqual(answers, [read_response("a", 1, {})] * len(answers))
             served.append(len(answers))
-        self.assertTrue(max(served) <= round(SLICE / 0.001) + 2, served)
+        self.assertTrue(max(served) <= round(TIME_SLICE / 0.001) + 2, served)
 
     def test_order(self) -> None:
         """
@@ -167,7 +167,7 @@ class AnnouncementTests(RecordTestCase):
         self.storage.delay = 1.0
         self.have("a", 0, {"x": 0})
 
-    def test_slices(self) -> None:
+    def test_time_slices(self) -> None:
         """
         The news of one batch are told in several turns if they take long, in their order; what comes meanwhile is
         served behind them.

@@ -13,7 +13,7 @@ from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import Record
 from dstwist.limits.outgoing import LARGE
 from dstwist.protocol.dialect import JAVASCRIPT
-from dstwist.scheduling.slices import STEP
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.record.discards import HOLD
 from dstwist.services.record.queue import OVERHEAD
 from tests.services.record.stage import A, RecordTestCase, ask, read_response, update, wanting_ack, written
@@ -518,7 +518,7 @@ class ManyTests(RecordTestCase):
     Requests about many records: a few in each turn.
     """
 
-    names = tuple(f"n{number}" for number in range(3 * STEP))
+    names = tuple(f"n{number}" for number in range(3 * NAMES_PER_STEP))
 
     def steps(self, action: A, **fields: Any) -> list[list[Any]]:
         """
@@ -542,8 +542,8 @@ class ManyTests(RecordTestCase):
             self.serve()
             first, *others = self.steps(action)
             answers = [read_response(name, version, {}) for name in self.names]
-            self.assertEqual(first, [self.request.ack(), *answers[:STEP]])
-            self.assertEqual(others, [answers[STEP : 2 * STEP], answers[2 * STEP :]])
+            self.assertEqual(first, [self.request.ack(), *answers[:NAMES_PER_STEP]])
+            self.assertEqual(others, [answers[NAMES_PER_STEP : 2 * NAMES_PER_STEP], answers[2 * NAMES_PER_STEP :]])
             self.assertEqual(len(self.subscriptions.names_of(self.ann)), len(self.names))
 
     def test_expensive_rules(self) -> None:
@@ -569,7 +569,11 @@ class ManyTests(RecordTestCase):
             self.have(name, 7, {})
         self.cache.delay = 0.0
         first, second, third = self.steps(A.SUBSCRIBEANDHEAD)
-        parts = [self.names[1:STEP], self.names[STEP : 2 * STEP], self.names[2 * STEP :]]
+        parts = [
+            self.names[1:NAMES_PER_STEP],
+            self.names[NAMES_PER_STEP : 2 * NAMES_PER_STEP],
+            self.names[2 * NAMES_PER_STEP :],
+        ]
         bulks = [ask(A.HEAD_RESPONSE_BULK, versions=dict.fromkeys(part, 7)) for part in parts]
         self.assertEqual(first, [bulks[0], self.request.ack(), ask(A.HEAD_RESPONSE, "n0", version=-1)])
         self.assertEqual((second, third), ([bulks[1]], [bulks[2]]))
@@ -598,9 +602,9 @@ class ManyTests(RecordTestCase):
         If the stores are slow, only so many records of one client wait for them at a time; all are served in the end.
         """
         for action in (A.SUBSCRIBECREATEANDREAD, A.SUBSCRIBEANDREAD, A.SUBSCRIBEANDHEAD, A.SUBSCRIBE, A.NOTIFY):
-            self.serve(max_pending_bytes=STEP * OVERHEAD)
+            self.serve(max_pending_bytes=NAMES_PER_STEP * OVERHEAD)
             self.cache.delay = self.storage.delay = 0.5
-            names = tuple(f"n{number}" for number in range(10 * STEP))
+            names = tuple(f"n{number}" for number in range(10 * NAMES_PER_STEP))
             ann = self.young()
             if action is A.SUBSCRIBE:
                 # By itself it waits for nothing but what was asked before.
@@ -610,7 +614,9 @@ class ManyTests(RecordTestCase):
             answers = self.say(ann, request)
             self.assertTrue(ann.paused)
             # Two steps of records that are being loaded, each with a time-out.
-            self.assertEqual(len(self.clock.getDelayedCalls()) - before, 0 if action is A.SUBSCRIBE else 4 * STEP)
+            self.assertEqual(
+                len(self.clock.getDelayedCalls()) - before, 0 if action is A.SUBSCRIBE else 4 * NAMES_PER_STEP
+            )
             for _ in range(100):
                 self.clock.advance(0.5)
                 answers += ann.take()
@@ -632,4 +638,4 @@ class ManyTests(RecordTestCase):
             ann.close()
             self.assertFalse(ann.turn())
             self.assertEqual(list(self.subscriptions.names()), [])
-            self.assertLessEqual(len(self.cache.records), 2 * STEP)
+            self.assertLessEqual(len(self.cache.records), 2 * NAMES_PER_STEP)

@@ -8,21 +8,21 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.scheduling.slices import SLICE, Slices
+from dstwist.scheduling.time_slices import TIME_SLICE, TimeSlices
 from tests.fakes import BusyClock
 
 
 class SlicesTests(SynchronousTestCase):
     """
-    L{Slices} of work that takes a fourth of a slice a step, and says what it has done.
+    L{TimeSlices} of work that takes a fourth of a slice a step, and says what it has done.
     """
 
     def setUp(self) -> None:
         self.clock = BusyClock()
-        self.slices = Slices(self.clock)
+        self.slices = TimeSlices(self.clock)
         self.done: list[str] = []
 
-    def work(self, name: str, steps: int, cost: float = SLICE / 4) -> Iterator[None]:
+    def work(self, name: str, steps: int, cost: float = TIME_SLICE / 4) -> Iterator[None]:
         for number in range(steps):
             self.clock.rightNow += cost
             self.done.append(f"{name}{number}")
@@ -93,7 +93,7 @@ class SlicesTests(SynchronousTestCase):
         """
         self.slices.do(self.work("a", 5))
         self.slices.do(self.work("b", 3))
-        self.clock.tick = 2 * SLICE
+        self.clock.tick = 2 * TIME_SLICE
         for _ in range(10):
             self.clock.advance(0)
         self.assertEqual((len(self.done), len(self.slices)), (8, 0))
@@ -130,7 +130,7 @@ class SlicesTests(SynchronousTestCase):
             yield
             self.done.append("more")
 
-        other = Slices(self.clock)
+        other = TimeSlices(self.clock)
         other.do(stopping())
         self.assertEqual(self.done[-1], "a4")
         self.assertEqual(self.clock.getDelayedCalls(), [])

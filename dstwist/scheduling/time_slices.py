@@ -38,16 +38,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.log import Logger
 
 #: How long one party may keep all others waiting at a time, in seconds.
-SLICE = 0.005
+TIME_SLICE = 0.005
 
 #: How long all parties together may, from the moment on at which the turn is known to have begun.
-TURN = 2 * SLICE
+TURN = 2 * TIME_SLICE
 
 #: For so long after the beginning of a turn nobody asks whether another one has begun.
-UNMARKED = SLICE + 0.002
+UNMARKED = TIME_SLICE + 0.002
 
 #: So many names are dealt with in one step of work,
-STEP = 50
+NAMES_PER_STEP = 50
 
 #: or fewer, if these take longer than this, in seconds: a rule or a search can make each of them expensive.
 STEP_TIME = 0.001
@@ -94,7 +94,7 @@ class Turns:
         When the slice of who begins something now is over; 0 if the turn is over already.
         """
         now = self.now()
-        end = now + SLICE
+        end = now + TIME_SLICE
         if end <= self.deadline:
             return end
         if self._held:
@@ -137,7 +137,7 @@ class Turns:
         self._held -= 1
         if not self._held:
             # If a call is pending, it begins the next turn.
-            self.deadline = self.now() + (UNMARKED if self._call is None else SLICE)
+            self.deadline = self.now() + (UNMARKED if self._call is None else TIME_SLICE)
 
     def next(self) -> Deferred[None]:
         """
@@ -182,7 +182,7 @@ class Turns:
         if not len(self):
             return
         call = self._mark(now)
-        end = now + SLICE
+        end = now + TIME_SLICE
         served = False
         try:
             while len(self):
@@ -204,7 +204,7 @@ class Turns:
             self._serving = False
             self._passed_over = bool(self._waiting) and not served
             self.deadline = 0.0 if self._held else now + TURN
-            if not self._held and not len(self) and call.active() and self.now() <= now + UNMARKED - SLICE:
+            if not self._held and not len(self) and call.active() and self.now() <= now + UNMARKED - TIME_SLICE:
                 # Most turns are short. It is not looked for the end of this one if nothing more comes.
                 call.cancel()
                 self._call = None
@@ -228,7 +228,7 @@ class Steps:
         """
         A step begins.
         """
-        self._left = STEP
+        self._left = NAMES_PER_STEP
         self._end = self._now() + STEP_TIME
 
     def over(self) -> bool:
@@ -242,13 +242,13 @@ class Steps:
 _turns: WeakKeyDictionary[IReactorTime, Turns] = WeakKeyDictionary()
 
 
-class Slices:
+class TimeSlices:
     """
-    Does what it is given, in the order in which it was given, a L{SLICE} of time in each turn.
+    Does what it is given, in the order in which it was given, a L{TIME_SLICE} of time in each turn.
 
     Work is an iterator that does a little whenever it is asked for its next item; what it yields means nothing. Small
-    work is done at once, before L{Slices.do} comes back, if the turn has time. Of several works that last longer each
-    gets a slice in turn.
+    work is done at once, before L{TimeSlices.do} comes back, if the turn has time. Of several works that last longer
+    each gets a slice in turn.
     """
 
     _log = Logger()
