@@ -132,7 +132,7 @@ class Node(Service):
             self._permission, self._topics.by_topic, settings.limits.max_name_length, reactor, denials
         )
         self._rules = RuleReload(
-            self._permission, settings.permission, self._topics.kinds, reactor, self._router.settled
+            self._permission, settings.permission, self._topics.grant_types, reactor, self._router.drain
         )
         self.reloads.add_section("permission", lambda settings: self._rules.reload(settings.permission))
         self._spoken, self.web_sockets = WebSocketBuilder(

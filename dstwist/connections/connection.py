@@ -40,7 +40,7 @@ from zope.interface import implementer
 from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.handshake import ClientHandshake
 from dstwist.interfaces import HandshakeData, IConnection, ILink, IWire, Login, Work
-from dstwist.limits.rates import Meter
+from dstwist.limits.rates import RateLimit
 from dstwist.log import Logger, about
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
@@ -79,7 +79,7 @@ class Connection:
         "_fitting",
         "_is_open",
         "_link",
-        "_meter",
+        "_rate_limit",
         "_opened_at",
         "_pauses",
         "_queue",
@@ -140,14 +140,14 @@ class Connection:
         self._busy = False
         self._awaited: Deferred[Any] | None = None
         self._callbacks: list[Callable[[IConnection], None]] = []
-        self._meter: Meter | None = None
+        self._rate_limit: RateLimit | None = None
 
-    def count_with(self, meter: Meter) -> None:
+    def count_with(self, rate_limit: RateLimit) -> None:
         """
-        Have C{meter} told of every message, and of the login.
+        Have C{rate_limit} told of every message, and of the login.
         """
-        self._meter = meter
-        decode, count = self.decode, meter.messages
+        self._rate_limit = rate_limit
+        decode, count = self.decode, rate_limit.messages
 
         def counted(payload: bytes | str) -> list[Message | Malformed]:
             messages = decode(payload)
@@ -167,8 +167,8 @@ class Connection:
     def authenticated(self, user: str, login: Login) -> None:
         self.user = user
         self._link.logged_in()
-        if self._meter is not None:
-            self._meter.logged_in(user)
+        if self._rate_limit is not None:
+            self._rate_limit.logged_in(user)
         self.client_data = login.client_data
         self.server_data = login.server_data
         self._handshake = None

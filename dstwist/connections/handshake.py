@@ -43,7 +43,7 @@ from dstwist.connections.wrong_protocol import log_generation, log_silence
 from dstwist.errors import BusyError
 from dstwist.interfaces import HandshakeData, ILink, Login
 from dstwist.limits.admission import LimitExceeded, too_many_of_user
-from dstwist.limits.rates import Bucket
+from dstwist.limits.rates import TokenBucket
 from dstwist.log import Client, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, TRY_AGAIN_LATER
 from dstwist.protocol.constants import UNNAMED_USER, AuthAction, ConnectionAction, Topic
@@ -102,7 +102,7 @@ class ClientHandshake:
         self._attempts = 0
         self._before_login = 0
         self._opened_at = 0.0
-        self._heartbeats: Bucket | None = None
+        self._heartbeats: TokenBucket | None = None
         # For the end of a login, decoded or not.
         self._waiting: list[Message | Malformed | bytes | str] = []
         self._timeout: IDelayedCall | None = None
@@ -209,7 +209,7 @@ class ClientHandshake:
         """
         if self._heartbeats is None:
             most = self._context.settings.max_messages_before_login
-            self._heartbeats = Bucket("maxMessagesBeforeLogin", most, self._context.clock)
+            self._heartbeats = TokenBucket("maxMessagesBeforeLogin", most, self._context.clock)
         if self._heartbeats.spend(1):
             self._exceeded(_TOO_MANY_MESSAGES)
 

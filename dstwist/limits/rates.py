@@ -3,7 +3,7 @@ How much clients may send in a second: C{maxMessageRate}, C{maxByteRate}, and th
 
 Who sends more is not refused, and nothing is lost: it is read from more slowly, and feels that as a slow network. A
 bucket holds what may be sent at once, as much as for one second; what is sent is taken out, and it fills with time. The
-clock is only looked at when a bucket seems empty, and a connection without limits has no meter at all.
+clock is only looked at when a bucket seems empty, and a connection without limits has no rate limit at all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dstwist.protocol.constants import UNNAMED_USER
 LONGEST_PAUSE = 1.0
 
 
-class Bucket:
+class TokenBucket:
     """
     So much a second.
 
@@ -61,7 +61,7 @@ class Bucket:
         self._at = now
 
 
-class UserBudgets:
+class UserRateLimits:
     """
     The buckets that the connections of one user share.
     """
@@ -70,7 +70,7 @@ class UserBudgets:
         self._bytes = settings.max_byte_rate_per_user
         self._messages = settings.max_message_rate_per_user
         self._clock = clock
-        self._shares: dict[str, tuple[list[Bucket], list[Bucket]]] = {}
+        self._shares: dict[str, tuple[list[TokenBucket], list[TokenBucket]]] = {}
         self._counts: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -83,15 +83,15 @@ class UserBudgets:
         """
         return self._bytes is not None or self._messages is not None
 
-    def join(self, user: str) -> tuple[list[Bucket], list[Bucket]]:
+    def join(self, user: str) -> tuple[list[TokenBucket], list[TokenBucket]]:
         """
         One more connection of C{user}: its buckets for bytes and for messages.
         """
         self._counts[user] = self._counts.get(user, 0) + 1
         if user not in self._shares:
             self._shares[user] = (
-                buckets("maxByteRatePerUser", self._bytes, self._clock),
-                buckets("maxMessageRatePerUser", self._messages, self._clock),
+                token_buckets("maxByteRatePerUser", self._bytes, self._clock),
+                token_buckets("maxMessageRatePerUser", self._messages, self._clock),
             )
         return self._shares[user]
 
@@ -104,7 +104,7 @@ class UserBudgets:
             del self._counts[user], self._shares[user]
 
 
-class Meter:
+class RateLimit:
     """
     One connection's.
 
@@ -118,9 +118,9 @@ class Meter:
 
     def __init__(
         self,
-        sent_bytes: list[Bucket],
-        sent_messages: list[Bucket],
-        users: UserBudgets,
+        sent_bytes: list[TokenBucket],
+        sent_messages: list[TokenBucket],
+        users: UserRateLimits,
         clock: IReactorTime,
         pause: Callable[[], None],
         resume: Callable[[], None],
@@ -178,7 +178,7 @@ class Meter:
         if user is not None:
             self._users.leave(user)
 
-    def _throttle(self, bucket: Bucket) -> None:
+    def _throttle(self, bucket: TokenBucket) -> None:
         if self._call is not None:
             return
         if not self._told:
@@ -207,8 +207,8 @@ class Meter:
         self._await()
 
 
-def buckets(name: str, rate: int | None, clock: IReactorTime) -> list[Bucket]:
+def token_buckets(name: str, rate: int | None, clock: IReactorTime) -> list[TokenBucket]:
     """
     A bucket, if there is a limit.
     """
-    return [] if rate is None else [Bucket(name, rate, clock)]
+    return [] if rate is None else [TokenBucket(name, rate, clock)]

@@ -18,7 +18,7 @@ names that a listener   LISTEN, with that name        nothing; SUBSCRIPTION_FOR_
 is offered or provides
 ======================  ============================  =================================================================
 
-That table is made by L{dstwist.node}: a L{Kind} for each line. A rule that fails denies.
+That table is made by L{dstwist.node}: a L{GrantType} for each line. A rule that fails denies.
 
 Always true: a run does no more than L{CHUNK} of them in one turn of the reactor, and none after L{TIME_SLICE}; of those
 that wait for data there are never more than L{MAX_WAITING}. What is requested meanwhile is nobody's business here: it
@@ -54,7 +54,7 @@ MAX_TOLD = 10
 
 
 @dataclass(frozen=True)
-class Kind:
+class GrantType:
     """
     One kind of what clients have.
 
@@ -63,7 +63,7 @@ class Kind:
     @ivar named: it is about a name.
     """
 
-    held: IRevocable
+    registry: IRevocable
     topic: Topic
     asked: IntEnum
     told: IntEnum | None
@@ -92,9 +92,9 @@ class Recheck:
     @param clock: an L{twisted.internet.interfaces.IReactorTime}.
     """
 
-    def __init__(self, permission: IPermission, kinds: Sequence[Kind], clock: Any) -> None:
+    def __init__(self, permission: IPermission, grant_types: Sequence[GrantType], clock: Any) -> None:
         self._permission = permission
-        self._kinds = kinds
+        self._grant_types = grant_types
         self._clock = clock
         self._run: _Run | None = None
 
@@ -103,7 +103,7 @@ class Recheck:
         Begin, in a later turn. A run that is under way ends: this one goes through all of it.
         """
         self.stop()
-        self._run = _Run(self._permission, self._kinds, self._clock)
+        self._run = _Run(self._permission, self._grant_types, self._clock)
 
     def stop(self) -> None:
         """
@@ -121,10 +121,10 @@ class _Run:
 
     _log = Logger()
 
-    def __init__(self, permission: IPermission, kinds: Sequence[Kind], clock: Any) -> None:
+    def __init__(self, permission: IPermission, grant_types: Sequence[GrantType], clock: Any) -> None:
         self._allows = permission.allows
         self._denials = Denials(permission)
-        self._kinds = kinds
+        self._grant_types = grant_types
         self._turns = Turns.of(clock)
         self._stopped = False
         self._judged = self._ended = self._failed = 0
@@ -153,10 +153,10 @@ class _Run:
         return over
 
     def _steps(self) -> Iterator[Deferred[None] | None]:
-        for kind in self._kinds:
-            for connection in list(kind.held.connections()):
-                for name in kind.held.names_of(connection):
-                    self._judge(kind, name, connection)
+        for grant_type in self._grant_types:
+            for connection in list(grant_type.registry.connections()):
+                for name in grant_type.registry.names_of(connection):
+                    self._judge(grant_type, name, connection)
                     yield self._until(MAX_WAITING - 1) if self._waiting >= MAX_WAITING else None
         if self._waiting:
             yield self._until(0)
@@ -170,21 +170,21 @@ class _Run:
         self._room = Deferred()
         return self._room
 
-    def _judge(self, kind: Kind, name: str, connection: IConnection) -> None:
+    def _judge(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
         # It may be gone, or have ended it, since the names were listed.
-        if connection.closed or not kind.held.wants(name, connection):
+        if connection.closed or not grant_type.registry.wants(name, connection):
             return
         self._judged += 1
-        verdict = self._allows(kind.request(name), connection)
+        verdict = self._allows(grant_type.request(name), connection)
         if isinstance(verdict, Deferred):
             self._waiting += 1
-            verdict.addBoth(self._decided, kind, name, connection)
+            verdict.addBoth(self._decided, grant_type, name, connection)
             verdict.addErrback(self._broke)
         elif verdict is not True:
-            self._denials.tell(verdict, kind.request(name), connection)
-            self._end(kind, name, connection)
+            self._denials.tell(verdict, grant_type.request(name), connection)
+            self._end(grant_type, name, connection)
 
-    def _decided(self, verdict: bool | Failure, kind: Kind, name: str, connection: IConnection) -> None:
+    def _decided(self, verdict: bool | Failure, grant_type: GrantType, name: str, connection: IConnection) -> None:
         if self._stopped:
             return
         self._waiting -= 1
@@ -192,18 +192,18 @@ class _Run:
             if verdict is not True:
                 self._failed += isinstance(verdict, Failure)
                 if self._failed <= MAX_TOLD or not isinstance(verdict, Failure):
-                    self._denials.tell(verdict, kind.request(name), connection)
-                self._end(kind, name, connection)
+                    self._denials.tell(verdict, grant_type.request(name), connection)
+                self._end(grant_type, name, connection)
         finally:
             if self._room is not None and self._waiting <= self._wanted:
                 room, self._room = self._room, None
                 room.callback(None)
 
-    def _end(self, kind: Kind, name: str, connection: IConnection) -> None:
-        if kind.held.revoke(name, connection):
+    def _end(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
+        if grant_type.registry.revoke(name, connection):
             self._ended += 1
-            if kind.told is not None:
-                connection.send(kind.denial(name))
+            if grant_type.told is not None:
+                connection.send(grant_type.denial(name))
 
     def _say(self) -> None:
         self._log.info(

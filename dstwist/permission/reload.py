@@ -23,7 +23,7 @@ from dstwist.config.access import PermissionSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission
 from dstwist.log import OperatorLogger
-from dstwist.permission.recheck import Kind, Recheck
+from dstwist.permission.recheck import GrantType, Recheck
 from dstwist.permission.selection import load_rules
 from dstwist.permission.valve.permission import ValvePermission
 from dstwist.reload.files import FileWatch
@@ -34,8 +34,8 @@ class RuleReload:
     Takes new rules into force.
 
     @param settings: those that C{permission} was built from.
-    @param kinds: what clients have that is to be judged again.
-    @param settled: L{dstwist.routing.router.Router.settled}.
+    @param grant_types: what clients have that is to be judged again.
+    @param drain: L{dstwist.routing.router.Router.drain}.
     """
 
     _log = OperatorLogger()
@@ -44,15 +44,15 @@ class RuleReload:
         self,
         permission: IPermission,
         settings: PermissionSettings,
-        kinds: Sequence[Kind],
+        grant_types: Sequence[GrantType],
         clock: Any,
-        settled: Callable[[], Deferred[None]] = lambda: succeed(None),
+        drain: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         self._permission = permission
         self._settings = settings
         self._clock = clock
-        self._settled = settled
-        self._recheck = Recheck(permission, kinds, clock) if settings.recheck_subscriptions else None
+        self._drain = drain
+        self._recheck = Recheck(permission, grant_types, clock) if settings.recheck_subscriptions else None
         self._watch: FileWatch | None = None
 
     def start(self, read_again: Callable[[], object]) -> None:
@@ -99,7 +99,7 @@ class RuleReload:
             self._settings = settings
             return "the rules have not changed"
         rules, doubts = load_rules(settings)
-        undecided = gatherResults([permission.replace(rules), self._settled()])
+        undecided = gatherResults([permission.replace(rules), self._drain()])
         self._settings = settings
         self._tell(doubts)
         if self._recheck is not None:

@@ -7,7 +7,7 @@ takes: what has to wait is the connection's work (L{dstwist.interfaces.IConnecti
 behind it. Each name of a bulk request is permitted by itself, in steps (L{dstwist.scheduling.time_slices.Steps}); what
 is left of it, without the refused names, is served (C{services.md} section 1).
 
-Between the judgement of a name and what is done then the rules may change: whoever changes them asks L{Router.settled}.
+Between the judgement of a name and what is done then the rules may change: whoever changes them asks L{Router.drain}.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import BULKS, ParserAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import DistinctNames
-from dstwist.scheduling.drain import Batch, UnderWay
+from dstwist.scheduling.drain import DrainGroup, InFlight
 from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps
 
 #: From so many names on it is worth looking whether they are all different.
@@ -63,13 +63,13 @@ class Router:
         self._handlers = {topic: service.handle for topic, service in services.items()}
         self._services = {topic: (service.handle, service.judges) for topic, service in services.items()}
         self._writes = {topic: IWriteService(service, None) for topic, service in services.items()}
-        self._bulks = UnderWay()
+        self._bulks = InFlight()
 
-    def settled(self) -> Deferred[None]:
+    def drain(self) -> Deferred[None]:
         """
         Fires when the bulk requests of which names have been judged so far are served, or given up.
         """
-        return self._bulks.change()
+        return self._bulks.drain()
 
     def route(self, message: Message, sender: IConnection) -> None:
         """
@@ -149,8 +149,8 @@ class Router:
         names = message.names
         allowed: list[str] = []
         told = False
-        batch = self._bulks.batch
-        with batch:
+        group = self._bulks.group
+        with group:
             done = 0
             steps = Steps(self._clock)
             while done < len(names):
@@ -179,7 +179,7 @@ class Router:
                         sender.send(refusal)
                         told = True
             if len(allowed) > NAMES_PER_STEP:
-                sender.do(_while_served(batch))
+                sender.do(_while_served(group))
             if len(allowed) == len(names):
                 self._handlers[message.topic](message, sender)
             elif allowed:
@@ -203,8 +203,8 @@ class Router:
         )
 
 
-def _while_served(batch: Batch) -> Work:
-    with batch:
+def _while_served(group: DrainGroup) -> Work:
+    with group:
         # What the service makes of the request comes before the next step.
         yield None
 

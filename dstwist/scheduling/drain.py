@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 T = TypeVar("T")
 
 
-class Batch:
+class DrainGroup:
     """
     What began between two changes: each is a context, or lasts until a Deferred fires.
     """
@@ -27,14 +27,14 @@ class Batch:
     def __exit__(self, *problem: object) -> None:
         self._end()
 
-    def last_until(self, deferred: Deferred[T]) -> None:
+    def add(self, deferred: Deferred[T]) -> None:
         """
         One more, which ends when C{deferred} fires, and before any callback that is added to it from now on.
         """
         self._count += 1
         deferred.addBoth(self._fired)
 
-    def over(self) -> Deferred[None]:
+    def drained(self) -> Deferred[None]:
         """
         Fires when none is left; asked once, when nothing more begins.
         """
@@ -53,17 +53,17 @@ class Batch:
             self._none_left.callback(None)
 
 
-class UnderWay:
+class InFlight:
     """
-    @ivar batch: what begins now is part of it.
+    @ivar group: what begins now is part of it.
     """
 
     def __init__(self) -> None:
-        self.batch = Batch()
+        self.group = DrainGroup()
 
-    def change(self) -> Deferred[None]:
+    def drain(self) -> Deferred[None]:
         """
-        What begins from now on is another batch; fires when the one so far is over.
+        What begins from now on is another group; fires when the one so far is over.
         """
-        before, self.batch = self.batch, Batch()
-        return before.over()
+        before, self.group = self.group, DrainGroup()
+        return before.drained()

@@ -13,7 +13,7 @@ from dstwist.interfaces import ICluster, IPermission, IStore, ITopicService
 from dstwist.limits.budgets import Budget
 from dstwist.limits.outgoing import Outgoing
 from dstwist.permission.denials import Denials
-from dstwist.permission.recheck import Kind
+from dstwist.permission.recheck import GrantType
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -29,11 +29,11 @@ class Topics:
     The services of one node.
 
     @ivar by_topic: those that are switched on.
-    @ivar kinds: the kinds of grants (subscriptions, listeners and so on) that new rules may take from clients.
+    @ivar grant_types: the kinds of grants (subscriptions, listeners and so on) that new rules may take from clients.
     """
 
     by_topic: dict[Topic, ITopicService] = field(default_factory=dict)
-    kinds: list[Kind] = field(default_factory=list)
+    grant_types: list[GrantType] = field(default_factory=list)
     records: RecordService | None = None
     listeners: list[ListenerRegistry] = field(default_factory=list)
     reacting: list[RpcService | PresenceService] = field(default_factory=list)
@@ -110,10 +110,10 @@ class TopicBuilder:
     def _build_events(self) -> None:
         subscriptions, listeners = self._registries(Topic.EVENT)
         self._made.by_topic[Topic.EVENT] = EventService(subscriptions, listeners, self._cluster)
-        self._made.kinds += (
-            Kind(subscriptions, Topic.EVENT, EventAction.SUBSCRIBE, EventAction.SUBSCRIBE),
-            Kind(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
-            Kind(listeners.offered, Topic.EVENT, EventAction.LISTEN, None),
+        self._made.grant_types += (
+            GrantType(subscriptions, Topic.EVENT, EventAction.SUBSCRIBE, EventAction.SUBSCRIBE),
+            GrantType(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
+            GrantType(listeners.offered, Topic.EVENT, EventAction.LISTEN, None),
         )
 
     def _build_records(self) -> None:
@@ -130,10 +130,10 @@ class TopicBuilder:
             self._pending,
             self._denials,
         )
-        self._made.kinds += (
-            Kind(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),
-            Kind(listeners, Topic.RECORD, RecordAction.LISTEN, RecordAction.LISTEN),
-            Kind(listeners.offered, Topic.RECORD, RecordAction.LISTEN, None),
+        self._made.grant_types += (
+            GrantType(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),
+            GrantType(listeners, Topic.RECORD, RecordAction.LISTEN, RecordAction.LISTEN),
+            GrantType(listeners.offered, Topic.RECORD, RecordAction.LISTEN, None),
         )
 
     def _build_rpc(self) -> None:
@@ -142,7 +142,7 @@ class TopicBuilder:
         calls = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending)
         self._made.by_topic[Topic.RPC] = calls
         self._made.reacting.append(calls)
-        self._made.kinds.append(Kind(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
+        self._made.grant_types.append(GrantType(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
 
     def _build_presence(self) -> None:
         most = self._settings.limits.max_subscriptions
@@ -152,9 +152,9 @@ class TopicBuilder:
         self._made.by_topic[Topic.PRESENCE] = presence
         self._made.reacting.append(presence)
         one, all_ = PresenceAction.SUBSCRIBE, PresenceAction.SUBSCRIBE_ALL
-        self._made.kinds += (
-            Kind(presence.single, Topic.PRESENCE, one, one),
-            Kind(presence.everybody, Topic.PRESENCE, all_, all_, named=False),
+        self._made.grant_types += (
+            GrantType(presence.single, Topic.PRESENCE, one, one),
+            GrantType(presence.everybody, Topic.PRESENCE, all_, all_, named=False),
         )
 
     def _registries(self, topic: Topic, announce: bool = False) -> tuple[SubscriptionRegistry, ListenerRegistry]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReadDescriptor
 
-from dstwist.limits.rates import Bucket
+from dstwist.limits.rates import TokenBucket
 from dstwist.log import Logger
 
 #: How long to wait at least, in seconds: turning a port on and off costs as much as some connections.
@@ -50,7 +50,7 @@ class AcceptRate:
     _log = Logger()
 
     def __init__(self, rate: int, ports: list[IListeningPort], reactor: Any) -> None:
-        self._bucket = Bucket("maxConnectionRate", rate, reactor)
+        self._bucket = TokenBucket("maxConnectionRate", rate, reactor)
         self._ports = ports
         self._reactor = reactor
         self._call: IDelayedCall | None = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from dstwist.limits.rates import Meter, UserBudgets, buckets
+from dstwist.limits.rates import RateLimit, UserRateLimits, token_buckets
 from dstwist.log import about
 from dstwist.transports.websocket import LinkFactory, WebSocketLink
 
@@ -16,18 +16,18 @@ class MeteringFactory(LinkFactory, Protocol):
     What the limits of rates need of the factory of the WebSocket.
     """
 
-    budgets: UserBudgets | None
+    budgets: UserRateLimits | None
 
 
 class MeteredLink(WebSocketLink):
     """
     A WebSocket that may send only so much in a second.
 
-    There are two who may want it to be quiet, its connection and its meter; it is read from when neither does.
+    There are two who may want it to be quiet, its connection and its rate limit; it is read from when neither does.
     """
 
     factory: MeteringFactory
-    meter: Meter
+    rate_limit: RateLimit
     _held = False
     _throttled = False
 
@@ -35,9 +35,9 @@ class MeteredLink(WebSocketLink):
         port = self.factory
         settings, clock = port.settings, port.reactor
         assert port.budgets is not None
-        self.meter = Meter(
-            buckets("maxByteRate", settings.max_byte_rate, clock),
-            buckets("maxMessageRate", settings.max_message_rate, clock),
+        self.rate_limit = RateLimit(
+            token_buckets("maxByteRate", settings.max_byte_rate, clock),
+            token_buckets("maxMessageRate", settings.max_message_rate, clock),
             port.budgets,
             clock,
             self._throttle,
@@ -48,12 +48,12 @@ class MeteredLink(WebSocketLink):
         super().connectionMade()
 
     def connectionLost(self, reason: Any = None) -> None:
-        self.meter.stop()
+        self.rate_limit.stop()
         super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
-        self.meter.bytes(len(data))
+        self.rate_limit.bytes(len(data))
 
     def pause(self) -> None:
         self._held = True

@@ -18,7 +18,7 @@ from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import HandshakeData, IAuthenticator, ICodec, IConnection
 from dstwist.limits.admission import Admission
 from dstwist.limits.outgoing import Outgoing
-from dstwist.limits.rates import UserBudgets
+from dstwist.limits.rates import UserRateLimits
 from dstwist.protocol import dialect, protobuf, text
 from dstwist.routing.router import Router
 from dstwist.transports.close_delay import CloseDelay
@@ -66,7 +66,7 @@ class WebSocketBuilder:
         self._outgoing = outgoing
         self._departed = departed
         limits = settings.limits
-        self._budgets = UserBudgets(limits, reactor)
+        self._budgets = UserRateLimits(limits, reactor)
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self._incoming = Incoming(limits.max_incoming_bytes)
 
@@ -130,7 +130,7 @@ class WebSocketBuilder:
         def connect(link: WebSocketLink, handshake: HandshakeData) -> Connection:
             connection = Connection(link, wire, spoken, handshake, context)
             if isinstance(link, MeteredLink):
-                connection.count_with(link.meter)
+                connection.count_with(link.rate_limit)
             if departed is not None:
                 connection.on_close(departed)
             return connection

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from dstwist.config.http_server import LimitSettings
 from dstwist.config.settings import WebSocketEndpoint
 from dstwist.limits.outgoing import Outgoing
-from dstwist.limits.rates import UserBudgets
+from dstwist.limits.rates import UserRateLimits
 from dstwist.scheduling.time_slices import Turns
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.incoming import Incoming
@@ -41,14 +41,14 @@ class WebSocketFactory(WebSocketServerFactory):
         settings: WebSocketEndpoint,
         connect: ConnectionFactory,
         reactor: Any,
-        budgets: UserBudgets | None = None,
+        budgets: UserRateLimits | None = None,
         outgoing: Outgoing | None = None,
         close_delay: CloseDelay | None = None,
         incoming: Incoming | None = None,
     ) -> None:
         if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
             self.protocol = MeteredLink
-            budgets = budgets if budgets is not None else UserBudgets(LimitSettings(), reactor)
+            budgets = budgets if budgets is not None else UserRateLimits(LimitSettings(), reactor)
         self.budgets = budgets
         super().__init__(server="dstwist", reactor=reactor)
         self.settings = settings

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.http_server import LimitSettings
-from dstwist.limits.rates import LONGEST_PAUSE, Bucket, Meter, UserBudgets, buckets
+from dstwist.limits.rates import LONGEST_PAUSE, RateLimit, TokenBucket, UserRateLimits, token_buckets
 from dstwist.log import about
 from dstwist.protocol.constants import UNNAMED_USER
 from tests.fakes import FakeConnection
@@ -39,7 +39,7 @@ class BucketTests(SynchronousTestCase):
         As much as for one second may come at once; what is more has to be waited for, exactly as long as it takes.
         """
         clock = Clock()
-        bucket = Bucket("x", 100, clock)
+        bucket = TokenBucket("x", 100, clock)
         self.assertEqual([bucket.spend(50), bucket.spend(50)], [0.0, 0.0])
         self.assertAlmostEqual(bucket.spend(150), 1.5)
         clock.advance(1)
@@ -52,7 +52,7 @@ class BucketTests(SynchronousTestCase):
         Over time, exactly the rate comes through.
         """
         clock = Clock()
-        bucket = Bucket("x", 100, clock)
+        bucket = TokenBucket("x", 100, clock)
         spent, start = 0, clock.seconds()
         while clock.seconds() - start < 100:
             spent += 7
@@ -64,7 +64,7 @@ class BucketTests(SynchronousTestCase):
         Silence is not saved up for longer than a second.
         """
         clock = Clock()
-        bucket = Bucket("x", 100, clock)
+        bucket = TokenBucket("x", 100, clock)
         bucket.spend(100)
         clock.advance(1000)
         self.assertEqual(bucket.spend(100), 0.0)
@@ -76,7 +76,7 @@ class BucketTests(SynchronousTestCase):
         """
         clock = Clock()
         clock.advance(1000)
-        bucket = Bucket("x", 100, clock)
+        bucket = TokenBucket("x", 100, clock)
         bucket.spend(100)
         clock.rightNow = 10.0
         self.assertAlmostEqual(bucket.spend(50), 0.5)
@@ -88,14 +88,14 @@ class BucketTests(SynchronousTestCase):
         While there is something left, nobody looks at the clock.
         """
         clock = CountingClock()
-        bucket = Bucket("x", 1000, clock)
+        bucket = TokenBucket("x", 1000, clock)
         before = clock.looks
         for _ in range(1000):
             bucket.spend(1)
         self.assertEqual(clock.looks, before)
 
 
-class MeterTests(SynchronousTestCase):
+class RateLimitTests(SynchronousTestCase):
     """
     One connection and its limits.
     """
@@ -104,14 +104,14 @@ class MeterTests(SynchronousTestCase):
         self.clock = Clock()
         self.events: list[str] = []
 
-    def meter(self, rate_of_bytes: int | None = None, messages: int | None = None, **limits: Any) -> Meter:
-        self.users = UserBudgets(LimitSettings(**limits), self.clock)
+    def rate_limit(self, rate_of_bytes: int | None = None, messages: int | None = None, **limits: Any) -> RateLimit:
+        self.users = UserRateLimits(LimitSettings(**limits), self.clock)
         return self.another(rate_of_bytes, messages)
 
-    def another(self, rate_of_bytes: int | None = None, messages: int | None = None) -> Meter:
-        return Meter(
-            buckets("maxByteRate", rate_of_bytes, self.clock),
-            buckets("maxMessageRate", messages, self.clock),
+    def another(self, rate_of_bytes: int | None = None, messages: int | None = None) -> RateLimit:
+        return RateLimit(
+            token_buckets("maxByteRate", rate_of_bytes, self.clock),
+            token_buckets("maxMessageRate", messages, self.clock),
             self.users,
             self.clock,
             lambda: self.events.append("pause"),
@@ -124,11 +124,11 @@ class MeterTests(SynchronousTestCase):
         """
         Who sends more bytes than he may is read from again when the time for them is over.
         """
-        meter = self.meter(1000)
-        meter.bytes(1000)
+        rate_limit = self.rate_limit(1000)
+        rate_limit.bytes(1000)
         self.assertEqual(self.events, [])
-        meter.bytes(500)
-        meter.bytes(100)
+        rate_limit.bytes(500)
+        rate_limit.bytes(100)
         self.assertEqual(self.events, ["pause"])
         self.clock.advance(0.59)
         self.assertEqual(self.events, ["pause", "alive"])
@@ -139,11 +139,11 @@ class MeterTests(SynchronousTestCase):
         """
         The same with messages, however short they are.
         """
-        meter = self.meter(None, 10)
-        meter.bytes(1000000)
-        meter.messages(10)
+        rate_limit = self.rate_limit(None, 10)
+        rate_limit.bytes(1000000)
+        rate_limit.messages(10)
         self.assertEqual(self.events, [])
-        meter.messages(5)
+        rate_limit.messages(5)
         self.assertEqual(self.events, ["pause"])
         self.clock.advance(0.51)
         self.assertEqual(self.events[-1], "resume")
@@ -152,8 +152,8 @@ class MeterTests(SynchronousTestCase):
         """
         While it is paused for long, nobody takes the client for dead.
         """
-        meter = self.meter(1000)
-        meter.bytes(6000)
+        rate_limit = self.rate_limit(1000)
+        rate_limit.bytes(6000)
         self.clock.pump([LONGEST_PAUSE] * 4)
         self.assertEqual(self.events, ["pause"] + ["alive"] * 4)
         self.clock.pump([LONGEST_PAUSE] * 2)
@@ -163,11 +163,11 @@ class MeterTests(SynchronousTestCase):
         """
         The connections of one user share what he may send; others are not touched.
         """
-        one = self.meter(max_byte_rate_per_user=1000)
+        one = self.rate_limit(max_byte_rate_per_user=1000)
         two, other = self.another(), self.another()
-        for meter, user in ((one, "ann"), (two, "ann"), (other, "bob")):
-            meter.bytes(5000)
-            meter.logged_in(user)
+        for rate_limit, user in ((one, "ann"), (two, "ann"), (other, "bob")):
+            rate_limit.bytes(5000)
+            rate_limit.logged_in(user)
         one.bytes(900)
         self.assertEqual(self.events, [])
         two.bytes(200)
@@ -179,7 +179,7 @@ class MeterTests(SynchronousTestCase):
         """
         So with messages; who has no name shares with nobody.
         """
-        one = self.meter(max_message_rate_per_user=10)
+        one = self.rate_limit(max_message_rate_per_user=10)
         one.logged_in("ann")
         one.messages(11)
         self.assertEqual(self.events, ["pause"])
@@ -192,10 +192,10 @@ class MeterTests(SynchronousTestCase):
         """
         Of connections that are gone nothing is left, throttled or not.
         """
-        one, two = self.meter(1000, max_byte_rate_per_user=1000), self.another()
-        for meter in (one, two):
-            meter.logged_in("ann")
-            meter.bytes(2000)
+        one, two = self.rate_limit(1000, max_byte_rate_per_user=1000), self.another()
+        for rate_limit in (one, two):
+            rate_limit.logged_in("ann")
+            rate_limit.bytes(2000)
         one.stop()
         self.assertEqual(len(self.users), 1)
         two.stop()
@@ -209,10 +209,10 @@ class MeterTests(SynchronousTestCase):
         A client that is slowed down is one line in the log, with the limit and the user, however often it happens.
         """
         lines = Lines(self)
-        meter = self.meter(None, 10, max_byte_rate_per_user=1000)
-        meter.logged_in("ann")
+        rate_limit = self.rate_limit(None, 10, max_byte_rate_per_user=1000)
+        rate_limit.logged_in("ann")
         for _ in range(5):
-            meter.messages(20)
+            rate_limit.messages(20)
             self.clock.pump([1.0] * 3)
         self.assertEqual(
             lines.of("warn"),

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import RuleError
-from dstwist.permission.recheck import CHUNK, MAX_TOLD, MAX_WAITING, TIME_SLICE, Kind, Recheck
+from dstwist.permission.recheck import CHUNK, MAX_TOLD, MAX_WAITING, TIME_SLICE, GrantType, Recheck
 from dstwist.protocol.constants import EventAction, PresenceAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -55,7 +55,7 @@ class RecheckTests(SynchronousTestCase):
 
     def recheck(self, **verdicts: Any) -> Recheck:
         self.permission.verdicts = verdicts
-        recheck = Recheck(self.permission, [Kind(self.registry, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)], self.clock)
+        recheck = Recheck(self.permission, [GrantType(self.registry, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)], self.clock)
         recheck.run()
         return recheck
 
@@ -107,7 +107,7 @@ class RecheckTests(SynchronousTestCase):
         everybody = SubscriptionRegistry(Topic.PRESENCE)
         everybody.add("everyone", self.ann)
         all_ = PresenceAction.SUBSCRIBE_ALL
-        Recheck(Asked(), [Kind(everybody, Topic.PRESENCE, all_, all_, named=False)], self.clock).run()
+        Recheck(Asked(), [GrantType(everybody, Topic.PRESENCE, all_, all_, named=False)], self.clock).run()
         self.clock.advance(0)
         self.assertEqual(asked, [Message(Topic.PRESENCE, all_)])
         (answer,) = self.ann.take()

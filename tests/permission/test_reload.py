@@ -15,7 +15,7 @@ from dstwist.config.access import PermissionSettings
 from dstwist.config.settings import ListenSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission, Record
-from dstwist.permission.recheck import Kind
+from dstwist.permission.recheck import GrantType
 from dstwist.permission.reload import RuleReload
 from dstwist.permission.selection import build
 from dstwist.protocol.constants import EventAction, Topic
@@ -57,8 +57,8 @@ class RuleReloadTests(SynchronousTestCase):
         listeners = ListenerRegistry(Topic.EVENT, self.subscriptions, ListenSettings(), self.clock)
         service = EventService(self.subscriptions, listeners, FakeCluster())
         self.router = Router(self.permission, {Topic.EVENT: service})
-        kinds = [Kind(self.subscriptions, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)]
-        return RuleReload(self.permission, old, kinds, self.clock, self.router.settled)
+        grant_types = [GrantType(self.subscriptions, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)]
+        return RuleReload(self.permission, old, grant_types, self.clock, self.router.drain)
 
     def subscribe(self, *names: str) -> None:
         self.router.route(Message(Topic.EVENT, SUBSCRIBE, names=names), self.ann)

@@ -292,25 +292,25 @@ class RouterTests(SynchronousTestCase):
         for others.
         """
         router = self.router()
-        self.assertEqual(self.successResultOf(router.settled()), None)
+        self.assertEqual(self.successResultOf(router.drain()), None)
         self.ann.turns = True
         names = [f"n{number}" for number in range(2 * NAMES_PER_STEP)]
         self.service.then = lambda: self.ann.do(iter((None, None, None)))
         router.route(subscribe(*names), self.ann)
-        settled = router.settled()
+        drained = router.drain()
         bob = FakeConnection("bob")
         bob.turns = True
         router.route(subscribe(*names), bob)
         served = 0
         while self.ann.turn():
-            self.assertNoResult(settled)
+            self.assertNoResult(drained)
             served += len(self.service.handled)
         self.assertGreater(served, 1)
-        self.successResultOf(settled)
+        self.successResultOf(drained)
 
     def test_settled_by_leaving(self) -> None:
         """
-        What is given up because its sender has gone is settled.
+        What is given up because its sender has gone is drained.
         """
         for turns in range(3):
             ann = FakeConnection("ann")
@@ -320,10 +320,10 @@ class RouterTests(SynchronousTestCase):
             router.route(subscribe(*(f"n{number}" for number in range(2 * NAMES_PER_STEP))), ann)
             for _ in range(turns):
                 ann.turn()
-            settled = router.settled()
-            self.assertNoResult(settled)
+            drained = router.drain()
+            self.assertNoResult(drained)
             ann.close()
-            self.successResultOf(settled)
+            self.successResultOf(drained)
 
     def test_rule_fails(self) -> None:
         """

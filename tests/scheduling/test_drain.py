@@ -7,37 +7,37 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.scheduling.drain import UnderWay
+from dstwist.scheduling.drain import InFlight
 
 
-class UnderWayTests(SynchronousTestCase):
+class InFlightTests(SynchronousTestCase):
     """
-    L{UnderWay}.
+    L{InFlight}.
     """
 
     def setUp(self) -> None:
-        self.work = UnderWay()
+        self.work = InFlight()
 
     def test_nothing(self) -> None:
         """
         With nothing under way a change waits for nothing, also after something has been.
         """
-        self.successResultOf(self.work.change())
-        with self.work.batch:
+        self.successResultOf(self.work.drain())
+        with self.work.group:
             pass
-        self.successResultOf(self.work.change())
+        self.successResultOf(self.work.drain())
 
     def test_what_began_before(self) -> None:
         """
         A change waits for all that began before it, and not for what begins after it; each change by itself.
         """
         first: Deferred[str] = Deferred()
-        self.work.batch.last_until(first)
-        with self.work.batch:
-            one = self.work.change()
+        self.work.group.add(first)
+        with self.work.group:
+            one = self.work.drain()
             second: Deferred[str] = Deferred()
-            self.work.batch.last_until(second)
-            two = self.work.change()
+            self.work.group.add(second)
+            two = self.work.drain()
             first.callback("first")
             self.assertNoResult(one)
         self.successResultOf(one)
@@ -52,8 +52,8 @@ class UnderWayTests(SynchronousTestCase):
         good: Deferred[str] = Deferred()
         bad: Deferred[str] = Deferred()
         for deferred in (good, bad):
-            self.work.batch.last_until(deferred)
-        changed = self.work.change()
+            self.work.group.add(deferred)
+        changed = self.work.drain()
         bad.errback(KeyError("x"))
         self.failureResultOf(bad, KeyError)
         good.callback("result")
@@ -67,8 +67,8 @@ class UnderWayTests(SynchronousTestCase):
         changed: list[Deferred[None]] = []
 
         def work() -> None:
-            with self.work.batch:
-                changed.append(self.work.change())
+            with self.work.group:
+                changed.append(self.work.drain())
                 raise KeyError("x")
 
         self.assertRaises(KeyError, work)

@@ -23,7 +23,7 @@ from dstwist.permission.valve.values import Meter, truthy
 from dstwist.protocol.constants import NAMELESS_USERS
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED
-from dstwist.scheduling.drain import UnderWay
+from dstwist.scheduling.drain import InFlight
 
 #: The name that patterns are tested against where an action has none.
 NO_NAME = "undefined"
@@ -78,7 +78,7 @@ class ValvePermission:
         self._interval = interval
         self._log_values = log_values
         self.doubts = doubts
-        self._undecided = UnderWay()
+        self._undecided = InFlight()
         self.replace(rules)
 
     def replace(self, rules: Rules) -> Deferred[None]:
@@ -88,7 +88,7 @@ class ValvePermission:
         """
         rules.remember(self._max_remembered, self._interval, self._seconds)
         self.guards = rules.guards
-        return self._undecided.change()
+        return self._undecided.drain()
 
     def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         """
@@ -158,7 +158,7 @@ class ValvePermission:
             return fail(self._failed(error, rule, scope))
         if isinstance(verdict, Deferred):
             verdict.addErrback(self._failed_later, rule, scope)
-            self._undecided.batch.last_until(verdict)
+            self._undecided.group.add(verdict)
         return verdict
 
     def _failed_later(self, failure: Failure, rule: Rule, scope: Scope) -> Failure:
