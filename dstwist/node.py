@@ -30,7 +30,6 @@ from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger, OperatorLogger, about
 from dstwist.memory import usable_memory
 from dstwist.permission.denials import Denials
-from dstwist.permission.lookup import RecordLookup
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
 from dstwist.permission.selection import build as build_permission
@@ -42,6 +41,7 @@ from dstwist.services.topics import TopicBuilder
 from dstwist.startup_checks import warn_of_open_doors, warn_of_open_tables
 from dstwist.store.stores import Stores
 from dstwist.store.stores import build as build_stores
+from dstwist.store.tiers import TieredStore
 from dstwist.tls.certificates import TlsEndpoint
 from dstwist.transports.accept_rate import AcceptRate
 from dstwist.transports.http import HttpFactory, Root
@@ -109,9 +109,9 @@ class Node(Service):
         self.reloads.add_section("auth", lambda settings: self._logins.reload(settings.auth))
         self._files = most_files()
         self._admission = Admission(settings.limits, reactor, room(self._files))
-        records = RecordLookup(stores.cache, stores.storage, settings.record, reactor)
+        tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
-            settings.permission, reactor.seconds, records.load, Services(reactor, stores.storage)
+            settings.permission, reactor.seconds, tiers.load, Services(reactor, stores.storage)
         )
         outgoing = _outgoing(settings.limits, reactor)
         denials = Denials(self._permission, settings.logger.log_denied)
@@ -124,8 +124,7 @@ class Node(Service):
             self._permission,
             # Names are not judged one by one where everything is permitted.
             None if isinstance(self._permission, OpenPermission) else self._permission,
-            self._cache,
-            self._storage,
+            tiers,
             denials,
         ).build()
         self._router = Router(

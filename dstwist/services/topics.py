@@ -9,7 +9,7 @@ from typing import Any
 
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import ICluster, IPermission, IStore, ITopicService
+from dstwist.interfaces import ICluster, IPermission, ITopicService
 from dstwist.limits.budgets import Budget
 from dstwist.limits.outgoing import Outgoing
 from dstwist.permission.denials import Denials
@@ -21,6 +21,7 @@ from dstwist.services.event import EventService
 from dstwist.services.presence import PresenceService
 from dstwist.services.record.service import RecordService
 from dstwist.services.rpc import RpcService
+from dstwist.store.tiers import TieredStore
 
 
 @dataclass
@@ -73,8 +74,7 @@ class TopicBuilder:
         outgoing: Outgoing,
         permission: IPermission,
         offers: IPermission | None,
-        cache: IStore,
-        storage: IStore | None,
+        tiers: TieredStore,
         denials: Denials,
     ) -> None:
         self._settings = settings
@@ -84,8 +84,7 @@ class TopicBuilder:
         self._outgoing = outgoing
         self._permission = permission
         self._offers = offers
-        self._cache = cache
-        self._storage = storage
+        self._tiers = tiers
         self._denials = denials
         # Shared by all topics.
         self._room = Budget(settings.limits.max_subscription_bytes)
@@ -123,8 +122,7 @@ class TopicBuilder:
             listeners,
             self._cluster,
             self._permission,
-            self._cache,
-            self._storage,
+            self._tiers,
             self._settings.record,
             self._reactor,
             self._pending,

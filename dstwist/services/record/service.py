@@ -37,7 +37,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import ICluster, IConnection, IPermission, IStore, IWriteService, Record
+from dstwist.interfaces import ICluster, IConnection, IPermission, IWriteService, Record
 from dstwist.limits.budgets import Budget
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
@@ -59,6 +59,7 @@ from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordError, RecordStore
 from dstwist.services.record.write import RecordWriter
 from dstwist.services.record_conflicts import HeldConflicts
+from dstwist.store.tiers import TieredStore
 
 _RECORD = Topic.RECORD
 
@@ -98,7 +99,7 @@ class RecordService:
     """
     Serves what clients ask of records.
 
-    @param storage: where records are kept for good; C{None}: only in the cache.
+    @param tiers: the cache and the storage of the records.
     @param pending: how many bytes the requests of all clients may have that wait for their turn.
     """
 
@@ -110,8 +111,7 @@ class RecordService:
         listeners: ListenerRegistry,
         cluster: ICluster,
         permission: IPermission,
-        cache: IStore,
-        storage: IStore | None,
+        tiers: TieredStore,
         settings: RecordSettings,
         clock: IReactorTime,
         pending: Budget | None = None,
@@ -124,7 +124,7 @@ class RecordService:
         self._turns = Turns.of(clock)
         self._queue = queue = RecordQueue(settings, self._overrun, clock, pending)
         self._submit = queue.submit
-        self._store = store = RecordStore(cache, storage, queue, settings, clock)
+        self._store = store = RecordStore(tiers, queue, settings, clock)
         store.told = self._tell_all
         store.retry = self._settle_later
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)

@@ -34,10 +34,11 @@ from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError, StoreFull
-from dstwist.interfaces import IConnection, IInstantStore, IRecordStore, IStore, Record
+from dstwist.interfaces import IConnection, IInstantStore, Record
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record.queue import RecordQueue
+from dstwist.store.tiers import CACHE, TieredStore, TierError, record_writer, within
 
 #: How long a doubtful record waits for the next try, in seconds: the first and the longest time.
 RETRY_FIRST = 1.0
@@ -94,27 +95,27 @@ class RecordStore:
 
     def __init__(
         self,
-        cache: IStore,
-        storage: IStore | None,
+        tiers: TieredStore,
         queue: RecordQueue,
         settings: RecordSettings,
         clock: IReactorTime,
     ) -> None:
         self.told: Callable[[str, Record | None, list[IConnection] | None], None] = lambda name, record, astray: None
         self.retry: Callable[[str], None] = lambda name: None
+        cache, storage = tiers.cache, tiers.storage
         instant = IInstantStore(cache, None)
         self.known: Callable[[str], Record | None] = _nothing if instant is None else instant.known
         self._keep: Callable[[str, Record], bool] = _not_at_once if instant is None else instant.keep
         self.keep = self._keep if storage is None else self._keep_excluded
         self.keeps_at_once = instant is not None and (storage is None or bool(settings.storage_exclusion_prefixes))
+        self._tiers = tiers
         self._cache = cache
         self._storage = storage
-        self._write_cache = _writing(cache)
-        self._write_storage = _writing(cache if storage is None else storage)
+        self._kept = tiers.is_stored
+        self._write_cache = record_writer(cache)
+        self._write_storage = record_writer(cache if storage is None else storage)
         self._queue = queue
         self._excluded = settings.storage_exclusion_prefixes
-        self._cache_timeout = settings.cache_retrieval_timeout
-        self._storage_timeout = settings.storage_retrieval_timeout
         self._write_timeout = settings.write_timeout
         self._clock = clock
         self.doubts: dict[str, _Doubt] = {}
@@ -150,10 +151,11 @@ class RecordStore:
         if name in self.doubts:
             return await self.settle(name)
         try:
-            return await self._find(name, self._cache.get(name))
-        except RecordError as error:
-            self._queue.failed(name, error)
-            raise
+            return await self._tiers.read(name, self._promote)
+        except TierError as error:
+            problem = self._not_read(error, name)
+            self._queue.failed(name, problem)
+            raise problem from error
 
     async def commit(self, name: str, record: Record) -> None:
         """
@@ -229,29 +231,19 @@ class RecordStore:
         except RecordError:
             pass  # logged, and those in line know
 
-    async def _find(self, name: str, asked: Deferred[Record | None]) -> Record | None:
-        record: Record | None = await self._read(name, "cache", asked)
-        if record is None and self._kept(name):
-            assert self._storage is not None
-            record = await self._read(name, "storage", self._storage.get(name))
-            if record is not None:
-                # Not waited for: whatever is asked of the cache next comes after it.
-                self._write_cache(name, record).addErrback(self._not_promoted, name)
-        return record
+    def _promote(self, name: str, record: Record) -> None:
+        # Not waited for: whatever is asked of the cache next comes after it.
+        self._write_cache(name, record).addErrback(self._not_promoted, name)
 
     async def _agree(self, name: str) -> Record | None:
         try:
-            if not self._kept(name):
-                record: Record | None = await self._read(name, "cache", self._cache.get(name))
-            else:
-                assert self._storage is not None
-                record = await self._read(name, "storage", self._storage.get(name))
-                done = self._cache.delete(name) if record is None else self._write_cache(name, record)
-                await self._read(name, "cache", done)
-        except RecordError as error:
+            record = await self._tiers.refresh(name)
+        except TierError as error:
+            problem = self._not_read(error, name)
             self._doubt(name)
-            self._queue.failed(name, error)
-            raise
+            self._queue.failed(name, problem)
+            raise problem from error
+        self._tiers.unresolved.discard(name)
         doubt = self.doubts.pop(name, None)
         if doubt is not None and doubt.timer is not None and doubt.timer.active():
             doubt.timer.cancel()
@@ -261,16 +253,11 @@ class RecordStore:
         if len(self.doubts) >= MAX_DOUBTS:
             raise RecordError(code, "too many records are waiting for the stores to recover")
 
-    def _kept(self, name: str) -> bool:
-        """
-        Whether the storage has to do with a record.
-        """
-        return self._storage is not None and not name.startswith(self._excluded)
-
     def _doubt(self, name: str) -> None:
         doubt = self.doubts.get(name)
         if doubt is None:
             doubt = self.doubts[name] = _Doubt()
+            self._tiers.unresolved.add(name)
         if doubt.timer is None or not doubt.timer.active():
             doubt.wait = min(doubt.wait * 2, RETRY_MOST) or RETRY_FIRST
             doubt.timer = None if self._stopped else self._clock.callLater(doubt.wait, self._try_again, name)
@@ -278,22 +265,22 @@ class RecordStore:
     def _try_again(self, name: str) -> None:
         self.retry(name)
 
-    async def _read(self, name: str, where: str, answer: Deferred[Any]) -> Any:
-        timeout = self._cache_timeout if where == "cache" else self._storage_timeout
-        try:
-            return await _within(answer, timeout, self._clock)
-        except TimeoutError:
-            late = RecordAction.CACHE_RETRIEVAL_TIMEOUT if where == "cache" else RecordAction.STORAGE_RETRIEVAL_TIMEOUT
-            self._complain(late, name, where, f"no answer within {timeout:g} s")
-            raise RecordError(late, name) from None
-        except Exception as error:
-            self._complain(RecordAction.RECORD_LOAD_ERROR, name, where, error)
-            # What exactly is wrong with a store is none of a client's business.
-            raise RecordError(RecordAction.RECORD_LOAD_ERROR, f"error while loading {name} from {where}") from error
+    def _not_read(self, error: TierError, name: str) -> RecordError:
+        """
+        Log C{error}; return what the client is told.
+        """
+        tier = error.tier
+        if not isinstance(error.reason, Exception):
+            late = RecordAction.CACHE_RETRIEVAL_TIMEOUT if tier == CACHE else RecordAction.STORAGE_RETRIEVAL_TIMEOUT
+            self._complain(late, name, tier, f"no answer within {error.reason:g} s")
+            return RecordError(late, name)
+        self._complain(RecordAction.RECORD_LOAD_ERROR, name, tier, error.reason)
+        # What exactly is wrong with a store is none of a client's business.
+        return RecordError(RecordAction.RECORD_LOAD_ERROR, f"error while loading {name} from {tier}")
 
     async def _write(self, name: str, where: str, answer: Deferred[None], code: RecordAction) -> None:
         try:
-            await _within(answer, self._write_timeout, self._clock)
+            await within(answer, self._write_timeout, self._clock)
         except TimeoutError:
             self._complain(code, name, where, f"no answer within {self._write_timeout:g} s")
             self._doubt(name)
@@ -318,19 +305,6 @@ class RecordStore:
             problem=problem,
             event=code.name,
         )
-
-
-def _within(answer: Deferred[Any], timeout: float, clock: IReactorTime) -> Deferred[Any]:
-    return answer if answer.called else answer.addTimeout(timeout, clock)
-
-
-def _writing(store: IStore) -> Callable[[str, Record], Deferred[None]]:
-    """
-    Keeps a record in C{store}, as the object it is if the store takes that.
-    """
-    if IRecordStore.providedBy(store):
-        return IRecordStore(store).write
-    return lambda name, record: store.set(name, record.version, record.data)
 
 
 def _nothing(name: str) -> Record | None:

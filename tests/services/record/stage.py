@@ -23,6 +23,7 @@ from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record.acks import HOLD
 from dstwist.services.record.service import RecordService
+from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeCluster, FakeConnection, FakeStore, FakeWire
 from tests.wire import readable
 
@@ -137,8 +138,7 @@ class RecordTestCase(SynchronousTestCase):
             self.listeners,
             self.cluster,
             self.rules,
-            self.cache,
-            self.storage if storage else None,
+            TieredStore(self.cache, self.storage if storage else None, self.settings, self.clock),
             self.settings,
             self.clock,
         )

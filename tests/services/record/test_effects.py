@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from dstwist.interfaces import Record
-from dstwist.permission.lookup import RecordLookup
 from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.dialect import FOREIGN
@@ -17,6 +16,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.paths import parse, set_many
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.services.record.service import RecordService
+from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeConnection, FakeWire
 from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
 
@@ -39,8 +39,8 @@ class ValveTestCase(RecordTestCase):
             "rpc": {"*": {}},
             "presence": {"*": {}},
         }
-        lookup = RecordLookup(self.cache, self.storage, self.settings, self.clock)
-        self.permission = ValvePermission(load_permissions(sections), self.clock.seconds, load=lookup.load)
+        self.tiers = TieredStore(self.cache, self.storage, self.settings, self.clock)
+        self.permission = ValvePermission(load_permissions(sections), self.clock.seconds, load=self.tiers.load)
         self.put_up()
         self.have("a", 1, {"owner": "ann", "n": 1})
 
@@ -50,8 +50,7 @@ class ValveTestCase(RecordTestCase):
             self.listeners,
             self.cluster,
             self.permission,
-            self.cache,
-            self.storage if storage else None,
+            self.tiers if storage else TieredStore(self.cache, None, self.settings, self.clock),
             self.settings,
             self.clock,
         )
@@ -308,8 +307,7 @@ class ShownTests(ValveTestCase):
             self.listeners,
             self.cluster,
             self.permission,
-            self.cache,
-            None,
+            TieredStore(self.cache, None, self.settings, self.clock),
             self.settings,
             self.clock,
         )

@@ -30,6 +30,7 @@ from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record.answers import other_version
 from dstwist.services.record.service import RecordService
+from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeCluster, FakeConnection, FakeStore
 from tests.services.record.stage import A, Rules, ask
 
@@ -227,7 +228,13 @@ class Machine(RuleBasedStateMachine):
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, ListenSettings(), self.clock, announce=True)
         self.service = RecordService(
-            self.subscriptions, listeners, self.cluster, Rules(), self.cache, self.storage, self.settings, self.clock
+            self.subscriptions,
+            listeners,
+            self.cluster,
+            Rules(),
+            TieredStore(self.cache, self.storage, self.settings, self.clock),
+            self.settings,
+            self.clock,
         )
         self.clients = [Client(number) for number in range(CLIENTS)]
         self.model = Model()

@@ -17,6 +17,7 @@ from dstwist.protocol.constants import RecordAction
 from dstwist.services.record import store as record_store
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.store import RecordError, RecordStore
+from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeStore
 
 
@@ -30,7 +31,8 @@ class RecordStoreTests(SynchronousTestCase):
         self.cache, self.storage = FakeStore(self.clock), FakeStore(self.clock)
         settings = RecordSettings()
         queue = RecordQueue(settings, lambda name, message, sender: None, self.clock)
-        self.store = RecordStore(self.cache, self.storage, queue, settings, self.clock)
+        self.tiers = TieredStore(self.cache, self.storage, settings, self.clock)
+        self.store = RecordStore(self.tiers, queue, settings, self.clock)
         self.told: list[tuple[str, Record | None]] = []
         self.retried: list[float] = []
         self.store.told = lambda name, record, astray: self.told.append((name, record))
@@ -119,10 +121,24 @@ class RecordStoreTests(SynchronousTestCase):
         """
         settings = RecordSettings(storage_exclusion_prefixes=("a",))
         queue = RecordQueue(settings, lambda name, message, sender: None, self.clock)
-        store = RecordStore(self.cache, self.storage, queue, settings, self.clock)
+        store = RecordStore(TieredStore(self.cache, self.storage, settings, self.clock), queue, settings, self.clock)
         self.cache.outcome = "lost"
         self.run_failing(store.commit("a", Record(1, {})))
         self.cache.outcome = "ok"
         self.assertEqual(self.run_now(store.load("a")), Record(1, {}))
         self.assertEqual(self.storage.calls, [])
         store.stop()
+
+    def test_rules_do_not_believe_the_cache(self) -> None:
+        """
+        While the last write of a record is unresolved, permission rules are given what the storage has: the write may
+        have taken effect although it failed.
+        """
+        self.cache.put("a", 1, {"member": True})
+        self.storage.put("a", 1, {"member": True})
+        self.storage.outcome = "lost"
+        self.run_failing(self.store.commit("a", Record(2, {"member": False})))
+        self.storage.outcome = "ok"
+        self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(2, {"member": False}))
+        self.run_now(self.store.load("a"))
+        self.assertEqual(self.tiers.unresolved, set())

@@ -1,0 +1,161 @@
+"""
+Reading records from two tiers: a cache in front of a storage.
+
+==========================================  ==========================================================================
+a record                                    is read from
+==========================================  ==========================================================================
+whose last write is known to have ended     the cache; if the cache does not have it, the storage
+whose last write is unresolved              the authority: a failed or late write may have left an old value in the
+                                            cache
+==========================================  ==========================================================================
+
+The I{authority} of a record is the tier that has the last word about it: the storage, or the cache for records that are
+not stored (names with a prefix of C{storageExclusionPrefixes}, and all records if there is no storage).
+
+Always true: reading changes neither tier. The caller decides whether a record from the storage goes into the cache.
+Only the steps of the record's queue (L{dstwist.services.record.queue}) may do that, because any other caller could
+overwrite a newer write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.config.settings import RecordSettings
+from dstwist.errors import StoreError
+from dstwist.interfaces import IRecordStore, IStore, Record
+
+CACHE = "cache"
+STORAGE = "storage"
+
+
+class TierError(StoreError):
+    """
+    A tier failed, or did not answer in time.
+
+    @ivar tier: L{CACHE} or L{STORAGE}.
+    @ivar reason: the exception of the tier, or the time in seconds within which it did not answer.
+    """
+
+    def __init__(self, tier: str, reason: Exception | float) -> None:
+        late = not isinstance(reason, Exception)
+        super().__init__(f"no answer from the {tier} within {reason:g} s" if late else str(reason))
+        self.tier = tier
+        self.reason = reason
+
+
+class TieredStore:
+    """
+    The cache and the storage of one node, for all parts that read records.
+
+    @ivar unresolved: the names of the records whose last write is unresolved: it failed or was late, and may or may not
+        have taken effect. The record store (L{dstwist.services.record.store}) keeps this set.
+    @param storage: C{None} if records are only in the cache.
+    """
+
+    def __init__(self, cache: IStore, storage: IStore | None, settings: RecordSettings, clock: IReactorTime) -> None:
+        self.cache = cache
+        self.storage = storage
+        self.unresolved: set[str] = set()
+        self._write_cache = record_writer(cache)
+        self._clock = clock
+        self._timeouts = {CACHE: settings.cache_retrieval_timeout, STORAGE: settings.storage_retrieval_timeout}
+        self._excluded = settings.storage_exclusion_prefixes
+
+    def is_stored(self, name: str) -> bool:
+        """
+        Whether the storage is the authority of a record.
+        """
+        return self.storage is not None and not name.startswith(self._excluded)
+
+    def load(self, name: str) -> Deferred[Record | None]:
+        """
+        The record as it is kept at this moment, for callers outside the record's queue; C{None} if there is none.
+        Writes under way are not waited for: permission rules of two records that refer to each other would wait for
+        ever.
+
+        Fails with L{TierError} if a tier fails, or does not answer in time.
+        """
+        if name in self.unresolved:
+            return Deferred.fromCoroutine(self.read_authority(name))
+        asked = self.cache.get(name)
+        if asked.called and isinstance(asked.result, Record):
+            return asked
+        return Deferred.fromCoroutine(self._read(name, asked, None))
+
+    async def read(self, name: str, on_stored: Callable[[str, Record], object]) -> Record | None:
+        """
+        The record from the cache, else from the storage; C{None} if there is none. For records whose last write has
+        ended.
+
+        @param on_stored: called with the record if it comes from the storage.
+        @raise TierError: a tier failed, or did not answer in time.
+        """
+        return await self._read(name, self.cache.get(name), on_stored)
+
+    async def read_authority(self, name: str) -> Record | None:
+        """
+        The record as its authority has it; C{None} if there is none.
+
+        @raise TierError: the authority failed, or did not answer in time.
+        """
+        record: Record | None
+        if self.is_stored(name):
+            assert self.storage is not None
+            record = await self._answer(STORAGE, self.storage.get(name))
+        else:
+            record = await self._answer(CACHE, self.cache.get(name))
+        return record
+
+    async def refresh(self, name: str) -> Record | None:
+        """
+        L{read_authority}, and make the cache agree. Only for the steps of the record's queue.
+
+        @raise TierError: a tier failed, or did not answer in time.
+        """
+        record = await self.read_authority(name)
+        if self.is_stored(name):
+            await self._answer(CACHE, self.cache.delete(name) if record is None else self._write_cache(name, record))
+        return record
+
+    async def _read(
+        self, name: str, asked: Deferred[Record | None], on_stored: Callable[[str, Record], object] | None
+    ) -> Record | None:
+        record: Record | None = await self._answer(CACHE, asked)
+        if record is None and self.is_stored(name):
+            assert self.storage is not None
+            record = await self._answer(STORAGE, self.storage.get(name))
+            if record is not None and on_stored is not None:
+                on_stored(name, record)
+        return record
+
+    async def _answer(self, tier: str, answer: Deferred[Any]) -> Any:
+        timeout = self._timeouts[tier]
+        try:
+            return await within(answer, timeout, self._clock)
+        except TimeoutError:
+            raise TierError(tier, timeout) from None
+        except Exception as error:
+            raise TierError(tier, error) from error
+
+
+def within(answer: Deferred[Any], timeout: float, clock: IReactorTime) -> Deferred[Any]:
+    """
+    C{answer}, which fails with L{TimeoutError} after C{timeout} seconds. An answer that is there already costs no
+    timer.
+    """
+    return answer if answer.called else answer.addTimeout(timeout, clock)
+
+
+def record_writer(store: IStore) -> Callable[[str, Record], Deferred[None]]:
+    """
+    The function that writes a record to C{store}. If the store accepts L{Record} objects, the function passes the
+    object itself, so that its JSON text is made once.
+    """
+    if IRecordStore.providedBy(store):
+        return IRecordStore(store).write
+    return lambda name, record: store.set(name, record.version, record.data)
