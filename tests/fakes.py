@@ -307,17 +307,17 @@ class FakeService:
 @implementer(IPermission)
 class FakePermission:
     """
-    Verdicts by name; what is not in here is allowed.
+    Decisions by name; what is not in here is allowed.
     """
 
-    def __init__(self, **verdicts: Any) -> None:
-        self.verdicts = verdicts
+    def __init__(self, **decisions: Any) -> None:
+        self.decisions = decisions
         self.asked: list[str | None] = []
 
     def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         self.asked.append(message.name)
-        verdict: bool | Deferred[bool] = self.verdicts.get(message.name or "", True)
-        return verdict
+        decision: bool | Deferred[bool] = self.decisions.get(message.name or "", True)
+        return decision
 
 
 @implementer(IInstantStore)

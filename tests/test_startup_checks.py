@@ -20,16 +20,16 @@ from tests.auth.helpers import AuthCase
 
 class FakePermission:
     """
-    One verdict for all, and what it was about.
+    One decision for all, and what it was about.
     """
 
-    def __init__(self, verdict: Any) -> None:
-        self.verdict = verdict
+    def __init__(self, decision: Any) -> None:
+        self.decision = decision
         self.asked: list[tuple[Any, Any, Any]] = []
 
     def allows(self, message: Any, sender: Any, change: Any = None) -> Any:
         self.asked.append((message, sender, change))
-        return self.verdict
+        return self.decision
 
 
 class OpenDoorTests(AuthCase):
@@ -37,11 +37,11 @@ class OpenDoorTests(AuthCase):
     L{warn_of_open_doors}.
     """
 
-    def warnings(self, verdict: Any, settings: Any, *hosts: str) -> list[str]:
+    def warnings(self, decision: Any, settings: Any, *hosts: str) -> list[str]:
         addresses: list[object] = [(IPv6Address if ":" in host else IPv4Address)("TCP", host, 6020) for host in hosts]
         addresses.append(UNIXAddress("/run/dstwist.sock"))
         log = self.log()
-        done = warn_of_open_doors([settings], FakePermission(verdict), addresses)  # type: ignore[arg-type]
+        done = warn_of_open_doors([settings], FakePermission(decision), addresses)  # type: ignore[arg-type]
         self.successResultOf(Deferred.fromCoroutine(done))
         return log.lines
 
@@ -57,8 +57,8 @@ class OpenDoorTests(AuthCase):
         There is no warning on this machine alone, with rules, or with logins.
         """
         self.assertEqual(self.warnings(True, OpenSettings(), "127.0.0.1", "::1", "127.0.0.2", "localhost"), [])
-        for verdict in (False, fail(ValueError("rule"))):
-            self.assertEqual(self.warnings(verdict, OpenSettings(), "0.0.0.0"), [])
+        for decision in (False, fail(ValueError("rule"))):
+            self.assertEqual(self.warnings(decision, OpenSettings(), "0.0.0.0"), [])
         self.assertEqual(self.warnings(True, StorageSettings(table="users"), "0.0.0.0"), [])
 
 
@@ -67,8 +67,8 @@ class ExposureTests(AuthCase):
     L{warn_of_open_tables}.
     """
 
-    def warnings(self, verdict: Any, *settings: Any) -> list[str]:
-        self.permission = FakePermission(verdict)
+    def warnings(self, decision: Any, *settings: Any) -> list[str]:
+        self.permission = FakePermission(decision)
         log = self.log()
         self.successResultOf(Deferred.fromCoroutine(warn_of_open_tables(settings, self.permission)))  # type: ignore[arg-type]
         return log.lines
@@ -77,8 +77,8 @@ class ExposureTests(AuthCase):
         """
         W18: if a stranger may read a record of the table, there is a warning with the pattern to forbid.
         """
-        for verdict in (True, succeed(True)):
-            (line,) = self.warnings(verdict, OpenSettings(), StorageSettings(table="users"))
+        for decision in (True, succeed(True)):
+            (line,) = self.warnings(decision, OpenSettings(), StorageSettings(table="users"))
             self.assertIn('a rule for "users/*"', line)
             ((message, sender, change),) = self.permission.asked
             self.assertEqual((message.name, message.action), ("users/x", RecordAction.READ))
@@ -89,8 +89,8 @@ class ExposureTests(AuthCase):
         """
         If not, or if the rule fails, which denies as well, there is none.
         """
-        for verdict in (False, succeed(False), fail(ValueError("rule"))):
-            self.assertEqual(self.warnings(verdict, StorageSettings(table="users")), [])
+        for decision in (False, succeed(False), fail(ValueError("rule"))):
+            self.assertEqual(self.warnings(decision, StorageSettings(table="users")), [])
 
     def test_no_table(self) -> None:
         """

@@ -111,7 +111,7 @@ def test(file: str, rules: str | None, verbose: bool) -> None:
         raise _Refused(error) from None
     for result in results:
         if not result.met:
-            click.echo(f"FAILED  {result.title}: {result.answer.verdict} instead of {result.expected}")
+            click.echo(f"FAILED  {result.title}: {result.answer.decision} instead of {result.expected}")
             click.echo("".join(f"        {line}\n" for line in _described(result.answer).splitlines()), nl=False)
         elif verbose:
             click.echo(f"ok      {result.title}: {result.expected}")
@@ -141,7 +141,7 @@ def _json(text: str, option: str) -> Any:
 
 
 def _described(found: Answer) -> str:
-    lines = [found.verdict]
+    lines = [found.decision]
     if found.kind is None:
         lines.append("This action needs no permission.")
     elif found.rule is None:

@@ -2,7 +2,7 @@
 The log lines about requests that the permission refuses, for all parts of the server that ask the permission.
 
 =====================  ========================================  ===================================================
-verdict                line                                      level
+decision                line                                      level
 =====================  ========================================  ===================================================
 ``False``              MESSAGE_DENIED, with the rule             debug; info with C{logger.options.logDenied}
 a rule that failed     MESSAGE_PERMISSION_ERROR, with the        warn
@@ -40,19 +40,19 @@ class Denials:
         self._decider = permission if IDecider.providedBy(permission) else None
         self._level: Any = LEVELS["INFO" if at_info else "DEBUG"]
 
-    def tell(self, verdict: object, request: Message, sender: IConnection, name: str | None = None) -> None:
+    def tell(self, decision: object, request: Message, sender: IConnection, name: str | None = None) -> None:
         """
         Log that C{request} was refused.
 
-        @param verdict: the L{Failure} of the rule, or anything else that is not C{True}.
+        @param decision: the L{Failure} of the rule, or anything else that is not C{True}.
         @param request: the request that the permission was asked about; for a bulk request, C{name} is the refused
             name.
         """
-        if isinstance(verdict, Failure):
+        if isinstance(decision, Failure):
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {client}: {error}",
                 # It may tell of names that the rule made of what the client sent.
-                error=shown(verdict.getErrorMessage(), MOST_OF_ERROR),
+                error=shown(decision.getErrorMessage(), MOST_OF_ERROR),
                 event="MESSAGE_PERMISSION_ERROR",
                 **about(sender),
             )

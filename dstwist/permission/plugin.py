@@ -36,17 +36,17 @@ class CustomPermission:
 
     def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         try:
-            verdict = self._allows(message, sender, change)
+            decision = self._allows(message, sender, change)
         except Exception as error:
             return fail(self._problem(error))
         # Only these allow: not what happens to be true.
-        if verdict is True or verdict is False:
-            return verdict
-        if iscoroutine(verdict):
-            verdict = Deferred.fromCoroutine(verdict)
-        if not isinstance(verdict, Deferred):
-            return fail(self._problem(TypeError(f"expected True, False or a Deferred, got {verdict!r:.100}")))
-        return verdict.addCallbacks(lambda result: result is True, lambda failure: fail(self._problem(failure.value)))
+        if decision is True or decision is False:
+            return decision
+        if iscoroutine(decision):
+            decision = Deferred.fromCoroutine(decision)
+        if not isinstance(decision, Deferred):
+            return fail(self._problem(TypeError(f"expected True, False or a Deferred, got {decision!r:.100}")))
+        return decision.addCallbacks(lambda result: result is True, lambda failure: fail(self._problem(failure.value)))
 
     def decider(self, message: Message, name: str | None) -> str:
         return self._source

@@ -175,24 +175,24 @@ class _Run:
         if connection.closed or not grant_type.registry.wants(name, connection):
             return
         self._judged += 1
-        verdict = self._allows(grant_type.request(name), connection)
-        if isinstance(verdict, Deferred):
+        decision = self._allows(grant_type.request(name), connection)
+        if isinstance(decision, Deferred):
             self._waiting += 1
-            verdict.addBoth(self._decided, grant_type, name, connection)
-            verdict.addErrback(self._broke)
-        elif verdict is not True:
-            self._denials.tell(verdict, grant_type.request(name), connection)
+            decision.addBoth(self._decided, grant_type, name, connection)
+            decision.addErrback(self._broke)
+        elif decision is not True:
+            self._denials.tell(decision, grant_type.request(name), connection)
             self._end(grant_type, name, connection)
 
-    def _decided(self, verdict: bool | Failure, grant_type: GrantType, name: str, connection: IConnection) -> None:
+    def _decided(self, decision: bool | Failure, grant_type: GrantType, name: str, connection: IConnection) -> None:
         if self._stopped:
             return
         self._waiting -= 1
         try:
-            if verdict is not True:
-                self._failed += isinstance(verdict, Failure)
-                if self._failed <= MAX_TOLD or not isinstance(verdict, Failure):
-                    self._denials.tell(verdict, grant_type.request(name), connection)
+            if decision is not True:
+                self._failed += isinstance(decision, Failure)
+                if self._failed <= MAX_TOLD or not isinstance(decision, Failure):
+                    self._denials.tell(decision, grant_type.request(name), connection)
                 self._end(grant_type, name, connection)
         finally:
             if self._room is not None and self._waiting <= self._wanted:

@@ -28,9 +28,9 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import has_separators
 from dstwist.routing.registrations import Candidate
 
-#: So many seconds a verdict may take. The rules of a permissions file have the time-outs of the stores; this is for a
-#: class of the operator's that does not watch the time, since the names that wait for a verdict have no provider.
-VERDICT_TIMEOUT = 30.0
+#: So many seconds a decision may take. The rules of a permissions file have the time-outs of the stores; this is for a
+#: class of the operator's that does not watch the time, since the names that wait for a decision have no provider.
+DECISION_TIMEOUT = 30.0
 
 
 class OfferRules:
@@ -58,15 +58,15 @@ class OfferRules:
         if self._allows is None:
             return True
         request = Message(self._topic, self._listen, name)
-        verdict = self._allows(request, candidate.connection)
-        if not isinstance(verdict, Deferred):
-            return verdict is True
-        if not verdict.called:
-            verdict.addTimeout(VERDICT_TIMEOUT, self._clock)
-        verdict.addBoth(self._decided, request, candidate)
-        if verdict.called and isinstance(verdict.result, bool):
-            return verdict.result
-        return verdict
+        decision = self._allows(request, candidate.connection)
+        if not isinstance(decision, Deferred):
+            return decision is True
+        if not decision.called:
+            decision.addTimeout(DECISION_TIMEOUT, self._clock)
+        decision.addBoth(self._decided, request, candidate)
+        if decision.called and isinstance(decision.result, bool):
+            return decision.result
+        return decision
 
     def _decided(self, result: bool | Failure, request: Message, candidate: Candidate) -> bool:
         if isinstance(result, Failure):

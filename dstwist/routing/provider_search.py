@@ -16,9 +16,9 @@ It follows that whoever begins to listen has only to be looked for the names abo
 and that a name for which all searches had no success need not be looked at until somebody comes, or the next rematch.
 
 Before a candidate is told the name, the permission decides whether it may hear of it (L{dstwist.routing.offers}). That
-may take a while: the search then waits for the verdict on this candidate, as it waits for the answer of one that was
-told. A candidate that is refused is passed over. A limited number of verdicts is awaited at a time
-(L{dstwist.routing.verdicts}).
+may take a while: the search then waits for the decision on this candidate, as it waits for the answer of one that was
+told. A candidate that is refused is passed over. A limited number of decisions is awaited at a time
+(L{dstwist.routing.pending_decisions}).
 
 A listener of v2 or v3 is not asked about a name whose only subscriber it is (L{dstwist.routing.own_subscriptions}).
 
@@ -43,11 +43,11 @@ from dstwist.protocol.message import Message
 from dstwist.routing.new_listeners import Newcomers
 from dstwist.routing.offers import OfferRules
 from dstwist.routing.own_subscriptions import OwnSubscriptions
+from dstwist.routing.pending_decisions import PendingDecisions
 from dstwist.routing.providers import Providers
 from dstwist.routing.registrations import Candidate, Choose, Listened, Search, next_of
 from dstwist.routing.rematch import Rematch
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.routing.verdicts import Verdicts
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import Steps, TimeSlices
 
@@ -90,7 +90,7 @@ class Searches:
         self._newcomers = Newcomers(
             self._slices, lambda: subscriptions.names(), self._is_idle, self._rematch.tried, self._start
         )
-        self._verdicts = Verdicts(self._slices, self._go_on_if_wanted)
+        self._decisions = PendingDecisions(self._slices, self._go_on_if_wanted)
         self._own = OwnSubscriptions(subscriptions)
         self._stopped = False
         subscriptions.observe(self._search, self._forget)
@@ -186,11 +186,11 @@ class Searches:
             return False
         elif self._is_idle(name):
             # The rules may have changed since it was asked.
-            verdict = self._rules.allow(candidate, name)
-            if isinstance(verdict, Deferred):
-                verdict.addCallback(self._accept_late, candidate, name)
+            decision = self._rules.allow(candidate, name)
+            if isinstance(decision, Deferred):
+                decision.addCallback(self._accept_late, candidate, name)
             else:
-                self._accept_late(verdict, candidate, name)
+                self._accept_late(decision, candidate, name)
         else:
             self._providers.tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
         return True
@@ -287,16 +287,16 @@ class Searches:
             search.pass_over(candidate)
             return False
         search.tried = True
-        if self._verdicts.queue(search):
+        if self._decisions.queue(search):
             return True
-        verdict = candidate.connection not in search.refused and self._rules.allow(candidate, search.name)
-        if verdict is True:
+        decision = candidate.connection not in search.refused and self._rules.allow(candidate, search.name)
+        if decision is True:
             self._ask(search, candidate)
             return True
-        if isinstance(verdict, Deferred):
+        if isinstance(decision, Deferred):
             search.asked = candidate
             candidate.asked[search.name] = None
-            self._verdicts.wait(verdict, self._decided, search, candidate)
+            self._decisions.wait(decision, self._decided, search, candidate)
             return True
         self._refuse(search, candidate)
         return False
@@ -431,5 +431,5 @@ class Searches:
             if search.asked is not None and search.told:
                 search.asked.owes_answer(name)
             self._stop_asking(search)
-            self._verdicts.forget(search)
+            self._decisions.forget(search)
         self._providers.release(name)

@@ -96,16 +96,16 @@ class Router:
                 sender.do(self._judge(message, sender))
                 return
             (name,) = names
-            verdict = self._allows(_about(name, message), sender)
+            decision = self._allows(_about(name, message), sender)
         else:
             name = None
-            verdict = self._allows(message, sender)
-        if verdict is True:
+            decision = self._allows(message, sender)
+        if decision is True:
             handle(message, sender)
-        elif isinstance(verdict, Deferred):
-            sender.do(self._wait(verdict, name, message, sender))
+        elif isinstance(decision, Deferred):
+            sender.do(self._wait(decision, name, message, sender))
         else:
-            sender.send(self._refusal(verdict, message, name, sender))
+            sender.send(self._refusal(decision, message, name, sender))
 
     def malformed(self, message: Message, sender: IConnection) -> None:
         """
@@ -133,9 +133,9 @@ class Router:
         distinct = DistinctNames((*once, *(name for name in once if name in repeated)) if repeated else once)
         self.route(replace(message, names=distinct), sender)
 
-    def _wait(self, verdict: Deferred[bool], name: str | None, message: Message, sender: IConnection) -> Work:
+    def _wait(self, decision: Deferred[bool], name: str | None, message: Message, sender: IConnection) -> Work:
         results: list[bool | Failure] = []
-        yield verdict.addBoth(results.append)
+        yield decision.addBoth(results.append)
         (result,) = results
         if result is True:
             self._handlers[message.topic](message, sender)
@@ -157,24 +157,26 @@ class Router:
                 if done:
                     yield None
                     steps.begin()
-                verdicts: list[object] = []
+                decisions: list[object] = []
                 for number in range(done, len(names)):
-                    verdicts.append(self._allows(_about(names[number], message), sender))
+                    decisions.append(self._allows(_about(names[number], message), sender))
                     if steps.over():
                         break
-                part = names[done : done + len(verdicts)]
+                part = names[done : done + len(decisions)]
                 done += len(part)
-                if any(isinstance(verdict, Deferred) for verdict in verdicts):
-                    later = [verdict if isinstance(verdict, Deferred) else succeed(verdict) for verdict in verdicts]
+                if any(isinstance(decision, Deferred) for decision in decisions):
+                    later = [
+                        decision if isinstance(decision, Deferred) else succeed(decision) for decision in decisions
+                    ]
                     results: list[tuple[bool, object]] = []
                     # A rule that fails refuses its own name, not the whole request.
                     yield DeferredList(later, consumeErrors=True).addCallback(results.extend)
-                    verdicts = [verdict for _, verdict in results]
-                for name, verdict in zip(part, verdicts, strict=True):
-                    if verdict is True:
+                    decisions = [decision for _, decision in results]
+                for name, decision in zip(part, decisions, strict=True):
+                    if decision is True:
                         allowed.append(name)
                         continue
-                    refusal = self._refusal(verdict, message, name, sender)
+                    refusal = self._refusal(decision, message, name, sender)
                     if not (told and sender.dialect.is_refused_once):
                         sender.send(refusal)
                         told = True
@@ -185,12 +187,12 @@ class Router:
             elif allowed:
                 self._handlers[message.topic](replace(message, names=tuple(allowed)), sender)
 
-    def _refusal(self, verdict: object, message: Message, name: str | None, sender: IConnection) -> Message:
+    def _refusal(self, decision: object, message: Message, name: str | None, sender: IConnection) -> Message:
         """
         The error for the sender. Only the log names the rule that refused, and why a rule failed.
         """
-        self._denials.tell(verdict, message, sender, name)
-        return message.error("MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED", name)
+        self._denials.tell(decision, message, sender, name)
+        return message.error("MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED", name)
 
     def _unknown_topic(self, message: Message, sender: IConnection) -> None:
         sender.send(

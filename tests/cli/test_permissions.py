@@ -62,7 +62,7 @@ class CommandTests(SynchronousTestCase):
         )
         result = self.run_command("check", str(path))
         self.assertEqual(result.exit_code, 0)
-        warning, verdict = result.output.splitlines()
+        warning, decision = result.output.splitlines()
         self.assertTrue(warning.startswith("warning: "))
         self.assertTrue(
             warning.endswith(
@@ -70,7 +70,7 @@ class CommandTests(SynchronousTestCase):
                 "you mean true? In YAML 1.2 yes is a text"
             )
         )
-        self.assertEqual(verdict, f"{path} can be used: 1 rules.")
+        self.assertEqual(decision, f"{path} can be used: 1 rules.")
 
     def test_check_refused(self) -> None:
         """

@@ -270,13 +270,13 @@ class WaitingTests(ConnectionTestCase):
     What has to wait keeps waiting all that follows: L{IConnection.do}, by permissions that are not at hand.
     """
 
-    def verdicts(self, *names: str) -> list[Deferred[bool]]:
-        verdicts: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
-        self.permission = FakePermission(**verdicts)
+    def decisions(self, *names: str) -> list[Deferred[bool]]:
+        decisions: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
+        self.permission = FakePermission(**decisions)
         self.connection.lost("gone")
         self.connect()
         self.log_in()
-        return list(verdicts.values())
+        return list(decisions.values())
 
     def emit(self, *names: str) -> None:
         self.say(*(Message(Topic.EVENT, EventAction.EMIT, name, b"1") for name in names))
@@ -288,21 +288,21 @@ class WaitingTests(ConnectionTestCase):
         """
         What a client sends while a permission is looked up waits its turn, in whatever pieces it comes.
         """
-        (verdict,) = self.verdicts("b")
+        (decision,) = self.decisions("b")
         encoded = [self.client.encode(Message(Topic.EVENT, EventAction.EMIT, name, b"1")) for name in "abccc"]
         self.assertTrue(self.connection.receive(b"".join(encoded)))
         self.emit("d")
         self.assertEqual((self.handled(), self.link.paused), (["a"], True))
         self.next_turn()
         self.assertEqual(self.handled(), ["a"])
-        verdict.callback(True)
+        decision.callback(True)
         self.assertEqual((self.handled(), self.link.paused), (["a", "b", "c", "c", "c", "d"], False))
 
     def test_twice(self) -> None:
         """
         Order holds if a later message has to wait as well.
         """
-        first, second = self.verdicts("a", "b")
+        first, second = self.decisions("a", "b")
         self.emit("a", "b", "c")
         first.callback(True)
         self.emit("d")
@@ -313,9 +313,9 @@ class WaitingTests(ConnectionTestCase):
 
     def test_there_already(self) -> None:
         """
-        A verdict that is there already is not waited for.
+        A decision that is there already is not waited for.
         """
-        self.verdicts("a")[0].callback(True)
+        self.decisions("a")[0].callback(True)
         self.emit("a", "b")
         self.assertEqual((self.handled(), self.link.paused), (["a", "b"], False))
 
@@ -323,12 +323,12 @@ class WaitingTests(ConnectionTestCase):
         """
         What is behind something that waits is served in slices, too, when that is there.
         """
-        verdicts = self.verdicts(*(f"n{number}" for number in range(20)))
+        decisions = self.decisions(*(f"n{number}" for number in range(20)))
         self.emit(*(f"n{number}" for number in range(20)), *"x" * 20)
-        for number, verdict in enumerate(verdicts, 1):
+        for number, decision in enumerate(decisions, 1):
             self.next_turn()
             self.serve_by(lambda: self.pass_time(TIME_SLICE / 3.5))
-            verdict.callback(True)
+            decision.callback(True)
             self.assertEqual(len(self.handled()), number if number < 20 else 23)
         self.assertTrue(self.link.paused)
         for expected in (27, 31, 35, 39, 40):
@@ -340,10 +340,10 @@ class WaitingTests(ConnectionTestCase):
         """
         W55: when the client goes, what waits is not served any more, nor is what waits behind it.
         """
-        (verdict,) = self.verdicts("a")
+        (decision,) = self.decisions("a")
         self.emit("a", "b")
         self.connection.lost("gone")
-        verdict.callback(True)
+        decision.callback(True)
         self.next_turn()
         self.assertEqual((self.handled(), self.clock.getDelayedCalls()), ([], []))
 
@@ -351,14 +351,14 @@ class WaitingTests(ConnectionTestCase):
         """
         A service that fails after a wait costs the one connection, and a traceback in the log.
         """
-        (verdict,) = self.verdicts("a")
+        (decision,) = self.decisions("a")
 
         def broken() -> None:
             raise ZeroDivisionError
 
         self.emit("a")
         self.serve_by(broken)
-        verdict.callback(True)
+        decision.callback(True)
         self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
@@ -366,11 +366,11 @@ class WaitingTests(ConnectionTestCase):
         """
         A client that is not read from is not taken for one that is silent.
         """
-        (verdict,) = self.verdicts("a")
+        (decision,) = self.decisions("a")
         self.emit("a")
         self.clock.pump([HEARTBEAT / 10] * 50)
         self.assertFalse(self.connection.closed)
-        verdict.callback(True)
+        decision.callback(True)
         self.clock.pump([HEARTBEAT / 10] * 31)
         self.assertTrue(self.connection.closed)
 

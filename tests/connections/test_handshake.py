@@ -354,7 +354,7 @@ class BothDialects:
         self.assertEqual(len(self.authenticator.asked), 1)
         self.assertEqual(self.actions()[-1], ParserAction.UNKNOWN_TOPIC)
 
-    def test_w55_gone_before_the_verdict(self: Any) -> None:
+    def test_w55_gone_before_the_decision(self: Any) -> None:
         """
         W55: a client that left while its login was decided is never logged in.
         """

@@ -62,17 +62,17 @@ class CaseTests(SynchronousTestCase):
         change = None
         if how == "at hand" and message.topic is Topic.RECORD:
             change = Change(records.records.get(message.name or "", Record(-1, None)), message)
-        verdict = permission.allows(message, sender_of(case), change)
+        decision = permission.allows(message, sender_of(case), change)
         records.arrive()
-        if isinstance(verdict, Deferred):
+        if isinstance(decision, Deferred):
             results: list[Any] = []
-            verdict.addBoth(results.append)
+            decision.addBoth(results.append)
             (result,) = results
             if not isinstance(result, bool):
                 result.trap(RuleError)
                 return f"error {result.value}"
-            verdict = result
-        return "allow" if verdict else "deny"
+            decision = result
+        return "allow" if decision else "deny"
 
     def check(self, group: str, how: str = "at once") -> None:
         wrong = []

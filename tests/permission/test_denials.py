@@ -39,8 +39,8 @@ class DenialTests(SynchronousTestCase):
         self.permission = ValvePermission(load_permissions(RULES), lambda: 0.0)
         self.lines = Lines(self)
 
-    def tell(self, request: Message, verdict: object = False, **options: Any) -> None:
-        Denials(self.permission, **options).tell(verdict, request, FakeConnection())
+    def tell(self, request: Message, decision: object = False, **options: Any) -> None:
+        Denials(self.permission, **options).tell(decision, request, FakeConnection())
 
     def check(self, request: Message, line: str) -> None:
         self.tell(request, at_info=True)
@@ -81,10 +81,10 @@ class DenialTests(SynchronousTestCase):
             f'RECORD UPDATE of price/bob is denied by record["price/$id"].write (rules.yml: line {len(path)}): '
             "user.id === $id",
         )
-        verdict: Any = self.permission.allows(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"), FakeConnection())
+        decision: Any = self.permission.allows(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"), FakeConnection())
         self.assertIn(
             'error when executing event["*"].publish (rules.yml: line 49) (data.a.b === 1) for "a"',
-            self.failureResultOf(verdict).getErrorMessage(),
+            self.failureResultOf(decision).getErrorMessage(),
         )
 
     def test_no_rule(self) -> None:

@@ -31,16 +31,16 @@ HERE = __name__
 @implementer(IPermission)
 class Given:
     """
-    Gives the verdict that its option C{verdict} makes.
+    Gives the decision that its option C{decision} makes.
     """
 
-    verdict: Any = True
+    decision: Any = True
 
     def __init__(self, options: dict[str, Any], services: Any) -> None:
         self.options, self.services = options, services
 
     def allows(self, message: Message, sender: Any, record: Any = None) -> Any:
-        return type(self).verdict()
+        return type(self).decision()
 
 
 class Nothing:
@@ -54,7 +54,7 @@ class Nothing:
 
 class CustomPermissionTests(SynchronousTestCase):
     """
-    From the configuration to the verdict.
+    From the configuration to the decision.
     """
 
     def build(self, section: str) -> IPermission:
@@ -69,11 +69,11 @@ class CustomPermissionTests(SynchronousTestCase):
         return permission
 
     def allows(self, permission: IPermission, message: Message = EMIT) -> Any:
-        verdict = permission.allows(message, FakeConnection())
-        return self.successResultOf(verdict) if isinstance(verdict, Deferred) else verdict
+        decision = permission.allows(message, FakeConnection())
+        return self.successResultOf(decision) if isinstance(decision, Deferred) else decision
 
-    def given(self, verdict: Any) -> IPermission:
-        self.patch(Given, "verdict", staticmethod(verdict))
+    def given(self, decision: Any) -> IPermission:
+        self.patch(Given, "decision", staticmethod(decision))
         return self.build(f"{{module: '{HERE}:Given'}}")
 
     def test_example(self) -> None:
@@ -86,13 +86,13 @@ class CustomPermissionTests(SynchronousTestCase):
         self.assertEqual([self.allows(each) for each in (always, never)], [True, False])
         self.assertTrue(self.allows(never, READ))
 
-    def test_verdicts(self) -> None:
+    def test_decisions(self) -> None:
         """
         It may say so at once, later, or as a coroutine; only True allows.
         """
 
-        async def later(verdict: Any) -> Any:
-            return verdict
+        async def later(decision: Any) -> Any:
+            return decision
 
         self.assertTrue(self.allows(self.given(lambda: True)))
         self.assertFalse(self.allows(self.given(lambda: False)))
@@ -110,12 +110,12 @@ class CustomPermissionTests(SynchronousTestCase):
         async def broken_later() -> Any:
             raise ValueError("no idea")
 
-        for verdict, problem in (
+        for decision, problem in (
             (broken, "ValueError: no idea"),
             (broken_later, "ValueError: no idea"),
             (lambda: "yes", "TypeError: expected True, False or a Deferred, got 'yes'"),
         ):
-            answer: Any = self.given(verdict).allows(EMIT, FakeConnection())
+            answer: Any = self.given(decision).allows(EMIT, FakeConnection())
             error = self.failureResultOf(answer, RuleError).value
             self.assertEqual(str(error), f"{HERE}:Given: {problem}")
 

@@ -53,8 +53,8 @@ class RecheckTests(SynchronousTestCase):
         self.ann = FakeConnection("ann")
         self.permission = FakePermission()
 
-    def recheck(self, **verdicts: Any) -> Recheck:
-        self.permission.verdicts = verdicts
+    def recheck(self, **decisions: Any) -> Recheck:
+        self.permission.decisions = decisions
         recheck = Recheck(self.permission, [GrantType(self.registry, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)], self.clock)
         recheck.run()
         return recheck
@@ -168,15 +168,15 @@ class RecheckTests(SynchronousTestCase):
         """
         A rule that needs data is waited for, and then its subscription stays or ends.
         """
-        verdicts: dict[str, Deferred[bool]] = {"good": Deferred(), "bad": Deferred()}
+        decisions: dict[str, Deferred[bool]] = {"good": Deferred(), "bad": Deferred()}
         self.subscribe("good", "bad", "gone", "plain")
         gone: Deferred[bool] = Deferred()
-        self.recheck(**verdicts, gone=gone)
+        self.recheck(**decisions, gone=gone)
         self.clock.advance(0)
         self.registry.discard("gone", self.ann)
-        for verdict, result in ((verdicts["good"], True), (verdicts["bad"], False), (gone, False)):
+        for decision, result in ((decisions["good"], True), (decisions["bad"], False), (gone, False)):
             self.assertEqual(self.lines.of("info"), [])
-            verdict.callback(result)
+            decision.callback(result)
         self.clock.advance(0)
         self.assertEqual(self.ann.take(), [denied("bad")])
         self.assertEqual(sorted(self.registry.names()), ["good", "plain"])
@@ -186,18 +186,18 @@ class RecheckTests(SynchronousTestCase):
         """
         Only so many rules wait for data at a time, so that the storage is not asked for everything at once.
         """
-        verdicts: dict[str, Deferred[bool]] = {str(number): Deferred() for number in range(MAX_WAITING + 5)}
-        self.subscribe(*verdicts)
-        self.recheck(**verdicts)
+        decisions: dict[str, Deferred[bool]] = {str(number): Deferred() for number in range(MAX_WAITING + 5)}
+        self.subscribe(*decisions)
+        self.recheck(**decisions)
         self.clock.advance(0)
         asked = self.permission.asked
         self.assertEqual(len(asked), MAX_WAITING)
-        verdicts[str(asked[0])].callback(True)
+        decisions[str(asked[0])].callback(True)
         self.clock.advance(0)
         self.assertEqual(len(asked), MAX_WAITING + 1)
-        for verdict in verdicts.values():
-            if not verdict.called:
-                verdict.callback(False)
+        for decision in decisions.values():
+            if not decision.called:
+                decision.callback(False)
                 self.clock.advance(0)
         self.assertEqual(len(asked), MAX_WAITING + 5)
         self.assertEqual(list(self.registry.names()), [asked[0]])
@@ -235,7 +235,7 @@ class RecheckTests(SynchronousTestCase):
         self.subscribe("a", "b")
         recheck = self.recheck(a=between)
         self.clock.advance(0)
-        self.permission.verdicts = {"b": False}
+        self.permission.decisions = {"b": False}
         recheck.run()
         self.clock.advance(0)
         between.callback(False)
@@ -247,15 +247,15 @@ class RecheckTests(SynchronousTestCase):
         """
         When the server stops nothing is judged any more.
         """
-        verdict: Deferred[bool] = Deferred()
+        decision: Deferred[bool] = Deferred()
         self.subscribe("a", *map(str, range(2 * CHUNK)))
-        recheck = self.recheck(a=verdict)
+        recheck = self.recheck(a=decision)
         self.turn()
         recheck.stop()
         recheck.stop()
         asked = len(self.permission.asked)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        verdict.callback(False)
+        decision.callback(False)
         self.assertEqual((len(self.permission.asked), self.ann.take()), (asked, []))
 
     def test_nothing(self) -> None:

@@ -52,5 +52,5 @@ class BuildTests(SynchronousTestCase):
         The options reach the decisions.
         """
         for options, rule in (({"max_rule_iterations": 1}, "_('a')"), ({"max_rule_steps": 100}, "now" + "+now" * 200)):
-            verdict: Any = build(self.settings(rule, **options), lambda: 0.0).allows(READ, FakeConnection())
-            self.failureResultOf(verdict)
+            decision: Any = build(self.settings(rule, **options), lambda: 0.0).allows(READ, FakeConnection())
+            self.failureResultOf(decision)

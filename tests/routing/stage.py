@@ -119,7 +119,7 @@ MODULES = (
     "dstwist.routing.providers",
     "dstwist.routing.new_listeners",
     "dstwist.routing.rematch",
-    "dstwist.routing.verdicts",
+    "dstwist.routing.pending_decisions",
     "dstwist.routing.provider_search",
     "dstwist.scheduling.deadlines",
     "dstwist.scheduling.time_slices",

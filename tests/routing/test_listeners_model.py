@@ -53,15 +53,15 @@ class Rule:
         self.undecided = 0
 
     def allows(self, message: Message, sender: IConnection, *others: Any) -> bool | Deferred[bool]:
-        verdict = (int(sender.user or ""), message.name) not in self.refused
+        decision = (int(sender.user or ""), message.name) not in self.refused
         if not self.delay:
-            return verdict
+            return decision
         self.undecided += 1
-        return deferLater(self.clock, self.delay, self._decided, verdict)
+        return deferLater(self.clock, self.delay, self._decided, decision)
 
-    def _decided(self, verdict: bool) -> bool:
+    def _decided(self, decision: bool) -> bool:
         self.undecided -= 1
-        return verdict
+        return decision
 
 
 class Model:
@@ -184,9 +184,9 @@ class Model:
     def _is_behind(self) -> bool:
         return bool(len(self.stage.listeners._searches._slices))
 
-    def _await_verdicts(self) -> None:
+    def _await_decisions(self) -> None:
         """
-        Wait until all candidates can have been tried once. With rematches there may always be a verdict under way.
+        Wait until all candidates can have been tried once. With rematches there may always be a decision under way.
         """
         for _ in range(60):
             if not self.rule.undecided:
@@ -195,7 +195,7 @@ class Model:
             self.hear()
 
     def finish(self) -> None:
-        self._await_verdicts()
+        self._await_decisions()
         for _ in range(1000):
             if self._is_behind():
                 self.stage.clock.advance(0)
@@ -209,7 +209,7 @@ class Model:
                         self.test.assertIn((who, pattern, name), self.offered, "left out")
         for connection in self.connections:
             connection.close()
-        self._await_verdicts()
+        self._await_decisions()
         for _ in range(1000):
             if self._is_behind():
                 self.stage.clock.advance(0)

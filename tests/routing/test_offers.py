@@ -17,14 +17,14 @@ from dstwist.interfaces import IConnection, IPermission, IRevocable
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
-from dstwist.routing.offers import VERDICT_TIMEOUT
-from dstwist.routing.verdicts import MAX_UNDECIDED
+from dstwist.routing.offers import DECISION_TIMEOUT
+from dstwist.routing.pending_decisions import MAX_UNDECIDED
 from dstwist.scheduling.time_slices import NAMES_PER_STEP, TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import Lines
 from tests.routing.stage import Stage, entries
 
-Verdict = bool | Deferred[bool]
+Decision = bool | Deferred[bool]
 
 
 @implementer(IPermission)
@@ -37,10 +37,10 @@ class Rule:
         self.decide = decide
         self.asked: list[tuple[Message, IConnection]] = []
 
-    def allows(self, message: Message, sender: IConnection, *others: Any) -> Verdict:
+    def allows(self, message: Message, sender: IConnection, *others: Any) -> Decision:
         self.asked.append((message, sender))
-        verdict: Verdict = self.decide(sender.user, message.name)
-        return verdict
+        decision: Decision = self.decide(sender.user, message.name)
+        return decision
 
 
 class Cases(SynchronousTestCase):
@@ -151,8 +151,8 @@ class OfferTests(Cases):
         """
         for dialect, answer in ((TEXT, "INVALID_MESSAGE a.*"), (PROTOBUF, "REMOVED a.* abc")):
             pending: Deferred[bool] = Deferred()
-            for verdict in (False, pending):
-                stage = self.make(lambda user, name, verdict=verdict: verdict)  # type: ignore[misc]
+            for decision in (False, pending):
+                stage = self.make(lambda user, name, decision=decision: decision)  # type: ignore[misc]
                 listener = self.listener(stage, "ann", "a.*", dialect=dialect)
                 stage.subscriber("abc")
                 stage.accept(listener, "a.*", "abc")
@@ -165,11 +165,11 @@ class OfferTests(Cases):
         A rule that fails refuses, at once or later; the reason is in the log alone.
         """
         later: Deferred[bool] = Deferred()
-        for verdict in (fail(RuleError("no luck")), later):
-            stage = self.make(lambda user, name, verdict=verdict: user == "bob" or verdict)  # type: ignore[misc]
+        for decision in (fail(RuleError("no luck")), later):
+            stage = self.make(lambda user, name, decision=decision: user == "bob" or decision)  # type: ignore[misc]
             ann, bob = self.listener(stage, "ann", "a.*"), self.listener(stage, "bob", "a.*")
             stage.subscriber("abc")
-            if verdict is later:
+            if decision is later:
                 later.errback(RuleError("no luck"))
             self.assertEqual((stage.heard(ann), stage.heard(bob)), ([], ["FOUND a.* abc"]))
             expected = "MESSAGE_PERMISSION_ERROR | ann (192.0.2.1, /deepstream, #7): no luck"
@@ -287,8 +287,8 @@ class LaterTests(Cases):
 
     def setUp(self) -> None:
         super().setUp()
-        self.verdicts: dict[str | None, Deferred[bool]] = {}
-        self.stage = self.make(lambda user, name: self.verdicts.setdefault(user, Deferred()), choose=None)
+        self.decisions: dict[str | None, Deferred[bool]] = {}
+        self.stage = self.make(lambda user, name: self.decisions.setdefault(user, Deferred()), choose=None)
         self.ann = self.listener(self.stage, "ann", "a.*")
         self.bob = self.listener(self.stage, "bob", "a.*")
 
@@ -297,12 +297,12 @@ class LaterTests(Cases):
 
     def test_permitted(self) -> None:
         """
-        The listener is asked when the verdict is there, and has its time from then on.
+        The listener is asked when the decision is there, and has its time from then on.
         """
         self.stage.subscriber("abc")
         self.stage.clock.advance(1)
         self.assertEqual(self.heard(), ([], []))
-        self.verdicts["ann"].callback(True)
+        self.decisions["ann"].callback(True)
         self.assertEqual(self.heard(), (["FOUND a.* abc"], []))
         self.stage.clock.advance(0.4)
         self.assertEqual(self.heard(), ([], []))
@@ -314,8 +314,8 @@ class LaterTests(Cases):
         The next one is tried.
         """
         self.stage.subscriber("abc")
-        self.verdicts["ann"].callback(False)
-        self.verdicts["bob"].callback(True)
+        self.decisions["ann"].callback(False)
+        self.decisions["bob"].callback(True)
         self.assertEqual(self.heard(), ([], ["FOUND a.* abc"]))
 
     def test_name_gone(self) -> None:
@@ -323,81 +323,81 @@ class LaterTests(Cases):
         Nobody is asked about a name that nobody wants any more, or that is searched anew.
         """
         subscriber = self.stage.subscriber("abc")
-        first = self.verdicts.pop("ann")
+        first = self.decisions.pop("ann")
         subscriber.close()
         self.stage.subscriber("abc")
         first.callback(True)
         self.assertEqual(self.heard(), ([], []))
-        self.verdicts["ann"].callback(True)
+        self.decisions["ann"].callback(True)
         self.assertEqual(self.heard(), (["FOUND a.* abc"], []))
 
     def test_listener_gone(self) -> None:
         """
-        If the listener leaves the next one is tried at once; the verdict comes to nothing.
+        If the listener leaves the next one is tried at once; the decision comes to nothing.
         """
         for leave in (lambda: self.stage.unlisten(self.ann, "a.*"), lambda: self.ann.close()):
             self.setUp()
             self.stage.subscriber("abc")
             leave()
-            self.verdicts["bob"].callback(True)
+            self.decisions["bob"].callback(True)
             self.assertEqual(self.stage.heard(self.bob), ["FOUND a.* abc"])
-            self.verdicts["ann"].callback(True)
+            self.decisions["ann"].callback(True)
             self.assertNotIn("FOUND a.* abc", self.stage.heard(self.ann))
 
     def test_listens_again(self) -> None:
         """
-        A listener that leaves and comes again while a verdict is awaited is tried as a new one.
+        A listener that leaves and comes again while a decision is awaited is tried as a new one.
         """
         self.bob.close()
         self.stage.subscriber("abc")
-        first = self.verdicts.pop("ann")
+        first = self.decisions.pop("ann")
         self.stage.unlisten(self.ann, "a.*")
         self.stage.listen(self.ann, "a.*")
         self.ann.take()
         first.callback(True)
         self.assertEqual(self.stage.heard(self.ann), [])
-        self.verdicts["ann"].callback(True)
+        self.decisions["ann"].callback(True)
         self.assertEqual(self.stage.heard(self.ann), ["FOUND a.* abc"])
 
     def test_too_late(self) -> None:
         """
-        A verdict that does not come counts as a refusal.
+        A decision that does not come counts as a refusal.
         """
         self.stage.subscriber("abc")
-        self.stage.clock.advance(VERDICT_TIMEOUT)
+        self.stage.clock.advance(DECISION_TIMEOUT)
         self.assertIn("MESSAGE_PERMISSION_ERROR", self.lines.last("warn"))
-        self.verdicts["bob"].callback(True)
+        self.decisions["bob"].callback(True)
         self.assertEqual(self.heard(), ([], ["FOUND a.* abc"]))
 
     def test_late_answer(self) -> None:
         """
         A listener that answers too late gets the name if it may still hear of it.
         """
-        for verdict, answer in ((True, []), (False, ["REMOVED a.* abc"])):
+        for decision, answer in ((True, []), (False, ["REMOVED a.* abc"])):
             self.setUp()
             self.bob.close()
             self.stage.subscriber("abc")
-            self.verdicts.pop("ann").callback(True)
+            self.decisions.pop("ann").callback(True)
             self.stage.clock.advance(0.5)
             self.ann.take()
             self.stage.accept(self.ann, "a.*", "abc")
             self.assertEqual(self.stage.heard(self.ann), [])
-            self.verdicts["ann"].callback(verdict)
+            self.decisions["ann"].callback(decision)
             self.assertEqual(self.stage.heard(self.ann), answer)
-            self.assertEqual(self.stage.listeners.provided("abc"), verdict)
+            self.assertEqual(self.stage.listeners.provided("abc"), decision)
 
     def test_late_answer_of_one_that_leaves(self) -> None:
         """
-        A listener that has left when the verdict on its late answer comes provides nothing.
+        A listener that has left when the decision on its late answer comes provides nothing.
         """
         self.bob.close()
         self.stage.subscriber("abc")
-        self.verdicts.pop("ann").callback(True)
+        self.decisions.pop("ann").callback(True)
         self.stage.clock.advance(0.5)
         self.stage.accept(self.ann, "a.*", "abc")
         self.stage.unlisten(self.ann, "a.*")
         self.ann.take()
-        self.verdicts["ann"].callback(True)
+        self.decisions["ann"].callback(True)
         self.assertFalse(self.stage.listeners.provided("abc"))
         self.assertEqual(self.stage.heard(self.ann), [])
 
@@ -407,19 +407,19 @@ class LaterTests(Cases):
         """
         self.stage.subscriber("abc")
         self.stage.listeners.stop()
-        self.verdicts["ann"].callback(False)
+        self.decisions["ann"].callback(False)
         self.assertEqual((self.heard(), self.stage.clock.getDelayedCalls()), (([], []), []))
 
 
 class ManyLaterTests(Cases):
     """
-    Very many verdicts that have to be waited for.
+    Very many decisions that have to be waited for.
     """
 
     def setUp(self) -> None:
         super().setUp()
-        self.verdicts: dict[str | None, Deferred[bool]] = {}
-        self.stage = self.make(lambda user, name: self.verdicts.setdefault(name, Deferred()), rematch_interval=None)
+        self.decisions: dict[str | None, Deferred[bool]] = {}
+        self.stage = self.make(lambda user, name: self.decisions.setdefault(name, Deferred()), rematch_interval=None)
         self.ann = self.listener(self.stage, "ann", ".*")
         self.subscriber = FakeConnection()
         self.count = MAX_UNDECIDED + 50
@@ -430,9 +430,9 @@ class ManyLaterTests(Cases):
         """
         No more than L{MAX_UNDECIDED} are awaited at a time; the others queue, and all are decided.
         """
-        self.assertEqual(len(self.verdicts), MAX_UNDECIDED)
+        self.assertEqual(len(self.decisions), MAX_UNDECIDED)
         for number in range(self.count):
-            self.verdicts[str(number)].callback(True)
+            self.decisions[str(number)].callback(True)
         found = [f"FOUND .* {number}" for number in range(self.count)]
         self.assertEqual(sorted(self.stage.heard(self.ann)), sorted(found))
 
@@ -445,23 +445,23 @@ class ManyLaterTests(Cases):
             self.stage.unsubscribe(self.subscriber, str(number))
         # Each was in the table of searches and in the queue.
         self.assertEqual(entries(self.stage.listeners), before - 2 * 50)
-        self.verdicts["0"].callback(True)
-        self.assertEqual(len(self.verdicts), MAX_UNDECIDED)
+        self.decisions["0"].callback(True)
+        self.assertEqual(len(self.decisions), MAX_UNDECIDED)
 
     def test_listener_leaves(self) -> None:
         """
         What queues is for those that listen when its turn comes.
         """
         self.ann.close()
-        verdicts = list(self.verdicts.values())
-        self.verdicts.clear()
-        for verdict in verdicts:
-            verdict.callback(True)
-        self.assertEqual(self.verdicts, {})
+        decisions = list(self.decisions.values())
+        self.decisions.clear()
+        for decision in decisions:
+            decision.callback(True)
+        self.assertEqual(self.decisions, {})
         bob = self.listener(self.stage, "bob", ".*")
         for _ in range(self.count):
-            name, verdict = self.verdicts.popitem()
-            verdict.callback(True)
+            name, decision = self.decisions.popitem()
+            decision.callback(True)
         self.assertEqual(len(self.stage.heard(bob)), self.count)
 
 
@@ -529,16 +529,16 @@ class OfferedTests(Cases):
         self.assertEqual(self.stage.heard(self.ann), ["REMOVED a.* abc"])
         self.assertFalse(self.stage.listeners.provided("abc"))
 
-    def test_waiting_for_its_verdict(self) -> None:
+    def test_waiting_for_its_decision(self) -> None:
         """
-        The same before the verdict is there.
+        The same before the decision is there.
         """
-        verdict: Deferred[bool] = Deferred()
-        self.rule.decide = lambda user, name: verdict if user == "ann" else True
+        decision: Deferred[bool] = Deferred()
+        self.rule.decide = lambda user, name: decision if user == "ann" else True
         self.stage.subscriber("abc")
         self.assertTrue(self.offered.revoke("abc", self.ann))
         self.assertEqual(self.stage.heard(self.bob), ["FOUND a.* abc"])
-        verdict.callback(True)
+        decision.callback(True)
         self.assertEqual(self.stage.heard(self.ann), [])
 
 

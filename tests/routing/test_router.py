@@ -44,8 +44,8 @@ class RouterTests(SynchronousTestCase):
         self.service = FakeService()
         self.ann = FakeConnection("ann")
 
-    def router(self, **verdicts: Any) -> Router:
-        self.permission = FakePermission(**verdicts)
+    def router(self, **decisions: Any) -> Router:
+        self.permission = FakePermission(**decisions)
         return Router(self.permission, {Topic.EVENT: self.service})
 
     def test_open_permission(self) -> None:
@@ -101,9 +101,9 @@ class RouterTests(SynchronousTestCase):
         """
         W1: what is asked of one name is permitted by that name, whatever names a client sends beside it.
         """
-        for verdict in (False, succeed(False)):
+        for decision in (False, succeed(False)):
             stray = Message(Topic.EVENT, EventAction.EMIT, "secret", b"1", names=("public",))
-            self.router(secret=verdict).route(stray, self.ann)
+            self.router(secret=decision).route(stray, self.ann)
             self.assertEqual(self.permission.asked, ["secret"])
             self.assertEqual(self.service.handled, [])
             self.assertEqual(self.ann.take(), [refusal(EventAction.MESSAGE_DENIED, "secret", EventAction.EMIT)])
@@ -163,14 +163,14 @@ class RouterTests(SynchronousTestCase):
         many of them are refused; the others are served. Why each rule failed is in the log.
         """
         failed: list[Deferred[bool]] = [fail(RuleError("no value")), fail(RuleError("no value"))]
-        for first, verdicts in (
+        for first, decisions in (
             (EventAction.MESSAGE_DENIED, {"no": False, "no2": False}),
             (EventAction.MESSAGE_DENIED, {"no": False, "no2": failed[0]}),
             (EventAction.MESSAGE_PERMISSION_ERROR, {"no": failed[1], "no2": False}),
         ):
             bob = FakeConnection("bob", dialect=TEXT)
             self.service.handled.clear()
-            self.router(**verdicts).route(subscribe("no", "ok", "no2"), bob)
+            self.router(**decisions).route(subscribe("no", "ok", "no2"), bob)
             self.assertEqual(bob.take(), [refusal(first, "no", EventAction.SUBSCRIBE, "3")])
             self.assertEqual([message.names for message in self.service.handled], [("ok",)])
 
@@ -192,21 +192,21 @@ class RouterTests(SynchronousTestCase):
         """
         While a permission is looked up the connection waits, and no other does.
         """
-        verdict: Deferred[bool] = Deferred()
-        router = self.router(a=verdict)
+        decision: Deferred[bool] = Deferred()
+        router = self.router(a=decision)
         router.route(emit("a"), self.ann)
         router.route(emit("c"), FakeConnection("bob"))
         self.assertEqual((self.service.handled, self.ann.paused), ([emit("c")], True))
-        verdict.callback(True)
+        decision.callback(True)
         self.assertEqual((self.service.handled, self.ann.paused), ([emit("c"), emit("a")], False))
 
     def test_denied_later(self) -> None:
         """
         What turns out not to be permitted is not served, and its sender is told.
         """
-        verdict: Deferred[bool] = Deferred()
-        self.router(a=verdict).route(emit("a"), self.ann)
-        verdict.callback(False)
+        decision: Deferred[bool] = Deferred()
+        self.router(a=decision).route(emit("a"), self.ann)
+        decision.callback(False)
         self.assertEqual(self.service.handled, [])
         self.assertEqual(self.ann.take(), [refusal(EventAction.MESSAGE_DENIED, "a", EventAction.EMIT)])
 
@@ -214,10 +214,10 @@ class RouterTests(SynchronousTestCase):
         """
         A bulk request waits for all its names.
         """
-        verdict: Deferred[bool] = Deferred()
-        self.router(a=verdict, b=False).route(subscribe("a", "b", "c"), self.ann)
+        decision: Deferred[bool] = Deferred()
+        self.router(a=decision, b=False).route(subscribe("a", "b", "c"), self.ann)
         self.assertEqual(self.service.handled, [])
-        verdict.callback(True)
+        decision.callback(True)
         self.assertEqual([message.names for message in self.service.handled], [("a", "c")])
 
     def test_long_bulk(self) -> None:
@@ -262,20 +262,20 @@ class RouterTests(SynchronousTestCase):
 
     def test_long_bulk_later(self) -> None:
         """
-        If verdicts are not at hand, those of a few names are awaited before others are asked for.
+        If decisions are not at hand, those of a few names are awaited before others are asked for.
         """
         names = tuple(f"n{number}" for number in range(2 * NAMES_PER_STEP))
-        verdicts: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
-        self.router(**verdicts).route(subscribe(*names), self.ann)
+        decisions: dict[str, Deferred[bool]] = {name: Deferred() for name in names}
+        self.router(**decisions).route(subscribe(*names), self.ann)
         self.assertEqual(self.permission.asked, list(names[:NAMES_PER_STEP]))
         for name in names[1:NAMES_PER_STEP]:
-            verdicts[name].callback(True)
+            decisions[name].callback(True)
         self.assertEqual(self.permission.asked, list(names[:NAMES_PER_STEP]))
-        verdicts[names[0]].callback(False)
+        decisions[names[0]].callback(False)
         self.assertEqual(self.permission.asked, list(names))
         for name in names[NAMES_PER_STEP:]:
             self.assertEqual(self.service.handled, [])
-            verdicts[name].callback(True)
+            decisions[name].callback(True)
         self.assertEqual(self.service.handled, [subscribe(*names[1:])])
 
     def test_long_bulk_refused(self) -> None:
@@ -329,9 +329,9 @@ class RouterTests(SynchronousTestCase):
         """
         A rule that cannot be evaluated denies, with an error of its own.
         """
-        verdict: Deferred[bool] = Deferred()
-        self.router(a=verdict).route(emit("a"), self.ann)
-        verdict.errback(ValueError("no such record"))
+        decision: Deferred[bool] = Deferred()
+        self.router(a=decision).route(emit("a"), self.ann)
+        decision.errback(ValueError("no such record"))
         self.assertEqual(self.ann.take(), [refusal(EventAction.MESSAGE_PERMISSION_ERROR, "a", EventAction.EMIT)])
         self.assertEqual(self.service.handled, [])
 
@@ -339,9 +339,9 @@ class RouterTests(SynchronousTestCase):
         """
         A rule that fails for one name of a bulk request refuses that name only.
         """
-        verdict: Deferred[bool] = Deferred()
-        self.router(a=verdict).route(subscribe("a", "b"), self.ann)
-        verdict.errback(ValueError("no such record"))
+        decision: Deferred[bool] = Deferred()
+        self.router(a=decision).route(subscribe("a", "b"), self.ann)
+        decision.errback(ValueError("no such record"))
         self.assertEqual([message.names for message in self.service.handled], [("b",)])
         self.assertEqual([message.action for message in self.ann.take()], [EventAction.MESSAGE_PERMISSION_ERROR])
 
@@ -350,9 +350,9 @@ class RouterTests(SynchronousTestCase):
         W55: what is permitted after its sender has gone is not served.
         """
         for request in (emit("a"), subscribe("a", "b")):
-            verdict: Deferred[bool] = Deferred()
+            decision: Deferred[bool] = Deferred()
             ann = FakeConnection("ann")
-            self.router(a=verdict).route(request, ann)
+            self.router(a=decision).route(request, ann)
             ann.close()
-            verdict.callback(True)
+            decision.callback(True)
             self.assertEqual((self.service.handled, ann.take()), ([], []))

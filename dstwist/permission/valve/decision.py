@@ -103,9 +103,9 @@ class Decision:
 
         @raise RuleError: it says nothing. The Deferred may fail with it as well.
         """
-        verdict = self._run()
-        if verdict is not None:
-            return verdict
+        decision = self._run()
+        if decision is not None:
+            return decision
         self._deferred = Deferred(self._cancelled)
         return self._deferred
 
@@ -225,14 +225,14 @@ class Decision:
         if self._over or self._running or self._pending or deferred is None:
             return
         try:
-            verdict = self._run()
+            decision = self._run()
         except RuleError as error:
             self._over = True
             deferred.errback(error)
             return
-        if verdict is not None:
+        if decision is not None:
             self._over = True
-            deferred.callback(verdict)
+            deferred.callback(decision)
 
     def _not_loaded(self, failure: Failure, name: str) -> None:
         self._end(RuleError(f"failed to load record {name} for permissioning: {failure.getErrorMessage()}"))

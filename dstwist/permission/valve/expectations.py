@@ -39,7 +39,7 @@ from dstwist.protocol.constants import ACTIONS, Topic
 # The path that a file's content has among those of its reading.
 _CONTENT = "permissions"
 
-VERDICTS = ("allow", "deny", "error")
+DECISIONS = ("allow", "deny", "error")
 _TOP = ("permissions", "user", "serverData", "records", "now", "cases")
 _CASE = ("why", "user", "serverData", "records", "now", "action", "name", "data", "path", "expect")
 
@@ -56,7 +56,7 @@ class Result:
 
     @property
     def met(self) -> bool:
-        return self.answer.verdict == self.expected
+        return self.answer.decision == self.expected
 
 
 def load_rules(path: str, environ: Mapping[str, str]) -> Rules:
@@ -110,8 +110,8 @@ def _result(rules: Rules, case: dict[str, Any], table: dict[str, Any], where: st
     _known(case, _CASE, where)
     given = {key: value for key, value in table.items() if key in _CASE} | case
     expected = read_text(given.get("expect"), join(where, "expect"))
-    if expected not in VERDICTS:
-        raise ConfigError(join(where, "expect"), one_of(expected, VERDICTS))
+    if expected not in DECISIONS:
+        raise ConfigError(join(where, "expect"), one_of(expected, DECISIONS))
     question = _question(given, where)
     title = given.get("why") or f"{given['action']} {given.get('name', '')} by {question.user or 'nobody'}"
     return Result(str(title), expected, answer(rules, question))

@@ -69,7 +69,7 @@ class Answer:
     """
     What was decided.
 
-    @ivar verdict: C{allow}, C{deny} or C{error}.
+    @ivar decision: C{allow}, C{deny} or C{error}.
     @ivar kind: the rule that guards the action; C{None}: it needs no permission.
     @ivar rule: the rule that decided; C{None} if there is none.
     @ivar variables: the path variables.
@@ -78,7 +78,7 @@ class Answer:
     @ivar error: why the rule has no value.
     """
 
-    verdict: str
+    decision: str
     kind: str | None = None
     rule: Rule | None = None
     variables: dict[str, Any] = field(default_factory=dict)
@@ -101,13 +101,13 @@ def answer(rules: Rules, question: Question, **options: Any) -> Answer:
         return Answer("deny", guard.kind)
     rule, groups = matching[0]
     watcher = _Watcher(rule)
-    verdict, error = ("allow" if rule.constant else "deny"), None
+    decision, error = ("allow" if rule.constant else "deny"), None
     if rule.tree is not None:
         watched = copy.copy(rule)
         watched.code = compiled(rule.tree, rule.pattern.variables, watcher.watch)
-        verdict, error = _judged(rules, guard, watched, groups, question, options)
+        decision, error = _judged(rules, guard, watched, groups, question, options)
     return Answer(
-        verdict,
+        decision,
         guard.kind,
         rule,
         {variable: shown(groups[place]) for variable, place in rule.pattern.variables.items()},
@@ -126,15 +126,15 @@ def _judged(
     permission = ValvePermission(rules, lambda: question.now / 1000, load=load, **options)
     message = Message(question.topic, question.action, question.name, question.data, path=question.path, version=1)
     sender: Any = SimpleNamespace(user=question.user, server_data=question.server_data)
-    verdict: Any = permission.judge(guard, rule, groups, message, sender)
-    if isinstance(verdict, Deferred):
+    decision: Any = permission.judge(guard, rule, groups, message, sender)
+    if isinstance(decision, Deferred):
         # All records are there, so it has fired.
         results: list[Any] = []
-        verdict.addBoth(results.append)
-        (verdict,) = results
-    if isinstance(verdict, Failure):
-        return "error", verdict.getErrorMessage()
-    return ("allow" if verdict else "deny"), None
+        decision.addBoth(results.append)
+        (decision,) = results
+    if isinstance(decision, Failure):
+        return "error", decision.getErrorMessage()
+    return ("allow" if decision else "deny"), None
 
 
 class _Watcher:

@@ -151,15 +151,15 @@ class ValvePermission:
             return fail(self._failed(error, rule, scope))
 
     def _decide(self, rule: Rule, scope: Scope, message: Message, change: Change | None) -> bool | Deferred[bool]:
-        decision = Decision(rule, scope, message, change, self.load, self._seconds, self._max_iterations)
+        load, seconds = self.load, self._seconds
         try:
-            verdict = decision.decide()
+            decision = Decision(rule, scope, message, change, load, seconds, self._max_iterations).decide()
         except RuleError as error:
             return fail(self._failed(error, rule, scope))
-        if isinstance(verdict, Deferred):
-            verdict.addErrback(self._failed_later, rule, scope)
-            self._undecided.group.add(verdict)
-        return verdict
+        if isinstance(decision, Deferred):
+            decision.addErrback(self._failed_later, rule, scope)
+            self._undecided.group.add(decision)
+        return decision
 
     def _failed_later(self, failure: Failure, rule: Rule, scope: Scope) -> Failure:
         failure.trap(RuleError)

@@ -102,36 +102,36 @@ def _announce(name: str, sender: IConnection, error: RecordError) -> None:
     sender.send(Message(_RECORD, error.action, name, is_error=True, detail=error.detail))
 
 
-async def judged(verdict: bool | Deferred[bool]) -> bool | Failure:
+async def judged(decision: bool | Deferred[bool]) -> bool | Failure:
     """
     What a permission comes to, when it comes.
     """
-    if isinstance(verdict, Deferred):
+    if isinstance(decision, Deferred):
         try:
-            return await verdict
+            return await decision
         except Exception:
             return Failure()
-    return verdict
+    return decision
 
 
 def refused(
     name: str,
     message: Message,
     sender: IConnection,
-    verdict: bool | Failure,
+    decision: bool | Failure,
     check: IntEnum,
     denials: Denials | None = None,
 ) -> None:
     """
     It is not permitted, or that could not be found out.
 
-    @param verdict: C{False}, or the L{Failure} of the rule.
+    @param decision: C{False}, or the L{Failure} of the rule.
     @param check: what of the request was not permitted.
     @param denials: logs the refusal; C{None} if it was not the permission that refused.
     """
     if denials is not None:
-        denials.tell(verdict, Message(_RECORD, check, name), sender)
-    error = "MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED"
+        denials.tell(decision, Message(_RECORD, check, name), sender)
+    error = "MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED"
     answer = message.error(error, name)
     if sender.dialect.names_inner_checks:
         answer = replace(answer, original_action=check)
@@ -273,12 +273,12 @@ def not_deleted(name: str, message: Message, sender: IConnection, error: RecordE
 
 
 def deletion_refused(
-    name: str, message: Message, sender: IConnection, verdict: bool | Failure, denials: Denials
+    name: str, message: Message, sender: IConnection, decision: bool | Failure, denials: Denials
 ) -> None:
     """
     A deletion is not permitted.
     """
-    refused(name, message, sender, verdict, RecordAction.DELETE, denials)
+    refused(name, message, sender, decision, RecordAction.DELETE, denials)
     _deletion_ended(message, sender)
 
 

@@ -321,10 +321,10 @@ class RecordReader:
         """
         asked = Message(_RECORD, check, name, None, message.raw, None, (), message.correlation_id)
         change = None if record is None else Change(record, asked)
-        verdict = self._allows(asked, sender, change)
-        if verdict is True:
+        decision = self._allows(asked, sender, change)
+        if decision is True:
             return True
-        result = await answers.judged(verdict)
+        result = await answers.judged(decision)
         if result is not True:
             answers.refused(name, message, sender, result, check, self._denials)
         return result is True

@@ -87,7 +87,7 @@ class RecordRefusals:
         )
 
     def denied(
-        self, name: str, message: Message, sender: IConnection, state: Record, verdict: bool | Failure, check: IntEnum
+        self, name: str, message: Message, sender: IConnection, state: Record, decision: bool | Failure, check: IntEnum
     ) -> None:
         """
         The write is not permitted, or that could not be found out.
@@ -95,8 +95,8 @@ class RecordRefusals:
         @param state: the record, or L{NOTHING}; so for the others.
         """
         self._show(name, message, sender, state)
-        answers.refused(name, message, sender, verdict, check, self._denials)
-        reason = "MESSAGE_PERMISSION_ERROR" if isinstance(verdict, Failure) else "MESSAGE_DENIED"
+        answers.refused(name, message, sender, decision, check, self._denials)
+        reason = "MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED"
         self._acks.refused(name, message, sender, reason)
 
     def hot(self, name: str, message: Message, sender: IConnection, state: Record) -> None:

@@ -211,9 +211,9 @@ class RecordService:
         except RecordError as error:
             self._not_deleted(name, message, sender, error)
             return
-        verdict = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
-        if verdict is not True:
-            answers.deletion_refused(name, message, sender, verdict, self._denials)
+        decision = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
+        if decision is not True:
+            answers.deletion_refused(name, message, sender, decision, self._denials)
             self._let_go(name, sender)
             return
         try:

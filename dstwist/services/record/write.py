@@ -131,7 +131,7 @@ class RecordWriter:
         if name in self._lines:
             self._queue.submit(self.write, name, message, sender)
             return
-        verdict: bool | Deferred[bool] | None = None
+        decision: bool | Deferred[bool] | None = None
         action = message.action
         if (
             self._short
@@ -142,8 +142,8 @@ class RecordWriter:
             state = self._known(name)
             if state is not None and name not in self._doubts:
                 change = Change(state, message, self._limits)
-                verdict = self._allows(message, sender, change)
-                if verdict is True:
+                decision = self._allows(message, sender, change)
+                if decision is True:
                     outcome: Record | Refusal | None = None
                     version = state.version + 1
                     if message.version == version and name not in self._deleted:
@@ -161,7 +161,7 @@ class RecordWriter:
                     elif outcome.__class__ is not Conflict or self._sees(name, sender):
                         outcome()
                         return
-        self._queue.start(self._serve(name, message, sender, verdict), self.write, name, message, sender)
+        self._queue.start(self._serve(name, message, sender, decision), self.write, name, message, sender)
 
     async def write(self, name: str, message: Message, sender: IConnection) -> None:
         """
@@ -174,10 +174,10 @@ class RecordWriter:
         name: str,
         message: Message,
         sender: IConnection,
-        verdict: bool | Deferred[bool] | None,
+        decision: bool | Deferred[bool] | None,
     ) -> None:
         """
-        @param verdict: whether the first write is permitted, if that was asked already.
+        @param decision: whether the first write is permitted, if that was asked already.
         """
         loaded = self._peek(name)
         if loaded is None:
@@ -199,10 +199,10 @@ class RecordWriter:
                 await self._compute(change)
             outcome: Record | Refusal | None
             if _is_plain(message) and not (state is NOTHING and _creates(message, sender)):
-                if verdict is None:
-                    verdict = self._allows(message, sender, change)
-                outcome = None if verdict is True else await self._judge(name, message, sender, change, verdict)
-                verdict = None
+                if decision is None:
+                    decision = self._allows(message, sender, change)
+                outcome = None if decision is True else await self._judge(name, message, sender, change, decision)
+                decision = None
             else:
                 outcome = await self._permit(name, message, sender, change)
             if outcome is None:
@@ -270,9 +270,9 @@ class RecordWriter:
         for check in _checks(change, creates, sender):
             # The original action tells the rules that this write creates the record if it does not exist.
             asked = replace(message, action=check, original_action=message.action if creates else None)
-            verdict = self._allows(asked, sender, change)
-            if verdict is not True:
-                refusal = await self._judge(name, message, sender, change, verdict, check)
+            decision = self._allows(asked, sender, change)
+            if decision is not True:
+                refusal = await self._judge(name, message, sender, change, decision, check)
                 if refusal is not None:
                     return refusal
         return None
@@ -283,15 +283,15 @@ class RecordWriter:
         message: Message,
         sender: IConnection,
         change: Change,
-        verdict: bool | Deferred[bool],
+        decision: bool | Deferred[bool],
         check: IntEnum | None = None,
     ) -> Refusal | None:
         """
-        What a verdict that is not simply C{True} means for a write.
+        What a decision that is not simply C{True} means for a write.
 
         @param check: what of the write was asked about; C{None}: all of it.
         """
-        result = await answers.judged(verdict)
+        result = await answers.judged(decision)
         if result is True:
             return None
         return partial(self._refusals.denied, name, message, sender, change.old, result, check or message.action)
@@ -303,10 +303,10 @@ class RecordWriter:
         if self._sees(name, sender) or change.old is NOTHING:
             return True
         read = Message(_RECORD, RecordAction.READ, name)
-        verdict = await answers.judged(self._allows(read, sender, Change(change.old, read)))
-        if isinstance(verdict, Failure):
-            self._denials.tell(verdict, read, sender)
-        return verdict is True
+        decision = await answers.judged(self._allows(read, sender, Change(change.old, read)))
+        if isinstance(decision, Failure):
+            self._denials.tell(decision, read, sender)
+        return decision is True
 
     # -- decision
 

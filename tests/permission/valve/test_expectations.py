@@ -62,7 +62,7 @@ class ExpectationTests(SynchronousTestCase):
         """
         results = self.check()
         self.assertEqual([result.met for result in results], [True, True, True, False, True, True, True, True])
-        self.assertEqual((results[3].title, results[3].answer.verdict), ("greetings are short", "deny"))
+        self.assertEqual((results[3].title, results[3].answer.decision), ("greetings are short", "deny"))
         self.assertEqual(results[1].title, "record UPDATE user/bob by ann")
 
     def test_other_rules(self) -> None:

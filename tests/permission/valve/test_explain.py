@@ -48,7 +48,7 @@ class AnswerTests(SynchronousTestCase):
             data=b'{"n": 2}',
             records={"user/ann": {"n": 1}, "lock/ann": {"by": "x"}},
         )
-        self.assertEqual(found.verdict, "allow")
+        self.assertEqual(found.decision, "allow")
         values = {part.text: part.value for part in found.parts}
         self.assertEqual(values["user.id === $id"], "false")
         self.assertEqual(values["data.n > oldData.n"], "true")
@@ -76,7 +76,7 @@ class AnswerTests(SynchronousTestCase):
         The rule that decides, and those that it comes before.
         """
         found = self.ask(RecordAction.READ)
-        self.assertEqual((found.verdict, found.kind), ("allow", "read"))
+        self.assertEqual((found.decision, found.kind), ("allow", "read"))
         self.assertEqual(found.rule.where, 'record["user/$id"].read')
         self.assertEqual([rule.where for rule in found.others], ['record["*"].read'])
 
@@ -92,7 +92,7 @@ class AnswerTests(SynchronousTestCase):
         Why a rule has no value, and where it ended.
         """
         found = self.ask(EventAction.EMIT, "e")
-        self.assertEqual(found.verdict, "error")
+        self.assertEqual(found.decision, "error")
         self.assertIn("Cannot read properties of undefined", found.error or "")
         self.assertTrue((found.parts[0].value or "").startswith("! TypeError"))
 
@@ -119,4 +119,4 @@ class AnswerTests(SynchronousTestCase):
             )
             options = {"max_iterations": case.get("options", {}).get("maxRuleIterations", 3)}
             found = answer(load_permissions(permissions(case)), question, **options)
-            self.assertEqual(found.verdict, case["expect"], case["id"])
+            self.assertEqual(found.decision, case["expect"], case["id"])

@@ -45,7 +45,7 @@ def rules(section: str, kind: str, rule: Any, pattern: str = "*") -> Any:
 
 def allows(permission: IPermission, message: Message, sender: Any, record: Record | None) -> bool | Deferred[bool]:
     """
-    The verdict on a write to C{record}; C{None}: the asker does not have it at hand.
+    The decision on a write to C{record}; C{None}: the asker does not have it at hand.
     """
     return permission.allows(message, sender, None if record is None else Change(record, message))
 
@@ -64,12 +64,12 @@ class PermissionCase(SynchronousTestCase):
         options.setdefault("load", self.records.at_once)
         return ValvePermission(rules(section, kind, rule, pattern), lambda: self.now, **options)
 
-    def problem(self, verdict: bool | Deferred[bool]) -> str:
+    def problem(self, decision: bool | Deferred[bool]) -> str:
         """
         Why a rule has no value.
         """
-        assert isinstance(verdict, Deferred)
-        return str(self.failureResultOf(verdict, RuleError).value)
+        assert isinstance(decision, Deferred)
+        return str(self.failureResultOf(decision, RuleError).value)
 
 
 class AllowsTests(PermissionCase):
@@ -231,8 +231,8 @@ class AllowsTests(PermissionCase):
             self.assertIs(self.permission("event", "publish", rule).allows(message, self.ann), True, rule)
         self.assertIs(self.permission("record", "write", "user.id === 'ann'").allows(write(b"{", "a"), self.ann), True)
         self.assertEqual(self.records.loaded, [])
-        verdict = self.permission("event", "publish", "user.id === 'ann' || data").allows(message, self.ann)
-        self.assertIn("the data of the message cannot be decoded", self.problem(verdict))
+        decision = self.permission("event", "publish", "user.id === 'ann' || data").allows(message, self.ann)
+        self.assertIn("the data of the message cannot be decoded", self.problem(decision))
 
     def test_time(self) -> None:
         """
@@ -298,8 +298,8 @@ class FailureTests(PermissionCase):
         message = Message(Topic.EVENT, EventAction.EMIT, "e", json.dumps(list(range(1000))).encode())
         rule = "data.indexOf(-1) + data.indexOf(-2) < 0"
         self.assertIs(self.permission("event", "publish", rule, max_steps=5000).allows(message, self.ann), True)
-        verdict = self.permission("event", "publish", rule, max_steps=1500).allows(message, self.ann)
-        self.assertIn("more steps than maxRuleSteps", self.problem(verdict))
+        decision = self.permission("event", "publish", rule, max_steps=1500).allows(message, self.ann)
+        self.assertIn("more steps than maxRuleSteps", self.problem(decision))
 
     def test_steps_of_all_passes(self) -> None:
         """
@@ -325,11 +325,11 @@ class FailureTests(PermissionCase):
             permission = self.permission("record", "write", rule, max_steps=10_000)
         except ConfigError:
             return
-        verdict = allows(permission, write(data), self.ann, Record(1, {"a": 1}))
-        if isinstance(verdict, Deferred):
-            self.failureResultOf(verdict, RuleError)
+        decision = allows(permission, write(data), self.ann, Record(1, {"a": 1}))
+        if isinstance(decision, Deferred):
+            self.failureResultOf(decision, RuleError)
         else:
-            self.assertIsInstance(verdict, bool)
+            self.assertIsInstance(decision, bool)
 
 
 class RecordTests(PermissionCase):
@@ -369,11 +369,11 @@ class RecordTests(PermissionCase):
         """
         self.records.records["a"] = Record(3, {"ok": True})
         permission = self.permission("record", "read", "_('a').ok && _('b') === null", load=self.records.later)
-        verdict = permission.allows(read(), self.ann)
-        assert isinstance(verdict, Deferred)
-        self.assertNoResult(verdict)
+        decision = permission.allows(read(), self.ann)
+        assert isinstance(decision, Deferred)
+        self.assertNoResult(decision)
         self.records.arrive()
-        self.assertIs(self.successResultOf(verdict), True)
+        self.assertIs(self.successResultOf(decision), True)
 
     def test_together(self) -> None:
         """
@@ -382,14 +382,14 @@ class RecordTests(PermissionCase):
         permission = self.permission(
             "record", "read", "[_('a'), _('b'), _('a'), oldData].length === 4", load=self.records.later
         )
-        verdict = permission.allows(read(), self.ann)
+        decision = permission.allows(read(), self.ann)
         self.assertEqual(self.records.loaded, ["r", "a", "b"])
         for deferred, _ in self.records.waiting:
-            assert isinstance(verdict, Deferred)
-            self.assertNoResult(verdict)
+            assert isinstance(decision, Deferred)
+            self.assertNoResult(decision)
             deferred.callback(None)
-        assert isinstance(verdict, Deferred)
-        self.assertIs(self.successResultOf(verdict), True)
+        assert isinstance(decision, Deferred)
+        self.assertIs(self.successResultOf(decision), True)
         self.assertEqual(len(self.records.loaded), 3)
 
     def test_passes(self) -> None:
@@ -401,13 +401,13 @@ class RecordTests(PermissionCase):
         for load in (self.records.at_once, self.records.later):
             for most, allowed in ((4, True), (3, False)):
                 permission = self.permission("record", "read", rule, load=load, max_iterations=most)
-                verdict = permission.allows(read(), self.ann)
+                decision = permission.allows(read(), self.ann)
                 self.records.arrive()
                 if allowed:
-                    result = self.successResultOf(verdict) if isinstance(verdict, Deferred) else verdict
+                    result = self.successResultOf(decision) if isinstance(decision, Deferred) else decision
                     self.assertIs(result, True)
                 else:
-                    self.assertIn("Exceeded max iteration count", self.problem(verdict))
+                    self.assertIn("Exceeded max iteration count", self.problem(decision))
 
     def test_nothing_is_kept(self) -> None:
         """
@@ -425,9 +425,9 @@ class RecordTests(PermissionCase):
         self.records.failing = {"a"}
         for load in (self.records.at_once, self.records.later):
             permission = self.permission("record", "read", "[_('a'), _('b')].length > 0 || true", load=load)
-            verdict = permission.allows(read(), self.ann)
+            decision = permission.allows(read(), self.ann)
             self.records.arrive()
-            self.assertIn("failed to load record a for permissioning: out of order", self.problem(verdict))
+            self.assertIn("failed to load record a for permissioning: out of order", self.problem(decision))
 
     def test_no_records(self) -> None:
         """
@@ -441,10 +441,10 @@ class RecordTests(PermissionCase):
         Nobody waits any more: what comes then is of no interest.
         """
         permission = self.permission("record", "read", "_('a') === null", load=self.records.later)
-        verdict = permission.allows(read(), self.ann)
-        assert isinstance(verdict, Deferred)
-        verdict.cancel()
-        self.failureResultOf(verdict, CancelledError)
+        decision = permission.allows(read(), self.ann)
+        assert isinstance(decision, Deferred)
+        decision.cancel()
+        self.failureResultOf(decision, CancelledError)
         self.records.arrive()
 
     def test_w10_patch(self) -> None:
@@ -538,26 +538,26 @@ class ReplaceTests(PermissionCase):
         A decision that waits for a record ends by the rules with which it began.
         """
         permission = self.permission("record", "read", "_('a') === null", load=self.records.later)
-        verdict = permission.allows(read(), self.ann)
+        decision = permission.allows(read(), self.ann)
         permission.replace(rules("record", "read", False))
         self.records.arrive()
-        assert isinstance(verdict, Deferred)
-        self.assertIs(self.successResultOf(verdict), True)
+        assert isinstance(decision, Deferred)
+        self.assertIs(self.successResultOf(decision), True)
 
     def test_none_left(self) -> None:
         """
         Whoever replaces the rules hears when the last decision by the old ones has been made, whatever it is.
         """
         permission = self.permission("record", "read", "_(name) === null", load=self.records.later)
-        verdicts: list[Any] = [permission.allows(read(name), self.ann) for name in "abc"]
+        decisions: list[Any] = [permission.allows(read(name), self.ann) for name in "abc"]
         self.successResultOf(self.permission("record", "read", True).replace(rules("record", "read", True)))
         done = permission.replace(rules("record", "read", "_('d') === null"))
         newer: Any = permission.allows(read("d"), self.ann)
-        verdicts[0].cancel()
-        self.failureResultOf(verdicts[0], CancelledError)
+        decisions[0].cancel()
+        self.failureResultOf(decisions[0], CancelledError)
         self.assertNoResult(done)
         self.records.arrive()
-        self.assertEqual([self.successResultOf(verdict) for verdict in verdicts[1:]], [True, True])
+        self.assertEqual([self.successResultOf(decision) for decision in decisions[1:]], [True, True])
         self.successResultOf(done)
         self.assertIs(self.successResultOf(newer), True)
 

@@ -298,13 +298,13 @@ class SubscribeTests(RecordTestCase):
         is written while the permission is looked up.
         """
         self.have("a", 1, {"x": 1})
-        verdict: Deferred[bool] = Deferred()
-        self.rules.rule = lambda message, record: verdict if message.action is A.READ else True
+        decision: Deferred[bool] = Deferred()
+        self.rules.rule = lambda message, record: decision if message.action is A.READ else True
         ann, bob = self.young(), self.young()
         request = ask(A.SUBSCRIBECREATEANDREAD, names=("a",))
         self.say(ann, request)
         self.say(bob, update("a", 2, {"x": 2}), update("a", 3, {"x": 3}))
-        verdict.callback(True)
+        decision.callback(True)
         self.assertEqual(
             ann.take(), [read_response("a", 1, {"x": 1}), update("a", 2, {"x": 2}), update("a", 3, {"x": 3})]
         )

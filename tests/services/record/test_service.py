@@ -543,19 +543,19 @@ class BackPressureTests(RecordTestCase):
         If serving a request breaks, its sender is closed, and the next ones are served.
         """
         ann, bob = self.young("a"), self.young()
-        verdicts: list[Deferred[bool]] = []
+        decisions: list[Deferred[bool]] = []
 
         def rule(message: Message, record: Record | None) -> Deferred[bool] | bool:
             if message.action is A.READ:
                 return True
-            verdicts.append(Deferred())
-            return verdicts[-1]
+            decisions.append(Deferred())
+            return decisions[-1]
 
         self.rules.rule = rule
         self.say(ann, update("a", 1, {}))
         self.say(bob, ask(A.READ, "a"))
         self.cache.set = None  # type: ignore[method-assign,assignment]
-        verdicts[0].callback(True)
+        decisions[0].callback(True)
         self.clock.pump([1.0] * 2)
         self.assertEqual(ann.reason, "internal error")
         self.assertEqual(bob.take(), [read_response("a", 0, {})])

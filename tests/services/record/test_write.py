@@ -714,11 +714,11 @@ class PermissionTests(RecordTestCase):
         A rule that fails refuses as well, in its own words.
         """
         self.have("a", 0, {})
-        verdict: Deferred[bool] = Deferred()
-        self.rules.rule = lambda message, record: verdict
+        decision: Deferred[bool] = Deferred()
+        self.rules.rule = lambda message, record: decision
         ann, request = self.young(), update("a", 1, {})
         self.assertEqual(self.say(ann, request), [])
-        verdict.errback(RuleError("no such thing"))
+        decision.errback(RuleError("no such thing"))
         self.assertEqual(ann.take(), [request.error("MESSAGE_PERMISSION_ERROR")])
         self.assert_stored("a", 0, {})
 
@@ -774,14 +774,14 @@ class PermissionTests(RecordTestCase):
         """
         self.have("a", 0, {"x": 0})
         self.storage.delay = 1.0
-        verdicts: list[Deferred[bool]] = []
+        decisions: list[Deferred[bool]] = []
 
         def growing(message: Message, record: Record | None) -> Deferred[bool]:
             assert record is not None and isinstance(message.data, bytes)
-            verdict: Deferred[bool] = Deferred()
-            verdicts.append(verdict)
-            self.clock.callLater(0.1, verdict.callback, int(message.data) > record.data["x"])
-            return verdict
+            decision: Deferred[bool] = Deferred()
+            decisions.append(decision)
+            self.clock.callLater(0.1, decision.callback, int(message.data) > record.data["x"])
+            return decision
 
         self.rules.rule = growing
         ann = self.young()
@@ -797,13 +797,13 @@ class PermissionTests(RecordTestCase):
         """
         self.have("a", 0, {})
         self.storage.delay = 1.0
-        verdict: Deferred[bool] = Deferred()
-        self.rules.rule = lambda message, record: verdict if message.action is A.CREATE else True
+        decision: Deferred[bool] = Deferred()
+        self.rules.rule = lambda message, record: decision if message.action is A.CREATE else True
         ann = self.young()
         self.say(ann, update("a", 1, {"x": 1}), wanting_ack(ask(A.CREATEANDUPDATE, "a", b'{"x":2}', version=-1)))
         self.clock.pump([1.0] * 5)
         self.assertEqual(ann.take(), [])
-        verdict.callback(True)
+        decision.callback(True)
         self.clock.pump([1.0] * 2)
         self.assertEqual(ann.take(), [written("a")])
         self.assert_stored("a", 2, {"x": 2})
@@ -872,11 +872,11 @@ class MemoryOnlyTests(RecordTestCase):
         A permission may take its time; the write follows it.
         """
         self.have("a", 0, {})
-        verdict: Deferred[bool] = Deferred()
-        self.rules.rule = lambda message, record: verdict
+        decision: Deferred[bool] = Deferred()
+        self.rules.rule = lambda message, record: decision
         self.say(self.young("a"), update("a", 1, {"x": 1}))
         self.assertEqual(self.cache.records["a"].version, 0)
-        verdict.callback(True)
+        decision.callback(True)
         self.assertEqual(self.cache.records["a"].version, 1)
 
     def test_excluded(self) -> None:

@@ -1,6 +1,6 @@
 """
-Verdicts that searches wait for: a limited number at a time, since a newcomer may match very many names, and each of
-them may need a record.
+PendingDecisions that searches wait for: a limited number at a time, since a newcomer may match very many names, and
+each of them may need a record.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dstwist.scheduling.time_slices import TimeSlices
 MAX_UNDECIDED = 100
 
 
-class Verdicts:
+class PendingDecisions:
     """
-    Awaits verdicts, and has searches queue for which there is no room.
+    Awaits decisions, and has searches queue for which there is no room.
 
     @param go_on: called with each search that has queued, when there is room again.
     """
@@ -50,18 +50,18 @@ class Verdicts:
 
     def wait(
         self,
-        verdict: Deferred[bool],
+        decision: Deferred[bool],
         decided: Callable[[bool, Search, Candidate], None],
         search: Search,
         candidate: Candidate,
     ) -> None:
         """
-        Have C{decided} called when C{verdict}, which never fails, is there.
+        Have C{decided} called when C{decision}, which never fails, is there.
         """
         self._awaited += 1
-        verdict.addCallback(self._arrived)
-        verdict.addCallback(decided, search, candidate)
-        verdict.addErrback(lambda failure: self._log.failure("a verdict on a name for a listener was lost", failure))
+        decision.addCallback(self._arrived)
+        decision.addCallback(decided, search, candidate)
+        decision.addErrback(lambda failure: self._log.failure("a decision on a name for a listener was lost", failure))
 
     def _arrived(self, allowed: bool) -> bool:
         self._awaited -= 1
