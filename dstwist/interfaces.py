@@ -215,7 +215,7 @@ class ITopicService(Interface):
     The semantics of one topic.
     """
 
-    judges: frozenset[IntEnum] = Attribute(
+    authorizes_itself: frozenset[IntEnum] = Attribute(
         "The actions whose permission the service asks for itself, because it depends on data that only the service "
         "has at the right moment. The router asks for all others."
     )

@@ -292,7 +292,7 @@ class FakeService:
 
     def __init__(self) -> None:
         self.handled: list[Message] = []
-        self.judges: frozenset[IntEnum] = frozenset()
+        self.authorizes_itself: frozenset[IntEnum] = frozenset()
         self.then: Callable[[], None] | None = None
 
     def handle(self, message: Message, sender: IConnection) -> None:

@@ -62,7 +62,7 @@ class OpenDoorTests(AuthCase):
         self.assertEqual(self.warnings(True, StorageSettings(table="users"), "0.0.0.0"), [])
 
 
-class ExposureTests(AuthCase):
+class OpenTableTests(AuthCase):
     """
     L{warn_of_open_tables}.
     """

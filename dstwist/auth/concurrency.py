@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from dstwist.errors import BusyError
 
 
-class Gate:
+class ConcurrencyLimit:
     """
     Lets calls pass in the order in which they come.
     """

@@ -25,8 +25,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from zope.interface import implementer
 
 from dstwist.auth.credentials import name_and_password, refusal
+from dstwist.auth.hash_pool import HashPool
 from dstwist.auth.hashing import Passwords
-from dstwist.auth.pool import HashPool
 from dstwist.config.users import FileSettings, User
 from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
 from dstwist.protocol.jsontext import dumps

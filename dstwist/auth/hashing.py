@@ -1,5 +1,5 @@
 """
-How passwords are kept and checked. No threads in here: what takes long is run by L{dstwist.auth.pool}.
+How passwords are kept and checked. No threads in here: what takes long is run by L{dstwist.auth.hash_pool}.
 
 ==============================  =================================================================================
 stored                          what it is

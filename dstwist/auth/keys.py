@@ -25,7 +25,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from dstwist.auth.fetch import Fetcher
+from dstwist.auth.http_client import HttpClient
 from dstwist.config.auth import KEY_TYPES, JwtSettings
 from dstwist.errors import AuthError
 from dstwist.log import Logger
@@ -114,12 +114,12 @@ class PublishedKeys:
 
     _log = Logger()
 
-    def __init__(self, settings: JwtSettings, fetcher: Fetcher, clock: IReactorTime) -> None:
+    def __init__(self, settings: JwtSettings, http_client: HttpClient, clock: IReactorTime) -> None:
         assert settings.jwks_url is not None
         self._url = settings.jwks_url
         self._cache_time = settings.jwks_cache_time
         self._retry_interval = settings.jwks_retry_interval
-        self._fetcher = fetcher
+        self._http_client = http_client
         self._clock = clock
         self._keys: list[_PublishedKey] = []
         self._fetched: float | None = None
@@ -141,7 +141,7 @@ class PublishedKeys:
     async def stop(self) -> None:
         if self._fetching is not None:
             self._fetching.cancel()
-        await self._fetcher.stop()
+        await self._http_client.stop()
 
     def _pick(self, kid: str | None, algorithm: str) -> Any:
         # A token that names no key must leave no doubt; trying all would be work for whoever sends such tokens.
@@ -165,7 +165,7 @@ class PublishedKeys:
 
     async def _fetch(self) -> None:
         try:
-            answer = await self._fetcher.request("GET", self._url, {"Accept": "application/json"})
+            answer = await self._http_client.request("GET", self._url, {"Accept": "application/json"})
             if answer.status != 200:
                 raise AuthError(f"status {answer.status}")
             self._keys = _read_keys(answer.body)

@@ -9,12 +9,12 @@ from typing import Any
 from dstwist.auth.certificate import CertificateAuthentication
 from dstwist.auth.chain import ChainAuthentication
 from dstwist.auth.custom import Services, load
-from dstwist.auth.fetch import make_fetcher
 from dstwist.auth.file import FileAuthentication
+from dstwist.auth.hash_pool import HashPool
+from dstwist.auth.http_client import make_http_client
 from dstwist.auth.jwt import TokenAuthentication
 from dstwist.auth.keys import ConfiguredKey, IKeys, PublishedKeys, fits, read_public_key
 from dstwist.auth.open import OpenAuthentication
-from dstwist.auth.pool import HashPool
 from dstwist.auth.storage import StorageAuthentication
 from dstwist.auth.webhook import WebhookAuthentication
 from dstwist.config.auth import AuthSettings, CertificateSettings, JwtSettings, OpenSettings, WebhookSettings
@@ -66,8 +66,8 @@ def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAut
             raise ConfigError("auth", "type storage needs a storage that keeps records for good; see storage")
         return StorageAuthentication(settings, storage, _pool(settings, reactor), reactor)
     if isinstance(settings, WebhookSettings):
-        fetcher = make_fetcher(reactor, settings.request_timeout, settings.max_response_size)
-        return WebhookAuthentication(settings, fetcher, reactor)
+        http_client = make_http_client(reactor, settings.request_timeout, settings.max_response_size)
+        return WebhookAuthentication(settings, http_client, reactor)
     if isinstance(settings, JwtSettings):
         return TokenAuthentication(settings, _keys(settings, reactor), reactor)
     return load(settings, Services(reactor, storage))
@@ -80,7 +80,7 @@ def _pool(settings: PasswordSettings, reactor: Any) -> HashPool:
 def _keys(settings: JwtSettings, reactor: Any) -> IKeys:
     if settings.jwks_url is not None:
         return PublishedKeys(
-            settings, make_fetcher(reactor, settings.request_timeout, settings.max_response_size), reactor
+            settings, make_http_client(reactor, settings.request_timeout, settings.max_response_size), reactor
         )
     return configured_key(settings)
 

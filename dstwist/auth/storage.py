@@ -27,8 +27,8 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from dstwist.auth.credentials import NOT_MINE, kind_of, name_and_password, refusal, user_id
+from dstwist.auth.hash_pool import HashPool
 from dstwist.auth.hashing import Passwords
-from dstwist.auth.pool import HashPool
 from dstwist.config.users import StorageSettings, is_printable
 from dstwist.errors import StoreError
 from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, IStore, Login, Record

@@ -37,9 +37,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from dstwist.auth.concurrency import Gate
+from dstwist.auth.concurrency import ConcurrencyLimit
 from dstwist.auth.credentials import MAX_ID, NOT_MINE, kind_of, refusal, user_id
-from dstwist.auth.fetch import Answer, Fetcher
+from dstwist.auth.http_client import HttpClient, Response
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError
 from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
@@ -70,11 +70,11 @@ class WebhookAuthentication:
 
     _log = Logger()
 
-    def __init__(self, settings: WebhookSettings, fetcher: Fetcher, clock: Any) -> None:
+    def __init__(self, settings: WebhookSettings, http_client: HttpClient, clock: Any) -> None:
         self._settings = settings
-        self._fetcher = fetcher
+        self._http_client = http_client
         self._clock = clock
-        self._gate = Gate(
+        self._limit = ConcurrencyLimit(
             settings.max_concurrent_requests,
             settings.max_queued_requests,
             "too many logins wait for the web service",
@@ -85,7 +85,7 @@ class WebhookAuthentication:
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._fetcher.stop())
+        return Deferred.fromCoroutine(self._http_client.stop())
 
     def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         return Deferred.fromCoroutine(self._login(handshake, credentials))
@@ -106,22 +106,22 @@ class WebhookAuthentication:
             attempts += 1
             await deferLater(self._clock, settings.retry_interval)
 
-    async def _ask(self, headers: dict[str, str], body: bytes) -> Answer | None:
+    async def _ask(self, headers: dict[str, str], body: bytes) -> Response | None:
         """
         The answer; C{None} if there was none, which is logged.
         """
 
-        def fetch() -> Deferred[Answer | None]:
+        def fetch() -> Deferred[Response | None]:
             return Deferred.fromCoroutine(request())
 
-        async def request() -> Answer | None:
+        async def request() -> Response | None:
             try:
-                return await self._fetcher.request("POST", self._settings.endpoint_url, headers, body)
+                return await self._http_client.request("POST", self._settings.endpoint_url, headers, body)
             except AuthError as error:
                 self._log.warn("AUTH_ERROR | http auth error: {error}", error=error, event="AUTH_ERROR")
                 return None
 
-        answer: Answer | None = await self._gate.run(fetch)
+        answer: Response | None = await self._limit.run(fetch)
         if answer is not None and answer.status >= 500:
             # Not its body: pages about errors like to show the request, and with it the password.
             self._log.warn(
@@ -150,7 +150,7 @@ class WebhookAuthentication:
             headers[key] = text
         return headers
 
-    def _decide(self, answer: Answer) -> Login:
+    def _decide(self, answer: Response) -> Login:
         report = self._settings.report_invalid_parameters
         if answer.status in self._settings.permitted_status_codes:
             try:
@@ -170,7 +170,7 @@ class WebhookAuthentication:
             login = _refused(answer)
         return login if login.accepted or report else NOT_MINE
 
-    def _log_unnamed(self, answer: Answer, body: str) -> None:
+    def _log_unnamed(self, answer: Response, body: str) -> None:
         """
         Have the log say that an answer was taken for an acceptance, although it may not have been meant as one.
         """
@@ -194,11 +194,11 @@ def _connection_data(handshake: HandshakeData) -> dict[str, Any]:
     return found
 
 
-def _is_json(answer: Answer) -> bool:
+def _is_json(answer: Response) -> bool:
     return answer.kind == "application/json" or answer.kind.endswith("+json")
 
 
-def _accepted(answer: Answer) -> tuple[Login, str | None]:
+def _accepted(answer: Response) -> tuple[Login, str | None]:
     """
     What an answer with a permitted status means; and what its body is, if that says nothing about the user.
     """
@@ -249,7 +249,7 @@ def _text_id(text: str) -> str:
     return user
 
 
-def _refused(answer: Answer) -> Login:
+def _refused(answer: Response) -> Login:
     """
     What an answer with another status means.
     """

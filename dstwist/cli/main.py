@@ -111,9 +111,9 @@ def check_config(file: str | None) -> None:
     try:
         settings = load(file, os.environ)
         # A class of the operator's own is not made here: it may begin to do things.
-        doubts: Sequence[str] = ()
+        warnings: Sequence[str] = ()
         if settings.permission.type == "config":
-            _, doubts = load_rules(settings.permission)
+            _, warnings = load_rules(settings.permission)
         if settings.http.ssl is not None:
             serve(settings.http.ssl, "httpServer.options.ssl")
     except ConfigError as error:
@@ -121,8 +121,8 @@ def check_config(file: str | None) -> None:
         raise SystemExit(1) from None
     for note in settings.notes:
         click.echo(note)
-    for doubt in doubts:
-        click.echo(f"warning: {doubt}")
+    for warning in warnings:
+        click.echo(f"warning: {warning}")
     if isinstance(settings.storage, SqliteSettings) and settings.storage.path is None:
         click.echo("storage.options.path is missing: the server starts with --data-dir only.")
     click.echo(f"{file} is fine.")

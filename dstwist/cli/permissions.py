@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from dstwist.errors import ConfigError
-from dstwist.permission.valve.expectations import check as check_expectations
-from dstwist.permission.valve.expectations import load_doubted, load_rules, read_action
 from dstwist.permission.valve.explain import Answer, Question, answer
+from dstwist.permission.valve.rule_tests import check as check_expectations
+from dstwist.permission.valve.rule_tests import load_rules, load_with_warnings, read_action
 from dstwist.protocol.jsontext import loads
 
 
@@ -33,12 +33,12 @@ def check(file: str) -> None:
     do what they are meant to do.
     """
     try:
-        rules, doubts = load_doubted(file, os.environ)
+        rules, warnings = load_with_warnings(file, os.environ)
     except ConfigError as error:
         raise _Refused(error) from None
-    for doubt in doubts:
-        click.echo(f"warning: {doubt}")
-    click.echo(f"{file} is fine: {rules.count} rules." if not doubts else f"{file} can be used: {rules.count} rules.")
+    for warning in warnings:
+        click.echo(f"warning: {warning}")
+    click.echo(f"{file} is fine: {rules.count} rules." if not warnings else f"{file} can be used: {rules.count} rules.")
 
 
 @permissions.command("explain")

@@ -12,7 +12,7 @@ that is wrong. Nobody else reads configuration files or environment variables, a
 =================================  =====================================================
 L{dstwist.config.tree}             the file's text: YAML, JSON
 L{dstwist.config.file}             C{${NAME}}, C{fileLoad()}, and which line is which
-L{dstwist.config.old}              files of v2 to v4
+L{dstwist.config.legacy}              files of v2 to v4
 L{dstwist.config.fields}           how a class of settings reads its section
 L{dstwist.config.settings}         the sections
 L{dstwist.config.http_server}             the port and what clients may use
@@ -30,7 +30,7 @@ from dataclasses import fields, replace
 from dstwist.config.fields import as_section, from_mapping, key_of
 from dstwist.config.file import Reading, join
 from dstwist.config.http_server import HttpSettings, LimitSettings
-from dstwist.config.old import modernise
+from dstwist.config.legacy import modernise
 from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError

@@ -60,7 +60,7 @@ class RuleReload:
         Say in the log what is doubtful about the rules, and have C{read_again} called when the file has changed.
         """
         if isinstance(self._permission, ValvePermission):
-            self._tell(self._permission.doubts)
+            self._tell(self._permission.warnings)
         interval = self._settings.reload_interval
         if interval is not None and self._settings.file is not None:
             self._watch = FileWatch(self._files, read_again)
@@ -75,9 +75,9 @@ class RuleReload:
         if self._recheck is not None:
             self._recheck.stop()
 
-    def _tell(self, doubts: Iterable[str]) -> None:
-        for doubt in doubts:
-            self._log.warn("CONFIG | {doubt}", doubt=doubt, event="CONFIG")
+    def _tell(self, warnings: Iterable[str]) -> None:
+        for warning in warnings:
+            self._log.warn("CONFIG | {problem}", problem=warning, event="CONFIG")
 
     def _files(self) -> list[str]:
         return [] if self._settings.file is None else [self._settings.file]
@@ -98,10 +98,10 @@ class RuleReload:
         if repr(settings.permissions) == repr(old.permissions):
             self._settings = settings
             return "the rules have not changed"
-        rules, doubts = load_rules(settings)
+        rules, warnings = load_rules(settings)
         undecided = gatherResults([permission.replace(rules), self._drain()])
         self._settings = settings
-        self._tell(doubts)
+        self._tell(warnings)
         if self._recheck is not None:
             run = self._recheck.run
             run()

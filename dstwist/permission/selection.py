@@ -11,7 +11,7 @@ from dstwist.interfaces import IPermission
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.plugin import load as load_custom
 from dstwist.permission.valve.decision import Loader
-from dstwist.permission.valve.doubts import doubts_of
+from dstwist.permission.valve.lint import warnings_of
 from dstwist.permission.valve.permission import ValvePermission, no_records
 from dstwist.permission.valve.rules import Rules, load_permissions
 from dstwist.plugins import Services
@@ -24,7 +24,7 @@ def load_rules(settings: PermissionSettings) -> tuple[Rules, list[str]]:
     @raise ConfigError: they cannot be used. The error tells all that is wrong with them.
     """
     rules = load_permissions(settings.permissions, settings.where, settings.place)
-    return rules, doubts_of(rules, settings.where, settings.place)
+    return rules, warnings_of(rules, settings.where, settings.place)
 
 
 def build(
@@ -45,11 +45,11 @@ def build(
         return OpenPermission()
     if settings.custom is not None:
         return load_custom(settings.custom, services or Services(None))
-    rules, doubts = load_rules(settings)
+    rules, warnings = load_rules(settings)
     return ValvePermission(
         rules,
         seconds,
-        doubts=doubts,
+        warnings=warnings,
         load=load,
         max_iterations=settings.max_rule_iterations,
         max_steps=settings.max_rule_steps,

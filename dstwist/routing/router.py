@@ -61,7 +61,7 @@ class Router:
         self.name_limit = NameLimit(max_name_length)
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
-        self._services = {topic: (service.handle, service.judges) for topic, service in services.items()}
+        self._services = {topic: (service.handle, service.authorizes_itself) for topic, service in services.items()}
         self._writes = {topic: IWriteService(service, None) for topic, service in services.items()}
         self._bulks = InFlight()
 
@@ -112,7 +112,7 @@ class Router:
         Ask the service to bring C{sender} back in step after a write that could not be read: L{IWriteService}.
         """
         service = self._writes.get(message.topic)
-        if service is not None and message.action in service.judges and message.name is not None:
+        if service is not None and message.action in service.authorizes_itself and message.name is not None:
             service.malformed(message, sender)
 
     def _route_distinct(self, message: Message, sender: IConnection) -> Work:

@@ -39,7 +39,7 @@ class EventService:
     Moves EVENT messages between the local subscribers and the cluster.
     """
 
-    judges: frozenset[IntEnum] = frozenset()
+    authorizes_itself: frozenset[IntEnum] = frozenset()
 
     def __init__(self, subscriptions: SubscriptionRegistry, listeners: ListenerRegistry, cluster: ICluster) -> None:
         self._subscriptions = subscriptions

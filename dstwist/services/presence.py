@@ -65,7 +65,7 @@ class PresenceService:
     @ivar single: who is subscribed to which user.
     """
 
-    judges: frozenset[IntEnum] = frozenset()
+    authorizes_itself: frozenset[IntEnum] = frozenset()
 
     def __init__(
         self,

@@ -70,7 +70,7 @@ class RpcService:
     @param room: how many bytes the calls of all clients may hold while they wait for an answer.
     """
 
-    judges: frozenset[IntEnum] = frozenset()
+    authorizes_itself: frozenset[IntEnum] = frozenset()
 
     _log = Logger()
 

@@ -20,7 +20,7 @@ HANDSHAKE = HandshakeData("192.0.2.1", {"user-agent": "x"})
 
 class DirectPool:
     """
-    In the place of L{dstwist.auth.pool.HashPool}: does at once what it is asked, and remembers what that was.
+    In the place of L{dstwist.auth.hash_pool.HashPool}: does at once what it is asked, and remembers what that was.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class FakeStore:
 
     def answer(self) -> None:
         """
-        Answer the oldest question.
+        Response the oldest question.
         """
         deferred, act = self.pending.pop(0)
         deferred.callback(act())

@@ -9,21 +9,21 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.auth.concurrency import Gate
+from dstwist.auth.concurrency import ConcurrencyLimit
 from dstwist.errors import BusyError
 
 
 class GateTests(SynchronousTestCase):
     """
-    L{Gate}.
+    L{ConcurrencyLimit}.
     """
 
     def setUp(self) -> None:
         self.running: dict[str, Deferred[Any]] = {}
-        self.gate = Gate(2, 2, "it is full")
+        self.limit = ConcurrencyLimit(2, 2, "it is full")
 
     def call(self, name: str) -> Deferred[Any]:
-        return self.gate.run(self.run_one, name)
+        return self.limit.run(self.run_one, name)
 
     def run_one(self, name: str) -> Deferred[Any]:
         self.running[name] = Deferred()
@@ -68,16 +68,16 @@ class GateTests(SynchronousTestCase):
         """
         A function that raises has run, and gives its place away.
         """
-        gate = Gate(1, 1, "full")
-        self.failureResultOf(gate.run(int, "x"), ValueError)
-        self.assertEqual(self.successResultOf(gate.run(int, "1")), 1)
+        limit = ConcurrencyLimit(1, 1, "full")
+        self.failureResultOf(limit.run(int, "x"), ValueError)
+        self.assertEqual(self.successResultOf(limit.run(int, "1")), 1)
 
     def test_many_at_once(self) -> None:
         """
         A queue of calls that end at once does not exhaust the stack.
         """
-        gate = Gate(1, 100_000, "full")
+        limit = ConcurrencyLimit(1, 100_000, "full")
         first: Deferred[Any] = Deferred()
-        results = [gate.run(lambda: first), *(gate.run(int) for _ in range(20_000))]
+        results = [limit.run(lambda: first), *(limit.run(int) for _ in range(20_000))]
         first.callback(None)
         self.assertEqual({self.successResultOf(result) for result in results[1:]}, {0})

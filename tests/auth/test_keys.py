@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.auth.fetch import Answer
+from dstwist.auth.http_client import Response
 from dstwist.auth.keys import MAX_KEYS, ConfiguredKey, PublishedKeys, fits, read_public_key
 from dstwist.config.auth import KEY_TYPES, JwtSettings
 from dstwist.errors import AuthError
@@ -67,22 +67,22 @@ def same(one: Any, other: Any) -> bool:
 
 class Issuer:
     """
-    In the place of L{dstwist.auth.fetch.Fetcher}: publishes keys, or does not answer at all.
+    In the place of L{dstwist.auth.http_client.HttpClient}: publishes keys, or does not answer at all.
 
     @ivar holding: keep what is asked waiting in C{pending}.
     """
 
     def __init__(self) -> None:
-        self.answer: Answer | AuthError = Answer(200, "application/json", b"")
+        self.answer: Response | AuthError = Response(200, "application/json", b"")
         self.holding = False
         self.pending: list[Deferred[None]] = []
         self.asked: list[tuple[Any, ...]] = []
         self.stopped = False
 
     def publish(self, *keys: Any) -> None:
-        self.answer = Answer(200, "application/json", json.dumps({"keys": keys}).encode())
+        self.answer = Response(200, "application/json", json.dumps({"keys": keys}).encode())
 
-    async def request(self, *args: Any) -> Answer:
+    async def request(self, *args: Any) -> Response:
         self.asked.append(args)
         if self.holding:
             self.pending.append(Deferred())
@@ -226,13 +226,13 @@ class PublishedKeysTests(PublishedCase):
         self.find("one")
         for answer in (
             AuthError("no answer"),
-            Answer(500, "", b""),
-            Answer(200, "", b"<html>"),
-            Answer(200, "", b"[]"),
-            Answer(200, "", b'{"keys": 5}'),
-            Answer(200, "", b'{"keys": []}'),
-            Answer(200, "", json.dumps({"keys": [jwk("RSA1024")]}).encode()),
-            Answer(200, "", json.dumps({"keys": [jwk("P-256")] * (MAX_KEYS + 1)}).encode()),
+            Response(500, "", b""),
+            Response(200, "", b"<html>"),
+            Response(200, "", b"[]"),
+            Response(200, "", b'{"keys": 5}'),
+            Response(200, "", b'{"keys": []}'),
+            Response(200, "", json.dumps({"keys": [jwk("RSA1024")]}).encode()),
+            Response(200, "", json.dumps({"keys": [jwk("P-256")] * (MAX_KEYS + 1)}).encode()),
         ):
             self.issuer.answer = answer
             self.clock.advance(100)

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from zope.interface.verify import verifyObject
 
-from dstwist.auth.fetch import Answer, Fetcher
+from dstwist.auth.http_client import HttpClient, Response
 from dstwist.auth.webhook import MAX_ERROR, MAX_ID, WebhookAuthentication
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError, BusyError
@@ -68,8 +68,8 @@ class HookCase(AuthCase):
 
     def make(self, **settings: Any) -> None:
         self.settings = WebhookSettings(**{**SETTINGS, **settings})
-        fetcher = Fetcher(self.agent, self.clock, 2.0, self.settings.max_response_size, None)
-        self.authenticator = WebhookAuthentication(self.settings, fetcher, self.clock)
+        http_client = HttpClient(self.agent, self.clock, 2.0, self.settings.max_response_size, None)
+        self.authenticator = WebhookAuthentication(self.settings, http_client, self.clock)
 
     def start_login(self, **credentials: Any) -> Deferred[Login]:
         result: Deferred[Login] = self.authenticator.login(HANDSHAKE, credentials)
@@ -421,15 +421,15 @@ class RetryTests(HookCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class ScriptedFetcher:
+class ScriptedHttpClient:
     """
-    In the place of L{Fetcher}: each request waits to be answered.
+    In the place of L{HttpClient}: each request waits to be answered.
     """
 
     def __init__(self) -> None:
-        self.waiting: list[Deferred[Answer]] = []
+        self.waiting: list[Deferred[Response]] = []
 
-    async def request(self, *args: Any) -> Answer:
+    async def request(self, *args: Any) -> Response:
         self.waiting.append(Deferred())
         return await self.waiting[-1]
 
@@ -441,11 +441,11 @@ class FailureTests(AuthCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.fetcher = ScriptedFetcher()
+        self.http_client = ScriptedHttpClient()
 
     def make(self, **settings: Any) -> None:
         found = WebhookSettings(**{**SETTINGS, **settings})
-        self.authenticator = WebhookAuthentication(found, self.fetcher, self.clock)  # type: ignore[arg-type]
+        self.authenticator = WebhookAuthentication(found, self.http_client, self.clock)  # type: ignore[arg-type]
 
     def test_no_answer(self) -> None:
         """
@@ -454,9 +454,9 @@ class FailureTests(AuthCase):
         self.make(retry_attempts=1, retry_interval=1.0)
         log = self.log()
         result = self.authenticator.login(HANDSHAKE, {"password": "h1dden"})
-        self.fetcher.waiting[0].errback(AuthError("refused"))
+        self.http_client.waiting[0].errback(AuthError("refused"))
         self.clock.advance(1)
-        self.fetcher.waiting[1].errback(AuthError("no answer within 2.0 s"))
+        self.http_client.waiting[1].errback(AuthError("no answer within 2.0 s"))
         self.assertEqual(self.told(self.successResultOf(result)), {"error": "AUTH_RETRY_ATTEMPTS_EXCEEDED"})
         self.assertEqual(
             log.lines,
@@ -470,11 +470,11 @@ class FailureTests(AuthCase):
         """
         self.make(max_concurrent_requests=2, max_queued_requests=1)
         results = [self.authenticator.login(HANDSHAKE, {}) for _ in range(4)]
-        self.assertEqual(len(self.fetcher.waiting), 2)
+        self.assertEqual(len(self.http_client.waiting), 2)
         self.failureResultOf(results[3], BusyError)
-        self.fetcher.waiting[0].callback(Answer(200, "", b""))
+        self.http_client.waiting[0].callback(Response(200, "", b""))
         self.assertEqual(self.successResultOf(results[0]), Login(True))
-        self.assertEqual(len(self.fetcher.waiting), 3)
+        self.assertEqual(len(self.http_client.waiting), 3)
 
     def test_w19_server_error(self) -> None:
         """
@@ -483,7 +483,7 @@ class FailureTests(AuthCase):
         self.make()
         log = self.log()
         result = self.authenticator.login(HANDSHAKE, {"password": "h1dden"})
-        self.fetcher.waiting[0].callback(Answer(500, "text/plain", b"Error: password=h1dden"))
+        self.http_client.waiting[0].callback(Response(500, "text/plain", b"Error: password=h1dden"))
         self.assertFalse(self.successResultOf(result).accepted)
         self.assertEqual(log.lines, ["AUTH_ERROR | http auth server error: status 500"])
         self.assertFalse(log.holds("h1dden"))

@@ -84,7 +84,7 @@ class RuleReloadTests(SynchronousTestCase):
         """
         The log warns of rules that hardly do what they are meant to do: at the start, and when they are read again.
         """
-        doubt = (
+        warning = (
             'CONFIG | permission.options.permissions.event["*"].subscribe: usr is not defined, so the rule fails when '
             "it gets there; did you mean user.id?"
         )
@@ -92,13 +92,13 @@ class RuleReloadTests(SynchronousTestCase):
         reload = self.reload(old)
         self.assertEqual(self.lines.of("warn"), [])
         reload.start(lambda: None)
-        self.assertEqual(self.lines.of("warn"), [doubt])
+        self.assertEqual(self.lines.of("warn"), [warning])
         reload.reload(old)
-        self.assertEqual(self.lines.of("warn"), [doubt])
+        self.assertEqual(self.lines.of("warn"), [warning])
         reload.reload(new)
-        self.assertEqual(self.lines.of("warn"), [doubt, doubt])
+        self.assertEqual(self.lines.of("warn"), [warning, warning])
         reload.reload(settings(True))
-        self.assertEqual(self.lines.of("warn"), [doubt, doubt])
+        self.assertEqual(self.lines.of("warn"), [warning, warning])
 
     def test_broken(self) -> None:
         """

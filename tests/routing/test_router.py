@@ -61,7 +61,7 @@ class RouterTests(SynchronousTestCase):
         """
         What a service judges itself reaches it unasked, bulk requests whole.
         """
-        self.service.judges = frozenset({EventAction.EMIT, EventAction.SUBSCRIBE})
+        self.service.authorizes_itself = frozenset({EventAction.EMIT, EventAction.SUBSCRIBE})
         router = self.router(a=False)
         router.route(emit("a"), self.ann)
         router.route(subscribe("a", "b"), self.ann)
@@ -77,7 +77,7 @@ class RouterTests(SynchronousTestCase):
         router = self.router()
         router.route(subscribe("a", *several, *["b"] * 10000, "a"), self.ann)
         self.assertEqual(self.service.handled, [subscribe("a", *several, "b", "a", "b")])
-        self.service.judges = frozenset({EventAction.SUBSCRIBE})
+        self.service.authorizes_itself = frozenset({EventAction.SUBSCRIBE})
         self.router().route(subscribe(*several, *["b"] * 10000), self.ann)
         self.assertEqual(self.service.handled[1:], [subscribe(*several, "b", "b")])
         self.router().route(subscribe(*several, "a"), self.ann)

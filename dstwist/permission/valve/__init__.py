@@ -7,7 +7,7 @@ functions of ours; what these can reach is the values of the decision at hand, a
 ==============  =====================================================================================
 module          what it knows
 ==============  =====================================================================================
-C{units}        texts, in UTF-16 units
+C{utf16}        texts, in UTF-16 units
 C{values}       JavaScript's values and operators: what is equal, true, a number, a text
 C{members}      what a value's members are, and the methods that rules may call
 C{regex}        JavaScript's regular expressions, on an engine that cannot backtrack
@@ -21,9 +21,9 @@ C{paths}        patterns of names: C{user/$id}
 C{actions}      which rule guards which action
 C{rules}        a whole permissions.yml, and which of its rules decides
 C{decision}     one decision, with the records that it needs
-C{doubts}       rules that hardly do what they are meant to do
+C{lint}         rules that hardly do what they are meant to do
 C{comparisons}  comparisons that always come to the same
 C{kinds}        what kind of value a part of a rule comes to
-C{hiding}       patterns that match all that another one matches
+C{shadowing}    patterns that match all that another one matches
 ==============  =====================================================================================
 """

@@ -23,7 +23,7 @@ import re
 from typing import Any, NamedTuple
 
 from dstwist.errors import RuleError
-from dstwist.permission.valve.units import characters
+from dstwist.permission.valve.utf16 import characters
 from dstwist.permission.valve.values import as_float
 from dstwist.protocol.typed import JS_SPACE
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dstwist.permission.valve.regex import Match, Regex, regex_of_text
-from dstwist.permission.valve.units import length, units
+from dstwist.permission.valve.utf16 import length, units
 from dstwist.permission.valve.values import (
     Function,
     Meter,

@@ -19,7 +19,7 @@ from typing import Any
 
 from dstwist.errors import RuleError
 from dstwist.patterns.javascript import InvalidPattern, compile_expression
-from dstwist.permission.valve.units import length
+from dstwist.permission.valve.utf16 import length
 from dstwist.protocol.typed import UNDEFINED
 
 #: The longest pattern, in characters.

@@ -43,7 +43,7 @@ class ValvePermission:
     Asks the rules.
 
     @ivar guards: the rules, by topic and action.
-    @ivar doubts: what is doubtful about the first rules.
+    @ivar warnings: what is doubtful about the first rules.
     @ivar load: where records come from that a rule refers to. Deferreds of it that have fired already lead to a
         decision at once. It watches the time, and fails if a record cannot be had.
     """
@@ -59,7 +59,7 @@ class ValvePermission:
         max_remembered: int = 100_000,
         interval: float = 60.0,
         log_values: bool = False,
-        doubts: Sequence[str] = (),
+        warnings: Sequence[str] = (),
     ) -> None:
         """
         @param seconds: the time, in seconds since 1970.
@@ -68,7 +68,7 @@ class ValvePermission:
         @param max_remembered: names whose rules are remembered.
         @param interval: for how many seconds they are, at least, if nobody asks again.
         @param log_values: whether the reason of a failure may quote what the rule looked at.
-        @param doubts: what is doubtful about the rules, to be told when they come into force.
+        @param warnings: what is doubtful about the rules, to be told when they come into force.
         """
         self.load = load
         self._seconds = seconds
@@ -77,7 +77,7 @@ class ValvePermission:
         self._max_remembered = max_remembered
         self._interval = interval
         self._log_values = log_values
-        self.doubts = doubts
+        self.warnings = warnings
         self._undecided = InFlight()
         self.replace(rules)
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from dstwist.patterns.javascript import InvalidPattern, compile_expression
-from dstwist.permission.valve.units import length
+from dstwist.permission.valve.utf16 import length
 from dstwist.permission.valve.values import Meter, Thrown, TooMuch
 from dstwist.protocol.typed import UNDEFINED
 

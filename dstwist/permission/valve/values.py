@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dstwist.errors import RuleError
-from dstwist.permission.valve.units import characters
+from dstwist.permission.valve.utf16 import characters
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
 
 #: The longest text that a rule may put together, in characters.

@@ -23,7 +23,8 @@ LISTEN, ...                   name                 see L{dstwist.routing.listene
 Of one record everything happens one after the other (L{dstwist.services.record.queue}), so what is read is never half
 done, and what one client asks of it is answered in that order. Errors are in L{dstwist.services.record.answers}.
 
-Messages arrive here decoded and well formed; those in C{judges} are permitted here, with the data they are about.
+Messages arrive here decoded and well formed. Those in C{authorizes_itself} are permitted here, with the data they are
+about.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class RecordService:
     @param pending: how many bytes the requests of all clients may have that wait for their turn.
     """
 
-    judges: frozenset[IntEnum] = _WRITES | _READS | {RecordAction.DELETE}
+    authorizes_itself: frozenset[IntEnum] = _WRITES | _READS | {RecordAction.DELETE}
 
     def __init__(
         self,

@@ -44,13 +44,13 @@ class RecordServiceTests(RecordTestCase):
             silent = action in (A.LISTEN_REJECT, A.UNLISTEN)
             self.assertTrue(self.say(self.young("a"), request) or silent, action.name)
 
-    def test_judges(self) -> None:
+    def test_authorizes_itself(self) -> None:
         """
         Reads, writes and deletions are judged here, with the data they are about; all else before it comes here.
         """
         writes = {A.UPDATE, A.PATCH, A.ERASE, A.PATCH_MULTI, A.CREATEANDUPDATE, A.CREATEANDPATCH, A.DELETE}
         subscribes = {A.SUBSCRIBE, A.SUBSCRIBEANDHEAD, A.SUBSCRIBEANDREAD, A.SUBSCRIBECREATEANDREAD}
-        self.assertEqual(RecordService.judges, writes | subscribes | {A.READ, A.HEAD, A.HAS})
+        self.assertEqual(RecordService.authorizes_itself, writes | subscribes | {A.READ, A.HEAD, A.HAS})
 
     def test_listening(self) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from dstwist.auth.concurrency import Gate
+from dstwist.auth.concurrency import ConcurrencyLimit
 from dstwist.errors import AuthError
 
 
@@ -28,7 +28,7 @@ class HashPool:
         self._threads = pool or ThreadPool(minthreads=0, maxthreads=threads, name="passwords")
         full = "too many logins wait for their passwords to be checked"
         # A thread cannot be interrupted.
-        self._gate = Gate(threads, waiting, full, interruptible=False)
+        self._limit = ConcurrencyLimit(threads, waiting, full, interruptible=False)
         self._stopped = False
 
     def start(self) -> None:
@@ -49,7 +49,7 @@ class HashPool:
         Call C{function} in a thread. Fails with L{dstwist.errors.BusyError} if too many wait already. Who is cancelled
         while it waits is never called.
         """
-        return self._gate.run(self._submit, function, *args)
+        return self._limit.run(self._submit, function, *args)
 
     def _submit(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         if self._stopped:

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.auth.pool import HashPool
+from dstwist.auth.hash_pool import HashPool
 from dstwist.errors import AuthError, BusyError
 
 

@@ -1,5 +1,5 @@
 """
-Rules that can be used, but hardly do what they are meant to do: L{doubts_of}.
+Rules that can be used, but hardly do what they are meant to do: L{warnings_of}.
 
 =======================================  ==============================================================================
 in a rule                                what becomes of it
@@ -29,11 +29,11 @@ from dstwist.errors import ConfigError, RuleError
 from dstwist.permission.valve.checks import RULES
 from dstwist.permission.valve.comparisons import comparisons
 from dstwist.permission.valve.compiler import nodes_of
-from dstwist.permission.valve.hiding import Shape, covers, shape_of
 from dstwist.permission.valve.kinds import USER, key_of
 from dstwist.permission.valve.parser import METHODS
 from dstwist.permission.valve.rules import Rule, Rules
 from dstwist.permission.valve.scope import CONSTANTS, KINDS, NAMES, NAMESPACES
+from dstwist.permission.valve.shadowing import Shape, covers, shape_of
 from dstwist.permission.valve.tree import Binary, Chain, Conditional, Literal, Logical, Name, Node, Reference, Unary
 from dstwist.permission.valve.values import ActionName
 
@@ -56,7 +56,7 @@ _PATTERN = re.compile(r"[.\])][*+?]|[\^$|\[\\]")
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 
-def doubts_of(rules: Rules, path: str = "", place: Callable[[str], str] | None = None) -> list[str]:
+def warnings_of(rules: Rules, path: str = "", place: Callable[[str], str] | None = None) -> list[str]:
     """
     What is doubtful about rules, a line each.
 
@@ -64,7 +64,7 @@ def doubts_of(rules: Rules, path: str = "", place: Callable[[str], str] | None =
     @param place: what tells the file and the line of a path in there.
     """
     found: list[ConfigError] = []
-    for rule, problem in _doubts(rules):
+    for rule, problem in _warnings(rules):
         if len(found) > MAX_TOLD:
             break
         section = _SECTION.match(rule.where)
@@ -72,8 +72,8 @@ def doubts_of(rules: Rules, path: str = "", place: Callable[[str], str] | None =
         where = join(path, section[0]) + rule.where[section.end() :]
         found.append(ConfigError(where, problem, "" if place is None else place(where)))
     if place is not None:
-        found.sort(key=lambda doubt: _line(place(doubt.path)))
-    told = [str(doubt) for doubt in found[:MAX_TOLD]]
+        found.sort(key=lambda warning: _line(place(warning.path)))
+    told = [str(warning) for warning in found[:MAX_TOLD]]
     return (
         told if len(found) <= MAX_TOLD else [*told, f"more than {MAX_TOLD} rules look wrong; the others are not told"]
     )
@@ -84,7 +84,7 @@ def _line(place: str) -> int:
     return 0 if found is None else int(found[0])
 
 
-def _doubts(rules: Rules) -> Iterator[tuple[Rule, str]]:
+def _warnings(rules: Rules) -> Iterator[tuple[Rule, str]]:
     for (section, kind), kept in rules.sets.items():
         actions = [guard.action for guards in rules.guards.values() for guard in guards.values() if guard.rules is kept]
         for rule in kept:

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.permission.valve.hiding}.
+Tests for L{dstwist.permission.valve.shadowing}.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.permission.valve import hiding
-from dstwist.permission.valve.hiding import covers, shape_of
+from dstwist.permission.valve import shadowing
 from dstwist.permission.valve.paths import PathPattern
+from dstwist.permission.valve.shadowing import covers, shape_of
 
 #: All short names of three letters.
 NAMES = ["".join(letters) for length in range(6) for letters in product("a/b", repeat=length)]
@@ -80,5 +80,5 @@ class HidingTests(SynchronousTestCase):
         """
         wide, narrow = "*", "*a*a*a*"
         self.assertTrue(covered(wide, narrow))
-        self.patch(hiding, "MAX_STEPS", 3)
+        self.patch(shadowing, "MAX_STEPS", 3)
         self.assertFalse(covered(wide, narrow))

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.permission.valve.expectations}.
+Tests for L{dstwist.permission.valve.rule_tests}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import ConfigError
-from dstwist.permission.valve.expectations import Result, check, load_rules
+from dstwist.permission.valve.rule_tests import Result, check, load_rules
 
 RULES = """
 record:

@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from dstwist.auth.fetch import Answer, Fetcher, make_fetcher
+from dstwist.auth.http_client import HttpClient, Response, make_http_client
 from dstwist.errors import AuthError
 
 URL = "https://issuer.example/keys"
@@ -57,19 +57,19 @@ class ScriptedAgent:
         return self.answer
 
 
-class FetcherTests(SynchronousTestCase):
+class HttpClientTests(SynchronousTestCase):
     """
-    L{Fetcher}.
+    L{HttpClient}.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.page = Page()
         self.agent = RequestTraversalAgent(self.page)
-        self.fetcher = Fetcher(self.agent, self.clock, 3.0, 1000, None)
+        self.http_client = HttpClient(self.agent, self.clock, 3.0, 1000, None)
 
-    def ask(self, method: str = "GET", **more: Any) -> Deferred[Answer]:
-        answer = Deferred.fromCoroutine(self.fetcher.request(method, URL, **more))
+    def ask(self, method: str = "GET", **more: Any) -> Deferred[Response]:
+        answer = Deferred.fromCoroutine(self.http_client.request(method, URL, **more))
         self.agent.flush()
         return answer
 
@@ -91,7 +91,7 @@ class FetcherTests(SynchronousTestCase):
         request.setResponseCode(404)
         request.setHeader("content-type", "Text/Plain; charset=utf-8")
         self.write(b"what?")
-        self.assertEqual(self.successResultOf(answer), Answer(404, "text/plain", b"what?"))
+        self.assertEqual(self.successResultOf(answer), Response(404, "text/plain", b"what?"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_no_answer_in_time(self) -> None:
@@ -173,7 +173,7 @@ class FetcherTests(SynchronousTestCase):
             (ResponseNeverReceived([Failure(refused)]), "ConnectionRefusedError"),
             (ValueError("x" * 9999), "ValueError xxx"),
         ):
-            self.fetcher = Fetcher(ScriptedAgent(fail(problem)), self.clock, 3.0, 1000, None)
+            self.http_client = HttpClient(ScriptedAgent(fail(problem)), self.clock, 3.0, 1000, None)
             error = self.failureResultOf(self.ask(), AuthError)
             self.assertIn(f"no answer: {words}", str(error.value))
             self.assertLess(len(str(error.value)), 400)
@@ -202,7 +202,7 @@ class FetcherTests(SynchronousTestCase):
 
 class NetworkTests(SynchronousTestCase):
     """
-    What L{make_fetcher} makes.
+    What L{make_http_client} makes.
     """
 
     def test_tls_is_verified(self) -> None:
@@ -210,7 +210,7 @@ class NetworkTests(SynchronousTestCase):
         A server's certificate has to be good for the host in the URL, and from an authority the system trusts.
         """
         reactor = MemoryReactorClock()
-        fetcher = make_fetcher(reactor, 3.0, 1000)
+        http_client = make_http_client(reactor, 3.0, 1000)
         made: list[tuple[bytes, int]] = []
         policy = "twisted.web.client.BrowserLikePolicyForHTTPS.creatorForNetloc"
 
@@ -221,7 +221,7 @@ class NetworkTests(SynchronousTestCase):
         from twisted.web import client
 
         self.patch(client.BrowserLikePolicyForHTTPS, policy.rpartition(".")[2], creator)
-        self.failureResultOf(Deferred.fromCoroutine(fetcher.request("GET", URL)), AuthError)
+        self.failureResultOf(Deferred.fromCoroutine(http_client.request("GET", URL)), AuthError)
         self.assertEqual(made, [(b"issuer.example", 443)])
 
     def test_stop(self) -> None:
@@ -235,6 +235,6 @@ class NetworkTests(SynchronousTestCase):
                 closed.append("closed")
                 return succeed(None)
 
-        fetcher = Fetcher(ScriptedAgent(Deferred()), Clock(), 3.0, 1000, Pool())  # type: ignore[arg-type]
-        self.successResultOf(Deferred.fromCoroutine(fetcher.stop()))
+        http_client = HttpClient(ScriptedAgent(Deferred()), Clock(), 3.0, 1000, Pool())  # type: ignore[arg-type]
+        self.successResultOf(Deferred.fromCoroutine(http_client.stop()))
         self.assertEqual(closed, ["closed"])

@@ -11,7 +11,7 @@ from typing import Any
 
 from dstwist.config.file import files_of
 from dstwist.config.ignored_keys import SHIPPED
-from dstwist.config.old import GONE, MOVED
+from dstwist.config.legacy import GONE, MOVED
 from dstwist.config.settings import DEFAULT_ENDPOINTS, Settings
 from dstwist.config.values import read_again
 from dstwist.errors import ConfigError

@@ -31,8 +31,8 @@ from dstwist.config.fields import as_list, as_section, one_of, read_text, sugges
 from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 from dstwist.permission.valve.actions import GUARDS
-from dstwist.permission.valve.doubts import doubts_of
 from dstwist.permission.valve.explain import Answer, Question, answer
+from dstwist.permission.valve.lint import warnings_of
 from dstwist.permission.valve.rules import Rules, load_permissions
 from dstwist.protocol.constants import ACTIONS, Topic
 
@@ -65,10 +65,10 @@ def load_rules(path: str, environ: Mapping[str, str]) -> Rules:
 
     @raise ConfigError: it cannot be used.
     """
-    return load_doubted(path, environ)[0]
+    return load_with_warnings(path, environ)[0]
 
 
-def load_doubted(path: str, environ: Mapping[str, str]) -> tuple[Rules, list[str]]:
+def load_with_warnings(path: str, environ: Mapping[str, str]) -> tuple[Rules, list[str]]:
     """
     The rules in a permissions file, and what is doubtful about them.
 
@@ -83,7 +83,7 @@ def load_doubted(path: str, environ: Mapping[str, str]) -> tuple[Rules, list[str
         return within(f"{_CONTENT}.{where}")
 
     rules = load_permissions(content, place=place)
-    return rules, doubts_of(rules, place=place)
+    return rules, warnings_of(rules, place=place)
 
 
 def check(path: str, environ: Mapping[str, str], permissions: str | None = None) -> list[Result]:

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.permission.valve.doubts}: what is warned of in rules, and what is not.
+Tests for L{dstwist.permission.valve.lint}: what is warned of in rules, and what is not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.tree import parse
 from dstwist.errors import ConfigError
-from dstwist.permission.valve.doubts import MAX_TOLD, doubts_of
+from dstwist.permission.valve.lint import MAX_TOLD, warnings_of
 from dstwist.permission.valve.rules import load_permissions
 from tests.permission.cases import TABLE, permissions
 
@@ -21,26 +21,26 @@ ROOT = Path(__file__).parents[3]
 SECTIONS = ("record", "event", "rpc", "presence")
 
 
-def doubts(rule: Any, pattern: str = "a/$id", kind: str = "write", section: str = "record", **others: Any) -> list[str]:
+def linted(rule: Any, pattern: str = "a/$id", kind: str = "write", section: str = "record", **others: Any) -> list[str]:
     """
     What is doubtful about one rule, without its place.
     """
     rules: dict[str, Any] = {each: {"*": {}} for each in SECTIONS}
     rules[section] = {"*": {}, pattern: {kind: rule}, **others}
-    return [doubt.split(": ", 1)[1] for doubt in doubts_of(load_permissions(rules))]
+    return [warning.split(": ", 1)[1] for warning in warnings_of(load_permissions(rules))]
 
 
-class DoubtTests(SynchronousTestCase):
+class LintTests(SynchronousTestCase):
     """
-    Each kind of doubt.
+    Each kind of warning.
     """
 
     def says(self, rule: str, *expected: str, **place: Any) -> None:
-        self.assertEqual(doubts(rule, **place), list(expected))
+        self.assertEqual(linted(rule, **place), list(expected))
 
     def says_nothing(self, *rules: str, **place: Any) -> None:
         for rule in rules:
-            self.assertEqual(doubts(rule, **place), [], rule)
+            self.assertEqual(linted(rule, **place), [], rule)
 
     def undefined(self, name: str, hint: str) -> str:
         return f"{name} is not defined, so the rule fails when it gets there{hint}"
@@ -209,7 +209,7 @@ class DoubtTests(SynchronousTestCase):
         self.says("null.a", "it always fails: TypeError: Cannot read properties of null (reading 'a')")
         self.says("undefined.a", "it always fails: TypeError: Cannot read properties of undefined (reading 'a')")
         self.says_nothing("true", "''", "1 > 0", "NaN")
-        self.assertEqual(doubts(True), [])
+        self.assertEqual(linted(True), [])
 
     def test_hidden(self) -> None:
         """
@@ -246,9 +246,9 @@ class DoubtTests(SynchronousTestCase):
         """
         self.says("yes || yes", self.undefined("yes", "; did you mean true? In YAML 1.2 yes is a text"))
         many = {f"b/{number}": {"write": "yes"} for number in range(MAX_TOLD)}
-        self.assertEqual(len(doubts_of(self.loaded(many))), MAX_TOLD)
+        self.assertEqual(len(warnings_of(self.loaded(many))), MAX_TOLD)
         many["c"] = {"write": "yes"}
-        told = doubts_of(self.loaded(many))
+        told = warnings_of(self.loaded(many))
         self.assertEqual(
             (len(told), told[-1]), (MAX_TOLD + 1, "more than 100 rules look wrong; the others are not told")
         )
@@ -263,7 +263,7 @@ class DoubtTests(SynchronousTestCase):
         """
         rules = self.loaded({"a": {"write": "yes"}, "b": {"create": "no"}})
         lines = {'p.record["a"].write': "x: line 2", "p.record.a.write": "x: line 2", "p.record.b.create": "x: line 11"}
-        told = doubts_of(rules, "p", lines.__getitem__)
+        told = warnings_of(rules, "p", lines.__getitem__)
         self.assertEqual(
             [line.split(" is not")[0] for line in told],
             ["x: line 2: p.record.a.write: yes", "x: line 11: p.record.b.create: no"],
@@ -309,7 +309,7 @@ class RealFilesTests(SynchronousTestCase):
                 rules = load_permissions(given)
             except ConfigError:
                 continue
-            if doubts_of(rules):
+            if warnings_of(rules):
                 found.add(case["id"])
         self.assertEqual(found, self.DOUBTFUL)
 
@@ -319,7 +319,7 @@ class RealFilesTests(SynchronousTestCase):
         """
         for path in ("etc/dstwist/permissions.yml", "tests/e2e/complex_permissions.yml"):
             rules = load_permissions(parse(path, (ROOT / path).read_bytes()))
-            self.assertEqual((doubts_of(rules), rules.count > 0), ([], True), path)
+            self.assertEqual((warnings_of(rules), rules.count > 0), ([], True), path)
 
     def test_documents(self) -> None:
         """
@@ -335,7 +335,7 @@ class RealFilesTests(SynchronousTestCase):
                 if isinstance(content, dict) and content.keys() & set(SECTIONS) and not content.keys() - set(SECTIONS):
                     given = {each: {"*": {}, **content.get(each, {})} for each in SECTIONS}
                     rules = load_permissions(given)
-                    told = doubts_of(rules)
+                    told = warnings_of(rules)
                     found += 1
                     if "name === 'game/.*'" in block:
                         # The one that shows what does not work.

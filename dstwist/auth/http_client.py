@@ -34,7 +34,7 @@ _IDLE = 4.0
 MAX_REASON = 300
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """
     What came back.
 
@@ -103,7 +103,7 @@ class _Collector(Protocol):
             getattr(transport, "abortConnection", transport.loseConnection)()
 
 
-class Fetcher:
+class HttpClient:
     """
     Makes requests, with the same bounds for all.
     """
@@ -123,7 +123,7 @@ class Fetcher:
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Answer:
+    ) -> Response:
         """
         The answer, whatever its status. Raises L{AuthError} if there is none, or it takes too long or is too large; the
         error's text has nothing of what was sent.
@@ -146,7 +146,7 @@ class Fetcher:
         response.deliverBody(collector)
         content: bytes = await self._in_time(collector.done, "the answer did not end")
         (kind,) = response.headers.getRawHeaders("content-type", [""])[-1:]
-        return Answer(response.code, kind.partition(";")[0].strip().lower(), content)
+        return Response(response.code, kind.partition(";")[0].strip().lower(), content)
 
     async def _in_time(self, waited_for: Deferred[Any], late: str) -> Any:
         # Not addTimeout: an agent has an exception of its own for a request that was cancelled.
@@ -193,12 +193,12 @@ class _QuietFactory(_HTTP11ClientFactory):
     noisy = False
 
 
-def make_fetcher(reactor: Any, timeout: float, limit: int) -> Fetcher:
+def make_http_client(reactor: Any, timeout: float, limit: int) -> HttpClient:
     """
-    A L{Fetcher} that uses the network.
+    A L{HttpClient} that uses the network.
     """
     pool = HTTPConnectionPool(reactor)
     pool._factory = _QuietFactory
     pool.maxPersistentPerHost = _KEPT
     pool.cachedConnectionTimeout = _IDLE  # type: ignore[assignment]  # any number will do
-    return Fetcher(Agent(reactor, connectTimeout=timeout, pool=pool), reactor, timeout, limit, pool)
+    return HttpClient(Agent(reactor, connectTimeout=timeout, pool=pool), reactor, timeout, limit, pool)
