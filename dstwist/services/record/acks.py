@@ -16,7 +16,7 @@ server itself is about to end the subscription, it sends the acknowledgement fir
 L{Acknowledgements.revoked}.
 
 The acknowledgement of a write that met a conflict leaves with its VERSION_EXISTS:
-L{dstwist.services.record_conflicts}.
+L{dstwist.services.record.conflicts}.
 """
 
 from __future__ import annotations

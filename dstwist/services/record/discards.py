@@ -24,7 +24,7 @@ from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
 from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.services.shares import Shares
+from dstwist.services.record.shares import Shares
 
 #: How long an acknowledgement is held, in seconds. Clients wait for 2 seconds by default before they complain.
 HOLD = 0.2

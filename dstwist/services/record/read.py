@@ -27,11 +27,11 @@ from dstwist.record import NOTHING, Change
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
+from dstwist.services.record.conflicts import HeldConflicts
 from dstwist.services.record.discards import Discards
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.store import RecordError, RecordStore
-from dstwist.services.record_conflicts import HeldConflicts
 
 _RECORD = Topic.RECORD
 

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.interfaces import IConnection
 from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.services.shares import Shares
+from dstwist.services.record.shares import Shares
 
 #: For how long a read is remembered, in seconds. Clients gather subscriptions for a tenth of a second by default.
 MEMORY = 2.0

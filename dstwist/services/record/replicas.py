@@ -68,7 +68,7 @@ from dstwist.record import Change
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.deletions import Deletions
 from dstwist.services.record.recent_reads import Reads
-from dstwist.services.shares import Shares
+from dstwist.services.record.shares import Shares
 
 #: How long a client that is to be reminded has not written, in seconds: for the first reminder. For each further one it
 #: is twice as long.

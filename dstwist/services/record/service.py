@@ -50,6 +50,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import Turns
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
+from dstwist.services.record.conflicts import HeldConflicts
 from dstwist.services.record.discards import Discards
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue
@@ -59,7 +60,6 @@ from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordError, RecordStore
 from dstwist.services.record.write import RecordWriter
-from dstwist.services.record_conflicts import HeldConflicts
 from dstwist.store.tiers import TieredStore
 
 _RECORD = Topic.RECORD

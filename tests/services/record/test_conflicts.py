@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from dstwist.errors import StoreError
 from dstwist.protocol.message import Message
-from dstwist.services import record_conflicts
+from dstwist.services.record import conflicts
 from dstwist.services.record.acks import HOLD
+from dstwist.services.record.conflicts import MOST, MOST_EACH
 from dstwist.services.record.replicas import QUIET
-from dstwist.services.record_conflicts import MOST, MOST_EACH
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack
 
@@ -147,7 +147,7 @@ class AnswerTests(ConflictCase):
             self.lose(client=greedy, name=name)
         self.assertEqual(len(greedy.take()), 2)
         self.assertEqual(self.ann.take(), [])
-        self.patch(record_conflicts, "MOST", MOST_EACH + 1)
+        self.patch(conflicts, "MOST", MOST_EACH + 1)
         other = self.old("a")
         self.lose(client=other)
         self.assertEqual(len(other.take()), 2)
@@ -183,6 +183,37 @@ class AnswerTests(ConflictCase):
         self.lose(4)
         self.assertEqual(self.later(1.0), self.answer(4, '{"bob":1}', 3))
         self.assertEqual(self.later(1.0), self.answer(4, '{"bob":1}', 4))
+
+    def test_batches(self) -> None:
+        """
+        The answers to several clients divide the writes that wait for a slow storage only once.
+        """
+        other = self.old("a")
+        self.lose()
+        self.clock.advance(HOLD / 2)
+        self.lose(client=other)
+        self.storage.delay = 1.0
+        for version in (4, 5, 6):
+            self.say(self.bob, update("a", version, {"bob": version}))
+            self.clock.advance(HOLD / 2)
+        self.assertEqual(self.later(1.0), self.answer(4, '{"bob":4}', 3))
+        self.assertEqual(other.take(), self.answer(4, '{"bob":4}', 3))
+        self.clock.advance(1.0)
+        self.assertEqual([call[2] for call in self.storage.calls if call[0] == "set"], [4, 6])
+
+    def test_broken(self) -> None:
+        """
+        If the server makes a mistake, the clients are closed, so that none of them waits for news in vain.
+        """
+        other = self.old("a")
+        for client in (self.ann, other):
+            self.lose(client=client)
+        self.patch(self.ann, "write", lambda frame: 1 / 0)
+        self.storage.delay = 1.0
+        self.say(self.bob, update("a", 4, {"bob": 1}))
+        self.clock.pump([HOLD, 1.0])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual([client.reason for client in (self.ann, other)], ["internal error"] * 2)
 
     def test_unreadable(self) -> None:
         """

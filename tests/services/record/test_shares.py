@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.services.shares import Shares
+from dstwist.services.record.shares import Shares
 from tests.fakes import FakeConnection
 
 

@@ -43,6 +43,7 @@ from dstwist.record import Record
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.time_slices import TIME_SLICE, Turns
 from dstwist.services.record import answers
 from dstwist.services.record.acks import HOLD
 from dstwist.services.record.queue import RecordQueue
@@ -103,11 +104,15 @@ class HeldConflicts:
         self._replicas = replicas
         self._submit = queue.submit
         self._load = load
+        self._turns = Turns.of(clock)
         self._seconds = clock.seconds
         self._answers: dict[str, dict[IConnection, _Answer]] = {}
         self._counts: dict[IConnection, int] = {}
         self._count = 0
-        # Always true: an answer that is held has a deadline, or its step is in the record's queue.
+        # The clients whose answers are due, by name. There is one step in the queue of each such record: more of them
+        # would divide the writes there into smaller batches.
+        self._ready: dict[str, list[IConnection]] = {}
+        # Always true: an answer that is held has a deadline, or is ready, or its step is under way.
         self._due: Deadlines[_Key] = Deadlines(HOLD, clock, self._late)
         self._stopped = False
 
@@ -187,16 +192,40 @@ class HeldConflicts:
         # A client that has just lost again may let go of the record right behind that.
         if not self._stopped and now - answer.last < HOLD / 2 and now - answer.first < LONGEST:
             self._due.add(key)
+        elif name in self._ready:
+            self._ready[name].append(connection)
         else:
-            self._submit(self._release, name, _RELEASE, connection, always=True)
+            self._ready[name] = [connection]
+            self._submit(self._release, name, _RELEASE, None, always=True)
 
-    async def _release(self, name: str, message: Message, connection: IConnection) -> None:
+    async def _release(self, name: str, message: Message, sender: None) -> None:
         record = None
         readable = True
         try:
             record = await self._load(name)
         except RecordError:
             readable = False
+        ready = self._ready.pop(name)
+        try:
+            await self._answer_all(name, ready, record, readable)
+        except Exception:
+            # It is unknown what the clients were told: they had better start anew.
+            for connection in ready:
+                self._take(name, connection)
+                connection.close("internal error")
+            raise
+
+    async def _answer_all(self, name: str, ready: list[IConnection], record: Record | None, readable: bool) -> None:
+        turns = self._turns
+        end = turns.now() + TIME_SLICE
+        for connection in ready:
+            if turns.now() > end:
+                # The record's queue stands still meanwhile.
+                await turns.next()
+                end = turns.now() + TIME_SLICE
+            self._answer(name, connection, record, readable)
+
+    def _answer(self, name: str, connection: IConnection, record: Record | None, readable: bool) -> None:
         answer = self._answers.get(name, {}).get(connection)
         if answer is None or (name, connection) in self._due:
             return  # the client has let go of the record meanwhile, and perhaps subscribed and lost again
