@@ -18,7 +18,7 @@ from dstwist.auth.methods import describe as describe_authentication
 from dstwist.auth.reload import AuthReload
 from dstwist.cluster.single import SingleNode
 from dstwist.config.auth import CertificateSettings
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
 from dstwist.errors import DstwistError, StartError

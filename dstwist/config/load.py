@@ -9,16 +9,22 @@ Where the settings come from: a configuration file of deepstream.io (v5 to v10),
 What comes in is the path and the environment; what goes out is a L{Settings}, or a L{ConfigError} that names everything
 that is wrong. Nobody else reads configuration files or environment variables, and nothing is opened in between.
 
-=================================  =====================================================
-L{dstwist.config.tree}             the file's text: YAML, JSON
-L{dstwist.config.file}             C{${NAME}}, C{fileLoad()}, and which line is which
-L{dstwist.config.legacy}              files of v2 to v4
-L{dstwist.config.fields}           how a class of settings reads its section
-L{dstwist.config.settings}         the sections
-L{dstwist.config.http_server}             the port and what clients may use
-L{dstwist.config.auth}             who may come in; L{dstwist.config.users}: users.yml
-L{dstwist.config.access}           what must be refused because ignoring it would do harm
-=================================  =====================================================
+==============================  ==================================================
+module                          reads
+==============================  ==================================================
+L{dstwist.config.tree}          the file's text: YAML, JSON
+L{dstwist.config.file}          C{${NAME}}, C{fileLoad()}, and line numbers
+L{dstwist.config.legacy}        files of v2 to v4
+L{dstwist.config.fields}        a section, by its class of settings
+L{dstwist.config.settings}      all sections; it has the small ones itself
+L{dstwist.config.endpoints}     C{connectionEndpoints}
+L{dstwist.config.http_server}   C{httpServer}
+L{dstwist.config.limits}        C{limits}
+L{dstwist.config.auth}          C{auth}; L{dstwist.config.users}: users.yml
+L{dstwist.config.permission}    C{permission}
+L{dstwist.config.stores}        C{cache}, C{storage}
+L{dstwist.config.unsupported}   C{monitoring}, C{clusterNode}, C{plugins}
+==============================  ==================================================
 """
 
 from __future__ import annotations
@@ -29,8 +35,9 @@ from dataclasses import fields, replace
 
 from dstwist.config.fields import as_section, from_mapping, key_of
 from dstwist.config.file import Reading, join
-from dstwist.config.http_server import HttpSettings, LimitSettings
+from dstwist.config.http_server import HttpSettings
 from dstwist.config.legacy import modernise
+from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError

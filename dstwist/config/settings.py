@@ -10,31 +10,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from dstwist.config.access import PermissionSettings, read_ignored, read_monitoring, read_permission, read_plugins
 from dstwist.config.auth import AuthSettings, OpenSettings, read_auth
+from dstwist.config.endpoints import DEFAULT_ENDPOINTS, WebSocketEndpoint, read_endpoints
 from dstwist.config.fields import (
     MAX_SIZE,
-    as_list,
     component,
     flag,
     from_mapping,
     integer,
     integer_reader,
-    limit,
     milliseconds,
     milliseconds_reader,
     not_built,
-    one_of,
     option,
     optional,
-    read_anything,
     read_component,
     section,
     text,
     texts,
 )
 from dstwist.config.file import Reading, join
-from dstwist.config.http_server import HttpSettings, LimitSettings, read_http
+from dstwist.config.http_server import HttpSettings, read_http
+from dstwist.config.limits import LimitSettings
+from dstwist.config.permission import PermissionSettings, read_permission
 from dstwist.config.stores import (
     CacheSettings,
     DefaultStorage,
@@ -43,16 +41,14 @@ from dstwist.config.stores import (
     read_cache,
     read_storage,
 )
+from dstwist.config.unsupported import read_ignored, read_monitoring, read_plugins
 from dstwist.config.values import (
     LOG_LEVELS,
     generate_uid,
     read_log_level,
     read_rematch_interval,
     read_server_name,
-    read_url_path,
-    read_websocket_url,
 )
-from dstwist.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -247,136 +243,6 @@ def _read_logger(value: Any, path: str, reading: Reading) -> LoggerOptions:
 
 
 @dataclass(frozen=True)
-class HttpEndpointOptions:
-    """
-    The options of a connection endpoint of type C{http}.
-    """
-
-    allow_auth_data: bool = flag(True)
-    enable_auth_endpoint: bool = flag(True)
-    auth_path: str = option(read_url_path, "/api/auth")
-    post_path: str = option(read_url_path, "/api")
-    get_path: str = option(read_url_path, "/api")
-    log_invalid_auth_data: bool = flag(False)
-    request_timeout: float = milliseconds(20000)
-
-
-@dataclass(frozen=True)
-class MqttEndpointOptions:
-    """
-    The options of a connection endpoint of type C{mqtt}.
-    """
-
-    host: str = text("0.0.0.0")
-    port: int = integer(1883, maximum=65535)
-    idle_timeout: float = milliseconds(180000)
-    unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
-    max_auth_attempts: int = integer(3)
-    log_invalid_auth_data: bool = flag(False)
-    ssl: Any = option(read_anything, None)
-
-
-@dataclass(frozen=True)
-class WebSocketEndpoint:
-    """
-    An entry of C{connectionEndpoints}: clients of one generation on one path.
-    """
-
-    # ws-binary (clients of v4 and later) or ws-text (clients of v2 and v3).
-    type: str = "ws-binary"
-    # The path of the URL that clients connect to. A ws-binary and a ws-text endpoint may share one; the server then
-    # detects the generation of each client.
-    url_path: str = option(read_url_path, "/deepstream")
-    # How often the client is pinged (text) or pings (binary); it is cut off after two intervals of silence.
-    heartbeat_interval: float = milliseconds(30000)
-    # How long messages are held back so that they leave together; 0: until what has arrived is handled.
-    outgoing_buffer_timeout: float = milliseconds(0, minimum=0)
-    # Held back messages leave at once if there are more bytes of them.
-    max_buffer_byte_size: int = integer(100000)
-    # How long a client may stay without logging in, from the start or from the last refusal. None (false or null in the
-    # file): for ever.
-    unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
-    # After so many failed logins the client is cut off.
-    max_auth_attempts: int = integer(3)
-    # Whether what a client failed to log in with is logged: passwords in clear.
-    log_invalid_auth_data: bool = flag(False)
-    # The largest WebSocket message that is taken from a client.
-    max_message_size: int = integer(1048576)
-    # uws: the request headers that authentication may see; here it may see all.
-    headers: tuple[str, ...] = texts(built=False)
-    # A client for which more is waiting is too slow, and is cut off. An addition of dstwist, like all below.
-    max_outgoing_buffer_size: int = integer(16777216)
-    # The largest message that is taken from a client before it has logged in.
-    max_message_size_before_login: int = integer(65536)
-    # How many messages a client may send before it has logged in.
-    max_messages_before_login: int = integer(100)
-    # How many messages and bytes a second are read from one client; the rest waits. None (null): no limit.
-    max_message_rate: int | None = limit(None)
-    max_byte_rate: int | None = limit(None)
-    # A WebSocket URL: every client is sent there.
-    redirect_url: str | None = option(optional(read_websocket_url), None)
-    # Whether every client is turned away.
-    reject_clients: bool = flag(False)
-    # ws-text on the path of a ws-binary endpoint: a client silent for so long is greeted as a text client.
-    detection_timeout: float = milliseconds(300)
-    # ws-text: how long the server waits after the WebSocket handshake before it greets the client.
-    greeting_delay: float = milliseconds(10, minimum=0)
-
-
-# The clients of most languages connect to /deepstream by default, whatever their generation.
-DEFAULT_ENDPOINTS = (
-    WebSocketEndpoint("ws-binary", "/deepstream"),
-    WebSocketEndpoint("ws-text", "/deepstream"),
-    WebSocketEndpoint("ws-text", "/deepstream-v3"),
-)
-# The path of an endpoint in a file that does not say one.
-_DEFAULT_PATHS = {"ws-binary": "/deepstream", "ws-text": "/deepstream-v3"}
-_ONLY_TEXT = {
-    "detectionTimeout": "belongs to the ws-text endpoint on the same path",
-    "greetingDelay": "belongs to a ws-text endpoint: clients of v4 and later are not greeted",
-}
-_OTHER_ENDPOINTS = {"ws-json": WebSocketEndpoint, "http": HttpEndpointOptions, "mqtt": MqttEndpointOptions}
-
-
-def _read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketEndpoint, ...]:
-    entries = [(join(path, i), entry) for i, entry in enumerate(as_list(value, path)) if entry is not None]
-    if not entries:
-        raise ConfigError(path, "No connection endpoints configured")
-    endpoints: list[WebSocketEndpoint] = []
-    problems_before = len(reading.problems)
-    for where, entry in entries:
-        with reading.collecting():
-            endpoint = _read_endpoint(entry, where, reading)
-            for other in endpoints:
-                if endpoint and (endpoint.type, endpoint.url_path) == (other.type, other.url_path):
-                    problem = f"another {other.type} endpoint has the path {other.url_path}"
-                    raise ConfigError(f"{where}.options.urlPath", problem)
-            endpoints += [endpoint] if endpoint else []
-    if not endpoints and len(reading.problems) == problems_before:
-        raise ConfigError(path, "none of these is built yet; there must be one of type ws-binary or ws-text")
-    return tuple(endpoints)
-
-
-def _read_endpoint(value: Any, path: str, reading: Reading) -> WebSocketEndpoint | None:
-    found = read_component(value, path, reading)
-    where = join(path, "options")
-    if found.type in _OTHER_ENDPOINTS:
-        from_mapping(_OTHER_ENDPOINTS[found.type], found.options, where, reading, runs=False)
-        not_built(f"{path} (type {found.type})", reading)
-        return None
-    if found.type not in _DEFAULT_PATHS:
-        raise ConfigError(found.where, one_of(found.type, (*_DEFAULT_PATHS, *_OTHER_ENDPOINTS)))
-    for key, problem in _ONLY_TEXT.items():
-        if found.type == "ws-binary" and key in found.options:
-            raise ConfigError(join(where, key), problem)
-    url_path = _DEFAULT_PATHS[found.type]
-    endpoint = from_mapping(WebSocketEndpoint, found.options, where, reading, type=found.type, url_path=url_path)
-    if endpoint.redirect_url and endpoint.reject_clients:
-        raise ConfigError(join(where, "redirectUrl"), "clients cannot be both redirected and rejected (rejectClients)")
-    return endpoint
-
-
-@dataclass(frozen=True)
 class Settings:
     """
     The whole configuration.
@@ -395,7 +261,7 @@ class Settings:
     # What clients may use of it.
     limits: LimitSettings = section(LimitSettings)
     # Where clients connect.
-    endpoints: tuple[WebSocketEndpoint, ...] = option(_read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
+    endpoints: tuple[WebSocketEndpoint, ...] = option(read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
     # Who may come in: the authenticators, which are asked in this order.
     auth: tuple[AuthSettings, ...] = option(read_auth, (OpenSettings(),))
     # What they may do.

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.config.http_server import LimitSettings
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
+from dstwist.config.limits import LimitSettings
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IAuthenticator, IConnection, IWire, Login

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.limits.addresses import key_of
 from dstwist.log import Logger
 from dstwist.scheduling.deadlines import Deadlines

@@ -34,7 +34,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import ILogObserver, LogBeginner, LogLevel, LogPublisher, formatEvent
 from zope.interface import implementer
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.limits.addresses import key_of
 from dstwist.log import Logger, OperatorLogger, limits, shown
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.log import Logger
 from dstwist.protocol.constants import UNNAMED_USER
 

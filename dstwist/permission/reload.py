@@ -19,7 +19,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
-from dstwist.config.access import PermissionSettings
+from dstwist.config.permission import PermissionSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission
 from dstwist.log import OperatorLogger

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dstwist.config.access import PermissionSettings
+from dstwist.config.permission import PermissionSettings
 from dstwist.interfaces import IPermission
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.plugin import load as load_custom

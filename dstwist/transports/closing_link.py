@@ -22,7 +22,7 @@ from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from twisted.internet.interfaces import IDelayedCall
 
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.log import Logger, about, shown
 from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.close_delay import CloseDelay

@@ -20,7 +20,8 @@ from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from dstwist.config.http_server import HttpSettings, LimitSettings
+from dstwist.config.http_server import HttpSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.interfaces import HandshakeData
 from dstwist.limits.admission import Admission, ConnectionSlot, LimitExceeded
 from dstwist.log import Logger, about, shown

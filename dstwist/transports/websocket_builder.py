@@ -10,7 +10,8 @@ from typing import Any
 
 from zope.interface import classImplements
 
-from dstwist.config.settings import Settings, WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
+from dstwist.config.settings import Settings
 from dstwist.connections.connection import Connection
 from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat

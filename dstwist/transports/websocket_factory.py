@@ -9,8 +9,8 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
 
-from dstwist.config.http_server import LimitSettings
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
+from dstwist.config.limits import LimitSettings
 from dstwist.limits.outgoing import Outgoing
 from dstwist.limits.rates import UserRateLimits
 from dstwist.scheduling.time_slices import Turns

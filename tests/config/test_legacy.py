@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from dstwist.config.endpoints import DEFAULT_ENDPOINTS
 from dstwist.config.file import files_of
 from dstwist.config.ignored_keys import SHIPPED
 from dstwist.config.legacy import GONE, MOVED
-from dstwist.config.settings import DEFAULT_ENDPOINTS, Settings
+from dstwist.config.settings import Settings
 from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
 from tests.config.helpers import ConfigCase

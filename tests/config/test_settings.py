@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config import access, auth, file, settings, stores, users
+from dstwist.config import auth, endpoints, file, limits, permission, settings, stores, users
 from dstwist.config import http_server as http
 from dstwist.config.auth import OpenSettings, WebhookSettings
 from dstwist.config.fields import key_of
@@ -223,7 +223,7 @@ class DocumentationTests(SynchronousTestCase):
         Every option that can be in a file is described.
         """
         words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", DOCUMENTATION.read_text()))))
-        modules = (settings, access, auth, http, stores, users)
+        modules = (settings, endpoints, permission, auth, http, limits, stores, users)
         sections = [value for module in modules for value in vars(module).values()]
         for cls in filter(dataclasses.is_dataclass, sections):
             for field in dataclasses.fields(cls):

@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.http_server import LimitSettings
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
+from dstwist.config.limits import LimitSettings
 from dstwist.connections.connection import Connection
 from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat

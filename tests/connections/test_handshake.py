@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs, formatEvent
 from zope.interface.verify import verifyObject
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.connections.endpoint import IUnauthenticatedConnection
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import HandshakeData, Login

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.web.resource import Resource
 
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.interfaces import HandshakeData
 from dstwist.transports import websocket
 from dstwist.transports.http import HttpFactory

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.limits import admission
 from dstwist.limits.addresses import key_of
 from dstwist.limits.admission import Admission, ConnectionSlot, LimitExceeded, Window

@@ -12,7 +12,7 @@ from twisted.logger import Logger as TwistedLogger
 from twisted.python import log as legacy
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.limits import log_lines as log_limit
 from dstwist.limits.log_lines import LimitedObserver, LogLimit, limit_all
 from dstwist.log import Logger, OperatorLogger, limits

@@ -9,7 +9,7 @@ import resource
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import node
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import Settings
 from dstwist.limits import open_files
 from dstwist.limits.open_files import KEPT, most_files, raise_limit, room

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.limits.rates import LONGEST_PAUSE, RateLimit, TokenBucket, UserRateLimits, token_buckets
 from dstwist.log import about
 from dstwist.protocol.constants import UNNAMED_USER

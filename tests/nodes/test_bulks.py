@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.access import PermissionSettings
+from dstwist.config.permission import PermissionSettings
 from dstwist.config.settings import Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import (

@@ -16,8 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import node
 from dstwist.config.auth import CertificateSettings
-from dstwist.config.http_server import LimitSettings
-from dstwist.config.settings import DEFAULT_ENDPOINTS, ListenSettings, Settings
+from dstwist.config.endpoints import DEFAULT_ENDPOINTS
+from dstwist.config.limits import LimitSettings
+from dstwist.config.settings import ListenSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import (
     BULKS,

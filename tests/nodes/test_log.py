@@ -13,8 +13,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisc
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.access import PermissionSettings
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
+from dstwist.config.permission import PermissionSettings
 from dstwist.config.settings import LoggerOptions, Settings
 from dstwist.config.users import FileSettings, User
 from dstwist.limits.log_lines import LogLimit

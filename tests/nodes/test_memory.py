@@ -4,7 +4,7 @@ A whole node and clients that have it keep more than there is room for.
 
 from __future__ import annotations
 
-from dstwist.config.http_server import LimitSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import RecordSettings
 from dstwist.config.stores import MemorySettings
 from dstwist.protocol.constants import RecordAction as A

@@ -14,7 +14,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.settings import FeatureSettings, Settings, WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
+from dstwist.config.settings import FeatureSettings, Settings
 from dstwist.errors import StartError
 from dstwist.node import Node
 from dstwist.protocol.constants import (

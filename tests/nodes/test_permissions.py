@@ -11,7 +11,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.access import PermissionSettings
+from dstwist.config.permission import PermissionSettings
 from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
 from dstwist.node import Node

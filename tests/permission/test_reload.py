@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.access import PermissionSettings
+from dstwist.config.permission import PermissionSettings
 from dstwist.config.settings import ListenSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission, Record

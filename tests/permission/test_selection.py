@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.access import PermissionSettings
+from dstwist.config.permission import PermissionSettings
 from dstwist.errors import ConfigError
 from dstwist.permission.selection import build
 from dstwist.protocol.constants import RecordAction, Topic

@@ -14,7 +14,7 @@ from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.interfaces import HandshakeData
 from dstwist.transports.websocket import WebSocketLink
 from dstwist.transports.websocket_factory import WebSocketFactory

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.transports import websocket
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.closing_link import CLOSE_TIMEOUT

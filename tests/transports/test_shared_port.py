@@ -14,7 +14,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.http_server import HttpSettings, LimitSettings
+from dstwist.config.http_server import HttpSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.limits.admission import Admission
 from dstwist.transports.shared_port import HEAD_TIMEOUT, MAX_HEAD, MAX_REFUSED, REFUSAL_TIMEOUT, SharedPortFactory
 from tests.fakes import BusyClock

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.config.settings import WebSocketEndpoint
+from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.interfaces import HandshakeData, ILink
 from dstwist.scheduling.time_slices import TIME_SLICE
 from dstwist.transports import websocket
