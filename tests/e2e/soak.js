@@ -69,7 +69,12 @@ const eavesdrop = {
     }
     connection._onMessage = (message) => {
       readable(message.data).split('+').filter((part) => part.startsWith('R|')).forEach((part) => trace(name, '<', part))
-      return receive.call(connection, message)
+      try {
+        return receive.call(connection, message)
+      } catch (error) {
+        error.stack += `\n${name} has received ${readable(message.data).slice(0, 300)}`
+        throw error
+      }
     }
     // The first socket has the old function already.
     connection._endpoint.onmessage = connection._onMessage

@@ -15,6 +15,9 @@ and v3 that holds the record is held for L{HOLD}, and not sent if the client has
 server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.settle},
 L{Acknowledgements.revoked}.
 
+The client destroys the callbacks as well when it hears that another client has deleted the record. A write that it sent
+before it heard of that is not acknowledged: L{Acknowledgements.has_no_callback}.
+
 The acknowledgement of a write that met a conflict leaves with its VERSION_EXISTS:
 L{dstwist.services.record.conflicts}.
 """
@@ -67,6 +70,7 @@ class Acknowledgements:
     def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas, clock: IReactorTime) -> None:
         self._wants = subscriptions.wants
         self._is_leaving = replicas.is_leaving
+        self._may_hold_predecessor = replicas.may_hold_predecessor
         self._clock = clock
         # The oldest first. Settled ones stay until they are due, in here only.
         self._held: deque[_Held] = deque()
@@ -94,10 +98,24 @@ class Acknowledgements:
         """
         if not message.is_write_ack or not sender.dialect.knows_writes_by_version:
             return
+        if self.has_no_callback(name, message, sender):
+            return
         if before:
             self._send(name, answers.acknowledgement(name, message, sender, reason), sender)
         else:
             self._tell(name, message, sender, reason)
+
+    def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
+        """
+        Whether a client of v2 and v3 has destroyed the callback of a write, because another client has deleted the
+        record.
+        """
+        return (
+            message.version != -1
+            and sender.dialect.knows_writes_by_version
+            and self._may_hold_predecessor(name, sender)
+            and not self._wants(name, sender)
+        )
 
     def settle(self, name: str, exclude: IConnection | None = None) -> None:
         """

@@ -57,6 +57,7 @@ class RecordRefusals:
     @ivar sees: whether a connection is subscribed to a record: (name, connection).
     @ivar deleted: the names of records that were deleted of late.
     @ivar stale: whether a write with the next version may be meant for such a record: (name, connection, version).
+    @ivar has_no_callback: L{Acknowledgements.has_no_callback}.
     """
 
     def __init__(
@@ -70,21 +71,11 @@ class RecordRefusals:
         self.sees = subscriptions.wants
         self.deleted = replicas.predecessors
         self.stale = replicas.stale
+        self.has_no_callback = acks.has_no_callback
         self._replicas = replicas
         self._acks = acks
         self._hold = conflicts.hold
         self._denials = denials
-
-    def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
-        """
-        Whether a client has destroyed the callback of a write: client 2.3.4 throws on the acknowledgement then.
-        """
-        return (
-            message.version != -1
-            and sender.dialect.knows_writes_by_version
-            and self._replicas.may_hold_predecessor(name, sender)
-            and not self.sees(name, sender)
-        )
 
     def denied(
         self, name: str, message: Message, sender: IConnection, state: Record, decision: bool | Failure, check: IntEnum

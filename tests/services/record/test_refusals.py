@@ -100,6 +100,23 @@ class RefusalTests(RecordTestCase):
             self.assertEqual(self.say_text(old, "R|U|a|4|{}" + WANTED), ["R|WA|a|[4]|L+"])
             self.have("a", 3, ROOMY)
 
+    def test_deleted_meanwhile(self) -> None:
+        """
+        Another client deletes the record while the write is on its way: a client of v2 and v3 has destroyed the
+        callback when the write is refused, and client 2.3.4 throws on an acknowledgement. It hears the error alone.
+        """
+        for code, path, value, rule, _ in self.REASONS:
+            old = self.old("a")
+            self.rules.rule = allow
+            self.say(self.young(), ask(A.DELETE, "a"))
+            self.assertEqual(self.say_text(old, ""), ["R|A|D|a+"])
+            self.rules.rule = rule
+            data = dumps(value).decode()
+            write = f"R|U|a|4|{data}" if path is None else f"R|P|a|4|{path}|N{data}"
+            answers = self.say_text(old, write + WANTED)
+            self.assertEqual([answer[:4] for answer in answers], ["R|E|"], (code, answers))
+            self.have("a", 3, ROOMY)
+
     def test_no_copy(self) -> None:
         """
         A client that is not subscribed has no copy, and is told the reason alone.
