@@ -1,12 +1,13 @@
 """
 What passed over the connections of the soak, and whether a client that is stuck is so by its own fault.
 
-Two faults of clients leave a copy wrong for good when a connection breaks at the wrong moment (docs/protocol.rst):
+Two faults of clients leave a copy wrong for good when a connection ends (docs/protocol.rst):
 
 =============  ======================================================================================================
 client 7.0.5   a record that waits for the answer to its READ (state MERGING) is forgotten by the client when the
                connection breaks: the client neither asks again nor subscribes to the record when it is back
-client 2.3.4   its socket stays in the state CLOSING, though the TCP connection is gone; the client never reconnects
+client 2.3.4   after an exception its socket stays in the state CLOSING, though the TCP connection is gone; the client
+               never reconnects. The exception is a fault of its own, which the soak reports
 =============  ======================================================================================================
 
 Neither is taken for granted: the connection that carried the READ, or that the socket was, must have ended. If it is
