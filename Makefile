@@ -121,6 +121,7 @@ clean:  ## remove everything made here, but not .data
 
 $(VENV)/.run-%:
 	@tools/ensure.sh python "$(PYTHON)"
+	@test ! -L $(VENV) || { echo "$(VENV) is a link: venv --clear would empty the directory it leads to." >&2; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --prefer-binary --require-hashes -r requirements/build.txt -r requirements/run.txt
