@@ -133,7 +133,7 @@ class Replicas:
     @ivar losers: those that are C{lost} or C{unsure}, by connection and name; to be looked at only.
     @ivar returners: the names of C{returned}, by connection; to be looked at only.
     @ivar predecessors: the deletions that are remembered, by name; to be looked at only.
-    @ivar leaving: the clients of v2 and v3 that delete or discard a record while that waits for its turn, by connection
+    @ivar leaving: the clients of v2 and v3 whose request to delete or discard a record is not done yet, by connection
         and name; to be looked at only.
     @ivar stale: whether a write may be meant for a predecessor: (name, connection, version).
     @ivar read: C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent a version of the record:
@@ -280,7 +280,7 @@ class Replicas:
 
     def leaves(self, name: str, connection: IConnection) -> Callable[[], None]:
         """
-        C{connection} deletes or discards the record, which waits for its turn. To be called then.
+        C{connection} asks to delete or discard the record. The result is to be called when that is done.
         """
         key = (connection, name)
         self.leaving[key] = self.leaving.get(key, 0) + 1
