@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from dstwist.config.settings import Settings
-from dstwist.interfaces import Record
+from dstwist.interfaces import Change, Record
 from dstwist.node import Node
 from dstwist.protocol import jsontext, paths
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
@@ -21,8 +21,11 @@ from tests.fakes import BusyReactor
 from tests.nodes.client import MemoryClient
 from tests.turns import LONGEST, turn_lengths
 
-#: The time, in seconds, for a byte of JSON that is read, and for a change that is made.
+#: The time, in seconds, for a byte of JSON that is read, for a byte of a record that is made, for a unit of the weight
+#: of a record that is freed, and for a change that is made.
 BYTE = 50e-9
+MADE = 17e-9
+FREED = 0.4e-9
 CHANGE = 5e-6
 
 VALUE = b"[%s]" % b",".join([b"[]"] * 300_000)
@@ -38,9 +41,6 @@ class LongMessageTests(SynchronousTestCase):
         if not hasattr(jsontext, "_orjson_loads"):
             raise SkipTest("orjson is not there")
         self.reactor: Any = BusyReactor()
-        self.node = Node(Settings(), [], self.reactor)
-        self.node.startService()
-        self.reactor.advance(0)
         read, write = jsontext._orjson_loads, paths._Draft.write
 
         def charged_read(text: bytes | str) -> Any:
@@ -53,6 +53,19 @@ class LongMessageTests(SynchronousTestCase):
 
         self.patch(jsontext, "_orjson_loads", charged_read)
         self.patch(paths._Draft, "write", charged_write)
+        make = RecordSizes.make
+
+        def charged_make(sizes: RecordSizes, version: int, change: Change) -> Record:
+            self.reactor.rightNow += MADE * len(change.message.data or b"")
+            return make(sizes, version, change)
+
+        self.patch(RecordSizes, "make", charged_make)
+
+        def charged_end(record: Record) -> None:
+            self.reactor.rightNow += FREED * (record.weight or 0)
+
+        Record.__del__ = charged_end  # type: ignore[attr-defined]
+        self.addCleanup(delattr, Record, "__del__")
         weigh = RecordSizes._by_path
 
         def charged_weigh(sizes: RecordSizes, path: str, old: Record) -> int:
@@ -60,6 +73,9 @@ class LongMessageTests(SynchronousTestCase):
             return weigh(sizes, path, old)
 
         self.patch(RecordSizes, "_by_path", charged_weigh)
+        self.node = Node(Settings(), [], self.reactor)
+        self.node.startService()
+        self.reactor.advance(0)
 
     def tearDown(self) -> None:
         self.node.stopService()

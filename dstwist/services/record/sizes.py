@@ -95,7 +95,11 @@ class RecordSizes:
                 weight = old.weigh() + _by_value(text)
                 weight += sum(self._by_path(each, old) for each, _ in change.changes if each is not None)
             elif path is not None:
-                weight = old.weigh() + _by_value(text)
+                weight = old.weigh()
+                if text is not None and weight + 2 * len(text) > ceiling:
+                    # Each character weighs 2 at least. To weigh the text would be in vain.
+                    return self._measured(Record(version, data), old)
+                weight += _by_value(text)
                 if change.adds:
                     weight += self._by_path(path, old)
             else:

@@ -53,7 +53,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import HEAVY, NoRoom
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NOTHING, Change, Record
-from dstwist.scheduling.time_slices import TIME_SLICE, Turns
+from dstwist.scheduling.time_slices import STEP_TIME, TIME_SLICE, Turns
 from dstwist.services.record import answers
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue, Request
@@ -191,11 +191,13 @@ class RecordWriter:
         outcomes: list[_Outcome] = []
         taken: list[Request] = []
         room = BATCH
+        long = False
         now = self._turns.now
         deadline = now() + TIME_SLICE
         while True:
             change = Change(state, message, self._limits)
             if change.is_long:
+                long = True
                 await self._compute(change)
             outcome: Record | Refusal | None
             if _is_plain(message) and not (state is NOTHING and _creates(message, sender)):
@@ -227,6 +229,9 @@ class RecordWriter:
                 await self._take_back(name, first, outcomes, taken, error)
                 return
         await self._announce(name, outcomes)
+        if long:
+            # To free the old record is a long step as well.
+            await self._turns.next()
 
     async def _compute(self, change: Change) -> None:
         """
@@ -240,6 +245,9 @@ class RecordWriter:
                 if turns.now() > end:
                     await turns.next()
                     end = turns.now() + TIME_SLICE
+            if turns.now() > end - TIME_SLICE + STEP_TIME:
+                # To measure the new record is one step, and a long one.
+                await turns.next()
 
     async def _announce(self, name: str, outcomes: list[_Outcome]) -> None:
         """

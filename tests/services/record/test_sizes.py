@@ -189,6 +189,23 @@ class SizesTests(SynchronousTestCase):
         self.assertLess(self.measured, 150)
         self.assertLess(small.weigh(), 10_000)
 
+    def test_weighed_once(self) -> None:
+        """
+        A text that has the record measured for its length alone is not weighed before.
+        """
+        weighed: list[int] = []
+
+        def weigh(text: bytes | str) -> int:
+            weighed.append(len(text))
+            return weigh_json(text)
+
+        self.patch(record_sizes, "weigh_json", weigh)
+        self.sizes = RecordSizes(10**6, 1000)
+        for text in (dumps([1] * 50_000), to_typed(dumps([1] * 50_000))):
+            self.serve(Record(0, {}), write("a", text))
+            self.assertEqual(len(weighed), 1)
+            weighed.clear()
+
     def test_appended(self) -> None:
         """
         An array that grows at its end is not measured each time, however long it is.
