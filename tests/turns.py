@@ -5,6 +5,9 @@ Turns of a reactor whose time is charged for what is done in them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.task import Clock
 
 from tests.fakes import BusyClock
 
@@ -29,3 +32,14 @@ def turn_lengths(clock: BusyClock, begin: Callable[[], object]) -> list[float]:
 
 def _turn(clock: BusyClock) -> Callable[[], object]:
     return lambda: clock.advance(0)
+
+
+def next_turn(clock: Clock) -> None:
+    """
+    Have called what is due, and not what becomes due by that.
+    """
+    due: list[Any] = [call for call in clock.getDelayedCalls() if call.getTime() <= clock.seconds()]
+    for call in due:
+        function, args = call.func, call.args
+        call.cancel()
+        function(*args)

@@ -12,29 +12,16 @@ the router::
 Always true: nothing reaches a connection that is closed, and what it registered for its end has been called by then.
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
-A client can ask in a megabyte for what takes the server minutes. So it has one slice of each turn of the reactor
-(L{dstwist.scheduling.time_slices}), if the turn has time left. What is left of its requests then is served in later
-turns, when the connection has its turn; until then the client is not read from, and its link keeps what it has read
-already. One request may be as much: a service makes it into C{work} (L{IConnection.do}), which stands at the head of
-the queue until it is done. So does what has to wait for something, as for a permission: whatever the client asks is
-served in the order in which it was asked.
-
-======================  ============================================================================================
-a connection            what comes in
-======================  ============================================================================================
-has nothing to do       is served at once
-is busy                 goes into the queue, which is served when its call comes, or what it waits for is there
-======================  ============================================================================================
+Requests are served in order and in slices of time by a L{WorkQueue}. The connection calls the router itself while the
+queue is empty, which it nearly always is: a message that does not have to wait takes no way round.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
@@ -49,6 +36,7 @@ from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import HEAVY, known
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.work_queue import WorkQueue
 
 # So many messages in one payload are served without a queue.
 _FEW = 8
@@ -72,8 +60,6 @@ class Connection:
 
     __slots__ = (
         "_answer",
-        "_awaited",
-        "_busy",
         "_callbacks",
         "_handshake",
         "_fitting",
@@ -81,7 +67,6 @@ class Connection:
         "_link",
         "_rate_limit",
         "_opened_at",
-        "_pauses",
         "_queue",
         "_context",
         "_route",
@@ -132,13 +117,7 @@ class Connection:
         # Until it is open.
         self._handshake: ClientHandshake | None = ClientHandshake(self, link, handshake, context)
         self._silence = 0
-        self._pauses = 0
-        # What waits for a later turn, decoded or not, and the rest of what has been begun; most connections never need
-        # one. It is there while the queue is served, too.
-        self._queue: deque[Message | Malformed | bytes | str | Work] | None = None
-        # Whether it is served later: in another turn, or when what is awaited is there.
-        self._busy = False
-        self._awaited: Deferred[Any] | None = None
+        self._queue: WorkQueue[Message | Malformed | bytes | str] = WorkQueue(context.clock, self, link)
         self._callbacks: list[Callable[[IConnection], None]] = []
         self._rate_limit: RateLimit | None = None
 
@@ -188,15 +167,16 @@ class Connection:
         if not self._is_open:
             if self._handshake is not None:
                 self._handshake.receive(payload)
-            return self._busy
+            return self._queue.busy
         if len(payload) <= self._short:
             messages = self.decode(payload)
         elif len(payload) <= LONG:
             messages = self._decode(payload)
         else:
-            return self.serve(self.wire.codec.pieces(payload, LONG))
-        if self._busy or len(messages) > _FEW:
-            return self.serve(messages)
+            return self._queue.serve(self.wire.codec.pieces(payload, LONG))
+        queue = self._queue
+        if queue.busy or len(messages) > _FEW:
+            return queue.serve(messages)
         # The link asks for the time between payloads.
         end = self._turns.slice_end() if len(messages) > 1 else None
         for message in messages:
@@ -204,77 +184,33 @@ class Connection:
                 self._route(message, self)
             else:
                 self._handle(message)
-            if self._queue or (end is not None and self._turns.now() > end):
-                # It is the very one: others may be equal.
+            if queue.waiting or (end is not None and self._turns.now() > end):
+                # The very same object: others may be equal.
                 behind = next(number for number, other in enumerate(messages, 1) if other is message)
-                return self._keep(messages[behind:])
+                return queue.keep(messages[behind:])
         return None
 
-    def serve(self, messages: Iterable[Message | Malformed | bytes | str]) -> bool:
-        """
-        Take what has come, decoded or not: behind what waits, and as far as the time allows.
+    def serve(self, requests: Iterable[Message | Malformed | bytes | str]) -> bool:
+        return self._queue.serve(requests)
 
-        @return: whether some of it has to wait for a later turn.
+    def do(self, work: Work) -> None:
+        self._queue.do(work)
+
+    def serve_request(self, request: Message | Malformed | bytes | str) -> None:
         """
-        if self._queue is None:
-            self._queue = deque(messages)
+        Serve a request that has stood in the queue, decoded or not.
+        """
+        if request.__class__ is Message and request.topic is not _CONNECTION:
+            self._route(request, self)
+        elif isinstance(request, Message | Malformed):
+            self._handle(request)
+        elif len(request) <= 2 * LONG:
+            self._queue.serve_next(self._decode(request))
         else:
-            self._queue.extend(messages)
-        if not self._busy:
-            self._serve_queue()
-        return self._busy
+            self._queue.do(self._read_long(request))
 
-    def _keep(self, messages: list[Message | Malformed]) -> bool:
-        """
-        Serve C{messages} behind what waits, or if nothing does in a later turn.
-        """
-        if self._queue is None and messages and self._is_open:
-            self._queue = deque(messages)
-            self._serve_later()
-            return True
-        return self.serve(messages)
-
-    def _serve_later(self) -> None:
-        self._busy = True
-        self._turns.later(self._go_on)
-        self.pause()
-
-    def _go_on(self) -> None:
-        if self.closed:
-            return
-        self._busy = False
-        try:
-            self._serve_queue()
-        except Exception:
-            self._log.failure("serving {client} failed", contained=True, **about(self))
-            self.close("internal error", INTERNAL_ERROR)
-        self.resume()
-
-    def _serve_queue(self) -> None:
-        """
-        Serve what waits, as far as the time allows.
-        """
-        queue = self._queue
-        end, now = self._turns.slice_end(), self._turns.now
-        while queue and self._is_open:
-            if now() > end:
-                self._serve_later()
-                return
-            message = queue.popleft()
-            if message.__class__ is Message and message.topic is not _CONNECTION:
-                self._route(message, self)
-            elif isinstance(message, bytes | str):
-                if len(message) <= 2 * LONG:
-                    queue.extendleft(reversed(self._decode(message)))
-                else:
-                    self.do(self._read_long(message))
-            elif isinstance(message, Message | Malformed):
-                self._handle(message)
-            else:
-                self.do(message)
-            if self._busy:
-                return
-        self._queue = None
+    def serving_failed(self) -> None:
+        self.close("internal error", INTERNAL_ERROR)
 
     def _read_long(self, payload: bytes | str) -> Work:
         """
@@ -293,8 +229,7 @@ class Connection:
             messages = self._fitting(messages, self.dialect.is_refused_once)
         if messages is None:
             messages = yield from self._read_json(payload)
-        if self._queue is not None:
-            self._queue.extendleft(reversed(messages))
+        self._queue.serve_next(messages)
 
     def _read_json(self, payload: bytes | str) -> Generator[None, None, list[Message | Malformed]]:
         found = self.wire.codec.json_apart(payload)
@@ -308,49 +243,6 @@ class Connection:
             value = error
         with known(text, value):
             return self._decode(payload)
-
-    def do(self, work: Work) -> None:
-        """
-        Do the next step of C{work}; the rest of it is next in the queue.
-        """
-        if self.closed:
-            return
-        for awaited in work:
-            if awaited is None or self._has_to_wait(awaited):
-                self._go_on_with(work, awaited)
-                return
-
-    def _has_to_wait(self, deferred: Deferred[Any]) -> bool:
-        """
-        Whether C{deferred} has not fired yet; the queue is served when it does.
-        """
-        self._awaited = deferred
-        deferred.addBoth(self._arrived)
-        return self.closed or self._awaited is not None
-
-    def _go_on_with(self, work: Work, awaited: Deferred[Any] | None) -> None:
-        if self.closed:
-            return
-        if self._queue is not None:
-            self._queue.appendleft(work)
-        else:
-            # Nobody is about to serve it.
-            self._queue = deque((work,))
-            if awaited is None:
-                self._serve_later()
-        if awaited is not None:
-            self._busy = True
-            self.pause()
-
-    def _arrived(self, _: object) -> None:
-        self._awaited = None
-        if not self._busy:
-            return
-        if self._turns.over():
-            # Many connections may have waited for the same.
-            self._turns.later(self._go_on)
-        else:
-            self._go_on()
 
     def _decode(self, payload: bytes | str) -> list[Message | Malformed]:
         """
@@ -381,14 +273,10 @@ class Connection:
                 self._answer(frame)
 
     def pause(self) -> None:
-        self._pauses += 1
-        if self._pauses == 1:
-            self._link.pause()
+        self._queue.pause()
 
     def resume(self) -> None:
-        self._pauses -= 1
-        if not self._pauses and not self.closed:
-            self._link.resume()
+        self._queue.resume()
 
     def on_close(self, callback: Callable[[IConnection], None]) -> None:
         self._callbacks.append(callback)
@@ -411,8 +299,7 @@ class Connection:
     def _end(self, reason: str) -> None:
         self.closed = True
         opened, self._is_open = self._is_open, False
-        self._queue = None
-        self._busy = False
+        self._queue.end()
         if self._handshake is not None:
             self._handshake.end()
             self._handshake = None
@@ -442,7 +329,7 @@ class Connection:
         Once a heartbeat interval: close if nothing came for two of them although we listened, else ping where that is
         our part.
         """
-        self._silence = 0 if self.heard or self._pauses else self._silence + 1
+        self._silence = 0 if self.heard or self._queue.paused else self._silence + 1
         self.heard = False
         if self._silence >= 2:
             # Not an error, as with the Node server: clients lose their networks every day.

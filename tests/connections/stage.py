@@ -25,6 +25,7 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Malformed, Message
 from dstwist.routing.router import Router
 from tests.fakes import FakeAuthenticator, FakeLink, FakeService, FakeWire
+from tests.turns import next_turn
 
 CHALLENGE = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://h/deepstream", protocol_version="0.1a")
 PING = Message(Topic.CONNECTION, ConnectionAction.PING)
@@ -114,11 +115,7 @@ class ConnectionTestCase(SynchronousTestCase):
         """
         Have called what is due, and not what becomes due by that.
         """
-        due: list[Any] = [call for call in self.clock.getDelayedCalls() if call.getTime() <= self.clock.seconds()]
-        for call in due:
-            function, args = call.func, call.args
-            call.cancel()
-            function(*args)
+        next_turn(self.clock)
 
     def limit_names(self, length: int) -> None:
         """

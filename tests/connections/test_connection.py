@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IConnection, Work
@@ -15,7 +15,7 @@ from dstwist.protocol.closing import INTERNAL_ERROR
 from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.scheduling.time_slices import TIME_SLICE, Turns
+from dstwist.scheduling.time_slices import TIME_SLICE
 from tests.connections.stage import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.fakes import FakePermission
 from tests.logs import Lines
@@ -67,7 +67,7 @@ class BothDialects:
         self.assertEqual([m.name for m in self.service.handled], [m.name for m in numbered])
         self.assertEqual(self.actions(), [ConnectionAction.PONG])
 
-    def test_slices_end(self: Any) -> None:
+    def test_time_slices_end(self: Any) -> None:
         """
         Who has gone meanwhile is not served any more.
         """
@@ -106,26 +106,6 @@ class BothDialects:
         for served in (1, 2, 3):
             self.assertEqual((len(self.service.handled), self.link.paused), (served, served < 3))
             self.next_turn()
-
-    def test_turn_over(self: Any) -> None:
-        """
-        What was waited for and comes when the turn is over is served in a later one.
-        """
-        self.log_in()
-        awaited: Deferred[None] = Deferred()
-
-        def work() -> Work:
-            yield awaited
-            self.service.handled.append(PING)
-
-        self.connection.do(work())
-        turns = Turns.of(self.clock)
-        while not turns.over():
-            self.pass_time(TIME_SLICE)
-        awaited.callback(None)
-        self.assertEqual((self.service.handled, self.link.paused), ([], True))
-        self.next_turn()
-        self.assertEqual((self.service.handled, self.link.paused), ([PING], False))
 
     def test_long_names(self: Any) -> None:
         """
@@ -231,17 +211,6 @@ class BothDialects:
         Pausing a connection pauses its transport.
         """
         self.connection.pause()
-        self.assertTrue(self.link.paused)
-        self.connection.resume()
-        self.assertFalse(self.link.paused)
-
-    def test_pauses_nest(self: Any) -> None:
-        """
-        Who paused a connection is not undone by somebody else who is done with it.
-        """
-        self.connection.pause()
-        self.connection.pause()
-        self.connection.resume()
         self.assertTrue(self.link.paused)
         self.connection.resume()
         self.assertFalse(self.link.paused)
@@ -377,123 +346,26 @@ class WaitingTests(ConnectionTestCase):
 
 class WorkTests(ConnectionTestCase):
     """
-    L{IConnection.do}: work that takes long.
+    L{IConnection.do}, whose rules are tested with L{dstwist.scheduling.work_queue}.
     """
 
-    def setUp(self) -> None:
-        super().setUp()
+    def test_done(self) -> None:
+        """
+        Work of a service is done before anything else that the client asks, and the client is not read from until then.
+        """
         self.log_in()
-        self.done: list[Any] = []
-
-    def work(self, steps: int, name: str = "", seconds: float = 0.0) -> Work:
-        for step in range(steps):
-            if step:
-                yield None
-            self.done.append(f"{name}{step}")
-            self.pass_time(seconds)
-
-    def test_short(self) -> None:
-        """
-        Work of one step is done at once.
-        """
-        self.connection.do(self.work(1))
-        self.assertEqual((self.done, self.link.paused), (["0"], False))
-
-    def test_long(self) -> None:
-        """
-        Of long work the first step is done at once, and the others in slices; the client is not read from meanwhile,
-        and all it asks waits behind.
-        """
-        self.serve_by(lambda: self.connection.do(self.work(8, seconds=TIME_SLICE / 1.5)))
-        self.say(EMIT)
-        self.assertEqual((len(self.done), self.link.paused), (1, True))
-        self.say(PING)
-        for expected in (3, 5, 7):
-            self.next_turn()
-            self.assertEqual((len(self.done), self.link.paused, self.actions()), (expected, True, []))
-        self.next_turn()
-        self.assertEqual((len(self.done), self.link.paused, self.actions()), (8, False, [ConnectionAction.PONG]))
-
-    def test_among_many(self) -> None:
-        """
-        Among many messages of one payload as well; and if there is time, work does not wait for another turn.
-        """
-        self.serve_by(lambda: self.connection.do(self.work(3, f"{len(self.service.handled)}.")))
-        self.receive(self.client.encode(EMIT) * 20)
-        self.assertEqual(self.done, [f"{number}.{step}" for number in range(1, 21) for step in range(3)])
-        self.assertFalse(self.link.paused)
-
-    def test_work_of_work(self) -> None:
-        """
-        Work that leads to other work at its end: that comes before all that waits.
-        """
-
-        def outer() -> Work:
-            yield None
-            self.connection.do(self.work(3, "inner "))
-
-        self.serve_by(lambda: self.connection.do(outer()) if len(self.service.handled) == 1 else self.done.append("x"))
-        self.say(EMIT, EMIT)
-        while self.link.paused:
-            self.next_turn()
-        self.assertEqual(self.done, ["inner 0", "inner 1", "inner 2", "x"])
-
-    def test_waiting(self) -> None:
-        """
-        Work that waits in between, in any of its steps.
-        """
-        first: Deferred[None] = Deferred()
-        second: Deferred[None] = Deferred()
+        awaited: Deferred[None] = Deferred()
+        done: list[str] = []
 
         def work() -> Work:
-            yield first
-            self.done.append(1)
-            yield None
-            self.done.append(2)
-            yield succeed(None)
-            yield second
-            self.done.append(3)
+            yield awaited
+            done.append("work")
 
         self.serve_by(lambda: self.connection.do(work()))
         self.say(EMIT, PING)
-        self.assertEqual((self.done, self.link.paused), ([], True))
-        first.callback(None)
-        self.assertEqual((self.done, self.link.paused), ([1, 2], True))
-        second.errback(ValueError("the work's business"))
-        self.assertEqual((self.done, self.link.paused, self.actions()), ([1, 2, 3], False, [ConnectionAction.PONG]))
-
-    def test_gone(self) -> None:
-        """
-        Of a closed connection nothing is done any more, whether the work or somebody else has closed it.
-        """
-
-        def work() -> Work:
-            self.done.append(1)
-            yield None
-            self.done.append(2)
-            self.connection.close("enough")
-            yield None
-            self.done.append(3)
-
-        self.connection.do(work())
-        self.next_turn()
-        self.assertEqual((self.done, self.clock.getDelayedCalls()), ([1, 2], []))
-        self.connection.do(work())
-        self.assertEqual(self.done, [1, 2])
-
-    def test_broken(self) -> None:
-        """
-        Work that fails ends its connection, and leaves a traceback in the log.
-        """
-
-        def work() -> Work:
-            yield None
-            raise ZeroDivisionError
-
-        self.connection.do(work())
-        self.next_turn()
-        self.assertEqual(self.link.closed, (INTERNAL_ERROR, "internal error"))
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((done, self.link.paused, self.actions()), ([], True, []))
+        awaited.callback(None)
+        self.assertEqual((done, self.link.paused, self.actions()), (["work"], False, [ConnectionAction.PONG]))
 
 
 class ProtobufConnectionTests(BothDialects, ConnectionTestCase):
