@@ -15,6 +15,7 @@ that the server is dead; and its caller reports neither a C{SystemExit} nor what
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -30,6 +31,8 @@ from dstwist.process.pid_file import remove_pid_file
 
 #: The reason for a server that ended without a report.
 UNEXPLAINED = "the server ended before it was ready; its log says why"
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Report:
@@ -102,11 +105,17 @@ def _daemonize(runner: Any, reactor: Any) -> None:
         if stream is not None:
             stream.flush()
     read, write = os.pipe()
+    # Until both processes handle requests to stop in their own way, the system keeps them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     middle = os.fork()
     if middle:
         os.close(write)
+        passing_on = PassingOn(os.kill)
+        for number in _STOPS:
+            signal.signal(number, passing_on.on_signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         os.waitpid(middle, 0)
-        os._exit(_wait_and_tell(read, runner.config["pidfile"]))
+        os._exit(_wait_and_tell(read, runner.config["pidfile"], passing_on))
     os.close(read)
     os.setsid()
     if os.fork():
@@ -118,27 +127,46 @@ def _daemonize(runner: Any, reactor: Any) -> None:
     if IReactorDaemonize.providedBy(reactor):
         reactor.afterDaemonize()
     report.open(write)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
 
-def _wait_and_tell(pipe: int, pid_file: str | None) -> int:
+def _wait_and_tell(pipe: int, pid_file: str | None, passing_on: PassingOn) -> int:
     def tell(reason: str) -> None:
         for line in reason.splitlines():
             os.write(2, f"dstwist: {line}\n".encode("utf-8", "backslashreplace"))
 
     with os.fdopen(pipe, "rb") as file:
-        return wait(file, pid_file, tell, _pass_on)
+        return wait(file, pid_file, tell, passing_on.start)
 
 
-def _pass_on(pid: int) -> None:
+class PassingOn:
     """
-    Pass Ctrl-C and requests to stop on to the server while this process waits for it.
+    Passes Ctrl-C and requests to stop on to the server while this process waits for it. Signals that come before the
+    pid of the server is known are passed on later.
+
+    @param kill: C{os.kill}.
     """
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        os.kill(pid, number)
+    def __init__(self, kill: Callable[[int, int], object]) -> None:
+        self._kill = kill
+        self._pid: int | None = None
+        self._early: list[int] = []
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+    def start(self, pid: int) -> None:
+        """
+        Pass signals on to C{pid}.
+        """
+        self._pid = pid
+        while self._early:
+            self.on_signal(self._early.pop(0), None)
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._pid is None:
+            self._early.append(number)
+            return
+        # The server may have ended by itself.
+        with contextlib.suppress(ProcessLookupError):
+            self._kill(self._pid, number)
 
 
 def wait(

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.process.background import UNEXPLAINED, Report, wait
+from dstwist.process.background import UNEXPLAINED, PassingOn, Report, wait
 
 
 class PipeTests(SynchronousTestCase):
@@ -110,3 +110,33 @@ class PipeTests(SynchronousTestCase):
         report.open(write)
         os.close(read)
         report.ready()
+
+
+class SignalTests(SynchronousTestCase):
+    """
+    Signals to the process that waits.
+    """
+
+    def test_passed_on(self) -> None:
+        """
+        The server gets all signals, also those that come before its pid is known.
+        """
+        kills: list[tuple[int, int]] = []
+        passing_on = PassingOn(lambda pid, number: kills.append((pid, number)))
+        passing_on.on_signal(2, None)
+        self.assertEqual(kills, [])
+        passing_on.start(123)
+        passing_on.on_signal(15, None)
+        self.assertEqual(kills, [(123, 2), (123, 15)])
+
+    def test_ended(self) -> None:
+        """
+        A signal for a server that has just ended is no failure.
+        """
+
+        def kill(pid: int, number: int) -> None:
+            raise ProcessLookupError
+
+        passing_on = PassingOn(kill)
+        passing_on.start(123)
+        passing_on.on_signal(15, None)
