@@ -72,4 +72,10 @@ class RuleError(DstwistError):
 class StartError(DstwistError):
     """
     The server cannot start, for a reason that is not in its configuration.
+
+    @ivar event: deepstream's name for it, for the log.
     """
+
+    def __init__(self, reason: str, event: str = "PLUGIN_INITIALIZATION_ERROR") -> None:
+        super().__init__(reason)
+        self.event = event

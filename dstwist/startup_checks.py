@@ -1,6 +1,14 @@
 """
-What deserves a warning: the users of C{type: storage} are ordinary records, which clients may read if no rule keeps
-them from it; and a server on the network may let everybody do everything, as it does without a configuration.
+Warnings in the log about a configuration that permits too much, or too little.
+
+====================================  ================================================================================
+function                              warning
+====================================  ================================================================================
+L{tell_of_open_files}                 the system allows fewer connections than the configuration
+L{warn_of_open_tables}                anonymous clients may read the records with the users of C{type: storage}
+L{warn_of_open_doors}                 the network can reach a server without logins and without rules
+L{warn_of_unasked_certificates}       logins by certificate are configured, but no port asks for certificates
+====================================  ================================================================================
 """
 
 from __future__ import annotations
@@ -13,9 +21,10 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import maybeDeferred
 from zope.interface import implementer
 
-from dstwist.config.auth import AuthSettings, OpenSettings
+from dstwist.config.auth import AuthSettings, CertificateSettings, OpenSettings
 from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, IPermission, Work
+from dstwist.limits.open_files import FEW, room
 from dstwist.log import OperatorLogger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic
 from dstwist.protocol.dialect import PROTOBUF
@@ -28,7 +37,7 @@ _log = OperatorLogger()
 @implementer(IConnection)
 class _Stranger:
     """
-    A client that is nobody in particular, for asking what such a client may do.
+    A client without a name: the checks ask what such a client may do.
     """
 
     user: str | None = OPEN_USER
@@ -65,7 +74,7 @@ class _Stranger:
 
 async def _allows(permission: IPermission, action: RecordAction, name: str) -> bool:
     """
-    Whether a client without a name may do that to a record.
+    Whether a client without a name may do C{action} to the record C{name}.
     """
     message = Message(Topic.RECORD, action, name)
     try:
@@ -73,6 +82,33 @@ async def _allows(permission: IPermission, action: RecordAction, name: str) -> b
     except Exception:
         # A rule that fails denies.
         return False
+
+
+def tell_of_open_files(files: int | None, max_connections: int | None) -> None:
+    """
+    Log how many files may be open and how many connections that allows; as a warning if these are few, or fewer than
+    the configuration allows.
+
+    @param files: C{None} if there is no limit.
+    """
+    most = room(files)
+    if files is None or most is None:
+        _log.info("INFO | open files: there is no limit, nor is one for connections", event="INFO")
+        return
+    wanted = max_connections or 0
+    if most < FEW or most < wanted:
+        _log.warn(
+            "INFO | open files: {files} at most, which allows {most} connections{instead}. Raise the hard limit"
+            " (LimitNOFILE of systemd, ulimit -Hn)",
+            files=files,
+            most=most,
+            instead=f" instead of the {wanted} of limits.maxConnections" if most < wanted else "",
+            event="INFO",
+        )
+    else:
+        _log.info(
+            "INFO | open files: {files} at most, which allows {most} connections", files=files, most=most, event="INFO"
+        )
 
 
 async def warn_of_open_doors(auth: Iterable[AuthSettings], permission: IPermission, hosts: Iterable[object]) -> None:
@@ -111,3 +147,17 @@ async def warn_of_open_tables(auth: Iterable[AuthSettings], permission: IPermiss
                     table=settings.table,
                     event="AUTH_ERROR",
                 )
+
+
+def warn_of_unasked_certificates(auth: Iterable[AuthSettings], asked: bool) -> None:
+    """
+    Log a warning if clients are to log in by certificate, but cannot.
+
+    @param asked: whether a port asks its clients for a certificate.
+    """
+    if not asked and any(isinstance(settings, CertificateSettings) for settings in auth):
+        _log.warn(
+            "AUTH_ERROR | auth of type certificate: no port asks clients for theirs (requestCert), so nobody can "
+            "log in by it",
+            event="AUTH_ERROR",
+        )

@@ -26,7 +26,7 @@ LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
 OF_THE_OPERATOR = {
     "startup_checks.py",
     "limits/log_lines.py",
-    "node.py",
+    "lifecycle.py",
     "process/log_file.py",
     "process/server.py",
     "permission/reload.py",
@@ -44,7 +44,7 @@ NO_LOGGERS = {
 #: Calls whose format is not a constant on the spot, by module and function. Each takes one of a few constants.
 NOT_ON_THE_SPOT = {
     ("tls/certificates.py", "_say"),
-    ("node.py", "_say"),
+    ("lifecycle.py", "_say"),
     ("routing/providers.py", "log_stopped"),
     ("transports/websocket.py", "fail"),
 }
@@ -246,7 +246,7 @@ ELSEWHERE = {
         "CACHE_RETRIEVAL_TIMEOUT",
         "STORAGE_RETRIEVAL_TIMEOUT",
     },
-    ("node.py", "{event} | {reason}"): {"PLUGIN_INITIALIZATION_ERROR", "PLUGIN_INITIALIZATION_TIMEOUT"},
+    ("lifecycle.py", "{event} | {reason}"): {"PLUGIN_INITIALIZATION_ERROR", "PLUGIN_INITIALIZATION_TIMEOUT"},
     ("connections/handshake.py", "{event} | {problem} from {client}"): {
         "INVALID_MESSAGE",
         "INVALID_MESSAGE_DATA",

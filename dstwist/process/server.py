@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from dstwist.errors import StartError
 from dstwist.log import OperatorLogger
@@ -63,8 +64,6 @@ class Server(Service):
         # Why the server ends without a request to stop.
         self._reason: str | None = None
         self.signals = Signals(reactor, self._reload, self._stop, self.quit)
-        node.on_started = self._started
-        node.on_failed = self._failed
 
     # -- the life of a service
 
@@ -82,15 +81,13 @@ class Server(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._node.startService()
-        if self._node.failed is not None:
-            self._give_up(self._node.failed)
+        self._node.start().addCallbacks(self._started, self._not_started)
+        if self._reason is not None:
+            self._give_up(self._reason)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
         self._stopping = True
-        if self._node.failed is None:
-            self._report.failed("the server was stopped before it was ready")
         self._manager.stopping(self._node.longest_stop + MARGIN)
         stopped = self._node.stopService()
         stopped.addBoth(self._stopped)
@@ -100,13 +97,16 @@ class Server(Service):
         self._manager.stop()
         return result
 
-    def _started(self) -> None:
+    def _started(self, result: None) -> None:
         self._report.ready()
         self._manager.ready("serving clients")
         self.signals.take_all()
 
-    def _failed(self, reason: str) -> None:
-        self._reason = reason
+    def _not_started(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            self._report.failed("the server was stopped before it was ready")
+            return
+        self._reason = reason = failure.getErrorMessage()
         self._report.failed(reason)
         self._stop_reactor()
 

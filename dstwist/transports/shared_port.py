@@ -215,12 +215,12 @@ class SharedPortFactory(Factory):
     Takes connections, and hands each to the factory of what it asks for.
 
     @param web_sockets: by path.
+    @param arrived: called at each connection.
     @ivar waiting: connections that have not said what they want.
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar asking: connections that speak HTTP.
     @ivar open: whether connections are taken; otherwise they are closed at once.
     @ivar refusal: the answer to all requests for a WebSocket while the server stops. C{None} if they are accepted.
-    @ivar pace: called with each that is.
     """
 
     protocol = Switch  # type: ignore[assignment]
@@ -233,6 +233,7 @@ class SharedPortFactory(Factory):
         clock: IReactorTime,
         settings: HttpSettings | None = None,
         admission: Admission | None = None,
+        arrived: Callable[[], None] | None = None,
     ) -> None:
         settings = settings if settings is not None else HttpSettings()
         self._web_sockets = web_sockets
@@ -247,13 +248,13 @@ class SharedPortFactory(Factory):
         self.asking: set[Switch] = set()
         self.open = True
         self.refusal: Refusal | None = None
-        self.pace: Callable[[], None] | None = None
+        self._arrived = arrived
 
     def buildProtocol(self, addr: Any) -> Any:
         if not self.open:
             return None
-        if self.pace is not None:
-            self.pace()
+        if self._arrived is not None:
+            self._arrived()
         return super().buildProtocol(addr)
 
     def doStart(self) -> None:

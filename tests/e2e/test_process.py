@@ -285,7 +285,9 @@ class BackgroundTests(ProcessTestCase):
             "    def set(self, name, version, data):\n        pass\n"
             "    def delete(self, name):\n        pass\n"
         )
-        (self.directory / "own.yml").write_text("storage: {path: 'mine.py:Mine'}\n")
+        # No test waits that long: a server that is stopped does not either.
+        config = "dependencyInitializationTimeout: 60000\nstorage: {path: 'mine.py:Mine'}\n"
+        (self.directory / "own.yml").write_text(config)
         return ["--config", str(self.directory / "own.yml")]
 
     def test_killed(self) -> None:

@@ -22,6 +22,7 @@ from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILife
 from dstwist.node import Node
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
 from dstwist.protocol.message import Message
+from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -138,9 +139,10 @@ class AuthNodeTests(SynchronousTestCase):
         """
         If an authenticator does not start, neither does the server.
         """
+        lines = Lines(self)
         node = self.start(CustomSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
         Doorman.made.ready.errback(ValueError("no directory"))
         self.assertFalse(node.factory.open)
-        self.assertIn("no directory", str(node.failed))
+        self.assertIn("no directory", lines.last("critical"))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.successResultOf(node.stopService())

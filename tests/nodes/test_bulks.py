@@ -133,5 +133,5 @@ class BulkTests(SynchronousTestCase):
             self.reactor.tick = 0.0
             for _ in range(5):
                 self.reactor.advance(0)
-            for grant_type in self.at._topics.grant_types:
+            for grant_type in self.at._client_side._topics.grant_types:
                 self.assertEqual([each for each in grant_type.registry.connections() if each.closed], [])

@@ -93,11 +93,11 @@ class StoresTestCase(SynchronousTestCase):
         )
         self.node = Node(self.settings, [TCP4ServerEndpoint(self.reactor, 6020)], self.reactor)
         self.failures: list[str] = []
-        self.node.on_failed = self.failures.append
 
     def start(self) -> None:
         self.node.privilegedStartService()
-        self.node.startService()
+        self.started = self.node.start()
+        self.started.addErrback(lambda failure: self.failures.append(failure.getErrorMessage()))
 
 
 class StartTests(StoresTestCase):
@@ -153,8 +153,7 @@ class StartTests(StoresTestCase):
         self.start()
         self.storage.starting.callback(None)
         self.cache.starting.errback(StoreError("redis://x does not answer"))
-        self.assertEqual(self.failures, [self.node.failed])
-        self.assertEqual(self.node.failed, "cache: redis://x does not answer")
+        self.assertEqual(self.failures, ["cache: redis://x does not answer"])
         self.assertIsNone(self.node.factory.buildProtocol(None))
         self.successResultOf(self.node.stopService())
         self.assertEqual(self.log, ["start storage", "start cache", "stop storage"])
@@ -165,10 +164,10 @@ class StartTests(StoresTestCase):
         """
         self.start()
         self.reactor.advance(1.99)
-        self.assertIsNone(self.node.failed)
+        self.assertEqual(self.failures, [])
         self.reactor.advance(0.02)
-        self.assertEqual(self.node.failed, "storage wasn't initialised in time (dependencyInitializationTimeout, 2 s)")
-        self.assertEqual(self.failures, [self.node.failed])
+        reason = "storage wasn't initialised in time (dependencyInitializationTimeout, 2 s)"
+        self.assertEqual(self.failures, [reason])
         self.successResultOf(self.node.stopService())
         self.assertEqual(self.log, ["start storage", "stop storage"])
         self.assertFalse(self.reactor.getDelayedCalls())
@@ -205,8 +204,7 @@ class StartTests(StoresTestCase):
         """
         self.start()
         self.storage.starting.errback(ZeroDivisionError("oops"))
-        self.assertEqual(self.node.failed, "storage: oops")
-        self.assertEqual(self.failures, [self.node.failed])
+        self.assertEqual(self.failures, ["storage: oops"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_port_taken(self) -> None:
@@ -274,16 +272,14 @@ class StopTests(StoresTestCase):
 
     def test_while_starting(self) -> None:
         """
-        A stop during the start waits for what is starting, and lets nobody in.
+        A stop during the start waits for nothing, and lets nobody in.
         """
         self.start()
         self.storage.starting.callback(None)
-        stopped = self.node.stopService()
-        self.assertNoResult(stopped)
-        self.cache.starting.callback(None)
-        self.successResultOf(stopped)
+        self.successResultOf(self.node.stopService())
         self.assertIsNone(self.node.factory.buildProtocol(None))
         self.assertEqual(self.log, ["start storage", "start cache", "stop cache", "stop storage"])
+        self.assertFalse(self.reactor.getDelayedCalls())
 
 
 class DataDirectoryTests(SynchronousTestCase):

@@ -28,25 +28,25 @@ class FakeNode:
 
     longest_start = 6.0
     longest_stop = 40.0
-    failed: str | None = None
-    on_started: Any = None
-    on_failed: Any = None
 
     def __init__(self) -> None:
         self.port_problem: str | None = None
         self.fails_at_once: str | None = None
         self.reloads = 0
+        self.started: Deferred[None] = Deferred()
         self.stopped: Deferred[None] = Deferred()
 
     def privilegedStartService(self) -> None:
         if self.port_problem:
             raise StartError(self.port_problem)
 
-    def startService(self) -> None:
+    def start(self) -> Deferred[None]:
         if self.fails_at_once:
             self.fail(self.fails_at_once)
+        return self.started
 
     def stopService(self) -> Deferred[None]:
+        self.started.cancel()
         return self.stopped
 
     def reload(self) -> bool:
@@ -54,8 +54,7 @@ class FakeNode:
         return True
 
     def fail(self, reason: str) -> None:
-        self.failed = reason
-        self.on_failed(reason)
+        self.started.errback(StartError(reason))
 
 
 class FakeReport:
@@ -110,7 +109,7 @@ class ServerTests(SynchronousTestCase):
         """
         self.start()
         self.assertEqual(self.report.said, [])
-        self.node.on_started()
+        self.node.started.callback(None)
         self.assertEqual(self.report.said, ["ready"])
 
     def test_stop(self) -> None:
@@ -118,7 +117,7 @@ class ServerTests(SynchronousTestCase):
         A server that was asked to stop waits for its node, and ends with status 0. The log names the signal.
         """
         server = self.start()
-        self.node.on_started()
+        self.node.started.callback(None)
         server.signals.on_stop(15, None)
         self.assertTrue(self.reactor.hasStopped)
         self.assertIn("INFO | SIGTERM: dstwist is stopping", self.lines.of("info"))
@@ -179,7 +178,7 @@ class ServerTests(SynchronousTestCase):
             self.assertEqual(stderr.getvalue(), "")
             server.at_exit()
             self.assertEqual(stderr.getvalue(), expected)
-            self.node.failed, self.reactor.hasStopped = None, False
+            self.node.started, self.reactor.hasStopped = Deferred(), False
 
     def test_stopped_too_early(self) -> None:
         """
@@ -210,7 +209,7 @@ class ServerTests(SynchronousTestCase):
         SIGHUP has the node read its configuration again, but not while it stops.
         """
         server = self.start()
-        self.node.on_started()
+        self.node.started.callback(None)
         server.signals.on_reload(1, None)
         self.assertEqual(self.node.reloads, 1)
         server.stopService()

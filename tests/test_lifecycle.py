@@ -1,0 +1,327 @@
+"""
+The order in which the parts of a node start and stop. L{tests.nodes.test_stores} has the same for a whole node.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.config.settings import Settings
+from dstwist.errors import StartError, StoreError
+from dstwist.lifecycle import Dependencies, Dependency, Lifecycle, Watcher
+from tests.logs import Lines
+
+
+class FakePart:
+    """
+    A store that starts and stops when the test says so, and notes all calls.
+
+    @param stubborn: whether it ignores a cancel, as a coroutine can.
+    """
+
+    def __init__(self, name: str, calls: list[str], stubborn: bool = False) -> None:
+        self._name = name
+        self._calls = calls
+        self._inner: Deferred[None] = Deferred()
+        self.starting = Deferred.fromCoroutine(self._stubborn()) if stubborn else Deferred(self._cancelled)
+        self.stopping: Deferred[None] = succeed(None)
+
+    def _cancelled(self, starting: Deferred[None]) -> None:
+        self._calls.append(f"cancel {self._name}")
+
+    async def _stubborn(self) -> None:
+        try:
+            await self._inner
+        except CancelledError:
+            self._calls.append(f"cancel {self._name}")
+            self._inner = Deferred()
+            await self._inner
+
+    def end(self) -> None:
+        """
+        End the start that went on in spite of a cancel.
+        """
+        self._inner.errback(StoreError("too late"))
+
+    def start(self) -> Deferred[None]:
+        self._calls.append(f"start {self._name}")
+        return self.starting
+
+    def stop(self) -> Deferred[None]:
+        self._calls.append(f"stop {self._name}")
+        return self.stopping
+
+
+class FakeClientSide:
+    """
+    Notes all calls.
+    """
+
+    def __init__(self, calls: list[str]) -> None:
+        self._calls = calls
+
+    def open(self) -> None:
+        self._calls.append("open")
+
+    def refuse(self) -> None:
+        self._calls.append("refuse")
+
+    async def disconnect(self, timeout: float) -> None:
+        self._calls.append("disconnect")
+
+    async def close(self) -> None:
+        self._calls.append("close")
+
+
+class LifecycleTestCase(SynchronousTestCase):
+    """
+    Two dependencies, 2 s to start and 3 s to stop each.
+    """
+
+    stubborn = False
+
+    def setUp(self) -> None:
+        self.calls: list[str] = []
+        self.clock = Clock()
+        self.lines = Lines(self)
+        self.storage, self.cache = (FakePart(name, self.calls, self.stubborn) for name in ("storage", "cache"))
+        self.dependencies = Dependencies(
+            [
+                Dependency("storage", self.storage, lambda: "sqlite"),
+                Dependency("cache", self.cache, lambda: "memory"),
+                Dependency("nothing", None, lambda: "none"),
+            ],
+            2.0,
+            3.0,
+            self.clock,
+        )
+
+
+class DependencyTests(LifecycleTestCase):
+    """
+    L{Dependencies}, of parts that obey a cancel.
+    """
+
+    def start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.dependencies.start())
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.dependencies.stop())
+
+    def test_order(self) -> None:
+        """
+        The second starts when the first has; they stop in the reverse order. The log has a line for each.
+        """
+        started = self.start()
+        self.assertEqual(self.calls, ["start storage"])
+        self.storage.starting.callback(None)
+        self.assertEqual(self.calls, ["start storage", "start cache"])
+        self.cache.starting.callback(None)
+        self.successResultOf(started)
+        self.assertEqual(
+            self.lines.of("info"),
+            ["INFO | storage ready: sqlite", "INFO | cache ready: memory", "INFO | nothing ready: none"],
+        )
+        self.successResultOf(self.stop())
+        self.assertEqual(self.calls[2:], ["stop cache", "stop storage"])
+        self.assertFalse(self.clock.getDelayedCalls())
+
+    def test_failure(self) -> None:
+        """
+        One that fails is not stopped, and those after it are not started.
+        """
+        started = self.start()
+        self.storage.starting.errback(StoreError("locked"))
+        failure = self.failureResultOf(started, StartError)
+        self.assertEqual(failure.getErrorMessage(), "storage: locked")
+        self.successResultOf(self.stop())
+        self.assertEqual(self.calls, ["start storage"])
+
+    def test_mistake(self) -> None:
+        """
+        If it is a mistake in the part, the log has the traceback.
+        """
+        started = self.start()
+        self.storage.starting.errback(ZeroDivisionError())
+        self.failureResultOf(started, StartError)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_timeout(self) -> None:
+        """
+        One that takes too long is given up, and stopped.
+        """
+        started = self.start()
+        self.clock.advance(1.9)
+        self.assertNoResult(started)
+        self.clock.advance(0.1)
+        error: Any = self.failureResultOf(started, StartError).value
+        self.assertEqual(error.event, "PLUGIN_INITIALIZATION_TIMEOUT")
+        self.successResultOf(self.stop())
+        self.assertEqual(self.calls, ["start storage", "cancel storage", "stop storage"])
+
+    def test_stop_timeout(self) -> None:
+        """
+        One that does not stop in time does not keep the others from stopping.
+        """
+        for part in (self.storage, self.cache):
+            part.starting = succeed(None)
+            part.stopping = Deferred()
+        self.successResultOf(self.start())
+        stopped = self.stop()
+        self.clock.advance(3)
+        self.assertNoResult(stopped)
+        self.clock.advance(3)
+        self.successResultOf(stopped)
+        self.assertEqual(self.calls[2:], ["stop cache", "stop storage"])
+        self.assertEqual(self.lines.last("error"), "PLUGIN_ERROR | storage did not stop in time")
+
+    def test_stop_fails(self) -> None:
+        """
+        Nor does one that fails.
+        """
+        for part in (self.storage, self.cache):
+            part.starting = succeed(None)
+            part.stopping = fail(StoreError("cannot let go"))
+        self.successResultOf(self.start())
+        self.successResultOf(self.stop())
+        self.assertEqual(len(self.flushLoggedErrors(StoreError)), 2)
+        self.assertEqual(self.calls[2:], ["stop cache", "stop storage"])
+
+
+class StubbornDependencyTests(DependencyTests):
+    """
+    The same of parts that ignore a cancel.
+    """
+
+    stubborn = True
+
+    def test_late_failure(self) -> None:
+        """
+        If a part fails after it was given up, the log has that.
+        """
+        started = self.start()
+        self.clock.advance(2)
+        self.failureResultOf(started, StartError)
+        self.storage.end()
+        self.assertEqual(len(self.flushLoggedErrors(StoreError)), 1)
+        self.assertEqual(self.lines.last("critical"), "PLUGIN_ERROR | storage failed too late")
+
+
+class LifeTests(LifecycleTestCase):
+    """
+    L{Lifecycle}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.checking: Deferred[None] = succeed(None)
+        client_side: Any = FakeClientSide(self.calls)
+        watcher = Watcher(lambda: self.calls.append("watch"), lambda: self.calls.append("do not watch"))
+        notes = ("CONFIG | x has no effect", "CONFIG_TRANSFORM | Loaded content from a")
+        settings = Settings(source="a.yml", notes=notes)
+        self.life = Lifecycle(settings, [watcher], self.dependencies, self.check, client_side, None)
+
+    async def check(self) -> None:
+        self.calls.append("check")
+        try:
+            await self.checking
+        except CancelledError:
+            # As a rule that fails.
+            pass
+
+    def test_order(self) -> None:
+        """
+        Connections are accepted last of all, and refused first. The stores stop when the clients have gone.
+        """
+        started = self.life.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        self.successResultOf(started)
+        self.assertEqual(self.calls, ["watch", "start storage", "start cache", "check", "open"])
+        del self.calls[:]
+        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.assertEqual(self.calls, ["refuse", "do not watch", "disconnect", "stop cache", "stop storage", "close"])
+
+    def test_log(self) -> None:
+        """
+        The log has name, version, configuration file and its notes before anything else.
+        """
+        self.life.start()
+        lines = self.lines.of("info")
+        for line, expected in zip(
+            lines, ("server name: ", "dstwist version: ", "configuration file loaded from a.yml"), strict=False
+        ):
+            self.assertTrue(line.startswith(f"INFO | {expected}"), line)
+        self.assertEqual(self.lines.of("warn"), ["CONFIG | x has no effect"])
+
+    def test_failure(self) -> None:
+        """
+        If a part cannot start, the log says why, and nothing is opened.
+        """
+        started = self.life.start()
+        self.storage.starting.errback(StoreError("locked"))
+        self.failureResultOf(started, StartError)
+        self.assertEqual(self.lines.last("critical"), "PLUGIN_INITIALIZATION_ERROR | storage: locked")
+        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.assertNotIn("open", self.calls)
+
+    def assert_interrupted(self, *expected: str) -> None:
+        """
+        A stop ends the start at once, without a line about a failure, and these calls have been made.
+        """
+        started = self.life.start()
+        if "start cache" in expected:
+            self.storage.starting.callback(None)
+        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.failureResultOf(started, CancelledError)
+        self.assertEqual(self.calls, ["watch", *expected])
+        self.assertEqual(self.lines.of("critical"), [])
+        self.assertFalse(self.clock.getDelayedCalls())
+
+    def test_stop_while_starting(self) -> None:
+        """
+        A stop cancels the part that is starting, and stops it with those that have started.
+        """
+        self.assert_interrupted(
+            "start storage",
+            "start cache",
+            "refuse",
+            "do not watch",
+            "cancel cache",
+            "disconnect",
+            "stop cache",
+            "stop storage",
+            "close",
+        )
+
+    def test_stop_first(self) -> None:
+        """
+        If it is the first, the others are not started.
+        """
+        self.assert_interrupted(
+            "start storage", "refuse", "do not watch", "cancel storage", "disconnect", "stop storage", "close"
+        )
+
+    def test_stop_while_checking(self) -> None:
+        """
+        A stop does not wait for a check of the configuration either, which may ask a plug-in; nothing is opened.
+        """
+        self.checking = Deferred()
+        started = self.life.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.failureResultOf(started, CancelledError)
+        self.assertNotIn("open", self.calls)
+
+
+class StubbornLifeTests(LifeTests):
+    """
+    The same with parts that ignore a cancel.
+    """
+
+    stubborn = True
