@@ -45,9 +45,9 @@ from dstwist.patterns.javascript import InvalidPattern, compile_pattern
 from dstwist.patterns.table import PatternTable
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.routing.offers import Offered, OfferRules
-from dstwist.routing.provider_search import Searches
-from dstwist.routing.registrations import Candidate, Choose, Listened
+from dstwist.routing.offers import OfferedNames, OfferRules
+from dstwist.routing.provider_search import ProviderSearches
+from dstwist.routing.registrations import Choose, ListenerPattern, Registration
 from dstwist.routing.subscriptions import SubscriptionRegistry
 
 
@@ -57,11 +57,11 @@ class _Listener:
     What one connection has to do with listening.
     """
 
-    patterns: dict[str, Candidate] = field(default_factory=dict)
-    # Shared by all of its candidates.
+    patterns: dict[str, Registration] = field(default_factory=dict)
+    # Shared by all of its registrations.
     unanswered: dict[tuple[str, str], None] = field(default_factory=dict)
     # Those that it has lost, and may not have noticed.
-    revoked: dict[str, Candidate] = field(default_factory=dict)
+    revoked: dict[str, Registration] = field(default_factory=dict)
     # Whether the log knows that it wanted more than it may have.
     greedy: bool = False
 
@@ -74,7 +74,7 @@ class ListenerRegistry:
     @ivar offered: the names that listeners are asked about or provide.
     @param announce: tell subscribers when their name gets or loses its provider.
     @param permission: decides which names a listener may hear of; C{None} if everything is permitted.
-    @param choose: which of several candidates is tried first, by its place.
+    @param choose: which of several registrations is tried first, by its place.
     """
 
     _log = Logger()
@@ -92,9 +92,9 @@ class ListenerRegistry:
         self._topic = topic
         self._actions = actions = ACTIONS[topic]
         self._settings = settings
-        self._patterns: PatternTable[Listened] = PatternTable()
+        self._patterns: PatternTable[ListenerPattern] = PatternTable()
         self._listeners: dict[IConnection, _Listener] = {}
-        self._searches = Searches(
+        self._searches = ProviderSearches(
             topic,
             subscriptions,
             self._patterns,
@@ -104,7 +104,9 @@ class ListenerRegistry:
             announce,
             choose if settings.shuffle_providers else None,
         )
-        self.offered = Offered(self.connections, self._candidates_of, self._searches.holder, self._searches.withdraw)
+        self.offered = OfferedNames(
+            self.connections, self._registrations_of, self._searches.holder, self._searches.withdraw
+        )
         self._handlers = {
             actions["LISTEN"]: self._listen,
             actions["UNLISTEN"]: self._unlisten,
@@ -146,23 +148,25 @@ class ListenerRegistry:
             self._exceeded(sender, listener)
             sender.send(message.error("MESSAGE_DENIED"))
             return
-        listened = self._patterns.get(text)
-        if listened is None:
+        listener_pattern = self._patterns.get(text)
+        if listener_pattern is None:
             try:
                 pattern = compile_pattern(text, self._settings.max_pattern_length)
             except InvalidPattern as reason:
                 detail = f"SyntaxError: Invalid regular expression: /{text}/: {reason}"
                 sender.send(message.error("INVALID_LISTEN_REGEX", detail=detail))
                 return
-            listened = Listened(text, pattern.matches)
-            self._patterns.add(text, pattern, listened)
+            listener_pattern = ListenerPattern(text, pattern.matches)
+            self._patterns.add(text, pattern, listener_pattern)
         if listener is None:
             listener = self._listeners[sender] = _Listener()
             sender.on_close(self._closed)
         listener.revoked.pop(text, None)
-        candidate = listener.patterns[text] = self._searches.candidate(sender, listened, listener.unanswered)
+        registration = listener.patterns[text] = self._searches.registration(
+            sender, listener_pattern, listener.unanswered
+        )
         sender.send(message.ack())
-        self._searches.welcome(candidate)
+        self._searches.welcome(registration)
 
     def _exceeded(self, sender: IConnection, listener: _Listener) -> None:
         if listener.greedy:
@@ -178,18 +182,18 @@ class ListenerRegistry:
 
     def _unlisten(self, message: Message, sender: IConnection) -> None:
         text, listener = _name(message), self._listeners.get(sender)
-        candidate = listener.patterns.pop(text, None) if listener is not None else None
+        registration = listener.patterns.pop(text, None) if listener is not None else None
         lost = listener.revoked.pop(text, None) if listener is not None else None
-        if candidate is not None:
-            self._dismiss([candidate])
-            candidate.settle_all()
+        if registration is not None:
+            self._dismiss([registration])
+            registration.forget_all_unanswered()
         elif lost is not None:
-            lost.hears = False
+            lost.notified = False
         sender.send(message.ack())
 
     def _accept(self, message: Message, sender: IConnection) -> None:
-        candidate = self._candidate(message, sender)
-        if candidate is None or not self._searches.accept(candidate, _subscription(message)):
+        registration = self._registration(message, sender)
+        if registration is None or not self._searches.accept(registration, _subscription(message)):
             if sender.dialect.complains_of_unasked_answers:
                 sender.send(message.error("INVALID_MESSAGE"))
             else:
@@ -197,12 +201,12 @@ class ListenerRegistry:
                 sender.send(Message(self._topic, action, message.name, subscription=message.subscription))
 
     def _reject(self, message: Message, sender: IConnection) -> None:
-        candidate = self._candidate(message, sender)
-        if candidate is None or not self._searches.reject(candidate, _subscription(message)):
+        registration = self._registration(message, sender)
+        if registration is None or not self._searches.reject(registration, _subscription(message)):
             if sender.dialect.complains_of_unasked_answers:
                 sender.send(message.error("INVALID_MESSAGE"))
 
-    def _candidate(self, message: Message, sender: IConnection) -> Candidate | None:
+    def _registration(self, message: Message, sender: IConnection) -> Registration | None:
         listener = self._listeners.get(sender)
         return None if listener is None else listener.patterns.get(_name(message))
 
@@ -215,7 +219,7 @@ class ListenerRegistry:
         listener = self._listeners.get(connection)
         return [] if listener is None else list(listener.patterns)
 
-    def _candidates_of(self, connection: IConnection) -> Iterable[Candidate]:
+    def _registrations_of(self, connection: IConnection) -> Iterable[Registration]:
         listener = self._listeners.get(connection)
         return () if listener is None else listener.patterns.values()
 
@@ -225,13 +229,13 @@ class ListenerRegistry:
 
     def revoke(self, name: str, connection: IConnection) -> bool:
         listener = self._listeners.get(connection)
-        candidate = None if listener is None else listener.patterns.pop(name, None)
-        if listener is None or candidate is None:
+        registration = None if listener is None else listener.patterns.pop(name, None)
+        if listener is None or registration is None:
             return False
         if len(listener.revoked) < self._settings.max_patterns:
-            listener.revoked[name] = candidate
-        self._dismiss([candidate], told=True)
-        candidate.settle_all()
+            listener.revoked[name] = registration
+        self._dismiss([registration], told=True)
+        registration.forget_all_unanswered()
         return True
 
     # -- endings
@@ -239,18 +243,18 @@ class ListenerRegistry:
     def _closed(self, connection: IConnection) -> None:
         self._dismiss(list(self._listeners.pop(connection).patterns.values()))
 
-    def _dismiss(self, leaving: list[Candidate], told: bool = False) -> None:
+    def _dismiss(self, leaving: list[Registration], told: bool = False) -> None:
         """
-        Have C{leaving}, candidates of one connection, provide and be asked nothing more.
+        Have C{leaving}, registrations of one connection, provide and be asked nothing more.
 
         @param told: it is told what it does not provide any more.
         """
-        for candidate in leaving:
-            candidate.hears = told
-            listened = candidate.listened
-            del listened.candidates[candidate.connection]
-            if not listened.candidates:
-                self._patterns.remove(listened.text)
+        for registration in leaving:
+            registration.notified = told
+            listener_pattern = registration.pattern
+            del listener_pattern.registrations[registration.connection]
+            if not listener_pattern.registrations:
+                self._patterns.remove(listener_pattern.text)
         self._searches.dismiss(leaving)
 
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from dstwist.routing.registrations import Candidate
+from dstwist.routing.registrations import Registration
 from dstwist.scheduling.time_slices import TimeSlices
 
-#: Of so many newcomers it is seen one by one whether they match a name; of more, by asking the table.
+#: Of so many new listeners it is seen one by one whether they match a name; of more, by asking the table.
 _FEW = 4
 
 
-class Newcomers:
+class NewListeners:
     """
-    Has searches started for newcomers.
+    Has searches started for new listeners.
 
     @param names: all names that are wanted.
     @param idle: whether a name has neither a provider nor a search under way.
-    @param tried: candidates up to which number were asked about a name in vain.
-    @param search: look for a provider of a name among the candidates behind that number.
+    @param tried: registrations up to which number were asked about a name in vain.
+    @param search: look for a provider of a name among the registrations behind that number.
     """
 
     def __init__(
@@ -40,25 +40,25 @@ class Newcomers:
         self._tried = tried
         self._search = search
         # Those for which the names are being gone through, and those for the next round.
-        self._welcomed: dict[Candidate, None] = {}
-        self._next: dict[Candidate, None] = {}
+        self._welcomed: dict[Registration, None] = {}
+        self._next: dict[Registration, None] = {}
         self._running = False
 
-    def add(self, candidate: Candidate) -> None:
+    def add(self, registration: Registration) -> None:
         """
-        Offer C{candidate} what is wanted already.
+        Offer C{registration} what is wanted already.
         """
-        self._next[candidate] = None
+        self._next[registration] = None
         if not self._running:
             self._running = True
             self._slices.do(self._rounds())
 
-    def remove(self, candidate: Candidate) -> None:
+    def remove(self, registration: Registration) -> None:
         """
-        C{candidate} does not listen any more.
+        C{registration} does not listen any more.
         """
-        self._next.pop(candidate, None)
-        self._welcomed.pop(candidate, None)
+        self._next.pop(registration, None)
+        self._welcomed.pop(registration, None)
 
     def _rounds(self) -> Iterator[None]:
         try:
@@ -81,5 +81,5 @@ class Newcomers:
         Whether a search could find one of those who are welcomed.
         """
         return len(self._welcomed) > _FEW or any(
-            candidate.number > after and candidate.listened.matches(name) for candidate in self._welcomed
+            registration.number > after and registration.pattern.matches(name) for registration in self._welcomed
         )

@@ -5,8 +5,8 @@ The permission to listen is decided twice: for the pattern, as for a name, when 
 name that matches, before the listener hears of it. Without the second decision a client that may listen to C{game/*}
 learns all other names by listening to C{game/.*|secret/.*}, since the rule sees no more than the pattern's text.
 
-For the permission each name is a request LISTEN with that name. A candidate that is refused a name is passed over as if
-its pattern did not match; it is tried again like one that declined. A rule that fails refuses as well.
+For the permission each name is a request LISTEN with that name. A registration that is refused a name is passed over as
+if its pattern did not match; it is tried again like one that declined. A rule that fails refuses as well.
 
 A text client is not offered a name that the text protocol cannot carry: it would be told another name.
 """
@@ -26,7 +26,7 @@ from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import has_separators
-from dstwist.routing.registrations import Candidate
+from dstwist.routing.registrations import Registration
 
 #: So many seconds a decision may take. The rules of a permissions file have the time-outs of the stores; this is for a
 #: class of the operator's that does not watch the time, since the names that wait for a decision have no provider.
@@ -49,78 +49,78 @@ class OfferRules:
         self._clock = clock
         self._denials = Denials(permission)
 
-    def allow(self, candidate: Candidate, name: str) -> bool | Deferred[bool]:
+    def allow(self, registration: Registration, name: str) -> bool | Deferred[bool]:
         """
-        Whether C{candidate} may hear of C{name}, at once or later. The Deferred never fails.
+        Whether C{registration} may hear of C{name}, at once or later. The Deferred never fails.
         """
-        if _unspeakable(candidate, name):
+        if _unspeakable(registration, name):
             return False
         if self._allows is None:
             return True
         request = Message(self._topic, self._listen, name)
-        decision = self._allows(request, candidate.connection)
+        decision = self._allows(request, registration.connection)
         if not isinstance(decision, Deferred):
             return decision is True
         if not decision.called:
             decision.addTimeout(DECISION_TIMEOUT, self._clock)
-        decision.addBoth(self._decided, request, candidate)
+        decision.addBoth(self._decided, request, registration)
         if decision.called and isinstance(decision.result, bool):
             return decision.result
         return decision
 
-    def _decided(self, result: bool | Failure, request: Message, candidate: Candidate) -> bool:
+    def _decided(self, result: bool | Failure, request: Message, registration: Registration) -> bool:
         if isinstance(result, Failure):
-            self._denials.tell(result, request, candidate.connection)
+            self._denials.tell(result, request, registration.connection)
         return result is True
 
-    def tell_of_refusal(self, candidate: Candidate, name: str) -> None:
+    def tell_of_refusal(self, registration: Registration, name: str) -> None:
         """
-        Say in the log, once, that C{candidate} does not hear of all names that its pattern matches.
+        Say in the log, once, that C{registration} does not hear of all names that its pattern matches.
         """
-        if candidate.refused:
+        if registration.refused:
             return
-        candidate.refused = True
+        registration.refused = True
         request = Message(self._topic, self._listen)
         why, by = "may not listen to", f", by {self._denials.rule(request, name)}"
-        if _unspeakable(candidate, name):
+        if _unspeakable(registration, name):
             why, by = "cannot be told", ""
         self._log.info(
             "MESSAGE_DENIED | {client} listens to {pattern} of {topic}, but {why} all names that match: {name} is the "
             "first that is not offered{by}",
             why=why,
             by=by,
-            pattern=shown(candidate.listened.text),
+            pattern=shown(registration.pattern.text),
             topic=self._topic.name,
             name=shown(name),
             event="MESSAGE_DENIED",
-            **about(candidate.connection),
+            **about(registration.connection),
         )
 
 
-def _unspeakable(candidate: Candidate, name: str) -> bool:
-    return not candidate.connection.dialect.carries_every_name and has_separators(name)
+def _unspeakable(registration: Registration, name: str) -> bool:
+    return not registration.connection.dialect.carries_every_name and has_separators(name)
 
 
 @implementer(IRevocable)
-class Offered:
+class OfferedNames:
     """
     The names that listeners are asked about or provide. New rules may take them away.
 
     @param listeners: the connections that listen.
-    @param candidates: those of a connection.
-    @param holder: the one candidate that is asked about a name, or provides it; C{None} if there is none.
-    @param withdraw: have a candidate neither asked about a name nor provide it.
+    @param registrations: those of a connection.
+    @param holder: the one registration that is asked about a name, or provides it; C{None} if there is none.
+    @param withdraw: have a registration neither asked about a name nor provide it.
     """
 
     def __init__(
         self,
         listeners: Callable[[], Iterable[IConnection]],
-        candidates: Callable[[IConnection], Iterable[Candidate]],
-        holder: Callable[[str], Candidate | None],
-        withdraw: Callable[[Candidate, str], None],
+        registrations: Callable[[IConnection], Iterable[Registration]],
+        holder: Callable[[str], Registration | None],
+        withdraw: Callable[[Registration, str], None],
     ) -> None:
         self._listeners = listeners
-        self._candidates = candidates
+        self._registrations = registrations
         self._holder = holder
         self._withdraw = withdraw
 
@@ -130,8 +130,8 @@ class Offered:
     def names_of(self, connection: IConnection) -> list[str]:
         return [
             name
-            for candidate in self._candidates(connection)
-            for names in (candidate.asked, candidate.provides)
+            for registration in self._registrations(connection)
+            for names in (registration.asked, registration.provides)
             for name in names
         ]
 

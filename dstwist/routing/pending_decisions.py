@@ -1,5 +1,5 @@
 """
-PendingDecisions that searches wait for: a limited number at a time, since a newcomer may match very many names, and
+Decisions that searches wait for: a limited number at a time, since a new listener may match very many names, and
 each of them may need a record.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from twisted.internet.defer import Deferred
 
 from dstwist.log import Logger
-from dstwist.routing.registrations import Candidate, Search
+from dstwist.routing.registrations import ProviderSearch, Registration
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: So many are awaited at a time.
@@ -26,14 +26,14 @@ class PendingDecisions:
 
     _log = Logger()
 
-    def __init__(self, slices: TimeSlices, go_on: Callable[[Search], None]) -> None:
+    def __init__(self, slices: TimeSlices, go_on: Callable[[ProviderSearch], None]) -> None:
         self._slices = slices
         self._go_on = go_on
         self._awaited = 0
-        self._queue: dict[Search, None] = {}
+        self._queue: dict[ProviderSearch, None] = {}
         self._running = False
 
-    def queue(self, search: Search) -> bool:
+    def queue(self, search: ProviderSearch) -> bool:
         """
         Have C{search} queue, if there is no room; whether it has to.
         """
@@ -42,7 +42,7 @@ class PendingDecisions:
         self._queue[search] = None
         return True
 
-    def forget(self, search: Search) -> None:
+    def forget(self, search: ProviderSearch) -> None:
         """
         C{search} is over.
         """
@@ -51,16 +51,16 @@ class PendingDecisions:
     def wait(
         self,
         decision: Deferred[bool],
-        decided: Callable[[bool, Search, Candidate], None],
-        search: Search,
-        candidate: Candidate,
+        decided: Callable[[bool, ProviderSearch, Registration], None],
+        search: ProviderSearch,
+        registration: Registration,
     ) -> None:
         """
         Have C{decided} called when C{decision}, which never fails, is there.
         """
         self._awaited += 1
         decision.addCallback(self._arrived)
-        decision.addCallback(decided, search, candidate)
+        decision.addCallback(decided, search, registration)
         decision.addErrback(lambda failure: self._log.failure("a decision on a name for a listener was lost", failure))
 
     def _arrived(self, allowed: bool) -> bool:

@@ -3,11 +3,11 @@ The search for providers of names among the listeners. L{dstwist.routing.provide
 
 See L{dstwist.routing.listeners} for what a search is. One that is under way remembers whom it has asked, not whom it is
 going to ask: names are many, and so may be listeners. Whom it asks next is decided when it comes to that. So that
-nobody is asked twice, and nobody is left out, candidates are numbered in the order in which they began to listen:
+nobody is asked twice, and nobody is left out, registrations are numbered in the order in which they began to listen:
 
 ===========================  =========================================================================================
 a search                     asks those who are in the table at that moment and match, but were not asked by it
-a search for newcomers       leaves out as well who has a number up to that of the last search that had no success
+a search for new listeners       leaves out as well who has a number up to that of the last search that had no success
 whoever began after a        is asked by it after those who listened when it began, in the order of their numbers
 search
 ===========================  =========================================================================================
@@ -15,14 +15,14 @@ search
 It follows that whoever begins to listen has only to be looked for the names about which nobody is asked at the moment,
 and that a name for which all searches had no success need not be looked at until somebody comes, or the next rematch.
 
-Before a candidate is told the name, the permission decides whether it may hear of it (L{dstwist.routing.offers}). That
-may take a while: the search then waits for the decision on this candidate, as it waits for the answer of one that was
-told. A candidate that is refused is passed over. A limited number of decisions is awaited at a time
+Before a registration is told the name, the permission decides whether it may hear of it (L{dstwist.routing.offers}).
+That may take a while: the search then waits for the decision on this registration, as it waits for the answer of one
+that was told. A registration that is refused is passed over. A limited number of decisions is awaited at a time
 (L{dstwist.routing.pending_decisions}).
 
 A listener of v2 or v3 is not asked about a name whose only subscriber it is (L{dstwist.routing.own_subscriptions}).
 
-What concerns many names, as a provider that leaves, a newcomer, a rematch, is done in slices
+What concerns many names, as a provider that leaves, a new listener, a rematch, is done in slices
 (L{dstwist.scheduling.time_slices}). Until its turn has come a name is still provided by the one who left, or still
 waits for an answer of it: that one is told nothing more, what it answers counts as unasked, and whoever subscribes or
 leaves meanwhile hears what is so.
@@ -40,33 +40,33 @@ from dstwist.interfaces import IConnection
 from dstwist.patterns.table import PatternTable
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.routing.new_listeners import Newcomers
+from dstwist.routing.new_listeners import NewListeners
 from dstwist.routing.offers import OfferRules
 from dstwist.routing.own_subscriptions import OwnSubscriptions
 from dstwist.routing.pending_decisions import PendingDecisions
 from dstwist.routing.providers import Providers
-from dstwist.routing.registrations import Candidate, Choose, Listened, Search, next_of
+from dstwist.routing.registrations import Choose, ListenerPattern, ProviderSearch, Registration, next_of
 from dstwist.routing.rematch import Rematch
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import Steps, TimeSlices
 
 
-class Searches:
+class ProviderSearches:
     """
     The searches of one topic.
 
     @param patterns: to which somebody listens.
-    @param rules: which names a candidate may hear of.
+    @param rules: which names a registration may hear of.
     @param announce: tell subscribers when their name gets or loses its provider.
-    @param choose: which of several candidates is tried first; C{None} for the first one.
+    @param choose: which of several registrations is tried first; C{None} for the first one.
     """
 
     def __init__(
         self,
         topic: Topic,
         subscriptions: SubscriptionRegistry,
-        patterns: PatternTable[Listened],
+        patterns: PatternTable[ListenerPattern],
         settings: ListenSettings,
         clock: IReactorTime,
         rules: OfferRules,
@@ -81,13 +81,13 @@ class Searches:
         self._clock = clock
         self._rules = rules
         self._choose = choose
-        self._searches: dict[str, Search] = {}
+        self._searches: dict[str, ProviderSearch] = {}
         self._providers = Providers(topic, subscriptions, announce)
         self._latest = 0
-        self._overdue: Deadlines[Search] = Deadlines(settings.response_timeout, clock, self._timed_out)
+        self._overdue: Deadlines[ProviderSearch] = Deadlines(settings.response_timeout, clock, self._timed_out)
         self._slices = TimeSlices(clock)
         self._rematch = Rematch(settings, clock, self._slices, self._search, self._searches.__contains__)
-        self._newcomers = Newcomers(
+        self._new_listeners = NewListeners(
             self._slices, lambda: subscriptions.names(), self._is_idle, self._rematch.tried, self._start
         )
         self._decisions = PendingDecisions(self._slices, self._go_on_if_wanted)
@@ -109,32 +109,35 @@ class Searches:
 
     # -- who listens
 
-    def candidate(
-        self, connection: IConnection, listened: Listened, unanswered: dict[tuple[str, str], None]
-    ) -> Candidate:
+    def registration(
+        self, connection: IConnection, listener_pattern: ListenerPattern, unanswered: dict[tuple[str, str], None]
+    ) -> Registration:
         """
         C{connection} begins to listen: it is among those who are asked from now on.
         """
         self._latest += 1
-        candidate = listened.candidates[connection] = Candidate(connection, listened, self._latest, unanswered)
-        return candidate
+        registration = listener_pattern.registrations[connection] = Registration(
+            connection, listener_pattern, self._latest, unanswered
+        )
+        return registration
 
-    def welcome(self, candidate: Candidate) -> None:
+    def welcome(self, registration: Registration) -> None:
         """
-        Offer C{candidate} what is wanted already.
+        Offer C{registration} what is wanted already.
         """
-        if not candidate.listens or self._stopped:
+        if not registration.listens or self._stopped:
             return
-        self._newcomers.add(candidate)
+        self._new_listeners.add(registration)
         self._rematch.start()
 
-    def dismiss(self, leaving: list[Candidate]) -> None:
+    def dismiss(self, leaving: list[Registration]) -> None:
         """
-        Have C{leaving}, candidates of one connection that are in no table any more, provide and be asked nothing more.
+        Have C{leaving}, registrations of one connection that are in no table any more, provide and be asked nothing
+        more.
         """
-        for candidate in leaving:
-            candidate.listens = False
-            self._newcomers.remove(candidate)
+        for registration in leaving:
+            registration.listens = False
+            self._new_listeners.remove(registration)
         self._providers.log_stopped(leaving)
         if not self._patterns:
             self._rest()
@@ -147,77 +150,77 @@ class Searches:
         self._overdue.stop()
         self._rematch.stop()
 
-    def holder(self, name: str) -> Candidate | None:
+    def holder(self, name: str) -> Registration | None:
         """
-        The candidate that is asked about C{name}, or provides it; C{None} if there is none, or if it has left.
+        The registration that is asked about C{name}, or provides it; C{None} if there is none, or if it has left.
         """
         search = self._searches.get(name)
         holder = self._providers.get(name) if search is None else search.asked
         return holder if holder is not None and holder.listens else None
 
-    def withdraw(self, candidate: Candidate, name: str) -> None:
+    def withdraw(self, registration: Registration, name: str) -> None:
         """
         The L{holder} of C{name} must not hear of it any more: it is asked no longer, or stops providing.
         """
         search = self._searches.get(name)
-        if search is not None and search.asked is candidate:
+        if search is not None and search.asked is registration:
             if search.told:
-                candidate.owes_answer(name)
+                registration.remember_unanswered(name)
             self._stop_asking(search)
-            self._refuse(search, candidate)
+            self._refuse(search, registration)
             self._go_on(search)
         else:
-            self._replace_provider(name, candidate)
+            self._replace_provider(name, registration)
 
     # -- what they answer
 
-    def accept(self, candidate: Candidate, name: str) -> bool:
+    def accept(self, registration: Registration, name: str) -> bool:
         """
-        C{candidate} wants to provide C{name}; whether it was asked, now or earlier.
+        C{registration} wants to provide C{name}; whether it was asked, now or earlier.
         """
         search = self._searches.get(name)
-        if search is not None and search.asked is candidate and search.told:
+        if search is not None and search.asked is registration and search.told:
             self._stop_asking(search)
             del self._searches[name]
-            self._provide(name, candidate)
-        elif self._providers.get(name) is candidate:
+            self._provide(name, registration)
+        elif self._providers.get(name) is registration:
             pass
-        elif not candidate.settles(name):
+        elif not registration.forget_unanswered(name):
             return False
         elif self._is_idle(name):
             # The rules may have changed since it was asked.
-            decision = self._rules.allow(candidate, name)
+            decision = self._rules.allow(registration, name)
             if isinstance(decision, Deferred):
-                decision.addCallback(self._accept_late, candidate, name)
+                decision.addCallback(self._accept_late, registration, name)
             else:
-                self._accept_late(decision, candidate, name)
+                self._accept_late(decision, registration, name)
         else:
-            self._providers.tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
+            self._providers.tell(registration, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
         return True
 
-    def _accept_late(self, allowed: bool, candidate: Candidate, name: str) -> None:
-        only = self._own.only(name, candidate.connection)
-        if allowed and candidate.listens and self._is_idle(name) and not only:
-            self._provide(name, candidate)
-        elif candidate.hears:
-            self._providers.tell(candidate, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
+    def _accept_late(self, allowed: bool, registration: Registration, name: str) -> None:
+        only = self._own.only(name, registration.connection)
+        if allowed and registration.listens and self._is_idle(name) and not only:
+            self._provide(name, registration)
+        elif registration.notified:
+            self._providers.tell(registration, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
 
-    def reject(self, candidate: Candidate, name: str) -> bool:
+    def reject(self, registration: Registration, name: str) -> bool:
         """
-        C{candidate} does not want to provide C{name}; whether it was asked, now or earlier.
+        C{registration} does not want to provide C{name}; whether it was asked, now or earlier.
         """
         search = self._searches.get(name)
-        if search is None or search.asked is not candidate or not search.told:
-            return candidate.settles(name)
+        if search is None or search.asked is not registration or not search.told:
+            return registration.forget_unanswered(name)
         self._ask_next(search)
         return True
 
-    def _provide(self, name: str, candidate: Candidate) -> None:
+    def _provide(self, name: str, registration: Registration) -> None:
         self._rematch.forget(name)
-        self._providers.add(name, candidate)
+        self._providers.add(name, registration)
 
-    # -- asking. Whatever is sent may close a connection, and so dismiss candidates and end subscriptions: what follows
-    # such a call must not rely on what was true before it.
+    # -- asking. Whatever is sent may close a connection, and so dismiss registrations and end subscriptions: what
+    # follows such a call must not rely on what was true before it.
 
     def _search(self, name: str) -> None:
         """
@@ -230,47 +233,49 @@ class Searches:
         # Most names match nothing: of those nothing is kept, and little is done.
         matching = self._patterns.matching(name)
         if matching and not self._stopped:
-            search = self._searches[name] = Search(name, after, self._latest)
+            search = self._searches[name] = ProviderSearch(name, after, self._latest)
             self._go_on(search, matching)
 
-    def _go_on(self, search: Search, matching: list[Listened] | None = None) -> None:
+    def _go_on(self, search: ProviderSearch, matching: list[ListenerPattern] | None = None) -> None:
         """
-        Ask the next candidate that may hear of the name, or end the search.
+        Ask the next registration that may hear of the name, or end the search.
 
         @param matching: the patterns that match the name, if they have been looked up just now.
         """
         early, late = self._waiting(search, matching)
         steps = Steps(self._clock)
         while True:
-            candidate = next_of(early, late, self._choose)
-            if candidate is None:
+            registration = next_of(early, late, self._choose)
+            if registration is None:
                 self._end(search)
                 return
-            if self._offer(search, candidate):
+            if self._offer(search, registration):
                 return
             if steps.over():
                 break
         self._slices.do(self._go_on_in_slices(search, early, late))
 
-    def _go_on_in_slices(self, search: Search, early: list[Candidate], late: list[Candidate]) -> Iterator[None]:
+    def _go_on_in_slices(
+        self, search: ProviderSearch, early: list[Registration], late: list[Registration]
+    ) -> Iterator[None]:
         """
-        The same, past many candidates that may not hear of the name.
+        The same, past many registrations that may not hear of the name.
         """
         while search.asked is None and self._searches.get(search.name) is search:
-            candidate = next_of(early, late, self._choose)
-            if candidate is None:
+            registration = next_of(early, late, self._choose)
+            if registration is None:
                 # There may be some that came meanwhile.
                 early, late = self._waiting(search)
-                candidate = next_of(early, late, self._choose)
-            if candidate is None:
+                registration = next_of(early, late, self._choose)
+            if registration is None:
                 self._end(search)
-            elif candidate.listens and self._offer(search, candidate):
+            elif registration.listens and self._offer(search, registration):
                 return
             yield
 
     def _waiting(
-        self, search: Search, matching: list[Listened] | None = None
-    ) -> tuple[list[Candidate], list[Candidate]]:
+        self, search: ProviderSearch, matching: list[ListenerPattern] | None = None
+    ) -> tuple[list[Registration], list[Registration]]:
         if self._stopped:
             return [], []
         early, late = search.waiting(self._patterns.matching(search.name) if matching is None else matching)
@@ -278,86 +283,86 @@ class Searches:
             early.reverse()
         return early, late
 
-    def _offer(self, search: Search, candidate: Candidate) -> bool:
+    def _offer(self, search: ProviderSearch, registration: Registration) -> bool:
         """
-        Ask C{candidate}, if it may hear of the name; whether the search has to wait now.
+        Ask C{registration}, if it may hear of the name; whether the search has to wait now.
         """
-        if self._own.only(search.name, candidate.connection):
-            self._own.pass_over(search.name, candidate.connection)
-            search.pass_over(candidate)
+        if self._own.only(search.name, registration.connection):
+            self._own.pass_over(search.name, registration.connection)
+            search.pass_over(registration)
             return False
         search.tried = True
         if self._decisions.queue(search):
             return True
-        decision = candidate.connection not in search.refused and self._rules.allow(candidate, search.name)
+        decision = registration.connection not in search.refused and self._rules.allow(registration, search.name)
         if decision is True:
-            self._ask(search, candidate)
+            self._ask(search, registration)
             return True
         if isinstance(decision, Deferred):
-            search.asked = candidate
-            candidate.asked[search.name] = None
-            self._decisions.wait(decision, self._decided, search, candidate)
+            search.asked = registration
+            registration.asked[search.name] = None
+            self._decisions.wait(decision, self._decided, search, registration)
             return True
-        self._refuse(search, candidate)
+        self._refuse(search, registration)
         return False
 
-    def _refuse(self, search: Search, candidate: Candidate) -> None:
-        if candidate.connection not in search.refused:
-            self._rules.tell_of_refusal(candidate, search.name)
-        search.refuse(candidate)
+    def _refuse(self, search: ProviderSearch, registration: Registration) -> None:
+        if registration.connection not in search.refused:
+            self._rules.tell_of_refusal(registration, search.name)
+        search.refuse(registration)
 
-    def _decided(self, allowed: bool, search: Search, candidate: Candidate) -> None:
-        if self._searches.get(search.name) is search and search.asked is candidate and not search.told:
+    def _decided(self, allowed: bool, search: ProviderSearch, registration: Registration) -> None:
+        if self._searches.get(search.name) is search and search.asked is registration and not search.told:
             self._stop_asking(search)
-            if allowed and candidate.listens and not self._own.only(search.name, candidate.connection):
-                self._ask(search, candidate)
+            if allowed and registration.listens and not self._own.only(search.name, registration.connection):
+                self._ask(search, registration)
             else:
                 if not allowed:
-                    self._refuse(search, candidate)
+                    self._refuse(search, registration)
                 self._go_on(search)
 
-    def _go_on_if_wanted(self, search: Search) -> None:
+    def _go_on_if_wanted(self, search: ProviderSearch) -> None:
         if self._searches.get(search.name) is search:
             self._go_on(search)
 
-    def _end(self, search: Search) -> None:
+    def _end(self, search: ProviderSearch) -> None:
         """
-        All candidates were tried in vain.
+        All registrations were tried in vain.
         """
         del self._searches[search.name]
         if search.tried:
             self._rematch.failed(search.name, self._latest)
 
-    def _ask(self, search: Search, candidate: Candidate) -> None:
-        search.asked = candidate
+    def _ask(self, search: ProviderSearch, registration: Registration) -> None:
+        search.asked = registration
         search.told = True
-        candidate.asked[search.name] = None
+        registration.asked[search.name] = None
         self._overdue.add(search)
-        self._providers.tell(candidate, search.name, "SUBSCRIPTION_FOR_PATTERN_FOUND")
+        self._providers.tell(registration, search.name, "SUBSCRIPTION_FOR_PATTERN_FOUND")
 
-    def _ask_next(self, search: Search) -> None:
+    def _ask_next(self, search: ProviderSearch) -> None:
         self._pass_over(search)
         self._go_on(search)
 
-    def _stop_asking(self, search: Search) -> None:
+    def _stop_asking(self, search: ProviderSearch) -> None:
         if search.asked is not None:
             del search.asked.asked[search.name]
             search.asked = None
             search.told = False
             self._overdue.remove(search)
 
-    def _pass_over(self, search: Search) -> None:
+    def _pass_over(self, search: ProviderSearch) -> None:
         asked = search.asked
         self._stop_asking(search)
         if asked is not None and asked.listens:
             search.pass_over(asked)
 
-    def _timed_out(self, search: Search) -> None:
+    def _timed_out(self, search: ProviderSearch) -> None:
         asked = search.asked
         assert asked is not None
         self._pass_over(search)
         if asked.listens:
-            asked.owes_answer(search.name)
+            asked.remember_unanswered(search.name)
             action = self._actions["LISTEN_RESPONSE_TIMEOUT"]
             asked.connection.send(Message(self._topic, action, subscription=search.name))
         if self._searches.get(search.name) is search:
@@ -368,22 +373,22 @@ class Searches:
     def _is_idle(self, name: str) -> bool:
         return name not in self._searches and name not in self._providers and name in self._subscriptions
 
-    def _replace(self, leaving: Iterable[Candidate]) -> Iterator[None]:
+    def _replace(self, leaving: Iterable[Registration]) -> Iterator[None]:
         """
         Look for others in place of those who are C{leaving}.
         """
-        for candidate in leaving:
-            for name in list(candidate.asked):
+        for registration in leaving:
+            for name in list(registration.asked):
                 search = self._searches.get(name)
-                if search is not None and search.asked is candidate:
+                if search is not None and search.asked is registration:
                     self._ask_next(search)
                 yield
-            for name in list(candidate.provides):
-                self._replace_provider(name, candidate)
+            for name in list(registration.provides):
+                self._replace_provider(name, registration)
                 yield
 
-    def _replace_provider(self, name: str, candidate: Candidate) -> None:
-        if self._providers.get(name) is candidate:
+    def _replace_provider(self, name: str, registration: Registration) -> None:
+        if self._providers.get(name) is registration:
             self._providers.remove(name)
             if self._is_idle(name):
                 self._search(name)
@@ -399,7 +404,7 @@ class Searches:
             return
         search = self._searches.get(name)
         if search is not None:
-            search.past = {candidate for candidate in search.past if candidate.connection is not listener}
+            search.past = {registration for registration in search.past if registration.connection is not listener}
         elif self._is_idle(name):
             self._search(name)
 
@@ -417,7 +422,7 @@ class Searches:
             self._rematch.failed(name, self._latest)
             self._providers.remove(name)
         elif search.told:
-            holder.owes_answer(name)
+            holder.remember_unanswered(name)
             self._ask_next(search)
 
     def _forget(self, name: str) -> None:
@@ -429,7 +434,7 @@ class Searches:
         search = self._searches.pop(name, None)
         if search is not None:
             if search.asked is not None and search.told:
-                search.asked.owes_answer(name)
+                search.asked.remember_unanswered(name)
             self._stop_asking(search)
             self._decisions.forget(search)
         self._providers.release(name)

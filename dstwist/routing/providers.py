@@ -7,13 +7,13 @@ from __future__ import annotations
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.routing.registrations import Candidate
+from dstwist.routing.registrations import Registration
 from dstwist.routing.subscriptions import SubscriptionRegistry
 
 
 class Providers:
     """
-    The providers of one topic: the candidates that have accepted.
+    The providers of one topic: the registrations that have accepted.
 
     @param announce: tell subscribers when their name gets or loses its provider.
     """
@@ -25,20 +25,20 @@ class Providers:
         self._actions = ACTIONS[topic]
         self._publish = subscriptions.publish
         self._announces = announce
-        self._names: dict[str, Candidate] = {}
+        self._names: dict[str, Registration] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def get(self, name: str) -> Candidate | None:
+    def get(self, name: str) -> Registration | None:
         return self._names.get(name)
 
-    def add(self, name: str, candidate: Candidate) -> None:
+    def add(self, name: str, registration: Registration) -> None:
         """
-        C{candidate} provides C{name} from now on.
+        C{registration} provides C{name} from now on.
         """
-        self._names[name] = candidate
-        candidate.provides[name] = None
+        self._names[name] = registration
+        registration.provides[name] = None
         self._announce(name, "SUBSCRIPTION_HAS_PROVIDER")
 
     def release(self, name: str) -> None:
@@ -48,7 +48,7 @@ class Providers:
         provider = self._names.pop(name, None)
         if provider is not None:
             del provider.provides[name]
-            if provider.hears:
+            if provider.notified:
                 self.tell(provider, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
 
     def remove(self, name: str) -> None:
@@ -58,16 +58,16 @@ class Providers:
         self.release(name)
         self._announce(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
 
-    def tell(self, candidate: Candidate, name: str, action: str) -> None:
-        candidate.connection.send(
-            Message(self._topic, self._actions[action], name=candidate.listened.text, subscription=name)
+    def tell(self, registration: Registration, name: str, action: str) -> None:
+        registration.connection.send(
+            Message(self._topic, self._actions[action], name=registration.pattern.text, subscription=name)
         )
 
-    def log_stopped(self, leaving: list[Candidate]) -> None:
+    def log_stopped(self, leaving: list[Registration]) -> None:
         """
-        Log the names that C{leaving}, candidates of one connection, no longer provide.
+        Log the names that C{leaving}, registrations of one connection, no longer provide.
         """
-        count = sum(len(candidate.provides) for candidate in leaving)
+        count = sum(len(registration.provides) for registration in leaving)
         if not count:
             return
         # One message of a client must not cause more than one line.
@@ -75,7 +75,7 @@ class Providers:
         self._log.info(
             f"LISTEN_PROVIDER_STOPPED | listen provider has stopped for {what}: {{client}}",
             topic=self._topic.name,
-            name=next(name for candidate in leaving for name in candidate.provides),
+            name=next(name for registration in leaving for name in registration.provides),
             count=count,
             event="LISTEN_PROVIDER_STOPPED",
             **about(leaving[0].connection),

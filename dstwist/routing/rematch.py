@@ -19,10 +19,10 @@ from dstwist.scheduling.time_slices import TimeSlices
 
 class _Failure(NamedTuple):
     """
-    All candidates were asked in vain.
+    All registrations were asked in vain.
 
     @ivar time: when.
-    @ivar latest: candidates up to this number were asked, then or later.
+    @ivar latest: registrations up to this number were asked, then or later.
     """
 
     time: float
@@ -56,7 +56,7 @@ class Rematch:
 
     def failed(self, name: str, latest: int) -> None:
         """
-        All candidates up to number C{latest} were asked about C{name} in vain.
+        All registrations up to number C{latest} were asked about C{name} in vain.
         """
         # A listener that comes, declines, and comes again must not keep all others from being asked: the time stays.
         failed = self._failed.get(name)
@@ -65,7 +65,7 @@ class Rematch:
 
     def tried(self, name: str) -> int:
         """
-        Candidates up to which number were asked about C{name} in vain; 0 if all may be asked.
+        Registrations up to which number were asked about C{name} in vain; 0 if all may be asked.
         """
         failed = self._failed.get(name)
         return 0 if failed is None else failed.latest
@@ -98,7 +98,7 @@ class Rematch:
             now, cooldown = self._clock.seconds(), self._settings.match_cooldown
             for name in list(self._failed):
                 failed = self._failed.get(name)
-                # While newcomers are being asked about it nobody else is.
+                # While new listeners are being asked about it nobody else is.
                 if failed is not None and now - failed.time >= cooldown and not self._busy(name):
                     del self._failed[name]
                     self._search(name)

@@ -270,7 +270,7 @@ class ListeningTests(SynchronousTestCase):
         """
         Shuffling decides who is asked first.
         """
-        self.stage = self.make(choose=lambda candidates: candidates[-1])
+        self.stage = self.make(choose=lambda registrations: registrations[-1])
         ann, bob = self.stage.listener("a"), self.stage.listener("a")
         self.stage.subscriber("a")
         self.hears(ann)

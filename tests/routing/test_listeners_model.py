@@ -186,7 +186,7 @@ class Model:
 
     def _await_decisions(self) -> None:
         """
-        Wait until all candidates can have been tried once. With rematches there may always be a decision under way.
+        Wait until all registrations can have been tried once. With rematches there may always be a decision under way.
         """
         for _ in range(60):
             if not self.rule.undecided:
@@ -264,7 +264,7 @@ class RandomTests(SynchronousTestCase):
         rule = Rule(refused, 0 if tick else delay, clock)
         stage = Stage(
             topic,
-            choose=(lambda candidates: candidates[-1]) if shuffle else None,
+            choose=(lambda registrations: registrations[-1]) if shuffle else None,
             clock=clock,
             permission=rule,
             rematch_interval=1.3,

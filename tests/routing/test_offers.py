@@ -467,7 +467,7 @@ class ManyLaterTests(Cases):
 
 class OfferedTests(Cases):
     """
-    L{Offered}: what new rules take away.
+    L{OfferedNames}: what new rules take away.
     """
 
     def setUp(self) -> None:
@@ -480,7 +480,7 @@ class OfferedTests(Cases):
 
     def test_interface(self) -> None:
         """
-        L{Offered} provides L{IRevocable}.
+        L{OfferedNames} provides L{IRevocable}.
         """
         verifyObject(IRevocable, self.offered)
 

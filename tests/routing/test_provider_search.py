@@ -1,5 +1,5 @@
 """
-Searches for providers when names, patterns and listeners are many, and when clients go in the midst of it.
+ProviderSearches for providers when names, patterns and listeners are many, and when clients go in the midst of it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Fragile(FakeConnection):
         super().send(message)
 
 
-class SearchesTests(SynchronousTestCase):
+class ProviderSearchesTests(SynchronousTestCase):
     """
-    L{Searches} of records, where time passes only when a test says so.
+    L{ProviderSearches} of records, where time passes only when a test says so.
     """
 
     def setUp(self) -> None:
@@ -129,9 +129,9 @@ class SearchesTests(SynchronousTestCase):
             self.clock.advance(30)
         self.assertEqual(matched, [])
 
-    def test_rematch_of_newcomers(self) -> None:
+    def test_rematch_of_new_listeners(self) -> None:
         """
-        What a newcomer alone was asked for, and did not take, is offered again as well.
+        What a new listener alone was asked for, and did not take, is offered again as well.
         """
         self.subscriber("a")
         listener = self.stage.listener("a")
@@ -140,22 +140,22 @@ class SearchesTests(SynchronousTestCase):
         self.clock.advance(30)
         self.assertEqual(self.stage.heard(listener), ["FOUND a a"])
 
-    def test_rematch_beside_newcomers(self) -> None:
+    def test_rematch_beside_new_listeners(self) -> None:
         """
-        While a newcomer is asked about a name that nobody took, nobody else is.
+        While a new listener is asked about a name that nobody took, nobody else is.
         """
         patient = self.stage.listener("a")
         subscriber = self.subscriber("a")
         self.stage.reject(patient, "a", "a")
         patient.take()
         self.clock.advance(29.8)
-        newcomer = self.stage.listener("a")
+        new_listener = self.stage.listener("a")
         self.clock.advance(0.2)
         self.assertEqual(self.stage.heard(patient), [])
-        self.stage.accept(newcomer, "a", "a")
+        self.stage.accept(new_listener, "a", "a")
         self.assertEqual(self.stage.heard(subscriber), ["PROVIDED a"])
 
-    def test_order_of_newcomers(self) -> None:
+    def test_order_of_new_listeners(self) -> None:
         """
         Who comes while a search is under way is asked after those who were there before, in the order of coming,
         whatever the patterns.
@@ -184,17 +184,17 @@ class SearchesTests(SynchronousTestCase):
 
     def test_newcomer_looks_at_idle_names(self) -> None:
         """
-        A newcomer has its pattern matched with the names about which nobody is asked, and nothing else is matched.
+        A new listener has its pattern matched with the names about which nobody is asked, and nothing else is matched.
         """
         asked = self.stage.listener("a")
         self.subscriber(*self.names(10), "b1", "b2")
         self.stage.accept(asked, "a", "a3")
         matched = self.matched()
-        newcomer = self.stage.listener("[b3]")
+        new_listener = self.stage.listener("[b3]")
         self.assertEqual(matched, ["b1", "b2"])
         self.stage.reject(asked, "a", "a0")
         asked.close()
-        self.assertEqual(self.stage.heard(newcomer), ["FOUND [b3] b1", "FOUND [b3] b2", "FOUND [b3] a3"])
+        self.assertEqual(self.stage.heard(new_listener), ["FOUND [b3] b1", "FOUND [b3] b2", "FOUND [b3] a3"])
 
     def test_timers(self) -> None:
         """
@@ -261,8 +261,8 @@ class SearchesTests(SynchronousTestCase):
 
     def test_newcomer_and_names(self) -> None:
         """
-        While a newcomer's names are gone through some are wanted anew, end, or end and are wanted again: it is asked
-        once about each that is wanted.
+        While a new listener's names are gone through some are wanted anew, end, or end and are wanted again: it is
+        asked once about each that is wanted.
         """
         names = self.names(20)
         subscriber = self.subscriber(*names)
@@ -450,12 +450,12 @@ class SearchesTests(SynchronousTestCase):
         only = self.stage.listener("a")
         self.busy()
         only.close()
-        newcomer = FakeConnection()
-        self.stage.listen(newcomer, "a")
+        new_listener = FakeConnection()
+        self.stage.listen(new_listener, "a")
         self.turns()
-        heard = self.stage.heard(newcomer)
+        heard = self.stage.heard(new_listener)
         self.assertEqual(sorted(heard[1:]), sorted(f"FOUND a {name}" for name in names))
-        newcomer.close()
+        new_listener.close()
         self.turns()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
