@@ -41,13 +41,13 @@ from zope.interface import implementer
 from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import IConnection, IPermission, IRevocable
 from dstwist.log import Logger, about
-from dstwist.patterns.javascript import InvalidPattern, compile_pattern
-from dstwist.patterns.table import PatternTable
+from dstwist.patterns.javascript import InvalidPattern
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.offers import OfferedNames, OfferRules
-from dstwist.routing.provider_search import ProviderSearches
-from dstwist.routing.registrations import Choose, ListenerPattern, Registration
+from dstwist.routing.provider_assignment import ProviderAssignment
+from dstwist.routing.registrations import Registration, Registrations, Unanswered
+from dstwist.routing.search_order import Choose
 from dstwist.routing.subscriptions import SubscriptionRegistry
 
 
@@ -57,9 +57,9 @@ class _Listener:
     What one connection has to do with listening.
     """
 
-    patterns: dict[str, Registration] = field(default_factory=dict)
     # Shared by all of its registrations.
-    unanswered: dict[tuple[str, str], None] = field(default_factory=dict)
+    unanswered: Unanswered
+    patterns: dict[str, Registration] = field(default_factory=dict)
     # Those that it has lost, and may not have noticed.
     revoked: dict[str, Registration] = field(default_factory=dict)
     # Whether the log knows that it wanted more than it may have.
@@ -92,12 +92,12 @@ class ListenerRegistry:
         self._topic = topic
         self._actions = actions = ACTIONS[topic]
         self._settings = settings
-        self._patterns: PatternTable[ListenerPattern] = PatternTable()
+        self._registrations = Registrations()
         self._listeners: dict[IConnection, _Listener] = {}
-        self._searches = ProviderSearches(
+        self._assignment = ProviderAssignment(
             topic,
             subscriptions,
-            self._patterns,
+            self._registrations,
             settings,
             clock,
             OfferRules(topic, permission, clock),
@@ -105,7 +105,7 @@ class ListenerRegistry:
             choose if settings.shuffle_providers else None,
         )
         self.offered = OfferedNames(
-            self.connections, self._registrations_of, self._searches.holder, self._searches.withdraw
+            self.connections, self._registrations_of, self._assignment.holder, self._assignment.withdraw
         )
         self._handlers = {
             actions["LISTEN"]: self._listen,
@@ -124,13 +124,13 @@ class ListenerRegistry:
         """
         Whether C{name} has an active provider.
         """
-        return self._searches.provided(name)
+        return self._assignment.provided(name)
 
     def stop(self) -> None:
         """
         Cancel all timers.
         """
-        self._searches.stop()
+        self._assignment.stop()
 
     # -- what clients ask
 
@@ -148,25 +148,20 @@ class ListenerRegistry:
             self._exceeded(sender, listener)
             sender.send(message.error("MESSAGE_DENIED"))
             return
-        listener_pattern = self._patterns.get(text)
-        if listener_pattern is None:
-            try:
-                pattern = compile_pattern(text, self._settings.max_pattern_length)
-            except InvalidPattern as reason:
-                detail = f"SyntaxError: Invalid regular expression: /{text}/: {reason}"
-                sender.send(message.error("INVALID_LISTEN_REGEX", detail=detail))
-                return
-            listener_pattern = ListenerPattern(text, pattern.matches)
-            self._patterns.add(text, pattern, listener_pattern)
+        unanswered: Unanswered = {} if listener is None else listener.unanswered
+        try:
+            registration = self._registrations.add(sender, text, self._settings.max_pattern_length, unanswered)
+        except InvalidPattern as reason:
+            detail = f"SyntaxError: Invalid regular expression: /{text}/: {reason}"
+            sender.send(message.error("INVALID_LISTEN_REGEX", detail=detail))
+            return
         if listener is None:
-            listener = self._listeners[sender] = _Listener()
+            listener = self._listeners[sender] = _Listener(unanswered)
             sender.on_close(self._closed)
         listener.revoked.pop(text, None)
-        registration = listener.patterns[text] = self._searches.registration(
-            sender, listener_pattern, listener.unanswered
-        )
+        listener.patterns[text] = registration
         sender.send(message.ack())
-        self._searches.welcome(registration)
+        self._assignment.offer_existing(registration)
 
     def _exceeded(self, sender: IConnection, listener: _Listener) -> None:
         if listener.greedy:
@@ -192,8 +187,8 @@ class ListenerRegistry:
         sender.send(message.ack())
 
     def _accept(self, message: Message, sender: IConnection) -> None:
-        registration = self._registration(message, sender)
-        if registration is None or not self._searches.accept(registration, _subscription(message)):
+        registration = self._registration_for(message, sender)
+        if registration is None or not self._assignment.accept(registration, _subscription(message)):
             if sender.dialect.complains_of_unasked_answers:
                 sender.send(message.error("INVALID_MESSAGE"))
             else:
@@ -201,12 +196,12 @@ class ListenerRegistry:
                 sender.send(Message(self._topic, action, message.name, subscription=message.subscription))
 
     def _reject(self, message: Message, sender: IConnection) -> None:
-        registration = self._registration(message, sender)
-        if registration is None or not self._searches.reject(registration, _subscription(message)):
+        registration = self._registration_for(message, sender)
+        if registration is None or not self._assignment.reject(registration, _subscription(message)):
             if sender.dialect.complains_of_unasked_answers:
                 sender.send(message.error("INVALID_MESSAGE"))
 
-    def _registration(self, message: Message, sender: IConnection) -> Registration | None:
+    def _registration_for(self, message: Message, sender: IConnection) -> Registration | None:
         listener = self._listeners.get(sender)
         return None if listener is None else listener.patterns.get(_name(message))
 
@@ -251,11 +246,8 @@ class ListenerRegistry:
         """
         for registration in leaving:
             registration.notified = told
-            listener_pattern = registration.pattern
-            del listener_pattern.registrations[registration.connection]
-            if not listener_pattern.registrations:
-                self._patterns.remove(listener_pattern.text)
-        self._searches.dismiss(leaving)
+            self._registrations.remove(registration)
+        self._assignment.end(leaving)
 
 
 def _name(message: Message) -> str:

@@ -7,9 +7,10 @@ a time, however many come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from dstwist.routing.registrations import Registration
+from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: Of so many new listeners it is seen one by one whether they match a name; of more, by asking the table.
@@ -20,7 +21,7 @@ class NewListeners:
     """
     Has searches started for new listeners.
 
-    @param names: all names that are wanted.
+    @param subscriptions: has the names that are wanted.
     @param idle: whether a name has neither a provider nor a search under way.
     @param tried: registrations up to which number were asked about a name in vain.
     @param search: look for a provider of a name among the registrations behind that number.
@@ -29,13 +30,13 @@ class NewListeners:
     def __init__(
         self,
         slices: TimeSlices,
-        names: Callable[[], Iterable[str]],
+        subscriptions: SubscriptionRegistry,
         idle: Callable[[str], bool],
         tried: Callable[[str], int],
         search: Callable[[str, int], None],
     ) -> None:
         self._slices = slices
-        self._names = names
+        self._subscriptions = subscriptions
         self._idle = idle
         self._tried = tried
         self._search = search
@@ -64,7 +65,7 @@ class NewListeners:
         try:
             while self._next:
                 self._welcomed, self._next = self._next, {}
-                for name in list(self._names()):
+                for name in list(self._subscriptions.names()):
                     if not self._welcomed:
                         break
                     if self._idle(name):

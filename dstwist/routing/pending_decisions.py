@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from twisted.internet.defer import Deferred
 
 from dstwist.log import Logger
-from dstwist.routing.registrations import ProviderSearch, Registration
+from dstwist.routing.registrations import Registration
+from dstwist.routing.search_order import ProviderSearch
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: So many are awaited at a time.

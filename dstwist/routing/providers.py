@@ -49,7 +49,7 @@ class Providers:
         if provider is not None:
             del provider.provides[name]
             if provider.notified:
-                self.tell(provider, name, "SUBSCRIPTION_FOR_PATTERN_REMOVED")
+                self.tell_to_stop(provider, name)
 
     def remove(self, name: str) -> None:
         """
@@ -58,10 +58,12 @@ class Providers:
         self.release(name)
         self._announce(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
 
-    def tell(self, registration: Registration, name: str, action: str) -> None:
-        registration.connection.send(
-            Message(self._topic, self._actions[action], name=registration.pattern.text, subscription=name)
-        )
+    def tell_to_stop(self, registration: Registration, name: str) -> None:
+        """
+        Tell the client of C{registration} to provide C{name} no longer.
+        """
+        action = self._actions["SUBSCRIPTION_FOR_PATTERN_REMOVED"]
+        registration.connection.send(Message(self._topic, action, name=registration.pattern.text, subscription=name))
 
     def log_stopped(self, leaving: list[Registration]) -> None:
         """

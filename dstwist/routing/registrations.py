@@ -1,25 +1,40 @@
 """
-Registrations: listeners, each under one of its patterns, that may be asked to provide names; and the search that asks
-them about one name.
+Listener registrations: which connections listen to which patterns.
+
+=======================  ============================================================================================
+L{Registrations}         all registrations of one topic, by pattern
+L{ListenerPattern}       one pattern, and the registrations for it
+L{Registration}          one connection under one pattern: what it is offered, what it provides, what it left unanswered
+=======================  ============================================================================================
+
+Always true: a pattern is in L{Registrations} exactly while it has a registration. Registrations are numbered in the
+order in which the clients began to listen; a client that stops and begins again gets a new registration and a new
+number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from dstwist.interfaces import IConnection
+from dstwist.patterns.javascript import compile_pattern
+from dstwist.patterns.table import PatternTable
 
-#: How many unanswered questions are remembered of one connection, so that late answers are recognised. A listener
-#: that never answers is asked again and again: without a bound it would fill the memory with its silence.
+#: The number of unanswered offers that are remembered for one connection, so that late answers are recognised. A
+#: listener that never answers is offered names again and again: without a bound its silence would fill the memory.
 MAX_UNANSWERED = 1000
+
+#: Offers that a connection left unanswered: pattern and name, the oldest first.
+Unanswered = dict[tuple[str, str], None]
 
 
 @dataclass(eq=False, slots=True)
 class ListenerPattern:
     """
-    A pattern to which somebody listens. Who does, in the order in which they began to.
+    A pattern that at least one connection listens to.
+
+    @ivar registrations: by connection, in the order in which they began to listen.
     """
 
     text: str
@@ -30,28 +45,30 @@ class ListenerPattern:
 @dataclass(eq=False, slots=True)
 class Registration:
     """
-    A listener under one of its patterns. Who stops listening and begins again is another one.
+    A connection that listens to a pattern.
 
-    @ivar number: those who begin later have greater ones.
-    @ivar unanswered: the questions that the connection let pass: pattern and name, the oldest first.
-    @ivar notified: is told when a name that it provides is not wanted any more.
-    @ivar refused: the log says that it may not hear of some names.
+    @ivar number: a later registration has a greater one.
+    @ivar unanswered: the offers that the connection left unanswered, under all of its patterns.
+    @ivar listens: the client has not ended it, and is connected.
+    @ivar notified: the client is told when a name that it provides is not wanted any more.
+    @ivar refused: the log says already that the client may not hear of some names.
+    @ivar asked: the names that it is offered now, or will be offered if the permission allows that.
+    @ivar provides: the names that it provides.
     """
 
     connection: IConnection
     pattern: ListenerPattern
     number: int
-    unanswered: dict[tuple[str, str], None]
+    unanswered: Unanswered
     listens: bool = True
     notified: bool = True
     refused: bool = False
-    # The names about which it is being asked, and those that it provides.
     asked: dict[str, None] = field(default_factory=dict)
     provides: dict[str, None] = field(default_factory=dict)
 
     def remember_unanswered(self, name: str) -> None:
         """
-        It was asked about C{name}, and is not waited for any longer.
+        Remember that C{name} was offered, and that no answer came in time.
         """
         if self.listens:
             self.unanswered.pop((self.pattern.text, name), None)
@@ -61,7 +78,9 @@ class Registration:
 
     def forget_unanswered(self, name: str) -> bool:
         """
-        Whether it owes an answer about C{name}; after this it no longer does.
+        Forget the unanswered offer of C{name}.
+
+        @return: whether there was one.
         """
         if (self.pattern.text, name) not in self.unanswered:
             return False
@@ -70,87 +89,52 @@ class Registration:
 
     def forget_all_unanswered(self) -> None:
         """
-        It owes no answer any more.
+        Forget the unanswered offers under this pattern.
         """
         for key in [key for key in self.unanswered if key[0] == self.pattern.text]:
             del self.unanswered[key]
 
 
-#: Which of so many is tried first, by its place.
-Choose = Callable[[Sequence[int]], int]
-
-_NOTHING: frozenset[Any] = frozenset()
-
-
-@dataclass(eq=False, slots=True)
-class ProviderSearch:
+class Registrations:
     """
-    The search for a provider of one name.
+    The registrations of one topic.
 
-    @ivar after: registrations up to this number are not asked; 0 if all are.
-    @ivar began: the number of the last registration that had begun to listen before the search began.
-    @ivar asked: the registration that is asked now, or whose permission is being decided now.
-    @ivar told: that registration has been told the name.
-    @ivar tried: some registration matched.
-    @ivar past: registrations that were asked and have not accepted, or that must not hear of the name.
-    @ivar refused: the connections that must not hear of the name.
+    @ivar latest: the number of the latest registration; 0 if there was none yet.
     """
 
-    name: str
-    after: int
-    began: int
-    asked: Registration | None = None
-    told: bool = False
-    tried: bool = False
-    # Most searches need neither: a set is made when there is something to remember.
-    past: Set[Registration] = _NOTHING
-    refused: Set[IConnection] = _NOTHING
+    def __init__(self) -> None:
+        self._patterns: PatternTable[ListenerPattern] = PatternTable()
+        self.latest = 0
 
-    def waiting(self, matching: Iterable[ListenerPattern]) -> tuple[list[Registration], list[Registration]]:
-        """
-        The registrations that are still to be tried: those that listened when the search began, in the order of the
-        table, and those that came later, with the latest first.
-        """
-        after, began, past = self.after, self.began, self.past
-        early: list[Registration] = []
-        late: list[Registration] = []
-        for listener_pattern in matching:
-            for registration in listener_pattern.registrations.values():
-                number = registration.number
-                if number > after and registration not in past:
-                    (early if number <= began else late).append(registration)
-        if len(late) > 1:
-            late.sort(key=lambda registration: -registration.number)
-        return early, late
+    def __bool__(self) -> bool:
+        return bool(len(self._patterns))
 
-    def pass_over(self, registration: Registration) -> None:
+    def add(self, connection: IConnection, text: str, max_length: int, unanswered: Unanswered) -> Registration:
         """
-        Do not try C{registration} again.
+        Register C{connection}, which is not registered for it, for the pattern C{text}.
+
+        @raise InvalidPattern: C{text} is not a pattern, or is longer than C{max_length}.
         """
-        if not isinstance(self.past, set):
-            self.past = set()
-        self.past.add(registration)
+        pattern = self._patterns.get(text)
+        if pattern is None:
+            compiled = compile_pattern(text, max_length)
+            pattern = ListenerPattern(text, compiled.matches)
+            self._patterns.add(text, compiled, pattern)
+        self.latest += 1
+        registration = pattern.registrations[connection] = Registration(connection, pattern, self.latest, unanswered)
+        return registration
 
-    def refuse(self, registration: Registration) -> None:
+    def remove(self, registration: Registration) -> None:
         """
-        C{registration} must not hear of the name, and neither must its connection under another pattern.
+        Remove C{registration}, which is in here.
         """
-        self.pass_over(registration)
-        if not isinstance(self.refused, set):
-            self.refused = set()
-        self.refused.add(registration.connection)
+        pattern = registration.pattern
+        del pattern.registrations[registration.connection]
+        if not pattern.registrations:
+            self._patterns.remove(pattern.text)
 
-
-def next_of(early: list[Registration], late: list[Registration], choose: Choose | None) -> Registration | None:
-    """
-    Take out the registration that is tried next.
-
-    @param early: those that listened when the search began.
-    @param late: those that came later.
-    @param choose: which of C{early}; C{None} for the last one.
-    """
-    if choose is not None and len(early) > 1:
-        place = choose(range(len(early)))
-        early[place], early[-1] = early[-1], early[place]
-    waiting = early or late
-    return waiting.pop() if waiting else None
+    def matching(self, name: str) -> list[ListenerPattern]:
+        """
+        The patterns that C{name} matches, in the order in which they were added.
+        """
+        return self._patterns.matching(name)

@@ -16,7 +16,7 @@ from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
-from dstwist.routing.registrations import Choose
+from dstwist.routing.search_order import Choose
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from tests.fakes import FakeConnection
 
@@ -121,6 +121,8 @@ MODULES = (
     "dstwist.routing.rematch",
     "dstwist.routing.pending_decisions",
     "dstwist.routing.provider_search",
+    "dstwist.routing.provider_assignment",
+    "dstwist.routing.search_order",
     "dstwist.scheduling.deadlines",
     "dstwist.scheduling.time_slices",
 )

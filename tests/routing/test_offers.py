@@ -555,4 +555,4 @@ class OpenTests(SynchronousTestCase):
         listener = stage.listener(".*")
         stage.subscriber("abc")
         self.assertEqual(stage.heard(listener), ["FOUND .* abc"])
-        self.assertIsNone(stage.listeners._searches._rules._allows)
+        self.assertIsNone(stage.listeners._assignment._rules._allows)

@@ -90,7 +90,7 @@ class ProviderSearchesTests(SynchronousTestCase):
         The names that are matched with patterns from now on.
         """
         names: list[str] = []
-        table: Any = self.stage.listeners._patterns
+        table: Any = self.stage.listeners._registrations
         ask = table.matching
 
         def matching(name: str) -> Any:
@@ -517,7 +517,7 @@ class ProviderSearchesTests(SynchronousTestCase):
         self.assertLess(len(told), 5)
         self.clock.advance(31)
         told += self.stage.heard(listener)
-        self.assertEqual(len(self.stage.listeners._searches._slices), 1)
+        self.assertEqual(len(self.stage.listeners._assignment._time_slices), 1)
         self.clock.tick = TIME_SLICE / 400
         self.turns()
         self.assertEqual(told + self.stage.heard(listener), [f"FOUND a {name}" for name in names])

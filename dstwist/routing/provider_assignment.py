@@ -1,0 +1,253 @@
+"""
+Which listener provides which name: looks for a provider whenever there may be one, and for another when one leaves.
+
+====================================  =============================================================================
+a name gets its first subscriber      all listeners are searched
+a client begins to listen             searched for each name without provider and without search
+                                      (L{dstwist.routing.new_listeners})
+a listener leaves                     searched for each name that it provided or was offered
+all have declined a name              searched again at the next rematch (L{dstwist.routing.rematch})
+a name loses its last subscriber      its search ends, and its provider is told to stop
+====================================  =============================================================================
+
+L{dstwist.routing.provider_search} makes the searches, L{dstwist.routing.providers} keeps the providers.
+
+Work on many names is done in slices (L{dstwist.scheduling.time_slices}). If a listener leaves, each of its names still
+counts as provided by it, or as offered to it, until the work comes to that name. The listener that left is told nothing
+more, and its answers count as unasked; clients that subscribe or unsubscribe meanwhile are told the state as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.config.settings import ListenSettings
+from dstwist.protocol.constants import Topic
+from dstwist.routing.new_listeners import NewListeners
+from dstwist.routing.offers import OfferRules
+from dstwist.routing.own_subscriptions import OwnSubscriptions
+from dstwist.routing.provider_search import ProviderSearches
+from dstwist.routing.providers import Providers
+from dstwist.routing.registrations import Registration, Registrations
+from dstwist.routing.rematch import Rematch
+from dstwist.routing.search_order import Choose
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.time_slices import TimeSlices
+
+
+class ProviderAssignment:
+    """
+    The providers of one topic, and the searches for them.
+
+    @param rules: which names a listener may hear of.
+    @param announce: tell subscribers when their name gets or loses its provider.
+    @param choose: which of several registrations is tried first; C{None} for the first one.
+    """
+
+    def __init__(
+        self,
+        topic: Topic,
+        subscriptions: SubscriptionRegistry,
+        registrations: Registrations,
+        settings: ListenSettings,
+        clock: IReactorTime,
+        rules: OfferRules,
+        announce: bool,
+        choose: Choose | None,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._registrations = registrations
+        self._rules = rules
+        self._providers = Providers(topic, subscriptions, announce)
+        self._own_subscriptions = OwnSubscriptions(subscriptions)
+        self._time_slices = TimeSlices(clock)
+        self._searches = ProviderSearches(
+            topic,
+            registrations,
+            rules,
+            self._own_subscriptions,
+            settings.response_timeout,
+            clock,
+            self._time_slices,
+            choose,
+            self._failed,
+        )
+        self._rematch = Rematch(settings, clock, self._time_slices, self._search, self._searches.__contains__)
+        self._new_listeners = NewListeners(
+            self._time_slices, subscriptions, self._is_idle, self._rematch.tried, self._searches.start
+        )
+        self._stopped = False
+        subscriptions.observe(self._search, self._forget)
+        subscriptions.observe_few(self._joined, self._left)
+
+    def provided(self, name: str) -> bool:
+        """
+        Whether C{name} has a provider.
+        """
+        return name in self._providers
+
+    def holder(self, name: str) -> Registration | None:
+        """
+        The registration that is offered C{name}, or provides it; C{None} if there is none, or if it has ended.
+        """
+        source = self._searches.current if name in self._searches else self._providers.get
+        holder = source(name)
+        return holder if holder is not None and holder.listens else None
+
+    def stop(self) -> None:
+        """
+        Search no more, and cancel all timers.
+        """
+        self._stopped = True
+        self._time_slices.stop()
+        self._searches.stop()
+        self._rematch.stop()
+
+    # -- listeners
+
+    def offer_existing(self, registration: Registration) -> None:
+        """
+        Offer a new C{registration} the names that are wanted already.
+        """
+        if not registration.listens or self._stopped:
+            return
+        self._new_listeners.add(registration)
+        self._rematch.start()
+
+    def end(self, leaving: list[Registration]) -> None:
+        """
+        Offer nothing more to C{leaving}, registrations of one connection, and look for others in their place. They have
+        been removed from the registrations.
+        """
+        for registration in leaving:
+            registration.listens = False
+            self._new_listeners.remove(registration)
+        self._providers.log_stopped(leaving)
+        if not self._registrations:
+            self._searches.cancel_timers()
+            self._rematch.stop()
+        self._time_slices.do(self._replace(leaving))
+
+    def withdraw(self, registration: Registration, name: str) -> None:
+        """
+        Have C{registration}, the L{holder} of C{name}, neither offered the name nor provide it: it may not hear of it
+        any more.
+        """
+        if not self._searches.withdraw(registration, name):
+            self._replace_provider(name, registration)
+
+    def _replace(self, leaving: Iterable[Registration]) -> Iterator[None]:
+        """
+        Look for others in place of C{leaving}.
+        """
+        for registration in leaving:
+            for name in list(registration.asked):
+                self._searches.leave(registration, name)
+                yield
+            for name in list(registration.provides):
+                self._replace_provider(name, registration)
+                yield
+
+    def _replace_provider(self, name: str, registration: Registration) -> None:
+        if self._providers.get(name) is registration:
+            self._providers.remove(name)
+            if self._is_idle(name):
+                self._search(name)
+
+    # -- their answers
+
+    def accept(self, registration: Registration, name: str) -> bool:
+        """
+        C{registration} accepts C{name}.
+
+        @return: whether it was offered the name, now or earlier.
+        """
+        if self._searches.accept(registration, name):
+            self._provide(name, registration)
+        elif self._providers.get(name) is registration:
+            pass
+        elif not registration.forget_unanswered(name):
+            return False
+        elif self._is_idle(name):
+            # The rules may have changed since the name was offered.
+            decision = self._rules.allow(registration, name)
+            if isinstance(decision, Deferred):
+                decision.addCallback(self._accept_late, registration, name)
+            else:
+                self._accept_late(decision, registration, name)
+        else:
+            self._providers.tell_to_stop(registration, name)
+        return True
+
+    def _accept_late(self, allowed: bool, registration: Registration, name: str) -> None:
+        only = self._own_subscriptions.only(name, registration.connection)
+        if allowed and registration.listens and self._is_idle(name) and not only:
+            self._provide(name, registration)
+        elif registration.notified:
+            self._providers.tell_to_stop(registration, name)
+
+    def reject(self, registration: Registration, name: str) -> bool:
+        """
+        C{registration} rejects C{name}.
+
+        @return: whether it was offered the name, now or earlier.
+        """
+        return self._searches.reject(registration, name) or registration.forget_unanswered(name)
+
+    def _provide(self, name: str, registration: Registration) -> None:
+        self._rematch.forget(name)
+        self._providers.add(name, registration)
+
+    # -- searches
+
+    def _is_idle(self, name: str) -> bool:
+        """
+        Whether C{name} is wanted, and has neither a provider nor a search.
+        """
+        return name not in self._searches and name not in self._providers and name in self._subscriptions
+
+    def _search(self, name: str) -> None:
+        """
+        Search for a provider of C{name} among all listeners.
+        """
+        if self._registrations:
+            self._searches.start(name)
+
+    def _failed(self, name: str) -> None:
+        self._rematch.failed(name, self._registrations.latest)
+
+    # -- subscribers
+
+    def _joined(self, name: str) -> None:
+        """
+        C{name} has a second subscriber: a listener that was the only one may be offered the name now.
+        """
+        listener = self._own_subscriptions.forget(name)
+        if listener is not None and not self._searches.readmit(name, listener) and self._is_idle(name):
+            self._search(name)
+
+    def _left(self, name: str) -> None:
+        """
+        C{name} has only one subscriber left: if that one provides the name, or is offered it, it has to stop.
+        """
+        holder = self.holder(name)
+        if holder is None or not self._own_subscriptions.only(name, holder.connection):
+            return
+        self._own_subscriptions.pass_over(name, holder.connection)
+        if name in self._searches:
+            self._searches.give_up(holder, name)
+        else:
+            self._failed(name)
+            self._providers.remove(name)
+
+    def _forget(self, name: str) -> None:
+        """
+        C{name} is not wanted any more.
+        """
+        self._own_subscriptions.forget(name)
+        self._rematch.forget(name)
+        self._searches.cancel(name)
+        self._providers.release(name)
