@@ -21,8 +21,9 @@ from typing import Any
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsonparts import reading
-from dstwist.protocol.jsontext import HEAVY, MAX_DEPTH, containers, dumps, loads
+from dstwist.protocol.jsontext import HEAVY, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
+from dstwist.protocol.nesting import MAX_DEPTH, containers
 from dstwist.protocol.paths import LIMITS, Limits, check_depth, parse, set_many, setting_many, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
 from dstwist.protocol.weights import weigh_json

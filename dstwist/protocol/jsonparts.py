@@ -22,7 +22,8 @@ import re
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from dstwist.protocol.jsontext import MAX_DEPTH, find_room, loads
+from dstwist.protocol.jsontext import find_room, loads
+from dstwist.protocol.nesting import MAX_DEPTH
 
 #: How long a part is, in bytes: it takes less than two milliseconds.
 PART = 32768

@@ -1,122 +1,115 @@
 """
-JSON as JavaScript reads and writes it: by orjson where it is installed, by the standard library otherwise.
+JSON as JavaScript reads and writes it: by orjson, and by the standard library where orjson cannot do it.
 
-Both give the same values for the same text (C{tests/protocol/test_jsontext.py}): C{NaN} and C{Infinity} are refused
-as input and become C{null} as output, integers beyond 64 bits become floats, lone surrogates written as escapes are
-kept, and what is nested too deeply is refused instead of exhausting the stack.
+Both give the same values for the same text (C{tests/protocol/test_jsontext.py}):
 
-Numbers that no double can hold (C{1e400}) are refused as well. JavaScript reads them as C{Infinity}, writes that as
-C{null}, and so never sends such a text. If one was let through, rules would judge another value than the stores keep,
-and subscribers would receive a third one.
+- C{NaN} and C{Infinity} are refused in a text, and written as C{null};
+- integers beyond 64 bits become floats;
+- lone surrogates that are written as escapes are kept;
+- a text that is nested too deeply is refused, and does not exhaust the stack;
+- a number that no double can hold (C{1e400}) is refused. JavaScript reads C{Infinity} and writes C{null}, so it never
+  sends such a number. If the server accepted it, rules, stores and subscribers would each see another value.
 
-orjson does not check whether its allocations succeed (3.13.0: C{loads} stores into the list that C{PyList_New} has
-not made, C{dumps} into the bytes that could not grow): a shortage of memory ends the process by SIGSEGV. So where the
-system may refuse memory, L{Guarded} stands in front of it.
+orjson does not check whether its allocations succeed. In 3.13.0 C{loads} writes into a list that C{PyList_New} failed
+to make, and C{dumps} into bytes that could not grow: a shortage of memory ends the process by SIGSEGV. Where the system
+may refuse memory, L{Guarded} decides whether orjson is called.
 
-Values that were put together from several texts can be nested deeper than any of them: whoever builds such a value
-asks L{deeper_than} before storing a text that nobody could read again.
+A value that is made of several texts can be nested deeper than each of them. Code that builds such a value calls
+L{dstwist.protocol.nesting.deeper_than} before it stores the text, because no reader would accept it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
-import math
-from collections.abc import Callable, Generator, Iterator
-from itertools import chain, islice
-from typing import Any, AnyStr, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any, AnyStr
+
+import orjson
 
 from dstwist.memory import allocations_can_fail, has_room
+from dstwist.protocol.json_stdlib import decode, stdlib_dumps
+from dstwist.protocol.nesting import MAX_DEPTH, deeper_than
 
-#: Deeper nested texts are not JSON to us. orjson would read up to 1024 levels but writes no more than 254; the standard
-#: library's limit depends on how deep its caller stands already. This is well below, and no honest document is near.
-MAX_DEPTH = 256
-
-#: Texts that are no longer, in bytes, cannot be nested too deeply.
+#: Texts of at most so many bytes cannot be nested too deeply.
 BRIEF = 2 * MAX_DEPTH
 
 #: Texts of this length and more, in bytes, are read in parts if they come from a client.
 HEAVY = 65536
 
-#: Texts of this length and more, in bytes, are read without Python's collector of garbage.
+#: Texts of this length and more, in bytes, are read with Python's garbage collector switched off.
 UNCOLLECTED = 4096
 
-#: Objects and arrays with so many items are copied without it.
+#: Objects and arrays with so many items or more are copied with the garbage collector switched off.
 LARGE = 1000
 
-#: So many objects and arrays, and so many items of them, are looked at in one step.
-_HOLDERS = 1000
-_ITEMS = 5000
-
-#: The collector may look at the values of so many bytes of JSON in one pass, texts of at most L{BRIEF} bytes not
-#: counted. At the worst they are 65,000 numbers, or 45,000 arrays.
+#: One pass of the garbage collector looks at the values of at most so many bytes of JSON; texts of at most L{BRIEF}
+#: bytes are not counted. In the worst case these are 65,000 numbers, or 45,000 arrays.
 APART = 131072
 
-#: So many bytes for one byte of the text are enough for its value and for what orjson needs while it reads. The most
-#: that was measured is 46, for C{[[[[]]]],} again and again.
+#: The bytes of memory that orjson needs at most for one byte of text, the value included. The highest figure measured
+#: is 46, for C{[[[[]]]],} repeated.
 ORJSON_FACTOR = 64
 
-#: Without orjson's own buffer, which has 12 bytes for one byte of the text.
+#: The same for the standard library. It has no buffer; orjson's has 12 bytes for one byte of text.
 STDLIB_FACTOR = 40
 
-#: Address space that orjson leaves to all threads that run at the same time, each password hash takes 46 MiB of it, and
-#: each new thread up to 136.
+#: The address space, in bytes, that must stay free for the other threads while orjson reads: a password hash takes
+#: 46 MiB, a new thread up to 136 MiB.
 ORJSON_MARGIN = 256 << 20
 
-#: The same for writing: how long the text will be is not known before. The buffer doubles, and the largest texts are
-#: those of whole records and of all users.
+#: The address space, in bytes, that must be free before orjson writes. The length of the text is not known in advance,
+#: and the buffer doubles when it is full. The largest texts are those of whole records and of all users.
 ORJSON_WRITES = 1 << 30
 
-#: Address space that no text may take: it is for all that has to go on when texts are refused.
+#: The address space, in bytes, that no text may take. The server needs it to go on while texts are refused.
 RESERVE = 32 << 20
 
-#: Texts that are no longer are not worth looking for room; it is looked for once for so many bytes of them.
+#: Free memory is checked for each text of more than so many bytes,
 SHORT = 4096
+#: and once for so many bytes of shorter texts.
 UNSEEN = 65536
-
-_MAX_INTEGER = 2**64 - 1
-_MIN_INTEGER = -(2**63)
 
 
 class NoRoom(ValueError):
     """
-    There is not enough memory for the value of a JSON text. It is a ValueError: the text is refused like any other that
-    cannot be read.
+    There is not enough memory for the value of a JSON text. It is a ValueError, so that the text is refused like any
+    other text that cannot be read.
     """
 
     def __init__(self) -> None:
         super().__init__("not enough memory")
 
 
-#: Told how long a text was that is refused since there is not enough memory.
+#: Called with the length of each text that is refused because there is not enough memory.
 refusals: list[Callable[[int], object]] = []
 
 
-#: Whether the owner of the process has asked for L{gc.freeze}.
+#: Whether L{set_values_apart} was called.
 _sets_apart = False
 
 
 def set_values_apart() -> None:
     """
-    From now on have the garbage collector not look at large values (C{gc.freeze}): reference counting frees them, and a
-    pass over millions of items would stop the process for a second. This concerns the whole process, so its owner asks
-    for it.
+    Hide large values from the garbage collector from now on (C{gc.freeze}). Reference counting frees them, and a pass
+    over millions of items would stop the process for a second. This affects the whole process, so only the owner of the
+    process calls it.
     """
     global _sets_apart
     _sets_apart = True
 
 
-#: How many bytes of JSON the values have, about, that were made since values were last set apart.
+#: About how many bytes of JSON were read into values since values were last set apart.
 _young = 0
 
 
 def _uncollected(make: Callable[[Any], Any], source: Any) -> Any:
     """
-    The value that C{make} makes of C{source}; it is counted in L{_young} already.
+    The result of C{make(source)}, made with the garbage collector switched off. The caller has counted it in L{_young}.
     """
-    # A collector that is called for every few hundred of many thousand new containers takes three times as long as
-    # reading, and finds nothing: all of them are in use. A pass over one array of numbers looks at each number.
+    # With the collector switched on, reading many thousand containers takes four times as long: a pass runs for every
+    # few hundred of them and finds nothing, because all are in use. A pass over one array of numbers looks at each
+    # number.
     global _young
     collects = gc.isenabled()
     apart = _young >= APART
@@ -124,7 +117,7 @@ def _uncollected(make: Callable[[Any], Any], source: Any) -> Any:
         _young = 0
         apart = collects and _sets_apart
         if apart:
-            # The young circles, which would be set apart as well.
+            # Free young reference cycles first; otherwise they would be set apart, too, and never be freed.
             gc.collect(1)
     gc.disable()
     try:
@@ -145,17 +138,17 @@ def copy_uncollected(container: Any) -> Any:
     return _uncollected(type(container).copy, container)
 
 
-#: A long text that was already read, and the outcome.
+#: A long text that was read in parts, and the outcome.
 _known: tuple[bytes | str, Any] | None = None
 
 
 @contextlib.contextmanager
 def known(text: bytes | str, outcome: Any) -> Iterator[None]:
     """
-    Meanwhile do not read C{text} again, if it has at least L{HEAVY} bytes: it was read in parts
-    (L{dstwist.protocol.jsonparts}).
+    Within this block, L{loads} of C{text} gives C{outcome}, if the text has at least L{HEAVY} bytes: it was read in
+    parts (L{dstwist.protocol.jsonparts}).
 
-    @param outcome: the value, or the ValueError that says why it is none.
+    @param outcome: the value, or the ValueError if the text is not JSON.
     """
     global _known
     _known = (text, outcome)
@@ -173,198 +166,94 @@ def _outcome() -> Any:
     return outcome
 
 
-def containers(text: bytes | str) -> int:
-    """
-    How many objects and arrays the value of a text has at most.
-    """
-    if isinstance(text, str):
-        return text.count("[") + text.count("{")
-    return text.count(b"[") + text.count(b"{")
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _float(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError("a number is too great")
-    return value
-
-
-def _integer(digits: str) -> int | float:
-    # JavaScript has no integers of any length; int() of a million digits would also take minutes.
-    if len(digits) > 20:
-        return _float(digits)
-    value = int(digits)
-    return value if _MIN_INTEGER <= value <= _MAX_INTEGER else float(digits)
-
-
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_float, parse_int=_integer)
-
-
 def stdlib_loads(text: bytes | str) -> Any:
     """
     The value of a JSON text.
 
-    @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
+    @raise ValueError: the text is not JSON, or is nested deeper than L{MAX_DEPTH}.
     """
     if len(text) >= HEAVY and _known is not None and text == _known[0]:
         return _outcome()
     if not isinstance(text, str):
         text = text.decode("utf-8")
-    try:
-        value = _decoder.decode(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return _checked(value, text, "[", "{")
+    return _checked(decode(text), text, "[", "{")
 
 
 def _checked(
     value: Any, text: AnyStr, bracket: AnyStr, brace: AnyStr, is_flat: Callable[[Any], bool] = lambda value: False
 ) -> Any:
-    # Counting is cheap and clears nearly every text; looking into the value is not.
+    # Counting brackets is cheap and sufficient for nearly every text; looking into the value is expensive.
     if len(text) > BRIEF and text.count(bracket) + text.count(brace) > MAX_DEPTH:
         if not is_flat(value) and deeper_than(value, MAX_DEPTH):
             raise ValueError("nested too deeply")
     return value
 
 
-def deeper_than(value: Any, depth: int) -> bool:
+_orjson_loads = orjson.loads
+_orjson_dumps = orjson.dumps
+
+
+def orjson_loads(text: bytes | str) -> Any:
     """
-    Whether more than C{depth} objects and arrays stand in each other.
+    The value of a JSON text.
+
+    @raise ValueError: the text is not JSON, or is nested deeper than L{MAX_DEPTH}.
     """
-    kinds = (dict, list)
-    layer = [value] if type(value) in kinds else []
-    for _ in range(depth):
-        if not layer:
-            return False
-        layer = [
-            item
-            for holder in layer
-            if holder
-            for item in (holder.values() if type(holder) is dict else holder)
-            if type(item) in kinds
-        ]
-    return bool(layer)
+    global _young
+    size = len(text)
+    if size > BRIEF:
+        if size >= HEAVY and _known is not None and text == _known[0]:
+            return _outcome()
+        _young += size
+    try:
+        if size < UNCOLLECTED and _young < APART:
+            value = _orjson_loads(text)
+        else:
+            value = _uncollected(_orjson_loads, text)
+    except ValueError:
+        # orjson refuses lone surrogates, JavaScript does not. They are rare: the standard library decides.
+        return stdlib_loads(text)
+    if size <= BRIEF:
+        return value
+    if isinstance(text, str):
+        return _checked(value, text, "[", "{", _is_writable)
+    return _checked(value, text, b"[", b"{", _is_writable)
 
 
-def looking_deeper(value: Any, depth: int) -> Generator[None, None, bool]:
-    """
-    L{deeper_than}, in steps.
-    """
-    kinds = (dict, list)
-    layer = [value] if type(value) in kinds else []
-    for _ in range(depth):
-        if not layer:
-            return False
-        below: list[Any] = []
-        for start in range(0, len(layer), _HOLDERS):
-            holders = layer[start : start + _HOLDERS]
-            items = chain.from_iterable([each.values() if type(each) is dict else each for each in holders])
-            while True:
-                yield None
-                some = list(islice(items, _ITEMS))
-                below += [item for item in some if type(item) in kinds]
-                if len(some) < _ITEMS:
-                    break
-        layer = below
-    return bool(layer)
+def _is_writable(value: Any) -> bool:
+    # By far the fastest way to learn that a value is not nested deeply: orjson writes no more than 254 levels.
+    try:
+        _orjson_dumps(value)
+    except TypeError:
+        return False
+    return True
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
-
-
-def stdlib_dumps(value: Any) -> bytes:
+def orjson_dumps(value: Any) -> bytes:
     """
     The compact JSON text of a value, as UTF-8.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:  # lone surrogates: only as escapes
-        return json.dumps(_finite(value), separators=(",", ":")).encode("ascii")
-
-
-loads: Callable[[bytes | str], Any] = stdlib_loads
-dumps: Callable[[Any], bytes] = stdlib_dumps
-
-#: L{loads} without its own steps, for texts of at most L{BRIEF} bytes. It may refuse a text that L{loads} reads, so the
-#: caller calls L{loads} then.
-brief_loads: Callable[[bytes | str], Any] = stdlib_loads
-
-try:
-    import orjson
-except ImportError:  # orjson is a speed-up, not a requirement
-    pass
-else:
-    _orjson_loads = orjson.loads
-    _orjson_dumps = orjson.dumps
-    brief_loads = _orjson_loads
-
-    def loads(text: bytes | str) -> Any:
-        """
-        The value of a JSON text.
-
-        @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
-        """
-        global _young
-        size = len(text)
-        if size > BRIEF:
-            if size >= HEAVY and _known is not None and text == _known[0]:
-                return _outcome()
-            _young += size
-        try:
-            if size < UNCOLLECTED and _young < APART:
-                value = _orjson_loads(text)
-            else:
-                value = _uncollected(_orjson_loads, text)
-        except ValueError:
-            # orjson refuses lone surrogates, JavaScript does not. They are rare: let the other one decide.
-            return stdlib_loads(text)
-        if size <= BRIEF:
-            return value
-        if isinstance(text, str):
-            return _checked(value, text, "[", "{", _is_writable)
-        return _checked(value, text, b"[", b"{", _is_writable)
-
-    def _is_writable(value: Any) -> bool:
-        # By far the fastest way to learn that a value is not nested deeply: orjson writes no more than 254 levels.
-        try:
-            _orjson_dumps(value)
-        except TypeError:
-            return False
-        return True
-
-    def dumps(value: Any) -> bytes:
-        """
-        The compact JSON text of a value, as UTF-8.
-        """
-        try:
-            return _orjson_dumps(value)
-        except TypeError:
-            return stdlib_dumps(value)
+        return _orjson_dumps(value)
+    except TypeError:
+        return stdlib_dumps(value)
 
 
 class Guarded:
     """
-    Reading where the system may refuse memory: with orjson only if there is room for the worst case, with the standard
-    library if there is less, and not at all if that would use up L{RESERVE}.
+    Reads and writes where the system may refuse memory:
 
-    @param fast: reads quickly, and may end the process if there is not enough memory.
-    @param room: whether there are so many more bytes.
-    @param write: writes quickly, likewise.
+    ================================================  ==================================
+    memory that is free                               the text is
+    ================================================  ==================================
+    enough for the worst case of C{fast}              read by C{fast}
+    enough for the standard library                   read by the standard library
+    less, so that L{RESERVE} would be used up         refused
+    ================================================  ==================================
+
+    @param fast: reads quickly, and may end the process if memory runs out.
+    @param room: whether so many bytes are free.
+    @param write: writes quickly, and may end the process if memory runs out.
     """
 
     def __init__(
@@ -390,7 +279,7 @@ class Guarded:
         """
         The value of a JSON text.
 
-        @raise ValueError: it is none, or is nested deeper than L{MAX_DEPTH}.
+        @raise ValueError: the text is not JSON, or is nested deeper than L{MAX_DEPTH}.
         @raise NoRoom: there is not enough memory for it.
         """
         try:
@@ -402,8 +291,9 @@ class Guarded:
 
     def find_room(self, size: int) -> None:
         """
-        Refuse a text of C{size} that is to be read in parts if there is not enough memory for its whole value. The
-        parts would take memory until L{RESERVE} is left, and the work with the value needs more.
+        Check that there is enough memory for the whole value of a text of C{size} bytes that is to be read in parts.
+        Each part is checked alone, so the parts could use up all memory but L{RESERVE}, and the work with the value
+        needs more.
 
         @raise NoRoom: there is not enough.
         """
@@ -430,11 +320,21 @@ class Guarded:
         return stdlib_loads(text)
 
 
-def find_room(size: int) -> None:
+def _find_no_room(size: int) -> None:
     """
-    See L{Guarded.find_room}. Where the system never refuses memory there is nothing to find out.
+    For systems that never refuse memory: there is nothing to find out.
     """
 
+
+loads: Callable[[bytes | str], Any] = orjson_loads
+dumps: Callable[[Any], bytes] = orjson_dumps
+
+#: L{loads} without its own steps, for texts of at most L{BRIEF} bytes. It may refuse a text that L{loads} accepts, so
+#: the caller then calls L{loads}.
+brief_loads: Callable[[bytes | str], Any] = _orjson_loads
+
+#: L{Guarded.find_room}.
+find_room: Callable[[int], None] = _find_no_room
 
 if allocations_can_fail():
     _guarded = Guarded(loads, write=dumps)
@@ -456,7 +356,7 @@ def is_json(text: bytes | str) -> bool:
 
 def may_be_json(text: bytes | str) -> bool:
     """
-    Whether a text is JSON, or too large to find out with the memory that there is.
+    Whether a text is JSON, or too large to be checked with the memory that is free.
     """
     try:
         loads(text)

@@ -16,7 +16,7 @@ data. Scalars and C{null} on the way give place to containers. What cannot be ke
 L{InvalidPath}: a path of no tokens, keys that would reach into the prototypes of a JavaScript client, keys of an array
 that are no index, gaps and nesting beyond the limits. The Node server accepts most of that and loses the value.
 
-What is accepted is never nested deeper than L{dstwist.protocol.jsontext.MAX_DEPTH}, so that it can be written as JSON
+What is accepted is never nested deeper than L{dstwist.protocol.nesting.MAX_DEPTH}, so that it can be written as JSON
 and read again.
 """
 
@@ -27,7 +27,8 @@ from collections.abc import Generator, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from dstwist.protocol.jsontext import LARGE, MAX_DEPTH, copy_uncollected, deeper_than, looking_deeper
+from dstwist.protocol.jsontext import LARGE, copy_uncollected
+from dstwist.protocol.nesting import MAX_DEPTH, deeper_than, looking_deeper
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number, has_separators
 
 #: Longer paths are refused, in characters.

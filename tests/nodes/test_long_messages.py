@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import Settings
 from dstwist.interfaces import Change, Record
@@ -38,8 +38,6 @@ class LongMessageTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        if not hasattr(jsontext, "_orjson_loads"):
-            raise SkipTest("orjson is not there")
         self.reactor: Any = BusyReactor()
         read, write = jsontext._orjson_loads, paths._Draft.write
 

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import jsonparts
 from dstwist.protocol.jsonparts import reading
-from dstwist.protocol.jsontext import MAX_DEPTH, loads
+from dstwist.protocol.jsontext import loads
+from dstwist.protocol.nesting import MAX_DEPTH
 
 _BLANKS = ("", "", "", " ", "\n")
 _SCALARS = ('"a"', '"x\\"y"', '"\\\\"', '"[{,"', '""', "1", "-2.5", "null", "true", '"\\u00e9,"', '"é"', '"\\ud800"')

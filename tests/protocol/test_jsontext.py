@@ -5,29 +5,20 @@ Tests for L{dstwist.protocol.jsontext}.
 from __future__ import annotations
 
 import gc
-import importlib.util
 import math
-import sys
-from collections.abc import Iterator
-from itertools import islice
-from types import ModuleType
 from typing import Any
-from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import jsonparts, jsontext, protobuf, protobuf_short, typed
 from dstwist.protocol import text as text_module
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
-from dstwist.protocol.jsontext import MAX_DEPTH
+from dstwist.protocol.json_stdlib import stdlib_dumps
 from dstwist.protocol.message import Malformed, Message
+from dstwist.protocol.nesting import MAX_DEPTH
 from dstwist.protocol.text_fields import END, SEPARATOR
-
-#: The time, in seconds, to look at an item of a value.
-ITEM = 50e-9
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -120,18 +111,6 @@ def outcome(loads: Any, text: bytes | str) -> str:
         return "refused"
 
 
-def without_orjson() -> ModuleType:
-    """
-    The module as it is where orjson is not installed.
-    """
-    spec = importlib.util.find_spec("dstwist.protocol.jsontext")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with mock.patch.dict(sys.modules, {"orjson": None}):
-        spec.loader.exec_module(module)
-    return module
-
-
 class LoadsTests(SynchronousTestCase):
     """
     Texts become the same values, whichever library is at work.
@@ -205,13 +184,13 @@ class LoadsTests(SynchronousTestCase):
         """
         What one library writes, both read alike.
         """
-        for dumps in (jsontext.dumps, jsontext.stdlib_dumps):
+        for dumps in (jsontext.dumps, stdlib_dumps):
             text = dumps(value)
             self.assertNotIn(b"NaN", text.replace(b'"NaN"', b""))
             self.assertEqual(outcome(jsontext.loads, text), outcome(jsontext.stdlib_loads, text))
         self.assertEqual(
             outcome(jsontext.stdlib_loads, jsontext.dumps(value)),
-            outcome(jsontext.stdlib_loads, jsontext.stdlib_dumps(value)),
+            outcome(jsontext.stdlib_loads, stdlib_dumps(value)),
         )
 
 
@@ -233,7 +212,7 @@ class DumpsTests(SynchronousTestCase):
             (["\udc00", math.nan], '["\\udc00",null]'),
             (2**70, str(2**70)),
         ]:
-            for dumps in (jsontext.dumps, jsontext.stdlib_dumps):
+            for dumps in (jsontext.dumps, stdlib_dumps):
                 self.assertEqual(dumps(value), text.encode("utf-8"))
 
     def test_deep(self) -> None:
@@ -243,11 +222,11 @@ class DumpsTests(SynchronousTestCase):
         for text in (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH):
             value = jsontext.loads(text)
             self.assertEqual(jsontext.dumps(value), text)
-            self.assertEqual(jsontext.stdlib_dumps(value), text)
+            self.assertEqual(stdlib_dumps(value), text)
         deep: Any = math.inf
         for _ in range(MAX_DEPTH):
             deep = [deep]
-        self.assertEqual(jsontext.dumps(deep), jsontext.stdlib_dumps(deep))
+        self.assertEqual(jsontext.dumps(deep), stdlib_dumps(deep))
 
     def test_kept(self) -> None:
         """
@@ -255,66 +234,8 @@ class DumpsTests(SynchronousTestCase):
         """
         for text, _ in VALID:
             value = jsontext.loads(text)
-            for dumps in (jsontext.dumps, jsontext.stdlib_dumps):
+            for dumps in (jsontext.dumps, stdlib_dumps):
                 self.assertEqual(repr(jsontext.loads(dumps(value))), repr(value), text[:40])
-
-
-class DeeperThanTests(SynchronousTestCase):
-    """
-    L{jsontext.deeper_than} counts levels.
-    """
-
-    def test_levels(self) -> None:
-        """
-        A scalar has no level, each object or array one more than its deepest item.
-        """
-        for value, depth in [(1, 0), ([], 1), ({"a": 1}, 1), ([1, {"a": []}], 3), ({"a": [[]], "b": 1}, 3)]:
-            self.assertFalse(jsontext.deeper_than(value, depth))
-            if depth:
-                self.assertTrue(jsontext.deeper_than(value, depth - 1))
-
-    def test_steps(self) -> None:
-        """
-        L{jsontext.looking_deeper} comes to the same, and looks at few items in one step, however they are spread.
-        """
-        clock = Clock()
-
-        def charged(items: Iterator[Any], count: int) -> list[Any]:
-            some = list(islice(items, count))
-            clock.rightNow += ITEM * len(some)
-            return some
-
-        self.patch(jsontext, "islice", charged)
-        flat = [1] * 100_000
-        for value, depth in [(flat, 1), (dict.fromkeys(range(100_000), []), 2), ([*flat, [flat]], 3), ([[]] * 9000, 2)]:
-            for allowed in (depth, depth - 1):
-                work = jsontext.looking_deeper(value, allowed)
-                longest = 0.0
-                try:
-                    while True:
-                        began = clock.seconds()
-                        next(work)
-                        longest = max(longest, clock.seconds() - began)
-                except StopIteration as end:
-                    self.assertIs(end.value, allowed < depth)
-                self.assertLess(longest, 0.001)
-        self.assertGreater(clock.seconds(), 0.01)
-
-
-class WithoutOrjsonTests(SynchronousTestCase):
-    """
-    orjson is a speed-up, not a requirement.
-    """
-
-    def test_stdlib_only(self) -> None:
-        """
-        Without orjson the standard library does all the work.
-        """
-        module = without_orjson()
-        self.assertIs(module.loads, module.stdlib_loads)
-        self.assertIs(module.dumps, module.stdlib_dumps)
-        self.assertTrue(module.is_json('{"a":1}'))
-        self.assertFalse(module.is_json("{a:1}"))
 
 
 class CodecTests(SynchronousTestCase):

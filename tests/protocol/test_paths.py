@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import paths
-from dstwist.protocol.jsontext import MAX_DEPTH, deeper_than, dumps, loads
+from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.nesting import MAX_DEPTH, deeper_than
 from dstwist.protocol.paths import LIMITS, MAX_LENGTH, InvalidPath, Limits, filled, parse, set_at, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED
 

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred
 
 from dstwist import record
 from dstwist.interfaces import Record
-from dstwist.protocol.jsontext import MAX_DEPTH, loads
+from dstwist.protocol.jsontext import loads
+from dstwist.protocol.nesting import MAX_DEPTH
 from dstwist.store import sqlite_file, sqlite_rows
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, SqliteFile
