@@ -367,12 +367,12 @@ class IStoreMaker(Interface):
 
     name: str = Attribute("What the configuration calls it: C{storage: {type: <name>}}.")
 
-    def make(options: Mapping[str, Any], services: Any) -> IStore:
+    def make(options: Mapping[str, Any], context: Any) -> IStore:
         """
         A store; nothing is opened before its start.
 
         @param options: as they stand in the configuration.
-        @param services: a L{dstwist.plugins.Services}.
+        @param context: a L{dstwist.plugins.PluginContext}.
         @raise ValueError: the options cannot be used. The text says which, and why.
         """
 

@@ -31,7 +31,7 @@ from dstwist.permission.denials import Denials
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
 from dstwist.permission.selection import build as build_permission
-from dstwist.plugins import Services
+from dstwist.plugins import PluginContext
 from dstwist.reload.sections import Reloads
 from dstwist.routing.router import Router
 from dstwist.services.topics import TopicBuilder
@@ -93,7 +93,7 @@ class Node(Service):
         admission = Admission(settings.limits, reactor, room(self._files))
         tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
-            settings.permission, reactor.seconds, tiers.load, Services(reactor, stores.storage)
+            settings.permission, reactor.seconds, tiers.load, PluginContext(reactor, stores.storage)
         )
         outgoing = _outgoing(settings.limits, reactor)
         denials = Denials(self._permission, settings.logger.log_denied)

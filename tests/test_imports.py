@@ -50,6 +50,7 @@ FOREIGN = {
     "config": {"ruamel.yaml", "twisted.internet.ssl", "OpenSSL", "cryptography"},
     "patterns": {"re2"},
     "interfaces": {*ZOPE, "twisted.internet.defer"},
+    "plugins": ZOPE,
     "scheduling": SERVING,
     "limits": {*SERVING, "twisted.logger", "constantly"},
     "reload": SERVING,

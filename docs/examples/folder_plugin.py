@@ -21,11 +21,11 @@ class FolderStoreMaker:
 
     name = "folder"
 
-    def make(self, options: Mapping[str, Any], services: Any) -> IStore:
+    def make(self, options: Mapping[str, Any], context: Any) -> IStore:
         # Imported when it is wanted: twistd loads all plug-ins at every start.
         from folder_store import FolderStore
 
-        return FolderStore(options, services)
+        return FolderStore(options, context)
 
 
 folder = FolderStoreMaker()

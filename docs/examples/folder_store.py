@@ -24,12 +24,12 @@ class FolderStore:
     Records in the folder that the option C{folder} names.
     """
 
-    def __init__(self, options: Mapping[str, Any], services: Any) -> None:
+    def __init__(self, options: Mapping[str, Any], context: Any) -> None:
         # A mistake in the options is said here: nothing has been opened, and the server will not start.
         if not isinstance(options.get("folder"), str):
             raise ValueError("the option folder must say where the records are to be")
         self._folder = options["folder"]
-        self._reactor = services.reactor
+        self._reactor = context.reactor
         # One after the other, so that nothing is reordered.
         self._lock = DeferredLock()
 

@@ -28,7 +28,7 @@ class OfficeHours:
     Made once, at start, with the options of the configuration.
     """
 
-    def __init__(self, options: dict[str, Any], services: Any) -> None:
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
         # What is raised here keeps the server from starting, and is shown with the place in config.yml.
         self._hours = range(options["from"], options["until"])
 

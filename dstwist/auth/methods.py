@@ -8,7 +8,6 @@ from typing import Any
 
 from dstwist.auth.certificate import CertificateAuthentication
 from dstwist.auth.chain import ChainAuthentication
-from dstwist.auth.custom import Services, load
 from dstwist.auth.file import FileAuthentication
 from dstwist.auth.hash_pool import HashPool
 from dstwist.auth.http_client import make_http_client
@@ -21,6 +20,10 @@ from dstwist.config.auth import AuthSettings, CertificateSettings, JwtSettings, 
 from dstwist.config.users import FileSettings, PasswordSettings, StorageSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IAuthenticator, IStore
+from dstwist.plugins import PluginContext, load_plugin
+
+#: The group of the entry points of authenticators.
+GROUP = "dstwist.authentication"
 
 
 def build(settings: tuple[AuthSettings, ...], reactor: Any, storage: IStore | None = None) -> ChainAuthentication:
@@ -70,7 +73,8 @@ def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAut
         return WebhookAuthentication(settings, http_client, reactor)
     if isinstance(settings, JwtSettings):
         return TokenAuthentication(settings, _keys(settings, reactor), reactor)
-    return load(settings, Services(reactor, storage))
+    plugin: IAuthenticator = load_plugin(settings, GROUP, IAuthenticator, PluginContext(reactor, storage))
+    return plugin
 
 
 def _pool(settings: PasswordSettings, reactor: Any) -> HashPool:

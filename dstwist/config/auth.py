@@ -12,7 +12,7 @@ C{jwt}          who has a token of somebody we trust                       L{Jwt
 C{certificate}  who has a certificate of somebody we trust                 L{CertificateSettings}
 ==============  =========================================================  =========================
 
-C{module}, C{path} or C{name} in the place of C{type} names a class of the operator's own: L{CustomSettings}.
+C{module}, C{path} or C{name} in the place of C{type} names a class of the operator's own: L{PluginSettings}.
 
 If the list has more than one entry, C{reportInvalidParameters} is false where nothing is said: what an entry would
 refuse is left to the next one.
@@ -45,7 +45,7 @@ from dstwist.config.fields import (
     text,
 )
 from dstwist.config.file import FileText, Reading, join
-from dstwist.config.plugins import CustomSettings, read_custom
+from dstwist.config.plugins import PluginSettings, read_plugin
 from dstwist.config.users import FileSettings, StorageSettings, read_file_options, read_storage_options, require
 from dstwist.config.values import read_pem
 from dstwist.errors import ConfigError
@@ -283,7 +283,7 @@ def _read_certificate_options(
 
 
 AuthSettings = (
-    CertificateSettings | OpenSettings | FileSettings | StorageSettings | WebhookSettings | JwtSettings | CustomSettings
+    CertificateSettings | OpenSettings | FileSettings | StorageSettings | WebhookSettings | JwtSettings | PluginSettings
 )
 
 _READERS: Mapping[str, Callable[[dict[str, Any], str, Reading, bool], AuthSettings]] = {
@@ -320,7 +320,7 @@ def _read_entry(value: Any, path: str, reading: Reading, report: bool) -> AuthSe
     options = as_section(entry.get("options"), where)
     for kind in ("module", "path", "name"):
         if entry.get(kind) is not None:
-            return read_custom(kind, read_text(entry[kind], join(path, kind)), options, path, reading, "authentication")
+            return read_plugin(kind, read_text(entry[kind], join(path, kind)), options, path, reading, "authentication")
     if entry.get("type") is None:
         # An empty value may be a slip, and would open the server.
         raise ConfigError(join(path, "type"), "missing; say none if that is what is meant")

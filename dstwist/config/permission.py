@@ -29,7 +29,7 @@ from dstwist.config.fields import (
     read_text,
 )
 from dstwist.config.file import UNREADABLE, AlreadyReported, Reading, join
-from dstwist.config.plugins import CustomSettings, read_custom
+from dstwist.config.plugins import PluginSettings, read_plugin
 from dstwist.errors import ConfigError
 
 _PERMISSION_TYPES = ("none", "config")
@@ -71,10 +71,10 @@ class PermissionSettings:
     # Whether subscriptions, listeners and provisions end that new rules do not permit any more.
     recheck_subscriptions: bool = flag(True)
 
-    # none: everybody may do everything; config: the rules decide; custom: a class of the operator's does.
+    # none: everybody may do everything; config: the rules decide; plugin: a plug-in does.
     type: str = "none"
     # That class.
-    custom: CustomSettings | None = None
+    plugin: PluginSettings | None = None
     # The path of the key that has the rules.
     where: str = ""
     # The file that has them; None if they are in the configuration itself.
@@ -93,7 +93,7 @@ def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettin
     section = as_section(value, path)
     for kind in ("module", "path", "name"):
         if section.get(kind) is not None:
-            return _read_custom_permission(kind, section, path, reading)
+            return _read_plugin(kind, section, path, reading)
     found = _required_component(value, path, reading)
     if found.type not in _PERMISSION_TYPES:
         raise ConfigError(found.where, one_of(found.type, _PERMISSION_TYPES))
@@ -114,13 +114,13 @@ def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettin
     return replace(settings, type="config", permissions=rules, path=None, where=where, file=file, place=place)
 
 
-def _read_custom_permission(kind: str, section: dict[str, Any], path: str, reading: Reading) -> PermissionSettings:
+def _read_plugin(kind: str, section: dict[str, Any], path: str, reading: Reading) -> PermissionSettings:
     for key in section:
         if key not in ("type", kind, "options"):
             raise ConfigError(join(path, key), f"unknown option beside {kind}")
     options = as_section(section.get("options"), join(path, "options"))
     source = read_text(section[kind], join(path, kind))
-    return PermissionSettings(type="custom", custom=read_custom(kind, source, options, path, reading, "permissions"))
+    return PermissionSettings(type="plugin", plugin=read_plugin(kind, source, options, path, reading, "permissions"))
 
 
 def _required_component(value: Any, path: str, reading: Reading) -> Component:

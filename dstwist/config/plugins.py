@@ -1,5 +1,7 @@
 """
-What a section says of a class of the operator's own, which is to do the work of a part of the server.
+The keys of a section that name a plug-in: C{module}, C{path} or C{name}, and C{options}.
+
+L{dstwist.plugins} loads the plug-in.
 """
 
 from __future__ import annotations
@@ -15,35 +17,35 @@ from dstwist.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class CustomSettings:
+class PluginSettings:
     """
-    A class of the operator's own.
+    A plug-in.
     """
 
     # Which key named it: module (package.module:Class), path (file.py:Class) or name (of an entry point).
     kind: str
-    # What it said; a path is absolute.
+    # Its value; a path is absolute.
     source: str
-    # What the class is given.
+    # The argument for the class.
     options: Mapping[str, Any]
-    # Where that stands, for messages.
+    # The path of the key, for messages.
     where: str
 
     def __repr__(self) -> str:
-        return f"<CustomSettings {self.kind} {self.source}>"
+        return f"<PluginSettings {self.kind} {self.source}>"
 
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _FILE = re.compile(r"(.*\.py):([A-Za-z_]\w*)", re.DOTALL)
 
 
-def read_custom(
+def read_plugin(
     kind: str, source: str, options: dict[str, Any], path: str, reading: Reading, page: str
-) -> CustomSettings:
+) -> PluginSettings:
     """
-    What the key C{kind} of the section C{path} names.
+    The plug-in that the key C{kind} of the section C{path} names.
 
-    @param page: of the documentation, that tells how to write such a class.
+    @param page: the page of the documentation about such plug-ins.
     """
     where = join(path, kind)
     if source.endswith((".js", ".mjs", ".cjs")):
@@ -55,4 +57,4 @@ def read_custom(
             source = f"{reading.absolute(found[1], where)}:{found[2]}"
         elif not _MODULE.fullmatch(source):
             raise ConfigError(where, f"expected file.py:Class or package.module:Class, got {shown(source)}")
-    return CustomSettings(kind, source, options, where)
+    return PluginSettings(kind, source, options, where)

@@ -9,7 +9,7 @@ C{default}      storage             see below                                   
 C{memory}       cache and storage   in memory                                             L{MemorySettings}
 C{sqlite}       storage             in a file                                             L{SqliteSettings}
 C{none}         storage             nowhere: every read misses, every write succeeds      L{NoStorage}
-another one     cache and storage   in a store of the operator's own                      L{CustomSettings}
+another one     cache and storage   in a store of the operator's own                      L{PluginSettings}
 ==============  ==================  ====================================================  ====================
 
 The default storage is the file C{records.sqlite} in the data directory, or none without such a directory.
@@ -36,7 +36,7 @@ from dstwist.config.fields import (
     suggestion,
 )
 from dstwist.config.file import Reading, join
-from dstwist.config.plugins import CustomSettings, read_custom
+from dstwist.config.plugins import PluginSettings, read_plugin
 from dstwist.errors import ConfigError
 from dstwist.memory import usable_memory
 
@@ -116,8 +116,8 @@ class SqliteSettings:
     busy_timeout: float = milliseconds(5000, minimum=0)
 
 
-CacheSettings = MemorySettings | CustomSettings
-StorageSettings = DefaultStorage | NoStorage | MemorySettings | SqliteSettings | CustomSettings
+CacheSettings = MemorySettings | PluginSettings
+StorageSettings = DefaultStorage | NoStorage | MemorySettings | SqliteSettings | PluginSettings
 
 _CACHES = ("default", "memory")
 _STORAGES = ("default", "none", "memory", "sqlite")
@@ -126,7 +126,7 @@ _KEYS = ("type", "name", "path", "module", "options")
 
 def read_cache(value: Any, path: str, reading: Reading) -> CacheSettings:
     found = _read_store(value, path, reading, _CACHES)
-    if isinstance(found, CustomSettings):
+    if isinstance(found, PluginSettings):
         return found
     _, options, where = found
     return from_mapping(MemorySettings, options, where, reading)
@@ -134,7 +134,7 @@ def read_cache(value: Any, path: str, reading: Reading) -> CacheSettings:
 
 def read_storage(value: Any, path: str, reading: Reading) -> StorageSettings:
     found = _read_store(value, path, reading, _STORAGES)
-    if isinstance(found, CustomSettings):
+    if isinstance(found, PluginSettings):
         return found
     kind, options, where = found
     if kind == "memory":
@@ -148,7 +148,7 @@ def read_storage(value: Any, path: str, reading: Reading) -> StorageSettings:
 
 def _read_store(
     value: Any, path: str, reading: Reading, types: tuple[str, ...]
-) -> CustomSettings | tuple[str, dict[str, Any], str]:
+) -> PluginSettings | tuple[str, dict[str, Any], str]:
     """
     A class of the operator's own; or one of C{types}, the options, and where they stand.
     """
@@ -159,7 +159,7 @@ def _read_store(
     options = as_section(section.get("options"), join(path, "options"))
     for kind in ("module", "path"):
         if section.get(kind) is not None:
-            return read_custom(kind, read_text(section[kind], join(path, kind)), options, path, reading, "stores")
+            return read_plugin(kind, read_text(section[kind], join(path, kind)), options, path, reading, "stores")
     # The Node server says type for what comes with it and name for all else; either will do.
     key = "name" if section.get("name") is not None else "type"
     kind = read_text(section.get(key, "default"), join(path, key))
@@ -169,4 +169,4 @@ def _read_store(
         raise ConfigError(join(path, key), f"{kind} is known but not built yet; data would be lost silently")
     if kind in _STORAGES:
         raise ConfigError(join(path, key), f"{kind} is for the storage; {one_of(kind, types)}")
-    return CustomSettings("name", kind, options, join(path, key))
+    return PluginSettings("name", kind, options, join(path, key))

@@ -1,9 +1,8 @@
 """
-A class of the operator's own decides who may do what; see C{docs/permissions.rst}.
+A plug-in that decides which requests are permitted; see C{docs/permissions.rst} and L{dstwist.plugins}.
 
-It is named like the other classes of the operator's (L{dstwist.plugins}), with the entry points in the group
-C{dstwist.permission}, and called with its C{options} and a L{Services}. What comes out provides L{IPermission}; its
-C{allows} may as well be C{async}.
+The entry points are in the group C{dstwist.permission}. The plug-in provides L{IPermission}; its C{allows} may be
+C{async}.
 """
 
 from __future__ import annotations
@@ -15,19 +14,21 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
-from dstwist.config.plugins import CustomSettings
-from dstwist.errors import ConfigError, RuleError
+from dstwist.config.plugins import PluginSettings
+from dstwist.errors import RuleError
 from dstwist.interfaces import Change, IConnection, IDecider, IPermission
-from dstwist.plugins import Services, find
+from dstwist.plugins import PluginContext, load_plugin
 from dstwist.protocol.message import Message
 
 GROUP = "dstwist.permission"
 
 
 @implementer(IPermission, IDecider)
-class CustomPermission:
+class PluginPermission:
     """
-    Asks a class of the operator's. Whatever it does wrong denies.
+    Asks the plug-in. A plug-in that fails, or gives no proper answer, denies.
+
+    @param source: the name of the plug-in in the configuration.
     """
 
     def __init__(self, permission: Any, source: str) -> None:
@@ -39,7 +40,7 @@ class CustomPermission:
             decision = self._allows(message, sender, change)
         except Exception as error:
             return fail(self._problem(error))
-        # Only these allow: not what happens to be true.
+        # Other values, such as a text, do not allow, even if they are true in Python.
         if decision is True or decision is False:
             return decision
         if iscoroutine(decision):
@@ -72,19 +73,10 @@ def _with_record(allows: Callable[..., Any]) -> Callable[..., Any]:
     return allows_change
 
 
-def load(settings: CustomSettings, services: Services) -> IPermission:
+def load(settings: PluginSettings, context: PluginContext) -> IPermission:
     """
     The permission that C{settings} name.
 
-    @raise ConfigError: it cannot be found, or made, or is no permission.
+    @raise ConfigError: it cannot be used.
     """
-    # This is somebody else's code: it may raise anything, which has to be said of the key that named it.
-    try:
-        permission = find(settings, GROUP)(dict(settings.options), services)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(settings.where, f"cannot load {settings.source}: {type(error).__name__}: {error}") from error
-    if not IPermission.providedBy(permission):
-        raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.IPermission")
-    return CustomPermission(permission, settings.source)
+    return PluginPermission(load_plugin(settings, GROUP, IPermission, context), settings.source)

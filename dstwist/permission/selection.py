@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dstwist.config.permission import PermissionSettings
 from dstwist.interfaces import IPermission
 from dstwist.permission.open import OpenPermission
-from dstwist.permission.plugin import load as load_custom
+from dstwist.permission.plugin import load as load_plugin
 from dstwist.permission.valve.decision import Loader
 from dstwist.permission.valve.lint import warnings_of
 from dstwist.permission.valve.permission import ValvePermission, no_records
 from dstwist.permission.valve.rules import Rules, load_permissions
-from dstwist.plugins import Services
+from dstwist.plugins import PluginContext
 
 
 def load_rules(settings: PermissionSettings) -> tuple[Rules, list[str]]:
@@ -31,20 +31,20 @@ def build(
     settings: PermissionSettings,
     seconds: Callable[[], float],
     load: Loader = no_records,
-    services: Services | None = None,
+    context: PluginContext | None = None,
 ) -> IPermission:
     """
     What decides who may do what.
 
     @param seconds: the time, in seconds since 1970.
     @param load: where the records come from that rules refer to, see L{ValvePermission.load}.
-    @param services: what a class of the operator's own may use.
+    @param context: the parts of the server that a plug-in may use.
     @raise ConfigError: the rules cannot be used. The error tells all that is wrong with them.
     """
     if settings.type == "none":
         return OpenPermission()
-    if settings.custom is not None:
-        return load_custom(settings.custom, services or Services(None))
+    if settings.plugin is not None:
+        return load_plugin(settings.plugin, context or PluginContext(None))
     rules, warnings = load_rules(settings)
     return ValvePermission(
         rules,

@@ -32,7 +32,7 @@ FAILURE_COUNTS = 10.0
 
 
 @implementer(IStore, IStoreStatus)
-class CustomStore:
+class PluginStore:
     """
     The store C{inner}.
 

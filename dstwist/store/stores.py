@@ -5,14 +5,13 @@ From the settings to cache and storage.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from twisted.plugin import getPlugins
-from zope.interface import Invalid
-from zope.interface.verify import verifyObject
 
 from dstwist.config.fields import suggestion
-from dstwist.config.plugins import CustomSettings
+from dstwist.config.plugins import PluginSettings
 from dstwist.config.stores import (
     CONNECTORS,
     CacheSettings,
@@ -24,9 +23,9 @@ from dstwist.config.stores import (
 )
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IInstantStore, IStore, IStoreMaker
-from dstwist.plugins import Services, find
+from dstwist.plugins import PluginContext, find, load_plugin
 from dstwist.store.memory import MemoryStore
-from dstwist.store.plugin import CustomStore
+from dstwist.store.plugin import PluginStore
 from dstwist.store.sqlite import SqliteStore
 
 #: The file of the default storage, in the data directory.
@@ -64,8 +63,8 @@ def build(
     @raise ConfigError: one of them cannot be made.
     """
     storage_made, storage_description = _build_storage(storage, data_dir, reactor)
-    if isinstance(cache, CustomSettings):
-        cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _custom(cache)
+    if isinstance(cache, PluginSettings):
+        cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _named(cache)
     else:
         # What a cache forgets that has nothing behind it would be lost.
         evict = storage_made is not None
@@ -94,7 +93,7 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
             path, reactor, settings.synchronous, settings.max_bytes, settings.max_waiting, settings.busy_timeout
         )
         return store, f"sqlite {path}, synchronous {settings.synchronous}"
-    return _load(settings, reactor, STORAGE_GROUP), _custom(settings)
+    return _load(settings, reactor, STORAGE_GROUP), _named(settings)
 
 
 def _limits(settings: MemorySettings, evict: bool) -> str:
@@ -109,37 +108,29 @@ def _limits(settings: MemorySettings, evict: bool) -> str:
     return f"{' and '.join(limits)}; past that {past}"
 
 
-def _custom(settings: CustomSettings) -> str:
+def _named(settings: PluginSettings) -> str:
     return f"{settings.kind} {settings.source}"
 
 
-def _load(settings: CustomSettings, reactor: Any, group: str) -> IStore:
-    # This is somebody else's code: it may raise anything, which has to be said of the key that named it.
-    try:
-        make = _plugin(settings.source, group, settings) if settings.kind == "name" else find(settings, group)
-        store = make(dict(settings.options), Services(reactor))
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(settings.where, f"cannot load {settings.source}: {type(error).__name__}: {error}") from error
-    if not IStore.providedBy(store):
-        raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.IStore")
-    try:
-        verifyObject(IStore, store)
-    except Invalid as error:
-        problem = " ".join(str(error).split())
-        raise ConfigError(settings.where, f"{settings.source} is not what IStore asks for: {problem}") from None
-    # One that can answer at once is asked without a detour; it has to know what it does.
-    found: IStore = store if IInstantStore.providedBy(store) else CustomStore(store, settings.source, reactor)
-    return found
+def _load(settings: PluginSettings, reactor: Any, group: str) -> IStore:
+    store: IStore = load_plugin(settings, group, IStore, PluginContext(reactor), _find)
+    # A store that answers at once is asked directly. Its methods must not fail in other ways than IStore says.
+    return store if IInstantStore.providedBy(store) else PluginStore(store, settings.source, reactor)
 
 
-def _plugin(name: str, group: str, settings: CustomSettings) -> Any:
+def _find(settings: PluginSettings, group: str) -> Callable[..., Any]:
+    """
+    The same as L{find}, and C{name} may be that of a plug-in of Twisted.
+    """
+    if settings.kind != "name":
+        return find(settings, group)
+    name = settings.source
     makers = [maker for maker in getPlugins(IStoreMaker) if maker.name == name]
     if len(makers) > 1:
         raise ConfigError(settings.where, f"there are {len(makers)} plug-ins for stores of the type {name}")
     if makers:
-        return makers[0].make
+        make: Callable[..., Any] = makers[0].make
+        return make
     try:
         return find(settings, group)
     except ConfigError:

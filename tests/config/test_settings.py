@@ -21,7 +21,7 @@ from dstwist.config import http_server as http
 from dstwist.config.auth import OpenSettings, WebhookSettings
 from dstwist.config.fields import key_of
 from dstwist.config.load import load
-from dstwist.config.plugins import CustomSettings
+from dstwist.config.plugins import PluginSettings
 from dstwist.config.stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.users import FileSettings
 from dstwist.errors import ConfigError
@@ -419,13 +419,13 @@ class OptionTests(ConfigCase):
         Stores that do not come with the server are a type of their own name, a class in a module or one in a file.
         """
         for section, expected in (
-            ("{type: mine, options: {a: 1}}", CustomSettings("name", "mine", {"a": 1}, "storage.type")),
-            ("{name: mine}", CustomSettings("name", "mine", {}, "storage.name")),
-            ("{module: 'a.b:C'}", CustomSettings("module", "a.b:C", {}, "storage.module")),
-            ("{path: 'a.b:C'}", CustomSettings("path", "a.b:C", {}, "storage.path")),
+            ("{type: mine, options: {a: 1}}", PluginSettings("name", "mine", {"a": 1}, "storage.type")),
+            ("{name: mine}", PluginSettings("name", "mine", {}, "storage.name")),
+            ("{module: 'a.b:C'}", PluginSettings("module", "a.b:C", {}, "storage.module")),
+            ("{path: 'a.b:C'}", PluginSettings("path", "a.b:C", {}, "storage.path")),
             (
                 "{path: 'lib/a.py:C'}",
-                CustomSettings("path", f"{os.path.join(self.directory, 'lib', 'a.py')}:C", {}, "storage.path"),
+                PluginSettings("path", f"{os.path.join(self.directory, 'lib', 'a.py')}:C", {}, "storage.path"),
             ),
         ):
             self.assertEqual(expected, self.load(f"storage: {section}").storage)

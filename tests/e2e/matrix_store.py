@@ -36,7 +36,7 @@ class MatrixStore:
     See above.
     """
 
-    def __init__(self, options: Mapping[str, Any], services: Any) -> None:
+    def __init__(self, options: Mapping[str, Any], context: Any) -> None:
         self._file = Path(options["file"]) if "file" in options else None
         self._records: dict[str, Record] = {}
         self._mended: set[str] = set()

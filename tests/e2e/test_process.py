@@ -278,7 +278,7 @@ class BackgroundTests(ProcessTestCase):
             "from dstwist.interfaces import IStore\n"
             "@implementer(IStore)\n"
             "class Mine:\n"
-            "    def __init__(self, options, services):\n        pass\n"
+            "    def __init__(self, options, context):\n        pass\n"
             f"    def start(self):\n        {start}\n"
             "    def stop(self):\n        pass\n"
             "    def get(self, name):\n        pass\n"

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.auth import JwtSettings
-from dstwist.config.plugins import CustomSettings
+from dstwist.config.plugins import PluginSettings
 from dstwist.config.settings import Settings
 from dstwist.config.users import FileSettings, User
 from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
@@ -37,7 +37,7 @@ class Doorman:
 
     made: Doorman
 
-    def __init__(self, options: Any, services: Any) -> None:
+    def __init__(self, options: Any, context: Any) -> None:
         self.ready: Deferred[None] = Deferred()
         self.calls: list[str] = []
         Doorman.made = self
@@ -121,7 +121,7 @@ class AuthNodeTests(SynchronousTestCase):
         """
         A class of the operator's own is waited for, decides, is told who leaves, and is stopped last.
         """
-        node = self.start(CustomSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
+        node = self.start(PluginSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
         doorman = Doorman.made
         self.assertFalse(node.factory.open)
         doorman.ready.callback(None)
@@ -140,7 +140,7 @@ class AuthNodeTests(SynchronousTestCase):
         If an authenticator does not start, neither does the server.
         """
         lines = Lines(self)
-        node = self.start(CustomSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
+        node = self.start(PluginSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
         Doorman.made.ready.errback(ValueError("no directory"))
         self.assertFalse(node.factory.open)
         self.assertIn("no directory", lines.last("critical"))

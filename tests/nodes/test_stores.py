@@ -17,7 +17,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from dstwist.config.plugins import CustomSettings
+from dstwist.config.plugins import PluginSettings
 from dstwist.config.settings import Settings
 from dstwist.errors import StartError, StoreError
 from dstwist.interfaces import IStoreStatus
@@ -30,7 +30,7 @@ from tests.nodes.client import MemoryClient
 _stores: dict[str, Any] = {}
 
 
-def take(options: Any, services: Any) -> Any:
+def take(options: Any, context: Any) -> Any:
     """
     What the configuration of these tests names.
     """
@@ -88,8 +88,8 @@ class StoresTestCase(SynchronousTestCase):
         self.addCleanup(_stores.clear)
         self.reactor = MemoryReactorClock()
         self.settings = Settings(
-            cache=CustomSettings("module", f"{__name__}:take", {"which": "cache"}, "cache.module"),
-            storage=CustomSettings("module", f"{__name__}:take", {"which": "storage"}, "storage.module"),
+            cache=PluginSettings("module", f"{__name__}:take", {"which": "cache"}, "cache.module"),
+            storage=PluginSettings("module", f"{__name__}:take", {"which": "storage"}, "storage.module"),
         )
         self.node = Node(self.settings, [TCP4ServerEndpoint(self.reactor, 6020)], self.reactor)
         self.failures: list[str] = []

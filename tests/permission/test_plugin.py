@@ -17,7 +17,7 @@ from dstwist.config.load import load
 from dstwist.errors import ConfigError, RuleError
 from dstwist.interfaces import IPermission
 from dstwist.permission.selection import build
-from dstwist.plugins import Services
+from dstwist.plugins import PluginContext
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from tests.fakes import FakeConnection
@@ -36,8 +36,8 @@ class Given:
 
     decision: Any = True
 
-    def __init__(self, options: dict[str, Any], services: Any) -> None:
-        self.options, self.services = options, services
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
+        self.options, self.context = options, context
 
     def allows(self, message: Message, sender: Any, record: Any = None) -> Any:
         return type(self).decision()
@@ -48,11 +48,11 @@ class Nothing:
     Is no permission.
     """
 
-    def __init__(self, options: dict[str, Any], services: Any) -> None:
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
         pass
 
 
-class CustomPermissionTests(SynchronousTestCase):
+class PluginPermissionTests(SynchronousTestCase):
     """
     From the configuration to the decision.
     """
@@ -64,7 +64,7 @@ class CustomPermissionTests(SynchronousTestCase):
         Path(path).write_text(f"permission: {section}\n")
         for example in EXAMPLES.glob("*.py"):
             Path(directory, example.name).write_bytes(example.read_bytes())
-        permission = build(load(path, {}).permission, lambda: 0.0, services=Services(None))
+        permission = build(load(path, {}).permission, lambda: 0.0, context=PluginContext(None))
         verifyObject(IPermission, permission)
         return permission
 

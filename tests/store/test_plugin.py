@@ -12,7 +12,7 @@ from zope.interface import implementer
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IStoreStatus, Record
 from dstwist.store.memory import MemoryStore
-from dstwist.store.plugin import FAILURE_COUNTS, CustomStore
+from dstwist.store.plugin import FAILURE_COUNTS, PluginStore
 from tests.store import contract
 
 
@@ -69,7 +69,7 @@ class CoroutineTests(contract.StoreContract):
     """
 
     def make(self) -> Any:
-        return CustomStore(Coroutines(), "it", self.reactor)
+        return PluginStore(Coroutines(), "it", self.reactor)
 
 
 class CarelessTests(contract.StoreTestCase):
@@ -80,7 +80,7 @@ class CarelessTests(contract.StoreTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.inner = Careless()
-        self.store = CustomStore(self.inner, "my.py:Mine", self.reactor)
+        self.store = PluginStore(self.inner, "my.py:Mine", self.reactor)
 
     def test_raises(self) -> None:
         """
@@ -143,7 +143,7 @@ class StatusTests(contract.StoreTestCase):
     Whether a store of the operator's own can write.
     """
 
-    def write(self, store: CustomStore, error: Exception | None = None) -> None:
+    def write(self, store: PluginStore, error: Exception | None = None) -> None:
         store._inner.error = error
         for deferred in (store.set("a", 1, {}), store.delete("a")):
             deferred.addErrback(lambda failure: None)
@@ -152,7 +152,7 @@ class StatusTests(contract.StoreTestCase):
         """
         A store counts as one that cannot write after a write has failed, until one succeeds or some seconds pass.
         """
-        store = CustomStore(Failing(), "it", self.reactor)
+        store = PluginStore(Failing(), "it", self.reactor)
         self.assertEqual((store.problem(), store.contents()), (None, ""))
         self.write(store, OSError("no route to host"))
         self.assertEqual(store.problem(), "no route to host")
@@ -168,7 +168,7 @@ class StatusTests(contract.StoreTestCase):
         """
         One that has no room for a record can write all the same.
         """
-        store = CustomStore(Failing(), "it", self.reactor)
+        store = PluginStore(Failing(), "it", self.reactor)
         self.write(store, StoreFull("too large"))
         self.assertIsNone(store.problem())
 
@@ -177,7 +177,7 @@ class StatusTests(contract.StoreTestCase):
         A store that can report its state is asked for it.
         """
         inner = Knowing()
-        store = CustomStore(inner, "it", self.reactor)
+        store = PluginStore(inner, "it", self.reactor)
         self.write(store, OSError("no route to host"))
         self.assertEqual((store.problem(), store.contents()), (None, "7 records"))
         inner.trouble = "away"

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
 import twisted.plugins
-from dstwist.config.plugins import CustomSettings
+from dstwist.config.plugins import PluginSettings
 from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
@@ -50,29 +50,29 @@ class NotAStore:
     Something else.
     """
 
-    def __init__(self, options: Any, services: Any) -> None:
+    def __init__(self, options: Any, context: Any) -> None:
         pass
 
 
-def broken(options: Any, services: Any) -> Any:
+def broken(options: Any, context: Any) -> Any:
     raise ValueError(f"there is no bucket {options['bucket']}")
 
 
-def half_a_store(options: Any, services: Any) -> Any:
+def half_a_store(options: Any, context: Any) -> Any:
     """
     What says it is a store, and forgot all of it.
     """
-    store = NotAStore(options, services)
+    store = NotAStore(options, context)
     directlyProvides(store, IStore)
     return store
 
 
-def memory(options: Any, services: Any) -> MemoryStore:
+def memory(options: Any, context: Any) -> MemoryStore:
     return MemoryStore(**options)
 
 
-def custom(source: str, kind: str = "module", **options: Any) -> CustomSettings:
-    return CustomSettings(kind, source, options, f"storage.{kind}")
+def plugin(source: str, kind: str = "module", **options: Any) -> PluginSettings:
+    return PluginSettings(kind, source, options, f"storage.{kind}")
 
 
 class BuildTests(SynchronousTestCase):
@@ -154,8 +154,8 @@ class BuildTests(SynchronousTestCase):
         A function or class of the operator's own gets the options.
         """
         stores = self.build(
-            CustomSettings("module", f"{__name__}:memory", {"max_entries": 1}, "cache.module"),
-            custom(f"{__name__}:memory", max_entries=1, evict=False),
+            PluginSettings("module", f"{__name__}:memory", {"max_entries": 1}, "cache.module"),
+            plugin(f"{__name__}:memory", max_entries=1, evict=False),
         )
         assert stores.storage is not None
         self.successResultOf(stores.storage.set("a", 1, {}))
@@ -167,20 +167,20 @@ class BuildTests(SynchronousTestCase):
         What cannot be found, or made, or is no store is named, with the key that asks for it.
         """
         for settings, expected in (
-            (custom("nowhere.at_all:Store"), "storage.module: cannot load nowhere.at_all:Store: ModuleNotFoundError"),
-            (custom(f"{__name__}:Nothing"), f"storage.module: cannot load {__name__}:Nothing: AttributeError"),
-            (custom("/nowhere.py:Store", "path"), "storage.path: cannot load /nowhere.py:Store: FileNotFoundError"),
-            (custom(f"{__name__}:broken", bucket="b"), f"storage.module: cannot load {__name__}:broken: ValueError:"),
-            (custom(f"{__name__}:NotAStore"), f"storage.module: {__name__}:NotAStore does not provide"),
+            (plugin("nowhere.at_all:Store"), "storage.module: cannot load nowhere.at_all:Store: ModuleNotFoundError"),
+            (plugin(f"{__name__}:Nothing"), f"storage.module: cannot load {__name__}:Nothing: AttributeError"),
+            (plugin("/nowhere.py:Store", "path"), "storage.path: cannot load /nowhere.py:Store: FileNotFoundError"),
+            (plugin(f"{__name__}:broken", bucket="b"), f"storage.module: cannot load {__name__}:broken: ValueError:"),
+            (plugin(f"{__name__}:NotAStore"), f"storage.module: {__name__}:NotAStore does not provide"),
             (
-                custom(f"{__name__}:half_a_store"),
+                plugin(f"{__name__}:half_a_store"),
                 f"storage.module: {__name__}:half_a_store is not what IStore asks for",
             ),
-            (custom("sqlit", "name"), "storage.name: there is no store of the type sqlit: neither built in nor a plug"),
+            (plugin("sqlit", "name"), "storage.name: there is no store of the type sqlit: neither built in nor a plug"),
         ):
             self.assertTrue(self.refusal(settings).startswith(expected), self.refusal(settings))
-        self.assertIn("did you mean sqlite?", self.refusal(custom("sqlit", "name")))
-        self.assertIn("there is no bucket b", self.refusal(custom(f"{__name__}:broken", bucket="b")))
+        self.assertIn("did you mean sqlite?", self.refusal(plugin("sqlit", "name")))
+        self.assertIn("there is no bucket b", self.refusal(plugin(f"{__name__}:broken", bucket="b")))
 
 
 class FolderStoreTests(contract.StoreContract):
@@ -194,9 +194,9 @@ class FolderStoreTests(contract.StoreContract):
         self.addCleanup(self.reactor.stop)
 
     def make(self) -> Any:
-        return self.built(custom(f"{EXAMPLES}/folder_store.py:FolderStore", "path", folder=self.mktemp()))
+        return self.built(plugin(f"{EXAMPLES}/folder_store.py:FolderStore", "path", folder=self.mktemp()))
 
-    def built(self, settings: CustomSettings) -> Any:
+    def built(self, settings: PluginSettings) -> Any:
         return build(MemorySettings(), settings, None, self.reactor).storage
 
     def test_names(self) -> None:
@@ -213,7 +213,7 @@ class FolderStoreTests(contract.StoreContract):
         """
         A missing option is refused before anything is opened.
         """
-        settings = custom(f"{EXAMPLES}/folder_store.py:FolderStore", "path")
+        settings = plugin(f"{EXAMPLES}/folder_store.py:FolderStore", "path")
         self.assertIn("the option folder must say", str(self.assertRaises(ConfigError, self.built, settings)))
 
     def test_plugin(self) -> None:
@@ -229,6 +229,6 @@ class FolderStoreTests(contract.StoreContract):
         self.patch(twisted.plugins, "__path__", [str(plugins), *twisted.plugins.__path__])
         for module in ("folder_store", "twisted.plugins.folder_plugin"):
             self.addCleanup(sys.modules.pop, module, None)
-        store = self.started(self.built(custom("folder", "name", folder=self.mktemp())))
+        store = self.started(self.built(plugin("folder", "name", folder=self.mktemp())))
         self.result(store.set("a", 1, {}))
         self.assertEqual(self.result(store.get("a")), Record(1, {}))

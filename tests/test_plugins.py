@@ -1,5 +1,5 @@
 """
-Classes of the operator's own.
+Plug-ins, at the example of authenticators: where they come from, and what keeps the server from starting.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILife
 from tests.auth.helpers import AuthCase
 from tests.config.helpers import without_places
 
-DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 HERE = __name__
 
 
@@ -30,8 +30,8 @@ class Remembering:
 
     made: list[Remembering] = []
 
-    def __init__(self, options: dict[str, Any], services: Any) -> None:
-        self.calls: list[Any] = [options, services.reactor, services.storage]
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
+        self.calls: list[Any] = [options, context.reactor, context.storage]
         self.made.append(self)
 
     def start(self) -> Deferred[None]:
@@ -49,19 +49,29 @@ class Remembering:
         return succeed(Login(True, credentials["name"]))
 
 
+@implementer(IAuthenticator)
+class Incomplete:  # type: ignore[misc]
+    """
+    Says that it is one, but has no method.
+    """
+
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
+        pass
+
+
 class NotOne:
     """
     Has the method, but does not say that it means it.
     """
 
-    def __init__(self, options: dict[str, Any], services: Any) -> None:
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
         pass
 
     def login(self, handshake: HandshakeData, credentials: Any) -> Login:
         return Login(True)
 
 
-class CustomCase(AuthCase):
+class PluginCase(AuthCase):
     """
     A configuration that names such a class.
     """
@@ -88,7 +98,7 @@ class CustomCase(AuthCase):
         return str(error)
 
 
-class LoadTests(CustomCase):
+class LoadTests(PluginCase):
     """
     Where classes come from.
     """
@@ -140,6 +150,7 @@ class LoadTests(CustomCase):
             ("module: no.such.module:Class", "module", "ModuleNotFoundError"),
             (f"module: {HERE}:Nothing", "module", "AttributeError"),
             (f"module: {HERE}:NotOne", "module", "does not provide dstwist.interfaces.IAuthenticator"),
+            (f"module: {HERE}:Incomplete", "module", "is not what IAuthenticator asks for"),
             (f"module: {HERE}:DOCS", "module", "TypeError"),
             ("module: justaname", "module", "expected package.module:Class"),
             ("path: broken.py:Class", "path", "ZeroDivisionError"),
