@@ -37,6 +37,7 @@ from dstwist import __version__
 from dstwist.config.settings import Settings
 from dstwist.errors import DstwistError, StartError
 from dstwist.limits.admission import Admission
+from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.log import OperatorLogger
 from dstwist.protocol.closing import GOING_AWAY
@@ -209,6 +210,7 @@ class ClientSide:
         paths: Mapping[str, str],
         topics: Topics,
         admission: Admission,
+        failed_logins: FailedLogins,
         accept_rate: AcceptRate | None,
         clock: IReactorTime,
     ) -> None:
@@ -219,6 +221,7 @@ class ClientSide:
         self._paths = paths
         self._topics = topics
         self._admission = admission
+        self._failed_logins = failed_logins
         self._accept_rate = accept_rate
         self._clock = clock
 
@@ -289,6 +292,7 @@ class ClientSide:
         await self._ports.close()
         self._factory.close()
         self._admission.stop()
+        self._failed_logins.stop()
 
 
 class Lifecycle:

@@ -22,6 +22,7 @@ from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IConnection, IStoreStatus
 from dstwist.lifecycle import ClientSide, Dependencies, Dependency, Lifecycle, Watcher
 from dstwist.limits.admission import Admission
+from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import most_files, room
 from dstwist.limits.outgoing import Outgoing
@@ -91,6 +92,7 @@ class Node(Service):
         self.reloads.add_section("auth", lambda settings: logins.reload(settings.auth))
         self._files = most_files()
         admission = Admission(settings.limits, reactor, room(self._files))
+        failed_logins = FailedLogins(settings.limits, reactor)
         tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
             settings.permission, reactor.seconds, tiers.load, PluginContext(reactor, stores.storage)
@@ -118,7 +120,7 @@ class Node(Service):
             self._authenticator,
             router,
             self._users,
-            admission,
+            failed_logins,
             outgoing,
             self._departed if self._authenticator.departures else None,
         ).build()
@@ -136,7 +138,16 @@ class Node(Service):
         )
         self.factory.open = False
         self._client_side = ClientSide(
-            settings, ports, self.factory, self.web_sockets, spoken, topics, admission, accept_rate, reactor
+            settings,
+            ports,
+            self.factory,
+            self.web_sockets,
+            spoken,
+            topics,
+            admission,
+            failed_logins,
+            accept_rate,
+            reactor,
         )
         watchers = [
             Watcher(partial(certificate.start, reactor), certificate.stop) for certificate in self._certificates

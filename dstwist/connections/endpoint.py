@@ -16,7 +16,7 @@ from dstwist.config.limits import LimitSettings
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IAuthenticator, IConnection, IWire, Login
-from dstwist.limits.admission import Admission
+from dstwist.limits.failed_logins import FailedLogins
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.message import Malformed, Message
 from dstwist.routing.router import Router
@@ -37,7 +37,7 @@ class EndpointContext(NamedTuple):
     heartbeat: Heartbeat
     clock: IReactorTime
     users: UserRegistry
-    admission: Admission
+    failed_logins: FailedLogins
     #: How many connections one user may have.
     max_connections_per_user: int | None = None
     #: The wire of clients that know PATCH_MULTI.

@@ -42,7 +42,7 @@ from dstwist.connections.expiry import Expiry
 from dstwist.connections.wrong_protocol import log_generation, log_silence
 from dstwist.errors import BusyError
 from dstwist.interfaces import HandshakeData, ILink, Login
-from dstwist.limits.admission import LimitExceeded, too_many_of_user
+from dstwist.limits.exceeded import LimitExceeded, log_refusal
 from dstwist.limits.rates import TokenBucket
 from dstwist.log import Client, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, TRY_AGAIN_LATER
@@ -287,7 +287,7 @@ class ClientHandshake:
     def _login(self, message: Message | Malformed) -> None:
         assert isinstance(message, Message) and isinstance(message.data, bytes)
         credentials = loads(message.data)
-        exceeded = self._context.admission.check_login(self._handshake.address, credentials)
+        exceeded = self._context.failed_logins.check(self._handshake.address, credentials)
         if exceeded is not None:
             # Not TOO_MANY_AUTH_ATTEMPTS, to which official clients do not try again: it is not this client, perhaps,
             # who has failed.
@@ -302,11 +302,11 @@ class ClientHandshake:
         decision.addErrback(self._broken).addBoth(self._forget_decision, decision)
 
     def _decided(self, login: Login, payload: bytes, credentials: Any) -> None:
-        admission = self._context.admission
+        failed_logins = self._context.failed_logins
         if login.accepted:
-            admission.login_succeeded(credentials)
+            failed_logins.succeeded(credentials)
         else:
-            admission.login_failed(self._handshake.address, credentials)
+            failed_logins.failed(self._handshake.address, credentials)
         # The client may have gone, or been sent away, while the authenticator was busy.
         if self._connection.closed:
             return
@@ -328,7 +328,7 @@ class ClientHandshake:
         user = login.user or UNNAMED_USER
         most = self._context.max_connections_per_user
         if most is not None and self._context.users.count(user) >= most:
-            exceeded = too_many_of_user(most)
+            exceeded = LimitExceeded("maxConnectionsPerUser", f"there are {most} connections of this user already")
             self._state = State.LOGIN
             self._say_auth(AuthAction.AUTH_UNSUCCESSFUL, dumps({"error": exceeded.text}))
             self._try_later(exceeded, user)
@@ -371,7 +371,7 @@ class ClientHandshake:
             self._start_timeout()
 
     def _exceeded(self, exceeded: LimitExceeded) -> None:
-        self._context.admission.tell(exceeded, about(self._handshake))
+        log_refusal(exceeded, about(self._handshake))
         self._connection.close(exceeded.text)
 
     def _try_later(self, exceeded: LimitExceeded, user: str | None = None) -> None:
@@ -379,7 +379,7 @@ class ClientHandshake:
         if user is not None:
             fields["user"] = user
             fields["client"] = Client(user, *fields["client"][1:])
-        self._context.admission.tell(exceeded, fields)
+        log_refusal(exceeded, fields)
         self._close_later(exceeded.text, TRY_AGAIN_LATER)
 
     def _close_later(self, reason: str, code: int) -> None:

@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 from dstwist.config.http_server import HttpSettings
 from dstwist.config.limits import LimitSettings
 from dstwist.interfaces import HandshakeData
-from dstwist.limits.admission import Admission, ConnectionSlot, LimitExceeded
+from dstwist.limits.admission import Admission, ConnectionSlot
+from dstwist.limits.exceeded import LimitExceeded, log_refusal
 from dstwist.log import Logger, about, shown
 from dstwist.scheduling.time_slices import Turns
 from dstwist.tls.certificates import tls_problem
@@ -174,7 +175,7 @@ class Switch(Protocol):
     def _refuse(self, exceeded: LimitExceeded, address: str) -> None:
         factory = self.factory
         # There is no connection yet, and no user.
-        factory.admission.tell(exceeded, {"client": address, "address": address})
+        log_refusal(exceeded, {"client": address, "address": address})
         self._refusal = Refusal(503 if exceeded.everybody else 429, exceeded.text)
         factory.refused.add(self)
 

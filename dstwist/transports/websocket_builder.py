@@ -17,7 +17,7 @@ from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import HandshakeData, IAuthenticator, ICodec, IConnection
-from dstwist.limits.admission import Admission
+from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.outgoing import Outgoing
 from dstwist.limits.rates import UserRateLimits
 from dstwist.protocol import dialect, protobuf, text
@@ -54,7 +54,7 @@ class WebSocketBuilder:
         authenticator: IAuthenticator,
         router: Router,
         users: UserRegistry,
-        admission: Admission,
+        failed_logins: FailedLogins,
         outgoing: Outgoing,
         departed: Callable[[IConnection], None] | None,
     ) -> None:
@@ -63,7 +63,7 @@ class WebSocketBuilder:
         self._authenticator = authenticator
         self._router = router
         self._users = users
-        self._admission = admission
+        self._failed_logins = failed_logins
         self._outgoing = outgoing
         self._departed = departed
         limits = settings.limits
@@ -120,7 +120,7 @@ class WebSocketBuilder:
             heartbeat,
             self._reactor,
             self._users,
-            self._admission,
+            self._failed_logins,
             self._settings.limits.max_connections_per_user,
             many_wire,
             self._settings.limits.close_delay,

@@ -17,7 +17,7 @@ from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import HandshakeData, IPermission
-from dstwist.limits.admission import Admission
+from dstwist.limits.failed_logins import FailedLogins
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
@@ -60,7 +60,7 @@ class ConnectionTestCase(SynchronousTestCase):
         self.service = FakeService()
         self.authenticator = FakeAuthenticator()
         self.users = UserRegistry()
-        self.admission = Admission(LimitSettings(), self.clock)
+        self.failed_logins = FailedLogins(LimitSettings(), self.clock)
         self.permission: IPermission = OpenPermission()
         self.max_name_length: int | None = None
         self.limits: dict[str, Any] = {}
@@ -77,7 +77,7 @@ class ConnectionTestCase(SynchronousTestCase):
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
             self.users,
-            self.admission,
+            self.failed_logins,
             **self.limits,
         )
         if handshake is None:

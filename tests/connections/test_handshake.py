@@ -15,7 +15,7 @@ from dstwist.config.limits import LimitSettings
 from dstwist.connections.endpoint import IUnauthenticatedConnection
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import HandshakeData, Login
-from dstwist.limits.admission import Admission
+from dstwist.limits.failed_logins import FailedLogins
 from dstwist.protocol import text
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import JAVASCRIPT, TEXT, Received, State
@@ -148,7 +148,7 @@ class BothDialects:
         From an address that has failed too often, a login is not even looked at: the client is closed with the reason,
         in a way after which it tries again, since it may be another one that has failed; but not at once.
         """
-        self.admission = Admission(LimitSettings(max_failed_logins_per_address=2), self.clock)
+        self.failed_logins = FailedLogins(LimitSettings(max_failed_logins_per_address=2), self.clock)
         for _ in range(2):
             self.authenticator.decisions.append(Login(False))
             self.connect()
@@ -166,7 +166,7 @@ class BothDialects:
         """
         The same for a user name; who logs in before that begins anew.
         """
-        self.admission = Admission(LimitSettings(max_failed_logins_per_user=2), self.clock)
+        self.failed_logins = FailedLogins(LimitSettings(max_failed_logins_per_user=2), self.clock)
         for accepted in (False, True, False, False):
             self.authenticator.decisions.append(Login(accepted, "ann"))
             self.connect()

@@ -1,0 +1,75 @@
+"""
+How many logins may fail: C{limits.maxFailedLoginsPerAddress} and C{limits.maxFailedLoginsPerUser}.
+
+Failures are counted by address and by user name, each within C{limits.failedLoginWindow}. When a limit is reached, the
+credentials of further logins are not checked until the window is over. A successful login clears the count of the user
+name, since the user may mistype the password again. It does not clear the count of the address: a client that has an
+account could otherwise guess the passwords of other accounts without end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.config.limits import LimitSettings
+from dstwist.limits.addresses import key_of
+from dstwist.limits.exceeded import LimitExceeded
+from dstwist.limits.window_counter import window_counter
+
+# A longer user name counts as its beginning.
+_LONGEST_NAME = 256
+
+
+class FailedLogins:
+    """
+    The failed logins of one server.
+    """
+
+    def __init__(self, settings: LimitSettings, clock: IReactorTime) -> None:
+        window = settings.failed_login_window
+        self._of_address = window_counter(settings.max_failed_logins_per_address, window, clock)
+        self._of_user = window_counter(settings.max_failed_logins_per_user, window, clock)
+
+    def check(self, address: str, credentials: Any) -> LimitExceeded | None:
+        """
+        Why a login is refused without a look at its C{credentials}; C{None} if it is not.
+        """
+        key, name = key_of(address), _name(credentials)
+        if self._of_address is not None and key is not None and self._of_address.is_full(key):
+            return LimitExceeded("maxFailedLoginsPerAddress", "too many failed logins from this address")
+        if self._of_user is not None and name is not None and self._of_user.is_full(name):
+            return LimitExceeded("maxFailedLoginsPerUser", "too many failed logins of this user")
+        return None
+
+    def failed(self, address: str, credentials: Any) -> None:
+        """
+        Count a login that was refused.
+        """
+        key, name = key_of(address), _name(credentials)
+        if self._of_address is not None and key is not None:
+            self._of_address.add(key)
+        if self._of_user is not None and name is not None:
+            self._of_user.add(name)
+
+    def succeeded(self, credentials: Any) -> None:
+        """
+        Clear the count of a user who has logged in.
+        """
+        name = _name(credentials)
+        if self._of_user is not None and name is not None:
+            self._of_user.clear(name)
+
+    def stop(self) -> None:
+        """
+        Forget all failures, and cancel the timers.
+        """
+        for counter in (self._of_address, self._of_user):
+            if counter is not None:
+                counter.stop()
+
+
+def _name(credentials: Any) -> str | None:
+    name = credentials.get("username") if isinstance(credentials, dict) else None
+    return name[:_LONGEST_NAME] if isinstance(name, str) else None
