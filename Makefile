@@ -25,7 +25,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz shipped-configs
+.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -92,8 +92,8 @@ figures: $(TEST_READY) node  ## attack servers one by one, and print their memor
 largest: $(TEST_READY)  ## send every kind of request at its largest size, and print the longest turns (CHECKOUT=... another one)
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.hostile.largest --checkout $(or $(CHECKOUT),.)
 
-shipped-configs: $(TEST_READY)  ## hold the configurations of all releases of deepstream.io, from npm, against check-config
-	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/shipped_configs.py check
+released-configs: $(TEST_READY)  ## hold the configurations of all releases of deepstream.io, from npm, against check-config
+	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/released_configs.py check
 
 fuzz: $(TEST_READY)  ## look for input that breaks something, FUZZ_SECONDS (600) for each part
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install --only-binary :all: atheris==3.0.0 || \

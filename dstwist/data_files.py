@@ -11,7 +11,7 @@ from pathlib import Path
 _IN_CHECKOUT = {"dstwist.service": "etc/systemd/dstwist.service"}
 
 
-def shipped(name: str) -> Path | None:
+def find_data_file(name: str) -> Path | None:
     """
     Where the file C{name} is: in the checkout, or below the environment that dstwist was installed into; C{None} if it
     is in neither.

@@ -27,7 +27,7 @@ from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import most_files, room
 from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger, about
-from dstwist.memory import usable_memory
+from dstwist.memory_limits import usable_memory
 from dstwist.permission.denials import Denials
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload

@@ -35,7 +35,7 @@ from dstwist.errors import ConfigError, StartError
 from dstwist.limits.log_lines import LogLimit, limit_all
 from dstwist.limits.open_files import raise_limit
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
-from dstwist.memory import allocations_can_fail
+from dstwist.memory_limits import allocations_can_fail
 from dstwist.node import Node
 from dstwist.process import background, signals
 from dstwist.process.collector import Collector

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from dstwist.data_files import shipped
+from dstwist.data_files import find_data_file
 
 #: The directory of the operator's units.
 UNITS = Path("/etc/systemd/system")
@@ -117,7 +117,7 @@ def unit(name: str, program: str, config_file: str, log_dir: str | None = None) 
 
     @param program: the path of the command C{dstwist}.
     """
-    path = shipped("dstwist.service")
+    path = find_data_file("dstwist.service")
     if path is None:
         raise _failed("The unit file that comes with dstwist, dstwist.service, is not installed")
     start = f"{_quoted(program)} start --config {_quoted(config_file)} --data-dir /var/lib/{name} $DSTWIST_OPTS"

@@ -1,8 +1,9 @@
 """
 Keys of deepstream.io's releases that have no effect here: they are noted, and not refused.
 
-L{SHIPPED} has each key that a release of deepstream.io shipped or had a default for, and for which there is no setting
-here. C{[]} stands for any entry of a list. All other unknown keys in sections that dstwist runs are errors.
+L{RELEASED_KEYS} has each key that is in the configuration file of a release of deepstream.io, or had a default in it,
+and for which there is no setting here. C{[]} stands for any entry of a list. All other unknown keys in sections that
+dstwist runs are errors.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 _BUFFER = "since v2.2, outgoingBufferTimeout of the endpoint is for that"
 
 #: By the path of the key: the text for the log.
-SHIPPED: Mapping[str, str] = {
+RELEASED_KEYS: Mapping[str, str] = {
     # v2.0 to v2.1
     "timeBetweenSendingQueuedPackages": _BUFFER,
     "maxMessagesPerPacket": _BUFFER,
@@ -28,6 +29,6 @@ SHIPPED: Mapping[str, str] = {
 
 def note_on(path: str) -> str | None:
     """
-    Why the key with this path has no effect; C{None} if no release shipped it.
+    Why the key with this path has no effect; C{None} if no release had it.
     """
-    return SHIPPED.get(re.sub(r"\[\d+\]", "[]", path))
+    return RELEASED_KEYS.get(re.sub(r"\[\d+\]", "[]", path))

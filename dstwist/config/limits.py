@@ -16,7 +16,7 @@ from dstwist.config.fields import (
     option,
     optional,
 )
-from dstwist.memory import usable_memory
+from dstwist.memory_limits import usable_memory
 
 
 @dataclass(frozen=True)

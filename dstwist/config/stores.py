@@ -38,7 +38,7 @@ from dstwist.config.fields import (
 from dstwist.config.file import Reading, join
 from dstwist.config.plugins import PluginSettings, read_plugin
 from dstwist.errors import ConfigError
-from dstwist.memory import usable_memory
+from dstwist.memory_limits import usable_memory
 
 #: The share of the memory that the process may use which a store in memory takes by default. The rest is for outgoing
 #: bytes, requests, subscriptions, and for the interpreter, which needs more than it has in use.

@@ -32,7 +32,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.log import Logger, OperatorLogger, watchers
-from dstwist.memory import has_room
+from dstwist.memory_limits import has_room
 from dstwist.protocol.jsontext import refusals
 
 #: The exit status of a process that has no memory left: C{EX_OSERR} of C{sysexits.h}.

@@ -27,7 +27,7 @@ from typing import Any, AnyStr
 
 import orjson
 
-from dstwist.memory import allocations_can_fail, has_room
+from dstwist.memory_limits import allocations_can_fail, has_room
 from dstwist.protocol.json_stdlib import decode, stdlib_dumps
 from dstwist.protocol.nesting import MAX_DEPTH, deeper_than
 

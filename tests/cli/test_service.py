@@ -15,7 +15,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from dstwist.cli import main as cli
 from dstwist.cli import service as cli_service
-from dstwist.data_files import shipped
+from dstwist.data_files import find_data_file
 
 UNIT = Path(__file__).parent.parent.parent / "etc" / "systemd" / "dstwist.service"
 
@@ -36,7 +36,7 @@ class UnitTests(SynchronousTestCase):
         """
         The command finds the file in the checkout.
         """
-        self.assertEqual(shipped("dstwist.service"), UNIT)
+        self.assertEqual(find_data_file("dstwist.service"), UNIT)
 
     def test_content(self) -> None:
         """

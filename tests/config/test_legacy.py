@@ -11,7 +11,7 @@ from typing import Any
 
 from dstwist.config.endpoints import DEFAULT_ENDPOINTS
 from dstwist.config.file import files_of
-from dstwist.config.ignored_keys import SHIPPED
+from dstwist.config.ignored_keys import RELEASED_KEYS
 from dstwist.config.legacy import GONE, MOVED
 from dstwist.config.settings import Settings
 from dstwist.config.values import read_again
@@ -283,7 +283,7 @@ class OptionTests(ConfigCase):
 
 class ShippedTests(ConfigCase):
     """
-    The configurations that came with the releases, by the table that tools/shipped_configs.py makes, and what people
+    The configurations that came with the releases, by the table that tools/released_configs.py makes, and what people
     have made of them.
     """
 
@@ -303,7 +303,7 @@ class ShippedTests(ConfigCase):
         """
         Each can be used, and what has no effect here is noted.
         """
-        table = json.loads((Path(__file__).parent / "shipped.json").read_text())
+        table = json.loads((Path(__file__).parent / "released_keys.json").read_text())
         self.assertGreaterEqual(sum(len(each["releases"]) for each in table), 18)
         for each in table:
             self.stand_in(each["config"])
@@ -315,7 +315,7 @@ class ShippedTests(ConfigCase):
         """
         Each key that a release shipped and that has no effect is noted, with the reason; any other is refused.
         """
-        for path, told in SHIPPED.items():
+        for path, told in RELEASED_KEYS.items():
             *sections, key = path.split(".")
             tree: Any = {key: 1}
             for section in reversed(sections):

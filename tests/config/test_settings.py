@@ -25,7 +25,7 @@ from dstwist.config.plugins import PluginSettings
 from dstwist.config.stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.users import FileSettings
 from dstwist.errors import ConfigError
-from dstwist.memory import usable_memory
+from dstwist.memory_limits import usable_memory
 from tests.config.helpers import ConfigCase
 
 SHIPPED = Path(__file__).parent.parent.parent / "etc" / "dstwist"

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.memory}.
+Tests for L{dstwist.memory_limits}.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist import memory
-from dstwist.memory import allocations_can_fail, has_room, usable_memory
+from dstwist import memory_limits
+from dstwist.memory_limits import allocations_can_fail, has_room, usable_memory
 
 MIB = 1 << 20
 
@@ -30,7 +30,7 @@ class MadeUpFiles(SynchronousTestCase):
         self.root = Path(self.mktemp())
         self.write("proc/meminfo", "MemFree: 1 kB\nMemTotal:       1048576 kB\nMemAvailable: 2 kB\n")
         self.limits = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
-        self.patch(memory.resource, "getrlimit", lambda which: (self.limits[which], resource.RLIM_INFINITY))
+        self.patch(memory_limits.resource, "getrlimit", lambda which: (self.limits[which], resource.RLIM_INFINITY))
 
     def write(self, path: str, text: str) -> None:
         file = self.root / path
@@ -172,7 +172,7 @@ class UsableMemoryTests(MadeUpFiles):
         """
         Systems without C{/proc} say by other means how much there is.
         """
-        self.patch(memory.os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": MIB}.__getitem__)
+        self.patch(memory_limits.os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": MIB}.__getitem__)
         self.assertEqual(usable_memory(self.root / "nowhere"), 1000 * MIB)
 
     def test_unknown(self) -> None:
@@ -183,8 +183,8 @@ class UsableMemoryTests(MadeUpFiles):
         def sysconf(name: str) -> int:
             raise ValueError(name)
 
-        self.patch(memory.os, "sysconf", sysconf)
-        self.assertEqual(usable_memory(self.root / "nowhere"), memory.UNKNOWN)
+        self.patch(memory_limits.os, "sysconf", sysconf)
+        self.assertEqual(usable_memory(self.root / "nowhere"), memory_limits.UNKNOWN)
 
     def test_this_machine(self) -> None:
         """

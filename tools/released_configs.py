@@ -3,8 +3,8 @@ The configuration files that came with the releases of deepstream.io, from npm: 
 
 ::
 
-    python tools/shipped_configs.py check      # each file, as it is, has to be fine; needs npm and a network
-    python tools/shipped_configs.py table      # writes tests/config/shipped.json
+    python tools/released_configs.py check      # each file, as it is, has to be fine; needs npm and a network
+    python tools/released_configs.py table      # writes tests/config/released_keys.json
 
 The table has the keys and values of the files, without their texts, so that the tests need neither. Files that are the
 same in several releases are in there once.
@@ -29,7 +29,7 @@ from dstwist.permission.selection import load_rules
 PACKAGES = ("deepstream.io", "@deepstream/server")
 #: Releases before this one are not checked.
 OLDEST = (2, 0, 0)
-TABLE = Path(__file__).resolve().parent.parent / "tests" / "config" / "shipped.json"
+TABLE = Path(__file__).resolve().parent.parent / "tests" / "config" / "released_keys.json"
 
 #: The files of a package that may be its configuration. The second is what the packages of operating systems had.
 CONFIGS = ("config.yml", "package-conf.yml")
