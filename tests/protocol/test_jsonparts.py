@@ -10,12 +10,16 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import jsonparts
 from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.nesting import MAX_DEPTH
+
+#: The time, in seconds, that the expression takes for a character of a string.
+CHARACTER = 5e-9
 
 _BLANKS = ("", "", "", " ", "\n")
 _SCALARS = ('"a"', '"x\\"y"', '"\\\\"', '"[{,"', '""', "1", "-2.5", "null", "true", '"\\u00e9,"', '"é"', '"\\ud800"')
@@ -145,6 +149,32 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual(value, loads(text))
             self.assertGreater(steps, 20)
         self.assertLess(max(sizes), 12_000)
+
+    def test_long_strings(self) -> None:
+        """
+        To find the end of a string takes little time, unless it may have quotes in it.
+        """
+        clock = Clock()
+        expression = jsonparts._STRING
+
+        class Charged:
+            sub = expression.sub
+
+            def match(self, text: bytes, at: int) -> Any:
+                found = expression.match(text, at)
+                if found is not None:
+                    clock.rightNow += CHARACTER * len(found.group())
+                return found
+
+        self.patch(jsonparts, "_STRING", Charged())
+        long = b"x" * 500_000
+        for string, slow in ((long, False), (long + b"\\u00e9", False), (b'\\"' + long, True), (long + b"\\\\", True)):
+            text = b'["%s",1,{"a":"%s"}]' % (string, string)
+            began = clock.seconds()
+            value, steps = read(text, 1000)
+            self.assertTrue(value == loads(text))
+            self.assertGreater(steps, 1)
+            self.assertIs(clock.seconds() - began > 0.001, slow)
 
     def test_no_commas(self) -> None:
         """
