@@ -1,3 +1,3 @@
 """
-Who may connect.
+Authenticators: they decide which clients may log in, and as which user.
 """

@@ -1,18 +1,19 @@
 """
-Whoever has a client certificate of an authority that we trust may connect: C{auth: [{type: certificate}]}.
+Clients log in by a client certificate of a trusted authority: C{auth: [{type: certificate}]}.
 
-TLS has verified the certificate before anybody logs in (C{httpServer.options.ssl} with C{requestCert}); what the client
-sends to log in does not matter. The user id is a name in the certificate: C{idFrom} says which kind.
+TLS verifies the certificate before the login (C{httpServer.options.ssl} with C{requestCert}). The credentials that the
+client sends are ignored. The user id is a name in the certificate; C{idFrom} says which kind of name.
 
 ============================================  =========================  =====================
 the certificate                               reportInvalidParameters    otherwise
 ============================================  =========================  =====================
-none, or none that is good                    refused                    next authenticator
+is missing or not valid                       refused                    next authenticator
 has no name of that kind, or several          refused                    next authenticator
-has one                                       accepted, until the certificate expires
+has one name of that kind                     accepted, until the certificate expires
 ============================================  =========================  =====================
 
-Rules find the rest of it in C{user.data}: C{subject}, C{commonNames}, C{emails}, C{dnsNames}, C{uris}, C{fingerprint}.
+Permission rules find the other fields of the certificate in C{user.data}: C{subject}, C{commonNames}, C{emails},
+C{dnsNames}, C{uris}, C{fingerprint}.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _NAMES: dict[str, Callable[[PeerCertificate], tuple[str, ...]]] = {
 @implementer(IAuthenticator)
 class CertificateAuthentication:
     """
-    Accepts who has proved by TLS who it is.
+    Accepts clients with a valid client certificate.
     """
 
     def __init__(self, settings: CertificateSettings) -> None:
@@ -53,7 +54,7 @@ class CertificateAuthentication:
         if certificate is None:
             return refusal(self._report, "missing client certificate")
         names = dict.fromkeys(self._names(certificate))
-        # Of several nobody knows which one is meant.
+        # With several names there is no telling which one is meant.
         user = user_id(next(iter(names))) if len(names) == 1 else None
         if user is None:
             return refusal(self._report, f"expected one {self._kind} in the client certificate, found {len(names)}")

@@ -1,10 +1,15 @@
 """
 Several authenticators, asked one after the other.
 
-Each says yes, no, or that it is not its business (a L{Login} that is not final); the first that says yes or no
-decides. If it is nobody's business, the client is refused without a reason. An authenticator that fails, by an
-L{AuthError} or by a mistake of its own, has refused: going on to the next would let in whom it was to keep out. Only
-L{BusyError} passes through: it says nothing about the client, which is disconnected and comes back by itself.
+==========================================  ==========================================================================
+the authenticator                           the chain
+==========================================  ==========================================================================
+accepts or refuses                          does the same; later authenticators are not asked
+is not responsible (C{Login.final} false)   asks the next authenticator; without a next one, refuses without a reason
+fails with L{BusyError}                     fails likewise: the client is disconnected and tries again by itself
+fails otherwise                             refuses, and logs it. The next authenticator could accept a client that
+                                            this one would have kept out
+==========================================  ==========================================================================
 
 Source: C{security.md} section 1.8.
 """
@@ -30,7 +35,7 @@ class ChainAuthentication:
     """
     Asks C{authenticators} in turn, and starts and stops them together.
 
-    @ivar departures: those of them that want to know when their users leave.
+    @ivar departures: the authenticators that are told when a connection of a user closes.
     """
 
     _log = Logger()
@@ -45,7 +50,7 @@ class ChainAuthentication:
 
     def start(self) -> Deferred[None]:
         """
-        Get all of them ready. Logins that come before that wait for it.
+        Start all authenticators. Logins that come earlier wait until all have started.
         """
         return Deferred.fromCoroutine(self._start())
 
@@ -66,14 +71,14 @@ class ChainAuthentication:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        # Nobody waits for these any more, and some might take minutes.
+        # Their clients are gone, and some of these logins could take minutes.
         for decision in list(self._pending):
             decision.cancel()
         for part in reversed(self._started):
             try:
                 await part.stop()
             except Exception:
-                self._log.failure("AUTH_ERROR | an authenticator did not stop", event="AUTH_ERROR")
+                self._log.failure("AUTH_ERROR | an authenticator failed to stop", event="AUTH_ERROR")
         self._started.clear()
 
     def departed(self, user: str) -> None:
@@ -81,7 +86,7 @@ class ChainAuthentication:
             try:
                 part.departed(user)
             except Exception:
-                self._log.failure("AUTH_ERROR | an authenticator failed", event="AUTH_ERROR")
+                self._log.failure("AUTH_ERROR | an authenticator failed when a user left", event="AUTH_ERROR")
 
     def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         decision = Deferred.fromCoroutine(self._login(handshake, credentials))
@@ -104,14 +109,14 @@ class ChainAuthentication:
             try:
                 login = await maybeDeferred(part.login, handshake, credentials)
                 if not isinstance(login, Login):
-                    raise AuthError(f"{type(part).__name__} gave no Login, but {type(login).__name__}")
+                    raise AuthError(f"{type(part).__name__} returned {type(login).__name__}, expected a Login")
                 if login.accepted and not (login.user is None or isinstance(login.user, str)):
-                    raise AuthError(f"{type(part).__name__} gave a user id that is no str: {type(login.user).__name__}")
+                    raise AuthError(f"{type(part).__name__} returned a user id of type {type(login.user).__name__}")
             except CancelledError:
-                # The client has gone, or the server stops: nobody waits for this.
+                # The client has disconnected, or the server stops: the result is not needed.
                 return _REFUSED
             except BusyError:
-                # That says nothing about the client, which may come back.
+                # This is no decision about the client, which may try again.
                 raise
             except AuthError as error:
                 self._log.error(
@@ -122,7 +127,7 @@ class ChainAuthentication:
                 )
                 return _REFUSED
             except Exception:
-                # A shortage of memory has refused this login, and nothing else.
+                # If memory ran out, only this login is lost: the failure is contained.
                 self._log.failure(
                     "AUTH_ERROR | an authenticator failed at a login of {client}",
                     event="AUTH_ERROR",

@@ -1,5 +1,5 @@
 """
-At most so many at a time, at most so many waiting: what keeps a flood of logins from taking all threads or sockets.
+A limit on concurrent calls, so that a flood of logins cannot take all threads or sockets.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dstwist.errors import BusyError
 
 class ConcurrencyLimit:
     """
-    Lets calls pass in the order in which they come.
+    Runs calls in the order in which they are made: at most C{at_once} at a time, while at most C{waiting} others wait.
     """
 
     def __init__(self, at_once: int, waiting: int, full: str, interruptible: bool = True) -> None:
         """
-        @param full: what to say to those that not even may wait.
-        @param interruptible: whether calls under way end when they are cancelled. Those that do not keep their place
-            until they end by themselves.
+        @param full: the text of the L{BusyError} of calls that are refused because too many wait.
+        @param interruptible: whether a running call ends when it is cancelled. If not, a cancelled call counts as
+            running until it ends by itself.
         """
         self._at_once = at_once
         self._most_waiting = waiting
@@ -34,8 +34,8 @@ class ConcurrencyLimit:
 
     def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
-        Call C{function}, now or when it is its turn, and give what it gives. Fails with L{BusyError} if too many wait.
-        Cancelling what waits takes it out of the queue.
+        Call C{function}, now or at its turn. The Deferred fires with its result, and fails with L{BusyError} if too
+        many calls wait. A waiting call that is cancelled leaves the queue.
         """
         if self._running < self._at_once:
             return self._start(function, args)
@@ -52,7 +52,8 @@ class ConcurrencyLimit:
 
     def _end(self, result: Any) -> Any:
         self._running -= 1
-        # What ends at once must not start the next from within: a thousand of them would exhaust the stack.
+        # A call that ends at once must not start the next one recursively: a thousand such calls would exhaust the
+        # stack.
         if not self._draining:
             self._draining = True
             while self._waiting and self._running < self._at_once:
@@ -63,12 +64,12 @@ class ConcurrencyLimit:
 
 def _shielded(job: Deferred[Any]) -> Deferred[Any]:
     """
-    The outcome of C{job}, which goes on when that is cancelled; its result is then of no interest any more.
+    The outcome of C{job}. If the outcome is cancelled, C{job} goes on, and its result is dropped.
     """
     outcome: Deferred[Any] = Deferred()
 
     def pass_on(result: Any) -> None:
-        # One that was cancelled has been called already, and ignores this.
+        # After a cancellation, Twisted ignores this call.
         outcome.callback(result)
 
     job.addBoth(pass_on)

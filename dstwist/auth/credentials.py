@@ -1,5 +1,5 @@
 """
-What authenticators have in common: reading what the client sent, and judging what is to be a user id.
+What authenticators share: reading credentials, and checking user ids.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dstwist.config.users import is_printable
 from dstwist.interfaces import Login
 from dstwist.protocol.jsontext import dumps
 
-#: Not this authenticator's business: the next one is asked.
+#: This authenticator is not responsible for the client; the next one is asked.
 NOT_MINE = Login(False, final=False)
 
 
 def name_and_password(credentials: Any) -> tuple[str | None, str | None]:
     """
-    User name and password; C{None} for what is not a text.
+    User name and password; C{None} for each that is not a text.
     """
     if not isinstance(credentials, dict):
         return None, None
@@ -28,20 +28,20 @@ def refusal(final: bool, error: str | None = None) -> Login:
     """
     A refusal, with C{{"error": ...}} for the client.
 
-    @param final: what C{reportInvalidParameters} says: otherwise the next authenticator is asked.
+    @param final: C{reportInvalidParameters} of the authenticator. If it is false, the next authenticator is asked.
     """
     if not final:
         return NOT_MINE
     return Login(False, client_data=None if error is None else dumps({"error": error}))
 
 
-#: The longest user id. Each login writes it to the log, and presence to everybody who watches.
+#: The longest user id, in characters. Each login writes it to the log and sends it to all subscribers of presence.
 MAX_ID = 256
 
 
 def user_id(value: Any) -> str | None:
     """
-    The user id that C{value}, out of an answer or a token, stands for: a text or a number. C{None} if it cannot be one.
+    The user id for C{value}, a text or a number from a response or a token; C{None} if the value is no valid user id.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = dumps(value).decode("ascii")
@@ -52,7 +52,7 @@ def user_id(value: Any) -> str | None:
 
 def kind_of(value: Any) -> str:
     """
-    What C{value}, out of JSON, is, for a line of the log. Not its content, which may be a secret.
+    The kind of a JSON value, for the log. The content may be a secret and is left out.
     """
     if value is None or isinstance(value, bool):
         return dumps(value).decode("ascii")

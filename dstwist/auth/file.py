@@ -1,16 +1,16 @@
 """
-The users of users.yml may connect: C{auth: [{type: file, options: {users: fileLoad(users.yml)}}]}.
+The users of users.yml log in by password: C{auth: [{type: file, options: {users: fileLoad(users.yml)}}]}.
 
 =============================  =====================================  ==========================================
 the client sends               reportInvalidParameters                otherwise
 =============================  =====================================  ==========================================
-user name or password no text  refused, C{{"error": "missing ..."}}   next authenticator
+no text as name or password    refused, C{{"error": "missing ..."}}   next authenticator
 an unknown user                next authenticator                     next authenticator
 the wrong password             refused                                next authenticator
 the right one                  accepted, with the entry's clientData (C{null} if it has none) and serverData
 =============================  =====================================  ==========================================
 
-An unknown user takes as long as a known one: the password is checked all the same, against the entry of somebody else.
+The reply to an unknown user takes as long as the reply to a known one: the password is checked against another entry.
 Source: C{security.md} section 1.5.
 """
 
@@ -37,7 +37,7 @@ _MISSING = "missing authentication parameter: username or/and password"
 @implementer(IAuthenticator, ILifecycle)
 class FileAuthentication:
     """
-    Accepts the users it was given.
+    Accepts the users of the configuration.
     """
 
     def __init__(self, settings: FileSettings, pool: HashPool, passwords: Passwords | None = None) -> None:
@@ -62,7 +62,7 @@ class FileAuthentication:
         Replace the users. A login that has begun is checked against the old users. Connections are not closed here
         (L{dstwist.auth.reload} does that).
         """
-        # One assignment, so that nobody can see names of one file with entries of the other.
+        # One assignment, so that no login sees the names of one file with the entries of the other.
         self._table = (dict(users), list(users.values()))
 
     def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
@@ -84,14 +84,14 @@ class FileAuthentication:
         if not matches:
             return refusal(self._report)
         if self._closes_removed and name not in self._table[0]:
-            # The user was removed while the password was checked: this connection would stay open.
+            # The user was removed while the password was checked, after the removed users were disconnected.
             return refusal(self._report)
         return Login(True, name, dumps(user.client_data), user.server_data)
 
     def _decoy(self, name: str, entries: list[User]) -> str:
         """
-        The password of some other user, always the same one for C{name}. Entries may differ in cost, and those that do
-        not exist must not differ from them.
+        The password of an existing user, always of the same one for C{name}. Entries may differ in the cost of the
+        check, so an unknown name must cost as much as some entry.
         """
         if not entries:
             return self._passwords.decoy

@@ -1,5 +1,5 @@
 """
-Threads for hashing passwords: it takes a good part of a second, during which nobody else must wait.
+Threads for hashing passwords. One hash takes a large part of a second, which would block the reactor.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dstwist.errors import AuthError
 
 class HashPool:
     """
-    So many threads, and so many jobs that may wait for one.
+    Runs functions in at most C{threads} threads, while at most C{waiting} others wait.
     """
 
     def __init__(self, reactor: Any, threads: int, waiting: int, pool: Any = None) -> None:
         """
-        @param pool: what runs the jobs, in the place of threads of its own.
+        @param pool: the thread pool; by default one of its own.
         """
         self._reactor = reactor
         self._threads = pool or ThreadPool(minthreads=0, maxthreads=threads, name="passwords")
@@ -33,21 +33,21 @@ class HashPool:
 
     def start(self) -> None:
         """
-        Begin to work.
+        Accept work.
         """
         self._threads.start()
 
     def stop(self) -> None:
         """
-        End the threads. Waits for what they are hashing at the moment; what waited for them fails.
+        End the threads. Blocks until the running functions end; waiting ones fail.
         """
         self._stopped = True
         self._threads.stop()
 
     def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
-        Call C{function} in a thread. Fails with L{dstwist.errors.BusyError} if too many wait already. Who is cancelled
-        while it waits is never called.
+        Call C{function} in a thread. Fails with L{dstwist.errors.BusyError} if too many functions wait. A function
+        whose Deferred is cancelled while it waits is never called.
         """
         return self._limit.run(self._submit, function, *args)
 

@@ -1,12 +1,12 @@
 """
-How passwords are kept and checked. No threads in here: what takes long is run by L{dstwist.auth.hash_pool}.
+How passwords are stored and checked. This module uses no threads; L{dstwist.auth.hash_pool} runs the slow calls.
 
 ==============================  =================================================================================
-stored                          what it is
+stored                          meaning
 ==============================  =================================================================================
-C{$argon2id$v=19$m=...}         argon2, with its parameters; what new passwords become
-C{<base64(key)><salt>}          deepstream's, if C{hash} is configured: PBKDF2 of as many bytes as C{keyLength} says;
-                                the salt is the I{text} behind the key, not what it may be the base64 form of
+C{$argon2id$v=19$m=...}         argon2 with its parameters; new passwords are stored like this by default
+C{<base64(key)><salt>}          deepstream's format, if C{hash} is configured: PBKDF2, with a key of C{keyLength}
+                                bytes. The salt is the I{text} behind the key; it is not decoded from base64
 anything else                   the password in clear, if no C{hash} is configured
 ==============================  =================================================================================
 
@@ -26,26 +26,26 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 from dstwist.config.users import PasswordSettings, argon2_cost, excess
 from dstwist.errors import AuthError
 
-# OWASP's first choice: 46 MiB, one pass. RFC 9106's 64 MiB and three passes cost three times as much, which is a lot
-# when all clients come back after a restart.
+# OWASP's first choice: 46 MiB, one pass. The 64 MiB and three passes of RFC 9106 cost three times as much, which is too
+# much when all clients log in again after a restart.
 _ARGON2 = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
 
-# A password that nobody has, with the same cost, for users who do not exist.
+# A stored password that no password matches, with the same cost. Logins of unknown users are checked against it.
 _ARGON2_DECOY = "$argon2id$v=19$m=47104,t=1,p=1$2a0D5+BSjwvAvoXBVDRDRw$KPOd9kshB/421IfezmJ/LihfKi0fYcQCRQnBtsUoKI4"
 
 
 def hash_argon2(password: str) -> str:
     """
-    What to keep of a new password.
+    The stored form of a new password.
     """
     return _ARGON2.hash(_bytes(password))
 
 
 def hash_pbkdf2(password: str, digest: str, iterations: int, key_length: int, salt: str | None = None) -> str:
     """
-    What deepstream keeps of a password.
+    The stored form of a password in deepstream's format.
 
-    @param salt: any text; made up if not given.
+    @param salt: any text; by default a random one.
     """
     if salt is None:
         salt = base64.b64encode(secrets.token_bytes(16)).decode("ascii")
@@ -55,9 +55,9 @@ def hash_pbkdf2(password: str, digest: str, iterations: int, key_length: int, sa
 
 class Passwords:
     """
-    Checks and makes passwords as one C{file} or C{storage} section says.
+    Checks and makes stored passwords, with the options of one C{file} or C{storage} section.
 
-    @ivar decoy: a stored password that matches none, and takes as long to find that out as a new one.
+    @ivar decoy: a stored password that no password matches. Checking it takes as long as checking a new one.
     """
 
     def __init__(self, settings: PasswordSettings) -> None:
@@ -69,20 +69,20 @@ class Passwords:
 
     def is_slow(self, stored: str) -> bool:
         """
-        Whether checking takes long enough to need a thread.
+        Whether the check of C{stored} takes so long that it needs a thread.
         """
         return self._digest is not None or stored.startswith("$argon2")
 
     def matches(self, password: str, stored: str) -> bool:
         """
-        Whether C{stored} was made of C{password}. How long it takes tells nothing about how much of it is right.
+        Whether C{stored} was made from C{password}. The time of the check does not depend on how similar they are.
 
-        @raise AuthError: it cannot be found out; there is not enough memory, or C{stored} is damaged.
+        @raise AuthError: the check is not possible: there is not enough memory, or C{stored} is damaged.
         """
         if stored.startswith("$argon2"):
             return _matches_argon2(password, stored)
         if self._digest is None:
-            # Digests are of one length, whatever the passwords'.
+            # Digests have the same length even if the passwords do not.
             return hmac.compare_digest(*(hashlib.sha256(_bytes(text)).digest() for text in (password, stored)))
         salt = stored[self._key_text_length :]
         made = hash_pbkdf2(password, self._digest, self._iterations, self._key_length, salt)
@@ -90,7 +90,7 @@ class Passwords:
 
     def make(self, password: str) -> str:
         """
-        What to keep of a new user's password: in deepstream's format if C{hash} is configured.
+        The stored form of a new user's password: in deepstream's format if C{hash} is configured.
         """
         if self._digest is None:
             return hash_argon2(password)
@@ -98,7 +98,7 @@ class Passwords:
 
 
 def _matches_argon2(password: str, stored: str) -> bool:
-    # A record of the storage may have been written by anybody: its parameters must not cost minutes or all memory.
+    # Clients may have written this record in the storage. Its parameters must not cost minutes or all memory.
     cost = argon2_cost(stored)
     if cost is None or excess(cost):
         return False

@@ -1,8 +1,8 @@
 """
-HTTP requests with bounds: so long for an answer's head, so long again for its body, and so many bytes of it.
+An HTTP client with bounds: one time-out for the head of a response, one for its body, and a largest body.
 
-Redirects are not followed, and cookies not kept: an answer to one login must not have a say in the next. TLS
-certificates are verified against the authorities the system trusts.
+Redirects are not followed and cookies are not kept: the response to one login must not influence the next one. TLS
+certificates are verified against the authorities that the system trusts.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from zope.interface import implementer
 
 from dstwist.errors import AuthError
 
-# How many idle connections are kept for the next requests to the same place.
+# The most idle connections that are kept per host for later requests.
 _KEPT = 16
 
-# Node.js closes an idle connection after five seconds. A request on one that is being closed would be lost.
+# How long an idle connection is kept, in seconds. Node.js closes one after five seconds, and a request that is sent
+# while the connection closes would be lost.
 _IDLE = 4.0
 
-#: What of an error is told.
+#: The longest error text, in characters.
 MAX_REASON = 300
 
 
 class Response(NamedTuple):
     """
-    What came back.
+    A response.
 
-    @ivar kind: the media type, in lower case and without parameters; empty if there is none.
+    @ivar kind: the media type, in lower case and without parameters; empty if the response has none.
     """
 
     status: int
@@ -49,7 +50,7 @@ class Response(NamedTuple):
 @implementer(IBodyProducer)
 class _Body:
     """
-    A request's body that is sent at once.
+    The body of a request, sent in one piece.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -72,7 +73,7 @@ class _Body:
 
 class _Collector(Protocol):
     """
-    Collects a response's body, up to C{limit} bytes.
+    Collects the body of a response, up to C{limit} bytes.
     """
 
     def __init__(self, limit: int) -> None:
@@ -99,20 +100,21 @@ class _Collector(Protocol):
     def _abort(self) -> None:
         transport: Any = self.transport
         if transport is not None:
-            # Behind a response there may be something that cannot be aborted; it can always be closed.
+            # Not every transport of a response can be aborted, but each can be closed.
             getattr(transport, "abortConnection", transport.loseConnection)()
 
 
 class HttpClient:
     """
-    Makes requests, with the same bounds for all.
+    Makes requests, all with the same bounds.
     """
 
     def __init__(self, agent: IAgent, clock: Any, timeout: float, limit: int, pool: HTTPConnectionPool | None) -> None:
         """
-        @param timeout: for connecting and an answer's head, and then again for its body; in seconds.
-        @param limit: of the body, in bytes.
-        @param pool: the agent's connections, to be closed in the end.
+        @param timeout: the longest time for connecting and the head of the response, and again for its body; in
+            seconds.
+        @param limit: the largest body, in bytes.
+        @param pool: the connections of the agent, which L{stop} closes.
         """
         jar = IndexableCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
         self._client = HTTPClient(agent, jar, data_to_body_producer=_Body)
@@ -125,8 +127,9 @@ class HttpClient:
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Response:
         """
-        The answer, whatever its status. Raises L{AuthError} if there is none, or it takes too long or is too large; the
-        error's text has nothing of what was sent.
+        The response, whatever its status.
+
+        @raise AuthError: there is no response, or it is late or too large. The text contains nothing of the request.
         """
         fields = Headers()
         for name, value in (headers or {}).items():
@@ -149,14 +152,14 @@ class HttpClient:
         return Response(response.code, kind.partition(";")[0].strip().lower(), content)
 
     async def _in_time(self, waited_for: Deferred[Any], late: str) -> Any:
-        # Not addTimeout: an agent has an exception of its own for a request that was cancelled.
+        # Not addTimeout: the agent turns the cancellation into an exception of its own.
         timer = self._clock.callLater(self._timeout, waited_for.cancel)
         try:
             return await waited_for
         except AuthError:
             raise
         except Exception as error:
-            # Whatever the network, TLS or the other side's idea of HTTP came up with.
+            # Failures of the network, of TLS, or a violation of HTTP by the other side.
             reason = _reason(error)
             if not timer.active():
                 raise AuthError(f"{late} within {self._timeout} s") from None
@@ -169,7 +172,7 @@ class HttpClient:
 
     async def stop(self) -> None:
         """
-        Close the connections that are kept for later requests.
+        Close the idle connections.
         """
         if self._pool is not None:
             await self._pool.closeCachedConnections()
@@ -177,7 +180,7 @@ class HttpClient:
 
 def _reason(error: BaseException) -> BaseException:
     """
-    What is behind an error. Twisted wraps the reasons in lists, as failures.
+    The cause of an error. Twisted wraps causes as failures in a list.
     """
     reasons = getattr(error, "reasons", None)
     if reasons and isinstance(reasons[0], Failure) and reasons[0].value is not None:
@@ -187,7 +190,7 @@ def _reason(error: BaseException) -> BaseException:
 
 class _QuietFactory(_HTTP11ClientFactory):
     """
-    Logs no line for each connection.
+    Writes no log line per connection.
     """
 
     noisy = False
@@ -195,7 +198,7 @@ class _QuietFactory(_HTTP11ClientFactory):
 
 def make_http_client(reactor: Any, timeout: float, limit: int) -> HttpClient:
     """
-    A L{HttpClient} that uses the network.
+    An L{HttpClient} that uses the network.
     """
     pool = HTTPConnectionPool(reactor)
     pool._factory = _QuietFactory

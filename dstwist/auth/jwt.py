@@ -1,18 +1,20 @@
 """
-Who has a token of somebody we trust may connect: C{auth: [{type: jwt, options: {algorithms: [RS256], ...}}]}.
+Clients log in by a signed token of a trusted issuer: C{auth: [{type: jwt, options: {algorithms: [RS256], ...}}]}.
 
-The client logs in with C{{"token": "<JSON Web Token>"}} (RFC 7519). An addition of dstwist.
+The client sends C{{"token": "<JSON Web Token>"}} (RFC 7519). An addition of dstwist.
 
-==================================  ==================================================================
-no token (a text) in C{tokenField}  next authenticator
-token with a good signature, of an  accepted: C{idClaim} is the user id, other claims may be clientData
-allowed algorithm, from and for     and serverData; the connection is closed when the token expires
-whom it should be, not expired
-expired                             refused, C{{"error": "token expired"}}
-anything else                       refused, C{{"error": "invalid token"}}
-==================================  ==================================================================
+====================================  ==================================================================
+the client sends                      outcome
+====================================  ==================================================================
+no text in C{tokenField}              next authenticator
+a token with a valid signature of an  accepted: C{idClaim} is the user id, other claims may be clientData
+allowed algorithm, the right issuer   and serverData; the connection is closed when the token expires
+and audience, that has not expired
+an expired token                      refused, C{{"error": "token expired"}}
+anything else                         refused, C{{"error": "invalid token"}}
+====================================  ==================================================================
 
-What is wrong with a token is in the log; the token is not.
+The log tells why a token is refused. The token itself is never logged.
 """
 
 from __future__ import annotations
@@ -33,13 +35,15 @@ from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
 from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps
 
-# Times are compared here, by the reactor's clock. What a user id may be is our business too.
+# Not checked by PyJWT: times are compared here, by the clock of the reactor, and user ids have a check of their own.
 _OPTIONS: Any = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_sub", "verify_jti"), False)
 
 
 class _Refused(Exception):
     """
-    A token that is not accepted; the text says why, to the log.
+    A token is refused. The text tells the log why.
+
+    @ivar told: the error text for the client.
     """
 
     def __init__(self, reason: str, told: str = "invalid token") -> None:
@@ -50,7 +54,7 @@ class _Refused(Exception):
 @implementer(IAuthenticator, ILifecycle)
 class TokenAuthentication:
     """
-    Accepts who has a token.
+    Accepts clients with a valid token.
     """
 
     _log = Logger()
@@ -59,7 +63,7 @@ class TokenAuthentication:
         self._settings = settings
         self._keys = keys
         self._clock = clock
-        # None, not an empty list, has a token refused that is meant for somebody in particular.
+        # With None, PyJWT refuses a token that names an audience; with an empty list it would not.
         self._audience = list(settings.audience) or None
         self._issuer = list(settings.issuer) or None
 
@@ -70,7 +74,7 @@ class TokenAuthentication:
         self._keys = keys
 
     def start(self) -> Deferred[None]:
-        # Keys are fetched when they are needed: the issuer may start after us.
+        # Keys are fetched when they are needed, because the issuer may start after this server.
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
@@ -93,7 +97,10 @@ class TokenAuthentication:
 
     async def _verify(self, token: str) -> Mapping[str, Any]:
         """
-        The claims of a token that is signed as it should be, by and for whom it should be.
+        The claims of a token whose signature, issuer and audience are right.
+
+        @raise _Refused: they are not.
+        @raise AuthError: the keys are not available.
         """
         if len(token) > self._settings.max_token_length:
             raise _Refused("too long")
@@ -128,7 +135,7 @@ class TokenAuthentication:
         now = self._clock.seconds()
         expires, begins = _time(claims, "exp"), _time(claims, "nbf")
         if expires is None and settings.require_expiry:
-            raise _Refused("it has no end (exp)")
+            raise _Refused("it has no expiry (exp)")
         ends = None if expires is None else expires + settings.leeway
         if ends is not None and ends <= now:
             raise _Refused("expired", "token expired")
@@ -146,7 +153,7 @@ class TokenAuthentication:
 
 def _time(claims: Mapping[str, Any], name: str) -> float | None:
     """
-    A claim that is a time, in seconds since 1970.
+    The time in a claim, in seconds since 1970; C{None} without that claim.
     """
     value = claims.get(name)
     if value is None:

@@ -1,12 +1,17 @@
 """
-The keys that tokens' signatures are checked with: one that is configured, or those that the issuer publishes.
+The keys for the signatures of tokens: the configured key, or the keys that the issuer publishes.
 
-A key is found by the token's C{kid} and algorithm, and fits only algorithms of its own type: a public key is never
-taken for a secret.
+A key is found by C{kid} and algorithm of the token. A key fits only algorithms of its own type, so a public key is
+never used as a secret.
 
-Published keys (JWKS, RFC 7517) are fetched when they are first needed, again when they are older than
-C{jwksCacheTime}, and when a token names a key that is not among them, which is how issuers rotate; but never within
-C{jwksRetryInterval} of the last time, whatever tokens may come. If they cannot be fetched, the old ones stay.
+Published keys (JWKS, RFC 7517) are fetched
+
+- when they are first needed,
+- when they are older than C{jwksCacheTime},
+- when a token names an unknown key, because issuers rotate their keys like this.
+
+Always true: after a fetch there is none for C{jwksRetryInterval}, whatever tokens clients send. If a fetch fails, the
+keys from before stay in use.
 """
 
 from __future__ import annotations
@@ -31,33 +36,35 @@ from dstwist.errors import AuthError
 from dstwist.log import Logger
 from dstwist.protocol.jsontext import loads
 
-#: The most keys that are kept of an issuer; real ones have two or three.
+#: The most keys of one issuer; real issuers have two or three.
 MAX_KEYS = 100
 
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
-# Any algorithm of the type will do to read a key.
+# PyJWK needs an algorithm to read a key; any algorithm of the key's type will do.
 _READ_AS = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 
 
 class IKeys(Protocol):
     """
-    Where a token's key comes from.
+    A source of keys.
     """
 
     async def find(self, kid: str | None, algorithm: str) -> Any:
         """
-        The key for a token; C{None} if there is none that fits. Raises L{AuthError} if that cannot be said.
+        The key for a token; C{None} if no key fits.
+
+        @raise AuthError: the keys are not available.
         """
 
     async def stop(self) -> None:
         """
-        Let go of everything.
+        End running fetches, and close connections.
         """
 
 
 def fits(key: Any, algorithm: str) -> bool:
     """
-    Whether a public key can be used with C{algorithm}, and is strong enough to be.
+    Whether a public key can be used with C{algorithm}, and is strong enough.
     """
     kind = KEY_TYPES[algorithm]
     if kind == "RSA":
@@ -69,9 +76,9 @@ def fits(key: Any, algorithm: str) -> bool:
 
 def read_public_key(pem: str) -> Any:
     """
-    The public key in a PEM text, which may be a certificate's.
+    The public key in a PEM text: a key, or a certificate with one.
 
-    @raise ValueError: there is none.
+    @raise ValueError: the text contains no public key.
     """
     content = pem.encode("utf-8")
     try:
@@ -84,14 +91,14 @@ def read_public_key(pem: str) -> Any:
 
 class ConfiguredKey:
     """
-    The one key of the configuration, whatever a token calls it.
+    The one key of the configuration, for all values of C{kid}.
     """
 
     def __init__(self, key: Any) -> None:
         self._key = key
 
     async def find(self, kid: str | None, algorithm: str) -> Any:
-        # A secret is a text, and goes with all algorithms that are configured with it.
+        # A secret is a text. It fits all configured algorithms, because they are checked with the configuration.
         return self._key if isinstance(self._key, str) or fits(self._key, algorithm) else None
 
     async def stop(self) -> None:
@@ -109,7 +116,7 @@ class _PublishedKey(NamedTuple):
 
 class PublishedKeys:
     """
-    The keys an issuer publishes at C{jwksUrl}.
+    The keys that an issuer publishes at C{jwksUrl}.
     """
 
     _log = Logger()
@@ -144,13 +151,14 @@ class PublishedKeys:
         await self._http_client.stop()
 
     def _pick(self, kid: str | None, algorithm: str) -> Any:
-        # A token that names no key must leave no doubt; trying all would be work for whoever sends such tokens.
+        # A token without kid is accepted only if exactly one key fits. Trying several keys would let a client cause
+        # work.
         found = [entry.key for entry in self._keys if entry.serves(kid, algorithm)]
         return found[0] if len(found) == 1 or (found and kid is not None) else None
 
     def _refresh(self) -> Deferred[None]:
         """
-        Fires when the keys were fetched, or could not be, or not again so soon.
+        Fetch the keys, unless that was tried within the retry interval. Fires also if the fetch fails.
         """
         now = self._clock.seconds()
         if self._fetching is None and self._tried is not None and now - self._tried < self._retry_interval:
@@ -165,14 +173,14 @@ class PublishedKeys:
 
     async def _fetch(self) -> None:
         try:
-            answer = await self._http_client.request("GET", self._url, {"Accept": "application/json"})
-            if answer.status != 200:
-                raise AuthError(f"status {answer.status}")
-            self._keys = _read_keys(answer.body)
+            response = await self._http_client.request("GET", self._url, {"Accept": "application/json"})
+            if response.status != 200:
+                raise AuthError(f"status {response.status}")
+            self._keys = _read_keys(response.body)
             self._fetched = self._clock.seconds()
         except AuthError as error:
             self._log.warn(
-                "AUTH_ERROR | keys not fetched from {url}: {error}; there are {count} from before",
+                "AUTH_ERROR | keys not fetched from {url}: {error}; {count} from before stay in use",
                 url=self._url,
                 error=error,
                 count=len(self._keys),
@@ -184,14 +192,16 @@ class PublishedKeys:
         waiting = self._waiting[:]
         self._waiting.clear()
         for login in waiting:
-            # Also if it was cancelled, or failed by a mistake of ours: they find no key then.
+            # Also if the fetch was cancelled or failed unexpectedly: the login then finds no key.
             login.callback(None)
         return None if isinstance(result, Failure) and result.check(CancelledError) else result
 
 
 def _read_keys(body: bytes) -> list[_PublishedKey]:
     """
-    The usable keys of a key set; there may be others in it.
+    The usable keys of a key set. Other entries are ignored.
+
+    @raise AuthError: the body is no key set, or contains no usable key.
     """
     try:
         found = loads(body)
@@ -218,7 +228,7 @@ def _read_key(entry: Any) -> _PublishedKey | None:
         key = PyJWK(entry, _READ_AS[kind]).key
     except (PyJWTError, ValueError, TypeError):
         return None
-    # Some publish more than they should. Only the public half is of use.
+    # Some issuers publish private keys by mistake. Only the public half is used.
     key = key.public_key() if hasattr(key, "private_bytes") else key
     kid, algorithm = entry.get("kid"), entry.get("alg")
     return _PublishedKey(kid, algorithm, key) if any(fits(key, name) for name in KEY_TYPES) else None

@@ -1,5 +1,5 @@
 """
-From the settings to the authenticators.
+Makes the authenticators from the settings.
 """
 
 from __future__ import annotations
@@ -28,30 +28,17 @@ GROUP = "dstwist.authentication"
 
 def build(settings: tuple[AuthSettings, ...], reactor: Any, storage: IStore | None = None) -> ChainAuthentication:
     """
-    All authenticators, as one.
+    All authenticators, as one chain.
 
-    @param storage: where records are kept for good, if anywhere. It has to be ready before the first login.
-    @raise ConfigError: one of them cannot be made.
+    @param storage: the storage of records, if there is one. It must be started before the first login.
+    @raise ConfigError: an authenticator cannot be made.
     """
     return ChainAuthentication([_build(entry, reactor, storage) for entry in settings])
 
 
-def replace_users(chain: ChainAuthentication, settings: tuple[AuthSettings, ...]) -> None:
-    """
-    Have the users of a configuration that was read again, without a gap and without ending a connection. Nothing else
-    of it is taken: hashes, types and order stay as they were.
-    """
-    entries = [entry for entry in settings if isinstance(entry, FileSettings)]
-    parts = [part for part in chain.authenticators if isinstance(part, FileAuthentication)]
-    if len(entries) != len(parts):
-        raise ConfigError("auth", "authenticators of type file came or went; that needs a restart")
-    for part, entry in zip(parts, entries, strict=True):
-        part.replace(entry.users)
-
-
 def describe(settings: tuple[AuthSettings, ...]) -> str:
     """
-    What to say of them in the log, in deepstream's words.
+    The authenticators as the start-up log names them, in deepstream's words.
     """
     texts = [_describe(entry) for entry in settings]
     return texts[0] if len(texts) == 1 else "".join(f"\n\t{i}) {text}" for i, text in enumerate(texts, 1))
@@ -91,9 +78,9 @@ def _keys(settings: JwtSettings, reactor: Any) -> IKeys:
 
 def configured_key(settings: JwtSettings) -> ConfiguredKey:
     """
-    The key that the settings have.
+    The key in the settings: the secret or the public key.
 
-    @raise ConfigError: it is no key, or does not fit the algorithms.
+    @raise ConfigError: the public key cannot be read, or does not fit the algorithms.
     """
     if settings.secret is not None:
         return ConfiguredKey(settings.secret)

@@ -1,5 +1,5 @@
 """
-Everybody may connect, under any name: C{auth: [{type: none}]}.
+All clients may log in, under any name: C{auth: [{type: none}]}.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TOO_LONG = b'{"error":"the username must not have more than %d characters"}' % 
 @implementer(IAuthenticator)
 class OpenAuthentication:
     """
-    Accepts every login (C{security.md} section 1.4). The name is the client's word and nothing more.
+    Accepts every login (C{security.md} section 1.4). The user id is the name that the client gives; it proves nothing.
     """
 
     def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
@@ -30,7 +30,7 @@ class OpenAuthentication:
             return succeed(Login(False, client_data=b'{"error":"the username must be a text"}'))
         if not name:
             return succeed(Login(True, OPEN_USER))
-        # Numbers and booleans are taken by their JSON text, which is what String() gives in JavaScript.
+        # For numbers and booleans, the JSON text is the user id. JavaScript's String() gives the same.
         user = name if isinstance(name, str) else dumps(name).decode()
         if not is_printable(user):
             return succeed(Login(False, client_data=b'{"error":"the username must be printable"}'))

@@ -40,7 +40,7 @@ REASON = "user removed"
 
 class AuthReload:
     """
-    Puts new users and keys into force.
+    Brings new users and keys into use.
 
     @param settings: those that C{chain} was built from.
     @param connections_of: the number of connections that a user has.
@@ -86,11 +86,11 @@ class AuthReload:
         """
         Use the users and keys of C{settings}; return the text for the log.
 
-        @raise ConfigError: more has changed, or a key cannot be used. Everything stays as it was.
+        @raise ConfigError: other options have changed, or a key cannot be used. Everything stays as it was.
         """
         old = self._settings
         if len(old) != len(settings) or any(_fixed(one) != _fixed(two) for one, two in zip(old, settings, strict=True)):
-            raise ConfigError("auth", "more than the users and the keys has changed; that takes a restart")
+            raise ConfigError("auth", "options other than users and keys have changed; that needs a restart")
         keys = [
             configured_key(entry) if isinstance(entry, JwtSettings) and entry.jwks_url is None else None
             for entry in settings
@@ -108,7 +108,7 @@ class AuthReload:
         before, now = _users_of(old), _users_of(new)
         key_count = sum(isinstance(entry, JwtSettings) and entry.jwks_url is None for entry in new)
         if not now and not key_count:
-            yield "no users of users.yml, and nothing else of it can change without a restart"
+            yield "there are no users of users.yml; other options of auth need a restart to change"
             return
         if now:
             yield f"{len(now)} users"
@@ -148,7 +148,7 @@ class AuthReload:
 
 def _watched(settings: Iterable[AuthSettings]) -> Iterator[tuple[float, tuple[str, ...]]]:
     """
-    Per authenticator that reloads: the interval of the looks at its files, in seconds, and the files.
+    For each authenticator that reloads: the interval between checks of its files, in seconds, and the files.
     """
     for entry in settings:
         if isinstance(entry, FileSettings | JwtSettings) and entry.reload_interval is not None:

@@ -1,17 +1,17 @@
 """
-Users who are kept as records may connect: C{auth: [{type: storage, options: {table: users}}]}.
+Users who are records in the storage log in by password: C{auth: [{type: storage, options: {table: users}}]}.
 
-The record C{<table>/<user name>}, in the storage itself and not in the cache, holds::
+The record C{<table>/<user name>} is read from the storage, not from the cache. It holds::
 
     {"username": "chris", "password": "<as in users.yml>",
      "clientData": {"id": "<uuid>"}, "serverData": {"created": <milliseconds>}}
 
-The user id is C{clientData.id}. If that is neither a number nor a printable text, the user name is the user id, and the
-log says so; if there is none, the log says nothing. (The Node server takes true, a list or an object for an id.)
-With C{createUser}, who is not there yet is made with the password of the first login; on one node, two first logins at
-the same time make one user.
+The user id is C{clientData.id}. If the id is missing, the user name is the user id. If the id is neither a number nor a
+printable text, the user name is the user id, too, and a line is logged. (The Node server accepts true, a list or an
+object as an id.) With C{createUser}, the first login of an unknown user creates the record, with its password. Two such
+logins at the same time on one node create one user.
 
-These are ordinary records: permission rules have to keep clients from reading and writing them.
+These are ordinary records: permission rules must keep clients from reading and writing them.
 Source: C{security.md} section 1.7.
 """
 
@@ -39,7 +39,7 @@ from dstwist.protocol.jsontext import dumps
 @implementer(IAuthenticator, ILifecycle)
 class StorageAuthentication:
     """
-    Accepts the users whose records it finds.
+    Accepts the users that have a record.
     """
 
     _log = Logger()
@@ -51,7 +51,7 @@ class StorageAuthentication:
         self._pool = pool
         self._clock = clock
         self._passwords = Passwords(settings)
-        # By user name: who is being made.
+        # By user name: locks of the users that are being created.
         self._making: dict[str, DeferredLock] = {}
 
     def start(self) -> Deferred[None]:
@@ -65,7 +65,7 @@ class StorageAuthentication:
     def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         name, password = name_and_password(credentials)
         if name is None or password is None:
-            # In the Node server's words, where what is there is "false".
+            # The Node server's text: it writes "false" for the parameter that is present.
             missing = f"{'username' if name is None else 'false'} {'password' if password is None else 'false'}"
             return succeed(refusal(self._report, f"missing authentication parameters: {missing}"))
         if len(password) > self._settings.max_password_length:
@@ -90,9 +90,9 @@ class StorageAuthentication:
     async def _check(self, record: Record | None, name: str, password: str) -> Login:
         data = record.data if record is not None and isinstance(record.data, dict) else {}
         stored = data.get("password")
-        # In clear is not an option here: without a digest, only argon2's format will do.
+        # Passwords in clear are not accepted here: without a digest, only argon2's format is.
         usable = isinstance(stored, str) and self._passwords.is_slow(stored)
-        # Who is not there takes as long as who is.
+        # The reply to an unknown user takes as long as the reply to a known one.
         matches = await self._pool.run(self._passwords.matches, password, stored if usable else self._passwords.decoy)
         if record is None:
             return NOT_MINE
@@ -111,7 +111,7 @@ class StorageAuthentication:
         lock = self._making.setdefault(name, DeferredLock())
         await lock.acquire()
         try:
-            # Somebody else may have been made under that name while this one waited.
+            # Another login may have created the user while this one waited for the lock.
             record = await self._find(name)
             if record is None:
                 return await self._make_alone(name, password, handshake)
@@ -160,5 +160,5 @@ class StorageAuthentication:
 
     def _failed(self, what: str, error: Exception) -> Login:
         self._log.error("AUTH_ERROR | {what}: {error}", what=what, error=error, event="AUTH_ERROR")
-        # Also among several: the next one must not take the user for somebody else.
+        # Final even if there is a next authenticator, which could take the user for another one of the same name.
         return refusal(True, what)

@@ -1,30 +1,31 @@
 """
-A web service decides who may connect: C{auth: [{type: http, options: {endpointUrl: ...}}]}.
+A web service decides about logins: C{auth: [{type: http, options: {endpointUrl: ...}}]}.
 
-It is asked by POST, with JSON, for every login::
+For each login the server sends it a POST request with JSON::
 
     {"connectionData": {"remoteAddress": "10.0.0.7", "headers": {...}}, "authData": {"username": "chris", ...}}
 
-=====================  ===============================  ===========================================================
-status of the answer   body                             outcome
-=====================  ===============================  ===========================================================
-permitted              JSON object                      accepted, with its C{id} (or C{username}), C{clientData},
-                                                        C{serverData}, C{token}; refused if C{isValid} is not true
-permitted              text/plain, or a JSON text       accepted, the user id being the whole text
-permitted              none; JSON null, true, list,     accepted without a user id, with a line in the log
-                       number; of a type that is no
-                       text
-permitted              another text, broken JSON,       refused, with a line in the log: it is a login page or
-                       JSON false, an unusable id       an error page, or says no
-to be retried          anything                         asked again, C{retryAttempts} times; so it is without an answer
-any other              a text                           refused, the client is told C{{"error": <the text>}}
-any other              JSON object that is not empty    refused, the client is told the object
-any other              anything else                    refused
-=====================  ===============================  ===========================================================
+======================  ===============================  ===========================================================
+status of the response  body                             outcome
+======================  ===============================  ===========================================================
+permitted               JSON object                      accepted, with its C{id} (or C{username}), C{clientData},
+                                                         C{serverData}, C{token}; refused if C{isValid} is not true
+permitted               text/plain, or a JSON text       accepted; the user id is the whole text
+permitted               none; JSON null, true, list,     accepted without a user id, and logged
+                        number; a media type other than
+                        text
+permitted               another text type, broken JSON,  refused, and logged: it is a login page or an error page, or
+                        JSON false, an unusable id       it means no
+to be retried, or no    anything                         the request is repeated, up to C{retryAttempts} times
+response at all
+any other               a text                           refused, the client receives C{{"error": <the text>}}
+any other               JSON object that is not empty    refused, the client receives the object
+any other               anything else                    refused
+======================  ===============================  ===========================================================
 
-A usable C{id} is a number, or a printable text of 1 to L{MAX_ID} characters. The Node server takes true, a list or an
-object for an id too, and the body C{false} for an acceptance.
-With C{reportInvalidParameters: false}, every refusal is left to the next authenticator.
+A usable C{id} is a number, or a printable text of 1 to L{MAX_ID} characters. The Node server also accepts true, a list
+or an object as an id, and the body C{false} as an acceptance.
+With C{reportInvalidParameters: false}, the next authenticator is asked after each refusal.
 Source: C{security.md} section 1.6.
 """
 
@@ -47,25 +48,25 @@ from dstwist.log import Logger, about, shown
 from dstwist.protocol.constants import UNNAMED_USER
 from dstwist.protocol.jsontext import dumps, loads
 
-#: What of a text is passed on to the client.
+#: The longest error text that is passed on to the client, in characters.
 MAX_ERROR = 4096
 
 _EXPECTED = f"expected a number or a printable text of 1 to {MAX_ID} characters"
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
-# RFC 9110, section 5.5: what may stand in a header's value, and not at its ends.
+# The value of a header by RFC 9110, section 5.5: no control characters, and no blanks at its ends.
 _HEADER_VALUE = re.compile("[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
 
 
 class _Unusable(Exception):
     """
-    An answer that must not let anybody in; the text says why.
+    A response with a permitted status that must not be taken for an acceptance. The text says why.
     """
 
 
 @implementer(IAuthenticator, ILifecycle)
 class WebhookAuthentication:
     """
-    Asks a web service.
+    Asks a web service about each login.
     """
 
     _log = Logger()
@@ -81,7 +82,7 @@ class WebhookAuthentication:
         )
 
     def start(self) -> Deferred[None]:
-        # Connections are made when they are needed.
+        # The HTTP client connects when it is needed.
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
@@ -98,9 +99,9 @@ class WebhookAuthentication:
         body = dumps({"connectionData": _connection_data(handshake), "authData": credentials})
         attempts = 0
         while True:
-            answer = await self._ask(headers, body)
-            if answer is not None and answer.status not in settings.retry_status_codes:
-                return self._decide(answer)
+            response = await self._ask(headers, body)
+            if response is not None and response.status not in settings.retry_status_codes:
+                return self._decide(response)
             if attempts >= settings.retry_attempts:
                 return refusal(settings.report_invalid_parameters, "AUTH_RETRY_ATTEMPTS_EXCEEDED")
             attempts += 1
@@ -108,7 +109,7 @@ class WebhookAuthentication:
 
     async def _ask(self, headers: dict[str, str], body: bytes) -> Response | None:
         """
-        The answer; C{None} if there was none, which is logged.
+        The response; C{None} if there was none, which is logged.
         """
 
         def fetch() -> Deferred[Response | None]:
@@ -121,17 +122,17 @@ class WebhookAuthentication:
                 self._log.warn("AUTH_ERROR | http auth error: {error}", error=error, event="AUTH_ERROR")
                 return None
 
-        answer: Response | None = await self._limit.run(fetch)
-        if answer is not None and answer.status >= 500:
-            # Not its body: pages about errors like to show the request, and with it the password.
+        response: Response | None = await self._limit.run(fetch)
+        if response is not None and response.status >= 500:
+            # The body is not logged: error pages often show the request, and with it the password.
             self._log.warn(
-                "AUTH_ERROR | http auth server error: status {status}", status=answer.status, event="AUTH_ERROR"
+                "AUTH_ERROR | http auth server error: status {status}", status=response.status, event="AUTH_ERROR"
             )
-        return answer
+        return response
 
     def _headers(self, credentials: Any, handshake: HandshakeData) -> dict[str, str] | None:
         """
-        The request's headers; C{None} if one of those that the client has a say in cannot be sent.
+        The headers of the request; C{None} if a value that the client sent cannot be a header.
         """
         headers = dict(_HEADERS)
         for key in self._settings.promote_to_header:
@@ -150,36 +151,36 @@ class WebhookAuthentication:
             headers[key] = text
         return headers
 
-    def _decide(self, answer: Response) -> Login:
+    def _decide(self, response: Response) -> Login:
         report = self._settings.report_invalid_parameters
-        if answer.status in self._settings.permitted_status_codes:
+        if response.status in self._settings.permitted_status_codes:
             try:
-                login, body = _accepted(answer)
+                login, body = _accepted(response)
             except _Unusable as reason:
                 self._log.warn(
                     "AUTH_ERROR | http auth server: status {status}, but {reason}",
-                    status=answer.status,
+                    status=response.status,
                     reason=reason,
                     event="AUTH_ERROR",
                 )
                 login = Login(False)
             else:
                 if body is not None:
-                    self._log_unnamed(answer, body)
+                    self._log_unnamed(response, body)
         else:
-            login = _refused(answer)
+            login = _refused(response)
         return login if login.accepted or report else NOT_MINE
 
-    def _log_unnamed(self, answer: Response, body: str) -> None:
+    def _log_unnamed(self, response: Response, body: str) -> None:
         """
-        Have the log say that an answer was taken for an acceptance, although it may not have been meant as one.
+        Log that a response without a user id was taken for an acceptance, although it may not have been meant as one.
         """
-        # Services that only say yes or no may leave the body empty; any other body may be a mistake.
-        log, event = (self._log.warn, "AUTH_ERROR") if answer.body else (self._log.info, "INFO")
+        # A service that only accepts or refuses may leave the body empty. Any other body may be a mistake.
+        log, event = (self._log.warn, "AUTH_ERROR") if response.body else (self._log.info, "INFO")
         log(
             "{event} | http auth server: status {status}, its body is {body}: accepted as {user}, without a user id",
             event=event,
-            status=answer.status,
+            status=response.status,
             body=body,
             user=UNNAMED_USER,
         )
@@ -194,27 +195,27 @@ def _connection_data(handshake: HandshakeData) -> dict[str, Any]:
     return found
 
 
-def _is_json(answer: Response) -> bool:
-    return answer.kind == "application/json" or answer.kind.endswith("+json")
+def _is_json(response: Response) -> bool:
+    return response.kind == "application/json" or response.kind.endswith("+json")
 
 
-def _accepted(answer: Response) -> tuple[Login, str | None]:
+def _accepted(response: Response) -> tuple[Login, str | None]:
     """
-    What an answer with a permitted status means; and what its body is, if that says nothing about the user.
+    The decision in a response with a permitted status; and a description of its body if that has no user id.
     """
-    if not answer.body:
+    if not response.body:
         return Login(True), "empty"
-    if _is_json(answer):
+    if _is_json(response):
         try:
-            value = loads(answer.body)
+            value = loads(response.body)
         except ValueError:
             raise _Unusable("its body is not JSON") from None
         return _accepted_json(value)
-    if answer.kind == "text/plain":
-        return Login(True, _text_id(answer.body.decode("utf-8", "surrogateescape"))), None
-    if answer.kind.startswith("text/"):
-        raise _Unusable(f"its body is {answer.kind}")
-    return Login(True), f"of type {shown(answer.kind)}" if answer.kind else "of no type"
+    if response.kind == "text/plain":
+        return Login(True, _text_id(response.body.decode("utf-8", "surrogateescape"))), None
+    if response.kind.startswith("text/"):
+        raise _Unusable(f"its body is {response.kind}")
+    return Login(True), f"of type {shown(response.kind)}" if response.kind else "of no type"
 
 
 def _accepted_json(value: Any) -> tuple[Login, str | None]:
@@ -223,7 +224,7 @@ def _accepted_json(value: Any) -> tuple[Login, str | None]:
     if isinstance(value, str):
         return Login(True, _text_id(value)), None
     if value is False:
-        # The Node server lets everybody in by it.
+        # The Node server takes this for an acceptance.
         raise _Unusable("its body is false")
     return Login(True), kind_of(value)
 
@@ -249,18 +250,18 @@ def _text_id(text: str) -> str:
     return user
 
 
-def _refused(answer: Response) -> Login:
+def _refused(response: Response) -> Login:
     """
-    What an answer with another status means.
+    The refusal in a response with another status.
     """
     value: Any = None
-    if _is_json(answer):
+    if _is_json(response):
         try:
-            value = loads(answer.body)
+            value = loads(response.body)
         except ValueError:
-            value = answer.body.decode("utf-8", "replace")
-    elif answer.kind.startswith("text/"):
-        value = answer.body.decode("utf-8", "replace")
+            value = response.body.decode("utf-8", "replace")
+    elif response.kind.startswith("text/"):
+        value = response.body.decode("utf-8", "replace")
     if isinstance(value, str) and value:
         return Login(False, client_data=dumps({"error": value[:MAX_ERROR]}))
     if isinstance(value, dict) and value:

@@ -155,7 +155,7 @@ class FailureTests(ChainCase):
             self.chain(Full(partial(succeed, nonsense)))
             log = self.log()
             self.assertEqual(self.login(), Login(False))
-            self.assertIn("Full gave no Login", log.lines[0])
+            self.assertIn("expected a Login", log.lines[0])
 
     def test_no_text_for_a_user_id(self) -> None:
         """
@@ -165,7 +165,7 @@ class FailureTests(ChainCase):
             self.chain(Full(partial(succeed, Login(True, user))))  # type: ignore[arg-type]
             log = self.log()
             self.assertEqual(self.login(), Login(False))
-            self.assertIn(f"Full gave a user id that is no str: {type(user).__name__}", log.lines[0])
+            self.assertIn(f"Full returned a user id of type {type(user).__name__}", log.lines[0])
 
     def test_plain_and_async(self) -> None:
         """

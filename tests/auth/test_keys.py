@@ -238,7 +238,7 @@ class PublishedKeysTests(PublishedCase):
             self.clock.advance(100)
             log = self.log()
             self.assertTrue(same(self.find("one"), public_key("P-256")))
-            self.assertIn("there are 1 from before", log.lines[0])
+            self.assertIn("1 from before stay in use", log.lines[0])
         self.assertEqual(self.fetched, 9)
 
     def test_never_any(self) -> None:

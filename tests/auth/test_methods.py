@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth.file import FileAuthentication
 from dstwist.auth.jwt import TokenAuthentication
-from dstwist.auth.methods import build, describe, replace_users
+from dstwist.auth.methods import build, describe
 from dstwist.auth.open import OpenAuthentication
 from dstwist.auth.storage import StorageAuthentication
 from dstwist.auth.webhook import WebhookAuthentication
@@ -64,28 +64,6 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual(login.user, "ann")
         self.successResultOf(chain.stop())
         self.assertEqual(reactor.getDelayedCalls(), [])
-
-    def test_replace_users(self) -> None:
-        """
-        The users of a file that was read again take the place of those before, each file's in its own place.
-        """
-
-        def entry(**users: str) -> FileSettings:
-            found = {name: User(password) for name, password in users.items()}
-            return FileSettings(users=found, report_invalid_parameters=False)
-
-        chain = self.build(entry(ann="1"), OpenSettings(), entry(bob="2"))
-        self.successResultOf(chain.start())
-        replace_users(chain, (entry(ann="3"), OpenSettings(), entry(bob="4")))
-        for name, password, user in (("ann", "3", "ann"), ("bob", "4", "bob")):
-            login = self.successResultOf(
-                chain.authenticators[0 if name == "ann" else 2].login(
-                    HANDSHAKE, {"username": name, "password": password}
-                )
-            )
-            self.assertEqual(login.user, user)
-        with self.assertRaises(ConfigError):
-            replace_users(chain, (entry(ann="3"),))
 
     def test_impossible(self) -> None:
         """

@@ -103,7 +103,7 @@ class AuthReloadTests(SynchronousTestCase):
             (new, replace(TOKENS, secret=None, public_key=pem("P-256"))),
         ):
             error = self.assertRaises(ConfigError, self.reload, *settings)
-            self.assertIn("more than the users and the keys has changed; that takes a restart", str(error))
+            self.assertIn("options other than users and keys have changed; that needs a restart", str(error))
             self.assertTrue(self.accepts(username="ann", password="1"))
 
     def test_bad_key(self) -> None:
