@@ -3,7 +3,8 @@ From a request to its topic, and from a name to its subscribers and providers.
 
 ==========================  ================================================================================
 L{.router}                  limits on names, permission, then the topic's service
-L{.subscriptions}           the subscribers of each name, and the fan-out to them
+L{.subscriptions}           which connection is subscribed to which name
+L{.fan_out}                 the subscribers of each name by wire: encode once, write many
 L{.listeners}               what clients say that listen to patterns
 L{.registrations}           which connections listen to which patterns
 L{.provider_assignment}     which listener provides which name; L{.providers}, L{.new_listeners}, L{.rematch} and

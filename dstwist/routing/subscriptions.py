@@ -1,57 +1,56 @@
 """
-Who wants which name, and the fan-out to them.
+The subscriptions of one topic: which connection is subscribed to which name, and which names have a subscriber.
 
-One registry a topic. A name is wanted by connections; they are grouped by wire, so that a message is encoded once per
-wire and the same bytes go to all of its connections. Always true: the observers have been told of exactly the names
-that are in here.
+Always true: the observers have been told of exactly the names that are in here.
 
-A connection that closes has no subscription any more from that moment on, for all who ask here. If it had many, they
-are taken off the names in slices (L{dstwist.scheduling.time_slices}), and the observers are told as that goes. Until
-then a fan-out still writes to it: its outbox drops that (L{dstwist.transports.outbox.Outbox.shut}). A new subscriber of
-such a name takes over, as if it had come before the other closed.
+When a connection closes, none of its subscriptions is left for callers of this module. If it had many, they are removed
+from the names in slices (L{dstwist.scheduling.time_slices}), and the observers are told as that goes. Until then a
+fan-out (L{dstwist.routing.fan_out}) still writes to the connection; its outbox drops the frames
+(L{dstwist.transports.outbox.Outbox.shut}). A client that subscribes to such a name meanwhile takes over the name, as if
+it had subscribed before the other one closed.
 
-The same holds for a name whose subscriptions all L{end<SubscriptionRegistry.end>}: the name is released at once. The
-connections forget it in slices; each forgets it at once if it asks for the name again or closes.
+L{end<SubscriptionRegistry.end>} ends all subscriptions to a name: the name is released at once, and the connections
+forget it in slices. A connection forgets it at once if it asks for the name again, or closes.
 
 ============  ==============================  ====================================================================
-asked         of a name                       answer (C{services.md} section 2.1)
+request       name                            answer (C{services.md} section 2.1)
 ============  ==============================  ====================================================================
 subscribe     new                             ack
 subscribe     subscribed already              MULTIPLE_SUBSCRIPTIONS, and then v4+: ack; v2/v3: nothing
-subscribe     one more than may be, or all    MESSAGE_DENIED: whoever is closed for it comes back, and asks again
-              have more than they may
+subscribe     above the limit of the          MESSAGE_DENIED: a client that is closed instead would reconnect, and
+              connection, or of all           subscribe again
 unsubscribe   any                             ack: a client that ended a subscription while it was offline says so when
-                                              it is back, and v2/v3 clients throw at an error that nobody listens to
+                                              it is back, and v2/v3 clients throw at an error without listener
 ============  ==============================  ====================================================================
 
-A bulk request has one ack, after all of its names. Those of a long one are dealt with in steps (L{IConnection.do}).
+A bulk request has one ack, after all of its names. A long one is served in steps (L{IConnection.do}).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IRevocable, IWire, Work
+from dstwist.interfaces import IConnection, IRevocable, Work
 from dstwist.limits.budgets import Budget
-from dstwist.limits.outgoing import LARGE, TurnBudget
+from dstwist.limits.outgoing import TurnBudget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.weights import weigh_name
+from dstwist.routing.fan_out import FanOut, Members
 from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps, TimeSlices
 
-#: How many bytes of memory a subscription takes besides its name, and how many more the first one of a name: with what
-#: others know of it, such as the search for its provider.
+#: The bytes of memory that a subscription takes besides its name, and those that the first subscription to a name takes
+#: besides: for what other parts keep about the name, such as the search for its provider.
 _SUBSCRIPTION = 400
 _FIRST = 1200
 
 _Observer = Callable[[str], None]
-_Members = dict[IConnection, Callable[[bytes], None]]
 
 
 @implementer(IRevocable)
@@ -59,12 +58,14 @@ class SubscriptionRegistry:
     """
     The subscriptions of one topic.
 
-    @ivar all_take_patches: whether the wires of all subscribers so far take PATCH (L{publish_either}).
+    @ivar publish: L{FanOut.publish}; so are C{publish_either}, C{publish_to} and C{write_shared}. Attributes save the
+        call of a method that only calls another one.
+    @ivar all_take_patches: whether the wires of all subscribers so far take PATCH (L{FanOut.publish_either}).
     @param repeated: the error for a name that is subscribed already; RPC has its own.
-    @param limit: how many names one connection may want. More are refused.
-    @param room: how many bytes of memory the subscriptions of all connections may take, also those of other topics.
+    @param limit: how many names one connection may subscribe to. More are refused.
+    @param room: the bytes of memory that the subscriptions of all connections to all topics may take.
     @param outgoing: counts the bytes of each fan-out.
-    @param clock: whose turns are used for what takes long; C{None}: it is done at once.
+    @param clock: its turns are used for long work; C{None}: long work is done at once.
     """
 
     _log = Logger()
@@ -80,17 +81,20 @@ class SubscriptionRegistry:
     ) -> None:
         actions = ACTIONS[topic]
         self._room = Budget() if room is None else room
-        self._outgoing = outgoing if outgoing is not None else TurnBudget()
+        self._fan_out = fan_out = FanOut(outgoing if outgoing is not None else TurnBudget())
+        self.publish = fan_out.publish
+        self.publish_either = fan_out.publish_either
+        self.publish_to = fan_out.publish_to
+        self.write_shared = fan_out.write_shared
         self._topic = topic
         self._clock = clock
-        self._slices = None if clock is None else TimeSlices(clock)
-        # How many closed connections have not been taken off all of their names.
+        self._time_slices = None if clock is None else TimeSlices(clock)
+        # The number of closed connections that have not been removed from all of their names.
         self._leaving = 0
         # Connections that have not forgotten a name whose subscriptions have ended, by name.
-        self._ended: dict[str, list[_Members]] = {}
+        self._ended: dict[str, list[Members]] = {}
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
-        self._names: dict[str, dict[IWire, _Members]] = {}
         self.all_take_patches = True
         self._subscribed: dict[IConnection, set[str]] = {}
         self._on_first: list[_Observer] = []
@@ -125,20 +129,20 @@ class SubscriptionRegistry:
 
     def __contains__(self, name: str) -> bool:
         if not self._leaving:
-            return name in self._names
-        return any(not connection.closed for members in self._names.get(name, {}).values() for connection in members)
+            return name in self._fan_out
+        return any(not connection.closed for connection in self._fan_out.subscribers(name))
 
     def names(self) -> Iterable[str]:
         """
-        All names that somebody wants, or that are about to be released.
+        All names that have a subscriber, or are about to be released.
         """
-        return self._names.keys()
+        return self._fan_out.names()
 
     def subscribers(self, name: str) -> list[IConnection]:
         """
-        Who wants C{name}.
+        The connections that are subscribed to C{name}.
         """
-        found = [connection for members in self._names.get(name, {}).values() for connection in members]
+        found = self._fan_out.subscribers(name)
         return [connection for connection in found if not connection.closed] if self._leaving else found
 
     def wants(self, name: str, connection: IConnection) -> bool:
@@ -151,14 +155,13 @@ class SubscriptionRegistry:
 
     def is_only(self, name: str, connection: IConnection) -> bool:
         """
-        Whether C{connection} is subscribed to C{name}, and no other one is.
+        Whether C{connection} is the only one that is subscribed to C{name}.
         """
         if not self.wants(name, connection):
             return False
-        wires = self._names.get(name, {})
         if not self._leaving:
-            return _count(wires) == 1
-        return all(other is connection or other.closed for members in wires.values() for other in members)
+            return self._fan_out.count(name) == 1
+        return all(other is connection or other.closed for other in self._fan_out.subscribers(name))
 
     def connections(self) -> Iterable[IConnection]:
         return self._subscribed.keys()
@@ -173,7 +176,7 @@ class SubscriptionRegistry:
         """
         Subscribe C{connection} to all names of C{message}.
         """
-        # Its permission may have taken longer than the client stayed: then none of this is done.
+        # A client that has closed while its permission was decided gets nothing.
         connection.do(self.subscribing(message, connection))
 
     def unsubscribe(self, message: Message, connection: IConnection) -> None:
@@ -186,9 +189,9 @@ class SubscriptionRegistry:
         """
         The work of L{subscribe}.
         """
-        # Who asked for nothing at all has it.
+        # A request without names is served.
         acked = not message.names and connection.dialect.acks_repeated_subscriptions
-        # A new name can start a search for its provider, with many patterns and rules.
+        # A new name can start the search for its provider, with many patterns and rules.
         steps = Steps(self._clock)
         over = False
         for name in message.names:
@@ -210,99 +213,28 @@ class SubscriptionRegistry:
         """
         The work of L{unsubscribe}.
         """
-        for number, name in enumerate(message.names):
-            if number and not number % NAMES_PER_STEP:
+        steps = Steps(self._clock)
+        over = False
+        for name in message.names:
+            if over:
                 yield None
+                steps.begin()
             self.discard(name, connection)
+            over = steps.over()
         connection.send(message.ack())
-
-    def publish(self, message: Message, exclude: IConnection | None = None) -> None:
-        """
-        Send C{message} to all who want its name, but not to C{exclude}.
-        """
-        wires = self._names.get(message.name)  # type: ignore[arg-type]
-        if wires is None:
-            return
-        outgoing = self._outgoing
-        for wire, members in wires.items():
-            frame = wire.encode(message)
-            if frame:
-                if exclude in members:
-                    for connection, write in members.items():
-                        if connection is not exclude:
-                            write(frame)
-                else:
-                    for write in members.values():
-                        write(frame)
-                size = len(frame)
-                outgoing.room = room = outgoing.room - size * len(members)
-                if size >= LARGE:
-                    outgoing.large = True
-                if room < 0:
-                    outgoing.make_room()
-
-    def publish_either(self, many: Message, whole: Callable[[], Message], exclude: IConnection | None = None) -> None:
-        """
-        The same with C{many}, a PATCH or PATCH_MULTI, for wires whose clients take that, and with the message that
-        C{whole} makes for all others.
-        """
-        single = many.path is not None
-        other: Message | None = None
-        for wire, members in self._names.get(many.name, {}).items():  # type: ignore[arg-type]
-            if wire.patches_many or (single and wire.takes_patches):
-                frame = wire.encode(many)
-            else:
-                if other is None:
-                    other = whole()
-                frame = wire.encode(other)
-            if frame:
-                for connection, write in members.items():
-                    if connection is not exclude:
-                        write(frame)
-                self._count(len(frame), len(members))
-
-    def publish_to(self, name: str, message: Message, exclude: Container[IConnection] = ()) -> None:
-        """
-        Send C{message} to all who want C{name}, whatever the message's own name, but to none of C{exclude}.
-        """
-        for wire, members in self._names.get(name, {}).items():
-            frame = wire.encode(message)
-            if frame:
-                for connection, write in members.items():
-                    if connection not in exclude:
-                        write(frame)
-                self._count(len(frame), len(members))
-
-    def write_shared(self, frame: bytes, connection: IConnection) -> None:
-        """
-        Send C{connection} a large frame that other connections get as well.
-        """
-        if not connection.closed:
-            connection.write(frame)
-            self._count(len(frame), 1)
-
-    def _count(self, size: int, members: int) -> None:
-        """
-        Count a fan-out. L{publish} does this by itself: a call would cost it some per cent.
-        """
-        outgoing = self._outgoing
-        outgoing.room -= size * members
-        if size >= LARGE:
-            outgoing.large = True
-        if outgoing.room < 0:
-            outgoing.make_room()
 
     def add(self, name: str, connection: IConnection) -> bool:
         """
-        Subscribe C{connection}, which is open, to C{name} and say nothing; whether it was not subscribed before, and
-        has not too many names already.
+        Subscribe C{connection}, which is open, to C{name} without an answer.
+
+        @return: whether this is a new subscription: it was not subscribed before, and no limit is exceeded.
         """
         if self._ended:
             self._forget(name, connection)
         subscribed = self._subscribed.get(connection)
         if subscribed is None:
             if connection.closed:
-                return False  # by the answer to the name before this one
+                return False  # by the answer for the name before this one
             subscribed = self._subscribed[connection] = set()
             connection.on_close(self._closed)
         elif name in subscribed:
@@ -310,28 +242,28 @@ class SubscriptionRegistry:
         elif len(subscribed) >= self._limit and len(self.names_of(connection)) >= self._limit:
             self._exceeded(connection, "maxSubscriptions", self._limit, "names")
             return False
-        wires = self._names.get(name)
-        first = wires is None
+        fan_out = self._fan_out
+        first = name not in fan_out
         if not self._room.take(_weight(name, first)):
             self._exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
             return False
         subscribed.add(name)
         if not connection.wire.takes_patches:
             self.all_take_patches = False
-        if wires is None:
-            wires = self._names[name] = {}
-        wires.setdefault(connection.wire, {})[connection] = connection.write
+        fan_out.add(name, connection)
         if first:
             for observer in self._on_first:
                 observer(name)
-        elif self._on_second and _count(wires) == 2:
+        elif self._on_second and fan_out.count(name) == 2:
             for observer in self._on_second:
                 observer(name)
         return True
 
     def discard(self, name: str, connection: IConnection) -> bool:
         """
-        End the subscription of C{connection} to C{name} and say nothing; whether there was one.
+        End the subscription of C{connection} to C{name} without an answer.
+
+        @return: whether there was one.
         """
         if self._ended:
             self._forget(name, connection)
@@ -354,37 +286,38 @@ class SubscriptionRegistry:
         Leave C{connection}, which is subscribed, out of each fan-out of C{name} until L{unmute}, or until its
         subscription ends.
         """
-        self._names[name][connection.wire][connection] = _drop
+        self._fan_out.mute(name, connection)
 
     def unmute(self, name: str, connection: IConnection) -> bool:
         """
-        End L{mute}; whether C{connection} is subscribed.
+        Undo L{mute}.
+
+        @return: whether C{connection} is subscribed.
         """
         if not self.wants(name, connection):
             return False
-        self._names[name][connection.wire][connection] = connection.write
+        self._fan_out.unmute(name, connection)
         return True
 
     def end(self, name: str) -> None:
         """
-        End all subscriptions to C{name} without a word.
+        End all subscriptions to C{name}, and tell no client.
         """
-        wires = self._names.pop(name, None)
-        if wires is None:
+        members = self._fan_out.remove_all(name)
+        if not members:
             return
-        members = list(wires.values())
         self._room.give(_FIRST + sum(map(len, members)) * _weight(name, False))
         self._ended.setdefault(name, []).extend(members)
         forgetting = self._forget_all(name, members)
-        if self._slices is None:
+        if self._time_slices is None:
             for _ in forgetting:
                 pass
         else:
-            self._slices.do(forgetting)
+            self._time_slices.do(forgetting)
         for observer in self._on_last:
             observer(name)
 
-    def _forget_all(self, name: str, members: list[_Members]) -> Iterator[None]:
+    def _forget_all(self, name: str, members: list[Members]) -> Iterator[None]:
         """
         Have all C{members}, whose subscriptions have ended, forget C{name}.
         """
@@ -409,20 +342,15 @@ class SubscriptionRegistry:
                 self._subscribed[connection].discard(name)
 
     def _remove(self, name: str, connection: IConnection) -> None:
-        wires = self._names.get(name)
-        members = None if wires is None else wires.get(connection.wire)
-        if wires is None or members is None or members.pop(connection, None) is None:
+        fan_out = self._fan_out
+        if not fan_out.remove(name, connection):
             return  # its subscriptions have ended
-        last = False
-        if not members:
-            del wires[connection.wire]
-            last = not wires
+        last = name not in fan_out
         self._room.give(_weight(name, last))
         if last:
-            del self._names[name]
             for observer in self._on_last:
                 observer(name)
-        elif self._on_single and _count(wires) == 1:
+        elif self._on_single and fan_out.count(name) == 1:
             for observer in self._on_single:
                 observer(name)
 
@@ -443,12 +371,12 @@ class SubscriptionRegistry:
     def _closed(self, connection: IConnection) -> None:
         self._greedy.discard(connection)
         names = self._subscribed.pop(connection)
-        if self._slices is None or len(names) <= NAMES_PER_STEP:
+        if self._time_slices is None or len(names) <= NAMES_PER_STEP:
             for name in names:
                 self._remove(name, connection)
         else:
             self._leaving += 1
-            self._slices.do(self._leave(names, connection))
+            self._time_slices.do(self._leave(names, connection))
 
     def _leave(self, names: set[str], connection: IConnection) -> Iterator[None]:
         try:
@@ -457,16 +385,6 @@ class SubscriptionRegistry:
                 yield
         finally:
             self._leaving -= 1
-
-
-def _drop(frame: bytes) -> None:
-    """
-    Takes the frames for a connection that is muted.
-    """
-
-
-def _count(wires: dict[IWire, _Members]) -> int:
-    return sum(map(len, wires.values()))
 
 
 def _weight(name: str, first: bool) -> int:

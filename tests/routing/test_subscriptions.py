@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +13,6 @@ from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IRevocable
 from dstwist.limits.budgets import Budget
-from dstwist.limits.outgoing import LARGE, TurnBudget
 from dstwist.protocol.constants import EventAction, RpcAction, Topic
 from dstwist.protocol.dialect import TEXT, Dialect
 from dstwist.protocol.message import Message
@@ -40,31 +38,6 @@ def emit(name: str = "news") -> Message:
 
 def repeated(request: Message, name: str) -> Message:
     return Message(Topic.EVENT, EventAction.MULTIPLE_SUBSCRIPTIONS, name, original_action=request.action)
-
-
-class FlushedBudget(TurnBudget):
-    """
-    A budget that counts how often it was used up.
-    """
-
-    flushed = 0
-    then: Callable[[], object] = staticmethod(lambda: None)
-
-    def make_room(self) -> None:
-        super().make_room()
-        self.flushed += 1
-        self.then()
-
-
-class Sized(FakeWire):
-    """
-    A wire whose frames have the length C{size}.
-    """
-
-    size = 1
-
-    def encode(self, message: Message) -> Any:
-        return b"x" * self.size
 
 
 class SubscriptionRegistryTests(SynchronousTestCase):
@@ -262,94 +235,6 @@ class SubscriptionRegistryTests(SynchronousTestCase):
                 self.registry.unsubscribe(unsubscribe(*names), connection)
                 self.assertEqual(connection.take(), [unsubscribe(*names).ack()])
 
-    def test_publish(self) -> None:
-        """
-        A message reaches all subscribers of its name but the excluded one.
-        """
-        ann, bob, cat = self.subscriber("news"), self.subscriber("news"), self.subscriber("other")
-        self.registry.publish(emit(), exclude=ann)
-        self.assertEqual([connection.take() for connection in (ann, bob, cat)], [[], [emit()], []])
-
-    def test_no_form_for_some(self) -> None:
-        """
-        Subscribers whose protocol has no form for a message are not sent any; the others are.
-        """
-
-        class Mute(FakeWire):
-            def encode(self, message: Message) -> bytes:
-                return b""
-
-        mute, other = self.subscriber("news", wire=Mute()), self.subscriber("news")
-        self.registry.publish(emit())
-        self.registry.publish_to("news", emit("about news"))
-        self.registry.publish_either(emit(), emit)
-        self.assertEqual((mute.take(), other.take()), ([], [emit(), emit("about news"), emit()]))
-
-    def test_encoded_once_per_wire(self) -> None:
-        """
-        However many subscribers, a message is encoded once for each wire.
-        """
-        old, young = FakeWire(), FakeWire()
-        for wire in (old, young, old, young):
-            self.subscriber("news", wire=wire)
-        old.encoded = young.encoded = 0
-        self.registry.publish(emit())
-        self.assertEqual((old.encoded, young.encoded), (1, 1))
-
-    def test_no_form(self) -> None:
-        """
-        What a wire has no form for is not written to it.
-        """
-
-        class Mute(FakeWire):
-            def encode(self, message: Message) -> object:
-                return b""
-
-        connection = self.subscriber("news", wire=Mute())
-        self.registry.publish(emit())
-        self.assertEqual(connection.take(), [])
-
-    def test_counted(self) -> None:
-        """
-        A fan-out is counted once: the length of the frame for each subscriber. When the budget of the turn is used up
-        it is flushed, after the frame was written to all.
-        """
-        budget = FlushedBudget(49)
-        self.registry = SubscriptionRegistry(Topic.EVENT, outgoing=budget)
-        wire = Sized()
-        ann, bob = self.subscriber("news", wire=wire), self.subscriber("news", wire=wire)
-        wire.size = 12
-        budget.then = lambda: self.assertEqual(len(ann.take() + bob.take()), 6)
-        self.registry.publish(emit())
-        self.assertEqual(budget.room, 49 - 24)
-        self.registry.publish_to("news", emit("about news"))
-        self.assertEqual((budget.room, budget.flushed), (1, 0))
-        self.registry.publish(emit())
-        self.assertEqual(budget.flushed, 1)
-        self.registry.publish_either(emit(), emit)
-        self.registry.publish_to("news", emit("about news"))
-        self.assertEqual((budget.room, budget.flushed, budget.large), (1, 1, False))
-
-    def test_large(self) -> None:
-        """
-        The budget is told of large frames, so that they are not copied for each subscriber.
-        """
-        for publish in (
-            lambda registry: registry.publish(emit()),
-            lambda registry: registry.publish_to("news", emit("about news")),
-            lambda registry: registry.publish_either(emit(), emit),
-        ):
-            budget = FlushedBudget(1 << 30)
-            self.registry = SubscriptionRegistry(Topic.EVENT, outgoing=budget)
-            wire = Sized()
-            self.subscriber("news", wire=wire)
-            wire.size = LARGE - 1
-            publish(self.registry)
-            self.assertFalse(budget.large)
-            wire.size = LARGE
-            publish(self.registry)
-            self.assertTrue(budget.large)
-
     def test_nobody(self) -> None:
         """
         A message nobody wants is dropped.
@@ -435,19 +320,6 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertFalse(self.registry.wants("a", connection))
         self.assertEqual(connection.take(), [])
         self.assertEqual(self.seen, [("first", "a"), ("last", "a")])
-
-    def test_publish_to(self) -> None:
-        """
-        A message goes to the subscribers of a name that is not its own, encoded once for a wire, but not to those who
-        are left out.
-        """
-        wire = FakeWire()
-        ann, bob, cat = (self.subscriber("a", wire=wire) for _ in range(3))
-        wire.encoded = 0
-        self.registry.publish_to("a", emit("b"), exclude={bob})
-        self.registry.publish_to("nobody", emit("b"))
-        self.assertEqual([c.take() for c in (ann, bob, cat)], [[emit("b")], [], [emit("b")]])
-        self.assertEqual(wire.encoded, 1)
 
     def test_rpc_names(self) -> None:
         """

@@ -1,0 +1,181 @@
+"""
+The subscribers of each name, and the fan-out of messages to them.
+
+Subscribers of a name are grouped by wire, so that a message is encoded once per wire and the same bytes go to all of
+its connections::
+
+    publish(message) --> wires of the name --encode once each--> frame --write--> each connection of the wire
+
+Always true: a name is in here exactly while it has a subscriber. The bytes of each fan-out are counted
+(L{dstwist.limits.outgoing}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+
+from dstwist.interfaces import IConnection, IWire
+from dstwist.limits.outgoing import LARGE, TurnBudget
+from dstwist.protocol.message import Message
+
+#: The subscribers of one name on one wire, with their C{write}.
+Members = dict[IConnection, Callable[[bytes], None]]
+
+
+class FanOut:
+    """
+    The subscribers of one topic.
+
+    @param outgoing: counts the bytes of each fan-out.
+    """
+
+    def __init__(self, outgoing: TurnBudget) -> None:
+        self._outgoing = outgoing
+        self._names: dict[str, dict[IWire, Members]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def names(self) -> Iterable[str]:
+        return self._names.keys()
+
+    def subscribers(self, name: str) -> list[IConnection]:
+        return [connection for members in self._names.get(name, {}).values() for connection in members]
+
+    def count(self, name: str) -> int:
+        """
+        The number of subscribers of C{name}.
+        """
+        return sum(map(len, self._names.get(name, {}).values()))
+
+    # -- who is in here
+
+    def add(self, name: str, connection: IConnection) -> None:
+        """
+        Write to C{connection} what is published under C{name}.
+        """
+        wires = self._names.get(name)
+        if wires is None:
+            wires = self._names[name] = {}
+        wires.setdefault(connection.wire, {})[connection] = connection.write
+
+    def remove(self, name: str, connection: IConnection) -> bool:
+        """
+        Undo L{add}.
+
+        @return: whether C{connection} was a subscriber of C{name}.
+        """
+        wires = self._names.get(name)
+        members = None if wires is None else wires.get(connection.wire)
+        if wires is None or members is None or members.pop(connection, None) is None:
+            return False
+        if not members:
+            del wires[connection.wire]
+            if not wires:
+                del self._names[name]
+        return True
+
+    def remove_all(self, name: str) -> list[Members]:
+        """
+        Undo L{add} for all subscribers of C{name}.
+
+        @return: the former subscribers.
+        """
+        return list(self._names.pop(name, {}).values())
+
+    def mute(self, name: str, connection: IConnection) -> None:
+        """
+        Leave C{connection}, a subscriber of C{name}, out of each fan-out of that name until L{unmute}, or until it is
+        removed.
+        """
+        self._names[name][connection.wire][connection] = _drop
+
+    def unmute(self, name: str, connection: IConnection) -> None:
+        """
+        Undo L{mute}.
+        """
+        self._names[name][connection.wire][connection] = connection.write
+
+    # -- the fan-out
+
+    def publish(self, message: Message, exclude: IConnection | None = None) -> None:
+        """
+        Send C{message} to all subscribers of its name but C{exclude}.
+        """
+        wires = self._names.get(message.name)  # type: ignore[arg-type]
+        if wires is None:
+            return
+        outgoing = self._outgoing
+        for wire, members in wires.items():
+            frame = wire.encode(message)
+            if frame:
+                if exclude in members:
+                    for connection, write in members.items():
+                        if connection is not exclude:
+                            write(frame)
+                else:
+                    for write in members.values():
+                        write(frame)
+                size = len(frame)
+                outgoing.room = room = outgoing.room - size * len(members)
+                if size >= LARGE:
+                    outgoing.large = True
+                if room < 0:
+                    outgoing.make_room()
+
+    def publish_either(self, many: Message, whole: Callable[[], Message], exclude: IConnection | None = None) -> None:
+        """
+        Send C{many}, a PATCH or PATCH_MULTI, to all subscribers of its name but C{exclude}. Clients whose wire does not
+        take it get the message that C{whole} makes.
+        """
+        single = many.path is not None
+        other: Message | None = None
+        for wire, members in self._names.get(many.name, {}).items():  # type: ignore[arg-type]
+            if wire.patches_many or (single and wire.takes_patches):
+                frame = wire.encode(many)
+            else:
+                if other is None:
+                    other = whole()
+                frame = wire.encode(other)
+            if frame:
+                for connection, write in members.items():
+                    if connection is not exclude:
+                        write(frame)
+                self._count_bytes(len(frame), len(members))
+
+    def publish_to(self, name: str, message: Message, exclude: Container[IConnection] = ()) -> None:
+        """
+        Send C{message} to all subscribers of C{name}, which may not be the message's own name, but those in C{exclude}.
+        """
+        for wire, members in self._names.get(name, {}).items():
+            frame = wire.encode(message)
+            if frame:
+                for connection, write in members.items():
+                    if connection not in exclude:
+                        write(frame)
+                self._count_bytes(len(frame), len(members))
+
+    def write_shared(self, frame: bytes, connection: IConnection) -> None:
+        """
+        Send C{connection} a large frame that other connections are sent as well.
+        """
+        if not connection.closed:
+            connection.write(frame)
+            self._count_bytes(len(frame), 1)
+
+    def _count_bytes(self, size: int, members: int) -> None:
+        """
+        Count the bytes of a fan-out. L{publish} does the same inline: a call would cost it some per cent.
+        """
+        outgoing = self._outgoing
+        outgoing.room -= size * members
+        if size >= LARGE:
+            outgoing.large = True
+        if outgoing.room < 0:
+            outgoing.make_room()
+
+
+def _drop(frame: bytes) -> None:
+    """
+    Takes the frames for a connection that is muted.
+    """

@@ -1,0 +1,222 @@
+"""
+Tests for L{dstwist.routing.fan_out}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.limits.outgoing import LARGE, TurnBudget
+from dstwist.protocol.constants import EventAction, RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.routing.fan_out import FanOut
+from tests.fakes import FakeConnection, FakeWire
+
+
+def emit(name: str = "news") -> Message:
+    return Message(Topic.EVENT, EventAction.EMIT, name, b"1")
+
+
+class FlushedBudget(TurnBudget):
+    """
+    A budget that counts how often it was used up.
+    """
+
+    flushed = 0
+    then: Callable[[], object] = staticmethod(lambda: None)
+
+    def make_room(self) -> None:
+        super().make_room()
+        self.flushed += 1
+        self.then()
+
+
+class Sized(FakeWire):
+    """
+    A wire whose frames have the length C{size}.
+    """
+
+    size = 1
+
+    def encode(self, message: Message) -> Any:
+        return b"x" * self.size
+
+
+class FanOutTests(SynchronousTestCase):
+    """
+    L{FanOut}.
+    """
+
+    def setUp(self) -> None:
+        self.fan_out = FanOut(TurnBudget())
+
+    def subscriber(self, *names: str, wire: FakeWire | None = None) -> FakeConnection:
+        connection = FakeConnection(wire=wire)
+        for name in names:
+            self.fan_out.add(name, connection)
+        return connection
+
+    def test_publish(self) -> None:
+        """
+        A message reaches all subscribers of its name but the excluded one.
+        """
+        ann, bob, cat = self.subscriber("news"), self.subscriber("news"), self.subscriber("other")
+        self.fan_out.publish(emit(), exclude=ann)
+        self.assertEqual([connection.take() for connection in (ann, bob, cat)], [[], [emit()], []])
+
+    def test_no_form_for_some(self) -> None:
+        """
+        Subscribers whose protocol has no form for a message are not sent any; the others are.
+        """
+
+        class Mute(FakeWire):
+            def encode(self, message: Message) -> bytes:
+                return b""
+
+        mute, other = self.subscriber("news", wire=Mute()), self.subscriber("news")
+        self.fan_out.publish(emit())
+        self.fan_out.publish_to("news", emit("about news"))
+        self.fan_out.publish_either(emit(), emit)
+        self.assertEqual((mute.take(), other.take()), ([], [emit(), emit("about news"), emit()]))
+
+    def test_encoded_once_per_wire(self) -> None:
+        """
+        However many subscribers, a message is encoded once for each wire.
+        """
+        old, young = FakeWire(), FakeWire()
+        for wire in (old, young, old, young):
+            self.subscriber("news", wire=wire)
+        old.encoded = young.encoded = 0
+        self.fan_out.publish(emit())
+        self.assertEqual((old.encoded, young.encoded), (1, 1))
+
+    def test_no_form(self) -> None:
+        """
+        What a wire has no form for is not written to it.
+        """
+
+        class Mute(FakeWire):
+            def encode(self, message: Message) -> object:
+                return b""
+
+        connection = self.subscriber("news", wire=Mute())
+        self.fan_out.publish(emit())
+        self.assertEqual(connection.take(), [])
+
+    def test_counted(self) -> None:
+        """
+        A fan-out is counted once: the length of the frame for each subscriber. When the budget of the turn is used up
+        it is flushed, after the frame was written to all.
+        """
+        budget = FlushedBudget(49)
+        self.fan_out = FanOut(budget)
+        wire = Sized()
+        ann, bob = self.subscriber("news", wire=wire), self.subscriber("news", wire=wire)
+        wire.size = 12
+        budget.then = lambda: self.assertEqual(len(ann.take() + bob.take()), 6)
+        self.fan_out.publish(emit())
+        self.assertEqual(budget.room, 49 - 24)
+        self.fan_out.publish_to("news", emit("about news"))
+        self.assertEqual((budget.room, budget.flushed), (1, 0))
+        self.fan_out.publish(emit())
+        self.assertEqual(budget.flushed, 1)
+        self.fan_out.publish_either(emit(), emit)
+        self.fan_out.publish_to("news", emit("about news"))
+        self.assertEqual((budget.room, budget.flushed, budget.large), (1, 1, False))
+
+    def test_large(self) -> None:
+        """
+        The budget is told of large frames, so that they are not copied for each subscriber.
+        """
+        for publish in (
+            lambda fan_out: fan_out.publish(emit()),
+            lambda fan_out: fan_out.publish_to("news", emit("about news")),
+            lambda fan_out: fan_out.publish_either(emit(), emit),
+        ):
+            budget = FlushedBudget(1 << 30)
+            self.fan_out = FanOut(budget)
+            wire = Sized()
+            self.subscriber("news", wire=wire)
+            wire.size = LARGE - 1
+            publish(self.fan_out)
+            self.assertFalse(budget.large)
+            wire.size = LARGE
+            publish(self.fan_out)
+            self.assertTrue(budget.large)
+
+    def test_publish_to(self) -> None:
+        """
+        A message goes to the subscribers of a name that is not its own, encoded once for a wire, but not to those who
+        are left out.
+        """
+        wire = FakeWire()
+        ann, bob, cat = (self.subscriber("a", wire=wire) for _ in range(3))
+        wire.encoded = 0
+        self.fan_out.publish_to("a", emit("b"), exclude={bob})
+        self.fan_out.publish_to("nobody", emit("b"))
+        self.assertEqual([c.take() for c in (ann, bob, cat)], [[emit("b")], [], [emit("b")]])
+        self.assertEqual(wire.encoded, 1)
+
+    def test_members(self) -> None:
+        """
+        A name is there while it has subscribers, whatever their wires.
+        """
+        ann, bob = self.subscriber("news", "other"), self.subscriber("news", wire=FakeWire())
+        self.assertEqual((list(self.fan_out.names()), self.fan_out.count("news")), (["news", "other"], 2))
+        self.assertEqual(self.fan_out.subscribers("news"), [ann, bob])
+        self.assertEqual([self.fan_out.remove("news", ann) for _ in range(2)], [True, False])
+        self.assertEqual(self.fan_out.subscribers("news"), [bob])
+        self.assertTrue(self.fan_out.remove("news", bob))
+        self.assertEqual(("news" in self.fan_out, self.fan_out.count("news")), (False, 0))
+        self.assertFalse(self.fan_out.remove("news", bob))
+
+    def test_remove_all(self) -> None:
+        """
+        All subscribers of a name are removed together, and returned.
+        """
+        ann, bob = self.subscriber("news", "other"), self.subscriber("news", wire=FakeWire())
+        self.assertEqual([list(members) for members in self.fan_out.remove_all("news")], [[ann], [bob]])
+        self.assertEqual((self.fan_out.remove_all("news"), list(self.fan_out.names())), ([], ["other"]))
+
+    def test_patches(self) -> None:
+        """
+        A change at one path goes to wires that take patches, one at several paths to wires that take those; all others
+        get the whole record, made once.
+        """
+
+        def wire(takes_patches: bool, patches_many: bool) -> FakeWire:
+            made = FakeWire()
+            made.takes_patches, made.patches_many = takes_patches, patches_many
+            return made
+
+        wires = [wire(False, False), wire(False, False), wire(True, False), wire(True, True)]
+        connections = [self.subscriber("r", wire=each) for each in wires]
+        one, several, whole = (
+            Message(Topic.RECORD, RecordAction.PATCH, "r", path=path) for path in ("a", None, "whole")
+        )
+        made: list[Message] = []
+
+        def make() -> Message:
+            made.append(whole)
+            return whole
+
+        for message, expected in ((one, [whole, whole, one, one]), (several, [whole, whole, whole, several])):
+            self.fan_out.publish_either(message, make)
+            self.assertEqual([connection.take() for connection in connections], [[each] for each in expected])
+        self.assertEqual(len(made), 2)
+
+    def test_shared(self) -> None:
+        """
+        A large frame that is written for several connections is counted, unless its connection is closed.
+        """
+        budget = FlushedBudget(1 << 30)
+        self.fan_out = FanOut(budget)
+        ann = FakeConnection()
+        self.fan_out.write_shared(b"x" * LARGE, ann)
+        self.assertEqual((ann.take(), budget.limit - budget.room, budget.large), ([b"x" * LARGE], LARGE, True))
+        ann.close()
+        self.fan_out.write_shared(b"x", ann)
+        self.assertEqual((ann.take(), budget.limit - budget.room), ([], LARGE))
