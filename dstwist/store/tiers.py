@@ -52,15 +52,16 @@ class TieredStore:
     """
     The cache and the storage of one node, for all parts that read records.
 
-    @ivar unresolved: the names of the records whose last write is unresolved: it failed or was late, and may or may not
-        have taken effect. The record store (L{dstwist.services.record.store}) keeps this set.
+    @ivar is_unresolved: whether the last write of a record is unresolved: it failed or was late, and may or may not
+        have taken effect. The record service (L{dstwist.services.record.reconcile}) marks these records.
     @param storage: C{None} if records are only in the cache.
     """
 
     def __init__(self, cache: IStore, storage: IStore | None, settings: RecordSettings, clock: IReactorTime) -> None:
         self.cache = cache
         self.storage = storage
-        self.unresolved: set[str] = set()
+        self._unresolved: set[str] = set()
+        self.is_unresolved: Callable[[str], bool] = self._unresolved.__contains__
         self._write_cache = record_writer(cache)
         self._clock = clock
         self._timeouts = {CACHE: settings.cache_retrieval_timeout, STORAGE: settings.storage_retrieval_timeout}
@@ -72,6 +73,18 @@ class TieredStore:
         """
         return self.storage is not None and not name.startswith(self._excluded)
 
+    def mark_unresolved(self, name: str) -> None:
+        """
+        The outcome of the last write of a record is unknown. From now on the record is read from its authority.
+        """
+        self._unresolved.add(name)
+
+    def mark_resolved(self, name: str) -> None:
+        """
+        The outcome is known, and the cache agrees with the authority.
+        """
+        self._unresolved.discard(name)
+
     def load(self, name: str) -> Deferred[Record | None]:
         """
         The record as it is kept at this moment, for callers outside the record's queue; C{None} if there is none.
@@ -80,7 +93,7 @@ class TieredStore:
 
         Fails with L{TierError} if a tier fails, or does not answer in time.
         """
-        if name in self.unresolved:
+        if name in self._unresolved:
             return Deferred.fromCoroutine(self.read_authority(name))
         asked = self.cache.get(name)
         if asked.called and isinstance(asked.result, Record):

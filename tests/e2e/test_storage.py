@@ -144,7 +144,7 @@ class StorageTests(SynchronousTestCase):
         server.wait_for_line("has been moved or deleted; nothing is written until the file is put back")
         moved.rename(self.directory)
         while True:
-            # The record that was in doubt is asked for again after a second; another one is not.
+            # The unresolved record is asked for again after a second; another one is not.
             client.say(self.write_of("another", 1))
             if self.outcome(client) is not RecordAction.RECORD_UPDATE_ERROR:
                 break

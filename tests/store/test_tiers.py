@@ -121,17 +121,17 @@ class TieredStoreTests(SynchronousTestCase):
         A record whose last write is unresolved is loaded from the storage, whatever the cache has. The cache is left as
         it is, because a write may be under way.
         """
-        self.tiers.unresolved.add("a")
+        self.tiers.mark_unresolved("a")
         self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(2, {"in": "storage"}))
         self.assertEqual(self.cache.calls, [])
-        self.tiers.unresolved.discard("a")
+        self.tiers.mark_resolved("a")
         self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(1, {"in": "cache"}))
 
     def test_unresolved_without_storage(self) -> None:
         """
         The cache is the authority of records that are not stored.
         """
-        self.tiers.unresolved.add("temporary/a")
+        self.tiers.mark_unresolved("temporary/a")
         self.assertEqual(self.successResultOf(self.tiers.load("temporary/a")), Record(1, {"in": "cache"}))
         self.assertEqual(self.storage.calls, [])
 
@@ -140,7 +140,7 @@ class TieredStoreTests(SynchronousTestCase):
         If the storage fails, the value of a record whose last write is unresolved is unknown; the cache is no
         substitute.
         """
-        self.tiers.unresolved.add("a")
+        self.tiers.mark_unresolved("a")
         self.storage.outcome = "fails"
         error = self.failureResultOf(self.tiers.load("a"), TierError).value
         self.assertEqual(getattr(error, "tier", None), STORAGE)

@@ -31,7 +31,7 @@ from dstwist.interfaces import IConnection, Record
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.services.record.store import RecordError
+from dstwist.services.record.failures import RecordError
 
 _RECORD = Topic.RECORD
 _SUBSCRIBECREATEANDREAD = RecordAction.SUBSCRIBECREATEANDREAD

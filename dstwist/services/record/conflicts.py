@@ -46,9 +46,9 @@ from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TIME_SLICE, Turns
 from dstwist.services.record import answers
 from dstwist.services.record.acks import HOLD
+from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.replicas import Replicas
-from dstwist.services.record.store import RecordError
 
 _RECORD = Topic.RECORD
 

@@ -29,9 +29,11 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.conflicts import HeldConflicts
 from dstwist.services.record.discards import Discards
+from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
+from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.replicas import Replicas
-from dstwist.services.record.store import RecordError, RecordStore
+from dstwist.services.record.store import RecordStore
 
 _RECORD = Topic.RECORD
 
@@ -49,6 +51,7 @@ class RecordReader:
     def __init__(
         self,
         store: RecordStore,
+        reconciliation: Reconciliation,
         queue: RecordQueue,
         permission: IPermission,
         subscriptions: SubscriptionRegistry,
@@ -60,6 +63,7 @@ class RecordReader:
     ) -> None:
         self._denials = denials
         self._store = store
+        self._reconciliation = reconciliation
         self._queue = queue
         self._submit = queue.submit
         self._allows = permission.allows
@@ -171,8 +175,8 @@ class RecordReader:
                 await self._store.commit(name, record)
             except RecordError as error:
                 answers.not_created(name, message, sender, error)
-                self._store.knew(name, None)
-                await self._store.try_to_settle(name)
+                self._reconciliation.assume(name, None)
+                await self._reconciliation.try_to_reconcile(name)
                 return
         if not await self._permitted(name, message, sender, RecordAction.READ, record):
             return

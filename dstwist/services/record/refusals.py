@@ -35,8 +35,8 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.conflicts import HeldConflicts
+from dstwist.services.record.failures import RecordError
 from dstwist.services.record.replicas import Replicas
-from dstwist.services.record.store import RecordError
 
 _BLANK = Record(0, {})
 
@@ -165,13 +165,15 @@ class RecordRefusals:
         self._replicas.refused(name, sender)
         self._failed(name, message, sender, reason)
 
-    def unreadable(self, name: str, message: Message, sender: IConnection, error: RecordError, doubtful: bool) -> None:
+    def unreadable(
+        self, name: str, message: Message, sender: IConnection, error: RecordError, unresolved: bool
+    ) -> None:
         """
         The record could not be read.
 
-        @param doubtful: the writer is sent the record once the stores answer what it is.
+        @param unresolved: the writer is sent the record once the stores answer what it is.
         """
-        self._unknown(name, sender, doubtful)
+        self._unknown(name, sender, unresolved)
         answers.not_written(name, message, sender, error)
         self._acks.refused(name, message, sender, error.detail)
 
@@ -203,8 +205,8 @@ class RecordRefusals:
         if self._replicas.refused(name, sender, version, current):
             sender.send(answers.update(name, state))
 
-    def _unknown(self, name: str, sender: IConnection, doubtful: bool) -> None:
-        if doubtful or not self.sees(name, sender):
+    def _unknown(self, name: str, sender: IConnection, unresolved: bool) -> None:
+        if unresolved or not self.sees(name, sender):
             self._replicas.refused(name, sender)
         else:
             self._replicas.doubted(name, sender)

@@ -52,13 +52,15 @@ from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.conflicts import HeldConflicts
 from dstwist.services.record.discards import Discards
+from dstwist.services.record.failures import RecordError
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.read import RecordReader
+from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.refusals import RecordRefusals
 from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.sizes import RecordSizes
-from dstwist.services.record.store import RecordError, RecordStore
+from dstwist.services.record.store import RecordStore
 from dstwist.services.record.write import RecordWriter
 from dstwist.store.tiers import TieredStore
 
@@ -90,8 +92,7 @@ _READS = frozenset(
 #: A deletion with more subscribers takes two turns.
 MANY = 10_000
 
-#: What we ask of a record ourselves.
-_SETTLE = Message(_RECORD, RecordAction.NOTIFY)
+#: The request of the server itself.
 _TRUTH = Message(_RECORD, RecordAction.READ)
 
 
@@ -125,9 +126,8 @@ class RecordService:
         self._turns = Turns.of(clock)
         self._queue = queue = RecordQueue(settings, self._overrun, clock, pending)
         self._submit = queue.submit
-        self._store = store = RecordStore(tiers, queue, settings, clock)
-        store.told = self._tell_all
-        store.retry = self._settle_later
+        self._reconciliation = reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
+        self._store = store = RecordStore(tiers, reconciliation, queue, settings, clock)
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         self._replicas = replicas = Replicas(settings, clock, self._remind)
         self._discards = discards = Discards(clock)
@@ -135,11 +135,11 @@ class RecordService:
         self._conflicts = conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
         subscriptions.on_revoke(self._revoked)
         reader = RecordReader(
-            store, queue, permission, subscriptions, listeners, replicas, discards, conflicts, denials
+            store, reconciliation, queue, permission, subscriptions, listeners, replicas, discards, conflicts, denials
         )
         news = RecordNews(subscriptions, replicas, acks, cluster)
         self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
-        writer = RecordWriter(store, queue, permission, news, refusals, sizes, settings, clock, denials)
+        writer = RecordWriter(store, reconciliation, queue, permission, news, refusals, sizes, settings, clock, denials)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.enter),
@@ -174,9 +174,9 @@ class RecordService:
 
     def stop(self) -> Deferred[None]:
         """
-        Fires when everything that was asked is done. What the stores could not do is not tried again from now on.
+        Fires when all requests are served. From now on the stores are not asked again about unresolved records.
         """
-        self._store.stop()
+        self._reconciliation.stop()
         self._conflicts.stop()
         self._replicas.stop()
         self._discards.stop()
@@ -221,8 +221,8 @@ class RecordService:
             await self._store.delete(name)
         except RecordError as error:
             self._not_deleted(name, message, sender, error)
-            self._store.knew(name, record)
-            await self._store.try_to_settle(name)
+            self._reconciliation.assume(name, record)
+            await self._reconciliation.try_to_reconcile(name)
             return
         version = -1 if record is None else record.version
         subscribers = self._subscriptions.subscribers(name)
@@ -278,7 +278,7 @@ class RecordService:
 
         async def refresh(name: str, message: Message, sender: IConnection) -> None:
             try:
-                self._tell(_truth(name, await self._store.refresh(name)))
+                self._tell(_truth(name, await self._reconciliation.refresh(name)))
             except RecordError as error:
                 failed.append(error.detail)
 
@@ -294,15 +294,12 @@ class RecordService:
 
     async def _refresh(self, name: str, message: Message, sender: None) -> None:
         try:
-            self._tell(_truth(name, await self._store.refresh(name)))
+            self._tell(_truth(name, await self._reconciliation.refresh(name)))
         except RecordError:
             pass  # logged, and it is tried again
 
     async def _pass_on(self, name: str, message: Message, sender: None) -> None:
         self._tell(message)
-
-    async def _settle(self, name: str, message: Message, sender: None) -> None:
-        await self._store.try_to_settle(name)
 
     def _remind(self, name: str, connection: IConnection) -> None:
         if self._subscriptions.wants(name, connection):
@@ -317,19 +314,18 @@ class RecordService:
         if record is not None and self._subscriptions.wants(name, subscriber):
             subscriber.send(answers.update(name, record))
 
-    def _settle_later(self, name: str) -> None:
-        self._submit(self._settle, name, _SETTLE, None, always=True)
-
-    def _tell_all(self, name: str, record: Record | None, astray: list[IConnection] | None) -> None:
+    def _on_resolved(self, name: str, record: Record | None, writers: list[IConnection] | None) -> None:
         """
-        Tell what turned out to be true: everybody, or only those who may believe something else.
+        Send all subscribers an unresolved record that was reconciled.
+
+        @param writers: only these clients need it; C{None}: all subscribers do.
         """
         news = _truth(name, record)
-        if astray is None:
+        if writers is None:
             self._cluster.publish(news)
             self._tell(news)
         elif record is not None:
-            for connection in astray:
+            for connection in writers:
                 if self._subscriptions.wants(name, connection):
                     connection.send(news)
 

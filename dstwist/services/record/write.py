@@ -33,7 +33,7 @@ The rules that a write needs follow from its effect (C{services.md} section 1):
   with "no value", which every deepstream server judges by I{write}.
 
 If a commit fails, the writers in the batch are told so, refusals that followed from it are decided again, and clients
-that may believe something else get the true state (L{dstwist.services.record.store}).
+that may believe something else get the true state (L{dstwist.services.record.reconcile}).
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NOTHING, Change, Record
 from dstwist.scheduling.time_slices import STEP_TIME, TIME_SLICE, Turns
 from dstwist.services.record import answers
+from dstwist.services.record.failures import RecordError
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue, Request
+from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.refusals import Conflict, RecordRefusals, Refusal
 from dstwist.services.record.sizes import RecordSizes
-from dstwist.services.record.store import RecordError, RecordStore
+from dstwist.services.record.store import RecordStore
 
 _RECORD = Topic.RECORD
 _UPDATE = RecordAction.UPDATE
@@ -89,6 +91,7 @@ class RecordWriter:
     def __init__(
         self,
         store: RecordStore,
+        reconciliation: Reconciliation,
         queue: RecordQueue,
         permission: IPermission,
         news: RecordNews,
@@ -101,9 +104,10 @@ class RecordWriter:
         self._denials = denials
         self._peek = store.peek
         self._known = store.known
-        self._doubts = store.doubts
+        self._is_unresolved = store.is_unresolved
         self._short = store.keeps_at_once
         self._store = store
+        self._reconciliation = reconciliation
         self._keep = store.keep
         self._queue = queue
         self._lines = queue.lines
@@ -140,7 +144,7 @@ class RecordWriter:
             and (message.value is not UNREAD or len(message.data) < HEAVY)
         ):
             state = self._known(name)
-            if state is not None and name not in self._doubts:
+            if state is not None and not self._is_unresolved(name):
                 change = Change(state, message, self._limits)
                 decision = self._allows(message, sender, change)
                 if decision is True:
@@ -355,8 +359,8 @@ class RecordWriter:
     # -- afterwards
 
     def _not_written(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
-        doubtful = self._store.went_astray(name, sender)
-        self._refusals.unreadable(name, message, sender, error, doubtful)
+        unresolved = self._reconciliation.add_writer(name, sender)
+        self._refusals.unreadable(name, message, sender, error, unresolved)
 
     async def _take_back(
         self, name: str, first: Record, outcomes: list[_Outcome], taken: list[Request], error: RecordError
@@ -365,17 +369,17 @@ class RecordWriter:
         The commit of a batch failed.
         """
         again = []
-        self._store.knew(name, None if first is NOTHING else first)
+        self._reconciliation.assume(name, None if first is NOTHING else first)
         for place, (message, sender, outcome, change) in enumerate(outcomes):
             if isinstance(outcome, Record):
                 self._refusals.taken_back(name, message, sender, error.detail)
-                self._store.went_astray(name, sender)
+                self._reconciliation.add_writer(name, sender)
             elif change.old is first:
                 outcome()
             else:
                 again.append(taken[place - 1])
         self._queue.requeue(name, again)
-        await self._store.try_to_settle(name)
+        await self._reconciliation.try_to_reconcile(name)
 
 
 def _is_plain(message: Message) -> bool:

@@ -1,5 +1,5 @@
 """
-Cache and storage as one.
+Tests for L{dstwist.services.record.store}.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import Record
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record import store as record_store
+from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
-from dstwist.services.record.store import RecordError, RecordStore
+from dstwist.services.record.reconcile import Reconciliation
+from dstwist.services.record.store import RecordStore
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeStore
 
@@ -29,14 +31,16 @@ class RecordStoreTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.cache, self.storage = FakeStore(self.clock), FakeStore(self.clock)
-        settings = RecordSettings()
+        self.resolved: list[tuple[str, Record | None]] = []
+        self.make_store(RecordSettings())
+
+    def make_store(self, settings: RecordSettings) -> None:
         queue = RecordQueue(settings, lambda name, message, sender: None, self.clock)
         self.tiers = TieredStore(self.cache, self.storage, settings, self.clock)
-        self.store = RecordStore(self.tiers, queue, settings, self.clock)
-        self.told: list[tuple[str, Record | None]] = []
-        self.retried: list[float] = []
-        self.store.told = lambda name, record, astray: self.told.append((name, record))
-        self.store.retry = self.retry
+        self.reconciliation = Reconciliation(
+            self.tiers, queue, self.clock, lambda name, record, writers: self.resolved.append((name, record))
+        )
+        self.store = RecordStore(self.tiers, self.reconciliation, queue, settings, self.clock)
 
     def run_now(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.successResultOf(Deferred.fromCoroutine(work))
@@ -45,10 +49,6 @@ class RecordStoreTests(SynchronousTestCase):
         error = self.failureResultOf(Deferred.fromCoroutine(work), RecordError).value
         assert isinstance(error, RecordError)
         return error
-
-    def retry(self, name: str) -> None:
-        self.retried.append(self.clock.seconds())
-        self.run_now(self.store.try_to_settle(name))
 
     def test_storage_first(self) -> None:
         """
@@ -64,7 +64,7 @@ class RecordStoreTests(SynchronousTestCase):
 
     def test_not_believed(self) -> None:
         """
-        The cache is not asked about a doubtful record; the storage is, and the cache gets what it says.
+        The cache is not asked about an unresolved record; the storage is, and its answer goes into the cache.
         """
         self.cache.instant = True
         self.cache.put("a", 1, {"old": 1})
@@ -77,36 +77,14 @@ class RecordStoreTests(SynchronousTestCase):
         self.storage.outcome = "ok"
         new = Record(2, {"new": 1})
         self.assertEqual(self.run_now(self.store.load("a")), new)
-        self.assertEqual((self.cache.records["a"], self.told), (new, [("a", new)]))
+        self.assertEqual((self.cache.records["a"], self.resolved), (new, [("a", new)]))
         self.assertIsNotNone(self.store.peek("a"))
 
-    def test_retries(self) -> None:
+    def test_too_many_unresolved(self) -> None:
         """
-        A doubt is tried to be resolved after one second, then twice as late each time, at most every minute.
+        With too many unresolved records, all writes are refused.
         """
-        self.storage.outcome = "fails"
-        self.run_failing(self.store.commit("a", Record(1, {})))
-        self.clock.pump([0.5] * 500)
-        self.assertEqual(self.retried, [1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 123.0, 183.0, 243.0])
-        self.storage.outcome = "ok"
-        self.clock.pump([0.5] * 500)
-        self.assertEqual((len(self.retried), self.told), (10, [("a", None)]))
-
-    def test_stop(self) -> None:
-        """
-        After the end there are no more tries.
-        """
-        self.storage.outcome = "fails"
-        self.run_failing(self.store.commit("a", Record(1, {})))
-        self.store.stop()
-        self.run_failing(self.store.commit("b", Record(1, {})))
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_too_many_doubts(self) -> None:
-        """
-        With too many doubtful records nothing is written any more.
-        """
-        self.patch(record_store, "MAX_DOUBTS", 2)
+        self.patch(record_store, "MAX_UNRESOLVED", 2)
         self.storage.outcome = "fails"
         for name in "ab":
             self.run_failing(self.store.commit(name, Record(1, {})))
@@ -117,17 +95,15 @@ class RecordStoreTests(SynchronousTestCase):
 
     def test_excluded(self) -> None:
         """
-        What is only in the cache is settled with what the cache says.
+        A record that is only in the cache is reconciled with the cache.
         """
-        settings = RecordSettings(storage_exclusion_prefixes=("a",))
-        queue = RecordQueue(settings, lambda name, message, sender: None, self.clock)
-        store = RecordStore(TieredStore(self.cache, self.storage, settings, self.clock), queue, settings, self.clock)
+        self.make_store(RecordSettings(storage_exclusion_prefixes=("a",)))
         self.cache.outcome = "lost"
-        self.run_failing(store.commit("a", Record(1, {})))
+        self.run_failing(self.store.commit("a", Record(1, {})))
         self.cache.outcome = "ok"
-        self.assertEqual(self.run_now(store.load("a")), Record(1, {}))
+        self.assertEqual(self.run_now(self.store.load("a")), Record(1, {}))
         self.assertEqual(self.storage.calls, [])
-        store.stop()
+        self.reconciliation.stop()
 
     def test_rules_do_not_believe_the_cache(self) -> None:
         """
@@ -141,4 +117,4 @@ class RecordStoreTests(SynchronousTestCase):
         self.storage.outcome = "ok"
         self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(2, {"member": False}))
         self.run_now(self.store.load("a"))
-        self.assertEqual(self.tiers.unresolved, set())
+        self.assertFalse(self.tiers.is_unresolved("a"))

@@ -1130,9 +1130,9 @@ class FailingStoreTests(RecordTestCase):
         self.assertEqual(ann.take(), [update("a", 10, {"x": 1})])
         self.assert_stored("a", 10, {"x": 1})
 
-    def test_doubtful_until_settled(self) -> None:
+    def test_unresolved(self) -> None:
         """
-        While nobody knows what is true, reads and writes fail instead of showing what may be undone.
+        While a record is unresolved, reads and writes fail instead of showing a state that may be undone.
         """
         ann = self.young("a")
         self.storage.outcome = "lost"
