@@ -87,13 +87,6 @@ class Admission:
         self._unauthenticated: dict[str, int] = {}
         self._arrivals = window_counter(settings.max_connection_rate_per_address, 1.0, clock)
 
-    @property
-    def total(self) -> int:
-        """
-        How many connections have a slot.
-        """
-        return self._total
-
     def enter(self) -> ConnectionSlot | LimitExceeded:
         """
         A slot for one more connection, or why there is none.

@@ -3,12 +3,13 @@ The certificate of a TLS port, which may change while the server runs.
 
 ::
 
-    files --reload()--> key, chain, options --all of it is right--> in force for new connections
-                                            --anything is wrong--> what was in force stays, and the log says why
+    files --reload()--> key, chain, options --all are right-----> used for new connections
+                                            --one is not right--> the old ones stay, and the log says why
 
-Connections that are open keep what they began with. The files are read again on SIGHUP, and when they have changed:
-they are looked at every C{reloadInterval}. A change counts once they look the same twice in a row, so that nobody has
-to write key and certificate in one instant. Always true: what is in force was whole when it was put there.
+Open connections keep the certificate that they began with. The files are read again on SIGHUP, and after a change; see
+L{dstwist.reload.files}. They are looked at every C{reloadInterval}.
+
+Always true: key, certificate and options that are in use were checked together.
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ from dstwist.scheduling.time_slices import Turns
 from dstwist.tls.context import Served, TlsConnection, common_names, said, serve
 
 DAY = 86400.0
-#: From when on it is said every day that a certificate ends soon, in seconds before that; those of short life, in the
-#: last third of it.
+#: The log warns every day when a certificate expires within this time, in seconds, or is in the last third of its life.
 EXPIRES_SOON = 21 * DAY
 
 #: The options that may come from files.
@@ -49,11 +49,11 @@ _FILES = ("key", "cert", "ca", "client_ca", "client_crl")
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerCertificate:
     """
-    What the connections of one port are encrypted with.
+    The certificate of one port.
 
-    @param path: what its settings are called, for errors and the log: C{httpServer.options.ssl}.
+    @param path: the path of its settings, for errors and the log: C{httpServer.options.ssl}.
     @raise ConfigError: the settings cannot be used.
-    @ivar served: what is in force.
+    @ivar served: the certificate and the context for new connections.
     """
 
     _log = Logger()
@@ -61,7 +61,7 @@ class ServerCertificate:
     def __init__(self, settings: SslSettings, path: str) -> None:
         self._settings = settings
         self.path = path
-        # First how the files look, and then what is in them: a change in between is found later.
+        # The watch looks at the files before they are read, so it finds a change in between later.
         self._watch = FileWatch(self._files, self._reload_changed)
         self._settings = self._read()
         self.served: Served = serve(self._settings, path)
@@ -80,7 +80,7 @@ class ServerCertificate:
 
     def start(self, clock: IReactorTime) -> None:
         """
-        Say what is served, and keep an eye on the files and on the end of the certificate's time.
+        Log the certificate; from now on watch the files, and warn before the certificate expires.
         """
         self._seconds = clock.seconds
         self._say("TLS_CERTIFICATE | {path}: serving {what}", what=self.served.describe())
@@ -91,6 +91,9 @@ class ServerCertificate:
             self._watch.start(interval, clock)
 
     def stop(self) -> None:
+        """
+        Stop watching.
+        """
         calls, self._calls = self._calls, []
         for call in calls:
             call.stop()
@@ -98,9 +101,9 @@ class ServerCertificate:
 
     def reload(self) -> str:
         """
-        Read the files again, and serve new connections with what is in them; what that is.
+        Read the files again, and use them for new connections; return the text for the log.
 
-        @raise ConfigError: they cannot be used. Everything stays as it was.
+        @raise ConfigError: they cannot be used. The old certificate stays.
         """
         self._watch.reset()
         settings = self._read()
@@ -177,7 +180,7 @@ class ServerCertificate:
 
     def _call_every(self, interval: float, clock: IReactorTime, what: Any, now: bool = False) -> None:
         def run() -> None:
-            # A call that fails would be the last one.
+            # A LoopingCall ends when its function raises.
             try:
                 what()
             except Exception:
@@ -194,13 +197,13 @@ class ServerCertificate:
 
 class TlsTransport(BufferingTLSTransport):
     """
-    TLS whose handshakes wait for a later turn if there is no time in this one: OpenSSL needs half a millisecond for
-    each, and hundreds of clients may connect at once.
+    TLS whose handshakes wait for a later turn if there is no time left in this one. OpenSSL needs half a millisecond
+    for each, and hundreds of clients may connect at once.
     """
 
     factory: TlsFactory
     transport: Any
-    # What the client has sent of the handshake that waits.
+    # The bytes of a handshake that waits.
     _early = b""
     _in_line = False
 
@@ -245,7 +248,7 @@ class TlsFactory(TLSMemoryBIOFactory):
 @implementer(IStreamServerEndpoint)
 class TlsEndpoint:
     """
-    TLS on whatever another endpoint listens on.
+    TLS on the ports of another endpoint.
     """
 
     def __init__(self, endpoint: IStreamServerEndpoint, certificate: ServerCertificate, clock: IReactorTime) -> None:
@@ -260,8 +263,8 @@ class TlsEndpoint:
 
 def peer_certificate(transport: Any) -> PeerCertificate | None:
     """
-    What the client at the other end of C{transport} has proved by a certificate; C{None} if there is no TLS, if it has
-    shown none, or if the one it has shown is not good.
+    The identity that a client has proved by a certificate. C{None} without TLS, without a certificate, and if the
+    certificate is not good.
     """
     find = getattr(transport, "getPeerCertificate", None)
     found = find() if find is not None else None
@@ -272,7 +275,7 @@ def peer_certificate(transport: Any) -> PeerCertificate | None:
 
 def tls_problem(reason: Failure) -> str | None:
     """
-    What was wrong with TLS, if that is why a connection ended; otherwise C{None}.
+    The problem with TLS that ended a connection; C{None} if the connection ended for another reason.
     """
     error = reason.value
     return said(error) if isinstance(error, SSL.Error) and error.args else None

@@ -1,12 +1,20 @@
 """
-From the PEM texts of C{httpServer.options.ssl} to what OpenSSL serves connections with.
+From the PEM texts of C{httpServer.options.ssl} to the context of OpenSSL that new connections use.
 
-What is always so, because no client that is still maintained needs anything else: TLS 1.2 or later; key exchange with
-forward secrecy and authenticated encryption only; no compression, no renegotiation; C{http/1.1} is chosen by clients
-that ask (ALPN). A server that asks for certificates resumes no sessions, so that each connection shows its own.
+Always true, since no client that is still maintained needs anything else:
 
-The files are taken as people have them: key and certificates may stand in one file, in any order, as may the
-certificates of the chain. The server's own is the one that belongs to the key.
+- TLS 1.2 or later
+- key exchange with forward secrecy, and authenticated encryption
+- no compression and no renegotiation
+- the server chooses C{http/1.1} for clients that ask (ALPN)
+- a server that asks for certificates resumes no sessions, so each connection shows its own certificate
+
+The context starts as that of Twisted's C{CertificateOptions}. What that cannot do is set afterwards: no renegotiation;
+ciphers of TLS 1.3; lists of revoked certificates; and a client certificate that is not good, but is no reason to refuse
+the connection. The ALPN callback of Twisted needs a wrapped factory, which a context does not have here.
+
+Key and certificates may be in one file or in several, in any order. The certificate of the server is the one that
+belongs to the key.
 """
 
 from __future__ import annotations
@@ -21,6 +29,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
+from twisted.internet.ssl import CertificateOptions, TLSVersion
 
 from dstwist.config.http_server import SslSettings
 from dstwist.errors import ConfigError
@@ -29,17 +38,15 @@ _CERTIFICATE = re.compile("-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?----
 _KEY = re.compile("-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?-----END \\1-----", re.DOTALL)
 _CRL = re.compile("-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
-_VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
+_VERSIONS = {"TLSv1.2": TLSVersion.TLSv1_2, "TLSv1.3": TLSVersion.TLSv1_3}
 
-# Of TLS 1.2; those of 1.3 are all good, and OpenSSL's own choice stands.
+# The ciphers of TLS 1.2. Those of TLS 1.3 are all good, so the default of OpenSSL stays.
 _CIPHERS = ":".join(
     f"ECDHE-{kind}-{cipher}"
     for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
     for kind in ("ECDSA", "RSA")
 )
 _BROKEN = re.compile("NULL|^A(ECDH|DH)-|EXP|RC4|DES|MD5|IDEA|SEED|PSK|SRP")
-
-_OPTIONS = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_SINGLE_ECDH_USE
 
 # X509_V_FLAG_CRL_CHECK and X509_V_FLAG_CRL_CHECK_ALL.
 _REVOCATION = crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL
@@ -49,9 +56,9 @@ _HTTP = b"http/1.1"
 
 class TlsConnection(SSL.Connection):
     """
-    A connection that knows what was wrong with the client's certificate.
+    A connection that remembers why the certificate of the client is not good.
 
-    @ivar problem: OpenSSL's number for it; C{None} if nothing was, or if there is none.
+    @ivar problem: the error number of OpenSSL; C{None} if the certificate is good, or the client has shown none.
     """
 
     problem: int | None = None
@@ -60,9 +67,9 @@ class TlsConnection(SSL.Connection):
 @dataclass(frozen=True)
 class Served:
     """
-    What new connections are served with.
+    The context and the certificate for new connections.
 
-    @ivar chain: the server's certificate, and what leads from it to an authority.
+    @ivar chain: the certificate of the server, and those that lead from it to an authority.
     """
 
     context: SSL.Context
@@ -71,20 +78,20 @@ class Served:
     @property
     def expires_at(self) -> float:
         """
-        When the first certificate of the chain ends to be good, in seconds since 1970.
+        The earliest end of validity in the chain, in seconds since 1970.
         """
         return min(certificate.not_valid_after_utc.timestamp() for certificate in self.chain)
 
     @property
     def begins_at(self) -> float:
         """
-        From when on the server's own certificate is good.
+        The beginning of validity of the server's certificate, in seconds since 1970.
         """
         return self.chain[0].not_valid_before_utc.timestamp()
 
     def describe(self) -> str:
         """
-        Whose it is, under which names, from whom, for how long::
+        Subject, names, issuer and end of validity::
 
             CN=example.org (DNS:example.org, IP:192.0.2.1), issued by CN=R11, valid until 2027-01-31 10:00 UTC
         """
@@ -98,23 +105,26 @@ class Served:
 
 def serve(settings: SslSettings, path: str) -> Served:
     """
-    What C{settings} ask for.
+    Make the context that C{settings} ask for.
 
-    @param path: of the section, for errors.
-    @raise ConfigError: key and certificates, or the options, do not do.
+    @param path: the path of the section, for errors.
+    @raise ConfigError: key, certificates or options cannot be used.
     """
     try:
         key = _private_key(settings.key, settings.passphrase, f"{path}.key")
         chain = _chain(key, settings, path)
-        context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        context.set_options(_OPTIONS)
-        context.set_min_proto_version(_VERSIONS[settings.min_version])
+        own, *others = map(crypto.X509.from_cryptography, chain)
+        resume = not settings.request_cert
+        context = CertificateOptions(
+            crypto.PKey.from_cryptography_key(key),
+            own,
+            extraCertChain=others,
+            raiseMinimumTo=_VERSIONS[settings.min_version],
+            enableSessions=resume,
+            enableSessionTickets=resume,
+        ).getContext()
+        context.set_options(SSL.OP_NO_RENEGOTIATION)
         _set_ciphers(context, settings.ciphers, f"{path}.ciphers")
-        context.use_certificate(chain[0])
-        context.use_privatekey(key)
-        context.check_privatekey()
-        for certificate in chain[1:]:
-            context.add_extra_chain_cert(certificate)
         context.set_alpn_select_callback(_choose_protocol)
         if settings.request_cert:
             _ask_clients(context, settings, path)
@@ -134,7 +144,7 @@ def _private_key(pem: str, passphrase: str | None, path: str) -> Any:
     try:
         return load_pem_private_key(block, passphrase.encode("utf-8") if encrypted and passphrase else None)
     except Exception as error:
-        # Whatever the libraries make of broken bytes. A wrong passphrase can look like broken data, too.
+        # The libraries raise many kinds of errors for broken bytes. A wrong passphrase can look like broken data.
         hint = "; is the passphrase right?" if encrypted else ""
         raise ConfigError(path, f"the private key cannot be read: {error}{hint}") from None
 
@@ -154,7 +164,7 @@ def certificates(pem: str, path: str) -> list[x509.Certificate]:
 
 def _chain(key: Any, settings: SslSettings, path: str) -> list[x509.Certificate]:
     """
-    The certificate of C{key}, those that lead on from it in order, and then whatever else was given.
+    The certificate of C{key}, then its issuer and so on in order, then the other certificates in the settings.
     """
     given = certificates(settings.cert, f"{path}.cert")
     if settings.ca is not None:
@@ -177,7 +187,7 @@ def _issuer(certificate: x509.Certificate, among: Sequence[x509.Certificate]) ->
             try:
                 certificate.verify_directly_issued_by(candidate)
             except Exception:
-                # Of the same name, but with another key.
+                # This one has the name of the issuer, but another key.
                 continue
             return candidate
     return None
@@ -191,9 +201,9 @@ def _public_bytes(key: Any) -> bytes:
 def _set_ciphers(context: SSL.Context, ciphers: str | None, path: str) -> None:
     names = (ciphers or _CIPHERS).split(":")
     newer = ":".join(name for name in names if name.startswith("TLS_"))
-    # Also if none of TLS 1.2 is named: those that OpenSSL thinks good are more than we want.
+    # Without a list for TLS 1.2, OpenSSL would allow more ciphers than we want.
     older = ":".join(name for name in names if not name.startswith("TLS_")) or _CIPHERS
-    # A context that has been asked cannot be changed any more, so another one is asked.
+    # A context that has made a connection must not change any more, so another one makes the connection below.
     trial = SSL.Context(SSL.TLS_SERVER_METHOD)
     for each in (trial, context):
         try:
@@ -224,13 +234,11 @@ def _ask_clients(context: SSL.Context, settings: SslSettings, path: str) -> None
     context.set_verify(
         SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if strict else 0), None if strict else _note_problem
     )
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_options(SSL.OP_NO_TICKET)
 
 
 def _note_problem(connection: Any, certificate: crypto.X509, code: int, depth: int, fine: int) -> bool:
     """
-    Go on with a certificate that is no good, but remember that it is none.
+    Accept a certificate that is not good, and remember that on the connection.
     """
     if not fine:
         connection.problem = code
@@ -261,7 +269,7 @@ def common_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 def said(error: Exception) -> str:
     """
-    What OpenSSL has to say: it reports lists of (library, function, reason).
+    The reasons in an error of OpenSSL, which has a list of (library, function, reason).
     """
     reasons = [str(entry[-1]) for entry in (error.args[0] if error.args else ()) if isinstance(entry, tuple) and entry]
     return ", ".join(reasons) or str(error) or "no reason given"

@@ -33,9 +33,6 @@ class Proxies:
         self._networks = tuple(each for each in trusted if not isinstance(each, str))
         self._unix = "unix" in trusted
 
-    def __bool__(self) -> bool:
-        return bool(self._networks) or self._unix
-
     def trusts(self, address: str) -> bool:
         """
         Whether the client at C{address} is one of them.

@@ -47,10 +47,10 @@ class AdmissionTests(SynchronousTestCase):
         """
         self.admission()
         slots = self.some("192.0.2.1", 1000)
-        self.assertEqual((len(slots), self.at.total), (1000, 1000))
+        self.assertEqual((len(slots), self.at._total), (1000, 1000))
         for slot in slots:
             slot.leave()
-        self.assertEqual((self.at.total, self.at._all, self.at._unauthenticated), (0, {}, {}))
+        self.assertEqual((self.at._total, self.at._all, self.at._unauthenticated), (0, {}, {}))
 
     def test_total(self) -> None:
         """
@@ -118,7 +118,7 @@ class AdmissionTests(SynchronousTestCase):
         self.assertEqual(self.enter("192.0.2.2"), "maxConnectionsPerAddress")
         slot.logged_in()
         slot.leave()
-        self.assertEqual((self.at.total, list(self.at._all)), (1, ["192.0.2.1"]))
+        self.assertEqual((self.at._total, list(self.at._all)), (1, ["192.0.2.1"]))
 
     def test_unix_sockets(self) -> None:
         """

@@ -215,6 +215,13 @@ class ProtocolTests(TlsCase):
         self.assertIn("ssl.ciphers: OpenSSL does not know them", self.refusal(ciphers="TLS_ROT13"))
         self.assertRegex(self.refusal(ciphers="aNULL:@SECLEVEL=0"), r"ssl\.ciphers: A\w+-\S+ protects nothing")
 
+    def test_idle(self) -> None:
+        """
+        A connection that is idle gives its buffers back: that halves its memory.
+        """
+        mode = serve(self.settings, "ssl").context.set_mode(0)
+        self.assertTrue(mode & SSL.MODE_RELEASE_BUFFERS)
+
     def test_alpn(self) -> None:
         """
         A client that asks is told that http/1.1 is spoken; one that speaks only something else is told nothing.

@@ -83,13 +83,6 @@ class ProxiesTests(SynchronousTestCase):
         """
         self.assertEqual(proxies("10.0.0.0/8").client("10.0.0.1", "203.0.113.9" + ", 10.0.0.2" * 1000), "10.0.0.2")
 
-    def test_any(self) -> None:
-        """
-        It can be told whether any are trusted.
-        """
-        self.assertFalse(proxies())
-        self.assertTrue(proxies("unix") and proxies("10.0.0.1"))
-
 
 class AddressTests(SynchronousTestCase):
     """

@@ -444,7 +444,7 @@ class AdmissionTests(PortTestCase):
                 switches.append(self.switch)
         for switch in switches:
             self.go(switch)
-        self.assertEqual((self.port.admission.total, self.port.waiting, self.port.refused), (0, set(), set()))
+        self.assertEqual((self.port.admission._total, self.port.waiting, self.port.refused), (0, set(), set()))
         self.port.admission.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
