@@ -86,7 +86,7 @@ class Dialect:
     @ivar acks_repeated_subscriptions: a subscription that is there already is acknowledged, after its
         MULTIPLE_SUBSCRIPTIONS; otherwise it gets that error alone.
     @ivar subscribes_to_what_it_discarded: a client that discarded a record while it was offline discards it when it is
-        back, and subscribes to it right behind that (L{dstwist.services.record.discards}).
+        back, and subscribes to it right behind that (L{dstwist.services.record.held_discards}).
     @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that nobody asked for is an INVALID_MESSAGE;
         otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
     @ivar counts_own_subscriptions: a listener that is subscribed to a name is asked about it, and provides it, also if

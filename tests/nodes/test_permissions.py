@@ -17,7 +17,7 @@ from dstwist.errors import ConfigError
 from dstwist.node import Node
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.services.record.discards import HOLD
+from dstwist.services.record.held_discards import HOLD
 from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 

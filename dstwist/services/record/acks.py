@@ -19,7 +19,7 @@ The client destroys the callbacks as well when it hears that another client has 
 before it heard of that is not acknowledged: L{Acknowledgements.has_no_callback}.
 
 The acknowledgement of a write that met a conflict leaves with its VERSION_EXISTS:
-L{dstwist.services.record.conflicts}.
+L{dstwist.services.record.held_conflicts}.
 """
 
 from __future__ import annotations

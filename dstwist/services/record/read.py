@@ -27,9 +27,9 @@ from dstwist.record import NOTHING, Change
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
-from dstwist.services.record.conflicts import HeldConflicts
-from dstwist.services.record.discards import Discards
 from dstwist.services.record.failures import RecordError
+from dstwist.services.record.held_conflicts import HeldConflicts
+from dstwist.services.record.held_discards import HeldDiscards
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.replicas import Replicas
@@ -57,7 +57,7 @@ class RecordReader:
         subscriptions: SubscriptionRegistry,
         listeners: ListenerRegistry,
         replicas: Replicas,
-        discards: Discards,
+        discards: HeldDiscards,
         conflicts: HeldConflicts,
         denials: Denials,
     ) -> None:

@@ -41,7 +41,7 @@ _READ = 200
 _Key = tuple[IConnection, str]
 
 
-class Reads:
+class RecentReads:
     """
     The reads that are remembered.
     """

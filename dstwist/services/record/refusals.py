@@ -9,7 +9,7 @@ that the client makes as soon as it gets the answer has the right version.
 refused because                  the record
 ===============================  ================================================================================
 another write came first         in the answer itself (VERSION_EXISTS), if the client may see it; for some clients
-                                 a moment later (L{dstwist.services.record.conflicts})
+                                 a moment later (L{dstwist.services.record.held_conflicts})
 the record cannot be read,       when it can be read again, or when the client has not written for a while
 or its queue is full
 all other reasons                at once
@@ -34,8 +34,8 @@ from dstwist.record import NOTHING, Record
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
-from dstwist.services.record.conflicts import HeldConflicts
 from dstwist.services.record.failures import RecordError
+from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.replicas import Replicas
 
 _BLANK = Record(0, {})

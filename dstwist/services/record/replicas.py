@@ -45,7 +45,7 @@ accepted.
 A client that read the record shortly before it subscribes ignores the data that come with the subscription: see
 L{dstwist.services.record.recent_reads}.
 
-C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record.deletions}.
+C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record.recent_deletions}.
 
 Some clients answer a reminder with another write: those for Java and Android after each UPDATE that is not the next
 version for them, and clients whose merge strategy keeps their own data after each refusal. Three rules end such loops:
@@ -66,8 +66,8 @@ from dstwist.interfaces import IConnection
 from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.record import Change
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.services.record.deletions import Deletions
-from dstwist.services.record.recent_reads import Reads
+from dstwist.services.record.recent_deletions import RecentDeletions
+from dstwist.services.record.recent_reads import RecentReads
 from dstwist.services.record.shares import Shares
 
 #: How long a client that is to be reminded has not written, in seconds: for the first reminder. For each further one it
@@ -149,11 +149,11 @@ class Replicas:
         self.losers: dict[_Key, Loser] = {}
         self.returners: dict[IConnection, set[str]] = {}
         self.leaving: dict[_Key, int] = {}
-        self._deletions = deletions = Deletions(settings, clock)
+        self._deletions = deletions = RecentDeletions(settings, clock)
         self.predecessors = deletions.deletions
         self.stale = deletions.stale
         self.told = deletions.clear
-        self._reads = reads = Reads(clock)
+        self._reads = reads = RecentReads(clock)
         self.read = reads.add
         self._seconds = clock.seconds
         self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)

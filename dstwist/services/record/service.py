@@ -50,9 +50,9 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import Turns
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
-from dstwist.services.record.conflicts import HeldConflicts
-from dstwist.services.record.discards import Discards
 from dstwist.services.record.failures import RecordError
+from dstwist.services.record.held_conflicts import HeldConflicts
+from dstwist.services.record.held_discards import HeldDiscards
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.read import RecordReader
@@ -130,7 +130,7 @@ class RecordService:
         self._store = store = RecordStore(tiers, reconciliation, queue, settings, clock)
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         self._replicas = replicas = Replicas(settings, clock, self._remind)
-        self._discards = discards = Discards(clock)
+        self._discards = discards = HeldDiscards(clock)
         self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
         self._conflicts = conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
         subscriptions.on_revoke(self._revoked)

@@ -14,7 +14,7 @@ from dstwist.interfaces import Record
 from dstwist.limits.outgoing import LARGE
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
-from dstwist.services.record.discards import HOLD
+from dstwist.services.record.held_discards import HOLD
 from dstwist.services.record.queue import OVERHEAD
 from tests.services.record.stage import A, RecordTestCase, ask, read_response, update, wanting_ack, written
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.services.record import recent_reads as record_reads
-from dstwist.services.record.recent_reads import MEMORY, MOST, MOST_EACH, Reads
+from dstwist.services.record.recent_reads import MEMORY, MOST, MOST_EACH, RecentReads
 from dstwist.services.record.replicas import QUIET
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, update
@@ -17,12 +17,12 @@ from tests.services.record.stage import A, RecordTestCase, ask, update
 
 class ReadsTests(SynchronousTestCase):
     """
-    L{Reads}.
+    L{RecentReads}.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.reads = Reads(self.clock)
+        self.reads = RecentReads(self.clock)
         self.ann = FakeConnection("ann")
 
     def test_taken_once(self) -> None:

@@ -422,7 +422,7 @@ class UnknownRecordTests(RecordTestCase):
 
 class DeletionTests(RecordTestCase):
     """
-    Deletions that are refused.
+    RecentDeletions that are refused.
     """
 
     def setUp(self) -> None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dstwist.errors import StoreError
 from dstwist.protocol.message import Message
-from dstwist.services.record import conflicts
+from dstwist.services.record import held_conflicts
 from dstwist.services.record.acks import HOLD
-from dstwist.services.record.conflicts import MOST, MOST_EACH
+from dstwist.services.record.held_conflicts import MOST, MOST_EACH
 from dstwist.services.record.replicas import QUIET
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack
@@ -147,7 +147,7 @@ class AnswerTests(ConflictCase):
             self.lose(client=greedy, name=name)
         self.assertEqual(len(greedy.take()), 2)
         self.assertEqual(self.ann.take(), [])
-        self.patch(conflicts, "MOST", MOST_EACH + 1)
+        self.patch(held_conflicts, "MOST", MOST_EACH + 1)
         other = self.old("a")
         self.lose(client=other)
         self.assertEqual(len(other.take()), 2)

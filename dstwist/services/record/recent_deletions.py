@@ -39,7 +39,7 @@ class _Deletion:
     suspects: set[IConnection]
 
 
-class Deletions:
+class RecentDeletions:
     """
     The records that were deleted of late.
 

@@ -40,7 +40,7 @@ MOST_BYTES_EACH = 1024 * 1024
 _DISCARD = 500
 
 
-class Discards:
+class HeldDiscards:
     """
     The acknowledgements that are held.
     """

@@ -9,14 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
-from dstwist.services.record.deletions import Deletions
+from dstwist.services.record.recent_deletions import RecentDeletions
 from tests.fakes import BusyClock, FakeConnection
 from tests.turns import LONGEST, turn_lengths
 
 
-class DeletionsTests(SynchronousTestCase):
+class RecentDeletionsTests(SynchronousTestCase):
     """
-    L{Deletions}.
+    L{RecentDeletions}.
     """
 
     def setUp(self) -> None:
@@ -25,7 +25,7 @@ class DeletionsTests(SynchronousTestCase):
         self.make()
 
     def make(self, deletion_memory: float = 600.0, max_deletion_memory: int = 10000, max_bytes: int = 10**7) -> None:
-        self.deletions = Deletions(
+        self.deletions = RecentDeletions(
             RecordSettings(
                 deletion_memory=deletion_memory, max_deletion_memory=max_deletion_memory, max_deletion_bytes=max_bytes
             ),
@@ -158,14 +158,14 @@ class DeletionsTests(SynchronousTestCase):
 
 class ManyHoldersTests(SynchronousTestCase):
     """
-    L{Deletions} of records with very many subscribers, when each step takes some time.
+    L{RecentDeletions} of records with very many subscribers, when each step takes some time.
     """
 
     COUNT = 3000
 
     def setUp(self) -> None:
         self.clock = BusyClock()
-        self.deletions = Deletions(RecordSettings(), self.clock)
+        self.deletions = RecentDeletions(RecordSettings(), self.clock)
         self.connections: list[IConnection] = [FakeConnection(str(number)) for number in range(self.COUNT)]
         self.clock.tick = 0.000_01
 

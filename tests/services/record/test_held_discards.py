@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
-from dstwist.services.record.discards import HOLD, MOST, MOST_EACH, Discards
+from dstwist.services.record.held_discards import HOLD, MOST, MOST_EACH, HeldDiscards
 from tests.fakes import FakeConnection
 
 
@@ -18,14 +18,14 @@ def ack(name: str) -> Message:
     return Message(Topic.RECORD, RecordAction.UNSUBSCRIBE, names=(name,)).ack()
 
 
-class DiscardsTests(SynchronousTestCase):
+class HeldDiscardsTests(SynchronousTestCase):
     """
-    L{Discards}.
+    L{HeldDiscards}.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.discards = Discards(self.clock)
+        self.discards = HeldDiscards(self.clock)
         self.ann = FakeConnection(dialect=TEXT)
 
     def test_held(self) -> None:
