@@ -117,7 +117,7 @@ class Connection:
         # Until it is open.
         self._handshake: ClientHandshake | None = ClientHandshake(self, link, handshake, context)
         self._silence = 0
-        self._queue: WorkQueue[Message | Malformed | bytes | str] = WorkQueue(context.clock, self, link)
+        self._queue: WorkQueue[Message | Malformed | bytes | str] = WorkQueue(context.clock, self, self._route, link)
         self._callbacks: list[Callable[[IConnection], None]] = []
         self._rate_limit: RateLimit | None = None
 
@@ -196,13 +196,11 @@ class Connection:
     def do(self, work: Work) -> None:
         self._queue.do(work)
 
-    def serve_request(self, request: Message | Malformed | bytes | str) -> None:
+    def serve_own(self, request: Message | Malformed | bytes | str) -> None:
         """
-        Serve a request that has stood in the queue, decoded or not.
+        Serve a request from the queue that is not for the router, decoded or not.
         """
-        if request.__class__ is Message and request.topic is not _CONNECTION:
-            self._route(request, self)
-        elif isinstance(request, Message | Malformed):
+        if isinstance(request, Message | Malformed):
             self._handle(request)
         elif len(request) <= 2 * LONG:
             self._queue.serve_next(self._decode(request))

@@ -14,9 +14,9 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.limits import LimitSettings
 from dstwist.connections.heartbeat import Heartbeat
+from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import IAuthenticator, IConnection, IWire, Login
-from dstwist.limits.failed_logins import FailedLogins
+from dstwist.interfaces import IConnection, IWire, Login
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.message import Malformed, Message
 from dstwist.routing.router import Router
@@ -32,14 +32,11 @@ class EndpointContext(NamedTuple):
     """
 
     settings: WebSocketEndpoint
-    authenticator: IAuthenticator
+    logins: Logins
     router: Router
     heartbeat: Heartbeat
     clock: IReactorTime
     users: UserRegistry
-    failed_logins: FailedLogins
-    #: How many connections one user may have.
-    max_connections_per_user: int | None = None
     #: The wire of clients that know PATCH_MULTI.
     many_wire: IWire | None = None
     #: How long a client is kept that may try again later, in seconds.

@@ -12,6 +12,8 @@ v2 and v3              waits for the server to speak first, and leaves after its
 from __future__ import annotations
 
 from dstwist.log import LoggedClient, Logger, about
+from dstwist.protocol.dialect import Dialect
+from dstwist.protocol.message import Malformed, Message
 
 #: A client that has said nothing for so long, in seconds, may have waited for the server to speak.
 LONG_SILENCE = 1.0
@@ -22,12 +24,22 @@ _GENERATIONS = {"binary": "v4 and later", "text": "v2 and v3"}
 _log = Logger()
 
 
-def log_generation(client: LoggedClient, served: str) -> None:
+def is_of_other_generation(message: Message | Malformed, dialect: Dialect) -> bool:
+    """
+    Whether C{message} came in a frame that clients of C{dialect} do not send, and is none. Text clients may send text
+    in binary frames; then it is a message.
+    """
+    frame = bytes if dialect.server_speaks_first else str
+    return isinstance(message, Malformed) and isinstance(message.raw, frame)
+
+
+def log_generation(client: LoggedClient, dialect: Dialect) -> None:
     """
     A client has sent frames of the other generation.
 
-    @param served: the frames of the path: C{"text"} or C{"binary"}.
+    @param dialect: of the path.
     """
+    served = "text" if dialect.server_speaks_first else "binary"
     sent = "binary" if served == "text" else "text"
     _log.warn(
         "INVALID_MESSAGE | {client} sends {sent} frames, as clients of {generation} do, to {path}, which is of type "

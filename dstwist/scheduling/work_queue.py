@@ -19,14 +19,16 @@ is busy                 goes into the queue, which is served when its call comes
 The queue also decides whether the server reads from the requester: each party that wants it to be quiet calls
 L{WorkQueue.pause}, and L{WorkQueue.resume} when it is done. The server reads while there is no pause.
 
-Always true: after L{WorkQueue.end} no request is served and no work is done. The queue does not know what a request is,
-nor how it came.
+A request is a message for the router, or anything else that the requester serves itself: a payload that is not decoded
+yet, or a message of the topic CONNECTION.
+
+Always true: after L{WorkQueue.end} no request is served and no work is done.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -35,9 +37,18 @@ from twisted.python.failure import Failure
 
 from dstwist.interfaces import Work
 from dstwist.log import Client, LoggedClient, Logger, about
+from dstwist.protocol.constants import Topic
+from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import Turns
 
+# Members of enumerations are looked up at every use; this one is used for every message.
+_CONNECTION = Topic.CONNECTION
+
 Request = TypeVar("Request", contravariant=True)
+
+
+def _drop(message: Message, requester: object) -> None:
+    pass
 
 
 class Requester(LoggedClient, Protocol[Request]):
@@ -45,9 +56,9 @@ class Requester(LoggedClient, Protocol[Request]):
     The owner of a queue, as the queue sees it.
     """
 
-    def serve_request(self, request: Request, /) -> None:
+    def serve_own(self, request: Request, /) -> None:
         """
-        Serve one request.
+        Serve a request that is not for the router.
         """
 
     def serving_failed(self) -> None:
@@ -87,6 +98,7 @@ class WorkQueue(Generic[Request]):
     """
     The queue of one requester.
 
+    @param route: serves a message for the router, which comes from the requester.
     @param source: C{None} if there is nothing to read from.
     @ivar waiting: what waits for a later turn, in order; C{None} if nothing does, which is so for most requesters all
         the time. It is there while the queue is served, too.
@@ -99,6 +111,7 @@ class WorkQueue(Generic[Request]):
         "_client",
         "_pauses",
         "_requester",
+        "_route",
         "_source",
         "_turns",
         "busy",
@@ -108,14 +121,21 @@ class WorkQueue(Generic[Request]):
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, requester: Requester[Request], source: Source | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        requester: Requester[Request],
+        route: Callable[[Message, Any], object],
+        source: Source | None = None,
+    ) -> None:
         self._turns = Turns.of(clock)
+        self._route = route
         self._requester: Requester[Request] | None = requester
         self._client: LoggedClient = requester
         self._source = source
         self._pauses = 0
         self._awaited: Deferred[Any] | None = None
-        self.waiting: deque[Request | _Begun] | None = None
+        self.waiting: deque[Any] | None = None
         self.busy = False
         self.ended = False
 
@@ -230,17 +250,19 @@ class WorkQueue(Generic[Request]):
         if requester is None:
             self.waiting = None
             return
-        serve = requester.serve_request
+        route = self._route
         end, now = self._turns.slice_end(), self._turns.now
         while waiting and not self.ended:
             if now() > end:
                 self._serve_later()
                 return
             item = waiting.popleft()
-            if isinstance(item, _Begun):
+            if item.__class__ is Message and item.topic is not _CONNECTION:
+                route(item, requester)
+            elif isinstance(item, _Begun):
                 self.do(item.work)
             else:
-                serve(item)
+                requester.serve_own(item)
             if self.busy:
                 return
         self.waiting = None
@@ -277,7 +299,9 @@ class WorkQueue(Generic[Request]):
         self.ended = True
         self.busy = False
         self.waiting = None
-        # The requester refers to this queue. Without the circle all of it is freed at once.
+        # The requester refers to this queue, and the router may be part of it. Without the circle all of it is freed at
+        # once.
         client = self._client
         self._client = Client(client.user, client.address, client.path, client.number)
         self._requester = None
+        self._route = _drop

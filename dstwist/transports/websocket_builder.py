@@ -15,6 +15,7 @@ from dstwist.config.settings import Settings
 from dstwist.connections.connection import Connection
 from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
+from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import HandshakeData, IAuthenticator, ICodec, IConnection
 from dstwist.limits.failed_logins import FailedLogins
@@ -113,15 +114,21 @@ class WebSocketBuilder:
         else:
             wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
         heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)
+        logins = Logins(
+            self._authenticator,
+            self._failed_logins,
+            self._users,
+            self._reactor,
+            self._settings.limits.max_connections_per_user,
+            endpoint.log_invalid_auth_data,
+        )
         context = EndpointContext(
             endpoint,
-            self._authenticator,
+            logins,
             self._router,
             heartbeat,
             self._reactor,
             self._users,
-            self._failed_logins,
-            self._settings.limits.max_connections_per_user,
             many_wire,
             self._settings.limits.close_delay,
             whole_wire,

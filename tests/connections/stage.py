@@ -15,6 +15,7 @@ from dstwist.config.limits import LimitSettings
 from dstwist.connections.connection import Connection
 from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
+from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import HandshakeData, IPermission
 from dstwist.limits.failed_logins import FailedLogins
@@ -33,6 +34,7 @@ PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 LOGIN = Message(Topic.AUTH, AuthAction.REQUEST, data=b'{"username":"ann"}')
 EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
 HEARTBEAT = 30.0
+CLOSE_DELAY = LimitSettings().close_delay
 
 
 class CodecWire(FakeWire):
@@ -72,13 +74,18 @@ class ConnectionTestCase(SynchronousTestCase):
         endpoint = WebSocketEndpoint(heartbeat_interval=HEARTBEAT, **settings)
         context = EndpointContext(
             endpoint,
-            self.authenticator,
+            Logins(
+                self.authenticator,
+                self.failed_logins,
+                self.users,
+                self.clock,
+                self.limits.get("max_connections_per_user"),
+                endpoint.log_invalid_auth_data,
+            ),
             Router(self.permission, {Topic.EVENT: self.service}, self.max_name_length),
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
             self.users,
-            self.failed_logins,
-            **self.limits,
         )
         if handshake is None:
             handshake = HandshakeData(self.link.address, {"referer": "http://shop"}, path=endpoint.url_path, number=7)
@@ -161,3 +168,13 @@ class ConnectionTestCase(SynchronousTestCase):
     def log_in(self) -> None:
         self.say(CHALLENGE, LOGIN)
         self.heard()
+
+    def assert_closed_later(self, code: int, reason: str) -> None:
+        """
+        The client is closed with that code and reason, but only when it has been kept from trying again for a while.
+        """
+        self.assertFalse(self.connection.closed)
+        self.clock.advance(CLOSE_DELAY - 0.01)
+        self.assertIsNone(self.link.closed)
+        self.clock.advance(0.02)
+        self.assertEqual(self.link.closed, (code, reason))

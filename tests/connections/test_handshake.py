@@ -21,10 +21,8 @@ from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction
 from dstwist.protocol.dialect import JAVASCRIPT, TEXT, Received, State
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import TIME_SLICE
-from tests.connections.stage import CHALLENGE, EMIT, LOGIN, PING, PONG, ConnectionTestCase
+from tests.connections.stage import CHALLENGE, EMIT, LOGIN, PING, ConnectionTestCase
 from tests.wire import wire
-
-CLOSE_DELAY = LimitSettings().close_delay
 
 
 class BothDialects:
@@ -34,7 +32,7 @@ class BothDialects:
 
     def test_interface(self: Any) -> None:
         """
-        A connection is what its entrance expects.
+        A connection is what its handshake expects.
         """
         verifyObject(IUnauthenticatedConnection, self.connection)
 
@@ -196,138 +194,6 @@ class BothDialects:
         self.connect()
         self.log_in()
         self.assertTrue(self.link.known)
-
-    def test_kept_before_the_next_try(self: Any) -> None:
-        """
-        A client that is to try again later is answered meanwhile, and may do so on the same connection: with success
-        it stays, and if it leaves nothing of it is left.
-        """
-        self.limits["max_connections_per_user"] = 1
-        first = self.connect()
-        self.log_in()
-        self.connect()
-        self.say(CHALLENGE, LOGIN)
-        self.heard()
-        self.say(PING, LOGIN)
-        self.assertEqual(self.actions(), [ConnectionAction.PONG, AuthAction.AUTH_UNSUCCESSFUL])
-        first.lost("gone")
-        self.say(LOGIN)
-        self.assertEqual(self.actions(), [AuthAction.AUTH_SUCCESSFUL])
-        self.keep_alive(2 * CLOSE_DELAY)
-        self.assertFalse(self.connection.closed)
-        self.connect()
-        self.say(CHALLENGE, LOGIN)
-        self.connection.lost("gone")
-        self.assertIsNone(self.link.closed)
-        self.clock.advance(CLOSE_DELAY)
-        self.assertIsNone(self.link.closed)
-
-    def assert_closed_later(self: Any, code: int, reason: str) -> None:
-        """
-        The client is closed with that code and reason, but only when it has been kept from trying again for a while.
-        """
-        self.assertFalse(self.connection.closed)
-        self.clock.advance(CLOSE_DELAY - 0.01)
-        self.assertIsNone(self.link.closed)
-        self.clock.advance(0.02)
-        self.assertEqual(self.link.closed, (code, reason))
-
-    def test_not_authenticated_in_time(self: Any) -> None:
-        """
-        Who does not log in within C{unauthenticatedClientTimeout} is told, and the connection closed.
-        """
-        self.connect(unauthenticated_client_timeout=5.0)
-        self.say(CHALLENGE)
-        self.heard()
-        self.clock.advance(5)
-        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
-        self.assertTrue(self.connection.closed)
-        self.assertIsNotNone(self.link.closed)
-
-    def test_w59_refusal_does_not_stop_the_clock(self: Any) -> None:
-        """
-        W59: one failed login does not let a client stay without logging in.
-        """
-        self.authenticator.decisions = [Login(False)]
-        self.connect(unauthenticated_client_timeout=5.0)
-        self.log_in()
-        self.clock.advance(5)
-        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
-
-    def test_no_time_limit(self: Any) -> None:
-        """
-        The time limit can be switched off, and ends with the login.
-        """
-        for limit in (None, 5.0):
-            self.connect(unauthenticated_client_timeout=limit)
-            if limit is not None:
-                self.log_in()
-            self.clock.advance(10)
-            self.assertFalse(self.connection.closed)
-
-    def test_refusal_starts_the_clock_anew(self: Any) -> None:
-        """
-        After each failed login the client has the whole C{unauthenticatedClientTimeout} again, so that a user who has
-        mistyped the password and comes back to it later can log in.
-        """
-        self.authenticator.decisions = [Login(False), Login(False)]
-        self.connect(unauthenticated_client_timeout=5.0)
-        self.log_in()
-        self.clock.advance(4)
-        self.say(LOGIN)
-        self.heard()
-        self.clock.advance(4.9)
-        self.assertEqual(self.actions(), [])
-        self.clock.advance(0.2)
-        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
-
-    def test_decision_starts_the_clock_anew(self: Any) -> None:
-        """
-        The time begins when the login is refused, and not when it was sent; until then the earlier time runs.
-        """
-        decisions: list[Deferred[Login]] = [Deferred(), Deferred()]
-        self.authenticator.decisions = list(decisions)
-        self.connect(unauthenticated_client_timeout=5.0)
-        self.say(CHALLENGE, LOGIN)
-        self.clock.advance(4)
-        decisions[0].callback(Login(False))
-        self.clock.advance(4)
-        self.heard()
-        self.say(LOGIN)
-        self.clock.advance(1)
-        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
-        self.assertTrue(self.connection.closed)
-
-    def test_no_decision_leaves_the_clock(self: Any) -> None:
-        """
-        What is no login, and what only looks like one, does not give a client more time.
-        """
-        self.connect(unauthenticated_client_timeout=5.0)
-        self.clock.advance(4)
-        self.say(CHALLENGE, PING)
-        self.heard()
-        self.clock.advance(1)
-        self.assertEqual(self.actions(), [ConnectionAction.AUTHENTICATION_TIMEOUT])
-
-    def test_comes_back_instead(self: Any) -> None:
-        """
-        A client that is to try again later is closed for that reason, and not for its time, since official clients
-        do not come back after AUTHENTICATION_TIMEOUT; nor do further refusals keep it longer.
-        """
-        self.limits["max_connections_per_user"] = 1
-        self.connect()
-        self.log_in()
-        for first in (Login(True, "ann"), fail(BusyError("too many"))):
-            self.authenticator.decisions = [first, Login(False)]
-            self.connect(unauthenticated_client_timeout=CLOSE_DELAY / 2)
-            self.say(CHALLENGE, LOGIN)
-            self.clock.advance(CLOSE_DELAY / 4)
-            self.say(LOGIN)
-            self.clock.advance(CLOSE_DELAY * 3 / 4 - 0.01)
-            self.assertFalse(self.connection.closed)
-            self.clock.advance(0.02)
-            self.assertNotIn(ConnectionAction.AUTHENTICATION_TIMEOUT, self.actions())
-            self.assertEqual(self.link.closed and self.link.closed[0], 1013)
 
     def test_slow_authenticator(self: Any) -> None:
         """
@@ -498,47 +364,6 @@ class BothDialects:
         self.assertEqual(self.actions(), [ConnectionAction.REJECT])
         self.assertEqual(self.link.closed, (1000, "rejected"))
 
-    def test_flood_before_login(self: Any) -> None:
-        """
-        More than C{maxMessagesBeforeLogin} messages without a login end the connection; heartbeats at a reasonable pace
-        do not count.
-        """
-        self.authenticator.decisions = [Login(False)] * 100
-        self.connect(max_messages_before_login=20, max_auth_attempts=1000)
-        self.say(CHALLENGE)
-        for _ in range(50):
-            self.say(*[PING, PONG][: 1 + (self.dialect is TEXT)])
-            self.clock.advance(0.2)
-        self.say(*[LOGIN] * 19)
-        self.assertFalse(self.connection.closed)
-        self.say(LOGIN)
-        self.assertEqual(self.link.closed, (1008, "too many messages before login"))
-        self.assertEqual(len(self.authenticator.asked), 19)
-
-    def test_heartbeats_before_login(self: Any) -> None:
-        """
-        A client without a login cannot keep the server busy with heartbeats, nor with payloads without any message:
-        more of them in a second than C{maxMessagesBeforeLogin} end the connection, and a line in the log says so.
-        """
-        for payloads in ([self.client.encode(PING)] * 21, [b""] * 21, [self.client.encode(PING) * 8000]):
-            for before in ([], [CHALLENGE]):
-                self.connect(max_messages_before_login=20)
-                self.say(*before)
-                self.heard()
-                with capturedLogs() as logs:
-                    for payload in payloads:
-                        self.receive(payload)
-                self.assertLess(len(self.link.take()), 22)
-                self.assertTrue(self.connection.closed)
-                if self.dialect is TEXT and payloads[0] == b"" and not before:
-                    continue  # the first of them has ended it
-                self.assertEqual(self.link.closed, (1008, "too many messages before login"))
-                self.assertIn(
-                    "LIMIT_EXCEEDED | maxMessagesBeforeLogin: client (192.0.2.1, /deepstream, #7) refused: too many "
-                    "messages before login",
-                    [formatEvent(event) for event in logs],
-                )
-
     def test_a_little_nonsense(self: Any) -> None:
         """
         A single mistake makes a single line.
@@ -604,7 +429,7 @@ class BothDialects:
         self.assertEqual(set(self.dialect.handshake), {(state, received) for state in states for received in Received})
 
 
-class ProtobufEntranceTests(BothDialects, ConnectionTestCase):
+class ProtobufHandshakeTests(BothDialects, ConnectionTestCase):
     """
     v4+ clients: C{binary-protocol.md} sections 5 to 7.
     """
@@ -690,7 +515,7 @@ class ProtobufEntranceTests(BothDialects, ConnectionTestCase):
         self.assertIs(self.connection.dialect, JAVASCRIPT)
 
 
-class TextEntranceTests(BothDialects, ConnectionTestCase):
+class TextHandshakeTests(BothDialects, ConnectionTestCase):
     """
     v2/v3 clients: C{text-protocol.md} sections 5 to 7.
     """

@@ -14,11 +14,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.interfaces import Work
+from dstwist.protocol.constants import ConnectionAction, EventAction, Topic
+from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import TIME_SLICE, Turns
 from dstwist.scheduling.work_queue import WorkQueue
 from tests.fakes import FakeLink
 from tests.logs import Lines
 from tests.turns import next_turn
+
+EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
+PING = Message(Topic.CONNECTION, ConnectionAction.PING)
 
 
 class FakeRequester:
@@ -35,14 +40,18 @@ class FakeRequester:
 
     def __init__(self, clock: Clock) -> None:
         self.source = FakeLink()
-        self.queue: WorkQueue[Any] = WorkQueue(clock, self, self.source)
+        self.queue: WorkQueue[Any] = WorkQueue(clock, self, self.route, self.source)
         self.served: list[Any] = []
+        self.routed: list[tuple[Message, FakeRequester]] = []
         self.failures = 0
         self.then: Callable[[Any], None] = lambda request: None
 
-    def serve_request(self, request: Any) -> None:
+    def serve_own(self, request: Any) -> None:
         self.served.append(request)
         self.then(request)
+
+    def route(self, message: Message, requester: FakeRequester) -> None:
+        self.routed.append((message, requester))
 
     def serving_failed(self) -> None:
         self.failures += 1
@@ -102,6 +111,13 @@ class RequestTests(WorkQueueTestCase):
         self.next_turn()
         self.next_turn()
         self.assertEqual(self.state(), ([1, 2, 3, 4], False))
+
+    def test_routed(self) -> None:
+        """
+        Messages go to the router, but for those of the topic CONNECTION, which concern the requester itself.
+        """
+        self.queue.serve([EMIT, PING])
+        self.assertEqual((self.requester.routed, self.served), ([(EMIT, self.requester)], [PING]))
 
     def test_keep(self) -> None:
         """
@@ -220,7 +236,7 @@ class PauseTests(WorkQueueTestCase):
         """
         A requester need not have a transport.
         """
-        queue: WorkQueue[Any] = WorkQueue(self.clock, self.requester)
+        queue: WorkQueue[Any] = WorkQueue(self.clock, self.requester, self.requester.route)
         queue.keep([1])
         self.next_turn()
         self.assertEqual((self.served, queue.paused), ([1], False))
