@@ -1,5 +1,5 @@
 """
-What authenticators share: reading credentials, and checking user ids.
+Functions that authenticators share: they read credentials, and check user ids.
 """
 
 from __future__ import annotations

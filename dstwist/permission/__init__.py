@@ -1,3 +1,3 @@
 """
-Who may do what.
+Permissions: they decide which requests of clients are allowed.
 """

@@ -1,5 +1,5 @@
 """
-The log lines about requests that the permission refuses, for all parts of the server that ask the permission.
+Log lines about denied requests, for all parts of the server that ask the permission.
 
 =====================  ========================================  ===================================================
 decision                line                                      level
@@ -9,7 +9,7 @@ a rule that failed     MESSAGE_PERMISSION_ERROR, with the        warn
                        reason
 =====================  ========================================  ===================================================
 
-The rule is looked up again for the line. So a request costs more only if it is refused and the line is written.
+The rule is looked up again for the line. So only denied requests whose line is written cost more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dstwist.interfaces import IConnection, IDecider, IPermission
 from dstwist.log import LEVELS, Logger, about, shown
 from dstwist.protocol.message import Message
 
-#: So many characters of what a rule that failed has to say are worth a line.
+#: The longest error text of a rule in a log line, in characters.
 MOST_OF_ERROR = 1000
 
 
@@ -51,7 +51,7 @@ class Denials:
         if isinstance(decision, Failure):
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {client}: {error}",
-                # It may tell of names that the rule made of what the client sent.
+                # The text may contain names that the rule made of what the client sent.
                 error=shown(decision.getErrorMessage(), MOST_OF_ERROR),
                 event="MESSAGE_PERMISSION_ERROR",
                 **about(sender),

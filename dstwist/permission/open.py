@@ -1,5 +1,5 @@
 """
-Everybody may do everything: C{permission: {type: none}}.
+All requests are allowed: C{permission: {type: none}}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dstwist.protocol.message import Message
 @implementer(IPermission)
 class OpenPermission:
     """
-    Allows all.
+    Allows everything.
     """
 
     def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool:

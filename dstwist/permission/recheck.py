@@ -1,28 +1,29 @@
 """
-What clients have been permitted to have, judged once more: after new rules have come into force.
+Checks the grants of clients again, after new rules have come into force.
 
-Permissions are asked for when something is requested, never for what is delivered later. So a subscriber who would not
-be let in any more would go on hearing. A L{Recheck} goes through all that clients have, asks the permission about each
-as if it were requested now, and ends what is refused:
+A grant is something that a client requested and keeps: a subscription, a provided procedure, a listener. The permission
+is asked when the client requests it, and not for each message that is delivered later. Without a recheck, a subscriber
+that the new rules deny would still receive messages. A L{Recheck} goes through all grants, asks the permission about
+each as if it were requested now, and revokes those that are denied:
 
 ======================  ============================  =================================================================
-what                    judged as                     the client is told MESSAGE_DENIED of
+grant                   checked as                    the client receives MESSAGE_DENIED of
 ======================  ============================  =================================================================
 events                  SUBSCRIBE                     SUBSCRIBE
 records                 READ                          SUBSCRIBECREATEANDREAD
 procedures              PROVIDE                       PROVIDE
 one user's presence     SUBSCRIBE                     SUBSCRIBE
-everybody's presence    SUBSCRIBE_ALL                 SUBSCRIBE_ALL
+all users' presence     SUBSCRIBE_ALL                 SUBSCRIBE_ALL
 listeners               LISTEN                        LISTEN
-names that a listener   LISTEN, with that name        nothing; SUBSCRIPTION_FOR_PATTERN_REMOVED of what it provided
+names that a listener   LISTEN, with that name        nothing; SUBSCRIPTION_FOR_PATTERN_REMOVED for names it provided
 is offered or provides
 ======================  ============================  =================================================================
 
-That table is made by L{dstwist.node}: a L{GrantType} for each line. A rule that fails denies.
+L{dstwist.services.topics} makes a L{GrantType} for each line. A rule that fails denies.
 
-Always true: a run does no more than L{CHUNK} of them in one turn of the reactor, and none after L{TIME_SLICE}; of those
-that wait for data there are never more than L{MAX_WAITING}. What is requested meanwhile is nobody's business here: it
-is judged by the new rules already.
+Always true: a run checks at most L{CHUNK} grants in one turn of the reactor, and none after L{TIME_SLICE}; at most
+L{MAX_WAITING} checks wait for data. Grants that are requested during a run are not checked by it, because the new rules
+have decided about them already.
 """
 
 from __future__ import annotations
@@ -43,51 +44,52 @@ from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import Turns
 
-#: How many are judged in one turn of the reactor, at most.
+#: The most grants that are checked in one turn of the reactor.
 CHUNK = 200
-#: After how many seconds of a turn no other is judged in it.
+#: How long one turn of the reactor checks grants, in seconds.
 TIME_SLICE = 0.005
-#: How many may wait for what their rules ask for, at a time.
+#: The most checks that wait for the data that their rules need.
 MAX_WAITING = 100
-#: How many failures of rules are told one by one in the log.
+#: The most failures of rules that get a log line each.
 MAX_TOLD = 10
 
 
 @dataclass(frozen=True)
 class GrantType:
     """
-    One kind of what clients have.
+    A kind of grant.
 
-    @ivar asked: the request that it is judged as.
-    @ivar told: the request that the client is told is denied; C{None} if it is told nothing here.
-    @ivar named: it is about a name.
+    @ivar registry: the grants of this kind.
+    @ivar checked_as: the action that the permission is asked about.
+    @ivar denied_as: the action that the client is told is denied; C{None} if the client is told nothing here.
+    @ivar named: whether a grant has a name.
     """
 
     registry: IRevocable
     topic: Topic
-    asked: IntEnum
-    told: IntEnum | None
+    checked_as: IntEnum
+    denied_as: IntEnum | None
     named: bool = True
 
     def request(self, name: str) -> Message:
-        return Message(self.topic, self.asked, name if self.named else None)
+        return Message(self.topic, self.checked_as, name if self.named else None)
 
     def denial(self, name: str) -> Message:
         """
-        What the client is told that loses C{name}.
+        The message for a client that loses the grant for C{name}.
         """
         return Message(
             self.topic,
             ACTIONS[self.topic]["MESSAGE_DENIED"],
             name if self.named else None,
-            original_action=self.told,
+            original_action=self.denied_as,
             is_error=True,
         )
 
 
 class Recheck:
     """
-    Judges again what clients have, whenever it is told to.
+    Checks all grants, whenever L{run} is called.
 
     @param clock: an L{twisted.internet.interfaces.IReactorTime}.
     """
@@ -100,14 +102,14 @@ class Recheck:
 
     def run(self) -> None:
         """
-        Begin, in a later turn. A run that is under way ends: this one goes through all of it.
+        Begin in a later turn. The new run checks all grants, so an earlier run that has not finished is stopped.
         """
         self.stop()
         self._run = _Run(self._permission, self._grant_types, self._clock)
 
     def stop(self) -> None:
         """
-        Judge nothing any more.
+        End the run.
         """
         if self._run is not None:
             self._run.stop()
@@ -116,7 +118,7 @@ class Recheck:
 
 class _Run:
     """
-    One time through everything.
+    One run through all grants.
     """
 
     _log = Logger()
@@ -127,7 +129,7 @@ class _Run:
         self._grant_types = grant_types
         self._turns = Turns.of(clock)
         self._stopped = False
-        self._judged = self._ended = self._failed = 0
+        self._checked = self._ended = self._failed = 0
         self._waiting = 0
         self._wanted = 0
         self._room: Deferred[None] | None = None
@@ -140,7 +142,7 @@ class _Run:
 
     def _slice(self) -> Callable[[], bool]:
         """
-        Says when the turn that begins now has had its share.
+        The function that tells the Cooperator when the turn that begins now has used its share of time.
         """
         left = CHUNK
         end = min(self._turns.slice_end(), self._turns.now() + TIME_SLICE)
@@ -156,7 +158,7 @@ class _Run:
         for grant_type in self._grant_types:
             for connection in list(grant_type.registry.connections()):
                 for name in grant_type.registry.names_of(connection):
-                    self._judge(grant_type, name, connection)
+                    self._check(grant_type, name, connection)
                     yield self._until(MAX_WAITING - 1) if self._waiting >= MAX_WAITING else None
         if self._waiting:
             yield self._until(0)
@@ -164,17 +166,17 @@ class _Run:
 
     def _until(self, waiting: int) -> Deferred[None]:
         """
-        Fires when no more than that many wait.
+        Fires when at most so many checks wait.
         """
         self._wanted = waiting
         self._room = Deferred()
         return self._room
 
-    def _judge(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
-        # It may be gone, or have ended it, since the names were listed.
+    def _check(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
+        # The connection may have closed, or may have ended the grant, since the names were listed.
         if connection.closed or not grant_type.registry.wants(name, connection):
             return
-        self._judged += 1
+        self._checked += 1
         decision = self._allows(grant_type.request(name), connection)
         if isinstance(decision, Deferred):
             self._waiting += 1
@@ -202,14 +204,14 @@ class _Run:
     def _end(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
         if grant_type.registry.revoke(name, connection):
             self._ended += 1
-            if grant_type.told is not None:
+            if grant_type.denied_as is not None:
                 connection.send(grant_type.denial(name))
 
     def _say(self) -> None:
         self._log.info(
-            "RELOAD | permission: {judged} subscriptions judged by the new rules, {ended} ended, {failed} of them "
+            "RELOAD | permission: {checked} subscriptions checked by the new rules, {ended} ended, {failed} of them "
             "because their rule failed",
-            judged=self._judged,
+            checked=self._checked,
             ended=self._ended,
             failed=self._failed,
             event="RELOAD",
@@ -217,4 +219,4 @@ class _Run:
 
     def _broke(self, failure: Failure) -> None:
         if not self._stopped:
-            self._log.failure("RELOAD | judging subscriptions by the new rules broke off", failure, event="RELOAD")
+            self._log.failure("RELOAD | the check of subscriptions by the new rules broke off", failure, event="RELOAD")

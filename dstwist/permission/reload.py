@@ -1,14 +1,16 @@
 """
-Rules that change while the server runs: read again on SIGHUP, and when their file has changed.
+Reloads the rules while the server runs: on SIGHUP, and when their file has changed.
 
 ::
 
-    the configuration --all of it is right--> the new rules decide, and what clients have is judged again
-                      --anything is wrong---> the old ones stay, and the log says why
+    the configuration --all of it is valid---> the new rules are in force, and the grants of clients are checked again
+                      --something is wrong---> the old rules stay in force, and the log says why
 
-Always true: the rules in force are those of one whole file. A decision that waits for a record ends by the rules with
-which it began, and what is asked of many names is judged before all of it is done; when the last of these is through,
-what clients have is judged once more, since they may have let in somebody in between.
+Always true: the rules in force are those of one whole file.
+
+Two kinds of requests can still be granted by the old rules after a reload: a decision that waits for a record ends by
+the rules with which it began, and a request for many names is permitted before all of its names are served. When the
+last of these is finished, all grants are checked once more.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ from dstwist.reload.files import FileWatch
 
 class RuleReload:
     """
-    Takes new rules into force.
+    Brings new rules into force.
 
     @param settings: those that C{permission} was built from.
-    @param grant_types: what clients have that is to be judged again.
+    @param grant_types: the grants that are checked again.
     @param drain: L{dstwist.routing.router.Router.drain}.
     """
 
@@ -57,7 +59,7 @@ class RuleReload:
 
     def start(self, read_again: Callable[[], object]) -> None:
         """
-        Say in the log what is doubtful about the rules, and have C{read_again} called when the file has changed.
+        Log the warnings about the rules, and call C{read_again} when their file has changed.
         """
         if isinstance(self._permission, ValvePermission):
             self._tell(self._permission.warnings)
@@ -68,7 +70,7 @@ class RuleReload:
 
     def stop(self) -> None:
         """
-        Look after nothing any more.
+        Stop watching the file, and stop the check of grants.
         """
         if self._watch is not None:
             self._watch.stop()
@@ -84,17 +86,17 @@ class RuleReload:
 
     def reload(self, settings: PermissionSettings) -> str:
         """
-        Have the rules of C{settings} decide; what to say about it in the log.
+        Use the rules of C{settings}; return the text for the log.
 
-        @raise ConfigError: they cannot be used, or something else has changed, too. The rules in force stay.
+        @raise ConfigError: the rules cannot be used, or other options have changed. The rules in force stay.
         """
         old = self._settings
         if replace(settings, permissions=old.permissions, where=old.where, file=old.file) != old:
-            raise ConfigError("permission", "more than the rules has changed; that takes a restart")
+            raise ConfigError("permission", "options other than the rules have changed; that needs a restart")
         permission = self._permission
         if not isinstance(permission, ValvePermission):
             return "there are no rules"
-        # Their order counts, too.
+        # repr, because the order of the patterns matters, too.
         if repr(settings.permissions) == repr(old.permissions):
             self._settings = settings
             return "the rules have not changed"
@@ -106,6 +108,6 @@ class RuleReload:
             run = self._recheck.run
             run()
             if not undecided.called:
-                # Who asked acts on the last decision only when this returns.
+                # The caller that waits for the last decision acts on it only after this callback.
                 undecided.addCallback(lambda _: self._clock.callLater(0, run))
         return f"{rules.count} rules in force"

@@ -1,5 +1,5 @@
 """
-The permission that the settings ask for.
+Makes the permission from the settings.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from dstwist.plugins import PluginContext
 
 def load_rules(settings: PermissionSettings) -> tuple[Rules, list[str]]:
     """
-    The rules that the settings have, and what is doubtful about them.
+    The rules of the settings, and warnings about them.
 
-    @raise ConfigError: they cannot be used. The error tells all that is wrong with them.
+    @raise ConfigError: the rules cannot be used. The error lists all problems.
     """
     rules = load_permissions(settings.permissions, settings.where, settings.place)
     return rules, warnings_of(rules, settings.where, settings.place)
@@ -34,10 +34,10 @@ def build(
     context: PluginContext | None = None,
 ) -> IPermission:
     """
-    What decides who may do what.
+    The permission.
 
     @param seconds: the time, in seconds since 1970.
-    @param load: where the records come from that rules refer to, see L{ValvePermission.load}.
+    @param load: loads the records that rules refer to, see L{ValvePermission.load}.
     @param context: the parts of the server that a plug-in may use.
     @raise ConfigError: the rules cannot be used. The error tells all that is wrong with them.
     """

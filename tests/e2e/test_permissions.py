@@ -147,7 +147,7 @@ class ReloadTests(Scenario):
         """
         Have other rules in force, and come back when all has been judged by them.
         """
-        line = "subscriptions judged by the new rules"
+        line = "subscriptions checked by the new rules"
         before = server.log.count(line)
         self.put(rules)
         server.reload()

@@ -299,7 +299,7 @@ class ReloadTests(SynchronousTestCase):
             )
         self.assertEqual(
             self.lines.last("info"),
-            "RELOAD | permission: 14 subscriptions judged by the new rules, 14 ended, 0 of them because their rule "
+            "RELOAD | permission: 14 subscriptions checked by the new rules, 14 ended, 0 of them because their rule "
             "failed",
         )
         self.rules = OPEN

@@ -90,7 +90,7 @@ class RecheckTests(SynchronousTestCase):
         self.assertEqual(sorted(self.registry.names()), ["more", "news"])
         self.assertEqual(
             self.said(),
-            "5 subscriptions judged by the new rules, 2 ended, 0 of them because their rule failed",
+            "5 subscriptions checked by the new rules, 2 ended, 0 of them because their rule failed",
         )
 
     def test_request(self) -> None:
@@ -133,7 +133,7 @@ class RecheckTests(SynchronousTestCase):
             self.assertEqual(len(self.permission.asked), turn * CHUNK)
         self.turn()
         self.assertEqual(len(set(self.permission.asked)), 3 * CHUNK)
-        self.assertTrue(self.said().startswith(f"{3 * CHUNK} subscriptions judged"))
+        self.assertTrue(self.said().startswith(f"{3 * CHUNK} subscriptions checked"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_slow_rules(self) -> None:
@@ -180,7 +180,7 @@ class RecheckTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.ann.take(), [denied("bad")])
         self.assertEqual(sorted(self.registry.names()), ["good", "plain"])
-        self.assertTrue(self.said().startswith("4 subscriptions judged by the new rules, 1 ended"))
+        self.assertTrue(self.said().startswith("4 subscriptions checked by the new rules, 1 ended"))
 
     def test_many_wait(self) -> None:
         """
@@ -223,8 +223,8 @@ class RecheckTests(SynchronousTestCase):
         )
         self.assertEqual(
             self.said(),
-            f"{len(names) + 1} subscriptions judged by the new rules, {len(names) + 1} ended, {len(names) + 1} of them "
-            "because their rule failed",
+            f"{len(names) + 1} subscriptions checked by the new rules, {len(names) + 1} ended, "
+            f"{len(names) + 1} of them because their rule failed",
         )
 
     def test_again(self) -> None:
@@ -264,7 +264,7 @@ class RecheckTests(SynchronousTestCase):
         """
         self.recheck()
         self.clock.advance(0)
-        self.assertTrue(self.said().startswith("0 subscriptions judged"))
+        self.assertTrue(self.said().startswith("0 subscriptions checked"))
 
     def test_mistake(self) -> None:
         """

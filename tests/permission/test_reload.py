@@ -149,7 +149,7 @@ class RuleReloadTests(SynchronousTestCase):
         ):
             reload = self.reload(old)
             error = self.assertRaises(ConfigError, reload.reload, new)
-            self.assertEqual(str(error), "permission: more than the rules has changed; that takes a restart")
+            self.assertEqual(str(error), "permission: options other than the rules have changed; that needs a restart")
             message = Message(Topic.EVENT, SUBSCRIBE, "a")
             self.assertIs(self.permission.allows(message, self.ann), True)
 

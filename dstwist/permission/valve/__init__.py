@@ -1,29 +1,33 @@
 """
-Valve, deepstream's permission language: rules that are JavaScript expressions, parsed and interpreted by us.
+Valve, deepstream's permission language: rules that are JavaScript expressions, parsed and interpreted by this package.
 
-No part of a rule is ever run as code. A rule is read once, when its file is loaded, and becomes a tree and then nested
-functions of ours; what these can reach is the values of the decision at hand, and nothing of Python.
+No part of a rule is ever executed as Python or JavaScript code. A rule is read once, when its file is loaded: it
+becomes a tree, and then nested functions of this package. These can reach the values of the current decision, and
+nothing of Python.
 
-==============  =====================================================================================
-module          what it knows
-==============  =====================================================================================
-C{utf16}        texts, in UTF-16 units
-C{values}       JavaScript's values and operators: what is equal, true, a number, a text
-C{members}      what a value's members are, and the methods that rules may call
-C{regex}        JavaScript's regular expressions, on an engine that cannot backtrack
-C{lexer}        the words of an expression
-C{tree}         its structure
-C{parser}       from words to structure
-C{scope}        what the names in an expression stand for
-C{compiler}     from structure to functions
-C{checks}       which texts may be rules at all
-C{paths}        patterns of names: C{user/$id}
-C{actions}      which rule guards which action
-C{rules}        a whole permissions.yml, and which of its rules decides
-C{decision}     one decision, with the records that it needs
-C{lint}         rules that hardly do what they are meant to do
-C{comparisons}  comparisons that always come to the same
-C{kinds}        what kind of value a part of a rule comes to
-C{shadowing}    patterns that match all that another one matches
-==============  =====================================================================================
+================  ==================================================================================
+module            subject
+================  ==================================================================================
+C{utf16}          texts in UTF-16 units
+C{values}         JavaScript's values and operators: equality, truth, conversions
+C{members}        the members of values, and the methods that rules may call
+C{regex}          JavaScript's regular expressions, on an engine that cannot backtrack
+C{lexer}          from text to tokens
+C{tree}           the nodes of the syntax tree
+C{parser}         from tokens to the syntax tree
+C{scope}          the names that a rule may use
+C{compiler}       from the syntax tree to functions
+C{checks}         which texts may be rules at all
+C{paths}          patterns of names: C{user/$id}
+C{actions}        which rule guards which action
+C{rules}          a whole permissions.yml; which of its rules decides
+C{decision}       one decision, with the records that it needs
+C{permission}     asks the rules
+C{explain}        a decision with the value of each part of the rule
+C{rule_tests}     the operator's table of expected decisions
+C{lint}           warnings about rules that are probably wrong
+C{comparisons}    comparisons that are always true, or never
+C{kinds}          the kinds of values that an expression can have
+C{shadowing}      patterns that match all names of another pattern
+================  ==================================================================================
 """

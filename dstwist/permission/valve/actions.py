@@ -1,8 +1,9 @@
 """
-Which rule guards which action (C{services.md} section 1), and what a rule sees as C{action}.
+Which rule guards which action (C{services.md} section 1), and the value of C{action} in a rule.
 
-What is not in here is never refused: all that ends something, answers something or accepts something. Of requests that
-do several things the record service asks for each: CREATE, READ, UPDATE or PATCH.
+Other actions are never denied: actions that end something (UNSUBSCRIBE), answer something (RESPONSE) or accept
+something (LISTEN_ACCEPT). For a request that does several things, the record service asks about each: CREATE, READ,
+UPDATE or PATCH.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction
 #: The section of the permissions file for each topic.
 SECTIONS = {Topic.RECORD: "record", Topic.EVENT: "event", Topic.RPC: "rpc", Topic.PRESENCE: "presence"}
 
-#: By topic and action: the rule.
+#: By topic and action: the name of the rule.
 GUARDS: dict[Topic, dict[IntEnum, str]] = {
     Topic.RECORD: {
         RecordAction.SUBSCRIBE: "read",
@@ -50,12 +51,12 @@ GUARDS: dict[Topic, dict[IntEnum, str]] = {
     },
 }
 
-#: What asks for everybody, and has no name.
+#: The actions that concern all users and have no name.
 NAMELESS: frozenset[tuple[Topic, IntEnum]] = frozenset(
     ((Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL), (Topic.PRESENCE, PresenceAction.QUERY_ALL))
 )
 
-# What v2 and v3 call an action by another name.
+# Other names of actions in v2 and v3.
 _OLD_NAMES: dict[tuple[Topic, IntEnum], tuple[str, ...]] = {
     (Topic.EVENT, EventAction.EMIT): ("EVENT",),
     (Topic.RECORD, RecordAction.READ): ("SNAPSHOT",),
@@ -67,8 +68,8 @@ _OLD_NAMES: dict[tuple[Topic, IntEnum], tuple[str, ...]] = {
 
 def action_name(topic: Topic, action: IntEnum) -> ActionName:
     """
-    What the name C{action} stands for in a rule.
+    The value of C{action} in a rule.
     """
-    # Whether there is a record, v4+ clients ask with HEAD.
+    # v4+ clients have no HAS: they ask with HEAD whether a record exists.
     number = RecordAction.HEAD if (topic, action) == (Topic.RECORD, RecordAction.HAS) else action
     return ActionName(number, action.name, *_OLD_NAMES.get((topic, action), ()))

@@ -1,6 +1,6 @@
 """
-Which texts may be rules: the checks of the Node server, with its messages, in its order. They look at the text alone,
-so they see what stands in quotes and comments as well.
+Which texts may be rules: the checks of the Node server, with its error texts and in its order. They search the text, so
+they also find what is in quotes and in comments.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dstwist.permission.valve.parser import METHODS, parse
 from dstwist.permission.valve.tree import Node
 from dstwist.protocol.typed import JS_SPACE
 
-#: The rules of each section. What a rule may look at: d the data, o the old data.
+#: The rules of each section, and what each may use: d for the data, o for the old data.
 RULES: dict[str, dict[str, str]] = {
     "record": {"create": "", "read": "o", "write": "do", "delete": "o", "listen": "", "notify": ""},
     "event": {"publish": "d", "subscribe": "d", "listen": ""},
@@ -30,16 +30,16 @@ _DATA = re.compile(r"(?:^|[^\w.~])data(?:\Z|[^\w~])", re.A)
 
 class BadRule(RuleError):
     """
-    Something that is no rule.
+    A value that cannot be a rule.
     """
 
 
 def checked(rule: Any, section: str, kind: str) -> bool | Node:
     """
-    A rule, as it is in the file, if it may be one: what it always decides, or its tree.
+    A rule of the file: its syntax tree, or, for C{true} and C{false}, its constant decision.
 
-    @param kind: which of the section's rules it is: C{write}.
-    @raise RuleError: why it may not.
+    @param kind: the name of the rule: C{write}.
+    @raise RuleError: the value cannot be a rule; the text says why.
     """
     if isinstance(rule, bool):
         return rule

@@ -1,5 +1,5 @@
 """
-Comparisons in rules that always come to the same.
+Finds comparisons in rules that are always true, or never.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _CHANGES: dict[str, Callable[[str], str]] = {
 
 def comparisons(rule: Rule, nodes: Iterable[Node], actions: list[ActionName]) -> Iterator[str]:
     """
-    What is wrong with the comparisons among C{nodes}.
+    Warnings about the comparisons among C{nodes}.
 
-    @param actions: those that the rule decides about.
+    @param actions: the actions that the rule guards.
     """
     for node in nodes:
         if isinstance(node, Binary) and len(node.rest) == 1 and node.rest[0][0] in _EQUAL:
@@ -42,7 +42,7 @@ def comparisons(rule: Rule, nodes: Iterable[Node], actions: list[ActionName]) ->
 
 def _reason(left: Node, right: Node, operator: str, rule: Rule, actions: list[ActionName]) -> str | None:
     """
-    Why two sides are never equal; looked at from the left.
+    Why C{left} and C{right} are never equal, as far as the left side shows it.
     """
     value = right.value if isinstance(right, Literal) else None
     if isinstance(left, Name) and left.name == "action" and isinstance(value, (str, float)):
@@ -50,12 +50,12 @@ def _reason(left: Node, right: Node, operator: str, rule: Rule, actions: list[Ac
         if operator in ("===", "!==") or not str(value).isdigit():
             return _no_action(value, actions)
     if isinstance(left, Unary) and left.operator == "typeof" and isinstance(value, str) and value not in _TYPES:
-        return f"typeof comes to one of {', '.join(_TYPES)}{_close(value, _TYPES)}"
+        return f"typeof gives one of {', '.join(_TYPES)}{_close(value, _TYPES)}"
     if isinstance(left, Chain) and isinstance(value, str):
         method = left.links[-1]
         change = _CHANGES.get(str(method.key)) if method.arguments is not None else None
         if change is not None and change(value) != value:
-            return f"{method.key}() comes to no such text"
+            return f"{method.key}() never gives such a text"
     if operator in ("===", "!=="):
         return _kinds_differ(left, right, rule)
     return None

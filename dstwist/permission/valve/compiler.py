@@ -1,9 +1,9 @@
 """
-From the tree of a rule to nested functions: each takes the L{Scope} of a decision and gives a value, or raises
-L{dstwist.errors.RuleError}.
+From the syntax tree of a rule to nested functions. Each function takes the L{Scope} of a decision and returns a value,
+or raises L{dstwist.errors.RuleError}.
 
-All that can be decided beforehand is: which operator, which member, which path variable. What a rule wants to know is
-decided from its tree as well (L{names_in}), so that a rule which does not look at data never has it decoded or loaded.
+The compiler decides as much as possible in advance: the operator, the member, the path variable. L{names_in} tells
+which values a rule uses, so that data is decoded or loaded only for rules that use it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from dstwist.permission.valve.values import (
 )
 from dstwist.protocol.typed import UNDEFINED
 
-#: Has its say on the function of every node, when a rule is to be explained.
+#: Wraps the function of every node, when a rule is to be explained.
 Watch = Callable[[Node, Code], Code]
 
 _OPERATORS: dict[str, Callable[[Any, Any, Meter], Any]] = {
@@ -86,7 +86,7 @@ _PREFIXES: dict[str, Callable[[Any, Meter], Any]] = {
 
 def nodes_of(tree: Node) -> Iterator[Node]:
     """
-    All nodes of a tree, the whole before its parts.
+    All nodes of a tree, each before its parts.
     """
     waiting = [tree]
     while waiting:
@@ -97,7 +97,7 @@ def nodes_of(tree: Node) -> Iterator[Node]:
 
 def names_in(tree: Node) -> frozenset[str]:
     """
-    What a rule asks for: the names in it, C{_()} if it refers to records.
+    The names in a rule, with C{_()} if it refers to records.
     """
     found = set()
     for node in nodes_of(tree):
@@ -112,11 +112,11 @@ def compiled(tree: Node, variables: Mapping[str, int], watch: Watch | None = Non
     """
     The function that evaluates a tree.
 
-    @param variables: the path variables, with their places in L{Scope.variables}.
-    @raise RuleSyntaxError: a regular expression in it is none.
+    @param variables: by the name of each path variable: its place in L{Scope.variables}.
+    @raise RuleSyntaxError: a regular expression in the tree is not valid.
     """
     compiler = _Compiler(variables, watch)
-    # Parts before the whole: a part is found compiled, so that nothing is recursive.
+    # Parts are compiled before the nodes that contain them, so that this needs no recursion.
     for node in reversed(list(nodes_of(tree))):
         compiler.add(node)
     return compiler.code(tree)
@@ -144,14 +144,14 @@ class _Compiler:
 
     def add(self, node: Node) -> None:
         """
-        Compile a node whose parts are compiled.
+        Compile a node. Its parts are compiled already.
         """
         code = self._makers[type(node)](node)
         self._codes[id(node)] = code if self._watch is None else self._watch(node, code)
 
     def code(self, node: Node) -> Code:
         """
-        The function of a node that is compiled.
+        The function of a compiled node.
         """
         return self._codes[id(node)]
 
@@ -236,7 +236,7 @@ class _Compiler:
         step = self._plain_step(link)
         if self._watch is None:
             return step
-        # What comes before the next member is an expression as well.
+        # The chain up to this step is an expression with a value of its own.
         seen: list[Any] = [None]
         part = Chain(node.base, [], start=node.start, end=link.end)
         watched = self._watch(part, lambda scope: step(seen[0], scope))
@@ -267,7 +267,7 @@ class _Compiler:
 
         def method(value: Any, scope: Scope) -> Any:
             if value is None or value is UNDEFINED:
-                member(value, name, scope.meter)  # says why not
+                member(value, name, scope.meter)  # raises the error that names the member
             return call(value, name, [argument(scope) for argument in arguments], scope.meter)
 
         return method
@@ -304,7 +304,7 @@ class _Compiler:
             (operator, operand), (work, right) = node.rest[0], rest[0]
             if operator == "===" and isinstance(operand, Literal) and isinstance(operand.value, str):
                 text = operand.value
-                # Only a text is equal to a text.
+                # Only a text can be equal to a text, so Python's comparison will do.
                 return lambda scope: first(scope) == text
             if operator == "===":
                 return lambda scope: strict_equals(first(scope), right(scope))

@@ -1,18 +1,21 @@
 """
-One decision of a rule that wants to know more than the message's name: its data, a record, the time.
+One decision by a rule that needs more than the name in the message: the data, a record, the time.
 
-A rule is evaluated in passes. A record that it asks for is loaded, and is C{undefined} to it in that pass; what comes
-of the pass does not count, not even that it failed. When all records are there the next pass begins. So
+A rule is evaluated in passes. If it refers to a record that is not loaded, the record is loaded, and is C{undefined} in
+that pass. The result of such a pass is ignored, even if it failed. When all records have arrived, the next pass begins.
+So the rule
 
 ::
 
     _('a').ok && _('b').ok
 
-takes three: the first asks for a, the second for b, the third decides. More than C{maxRuleIterations} passes, and the
-rule has failed. That a record is there at once saves waiting, not a pass: how many a rule takes must not depend on what
-happens to be in a cache. Only what the asker had at hand already needs none.
+takes three passes: the first loads a, the second loads b, the third decides. With more than C{maxRuleIterations} passes
+the rule fails.
 
-Each record is loaded once. What was loaded is forgotten with the decision.
+A record that is loaded at once saves waiting, but not a pass: the number of passes must not depend on what is in a
+cache. Only the record that the caller passes in needs no pass.
+
+Each record is loaded once per decision, and forgotten with it.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED, value_of
 from dstwist.record import NOTHING, Change, Record
 
-#: Where records come from: the record of a name, C{None} or one of version -1 if there is none.
+#: Loads the record of a name: C{None}, or a record of version -1, if there is none.
 Loader = Callable[[str], Deferred[Record | None]]
 
 _LOADING = object()
@@ -44,7 +47,7 @@ class Decision:
     """
     One decision.
 
-    @ivar passes: how many it has taken.
+    @ivar passes: the number of passes so far.
     """
 
     __slots__ = (
@@ -83,7 +86,7 @@ class Decision:
         self._seconds = seconds
         self._limit = limit
         self._records: dict[str, Any] = {}
-        # The record that this is about.
+        # The name of the record that the message is about.
         self._own = message.name if message.topic is Topic.RECORD else None
         self._change = change
         if change is not None and self._own is not None:
@@ -99,9 +102,9 @@ class Decision:
 
     def decide(self) -> bool | Deferred[bool]:
         """
-        What the rule says, at once or later.
+        The decision, at once or later.
 
-        @raise RuleError: it says nothing. The Deferred may fail with it as well.
+        @raise RuleError: the rule fails. The Deferred may fail with the same.
         """
         decision = self._run()
         if decision is not None:
@@ -111,7 +114,7 @@ class Decision:
 
     def _run(self) -> bool | None:
         """
-        Pass after pass, until there is a result, or C{None}: it has to wait.
+        Evaluate pass after pass. The result is the decision, or C{None} if records must arrive first.
         """
         self._running = True
         try:
@@ -149,11 +152,11 @@ class Decision:
             scope.now = float(int(self._seconds() * 1000))
         return rule.code(scope)
 
-    # -- what rules ask for
+    # -- values that rules use
 
     def _data(self) -> Any:
         """
-        The data of the message; of a write, the record as it would be.
+        The data of the message; for a write, the data of the record after it.
         """
         message = self._message
         try:
@@ -172,21 +175,21 @@ class Decision:
 
     def _changed(self) -> Change | None:
         """
-        The change that the message makes of the record; C{None} while that is loaded.
+        The change that the message makes to the record; C{None} while the record is loaded.
         """
         message, change = self._message, self._change
         if change is None:
             change = Change(NOTHING, message)
             if change.action is RecordAction.UPDATE:
                 return change
-            change.changes  # noqa: B018  # it makes sense, or there is nothing to load
+            change.changes  # noqa: B018  # fails if the write makes no sense; then nothing is loaded
             assert self._own is not None
             base = self._record(self._own)
             if base is UNDEFINED:
                 return None
             if base is not None:
                 return Change(Record(0, base), message)
-        # A check of a request that may create the record has the action of that request.
+        # A request that may create the record is checked with its own action as original_action.
         if change.old.version < 0 and change.action is not RecordAction.UPDATE and message.original_action is None:
             raise RuleError(f"Tried to apply patch to non-existant record {self._own}")
         return change
@@ -202,7 +205,7 @@ class Decision:
 
     def _record(self, name: str) -> Any:
         """
-        What a record holds; undefined while it is loaded.
+        The data of a record; undefined while it is loaded.
         """
         records = self._records
         if name in records:
@@ -238,7 +241,7 @@ class Decision:
         self._end(RuleError(f"failed to load record {name} for permissioning: {failure.getErrorMessage()}"))
 
     def _broken(self, failure: Failure) -> Failure | None:
-        # A mistake of ours: it goes to whoever waits, as it is.
+        # A mistake in this server: the caller that waits receives it as it is.
         if self._deferred is not None and not self._over:
             self._over = True
             self._deferred.errback(failure)

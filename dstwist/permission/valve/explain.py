@@ -1,5 +1,5 @@
 """
-Trying out rules without a server: what they decide on a L{Question}, and why.
+Decisions of rules without a server: the decision about a L{Question}, and the reason.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _SHOWN = 200
 @dataclass
 class Question:
     """
-    May somebody do something?
+    A request that the rules are to decide about.
 
-    @ivar data: JSON text; C{None}: no value.
-    @ivar records: what there is, by name.
+    @ivar data: JSON text; C{None} for no value.
+    @ivar records: the data of the existing records, by name.
     @ivar now: in milliseconds since 1970.
     """
 
@@ -55,8 +55,8 @@ class Part:
     """
     A part of a rule, and its value.
 
-    @ivar level: how many parts it is within.
-    @ivar value: as a text; C{None} if it was not looked at.
+    @ivar level: how many parts contain it.
+    @ivar value: the value as a text; C{None} if the part was not evaluated.
     """
 
     text: str
@@ -67,15 +67,15 @@ class Part:
 @dataclass
 class Answer:
     """
-    What was decided.
+    The decision, and the reason.
 
     @ivar decision: C{allow}, C{deny} or C{error}.
-    @ivar kind: the rule that guards the action; C{None}: it needs no permission.
-    @ivar rule: the rule that decided; C{None} if there is none.
-    @ivar variables: the path variables.
-    @ivar others: rules whose patterns match as well, but which others precede.
+    @ivar kind: the name of the rule that guards the action; C{None} if the action needs no permission.
+    @ivar rule: the rule that decided; C{None} if no rule matches.
+    @ivar variables: the path variables and their values.
+    @ivar others: rules that match as well, but that the deciding rule precedes.
     @ivar parts: the parts of the rule, and their values in the last pass.
-    @ivar error: why the rule has no value.
+    @ivar error: why the rule failed.
     """
 
     decision: str
@@ -89,9 +89,9 @@ class Answer:
 
 def answer(rules: Rules, question: Question, **options: Any) -> Answer:
     """
-    What C{rules} decide.
+    The decision of C{rules}.
 
-    @param options: of L{ValvePermission}.
+    @param options: options of L{ValvePermission}.
     """
     guard = rules.guards.get(question.topic, {}).get(question.action)
     if guard is None:
@@ -105,7 +105,7 @@ def answer(rules: Rules, question: Question, **options: Any) -> Answer:
     if rule.tree is not None:
         watched = copy.copy(rule)
         watched.code = compiled(rule.tree, rule.pattern.variables, watcher.watch)
-        decision, error = _judged(rules, guard, watched, groups, question, options)
+        decision, error = _evaluated(rules, guard, watched, groups, question, options)
     return Answer(
         decision,
         guard.kind,
@@ -117,7 +117,7 @@ def answer(rules: Rules, question: Question, **options: Any) -> Answer:
     )
 
 
-def _judged(
+def _evaluated(
     rules: Rules, guard: Guard, rule: Rule, groups: tuple[Any, ...], question: Question, options: dict[str, Any]
 ) -> tuple[str, str | None]:
     def load(name: str) -> Deferred[Record | None]:
@@ -126,9 +126,9 @@ def _judged(
     permission = ValvePermission(rules, lambda: question.now / 1000, load=load, **options)
     message = Message(question.topic, question.action, question.name, question.data, path=question.path, version=1)
     sender: Any = SimpleNamespace(user=question.user, server_data=question.server_data)
-    decision: Any = permission.judge(guard, rule, groups, message, sender)
+    decision: Any = permission.evaluate(guard, rule, groups, message, sender)
     if isinstance(decision, Deferred):
-        # All records are there, so it has fired.
+        # Records are loaded at once here, so the Deferred has fired.
         results: list[Any] = []
         decision.addBoth(results.append)
         (decision,) = results
@@ -139,7 +139,7 @@ def _judged(
 
 class _Watcher:
     """
-    Takes down what the parts of a rule come to.
+    Records the values of the parts of a rule.
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -169,7 +169,7 @@ class _Watcher:
 
     def parts(self) -> list[Part]:
         """
-        All parts, what is within another after it.
+        All parts, each before the parts that it contains.
         """
         found: list[Part] = []
         around: list[int] = []
@@ -184,7 +184,7 @@ class _Watcher:
 
 def shown(value: Any) -> str:
     """
-    A value as a person likes to read it.
+    A value as a short text for the operator.
     """
     if value is UNDEFINED:
         return "undefined"

@@ -1,6 +1,6 @@
 """
-What kind of value a part of a rule can come to, as far as its text tells: two kinds that have nothing in common are
-never equal.
+The kinds of values that an expression in a rule can have, as far as its text shows. Values of different kinds are never
+strictly equal.
 
 ===============  ==================================================================================
 kind             values
@@ -9,7 +9,7 @@ C{text}          texts
 C{number}        numbers
 C{boolean}       C{true} and C{false}
 C{nothing}       C{null} and C{undefined}
-C{new}           an array, object or regular expression that the rule itself makes: equal to no other
+C{new}           an array, object or regular expression that the rule itself makes: equal only to itself
 ===============  ==================================================================================
 """
 
@@ -37,7 +37,7 @@ Kinds = frozenset[str]
 
 _TEXT, _NUMBER, _BOOLEAN, _NOTHING = (frozenset((kind,)) for kind in ("text", "number", "boolean", "nothing"))
 _NAMES: dict[str, Kinds] = {
-    # Of all users there is no name.
+    # A request about all users has no name.
     "name": _TEXT | _NOTHING,
     "now": _NUMBER,
     "action": _TEXT | _NUMBER,
@@ -63,7 +63,7 @@ _PREFIXES = {"!": _BOOLEAN, "typeof": _TEXT, "void": _NOTHING}
 
 def kinds_of(node: Node, variables: Mapping[str, int]) -> Kinds | None:
     """
-    The kinds of value that C{node} can come to; C{None} if that is open.
+    The kinds of values that C{node} can have; C{None} if its text does not show them.
     """
     if isinstance(node, Literal):
         return _kind_of_literal(node.value)
@@ -118,7 +118,7 @@ def _kinds_of_chain(node: Chain) -> Kinds | None:
 
 def key_of(link: Link) -> str | None:
     """
-    The member that a step names, if it is the same each time.
+    The key of a step, if it is a constant.
     """
     if isinstance(link.key, str):
         return link.key

@@ -1,5 +1,5 @@
 """
-The words of a rule: its text in, a list of L{Token}s out.
+The tokens of a rule: from its text to a list of L{Token}s.
 
 ==============  ========================================================  ==============================
 kind            text                                                      value
@@ -7,14 +7,14 @@ kind            text                                                      value
 C{number}       C{5}, C{.5}, C{1_000}, C{1e3}, C{0xff}, C{0o7}, C{0b1}    the C{float}
 C{string}       C{'a'}, C{"a"}                                            the C{str}
 C{template}     C{`a`}, or the first piece of C{`a${...}b`}               (the C{str}, whether C{${} follows)
-C{piece}        any other piece of it                                     likewise
+C{piece}        any other piece of a template                             as for C{template}
 C{regex}        C{/a/i}                                                   (source, flags)
 C{name}         C{user}, C{$id}, C{_}, C{typeof}                          the C{str}
 C{punctuator}   C{===}, C{?.}, C{(}                                       the C{str}
 C{end}                                                                    C{None}
 ==============  ========================================================  ==============================
 
-Outdated forms whose meaning depends on the mode of the engine (octal C{010} and C{'\\07'}) are refused.
+The outdated octal forms C{010} and C{'\\07'} are refused, because their meaning depends on the mode of the engine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_LENGTH = 10_000
 
 class RuleSyntaxError(RuleError):
     """
-    A text that is no rule.
+    The text is no rule that Valve supports.
     """
 
     def __init__(self, problem: str, position: int) -> None:
@@ -71,16 +71,16 @@ _ESCAPE = re.compile(
     re.S,
 )
 _ESCAPES = {"b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
-#: Names after which an operand follows, and thus a regular expression rather than a division.
+#: Names that an operand follows. A C{/} after them begins a regular expression, and is no division.
 _OPERATORS = frozenset(("typeof", "void", "in", "instanceof", "delete", "return", "new"))
 _CLOSING = frozenset((")", "]", "}"))
 
 
 def tokens_of(text: str) -> list[Token]:
     """
-    The words of a text, the last of kind C{end}.
+    The tokens of a text. The last one is of kind C{end}.
 
-    @raise RuleSyntaxError: it has others than JavaScript's.
+    @raise RuleSyntaxError: the text has something that is no token of JavaScript.
     """
     if len(text) > MAX_LENGTH:
         raise RuleSyntaxError(f"a rule of more than {MAX_LENGTH} characters", MAX_LENGTH)
@@ -92,7 +92,7 @@ class _Lexer:
         self._text = text
         self._at = 0
         self._found: list[Token] = []
-        # For each brace that is open: whether it belongs to a template.
+        # For each open brace: whether it belongs to a template.
         self._braces: list[bool] = []
 
     def tokens(self) -> list[Token]:

@@ -1,20 +1,20 @@
 """
-Rules that can be used, but hardly do what they are meant to do: L{warnings_of}.
+Warnings about rules that are valid, but probably wrong: L{warnings_of}.
 
 =======================================  ==============================================================================
-in a rule                                what becomes of it
+in a rule                                problem
 =======================================  ==============================================================================
-C{yes}, C{usr.id}, C{$name} for C{$id}   a name that nothing stands for: the rule fails when it gets there
-C{user.Id}, C{user.role}                 a member that no user has: undefined
+C{yes}, C{usr.id}, C{$name} for C{$id}   the name is not defined: the rule fails when it is evaluated
+C{user.Id}, C{user.role}                 no user has this member: it is undefined
 C{data} where there is none              undefined
 C{action === 'WRITE'}, C{$id === 5}      never true
-C{_('user/$id')}                         a text in which nothing is replaced
-C{'no'}                                  a text, which permits
-C{name === 'a/.*'}, in C{listen}         never true of a name that is to be offered
-any, under C{user/admin}                 nothing, if C{user/$identifier} is there as well: the longer pattern decides
+C{_('user/$id')}                         a plain text: C{$id} is not replaced
+C{'no'}                                  a text that is not empty, which permits
+C{name === 'a/.*'}, in C{listen}         never true for a name that is offered to the listener
+all rules of C{user/admin}               never used if C{user/$identifier} exists: the longer pattern decides
 =======================================  ==============================================================================
 
-These are warnings: the Node server takes such files as well, and a part that is wrong may be one that nothing leads to.
+These are no errors, because the Node server accepts such files, and the wrong part of a rule may never be evaluated.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from dstwist.permission.valve.shadowing import Shape, covers, shape_of
 from dstwist.permission.valve.tree import Binary, Chain, Conditional, Literal, Logical, Name, Node, Reference, Unary
 from dstwist.permission.valve.values import ActionName
 
-#: So many are told.
+#: The most warnings about one file.
 MAX_TOLD = 100
-#: So many pairs of patterns are compared for each kind of rule, and in a file with very many alike no more.
+#: The most pairs of patterns that are compared for each kind of rule.
 MAX_PAIRS = 20_000
 
 _SECTION = re.compile("[a-z]+")
@@ -51,17 +51,17 @@ _USER_WORDS = {
     **dict.fromkeys(("serverdata", "authdata"), "data"),
     **dict.fromkeys(("authenticated", "isauth", "isauthenticated", "isloggedin"), "isAuthenticated"),
 }
-# No usual name looks like that.
+# A text that is probably a pattern of a listener, and not a name.
 _PATTERN = re.compile(r"[.\])][*+?]|[\^$|\[\\]")
 _GROUP = re.compile(r"(?<!\\)\((?!\?)")
 
 
 def warnings_of(rules: Rules, path: str = "", place: Callable[[str], str] | None = None) -> list[str]:
     """
-    What is doubtful about rules, a line each.
+    The warnings about rules, one line each.
 
-    @param path: of the key in the configuration that has the rules.
-    @param place: what tells the file and the line of a path in there.
+    @param path: the path of the key in the configuration that has the rules.
+    @param place: tells the file and the line of a path in the configuration.
     """
     found: list[ConfigError] = []
     for rule, problem in _warnings(rules):
@@ -75,7 +75,7 @@ def warnings_of(rules: Rules, path: str = "", place: Callable[[str], str] | None
         found.sort(key=lambda warning: _line(place(warning.path)))
     told = [str(warning) for warning in found[:MAX_TOLD]]
     return (
-        told if len(found) <= MAX_TOLD else [*told, f"more than {MAX_TOLD} rules look wrong; the others are not told"]
+        told if len(found) <= MAX_TOLD else [*told, f"more than {MAX_TOLD} rules look wrong; the others are not listed"]
     )
 
 
@@ -130,7 +130,7 @@ def _names(rule: Rule, nodes: list[Node]) -> Iterator[str]:
 
 def _excused(nodes: Iterable[Node]) -> Iterator[Node]:
     """
-    Names that may stand where they do, though nothing stands for them elsewhere.
+    The nodes whose names are allowed where they are, although they are not defined elsewhere.
     """
     for node in nodes:
         if isinstance(node, Chain) and isinstance(node.base, Name) and node.base.name in NAMESPACES:
@@ -206,7 +206,7 @@ def _member_meant(key: str) -> str:
 
 
 def _data(rule: Rule, section: str, kind: str) -> Iterator[str]:
-    # Of most rules that cannot have it data is refused in checks.py; this is for those that may name it.
+    # checks.py refuses data in most rules that never have it. This is for the rules where it accepts the name.
     if "data" in rule.reads and ("d" not in RULES[section][kind] or (section, kind) == ("event", "subscribe")):
         yield f"data is always undefined in rules {kind} of {section}"
     if "oldData" in rule.reads and section != "record":
@@ -240,11 +240,11 @@ def _references(rule: Rule, nodes: Iterable[Node]) -> Iterator[str]:
 
 def _listened(rule: Rule, nodes: Iterable[Node]) -> Iterator[str]:
     """
-    Rules that recognise the pattern of a listener, and with it none of the names that are to be offered.
+    Rules that permit the pattern of a listener, but none of the names that would be offered to the listener.
     """
     for node in nodes:
         if isinstance(node, Conditional) or (isinstance(node, Logical) and node.operator != "&&"):
-            return  # There may be another branch, for the names.
+            return  # Another branch may permit the names.
     for node in nodes:
         if isinstance(node, Binary) and len(node.rest) == 1 and node.rest[0][0] in ("===", "=="):
             sides = (node.first, node.rest[0][1])
@@ -262,9 +262,9 @@ def _listened(rule: Rule, nodes: Iterable[Node]) -> Iterator[str]:
 
 def _hidden(kept: list[Rule]) -> Iterator[tuple[Rule, str]]:
     """
-    Rules that decide about no name, because a rule before them matches all of theirs.
+    Rules that never decide, because a rule that precedes them matches all of their names.
     """
-    # By what every name that they match begins with.
+    # By the prefix of the names that they match.
     earlier: dict[str, list[tuple[Rule, Shape]]] = {}
     pairs = 0
     for rule in kept:

@@ -1,8 +1,9 @@
 """
 The members of values, and the methods that rules may call.
 
-A value has its own members, never what JavaScript inherits to it: C{data.constructor} is undefined unless the data has
-such a key. The methods are there, for those that look before they call.
+A value has only its own members, and inherits none as in JavaScript: C{data.constructor} is undefined unless the data
+has such a key. The methods are exceptions: C{name.startsWith} is a function, so that a rule can check it before the
+call.
 """
 
 from __future__ import annotations
@@ -117,14 +118,14 @@ def _integer(value: Any, meter: Meter) -> float:
 
 def _position(value: Any, size: int, meter: Meter, default: int = 0) -> int:
     """
-    A place in a text, from 0 to its length.
+    A position in a text, from 0 to its length.
     """
     return default if value is UNDEFINED else int(min(max(_integer(value, meter), 0), size))
 
 
 def _sought(arguments: list[Any], text: str, meter: Meter, refuse: str | None = None) -> tuple[str, str]:
     """
-    The text that is looked for, and the text to look in, in UTF-16 units.
+    The text to search for, and the text to search in, in UTF-16 units.
     """
     sought = _argument(arguments, 0)
     if refuse and isinstance(sought, Regex):
@@ -191,7 +192,7 @@ def _trim(text: str, arguments: list[Any], meter: Meter) -> str:
 
 def _start(value: Any, size: int, meter: Meter) -> int:
     """
-    A place in an array; from its end if it is negative.
+    A position in an array; a negative one counts from the end.
     """
     start = _integer(value, meter) if value is not UNDEFINED else 0.0
     return int(min(max(start + size if start < 0 else start, 0), size))
@@ -201,7 +202,7 @@ def _array_index_of(array: list[Any], arguments: list[Any], meter: Meter) -> flo
     sought = _argument(arguments, 0)
     start = _start(_argument(arguments, 1), len(array), meter) if array else 0
     if isinstance(sought, str):
-        # Only a text is equal to a text.
+        # Only a text can be equal to a text, so Python's search will do.
         meter.spend(len(array) >> 2)
         try:
             return float(array.index(sought, start))

@@ -1,6 +1,6 @@
 """
-From the text of a rule to its tree: one JavaScript expression, without what could change anything or call anything but
-the functions that rules have.
+From the text of a rule to its syntax tree. A rule is one JavaScript expression. Assignments, and calls of other
+functions than those that rules have, are refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dstwist.permission.valve.tree import (
     Unary,
 )
 
-#: The methods that may be called. The one function is C{_}.
+#: The methods that rules may call. The only function is C{_}.
 METHODS = frozenset(("startsWith", "endsWith", "includes", "indexOf", "match", "toUpperCase", "toLowerCase", "trim"))
 
 _RANKS = {
@@ -59,9 +59,9 @@ T = TypeVar("T")
 
 def parse(text: str) -> Node:
     """
-    The tree of a rule.
+    The syntax tree of a rule.
 
-    @raise RuleSyntaxError: the text is not one expression of the kind that rules may be.
+    @raise RuleSyntaxError: the text is not one expression, or contains constructs that rules must not have.
     """
     parser = _Parser(tokens_of(text))
     tree = _result(parser.sequence())
@@ -69,14 +69,15 @@ def parse(text: str) -> Node:
     return tree
 
 
-#: What a method of the parser is under way: it yields those that it calls, is sent what they return, and returns T.
+#: A running method of the parser, as a generator: it yields each method that it calls, is sent the result of the call,
+#: and returns T.
 _Steps = Generator[Any, Any, T]
 
 
 def _result(steps: _Steps[T]) -> T:
     """
-    Runs methods of the parser that call each other, on a stack of their own: how deep Python's may still grow depends
-    on who loads the rules.
+    Run methods of the parser that call each other, on a stack of their own. How deep Python's stack may still grow
+    depends on the code that loads the rules.
     """
     stack: list[_Steps[Any]] = [steps]
     value: Any = None
@@ -93,7 +94,7 @@ def _result(steps: _Steps[T]) -> T:
 
 class _Parser:
     """
-    Takes the words one after the other. Methods that are L{_Steps} are called by C{yield}.
+    Reads the tokens one after the other. Methods that return L{_Steps} are called by C{yield}.
     """
 
     def __init__(self, tokens: list[Token]) -> None:
@@ -101,7 +102,7 @@ class _Parser:
         self._at = 0
         self._brackets = 0
 
-    # -- words
+    # -- tokens
 
     def _is(self, *values: str) -> bool:
         token = self._tokens[self._at]
@@ -171,7 +172,7 @@ class _Parser:
 
     def _binary(self) -> _Steps[Node]:
         """
-        Operands and the operators between them. What binds tighter is put together first; nothing is recursive.
+        Operands and the operators between them. Operators that bind tighter are joined first, without recursion.
         """
         operands = [(yield self.operand())]
         operators: list[str] = []
@@ -193,7 +194,7 @@ class _Parser:
 
     def _join(self, operands: list[Node], operators: list[str]) -> None:
         """
-        Makes one of the last two operands.
+        Join the last two operands by the last operator.
         """
         operator = operators.pop()
         right = operands.pop()
@@ -216,7 +217,7 @@ class _Parser:
 
     def operand(self) -> _Steps[Node]:
         """
-        One operand, with the signs before it and the members behind it.
+        One operand, with its prefix operators and its members.
         """
         prefixes: list[Token] = []
         while (token := self._tokens[self._at]).kind in ("punctuator", "name") and token.value in _PREFIXES:
@@ -343,7 +344,8 @@ class _Parser:
 
     def _called(self, base: Node, links: list[Link]) -> _Steps[Node]:
         """
-        A call of what is no method. Of the methods' own names none is declared, which shows when the rule is used.
+        A call of something that is no method. The name of a method without an object, as in C{trim()}, is accepted
+        here. It is not defined, so the rule fails when it is evaluated.
         """
         if links or not isinstance(base, Name) or base.name not in METHODS or base.bracketed:
             raise RuleSyntaxError("only methods and _ can be called", self._tokens[self._at].start)

@@ -4,12 +4,12 @@ The patterns of names in a permissions file.
 ===============  ========================================================================
 in a pattern     in a name
 ===============  ========================================================================
-C{*}             anything, nothing too, on one line
-C{$id}           one or more characters, no C{/}: the path variable C{$id}
+C{*}             any characters but line ends, or none
+C{$id}           one or more characters other than C{/}: the path variable C{$id}
 anything else    a regular expression, as deepstream has it: C{a.b} is also C{axb}
 ===============  ========================================================================
 
-The whole name has to match.
+The whole name must match.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LITERAL = re.compile(r"[\w/ @#%&,:;<=>~'\"!`-]*", re.A)
 
 class BadPath(RuleError):
     """
-    Something that is no pattern.
+    A text that cannot be a pattern.
     """
 
 
@@ -40,16 +40,16 @@ class PathPattern:
     """
     One pattern.
 
-    @ivar text: as it is in the file.
-    @ivar variables: the names of the path variables, with the C{$}, and the place of each in what L{match} gives.
-    @ivar weight: of the patterns that match a name, the heaviest decides.
+    @ivar text: the pattern as it is in the file.
+    @ivar variables: by the name of each path variable, with the C{$}: its place in the result of L{match}.
+    @ivar weight: of all patterns that match a name, the one with the highest weight decides.
     """
 
     __slots__ = ("_open", "_prefix", "_search", "_segments", "text", "variables", "weight")
 
     def __init__(self, text: str) -> None:
         """
-        @raise BadPath: why it is no pattern.
+        @raise BadPath: the text is no pattern; the error says why.
         """
         if not text:
             raise BadPath("path can't be empty")
@@ -61,18 +61,18 @@ class PathPattern:
             raise BadPath(f"path is longer than {MAX_LENGTH} characters")
         self.text = text
         self.weight = length(text)
-        # The last of several groups of one name counts.
+        # If a variable occurs several times, its last group counts.
         self.variables = {name: place for place, name in enumerate(_VARIABLE.findall(text))}
         expression = _VARIABLE.sub("([^/]+)", text.replace("*", ".*"))
         try:
             self._search = compile_expression(f"^{expression}$").search
         except InvalidPattern as error:
             raise BadPath(f"path is no regular expression ({error})") from None
-        # What every matching name begins with; cheaper to look at than the expression.
+        # The text that every matching name begins with. Comparing it is cheaper than the expression.
         literal = re.split(r"[*$]", text, maxsplit=1)[0]
         self._prefix = literal if _LITERAL.fullmatch(_VARIABLE.sub("", text).replace("*", "")) else ""
         # Most patterns are of two kinds that need no expression: a text with a star at its end, and segments between
-        # slashes each of which is a text or a variable (None).
+        # slashes, where each segment is a text or a variable (None).
         self._open = text == f"{literal}*" and _LITERAL.fullmatch(literal) is not None
         self._segments: list[str | None] | None = None
         segments = text.split("/")
@@ -81,11 +81,11 @@ class PathPattern:
 
     def match(self, name: str) -> tuple[Any, ...] | None:
         """
-        What the groups hold, in their order, if the name matches.
+        The values of the groups, in their order; C{None} if the name does not match.
         """
         if not name.startswith(self._prefix):
             return None
-        # A printable name has no line ends, at which a star stops, and no half characters.
+        # A star does not match line ends, and half characters need care. A printable name has neither.
         if self._open and name.isprintable():
             return ()
         if self._segments is not None and name.isprintable():
@@ -93,7 +93,7 @@ class PathPattern:
         try:
             found = self._search(name)
         except UnicodeEncodeError:
-            # Half a character, out of a JSON escape.
+            # Half a character from a JSON escape.
             found = self._search(name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
         if found is None:
             return None

@@ -1,5 +1,5 @@
 """
-Valve rules decide: C{permission: {type: config}}.
+Permission by Valve rules: C{permission: {type: config}}.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.scheduling.drain import InFlight
 
-#: The name that patterns are tested against where an action has none.
+#: For actions without a name, patterns are matched against this name.
 NO_NAME = "undefined"
 _ANYBODY = NAMELESS_USERS | {None}
 
@@ -40,12 +40,12 @@ def no_records(name: str) -> Deferred[Record | None]:
 @implementer(IPermission, IDecider)
 class ValvePermission:
     """
-    Asks the rules.
+    Decides by the rules.
 
     @ivar guards: the rules, by topic and action.
-    @ivar warnings: what is doubtful about the first rules.
-    @ivar load: where records come from that a rule refers to. Deferreds of it that have fired already lead to a
-        decision at once. It watches the time, and fails if a record cannot be had.
+    @ivar warnings: the warnings about the first rules.
+    @ivar load: loads the records that rules refer to. If its Deferreds have fired already, the decision is made at
+        once. It has a time-out, and fails if a record cannot be loaded.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class ValvePermission:
     ) -> None:
         """
         @param seconds: the time, in seconds since 1970.
-        @param max_iterations: passes of a rule, see L{dstwist.permission.valve.decision}.
-        @param max_steps: what a decision may cost, see L{dstwist.permission.valve.values.Meter}.
-        @param max_remembered: names whose rules are remembered.
-        @param interval: for how many seconds they are, at least, if nobody asks again.
-        @param log_values: whether the reason of a failure may quote what the rule looked at.
-        @param warnings: what is doubtful about the rules, to be told when they come into force.
+        @param max_iterations: the most passes of a decision, see L{dstwist.permission.valve.decision}.
+        @param max_steps: the highest cost of a decision, see L{dstwist.permission.valve.values.Meter}.
+        @param max_remembered: the most names whose rules are remembered.
+        @param interval: how long a rule is remembered at least after it was last used, in seconds.
+        @param log_values: whether the error text of a failed rule may contain the values that the rule used.
+        @param warnings: warnings about the rules, logged when they come into force.
         """
         self.load = load
         self._seconds = seconds
@@ -83,8 +83,8 @@ class ValvePermission:
 
     def replace(self, rules: Rules) -> Deferred[None]:
         """
-        Decide by other rules from now on. Decisions that wait for a record end by the old ones; the Deferred fires when
-        the last of them does.
+        Decide by other rules from now on. Decisions that wait for a record end by the old rules; the Deferred fires
+        after the last of them.
         """
         rules.remember(self._max_remembered, self._interval, self._seconds)
         self.guards = rules.guards
@@ -92,8 +92,8 @@ class ValvePermission:
 
     def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         """
-        What the rule says. Never raises: if a rule has no value, the Deferred has failed with a L{RuleError} that tells
-        which rule and why, for the log; it is never for the client.
+        The decision of the rule. Never raises: if the rule fails, the Deferred has failed with a L{RuleError} that
+        tells the log which rule failed and why. Clients must not see this text.
         """
         guards = self.guards.get(message.topic)
         guard = guards.get(message.action) if guards is not None else None
@@ -106,7 +106,7 @@ class ValvePermission:
         rule, groups = found
         if rule.constant is not None:
             return rule.constant
-        return self.judge(guard, rule, groups, message, sender, change)
+        return self.evaluate(guard, rule, groups, message, sender, change)
 
     def decider(self, message: Message, name: str | None) -> str:
         guard = self.guards.get(message.topic, {}).get(message.action)
@@ -118,7 +118,7 @@ class ValvePermission:
         rule, _ = found
         return f"{rule.where}{rule.place}: {_shortened(rule.text)}"
 
-    def judge(
+    def evaluate(
         self,
         guard: Guard,
         rule: Rule,
@@ -128,9 +128,9 @@ class ValvePermission:
         change: Change | None = None,
     ) -> bool | Deferred[bool]:
         """
-        What one rule says.
+        The decision of one rule.
 
-        @param groups: what its pattern has matched.
+        @param groups: the groups that its pattern has matched.
         """
         name: Any = message.name
         if name is None or not guard.named:
@@ -168,9 +168,9 @@ class ValvePermission:
 
     def _failed(self, error: BaseException, rule: Rule, scope: Scope) -> RuleError:
         """
-        The error with all that helps to find the cause.
+        The error, with everything that helps to find the cause.
         """
-        name = "everybody" if scope.name is UNDEFINED else shown(scope.name)
+        name = "all users" if scope.name is UNDEFINED else shown(scope.name)
         text = f"error when executing {rule.where}{rule.place} ({_shortened(rule.text)}) for {name}: {error}"
         if self._log_values:
             text += f"; with {_shortened(self._values(rule, scope), 2000)}"

@@ -1,14 +1,14 @@
 """
-Regular expressions in rules: JavaScript's, matched in linear time (L{dstwist.patterns.javascript}), so that no text a
-client sends can hold up the server.
+Regular expressions in rules: JavaScript's, matched in linear time (L{dstwist.patterns.javascript}), so that no text
+from a client can block the server.
 
-Look-around, back-references and properties of characters are refused; so are the flags C{v} and C{d}. Beyond what
-L{dstwist.patterns.javascript} says, these differ from JavaScript:
+Look-around, back-references, properties of characters and the flags C{v} and C{d} are refused. Besides the differences
+that L{dstwist.patterns.javascript} lists, these expressions differ from JavaScript:
 
-- Without the flag C{u}, JavaScript takes a character above U+FFFF for two.
-- A group within a repetition keeps what it matched in an earlier round.
-- With C{i}, some letters that the engine takes for equal and JavaScript does not (the Kelvin sign and k) cannot be
-  matched at all, and neither can, with C{m}, texts with other line ends than C{\\n}: the rule fails, and denies.
+- Without the flag C{u}, JavaScript takes a character above U+FFFF for two. Here it is one.
+- A group within a repetition keeps the text that it matched in an earlier round.
+- With C{i}, some letters are equal for the engine but not for JavaScript (the Kelvin sign and k). They cannot be
+  matched: the rule fails, and denies. So do texts with other line ends than C{\\n}, with C{m}.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 class Regex:
     """
-    One expression, as a value: C{/a/i}.
+    A regular expression as a value: C{/a/i}.
     """
 
     __slots__ = ("_compiled", "flags", "source")
 
     def __init__(self, source: str, flags: str = "") -> None:
         """
-        @raise InvalidPattern: it is no expression, or of a kind that is not supported.
+        @raise InvalidPattern: the source is no regular expression, or is not supported.
         """
         if len(source) > MAX_EXPRESSION:
             raise InvalidPattern(f"longer than {MAX_EXPRESSION} characters")
@@ -60,7 +60,7 @@ class Regex:
 
     def match(self, text: str, meter: Meter) -> Match | list[str] | None:
         """
-        What C{text.match} of JavaScript gives.
+        The result of JavaScript's C{text.match(expression)}.
         """
         if len(text) > MAX_SUBJECT:
             raise TooMuch(f"a text of more than {MAX_SUBJECT} characters is not matched")
@@ -82,13 +82,13 @@ class Regex:
             raise Thrown("TypeError: the text has letters that cannot be matched without regard to case")
         if "m" in self.flags and _OTHER_LINE_ENDS.search(text):
             raise Thrown("TypeError: the text has line ends that cannot be matched with the flag m")
-        # Half a character is not there for the engine.
+        # The engine has no half characters.
         return _SURROGATE.sub("\ufffd", text)
 
 
 class Match(list[Any]):
     """
-    What was found: the text, and what its groups matched.
+    A match: the text, and the texts of its groups.
     """
 
     __slots__ = ("place", "text")
@@ -102,7 +102,7 @@ class Match(list[Any]):
 @lru_cache(256)
 def regex_of_text(source: str) -> Regex:
     """
-    The expression that a text is, where one is given to C{match}.
+    The expression for a text that is passed to C{match}.
     """
     try:
         return Regex(source)

@@ -1,10 +1,10 @@
 """
-A table of expectations: who may do what, in the operator's own words, to be held against the rules.
+Tests of a permissions file: the operator's table of requests, with the decision that is expected for each.
 
 ::
 
-    permissions: permissions.yml            # beside this file
-    user: ann                               # what is said here holds for all cases that say nothing else
+    permissions: permissions.yml            # relative to this file
+    user: ann                               # the default for all cases
     records:
       game/1: {players: [ann, bob]}
 
@@ -36,7 +36,7 @@ from dstwist.permission.valve.lint import warnings_of
 from dstwist.permission.valve.rules import Rules, load_permissions
 from dstwist.protocol.constants import ACTIONS, Topic
 
-# The path that a file's content has among those of its reading.
+# The path of a permissions file's content, for the error texts of the reading.
 _CONTENT = "permissions"
 
 DECISIONS = ("allow", "deny", "error")
@@ -47,7 +47,7 @@ _CASE = ("why", "user", "serverData", "records", "now", "action", "name", "data"
 @dataclass
 class Result:
     """
-    One expectation, and what was decided.
+    The result of one case.
     """
 
     title: str
@@ -63,16 +63,16 @@ def load_rules(path: str, environ: Mapping[str, str]) -> Rules:
     """
     The rules in a permissions file.
 
-    @raise ConfigError: it cannot be used.
+    @raise ConfigError: the file cannot be used.
     """
     return load_with_warnings(path, environ)[0]
 
 
 def load_with_warnings(path: str, environ: Mapping[str, str]) -> tuple[Rules, list[str]]:
     """
-    The rules in a permissions file, and what is doubtful about them.
+    The rules in a permissions file, and the warnings about them.
 
-    @raise ConfigError: it cannot be used.
+    @raise ConfigError: the file cannot be used.
     """
     reading = Reading(os.path.dirname(os.path.abspath(path)), environ)
     content = reading.load(os.path.basename(path), _CONTENT)
@@ -88,9 +88,9 @@ def load_with_warnings(path: str, environ: Mapping[str, str]) -> tuple[Rules, li
 
 def check(path: str, environ: Mapping[str, str], permissions: str | None = None) -> list[Result]:
     """
-    What comes of the table in a file.
+    The results of all cases in a table.
 
-    @param permissions: the file with the rules, if it is not the one that the table names.
+    @param permissions: the file with the rules, in the place of the one that the table names.
     @raise ConfigError: the table or the rules cannot be used.
     """
     reading = Reading(os.path.dirname(os.path.abspath(path)), environ)
@@ -141,7 +141,7 @@ def _question(given: dict[str, Any], where: str) -> Question:
 
 def read_action(text: str, where: str) -> tuple[Topic, IntEnum]:
     """
-    Topic and action as a person writes them: C{record UPDATE}.
+    The topic and the action in a text such as C{record UPDATE}.
     """
     topic_name, _, name = text.strip().partition(" ")
     topics = {topic.name: topic for topic in GUARDS}

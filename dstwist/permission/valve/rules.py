@@ -1,5 +1,5 @@
 """
-A whole permissions file, checked and compiled: L{load_permissions}. Which of its rules decides: L{RuleSet.find}.
+A permissions file, checked and compiled by L{load_permissions}. L{RuleSet.find} finds the rule that decides.
 
 ::
 
@@ -9,8 +9,8 @@ A whole permissions file, checked and compiled: L{load_permissions}. Which of it
       "user/$id":
         write: "user.id === $id"
 
-Of all patterns that match a name and have a rule of the kind that is asked for, the longest decides; of several that
-long, the last. Nothing is inherited. If there is none, the answer is no.
+Of all patterns that match a name and have a rule of the required kind, the longest decides; among equally long ones,
+the last in the file. Nothing is inherited from shorter patterns. If no pattern matches, the request is denied.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dstwist.permission.valve.values import ActionName, Meter, truthy, type_of
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.typed import UNDEFINED
 
-#: Longer names are looked up anew each time, so that what is remembered has a bound in bytes as well.
+#: The rules of longer names are not remembered, so that the memory for this has a bound in bytes, too.
 MAX_REMEMBERED_NAME = 100
 
 _NO_USER = {"isAuthenticated": False, "id": None, "data": None}
@@ -42,13 +42,13 @@ class Rule:
     """
     One rule.
 
-    @ivar where: its place in the file: C{record["user/$id"].write}.
-    @ivar text: as it is there.
-    @ivar place: the file and the line, if they are known, as C{ (permissions.yml: line 12)}.
-    @ivar constant: what it always decides, if it does.
-    @ivar reads: the names in it, with C{_()} if it refers to other records.
-    @ivar waits: it may need a record, or the data of the message: more than the message's name.
-    @ivar size: how many operations it has.
+    @ivar where: its path in the file: C{record["user/$id"].write}.
+    @ivar text: its text in the file.
+    @ivar place: the file and the line, if they are known: C{ (permissions.yml: line 12)}.
+    @ivar constant: the decision, if it is always the same; else C{None}.
+    @ivar reads: the names in the rule, with C{_()} if it refers to other records.
+    @ivar waits: whether it needs more than the name in the message: a record, the data or the time.
+    @ivar size: the number of its operations.
     """
 
     __slots__ = ("code", "constant", "pattern", "place", "reads", "size", "text", "tree", "waits", "where")
@@ -71,12 +71,11 @@ class Rule:
             self.code: Code = compiled(checked_rule, pattern.variables)
             if not self.reads:
                 self._fold()
-        # Path variables have these names as well, if they are in the pattern.
         self.waits = not self.reads.isdisjoint(("data", "oldData", "now", "_()"))
 
     def _fold(self) -> None:
         """
-        A rule that asks for nothing always decides the same, unless it fails.
+        Compute the decision of a rule without names. It is always the same, unless the rule fails.
         """
         try:
             self.constant = self.decide_nothing()
@@ -85,9 +84,9 @@ class Rule:
 
     def decide_nothing(self) -> bool:
         """
-        What a rule says that asks for nothing.
+        The decision of a rule that uses no values of the request.
 
-        @raise RuleError: it always fails. So may a L{RecursionError}.
+        @raise RuleError: the rule always fails. Likewise L{RecursionError}.
         """
         return truthy(self.code(Scope(_NO_USER, None, UNDEFINED, (), Meter(100_000))))
 
@@ -97,14 +96,15 @@ Found = tuple[Rule, tuple[Any, ...]]
 
 class RuleSet:
     """
-    The rules of one kind in a section, by pattern. What was found for a name is remembered, up to C{limit} names, for
-    as long as it is asked for at least once within C{interval} seconds.
+    The rules of one kind in a section, by pattern. The rule of a name is remembered, for at most C{limit} names, as
+    long as it is used at least once in C{interval} seconds.
     """
 
     __slots__ = ("_entries", "_evacuate", "_interval", "_limit", "_older", "_recent", "_seconds")
 
     def __init__(self, rules: list[Rule]) -> None:
-        # The first that matches is the one. Sorting is stable, so of several of a length the last in the file is first.
+        # The first rule that matches decides. Sorting is stable: among equally long patterns, the last in the file is
+        # first.
         self._entries = rules[::-1]
         self._entries.sort(key=lambda rule: -rule.pattern.weight)
         self._recent: dict[str, Found] = {}
@@ -116,9 +116,9 @@ class RuleSet:
 
     def remember(self, limit: int, interval: float, seconds: Callable[[], float]) -> None:
         """
-        Set how much is remembered, and for how long.
+        Set how many names are remembered, and for how long.
         """
-        # Two generations, each with half of them.
+        # There are two generations, each with half of the names.
         self._limit = max(limit // 2, 1)
         self._interval = interval
         self._seconds = seconds
@@ -129,20 +129,20 @@ class RuleSet:
 
     def __iter__(self) -> Iterator[Rule]:
         """
-        The rules, those that come first where several match first.
+        The rules in order of precedence.
         """
         return iter(self._entries)
 
     @property
     def remembered(self) -> int:
         """
-        How many names are remembered.
+        The number of names that are remembered.
         """
         return len(self._recent) + len(self._older)
 
     def find(self, name: str) -> Found | None:
         """
-        The rule for a name, and what its pattern's groups hold; C{None} if there is none.
+        The rule for a name, and the groups of its pattern; C{None} if no rule matches.
         """
         found = self._recent.get(name)
         if found is not None:
@@ -150,8 +150,8 @@ class RuleSet:
         return self._look_up(name)
 
     def _look_up(self, name: str) -> Found | None:
-        # What is asked for is young again; what nobody asked for since the last time is forgotten. Only here something
-        # can be added, so that nothing needs to be done at other times.
+        # A name that is used moves to the recent generation. When the generations change, the names that were not used
+        # since the last change are forgotten. Names are added only here, so the change needs no timer.
         now = self._seconds()
         if now >= self._evacuate or len(self._recent) >= self._limit:
             self._evacuate = now + self._interval
@@ -164,7 +164,7 @@ class RuleSet:
 
     def search(self, name: str) -> Found | None:
         """
-        What L{find} does, without remembering anything.
+        Like L{find}, but without remembering the name.
         """
         for rule in self._entries:
             groups = rule.pattern.match(name)
@@ -174,7 +174,7 @@ class RuleSet:
 
     def matching(self, name: str) -> list[Found]:
         """
-        All rules that a name has, the one that decides first.
+        All rules that match a name, in order of precedence: the first one decides.
         """
         found = [(rule, rule.pattern.match(name)) for rule in self._entries]
         return [(rule, groups) for rule, groups in found if groups is not None]
@@ -182,10 +182,10 @@ class RuleSet:
 
 class Guard:
     """
-    What stands before one action.
+    The rules that guard one action.
 
-    @ivar kind: which rule it is: C{write}.
-    @ivar named: the action is about a name.
+    @ivar kind: the name of the rule: C{write}.
+    @ivar named: whether requests with this action have a name.
     """
 
     __slots__ = ("action", "find", "kind", "named", "rules", "topic")
@@ -203,7 +203,7 @@ class Rules:
     """
     All rules of a file.
 
-    @ivar guards: by topic and action; what is not in there is allowed.
+    @ivar guards: by topic and action. Actions without a guard are allowed.
     """
 
     def __init__(self, rules: dict[tuple[str, str], list[Rule]]) -> None:
@@ -218,7 +218,7 @@ class Rules:
     @property
     def count(self) -> int:
         """
-        How many there are.
+        The number of rules.
         """
         return sum(len(rules) for rules in self.sets.values())
 
@@ -234,10 +234,10 @@ def load_permissions(mapping: Any, path: str = "", place: Callable[[str], str] |
     """
     The rules of a permissions file.
 
-    @param mapping: what is in the file, as L{dstwist.config.file.Reading} reads it.
-    @param path: of the key in the configuration whose value this is.
-    @param place: what tells the file and the line of a path in there.
-    @raise ConfigError: it cannot be used. The error tells all that is wrong, a line a problem.
+    @param mapping: the content of the file, as L{dstwist.config.file.Reading} reads it.
+    @param path: the path of the key in the configuration that has the rules.
+    @param place: tells the file and the line of a path in the configuration.
+    @raise ConfigError: the file cannot be used. The error lists all problems, one per line.
     """
     problems: list[ConfigError] = []
     rules = _load(mapping, path, problems)

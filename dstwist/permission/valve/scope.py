@@ -1,5 +1,5 @@
 """
-What the names in a rule stand for.
+The names that a rule may use, and their values in one decision.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dstwist.protocol.typed import UNDEFINED
 
 class Scope:
     """
-    What the names in a rule stand for, in one decision.
+    The values of the names in a rule, in one decision.
 
     @ivar user: the object C{user}.
-    @ivar variables: what the path variables have matched, in their order.
-    @ivar reference: what C{_} calls.
+    @ivar variables: the values of the path variables, in their order.
+    @ivar reference: the function C{_}, which gives the data of a record.
     """
 
     __slots__ = ("action", "data", "meter", "name", "now", "old_data", "reference", "user", "variables")
@@ -82,7 +82,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "Object": lambda value: isinstance(value, (dict, list, Regex, Function)),
     "RegExp": lambda value: isinstance(value, Regex),
     "Function": lambda value: isinstance(value, Function),
-    # Their instances are objects that rules cannot make.
+    # Rules cannot make instances of these: texts, numbers and booleans are none.
     "String": lambda value: False,
     "Number": lambda value: False,
     "Boolean": lambda value: False,

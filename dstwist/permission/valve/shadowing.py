@@ -1,45 +1,44 @@
 """
-Whether one pattern of names matches every name that another one matches: then a rule of the longer one hides that of
-the shorter one.
+Finds out whether one pattern matches every name that another pattern matches. The longest pattern decides, so if it
+also matches all names of a shorter one, the rules of the shorter one are never used.
 
-Only patterns of plain characters, C{.}, C{*} and path variables are compared; of others nothing is said. Line ends in
-names are left out of account.
+Only patterns of plain characters, C{.}, C{*} and path variables are compared. Line ends in names are ignored.
 """
 
 from __future__ import annotations
 
 import re
 
-#: So many steps are taken for one pair of patterns at most.
+#: The most steps for one pair of patterns.
 MAX_STEPS = 2000
 
 _TOKEN = re.compile(
     r"(?P<variable>\$[a-zA-Z0-9]+)|(?P<any>\*)|(?P<one>\.)|\\(?P<escaped>[^a-zA-Z0-9])|(?P<plain>[^\\^$+?()\[\]{}|])"
 )
 
-# What a step may be: one character, or one of these, which no single character is equal to.
+# A step is one character, or one of these. They have several characters, so they are equal to no single one.
 _ANY = "any"
 _NO_SLASH = "no slash"
-# A character that no pattern has, and what is put in the place of steps.
+# A character that no pattern has, and the text for each kind of step in a sample.
 _RARE = "\ue000"
 _SAMPLES = {_ANY: f"{_RARE}/{_RARE}", _NO_SLASH: _RARE}
-# Stands for each character that is in neither pattern.
+# Stands for all characters that are in neither pattern.
 _OTHER = ""
 
 
 class Shape:
     """
-    A pattern as a row of steps.
+    A pattern as a sequence of steps: a non-deterministic automaton.
 
-    @ivar prefix: what every matching name begins with.
-    @ivar sample: a name that matches, and hardly any other pattern that does not match all of them.
+    @ivar prefix: the text that every matching name begins with.
+    @ivar sample: a matching name. A pattern that matches it very probably matches all names of this pattern.
     """
 
     __slots__ = ("loops", "prefix", "sample", "steps")
 
     def __init__(self, steps: list[str], loops: list[str | None]) -> None:
         self.steps = steps
-        # Before each step, and at the end: what may come there any number of times.
+        # Before each step, and at the end: the kind of characters that may come there any number of times.
         self.loops = loops
         fixed = 0
         while fixed < len(steps) and loops[fixed] is None and len(steps[fixed]) == 1:
@@ -52,7 +51,7 @@ class Shape:
 
     def next(self, place: int) -> tuple[str, ...]:
         """
-        The one character that can come at C{place}; none if there are several.
+        The one character that can follow at C{place}; empty if there are several.
         """
         if self.loops[place] is not None or (place < len(self.steps) and len(self.steps[place]) > 1):
             return ()
@@ -60,7 +59,7 @@ class Shape:
 
     def after(self, places: frozenset[int], character: str) -> frozenset[int]:
         """
-        Where one may be after C{character}, being at one of C{places} before it.
+        The places that C{character} leads to from C{places}.
         """
         found = set()
         for place in places:
@@ -79,7 +78,7 @@ def _takes(step: str | None, character: str) -> bool:
 
 def shape_of(pattern: str) -> Shape | None:
     """
-    The shape of a pattern, if it is of the kind that is compared.
+    The shape of a pattern; C{None} if the pattern has other constructs.
     """
     steps: list[str] = []
     loops: list[str | None] = [None]
@@ -102,7 +101,7 @@ def shape_of(pattern: str) -> Shape | None:
 
 def covers(wide: Shape, narrow: Shape) -> bool:
     """
-    Whether C{wide} matches every name that C{narrow} matches, as far as that can be told with little work.
+    Whether C{wide} matches every name that C{narrow} matches. C{False} also if that takes more than L{MAX_STEPS}.
     """
     alphabet = {step for shape in (wide, narrow) for step in shape.steps if len(step) == 1} | {"/", _OTHER}
     start = (0, frozenset((0,)))

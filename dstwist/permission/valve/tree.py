@@ -1,6 +1,6 @@
 """
-The structure of a rule. What stands beside each other in a text (C{a && b && c}, C{a + b - c}, C{a.b.c}) is one flat
-node, so that only what stands within something makes a tree deeper.
+The nodes of a rule's syntax tree. Operands in a row (C{a && b && c}, C{a + b - c}, C{a.b.c}) make one flat node, so
+that only nesting makes a tree deeper.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-#: The deepest tree, and the most brackets within each other.
+#: The deepest tree, and the deepest nesting of brackets.
 MAX_DEPTH = 200
 
 
 @dataclass(slots=True, eq=False)
 class Node:
     """
-    Some expression.
+    An expression.
 
-    @ivar start: where in the rule's text it begins.
-    @ivar end: and ends.
-    @ivar bracketed: it stands in parentheses, and keeps to itself.
+    @ivar start: its first position in the text of the rule.
+    @ivar end: the position behind it.
+    @ivar bracketed: whether it is in parentheses, so that it is not joined with its neighbours.
     """
 
     start: int = field(default=0, kw_only=True)
@@ -29,7 +29,7 @@ class Node:
 
     def parts(self) -> list[Node]:
         """
-        What it is made of.
+        The nodes that it consists of.
         """
         return []
 
@@ -53,7 +53,7 @@ class Name(Node):
 @dataclass(slots=True, eq=False)
 class Template(Node):
     """
-    @ivar texts: one more than there are expressions.
+    @ivar texts: the texts around the expressions, one more than there are expressions.
     """
 
     texts: list[str]
@@ -88,9 +88,9 @@ class Link:
     """
     One step of a L{Chain}: C{.key}, C{[key]} or C{.key(arguments)}.
 
-    @ivar optional: with C{?.}, which ends the chain at null and undefined.
-    @ivar arguments: C{None} if nothing is called.
-    @ivar end: where in the text it ends.
+    @ivar optional: whether it is written with C{?.}, which ends the chain at null and undefined.
+    @ivar arguments: the arguments of the call; C{None} if this step calls nothing.
+    @ivar end: the position behind it in the text of the rule.
     """
 
     key: str | Node
@@ -114,7 +114,7 @@ class Chain(Node):
 @dataclass(slots=True, eq=False)
 class Reference(Node):
     """
-    C{_(name)}: what another record holds.
+    C{_(name)}: the data of another record.
     """
 
     arguments: list[Node]
@@ -135,7 +135,7 @@ class Unary(Node):
 @dataclass(slots=True, eq=False)
 class Binary(Node):
     """
-    Operators of one rank, from left to right.
+    Operators of one precedence, from left to right.
     """
 
     first: Node
@@ -148,7 +148,7 @@ class Binary(Node):
 @dataclass(slots=True, eq=False)
 class Logical(Node):
     """
-    C{&&}, C{||} or C{??}, and C{,}: a sequence of which the last or the deciding one counts.
+    C{&&}, C{||}, C{??} or C{,}: the operands are evaluated in order, up to the one that decides.
     """
 
     operator: str

@@ -1,5 +1,5 @@
 """
-Texts in UTF-16 units, as JavaScript counts them: a character above U+FFFF is two, which rules can take apart.
+Texts in UTF-16 units, as JavaScript counts them. A character above U+FFFF is two units, and rules can take them apart.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _halves(found: re.Match[str]) -> str:
 
 def characters(text: str) -> str:
     """
-    The way back from L{units}.
+    The inverse of L{units}.
     """
     if text.isascii():
         return text
@@ -34,6 +34,6 @@ def characters(text: str) -> str:
 
 def length(text: str) -> int:
     """
-    How many UTF-16 units the text has.
+    The length of the text in UTF-16 units.
     """
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) >> 1

@@ -1,5 +1,5 @@
 """
-JavaScript's values, and what its operators make of them.
+JavaScript's values, and its operators on them.
 
 ==============  ==========================  =====================================================================
 JavaScript      here                        remarks
@@ -7,16 +7,16 @@ JavaScript      here                        remarks
 undefined       L{UNDEFINED}
 null            C{None}
 boolean         C{bool}
-number          C{float}                    C{int} out of JSON is taken for the nearest C{float}
-string          C{str}                      two halves of a character that stand together are always one character
-object          C{dict}                     out of JSON, or an object literal; equal only to itself
-array           C{list}                     likewise
+number          C{float}                    an C{int} from JSON counts as the nearest C{float}
+string          C{str}                      two adjacent halves of a character are always one character
+object          C{dict}                     from JSON or an object literal; equal only to itself
+array           C{list}                     from JSON or an array literal; equal only to itself
 function        L{Function}                 a method that is not called
 regex           L{dstwist.permission.valve.regex.Regex}
 ==============  ==========================  =====================================================================
 
-Texts are counted and compared in UTF-16 units, as JavaScript does. What takes the longer the larger its values are is
-paid for from a L{Meter}.
+Texts are counted and compared in UTF-16 units, as in JavaScript. Operations whose time grows with the size of their
+values are charged to a L{Meter}.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dstwist.errors import RuleError
 from dstwist.permission.valve.utf16 import characters
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
 
-#: The longest text that a rule may put together, in characters.
+#: The longest text that a rule may make, in characters.
 MAX_TEXT = 1 << 20
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -40,20 +40,20 @@ _INFINITIES = {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.i
 
 class Thrown(RuleError):
     """
-    What JavaScript throws: the rule has no value.
+    An exception in JavaScript: the rule fails.
     """
 
 
 class TooMuch(RuleError):
     """
-    A rule takes more than it may. The decision is over.
+    A rule exceeds a limit: the decision ends.
     """
 
 
 class Meter:
     """
-    What a decision may still cost. A step is one operation of a rule, one element of an array that is looked at, or
-    some characters of a text.
+    The steps that a decision may still take. A step is one operation of a rule, one element of an array that is looked
+    at, or some characters of a text.
     """
 
     __slots__ = ("left",)
@@ -68,7 +68,7 @@ class Meter:
 
     def read(self, text: str) -> None:
         """
-        Pay for looking at all of a text.
+        Charge for reading a whole text.
         """
         if len(text) > 256:
             self.spend(len(text) >> 8)
@@ -76,7 +76,7 @@ class Meter:
 
 class Function:
     """
-    A method that is not called: of no use but to be there.
+    A method that is not called. A rule can only check that it exists.
     """
 
     __slots__ = ("name",)
@@ -90,7 +90,7 @@ class Function:
 
 class ActionName:
     """
-    What C{action} is. Rules for v4+ compare it with a number and rules for v2/v3 with a name: it is equal to both.
+    The value of C{action}. Rules for v4+ compare it with a number, and rules for v2/v3 with a name: it equals both.
     """
 
     __slots__ = ("names", "number")
@@ -115,13 +115,13 @@ class ActionName:
 
 def concatenated(left: str, right: str, meter: Meter) -> str:
     """
-    One text of two.
+    The two texts as one.
     """
     if len(left) + len(right) > MAX_TEXT:
         raise TooMuch(f"RangeError: a text of more than {MAX_TEXT} characters")
     meter.read(left)
     meter.read(right)
-    # Two halves of a character may meet.
+    # Two halves of a character may become neighbours.
     if left and right and "\ud800" <= left[-1] <= "\udbff" and "\udc00" <= right[0] <= "\udfff":
         return left[:-1] + characters(left[-1] + right[0]) + right[1:]
     return left + right
@@ -165,7 +165,7 @@ def to_number(value: Any, meter: Meter) -> float:
 
 def number_of_text(text: str) -> float:
     """
-    The number that all of a text is, or NaN.
+    The number that a whole text stands for, or NaN.
     """
     text = text.strip(JS_SPACE)
     if not text:
@@ -198,7 +198,7 @@ def _text_of_single(value: Any) -> str:
     if value is UNDEFINED:
         return "undefined"
     if isinstance(value, dict):
-        # A member of that name is what JavaScript would call.
+        # JavaScript would call a member of this name.
         if "toString" in value:
             raise Thrown("TypeError: Cannot convert object to primitive value")
         return "[object Object]"
@@ -207,7 +207,7 @@ def _text_of_single(value: Any) -> str:
 
 def _text_of_array(array: list[Any], meter: Meter) -> str:
     """
-    The elements, joined with commas; those of arrays within too. Not recursive: arrays can be nested deeply.
+    The elements, joined with commas, with those of nested arrays. Not recursive, because arrays can be nested deeply.
     """
     pieces: list[str] = []
     size = 0
@@ -238,7 +238,7 @@ def _text_of_array(array: list[Any], meter: Meter) -> str:
 
 def to_primitive(value: Any, meter: Meter) -> Any:
     """
-    A value that is no object.
+    The value as a primitive: objects become texts.
     """
     if value is None or value is UNDEFINED or isinstance(value, (str, bool, int, float)):
         return value
@@ -247,7 +247,7 @@ def to_primitive(value: Any, meter: Meter) -> Any:
 
 def to_key(value: Any, meter: Meter) -> str:
     """
-    The name of the member that C{[value]} means.
+    The key for the member C{[value]}.
     """
     return value if isinstance(value, str) else to_text(value, meter)
 
@@ -300,7 +300,7 @@ def loose_equals(left: Any, right: Any, meter: Meter) -> bool:
 
 def same_value_zero(left: Any, right: Any) -> bool:
     """
-    What C{includes} of an array goes by: C{===}, and NaN is NaN.
+    Equality for C{includes} of an array: C{===}, but NaN equals NaN.
     """
     return strict_equals(left, right) or (left != left and right != right)
 
@@ -357,7 +357,7 @@ def bitwise_not(number: float) -> float:
     return _int32(~_uint32(number))
 
 
-#: The operators that work on numbers alone.
+#: The operators that convert both sides to numbers.
 ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "-": lambda left, right: left - right,
     "*": lambda left, right: left * right,
@@ -382,7 +382,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 
 def compare(operator: str, left: Any, right: Any, meter: Meter) -> bool:
     """
-    C{<}, C{>}, C{<=} and C{>=}: texts by their UTF-16 units, all else by number.
+    C{<}, C{>}, C{<=} and C{>=}: two texts by their UTF-16 units, other values as numbers.
     """
     if not isinstance(left, ActionName) and not isinstance(right, ActionName):
         left, right = to_primitive(left, meter), to_primitive(right, meter)

@@ -161,11 +161,11 @@ class LintTests(SynchronousTestCase):
         self.says("data.a === []", f"data.a === [] is never true: {own}")
         self.says(
             "$id.toLowerCase() === 'Ann'",
-            "$id.toLowerCase() === 'Ann' is never true: toLowerCase() comes to no such text",
+            "$id.toLowerCase() === 'Ann' is never true: toLowerCase() never gives such a text",
         )
         self.says(
             "typeof data === 'strng'",
-            "typeof data === 'strng' is never true: typeof comes to one of undefined, object, boolean, number, string, "
+            "typeof data === 'strng' is never true: typeof gives one of undefined, object, boolean, number, string, "
             "function; did you mean 'string'?",
         )
         self.says_nothing(
@@ -250,7 +250,7 @@ class LintTests(SynchronousTestCase):
         many["c"] = {"write": "yes"}
         told = warnings_of(self.loaded(many))
         self.assertEqual(
-            (len(told), told[-1]), (MAX_TOLD + 1, "more than 100 rules look wrong; the others are not told")
+            (len(told), told[-1]), (MAX_TOLD + 1, "more than 100 rules look wrong; the others are not listed")
         )
 
     def loaded(self, entries: dict[str, Any], path: str = "") -> Any:
