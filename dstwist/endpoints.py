@@ -75,7 +75,8 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
     inner = description.removeprefix("haproxy:")
     try:
         if inner.partition(":")[0] not in ("tls", "ssl"):
-            return serverFromString(binding(reactor), _with_backlog(description))
+            endpoint: IStreamServerEndpoint = serverFromString(binding(reactor), _with_backlog(description))
+            return endpoint
         of_tcp, options = _split(inner)
         endpoint = serverFromString(binding(reactor), _with_backlog(of_tcp))
     except Exception as error:

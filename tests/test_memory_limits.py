@@ -4,6 +4,7 @@ Tests for L{dstwist.memory_limits}.
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class MadeUpFiles(SynchronousTestCase):
         self.root = Path(self.mktemp())
         self.write("proc/meminfo", "MemFree: 1 kB\nMemTotal:       1048576 kB\nMemAvailable: 2 kB\n")
         self.limits = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
-        self.patch(memory_limits.resource, "getrlimit", lambda which: (self.limits[which], resource.RLIM_INFINITY))
+        self.patch(resource, "getrlimit", lambda which: (self.limits[which], resource.RLIM_INFINITY))
 
     def write(self, path: str, text: str) -> None:
         file = self.root / path
@@ -172,7 +173,7 @@ class UsableMemoryTests(MadeUpFiles):
         """
         Systems without C{/proc} say by other means how much there is.
         """
-        self.patch(memory_limits.os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": MIB}.__getitem__)
+        self.patch(os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": MIB}.__getitem__)
         self.assertEqual(usable_memory(self.root / "nowhere"), 1000 * MIB)
 
     def test_unknown(self) -> None:
@@ -183,7 +184,7 @@ class UsableMemoryTests(MadeUpFiles):
         def sysconf(name: str) -> int:
             raise ValueError(name)
 
-        self.patch(memory_limits.os, "sysconf", sysconf)
+        self.patch(os, "sysconf", sysconf)
         self.assertEqual(usable_memory(self.root / "nowhere"), memory_limits.UNKNOWN)
 
     def test_this_machine(self) -> None:

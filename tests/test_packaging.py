@@ -10,12 +10,15 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from twisted.trial.unittest import SynchronousTestCase
+
+from tests.test_imports import imports_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOCK_FILES = ("build.txt", "run.txt", "test.txt")
@@ -88,6 +91,28 @@ class WheelTests(SynchronousTestCase):
         The folders of the plugin have no C{__init__.py}: they are Twisted's.
         """
         self.assertEqual(list((CHECKOUT / "twisted").rglob("__init__.py")), [])
+
+
+class ImportTests(SynchronousTestCase):
+    """
+    The dependencies in setup.cfg.
+    """
+
+    def test_declared(self) -> None:
+        """
+        All libraries that dstwist imports are declared, and no other, but for those that another one needs to be safe.
+        """
+        files = [*(CHECKOUT / "dstwist").rglob("*.py"), *(CHECKOUT / "twisted").rglob("*.py")]
+        packages = {name.partition(".")[0] for file in files for name in imports_of(file)}
+        distributions = packages_distributions()
+        # The plug-in folder of Twisted is in wheels of others, too.
+        imported = {
+            "twisted" if package == "twisted" else canonicalize_name(name)
+            for package in packages - sys.stdlib_module_names - {"dstwist", "zope"}
+            for name in distributions[package]
+        }
+        declared = {canonicalize_name(each.name) for each in requirements(metadata()["options"]["install_requires"])}
+        self.assertEqual(declared, imported | {"zope-interface", "service-identity"})
 
 
 class LockTests(SynchronousTestCase):

@@ -69,7 +69,7 @@ class RowsOfTables(Transform):
         yield from last.children
 
 
-class TableReader(Reader):
+class TableReader(Reader):  # type: ignore[type-arg, unused-ignore]
     def get_transforms(self) -> list[type[Transform]]:
         return [*super().get_transforms(), RowsOfTables]
 

@@ -221,7 +221,7 @@ class WatchTests(SynchronousTestCase):
         self.read += 1
 
     def file(self, content: str) -> str:
-        path = os.path.abspath(self.mktemp())
+        path: str = os.path.abspath(self.mktemp())
         with open(path, "w") as file:
             file.write(content)
         return path

@@ -13,8 +13,9 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from zope.interface.verify import verifyObject
 
+from dstwist.auth.credentials import MAX_ID
 from dstwist.auth.http_client import HttpClient, Response
-from dstwist.auth.webhook import MAX_ERROR, MAX_ID, WebhookAuthentication
+from dstwist.auth.webhook import MAX_ERROR, WebhookAuthentication
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login

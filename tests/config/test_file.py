@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from dstwist.config import file, tree
 from dstwist.config.load import load
@@ -257,7 +258,7 @@ class FileTests(ConfigCase):
         """
         A mistake of the parser's own is told as a file that cannot be read.
         """
-        self.patch(tree.YAML, "parse", lambda self, text: (text[99] for _ in text))
+        self.patch(YAML, "parse", lambda self, text: (text[99] for _ in text))
         self.assertIn(
             "any.yml: not YAML: string index out of range", str(self.assertRaises(ConfigError, self.read, "a: 1"))
         )

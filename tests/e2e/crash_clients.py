@@ -274,5 +274,5 @@ def right(name: str, version: int, data: Any) -> bool:
     Whether C{data} is what a record of that version holds.
     """
     if name in SHARED:
-        return sum(data.get("count", {}).values()) == version
+        return bool(sum(data.get("count", {}).values()) == version)
     return bool(data == own_data(version))

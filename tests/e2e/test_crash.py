@@ -11,7 +11,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.e2e.crash import Book, run
+from tests.e2e.crash import run
+from tests.e2e.crash_clients import Book
 
 ROUNDS = 5
 

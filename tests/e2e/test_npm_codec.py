@@ -17,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf import SERVER
-from dstwist.protocol.schema import ACKS
-from tests.protocol.test_protobuf import CONTENTS, DECLARED, EVERY_ACTION, FRAMES, REQUESTS, fill
+from dstwist.protocol.schema import ACKS, REQUESTS
+from tests.protocol.test_protobuf import CONTENTS, DECLARED, EVERY_ACTION, FRAMES, fill
 from tests.protocol.test_protobuf_peers import camel_case, scalars
 
 HERE = Path(__file__).parent

@@ -11,7 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist import node
 from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import Settings
-from dstwist.limits import open_files
 from dstwist.limits.open_files import KEPT, most_files, raise_limit, room
 from tests.logs import Lines
 from tests.nodes.test_node import NodeTestCase
@@ -24,8 +23,8 @@ class OpenFilesTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.limits = (1024, 4096)
-        self.patch(open_files.resource, "getrlimit", lambda which: self.limits)
-        self.patch(open_files.resource, "setrlimit", self.set)
+        self.patch(resource, "getrlimit", lambda which: self.limits)
+        self.patch(resource, "setrlimit", self.set)
         self.problem: Exception | None = None
 
     def set(self, which: int, limits: tuple[int, int]) -> None:

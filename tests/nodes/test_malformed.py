@@ -8,7 +8,8 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.settings import LimitSettings, Settings
+from dstwist.config.limits import LimitSettings
+from dstwist.config.settings import Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message

@@ -11,7 +11,6 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.process import notify
 from dstwist.process.notify import ServiceManager
 
 
@@ -49,7 +48,7 @@ class ServiceManagerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.socket = FakeSocket()
-        self.patch(notify.socket, "socket", lambda *arguments: self.socket)
+        self.patch(socket, "socket", lambda *arguments: self.socket)
 
     def manager(self, **environ: str) -> ServiceManager:
         self.environ = {"NOTIFY_SOCKET": "/run/systemd/notify", **environ}
@@ -119,7 +118,7 @@ class ServiceManagerTests(SynchronousTestCase):
         Without a service manager nothing is sent, and nothing waits.
         """
         made: list[Any] = []
-        self.patch(notify.socket, "socket", lambda *arguments: made.append(arguments))
+        self.patch(socket, "socket", lambda *arguments: made.append(arguments))
         manager = ServiceManager({}, self.clock)
         manager.starting(1)
         manager.ready("")
@@ -140,7 +139,7 @@ class ServiceManagerTests(SynchronousTestCase):
         """
         A real socket in the abstract name space gets the message.
         """
-        self.patch(notify.socket, "socket", socket.SocketType)
+        self.patch(socket, "socket", socket.SocketType)
         name = f"dstwist-test-{os.getpid()}"
         listening = socket.SocketType(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(listening.close)

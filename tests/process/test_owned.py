@@ -5,12 +5,12 @@ Tests for L{dstwist.process.owned} and L{dstwist.process.pid_file}.
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.process import owned
 from dstwist.process.owned import Owner
 from dstwist.process.pid_file import remove_pid_file
 
@@ -76,7 +76,7 @@ class OwnerTests(SynchronousTestCase):
         class Entry:
             pw_gid = 77
 
-        self.patch(owned.pwd, "getpwuid", lambda uid: Entry)
+        self.patch(pwd, "getpwuid", lambda uid: Entry)
         self.assertEqual(Owner.of({"uid": 5, "gid": None}), (5, 77))
         self.assertEqual(Owner.of({"uid": 5, "gid": 6}), (5, 6))
         self.assertEqual(Owner.of({"uid": None, "gid": 6}), (None, 6))

@@ -5,6 +5,7 @@ Tests for L{dstwist.process.server}.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from io import StringIO
 from pathlib import Path
@@ -87,7 +88,7 @@ class ServerTests(SynchronousTestCase):
         self.pid_file.write_text(str(os.getpid()))
         for name in ("hold", "ignore"):
             self.patch(signals, name, lambda: None)
-        self.patch(signals.signal, "signal", lambda number, handler: None)
+        self.patch(signal, "signal", lambda number, handler: None)
         self.patch(sys, "__stderr__", StringIO())
 
     def make(self, **options: Any) -> Server:

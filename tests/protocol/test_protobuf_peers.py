@@ -20,8 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import ACTIONS, TEXT_ONLY, Topic
 from dstwist.protocol.message import Malformed, Message
 from dstwist.protocol.protobuf import CLIENT, SERVER
-from dstwist.protocol.schema import FIELDS, Kind
-from tests.protocol.test_protobuf import CONTENTS, DECLARED, EVERY_ACTION, FRAMES, REQUESTS, fill
+from dstwist.protocol.schema import FIELDS, REQUESTS, Kind
+from tests.protocol.test_protobuf import CONTENTS, DECLARED, EVERY_ACTION, FRAMES, fill
 
 HERE = Path(__file__).parent
 

@@ -19,6 +19,7 @@ from dstwist.protocol.nesting import MAX_DEPTH
 from dstwist.store import sqlite_file, sqlite_rows
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, SqliteFile
+from dstwist.store.sqlite_rows import commit
 from tests.store import contract
 from tests.turns import LONGEST
 
@@ -360,7 +361,6 @@ class TroubleTests(SqliteTestCase):
             self.patch(where, name, exhausted)
             self.assertIn("not enough memory", self.failure(ask()))
             self.patch(where, name, works)
-        commit = sqlite_file.commit
         self.patch(sqlite_file, "commit", exhausted)
         first, second = store.set("b", 1, {}), store.set("c", 1, {})
         for write in (first, second):

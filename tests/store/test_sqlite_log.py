@@ -14,7 +14,7 @@ from pathlib import Path
 from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file
 from dstwist.store.sqlite import SqliteStore
-from dstwist.store.sqlite_rows import Row
+from dstwist.store.sqlite_rows import Row, commit
 from tests.store.test_sqlite_names import NamesTestCase, delete, replace
 
 LOST = "acknowledged writes that were only in it are lost"
@@ -90,7 +90,6 @@ class TruncatedLogTests(CutTestCase):
         """
         It is noticed also if the log is truncated while a transaction is written, or right after it.
         """
-        commit = sqlite_file.commit
         position = 0
 
         def truncating(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) -> None:

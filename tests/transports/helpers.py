@@ -130,7 +130,7 @@ class PushTransport(StringTransport):
         """
         What was written since this was last asked; there is room again.
         """
-        data = self.value()
+        data: bytes = self.value()
         self.clear()
         return data
 

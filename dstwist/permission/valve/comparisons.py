@@ -64,7 +64,7 @@ def _reason(left: Node, right: Node, operator: str, rule: Rule, actions: list[Ac
 def _kinds_differ(left: Node, right: Node, rule: Rule) -> str | None:
     variables = rule.pattern.variables
     one, other = kinds_of(left, variables), kinds_of(right, variables)
-    if one == {"new"} or other == {"new"}:
+    if frozenset({"new"}) in (one, other):
         return "an array, an object or a regular expression that the rule itself makes is equal to no other"
     if one is None or other is None or not one.isdisjoint(other):
         return None

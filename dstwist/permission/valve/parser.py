@@ -147,7 +147,7 @@ class _Parser:
 
     def sequence(self) -> _Steps[Node]:
         start = self._tokens[self._at].start
-        first = yield self.expression()
+        first: Node = yield self.expression()
         if not self._is(","):
             return first
         operands = [first]
@@ -174,7 +174,7 @@ class _Parser:
         """
         Operands and the operators between them. Operators that bind tighter are joined first, without recursion.
         """
-        operands = [(yield self.operand())]
+        operands: list[Node] = [(yield self.operand())]
         operators: list[str] = []
         while True:
             token = self._tokens[self._at]
@@ -223,7 +223,7 @@ class _Parser:
         while (token := self._tokens[self._at]).kind in ("punctuator", "name") and token.value in _PREFIXES:
             prefixes.append(token)
             self._at += 1
-        tree = yield self._primary()
+        tree: Node = yield self._primary()
         if self._is(".", "?.", "[", "("):
             tree = yield self._chain(tree)
         while prefixes:
@@ -232,19 +232,23 @@ class _Parser:
         return tree
 
     def _primary(self) -> _Steps[Node]:
+        found: Node
         token = self._tokens[self._at]
         self._at += 1
         if token.kind in ("number", "string"):
             return self._made(Literal(token.value), token.start)
         if token.kind == "name":
-            return (yield self._name(token))
+            found = yield self._name(token)
+            return found
         if token.kind == "regex":
             return self._made(RegexLiteral(*token.value), token.start)
         if token.kind == "template":
-            return (yield self._template(token))
+            found = yield self._template(token)
+            return found
         if token.kind == "punctuator":
             if token.value == "(":
-                return (yield self._parenthesis())
+                found = yield self._parenthesis()
+                return found
             if token.value == "[":
                 return self._made(Array((yield self._list("]"))), token.start)
             if token.value == "{":
@@ -253,7 +257,7 @@ class _Parser:
         raise self._unexpected()
 
     def _parenthesis(self) -> _Steps[Node]:
-        tree = yield self.sequence()
+        tree: Node = yield self.sequence()
         self._expect(")")
         tree.bracketed = True
         return tree
@@ -335,7 +339,8 @@ class _Parser:
             elif self._take("["):
                 links.append((yield self._computed(False)))
             elif self._is("("):
-                return (yield self._called(base, links))
+                found: Node = yield self._called(base, links)
+                return found
             elif self._tokens[self._at].kind == "template":
                 raise self._unexpected()
             else:
@@ -362,7 +367,8 @@ class _Parser:
         if method.value not in METHODS:
             raise RuleSyntaxError(f"function {method.value} is not supported", method.start)
         self._at += 1
-        return (yield self._list(")"))
+        found: list[Node] = yield self._list(")")
+        return found
 
 
 def _start(node: Node) -> int:
