@@ -234,13 +234,13 @@ class HeldConflicts:
             return
         self._acknowledge(name, connection, answer)
         if not readable:
-            self._replicas.postponed(name, connection)
+            self._replicas.not_reminded(name, connection)
         elif record is not None:
             # Writes that the client sends before it gets this may be accepted by accident.
             self._replicas.refused(name, connection)
             answers.version_exists(name, answer.writes[-1], connection, record)
             if answer.astray:
-                self._replicas.told(name, connection)
+                self._replicas.sent(name, connection)
 
     def _take(self, name: str, connection: IConnection) -> _Answer | None:
         """

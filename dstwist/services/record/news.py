@@ -42,8 +42,6 @@ class RecordNews:
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
         self._replicas = replicas
-        self._returners = replicas.returners
-        self._losers = replicas.losers
         self._done = acks.done
         # A call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
@@ -52,7 +50,7 @@ class RecordNews:
         """
         Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
         """
-        if self._losers or self._returners:
+        if self._replicas:
             self._replicas.accepted(name, sender, message.version, change)  # type: ignore[arg-type]  # a write has one
         path = message.path
         action = message.action
@@ -70,7 +68,7 @@ class RecordNews:
         elif not alike:
             news = answers.update(name, state)
             if sender.dialect.has_its_own_paths and self._subscriptions.wants(name, sender):
-                self._replicas.doubted(name, sender)
+                self._replicas.made_unsure(name, sender)
         elif path is None:
             news = Message(_RECORD, _UPDATE, name, message.data, version=state.version)
         else:

@@ -82,7 +82,7 @@ class RecordQueue:
     """
     The lines of all records.
 
-    @ivar lines: by name; to be looked at only.
+    @ivar is_busy: whether a request for a record is being served: (name). Further ones wait.
     @param refuse: answers a request for which there is no place.
     @param budget: how many bytes the requests of all connections may have that wait.
     """
@@ -99,7 +99,8 @@ class RecordQueue:
         self._refuse = refuse
         self._limit = settings.max_queued_requests
         self._pending_limit = settings.max_pending_bytes
-        self.lines: dict[str, _Line] = {}
+        self._lines: dict[str, _Line] = {}
+        self.is_busy: Callable[[str], bool] = self._lines.__contains__
         self._pending: dict[IConnection, int] = {}
         self._budget = Budget() if budget is None else budget
         # Who is paused, and what waits for the end of that.
@@ -108,9 +109,6 @@ class RecordQueue:
         # The lines that can go on. Many requests can wait for one load or commit: they get a slice of each turn.
         self._slices = TimeSlices(clock)
         self._clock = clock
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.lines
 
     def submit(
         self,
@@ -127,7 +125,7 @@ class RecordQueue:
         @param then: called when that is done.
         @param always: even if the line is full.
         """
-        line = self.lines.get(name)
+        line = self._lines.get(name)
         if line is None:
             self.start(step(name, message, sender), step, name, message, sender, then)
         elif always or len(line.waiting) < self._limit:
@@ -162,7 +160,7 @@ class RecordQueue:
             if then is not None:
                 then()
             return
-        line = self.lines[name] = _Line([self._admit(Request(step, name, message, sender, then))])
+        line = self._lines[name] = _Line([self._admit(Request(step, name, message, sender, then))])
         self._wait(line, work)
 
     def submit_each(self, step: Step, message: Message, sender: IConnection) -> None:
@@ -232,7 +230,7 @@ class RecordQueue:
         For a step under way: the next request, to be served together with its own; C{None} if there is none, or it is
         of another kind, or it came after a failure and gets its own attempt.
         """
-        line = self.lines.get(name)
+        line = self._lines.get(name)
         if line is None or not line.waiting or line.waiting[0].step != step:
             return None
         if line.failure is not None:
@@ -248,7 +246,7 @@ class RecordQueue:
         Undo L{take_following} for C{requests}: they are next in line.
         """
         if requests:
-            line = self.lines[name]
+            line = self._lines[name]
             given = set(map(id, requests))
             line.served = [request for request in line.served if id(request) not in given]
             line.waiting.extendleft(reversed(requests))
@@ -257,7 +255,7 @@ class RecordQueue:
         """
         For a step under way: nobody in line will have more luck than it had.
         """
-        line = self.lines.get(name)
+        line = self._lines.get(name)
         if line is not None:
             line.failure = failure
             line.doomed = len(line.waiting)
@@ -266,7 +264,7 @@ class RecordQueue:
         """
         For a step under way: what made one before it fail and is decided for it as well.
         """
-        line = self.lines.get(name)
+        line = self._lines.get(name)
         return line.failure if line is not None else None
 
     def drained(self) -> Deferred[None]:
@@ -274,7 +272,7 @@ class RecordQueue:
         Fires when nobody stands in line.
         """
         idle: Deferred[None] = Deferred()
-        if self.lines:
+        if self._lines:
             assert self._idle is None, "stopped once"
             self._idle = idle
         else:
@@ -319,8 +317,8 @@ class RecordQueue:
                 continue
             self._wait(line, work)
             return
-        del self.lines[name]
-        if self._idle is not None and not self.lines:
+        del self._lines[name]
+        if self._idle is not None and not self._lines:
             idle, self._idle = self._idle, None
             idle.callback(None)
 

@@ -122,7 +122,7 @@ class RecordReader:
         return await self._permitted(name, message, sender, message.action, record or NOTHING), record
 
     def _say(self, name: str, record: Record, sender: IConnection) -> None:
-        self._replicas.told(name, sender)
+        self._replicas.sent(name, sender)
         if len(record.json) < LARGE:
             sender.send(answers.read_response(name, record))
             return
@@ -272,7 +272,7 @@ class RecordReader:
         if sender.closed:
             return
         joined = self._join(name, message, sender)
-        self._replicas.returned(name, sender, again=bool(joined))
+        self._replicas.resubscribed(name, sender, was_subscribed=not joined)
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
         allowed = not message.names
@@ -312,7 +312,7 @@ class RecordReader:
         waiting: list[Callable[[], None]] = []
         if sender.dialect.knows_writes_by_version and not sender.closed:
             # A text client ends one subscription at a time.
-            waiting += [self._replicas.leaves(name, sender) for name in message.names if name in self._queue]
+            waiting += [self._replicas.leaves(name, sender) for name in message.names if self._queue.is_busy(name)]
         self._queue.submit_all(leave, message, sender, acknowledge)
 
     async def _permitted(

@@ -17,7 +17,7 @@ records of one name and version they hold, so more cannot be done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -43,7 +43,7 @@ class RecentDeletions:
     """
     The records that were deleted of late.
 
-    @ivar deletions: by name; to be looked at only.
+    @ivar has: whether the deletion of a record is remembered: (name).
     @ivar weight: how much memory they take, estimated from above.
     """
 
@@ -54,34 +54,32 @@ class RecentDeletions:
         self.weight = 0
         self._clock = clock
         # The oldest first.
-        self.deletions: dict[str, _Deletion] = {}
+        self._deletions: dict[str, _Deletion] = {}
+        self.has: Callable[[str], bool] = self._deletions.__contains__
         self._suspected: dict[IConnection, set[str]] = {}
         # What the end of a connection with many names leads to.
         self._slices = TimeSlices(clock)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.deletions
-
-    def remember(self, name: str, version: int, holders: list[IConnection]) -> None:
+    def add(self, name: str, version: int, subscribers: list[IConnection]) -> None:
         """
         A record was deleted.
 
         @param version: its last one; -1 if it was not there.
-        @param holders: who was subscribed.
+        @param subscribers: the connections that were subscribed.
         """
         old = self._forget(name)
         if old is not None:
             version = max(version, old.version)
         now = self._clock.seconds()
-        while self.deletions:
-            oldest = next(iter(self.deletions))
-            if len(self.deletions) < self._most and self.deletions[oldest].expires > now:
+        while self._deletions:
+            oldest = next(iter(self._deletions))
+            if len(self._deletions) < self._most and self._deletions[oldest].expires > now:
                 break
             self._forget(oldest)
         if version < 0 or not self._lifetime:
             return
-        suspects = set(holders) if old is None else old.suspects.union(holders)
-        self.deletions[name] = deletion = _Deletion(version, now + self._lifetime, suspects)
+        suspects = set(subscribers) if old is None else old.suspects.union(subscribers)
+        self._deletions[name] = deletion = _Deletion(version, now + self._lifetime, suspects)
         self.weight += _weight(name) + _SUSPECT * len(suspects)
         self._make_room()
         # They are suspected from now on. There may be very many, so the index of names by connection follows in slices.
@@ -92,7 +90,7 @@ class RecentDeletions:
         Enter C{name} for each of its suspects, so that it is found when the connection closes.
         """
         for connection in suspects:
-            if self.deletions.get(name) is not deletion:
+            if self._deletions.get(name) is not deletion:
                 return  # forgotten meanwhile
             if connection in deletion.suspects:
                 if connection.closed:
@@ -113,7 +111,7 @@ class RecentDeletions:
         """
         C{connection} may hold the deleted record, if there was one.
         """
-        deletion = self.deletions.get(name)
+        deletion = self._deletions.get(name)
         if deletion is None or connection.closed or connection in deletion.suspects:
             return
         deletion.suspects.add(connection)
@@ -125,25 +123,25 @@ class RecentDeletions:
         """
         C{connection} was told what the record holds now.
         """
-        deletion = self.deletions.get(name)
+        deletion = self._deletions.get(name)
         if deletion is not None and connection in deletion.suspects:
             deletion.suspects.remove(connection)
             # If it is not entered yet, it never will be.
             self._suspected.get(connection, set()).discard(name)
             self.weight -= _SUSPECT
 
-    def is_suspect(self, name: str, connection: IConnection) -> bool:
+    def may_hold(self, name: str, connection: IConnection) -> bool:
         """
         Whether C{connection} may hold the deleted record, or not have heard yet that it is no more.
         """
-        deletion = self.deletions.get(name)
+        deletion = self._deletions.get(name)
         return deletion is not None and connection in deletion.suspects
 
-    def stale(self, name: str, connection: IConnection, version: int) -> bool:
+    def may_target(self, name: str, connection: IConnection, version: int) -> bool:
         """
         Whether a write of C{connection} with C{version} may be meant for the deleted record.
         """
-        deletion = self.deletions.get(name)
+        deletion = self._deletions.get(name)
         if deletion is None or connection not in deletion.suspects:
             return False
         if deletion.expires <= self._clock.seconds():
@@ -156,10 +154,10 @@ class RecentDeletions:
         Forget the oldest until the others weigh no more than they may.
         """
         while self.weight > self._most_bytes:
-            self._forget(next(iter(self.deletions)))
+            self._forget(next(iter(self._deletions)))
 
     def _forget(self, name: str) -> _Deletion | None:
-        deletion = self.deletions.pop(name, None)
+        deletion = self._deletions.pop(name, None)
         if deletion is not None:
             self.weight -= _weight(name) + _SUSPECT * len(deletion.suspects)
             self._slices.do(self._leave_out(name, list(deletion.suspects)))
@@ -170,7 +168,7 @@ class RecentDeletions:
         Undo L{_enter} for C{connections}, but for those that are suspected once more.
         """
         for connection in connections:
-            if not self.is_suspect(name, connection):
+            if not self.may_hold(name, connection):
                 names = self._suspected.get(connection)
                 if names is not None:
                     names.discard(name)
@@ -184,7 +182,7 @@ class RecentDeletions:
         Suspect C{connection}, which is closed, no more.
         """
         for name in names:
-            deletion = self.deletions.get(name)
+            deletion = self._deletions.get(name)
             # It may have been forgotten meanwhile, and the name deleted once more.
             if deletion is not None and connection in deletion.suspects:
                 deletion.suspects.remove(connection)

@@ -55,8 +55,8 @@ class RecordRefusals:
     Answers the writes that are not done.
 
     @ivar sees: whether a connection is subscribed to a record: (name, connection).
-    @ivar deleted: the names of records that were deleted of late.
-    @ivar stale: whether a write with the next version may be meant for such a record: (name, connection, version).
+    @ivar has_predecessor: L{Replicas.has_predecessor}.
+    @ivar may_target_predecessor: L{Replicas.may_target_predecessor}.
     @ivar has_no_callback: L{Acknowledgements.has_no_callback}.
     """
 
@@ -69,8 +69,8 @@ class RecordRefusals:
         denials: Denials,
     ) -> None:
         self.sees = subscriptions.wants
-        self.deleted = replicas.predecessors
-        self.stale = replicas.stale
+        self.has_predecessor = replicas.has_predecessor
+        self.may_target_predecessor = replicas.may_target_predecessor
         self.has_no_callback = acks.has_no_callback
         self._replicas = replicas
         self._acks = acks
@@ -148,7 +148,7 @@ class RecordRefusals:
             # VERSION_EXISTS alone leaves the callback waiting.
             answers.write_failed(message, sender)
         if astray:
-            self._replicas.told(name, sender)
+            self._replicas.sent(name, sender)
 
     def outdated(self, name: str, message: Message, sender: IConnection) -> None:
         """
@@ -209,4 +209,4 @@ class RecordRefusals:
         if unresolved or not self.sees(name, sender):
             self._replicas.refused(name, sender)
         else:
-            self._replicas.doubted(name, sender)
+            self._replicas.made_unsure(name, sender)

@@ -1,58 +1,48 @@
 """
-The copies of records that clients hold: in which of them a client may be wrong without noticing.
+Replicas: the copies of records that clients hold, and what a client may wrongly believe of a record.
 
 A subscribed client has a copy of the record and updates it by the news (UPDATE, PATCH, ERASE). Some events leave a copy
 wrong, and no later ordinary message shows that to the client. This module remembers for each client and record how the
 copy may be wrong. The table is the complete specification; all other modules report events and ask questions.
 
-===============================  ===========  =================  ==========  ===================================
-event                            lost         unsure             returned    predecessor
-===============================  ===========  =================  ==========  ===================================
-accepted: a write                -> unsure    time restarts      ends
-accepted: the write that only    ends         ends               ends
-a client that was told can send
-doubted: the copy                -> unsure    time restarts                  (a copy in neither state becomes unsure)
-refused: a write                 begins       -> lost
-returned: subscribed, not told   -> unsure    time restarts      begins      begins, if there was one
-subscribed: and told, but it     -> unsure    time restarts                  (a copy in neither becomes unsure, if
-takes no notice of that                                                      the version differs from the one read)
-told: was sent the record                                                    ends
-left: not subscribed any more                                    ends
-ended: the record is deleted                                     ends
-deleted: the record, by a client                                             begins for subscribers
-no write for some time                        reminded, -> lost
-nothing for L{MEMORY}            forgotten
-===============================  ===========  =================  ==========  ===================================
+================================  ===========  =================  ============  ===================================
+event                             refused      unsure             resubscribed  predecessor
+================================  ===========  =================  ============  ===================================
+accepted: a write                 -> unsure    time restarts      ends
+accepted: a write that the        ends         ends               ends
+client can send only after it
+was sent the record
+refused: a write                  begins       -> refused
+made_unsure: the copy             -> unsure    time restarts                    (a copy in neither becomes unsure)
+resubscribed: the client, which   -> unsure    time restarts      begins        begins, if there was one
+was not sent the record
+subscribed: the client, which     -> unsure    time restarts                    (a copy in neither becomes unsure,
+was sent the record but ignores                                                 if the version differs from the one
+it                                                                              that the client read)
+sent: the record, to the client                                                 ends
+left: the client is not                                           ends
+subscribed any more
+ended: the subscriptions, by a                                    ends
+deletion
+deleted: the record                                                             begins for subscribers
+no write for some time                         reminded,
+                                               -> refused
+nothing for some time             forgotten
+================================  ===========  =================  ============  ===================================
 
-C{lost}: a write of the client was refused, and the client may not know that yet. A client sends further writes before
-it gets the outcome of the first one. If another client's write came in between, the first of its writes is refused, but
-the second has the version that is next by then, and is accepted::
+C{refused} and C{unsure}: a write of the client was refused, and it may not know that yet, or its copy may be wrong
+because of that: L{dstwist.services.record.reminders}. A client that reconnects and writes before it has subscribed
+again was refused as well; its subscription then counts as an accepted write.
 
-    server has 1      A: 2, 3 --->   <--- B: 2
-    server takes      B's 2, refuses A's 2, takes A's 3
-    A gets B's 2, merges, and believes from then on that this is the last version
-
-C{unsure}: that may have happened. The server does not send A its own write 3, so A would never notice. So the server
-reminds the client: it sends the record when the client has not written for L{QUIET}. An earlier reminder would make the
-client give up writes that are on their way. A client that reconnects and writes before it has subscribed again has lost
-as well; its subscription then counts as an accepted write.
-
-C{returned}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe they have the
+C{resubscribed}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe they have the
 record. Neither updates nor a read show such a client that it is wrong: client 7.0.5 sends the writes that it made
-offline with the version that it has just read, not with the next one. The client is in step when one of its writes is
+offline with the version that it has just read, not with the next one. The copy is right when a write of the client is
 accepted.
-
-A client that read the record shortly before it subscribes ignores the data that come with the subscription: see
-L{dstwist.services.record.recent_reads}.
 
 C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record.recent_deletions}.
 
-Some clients answer a reminder with another write: those for Java and Android after each UPDATE that is not the next
-version for them, and clients whose merge strategy keeps their own data after each refusal. Three rules end such loops:
-
-- A write that does not change the record does not make its client unsure.
-- Each further reminder comes after twice the time, and after L{REMINDERS} of them the client is forgotten.
-- The first L{AT_ONCE} refusals in quick succession send the client the record at once. Further ones only remind it.
+A client that read the record shortly before it subscribes ignores the data that come with the subscription:
+L{dstwist.services.record.recent_reads}.
 """
 
 from __future__ import annotations
@@ -63,106 +53,53 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
-from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.record import Change
-from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.recent_deletions import RecentDeletions
 from dstwist.services.record.recent_reads import RecentReads
-from dstwist.services.record.shares import Shares
-
-#: How long a client that is to be reminded has not written, in seconds: for the first reminder. For each further one it
-#: is twice as long.
-QUIET = 0.5
-
-#: How often a client is reminded.
-REMINDERS = 7
-
-#: How many refusals in quick succession show the record at once,
-AT_ONCE = 8
-
-#: if the time between the one and the next is not longer than this, in seconds. A client that answers by itself takes
-#: less, users take more.
-REACTION = 2.0
-
-#: If the record cannot be read when it is time for a reminder, that is tried again after this number of doublings.
-_POSTPONED = 3
-
-#: For how long something may be on the way that a client sent before it heard of what came first, in seconds.
-MEMORY = 10.0
-
-#: If more have lost, the first of them are forgotten.
-MOST = 100000
-
-#: The same holds if they take more bytes of memory.
-MOST_BYTES = 64 * 1024 * 1024
-
-#: The same for one connection: if it has lost more records, the first of them are forgotten.
-MOST_EACH = 5000
-MOST_BYTES_EACH = 4 * 1024 * 1024
-
-#: The memory of one of them besides its name and entry, in bytes.
-_LOSER = 400
-
-_Key = tuple[IConnection, str]
-
-
-class Loser:
-    """
-    A client that is C{lost} or C{unsure} about a record.
-
-    @ivar unsure: whether it is the latter.
-    @ivar reminders: how often it was reminded.
-    @ivar shown: how often it was shown the record in quick succession, and C{last} when.
-    @ivar next: the version of a write that it can send only after it was told what the record holds; C{None}: unknown.
-    """
-
-    __slots__ = ("last", "next", "reminders", "shown", "unsure")
-
-    def __init__(self) -> None:
-        self.unsure = False
-        self.reminders = 0
-        self.shown = 0
-        self.last = 0.0
-        self.next: int | None = None
+from dstwist.services.record.reminders import Reminders
 
 
 class Replicas:
     """
-    The records about which clients may be wrong.
+    The copies that may be wrong. It is true if any copy is C{refused}, C{unsure} or C{resubscribed}.
 
-    @ivar losers: those that are C{lost} or C{unsure}, by connection and name; to be looked at only.
-    @ivar returners: the names of C{returned}, by connection; to be looked at only.
-    @ivar predecessors: the deletions that are remembered, by name; to be looked at only.
-    @ivar leaving: the clients of v2 and v3 whose request to delete or discard a record is not done yet, by connection
-        and name; to be looked at only.
-    @ivar stale: whether a write may be meant for a predecessor: (name, connection, version).
+    @ivar refused: a write was refused: L{Reminders.refused}.
+    @ivar not_reminded: the record could not be read: L{Reminders.not_reminded}.
+    @ivar made_unsure: the copy may be wrong for another reason than in the table. The client reads the path that it
+        wrote in its own way, or could not be told anything of the record when its write was refused:
+        L{Reminders.made_unsure}.
     @ivar read: C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent a version of the record:
         (name, connection, version).
-    @ivar told: C{connection} is sent the record: (name, connection).
-    @param remind: called with the name and the connection that is to be told what the record holds.
+    @ivar sent: C{connection} is sent the record: (name, connection).
+    @ivar has_predecessor: whether a record of this name was deleted a short time ago: (name).
+    @ivar may_hold_predecessor: whether C{connection} may hold a deleted record of this name, or may not know yet that
+        it is deleted: (name, connection).
+    @ivar may_target_predecessor: whether a write may be meant for a predecessor: (name, connection, version).
+    @param remind: called with a name and a connection when it is time to send the client the record.
     """
 
     def __init__(
         self, settings: RecordSettings, clock: IReactorTime, remind: Callable[[str, IConnection], None]
     ) -> None:
-        self._remind = remind
-        self.losers: dict[_Key, Loser] = {}
-        self.returners: dict[IConnection, set[str]] = {}
-        self.leaving: dict[_Key, int] = {}
+        self._reminders = reminders = Reminders(clock, remind)
+        self._count = reminders.count
+        self.refused = reminders.refused
+        self.not_reminded = reminders.not_reminded
+        self.made_unsure = reminders.made_unsure
+        # The names of the records that are resubscribed.
+        self._resubscribed: dict[IConnection, set[str]] = {}
+        # How many requests of a connection to delete or discard a record are not served yet.
+        self._leaving: dict[tuple[IConnection, str], int] = {}
         self._deletions = deletions = RecentDeletions(settings, clock)
-        self.predecessors = deletions.deletions
-        self.stale = deletions.stale
-        self.told = deletions.clear
+        self.has_predecessor = deletions.has
+        self.may_hold_predecessor = deletions.may_hold
+        self.may_target_predecessor = deletions.may_target
+        self.sent = deletions.clear
         self._reads = reads = RecentReads(clock)
         self.read = reads.add
-        self._seconds = clock.seconds
-        self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
-        self._quiet: list[Deadlines[_Key]] = [
-            Deadlines(QUIET * 2**number, clock, self._is_quiet) for number in range(REMINDERS)
-        ]
-        self._shares = Shares()
-        self._stopped = False
-        self._weight = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._resubscribed) or self._count() > 0
 
     # -- events
 
@@ -172,93 +109,38 @@ class Replicas:
 
         @param version: as sent.
         """
-        if self.returners:
+        if self._resubscribed:
             self.left(name, connection)
-        key = (connection, name)
-        loser = self.losers.get(key)
-        if loser is None:
-            return
-        if version == loser.next:
-            self._drop(key)
-        elif loser.unsure or connection.dialect.merges_on_news or change.data != change.old.data:
-            # A client that merges on news is not told of a conflict, so its version has to be right as well.
-            self._doubt(key, loser)
+        self._reminders.accepted(name, connection, version, change)
 
-    def doubted(self, name: str, connection: IConnection) -> None:
+    def resubscribed(self, name: str, connection: IConnection, was_subscribed: bool) -> None:
         """
-        The copy of C{connection} may be wrong for another reason: the client reads the path that it wrote in its own
-        way, or nothing could be said of the record when its write was refused.
-        """
-        if not self._stopped:
-            key = (connection, name)
-            self._doubt(key, self._lose(key))
+        C{connection}, which is open, asked for a subscription and is not sent the record.
 
-    def postponed(self, name: str, connection: IConnection) -> None:
+        @param was_subscribed: whether it was subscribed already, and so got all news.
         """
-        C{connection} could not be reminded.
-        """
-        if not self._stopped:
-            key = (connection, name)
-            loser = self._lose(key)
-            loser.reminders = max(loser.reminders - 1, 0)
-            self._doubt(key, loser, _POSTPONED)
-
-    def refused(self, name: str, connection: IConnection, version: int = -1, current: int | None = None) -> bool:
-        """
-        A write of C{connection} was refused, or taken back in its copy.
-
-        @param version: as sent.
-        @param current: the version of the record, which the client can be shown; C{None}: it cannot.
-        @return: whether it is to be shown the record at once.
-        """
-        if self._stopped:
-            return current is not None
-        key = (connection, name)
-        loser = self._lose(key)
-        if current is None:
-            return False
-        now = self._seconds()
-        if now - loser.last > REACTION:
-            loser.shown = 0
-        if loser.shown >= AT_ONCE:
-            self._doubt(key, loser)
-            return False
-        loser.shown += 1
-        loser.last = now
-        # Writes that it sent before it is told have the version of the refused write or a higher one.
-        loser.next = current + 1 if version > current else None
-        return True
-
-    def returned(self, name: str, connection: IConnection, again: bool) -> None:
-        """
-        C{connection}, which is open, subscribes and is not told what the record holds.
-
-        @param again: it is not subscribed already.
-        """
-        if again:
-            names = self.returners.get(connection)
+        if not was_subscribed:
+            names = self._resubscribed.get(connection)
             if names is None:
-                names = self.returners[connection] = set()
+                names = self._resubscribed[connection] = set()
                 connection.on_close(self._closed)
             names.add(name)
-            # It may have written before it was subscribed again, and taken the refusal for agreement: client 7.0.5
-            # believes to be at the version that it is told, with the data that it has.
-            self._doubt_loser(name, connection)
+            self._reminders.resubscribed(name, connection)
         self._deletions.suspect(name, connection)
 
     def subscribed(self, name: str, connection: IConnection, version: int) -> None:
         """
-        C{connection} subscribes and is sent C{version} of the record.
+        C{connection} subscribed, and is sent C{version} of the record.
         """
         read = self._reads.take(name, connection) if self._reads else None
-        if read is not None and (read != version or (connection, name) in self.losers):
-            self.doubted(name, connection)
+        if read is not None and (read != version or self._reminders.remembers(name, connection)):
+            self.made_unsure(name, connection)
 
     def left(self, name: str, connection: IConnection) -> None:
         """
         C{connection} is not subscribed any more.
         """
-        names = self.returners.get(connection)
+        names = self._resubscribed.get(connection)
         if names is not None:
             names.discard(name)
 
@@ -269,42 +151,39 @@ class Replicas:
         for subscriber in subscribers:
             self.left(name, subscriber)
 
-    def deleted(self, name: str, version: int, holders: list[IConnection]) -> None:
+    def deleted(self, name: str, version: int, subscribers: list[IConnection]) -> None:
         """
         The record was deleted.
 
-        @param version: its last one; -1 if it was not there.
-        @param holders: the connections that were subscribed.
+        @param version: its last one; -1 if it did not exist.
+        @param subscribers: the connections that were subscribed.
         """
-        self._deletions.remember(name, version, holders)
+        self._deletions.add(name, version, subscribers)
 
     def leaves(self, name: str, connection: IConnection) -> Callable[[], None]:
         """
-        C{connection} asks to delete or discard the record. The result is to be called when that is done.
+        C{connection} asks to delete or discard the record.
+
+        @return: to be called when the request is served.
         """
         key = (connection, name)
-        self.leaving[key] = self.leaving.get(key, 0) + 1
+        self._leaving[key] = self._leaving.get(key, 0) + 1
 
         def served() -> None:
-            left = self.leaving[key] - 1
+            left = self._leaving[key] - 1
             if left:
-                self.leaving[key] = left
+                self._leaving[key] = left
             else:
-                del self.leaving[key]
+                del self._leaving[key]
 
         return served
 
     def stop(self) -> None:
         """
-        Forget all that has a timer, and start none from now on.
+        Forget everything that has a timer, and start no timer from now on.
         """
-        self._stopped = True
-        self.losers.clear()
-        self._shares.clear()
-        self._weight = 0
+        self._reminders.stop()
         self._reads.stop()
-        for deadlines in (self._memory, *self._quiet):
-            deadlines.stop()
 
     # -- questions
 
@@ -312,92 +191,14 @@ class Replicas:
         """
         Whether the copy of C{connection}, which is subscribed, may differ from the result of the news.
         """
-        if name in self.returners.get(connection, ()):
-            return True
-        loser = self.losers.get((connection, name))
-        return loser is not None and loser.unsure
-
-    def may_hold_predecessor(self, name: str, connection: IConnection) -> bool:
-        """
-        Whether C{connection} may hold a deleted record of that name, or may not know yet that it is deleted.
-        """
-        return self._deletions.is_suspect(name, connection)
+        return name in self._resubscribed.get(connection, ()) or self._reminders.is_unsure(name, connection)
 
     def is_leaving(self, name: str, connection: IConnection, version: int | None) -> bool:
         """
         Whether C{connection} has destroyed the callback of the write of C{version} with its copy, and throws on the
         acknowledgement. Without a copy (version -1) the callback is kept elsewhere.
         """
-        return version != -1 and (connection, name) in self.leaving
-
-    # -- the steps of the table
-
-    def _lose(self, key: _Key) -> Loser:
-        """
-        The client is C{lost}.
-        """
-        connection, name = key
-        loser = self.losers.get(key)
-        if loser is None:
-            while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
-                self._drop((connection, own))
-            loser = self.losers[key] = Loser()
-            weight = _weight(name)
-            self._weight += weight
-            self._shares.add(name, connection, weight)
-        else:
-            self._stop_timers(key, loser)
-            self._shares.renew(name, connection)
-        loser.unsure = False
-        loser.next = None
-        while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
-            self._memory.hurry()
-        self._memory.add(key)
-        return loser
-
-    def _doubt_loser(self, name: str, connection: IConnection) -> None:
-        key = (connection, name)
-        loser = self.losers.get(key)
-        if loser is not None:
-            self._doubt(key, loser)
-
-    def _doubt(self, key: _Key, loser: Loser, least: int = 0) -> None:
-        """
-        The client is C{unsure}, unless it was reminded often enough.
-        """
-        if loser.reminders == REMINDERS:
-            self._drop(key)
-            return
-        self._stop_timers(key, loser)
-        loser.unsure = True
-        loser.next = None
-        self._quiet[max(loser.reminders, least)].add(key)
-
-    def _is_quiet(self, key: _Key) -> None:
-        connection, name = key
-        loser = self._lose(key)
-        loser.reminders += 1
-        loser.last = self._seconds()
-        self._remind(name, connection)
-
-    def _drop(self, key: _Key) -> None:
-        self._stop_timers(key, self.losers[key])
-        self._forget(key)
-
-    def _forget(self, key: _Key) -> None:
-        del self.losers[key]
-        self._shares.remove(key[1], key[0])
-        self._weight -= _weight(key[1])
-
-    def _stop_timers(self, key: _Key, loser: Loser) -> None:
-        self._memory.remove(key)
-        if loser.unsure:
-            for deadlines in self._quiet:
-                deadlines.remove(key)
+        return version != -1 and (connection, name) in self._leaving
 
     def _closed(self, connection: IConnection) -> None:
-        del self.returners[connection]
-
-
-def _weight(name: str) -> int:
-    return ENTRY + _LOSER + weigh_name(name)
+        del self._resubscribed[connection]

@@ -267,7 +267,7 @@ class RecordService:
         if self._acks:
             self._acks.settle(name, exclude)
         self._subscriptions.publish(news, exclude)
-        if self._replicas.returners:
+        if self._replicas:
             self._replicas.ended(name, self._subscriptions.subscribers(name))
         self._subscriptions.end(name)
 
@@ -309,7 +309,7 @@ class RecordService:
         try:
             record = await self._store.load(name)
         except RecordError:
-            self._replicas.postponed(name, subscriber)
+            self._replicas.not_reminded(name, subscriber)
             return
         if record is not None and self._subscriptions.wants(name, subscriber):
             subscriber.send(answers.update(name, record))

@@ -110,12 +110,12 @@ class RecordWriter:
         self._reconciliation = reconciliation
         self._keep = store.keep
         self._queue = queue
-        self._lines = queue.lines
+        self._is_busy = queue.is_busy
         self._allows = permission.allows
         self._tell = news.tell
         self._refusals = refusals
-        self._deleted = refusals.deleted
-        self._stale = refusals.stale
+        self._has_predecessor = refusals.has_predecessor
+        self._may_target_predecessor = refusals.may_target_predecessor
         self._sees = refusals.sees
         self._hot_path = settings.storage_hot_path_prefixes
         self._make = sizes.make
@@ -132,7 +132,7 @@ class RecordWriter:
         made for it that would have to wait. All other writes go the long way, with what was found out so far.
         """
         name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
-        if name in self._lines:
+        if self._is_busy(name):
             self._queue.submit(self.write, name, message, sender)
             return
         decision: bool | Deferred[bool] | None = None
@@ -150,7 +150,7 @@ class RecordWriter:
                 if decision is True:
                     outcome: Record | Refusal | None = None
                     version = state.version + 1
-                    if message.version == version and name not in self._deleted:
+                    if message.version == version and not self._has_predecessor(name):
                         # Nearly all writes: L{_decide} would come to the same. It also catches what this raises.
                         try:
                             outcome = self._make(version, change)
@@ -339,7 +339,9 @@ class RecordWriter:
                     reason = f"Received update for non-existant record {name}"
                     return partial(refusals.failed, name, message, sender, state, reason)
                 current = 0
-            elif wanted == current + 1 and not (name in self._deleted and self._stale(name, sender, wanted)):
+            elif wanted == current + 1 and not (
+                self._has_predecessor(name) and self._may_target_predecessor(name, sender, wanted)
+            ):
                 return self._make(wanted, change)
             if (
                 wanted == -1

@@ -94,7 +94,7 @@ class AcknowledgementTests(SynchronousTestCase):
         self.acks.done("b", self.write("b", 4), old)
         self.clock.advance(HOLD)
         self.assertEqual(self.outcomes(old), [(4, None)])
-        self.assertEqual(self.replicas.leaving, {})
+        self.assertFalse(self.replicas.is_leaving("b", old, 4))
 
     def test_settled(self) -> None:
         """

@@ -9,7 +9,7 @@ from dstwist.protocol.message import Message
 from dstwist.services.record import held_conflicts
 from dstwist.services.record.acks import HOLD
 from dstwist.services.record.held_conflicts import MOST, MOST_EACH
-from dstwist.services.record.replicas import QUIET
+from dstwist.services.record.reminders import QUIET
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack
 

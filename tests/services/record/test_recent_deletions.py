@@ -36,53 +36,53 @@ class RecentDeletionsTests(SynchronousTestCase):
         """
         Who held a record when it was deleted may write to it once more, up to the version that would have followed.
         """
-        self.deletions.remember("a", 7, [self.ann])
-        self.assertTrue(self.deletions.stale("a", self.ann, 8))
-        self.assertFalse(self.deletions.stale("a", self.ann, 9))
-        self.assertFalse(self.deletions.stale("a", self.bob, 8))
-        self.assertFalse(self.deletions.stale("b", self.ann, 8))
+        self.deletions.add("a", 7, [self.ann])
+        self.assertTrue(self.deletions.may_target("a", self.ann, 8))
+        self.assertFalse(self.deletions.may_target("a", self.ann, 9))
+        self.assertFalse(self.deletions.may_target("a", self.bob, 8))
+        self.assertFalse(self.deletions.may_target("b", self.ann, 8))
 
     def test_suspects(self) -> None:
         """
         Who comes later may hold it too, until it was told what is there now.
         """
         self.deletions.suspect("a", self.ann)
-        self.deletions.remember("a", 7, [])
-        self.assertFalse(self.deletions.stale("a", self.ann, 1))
-        self.assertFalse(self.deletions.is_suspect("a", self.ann))
+        self.deletions.add("a", 7, [])
+        self.assertFalse(self.deletions.may_target("a", self.ann, 1))
+        self.assertFalse(self.deletions.may_hold("a", self.ann))
         self.deletions.suspect("a", self.ann)
-        self.assertTrue(self.deletions.stale("a", self.ann, 1))
-        self.assertTrue(self.deletions.is_suspect("a", self.ann))
+        self.assertTrue(self.deletions.may_target("a", self.ann, 1))
+        self.assertTrue(self.deletions.may_hold("a", self.ann))
         self.deletions.clear("a", self.ann)
         self.deletions.clear("a", self.ann)
-        self.assertFalse(self.deletions.stale("a", self.ann, 1))
+        self.assertFalse(self.deletions.may_target("a", self.ann, 1))
 
     def test_missing(self) -> None:
         """
         The deletion of what was not there is nothing to remember.
         """
-        self.deletions.remember("a", -1, [self.ann])
-        self.assertNotIn("a", self.deletions)
+        self.deletions.add("a", -1, [self.ann])
+        self.assertFalse(self.deletions.has("a"))
 
     def test_again(self) -> None:
         """
         If a record is deleted once more, the greater version counts, and all who may hold one of both.
         """
-        self.deletions.remember("a", 7, [self.ann])
-        self.deletions.remember("a", 2, [self.bob])
-        self.assertTrue(self.deletions.stale("a", self.ann, 8) and self.deletions.stale("a", self.bob, 8))
+        self.deletions.add("a", 7, [self.ann])
+        self.deletions.add("a", 2, [self.bob])
+        self.assertTrue(self.deletions.may_target("a", self.ann, 8) and self.deletions.may_target("a", self.bob, 8))
 
     def test_expires(self) -> None:
         """
         After a while nothing is known any more.
         """
-        self.deletions.remember("a", 7, [self.ann])
-        self.deletions.remember("b", 7, [])
+        self.deletions.add("a", 7, [self.ann])
+        self.deletions.add("b", 7, [])
         self.clock.advance(600)
-        self.assertFalse(self.deletions.stale("a", self.ann, 8))
-        self.assertNotIn("a", self.deletions)
-        self.deletions.remember("c", 7, [])
-        self.assertNotIn("b", self.deletions)
+        self.assertFalse(self.deletions.may_target("a", self.ann, 8))
+        self.assertFalse(self.deletions.has("a"))
+        self.deletions.add("c", 7, [])
+        self.assertFalse(self.deletions.has("b"))
 
     def test_limit(self) -> None:
         """
@@ -90,8 +90,8 @@ class RecentDeletionsTests(SynchronousTestCase):
         """
         self.make(max_deletion_memory=2)
         for name in "abcd":
-            self.deletions.remember(name, 1, [self.ann])
-        self.assertEqual([name for name in "abcd" if name in self.deletions], ["c", "d"])
+            self.deletions.add(name, 1, [self.ann])
+        self.assertEqual([name for name in "abcd" if self.deletions.has(name)], ["c", "d"])
 
     def test_bytes(self) -> None:
         """
@@ -101,59 +101,59 @@ class RecentDeletionsTests(SynchronousTestCase):
         self.make(max_bytes=10_000)
         names = [f"{number}" + "x" * 4000 for number in range(3)]
         for name in names:
-            self.deletions.remember(name, 1, [])
-        self.assertEqual([name in self.deletions for name in names], [False, True, True])
+            self.deletions.add(name, 1, [])
+        self.assertEqual([self.deletions.has(name) for name in names], [False, True, True])
         crowd: list[IConnection] = [FakeConnection() for _ in range(30)]
-        self.deletions.remember("a", 1, crowd)
-        self.assertEqual(list(self.deletions.deletions), ["a"])
-        self.deletions.remember("b", 1, [])
+        self.deletions.add("a", 1, crowd)
+        self.assertEqual([self.deletions.has(name) for name in (*names, "a")], [False, False, False, True])
+        self.deletions.add("b", 1, [])
         for connection in crowd:
             self.deletions.suspect("b", connection)
-        self.assertEqual(list(self.deletions.deletions), ["b"])
+        self.assertEqual([self.deletions.has(name) for name in "ab"], [False, True])
         for _ in range(2):
             for connection in crowd:
                 self.deletions.suspect("b", connection)
-        self.assertIn("b", self.deletions)
-        self.deletions.remember("c", 1, [FakeConnection() for _ in range(100)])
-        self.assertEqual(list(self.deletions.deletions), [])
+        self.assertTrue(self.deletions.has("b"))
+        self.deletions.add("c", 1, [FakeConnection() for _ in range(100)])
+        self.assertEqual([self.deletions.has(name) for name in "abc"], [False, False, False])
 
     def test_weight(self) -> None:
         """
         What is forgotten, cleared or closed weighs nothing any more.
         """
         for name in "abc":
-            self.deletions.remember(name, 1, [self.ann, self.bob])
+            self.deletions.add(name, 1, [self.ann, self.bob])
         self.assertGreater(self.deletions.weight, 0)
         self.deletions.clear("a", self.ann)
         self.deletions.clear("a", self.ann)
-        self.deletions.remember("b", 2, [self.ann])
+        self.deletions.add("b", 2, [self.ann])
         self.ann.close()
         self.bob.close()
         for name in "abc":
-            self.deletions.remember(name, -1, [])
+            self.deletions.add(name, -1, [])
         self.clock.advance(600)
-        self.deletions.remember("d", -1, [])
-        self.assertEqual((self.deletions.weight, list(self.deletions.deletions)), (0, []))
+        self.deletions.add("d", -1, [])
+        self.assertEqual((self.deletions.weight, [self.deletions.has(name) for name in "abcd"]), (0, [False] * 4))
 
     def test_off(self) -> None:
         """
         Who wants nothing remembered gets that.
         """
         self.make(deletion_memory=0)
-        self.deletions.remember("a", 7, [self.ann])
-        self.assertNotIn("a", self.deletions)
+        self.deletions.add("a", 7, [self.ann])
+        self.assertFalse(self.deletions.has("a"))
 
     def test_closed(self) -> None:
         """
         Nothing is kept of connections that are gone, and one callback is all that one carries.
         """
         for name in "ab":
-            self.deletions.remember(name, 7, [self.ann, self.bob])
+            self.deletions.add(name, 7, [self.ann, self.bob])
         self.assertEqual(len(self.ann.callbacks), 1)
         self.ann.close()
         self.deletions.suspect("a", self.ann)
-        self.assertFalse(self.deletions.stale("a", self.ann, 8))
-        self.assertTrue(self.deletions.stale("a", self.bob, 8))
+        self.assertFalse(self.deletions.may_target("a", self.ann, 8))
+        self.assertTrue(self.deletions.may_target("a", self.bob, 8))
 
 
 class ManyHoldersTests(SynchronousTestCase):
@@ -170,7 +170,7 @@ class ManyHoldersTests(SynchronousTestCase):
         self.clock.tick = 0.000_01
 
     def remember(self, version: int = 7) -> None:
-        self.deletions.remember("a", version, self.connections)
+        self.deletions.add("a", version, self.connections)
 
     def test_turns(self) -> None:
         """
@@ -180,7 +180,7 @@ class ManyHoldersTests(SynchronousTestCase):
         lengths = turn_lengths(self.clock, self.remember)
         self.assertGreater(len(lengths), 1)
         self.assertLess(max(lengths), LONGEST)
-        self.assertTrue(all(self.deletions.stale("a", each, 8) for each in self.connections))
+        self.assertTrue(all(self.deletions.may_target("a", each, 8) for each in self.connections))
 
     def test_meanwhile(self) -> None:
         """
@@ -188,17 +188,17 @@ class ManyHoldersTests(SynchronousTestCase):
         """
         empty = self.deletions.weight
         self.remember()
-        self.assertTrue(self.deletions.is_suspect("a", self.connections[-1]))
+        self.assertTrue(self.deletions.may_hold("a", self.connections[-1]))
         for connection in self.connections[::2]:
             self.deletions.clear("a", connection)
         for connection in self.connections:
             connection.close("gone")
         turn_lengths(self.clock, list)
-        self.assertEqual(self.deletions.deletions["a"].suspects, set())
-        self.deletions.remember("a", -1, [])
+        self.assertFalse(any(self.deletions.may_hold("a", each) for each in self.connections))
+        self.deletions.add("a", -1, [])
         self.clock.advance(10_000)
-        self.deletions.remember("b", -1, [])
-        self.assertEqual((self.deletions.weight, self.deletions.deletions), (empty, {}))
+        self.deletions.add("b", -1, [])
+        self.assertEqual((self.deletions.weight, self.deletions.has("a")), (empty, False))
 
     def test_again(self) -> None:
         """
@@ -207,8 +207,8 @@ class ManyHoldersTests(SynchronousTestCase):
         self.remember()
         self.remember(9)
         turn_lengths(self.clock, list)
-        self.assertTrue(all(self.deletions.stale("a", each, 10) for each in self.connections))
+        self.assertTrue(all(self.deletions.may_target("a", each, 10) for each in self.connections))
         for connection in self.connections:
             connection.close("gone")
         turn_lengths(self.clock, list)
-        self.assertEqual(self.deletions.deletions["a"].suspects, set())
+        self.assertFalse(any(self.deletions.may_hold("a", each) for each in self.connections))

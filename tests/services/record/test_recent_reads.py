@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.services.record import recent_reads as record_reads
 from dstwist.services.record.recent_reads import MEMORY, MOST, MOST_EACH, RecentReads
-from dstwist.services.record.replicas import QUIET
+from dstwist.services.record.reminders import QUIET
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, update
 

@@ -18,7 +18,7 @@ from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Malformed, Message
 from dstwist.services.record.acks import HOLD
-from dstwist.services.record.replicas import AT_ONCE, QUIET, REMINDERS
+from dstwist.services.record.reminders import AT_ONCE, QUIET, REMINDERS
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack, written
 
@@ -422,7 +422,7 @@ class UnknownRecordTests(RecordTestCase):
 
 class DeletionTests(RecordTestCase):
     """
-    RecentDeletions that are refused.
+    Deletions that are refused.
     """
 
     def setUp(self) -> None:

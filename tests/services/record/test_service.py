@@ -46,7 +46,7 @@ class RecordServiceTests(RecordTestCase):
 
     def test_authorizes_itself(self) -> None:
         """
-        RecentReads, writes and deletions are judged here, with the data they are about; all else before it comes here.
+        Reads, writes and deletions are judged here, with the data they are about; all else before it comes here.
         """
         writes = {A.UPDATE, A.PATCH, A.ERASE, A.PATCH_MULTI, A.CREATEANDUPDATE, A.CREATEANDPATCH, A.DELETE}
         subscribes = {A.SUBSCRIBE, A.SUBSCRIBEANDHEAD, A.SUBSCRIBEANDREAD, A.SUBSCRIBECREATEANDREAD}

@@ -17,7 +17,7 @@ from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.jsontext import NoRoom, dumps
 from dstwist.protocol.message import Message
-from dstwist.services.record.replicas import MEMORY, QUIET
+from dstwist.services.record.reminders import MEMORY, QUIET
 from tests.fakes import FakeConnection
 from tests.services.record.stage import (
     A,
