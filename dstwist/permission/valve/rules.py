@@ -9,8 +9,8 @@ A permissions file, checked and compiled by L{load_permissions}. L{RuleSet.find}
       "user/$id":
         write: "user.id === $id"
 
-Of all patterns that match a name and have a rule of the required kind, the longest decides; among equally long ones,
-the last in the file. Nothing is inherited from shorter patterns. If no pattern matches, the request is denied.
+The longest pattern decides that matches the name and has a rule of the required kind; among equally long ones, the last
+in the file. Nothing is inherited from shorter patterns. If no pattern matches, the request is denied.
 """
 
 from __future__ import annotations
