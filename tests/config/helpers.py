@@ -7,10 +7,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config.file import Reading
 from dstwist.config.load import load
 from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
@@ -48,6 +51,74 @@ class ConfigCase(SynchronousTestCase):
         What the operator is told about this content, apart from where in the file it is.
         """
         return without_places(str(self.assertRaises(ConfigError, self.load, content, name, **environ)))
+
+    def not_built(self, content: str, **environ: str) -> list[str]:
+        """
+        The options in this content that are known, but have no effect.
+        """
+        notes = self.load(content, **environ).notes
+        pattern = r"CONFIG \| (.*) is known but not built yet and has no effect"
+        return [match[1] for note in notes if (match := re.fullmatch(pattern, note))]
+
+    def assert_refused(self, *cases: tuple[str, str], name: str = "config.yml") -> None:
+        """
+        Each content is refused, with an error that starts with the text beside it.
+        """
+        for content, expected in cases:
+            refusal = self.refusal(content, name)
+            self.assertTrue(refusal.startswith(expected), f"{refusal!r} should start with {expected!r}")
+
+
+class AuthCase(SynchronousTestCase):
+    """
+    A configuration file with an C{auth} section.
+    """
+
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+
+    def write(self, name: str, text: str) -> str:
+        path = self.directory / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def settings(self, auth: str) -> Settings:
+        return load(self.write("config.yml", f"auth: {auth}"), {})
+
+    def load(self, auth: str) -> Any:
+        """
+        The one authenticator of that section.
+        """
+        (found,) = self.settings(auth).auth
+        return found
+
+    def refused(self, auth: str) -> str:
+        return without_places(str(self.assertRaises(ConfigError, self.settings, auth)))
+
+    def check(self, *cases: tuple[str, str]) -> None:
+        """
+        Each of these sections is refused with these words.
+        """
+        for auth, words in cases:
+            problem = self.refused(auth)
+            self.assertTrue(problem.startswith(words), f"{auth}\nsays: {problem}\nnot:  {words}")
+
+
+class FileCase(ConfigCase):
+    """
+    Configuration files, read without regard to settings.
+    """
+
+    def read(self, content: str | bytes, name: str = "any.yml", environ: Mapping[str, str] | None = None) -> Any:
+        """
+        The plain content of a file.
+        """
+        reading = Reading(self.directory, environ or {})
+        tree = reading.read(self.write(name, content))
+        for problem in reading.problems:
+            raise problem
+        return tree
 
 
 def without_places(told: str) -> str:
