@@ -23,6 +23,10 @@ from dstwist.record import Record as Record
 Work = Iterator[Deferred[Any] | None]
 
 
+#: Gives the messages of one payload, see L{ICodec.decode}.
+Decode = Callable[[bytes | str], list[Malformed | Message]]
+
+
 class ICodec(Interface):
     """
     One protocol, sans-IO. Holds no state, so that one serves all connections.
@@ -78,12 +82,10 @@ class IWire(Interface):
         """
 
 
-class ILink(Interface):
+class IOutbox(Interface):
     """
-    A transport as its connection sees it: it moves payloads and frames, and decides nothing.
+    The frames for one client. They leave in the order in which they come.
     """
-
-    address: str = Attribute("Where the client is, for logs: C{'192.0.2.1'}.")
 
     def write(frame: bytes) -> None:
         """
@@ -101,9 +103,27 @@ class ILink(Interface):
         Send now what is queued.
         """
 
-    def logged_in() -> None:
+
+class ILink(Interface):
+    """
+    A transport as its connection sees it: it moves payloads and frames, and decides nothing.
+    """
+
+    address: str = Attribute("Where the client is, for logs: C{'192.0.2.1'}.")
+
+    outbox: IOutbox = Attribute(
+        "The frames for the client. The same as long as the transport is there, so that a connection may keep its "
+        "methods, which saves a call for each frame."
+    )
+
+    def counted(decode: Decode) -> Decode:
         """
-        The client has logged in: it does not count among those any more that have not.
+        C{decode}, or a function that does the same and counts the messages, if there is a limit of their rate.
+        """
+
+    def logged_in(user: str) -> None:
+        """
+        The client has logged in as C{user}: the limits are those of this user from now on.
         """
 
     def pause() -> None:
@@ -122,6 +142,38 @@ class ILink(Interface):
 
         @param code: a WebSocket close code.
         @param reason: up to 123 bytes of UTF-8.
+        """
+
+
+class IReceiver(Interface):
+    """
+    A connection as its link sees it. The link drops it when it is closed or lost, and calls it no more then.
+    """
+
+    user: str | None = Attribute("The user id; C{None} before login.")
+
+    heard: bool = Attribute("Set by the link whenever data has come; the heartbeat looks at it.")
+
+    def open() -> None:
+        """
+        The link can send and receive. Called once, before anything else.
+        """
+
+    def receive(payload: bytes | str) -> bool | None:
+        """
+        Take one payload.
+
+        @return: true if everything behind it has to wait until the connection resumes the link.
+        """
+
+    def close(reason: str, code: int) -> None:
+        """
+        End the connection, and close the link.
+        """
+
+    def lost(reason: str) -> None:
+        """
+        End the connection: the link is gone, or nothing more comes by it.
         """
 
 

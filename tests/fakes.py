@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 from dstwist.errors import StoreError
 from dstwist.interfaces import (
     Change,
+    Decode,
     HandshakeData,
     IAuthenticator,
     ICluster,
@@ -238,6 +239,10 @@ class FakeLink:
         self.known = False
         self.closed: tuple[int, str] | None = None
 
+    @property
+    def outbox(self) -> FakeLink:
+        return self
+
     def write(self, frame: Any) -> None:
         self.frames.append(frame)
 
@@ -247,7 +252,10 @@ class FakeLink:
     def flush(self) -> None:
         self.flushed += 1
 
-    def logged_in(self) -> None:
+    def counted(self, decode: Decode) -> Decode:
+        return decode
+
+    def logged_in(self, user: str) -> None:
         self.known = True
 
     def pause(self) -> None:

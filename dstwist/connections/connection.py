@@ -26,8 +26,7 @@ from zope.interface import implementer
 
 from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.handshake import ClientHandshake
-from dstwist.interfaces import HandshakeData, IConnection, ILink, IWire, Login, Work
-from dstwist.limits.rates import RateLimit
+from dstwist.interfaces import Decode, HandshakeData, IConnection, ILink, IReceiver, IWire, Login, Work
 from dstwist.log import Logger, about
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
@@ -49,7 +48,7 @@ _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _UNKNOWN_TOPIC = Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC, original_topic=Topic.CONNECTION)
 
 
-@implementer(IUnauthenticatedConnection)
+@implementer(IUnauthenticatedConnection, IReceiver)
 class Connection:
     """
     One client.
@@ -65,7 +64,6 @@ class Connection:
         "_fitting",
         "_is_open",
         "_link",
-        "_rate_limit",
         "_opened_at",
         "_queue",
         "_context",
@@ -102,9 +100,9 @@ class Connection:
         self.dialect = dialect
         self.closed = False
         self.heard = True
-        self.write: Callable[[bytes], None] = link.write
-        self.decode: Callable[[bytes | str], list[Message | Malformed]] = wire.codec.decode
-        self._answer: Callable[[bytes], None] = link.answer
+        self.write: Callable[[bytes], None] = link.outbox.write
+        self.decode: Decode = link.counted(wire.codec.decode)
+        self._answer: Callable[[bytes], None] = link.outbox.answer
         self._turns = Turns.of(context.clock)
         self._route = context.router.route
         self._fitting = context.router.name_limit.fitting
@@ -119,21 +117,6 @@ class Connection:
         self._silence = 0
         self._queue: WorkQueue[Message | Malformed | bytes | str] = WorkQueue(context.clock, self, self._route, link)
         self._callbacks: list[Callable[[IConnection], None]] = []
-        self._rate_limit: RateLimit | None = None
-
-    def count_with(self, rate_limit: RateLimit) -> None:
-        """
-        Have C{rate_limit} told of every message, and of the login.
-        """
-        self._rate_limit = rate_limit
-        decode, count = self.decode, rate_limit.messages
-
-        def counted(payload: bytes | str) -> list[Message | Malformed]:
-            messages = decode(payload)
-            count(len(messages))
-            return messages
-
-        self.decode = counted
 
     def open(self) -> None:
         """
@@ -145,9 +128,7 @@ class Connection:
 
     def authenticated(self, user: str, login: Login) -> None:
         self.user = user
-        self._link.logged_in()
-        if self._rate_limit is not None:
-            self._rate_limit.logged_in(user)
+        self._link.logged_in(user)
         self.client_data = login.client_data
         self.server_data = login.server_data
         self._handshake = None

@@ -271,7 +271,7 @@ class ClientHandshake:
         self._connection.authenticated(decision.user, decision.login)
         self._context.logins.end_in_time(self._connection, decision.login)
         # Last: it may turn out that the client does not read, and then this is the end of the connection.
-        self._link.flush()
+        self._link.outbox.flush()
 
     def _refuse(self, decision: LoginDecision) -> None:
         if decision.outcome is Outcome.REFUSED:
@@ -316,7 +316,7 @@ class ClientHandshake:
     def _greet_late(self) -> None:
         self._greeting = None
         self._connection.send(_GREETING)
-        self._link.flush()
+        self._link.outbox.flush()
 
     def _not_authenticated_in_time(self) -> None:
         self._log.info(
@@ -340,11 +340,11 @@ class ClientHandshake:
 
     def _say(self, action: ConnectionAction, **fields: object) -> None:
         self._connection.send(Message(Topic.CONNECTION, action, **fields))  # type: ignore[arg-type]
-        self._link.flush()
+        self._link.outbox.flush()
 
     def _say_auth(self, action: AuthAction, data: bytes | None = None) -> None:
         self._connection.send(Message(Topic.AUTH, action, data=data))
-        self._link.flush()
+        self._link.outbox.flush()
 
 
 def _page(handshake: HandshakeData) -> str:

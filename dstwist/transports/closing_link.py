@@ -23,6 +23,7 @@ from autobahn.util import encode_truncate
 from twisted.internet.interfaces import IDelayedCall
 
 from dstwist.config.endpoints import WebSocketEndpoint
+from dstwist.interfaces import IReceiver
 from dstwist.log import Logger, about, shown
 from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.close_delay import CloseDelay
@@ -68,7 +69,7 @@ class ClosingLink(WebSocketServerProtocol):
     frame_data: Any = None
     message_data: Any = None
     #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
-    connection: Any = None
+    connection: IReceiver | None = None
     _outbox: Outbox | None = None
     _drop_call: IDelayedCall | None = None
     # Why the connection ends if its transport does.
@@ -86,8 +87,7 @@ class ClosingLink(WebSocketServerProtocol):
         """
         The user, once logged in.
         """
-        user: str | None = getattr(self.connection, "user", None)
-        return user
+        return None if self.connection is None else self.connection.user
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None

@@ -4,14 +4,14 @@ One path for both generations: who speaks first, and in what, tells them apart.
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
 
-from dstwist.interfaces import HandshakeData
+from dstwist.interfaces import HandshakeData, IReceiver
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 
 
+@implementer(IReceiver)
 class Detection:
     """
     Stands in for the connection of a WebSocket whose path both generations use, until it is known which one it is.
@@ -30,6 +30,7 @@ class Detection:
         clock: IReactorTime,
         timeout: float,
     ) -> None:
+        self.user: str | None = None
         self.heard = True
         self._link = link
         self._handshake = handshake
@@ -38,7 +39,7 @@ class Detection:
         self._clock = clock
         self._timeout = timeout
         self._call: IDelayedCall | None = None
-        self._text: Any = None
+        self._text: IReceiver | None = None
 
     def open(self) -> None:
         self._call = self._clock.callLater(self._timeout, self._greet_late)
@@ -46,17 +47,14 @@ class Detection:
     def receive(self, payload: bytes | str) -> bool | None:
         self._stop()
         if isinstance(payload, str):
-            if self._text is None:
-                self._greet()
-            connection = self._text
+            connection = self._text or self._greet()
             self._link.connection = connection
         else:
             if self._text is not None:
                 self._text.lost("it is a client of v4 or later")
             connection = self._link.connection = self._make_binary(self._link, self._handshake)
             connection.open()
-        over: bool | None = connection.receive(payload)
-        return over
+        return connection.receive(payload)
 
     def lost(self, reason: str) -> None:
         self._stop()
@@ -74,9 +72,10 @@ class Detection:
         except Exception:
             self._link.fail("opening a connection failed")
 
-    def _greet(self) -> None:
-        self._text = self._make_text(self._link, self._handshake)
-        self._text.open()
+    def _greet(self) -> IReceiver:
+        connection = self._text = self._make_text(self._link, self._handshake)
+        connection.open()
+        return connection
 
     def _stop(self) -> None:
         if self._call is not None:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from dstwist.interfaces import Decode
 from dstwist.limits.rates import RateLimit, UserRateLimits, token_buckets
 from dstwist.log import about
+from dstwist.protocol.message import Malformed, Message
 from dstwist.transports.websocket import LinkFactory, WebSocketLink
 
 
@@ -27,7 +29,7 @@ class MeteredLink(WebSocketLink):
     """
 
     factory: MeteringFactory
-    rate_limit: RateLimit
+    _rate_limit: RateLimit
     _held = False
     _throttled = False
 
@@ -35,7 +37,7 @@ class MeteredLink(WebSocketLink):
         port = self.factory
         settings, clock = port.settings, port.reactor
         assert port.budgets is not None
-        self.rate_limit = RateLimit(
+        self._rate_limit = RateLimit(
             token_buckets("maxByteRate", settings.max_byte_rate, clock),
             token_buckets("maxMessageRate", settings.max_message_rate, clock),
             port.budgets,
@@ -48,12 +50,26 @@ class MeteredLink(WebSocketLink):
         super().connectionMade()
 
     def connectionLost(self, reason: Any = None) -> None:
-        self.rate_limit.stop()
+        self._rate_limit.stop()
         super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
-        self.rate_limit.bytes(len(data))
+        self._rate_limit.bytes(len(data))
+
+    def counted(self, decode: Decode) -> Decode:
+        count = self._rate_limit.messages
+
+        def counted(payload: bytes | str) -> list[Malformed | Message]:
+            messages = decode(payload)
+            count(len(messages))
+            return messages
+
+        return counted
+
+    def logged_in(self, user: str) -> None:
+        super().logged_in(user)
+        self._rate_limit.logged_in(user)
 
     def pause(self) -> None:
         self._held = True

@@ -30,6 +30,7 @@ from typing import Any
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from dstwist.interfaces import IOutbox
 from dstwist.transports.backlog import Backlog
 from dstwist.transports.turn import Turn
 
@@ -44,7 +45,7 @@ def _nothing() -> None:
     pass
 
 
-@implementer(IPushProducer)
+@implementer(IOutbox, IPushProducer)
 class Outbox:
     """
     The outbox of a connection on any transport: TLS, UNIX sockets, memory.

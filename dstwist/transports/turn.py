@@ -11,11 +11,12 @@ serves no new request until they are sent. So the queued bytes stay bounded, how
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import implementer
 
+from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TIME_SLICE, TURN, Turns
@@ -33,6 +34,8 @@ class IFlushed(Protocol):
     def empty(self) -> bool: ...
 
     def write(self, frame: bytes, /) -> None: ...
+
+    def answer(self, frame: bytes, /) -> None: ...
 
     def flush(self) -> None: ...
 
@@ -149,18 +152,29 @@ class Turn:
                     self._log.failure("dropping a connection failed")
 
 
-def counted(outbox: IFlushed, turn: Turn, limit: int) -> Callable[[bytes], None]:
+@implementer(IOutbox)
+class EagerOutbox:
     """
-    The C{write} of C{outbox}, ending the turn early when more than C{limit} bytes (C{maxBufferByteSize}) were
-    collected. It does not send them itself: C{write} never calls back.
+    The outbox of a connection whose turn ends early when more than C{limit} bytes (C{maxBufferByteSize}) are collected.
+    It does not send them itself: L{IOutbox.write} never calls back.
     """
-    size = 0
 
-    def write(frame: bytes) -> None:
-        nonlocal size
-        size = len(frame) if outbox.empty else size + len(frame)
-        outbox.write(frame)
-        if size > limit:
-            turn.hurry()
+    __slots__ = ("_limit", "_outbox", "_size", "_turn")
 
-    return write
+    def __init__(self, outbox: IFlushed, turn: Turn, limit: int) -> None:
+        self._outbox = outbox
+        self._turn = turn
+        self._limit = limit
+        self._size = 0
+
+    def write(self, frame: bytes) -> None:
+        self._size = len(frame) if self._outbox.empty else self._size + len(frame)
+        self._outbox.write(frame)
+        if self._size > self._limit:
+            self._turn.hurry()
+
+    def answer(self, frame: bytes) -> None:
+        self._outbox.answer(frame)
+
+    def flush(self) -> None:
+        self._outbox.flush()

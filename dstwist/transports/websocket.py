@@ -20,7 +20,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
 
-from dstwist.interfaces import HandshakeData, ILink
+from dstwist.interfaces import Decode, HandshakeData, ILink, IOutbox, IReceiver
 from dstwist.limits.admission import ConnectionSlot
 from dstwist.log import MOST_SHOWN, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
@@ -29,7 +29,7 @@ from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.incoming import SMALL, CountedLink, CountingFactory
 from dstwist.transports.tcp_outbox import outbox_for
-from dstwist.transports.turn import Turn, counted
+from dstwist.transports.turn import EagerOutbox, Turn
 from dstwist.transports.wire import BINARY, TEXT
 
 #: Cut small frames out of the received bytes ourselves.
@@ -46,7 +46,7 @@ _numbers = count(1)
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
 
 #: Makes the connection of a link: (link, handshake) to what receives its payloads.
-ConnectionFactory = Callable[["WebSocketLink", HandshakeData], Any]
+ConnectionFactory = Callable[["WebSocketLink", HandshakeData], IReceiver]
 
 
 class LinkFactory(CountingFactory, Protocol):
@@ -70,6 +70,7 @@ class WebSocketLink(CountedLink):
     _log = Logger()
 
     factory: LinkFactory
+    outbox: IOutbox
     #: Autobahn's, set from the options of the factory.
     maxMessagePayloadSize: int
     maxFramePayloadSize: int
@@ -99,9 +100,11 @@ class WebSocketLink(CountedLink):
             # short answers would wait until the client acknowledged the first, which its system does after 40 ms.
             self.transport.setTcpNoDelay(True)
         self.address = self.address or address_of(self.transport)
-        self._outbox = outbox_for(
-            self.transport, self.factory.turn, settings.max_outgoing_buffer_size, self._slow_consumer
-        )
+        turn = self.factory.turn
+        outbox = outbox_for(self.transport, turn, settings.max_outgoing_buffer_size, self._slow_consumer)
+        self._outbox = outbox
+        eager = settings.outgoing_buffer_timeout
+        self.outbox = EagerOutbox(outbox, turn, settings.max_buffer_byte_size) if eager else outbox
         super().connectionMade()
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
@@ -205,7 +208,7 @@ class WebSocketLink(CountedLink):
                     if self.data:
                         data = self.data + data
                         self.data = b""
-                    data = self._take_frames(data, end)
+                    data = self._take_frames(connection, data, end)
                     if not data:
                         if self.part or len(self.data) > SMALL:
                             self.count_part()
@@ -232,14 +235,13 @@ class WebSocketLink(CountedLink):
             return False
         return bool(super().processData())
 
-    def _take_frames(self, data: bytes, slice_end: float) -> bytes:
+    def _take_frames(self, connection: IReceiver, data: bytes, slice_end: float) -> bytes:
         """
-        Hand the payloads of all simple frames at the start of C{data} to the connection, as far as the time allows.
+        Hand the payloads of all simple frames at the start of C{data} to C{connection}, as far as the time allows.
 
         @return: what is for Autobahn. The start of a simple frame is kept in C{self.data} until the rest of it is
             there.
         """
-        connection = self.connection
         receive = connection.receive
         from_bytes = int.from_bytes
         now = self._turns.now
@@ -302,19 +304,10 @@ class WebSocketLink(CountedLink):
 
     # -- ILink
 
-    def write(self, frame: bytes) -> None:
-        # Replaced by the outbox's own method as soon as there is one.
-        raise NotImplementedError
+    def counted(self, decode: Decode) -> Decode:
+        return decode
 
-    def answer(self, frame: bytes) -> None:
-        # So is this.
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        if self._outbox is not None:
-            self._outbox.flush()
-
-    def logged_in(self) -> None:
+    def logged_in(self, user: str) -> None:
         self._take_messages_up_to(self.factory.settings.max_message_size)
         if self.slot is not None:
             self.slot.logged_in()
@@ -362,13 +355,6 @@ class WebSocketLink(CountedLink):
     def _open(self) -> None:
         factory = self.factory
         settings = factory.settings
-        outbox = self._outbox
-        assert outbox is not None
-        if settings.outgoing_buffer_timeout:
-            self.write = counted(outbox, factory.turn, settings.max_buffer_byte_size)  # type: ignore[assignment]
-        else:
-            self.write = outbox.write  # type: ignore[method-assign]
-        self.answer = outbox.answer  # type: ignore[method-assign]
         self.opened_at = factory.reactor.seconds()
         # A stranger may send little: it takes longer to read a megabyte of JSON than to log in.
         self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))

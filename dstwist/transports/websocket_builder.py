@@ -26,7 +26,6 @@ from dstwist.routing.router import Router
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.detection import Detection
 from dstwist.transports.incoming import Incoming
-from dstwist.transports.metered import MeteredLink
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 from dstwist.transports.websocket_factory import WebSocketFactory
 from dstwist.transports.wire import WebSocketWire
@@ -137,8 +136,6 @@ class WebSocketBuilder:
 
         def connect(link: WebSocketLink, handshake: HandshakeData) -> Connection:
             connection = Connection(link, wire, spoken, handshake, context)
-            if isinstance(link, MeteredLink):
-                connection.count_with(link.rate_limit)
             if departed is not None:
                 connection.on_close(departed)
             return connection

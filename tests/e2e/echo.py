@@ -10,9 +10,10 @@ import sys
 from typing import Any
 
 from twisted.web.resource import Resource
+from zope.interface import implementer
 
 from dstwist.config.endpoints import WebSocketEndpoint
-from dstwist.interfaces import HandshakeData
+from dstwist.interfaces import HandshakeData, IReceiver
 from dstwist.transports import websocket
 from dstwist.transports.http import HttpFactory
 from dstwist.transports.shared_port import SharedPortFactory
@@ -44,11 +45,13 @@ _TEXT: Any = WebSocketWire(_VERBATIM, binary=False)
 _BINARY: Any = WebSocketWire(_VERBATIM, binary=True)
 
 
+@implementer(IReceiver)
 class Echo:
     """
     The connection behind a WebSocket.
     """
 
+    user = None
     heard = True
 
     def __init__(self, link: WebSocketLink, handshake: HandshakeData) -> None:
@@ -61,7 +64,10 @@ class Echo:
         is_text = isinstance(payload, str)
         # A wire takes an empty payload for a message that its protocol cannot say.
         frame = (_TEXT if is_text else _BINARY).encode(payload) or (b"\x81\x00" if is_text else b"\x82\x00")
-        self._link.write(frame)
+        self._link.outbox.write(frame)
+
+    def close(self, reason: str, code: int) -> None:
+        self._link.close(code, reason)
 
     def lost(self, reason: str) -> None:
         pass

@@ -13,9 +13,10 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from dstwist.config.endpoints import WebSocketEndpoint
-from dstwist.interfaces import HandshakeData
+from dstwist.interfaces import HandshakeData, IReceiver
 from dstwist.transports.websocket import WebSocketLink
 from dstwist.transports.websocket_factory import WebSocketFactory
 
@@ -147,12 +148,14 @@ class PushTransport(StringTransport):
     aborted = False
 
 
+@implementer(IReceiver)
 class Recorder:
     """
     Stands in for the connection behind a WebSocket.
     """
 
     def __init__(self, link: WebSocketLink, handshake: HandshakeData) -> None:
+        self.user: str | None = None
         self.link = link
         self.handshake = handshake
         self.heard = False
@@ -165,10 +168,11 @@ class Recorder:
         if self.problem is not None:
             raise self.problem
 
-    def receive(self, payload: bytes | str) -> None:
+    def receive(self, payload: bytes | str) -> bool | None:
         if self.problem is not None:
             raise self.problem
         self.payloads.append(payload)
+        return None
 
     def close(self, reason: str, code: int) -> None:
         self.events.append("close")

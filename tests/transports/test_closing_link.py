@@ -260,7 +260,7 @@ class SilenceTests(DelayCase):
         """
         What was said to the client before leaves at once, and nothing of what is said later.
         """
-        self.client.link.write(b"\x81\x01a")
+        self.client.link.outbox.write(b"\x81\x01a")
         self.client.link.close(1008, "no")
         self.assertEqual(frames_of(self.client.taken()), [(TEXT, b"a")])
 
@@ -274,7 +274,7 @@ class SilenceTests(DelayCase):
         transport.socket.take()
         transport.socket.room = 500
         for _ in range(10):
-            client.link.write(b"\x82\x7e\x03\xe8" + b"x" * 1000)
+            client.link.outbox.write(b"\x82\x7e\x03\xe8" + b"x" * 1000)
             turn(self.reactor)
         client.send(frame(TEXT, b"y" * 1000, final=False))
         client.link.close(1008, "no")

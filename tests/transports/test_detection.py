@@ -119,7 +119,7 @@ class DetectionTests(SynchronousTestCase):
         """
 
         class Weary(Recorder):
-            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+            def receive(self, payload: bytes | str) -> bool:
                 super().receive(payload)
                 self.link.pause()
                 return True

@@ -29,7 +29,7 @@ class IncomingTests(SynchronousTestCase):
 
     def client(self) -> Client:
         client = Client(self.port)
-        client.link.logged_in()
+        client.link.logged_in("ann")
         return client
 
     def half(self, client: Client, final: bool = True) -> bytes:

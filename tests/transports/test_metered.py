@@ -20,7 +20,7 @@ class Weary(Recorder):
     A connection each of whose payloads takes all the time of a turn.
     """
 
-    def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+    def receive(self, payload: bytes | str) -> bool:
         super().receive(payload)
         self.link.pause()
         return True

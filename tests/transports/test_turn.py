@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.limits.outgoing import Outgoing
 from dstwist.scheduling.time_slices import Turns
 from dstwist.transports.outbox import Outbox
-from dstwist.transports.turn import Turn, counted
+from dstwist.transports.turn import EagerOutbox, Turn
 from tests.fakes import BusyClock
 from tests.transports.helpers import Overflow, PushTransport
 from tests.turns import LONGEST, turn_lengths
@@ -81,7 +81,7 @@ class TurnTests(SynchronousTestCase):
         """
         turn = Turn(self.clock, 0.05)
         outbox, transport = self.outbox(turn)
-        write = counted(outbox, turn, 10)
+        write = EagerOutbox(outbox, turn, 10).write
         write(b"12345")
         write(b"67890")
         self.clock.advance(0)
@@ -96,7 +96,7 @@ class TurnTests(SynchronousTestCase):
         """
         turn = Turn(self.clock, 0.05)
         outbox, transport = self.outbox(turn)
-        write = counted(outbox, turn, 10)
+        write = EagerOutbox(outbox, turn, 10).write
         for _ in range(3):
             write(b"1234567890")
             self.clock.advance(0)
@@ -110,7 +110,7 @@ class TurnTests(SynchronousTestCase):
         """
         Turn(self.clock, 0.05).hurry()
         outbox, transport = self.outbox()
-        counted(outbox, self.turn, 1)(b"one")
+        EagerOutbox(outbox, self.turn, 1).write(b"one")
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
     def test_broken(self) -> None:

@@ -280,7 +280,7 @@ class FrameTests(SynchronousTestCase):
         """
 
         class Weary(Recorder):
-            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+            def receive(self, payload: bytes | str) -> bool:
                 super().receive(payload)
                 self.link.pause()
                 return payload == "b"
@@ -390,7 +390,7 @@ class FrameTests(SynchronousTestCase):
         def leave() -> None:
             for client in clients:
                 client.lose()
-                client.link.write(b"too late")
+                client.link.outbox.write(b"too late")
 
         self.assertLess(max(turn_lengths(reactor, leave)), LONGEST)
         self.assertEqual([connection.events for connection in connections], [["open", "lost"]] * 200)
@@ -470,7 +470,7 @@ class FrameTests(SynchronousTestCase):
         """
 
         class Weary(Recorder):
-            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+            def receive(self, payload: bytes | str) -> bool:
                 super().receive(payload)
                 self.link.pause()
                 return True
@@ -485,7 +485,7 @@ class FrameTests(SynchronousTestCase):
         """
 
         class Weary(Recorder):
-            def receive(self, payload: bytes | str) -> bool:  # type: ignore[override]
+            def receive(self, payload: bytes | str) -> bool:
                 super().receive(payload)
                 return True
 
@@ -515,7 +515,7 @@ class FrameTests(SynchronousTestCase):
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
             client = Client(web_sockets(max_message_size=100_000))
-            client.link.logged_in()
+            client.link.logged_in("ann")
             for length in (1023, 1024, 1025, 1028, 65535, 65536, 100_000):
                 payload = (bytes(range(251)) * 400)[:length]
                 data = frame(BINARY, payload)
@@ -533,7 +533,7 @@ class FrameTests(SynchronousTestCase):
             self.patch(websocket, "FAST_PATH", fast)
             client = Client(web_sockets(max_message_size=after, max_message_size_before_login=before))
             if limit:
-                client.link.logged_in()
+                client.link.logged_in("ann")
             most = after if limit else min(before, after)
             client.send(frame(BINARY, b"x" * most))
             connection = client.connection
@@ -839,41 +839,33 @@ class LinkTests(SynchronousTestCase):
         """
         Frames leave together at the end of the turn, or when they are flushed.
         """
-        self.link.write(b"\x81\x01a")
-        self.link.write(b"\x81\x01b")
+        self.link.outbox.write(b"\x81\x01a")
+        self.link.outbox.write(b"\x81\x01b")
         self.assertEqual(self.transport.take(), b"")
         self.assertEqual(self.client.taken(), b"\x81\x01a\x81\x01b")
-        self.link.write(b"\x81\x01c")
-        self.link.flush()
+        self.link.outbox.write(b"\x81\x01c")
+        self.link.outbox.flush()
         self.assertEqual(self.transport.take(), b"\x81\x01c")
-
-    def test_too_early(self) -> None:
-        """
-        Before the handshake there is nothing to write to, and nothing to flush.
-        """
-        link = WebSocketLink()
-        link.flush()
-        self.assertRaises(NotImplementedError, link.write, b"x")
 
     def test_own_turn(self) -> None:
         """
         C{outgoingBufferTimeout} holds frames back; C{maxBufferByteSize} limits how many.
         """
         client = Client(web_sockets(outgoing_buffer_timeout=0.05, max_buffer_byte_size=10))
-        client.link.write(b"\x81\x04abcd")
+        client.link.outbox.write(b"\x81\x04abcd")
         self.assertEqual(client.taken(), b"")
         client.reactor.advance(0.05)
         self.assertEqual(client.taken(), b"\x81\x04abcd")
-        client.link.write(b"\x81\x09abcdefghi")
+        client.link.outbox.write(b"\x81\x09abcdefghi")
         self.assertEqual(client.taken(), b"\x81\x09abcdefghi")
 
     def test_control_frames_keep_their_place(self) -> None:
         """
         The answer to a ping follows what was written before it.
         """
-        self.link.write(b"\x81\x01a")
+        self.link.outbox.write(b"\x81\x01a")
         self.client.send(frame(PING, b"p"))
-        self.link.write(b"\x81\x01b")
+        self.link.outbox.write(b"\x81\x01b")
         self.assertEqual(frames_of(self.client.taken()), [(TEXT, b"a"), (PONG, b"p"), (TEXT, b"b")])
 
     def test_pause(self) -> None:
@@ -891,9 +883,9 @@ class LinkTests(SynchronousTestCase):
         """
         What was said leaves, then the close frame with code and reason, and nothing after it.
         """
-        self.link.write(b"\x81\x01a")
+        self.link.outbox.write(b"\x81\x01a")
         self.link.close(4000, "because")
-        self.link.write(b"\x81\x01b")
+        self.link.outbox.write(b"\x81\x01b")
         self.client.send(frame(TEXT, b"late"))
         sent = self.transport.take()
         self.assertEqual(sent, b"\x81\x01a" + closing(4000, b"because"))
@@ -951,10 +943,10 @@ class LinkTests(SynchronousTestCase):
         """
         A connection learns, once, that its client is gone; no timer is left.
         """
-        self.link.write(b"\x81\x01a")
+        self.link.outbox.write(b"\x81\x01a")
         self.client.lose()
         self.assertEqual(self.connection.events, ["open", "lost"])
-        self.link.write(b"\x81\x01b")
+        self.link.outbox.write(b"\x81\x01b")
         self.reactor.advance(0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
@@ -1020,7 +1012,7 @@ class SlowConsumerTests(SynchronousTestCase):
         with capturedLogs() as logged:
             while client.connection is not None and len(sent) < 1000:
                 sent.append(b"%08d" % len(sent))
-                client.link.write(b"\x82\x08" + sent[-1])
+                client.link.outbox.write(b"\x82\x08" + sent[-1])
                 turn(reactor, transport)
         self.assertEqual(connection.events, ["open", "lost"])
         self.assertEqual([event["event"] for event in logged], ["SLOW_CONSUMER"])
@@ -1046,7 +1038,7 @@ class SlowConsumerTests(SynchronousTestCase):
         received = b""
         for number in range(100):
             for client in (slow, quick):
-                client.link.write(b"\x82\x03%03d" % number)
+                client.link.outbox.write(b"\x82\x03%03d" % number)
             received += quick.taken()
         self.assertEqual([int(payload) for _, payload in frames_of(received)], list(range(100)))
         self.assertIsNone(slow.connection)
@@ -1058,7 +1050,7 @@ class SlowConsumerTests(SynchronousTestCase):
         client = Client(web_sockets(max_outgoing_buffer_size=100))
         client.transport.high = 10
         for _ in range(3):
-            client.link.write(b"\x82\x40" + b"x" * 64)
+            client.link.outbox.write(b"\x82\x40" + b"x" * 64)
             client.reactor.advance(0)
         self.assertIsNone(client.connection)
         self.assertEqual(client.gone, "")
