@@ -247,7 +247,7 @@ class ClientSide:
         @raise StartError: another process listens at one of the addresses.
         """
         self._ports.open()
-        self._factory.open = True
+        self._factory.accept()
         http = self._settings.http
         for port in self._ports.listening:
             _say("Listening for http connections on {where}", where=where(port))
@@ -260,7 +260,7 @@ class ClientSide:
         """
         Refuse new WebSockets, and leave new connections at sockets of systemd to the next server.
         """
-        self._factory.refusal = Refusal(503, "The server is stopping.")
+        self._factory.refuse(Refusal(503, "The server is stopping."))
         self._ports.let_go()
 
     async def disconnect(self, timeout: float) -> None:
@@ -288,7 +288,7 @@ class ClientSide:
         """
         if self._accept_rate is not None:
             self._accept_rate.stop()
-        self._factory.open = False
+        self._factory.stop_accepting()
         await self._ports.close()
         self._factory.close()
         self._admission.stop()

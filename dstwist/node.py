@@ -135,8 +135,8 @@ class Node(Service):
             settings.http,
             admission,
             None if accept_rate is None else accept_rate.arrived,
+            accepting=False,
         )
-        self.factory.open = False
         self._client_side = ClientSide(
             settings,
             ports,

@@ -220,7 +220,7 @@ class SharedPortFactory(Factory):
     @ivar waiting: connections that have not said what they want.
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar asking: connections that speak HTTP.
-    @ivar open: whether connections are taken; otherwise they are closed at once.
+    @ivar accepting: whether connections are accepted. If not, they are closed at once.
     @ivar refusal: the answer to all requests for a WebSocket while the server stops. C{None} if they are accepted.
     """
 
@@ -235,6 +235,7 @@ class SharedPortFactory(Factory):
         settings: HttpSettings | None = None,
         admission: Admission | None = None,
         arrived: Callable[[], None] | None = None,
+        accepting: bool = True,
     ) -> None:
         settings = settings if settings is not None else HttpSettings()
         self._web_sockets = web_sockets
@@ -247,12 +248,12 @@ class SharedPortFactory(Factory):
         self.waiting: set[Switch] = set()
         self.refused: set[Switch] = set()
         self.asking: set[Switch] = set()
-        self.open = True
+        self.accepting = accepting
         self.refusal: Refusal | None = None
         self._arrived = arrived
 
     def buildProtocol(self, addr: Any) -> Any:
-        if not self.open:
+        if not self.accepting:
             return None
         if self._arrived is not None:
             self._arrived()
@@ -268,9 +269,27 @@ class SharedPortFactory(Factory):
         for factory in (*self._web_sockets.values(), self.http):
             factory.doStop()
 
+    def accept(self) -> None:
+        """
+        Accept connections from now on.
+        """
+        self.accepting = True
+
+    def refuse(self, refusal: Refusal) -> None:
+        """
+        Answer all requests for a WebSocket with C{refusal} from now on.
+        """
+        self.refusal = refusal
+
+    def stop_accepting(self) -> None:
+        """
+        Close new connections at once from now on.
+        """
+        self.accepting = False
+
     def close(self) -> None:
         """
-        Let go of all connections that are not WebSockets; those have ports of their own.
+        Close all connections that are not WebSockets; WebSockets have factories of their own.
         """
         for connection in list(self.waiting):
             connection.abort()

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
-from dstwist.interfaces import IConnection, Work
+from dstwist.interfaces import IConnection, IReceiver, Work
 from dstwist.protocol import text
 from dstwist.protocol.closing import INTERNAL_ERROR
 from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
@@ -29,9 +29,10 @@ class BothDialects:
 
     def test_interface(self: Any) -> None:
         """
-        L{Connection} provides L{IConnection}.
+        L{Connection} is a connection for services, and a receiver for its link.
         """
         verifyObject(IConnection, self.connection)
+        verifyObject(IReceiver, self.connection)
 
     def test_time_slices(self: Any) -> None:
         """

@@ -123,9 +123,9 @@ class AuthNodeTests(SynchronousTestCase):
         """
         node = self.start(PluginSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
         doorman = Doorman.made
-        self.assertFalse(node.factory.open)
+        self.assertFalse(node.factory.accepting)
         doorman.ready.callback(None)
-        self.assertTrue(node.factory.open)
+        self.assertTrue(node.factory.accepting)
         ann, bob = self.client(node, "v4"), self.client(node, "v4")
         self.assertEqual(self.attempt(ann, username="ann", password="secret"), [AuthAction.AUTH_SUCCESSFUL])
         self.assertEqual(self.attempt(bob, username="bob", password="wrong"), [AuthAction.AUTH_UNSUCCESSFUL])
@@ -142,7 +142,7 @@ class AuthNodeTests(SynchronousTestCase):
         lines = Lines(self)
         node = self.start(PluginSettings("module", f"{__name__}:Doorman", {}, "auth.module"))
         Doorman.made.ready.errback(ValueError("no directory"))
-        self.assertFalse(node.factory.open)
+        self.assertFalse(node.factory.accepting)
         self.assertIn("no directory", lines.last("critical"))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.successResultOf(node.stopService())

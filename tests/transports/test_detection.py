@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
-from dstwist.interfaces import HandshakeData
+from dstwist.interfaces import HandshakeData, IReceiver
 from dstwist.transports import websocket
 from dstwist.transports.detection import Detection
 from dstwist.transports.websocket import WebSocketLink
@@ -52,6 +53,12 @@ class DetectionTests(SynchronousTestCase):
         Of each connection that was made, its events and payloads.
         """
         return [(connection.events, connection.payloads) for connection in self.made]
+
+    def test_interface(self) -> None:
+        """
+        It receives what its link reads.
+        """
+        verifyObject(IReceiver, self.client.connection)
 
     def test_binary(self) -> None:
         """

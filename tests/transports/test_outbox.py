@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing import Outgoing
 from dstwist.transports import backlog, outbox
 from dstwist.transports.outbox import Outbox
@@ -41,8 +42,9 @@ class OutboxTests(SynchronousTestCase):
 
     def test_interface(self) -> None:
         """
-        It produces on its own account.
+        It takes frames, and produces on its own account.
         """
+        verifyObject(IOutbox, self.outbox)
         verifyObject(IPushProducer, self.outbox)
 
     def test_answers(self) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
+from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing import Outgoing
 from dstwist.scheduling.time_slices import Turns
 from dstwist.transports.outbox import Outbox
@@ -74,6 +76,24 @@ class TurnTests(SynchronousTestCase):
         outbox.write(b"two")
         self.clock.advance(0.01)
         self.assertEqual(transport.take(), b"onetwo")
+
+    def test_interface(self) -> None:
+        """
+        L{EagerOutbox} is an outbox.
+        """
+        verifyObject(IOutbox, EagerOutbox(self.outbox()[0], self.turn, 10))
+
+    def test_eager_answers(self) -> None:
+        """
+        It hands on answers, and flushes, like the outbox behind it.
+        """
+        outbox, transport = self.outbox(Turn(self.clock, 0.05))
+        eager = EagerOutbox(outbox, self.turn, 10)
+        eager.write(b"one ")
+        eager.answer(b"two")
+        self.assertEqual(transport.take(), b"")
+        eager.flush()
+        self.assertEqual(transport.take(), b"one two")
 
     def test_hurry(self) -> None:
         """
