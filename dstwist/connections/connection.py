@@ -34,7 +34,7 @@ from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import HEAVY, known
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 from dstwist.scheduling.work_queue import WorkQueue
 
 # So many messages in one payload are served without a queue.

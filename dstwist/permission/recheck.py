@@ -21,33 +21,29 @@ is offered or provides
 
 L{dstwist.services.topics} makes a L{GrantType} for each line. A rule that fails denies.
 
-Always true: a run checks at most L{CHUNK} grants in one turn of the reactor, and none after L{TIME_SLICE}; at most
-L{MAX_WAITING} checks wait for data. Grants that are requested during a run are not checked by it, because the new rules
-have decided about them already.
+Always true: a run takes at most a time slice of each turn (L{dstwist.scheduling.time_slices}), and at most
+L{MAX_WAITING} of its checks wait for data. Grants that are requested during a run are not checked by it, because the
+new rules have decided about them already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Cooperator
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from dstwist.interfaces import IConnection, IPermission, IRevocable
+from dstwist.interfaces import IConnection, IPermission, IRevocable, Work
 from dstwist.log import Logger
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.time_slices import TimeSlices
+from dstwist.scheduling.turns import Turns
 
-#: The most grants that are checked in one turn of the reactor.
-CHUNK = 200
-#: How long one turn of the reactor checks grants, in seconds.
-TIME_SLICE = 0.005
 #: The most checks that wait for the data that their rules need.
 MAX_WAITING = 100
 #: The most failures of rules that get a log line each.
@@ -90,11 +86,9 @@ class GrantType:
 class Recheck:
     """
     Checks all grants, whenever L{run} is called.
-
-    @param clock: an L{twisted.internet.interfaces.IReactorTime}.
     """
 
-    def __init__(self, permission: IPermission, grant_types: Sequence[GrantType], clock: Any) -> None:
+    def __init__(self, permission: IPermission, grant_types: Sequence[GrantType], clock: IReactorTime) -> None:
         self._permission = permission
         self._grant_types = grant_types
         self._clock = clock
@@ -123,7 +117,7 @@ class _Run:
 
     _log = Logger()
 
-    def __init__(self, permission: IPermission, grant_types: Sequence[GrantType], clock: Any) -> None:
+    def __init__(self, permission: IPermission, grant_types: Sequence[GrantType], clock: IReactorTime) -> None:
         self._allows = permission.allows
         self._denials = Denials(permission)
         self._grant_types = grant_types
@@ -133,36 +127,27 @@ class _Run:
         self._waiting = 0
         self._wanted = 0
         self._room: Deferred[None] | None = None
-        self._cooperator = Cooperator(self._slice, lambda call: clock.callLater(0, call))
-        self._cooperator.cooperate(self._steps()).whenDone().addErrback(self._broke)
+        self._time_slices = TimeSlices(clock)
+        self._time_slices.do(self._check_all())
 
     def stop(self) -> None:
         self._stopped = True
-        self._cooperator.stop()
+        self._time_slices.stop()
 
-    def _slice(self) -> Callable[[], bool]:
-        """
-        The function that tells the Cooperator when the turn that begins now has used its share of time.
-        """
-        left = CHUNK
-        end = min(self._turns.slice_end(), self._turns.now() + TIME_SLICE)
-
-        def over() -> bool:
-            nonlocal left
-            left -= 1
-            return left <= 0 or self._turns.now() >= end
-
-        return over
-
-    def _steps(self) -> Iterator[Deferred[None] | None]:
-        for grant_type in self._grant_types:
-            for connection in list(grant_type.registry.connections()):
-                for name in grant_type.registry.names_of(connection):
-                    self._check(grant_type, name, connection)
-                    yield self._until(MAX_WAITING - 1) if self._waiting >= MAX_WAITING else None
-        if self._waiting:
-            yield self._until(0)
-        self._say()
+    def _check_all(self) -> Work:
+        try:
+            # The answer to the reload comes first.
+            yield self._turns.next()
+            for grant_type in self._grant_types:
+                for connection in list(grant_type.registry.connections()):
+                    for name in grant_type.registry.names_of(connection):
+                        self._check(grant_type, name, connection)
+                        yield self._until(MAX_WAITING - 1) if self._waiting >= MAX_WAITING else None
+            if self._waiting:
+                yield self._until(0)
+            self._say()
+        except Exception:
+            self._broke(Failure())
 
     def _until(self, waiting: int) -> Deferred[None]:
         """

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 
 K = TypeVar("K")
 

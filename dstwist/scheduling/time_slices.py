@@ -1,221 +1,63 @@
 """
-Long work in slices: a turn of the reactor does only so much of it, so that no client waits long for the others.
+Long work, cut into steps, and done a time slice in each turn of the reactor (L{dstwist.scheduling.turns}).
 
-Two things share the time of a turn:
+There is one way to write long work, C{Work} of L{dstwist.interfaces}: an iterator. It does one step each time it is
+asked for its next item; C{None} means that the next step may follow, a Deferred that the next step has to wait for it.
+What runs it depends on who wants it:
 
-- What comes in is served as it comes, while the turn has time left; each connection gets one slice at most.
-- What has to wait stands in one queue for the whole reactor, each connection or other party once. Each turn begins with
-  one slice for that queue.
+==============================  ================================  ==================================================
+the work of                     is run by                         and is cut into steps by
+==============================  ================================  ==================================================
+a request of a client           L{IConnection.do}: the client's   L{Steps}: each C{yield} gives others their turn, so
+                                later requests wait behind it     a step is up to L{NAMES_PER_STEP} names
+the server: a connection        L{TimeSlices.do}: no client       C{yield} after each item: L{TimeSlices} looks at the
+leaves, rules change ...        waits for it                      clock
+a coroutine                     itself                            L{TurnPause}: C{await} in place of C{yield}
+==============================  ================================  ==================================================
 
-::
+Transports, which may not call a generator for each frame, ask L{Turns} themselves.
 
-    turn    [ queue: one slice | what comes in: until TURN is over ] [ queue | what comes in ] ...
-                                   later() ------------------------------^
-
-The reactor does not tell when a turn begins. A call that is made in the next turn tells it: L{Turns} has one pending
-whenever a party waits, and whenever the time since the last turn that is known to have begun is nearly over. So a
-server with little to do has it made rarely, and asking for the time costs one look at the clock.
-
-Always true: a party that stands in the queue is called once for that, in the order in which the parties came; parties
-that have not been served at all in their turn (C{fresh}) come before those that have used up a slice, but not in two
-turns in a row. A turn lasts L{TURN}, L{UNMARKED} less a slice, and one step of each party that cannot be cut any
-further.
-
-If the server has more to send than it may keep, it calls L{Turns.hold}: until L{Turns.release} no party is called, and
-everything that comes in waits.
+Why not L{twisted.internet.task.Cooperator}? It keeps the slice of a turn (C{terminationPredicateFactory}) and a fake
+clock (C{scheduler}), but not the other promises: it begins no work before the next turn, so that small work would never
+be done at once; it does one step of each task in turn, so that ten thousand small tasks would all be open together; it
+knows no order between a party that has waited and one that has just come; it cannot be held without pausing each task;
+and a task that fails without a callback is lost without a log line.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
+from dstwist.interfaces import Work
 from dstwist.log import Logger
+from dstwist.scheduling.turns import TIME_SLICE, Turns
 
-#: How long one party may keep all others waiting at a time, in seconds.
-TIME_SLICE = 0.005
-
-#: How long all parties together may, from the moment on at which the turn is known to have begun.
-TURN = 2 * TIME_SLICE
-
-#: For so long after the beginning of a turn nobody asks whether another one has begun.
-UNMARKED = TIME_SLICE + 0.002
-
-#: So many names are dealt with in one step of work,
+#: How many names one step of a request deals with,
 NAMES_PER_STEP = 50
 
-#: or fewer, if these take longer than this, in seconds: a rule or a search can make each of them expensive.
+#: or fewer, if they take longer than this, in seconds: a rule or a search can make each of them expensive.
 STEP_TIME = 0.001
-
-
-class Turns:
-    """
-    The time that a turn of one reactor has, and the parties that wait for their share of later ones.
-
-    @ivar now: the time, in seconds since whenever. Not the wall clock, which may be put back.
-    @ivar deadline: when the turn, or the slice of the party that is called, is over. If this has passed, ask
-        L{slice_end}: another turn may have begun.
-    """
-
-    _log = Logger()
-
-    def __init__(self, clock: IReactorTime) -> None:
-        self._clock = clock
-        # The clocks of tests stand for both.
-        self.now: Callable[[], float] = time.monotonic if clock.seconds is time.time else clock.seconds
-        self.deadline = self.now() + UNMARKED
-        self._fresh: deque[Callable[[], None]] = deque()
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._passed_over = False
-        self._serving = False
-        self._held = 0
-        self._call: IDelayedCall | None = None
-
-    @classmethod
-    def of(cls, clock: IReactorTime) -> Turns:
-        """
-        Those of C{clock}: all who use one reactor share its turns.
-        """
-        turns = _turns.get(clock)
-        if turns is None:
-            turns = _turns[clock] = cls(clock)
-        return turns
-
-    def __len__(self) -> int:
-        return len(self._fresh) + len(self._waiting)
-
-    def slice_end(self) -> float:
-        """
-        When the slice of who begins something now is over; 0 if the turn is over already.
-        """
-        now = self.now()
-        end = now + TIME_SLICE
-        if end <= self.deadline:
-            return end
-        if self._held:
-            return 0.0
-        if self._call is None:
-            self._mark(now)
-            return min(end, self.deadline)
-        if now <= self.deadline:
-            return self.deadline
-        # Whose turn it is does a step, however long it took to get there.
-        return now if self._serving else 0.0
-
-    def over(self) -> bool:
-        """
-        Whether everything that can wait has to wait for a later turn.
-        """
-        return not self.slice_end()
-
-    def later(self, party: Callable[[], None], fresh: bool = False) -> None:
-        """
-        Have C{party} called in a later turn, when it is its turn in the queue.
-
-        @param fresh: it was not served in this turn.
-        """
-        (self._fresh if fresh else self._waiting).append(party)
-        if self._call is None:
-            self._mark(self.now())
-
-    def hold(self) -> None:
-        """
-        Begin nothing new until L{release} has been called as often as this.
-        """
-        self._held += 1
-        self.deadline = 0.0
-
-    def release(self) -> None:
-        """
-        Undo one L{hold}.
-        """
-        self._held -= 1
-        if not self._held:
-            # If a call is pending, it begins the next turn.
-            self.deadline = self.now() + (UNMARKED if self._call is None else TIME_SLICE)
-
-    def next(self) -> Deferred[None]:
-        """
-        Fires in a later turn.
-        """
-        turn: Deferred[None] = Deferred()
-        self.later(lambda: turn.callback(None))
-        return turn
-
-    def forget(self, party: Callable[[], None]) -> None:
-        """
-        Do not call C{party}, if it stands in the queue. This takes time if the queue is long.
-        """
-        for queue in (self._fresh, self._waiting):
-            if party in queue:
-                queue.remove(party)
-        if self._call is not None and not len(self):
-            self._call.cancel()
-            self._call = None
-
-    def _mark(self, now: float) -> IDelayedCall:
-        """
-        Find out when the turn ends. It has begun now if it is not the last one of which that is known.
-        """
-        began = self.deadline - UNMARKED
-        if not self._held:
-            self.deadline = (now if now > began + TURN else began) + TURN
-        self._call = call = self._clock.callLater(0, self._begin)
-        return call
-
-    def _begin(self) -> None:
-        """
-        A turn has begun.
-        """
-        self._call = None
-        now = self.now()
-        if self._held:
-            if len(self):
-                self._mark(now)
-            return
-        self.deadline = now + UNMARKED
-        if not len(self):
-            return
-        call = self._mark(now)
-        end = now + TIME_SLICE
-        served = False
-        try:
-            while len(self):
-                if self._fresh and not (self._passed_over and self._waiting):
-                    party = self._fresh.popleft()
-                else:
-                    party = self._waiting.popleft()
-                    served, self._passed_over = True, False
-                self.deadline = end
-                self._serving = True
-                try:
-                    party()
-                except Exception:
-                    # It is lost, but not what others wait for.
-                    self._log.failure("work in slices failed")
-                if self._held or self.now() > end:
-                    break
-        finally:
-            self._serving = False
-            self._passed_over = bool(self._waiting) and not served
-            self.deadline = 0.0 if self._held else now + TURN
-            if not self._held and not len(self) and call.active() and self.now() <= now + UNMARKED - TIME_SLICE:
-                # Most turns are short. It is not looked for the end of this one if nothing more comes.
-                call.cancel()
-                self._call = None
-                self.deadline = now + UNMARKED
 
 
 class Steps:
     """
-    Divides work on many names into steps.
+    Cuts the work of a request with many names into steps::
 
-    @param clock: whose turns the work is done in; C{None}: the time does not count.
+        steps = Steps(clock)
+        over = False
+        for name in names:
+            if over:
+                yield None
+                steps.begin()
+            ...
+            over = steps.over()
+
+    @param clock: the work is done in its turns; C{None} to cut by the number of names only.
     """
 
     __slots__ = ("_end", "_left", "_now")
@@ -226,46 +68,79 @@ class Steps:
 
     def begin(self) -> None:
         """
-        A step begins.
+        Begin a step.
         """
         self._left = NAMES_PER_STEP
         self._end = self._now() + STEP_TIME
 
     def over(self) -> bool:
         """
-        Count one name; whether the step is over.
+        Count one name.
+
+        @return: whether the step is over.
         """
         self._left -= 1
         return not self._left or self._now() > self._end
 
 
-_turns: WeakKeyDictionary[IReactorTime, Turns] = WeakKeyDictionary()
+class TurnPause:
+    """
+    Has a coroutine pause whenever its time slice is over::
+
+        pause = TurnPause(turns)
+        for item in items:
+            if pause.due():
+                await pause.wait()
+            ...
+    """
+
+    __slots__ = ("_began", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._began = turns.now()
+
+    def due(self, after: float = TIME_SLICE) -> bool:
+        """
+        Whether the coroutine has run for longer than C{after}, in seconds, without a pause.
+        """
+        return self._turns.now() > self._began + after
+
+    async def wait(self) -> None:
+        """
+        Go on in a later turn.
+        """
+        await self._turns.next()
+        self._began = self._turns.now()
 
 
 class TimeSlices:
     """
-    Does what it is given, in the order in which it was given, a L{TIME_SLICE} of time in each turn.
+    Does works in the order in which they came, a L{TIME_SLICE} in each turn.
 
-    Work is an iterator that does a little whenever it is asked for its next item; what it yields means nothing. Small
-    work is done at once, before L{TimeSlices.do} comes back, if the turn has time. Of several works that last longer
-    each gets a slice in turn.
+    Small work is done at once, before L{do} returns, if the turn has time left. If several works last longer, each of
+    them gets one slice after the other.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self._turns = Turns.of(clock)
-        self._works: deque[Iterator[object]] = deque()
+        self._works: deque[Work] = deque()
+        # Whether the works are gone on with in a later turn, and whether they are being done now.
         self._waits = False
         self._busy = False
         self._stopped = False
 
     def __len__(self) -> int:
+        """
+        The number of works that can go on.
+        """
         return len(self._works)
 
-    def do(self, work: Iterator[object]) -> None:
+    def do(self, work: Work) -> None:
         """
-        Do C{work}: at once as far as the time allows, unless other work is under way or waits already.
+        Do C{work}: at once as far as the time allows, unless other work is in progress or waits already.
         """
         if self._stopped:
             return
@@ -287,7 +162,7 @@ class TimeSlices:
 
     def _run(self) -> None:
         end, now = self._turns.slice_end(), self._turns.now
-        # What is added by the work itself is done after it, not inside of it.
+        # Work that is added by a step is done after the work of that step, not inside of it.
         self._busy = True
         try:
             while self._works and end:
@@ -302,18 +177,42 @@ class TimeSlices:
                 self._waits = True
                 self._turns.later(self._go_on)
 
-    def _work_on(self, work: Iterator[object], end: float) -> bool:
+    def _work_on(self, work: Work, end: float) -> bool:
         """
-        Work until C{end}; whether there is more to do.
+        Do steps of C{work} until C{end}.
+
+        @return: whether there are more steps that can be done now.
         """
         now = self._turns.now
         try:
-            for _ in work:
-                if self._stopped:
+            for awaited in work:
+                if self._stopped or (awaited is not None and self._has_to_wait(work, awaited)):
                     return False
                 if now() > end:
                     return True
         except Exception:
-            # It is lost, but not what others wait for.
+            # This work is lost; the other works are done.
             self._log.failure("work in slices failed")
         return False
+
+    def _has_to_wait(self, work: Work, awaited: Deferred[Any]) -> bool:
+        """
+        Go on with C{work} when C{awaited} fires.
+
+        @return: whether C{awaited} has not fired yet.
+        """
+        waits = False
+        fired = False
+
+        def arrived(result: object) -> None:
+            nonlocal fired
+            fired = True
+            if isinstance(result, Failure):
+                # Work handles the failures that it expects.
+                self._log.failure("work in slices waited for a result that failed", result)
+            if waits:
+                self.do(work)
+
+        awaited.addBoth(arrived)
+        waits = not fired
+        return waits

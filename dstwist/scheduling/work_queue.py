@@ -2,7 +2,7 @@
 The requests of one requester: in order, in slices of time, one after the other.
 
 A client can ask in a megabyte for what takes the server minutes. So a requester has one slice of each turn of the
-reactor (L{dstwist.scheduling.time_slices}), if the turn has time left. The rest of its requests is served in later
+reactor (L{dstwist.scheduling.turns}), if the turn has time left. The rest of its requests is served in later
 turns, when the requester has its turn. Until then the server does not read from it.
 
 One request may take as long. A service makes it into C{work} (L{WorkQueue.do}), which stands at the head of the queue
@@ -39,7 +39,7 @@ from dstwist.interfaces import Work
 from dstwist.log import Client, LoggedClient, Logger, about
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 
 # Members of enumerations are looked up at every use; this one is used for every message.
 _CONNECTION = Topic.CONNECTION

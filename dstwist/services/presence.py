@@ -48,7 +48,7 @@ from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import has_separators
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps
+from dstwist.scheduling.time_slices import Steps
 from dstwist.services.roster import Roster
 
 
@@ -133,9 +133,13 @@ class PresenceService:
         sender.do(self._subscribing(message, sender))
 
     def _subscribing(self, message: Message, sender: IConnection) -> Work:
-        for number, user in enumerate(message.names):
-            if number and not number % NAMES_PER_STEP:
+        steps = Steps(self._clock)
+        over = False
+        for user in message.names:
+            if over:
                 yield None
+                steps.begin()
+            over = steps.over()
             if not sender.dialect.carries_every_name and has_separators(user):
                 # The client could not be told that this user comes.
                 sender.send(message.error("MESSAGE_DENIED", user))
@@ -152,9 +156,13 @@ class PresenceService:
         sender.do(self._unsubscribing(message, sender))
 
     def _unsubscribing(self, message: Message, sender: IConnection) -> Work:
-        for number, user in enumerate(message.names):
-            if number and not number % NAMES_PER_STEP:
+        steps = Steps(self._clock)
+        over = False
+        for user in message.names:
+            if over:
                 yield None
+                steps.begin()
+            over = steps.over()
             self.single.discard(user, sender)
         sender.send(message.ack())
 
@@ -185,9 +193,13 @@ class PresenceService:
         # Who comes or goes meanwhile changes it, so that it is true when it is sent.
         self._answers.append(online)
         try:
-            for number, user in enumerate(message.names):
-                if number and not number % NAMES_PER_STEP:
+            steps = Steps(self._clock)
+            over = False
+            for user in message.names:
+                if over:
                     yield None
+                    steps.begin()
+                over = steps.over()
                 online[user] = user in self._online
         finally:
             self._answers = [answer for answer in self._answers if answer is not online]

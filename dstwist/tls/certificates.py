@@ -35,7 +35,7 @@ from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
 from dstwist.reload.files import FileWatch
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 from dstwist.tls.context import Served, TlsConnection, common_names, said, serve
 
 DAY = 86400.0

@@ -26,7 +26,7 @@ from dstwist.interfaces import HandshakeData
 from dstwist.limits.admission import Admission, ConnectionSlot
 from dstwist.limits.exceeded import LimitExceeded, log_refusal
 from dstwist.log import Logger, about, shown
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 from dstwist.tls.certificates import tls_problem
 from dstwist.transports.forwarded import Proxies, address_of
 from dstwist.transports.head import Head

@@ -2,7 +2,7 @@
 The outboxes of one port, flushed together once per reactor turn.
 
 Thousands of outboxes take too long for one turn (some microseconds each, a system call). They are flushed in slices of
-time (L{dstwist.scheduling.time_slices}), one slice per reactor turn, in the order in which they were written to. An
+time (L{dstwist.scheduling.turns}), one slice per reactor turn, in the order in which they were written to. An
 outbox keeps its frames in order until its own flush, so each client receives everything in order.
 
 If the bytes of a turn exceed their budget (L{dstwist.limits.outgoing}) and one slice does not send them all, the server
@@ -19,7 +19,7 @@ from zope.interface import implementer
 from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger
-from dstwist.scheduling.time_slices import TIME_SLICE, TURN, Turns
+from dstwist.scheduling.turns import TIME_SLICE, TURN, Turns
 
 #: So many outboxes are flushed without asking for the time; frames that are not large take some 1 ms then.
 FEW = 128

@@ -24,7 +24,7 @@ from dstwist.interfaces import Decode, HandshakeData, ILink, IOutbox, IReceiver
 from dstwist.limits.admission import ConnectionSlot
 from dstwist.log import MOST_SHOWN, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
-from dstwist.scheduling.time_slices import TIME_SLICE, Turns
+from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.incoming import SMALL, CountedLink, CountingFactory

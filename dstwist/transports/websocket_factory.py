@@ -13,7 +13,7 @@ from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.limits import LimitSettings
 from dstwist.limits.outgoing import Outgoing
 from dstwist.limits.rates import UserRateLimits
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.incoming import Incoming
 from dstwist.transports.metered import MeteredLink

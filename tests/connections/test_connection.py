@@ -15,7 +15,7 @@ from dstwist.protocol.closing import INTERNAL_ERROR
 from dstwist.protocol.constants import ACTIONS, ConnectionAction, EventAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.scheduling.time_slices import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.connections.stage import CHALLENGE, EMIT, HEARTBEAT, LOGIN, PING, PONG, ConnectionTestCase
 from tests.fakes import FakePermission
 from tests.logs import Lines

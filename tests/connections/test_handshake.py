@@ -20,7 +20,7 @@ from dstwist.protocol import text
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import JAVASCRIPT, TEXT, Received, State
 from dstwist.protocol.message import Message
-from dstwist.scheduling.time_slices import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.connections.stage import CHALLENGE, EMIT, LOGIN, PING, ConnectionTestCase
 from tests.wire import wire
 

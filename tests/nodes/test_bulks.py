@@ -21,7 +21,8 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
-from dstwist.scheduling.time_slices import NAMES_PER_STEP, TIME_SLICE
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyReactor
 from tests.logs import Lines
 from tests.nodes.client import MemoryClient

@@ -12,14 +12,18 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import RuleError
-from dstwist.permission.recheck import CHUNK, MAX_TOLD, MAX_WAITING, TIME_SLICE, GrantType, Recheck
+from dstwist.permission.recheck import MAX_TOLD, MAX_WAITING, GrantType, Recheck
 from dstwist.protocol.constants import EventAction, PresenceAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import FakeConnection, FakePermission
 from tests.logs import Lines
 
 SUBSCRIBE = EventAction.SUBSCRIBE
+
+#: The number of decisions that fill a time slice, if L{RecheckTests.fill_turns} says so.
+IN_A_TURN = 200
 
 
 def denied(name: str) -> Message:
@@ -58,6 +62,9 @@ class RecheckTests(SynchronousTestCase):
         recheck = Recheck(self.permission, [GrantType(self.registry, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)], self.clock)
         recheck.run()
         return recheck
+
+    def fill_turns(self) -> None:
+        self.permission = SlowPermission(self.clock, TIME_SLICE / (IN_A_TURN - 0.5))
 
     def subscribe(self, *names: str, to: FakeConnection | None = None) -> None:
         for name in names:
@@ -124,23 +131,26 @@ class RecheckTests(SynchronousTestCase):
 
     def test_share_of_turn(self) -> None:
         """
-        Of many subscriptions only some are judged in one turn, and clients are served meanwhile. In the end all are.
+        Of many subscriptions only some are judged in one turn, as many as fill a slice, and clients are served
+        meanwhile. In the end all are.
         """
-        self.subscribe(*map(str, range(3 * CHUNK)))
+        self.fill_turns()
+        self.subscribe(*map(str, range(3 * IN_A_TURN)))
         self.recheck()
         for turn in (1, 2, 3):
             self.turn()
-            self.assertEqual(len(self.permission.asked), turn * CHUNK)
+            self.assertEqual(len(self.permission.asked), turn * IN_A_TURN)
         self.turn()
-        self.assertEqual(len(set(self.permission.asked)), 3 * CHUNK)
-        self.assertTrue(self.said().startswith(f"{3 * CHUNK} subscriptions checked"))
+        self.assertEqual(len(set(self.permission.asked)), 3 * IN_A_TURN)
+        self.assertTrue(self.said().startswith(f"{3 * IN_A_TURN} subscriptions checked"))
+        self.clock.advance(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_slow_rules(self) -> None:
         """
         Of rules that take long fewer are asked in one turn.
         """
-        self.permission = SlowPermission(self.clock, TIME_SLICE / 4)
+        self.permission = SlowPermission(self.clock, TIME_SLICE / 3.5)
         self.subscribe(*"abcdefgh")
         self.recheck()
         self.turn()
@@ -151,7 +161,8 @@ class RecheckTests(SynchronousTestCase):
         What a client ends, or who goes, between two turns is not judged any more.
         """
         bob = FakeConnection("bob")
-        self.subscribe(*map(str, range(CHUNK)), "late", "later")
+        self.fill_turns()
+        self.subscribe(*map(str, range(IN_A_TURN)), "late", "later")
         self.subscribe("late", to=bob)
         self.recheck(late=False, later=False)
         self.turn()
@@ -248,7 +259,8 @@ class RecheckTests(SynchronousTestCase):
         When the server stops nothing is judged any more.
         """
         decision: Deferred[bool] = Deferred()
-        self.subscribe("a", *map(str, range(2 * CHUNK)))
+        self.fill_turns()
+        self.subscribe("a", *map(str, range(2 * IN_A_TURN)))
         recheck = self.recheck(a=decision)
         self.turn()
         recheck.stop()

@@ -19,7 +19,7 @@ from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
-from dstwist.scheduling.time_slices import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.routing.stage import Stage
 

@@ -19,7 +19,8 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
 from dstwist.routing.offers import DECISION_TIMEOUT
 from dstwist.routing.pending_decisions import MAX_UNDECIDED
-from dstwist.scheduling.time_slices import NAMES_PER_STEP, TIME_SLICE
+from dstwist.scheduling.time_slices import NAMES_PER_STEP
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import Lines
 from tests.routing.stage import Stage, entries

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
-from dstwist.scheduling.time_slices import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import Lines
 from tests.routing.stage import Stage, entries

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.time_slices import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyClock
 
 

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.interfaces import Work
 from dstwist.protocol.constants import ConnectionAction, EventAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.scheduling.time_slices import TIME_SLICE, Turns
+from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.scheduling.work_queue import WorkQueue
 from tests.fakes import FakeLink
 from tests.logs import Lines

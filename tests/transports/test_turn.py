@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing import Outgoing
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.turn import EagerOutbox, Turn
 from tests.fakes import BusyClock

@@ -24,7 +24,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.interfaces import HandshakeData, ILink
-from dstwist.scheduling.time_slices import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE
 from dstwist.transports import websocket
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from dstwist.transports.websocket import WebSocketLink

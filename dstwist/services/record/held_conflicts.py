@@ -43,7 +43,8 @@ from dstwist.record import Record
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.time_slices import TIME_SLICE, Turns
+from dstwist.scheduling.time_slices import TurnPause
+from dstwist.scheduling.turns import Turns
 from dstwist.services.record import answers
 from dstwist.services.record.acks import HOLD
 from dstwist.services.record.failures import RecordError
@@ -216,13 +217,11 @@ class HeldConflicts:
             raise
 
     async def _answer_all(self, name: str, ready: list[IConnection], record: Record | None, readable: bool) -> None:
-        turns = self._turns
-        end = turns.now() + TIME_SLICE
+        pause = TurnPause(self._turns)
         for connection in ready:
-            if turns.now() > end:
+            if pause.due():
                 # The record's queue stands still meanwhile.
-                await turns.next()
-                end = turns.now() + TIME_SLICE
+                await pause.wait()
             self._answer(name, connection, record, readable)
 
     def _answer(self, name: str, connection: IConnection, record: Record | None, readable: bool) -> None:

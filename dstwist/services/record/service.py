@@ -47,7 +47,7 @@ from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.time_slices import Turns
+from dstwist.scheduling.turns import Turns
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.failures import RecordError

@@ -53,7 +53,8 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import HEAVY, NoRoom
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NOTHING, Change, Record
-from dstwist.scheduling.time_slices import STEP_TIME, TIME_SLICE, Turns
+from dstwist.scheduling.time_slices import STEP_TIME, TurnPause
+from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.services.record import answers
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.news import RecordNews
@@ -242,28 +243,24 @@ class RecordWriter:
         Read a long write, and compute its effect, in slices; one at a time of all records, since values take much more
         memory than their texts.
         """
-        turns = self._turns
         async with self._long:
-            end = turns.now() + TIME_SLICE
+            pause = TurnPause(self._turns)
             for _ in change.computing():
-                if turns.now() > end:
-                    await turns.next()
-                    end = turns.now() + TIME_SLICE
-            if turns.now() > end - TIME_SLICE + STEP_TIME:
+                if pause.due():
+                    await pause.wait()
+            if pause.due(STEP_TIME):
                 # To measure the new record is one step, and a long one.
-                await turns.next()
+                await pause.wait()
 
     async def _announce(self, name: str, outcomes: list[_Outcome]) -> None:
         """
         Tell what came of a batch. The record's queue stands still meanwhile, so this may take several turns: to send a
         large record to many subscribers takes longer than to write it.
         """
-        turns = self._turns
-        end = turns.now() + TIME_SLICE
+        pause = TurnPause(self._turns)
         for place, (message, sender, outcome, change) in enumerate(outcomes):
-            if place and turns.now() > end:
-                await turns.next()
-                end = turns.now() + TIME_SLICE
+            if place and pause.due():
+                await pause.wait()
             if isinstance(outcome, Record):
                 self._tell(name, message, sender, outcome, change)
             else:

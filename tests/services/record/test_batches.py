@@ -5,7 +5,7 @@ Many requests for one record: what one turn of the reactor does, and what it lea
 from __future__ import annotations
 
 from dstwist.interfaces import Record
-from dstwist.scheduling.time_slices import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE
 from dstwist.services.record import write as record_write
 from tests.fakes import BusyClock, FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
