@@ -6,7 +6,7 @@ exit status         why
 ==================  =================================================================================================
 0                   asked to stop, by SIGTERM or SIGINT
 1                   the server cannot start as things are: a port is taken, a store cannot be opened
-71                  no memory is left, see L{dstwist.process.shortage}
+71                  no memory is left, see L{dstwist.process.out_of_memory}
 78                  the options or the configuration cannot be used: another start will not help (C{EX_CONFIG})
 128 + n             signal n came again while the server was stopping
 ==================  =================================================================================================
@@ -40,10 +40,10 @@ from dstwist.node import Node
 from dstwist.process import background, signals
 from dstwist.process.collector import Collector
 from dstwist.process.log_file import keep_log_file
-from dstwist.process.notify import ServiceManager
+from dstwist.process.out_of_memory import Shortage, grow_stack
 from dstwist.process.polling import bound_polls
 from dstwist.process.server import Server, make_files
-from dstwist.process.shortage import Shortage, grow_stack
+from dstwist.process.service_manager import ServiceManager
 
 #: The exit status if the options or the configuration cannot be used.
 CONFIG_STATUS = 78

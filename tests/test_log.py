@@ -31,14 +31,14 @@ OF_THE_OPERATOR = {
     "process/server.py",
     "permission/reload.py",
     "reload/sections.py",
-    "process/shortage.py",
+    "process/out_of_memory.py",
 }
 
 #: What other modules use of Twisted's log; no logger.
 NO_LOGGERS = {
     "process/log_file.py": {"ILogObserver", "LogBeginner"},
     "tap.py": {"globalLogBeginner", "globalLogPublisher"},
-    "process/shortage.py": {"ILogObserver", "LogPublisher"},
+    "process/out_of_memory.py": {"ILogObserver", "LogPublisher"},
 }
 
 #: Calls whose format is not a constant on the spot, by module and function. Each takes one of a few constants.
@@ -239,7 +239,7 @@ NOTED = {"CONFIG": "warn", "INVALID_CONFIG_DATA": "warn", "CONFIG_TRANSFORM": "i
 
 #: Events of calls whose format does not say them, by module.
 ELSEWHERE = {
-    ("services/record/store.py", "{event} | {where}, record {name}: {problem}"): {
+    ("services/record/failures.py", "{event} | {where}, record {name}: {problem}"): {
         "RECORD_LOAD_ERROR",
         "RECORD_UPDATE_ERROR",
         "RECORD_DELETE_ERROR",

@@ -13,8 +13,11 @@ from collections.abc import Sequence
 import click
 
 from dstwist import __version__
+from dstwist.cli.failure import failed
+from dstwist.cli.info import info
+from dstwist.cli.nginx import nginx
 from dstwist.cli.permissions import permissions
-from dstwist.cli.reference import daemon, info, install, nginx
+from dstwist.cli.replaced import daemon, install
 from dstwist.cli.service import service
 from dstwist.config.load import find, load, load_hashing
 from dstwist.config.stores import SqliteSettings
@@ -71,7 +74,7 @@ def start(
     none, every option has its default.
     """
     if colors not in (None, "true", "false"):
-        raise _failed("Invalid argument for --colors, please provide true or false")
+        raise failed("Invalid argument for --colors, please provide true or false")
     if colors == "true":
         click.echo("--colors: the log of dstwist has none", err=True)
     if config_file is None:
@@ -107,7 +110,7 @@ def check_config(file: str | None) -> None:
     if file is None:
         file = find(os.environ)
         if file is None:
-            raise _failed("No config file found")
+            raise failed("No config file found")
     try:
         settings = load(file, os.environ)
         # A class of the operator's own is not made here: it may begin to do things.
@@ -149,7 +152,7 @@ def hash_password(password: str | None, config_file: str | None, legacy: bool) -
         digest, iterations, key_length = _configured_hash(config_file, legacy)
     password = _read_password() if password is None else password
     if not password:
-        raise _failed("Error: Must provide password to hash")
+        raise failed("Error: Must provide password to hash")
     stored = hash_argon2(password) if digest is None else hash_pbkdf2(password, digest, iterations, key_length)
     if legacy and config_file is None:
         options = f"{{hash: {digest}, iterations: {iterations}, keyLength: {key_length}}}"
@@ -161,11 +164,11 @@ def _configured_hash(config_file: str, legacy: bool) -> tuple[str | None, int, i
     try:
         found = load_hashing(config_file, os.environ)
     except ConfigError as error:
-        raise _failed(str(error)) from None
+        raise failed(str(error)) from None
     if found is None:
-        raise _failed("Error: Can only use hash with file authentication as auth type")
+        raise failed("Error: Can only use hash with file authentication as auth type")
     if found.hash is None and legacy:
-        raise _failed("Error: Can only use hash with file authentication: there is no hash among its options")
+        raise failed("Error: Can only use hash with file authentication: there is no hash among its options")
     return found.hash, found.iterations or 0, found.key_length or 0
 
 
@@ -175,11 +178,6 @@ def _read_password() -> str:
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
         return password
     return stream.readline().rstrip("\r\n")
-
-
-def _failed(text: str) -> SystemExit:
-    click.echo(text, err=True)
-    return SystemExit(1)
 
 
 def run_twistd(arguments: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from dstwist.cli.failure import failed
 from dstwist.data_files import find_data_file
 
 #: The directory of the operator's units.
@@ -39,7 +40,7 @@ def service(
     Add dstwist to the services of systemd, or remove, start, stop, restart or show that service.
     """
     if not _NAME.fullmatch(name):
-        raise _failed(f"{name!r} cannot be the name of a service")
+        raise failed(f"{name!r} cannot be the name of a service")
     if action == "add":
         _add(name, config_file, log_dir, dry_run)
     elif action == "remove":
@@ -50,7 +51,7 @@ def service(
 
 def _add(name: str, config_file: str | None, log_dir: str | None, dry_run: bool) -> None:
     if config_file is None:
-        raise _failed("Please provide the config when adding a service")
+        raise failed("Please provide the config when adding a service")
     config_file = os.path.abspath(config_file)
     text = unit(name, command(), config_file, log_dir and os.path.abspath(log_dir))
     if dry_run:
@@ -58,18 +59,18 @@ def _add(name: str, config_file: str | None, log_dir: str | None, dry_run: bool)
         return
     path = UNITS / f"{name}.service"
     if path.exists():
-        raise _failed("Service already exists, please uninstall first")
+        raise failed("Service already exists, please uninstall first")
     _check_system()
     if not os.path.exists(config_file):
-        raise _failed(f"There is no file {config_file}")
+        raise failed(f"There is no file {config_file}")
     if config_file.startswith(("/home/", "/root/", "/run/user/")):
-        raise _failed(f"{config_file} cannot be seen by the service: copy it to /etc/{name}")
+        raise failed(f"{config_file} cannot be seen by the service: copy it to /etc/{name}")
     try:
         if log_dir is not None:
             os.makedirs(log_dir, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise _failed(f"{error.filename}: {error.strerror}") from None
+        raise failed(f"{error.filename}: {error.strerror}") from None
     _systemctl("daemon-reload")
     click.echo(f"{path} is written. systemctl enable --now {name} starts it, now and at each start of the system.")
 
@@ -79,11 +80,11 @@ def _check_system() -> None:
     Check that systemd is there, and the user that the server is to run as.
     """
     if shutil.which("systemctl") is None:
-        raise _failed("Only systemd services are supported")
+        raise failed("Only systemd services are supported")
     try:
         pwd.getpwnam(USER)
     except KeyError:
-        raise _failed(
+        raise failed(
             f"There is no user {USER}. As root: useradd --system --user-group --home-dir /var/lib/dstwist"
             f" --shell /usr/sbin/nologin {USER}"
         ) from None
@@ -92,12 +93,12 @@ def _check_system() -> None:
 def _remove(name: str) -> None:
     path = UNITS / f"{name}.service"
     if not path.exists():
-        raise _failed("Service doesn't exist, nothing to uninstall")
+        raise failed("Service doesn't exist, nothing to uninstall")
     _systemctl("disable", "--now", name)
     try:
         path.unlink()
     except OSError as error:
-        raise _failed(f"{path}: {error.strerror}") from None
+        raise failed(f"{path}: {error.strerror}") from None
     _systemctl("daemon-reload")
     click.echo(f"{path} is removed.")
 
@@ -119,7 +120,7 @@ def unit(name: str, program: str, config_file: str, log_dir: str | None = None) 
     """
     path = find_data_file("dstwist.service")
     if path is None:
-        raise _failed("The unit file that comes with dstwist, dstwist.service, is not installed")
+        raise failed("The unit file that comes with dstwist, dstwist.service, is not installed")
     start = f"{_quoted(program)} start --config {_quoted(config_file)} --data-dir /var/lib/{name} $DSTWIST_OPTS"
     changed = {
         "Description": "dstwist, a realtime data server" + ("" if name == "dstwist" else f" ({name})"),
@@ -152,9 +153,4 @@ def _systemctl(*words: str) -> int:
     try:
         return subprocess.run(["systemctl", *words], check=False).returncode
     except OSError as error:
-        raise _failed(f"systemctl: {error.strerror}") from None
-
-
-def _failed(text: str) -> SystemExit:
-    click.echo(text, err=True)
-    return SystemExit(1)
+        raise failed(f"systemctl: {error.strerror}") from None

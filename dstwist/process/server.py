@@ -25,10 +25,9 @@ from dstwist.log import OperatorLogger
 from dstwist.node import Node
 from dstwist.process import signals
 from dstwist.process.background import Report
-from dstwist.process.keeper import keep_pid_file
-from dstwist.process.notify import ServiceManager
-from dstwist.process.owned import Owner
-from dstwist.process.pid_file import remove_pid_file
+from dstwist.process.file_owner import Owner
+from dstwist.process.pid_file import keep_pid_file, remove_pid_file
+from dstwist.process.service_manager import ServiceManager
 from dstwist.process.signals import Signals
 
 #: The time that service managers allow the parts that are no store to start or to stop, in seconds.

@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import StartError
 from dstwist.process import signals
-from dstwist.process.notify import ServiceManager
 from dstwist.process.server import Server, make_files
+from dstwist.process.service_manager import ServiceManager
 from tests.logs import Lines
 from tests.process.reactor import SignalledReactor
 

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.process.notify}.
+Tests for L{dstwist.process.service_manager}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.process.notify import ServiceManager
+from dstwist.process.service_manager import ServiceManager
 
 
 class FakeSocket:

@@ -1,84 +1,16 @@
 """
-Tests for L{dstwist.cli.reference}.
+Tests for L{dstwist.cli.nginx}.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import shutil
 import subprocess
-from pathlib import Path
 
-from click.testing import CliRunner, Result
-from twisted.trial.unittest import SynchronousTestCase
-
-from dstwist import __version__
-from dstwist.cli import main as cli
-from dstwist.config import load
+from tests.cli.helpers import CommandTestCase
 
 
-class ReferenceTestCase(SynchronousTestCase):
-    """
-    Commands of the Node server.
-    """
-
-    def setUp(self) -> None:
-        self.patch(load, "DIRECTORIES", ())
-        for name in ("DSTWIST_CONFIG", "DEEPSTREAM_CONFIG_DIRECTORY"):
-            if name in os.environ:
-                self.addCleanup(os.environ.__setitem__, name, os.environ.pop(name))
-
-    def dstwist(self, *words: str) -> Result:
-        return CliRunner().invoke(cli.main, list(words))
-
-    def config(self, text: str) -> Path:
-        path = Path(self.mktemp()).absolute()
-        path.mkdir()
-        (path / "config.yml").write_text(text)
-        return path / "config.yml"
-
-
-class InfoTests(ReferenceTestCase):
-    """
-    C{dstwist info}.
-    """
-
-    def test_json(self) -> None:
-        """
-        It prints versions, as JSON; the options of the Node server are taken.
-        """
-        result = self.dstwist("info", "-c", "my.yml", "-l", "lib")
-        self.assertEqual(result.exit_code, 0, result.stderr)
-        found = json.loads(result.stdout)
-        self.assertEqual(found["dstwistVersion"], __version__)
-        self.assertEqual(found["pythonVersion"], platform.python_version())
-        self.assertEqual(found["config"], "my.yml")
-        self.assertIsInstance(found["libs"], list)
-
-
-class InsteadTests(ReferenceTestCase):
-    """
-    Commands in whose place there is something else.
-    """
-
-    def test_said(self) -> None:
-        """
-        With any options, they print the alternative, and fail.
-        """
-        for words, said in (
-            (["daemon", "-c", "x.yml", "--host", "h"], "dstwist service add"),
-            (["daemon"], "twistd --pidfile="),
-            (["install", "cache", "redis:1.0", "--verbose"], "install PACKAGE"),
-        ):
-            result = self.dstwist(*words)
-            self.assertEqual(result.exit_code, 1)
-            self.assertIn(said, result.stderr)
-        self.assertEqual(self.dstwist("daemon", "--help").exit_code, 0)
-
-
-class NginxTests(ReferenceTestCase):
+class NginxTests(CommandTestCase):
     """
     C{dstwist nginx}.
     """

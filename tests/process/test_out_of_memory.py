@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.process.shortage}.
+Tests for L{dstwist.process.out_of_memory}.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import log
 from dstwist.log import Logger
-from dstwist.process import shortage
-from dstwist.process.shortage import EXIT_STATUS, LEAST_ROOM, Shortage, grow_stack
+from dstwist.process import out_of_memory
+from dstwist.process.out_of_memory import EXIT_STATUS, LEAST_ROOM, Shortage, grow_stack
 from dstwist.protocol import jsontext
 from tests.logs import Lines
 
@@ -29,9 +29,9 @@ class ShortageTests(SynchronousTestCase):
         self.ended: list[int] = []
         self.free = LEAST_ROOM
         self.patch(log, "watchers", [])
-        self.patch(shortage, "watchers", log.watchers)
+        self.patch(out_of_memory, "watchers", log.watchers)
         self.patch(jsontext, "refusals", [])
-        self.patch(shortage, "refusals", jsontext.refusals)
+        self.patch(out_of_memory, "refusals", jsontext.refusals)
         for module, name in ((threading, "excepthook"), (sys, "unraisablehook")):
             self.patch(module, name, lambda arguments: None)
         self.publisher = LogPublisher()

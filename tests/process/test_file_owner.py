@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.process.owned} and L{dstwist.process.pid_file}.
+Tests for L{dstwist.process.file_owner}.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.process.owned import Owner
-from dstwist.process.pid_file import remove_pid_file
+from dstwist.process.file_owner import Owner
 
 
 class OwnerTests(SynchronousTestCase):
@@ -81,21 +80,3 @@ class OwnerTests(SynchronousTestCase):
         self.assertEqual(Owner.of({"uid": 5, "gid": 6}), (5, 6))
         self.assertEqual(Owner.of({"uid": None, "gid": 6}), (None, 6))
         self.assertEqual(Owner.of({"uid": None, "gid": None}), (None, None))
-
-
-class PidFileTests(SynchronousTestCase):
-    """
-    Removing a pid file.
-    """
-
-    def test_own(self) -> None:
-        """
-        That of the process is removed, and no other.
-        """
-        path = Path(self.mktemp())
-        for text, stays in (("12", False), ("12\n", False), ("13", True), ("", True), ("x", True)):
-            path.write_text(text)
-            remove_pid_file(str(path), 12)
-            self.assertEqual(path.exists(), stays, text)
-        path.unlink()
-        remove_pid_file(str(path), 12)

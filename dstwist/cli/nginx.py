@@ -1,78 +1,18 @@
 """
-More commands that the Node server has: C{info} and C{nginx}, and those in whose place there is something else here.
+The command C{dstwist nginx}: a configuration for nginx in front of the server.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import re
-import sys
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distributions, requires, version
 
 import click
 
-from dstwist import __version__
+from dstwist.cli.failure import failed
 from dstwist.config.load import find, load
 from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
-
-_DAEMON = """\
-dstwist daemon does not exist: it would start the server again when it ends, and so does your system.
-
-With systemd (see "As a service" in docs/operations.rst):
-    dstwist service add --config /etc/dstwist/config.yml
-    systemctl enable --now dstwist
-
-Without it, in the background:
-    twistd --pidfile=dstwist.pid --logfile=dstwist.log dstwist --config config.yml
-"""
-
-_INSTALL = """\
-dstwist install does not exist: connectors of the Node server cannot be loaded.
-
-The built-in stores and authenticators (docs/configuration.rst) need no installation. Every other store or
-authenticator is a Python package (docs/stores.rst, docs/authentication.rst):
-    {pip} install PACKAGE
-"""
-
-
-@click.command()
-@click.option("-c", "--config", "config_file", metavar="FILE", help="The configuration file to name.")
-@click.option("-l", "--lib-dir", metavar="DIR", help="Not needed: what is installed is listed.")
-def info(config_file: str | None, lib_dir: str | None) -> None:
-    """
-    Print the versions of dstwist and of what it uses, as JSON.
-    """
-    found = {
-        "dstwistVersion": __version__,
-        "platform": platform.system().lower(),
-        "arch": platform.machine(),
-        "pythonVersion": platform.python_version(),
-        "config": config_file if config_file is not None else find(os.environ),
-        "libs": sorted(_libraries()),
-    }
-    click.echo(json.dumps(found, indent=2))
-
-
-def _libraries() -> Iterator[str]:
-    """
-    The distributions that dstwist needs, and those that extend it.
-    """
-    try:
-        needed = requires("dstwist") or []
-    except PackageNotFoundError:
-        # It runs from a checkout.
-        needed = []
-    for requirement in needed:
-        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        if "extra ==" not in requirement:
-            yield f"{name}:{version(name)}"
-    for distribution in distributions():
-        if any(entry.group.startswith("dstwist.") for entry in distribution.entry_points):
-            yield f"{distribution.name}:{distribution.version}"
 
 
 @click.command(context_settings={"help_option_names": ["--help"]})
@@ -96,12 +36,12 @@ def nginx(
     Print an nginx.conf for nginx in front of this server.
     """
     if ssl and not (ssl_cert and ssl_key):
-        raise _failed("--ssl needs --ssl-cert and --ssl-key")
+        raise failed("--ssl needs --ssl-cert and --ssl-key")
     config_file = config_file if config_file is not None else find(os.environ)
     try:
         settings = load(config_file, os.environ)
     except ConfigError as error:
-        raise _failed(str(error)) from None
+        raise failed(str(error)) from None
     if port is None:
         port = 443 if ssl else 8080
     certificate = (os.path.abspath(ssl_cert), os.path.abspath(ssl_key)) if ssl and ssl_cert and ssl_key else None
@@ -114,7 +54,7 @@ def nginx(
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise _failed(f"--output {path}: {error.strerror}") from None
+        raise failed(f"--output {path}: {error.strerror}") from None
     click.echo(f"{path} is written.")
 
 
@@ -175,26 +115,3 @@ def nginx_conf(settings: Settings, port: int, host: str, certificate: tuple[str,
 
 def _word(text: str) -> str:
     return text if re.fullmatch(r"[\w/.:@+-]+", text) else '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
-
-
-def _instead(name: str, text: str) -> click.Command:
-    """
-    A command that prints the alternative, for any options.
-    """
-
-    @click.command(name, hidden=True, context_settings={"ignore_unknown_options": True})
-    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
-    def instead(words: tuple[str, ...]) -> None:
-        raise _failed(text.rstrip("\n"))
-
-    instead.help = text.partition("\n")[0]
-    return instead
-
-
-daemon = _instead("daemon", _DAEMON)
-install = _instead("install", _INSTALL.format(pip=os.path.join(os.path.dirname(sys.executable), "pip")))
-
-
-def _failed(text: str) -> SystemExit:
-    click.echo(text, err=True)
-    return SystemExit(1)
