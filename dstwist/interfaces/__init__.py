@@ -1,0 +1,56 @@
+"""
+The interfaces between the parts of dstwist, each named for a role. Authors of plug-ins import them from here.
+
+=====================  ==================================================================================
+L{.transport}          codecs, wires, links and what receives their payloads
+L{.requests}           connections, the work that they ask for, and the topics that serve them
+L{.permission}         decisions on what a client may do
+L{.authentication}     decisions on who a client is
+L{.records}            caches and storages
+L{.lifecycle}          parts that start and stop
+L{.cluster}            other nodes
+=====================  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDepartures, Login, PeerCertificate
+from dstwist.interfaces.cluster import ICluster
+from dstwist.interfaces.lifecycle import ILifecycle
+from dstwist.interfaces.permission import IDecider, IPermission
+from dstwist.interfaces.records import IInstantStore, IRecordStore, IStore, IStoreMaker, IStoreStatus
+from dstwist.interfaces.requests import IConnection, IRevocable, ITopicService, IWriteService, Work
+from dstwist.interfaces.transport import Decode, ICodec, ILink, IOutbox, IReceiver, IWire
+
+# Stores and permissions of plug-ins need these, too.
+from dstwist.record import Change, Record
+
+__all__ = [
+    "Change",
+    "Decode",
+    "HandshakeData",
+    "IAuthenticator",
+    "ICluster",
+    "ICodec",
+    "IConnection",
+    "IDecider",
+    "IDepartures",
+    "IInstantStore",
+    "ILifecycle",
+    "ILink",
+    "IOutbox",
+    "IPermission",
+    "IReceiver",
+    "IRecordStore",
+    "IRevocable",
+    "IStore",
+    "IStoreMaker",
+    "IStoreStatus",
+    "ITopicService",
+    "IWire",
+    "IWriteService",
+    "Login",
+    "PeerCertificate",
+    "Record",
+    "Work",
+]
