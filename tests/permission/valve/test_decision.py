@@ -1,0 +1,201 @@
+"""
+Tests for L{dstwist.permission.valve.decision}.
+"""
+
+from __future__ import annotations
+
+import json
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from dstwist.interfaces import Record
+from dstwist.permission.valve.permission import ValvePermission
+from dstwist.protocol.constants import RecordAction
+from tests.permission.valve.helpers import EMIT, PermissionCase, allows, read, rules, write
+
+
+class RecordTests(PermissionCase):
+    """
+    Rules that ask for records.
+    """
+
+    def test_at_hand(self) -> None:
+        """
+        What the asker has at hand is not loaded, be it as oldData or by its name.
+        """
+        rule = "oldData.n === 1 && _('r').n === 1 && _(name) === oldData"
+        permission = self.permission("record", "write", rule)
+        self.assertIs(allows(permission, write(b"{}"), self.ann, Record(1, {"n": 1})), True)
+        self.assertEqual(self.records.loaded, [])
+
+    def test_missing_at_hand(self) -> None:
+        """
+        Neither is a record of which is known that it does not exist: it is null.
+        """
+        permission = self.permission("record", "write", "oldData === null && _('r') === null")
+        self.assertIs(allows(permission, write(b"{}"), self.ann, Record(-1, None)), True)
+        self.assertEqual(self.records.loaded, [])
+
+    def test_at_once(self) -> None:
+        """
+        With records that are there at once, the answer is there at once.
+        """
+        self.records.records["a"] = Record(3, {"ok": True})
+        permission = self.permission("record", "read", "_('a').ok && _('b') === null")
+        self.assertIs(permission.allows(read(), self.ann), True)
+        self.assertEqual(self.records.loaded, ["a", "b"])
+
+    def test_later(self) -> None:
+        """
+        With records that take their time, the answer comes when the last of them is there.
+        """
+        self.records.records["a"] = Record(3, {"ok": True})
+        permission = self.permission("record", "read", "_('a').ok && _('b') === null", load=self.records.later)
+        decision = permission.allows(read(), self.ann)
+        assert isinstance(decision, Deferred)
+        self.assertNoResult(decision)
+        self.records.arrive()
+        self.assertIs(self.successResultOf(decision), True)
+
+    def test_together(self) -> None:
+        """
+        Records that a rule asks for independently are loaded at the same time, each once.
+        """
+        permission = self.permission(
+            "record", "read", "[_('a'), _('b'), _('a'), oldData].length === 4", load=self.records.later
+        )
+        decision = permission.allows(read(), self.ann)
+        self.assertEqual(self.records.loaded, ["r", "a", "b"])
+        for deferred, _ in self.records.waiting:
+            assert isinstance(decision, Deferred)
+            self.assertNoResult(decision)
+            deferred.callback(None)
+        assert isinstance(decision, Deferred)
+        self.assertIs(self.successResultOf(decision), True)
+        self.assertEqual(len(self.records.loaded), 3)
+
+    def test_passes(self) -> None:
+        """
+        Records that lead to each other take a pass each: as many as maxRuleIterations allows, however fast they come.
+        """
+        self.records.records = {name: Record(1, {"n": following}) for name, following in ("ab", "bc", "cd", "de")}
+        rule = "_(_(_('a').n).n).n === 'd'"
+        for load in (self.records.at_once, self.records.later):
+            for most, allowed in ((4, True), (3, False)):
+                permission = self.permission("record", "read", rule, load=load, max_iterations=most)
+                decision = permission.allows(read(), self.ann)
+                self.records.arrive()
+                if allowed:
+                    result = self.successResultOf(decision) if isinstance(decision, Deferred) else decision
+                    self.assertIs(result, True)
+                else:
+                    self.assertIn("Exceeded max iteration count", self.problem(decision))
+
+    def test_nothing_is_kept(self) -> None:
+        """
+        The next decision looks anew.
+        """
+        permission = self.permission("record", "read", "_('a') !== null")
+        self.assertIs(permission.allows(read(), self.ann), False)
+        self.records.records["a"] = Record(0, {})
+        self.assertIs(permission.allows(read(), self.ann), True)
+
+    def test_failure(self) -> None:
+        """
+        A record that cannot be had makes the rule fail, at once or later, even if others are still on their way.
+        """
+        self.records.failing = {"a"}
+        for load in (self.records.at_once, self.records.later):
+            permission = self.permission("record", "read", "[_('a'), _('b')].length > 0 || true", load=load)
+            decision = permission.allows(read(), self.ann)
+            self.records.arrive()
+            self.assertIn("failed to load record a for permissioning: out of order", self.problem(decision))
+
+    def test_no_records(self) -> None:
+        """
+        A server without records has none to refer to.
+        """
+        permission = ValvePermission(rules("record", "read", "_('a')"), lambda: 0.0)
+        self.assertIn("there are no records", self.problem(permission.allows(read(), self.ann)))
+
+    def test_cancelled(self) -> None:
+        """
+        Nobody waits any more: what comes then is of no interest.
+        """
+        permission = self.permission("record", "read", "_('a') === null", load=self.records.later)
+        decision = permission.allows(read(), self.ann)
+        assert isinstance(decision, Deferred)
+        decision.cancel()
+        self.failureResultOf(decision, CancelledError)
+        self.records.arrive()
+
+    def test_w10_patch(self) -> None:
+        """
+        W10 (C{security.md}): the data of a patch is the record as it would be, of setData with a path too.
+        """
+        rule = "data.owner === 'ann' && data.n === 5 && data.gone === undefined"
+        permission = self.permission("record", "write", rule)
+        record = Record(1, {"owner": "ann", "n": 4})
+        self.assertIs(allows(permission, write(b"5", "n"), self.ann, record), True)
+        self.assertIs(allows(permission, write("N5", "n"), self.ann, record), True)
+        self.assertIs(allows(permission, write(b'"bob"', "owner"), self.ann, record), False)
+        self.assertEqual(record.data, {"owner": "ann", "n": 4})
+        new = write(b'{"b": 1}', "a")
+        new.original_action = RecordAction.CREATEANDPATCH
+        permission = self.permission("record", "write", "oldData === null && data.a.b === 1")
+        self.assertIs(allows(permission, new, self.ann, Record(-1, None)), True)
+
+    def test_patch_of_nothing(self) -> None:
+        """
+        A patch of a record that does not exist, and is not to be created, has no data.
+        """
+        permission = self.permission("record", "write", "data.a === 1")
+        for record in (Record(-1, None), None):
+            self.assertIn(
+                "Tried to apply patch to non-existant record r",
+                self.problem(allows(permission, write(b"1", "a"), self.ann, record)),
+            )
+
+    def test_erased(self) -> None:
+        """
+        A patch without a value takes the key away.
+        """
+        permission = self.permission("record", "write", "!('a' in data) && data.b === 2")
+        for nothing in (None, "U"):
+            self.assertIs(allows(permission, write(nothing, "a"), self.ann, Record(1, {"a": 1, "b": 2})), True)
+
+    def test_patch_multi(self) -> None:
+        """
+        Several changes are applied in their order.
+        """
+        changes = [{"path": "a", "data": 1}, {"path": "a", "data": 2}, {"path": "b"}]
+        message = write(json.dumps(changes).encode(), action=RecordAction.PATCH_MULTI)
+        permission = self.permission("record", "write", "data.a === 2 && !('b' in data) && data.c === 3")
+        self.assertIs(allows(permission, message, self.ann, Record(1, {"b": 1, "c": 3})), True)
+        for wrong in (b"{}", b"[1]", b'[{"data": 1}]', b'[{"path": 5}]'):
+            message = write(wrong, action=RecordAction.PATCH_MULTI)
+            self.assertIn("Invalid MultiPatch Data r", self.problem(permission.allows(message, self.ann)))
+
+    def test_w14_forbidden_paths(self) -> None:
+        """
+        W14 (C{security.md}): paths into the prototypes of a JavaScript client are refused.
+        """
+        permission = self.permission("record", "write", "data !== null")
+        for path in ("__proto__.x", "constructor.x", "prototype"):
+            self.problem(allows(permission, write(b"1", path), self.ann, Record(1, {})))
+
+    def test_update(self) -> None:
+        """
+        The data of an update is what is written, whatever was there.
+        """
+        permission = self.permission("record", "write", "data.a === 1 && data.b === undefined")
+        self.assertIs(allows(permission, write(b'{"a": 1}'), self.ann, Record(1, {"b": 1})), True)
+        self.assertIs(permission.allows(write('O{"a": 1}'), self.ann), True)
+
+    def test_events(self) -> None:
+        """
+        What is about no record has no oldData, even if there is a record of that name.
+        """
+        permission = self.permission("event", "publish", "oldData")
+        self.assertIs(permission.allows(EMIT, self.ann), False)
+        self.assertEqual(self.records.loaded, [])
