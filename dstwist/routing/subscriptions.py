@@ -239,7 +239,10 @@ class SubscriptionRegistry:
             connection.on_close(self._closed)
         elif name in subscribed:
             return False
-        elif len(subscribed) >= self._limit and len(self.names_of(connection)) >= self._limit:
+        elif len(subscribed) >= self._limit and (
+            # To list the names for each name that is refused takes a minute for one message.
+            not self._ended or len(self.names_of(connection)) >= self._limit
+        ):
             self._exceeded(connection, "maxSubscriptions", self._limit, "names")
             return False
         fan_out = self._fan_out

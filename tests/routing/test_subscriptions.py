@@ -158,6 +158,17 @@ class SubscriptionRegistryTests(SynchronousTestCase):
                 self.assertEqual(connection.take(), [request.ack()] if turn == 2 else [])
                 connection.turn()
 
+    def test_refused_without_list(self) -> None:
+        """
+        To refuse a name does not list all names that the connection has: a message can have very many.
+        """
+        self.registry = SubscriptionRegistry(Topic.EVENT, limit=2)
+        listed: list[object] = []
+        self.patch(self.registry, "names_of", listed.append)
+        connection = FakeConnection()
+        added = [self.registry.add(name, connection) for name in ("a", "b", "c")]
+        self.assertEqual((added, listed), ([True, True, False], []))
+
     def test_limit_in_long_bulk(self) -> None:
         """
         The limit holds in a later turn as well.
