@@ -1,5 +1,5 @@
 """
-Files that come with dstwist beside its modules.
+Files that come with dstwist, but are no modules.
 """
 
 from __future__ import annotations
@@ -7,14 +7,13 @@ from __future__ import annotations
 import sysconfig
 from pathlib import Path
 
-#: By name: where it is in a checkout.
+#: By name: the path in a checkout.
 _IN_CHECKOUT = {"dstwist.service": "etc/systemd/dstwist.service"}
 
 
 def find_data_file(name: str) -> Path | None:
     """
-    Where the file C{name} is: in the checkout, or below the environment that dstwist was installed into; C{None} if it
-    is in neither.
+    The path of the file C{name}, in the checkout or in the environment that has dstwist; C{None} if it is in neither.
     """
     checkout = Path(__file__).resolve().parent.parent
     installed = Path(sysconfig.get_path("data")) / "share" / "dstwist"

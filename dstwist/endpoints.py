@@ -1,18 +1,17 @@
 """
-Where the server listens: the endpoints that the command line or the configuration ask for.
+Where the server listens: the endpoints of the command line or of the configuration.
 
 ==========================================  ===========================================================================
-C{--listen}                                 what comes of it
+C{--listen}                                 endpoint
 ==========================================  ===========================================================================
-C{tls:6020:privateKey=...:certKey=...}      ours, with every option of C{httpServer.options.ssl} by its name
-C{ssl:...}                                  the same; it is Twisted's older name for it
+C{tls:6020:privateKey=...:certKey=...}      ours; it has each option of C{httpServer.options.ssl} by its name
+C{ssl:...}                                  the same, by the older name of Twisted
 C{haproxy:tls:...}                          a PROXY header in clear, as HAProxy and others send it, and then TLS
 any other                                   Twisted's: C{tcp:}, C{unix:}, C{systemd:}, C{haproxy:tcp:}, plug-ins
 ==========================================  ===========================================================================
 
-The ports of all are bound, and listen when the node says so (L{dstwist.transports.ports}).
-
-Where a description does not say how many connections may wait to be taken (C{backlog}), it is L{BACKLOG} of them.
+The ports of all endpoints are bound first, and listen later (L{dstwist.transports.ports}). The default of C{backlog},
+the number of connections that may wait to be accepted, is L{BACKLOG}.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ from dstwist.errors import ConfigError
 from dstwist.tls.certificates import ServerCertificate, TlsEndpoint
 from dstwist.transports.ports import binding
 
-#: How many connections may wait to be taken. With Twisted's 50 nearly all clients that come back at once after a
-#: restart have to try again a second later.
+#: How many connections may wait to be accepted. With the 50 of Twisted, nearly all clients that reconnect at once after
+#: a restart have to try again a second later.
 BACKLOG = 1024
 
-#: Twisted's names of what has another one in the configuration.
+#: Twisted's names of options that have another name in the configuration.
 _OLD_NAMES = {"privateKey": "key", "certKey": "cert", "extraCertChain": "ca", "dhParameters": "dhParams"}
 _TWISTED_NAMES = {key: name for name, key in _OLD_NAMES.items()}
-#: What is said of the port rather than of TLS.
+#: Options of the port; all others are options of TLS.
 _OF_TCP = ("interface", "backlog")
 
-#: The kinds of port that have a backlog, and its place among what is said without a name, the kind being the first.
+#: By kind of port: the place of the backlog among the arguments without a name. The kind itself has place 0.
 _BACKLOG_AT = {"tcp": 3, "tcp6": 2, "unix": 3}
 
-#: The kinds of port that people use.
+#: The kinds of port for error texts.
 _KINDS = ("tcp", "tcp6", "tls", "ssl", "unix", "systemd", "haproxy")
 
 _WORD = re.compile(r"(?:[^:\\]|\\.)*", re.DOTALL)
@@ -54,9 +53,9 @@ _NAMED = re.compile(r"(?:[^=\\]|\\.)*=", re.DOTALL)
 
 def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoint:
     """
-    What C{httpServer.options} ask for.
+    The endpoint of C{httpServer.options}.
 
-    @raise ConfigError: its certificate cannot be used.
+    @raise ConfigError: the certificate cannot be used.
     """
     kind = TCP6ServerEndpoint if ":" in http.host else TCP4ServerEndpoint
     endpoint: IStreamServerEndpoint = kind(binding(reactor), http.port, BACKLOG, http.host)
@@ -67,9 +66,9 @@ def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoi
 
 def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str]) -> IStreamServerEndpoint:
     """
-    What C{--listen description} asks for.
+    The endpoint of C{--listen description}.
 
-    @raise ConfigError: it cannot be had.
+    @raise ConfigError: the description is invalid, or the certificate cannot be used.
     """
     path = _path(description)
     inner = description.removeprefix("haproxy:")
@@ -80,19 +79,19 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
         of_tcp, options = _split(inner)
         endpoint = serverFromString(binding(reactor), _with_backlog(of_tcp))
     except Exception as error:
-        # Endpoint parsers are plugins and raise whatever they like.
+        # Endpoint parsers are plug-ins, which may raise any exception.
         problem = "the port is no number" if "invalid literal for int()" in str(error) else str(error)
         raise ConfigError(path, problem + _meant(description)) from None
     settings = _tls(options, description, environ)
     if inner is not description:
-        # Outside in: TCP, then the header, then TLS.
+        # From outside to inside: TCP, then the header, then TLS.
         endpoint = proxyEndpoint(endpoint)
     return TlsEndpoint(endpoint, ServerCertificate(settings, path), reactor)
 
 
 def _meant(description: str) -> str:
     """
-    The error text for an invalid description: mostly it is a port, or an address and a port.
+    A suggestion for an invalid description. Most of them are a port, or an address and a port.
     """
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:]+\]|[^:]*):)?(\d+)", description)
     if found is None or (found[1] or "").lower() in _KINDS:
@@ -108,7 +107,7 @@ def _meant(description: str) -> str:
 
 def _path(description: str) -> str:
     """
-    What to call it in errors and in the log.
+    The name of the endpoint in errors and in the log, without a passphrase.
     """
     return "--listen " + re.sub(r"(:passphrase)=(?:[^:\\]|\\.)*", r"\1=...", description)
 
@@ -131,7 +130,7 @@ def _split(description: str) -> tuple[str, dict[str, str]]:
 
 def _with_backlog(description: str) -> str:
     """
-    The description, saying in any case how many connections may wait if that is to be said.
+    The description with a backlog, if the kind of port has one.
     """
     words = _words(description.removeprefix("haproxy:"))
     unnamed = [word for word in words if not _NAMED.match(word)]
@@ -143,7 +142,7 @@ def _with_backlog(description: str) -> str:
 
 def _words(description: str) -> list[str]:
     """
-    The parts of an endpoint's description, between colons that have no backslash before them.
+    The parts of a description between colons. A colon with a backslash before it is part of a part.
     """
     words, position = [], 0
     while position <= len(description):
@@ -157,16 +156,16 @@ def _words(description: str) -> list[str]:
 def _tls(options: dict[str, str], description: str, environ: Mapping[str, str]) -> SslSettings:
     path = _path(description)
     reading = Reading(os.getcwd(), environ)
-    # As from the environment: a text, but also a number or a flag where that is wanted.
+    # The values are texts, as those of environment variables are. They are read as numbers or flags where needed.
     given: dict[str, Any] = {key: FromVariable(value) for key, value in options.items()}
-    # Twisted's way of saying that both are in one file.
+    # In Twisted, a description without certKey has key and certificate in one file.
     if "key" in given:
         given.setdefault("cert", given["key"])
     settings = None
     with reading.collecting():
         settings = read_ssl(given, path, reading)
     for problem in reading.problems:
-        # The option's own name: it is not glued to what names the port.
+        # The error names the option, after the description of the port.
         key = problem.path.removeprefix(f"{path}.")
         raise ConfigError(f"{path}: {_TWISTED_NAMES.get(key, key)}" if key != problem.path else path, problem.problem)
     if settings is None:

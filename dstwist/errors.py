@@ -6,13 +6,13 @@ The exceptions that dstwist raises.
     DstwistError
      +-- ConfigError       the configuration cannot be used; names the key's path
      +-- StoreError        a cache or storage failed or did not answer in time
-     |    +-- StoreFull    it has no room for what a write adds; it is as it was before
+     |    +-- StoreFull    it has no room for a write, which changed nothing
      +-- AuthError         an authenticator failed (not: refused) or did not answer in time
      |    +-- BusyError    there are too many logins at the moment
-     +-- RuleError         a permission rule has no value: it failed, or took too much
+     +-- RuleError         a permission rule has no value: it failed, or took too many steps
      +-- StartError        the server cannot start: a port is taken, a store cannot be opened
 
-What a *client* does wrong is data, not an exception: see L{dstwist.protocol.message.Malformed}.
+A mistake of a *client* is data, not an exception: see L{dstwist.protocol.message.Malformed}.
 """
 
 from __future__ import annotations
@@ -28,9 +28,8 @@ class ConfigError(DstwistError):
     """
     A configuration that cannot be used.
 
-    @ivar path: where in the file the offending key is, e.g. C{httpServer.options.port}; empty if the file as a whole
-        is meant.
-    @param place: the file and the line, if they are to be told.
+    @ivar path: the path of the key, such as C{httpServer.options.port}; empty if the error is about the file.
+    @param place: the file and the line; empty if they are not known.
     """
 
     def __init__(self, path: str, problem: str, place: str = "") -> None:
@@ -47,13 +46,13 @@ class StoreError(DstwistError):
 
 class StoreFull(StoreError):
     """
-    A cache or a storage has no room for what a write adds. The write changed nothing.
+    A cache or a storage has no room for a write. The write changed nothing.
     """
 
 
 class AuthError(DstwistError):
     """
-    An authenticator could not decide: its back end failed or did not answer in time.
+    An authenticator could not decide: its source of users failed or did not answer in time.
     """
 
 

@@ -108,7 +108,7 @@ class Dependencies:
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
         self._clock = clock
-        # Those to stop.
+        # The parts that have to be stopped.
         self._started: list[tuple[str, Startable]] = []
 
     @property

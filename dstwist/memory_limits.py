@@ -1,7 +1,7 @@
 """
-How much memory this process may use: the source of the defaults of memory budgets; and whether an allocation can fail.
+How much memory this process may use, and whether an allocation can fail. The defaults of memory budgets come from here.
 
-Always true: L{usable_memory} answers the smallest of all limits that the system states: the memory of the machine, the
+Always true: L{usable_memory} returns the smallest of all limits that the system states: the memory of the machine, the
 limits of each control group that the process is in (version 1 and 2, with all parent groups), and the resource limits
 of the process. A limit that cannot be read is left out.
 """
@@ -15,7 +15,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-#: The answer where the system states no limit at all.
+#: The result if the system states no limit at all.
 UNKNOWN = 1 << 30
 
 _LIMIT_FILES = {"cgroup2": ("memory.max", "memory.high"), "cgroup": ("memory.limit_in_bytes",)}
@@ -23,20 +23,20 @@ _LIMIT_FILES = {"cgroup2": ("memory.max", "memory.high"), "cgroup": ("memory.lim
 
 def usable_memory(root: Path = Path("/")) -> int:
     """
-    So many bytes of memory this process may use.
+    How many bytes of memory this process may use.
 
-    @param root: where C{/proc} and C{/sys} are looked for.
+    @param root: the directory that has C{proc} and C{sys}.
     """
     return min((*_machine(root), *_control_groups(root), *_resource_limits()), default=UNKNOWN)
 
 
 def allocations_can_fail(root: Path = Path("/")) -> bool:
     """
-    Whether the system refuses memory to this process, so that there are MemoryErrors: its address space is limited
-    (C{ulimit -v}, C{LimitAS}), or the kernel promises no more memory than there is. Without either, the system gives
-    address space without end, and kills a process (with SIGKILL) when memory runs out.
+    Whether the system can refuse memory to this process, which raises a MemoryError. It does so if the address space
+    is limited (C{ulimit -v}, C{LimitAS}), or if the kernel promises no more memory than there is. In all other cases
+    the system gives address space without end, and kills a process (with SIGKILL) when memory runs out.
 
-    @param root: where C{/proc} is looked for.
+    @param root: the directory that has C{proc}.
     """
     return any(_resource_limits()) or _read(root / "proc/sys/vm/overcommit_memory").strip() == "2"
 
@@ -97,11 +97,11 @@ def _levels(root: Path, mounted: str, where: str, group: str, files: tuple[str, 
     """
     The limits of C{group} and of all its parents, as far as they are mounted.
 
-    @param mounted: the group that is seen at C{where}.
+    @param mounted: the group that is mounted at C{where}.
     """
     parts = group.strip("/").split("/")
     above = [part for part in mounted.split("/") if part]
-    # A container sees its own group at the mount point, but may be told the path that the machine knows.
+    # A container has its own group at the mount point, but /proc may have the path on the machine.
     below = parts[len(above) :] if parts[: len(above)] == above else []
     folder = root / where.strip("/")
     for part in ("", *below):

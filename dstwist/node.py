@@ -56,13 +56,14 @@ from dstwist.transports.websocket_builder import WebSocketBuilder
 
 class Node(Service):
     """
-    One server: its services, and the port they are reached through.
+    One server.
 
-    @param log_limit: in force while the node runs. It is for the log of the whole process, so the owner of the process
-        decides about it.
-    @ivar factory: the factory of all its connections.
-    @ivar web_sockets: what takes over from it, by path.
-    @ivar reloads: what L{reload} reads again.
+    @param reread: reads the configuration again; C{None} without a configuration file.
+    @param log_limit: the limit of log lines while the node runs. It is for the log of the whole process, so the owner
+        of the process makes it.
+    @ivar factory: the factory of all connections.
+    @ivar web_sockets: by path, the factory of the WebSockets that the connections become.
+    @ivar reloads: the parts that L{reload} reads again.
     """
 
     _log = Logger()
@@ -106,7 +107,7 @@ class Node(Service):
             self._users,
             outgoing,
             self._permission,
-            # Names are not judged one by one where everything is permitted.
+            # If everything is permitted, nothing needs a decision for each name.
             None if isinstance(self._permission, OpenPermission) else self._permission,
             tiers,
             denials,
@@ -202,16 +203,20 @@ class Node(Service):
 
     def reload(self) -> bool:
         """
-        Read again what can be: certificates, users, permission rules. Whoever is connected stays, but may lose what new
-        rules do not permit. Whether all of it could be used; what could not stays as it was, and the log says why.
+        Read certificates, users and permission rules again. Clients stay connected, but may lose subscriptions that
+        the new rules do not permit.
+
+        @return: whether everything could be used. A part that could not stays as it was, and the log says why.
         """
         return self.reloads.run()
 
     def kick(self, user: str, reason: str) -> int:
         """
-        Close all connections of C{user} on this node, with close code 1008 and C{reason}; how many.
+        Close all connections of C{user} on this node, with close code 1008 and C{reason}.
 
-        It keeps nobody out: whoever may log in can come back, and the official clients do so by themselves.
+        A kicked user can reconnect if the credentials are still valid. The official clients do so by themselves.
+
+        @return: the number of connections.
         """
         connections = self._users.connections(user)
         for connection in connections:
@@ -221,8 +226,7 @@ class Node(Service):
 
     def not_ready(self) -> str | None:
         """
-        Why clients should go to another server, in a few words that may be shown to any client; C{None} if there is no
-        reason.
+        Why clients should connect to another server; C{None} if there is no reason. Any client may see the text.
         """
         if self._client_side.refusing:
             return "the server is stopping"
@@ -253,8 +257,7 @@ class Node(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Tell the clients, and wait until they are gone or C{shutdownTimeout} has passed. HTTP is served until the end;
-        new WebSockets are refused.
+        Stop all parts: see L{Lifecycle.stop}.
         """
         super().stopService()
         return Deferred.fromCoroutine(self._lifecycle.stop())

@@ -93,7 +93,7 @@ def tell_of_open_files(files: int | None, max_connections: int | None) -> None:
     """
     most = room(files)
     if files is None or most is None:
-        _log.info("INFO | open files: there is no limit, nor is one for connections", event="INFO")
+        _log.info("INFO | open files: no limit, so there is none for connections", event="INFO")
         return
     wanted = max_connections or 0
     if most < FEW or most < wanted:
@@ -113,16 +113,17 @@ def tell_of_open_files(files: int | None, max_connections: int | None) -> None:
 
 async def warn_of_open_doors(auth: Iterable[AuthSettings], permission: IPermission, hosts: Iterable[object]) -> None:
     """
-    Log a warning if anybody who can reach one of C{hosts}, the addresses that the server listens on, may read and
-    delete any record.
+    Log a warning if every client on the network may read and delete any record.
+
+    @param hosts: the addresses that the server listens on.
     """
     exposed = [str(host.host) for host in hosts if isinstance(host, (IPv4Address, IPv6Address)) and not _local(host)]
     if not exposed or not any(isinstance(settings, OpenSettings) for settings in auth):
         return
     if await _allows(permission, RecordAction.READ, "x") and await _allows(permission, RecordAction.DELETE, "x"):
         _log.warn(
-            "AUTH_ERROR | whoever can reach {hosts} may do everything: auth lets everybody in, and no rule keeps "
-            "anybody from anything",
+            "AUTH_ERROR | every client that can reach {hosts} may do everything: auth accepts all clients, and the "
+            "permissions allow them everything",
             hosts=", ".join(exposed),
             event="AUTH_ERROR",
         )
@@ -157,7 +158,7 @@ def warn_of_unasked_certificates(auth: Iterable[AuthSettings], asked: bool) -> N
     """
     if not asked and any(isinstance(settings, CertificateSettings) for settings in auth):
         _log.warn(
-            "AUTH_ERROR | auth of type certificate: no port asks clients for theirs (requestCert), so nobody can "
-            "log in by it",
+            "AUTH_ERROR | auth of type certificate: no port asks clients for a certificate (requestCert), so no "
+            "client can log in with one",
             event="AUTH_ERROR",
         )

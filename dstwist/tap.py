@@ -1,13 +1,13 @@
 """
-What C{twistd dstwist} calls: its options, and the service made of them.
+The entry point of C{twistd dstwist}: its options, and the service that they describe.
 
 ==================  =================================================================================================
-exit status         why
+exit status         reason
 ==================  =================================================================================================
-0                   asked to stop, by SIGTERM or SIGINT
-1                   the server cannot start as things are: a port is taken, a store cannot be opened
+0                   SIGTERM or SIGINT has stopped the server
+1                   the server cannot start at present: a port is taken, a store cannot be opened
 71                  no memory is left, see L{dstwist.process.out_of_memory}
-78                  the options or the configuration cannot be used: another start will not help (C{EX_CONFIG})
+78                  the options or the configuration cannot be used: another start does not help (C{EX_CONFIG})
 128 + n             signal n came again while the server was stopping
 ==================  =================================================================================================
 """
@@ -71,8 +71,8 @@ class Options(TwistedOptions):
     ]
 
     optFlags = [
-        ["disable-auth", None, "Let everybody in, whatever auth says in the config."],
-        ["disable-permissions", None, "Let everybody do everything, whatever permission says in the config."],
+        ["disable-auth", None, "Accept all clients, in the place of auth in the config."],
+        ["disable-permissions", None, "Permit everything, in the place of permission in the config."],
     ]
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Options(TwistedOptions):
             raise UsageError("--log-level must be one of debug, info, warn, error, off")
         for option in ("config", "data-dir", "host", "port", "server-name", "lib-dir"):
             if self[option] == "":
-                # A variable of a script that is not set. Without it the server would do, but not what was meant.
+                # Mostly, a variable of a script is not set. The default would not be what the operator wants.
                 raise UsageError(f"--{option} needs a value, got an empty one")
             if option in ("host", "port") and self[option] is not None and self["listen"]:
                 raise UsageError(f"--listen says all of where to listen; leave --{option} out")
@@ -133,10 +133,10 @@ def _spare_the_collector(reactor: Any) -> None:
 
 def makeService(options: Mapping[str, Any]) -> Server:
     """
-    The server that C{options} ask for, in this process, which it prepares.
+    Prepare this process, and return the server that C{options} describe.
 
-    @raise SystemExit: the options or the configuration cannot be used; nothing has been opened. For any other exception
-        C{twistd} would show a traceback.
+    @raise SystemExit: the options or the configuration cannot be used; nothing has been opened. C{twistd} shows a
+        traceback for all other exceptions.
     """
     from twisted.internet import reactor as installed
 
@@ -157,8 +157,8 @@ def makeService(options: Mapping[str, Any]) -> Server:
     background.install()
     server = Server(node, reactor, twistd, ServiceManager(os.environ, reactor), background.report)
     _prepare_for_the_worst(server)
-    # Twisted's handlers would have twistd kill itself with the signal in the end, which service managers take for a
-    # crash. It installs them when the reactor begins to run.
+    # With the handlers of Twisted, twistd would kill itself with the signal in the end, and service managers would see
+    # a crash. Twisted installs them when the reactor begins to run.
     server.signals.take_stops()
     reactor.callWhenRunning(server.signals.take_stops)
     reactor.callWhenRunning(_spare_the_collector, reactor)
@@ -173,13 +173,13 @@ def _refused(status: int, error: Exception) -> SystemExit:
 
 def make_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, str] = os.environ) -> Node:
     """
-    The node that C{options} ask for.
+    The node that C{options} describe.
 
     @raise UsageError: the options or the configuration cannot be used; nothing has been opened.
     """
     path = options["config"]
     if path is not None:
-        # It is read again later, when twistd has gone to another directory (--rundir, or the background).
+        # A reload reads it again, after twistd has changed the directory (--rundir, or the background).
         path = os.path.abspath(path)
 
     directory = options["lib-dir"]
@@ -215,7 +215,7 @@ def make_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, st
 
 def overridden(settings: Settings, options: Mapping[str, Any]) -> Settings:
     """
-    What the configuration says, where the command line does not say something else.
+    The settings of the configuration, with those of the command line in their place.
     """
     if options["host"] is not None:
         settings = replace(settings, http=replace(settings.http, host=options["host"]))
@@ -239,7 +239,7 @@ def _set_level(settings: Settings) -> str:
 
 def _prepare_for_the_worst(server: Server) -> None:
     """
-    Have the end of the process logged if it has no memory left, or dies in code that is not Python.
+    Make the process log its end if it has no memory left, or dies in code that is not Python.
     """
     Shortage(server.quit).install(globalLogPublisher)
     if allocations_can_fail():

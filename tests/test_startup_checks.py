@@ -47,10 +47,10 @@ class OpenDoorTests(AuthCase):
 
     def test_open(self) -> None:
         """
-        A server on the network that lets everybody in, and lets them do everything, says so at start.
+        A server on the network that accepts all clients, and permits everything, logs a warning at the start.
         """
         (line,) = self.warnings(True, OpenSettings(), "127.0.0.1", "0.0.0.0", "::")
-        self.assertIn("whoever can reach 0.0.0.0, :: may do everything", line)
+        self.assertIn("every client that can reach 0.0.0.0, :: may do everything", line)
 
     def test_not_open(self) -> None:
         """

@@ -1,7 +1,7 @@
 """
 The command C{dstwist}, for people.
 
-C{dstwist start} is C{twistd --nodaemon dstwist} by a shorter name; whoever wants twistd's own options uses twistd.
+C{dstwist start} is short for C{twistd --nodaemon dstwist}. The options of twistd itself need the command C{twistd}.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dstwist.errors import ConfigError
 from dstwist.permission.selection import load_rules
 from dstwist.tls.context import serve
 
-#: What passwords are hashed with in deepstream's format if nothing else is said: digest, iterations, bytes.
+#: The default hash in deepstream's format: digest, iterations, bytes.
 LEGACY_HASH = ("sha512", 210_000, 32)
 
 
@@ -46,8 +46,8 @@ for command in (permissions, service, info, nginx, daemon, install):
 @click.option("-l", "--listen", multiple=True, metavar="ENDPOINT", help="Twisted endpoint, e.g. tcp:6020. Repeatable.")
 @click.option("--host", metavar="ADDRESS", help="Address to listen on, in the place of the configured one.")
 @click.option("-p", "--port", metavar="PORT", help="TCP port, in the place of the configured one.")
-@click.option("--disable-auth", is_flag=True, help="Let everybody in.")
-@click.option("--disable-permissions", is_flag=True, help="Let everybody do everything.")
+@click.option("--disable-auth", is_flag=True, help="Accept all clients.")
+@click.option("--disable-permissions", is_flag=True, help="Permit everything.")
 @click.option("-d", "--data-dir", metavar="DIR", help="Directory for what is to survive a restart.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warn, error or off.")
 @click.option("--server-name", metavar="NAME", help="The node's name, in the place of the configured one.")
@@ -102,8 +102,7 @@ def start(
 @click.argument("file", metavar="[FILE]", required=False)
 def check_config(file: str | None) -> None:
     """
-    Say whether the server would start with FILE, and if not, what is wrong with it. Opens no port, and loads no
-    class of your own.
+    Check whether the server would start with FILE, and print the problems. Opens no port, and loads no plug-in.
 
     Without FILE it is the one that dstwist start would take.
     """
@@ -113,7 +112,7 @@ def check_config(file: str | None) -> None:
             raise failed("No config file found")
     try:
         settings = load(file, os.environ)
-        # A class of the operator's own is not made here: it may begin to do things.
+        # Plug-ins are not loaded here: they may begin to work.
         warnings: Sequence[str] = ()
         if settings.permission.type == "config":
             _, warnings = load_rules(settings.permission)
@@ -144,7 +143,7 @@ def hash_password(password: str | None, config_file: str | None, legacy: bool) -
     The password is asked for, or read from standard input. It can be an argument too, which others on this machine can
     see. Without --legacy it is hashed by argon2id, which no other server knows, unless FILE configures another hash.
     """
-    # Imported here, because the other commands need not wait for it.
+    # Imported here, so that the other commands do not wait for it.
     from dstwist.auth.hashing import hash_argon2, hash_pbkdf2
 
     digest, iterations, key_length = LEGACY_HASH if legacy else (None, 0, 0)
@@ -182,9 +181,9 @@ def _read_password() -> str:
 
 def run_twistd(arguments: Sequence[str]) -> None:
     """
-    Become C{twistd} with C{arguments}; comes back when the server has stopped.
+    Become C{twistd} with C{arguments}; return when the server has stopped.
     """
-    # Imported here, because it is a second of work that the other commands need not wait for.
+    # Imported here, so that the other commands do not wait a second for it.
     from twisted.scripts import twistd
 
     sys.argv = ["twistd", *arguments]

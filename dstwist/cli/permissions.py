@@ -1,5 +1,5 @@
 """
-The commands C{dstwist permissions}: rules, tried out without a server.
+The commands C{dstwist permissions}: try rules out without a server.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def permissions() -> None:
 @click.argument("file", metavar="FILE")
 def check(file: str) -> None:
     """
-    Say whether the server would take the rules in FILE, and if not, what is wrong with them. Warns of rules that hardly
-    do what they are meant to do.
+    Check whether the server would accept the rules in FILE, and print the problems. Warns of rules that probably have
+    a mistake.
     """
     try:
         rules, warnings = load_with_warnings(file, os.environ)
@@ -46,11 +46,11 @@ def check(file: str) -> None:
 @click.option("--action", required=True, metavar="A", help="Topic and action, e.g. 'record UPDATE' or 'event EMIT'.")
 @click.option("--topic", metavar="T", help="The topic, if it is not in --action.")
 @click.option("--name", metavar="N", help="The record, event, procedure or user it is about.")
-@click.option("--user", metavar="U", help="Who does it. Without it: somebody who is not logged in by name.")
-@click.option("--server-data", metavar="JSON", help="What the rules see as user.data.")
-@click.option("--data", metavar="JSON", help="What is written, emitted or sent.")
-@click.option("--path", metavar="P", help="Where in the record it is written (PATCH).")
-@click.option("--old-data", metavar="JSON", help="What the record holds. Without it there is none.")
+@click.option("--user", metavar="U", help="The user id. Without it: a client without a name.")
+@click.option("--server-data", metavar="JSON", help="The value of user.data.")
+@click.option("--data", metavar="JSON", help="The data that is written, emitted or sent.")
+@click.option("--path", metavar="P", help="The path in the record (PATCH).")
+@click.option("--old-data", metavar="JSON", help="The data of the record. Without it there is no record.")
 @click.option("--record", "records", multiple=True, metavar="NAME=JSON", help="Another record. Repeatable.")
 @click.option("--now", type=int, metavar="MS", help="The time, in milliseconds since 1970.  [default: now]")
 def explain(
@@ -67,7 +67,7 @@ def explain(
     now: int | None,
 ) -> None:
     """
-    Say what the rules in FILE decide, which one does, and what its parts come to.
+    Print the decision of the rules in FILE, the rule that decides, and the values of its parts.
     """
     known = {}
     for given in records:

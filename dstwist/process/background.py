@@ -9,8 +9,8 @@ The start in the background: C{twistd} without C{--nodaemon}, and how the server
                             |
                             +------ the server ---- pipe: its pid | "0", or a status and a reason | end of file
 
-Twisted's own C{daemonize} leaves the pipe's end for writing open in the process that waits, which then never learns
-that the server is dead; and its caller reports neither a C{SystemExit} nor what fails after the reactor runs.
+The C{daemonize} of Twisted leaves the writing end of the pipe open in the process that waits, which then never learns
+that the server is dead. Its caller reports neither a C{SystemExit} nor a failure after the reactor runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 class Report:
     """
-    The server's end of the pipe. It reports only the first outcome, and nothing if no process waits.
+    The end of the pipe in the server. It reports the first outcome, if a process waits.
     """
 
     def __init__(self) -> None:

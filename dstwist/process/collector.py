@@ -61,7 +61,7 @@ THRESHOLDS = 700, 10, 3
 
 def resident() -> int:
     """
-    How many bytes of memory the process uses; where the system does not say it, about that.
+    How many bytes of memory the process uses; an estimate if the system does not say it.
     """
     try:
         with open("/proc/self/statm", "rb") as file:

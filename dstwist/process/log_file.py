@@ -12,7 +12,7 @@ the process dies in code    the traceback of each thread goes to the file that i
 that is not Python
 ==========================  ==========================================================================================
 
-The file itself is Twisted's, which opens it before anything else of the process is known.
+Twisted makes the file, before the configuration is read.
 """
 
 from __future__ import annotations

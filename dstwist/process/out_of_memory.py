@@ -1,8 +1,8 @@
 """
-A shortage of memory: what becomes of a MemoryError.
+The consequences of a MemoryError.
 
 =====================================================  ================================================================
-where it happens                                       what comes of it
+place                                                  consequence
 =====================================================  ================================================================
 reading JSON (L{dstwist.protocol.jsontext.Guarded})    the request is refused, before memory is short for all else, and
                                                        the log says so
@@ -13,9 +13,8 @@ anywhere else, or there is no room at all              the process ends, with L{
 =====================================================  ================================================================
 
 A MemoryError that interrupts the work at an unknown place may leave half of it done: a client that is not told of a
-change, a timer that is not set again. A restart is safe at any moment, so the process ends rather than serve on like
-that. All MemoryErrors that nobody expects come to the log in the end, since Twisted and the nets of our own log what
-they catch. There L{Shortage} sees them.
+change, a timer that is not set again. A restart is safe at any moment, so the process ends. Twisted and our own code
+log all exceptions that they do not expect, so L{Shortage} finds the MemoryErrors in the log.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from dstwist.protocol.jsontext import refusals
 #: The exit status of a process that has no memory left: C{EX_OSERR} of C{sysexits.h}.
 EXIT_STATUS = 71
 
-#: If there is less, it is not one large allocation that has failed.
+#: With less room than this, the reason is not one large allocation.
 LEAST_ROOM = 4 << 20
 
 #: Kept back, so that the end can be logged.
@@ -53,7 +52,7 @@ class Shortage:
     Watches for MemoryErrors.
 
     @param end: ends the process at once with a status.
-    @param room: whether there are so many more bytes.
+    @param room: whether the process can have so many more bytes.
     """
 
     _log = OperatorLogger()
@@ -63,7 +62,7 @@ class Shortage:
         self._end = end
         self._room = room
         self._ending = False
-        # Never written to, so it takes address space alone.
+        # It is never written to, so it takes only address space.
         self._reserve: mmap.mmap | None = mmap.mmap(-1, RESERVE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def install(self, publisher: LogPublisher) -> None:
@@ -135,8 +134,8 @@ class Shortage:
 
 def grow_stack(depth: int = 300) -> int:
     """
-    Have the stack of the main thread in memory as deep as it may get: where the address space is limited it cannot grow
-    when there is no room, and the process would end by SIGSEGV.
+    Grow the stack of the main thread now. With a limited address space it could not grow later, and the process would
+    end by SIGSEGV.
     """
     # The key is called from C, so each level takes some of the stack, which stays when it returns.
     if depth:

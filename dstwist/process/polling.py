@@ -1,9 +1,9 @@
 """
 Limits the number of events that the reactor serves in one turn.
 
-Twisted's epoll reactor takes all events that there are. Each costs 20 microseconds and more, even if the work itself
-waits for a later turn: three thousand clients that leave at the same time take 60 ms. The kernel gives the rest of the
-events in the next turns: its queue of ready sockets is served in turn, so a busy client does not delay the others.
+The epoll reactor of Twisted takes all events that are ready. Each costs 20 microseconds and more, even if the work
+itself waits for a later turn: three thousand clients that leave at the same time take 60 ms. The kernel gives the rest
+of the events in the next turns. Its queue of ready sockets is fair, so a busy client does not delay the others.
 
 Other reactors are left as they are.
 """
@@ -51,7 +51,7 @@ def bound_polls(reactor: Any) -> bool:
         from twisted.internet.epollreactor import EPollReactor
     except ImportError:  # no epoll on this system
         return False
-    # Exactly this class: another one may use its poller in another way.
+    # A subclass may use its poller in another way.
     if type(reactor) is not EPollReactor or not hasattr(reactor, "_poller"):
         return False
     reactor._poller = BoundedPoller(reactor._poller)

@@ -30,7 +30,7 @@ from dstwist.process.pid_file import keep_pid_file, remove_pid_file
 from dstwist.process.service_manager import ServiceManager
 from dstwist.process.signals import Signals
 
-#: The time that service managers allow the parts that are no store to start or to stop, in seconds.
+#: The time for all parts but stores and authentication to start or to stop, in seconds.
 MARGIN = 30.0
 
 
@@ -38,7 +38,7 @@ class Server(Service):
     """
     The node, and the parts of the process around it.
 
-    @param options: twistd's own: C{pidfile}, C{nodaemon}, C{logfile} and so on; empty if it is not twistd that runs it.
+    @param options: the options of twistd: C{pidfile}, C{nodaemon}, C{logfile} and so on; empty without twistd.
     @param quit: ends the process at once.
     """
 

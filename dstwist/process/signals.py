@@ -46,8 +46,7 @@ def hold() -> None:
 
 def ignore() -> None:
     """
-    The server has stopped. Signals that come now must not change the exit status; Python would have them do that while
-    it ends.
+    Ignore all signals. The server has stopped, and a signal would change the exit status while Python ends.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,3 @@
 """
-What the server reads again while it runs: sections of the configuration (L{.sections}), and files that change
-(L{.files}).
+Reading again while the server runs: sections of the configuration (L{.sections}), and files that change (L{.files}).
 """

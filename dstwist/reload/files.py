@@ -1,8 +1,8 @@
 """
 Files that change while the server runs.
 
-They are looked at every now and then. A change counts once they look the same twice in a row, so that nobody has to
-write several files, or one large one, in one instant.
+A timer looks at their size and time. A change counts when two looks in a row find the same, so that a program has the
+time to write several files, or a large one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class FileWatch:
     """
     Calls C{changed} when one of some files has changed.
 
-    @param files: gives their paths; asked again at each look.
-    @param changed: a call of it that fails is logged, and not the last one.
+    @param files: returns the paths; called at each look.
+    @param changed: called after each change. The log has its exceptions.
     """
 
     _log = Logger()
@@ -42,13 +42,16 @@ class FileWatch:
         self._call.start(interval, now=False)
 
     def stop(self) -> None:
+        """
+        Look no more.
+        """
         call, self._call = self._call, None
         if call is not None:
             call.stop()
 
     def reset(self) -> None:
         """
-        The files are about to be read: how they look now is no change any more.
+        The caller is about to read the files, so their present state counts as known.
         """
         self._seen, self._unsettled = self._look_of_files(), None
 
@@ -57,18 +60,18 @@ class FileWatch:
         if looks == self._seen:
             self._unsettled = None
         elif looks != self._unsettled:
-            # Perhaps somebody is still writing.
+            # A program may still be writing.
             self._unsettled = looks
         else:
             self.reset()
             try:
                 self._changed()
             except Exception:
-                self._log.failure("reading files again that have changed failed")
+                self._log.failure("reading the changed files failed")
 
     def _look_of_files(self) -> tuple[object, ...]:
         """
-        What changes whenever one of the files does.
+        A value that is another one after each change of a file.
         """
         return tuple(_looks(path) for path in self._files())
 

@@ -1,18 +1,16 @@
 """
-What is read again while the server runs, on SIGHUP: a list of parts, each of which takes what is new or stays as it
-was.
+The reload on SIGHUP. Each part uses its new settings, or stays as it was.
 
-============================  ==========================================================================
-added by                      C{reload} is given, and does
-============================  ==========================================================================
-L{Reloads.add}                nothing: the part reads files of its own
-L{Reloads.add_section}        the settings, from the configuration file as it now is
-============================  ==========================================================================
+============================  ====================================================================
+added by                      argument of C{reload}
+============================  ====================================================================
+L{Reloads.add}                none: the part reads files of its own
+L{Reloads.add_section}        the settings, read from the configuration file again
+============================  ====================================================================
 
-A part returns what to say about it in the log, or raises a L{DstwistError} if what is new cannot be used. It does not
-change anything before it knows that. Parts do not wait for each other: if the configuration file is broken, the
-certificates are renewed all the same. For what differs in the file and has no part, the log says that it takes a
-restart.
+A part returns the text for the log, or raises a L{DstwistError} if it cannot use the new settings. It changes nothing
+before it knows that. Parts are independent: if the configuration file is broken, the certificates are renewed all the
+same. If a section has changed that no part reads again, the log says that the change takes a restart.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from dstwist.config.settings import Settings
 from dstwist.errors import DstwistError
 from dstwist.log import OperatorLogger
 
-# What differs between any two readings of the same file.
+# Settings that differ each time, even if the file has not changed.
 _ALWAYS_NEW = {"server_name", "source", "notes"}
 
 
@@ -35,7 +33,7 @@ class Reloads:
     """
     The parts that can be read again.
 
-    @param settings: those in force.
+    @param settings: the settings in use.
     @param read: reads the configuration file; C{None} if there is none.
     """
 
@@ -49,21 +47,23 @@ class Reloads:
 
     def add(self, name: str, reload: Callable[[], str]) -> None:
         """
-        A part that knows where it comes from.
+        Add a part that reads files of its own.
         """
         self._parts.append((name, reload))
 
     def add_section(self, field: str, reload: Callable[[Settings], str]) -> None:
         """
-        A part that comes from a section of the configuration.
+        Add a part with a section of the configuration.
 
-        @param field: the section's name in L{Settings}. It is the part's business what of it takes a restart.
+        @param field: the name of the section in L{Settings}. The part reports changes in it that take a restart.
         """
         self._sections.append((field, reload))
 
     def run(self) -> bool:
         """
-        Read everything again, and say in the log what came of it; whether all of it could be used.
+        Reload all parts, and log the results.
+
+        @return: whether all parts use their new settings.
         """
         fine = True
         for name, reload in self._parts:
@@ -72,7 +72,7 @@ class Reloads:
 
     def run_section(self, field: str) -> bool:
         """
-        The same for one section alone, L{add_section} had it; whether it could be used.
+        The same for the part with the section C{field}.
         """
         reload = dict(self._sections)[field]
         try:
@@ -138,7 +138,7 @@ def _key(name: str) -> str:
 
 def _without_certificate(settings: Settings) -> Settings:
     """
-    Certificates are read again by whoever serves them: of these, only where they are counts.
+    The settings, with the paths of certificates in the place of their content: another part reads them again.
     """
     ssl = settings.http.ssl
     if ssl is None:

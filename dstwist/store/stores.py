@@ -1,5 +1,5 @@
 """
-From the settings to cache and storage.
+Builds cache and storage from the settings.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _TYPES = ("default", "none", "memory", "sqlite", *CONNECTORS)
 
 class Stores(NamedTuple):
     """
-    Where records are kept.
+    Cache and storage.
 
-    @ivar storage: C{None}: nowhere for good.
-    @ivar cache_description: for the log, as is C{storage_description}.
+    @ivar storage: C{None} if records are in the cache only.
+    @ivar cache_description: the text for the log; C{storage_description} is the other one.
     """
 
     cache: IStore
@@ -58,15 +58,15 @@ def build(
     """
     Cache and storage, not started.
 
-    @param data_dir: a directory for what is to survive a restart, if there is one.
-    @param excluded: what the names of records start with that are not kept in the storage.
+    @param data_dir: the directory for data that survives a restart, if there is one.
+    @param excluded: the prefixes of names of records that are not in the storage.
     @raise ConfigError: one of them cannot be made.
     """
     storage_made, storage_description = _build_storage(storage, data_dir, reactor)
     if isinstance(cache, PluginSettings):
         cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _named(cache)
     else:
-        # What a cache forgets that has nothing behind it would be lost.
+        # Without a storage, a record that the cache forgets would be lost.
         evict = storage_made is not None
         cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=evict, kept=excluded)
         cache_description = f"memory, {_limits(cache, evict)}"

@@ -173,7 +173,7 @@ class ServerCertificate:
                 return
             if mode & 0o007:
                 self._log.warn(
-                    "TLS_CERTIFICATE | {file}: everybody on this machine has access to the private key; chmod o= it",
+                    "TLS_CERTIFICATE | {file}: all users of this machine have access to the private key; chmod o= it",
                     file=key.path,
                     event="TLS_CERTIFICATE",
                 )

@@ -85,4 +85,4 @@ class NodeTests(NodeTestCase):
         level, line = self.said(4096, most=5000)
         self.assertEqual(level, "warn")
         self.assertIn("allows 3996 connections instead of the 5000 of limits.maxConnections", line)
-        self.assertEqual(self.said(None), ("info", "INFO | open files: there is no limit, nor is one for connections"))
+        self.assertEqual(self.said(None), ("info", "INFO | open files: no limit, so there is none for connections"))

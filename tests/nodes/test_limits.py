@@ -513,10 +513,10 @@ class CertificateLoginTests(NodeCase):
 
     def test_nobody_asks(self) -> None:
         """
-        If no port asks for certificates, the log says that nobody can log in by one.
+        If no port asks for certificates, the log says that no client can log in with one.
         """
         self.node(auth=(CertificateSettings(),))
-        self.assertIn("no port asks clients for theirs", self.lines.last("warn"))
+        self.assertIn("no port asks clients for a certificate", self.lines.last("warn"))
         client = MemoryClient(self.at, "v4")
         client.say(
             Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost"),

@@ -343,7 +343,7 @@ class LogTests(CertificateCase):
         certificate = ServerCertificate(self.settings(), "ssl")
         certificate.start(Clock())
         self.addCleanup(certificate.stop)
-        self.assertIn(f"{self.key}: everybody on this machine has access to the private key", self.lines.last("warn"))
+        self.assertIn(f"{self.key}: all users of this machine have access to the private key", self.lines.last("warn"))
 
 
 class EndpointTests(CertificateCase):
