@@ -22,6 +22,7 @@ from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record.service import RecordService
 from dstwist.store.memory import MemoryStore
+from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeConnection
 from tests.nodes.client import client_frame
 
@@ -85,16 +86,9 @@ def service_alone(acknowledged: bool) -> float:
     subscriptions = SubscriptionRegistry(Topic.RECORD)
     clock = Clock()
     listeners = ListenerRegistry(Topic.RECORD, subscriptions, ListenSettings(), clock)
-    service = RecordService(
-        subscriptions,
-        listeners,
-        SingleNode(),
-        OpenPermission(),
-        MemoryStore(max_bytes=1 << 30, evict=False),
-        None,
-        RecordSettings(),
-        clock,
-    )
+    settings = RecordSettings()
+    tiers = TieredStore(MemoryStore(max_bytes=1 << 30, evict=False), None, settings, clock)
+    service = RecordService(subscriptions, listeners, SingleNode(), OpenPermission(), tiers, settings, clock)
     writer, subscriber = Deaf(wire=DeafWire()), Deaf(wire=DeafWire())
     service.handle(GET, subscriber)
     message = patch(0, acknowledged)

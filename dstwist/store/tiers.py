@@ -19,7 +19,7 @@ overwrite a newer write.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -52,7 +52,7 @@ class TieredStore:
     """
     The cache and the storage of one node, for all parts that read records.
 
-    @ivar is_unresolved: whether the last write of a record is unresolved: it failed or was late, and may or may not
+    @ivar unresolved: the names of the records whose last write is unresolved: it failed or was late, and may or may not
         have taken effect. The record service (L{dstwist.services.record.reconcile}) marks these records.
     @param storage: C{None} if records are only in the cache.
     """
@@ -61,7 +61,7 @@ class TieredStore:
         self.cache = cache
         self.storage = storage
         self._unresolved: set[str] = set()
-        self.is_unresolved: Callable[[str], bool] = self._unresolved.__contains__
+        self.unresolved: Container[str] = self._unresolved
         self._write_cache = record_writer(cache)
         self._clock = clock
         self._timeouts = {CACHE: settings.cache_retrieval_timeout, STORAGE: settings.storage_retrieval_timeout}

@@ -42,6 +42,8 @@ class RecordNews:
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
         self._replicas = replicas
+        self._suspect_copies = replicas.suspect_copies
+        self._resubscribers = replicas.resubscribers
         self._done = acks.done
         # A call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
@@ -50,7 +52,7 @@ class RecordNews:
         """
         Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
         """
-        if self._replicas:
+        if self._suspect_copies or self._resubscribers:
             self._replicas.accepted(name, sender, message.version, change)  # type: ignore[arg-type]  # a write has one
         path = message.path
         action = message.action

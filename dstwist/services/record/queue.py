@@ -22,7 +22,7 @@ What could not be loaded is not loaded again for those who stood in line at that
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Container, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -82,7 +82,7 @@ class RecordQueue:
     """
     The lines of all records.
 
-    @ivar is_busy: whether a request for a record is being served: (name). Further ones wait.
+    @ivar busy: the names of the records of which a request is being served. Further requests wait.
     @param refuse: answers a request for which there is no place.
     @param budget: how many bytes the requests of all connections may have that wait.
     """
@@ -100,7 +100,7 @@ class RecordQueue:
         self._limit = settings.max_queued_requests
         self._pending_limit = settings.max_pending_bytes
         self._lines: dict[str, _Line] = {}
-        self.is_busy: Callable[[str], bool] = self._lines.__contains__
+        self.busy: Container[str] = self._lines
         self._pending: dict[IConnection, int] = {}
         self._budget = Budget() if budget is None else budget
         # Who is paused, and what waits for the end of that.

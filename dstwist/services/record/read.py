@@ -312,7 +312,7 @@ class RecordReader:
         waiting: list[Callable[[], None]] = []
         if sender.dialect.knows_writes_by_version and not sender.closed:
             # A text client ends one subscription at a time.
-            waiting += [self._replicas.leaves(name, sender) for name in message.names if self._queue.is_busy(name)]
+            waiting += [self._replicas.leaves(name, sender) for name in message.names if name in self._queue.busy]
         self._queue.submit_all(leave, message, sender, acknowledge)
 
     async def _permitted(

@@ -17,7 +17,7 @@ records of one name and version they hold, so more cannot be done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -43,7 +43,7 @@ class RecentDeletions:
     """
     The records that were deleted of late.
 
-    @ivar has: whether the deletion of a record is remembered: (name).
+    @ivar names: the names of the records whose deletion is remembered.
     @ivar weight: how much memory they take, estimated from above.
     """
 
@@ -55,7 +55,7 @@ class RecentDeletions:
         self._clock = clock
         # The oldest first.
         self._deletions: dict[str, _Deletion] = {}
-        self.has: Callable[[str], bool] = self._deletions.__contains__
+        self.names: Container[str] = self._deletions
         self._suspected: dict[IConnection, set[str]] = {}
         # What the end of a connection with many names leads to.
         self._slices = TimeSlices(clock)

@@ -55,7 +55,7 @@ class RecordRefusals:
     Answers the writes that are not done.
 
     @ivar sees: whether a connection is subscribed to a record: (name, connection).
-    @ivar has_predecessor: L{Replicas.has_predecessor}.
+    @ivar predecessors: L{Replicas.predecessors}.
     @ivar may_target_predecessor: L{Replicas.may_target_predecessor}.
     @ivar has_no_callback: L{Acknowledgements.has_no_callback}.
     """
@@ -69,7 +69,7 @@ class RecordRefusals:
         denials: Denials,
     ) -> None:
         self.sees = subscriptions.wants
-        self.has_predecessor = replicas.has_predecessor
+        self.predecessors = replicas.predecessors
         self.may_target_predecessor = replicas.may_target_predecessor
         self.has_no_callback = acks.has_no_callback
         self._replicas = replicas

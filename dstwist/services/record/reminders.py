@@ -30,7 +30,7 @@ Always true: a copy that is remembered has a timer, which reminds its client or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -97,14 +97,14 @@ class Reminders:
     """
     The copies that are C{refused} or C{unsure}.
 
-    @ivar count: how many they are.
+    @ivar copies: all of them.
     @param remind: called with a name and a connection when it is time to send the client the record.
     """
 
     def __init__(self, clock: IReactorTime, remind: Callable[[str, IConnection], None]) -> None:
         self._remind = remind
         self._copies: dict[_Key, _Copy] = {}
-        self.count: Callable[[], int] = self._copies.__len__
+        self.copies: Sized = self._copies
         self._seconds = clock.seconds
         # The copies that are refused, and those that are unsure, by the number of their reminders.
         self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)

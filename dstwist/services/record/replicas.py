@@ -47,7 +47,7 @@ L{dstwist.services.record.recent_reads}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -61,8 +61,11 @@ from dstwist.services.record.reminders import Reminders
 
 class Replicas:
     """
-    The copies that may be wrong. It is true if any copy is C{refused}, C{unsure} or C{resubscribed}.
+    The copies that may be wrong.
 
+    @ivar suspect_copies: the copies that are C{refused} or C{unsure}.
+    @ivar resubscribers: the connections that have a C{resubscribed} copy. If there are none, and no suspect copies, an
+        accepted write need not be reported.
     @ivar refused: a write was refused: L{Reminders.refused}.
     @ivar not_reminded: the record could not be read: L{Reminders.not_reminded}.
     @ivar made_unsure: the copy may be wrong for another reason than in the table. The client reads the path that it
@@ -71,7 +74,7 @@ class Replicas:
     @ivar read: C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent a version of the record:
         (name, connection, version).
     @ivar sent: C{connection} is sent the record: (name, connection).
-    @ivar has_predecessor: whether a record of this name was deleted a short time ago: (name).
+    @ivar predecessors: the names of the records that were deleted a short time ago.
     @ivar may_hold_predecessor: whether C{connection} may hold a deleted record of this name, or may not know yet that
         it is deleted: (name, connection).
     @ivar may_target_predecessor: whether a write may be meant for a predecessor: (name, connection, version).
@@ -82,24 +85,22 @@ class Replicas:
         self, settings: RecordSettings, clock: IReactorTime, remind: Callable[[str, IConnection], None]
     ) -> None:
         self._reminders = reminders = Reminders(clock, remind)
-        self._count = reminders.count
         self.refused = reminders.refused
         self.not_reminded = reminders.not_reminded
         self.made_unsure = reminders.made_unsure
         # The names of the records that are resubscribed.
         self._resubscribed: dict[IConnection, set[str]] = {}
+        self.resubscribers: Sized = self._resubscribed
+        self.suspect_copies = reminders.copies
         # How many requests of a connection to delete or discard a record are not served yet.
         self._leaving: dict[tuple[IConnection, str], int] = {}
         self._deletions = deletions = RecentDeletions(settings, clock)
-        self.has_predecessor = deletions.has
+        self.predecessors = deletions.names
         self.may_hold_predecessor = deletions.may_hold
         self.may_target_predecessor = deletions.may_target
         self.sent = deletions.clear
         self._reads = reads = RecentReads(clock)
         self.read = reads.add
-
-    def __bool__(self) -> bool:
-        return bool(self._resubscribed) or self._count() > 0
 
     # -- events
 

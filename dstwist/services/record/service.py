@@ -267,7 +267,7 @@ class RecordService:
         if self._acks:
             self._acks.settle(name, exclude)
         self._subscriptions.publish(news, exclude)
-        if self._replicas:
+        if self._replicas.resubscribers:
             self._replicas.ended(name, self._subscriptions.subscribers(name))
         self._subscriptions.end(name)
 

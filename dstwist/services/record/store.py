@@ -45,7 +45,7 @@ class RecordStore:
     Loads, writes and deletes records.
 
     @ivar known: the record, if the cache has it and needs no time to answer. For records that are not unresolved.
-    @ivar is_unresolved: whether the last write of a record is unresolved.
+    @ivar unresolved: the names of the records whose last write is unresolved.
     @ivar keep: writes a record that is only in the cache, if the cache needs no time for that. Returns whether it did;
         if not, use L{commit}.
     @ivar keeps_at_once: whether there can be records for which L{keep} returns C{True}.
@@ -62,7 +62,7 @@ class RecordStore:
         cache, storage = tiers.cache, tiers.storage
         instant = IInstantStore(cache, None)
         self.known: Callable[[str], Record | None] = _not_known if instant is None else instant.known
-        self.is_unresolved = tiers.is_unresolved
+        self.unresolved = tiers.unresolved
         self._keep: Callable[[str, Record], bool] = _not_kept if instant is None else instant.keep
         self.keep = self._keep if storage is None else self._keep_excluded
         self.keeps_at_once = instant is not None and (storage is None or bool(settings.storage_exclusion_prefixes))
@@ -83,7 +83,7 @@ class RecordStore:
         The record, if the cache has it, needs no time to answer, and can be trusted. C{None} says nothing about the
         record: L{load} it.
         """
-        return None if self.is_unresolved(name) else self.known(name)
+        return None if name in self.unresolved else self.known(name)
 
     def _keep_excluded(self, name: str, record: Record) -> bool:
         return name.startswith(self._excluded) and self._keep(name, record)
@@ -97,7 +97,7 @@ class RecordStore:
         failure = self._queue.failure(name)
         if isinstance(failure, RecordError):
             raise RecordError(failure.action, failure.detail)
-        if self.is_unresolved(name):
+        if name in self.unresolved:
             return await self._reconciliation.reconcile(name)
         try:
             return await self._tiers.read(name, self._promote)

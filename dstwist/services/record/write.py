@@ -105,17 +105,17 @@ class RecordWriter:
         self._denials = denials
         self._peek = store.peek
         self._known = store.known
-        self._is_unresolved = store.is_unresolved
+        self._unresolved = store.unresolved
         self._short = store.keeps_at_once
         self._store = store
         self._reconciliation = reconciliation
         self._keep = store.keep
         self._queue = queue
-        self._is_busy = queue.is_busy
+        self._busy = queue.busy
         self._allows = permission.allows
         self._tell = news.tell
         self._refusals = refusals
-        self._has_predecessor = refusals.has_predecessor
+        self._predecessors = refusals.predecessors
         self._may_target_predecessor = refusals.may_target_predecessor
         self._sees = refusals.sees
         self._hot_path = settings.storage_hot_path_prefixes
@@ -133,7 +133,7 @@ class RecordWriter:
         made for it that would have to wait. All other writes go the long way, with what was found out so far.
         """
         name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
-        if self._is_busy(name):
+        if name in self._busy:
             self._queue.submit(self.write, name, message, sender)
             return
         decision: bool | Deferred[bool] | None = None
@@ -145,13 +145,13 @@ class RecordWriter:
             and (message.value is not UNREAD or len(message.data) < HEAVY)
         ):
             state = self._known(name)
-            if state is not None and not self._is_unresolved(name):
+            if state is not None and name not in self._unresolved:
                 change = Change(state, message, self._limits)
                 decision = self._allows(message, sender, change)
                 if decision is True:
                     outcome: Record | Refusal | None = None
                     version = state.version + 1
-                    if message.version == version and not self._has_predecessor(name):
+                    if message.version == version and name not in self._predecessors:
                         # Nearly all writes: L{_decide} would come to the same. It also catches what this raises.
                         try:
                             outcome = self._make(version, change)
@@ -337,7 +337,7 @@ class RecordWriter:
                     return partial(refusals.failed, name, message, sender, state, reason)
                 current = 0
             elif wanted == current + 1 and not (
-                self._has_predecessor(name) and self._may_target_predecessor(name, sender, wanted)
+                name in self._predecessors and self._may_target_predecessor(name, sender, wanted)
             ):
                 return self._make(wanted, change)
             if (

@@ -93,7 +93,7 @@ class RecordQueueTests(SynchronousTestCase):
         """
         self.queue.submit(self.at_once, "a", READ, self.ann)
         self.assertEqual(self.log, ["at once a"])
-        self.assertFalse(self.queue.is_busy("a"))
+        self.assertNotIn("a", self.queue.busy)
 
     def test_in_turn(self) -> None:
         """
@@ -106,9 +106,9 @@ class RecordQueueTests(SynchronousTestCase):
         self.assertEqual(self.log, ["start a", "at once b"])
         self.go_on()
         self.assertEqual(self.log[2:], ["end a", "at once a", "start a"])
-        self.assertTrue(self.queue.is_busy("a"))
+        self.assertIn("a", self.queue.busy)
         self.go_on()
-        self.assertFalse(self.queue.is_busy("a"))
+        self.assertNotIn("a", self.queue.busy)
 
     def test_long_line(self) -> None:
         """
@@ -153,7 +153,7 @@ class RecordQueueTests(SynchronousTestCase):
         self.go_on()
         expected = ["a takes 1", "at once a", "a takes 3", "a takes 1"]
         self.assertEqual(self.log[2:], expected)
-        self.assertFalse(self.queue.is_busy("a"))
+        self.assertNotIn("a", self.queue.busy)
 
     def test_failed(self) -> None:
         """
@@ -246,4 +246,4 @@ class RecordQueueTests(SynchronousTestCase):
             raise ZeroDivisionError
 
         self.assertRaises(ZeroDivisionError, self.queue.submit, broken, "a", READ, self.ann)
-        self.assertFalse(self.queue.is_busy("a"))
+        self.assertNotIn("a", self.queue.busy)

@@ -62,7 +62,7 @@ class RecentDeletionsTests(SynchronousTestCase):
         The deletion of what was not there is nothing to remember.
         """
         self.deletions.add("a", -1, [self.ann])
-        self.assertFalse(self.deletions.has("a"))
+        self.assertNotIn("a", self.deletions.names)
 
     def test_again(self) -> None:
         """
@@ -80,9 +80,9 @@ class RecentDeletionsTests(SynchronousTestCase):
         self.deletions.add("b", 7, [])
         self.clock.advance(600)
         self.assertFalse(self.deletions.may_target("a", self.ann, 8))
-        self.assertFalse(self.deletions.has("a"))
+        self.assertNotIn("a", self.deletions.names)
         self.deletions.add("c", 7, [])
-        self.assertFalse(self.deletions.has("b"))
+        self.assertNotIn("b", self.deletions.names)
 
     def test_limit(self) -> None:
         """
@@ -91,7 +91,7 @@ class RecentDeletionsTests(SynchronousTestCase):
         self.make(max_deletion_memory=2)
         for name in "abcd":
             self.deletions.add(name, 1, [self.ann])
-        self.assertEqual([name for name in "abcd" if self.deletions.has(name)], ["c", "d"])
+        self.assertEqual([name for name in "abcd" if name in self.deletions.names], ["c", "d"])
 
     def test_bytes(self) -> None:
         """
@@ -102,20 +102,20 @@ class RecentDeletionsTests(SynchronousTestCase):
         names = [f"{number}" + "x" * 4000 for number in range(3)]
         for name in names:
             self.deletions.add(name, 1, [])
-        self.assertEqual([self.deletions.has(name) for name in names], [False, True, True])
+        self.assertEqual([name in self.deletions.names for name in names], [False, True, True])
         crowd: list[IConnection] = [FakeConnection() for _ in range(30)]
         self.deletions.add("a", 1, crowd)
-        self.assertEqual([self.deletions.has(name) for name in (*names, "a")], [False, False, False, True])
+        self.assertEqual([name in self.deletions.names for name in (*names, "a")], [False, False, False, True])
         self.deletions.add("b", 1, [])
         for connection in crowd:
             self.deletions.suspect("b", connection)
-        self.assertEqual([self.deletions.has(name) for name in "ab"], [False, True])
+        self.assertEqual([name in self.deletions.names for name in "ab"], [False, True])
         for _ in range(2):
             for connection in crowd:
                 self.deletions.suspect("b", connection)
-        self.assertTrue(self.deletions.has("b"))
+        self.assertIn("b", self.deletions.names)
         self.deletions.add("c", 1, [FakeConnection() for _ in range(100)])
-        self.assertEqual([self.deletions.has(name) for name in "abc"], [False, False, False])
+        self.assertEqual([name in self.deletions.names for name in "abc"], [False, False, False])
 
     def test_weight(self) -> None:
         """
@@ -133,7 +133,7 @@ class RecentDeletionsTests(SynchronousTestCase):
             self.deletions.add(name, -1, [])
         self.clock.advance(600)
         self.deletions.add("d", -1, [])
-        self.assertEqual((self.deletions.weight, [self.deletions.has(name) for name in "abcd"]), (0, [False] * 4))
+        self.assertEqual((self.deletions.weight, [name in self.deletions.names for name in "abcd"]), (0, [False] * 4))
 
     def test_off(self) -> None:
         """
@@ -141,7 +141,7 @@ class RecentDeletionsTests(SynchronousTestCase):
         """
         self.make(deletion_memory=0)
         self.deletions.add("a", 7, [self.ann])
-        self.assertFalse(self.deletions.has("a"))
+        self.assertNotIn("a", self.deletions.names)
 
     def test_closed(self) -> None:
         """
@@ -198,7 +198,7 @@ class ManyHoldersTests(SynchronousTestCase):
         self.deletions.add("a", -1, [])
         self.clock.advance(10_000)
         self.deletions.add("b", -1, [])
-        self.assertEqual((self.deletions.weight, self.deletions.has("a")), (empty, False))
+        self.assertEqual((self.deletions.weight, "a" in self.deletions.names), (empty, False))
 
     def test_again(self) -> None:
         """

@@ -66,7 +66,7 @@ class RemindersTests(SynchronousTestCase):
         self.assertFalse(self.reminders.is_unsure("a", self.ann))
         self.clock.advance(MEMORY)
         self.assert_reminded(1)
-        self.assertEqual(self.reminders.count(), 0)
+        self.assertEqual(len(self.reminders.copies), 0)
         self.clock.advance(QUIET)  # when its timer finds out that no client is left
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -108,9 +108,9 @@ class RemindersTests(SynchronousTestCase):
         self.clock.advance(MEMORY - 0.1)
         self.assertTrue(self.reminders.remembers("a", self.ann))
         self.clock.advance(0.1)
-        self.assertEqual(self.reminders.count(), 0)
+        self.assertEqual(len(self.reminders.copies), 0)
         self.win()
-        self.assertEqual(self.reminders.count(), 0)
+        self.assertEqual(len(self.reminders.copies), 0)
         self.clock.advance(QUIET)
         self.assert_reminded(0)
 
@@ -147,7 +147,7 @@ class RemindersTests(SynchronousTestCase):
         self.win()
         self.clock.advance(QUIET + MEMORY)
         self.assert_reminded(0)
-        self.assertEqual(self.reminders.count(), 0)
+        self.assertEqual(len(self.reminders.copies), 0)
 
     def test_too_heavy(self) -> None:
         """
@@ -160,11 +160,11 @@ class RemindersTests(SynchronousTestCase):
             self.reminders.refused(name, self.ann)
         self.assertEqual(self.remembered(*names), names[-2:])
         self.reminders.refused("y" * 20_000, self.ann)
-        self.assertEqual(self.reminders.count(), 1)
+        self.assertEqual(len(self.reminders.copies), 1)
         self.clock.advance(MEMORY)
         for name in names[:2]:
             self.reminders.refused(name, self.ann)
-        self.assertEqual(self.reminders.count(), 2)
+        self.assertEqual(len(self.reminders.copies), 2)
 
     def test_share(self) -> None:
         """
@@ -179,7 +179,7 @@ class RemindersTests(SynchronousTestCase):
             self.reminders.refused(str(number), self.ann)
             if number % 3 == 0:
                 self.win(name=str(number))
-        self.assertEqual(self.reminders.count(), MOST_EACH + 1)
+        self.assertEqual(len(self.reminders.copies), MOST_EACH + 1)
         self.assertFalse(self.reminders.remembers("a", self.ann))
         self.win(bob)
         self.assertTrue(self.reminders.is_unsure("a", bob))
@@ -211,5 +211,5 @@ class RemindersTests(SynchronousTestCase):
         self.reminders.stop()
         self.lose()
         self.win()
-        self.assertEqual(self.reminders.count(), 0)
+        self.assertEqual(len(self.reminders.copies), 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])

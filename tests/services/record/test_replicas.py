@@ -65,7 +65,7 @@ class ResubscribedTests(SynchronousTestCase):
             self.replicas.resubscribed("a", self.ann, was_subscribed=False)
             end()
             self.assertEqual(self.may_differ(), [False, False])
-        self.assertFalse(self.replicas)
+        self.assertEqual(len(self.replicas.resubscribers), 0)
 
     def test_predecessor(self) -> None:
         """

@@ -117,4 +117,4 @@ class RecordStoreTests(SynchronousTestCase):
         self.storage.outcome = "ok"
         self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(2, {"member": False}))
         self.run_now(self.store.load("a"))
-        self.assertFalse(self.tiers.is_unresolved("a"))
+        self.assertNotIn("a", self.tiers.unresolved)
