@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol.constants import ACTIONS, EVERYONE, FROM_CLIENT, Topic
+from dstwist.protocol.constants import ACTIONS, EVERYONE, Topic
 from dstwist.protocol.constants import AuthAction as A
 from dstwist.protocol.constants import ConnectionAction as C
 from dstwist.protocol.constants import EventAction as E
@@ -770,27 +770,6 @@ class MalformedTests(SynchronousTestCase):
                 (request,) = SERVER.decode(wire(payload))
                 self.assertEqual((found.original_action, found.raw), (request.action, request.raw))
 
-    def test_callbacks_hear(self) -> None:
-        """
-        The error of a refused read is sent first in the form that triggers its callback, and a client can read that
-        form.
-        """
-        for code in ("SN", "H", "HD"):
-            (request,) = SERVER.decode(wire(f"R|{code}|n+"))
-            for error in ("MESSAGE_DENIED", "MESSAGE_PERMISSION_ERROR", "INVALID_MESSAGE_DATA"):
-                heard, _ = CLIENT.decode(SERVER.encode(request.error(error)))
-                self.assertEqual((heard.action.name, heard.name), (error, "n"))
-                self.assertEqual(heard.original_action, request.action)
-
-    def test_callbacks_of_others(self) -> None:
-        """
-        If the name is lost in a message with too many fields, the answer does not contain another name.
-        """
-        for payload in ("R|SN|a|b+", "R|CR|a|b+"):
-            (found,) = SERVER.decode(wire(payload))
-            assert isinstance(found, Malformed) and found.answer is not None
-            self.assertEqual(readable(SERVER.encode(found.answer)), f"R|E|INVALID_MESSAGE_DATA|{payload}")
-
     def test_errors_echo(self) -> None:
         """
         An error about a request gives it back, its separators kept.
@@ -855,53 +834,6 @@ class VectorTests(SynchronousTestCase):
             (ack(U.SUBSCRIBE_ALL), "55 1F 41 1F 53 1F 53 1E 55 1F 41 1F 53 1F 55 1E"),
         ]:
             self.assertEqual(SERVER.encode(message), bytes.fromhex(octets))
-
-
-class TableTests(SynchronousTestCase):
-    """
-    The tables say what they do.
-    """
-
-    def test_examples(self) -> None:
-        """
-        Each row's example is read by that row, and written by it if it writes.
-        """
-        for forms, reader, writer in ((FROM_CLIENT_FORMS, SERVER, CLIENT), (FROM_SERVER_FORMS, CLIENT, SERVER)):
-            for form in forms:
-                found: Any = reader.decode(wire(form.example))
-                self.assertEqual([message.action for message in found], [form.actions[0]] * len(found), form.example)
-                self.assertTrue(found, form.example)
-                if form.writes:
-                    for message in found:
-                        message.verbatim = None
-                        self.assertEqual(readable(writer.encode(message)), form.example)
-
-    def test_once(self) -> None:
-        """
-        No spelling stands twice.
-        """
-        for forms in (FROM_CLIENT_FORMS, FROM_SERVER_FORMS):
-            patterns = [form.pattern for form in forms]
-            self.assertEqual(sorted(set(patterns)), sorted(patterns))
-
-    def test_actions(self) -> None:
-        """
-        Each row is about actions of its own topic, and clients send only what clients may send.
-        """
-        for form in (*FROM_CLIENT_FORMS, *FROM_SERVER_FORMS):
-            for action in form.actions:
-                self.assertIsInstance(action, ACTIONS[form.topic])
-        for topic, action in SPELLINGS:
-            self.assertIn(action, FROM_CLIENT[topic])
-
-    def test_complete(self) -> None:
-        """
-        Each action of a v2 or v3 client can be written; the others are bulk and subscription variants of later ones.
-        """
-        missing = {
-            action for topic, actions in FROM_CLIENT.items() for action in actions if (topic, action) not in SPELLINGS
-        }
-        self.assertEqual(missing, {R.NOTIFY, R.PATCH_MULTI, R.SUBSCRIBEANDHEAD, R.SUBSCRIBEANDREAD, R.SUBSCRIBE})
 
 
 CHARACTERS = st.characters(codec="utf-8", exclude_characters="\x1e\x1f[{")

@@ -1,5 +1,6 @@
 """
-Tests that servers take what published clients send (L{tests.protocol.clients}), and nothing else.
+Tests for L{dstwist.protocol.schema}: servers take what published clients send (L{tests.protocol.clients}), and nothing
+else.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol import protobuf, text
+from dstwist.protocol import protobuf
 from dstwist.protocol.constants import ACTIONS, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.schema import FIELDS, REFUSALS, REQUESTS, Field, Kind
-from tests.protocol.clients import BINARY, OTHER_TEXT, TEXT, UNSENT
+from tests.protocol.clients import BINARY, UNSENT
 
 Request = tuple[Topic, IntEnum]
 
@@ -204,31 +205,3 @@ class BinaryTests(SynchronousTestCase):
             self.assertEqual((answer.original_action, answer.is_error, answer.is_ack), (request[1], True, None), why)
         else:
             self.assertEqual(answer.topic, Topic.PARSER, why)
-
-
-class TextTests(SynchronousTestCase):
-    """
-    Clients of v2 and v3.
-    """
-
-    def test_sent(self) -> None:
-        """
-        Each request of each published client is understood.
-        """
-        for _, line in TEXT + OTHER_TEXT:
-            (message,) = text.SERVER.decode(line.replace("|", "\x1f") + "\x1e")
-            self.assertIsInstance(message, Message, line)
-
-    def test_fields_too_many(self) -> None:
-        """
-        A request with a field more than clients send is refused: rules would not see what others would receive.
-        """
-        counts = {(line.split("|")[0], line.split("|")[1], line.count("|")) for _, line in TEXT + OTHER_TEXT}
-        for _, line in TEXT + OTHER_TEXT:
-            letter, code, count = line.split("|")[0], line.split("|")[1], line.count("|")
-            if letter != "C" and (letter, code, count + 1) not in counts:
-                for stray in ("", "Sx", '{"writeSuccess":true}'):
-                    (malformed,) = text.SERVER.decode(f"{line}|{stray}".replace("|", "\x1f") + "\x1e")
-                    assert isinstance(malformed, Malformed), line
-                    self.assertIs(malformed.fault, Fault.INVALID_DATA, line)
-                    self.assertIsNotNone(malformed.answer, line)

@@ -1,0 +1,46 @@
+"""
+Tests for L{dstwist.protocol.name_parts}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import PresenceAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.name_parts import Part, Parts
+
+
+class PartsTests(SynchronousTestCase):
+    """
+    L{Parts}.
+    """
+
+    def test_like_a_tuple(self) -> None:
+        """
+        Parts in a message are as good as the tuple of all their names.
+        """
+        parts = Parts([Part(("a", "b")), Part(()), Part(("c",))])
+        self.assertEqual((len(parts), tuple(parts), repr(parts)), (3, ("a", "b", "c"), "('a', 'b', 'c')"))
+        self.assertEqual(parts, ("a", "b", "c"))
+        self.assertEqual(parts, Parts([Part(("a", "b", "c"))]))
+        self.assertNotEqual(parts, ("a", "b"))
+        message = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=("a", "b", "c"))
+        self.assertEqual(message.names, parts)
+
+    def test_encoded_once(self) -> None:
+        """
+        A part is encoded once for each codec, even if other parts change; an empty part is left out.
+        """
+        encoded: list[tuple[str, ...]] = []
+
+        def encode(names: tuple[str, ...]) -> str:
+            encoded.append(names)
+            return "+".join(names)
+
+        kept = Part(("a", "b"))
+        self.assertEqual(Parts([kept, Part(()), Part(("c",))]).encoded("text", encode), ["a+b", "c"])
+        self.assertEqual(Parts([kept, Part(("d",))]).encoded("text", encode), ["a+b", "d"])
+        self.assertEqual(encoded, [("a", "b"), ("c",), ("d",)])
+        Parts([kept]).encoded("protobuf", encode)
+        self.assertEqual(encoded[3:], [("a", "b")])

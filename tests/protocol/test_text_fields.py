@@ -1,0 +1,143 @@
+"""
+Tests for L{dstwist.protocol.text_fields}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import EVERYONE, EventAction, PresenceAction, RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.protocol.text_fields import FIELDS, SEPARATOR, Values, literal
+
+#: A name that cannot be sent to a text client.
+UNSENDABLE = f"a{SEPARATOR}b"
+
+
+class FieldTests(SynchronousTestCase):
+    """
+    L{FIELDS}: each reads its text, and writes it again.
+    """
+
+    def read(self, field: str, text: str) -> Values | None:
+        """
+        The arguments that a field finds in a text; C{None} if it refuses the text.
+        """
+        values: Values = {}
+        return values if FIELDS[field].read(text, values) else None
+
+    def test_read(self) -> None:
+        """
+        What the fields find.
+        """
+        for field, text, values in (
+            ("name", "a", {"name": "a"}),
+            ("names", "a", {"names": ("a",)}),
+            ("id", "", {"correlation_id": ""}),
+            ("version", "-1", {"version": -1}),
+            ("versions", "[2]", {"version": 2}),
+            ("data", "N1", {"data": "N1"}),
+            ("data", "NNaN", {"data": "L", "verbatim": None}),
+            ("json", ' {"a":1}', {"data": b' {"a":1}'}),
+            ("flag", "T", {"data": "T"}),
+            ("ack", '{"writeSuccess":true}', {"is_write_ack": True}),
+            ("ack", "{}", {"is_write_ack": None}),
+            ("failure", "no", {"data": "Sno"}),
+            ("users", '["a","b"]', {"names": ("a", "b")}),
+            ("online", f"a{SEPARATOR}b", {"names": ("a", "b")}),
+            ("user", "U", {"name": EVERYONE}),
+        ):
+            self.assertEqual(self.read(field, text), values, (field, text))
+
+    def test_refused(self) -> None:
+        """
+        Texts that are not of the kind of the field.
+        """
+        for field, text in (
+            ("name", ""),
+            ("names", ""),
+            ("subscription", ""),
+            ("version", "1.5"),
+            ("version", "1" * 16),
+            ("versions", "2"),
+            ("versions", "[1,2]"),
+            ("data", "x"),
+            ("json", "1"),
+            ("json", "{"),
+            ("record", '"a"'),
+            ("change", "O{"),
+            ("flag", "L"),
+            ("ack", "T"),
+            ("users", "[1]"),
+            ("users", '{"a":1}'),
+            ("users", '["\\ud800"]'),
+            ("outcome", "T"),
+        ):
+            self.assertIsNone(self.read(field, text), (field, text))
+
+    def test_separators(self) -> None:
+        """
+        A text that would end a field is never written: a name is left out of its message, and a value is escaped.
+        """
+        message = Message(
+            Topic.RECORD,
+            RecordAction.PATCH,
+            UNSENDABLE,
+            b'"a\\u001fb"',
+            correlation_id=UNSENDABLE,
+            path=UNSENDABLE,
+            subscription=UNSENDABLE,
+            detail=UNSENDABLE,
+        )
+        for field in ("name", "subscription", "id", "path"):
+            self.assertIsNone(FIELDS[field].write(message), field)
+        for field in ("data", "detail", "failure", "outcome"):
+            self.assertNotIn(SEPARATOR, FIELDS[field].write(message) or SEPARATOR, field)
+        self.assertEqual(FIELDS["data"].write(message), 'O"a\\u001fb"')
+
+    def test_name_of_error(self) -> None:
+        """
+        An error is written whatever its name is, because its client waits for it.
+        """
+        error = Message(Topic.EVENT, EventAction.MESSAGE_DENIED, UNSENDABLE, is_error=True)
+        self.assertEqual(FIELDS["name"].write(error), "a\\u001fb")
+
+    def test_names(self) -> None:
+        """
+        Names that the protocol cannot carry are left out of a list; a list without any other is not written.
+        """
+        for names, written in (
+            (("a", "b"), f"a{SEPARATOR}b"),
+            (("a", UNSENDABLE, "c"), f"a{SEPARATOR}c"),
+            ((UNSENDABLE,), None),
+            ((), None),
+        ):
+            message = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=names)
+            self.assertEqual(FIELDS["online"].write(message), written, names)
+
+    def test_outcome(self) -> None:
+        """
+        A write that succeeded has the outcome null. Every other outcome is a text, because client 2.3.4 hands it to the
+        callback as the error.
+        """
+        cases: tuple[tuple[dict[str, Any], str], ...] = (
+            ({}, "L"),
+            ({"data": b"null"}, "L"),
+            ({"detail": "no"}, "Sno"),
+            ({"data": b'"no"'}, "Sno"),
+            ({"data": b"5"}, "S5"),
+        )
+        for values, written in cases:
+            message = Message(Topic.RECORD, RecordAction.WRITE_ACKNOWLEDGEMENT, **values)
+            self.assertEqual(FIELDS["outcome"].write(message), written, values)
+
+    def test_literal(self) -> None:
+        """
+        A literal is itself, read and written.
+        """
+        field = literal("T")
+        self.assertTrue(field.read("T", {}))
+        self.assertFalse(field.read("F", {}))
+        self.assertEqual(field.write(Message(Topic.EVENT, EventAction.EMIT)), "T")
