@@ -9,11 +9,11 @@ the router::
                          |                                                                          ^
                          +---------------- close, lost, time-out, limit ----------------------------+
 
-Always true: nothing reaches a connection that is closed, and what it registered for its end has been called by then.
+Always true: no message reaches a closed connection, and all callbacks for its end have been called by then.
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
-Requests are served in order and in slices of time by a L{WorkQueue}. The connection calls the router itself while the
-queue is empty, which it nearly always is: a message that does not have to wait takes no way round.
+A L{WorkQueue} serves requests in order and in slices of time. While the queue is empty, which it nearly always is, the
+connection calls the router itself: a message that does not have to wait does not pass through the queue.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.scheduling.turns import Turns
 from dstwist.scheduling.work_queue import WorkQueue
 
-# So many messages in one payload are served without a queue.
+# A payload with no more messages than this is served without the queue.
 _FEW = 8
 
 # Members of enumerations are looked up at every use; this one is used for every message.
@@ -53,8 +53,8 @@ class Connection:
     """
     One client.
 
-    @ivar decode: the codec's; counted where there are limits.
-    @ivar heard: set by the link whenever data arrived; the heartbeat looks at it.
+    @ivar decode: gives the messages of a payload, and counts them if their rate is limited.
+    @ivar heard: set by the link whenever data has come; the heartbeat looks at it.
     """
 
     __slots__ = (
@@ -106,13 +106,13 @@ class Connection:
         self._turns = Turns.of(context.clock)
         self._route = context.router.route
         self._fitting = context.router.name_limit.fitting
-        # A payload that is no longer is decoded at once, and has no name that is too long.
+        # Payloads up to this length are decoded at once, and cannot contain an oversized name.
         self._short = min(context.router.name_limit.limit, LONG)
         self._link = link
         self._context = context
         self._opened_at = context.clock.seconds()
         self._is_open = False
-        # Until it is open.
+        # C{None} once the client is logged in.
         self._handshake: ClientHandshake | None = ClientHandshake(self, link, handshake, context)
         self._silence = 0
         self._queue: WorkQueue[Message | Malformed | bytes | str] = WorkQueue(context.clock, self, self._route, link)
@@ -120,7 +120,7 @@ class Connection:
 
     def open(self) -> None:
         """
-        The socket is open: let the client come in.
+        The link can send and receive: begin the handshake.
         """
         assert self._handshake is not None
         self._context.heartbeat.add(self, self._beat)
@@ -143,7 +143,7 @@ class Connection:
         """
         Take one payload from the client.
 
-        @return: true if what comes behind it has to wait until the link is resumed.
+        @return: true if all payloads behind it have to wait until the link is resumed.
         """
         if not self._is_open:
             if self._handshake is not None:
@@ -158,7 +158,7 @@ class Connection:
         queue = self._queue
         if queue.busy or len(messages) > _FEW:
             return queue.serve(messages)
-        # The link asks for the time between payloads.
+        # The link checks the time between payloads.
         end = self._turns.slice_end() if len(messages) > 1 else None
         for message in messages:
             if message.__class__ is Message and message.topic is not _CONNECTION:
@@ -193,7 +193,7 @@ class Connection:
 
     def _read_long(self, payload: bytes | str) -> Work:
         """
-        Decode a payload that is one very long message, in steps: if it has very many names, or long JSON.
+        Decode, in steps, a payload that is one very long message, with very many names or with long JSON.
         """
         messages: list[Message | Malformed] | None = None
         for found in self.wire.codec.names_apart(payload):
@@ -225,7 +225,7 @@ class Connection:
 
     def _decode(self, payload: bytes | str) -> list[Message | Malformed]:
         """
-        The messages of a payload, without what is too long in them.
+        The messages of a payload, without names that are too long.
         """
         messages = self.decode(payload)
         return messages if len(payload) <= self._short else self._fitting(messages, self.dialect.is_refused_once)
@@ -262,7 +262,7 @@ class Connection:
 
     def close(self, reason: str, code: int = POLICY_VIOLATION) -> None:
         """
-        End the connection: what was said so far still leaves, then the transport is closed with C{code}.
+        End the connection. All messages so far still leave; then the transport is closed with C{code}.
         """
         if not self.closed:
             self._end(reason)
@@ -270,7 +270,7 @@ class Connection:
 
     def lost(self, reason: str) -> None:
         """
-        The transport is gone, or has nothing more for this connection.
+        End the connection: the transport is lost, or brings no more payloads.
         """
         if not self.closed:
             self._end(reason)
@@ -288,10 +288,10 @@ class Connection:
             try:
                 callback(self)
             except Exception:
-                # All others have to know as well, and the socket has to go.
-                self._log.failure("that {client} has gone could not be dealt with", **about(self))
+                # The other callbacks have to be called as well, and the socket has to be closed.
+                self._log.failure("a callback for the end of {client} failed", **about(self))
         if opened:
-            # After all others: who is told that this user left finds nothing of the connection any more.
+            # After all callbacks: observers of users find nothing of the connection any more.
             self._context.users.remove(self)
         self._log.info(
             "CLIENT_DISCONNECTED | {client} after {seconds:.1f} s: {reason}",
@@ -305,13 +305,13 @@ class Connection:
 
     def _beat(self) -> None:
         """
-        Once a heartbeat interval: close if nothing came for two of them although we listened, else ping where that is
-        our part.
+        Once a heartbeat interval: close the connection if no data came for two intervals although the server read from
+        it; else ping the client, if the server pings clients of its dialect.
         """
         self._silence = 0 if self.heard or self._queue.paused else self._silence + 1
         self.heard = False
         if self._silence >= 2:
-            # Not an error, as with the Node server: clients lose their networks every day.
+            # Not an error as with the Node server: clients lose their networks every day.
             self._log.info(
                 "INFO | Heartbeat missing on websocket, terminating connection of {client}",
                 event="INFO",

@@ -1,7 +1,7 @@
 """
-What all connections of one endpoint share, and what a handshake needs of its connection:
-L{dstwist.connections.handshake} and L{dstwist.connections.connection} both build on this module, so that neither
-imports the other for it.
+The parts that all connections of one endpoint share, and a connection as its handshake sees it.
+L{dstwist.connections.handshake} and L{dstwist.connections.connection} both build on this module, so that the handshake
+need not import the connection.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.message import Malformed, Message
 from dstwist.routing.router import Router
 
-#: A payload that is longer is decoded in pieces of this size, each when it is its turn: that takes a third of a second
-#: for a megabyte of short messages.
+#: Longer payloads are decoded in pieces of this size, each in its turn: a megabyte of short messages takes a third of a
+#: second to decode.
 LONG = 16384
 
 
 class EndpointContext(NamedTuple):
     """
-    What all connections of one endpoint share.
+    The parts and settings that all connections of one endpoint share.
     """
 
     settings: WebSocketEndpoint
@@ -37,11 +37,11 @@ class EndpointContext(NamedTuple):
     heartbeat: Heartbeat
     clock: IReactorTime
     users: UserRegistry
-    #: The wire of clients that know PATCH_MULTI.
+    #: The wire of clients that understand PATCH_MULTI.
     many_wire: IWire | None = None
-    #: How long a client is kept that may try again later, in seconds.
+    #: How long to keep a client that cannot log in now, but perhaps soon, in seconds.
     close_delay: float = LimitSettings().close_delay
-    #: The wire of clients that take no PATCH.
+    #: The wire of clients that do not understand PATCH.
     whole_wire: IWire | None = None
 
 
@@ -57,15 +57,17 @@ class IUnauthenticatedConnection(IConnection):
 
     def authenticated(user: str, login: Login) -> None:
         """
-        The client is logged in, and is to be told so. The handshake ends.
+        The client is logged in: tell it so. The handshake is over.
         """
 
     def serve(messages: Iterable[Message | Malformed | bytes | str]) -> bool:
         """
-        Take what came behind the login, decoded or not. Whether some of it has to wait for a later turn.
+        Take the requests that came behind the login, decoded or not.
+
+        @return: whether some of them have to wait for a later turn.
         """
 
     def close(reason: str, code: int = POLICY_VIOLATION) -> None:
         """
-        End the connection: what was said so far still leaves, then the transport is closed with C{code}.
+        End the connection. All messages so far still leave; then the transport is closed with C{code}.
         """

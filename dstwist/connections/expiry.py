@@ -1,5 +1,5 @@
 """
-The end of a login that ends at a certain time, and of the connection with it.
+Logins that end at a certain time, and the connection with them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.interfaces import IConnection
 from dstwist.log import Logger, about
 
-# How long to trust that the time of day goes on as it did: after that, an expiry is looked at anew.
+# The time of day may be set forward, so the time that is left is computed again at least this often, in seconds.
 _LONGEST_WAIT = 3600.0
 
 

@@ -1,25 +1,25 @@
 """
 One client from its handshake until it is logged in, or has gone.
 
-What arrives is looked up in the handshake table of the client's dialect (L{dstwist.protocol.dialect}), and the step
-found there is carried out here::
+Each message is looked up in the handshake table of the client's dialect (L{dstwist.protocol.dialect}), which gives the
+step to take::
 
     CHALLENGE --admit--> LOGIN --login--> DECIDING --accepted--> OPEN
                            ^                  |
                            +---- refused -----+            (any) --close, lost, time-out, limit--> CLOSED
 
-A connection has a L{ClientHandshake} until it is open. Then it drops it, and with it all that only a login needs.
-Always true: messages are taken in order, each in the state that the one before has led to; what finds the client logged
-in goes on to the connection, and what finds it gone is dropped.
+A connection has a L{ClientHandshake} until it is open. Then it drops it, with everything that only a login needs.
+Always true: messages are taken in order, each in the state after the message before it. Messages behind an accepted
+login go on to the connection, and messages of a client that has gone are dropped.
 Sources: C{text-protocol.md} sections 5 and 6, C{binary-protocol.md} sections 5 and 6, C{security.md} section 1.1.
 
-L{dstwist.connections.login} decides on logins, and L{dstwist.connections.before_login} has the limits until then;
-C{maxAuthAttempts} refusals end the connection.
-Messages that arrive while the authenticator decides wait; the transport is paused, so that only those wait which had
-been read already.
+L{dstwist.connections.login} decides on logins, and L{dstwist.connections.before_login} has the limits until then.
+C{maxAuthAttempts} refusals end the connection. While the authenticator decides, messages wait. The server does not read
+from the client meanwhile, so only messages that it has read already wait.
 
 A client that waits for the server to speak is greeted C{greetingDelay} after the opening: clients on Poco (C++) lose
-what they read together with the response to the WebSocket handshake. If the client speaks before, it is greeted then.
+data that they read together with the response to the WebSocket handshake. If the client speaks earlier, it is greeted
+then.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _HEARTBEATS = frozenset({Received.PING, Received.PONG})
 
 class ClientHandshake:
     """
-    One client that is not logged in.
+    The handshake of one client.
     """
 
     __slots__ = (
@@ -85,14 +85,14 @@ class ClientHandshake:
         self._attempts = 0
         self._before_login = BeforeLogin(connection, request, context)
         self._opened_at = 0.0
-        # For the end of a login, decoded or not.
+        # Messages that wait for a decision, decoded or not.
         self._waiting: list[Message | Malformed | bytes | str] = []
         self._greeting: IDelayedCall | None = None
         self._attempt: LoginAttempt | None = None
 
     def open(self) -> None:
         """
-        The socket is open: start the clock, and greet clients that wait for it.
+        The link can send and receive: start the time-out, and greet a client that waits for that.
         """
         self._opened_at = self._context.clock.seconds()
         self._before_login.start_timeout(self._not_authenticated_in_time)
@@ -120,7 +120,7 @@ class ClientHandshake:
             connection.send(_GREETING)
         arrived: deque[Message | Malformed | bytes | str]
         if len(payload) > LONG:
-            # One by one: most of them will not be needed.
+            # They are decoded one by one: most of them will not be needed.
             arrived = deque(connection.wire.codec.pieces(payload, LONG))
         else:
             arrived = deque(connection.decode(payload))
@@ -148,9 +148,9 @@ class ClientHandshake:
 
     def _take(self, arrived: deque[Message | Malformed | bytes | str], payload: bytes | str | None = None) -> None:
         """
-        Handle what has arrived, as far as it is for us.
+        Handle messages until the client is logged in or gone, or a login waits for its decision.
 
-        @param payload: in which all of it has come just now; C{None} if it has waited.
+        @param payload: the payload that all of them came in; C{None} if they have waited.
         """
         while arrived and (self._state is State.CHALLENGE or self._state is State.LOGIN):
             message = arrived.popleft()
@@ -158,7 +158,7 @@ class ClientHandshake:
                 arrived.extendleft(reversed(self._connection.decode(message)))
                 continue
             if payload is not None and isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
-                # Before login the complaint is about the payload as a whole.
+                # Before the login, the error is about the payload as a whole.
                 message.raw = payload
             self._handle(message)
         if self._state is State.DECIDING:
@@ -235,7 +235,7 @@ class ClientHandshake:
 
     def _complain(self, problem: str, event: str = "INVALID_MESSAGE") -> None:
         """
-        Have the log say what is wrong with a message.
+        Log a problem of a message.
         """
         self._log.warn("{event} | {problem} from {client}", event=event, problem=problem, **about(self._request))
 
@@ -252,7 +252,7 @@ class ClientHandshake:
         decision.addErrback(self._broken).addBoth(self._forget, attempt)
 
     def _decided(self, decision: LoginDecision) -> None:
-        # The client may have gone, or been sent away, meanwhile.
+        # The client may have gone meanwhile, or its connection may have been closed.
         if self._connection.closed:
             return
         if decision.outcome is Outcome.ACCEPTED:
@@ -270,7 +270,7 @@ class ClientHandshake:
         self._state = State.OPEN
         self._connection.authenticated(decision.user, decision.login)
         self._context.logins.end_in_time(self._connection, decision.login)
-        # Last: it may turn out that the client does not read, and then this is the end of the connection.
+        # Last, because this closes the connection if the client does not read.
         self._link.outbox.flush()
 
     def _refuse(self, decision: LoginDecision) -> None:
@@ -280,8 +280,8 @@ class ClientHandshake:
             if self._attempts >= self._context.settings.max_auth_attempts:
                 self._close_after_attempts(decision.log_fields)
             elif not self._before_login.closes_later:
-                # The user may have mistyped the password, and gets the whole time to try again: official clients that
-                # are told AUTHENTICATION_TIMEOUT never come back.
+                # The user may have mistyped the password, and gets the whole time to try again: official clients never
+                # come back after AUTHENTICATION_TIMEOUT.
                 self._before_login.start_timeout(self._not_authenticated_in_time)
             return
         # Not TOO_MANY_AUTH_ATTEMPTS, after which official clients do not try again.
@@ -306,7 +306,7 @@ class ClientHandshake:
 
     def _broken(self, failure: Failure) -> None:
         """
-        Our own mistake: log it, and close this one connection.
+        A mistake of ours: log it, and close this connection.
         """
         self._log.failure("handling a login of {client} failed", failure, **about(self._request))
         self._connection.close("internal error", INTERNAL_ERROR)
@@ -329,7 +329,7 @@ class ClientHandshake:
 
     def _settle(self) -> None:
         """
-        The client is in, or has gone: nothing is due any more.
+        The client is logged in, or has gone: cancel all timers.
         """
         self._before_login.end()
         if self._greeting is not None:
@@ -349,7 +349,7 @@ class ClientHandshake:
 
 def _page(handshake: HandshakeData) -> str:
     """
-    The origin of a client. Browsers send an Origin; C{null} is logged as well.
+    The origin of a client, for the log. Browsers send an Origin, which may be C{null}.
     """
     pages = [
         f"{name} {shown(value)}" for name, value in (("origin", handshake.origin), ("page", handshake.referer)) if value

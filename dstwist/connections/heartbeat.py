@@ -1,8 +1,8 @@
 """
 Heartbeats of many connections on one timer.
 
-Connections sit in slots; each tick serves one slot, so that ten thousand pings do not leave in the same instant, and
-no connection needs a timer of its own.
+Connections are spread over slots, and each tick serves one slot. So ten thousand pings do not leave in the same
+instant, and no connection needs a timer of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TimeSlices
 
-#: How many parts an interval is cut into.
+#: How many slots an interval has.
 SLOTS = 10
 
 
@@ -22,7 +22,7 @@ class Heartbeat:
     """
     Calls every registered C{beat} once an interval.
 
-    @param interval: in seconds. The first beat comes one interval after L{add}, give or take one slot.
+    @param interval: in seconds. The first call comes one interval after L{add}, one slot sooner or later.
     """
 
     _log = Logger()
@@ -39,7 +39,8 @@ class Heartbeat:
 
     def add(self, key: object, beat: Callable[[], None]) -> None:
         """
-        Call C{beat} every interval from now on, and no other that C{key} had. It may call L{add} and L{remove}.
+        Call C{beat} every interval from now on, in place of the earlier C{beat} of C{key}. It may call L{add} and
+        L{remove}.
         """
         self.remove(key)
         self._slots[self._current][key] = beat
@@ -65,11 +66,11 @@ class Heartbeat:
 
     def _beats(self, slot: dict[object, Callable[[], None]]) -> Iterator[None]:
         for key, beat in list(slot.items()):
-            # An earlier beat may have removed this one.
+            # An earlier call may have removed this one.
             if slot.get(key) is beat:
                 try:
                     beat()
                 except Exception:
-                    # One broken connection must not keep the others from theirs.
+                    # The other connections still need their heartbeats.
                     self._log.failure("a heartbeat failed")
                 yield

@@ -1,9 +1,10 @@
 """
-Who is logged in, on this node, and through which connections.
+The users that are logged in on this node, and their connections.
 
-A user is one as long as at least one connection is his, whatever its transport and generation. Connections
-without a user's name (C{OPEN}, C{open}) are nobody's, and not in here (C{services.md} section 6.1). Always true: a
-connection is in here only from its login until its end, and the observers have been told of exactly the users that are.
+A user is logged in as long as the user has at least one connection, of any transport and generation. Connections
+without a user's name (C{OPEN}, C{open}) belong to no user, and are not in the registry (C{services.md} section 6.1).
+Always true: a connection is in the registry only from its login until its end, and the observers have been told of
+exactly the users in the registry.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class UserRegistry:
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
-        Have C{first} called with each user whose first connection came, C{last} with each whose last one went.
+        Call C{first} with each user whose first connection comes, and C{last} with each user whose last one ends.
         """
         self._on_first.append(first)
         self._on_last.append(last)
@@ -38,13 +39,13 @@ class UserRegistry:
 
     def names(self) -> Collection[str]:
         """
-        All users that are logged in.
+        The names of all users that are logged in.
         """
         return self._users.keys()
 
     def connections(self, user: str) -> list[IConnection]:
         """
-        The connections of C{user}, in the order in which they came.
+        The connections of C{user}, in the order of their logins.
         """
         return list(self._users.get(user, ()))
 
@@ -71,7 +72,7 @@ class UserRegistry:
 
     def remove(self, connection: IConnection) -> None:
         """
-        C{connection} is gone; what was registered for its end has been called.
+        C{connection} has ended, and all callbacks for its end have been called.
         """
         user = connection.user
         if user is None or user in NAMELESS_USERS:

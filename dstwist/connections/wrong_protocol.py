@@ -1,10 +1,10 @@
 """
-What the log says of a client that speaks the protocol of the other generation, and so cannot be told itself.
+Log lines about clients that speak the protocol of the other generation. Such a client would not understand an answer.
 
 =====================  ====================================================================================
-client                 what it does on the path of the other generation
+client                 behaviour on the path of the other generation
 =====================  ====================================================================================
-v4 and later           sends a binary frame at once, which is no message there; closed, it comes back at once
+v4 and later           sends a binary frame at once, which is no message there; if closed, it comes back at once
 v2 and v3              waits for the server to speak first, and leaves after its heartbeat's time
 =====================  ====================================================================================
 """
@@ -15,7 +15,7 @@ from dstwist.log import LoggedClient, Logger, about
 from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.message import Malformed, Message
 
-#: A client that has said nothing for so long, in seconds, may have waited for the server to speak.
+#: A client that has sent nothing for this time, in seconds, may have waited for the server to speak.
 LONG_SILENCE = 1.0
 
 # By the frames they send.
@@ -54,7 +54,7 @@ def log_generation(client: LoggedClient, dialect: Dialect) -> None:
 
 def log_silence(client: LoggedClient, seconds: float) -> None:
     """
-    A client has gone that said nothing on a path of type ws-binary, where clients speak first.
+    A client has gone without sending anything, on a path of type ws-binary, where clients speak first.
     """
     if seconds >= LONG_SILENCE:
         _log.info(

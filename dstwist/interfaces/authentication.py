@@ -15,11 +15,11 @@ from zope.interface import Interface
 @dataclass(frozen=True)
 class PeerCertificate:
     """
-    Who a client is by a certificate that it has shown, and that an authority has signed which the server trusts.
+    The names in the certificate of a client. An authority that the server trusts has signed it.
 
-    @ivar subject: all of it, as C{CN=ann,O=Example}.
-    @ivar common_names: those in the subject.
-    @ivar emails: the other names of the subject, by their kind.
+    @ivar subject: the whole subject, as C{CN=ann,O=Example}.
+    @ivar common_names: the common names in the subject.
+    @ivar emails: alternative names of the subject; so are the next two.
     @ivar fingerprint: SHA-256 of the certificate, in hexadecimal digits.
     @ivar expires_at: in seconds since 1970.
     """
@@ -36,12 +36,12 @@ class PeerCertificate:
 @dataclass(frozen=True)
 class HandshakeData:
     """
-    What is known of a client before its login.
+    The facts about a client before its login: deepstream's C{handshakeData}.
 
-    @ivar address: of the client; the proxies that stand before it are left out as far as they are trusted.
-    @ivar headers: of the upgrade request, in lower case.
-    @ivar url: the path and query of an HTTP request, for which alone the login is; C{None} for connections.
-    @ivar certificate: what it has proved by TLS; C{None} if it has shown no certificate, or none that is good.
+    @ivar address: the address of the client behind all trusted proxies.
+    @ivar headers: the headers of the HTTP request, with names in lower case.
+    @ivar url: for a login that is for a single HTTP request, its path and query; C{None} for connections.
+    @ivar certificate: the client's certificate; C{None} if the client has shown no certificate that the server trusts.
     @ivar path: the path of the URL that the client is connected to.
     @ivar number: the number of the connection; 0 for a request without one.
     """
@@ -56,7 +56,7 @@ class HandshakeData:
     @property
     def user(self) -> str | None:
         """
-        The client before its login.
+        Always C{None}: the client has not logged in yet.
         """
         return None
 
@@ -72,15 +72,15 @@ class HandshakeData:
 @dataclass(frozen=True)
 class Login:
     """
-    What an authenticator decided.
+    The decision of an authenticator.
 
     @ivar user: the user id; C{None} if the authenticator gave none.
-    @ivar client_data: JSON text for the client, also of a refusal; C{None} for none.
-    @ivar server_data: for permission rules; never leaves the server.
-    @ivar final: for a refusal, whether it stands. Otherwise it was not this authenticator's business, and the next one
-        is asked, if there is one.
-    @ivar expires_at: when the login ends, and with it the connection, in seconds since 1970; C{None} for never.
-    @ivar token: what the HTTP client is to log in with from now on.
+    @ivar client_data: JSON text for the client, of a refusal too; C{None} for no data.
+    @ivar server_data: data for permission rules, which never leaves the server.
+    @ivar final: for a refusal, whether it stands. If not, these credentials are not for this authenticator, and the
+        next authenticator decides, if there is one.
+    @ivar expires_at: when the login ends, and the connection with it, in seconds since 1970; C{None} for never.
+    @ivar token: the token with which the HTTP client logs in from now on.
     """
 
     accepted: bool
@@ -94,22 +94,22 @@ class Login:
 
 class IAuthenticator(Interface):
     """
-    Decides who may connect.
+    Decides on logins.
     """
 
     def login(handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         """
         Decide on C{credentials}, a JSON object or array as the client sent it. Fails with
-        L{dstwist.errors.AuthError} if no decision could be reached. Who cancels it does not want to know any more.
+        L{dstwist.errors.AuthError} if there is no decision. The caller cancels the Deferred when the client has gone.
         """
 
 
 class IDepartures(Interface):
     """
-    What an authenticator may be besides, if it wants to know when its users leave.
+    An authenticator that wants to know when its users leave provides this as well.
     """
 
     def departed(user: str) -> None:
         """
-        A connection that was logged in as C{user} is gone.
+        A connection that was logged in as C{user} has ended.
         """

@@ -11,12 +11,13 @@ from dstwist.protocol.message import Message
 
 class ICluster(Interface):
     """
-    The other nodes. Messages reach each of them at most once, in order per sending node, and are not waited for.
+    The other nodes. A message reaches each of them at most once, and messages of one node arrive in order. No caller
+    waits for them.
     """
 
-    is_single: bool = Attribute("Whether there are no other nodes, ever: L{publish} does nothing then.")
+    is_single: bool = Attribute("Whether there are never other nodes. L{publish} does nothing then.")
 
     def publish(message: Message) -> None:
         """
-        Tell all other nodes.
+        Send C{message} to all other nodes.
         """

@@ -10,7 +10,7 @@ from zope.interface import Interface
 
 class ILifecycle(Interface):
     """
-    What an authenticator may be besides, if it has connections or threads.
+    An authenticator that has connections or threads provides this as well.
     """
 
     def start() -> Deferred[None]:
@@ -20,5 +20,5 @@ class ILifecycle(Interface):
 
     def stop() -> Deferred[None]:
         """
-        Let go of everything. No login comes after that, and those under way need not be decided.
+        Release everything. No login comes after that, and logins in progress need no decision.
         """

@@ -14,20 +14,20 @@ from dstwist.record import Change
 
 class IPermission(Interface):
     """
-    Who may do what. The router asks, and services for the actions that they judge.
+    Decides on requests. The router asks it, and so do services for the actions that they authorize themselves.
     """
 
     def allows(message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
         """
-        Whether C{sender} may do what C{message} asks, at once or later. A failure, always one of a Deferred that may
-        have failed already, means that the rule could not be evaluated, and denies as well. The caller logs it, once;
-        its text tells which rule and why, and is never for the client.
+        Whether C{sender} may do what C{message} asks, at once or later. If the rule cannot be evaluated, this gives a
+        Deferred that fails, which denies the request as well. The caller logs the failure once. Its text says which
+        rule failed and why; no client gets it.
 
-        @param message: of a bulk request, a copy with C{name} set to the one name in question; of a request that does
+        @param message: for a bulk request, a copy with C{name} set to the name in question; for a request that does
             several things, a copy with the action in question. The checks of a request that may create the record have
             the request's action as C{original_action}.
-        @param change: the record in question at this moment, and what the request makes of it. Without it, a rule that
-            refers to the record looks it up.
+        @param change: the record as it is now, and as the request would make it. Without it, a rule that refers to the
+            record looks it up.
         """
 
 

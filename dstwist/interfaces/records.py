@@ -1,5 +1,5 @@
 """
-Where records are kept.
+The stores of records: caches and storages.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dstwist.record import Record
 
 class IStore(Interface):
     """
-    Where records are kept: a cache, or a storage.
+    Keeps records: a cache, or a storage.
 
-    Operations on one name take effect in the order in which they are called; a store may group the writes of different
-    names. A store that knows the answer returns a Deferred that has fired already: callers then go on at once. All
-    Deferreds fail with L{dstwist.errors.StoreError} if the store cannot do what is asked. Callers watch the time; what
-    an operation does after its caller gave up is up to the store, and other than being cancelled.
+    Operations on one name take effect in the order in which they are called. A store may group the writes of different
+    names. A store that knows the answer returns a Deferred that has fired already; callers then go on at once. If the
+    store cannot do an operation, its Deferred fails with L{dstwist.errors.StoreError}. Callers watch the time, and give
+    up without cancelling the operation, which may still take effect.
     """
 
     def start() -> Deferred[None]:
@@ -30,28 +30,28 @@ class IStore(Interface):
 
     def stop() -> Deferred[None]:
         """
-        Finish what was asked so far, and let go of everything. Nothing is called after that.
+        Finish all operations so far, and release everything. Nothing is called after that.
         """
 
     def get(name: str) -> Deferred[Record | None]:
         """
-        The record of that name; C{None} if there is none.
+        The record of that name; C{None} if there is no record.
         """
 
     def set(name: str, version: int, data: Any) -> Deferred[None]:
         """
-        Keep a record, whatever was there. A durable store has it on disk when the Deferred fires.
+        Keep a record in place of the one that is there, if any. A durable store has it on disk when the Deferred fires.
         """
 
     def delete(name: str) -> Deferred[None]:
         """
-        Forget a record. It is no failure if there is none.
+        Remove a record. It is no failure if there is no record.
         """
 
 
 class IRecordStore(IStore):
     """
-    A store that takes a record as the object it is, so that its JSON text is made once for all.
+    A store that takes a record as an object, so that its JSON text is made once for both stores.
     """
 
     def write(name: str, record: Record) -> Deferred[None]:
@@ -62,17 +62,17 @@ class IRecordStore(IStore):
 
 class IInstantStore(IRecordStore):
     """
-    A store that can do without Deferreds, at least now and then: those of two calls cost as much as a write to memory.
+    A store that can answer without Deferreds, at least sometimes: two Deferreds cost as much as a write to memory.
     """
 
     def known(name: str) -> Record | None:
         """
-        The record of that name, if it can be told at once. C{None} says nothing: C{get} has to be asked.
+        The record of that name, if the store knows it at once. C{None} says nothing: ask C{get} then.
         """
 
     def keep(name: str, record: Record) -> bool:
         """
-        Keep a record at once, like C{set}. Otherwise do nothing, and give C{False}: C{set} has to be asked.
+        Keep a record at once, like C{set}. If that is not possible, do nothing and return C{False}: call C{set} then.
         """
 
 
@@ -90,8 +90,8 @@ class IStoreStatus(Interface):
     def problem() -> str | None:
         """
         Why the store cannot write at present, as far as it knows; C{None} if it can. While there is a reason, the
-        server tells load balancers that it is not ready. A limit that the operator has set is no such problem, nor is
-        one write that cannot be done: clients could cause them.
+        server tells load balancers that it is not ready. A limit that the operator has set is no such reason, and
+        neither is a single write that fails: clients could cause both.
         """
 
 
@@ -101,13 +101,13 @@ class IStoreMaker(Interface):
     provides this is found by its name.
     """
 
-    name: str = Attribute("What the configuration calls it: C{storage: {type: <name>}}.")
+    name: str = Attribute("Its name in the configuration: C{storage: {type: <name>}}.")
 
     def make(options: Mapping[str, Any], context: Any) -> IStore:
         """
-        A store; nothing is opened before its start.
+        A store. It opens nothing before its start.
 
-        @param options: as they stand in the configuration.
+        @param options: as in the configuration.
         @param context: a L{dstwist.plugins.PluginContext}.
         @raise ValueError: the options cannot be used. The text says which, and why.
         """

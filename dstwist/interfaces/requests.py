@@ -14,8 +14,8 @@ from zope.interface import Attribute, Interface
 from dstwist.interfaces.transport import IWire
 from dstwist.protocol.message import Message
 
-#: Long work in steps, none of which takes long; it does the next one when it is asked for its next item. That is
-#: C{None}, or a Deferred that has to fire before there can be another step.
+#: Long work in short steps. Asking for the next item does the next step. The item is C{None}, or a Deferred that has to
+#: fire before the next step.
 Work = Iterator[Deferred[Any] | None]
 
 
@@ -25,44 +25,45 @@ class IConnection(Interface):
     """
 
     user: str | None = Attribute("The user id; C{None} before login.")
-    client_data: bytes | None = Attribute("What the authenticator says about the user to its clients, as JSON text.")
-    server_data: Any = Attribute("What the authenticator says about the user to permission rules.")
-    address: str = Attribute("Where the client is, for logs and limits: C{'192.0.2.1'}.")
+    client_data: bytes | None = Attribute("The authenticator's data about the user for its clients, as JSON text.")
+    server_data: Any = Attribute("The authenticator's data about the user for permission rules.")
+    address: str = Attribute("The address of the client, for logs and limits: C{'192.0.2.1'}.")
     path: str = Attribute("The path of the URL that the client is connected to, for logs.")
-    number: int = Attribute("The number of the connection, its own in this process, for logs.")
-    wire: IWire = Attribute("How this client's frames are made.")
+    number: int = Attribute("The number of the connection, unique in this process, for logs.")
+    wire: IWire = Attribute("The wire that makes frames for this client.")
     dialect = Attribute("The L{dstwist.protocol.dialect.Dialect} of this client.")
-    closed: bool = Attribute("It is gone, or going: nothing reaches it any more.")
+    closed: bool = Attribute("The connection has ended, or is ending: nothing reaches the client any more.")
 
     def send(message: Message) -> None:
         """
-        Say C{message} to this client; messages arrive in the order they were sent. Does nothing once closed.
+        Send C{message} to this client. Messages arrive in the order in which they were sent. Does nothing once closed.
         """
 
     def write(frame: bytes) -> None:
         """
-        Like L{send}, for a frame that C{wire} made. Never calls back.
+        Send a frame that C{wire} made. Never calls back.
         """
 
     def do(work: Work) -> None:
         """
-        Do C{work} that this client has asked for, before all that it asks later; none of it any more once closed.
+        Do C{work} that this client has asked for, before its later requests. Once closed, no more steps are done.
 
-        The first step is done before this comes back, and so are those behind Deferreds that have fired already; if
-        there are more, the others have their turns in between. Called while a message is served, as the last thing that
-        is done about it; also by work, as the last thing in its last step.
+        The first step is done before this returns, and so are the steps behind Deferreds that have fired already.
+        Before the further steps, other clients have their turns. Call this as the last thing while a message is served,
+        or as the last thing in the last step of other work.
 
-        @param work: what it yields has no result left: work that wants the results of its Deferreds takes them itself.
+        @param work: takes the results of its Deferreds itself. If a Deferred fails and the work does not take the
+            failure, it is logged, and the work goes on.
         """
 
     def pause() -> None:
         """
-        Accept no more messages for now. Those that were already read still come.
+        Read no more from the client for now. Messages that have been read already still come.
         """
 
     def resume() -> None:
         """
-        Undo one L{pause}: as many are needed as there were.
+        Undo one L{pause}. The server reads on when each pause is undone.
         """
 
     def close(reason: str) -> None:
@@ -72,35 +73,37 @@ class IConnection(Interface):
 
     def on_close(callback: Callable[[IConnection], None]) -> None:
         """
-        Have C{callback} called, once, with this connection when it closes. Callbacks are called in the order they
+        Call C{callback} once, with this connection, when it closes. Callbacks are called in the order in which they
         were registered.
         """
 
 
 class IRevocable(Interface):
     """
-    What clients have been permitted to have until they end it: subscriptions, provisions, listeners. Each has a name.
+    Things that clients may hold until they end them: subscriptions, provisions, listeners. Each has a name.
     """
 
     def connections() -> Iterable[IConnection]:
         """
-        Who has some.
+        The connections that hold any.
         """
 
     def names_of(connection: IConnection) -> list[str]:
         """
-        What C{connection} has, as a list of the caller's own.
+        The names that C{connection} holds, as a list that the caller may change.
         """
 
     def wants(name: str, connection: IConnection) -> bool:
         """
-        Whether C{connection} has that one.
+        Whether C{connection} holds that name.
         """
 
     def revoke(name: str, connection: IConnection) -> bool:
         """
-        End it although the client did not ask for that; whether it was there. The client is not told of it, but of what
-        comes of it. If it ends it as well, which it may do at any time, that is acknowledged once.
+        End it although the client did not ask for that. The client gets no message about it, only about its
+        consequences. If the client ends it as well, which it may do at any time, that is acknowledged once.
+
+        @return: whether the connection held it.
         """
 
 
@@ -116,24 +119,24 @@ class ITopicService(Interface):
 
     def handle(message: Message, sender: IConnection) -> None:
         """
-        Do what a client asks, which is well formed and permitted.
+        Serve a request, which is well formed and permitted.
         """
 
     def handle_remote(message: Message) -> None:
         """
-        Take notice of what another node published. Never forwarded again.
+        Take a message that another node has published. It is never forwarded again.
         """
 
 
 class IWriteService(ITopicService):
     """
-    A topic whose clients write to copies of their own before they send what they write.
+    A topic whose clients change copies of their own before they send the change.
     """
 
     def malformed(message: Message, sender: IConnection) -> None:
         """
-        Bring C{sender} back in step after a write that could not be read, or whose name is too long. The error has been
-        sent.
+        Show C{sender} the true state after a write that could not be read, or whose name is too long. The error has
+        been sent.
 
         @param message: the write as far as it could be read, at least with its name and its action.
         """

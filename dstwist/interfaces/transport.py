@@ -1,5 +1,5 @@
 """
-How bytes become messages and messages become bytes: codecs, wires, and the links and connections on both sides of them.
+From bytes to messages and back: codecs, wires, links, and the receivers of their payloads.
 
 ::
 
@@ -21,56 +21,56 @@ Decode = Callable[[bytes | str], list[Malformed | Message]]
 
 class ICodec(Interface):
     """
-    One protocol, sans-IO. Holds no state, so that one serves all connections.
+    One protocol, sans-IO. It has no state, so that one codec serves all connections.
     """
 
-    name: str = Attribute("What the protocol is called in logs.")
+    name: str = Attribute("The name of the protocol in logs.")
 
     def decode(payload: bytes | str) -> list[Message | Malformed]:
         """
-        The messages of one payload, in order; one bad message does not lose its neighbours. Never raises.
+        The messages of one payload, in order. A bad message does not affect its neighbours. Never raises.
         """
 
     def pieces(payload: bytes | str, size: int) -> list[bytes | str]:
         """
-        A payload in parts, each with whole messages, and with no more than it takes to exceed C{size}: decoded one by
-        one they give what the payload would. Never raises.
+        A payload in parts. Each part has whole messages, and just enough of them to exceed C{size}. The parts, decoded
+        one after the other, give the same messages as the payload. Never raises.
         """
 
     def names_apart(payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:
         """
-        Read the names of a payload that is one bulk request, little by little: C{None} after each step, and at last, if
-        it is one, the same request with its first name only, and all of its names. Nothing if it is none, or if names
-        are so few in this protocol that they can be read at once. Never raises.
+        Read the names of a payload that is one bulk request, in steps. Each step gives C{None}. The last item is the
+        same request with its first name only, and all of its names. There is no such item if the payload is not a bulk
+        request, or if requests of this protocol have so few names that they can be read at once. Never raises.
         """
 
     def json_apart(payload: bytes | str) -> tuple[bytes | str, bool] | None:
         """
-        The JSON text in a payload that is one message, and whether its value is needed to decode it, and not only
-        whether it has one; C{None} if there is no text. Never raises.
+        The JSON text in a payload that is one message, and whether decoding needs the value of the text (else it only
+        needs to know that the text is JSON). C{None} if there is no text. Never raises.
         """
 
     def encode(message: Message) -> bytes:
         """
-        The payload that says C{message}; empty if this protocol has no form for it.
+        The payload for C{message}; empty if this protocol has no form for it.
         """
 
 
 class IWire(Interface):
     """
-    A transport's framing around a codec. One object per combination, compared by identity: what is encoded for one
-    connection of a wire can be written to all of them.
+    A transport's framing around a codec. There is one object for each combination, and wires are compared by identity:
+    a frame that is encoded for one connection of a wire can be written to all of them.
     """
 
     codec: ICodec = Attribute("The codec inside.")
 
-    takes_patches: bool = Attribute("Its clients can be told of a change at one path by PATCH.")
+    takes_patches: bool = Attribute("Its clients understand PATCH, the news of a change at one path.")
 
-    patches_many: bool = Attribute("Its clients know PATCH_MULTI, the news of changes at several paths at once.")
+    patches_many: bool = Attribute("Its clients understand PATCH_MULTI, the news of changes at several paths.")
 
     def encode(message: Message) -> bytes:
         """
-        The frame that says C{message}, ready to be written; empty if this protocol has no form for it.
+        The frame for C{message}, ready to be written; empty if this protocol has no form for it.
         """
 
 
@@ -81,31 +81,32 @@ class IOutbox(Interface):
 
     def write(frame: bytes) -> None:
         """
-        Queue a frame; it leaves at the end of this reactor turn, or as C{outgoingBufferTimeout} says. Never calls
-        back, whatever happens to the connection.
+        Queue a frame. It leaves at the end of this turn of the reactor, or when C{outgoingBufferTimeout} is over. Never
+        calls back, even if the connection is lost.
         """
 
     def answer(frame: bytes) -> None:
         """
-        The same for a frame that is for this client alone: however many there are, they do not gather.
+        Queue a frame that is for this client alone. Many such frames do not gather: they leave before the end of the
+        turn.
         """
 
     def flush() -> None:
         """
-        Send now what is queued.
+        Send all queued frames now.
         """
 
 
 class ILink(Interface):
     """
-    A transport as its connection sees it: it moves payloads and frames, and decides nothing.
+    A transport as its connection sees it. It moves payloads and frames, and decides nothing.
     """
 
-    address: str = Attribute("Where the client is, for logs: C{'192.0.2.1'}.")
+    address: str = Attribute("The address of the client, for logs: C{'192.0.2.1'}.")
 
     outbox: IOutbox = Attribute(
-        "The frames for the client. The same as long as the transport is there, so that a connection may keep its "
-        "methods, which saves a call for each frame."
+        "The frames for the client. It stays the same object, so that a connection may keep its methods, which saves a "
+        "call for each frame."
     )
 
     def counted(decode: Decode) -> Decode:
@@ -120,7 +121,7 @@ class ILink(Interface):
 
     def pause() -> None:
         """
-        Stop reading from the client. Messages of data already read still arrive.
+        Stop reading from the client. Messages that have been read already still arrive.
         """
 
     def resume() -> None:
@@ -130,7 +131,7 @@ class ILink(Interface):
 
     def close(code: int, reason: str) -> None:
         """
-        Send what is queued and close in an orderly manner.
+        Send all queued frames, and close in order.
 
         @param code: a WebSocket close code.
         @param reason: up to 123 bytes of UTF-8.
@@ -139,7 +140,7 @@ class ILink(Interface):
 
 class IReceiver(Interface):
     """
-    A connection as its link sees it. The link drops it when it is closed or lost, and calls it no more then.
+    A connection as its link sees it. The link drops it when it is closed or lost, and does not call it after that.
     """
 
     user: str | None = Attribute("The user id; C{None} before login.")
@@ -155,7 +156,7 @@ class IReceiver(Interface):
         """
         Take one payload.
 
-        @return: true if everything behind it has to wait until the connection resumes the link.
+        @return: true if all payloads behind it have to wait until the connection resumes the link.
         """
 
     def close(reason: str, code: int) -> None:
@@ -165,5 +166,5 @@ class IReceiver(Interface):
 
     def lost(reason: str) -> None:
         """
-        End the connection: the link is gone, or nothing more comes by it.
+        End the connection: the link is lost, or brings no more payloads.
         """
