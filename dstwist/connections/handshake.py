@@ -34,23 +34,17 @@ from twisted.python.failure import Failure
 from dstwist.connections.before_login import BeforeLogin
 from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.login import LoginAttempt, LoginDecision, Outcome
+from dstwist.connections.received import HEARTBEATS, received_as
 from dstwist.connections.wrong_protocol import is_of_other_generation, log_generation, log_silence
 from dstwist.interfaces import HandshakeData, ILink
 from dstwist.log import Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, TRY_AGAIN_LATER
 from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
-from dstwist.protocol.dialect import Received, State, Step, refined
+from dstwist.protocol.dialect import State, Step, refined
 from dstwist.protocol.message import Fault, Malformed, Message
 
 _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
-
-_OF_CONNECTION: Mapping[object, Received] = {
-    ConnectionAction.CHALLENGE: Received.CHALLENGE,
-    ConnectionAction.PING: Received.PING,
-    ConnectionAction.PONG: Received.PONG,
-}
-_HEARTBEATS = frozenset({Received.PING, Received.PONG})
 
 
 class ClientHandshake:
@@ -171,8 +165,8 @@ class ClientHandshake:
             log_generation(self._request, self._connection.dialect)
             self._connection.close("invalid UTF-8", INVALID_PAYLOAD)
             return
-        received = _kind(message)
-        if received in _HEARTBEATS:
+        received = received_as(message)
+        if received in HEARTBEATS:
             self._before_login.count_heartbeat()
         else:
             self._before_login.count_message()
@@ -355,18 +349,6 @@ def _page(handshake: HandshakeData) -> str:
         f"{name} {shown(value)}" for name, value in (("origin", handshake.origin), ("page", handshake.referer)) if value
     ]
     return ", ".join(pages) or "no page"
-
-
-def _kind(message: Message | Malformed) -> Received:
-    if isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
-        return Received.UNPARSABLE
-    if message.topic is Topic.CONNECTION:
-        if isinstance(message, Malformed) and message.fault is Fault.INVALID_DATA:
-            return Received.OTHER
-        return _OF_CONNECTION.get(message.action, Received.CONNECTION)
-    if message.topic is Topic.AUTH:
-        return Received.LOGIN if isinstance(message, Message) else Received.AUTH
-    return Received.OTHER
 
 
 _STEPS: Mapping[Step, Callable[[ClientHandshake, Message | Malformed], None]] = {

@@ -28,10 +28,10 @@ from dstwist.endpoints import configured_endpoint
 from dstwist.errors import ConfigError
 from dstwist.tls.certificates import DAY, ServerCertificate, TlsEndpoint, TlsFactory, peer_certificate, read_peer
 from dstwist.tls.context import TlsConnection
-from tests.connections.handshakes import Pair, client_context
 from tests.e2e.certificates import Authority, pem_of
 from tests.fakes import BusyClock
 from tests.logs import Lines
+from tests.tls.handshakes import Pair, client_context
 from tests.transports.helpers import PushTransport
 from tests.turns import LONGEST, turn_lengths
 

@@ -16,8 +16,8 @@ from dstwist.config.http_server import SslSettings
 from dstwist.errors import ConfigError
 from dstwist.tls.certificates import ServerCertificate
 from dstwist.tls.context import serve
-from tests.connections.handshakes import Pair, client_context
 from tests.e2e.certificates import Authority, pem_of
+from tests.tls.handshakes import Pair, client_context
 
 
 class TlsCase(SynchronousTestCase):
