@@ -1,16 +1,22 @@
 """
-Loggers with a level, and with a limit on how many lines of one kind they write.
+Loggers with a level, and with a limit on the number of lines of one kind.
 
 deepstream's event names (C{AUTH_SUCCESSFUL}) open each line and are also the C{event} field of the log event, for
-observers that want structure. Nothing is logged per message; credentials and data never are.
+observers that want structure. Nothing is logged per message; credentials and data are never logged.
 
-Every line of a L{Logger} is limited: clients can cause nearly all of them, as often as they like. L{OperatorLogger} is
-the exception, for the lines of a start or a reload, whose number the operator's files decide. The limits themselves are
-in L{dstwist.limits.log_lines}; there are none as long as no node runs.
+===================================  ===============================================================================
+a line                               is written with
+===================================  ===============================================================================
+that a client can cause              a L{Logger}: the number of such lines is limited
+of a start, an end or a reload       an L{OperatorLogger}: the operator's files decide the number of such lines
+about one client                     the fields of L{about}; C{client} in the format becomes
+                                     C{ann (192.0.2.1, /deepstream, #17)}
+about a state that lasts, such as    the field C{once}, a text that names the state: the line is written when the
+a client that sends too fast         state begins, however often it is logged while the state lasts
+===================================  ===============================================================================
 
-A line about one client has the fields of L{about}; the text of its format has C{client}, which is
-C{ann (192.0.2.1, /deepstream, #17)}. Lines are limited by client as well, so that one client cannot hide those about
-another. The format is a constant: it is the kind of the line.
+The format of a line is a constant: it is the kind of the line. L{dstwist.limits.log_lines} decides which lines are
+written; this module only asks it. While no node runs there is no limit, and C{once} has no effect.
 """
 
 from __future__ import annotations
@@ -34,7 +40,7 @@ LEVELS: dict[str, NamedConstant | None] = {
 #: deepstream's numbers for them.
 LEVEL_NAMES = {0: "DEBUG", 1: "INFO", 2: "WARN", 3: "ERROR", 100: "OFF"}
 
-#: So many characters of what a client sent are worth a line of the log.
+#: How many characters of a client's text a line of the log shows.
 MOST_SHOWN = 200
 
 
@@ -45,22 +51,49 @@ class LineLimit(Protocol):
 
     def admits(self, namespace: str, level: NamedConstant, format: str | None, fields: dict[str, Any]) -> bool:
         """
-        Whether this line is written; if not, it is counted.
+        Whether this line is written. A line that is not written may be counted.
         """
 
 
-#: The limits of the nodes that run in this process; the last one is in force. The log belongs to the whole process, and
-#: so does its limit.
-limits: list[LineLimit] = []
+# The limits of the nodes that run in this process; the last one is in force. The log belongs to the whole process, and
+# so does its limit.
+_limits: list[LineLimit] = []
+
+_failure_watchers: list[Callable[[dict[str, Any]], object]] = []
 
 
-#: Told the fields of every line that is about an exception, written or not.
-watchers: list[Callable[[dict[str, Any]], object]] = []
+def enforce(limit: LineLimit) -> None:
+    """
+    Ask C{limit} about every line, until L{lift}.
+    """
+    _limits.append(limit)
+
+
+def lift(limit: LineLimit) -> None:
+    """
+    Undo L{enforce}. The limit that was in force before is in force again.
+    """
+    if limit in _limits:
+        _limits.remove(limit)
+
+
+def admitted(namespace: str, level: NamedConstant, format: str | None, fields: dict[str, Any]) -> bool:
+    """
+    Whether a line is written, as far as its number is limited. Asked once for each line.
+    """
+    return not _limits or _limits[-1].admits(namespace, level, format, fields)
+
+
+def watch_failures(watch: Callable[[dict[str, Any]], object]) -> None:
+    """
+    Call C{watch} with the fields of every line that is about an exception, written or not.
+    """
+    _failure_watchers.append(watch)
 
 
 def shown(text: str, most: int = MOST_SHOWN) -> str:
     """
-    What a client sent, fit for a line of the log: no control characters, which could forge others, and not long.
+    A client's text, fit for a line of the log: short, and without control characters, which could forge other lines.
     """
     return "".join([char if char.isprintable() else "?" for char in text[:most]])
 
@@ -99,7 +132,7 @@ class Client(NamedTuple):
     @property
     def place(self) -> str:
         """
-        Its address, path and number, as far as there are any.
+        The client's address, path and number, as far as it has them.
         """
         number = f"#{self.number}" if self.number else ""
         return ", ".join(part for part in (self.address, self.path, number) if part)
@@ -110,7 +143,7 @@ class Client(NamedTuple):
 
 def about(client: LoggedClient) -> dict[str, Any]:
     """
-    The fields of a line about C{client}. They do not keep C{client} alive; its text is made when the line is written.
+    The fields of a line about C{client}. They do not keep C{client} alive; the text is made when the line is written.
     """
     user, address, path, number = client.user, client.address, client.path, client.number
     return {
@@ -124,8 +157,8 @@ def about(client: LoggedClient) -> dict[str, Any]:
 
 class Logger(TwistedLogger):
     """
-    A Twisted logger that drops what is below the level of this process, or beyond the limit of its kind, before
-    anything else is done about it.
+    A Twisted logger that drops lines below the level of this process, and lines that the limit does not admit, before
+    any other work is done for them.
     """
 
     _threshold: NamedConstant | None = LogLevel.info
@@ -141,26 +174,26 @@ class Logger(TwistedLogger):
     @classmethod
     def writes(cls, level: NamedConstant) -> bool:
         """
-        Whether lines of C{level} are written, as far as there is no limit of their number.
+        Whether lines of C{level} are written, as far as their number is not limited.
         """
         threshold = Logger._threshold
         return threshold is not None and level >= threshold
 
     def emit(self, level: NamedConstant, format: str | None = None, **kwargs: Any) -> None:
-        if watchers and "log_failure" in kwargs:
-            for watch in watchers:
+        if _failure_watchers and "log_failure" in kwargs:
+            for watch in _failure_watchers:
                 watch(kwargs)
         threshold = Logger._threshold
         if threshold is None or level < threshold:
             return
-        if self._limited and limits and not limits[-1].admits(self.namespace, level, format, kwargs):
+        if self._limited and not admitted(self.namespace, level, format, kwargs):
             return
         super().emit(level, format, **kwargs)
 
 
 class OperatorLogger(Logger):
     """
-    For lines that no client can cause: of the start, of the end, and of a reload.
+    For lines that no client can cause: lines of a start, an end, or a reload.
     """
 
     _limited = False

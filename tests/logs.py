@@ -4,8 +4,27 @@ What was logged, as an operator reads it.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.config.limits import LimitSettings
+from dstwist.limits.log_lines import LogLimit
+
+
+def limit_lines(test: SynchronousTestCase, **settings: Any) -> Clock:
+    """
+    Limit the lines of C{test} as a node does, with its settings of C{limits}.
+
+    @return: the clock of the limit.
+    """
+    clock = Clock()
+    limit = LogLimit(LimitSettings(**settings), clock)
+    limit.start()
+    test.addCleanup(limit.stop)
+    return clock
 
 
 class Lines:

@@ -14,7 +14,7 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 import dstwist
-from dstwist.log import Logger, OperatorLogger, limits, shown
+from dstwist.log import Logger, OperatorLogger, enforce, lift, shown
 from tests.logs import Lines
 
 ROOT = Path(dstwist.__file__).parent
@@ -76,8 +76,8 @@ class LoggerTests(SynchronousTestCase):
         self.lines = Lines(self)
 
     def restrict(self) -> None:
-        limits.append(self.limit)
-        self.addCleanup(limits.remove, self.limit)
+        enforce(self.limit)
+        self.addCleanup(lift, self.limit)
 
     def test_no_limit(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-How many lines of one kind the log gets: the first ones, then a count.
+The number of lines of one kind in the log: the first lines are written, then a count.
 
 ::
 
@@ -7,21 +7,28 @@ How many lines of one kind the log gets: the first ones, then a count.
     ...
     AUTH_ERROR | token refused: expired ... and 1234 more like this from 192.0.2.1 in the last 10 s
 
-Time is cut into intervals of C{logInterval}; the end of each writes the counts, and forgets all. Within an interval, a
-line is written if
+Time is cut into intervals of C{logInterval}. The end of each interval writes the counts, and forgets them. Within an
+interval, a line is written if
 
 - its client caused fewer than C{maxLogLinesPerClient} lines of this kind, and
-- all clients together caused fewer than C{maxLogLines} of them.
+- all clients together caused fewer than C{maxLogLines} of them, and
+- it has no C{once}, or the state that C{once} names was not logged in this interval or in the one before.
 
-A kind is where the line comes from (the namespace of its logger), its format, and the class of the exception if it is
-about one. A client is its address, or its user if the line says no address; lines that say neither count as of one
-client.
+So a line with C{once} is written when a state begins, and is neither written again nor counted while the state lasts.
+
+==================  ==================================================================================================
+a kind of line      the place it comes from (the namespace of its logger), its format, and the class of the exception
+                    if it is about one
+a client            its address, or its user if the line has no address; lines that have neither count as of one client
+a state             C{once}, of one connection if the line is about one, else of one client; and the kind of line
+==================  ==================================================================================================
 
 Always true: a kind remembers no more clients than C{maxLogLines}, since a client is remembered only with a line that is
-written; and there are no more kinds than L{MOST_KINDS}. So memory and lines are bounded, whatever clients do.
+written; there are no more kinds than L{MOST_KINDS}, and no more states than L{MOST_STATES}. So memory and lines are
+bounded, whatever clients do.
 
-L{LimitedObserver} has the lines of Twisted, Autobahn, plug-ins and Python's warnings limited in the same way. Some of
-these come from threads, so C{admits} starts no timer.
+L{LimitedObserver} limits the lines of Twisted, Autobahn, plug-ins and Python's warnings in the same way. Some of these
+come from threads, so C{admits} starts no timer.
 """
 
 from __future__ import annotations
@@ -36,23 +43,28 @@ from zope.interface import implementer
 
 from dstwist.config.limits import LimitSettings
 from dstwist.limits.addresses import key_of
-from dstwist.log import Logger, OperatorLogger, limits, shown
+from dstwist.log import Logger, OperatorLogger, admitted, enforce, lift, shown
 
 #: How many kinds of lines are told apart; all others count as one.
 MOST_KINDS = 1000
 
-# So many characters of a line are repeated in front of its count.
+#: How many states are remembered in an interval; the lines about others are limited like lines without C{once}.
+MOST_STATES = 10_000
+
+# How many characters of a line stand in front of its count.
 _EXAMPLE = 300
-# A longer user name is as good as its beginning.
+# A longer user name counts as its beginning.
 _LONGEST_NAME = 256
 
 _Kind = tuple[str, str | None, type[BaseException] | None]
 _OTHER: _Kind = ("", None, None)
+# A state is of a connection, by its number, or of a client.
+_State = tuple[_Kind, int | str | None, str]
 
 
 class _Unwritten:
     """
-    Lines that were counted only, and the first of them.
+    The number of lines that were not written, and the first of them.
     """
 
     __slots__ = ("count", "event", "level", "line")
@@ -61,7 +73,7 @@ class _Unwritten:
         self.count = 0
         self.level = level or LogLevel.info
         self.event = fields.get("event")
-        # As text: the fields may hold a connection, or a traceback with all that was in its frames.
+        # As text, because fields may refer to a connection, or to a traceback with all that is in its frames.
         line = formatEvent({**fields, "log_format": format})
         failure = fields.get("log_failure")
         if failure is not None:
@@ -79,7 +91,7 @@ class _Lines:
     def __init__(self) -> None:
         self.written = 0
         self.by_client: dict[str | None, int] = {}
-        # By the client that has had all its lines; of those that had none because the others had them all.
+        # By client: lines above the client's limit. The others: lines above the limit of all clients.
         self.unwritten: dict[str | None, _Unwritten] = {}
         self.others: _Unwritten | None = None
 
@@ -97,23 +109,25 @@ class LogLimit:
         self._interval = settings.log_interval
         self._clock = clock
         self._kinds: dict[_Kind, _Lines] = {}
+        # The states that were logged in this interval, and in the one before.
+        self._states: dict[_State, None] = {}
+        self._earlier_states: dict[_State, None] = {}
         self._began = 0.0
         self._end_call: IDelayedCall | None = None
 
     def start(self) -> None:
         """
-        Be in force.
+        Enforce the limit.
         """
-        limits.append(self)
+        enforce(self)
         self._began = self._clock.seconds()
         self._end_call = self._clock.callLater(self._interval, self._end)
 
     def stop(self) -> None:
         """
-        Be in force no more, and write what was counted.
+        Lift the limit, and write the counts.
         """
-        if self in limits:
-            limits.remove(self)
+        lift(self)
         if self._end_call is not None:
             self._end_call.cancel()
             self._end_call = None
@@ -121,15 +135,36 @@ class LogLimit:
 
     def admits(self, namespace: str, level: NamedConstant, format: str | None, fields: dict[str, Any]) -> bool:
         """
-        Whether this line is written; if not, it is counted.
+        Whether this line is written. If not, it is counted, unless it is about a state that was logged already.
         """
-        key = (namespace, format, getattr(fields.get("log_failure"), "type", None))
-        lines = self._kinds.get(key)
+        kind = (namespace, format, getattr(fields.get("log_failure"), "type", None))
+        client = _client(fields)
+        once = fields.get("once")
+        if once is None:
+            return self._counts_among(kind, client, level, format, fields)
+        state = (kind, fields.get("connection") or client, once)
+        if state in self._states:
+            return False
+        lasts = state in self._earlier_states
+        if not lasts and not self._counts_among(kind, client, level, format, fields):
+            return False
+        if len(self._states) < MOST_STATES:
+            self._states[state] = None
+        return not lasts
+
+    def _counts_among(
+        self, kind: _Kind, client: str | None, level: NamedConstant, format: str | None, fields: dict[str, Any]
+    ) -> bool:
+        """
+        Count a line.
+
+        @return: whether it is among those that are written.
+        """
+        lines = self._kinds.get(kind)
         if lines is None:
             if len(self._kinds) >= MOST_KINDS:
-                key = _OTHER
-            lines = self._kinds.setdefault(key, _Lines())
-        client = _client(fields)
+                kind = _OTHER
+            lines = self._kinds.setdefault(kind, _Lines())
         count = lines.by_client.get(client, 0)
         if self._most_of_client is not None and count >= self._most_of_client:
             unwritten = lines.unwritten.get(client)
@@ -153,6 +188,7 @@ class LogLimit:
 
     def _write_counts(self) -> None:
         kinds, self._kinds = self._kinds, {}
+        self._states, self._earlier_states = {}, self._states
         now = self._clock.seconds()
         seconds, self._began = max(now - self._began, 0.0), now
         for lines in kinds.values():
@@ -186,24 +222,24 @@ def _client(fields: dict[str, Any]) -> str | None:
 @implementer(ILogObserver)
 class LimitedObserver:
     """
-    Hands on what the limit in force admits of the lines that are not ours. Ours have been asked about already.
+    Hands on those lines of other loggers that the limit admits. Lines of L{Logger} have passed it already.
     """
 
     def __init__(self, observers: Iterable[ILogObserver]) -> None:
         self._hand_on = LogPublisher(*observers)
 
     def __call__(self, event: dict[str, Any]) -> None:
-        if limits and not isinstance(event.get("log_logger"), Logger):
+        if not isinstance(event.get("log_logger"), Logger):
             namespace, level = event.get("log_namespace", ""), event.get("log_level")
-            # Twisted's old way of logging puts all of the text into the field "log_text".
-            if not limits[-1].admits(namespace, level, event.get("log_format"), event):
+            # Twisted's old way of logging puts the whole text into the field "log_text".
+            if not admitted(namespace, level, event.get("log_format"), event):
                 return
         self._hand_on(event)
 
 
 def limit_all(beginner: LogBeginner) -> None:
     """
-    Have all lines of the process limited, by whatever they are logged, once C{beginner} begins.
+    Limit all lines of the process, whatever logs them, from the moment at which C{beginner} begins.
     """
     begin = beginner.beginLoggingTo
 

@@ -137,7 +137,6 @@ class RateLimit:
         self._call: IDelayedCall | None = None
         self._client = client
         self._user: str | None = None
-        self._told = False
 
     def bytes(self, count: int) -> None:
         """
@@ -181,16 +180,14 @@ class RateLimit:
     def _throttle(self, bucket: TokenBucket) -> None:
         if self._call is not None:
             return
-        if not self._told:
-            # Once: it is the rhythm of a client that is too fast, not an event.
-            self._told = True
-            self._log.warn(
-                "LIMIT_EXCEEDED | {limit}: {client} sends more than {rate} a second, reading it more slowly",
-                limit=bucket.name,
-                rate=bucket.rate,
-                event="LIMIT_EXCEEDED",
-                **self._client(),
-            )
+        self._log.warn(
+            "LIMIT_EXCEEDED | {limit}: {client} sends more than {rate} a second, reading it more slowly",
+            limit=bucket.name,
+            rate=bucket.rate,
+            event="LIMIT_EXCEEDED",
+            once=bucket.name,
+            **self._client(),
+        )
         self._pause()
         self._await()
 

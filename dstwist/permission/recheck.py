@@ -46,8 +46,6 @@ from dstwist.scheduling.turns import Turns
 
 #: The most checks that wait for the data that their rules need.
 MAX_WAITING = 100
-#: The most failures of rules that get a log line each.
-MAX_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -178,8 +176,7 @@ class _Run:
         try:
             if decision is not True:
                 self._failed += isinstance(decision, Failure)
-                if self._failed <= MAX_TOLD or not isinstance(decision, Failure):
-                    self._denials.tell(decision, grant_type.request(name), connection)
+                self._denials.tell(decision, grant_type.request(name), connection)
                 self._end(grant_type, name, connection)
         finally:
             if self._room is not None and self._waiting <= self._wanted:

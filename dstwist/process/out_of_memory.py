@@ -30,7 +30,7 @@ from twisted.logger import ILogObserver, LogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.log import Logger, OperatorLogger, watchers
+from dstwist.log import Logger, OperatorLogger, watch_failures
 from dstwist.memory_limits import has_room
 from dstwist.protocol.jsontext import refusals
 
@@ -69,7 +69,7 @@ class Shortage:
         """
         Watch this process.
         """
-        watchers.append(self)
+        watch_failures(self)
         publisher.addObserver(self)
         refusals.append(self._refused)
         threading.excepthook = self._of_thread(threading.excepthook)

@@ -62,8 +62,6 @@ class _Listener:
     patterns: dict[str, Registration] = field(default_factory=dict)
     # Those that it has lost, and may not have noticed.
     revoked: dict[str, Registration] = field(default_factory=dict)
-    # Whether the log knows that it wanted more than it may have.
-    greedy: bool = False
 
 
 @implementer(IRevocable)
@@ -145,7 +143,7 @@ class ListenerRegistry:
                 sender.send(message.ack())
             return
         if listener is not None and len(listener.patterns) >= self._settings.max_patterns:
-            self._exceeded(sender, listener)
+            self._log_exceeded(sender)
             sender.send(message.error("MESSAGE_DENIED"))
             return
         unanswered: Unanswered = {} if listener is None else listener.unanswered
@@ -163,15 +161,13 @@ class ListenerRegistry:
         sender.send(message.ack())
         self._assignment.offer_existing(registration)
 
-    def _exceeded(self, sender: IConnection, listener: _Listener) -> None:
-        if listener.greedy:
-            return
-        listener.greedy = True
+    def _log_exceeded(self, sender: IConnection) -> None:
         self._log.warn(
             "LIMIT_EXCEEDED | listen.maxPatterns: {client} listens to more than {limit} patterns of {topic}",
             limit=self._settings.max_patterns,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
+            once=self._topic.name,
             **about(sender),
         )
 

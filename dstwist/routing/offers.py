@@ -75,8 +75,9 @@ class OfferRules:
 
     def tell_of_refusal(self, registration: Registration, name: str) -> None:
         """
-        Say in the log, once, that C{registration} does not hear of all names that its pattern matches.
+        Log, once, that C{registration} does not hear of all names that its pattern matches.
         """
+        # Not left to the limit of the log: this is asked for each name and registration.
         if registration.refused:
             return
         registration.refused = True

@@ -102,8 +102,6 @@ class SubscriptionRegistry:
         self._on_second: list[_Observer] = []
         self._on_single: list[_Observer] = []
         self._on_revoke: list[Callable[[str, IConnection], None]] = []
-        # Whose excess the log knows.
-        self._greedy: set[IConnection] = set()
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
@@ -243,12 +241,12 @@ class SubscriptionRegistry:
             # To list the names for each name that is refused takes a minute for one message.
             not self._ended or len(self.names_of(connection)) >= self._limit
         ):
-            self._exceeded(connection, "maxSubscriptions", self._limit, "names")
+            self._log_exceeded(connection, "maxSubscriptions", self._limit, "names")
             return False
         fan_out = self._fan_out
         first = name not in fan_out
         if not self._room.take(_weight(name, first)):
-            self._exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
+            self._log_exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
             return False
         subscribed.add(name)
         if not connection.wire.takes_patches:
@@ -357,10 +355,7 @@ class SubscriptionRegistry:
             for observer in self._on_single:
                 observer(name)
 
-    def _exceeded(self, connection: IConnection, name: str, limit: int, of: str) -> None:
-        if connection in self._greedy:
-            return
-        self._greedy.add(connection)
+    def _log_exceeded(self, connection: IConnection, name: str, limit: int, of: str) -> None:
         self._log.warn(
             "LIMIT_EXCEEDED | {name}: {client} wants more than {limit} {of} of {topic}",
             name=name,
@@ -368,11 +363,11 @@ class SubscriptionRegistry:
             limit=limit,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
+            once=f"{name} {self._topic.name}",
             **about(connection),
         )
 
     def _closed(self, connection: IConnection) -> None:
-        self._greedy.discard(connection)
         names = self._subscribed.pop(connection)
         if self._time_slices is None or len(names) <= NAMES_PER_STEP:
             for name in names:

@@ -250,15 +250,14 @@ class RpcService:
         provider.connection.send(request)
 
     def _refuse(self, message: Message, requestor: Requestor) -> None:
-        if not requestor.warned:
-            requestor.warned = True
-            self._log.warn(
-                "TOO_MANY_PENDING_CALLS | {client} has {count} calls of {size} bytes waiting for answers",
-                count=len(requestor.calls),
-                size=requestor.size,
-                event="TOO_MANY_PENDING_CALLS",
-                **about(requestor.connection),
-            )
+        self._log.warn(
+            "TOO_MANY_PENDING_CALLS | {client} has {count} calls of {size} bytes waiting for answers",
+            count=len(requestor.calls),
+            size=requestor.size,
+            event="TOO_MANY_PENDING_CALLS",
+            once="pending calls",
+            **about(requestor.connection),
+        )
         requestor.connection.send(_too_many(message))
 
     def _requestor_left(self, connection: IConnection) -> None:

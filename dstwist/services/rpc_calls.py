@@ -83,13 +83,12 @@ class Requestor:
     @ivar size: how many bytes they hold.
     """
 
-    __slots__ = ("calls", "connection", "size", "warned")
+    __slots__ = ("calls", "connection", "size")
 
     def __init__(self, connection: IConnection) -> None:
         self.connection = connection
         self.calls: dict[str, Call] = {}
         self.size = 0
-        self.warned = False
 
 
 class Call:

@@ -18,8 +18,6 @@ from dstwist.log import Logger
 
 #: How long to wait at least, in seconds: turning a port on and off costs as much as some connections.
 SHORTEST_BREAK = 0.01
-#: How long the log does not say it again, in seconds.
-SAY_AGAIN = 60.0
 
 
 def listen(ports: Iterable[IListeningPort], reactor: Any) -> None:
@@ -54,7 +52,6 @@ class AcceptRate:
         self._ports = ports
         self._reactor = reactor
         self._call: IDelayedCall | None = None
-        self._told: float | None = None
 
     def arrived(self) -> None:
         """
@@ -62,14 +59,12 @@ class AcceptRate:
         """
         wait = self._bucket.spend(1)
         if wait and self._call is None:
-            now = self._reactor.seconds()
-            if self._told is None or abs(now - self._told) >= SAY_AGAIN:
-                self._told = now
-                self._log.warn(
-                    "LIMIT_EXCEEDED | maxConnectionRate: more than {rate} connections a second, new ones wait",
-                    rate=self._bucket.rate,
-                    event="LIMIT_EXCEEDED",
-                )
+            self._log.warn(
+                "LIMIT_EXCEEDED | maxConnectionRate: more than {rate} connections a second, new ones wait",
+                rate=self._bucket.rate,
+                event="LIMIT_EXCEEDED",
+                once=self._bucket.name,
+            )
             do_not_listen(self._ports, self._reactor)
             self._pause(wait)
 

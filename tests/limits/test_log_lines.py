@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.limits import LimitSettings
 from dstwist.limits import log_lines as log_limit
 from dstwist.limits.log_lines import LimitedObserver, LogLimit, limit_all
-from dstwist.log import Logger, OperatorLogger, limits
+from dstwist.log import Logger, OperatorLogger, about
+from tests.fakes import FakeConnection
 from tests.logs import Lines
 
 INTERVAL = LimitSettings().log_interval
@@ -219,9 +220,12 @@ class LogLimitTests(LimitCase):
         Of several nodes in a process the last one's limit is in force; when it has gone, the one before.
         """
         second = self.start(max_log_lines_per_client=1)
-        self.assertIs(limits[-1], second)
+        self.refuse(5)
+        self.assertEqual(len(self.lines.of("warn")), 1)
         second.stop()
-        self.assertIs(limits[-1], self.limit)
+        self.lines.clear()
+        self.refuse(5)
+        self.assertEqual(len(self.lines.of("warn")), 3)
 
     def test_long_names(self) -> None:
         """
@@ -233,6 +237,80 @@ class LogLimitTests(LimitCase):
         self.assertEqual([len(str(client)) for client in kind.by_client], [256])
         (line,) = self.ended()
         self.assertLess(len(line), 600)
+
+
+class StateTests(LimitCase):
+    """
+    Lines about states that last: those with C{once}.
+    """
+
+    def fast(self, number: int = 7, limit: str = "rate", address: str = "192.0.2.1") -> list[str]:
+        """
+        The lines that are written when a client is still too fast.
+        """
+        self.lines.clear()
+        client = FakeConnection("ann")
+        client.number, client.address = number, address
+        self._log.warn("FAST | {client} goes over {limit}", limit=limit, once=limit, **about(client))
+        return self.lines.of("warn")
+
+    def test_once(self) -> None:
+        """
+        A state is written when it begins, and neither written nor counted while it lasts, for however many intervals.
+        """
+        self.assertEqual(self.fast(), ["FAST | ann (192.0.2.1, /deepstream, #7) goes over rate"])
+        for _ in range(5):
+            self.assertEqual(self.fast() + self.fast(), [])
+            self.assertEqual(self.ended(), [])
+
+    def test_again(self) -> None:
+        """
+        When it was over for an interval, it is written again.
+        """
+        self.fast()
+        self.clock.advance(INTERVAL)
+        self.assertEqual(self.fast(), [])
+        self.clock.pump([INTERVAL] * 2)
+        self.assertEqual(len(self.fast()), 1)
+
+    def test_apart(self) -> None:
+        """
+        Each connection has its states, and each state is one by itself; a line without C{once} is none.
+        """
+        self.assertEqual([len(self.fast()), len(self.fast(8)), len(self.fast(limit="size"))], [1, 1, 1])
+        self.assertEqual([len(self.fast()), len(self.fast(8)), len(self.fast(limit="size"))], [0, 0, 0])
+        for _ in range(2):
+            self._log.warn("FAST | {client} goes over {limit}", client="x", address="192.0.2.9", limit="rate")
+        self.assertEqual(len(self.lines.of("warn")), 2)
+
+    def test_without_connection(self) -> None:
+        """
+        Without a connection a state is that of an address or user, or of the server.
+        """
+        self.lines.clear()
+        for address in ("192.0.2.1", "192.0.2.2", None):
+            for _ in range(2):
+                self._log.warn("FULL | {address}", address=address, once="full")
+        self.assertEqual(self.lines.of("warn"), ["FULL | 192.0.2.1", "FULL | 192.0.2.2", "FULL | None"])
+
+    def test_limited(self) -> None:
+        """
+        The beginnings of states are limited like other lines; one that was not written is counted, and written later if
+        it lasts.
+        """
+        self.assertEqual([len(self.fast(number)) for number in range(5)], [1, 1, 1, 0, 0])
+        (count,) = self.ended()
+        self.assertIn("2 more like this from 192.0.2.1", count)
+        self.assertEqual([len(self.fast(number)) for number in range(5)], [0, 0, 0, 1, 1])
+
+    def test_bound(self) -> None:
+        """
+        Only so many states are remembered; lines about more are limited like others.
+        """
+        self.patch(log_limit, "MOST_STATES", 2)
+        written = [len(self.fast(number, address=f"192.0.2.{number}")) for number in (1, 2, 3, 1, 2, 3, 3, 3)]
+        self.assertEqual(written, [1, 1, 1, 0, 0, 1, 1, 0])
+        self.assertEqual(len(self.limit._states), 2)
 
 
 class LimitedObserverTests(LimitCase):

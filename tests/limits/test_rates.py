@@ -14,7 +14,7 @@ from dstwist.limits.rates import LONGEST_PAUSE, RateLimit, TokenBucket, UserRate
 from dstwist.log import about
 from dstwist.protocol.constants import UNNAMED_USER
 from tests.fakes import FakeConnection
-from tests.logs import Lines
+from tests.logs import Lines, limit_lines
 
 
 class CountingClock(Clock):
@@ -208,6 +208,7 @@ class RateLimitTests(SynchronousTestCase):
         """
         A client that is slowed down is one line in the log, with the limit and the user, however often it happens.
         """
+        limit_lines(self)
         lines = Lines(self)
         rate_limit = self.rate_limit(None, 10, max_byte_rate_per_user=1000)
         rate_limit.logged_in("ann")

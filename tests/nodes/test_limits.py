@@ -32,7 +32,7 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.message import Message
 from dstwist.protocol.schema import REFUSALS, REQUESTS
-from tests.logs import Lines
+from tests.logs import Lines, limit_lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 
 EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
@@ -52,6 +52,7 @@ class NodeCase(SynchronousTestCase):
 
     def node(self, endpoint: dict[str, Any] | None = None, **settings: Any) -> Node:
         self.reactor: Any = MemoryReactorClock()
+        limit_lines(self)
         self.lines = Lines(self)
         endpoints = tuple(replace(each, **(endpoint or {})) for each in DEFAULT_ENDPOINTS)
         self.at = Node(Settings(endpoints=endpoints, **settings), [], self.reactor)

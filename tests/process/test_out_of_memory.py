@@ -28,8 +28,7 @@ class ShortageTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.ended: list[int] = []
         self.free = LEAST_ROOM
-        self.patch(log, "watchers", [])
-        self.patch(out_of_memory, "watchers", log.watchers)
+        self.patch(log, "_failure_watchers", [])
         self.patch(jsontext, "refusals", [])
         self.patch(out_of_memory, "refusals", jsontext.refusals)
         for module, name in ((threading, "excepthook"), (sys, "unraisablehook")):

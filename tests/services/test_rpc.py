@@ -29,6 +29,7 @@ from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.rpc import TOO_MANY, RpcService
 from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH, OVERHEAD
 from tests.fakes import BusyClock, FakeConnection
+from tests.logs import limit_lines
 from tests.turns import LONGEST, turn_lengths
 from tests.wire import readable
 
@@ -850,6 +851,7 @@ class RequestorTests(RpcTestCase):
 
         globalLogPublisher.addObserver(log)
         self.addCleanup(globalLogPublisher.removeObserver, log)
+        limit_lines(self)
         self.build(max_pending_calls=2)
         provider, other = self.provider(), FakeConnection()
         for call_id in ("a", "b", "c", "d"):
