@@ -27,7 +27,7 @@ Always true:
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -36,6 +36,7 @@ from twisted.python.failure import Failure
 from dstwist import __version__
 from dstwist.config.settings import Settings
 from dstwist.errors import DstwistError, StartError
+from dstwist.interfaces import ILifecycle
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
@@ -55,22 +56,6 @@ def _say(text: str, **fields: object) -> None:
     _log.info(f"INFO | {text}", event="INFO", **fields)
 
 
-class Startable(Protocol):
-    """
-    A store, or the authentication.
-    """
-
-    def start(self) -> Deferred[None]:
-        """
-        Get ready.
-        """
-
-    def stop(self) -> Deferred[None]:
-        """
-        Let go of everything.
-        """
-
-
 class Dependency(NamedTuple):
     """
     A part that clients cannot do without, and that may take long to start and to stop.
@@ -81,7 +66,7 @@ class Dependency(NamedTuple):
     """
 
     name: str
-    part: Startable | None
+    part: ILifecycle | None
     describe: Callable[[], str]
 
 
@@ -109,7 +94,7 @@ class Dependencies:
         self._stop_timeout = stop_timeout
         self._clock = clock
         # The parts that have to be stopped.
-        self._started: list[tuple[str, Startable]] = []
+        self._started: list[tuple[str, ILifecycle]] = []
 
     @property
     def longest_start(self) -> float:
@@ -136,7 +121,7 @@ class Dependencies:
                 await self._start(name, part)
             _say("{name} ready: {description}", name=name, description=describe())
 
-    async def _start(self, name: str, part: Startable) -> None:
+    async def _start(self, name: str, part: ILifecycle) -> None:
         entry = (name, part)
         self._started.append(entry)
         try:

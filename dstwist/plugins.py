@@ -86,7 +86,7 @@ def load_plugin(
     except Exception as error:
         raise ConfigError(settings.where, f"cannot load {settings.source}: {type(error).__name__}: {error}") from error
     if not interface.providedBy(plugin):
-        raise ConfigError(settings.where, f"{settings.source} does not provide {interface.__identifier__}")
+        raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.{interface.__name__}")
     try:
         verifyObject(interface, plugin)
     except Invalid as error:

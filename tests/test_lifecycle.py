@@ -9,13 +9,17 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import Settings
 from dstwist.errors import StartError, StoreError
+from dstwist.interfaces import ILifecycle
 from dstwist.lifecycle import Dependencies, Dependency, Lifecycle, Watcher
 from tests.logs import Lines
 
 
+@implementer(ILifecycle)
 class FakePart:
     """
     A store that starts and stops when the test says so, and notes all calls.
@@ -111,6 +115,12 @@ class DependencyTests(LifecycleTestCase):
 
     def stop(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self.dependencies.stop())
+
+    def test_fake(self) -> None:
+        """
+        The parts of these tests are what the node expects.
+        """
+        verifyObject(ILifecycle, self.storage)
 
     def test_order(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Whether clients may read the users' records.
+Warnings at the start.
 """
 
 from __future__ import annotations
@@ -8,14 +8,21 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.config.auth import OpenSettings
+from dstwist.config.auth import CertificateSettings, OpenSettings
 from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, Record
 from dstwist.protocol.constants import RecordAction
-from dstwist.startup_checks import warn_of_open_doors, warn_of_open_tables
+from dstwist.startup_checks import (
+    tell_of_open_files,
+    warn_of_open_doors,
+    warn_of_open_tables,
+    warn_of_unasked_certificates,
+)
 from tests.auth.helpers import AuthCase
+from tests.logs import Lines
 
 
 class FakePermission:
@@ -98,3 +105,48 @@ class OpenTableTests(AuthCase):
         """
         self.assertEqual(self.warnings(True, OpenSettings()), [])
         self.assertEqual(self.permission.asked, [])
+
+
+class OpenFileTests(SynchronousTestCase):
+    """
+    L{tell_of_open_files}.
+    """
+
+    def line(self, files: int | None, most: int | None = None) -> tuple[str, str]:
+        lines = Lines(self)
+        tell_of_open_files(files, most)
+        ((level, line),) = [(level, line) for level in ("info", "warn") for line in lines.of(level)]
+        return level, line
+
+    def test_line(self) -> None:
+        """
+        The start says how many connections there may be, and warns if there are few, or fewer than configured.
+        """
+        self.assertEqual(self.line(4096), ("info", "INFO | open files: 4096 at most, which allows 3996 connections"))
+        self.assertEqual(self.line(600)[0], "info")
+        level, line = self.line(599)
+        self.assertEqual(level, "warn")
+        self.assertIn("599 at most, which allows 499 connections. Raise the hard limit", line)
+        level, line = self.line(4096, most=5000)
+        self.assertEqual(level, "warn")
+        self.assertIn("allows 3996 connections instead of the 5000 of limits.maxConnections", line)
+        self.assertEqual(self.line(None), ("info", "INFO | open files: no limit, so there is none for connections"))
+
+
+class CertificateTests(SynchronousTestCase):
+    """
+    L{warn_of_unasked_certificates}.
+    """
+
+    def test_not_asked(self) -> None:
+        """
+        There is a warning if logins need a certificate that no port asks for, and none otherwise.
+        """
+        for settings, asked, expected in (
+            (CertificateSettings(), False, 1),
+            (CertificateSettings(), True, 0),
+            (OpenSettings(), False, 0),
+        ):
+            lines = Lines(self)
+            warn_of_unasked_certificates([settings], asked)
+            self.assertEqual(len(lines.of("warn")), expected)

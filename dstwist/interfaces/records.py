@@ -10,10 +10,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.record import Record
 
 
-class IStore(Interface):
+class IStore(ILifecycle):
     """
     Keeps records: a cache, or a storage.
 

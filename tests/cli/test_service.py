@@ -15,7 +15,6 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from dstwist.cli import main as cli
 from dstwist.cli import service as cli_service
-from dstwist.data_files import find_data_file
 
 UNIT = Path(__file__).parent.parent.parent / "etc" / "systemd" / "dstwist.service"
 
@@ -31,12 +30,6 @@ class UnitTests(SynchronousTestCase):
     """
     The shipped unit.
     """
-
-    def test_found(self) -> None:
-        """
-        The command finds the file in the checkout.
-        """
-        self.assertEqual(find_data_file("dstwist.service"), UNIT)
 
     def test_content(self) -> None:
         """
