@@ -1,3 +1,3 @@
 """
-Thin shells over Autobahn and twisted.web: they move bytes and decide nothing.
+Thin layers over Autobahn and twisted.web: they move bytes and decide nothing.
 """

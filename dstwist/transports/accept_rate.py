@@ -1,9 +1,9 @@
 """
-How fast new connections are taken: C{limits.maxConnectionRate}.
+The rate at which new connections are accepted: C{limits.maxConnectionRate}.
 
-When too many have come, the server does not look at its ports for a moment. Those that come meanwhile wait in the
-system's queue and notice nothing; of more than that has room for (C{backlog} of the endpoint), the system has the
-clients try again. After a restart, this is what keeps ten thousand handshakes from coming in the same second.
+When connections come faster, the server does not accept any for a moment. New connections then wait in the system's
+queue, and their clients notice nothing. If that queue (C{backlog} of the endpoint) is full, the system has further
+clients try again. So after a restart, ten thousand handshakes do not come in the same second.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReadDescr
 from dstwist.limits.rates import TokenBucket
 from dstwist.log import Logger
 
-#: How long to wait at least, in seconds: turning a port on and off costs as much as some connections.
+#: The shortest pause, in seconds: turning a port off and on costs as much as some connections.
 SHORTEST_BREAK = 0.01
 
 
 def listen(ports: Iterable[IListeningPort], reactor: Any) -> None:
     """
-    Take what comes to C{ports}.
+    Accept the connections that come to C{ports}.
     """
     for port in ports:
         if IReadDescriptor.providedBy(port):
@@ -31,7 +31,7 @@ def listen(ports: Iterable[IListeningPort], reactor: Any) -> None:
 
 def do_not_listen(ports: Iterable[IListeningPort], reactor: Any) -> None:
     """
-    Leave what comes to C{ports} in the system's queue.
+    Leave the connections that come to C{ports} in the system's queue.
     """
     for port in ports:
         if IReadDescriptor.providedBy(port):
@@ -40,9 +40,9 @@ def do_not_listen(ports: Iterable[IListeningPort], reactor: Any) -> None:
 
 class AcceptRate:
     """
-    Takes breaks from listening.
+    Pauses the ports when connections come too fast.
 
-    @param ports: those that are listened to, whatever they are at the time.
+    @param ports: the ports that listen; the list may change.
     """
 
     _log = Logger()
@@ -55,7 +55,7 @@ class AcceptRate:
 
     def arrived(self) -> None:
         """
-        There is one more connection.
+        Count a new connection.
         """
         wait = self._bucket.spend(1)
         if wait and self._call is None:
@@ -70,7 +70,7 @@ class AcceptRate:
 
     def stop(self) -> None:
         """
-        No port is listened to any more.
+        Cancel a pause: all ports are closed.
         """
         if self._call is not None:
             self._call.cancel()

@@ -1,8 +1,8 @@
 """
-The frames that wait for one client to read.
+The frames that wait until one client reads.
 
-Large frames are not copied: the backlogs of all subscribers hold the same object. Small ones are joined, because a tiny
-frame by itself takes several times its size. Always true: bytes leave in the order in which they were appended.
+Large frames are not copied: the backlogs of all subscribers hold the same object. Small frames are joined, because an
+object for each would take several times their memory. Always true: bytes leave in the order in which they came.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dstwist.limits.outgoing import LARGE
 
 class Backlog:
     """
-    Frames and joined batches; the first may have left in part.
+    Frames and joined batches. A part of the first one may have left.
 
     @ivar size: how many bytes wait.
-    @ivar begun: the first piece is on its way: sending it was tried.
-    @ivar pieces: the first without what has left of it is L{views}.
+    @ivar begun: the first piece is on its way, since sending it was tried.
+    @ivar pieces: the frames and batches, the first with the part that has left; L{views} gives them without that part.
     """
 
     __slots__ = ("_offset", "begun", "pieces", "size")
@@ -42,7 +42,7 @@ class Backlog:
     @property
     def partly_sent(self) -> bool:
         """
-        A part of the first piece has left.
+        Whether a part of the first piece has left.
         """
         return self._offset > 0
 
@@ -57,7 +57,7 @@ class Backlog:
         """
         Append frames.
 
-        @param more: more will follow before these can leave.
+        @param more: whether more frames will follow before these can leave.
         """
         small: list[bytes] = []
         for frame in frames:
@@ -85,7 +85,7 @@ class Backlog:
 
     def views(self, count: int) -> list[bytes | bytearray | memoryview]:
         """
-        The first C{count} pieces, as far as they have not left. They may not be kept.
+        The first C{count} pieces, without the part that has left. The caller may not keep them.
         """
         views: list[bytes | bytearray | memoryview] = [*self.pieces[:count]]
         if self._offset:
@@ -109,7 +109,7 @@ class Backlog:
 
     def take(self, size: int) -> bytes:
         """
-        Take out the next bytes, C{size} of them if there are so many.
+        Remove and return the next C{size} bytes, or all if there are fewer.
         """
         parts: list[bytes | bytearray | memoryview] = []
         start, left = self._offset, size
@@ -133,7 +133,7 @@ class Backlog:
 
     def clear_behind(self) -> None:
         """
-        Drop everything but the rest of a piece that has left in part.
+        Drop everything but the rest of a piece of which a part has left.
         """
         offset = self._offset
         if not offset:

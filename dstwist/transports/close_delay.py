@@ -1,13 +1,14 @@
 """
-How soon a WebSocket may end that the server closes: not before it has been open for C{limits.closeDelay}.
+The delay of closes by the server: it closes no WebSocket before that has been open for C{limits.closeDelay}.
 
-Official clients do not look at the reason of a close. As soon as the socket has gone they open another one, without any
-wait if the last one had opened; they log in, and send again what was not acknowledged. If they were closed because of
-that, they repeat it, up to a hundred times a second. A client whose close is delayed does not know of it, and waits.
+Official clients do not look at the reason of a close. When the socket has gone, they open another one at once, if the
+last one had opened. They log in, and send again all requests that were not acknowledged. If one of these requests was
+the reason of the close, this repeats up to a hundred times a second. A client whose close is delayed does not know of
+it, and waits.
 
-The delay counts from the opening of the WebSocket, so that it only concerns clients that are closed soon after they
-came: a connection that was open for longer is closed at once, and its client is back at once. A delayed close costs a
-socket; so at most C{limits.maxDelayedCloses} are delayed at a time, and all others are not.
+The delay counts from the opening of the WebSocket, so it only affects clients that are closed soon after they came. A
+connection that was open for longer is closed at once, and its client comes back at once. Each delayed close costs a
+socket, so at most C{limits.maxDelayedCloses} are delayed at a time; further ones are not delayed.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 class CloseDelay:
     """
-    The closes of one server that wait.
+    The delayed closes of one server.
 
-    @param delay: how long a WebSocket is open at least, in seconds.
-    @param most: how many closes may wait.
+    @param delay: the shortest time for which a WebSocket is open, in seconds.
+    @param most: how many closes may be delayed at a time.
     """
 
     def __init__(self, delay: float, most: int, clock: IReactorTime) -> None:
@@ -36,9 +37,10 @@ class CloseDelay:
 
     def begin(self, link: object, opened_at: float, close: Callable[[], None]) -> bool:
         """
-        Call C{close} when C{link} has been open long enough; false if it is to be closed at once.
+        Delay a close: call C{close} when C{link} has been open long enough.
 
         @param opened_at: when it was opened, by the clock of this object.
+        @return: false if the caller has to close it at once.
         """
         # The time of day may be set back.
         left = min(opened_at + self._delay - self._clock.seconds(), self._delay)
@@ -49,7 +51,7 @@ class CloseDelay:
 
     def cancel(self, link: object) -> None:
         """
-        C{link} does not wait any more, if it did.
+        Do not call the C{close} of C{link}, if its close is delayed.
         """
         call = self._calls.pop(link, None)
         if call is not None:

@@ -1,5 +1,5 @@
 """
-How a WebSocket ends.
+The end of a WebSocket.
 
 ::
 
@@ -8,10 +8,9 @@ How a WebSocket ends.
       |                +---------- client leaves --------------|------------------------------------> gone
       +------------- nothing to wait for ----------------------+
 
-A close is delayed as L{dstwist.transports.close_delay} says. Always true of a delayed one: its connection has ended,
-with all subscriptions; what was said to the client before has left, or is dropped; nothing is read, served or sent.
-Autobahn still has to find the client's answer to the close, so it keeps its place in the stream, and the bytes of the
-last read.
+A close is delayed as L{dstwist.transports.close_delay} says. Always true while it is delayed: the connection has ended,
+with all subscriptions; all earlier frames have left, or are dropped; nothing is read, served or sent. Autobahn still
+has to find the client's answer to the close, so it keeps its position in the stream, and the bytes of the last read.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.outbox import Outbox
 
-#: How long a client may take for its part of closing, in seconds.
+#: How long a client may take for its part of the close handshake, in seconds.
 CLOSE_TIMEOUT = 2
 
 _READ_WHILE_CLOSING = 2048
 
-# Clients that are redirected wait for our part of the closing. When the server goes, there is nothing to come back to.
+# Clients that are redirected wait for our close frame. When the server stops, clients cannot come back to it anyway.
 _NEVER_DELAYED = (NORMAL, GOING_AWAY)
 
 
 class ClosingFactory(Protocol):
     """
-    What the closing needs of the factory of the WebSocket.
+    The factory of a WebSocket, as far as closing needs it.
     """
 
     settings: WebSocketEndpoint
@@ -50,10 +49,10 @@ class ClosingFactory(Protocol):
 
 class ClosingLink(WebSocketServerProtocol):
     """
-    The closing of a WebSocket.
+    A WebSocket that can close.
 
-    @ivar opened_at: when it was opened, by the clock of its port.
-    @ivar delayed: it is to be closed, and its client does not know yet.
+    @ivar opened_at: when it was opened, by the clock of its factory.
+    @ivar delayed: its close is delayed: it is to be closed, and its client does not know yet.
     """
 
     # Autobahn owns C{log}.
@@ -68,7 +67,7 @@ class ClosingLink(WebSocketServerProtocol):
     delayed = False
     frame_data: Any = None
     message_data: Any = None
-    #: What receives the payloads; nothing before the WebSocket is open and after it was closed.
+    #: Receives the payloads; C{None} before the WebSocket is open and after it was closed.
     connection: IReceiver | None = None
     _outbox: Outbox | None = None
     _drop_call: IDelayedCall | None = None
@@ -91,7 +90,7 @@ class ClosingLink(WebSocketServerProtocol):
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None
-        # Autobahn's sendClose() keeps most codes to itself.
+        # Autobahn's sendClose() refuses most codes.
         self.sendCloseFrame(code, encode_truncate(reason, 123))
 
     def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
@@ -115,7 +114,7 @@ class ClosingLink(WebSocketServerProtocol):
 
     def end_delay(self) -> None:
         """
-        Close now, if that is delayed.
+        Close now, if the close is delayed.
         """
         if self.delayed:
             self.factory.close_delay.cancel(self)
@@ -125,7 +124,7 @@ class ClosingLink(WebSocketServerProtocol):
         self.delayed = False
         code, reason = self._closing
         self._send_close_frame(code, reason, False)
-        # The client's part of the closing may have been read before.
+        # The client's close frame may have been read already.
         self.dataReceived(b"")
 
     def _fall_silent(self, reason: str) -> None:
@@ -150,8 +149,8 @@ class ClosingLink(WebSocketServerProtocol):
         if was_open:
             assert self._outbox is not None
             self._outbox.shut()
-        # A paused transport would not see the client's answer. Nobody watches any more how long all else takes that
-        # comes before that.
+        # A paused transport would not see the client's answer. It reads little at a time, since the time that other
+        # frames take before that is not limited any more.
         self.transport.bufferSize = _READ_WHILE_CLOSING
         self.transport.resumeProducing()
 
@@ -171,7 +170,7 @@ class ClosingLink(WebSocketServerProtocol):
 
     def _closed_by_client(self) -> str:
         """
-        The reason in the log if the client has closed the WebSocket in order.
+        The reason for the log, after the client has closed the WebSocket in order.
         """
         code, reason = self.remoteCloseCode, self.remoteCloseReason
         told = "" if code is None else f" with {code}"
@@ -184,7 +183,7 @@ class ClosingLink(WebSocketServerProtocol):
             outbox.close()
             self.transport.abortConnection()
         else:
-            # The end waits for the client to read, or to agree to the end of TLS.
+            # The transport waits until the client reads, or agrees to the end of TLS.
             self._drop_in_time()
             outbox.finish()
 

@@ -1,5 +1,5 @@
 """
-One path for both generations: who speaks first, and in what, tells them apart.
+One path for clients of both generations, told apart by their first frame.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 @implementer(IReceiver)
 class Detection:
     """
-    Stands in for the connection of a WebSocket whose path both generations use, until it is known which one it is.
+    Receives the payloads of a WebSocket until the generation of its client is known.
 
-    A v4+ client speaks first and in binary; a v2/v3 client waits for the server. One that has not spoken for
-    C{timeout} seconds is greeted in text. Its first frame decides all the same: a v4+ client on a slow line ignores
-    the greeting, and is served in binary when it has spoken.
+    A v4+ client speaks first, in binary frames. A v2/v3 client waits for the server. A client that has not spoken for
+    C{timeout} seconds is greeted in text. Its first frame still decides: a v4+ client on a slow line ignores the
+    greeting, and is served in binary when it has spoken.
     """
 
     def __init__(

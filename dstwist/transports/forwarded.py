@@ -1,9 +1,10 @@
 """
-Who the client is, if there are proxies before the server.
+The address of a client behind proxies.
 
-A proxy that is trusted (C{httpServer.options.trustedProxies}) has added the address of its own peer at the right end of
-C{X-Forwarded-For}. If that is a trusted proxy too, it has done the same before, and so on: the client is the right-most
-address that is no proxy of ours. What stands further to the left was said by the client itself, and can be anything::
+A trusted proxy (C{httpServer.options.trustedProxies}) adds the address of its own peer at the right end of
+C{X-Forwarded-For}. If that peer is a trusted proxy too, it has done the same before, and so on. So the client is the
+right-most address that is not a trusted proxy. The client itself sent everything further to the left, which can be
+anything::
 
     X-Forwarded-For: 10.6.6.6, 203.0.113.9, 10.0.0.2        from 10.0.0.1, trusted: 10.0.0.0/8
                      invented  the client   a proxy         a proxy
@@ -17,16 +18,16 @@ from typing import Any
 
 from dstwist.config.values import Network
 
-#: What the address of a client on a UNIX socket is called.
+#: The address of each client on a UNIX socket.
 LOCAL = "local"
 
-# No chain of proxies is longer; whoever sends more has made them up.
+# No chain of proxies is longer; further addresses are invented.
 _MOST_HOPS = 20
 
 
 class Proxies:
     """
-    The proxies that are trusted.
+    The trusted proxies.
     """
 
     def __init__(self, trusted: Sequence[Network | str]) -> None:
@@ -35,7 +36,7 @@ class Proxies:
 
     def trusts(self, address: str) -> bool:
         """
-        Whether the client at C{address} is one of them.
+        Whether C{address} is that of a trusted proxy.
         """
         if address == LOCAL:
             return self._unix
@@ -49,8 +50,8 @@ class Proxies:
         """
         The address of the client.
 
-        @param peer: where the connection comes from.
-        @param forwarded: all C{X-Forwarded-For} of the request, joined by commas.
+        @param peer: the address of the other end of the connection.
+        @param forwarded: all C{X-Forwarded-For} headers of the request, joined by commas.
         """
         if forwarded is None or not self.trusts(peer):
             return peer
@@ -59,7 +60,7 @@ class Proxies:
             try:
                 hop = str(plain(_without_port(text.strip())))
             except ValueError:
-                # "unknown", or nonsense of the client: the one who passed it on is the last that is known.
+                # "unknown", or nonsense from the client: the last known address is that of the proxy that passed it on.
                 break
             if not self.trusts(hop):
                 break
@@ -68,7 +69,7 @@ class Proxies:
 
 def plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """
-    The address; of an IPv4 address in IPv6's clothes, that. Raises L{ValueError} if it is none.
+    The parsed address; the IPv4 address if it is written as an IPv6 address. Raises L{ValueError} for other texts.
     """
     found = ipaddress.ip_address(address.partition("%")[0])
     return getattr(found, "ipv4_mapped", None) or found
@@ -76,7 +77,7 @@ def plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 def address_of(transport: Any) -> str:
     """
-    Where the other end of C{transport} is, for logs and limits.
+    The address of the other end of C{transport}, for logs and limits.
     """
     return getattr(transport.getPeer(), "host", None) or LOCAL
 

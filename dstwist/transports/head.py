@@ -1,5 +1,5 @@
 """
-The head of a request, as far as it decides who serves it, and whether anybody does.
+The parts of a request's head that decide which factory serves it, and whether it is refused.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ _WANTED = frozenset((b"upgrade", b"origin", b"host", b"x-forwarded-for"))
 
 class Head:
     """
-    What the client has sent before the first empty line.
+    The bytes before the first empty line.
 
-    @ivar web_socket: the path of the WebSocket that is asked for; C{None} if that is not what is asked for.
-    @ivar origin: headers, C{None} if they are not there. One that is there several times is joined by commas.
+    @ivar web_socket: the path of the requested WebSocket; C{None} if the request is not for a WebSocket.
+    @ivar origin: a header, like C{host} and C{forwarded}; C{None} if it is missing, joined by commas if it is repeated.
     """
 
     __slots__ = ("forwarded", "host", "origin", "web_socket")

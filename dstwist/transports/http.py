@@ -1,8 +1,8 @@
 """
-The HTTP side of the port: two checks, and a clear text for everything else (C{operations.md} section 1).
+HTTP on the shared port: two checks, and a clear text for all other requests (C{operations.md} section 1).
 
 =================  =====================================================================================================
-C{healthCheckPath} 200 as long as the process serves its port: a server that does not answer has to be restarted
+C{healthCheckPath} 200 while the process serves its port: a server that does not answer has to be restarted
 C{readyPath}       200, or 503 with the reason while clients should use another server: a store cannot write, or the
                    server stops
 =================  =====================================================================================================
@@ -24,12 +24,12 @@ from twisted.web.server import Request, Site
 from dstwist.config.http_server import HttpSettings
 from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, check_preflight
 
-#: How long a client without a WebSocket may take for its next request, all of it, in seconds.
+#: How long a client without a WebSocket may take to send its next request whole, in seconds.
 REQUEST_TIMEOUT = 60.0
-#: How many bytes are read from one client before it is the turn of the others.
+#: How many bytes are read from one client before other clients have their turn.
 READ_AT_ONCE = 4096
-#: How long a client whose request was refused may go on sending it, and how long one may take for its part of closing,
-#: in seconds.
+#: How long a client may go on sending a refused request, and how long it may take to close its side of a connection, in
+#: seconds.
 LINGER = 5.0
 
 _TOO_LARGE = (
@@ -41,7 +41,7 @@ _METHODS = tuple(method.encode("ascii") for method in METHODS)
 
 class Root(Resource):
     """
-    All paths.
+    Serves all paths.
 
     The answers are those of the Node server, down to the two line breaks after each text.
 
@@ -88,7 +88,7 @@ class Root(Resource):
         return _text(request, NOT_FOUND, "Endpoint not found.")
 
     def _say_whether_ready(self, request: Request) -> bytes:
-        # The answer of a moment ago may be wrong.
+        # An earlier answer may be wrong by now.
         request.setHeader(b"Cache-Control", b"no-store")
         reason = self._not_ready()
         if reason is None:
@@ -122,10 +122,10 @@ def _text(request: Request, status: int, text: str) -> bytes:
 
 class BoundedRequest(Request):
     """
-    A request whose body has a limit, and is kept in memory; twisted.web has no limit, and would fill the disk.
+    A request whose body has a limit, and is kept in memory. twisted.web has no limit, and would fill the disk.
 
-    A client whose body is too large gets its answer at once, and is then listened to for a while: closing the
-    connection while it sends would make its system throw the answer away.
+    A client whose body is too large gets its answer at once. The server then reads on for a while: if it closed the
+    connection while the client sends, the client's system would throw the answer away.
     """
 
     channel: Any
@@ -177,15 +177,15 @@ class Channel(HTTPChannel):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        # Requests that arrive at once are served at once, a few thousand of them with the usual size.
+        # All requests of one read are served at once; with the usual size these could be a few thousand.
         self.transport.bufferSize = READ_AT_ONCE
 
     def resetTimeout(self) -> None:
-        # For twisted.web a client is in time that sends one byte a minute.
+        # twisted.web would let a client go on that sends one byte a minute.
         pass
 
     def loseConnection(self) -> None:
-        # Over TLS that waits for the client to agree, and nobody watches the time any more.
+        # Over TLS, closing waits until the client agrees, and no other time-out is left.
         if self._drop_call is None:
             self._drop_call = self.callLater(LINGER, self.transport.abortConnection)
         super().loseConnection()
@@ -197,25 +197,25 @@ class Channel(HTTPChannel):
 
     def pauseProducing(self) -> None:
         super().pauseProducing()
-        # twisted.web reads on while it answers, and would answer on and on to a client that reads nothing.
+        # twisted.web reads on while it answers, and would queue answers without end for a client that does not read.
         self.transport.pauseProducing()
 
     def headerReceived(self, line: bytes) -> bool:
-        # int() takes no more than some thousand digits; twisted.web answers 400 to what is no number.
+        # int() fails on more than some thousand digits; twisted.web answers 400 to a value that is no number.
         if len(line) > 100 and line[:15].lower() == b"content-length:":
             line = b"Content-Length: too long"
         received: bool = super().headerReceived(line)
         return received
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        # The version of our libraries is nobody's business.
+        # Clients need not know the versions of our libraries.
         headers.setRawHeaders(b"Server", [b"dstwist"])
         super().writeHeaders(version, code, reason, headers)
 
 
 class HttpFactory(Site):
     """
-    Speaks HTTP on the connections that ask for no WebSocket.
+    Serves HTTP on connections that do not ask for a WebSocket.
     """
 
     protocol = Channel  # type: ignore[assignment]
@@ -227,9 +227,9 @@ class HttpFactory(Site):
         self.max_body_size = max_body_size
 
     def startFactory(self) -> None:
-        # The original wakes up every second to know the time for its access log.
+        # twisted.web would wake up every second to compute the time for its access log.
         pass
 
     def log(self, request: object) -> None:
-        # Access logs are the business of whoever stands in front of us.
+        # Proxies in front of the server write access logs.
         pass

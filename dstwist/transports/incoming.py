@@ -1,8 +1,8 @@
 """
-The bytes of messages that have come in part, of all clients together.
+The bytes of unfinished messages, of all clients together.
 
-Each message is limited by C{maxMessageSize}; thousands of clients that all send half of one are limited here. Parts of
-a few kilobytes are not counted: the link of every busy client holds some of them.
+C{maxMessageSize} limits each message. This limits the sum for thousands of clients that all send half of one. Parts of
+a few kilobytes are not counted: the link of every busy client holds some.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SMALL = 4096
 
 class Receiving(Protocol):
     """
-    A link that holds the part of a message.
+    A link that holds a part of a message.
     """
 
     def cut_off(self) -> None:
@@ -31,22 +31,22 @@ class Receiving(Protocol):
 
 class Incoming:
     """
-    Counts the parts.
+    Counts the bytes of all parts.
 
-    @ivar held: how many bytes they have.
-    @param limit: how many they may have. Past it, the clients whose messages began first are cut off: a message that
-        never ends is older than all that do.
+    @ivar held: how many bytes the parts have.
+    @param limit: how many bytes they may have. Beyond it, the clients whose messages began first are cut off: a message
+        that never ends gets older than all others.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = sys.maxsize if limit is None else limit
         self.held = 0
-        # Those whose messages began first come first.
+        # In the order in which the messages began.
         self._parts: dict[Receiving, int] = {}
 
     def account(self, link: Receiving, size: int) -> None:
         """
-        C{link} holds C{size} bytes of a message now; with 0 it holds none any more.
+        C{link} now holds C{size} bytes of a message; 0 if it holds no part any more.
         """
         self.held += size - self._parts.get(link, 0)
         if size:
@@ -61,7 +61,7 @@ class Incoming:
 
 class CountingFactory(ClosingFactory, Protocol):
     """
-    What the counting needs of the factory of the WebSocket.
+    The factory of a WebSocket, as far as counting needs it.
     """
 
     incoming: Incoming
@@ -71,7 +71,7 @@ class CountedLink(ClosingLink):
     """
     A WebSocket whose unfinished message is counted.
 
-    @ivar part: how many bytes are.
+    @ivar part: how many bytes of it are counted.
     """
 
     factory: CountingFactory
@@ -85,7 +85,7 @@ class CountedLink(ClosingLink):
 
     def count_part(self) -> None:
         """
-        Count the part of a message that is here.
+        Count the bytes of the unfinished message.
         """
         part = 0
         if self.connection is not None:
@@ -102,7 +102,7 @@ class CountedLink(ClosingLink):
 
     def forget_part(self) -> None:
         """
-        The transport is gone.
+        Count no bytes any more: the transport is lost.
         """
         if self.part:
             self.part = 0

@@ -1,5 +1,5 @@
 """
-WebSockets of clients that may send only so much in a second (L{dstwist.limits.rates}).
+WebSockets with a limit on how much the client may send in a second (L{dstwist.limits.rates}).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dstwist.transports.websocket import LinkFactory, WebSocketLink
 
 class MeteringFactory(LinkFactory, Protocol):
     """
-    What the limits of rates need of the factory of the WebSocket.
+    The factory of a WebSocket, as far as rate limits need it.
     """
 
     budgets: UserRateLimits | None
@@ -23,9 +23,9 @@ class MeteringFactory(LinkFactory, Protocol):
 
 class MeteredLink(WebSocketLink):
     """
-    A WebSocket that may send only so much in a second.
+    A WebSocket whose client may send only so much in a second.
 
-    There are two who may want it to be quiet, its connection and its rate limit; it is read from when neither does.
+    Both its connection and its rate limit may stop reading. The server reads while neither of them does.
     """
 
     factory: MeteringFactory

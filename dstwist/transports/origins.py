@@ -1,15 +1,15 @@
 """
-Which web pages may use the server: C{allowAllOrigins}, C{origins}, C{hostUrl}, C{checkWebsocketOrigin}.
+The web pages that may use the server: C{allowAllOrigins}, C{origins}, C{hostUrl}, C{checkWebsocketOrigin}.
 
-A browser says in C{Origin} where the page is from, and shows the page an answer only if that says so (CORS). Of a
-WebSocket it lets the page see everything: there it is the server that has to refuse. What is no browser need not send
-an Origin; requests to the HTTP API need one all the same, as with the Node server, WebSockets do not.
+A browser sends the origin of the page in C{Origin}, and shows an HTTP answer to the page only if the answer permits it
+(CORS). It shows the page everything that comes by a WebSocket, so the server itself has to refuse these. Programs other
+than browsers need not send an Origin. HTTP requests need one all the same, as with the Node server; WebSockets do not.
 
 =====================================  ====================================================================
-a request with C{allowAllOrigins}      answer
+C{allowAllOrigins}                     answer
 =====================================  ====================================================================
 true                                   C{Access-Control-Allow-Origin: *}
-false, its origin is in the list       its origin, C{Access-Control-Allow-Credentials: true}, C{Vary: Origin}
+false, the origin is in the list       the origin, C{Access-Control-Allow-Credentials: true}, C{Vary: Origin}
 false, it is not, or there is none     403
 =====================================  ====================================================================
 
@@ -33,7 +33,7 @@ _FOR_ALL = {"Access-Control-Allow-Origin": "*"}
 
 class Refusal(NamedTuple):
     """
-    Why a request is not served.
+    The answer to a request that is not served.
     """
 
     status: int
@@ -42,7 +42,7 @@ class Refusal(NamedTuple):
 
 class Origins:
     """
-    Says of each request whether its page may make it.
+    Decides for each request whether its page may make it.
     """
 
     def __init__(self, settings: HttpSettings) -> None:
@@ -65,7 +65,7 @@ class Origins:
 
     def check_upgrade(self, origin: str | None, host: str | None) -> Refusal | None:
         """
-        The same for a WebSocket.
+        Why a request for a WebSocket is refused; C{None} if it is not.
         """
         if not self._checks_web_sockets or origin is None:
             return None
@@ -73,7 +73,7 @@ class Origins:
 
     def headers(self, origin: str | None, referer: str | None) -> dict[str, str]:
         """
-        What the answer to a request that was not refused says.
+        The headers of the answer to a request that is not refused.
         """
         if self._allowed is None:
             return _FOR_ALL
@@ -84,7 +84,7 @@ class Origins:
         }
 
 
-#: What the answer to a preflight says that was not refused, besides.
+#: Further headers of the answer to a preflight that is not refused.
 PREFLIGHT = {
     "Access-Control-Allow-Methods": ", ".join(METHODS),
     "Access-Control-Allow-Headers": ", ".join(_HEADERS),
@@ -93,10 +93,10 @@ PREFLIGHT = {
 
 def check_preflight(method: str | None, headers: str | None) -> Refusal | None:
     """
-    Why a browser may not make the request that it asks about.
+    Why a browser may not make the request that it asks about; C{None} if it may.
 
-    @param method: of C{Access-Control-Request-Method}.
-    @param headers: of C{Access-Control-Request-Headers}.
+    @param method: the value of C{Access-Control-Request-Method}.
+    @param headers: the value of C{Access-Control-Request-Headers}.
     """
     if method is None:
         return Refusal(400, 'Missing header "Access-Control-Request-Method".')

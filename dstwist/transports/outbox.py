@@ -1,9 +1,9 @@
 """
-The bytes that are to be written to a connection, written once per reactor turn.
+The frames for one connection, sent once in each turn of the reactor.
 
-A fan-out appends a finished frame to the outbox of each subscriber. All outboxes with something in them are flushed
-together, after everything that arrived in the same reactor turn was handled: one join and one send each. Under load
-the batches grow by themselves; when idle a message leaves at once.
+A fan-out appends a finished frame to the outbox of each subscriber. All outboxes that have frames are flushed together,
+after everything that arrived in the same turn was handled: one join and one send each. Under load the batches grow by
+themselves; when the server is idle, a message leaves at once.
 
 ::
 
@@ -11,14 +11,14 @@ the batches grow by themselves; when idle a message leaves at once.
                                           |
                                           +-------> backlog, while the socket is full ---> socket
 
-Always true: frames leave whole and in the order they were written. The backlog is bounded: a client whose backlog
-outgrows the limit is closed with a reason, and never skipped; the frame or batch that has left in part is not counted.
-The outbox keeps the backlog itself and hands the transport only as much as it can send. Large frames are not copied:
-the backlogs of all subscribers hold the same object. L{dstwist.limits.outgoing} bounds the bytes of all connections
-together.
+Always true: frames leave whole, and in the order in which they were written. The backlog is bounded: a client whose
+backlog exceeds the limit is closed with a reason, and never skipped. A frame or batch of which a part has left does not
+count for the limit. The outbox keeps the backlog itself, and hands the transport only as much as it can send. Large
+frames are not copied: the backlogs of all subscribers hold the same object. L{dstwist.limits.outgoing} bounds the bytes
+of all connections together.
 
-Answers to one client can be a thousand times larger than its requests, so they go through L{Outbox.answer}, which does
-not let them gather.
+Answers to one client can be a thousand times larger than its requests. So they go through L{Outbox.answer}, which sends
+them before many of them gather.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from dstwist.interfaces import IOutbox
 from dstwist.transports.backlog import Backlog
 from dstwist.transports.turn import Turn
 
-#: So many bytes of answers gather in a turn before they are sent.
+#: Answers of more bytes than this are sent before the end of the turn.
 AT_ONCE = 65536
 
-#: A transport that copies what it is given is given so many bytes at a time.
+#: A transport that copies its data gets this many bytes at a time.
 PIECE = 131072
 
 
@@ -50,11 +50,11 @@ class Outbox:
     """
     The outbox of a connection on any transport: TLS, UNIX sockets, memory.
 
-    The transport tells, as a consumer, when it has too much and when it wants more.
+    The transport, as a consumer, says when it has too much data and when it wants more.
 
     @param limit: how many bytes may wait for a client that does not read.
-    @param overflow: called, once, when more than that would, or when this client is among those for which most waits
-        while more waits for all clients than may. It is to close the connection. It is called between two turns.
+    @param overflow: called once, between two turns, to close the connection. Either more bytes than C{limit} would wait
+        for this client; or too many bytes wait for all clients together, and most of them for this one.
     @ivar counted: how many bytes of this outbox L{Outgoing} has counted.
     @ivar given_up: the connection is about to be closed, or is closing.
     """
@@ -93,17 +93,17 @@ class Outbox:
         self._stalled = False
         self._backlog = Backlog()
         self._answered = 0
-        # Bytes that a stalled transport holds, as far as is known.
+        # Bytes that a stalled transport is known to hold.
         self._handed = 0
         self._open = True
         self._finishing = False
-        # Nothing more is kept: the client is too slow, and its connection has not been told yet,
+        # No more frames are kept: the client is too slow, and its connection has not been told yet.
         self._mute = False
-        # or a frame that had left in part had to be dropped.
+        # A frame of which a part had left was dropped.
         self._broken = False
-        # The transport wanted more while there was nothing that may be sent.
+        # The transport wanted more data while nothing could be sent.
         self._room_meanwhile = False
-        # The client was told that the connection ends: nothing that is queued from now on leaves.
+        # The client was told that the connection ends: frames that are queued from now on do not leave.
         self._shut = False
         self._close_soon = False
         self._told = False
@@ -118,14 +118,14 @@ class Outbox:
     @property
     def empty(self) -> bool:
         """
-        Nothing was written since the last flush.
+        Whether no frame was written since the last flush.
         """
         return not self._frames
 
     @property
     def excess(self) -> str:
         """
-        For the log: which limit the client exceeded.
+        The limit that the client exceeded, for the log.
         """
         return self._excess
 
@@ -139,8 +139,8 @@ class Outbox:
 
     def answer(self, frame: bytes) -> None:
         """
-        Queue a frame that is for this client alone. Like L{write} it never calls back: if there is too much of them
-        the rest is dropped until the connection is closed, between two turns.
+        Queue a frame that is for this client alone. Like L{write} it never calls back: if too many answers wait,
+        further ones are dropped until the connection is closed, between two turns.
         """
         if not self._frames:
             self._turn.add(self)
@@ -167,7 +167,7 @@ class Outbox:
 
     def flush(self) -> None:
         """
-        Send what is queued, or keep it until the client has read what was sent before.
+        Send all queued frames, or keep them until the client has read the earlier ones.
         """
         frames = self._frames
         if not frames:
@@ -181,7 +181,7 @@ class Outbox:
 
     def send(self, data: bytes) -> None:
         """
-        Send C{data} behind everything that is queued, and all of it now. This works after L{shut}, too.
+        Send all queued frames now, and C{data} behind them. This works after L{shut}, too.
         """
         if self._shut:
             self._frames.clear()
@@ -194,14 +194,14 @@ class Outbox:
 
     def shut(self) -> None:
         """
-        Send what is queued, and drop what is queued after this. A fan-out may still call L{write}.
+        Send all queued frames, and drop all later ones. A fan-out may still call L{write}.
         """
         self.flush()
         self._shut = True
 
     def finish(self) -> None:
         """
-        Send everything, then close the transport. Take no more.
+        Send everything, then close the transport. Drop all later frames.
         """
         self.flush()
         self._told = self.given_up = True
@@ -213,21 +213,20 @@ class Outbox:
         self._finished()
 
     def _finished(self) -> None:
-        # In this order: TLS takes data after this for as long as it has a producer.
+        # In this order: TLS accepts data after this while it has a producer.
         self._transport.loseConnection()
         self.close()
 
     def discard(self) -> None:
         """
-        Drop what waits for the client to read, but for the rest of a frame that has left in part. What follows is still
-        sent.
+        Drop the backlog, but not the rest of a frame of which a part has left. Later frames are still sent.
         """
         self._backlog.clear_behind()
         self._account()
 
     def close(self) -> None:
         """
-        Drop what is queued and take no more.
+        Drop all frames, and all later ones.
         """
         if not self._open:
             return
@@ -238,8 +237,8 @@ class Outbox:
         self._outgoing.account(self, 0)
         self._stalled = True
         self._transport.unregisterProducer()
-        # It is not called any more. It belongs to the connection, which has this outbox: without the circle of
-        # references all of it goes at once, and not when the garbage collector comes.
+        # It belongs to the link, which has this outbox. Without the circle of references both are freed at once, and
+        # not by the garbage collector.
         self._overflow = _nothing
 
     def abort(self) -> None:
@@ -271,7 +270,7 @@ class Outbox:
 
     def _send_backlog(self) -> None:
         """
-        Send what waits, as far as the transport takes it.
+        Send the backlog, as far as the transport takes it.
         """
         while self._backlog and not self._stalled:
             piece = self._backlog.take(PIECE)
@@ -283,7 +282,7 @@ class Outbox:
 
     def _keep(self, frames: list[bytes]) -> None:
         """
-        Keep frames until the client has read more.
+        Keep frames in the backlog until the client reads.
         """
         if self._open and not self._mute and not self._finishing:
             self._backlog.extend(frames, self._stalled)
@@ -306,8 +305,8 @@ class Outbox:
 
     def give_up(self) -> None:
         """
-        Drop what waits, now, and have the connection closed later. The rest of a frame that has left in part stays,
-        so that the client can be told the reason behind it; it goes, and the connection with it, at the second call.
+        Drop the backlog now, and have the connection closed later. The rest of a frame of which a part has left stays,
+        so that the reason can be sent behind it. The second call drops that too, and the connection.
         """
         if not self._open:
             return
@@ -329,7 +328,7 @@ class Outbox:
         if not self._open:
             return
         if not self._told:
-            # The client will be told, behind what is on its way already. That last word is let through.
+            # The reason is sent behind the frame that is on its way.
             self._told = True
             self._mute = self._broken
             self._limit = sys.maxsize
@@ -345,7 +344,7 @@ class Outbox:
     def pauseProducing(self) -> None:
         self._stalled = True
         if self._open:
-            # It has more in its buffers than they should hold.
+            # Its buffers are full.
             self._handed = max(self._handed, AT_ONCE)
             self._account()
 

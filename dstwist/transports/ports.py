@@ -2,16 +2,16 @@
 The ports of a node, from binding to closing.
 
 ==================  ================================================================================================
-L{Ports.bind}       the address is ours, but nothing listens there: the system refuses connections. A socket from
+L{Ports.bind}       the addresses are bound, but no port listens: the system refuses connections. A socket from
                     systemd listens already; connections wait in its queue
 L{Ports.open}       connections are accepted
-L{Ports.let_go}     the server begins to stop: sockets from systemd are closed here, and new connections wait in the
+L{Ports.let_go}     the server begins to stop: it closes its sockets from systemd, whose new connections wait in the
                     queue for the next server. All other ports stay open
-L{Ports.close}      all are closed
+L{Ports.close}      all ports are closed
 ==================  ================================================================================================
 
 Twisted's ports listen as soon as they are bound. A client that connects while the stores open would be accepted, and
-reset if they do not open. L{binding} gives a reactor for endpoints whose ports listen later.
+its connection would be reset if a store does not open. L{binding} gives a reactor whose ports listen later.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dstwist.transports.accept_rate import do_not_listen, listen
 
 class _LateSocket(socket.socket):
     """
-    A socket that only records the call of C{listen}.
+    A socket whose C{listen} only records the call.
     """
 
     _backlog = 0
@@ -54,7 +54,7 @@ def _late(made: socket.socket) -> _LateSocket:
 
 class LateTcpPort(tcp.Port):
     """
-    A TCP port that is bound, and listens when C{socket.listen_now} is called.
+    A TCP port that is bound, and that listens when C{socket.listen_now} is called.
     """
 
     def createInternetSocket(self) -> Any:
@@ -63,7 +63,7 @@ class LateTcpPort(tcp.Port):
 
 class LateUnixPort(unix.Port):
     """
-    The same for a Unix socket.
+    A Unix port that is bound, and that listens when C{socket.listen_now} is called.
     """
 
     def createInternetSocket(self) -> Any:
@@ -72,7 +72,7 @@ class LateUnixPort(unix.Port):
 
 class _BindingReactor:
     """
-    A reactor whose ports do not listen by themselves.
+    A reactor whose ports are bound without listening.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -95,14 +95,14 @@ class _BindingReactor:
     def adoptStreamPort(self, descriptor: int, family: Any, factory: Any) -> Any:
         made = self._reactor.adoptStreamPort(descriptor, family, factory)
         made.kept_by_system = True
-        # Twisted spares only the TCP sockets of systemd: a shutdown ends the socket for the next server too.
+        # Twisted would shut down Unix sockets of systemd, and that ends the socket for the next server too.
         made._shouldShutdown = False
         return made
 
 
 def binding(reactor: Any) -> Any:
     """
-    A reactor to make endpoints with, whose ports listen when L{Ports.open} says so.
+    A reactor for endpoints whose ports listen when L{Ports.open} is called.
     """
     return _BindingReactor(reactor) if isinstance(reactor, ReactorBase) else reactor
 
@@ -111,7 +111,7 @@ class Ports:
     """
     The ports of one node.
 
-    @ivar listening: those that are bound.
+    @ivar listening: the ports that are bound.
     """
 
     def __init__(self, endpoints: Iterable[IStreamServerEndpoint], reactor: Any) -> None:
@@ -122,15 +122,15 @@ class Ports:
     @property
     def hosts(self) -> list[Any]:
         """
-        Their addresses.
+        The addresses of the bound ports.
         """
         return [port.getHost() for port in self.listening]
 
     def bind(self, factory: Any) -> None:
         """
-        Bind the addresses, including those that need the privileges which the process is about to give up.
+        Bind the addresses. Some may need privileges that the process is about to give up.
 
-        @raise StartError: an address cannot be bound; then none is.
+        @raise StartError: an address cannot be bound; then no address is bound.
         """
         problems: list[str] = []
 
@@ -139,7 +139,7 @@ class Ports:
 
         for endpoint in self._endpoints:
             endpoint.listen(factory).addCallbacks(self.listening.append, failed)
-        # Connections to those that listen already wait in the system's queue.
+        # Connections to ports that listen already wait in the system's queue.
         do_not_listen(self.listening, self._reactor)
         if problems:
             self._close(list(self.listening))
@@ -149,7 +149,7 @@ class Ports:
         """
         Accept connections.
 
-        @raise StartError: another process has begun to listen at an address in the meantime.
+        @raise StartError: another process has begun to listen at an address meanwhile.
         """
         for port in self.listening:
             bound = getattr(port, "socket", None)
@@ -162,13 +162,13 @@ class Ports:
 
     def let_go(self) -> None:
         """
-        Leave new connections at sockets from systemd to the next server.
+        Leave new connections to sockets from systemd to the next server.
         """
         self._close([port for port in self.listening if getattr(port, "kept_by_system", False)])
 
     async def close(self) -> None:
         """
-        Accept no more connections.
+        Close all ports.
         """
         await self._close(list(self.listening))
 

@@ -1,13 +1,13 @@
 """
 One port for everything: WebSockets by their path, HTTP for the rest.
 
-The first request head on a connection decides. It is read here, and then handed to Autobahn or twisted.web as it came,
-which never learn that somebody looked before them. After that this module is out of the way: the transport calls the
-chosen protocol's C{dataReceived} directly.
+The first request head on a connection decides. It is read here, and then handed unchanged to Autobahn or twisted.web,
+which see the connection as if it were new. After that the transport calls the C{dataReceived} of the chosen protocol
+directly.
 
-It is also the door: who has no slot (L{dstwist.limits.admission}), or comes from the wrong page (L{Origins}), gets an
-answer that says so, and is not handed on. An answer is only heard by those who have sent their request, so it waits for
-that, but not for long.
+Clients are also refused here: a client that gets no slot (L{dstwist.limits.admission}), or that comes from a web page
+with a forbidden origin (L{Origins}), gets an answer that says so. Clients read an answer only after they have sent
+their request, so the server waits for the request head first, but not for long.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from dstwist.transports.origins import Origins, Refusal
 
 #: A longer request head is refused.
 MAX_HEAD = 16384
-#: How many bytes are read at a time until the head is there.
+#: How many bytes are read at a time until the head is complete.
 FIRST_READ = 2048
-#: How long a client may take for its request head, in seconds.
+#: How long a client may take to send its request head, in seconds;
 HEAD_TIMEOUT = 10.0
-#: The same for one that will be refused,
+#: how long a client that will be refused may take,
 REFUSAL_TIMEOUT = 2.0
-#: and how many of these are waited for; more are dropped without an answer.
+#: and how many of these the server waits for. Further ones are dropped without an answer.
 MAX_REFUSED = 50
 
 _TOO_LONG = Refusal(431, "The request head is too long.")
@@ -52,7 +52,7 @@ def _ignore(data: bytes) -> None:
 
 class Switch(Protocol):
     """
-    One connection, until it is known what it speaks.
+    One connection, until its first request head has chosen a protocol.
     """
 
     _log = Logger()
@@ -68,14 +68,14 @@ class Switch(Protocol):
     _refusal: Refusal | None = None
 
     def connectionMade(self) -> None:
-        # What comes behind the head is for somebody who has his own idea of how much is read at a time.
+        # The chosen protocol sets its own size for the data behind the head.
         self.transport.bufferSize = FIRST_READ
         factory = self.factory
         peer = address_of(self.transport)
         slot = factory.admission.enter()
         if isinstance(slot, ConnectionSlot):
             self._slot = slot
-            # Behind a proxy the head says who it is. A PROXY header is not there yet either.
+            # Behind a proxy, the address is in the head. A PROXY header has not come yet either.
             exceeded = None if factory.proxies.trusts(peer) else slot.at(peer)
         else:
             exceeded = slot
@@ -102,7 +102,7 @@ class Switch(Protocol):
                 self._choose(self._head[:end])
         elif len(self._head) >= MAX_HEAD:
             self.transport.write(answer(_TOO_LONG))
-            # Listen on, until the time for the head is over: closing while the client sends would lose the answer.
+            # Read on until the time for the head is over: closing while the client sends would lose the answer.
             self._head = b""
             self.dataReceived = _ignore  # type: ignore[method-assign]
 
@@ -121,7 +121,7 @@ class Switch(Protocol):
             self._slot.leave()
         if self._chosen is not None:
             self._chosen.connectionLost(reason)
-            # Without a circle of references it is freed now, and not by the garbage collector.
+            # Without the circle of references it is freed now, and not by the garbage collector.
             self._chosen = None
             self.dataReceived = _ignore  # type: ignore[method-assign]
         elif (problem := tls_problem(reason)) is not None:
@@ -140,7 +140,7 @@ class Switch(Protocol):
 
     def close(self) -> None:
         """
-        Close a connection that speaks HTTP, once what is answered has left.
+        Close a connection that speaks HTTP, when all answers have left.
         """
         self._chosen.loseConnection()
 
@@ -193,7 +193,7 @@ class Switch(Protocol):
 
     def _answer(self, refusal: Refusal) -> None:
         """
-        Say why, and close. The time-out goes on, for those who do not close their side.
+        Send C{refusal}, and close. The time-out goes on, in case the client does not close its side.
         """
         self._head = b""
         self.dataReceived = _ignore  # type: ignore[method-assign]
@@ -213,11 +213,11 @@ class Switch(Protocol):
 
 class SharedPortFactory(Factory):
     """
-    Takes connections, and hands each to the factory of what it asks for.
+    Accepts connections, and hands each to the factory that its first request is for.
 
-    @param web_sockets: by path.
-    @param arrived: called at each connection.
-    @ivar waiting: connections that have not said what they want.
+    @param web_sockets: the factories of WebSockets, by path.
+    @param arrived: called for each accepted connection.
+    @ivar waiting: connections whose request head is not complete.
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar asking: connections that speak HTTP.
     @ivar accepting: whether connections are accepted. If not, they are closed at once.
@@ -298,7 +298,7 @@ class SharedPortFactory(Factory):
 
     def factory_for(self, head: Head) -> IProtocolFactory:
         """
-        Who serves the request with this head.
+        The factory that serves a request with this head.
         """
         path = head.web_socket
         return self.http if path is None else self._web_sockets.get(path, self.http)
@@ -306,7 +306,7 @@ class SharedPortFactory(Factory):
 
 def answer(refusal: Refusal) -> bytes:
     """
-    A whole response, with the two line breaks that the Node server has after each text.
+    A whole response, with two line breaks after the text, as the Node server sends it.
     """
     body = refusal.text.encode("utf-8", "replace") + b"\r\n\r\n"
     phrase = HTTPStatus(refusal.status).phrase

@@ -1,5 +1,5 @@
 """
-The outbox of a connection on plain TCP, which writes to the socket itself.
+The outbox of a connection on plain TCP, which writes to the socket directly.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _IOV_MAX = min(os.sysconf("SC_IOV_MAX"), 1024)
 @implementer(IPullProducer)
 class TcpOutbox(Outbox):
     """
-    The outbox of a connection on plain TCP: it writes to the socket itself.
+    An outbox that writes to the socket directly.
 
-    That saves the round through the reactor, two C{epoll_ctl} calls a message, and the copies that the transport would
-    make. The transport has nothing to send, ever; while the socket is full it asks the outbox, as its producer, when
-    there is room again.
+    That saves the detour through the reactor, with two C{epoll_ctl} calls a message, and the copies that the transport
+    would make. The transport itself never has data to send. While the socket is full, the transport asks the outbox, as
+    its producer, when there is room again.
     """
 
     __slots__ = ("_asked", "_socket_send", "_socket_sendmsg")
 
     def _start(self) -> None:
-        # Not C{transport.writeSomeData}, whose wrapping costs a tenth of a delivery.
+        # Not C{transport.writeSomeData}, whose extra calls cost a tenth of a delivery.
         self._socket_send = self._transport.socket.send
         self._socket_sendmsg = self._transport.socket.sendmsg
 
@@ -40,7 +40,7 @@ class TcpOutbox(Outbox):
         try:
             sent = self._socket_send(data)
         except OSError:
-            # There is no room, or the connection is lost: the transport finds out which when it tries itself.
+            # There is no room, or the connection is lost: the transport finds out which one when it writes itself.
             sent = 0
         if sent < len(data):
             self._backlog.add(data)
@@ -63,12 +63,12 @@ class TcpOutbox(Outbox):
 
     def _stall(self) -> None:
         """
-        Have the transport ask when the socket has room.
+        Have the transport ask for data when the socket has room.
         """
         self._backlog.begun = True
         if not self._stalled:
             self._stalled = True
-            # Registering asks for the first piece at once: not yet, the socket is full.
+            # Registering asks for data at once, while the socket is still full.
             self._asked = False
             self._transport.registerProducer(self, False)
         if self._open:
@@ -100,7 +100,7 @@ def outbox_for(transport: Any, turn: Turn, limit: int, overflow: Callable[[], No
     """
     The outbox that suits C{transport}.
     """
-    # Exactly this class: a TLS transport would pass the attributes of the socket below it through, and what is
-    # written there is not encrypted.
+    # Exactly this class: a TLS transport passes through the attributes of the socket below it, to which data would be
+    # written without encryption.
     kind = TcpOutbox if type(transport) is TcpTransport else Outbox
     return kind(transport, turn, limit, overflow)

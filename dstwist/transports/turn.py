@@ -1,5 +1,5 @@
 """
-The outboxes of one port, flushed together once per reactor turn.
+The outboxes of one path, flushed together once in each turn of the reactor.
 
 Thousands of outboxes take too long for one turn (some microseconds each, a system call). They are flushed in slices of
 time (L{dstwist.scheduling.turns}), one slice per reactor turn, in the order in which they were written to. An
@@ -21,13 +21,13 @@ from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger
 from dstwist.scheduling.turns import TIME_SLICE, TURN, Turns
 
-#: So many outboxes are flushed without asking for the time; frames that are not large take some 1 ms then.
+#: Up to this many outboxes are flushed without a look at the clock; frames that are not large take about 1 ms then.
 FEW = 128
 
 
 class IFlushed(Protocol):
     """
-    An outbox, as the end of the turn needs it.
+    An outbox, as the end of the turn sees it.
     """
 
     @property
@@ -44,9 +44,9 @@ class IFlushed(Protocol):
 
 class Turn:
     """
-    The outboxes with something in them.
+    The outboxes that have frames.
 
-    @param pause: how long to collect, in seconds; 0 is "until this reactor turn's input is handled".
+    @param pause: how long to collect frames, in seconds; 0 means until the input of this turn is handled.
     @param outgoing: counts the bytes of all connections.
     """
 
@@ -58,9 +58,9 @@ class Turn:
         self._dirty: list[IFlushed] = []
         self._call: IDelayedCall | None = None
         self._turns = Turns.of(clock)
-        # Nothing new is served until all outboxes are flushed.
+        # No new request is served until all outboxes are flushed.
         self._holds = False
-        # When the time of this turn for sockets that have room again is over, and the call that begins the next turn.
+        # The end of the time that sockets with new room have in this turn, and the call that begins the next turn.
         self._refill_end = 0.0
         self._refill: IDelayedCall | None = None
         self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
@@ -68,7 +68,7 @@ class Turn:
 
     def add(self, outbox: IFlushed) -> None:
         """
-        Have C{outbox} flushed at the end of the turn.
+        Flush C{outbox} at the end of the turn.
         """
         self._dirty.append(outbox)
         if self._call is None:
@@ -77,7 +77,7 @@ class Turn:
 
     def hurry(self) -> None:
         """
-        End the turn as soon as this reactor turn's input is handled.
+        End the turn as soon as the input of this turn of the reactor is handled.
         """
         if self._call is not None and self._pause:
             self._call.reset(0)
@@ -109,7 +109,7 @@ class Turn:
 
     def flush(self) -> None:
         """
-        Flush all outboxes, as far as this takes one slice; before the others are flushed nothing new is served. Closes
+        Flush outboxes for one slice of time. No new request is served until the others are flushed as well. This closes
         no connection.
         """
         if not self._flush_slice() and not self._holds:
@@ -130,7 +130,7 @@ class Turn:
             return True
         step = 1 if large else FEW
         now = self._turns.now
-        # Nothing else needs the time of the turn while everything waits for this.
+        # Nothing else needs the time of the turn while all requests wait for this.
         end = now() + (TURN if self._holds else TIME_SLICE)
         for start in range(0, len(dirty), step):
             self._flush_each(dirty[start : start + step])
@@ -144,7 +144,7 @@ class Turn:
             try:
                 outbox.flush()
             except Exception:
-                # One broken transport must not keep the others waiting.
+                # The other outboxes still have to be flushed.
                 self._log.failure("writing to a connection failed", contained=True)
                 try:
                     outbox.abort()

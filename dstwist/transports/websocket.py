@@ -1,10 +1,10 @@
 """
-The WebSocket shell: Autobahn's protocol around our L{Connection}.
+WebSockets: Autobahn's protocol between a transport and a connection.
 
-Autobahn does the handshake, control frames, fragments, limits and the closing. One thing is taken from it: once a
-connection is open, small whole data frames, which is nearly all that clients ever send, are cut out of the received
-bytes in one loop. Whatever that loop does not recognise at a glance goes through Autobahn unchanged, so its
-conformance stays ours. With L{FAST_PATH} off everything does.
+Autobahn does the handshake, control frames, fragments, limits and the closing. Only one thing is done here instead:
+once a connection is open, small whole data frames are cut out of the received bytes in one loop. Clients send hardly
+anything else. All other bytes go through Autobahn unchanged, so the server conforms to the standard as Autobahn does.
+With L{FAST_PATH} off, all bytes go through Autobahn.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from dstwist.transports.tcp_outbox import outbox_for
 from dstwist.transports.turn import EagerOutbox, Turn
 from dstwist.transports.wire import BINARY, TEXT
 
-#: Cut small frames out of the received bytes ourselves.
+#: Whether small frames are cut out of the received bytes here.
 FAST_PATH = True
 
 _MAX_CONTROL = 125  # the longest payload of a control frame
-_READ_AT_ONCE = 65536  # bytes from one client before it is the turn of the others
-_MOST_PIECES = 1000  # of a message; of a byte or two they take fifty times as much to keep
+_READ_AT_ONCE = 65536  # bytes from one client before other clients have their turn
+_MOST_PIECES = 1000  # of a message; pieces of a byte or two take fifty times their size
 
 # Numbers all connections of this process, for the log.
 _numbers = count(1)
 
-# A mask of 4 bytes repeated n times is its integer times the n-th of these (little-endian).
+# A mask of 4 bytes, repeated n times, is its integer times the n-th of these (little-endian).
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
 
-#: Makes the connection of a link: (link, handshake) to what receives its payloads.
+#: Makes the receiver of a link's payloads.
 ConnectionFactory = Callable[["WebSocketLink", HandshakeData], IReceiver]
 
 
 class LinkFactory(CountingFactory, Protocol):
     """
-    What a WebSocket needs of its factory.
+    The factory of a WebSocket, as far as the WebSocket needs it.
     """
 
     turn: Turn
@@ -64,7 +64,7 @@ class LinkFactory(CountingFactory, Protocol):
 @implementer(ILink)
 class WebSocketLink(CountedLink):
     """
-    One WebSocket. Its factory knows what connection belongs behind it.
+    One WebSocket. Its factory makes the connection behind it.
     """
 
     _log = Logger()
@@ -75,20 +75,20 @@ class WebSocketLink(CountedLink):
     maxMessagePayloadSize: int
     maxFramePayloadSize: int
     current_frame: Any
-    #: What the client has of the server's room; the port says it, and C{address}.
+    #: The client's share of the limits on connections. The shared port sets it, and C{address}.
     slot: ConnectionSlot | None = None
     _headers: dict[str, str] = {}
-    #: What was read waits for a later turn, and nothing is read until it is served.
+    #: Data that was read waits for a later turn; nothing is read until it is served.
     _postponed = False
     _in_line = False
     _paused = False
     _gone = False
     _turns: Turns
-    #: When the time of this client is over.
+    #: The end of this client's time in this turn.
     _end = 0.0
 
-    # Autobahn writes several lines about whatever a client does wrong; ours are in C{failHandshake} and
-    # C{sendCloseFrame}. Errors stay.
+    # Autobahn logs several lines about each mistake of a client; C{failHandshake} and C{sendCloseFrame} log one
+    # instead. Its errors are logged.
     log = txaio.make_logger(level="error")  # type: ignore[attr-defined]
 
     def connectionMade(self) -> None:
@@ -96,8 +96,8 @@ class WebSocketLink(CountedLink):
         self._turns = self.factory.turns
         self.transport.bufferSize = _READ_AT_ONCE
         if ITCPTransport.providedBy(self.transport):
-            # Autobahn means to, but does not know yet then whether it is to; that fails silently. The second of two
-            # short answers would wait until the client acknowledged the first, which its system does after 40 ms.
+            # Autobahn tries this before it has read the option, and fails silently. Without it, the second of two short
+            # answers would wait until the client's system acknowledges the first, which it does after 40 ms.
             self.transport.setTcpNoDelay(True)
         self.address = self.address or address_of(self.transport)
         turn = self.factory.turn
@@ -108,8 +108,8 @@ class WebSocketLink(CountedLink):
         super().connectionMade()
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        # Autobahn's own words, from the handshake to control frames: they must not get in between two halves of a
-        # frame, nor be overtaken by one, so they take the same way.
+        # Autobahn's own data, from the handshake to control frames. It goes through the outbox, so that it does not get
+        # in between two halves of a frame, and no frame overtakes it.
         assert self._outbox is not None
         self._outbox.send(data)
 
@@ -120,11 +120,11 @@ class WebSocketLink(CountedLink):
             event="INVALID_MESSAGE",
             **about(self),
         )
-        # The whole reason would be a copy of what the client sent.
+        # The whole reason would repeat all that the client sent.
         super().failHandshake(_printable(reason), code, responseHeaders)
 
     def onFrameData(self, payload: bytes) -> bool | None:
-        # Autobahn would collect without end: empty fragments, and control frames that it has found too long.
+        # Autobahn would collect empty fragments, and control frames that are too long, without end.
         frame = self.current_frame
         if not payload or (frame.opcode > 7 and frame.length > _MAX_CONTROL):
             return None
@@ -138,7 +138,7 @@ class WebSocketLink(CountedLink):
         self._headers = request.headers
 
     def onOpen(self) -> None:
-        # Autobahn would swallow what goes wrong in here.
+        # Autobahn would swallow exceptions.
         try:
             self._open()
         except Exception:
@@ -164,8 +164,8 @@ class WebSocketLink(CountedLink):
         if reason is not None and reason.check(ConnectionDone):
             self._loss = "the client hung up"
         if self._turns.over():
-            # Thousands of clients may leave in one turn. Until then it is as if this one had left later. Clients that
-            # wait for an answer come first.
+            # Thousands of clients may leave in one turn, and clients that wait for an answer come first. This one
+            # counts as connected until then.
             self._turns.later(partial(self._lost, reason))
         else:
             self._lost(reason)
@@ -178,8 +178,8 @@ class WebSocketLink(CountedLink):
     def _release(self) -> None:
         """
         Drop all references that lead back to this link, so that it is freed now. The garbage collector would find it
-        much later; until then it would keep what the client had sent of a message, and a pass over thousands of dead
-        links would stop the server.
+        much later. Until then it would keep the bytes of an unfinished message, and a pass over thousands of dead links
+        would stop the server.
         """
         self.data = b""
         self.message_data = self.frame_data = None
@@ -193,7 +193,7 @@ class WebSocketLink(CountedLink):
             if connection is not None:
                 connection.heard = True
                 if self._postponed:
-                    self.data += data  # a transport may give what it has read before it was paused
+                    self.data += data  # a transport may still deliver data that it read before it was paused
                     return
                 turns = self._turns
                 end = turns.now() + TIME_SLICE
@@ -203,7 +203,7 @@ class WebSocketLink(CountedLink):
                         self.data += data
                         self._wait_for_turn(fresh=True)
                         return
-                # Autobahn is between two messages: whatever it holds is the start of a frame.
+                # Autobahn is between two messages: the data that it holds is the start of a frame.
                 if FAST_PATH and self.current_frame is None and not self.inside_message:
                     if self.data:
                         data = self.data + data
@@ -215,17 +215,17 @@ class WebSocketLink(CountedLink):
                         return
                 self._end = end
             elif self.delayed:
-                self.data += data  # a transport may give what it has read before it was paused
+                self.data += data  # a transport may still deliver data that it read before it was paused
                 return
             elif self.state == self.STATE_CLOSED:
-                return  # TLS delivers until the client agrees to the end; Autobahn would keep it all
+                return  # TLS delivers data until the client agrees to the end; Autobahn would keep all of it
             self._dataReceived(data)
             self.count_part()
         except MemoryError:
             self.fail("a message failed for lack of memory")
 
     def processData(self) -> bool:
-        # Autobahn would go on until it has handled all there is, and take a tenth of a second for 64 KiB of pings.
+        # Autobahn would go on until all data is handled, and take a tenth of a second for 64 KiB of pings.
         if self.connection is not None:
             if self.current_frame is None and not self._postponed and self._turns.now() > self._end:
                 self._wait_for_turn()
@@ -239,8 +239,8 @@ class WebSocketLink(CountedLink):
         """
         Hand the payloads of all simple frames at the start of C{data} to C{connection}, as far as the time allows.
 
-        @return: what is for Autobahn. The start of a simple frame is kept in C{self.data} until the rest of it is
-            there.
+        @return: the data for Autobahn. The start of a simple frame is kept in C{self.data} until the rest of it has
+            come.
         """
         receive = connection.receive
         from_bytes = int.from_bytes
@@ -287,7 +287,7 @@ class WebSocketLink(CountedLink):
                         return data[position:]  # for Autobahn, which closes with 1007
                 position = stop
                 over = receive(payload)
-                if self.connection is not connection:  # closed, or found out which one it is
+                if self.connection is not connection:  # closed, or the detection is over
                     if not over or self.connection is None:
                         return data[position:]
                 if over:
@@ -326,15 +326,15 @@ class WebSocketLink(CountedLink):
         if not self._postponed:
             self.transport.resumeProducing()
         elif not self._in_line:
-            # Not now: whoever resumes is in the midst of something.
+            # Not now: the caller may be in the middle of its work.
             self._in_line = True
             self._turns.later(self._go_on)
 
     def _wait_for_turn(self, fresh: bool = False) -> None:
         """
-        Serve what has been read in a later turn.
+        Serve in a later turn the data that has been read.
 
-        @param fresh: nothing of this client was served in this one.
+        @param fresh: no data of this client was served in this turn.
         """
         self._postponed = True
         self.transport.pauseProducing()
@@ -348,7 +348,7 @@ class WebSocketLink(CountedLink):
             return
         self._postponed = False
         self.dataReceived(b"")
-        # Not before: a client that sends faster than it is served would have more and more kept for it.
+        # Not earlier: if a client sent faster than it is served, more and more data would be kept.
         if not self._postponed and not self._paused:
             self.transport.resumeProducing()
 
@@ -356,7 +356,7 @@ class WebSocketLink(CountedLink):
         factory = self.factory
         settings = factory.settings
         self.opened_at = factory.reactor.seconds()
-        # A stranger may send little: it takes longer to read a megabyte of JSON than to log in.
+        # Before its login a client may send little: reading a megabyte of JSON takes longer than a login.
         self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))
         self.number = next(_numbers)
         handshake = HandshakeData(
@@ -380,7 +380,7 @@ class WebSocketLink(CountedLink):
 
     def fail(self, what: str) -> None:
         """
-        Our own mistake: log it, and close this one connection.
+        A mistake of ours: log it, and close this connection.
         """
         self._log.failure(what, contained=True, **about(self))
         self._detach("internal error")

@@ -1,5 +1,5 @@
 """
-Builds the ports of the WebSockets, and the parts behind each connection, from the settings.
+Builds the factories of all WebSockets, and the parts that their connections share, from the settings.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _SPOKEN = {
 
 class WebSocketBuilder:
     """
-    Makes the ports of all paths.
+    Makes the factories of the WebSockets of all paths.
 
-    @param departed: told of each connection that has closed; C{None} if no part needs that.
+    @param departed: called with each connection that has closed; C{None} if no part needs that.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class WebSocketBuilder:
 
     def build(self) -> tuple[dict[str, str], dict[str, WebSocketFactory]]:
         """
-        By path: the protocol that is spoken there, and the port of its WebSockets.
+        By path: the protocols that clients speak there, and the factory of the WebSockets.
         """
         paths: dict[str, dict[str, WebSocketEndpoint]] = {}
         for endpoint in self._settings.endpoints:
@@ -89,7 +89,7 @@ class WebSocketBuilder:
             return self._port(settings, connect)
         for_binary, for_text = endpoints["ws-binary"], endpoints["ws-text"]
         timeout = for_text.detection_timeout
-        # A silent client has waited for the detection already.
+        # A silent client has already waited for the detection.
         for_text = replace(for_text, greeting_delay=max(for_text.greeting_delay - timeout, 0.0))
         connect_text, connect_binary = self._connections(for_text), self._connections(for_binary)
 

@@ -1,5 +1,5 @@
 """
-All WebSockets of one path: what they share, and their end.
+All WebSockets of one path: the parts that they share, and their end.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class WebSocketFactory(WebSocketServerFactory):
     """
     All WebSockets of one path.
 
-    @param connect: makes the connection behind each.
-    @param budgets: what the connections of each user may send together.
-    @param outgoing: what may wait for the clients of all ports together.
-    @param close_delay: which closes wait; none if it is left out.
-    @param incoming: what has come in part from the clients of all ports together.
-    @ivar links: the WebSockets that are there, from handshake to the end of their transport.
+    @param connect: makes the connection behind each WebSocket.
+    @param budgets: how much the connections of each user may send together.
+    @param outgoing: how much may wait for the clients of all paths together.
+    @param close_delay: the delayed closes of all paths together; without it, no close is delayed.
+    @param incoming: the unfinished messages of the clients of all paths together.
+    @ivar links: the WebSockets, each from its handshake to the end of its transport.
     """
 
     protocol = WebSocketLink  # type: ignore[assignment]
@@ -62,11 +62,11 @@ class WebSocketFactory(WebSocketServerFactory):
         self.setProtocolOptions(
             maxFramePayloadSize=settings.max_message_size,
             maxMessagePayloadSize=settings.max_message_size,
-            # Tell the client why before the connection goes.
+            # Tell the client the reason before the connection ends.
             failByDrop=False,
-            # Autobahn's timers run on the global reactor; C{WebSocketLink} has its own.
+            # Autobahn's timers run on the global reactor; C{WebSocketLink} has timers of its own.
             closeHandshakeTimeout=0,
-            # The request head is there before a link is made.
+            # The request head is complete before a link is made.
             openHandshakeTimeout=0,
             webStatus=False,
             allowNullOrigin=True,
@@ -79,7 +79,7 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def forget(self, link: WebSocketLink) -> None:
         """
-        The transport of C{link} is gone.
+        The transport of C{link} is lost.
         """
         self.links.discard(link)
         if not self.links:
@@ -89,7 +89,7 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def drained(self) -> Deferred[None]:
         """
-        Fires when there is no WebSocket any more.
+        Fires when there are no WebSockets.
         """
         deferred: Deferred[None] = Deferred()
         if self.links:
@@ -100,7 +100,7 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def close(self, code: int, reason: str) -> None:
         """
-        Close all WebSockets in an orderly manner, and drop those whose handshake is not through.
+        Close all WebSockets in order, and drop those whose handshake is not complete.
         """
         for link in list(self.links):
             if link.connection is not None:
@@ -112,7 +112,7 @@ class WebSocketFactory(WebSocketServerFactory):
 
     def abort(self) -> None:
         """
-        Drop what is left of them.
+        Drop all remaining WebSockets.
         """
         for link in list(self.links):
             link.transport.abortConnection()

@@ -1,5 +1,5 @@
 """
-How the payloads of a codec are framed for WebSockets.
+The frames around the payloads of a codec, for WebSockets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class WebSocketWire:
         self.takes_patches = takes_patches
         self._encode = codec.encode
         self._opcode = BINARY if binary else TEXT
-        # By length, for the frames of which most are sent.
+        # By length, for short frames, which most frames are.
         self._heads = [bytes((self._opcode, length)) for length in range(126)]
 
     def encode(self, message: Message) -> bytes:
