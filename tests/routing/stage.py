@@ -6,19 +6,28 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from dstwist.config.settings import ListenSettings
-from dstwist.interfaces import IPermission
+from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.search_order import Choose
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from tests.fakes import FakeConnection
+from dstwist.scheduling.turns import TIME_SLICE
+from tests.fakes import BusyClock, FakeConnection
+from tests.logs import Lines
+
+#: How the log names the clients of these tests.
+ANN = "ann (192.0.2.1, /deepstream, #7)"
 
 
 class Stage:
@@ -110,7 +119,126 @@ class Stage:
         return " ".join(words)
 
 
-# Of patterns see test_matching.
+class Fragile(FakeConnection):
+    """
+    A connection that closes when it is sent the message that is one too many, as one does whose client does not read.
+    """
+
+    def __init__(self, holds: int, action: str = "") -> None:
+        super().__init__()
+        self.holds = holds
+        self.action = action
+
+    def send(self, message: Message) -> None:
+        if not self.closed and self.action in message.action.name:
+            self.holds -= 1
+            if self.holds < 0:
+                self.close("outgoing buffer full")
+        super().send(message)
+
+
+class SearchCase(SynchronousTestCase):
+    """
+    Tests of a L{Stage} of records, where time passes only when a test says so.
+    """
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.stage = Stage(clock=self.clock)
+
+    def busy(self, steps: int = 4) -> None:
+        """
+        From now on everything takes so long that C{steps} looks at the time fill a slice.
+        """
+        self.clock.tick = TIME_SLICE / steps
+
+    def names(self, count: int, prefix: str = "a") -> list[str]:
+        return [f"{prefix}{number}" for number in range(count)]
+
+    def subscriber(self, *names: str) -> FakeConnection:
+        connection = FakeConnection("subscriber")
+        for name in names:
+            self.stage.subscribe(connection, name)
+        connection.take()
+        return connection
+
+    def provider(self, pattern: str, *names: str) -> FakeConnection:
+        """
+        A listener that provides C{names}.
+        """
+        connection = self.stage.listener(pattern)
+        for name in names:
+            self.stage.accept(connection, pattern, name)
+            self.assertTrue(self.stage.listeners.provided(name))
+        connection.take()
+        return connection
+
+    def turns(self, limit: int = 1000) -> int:
+        """
+        Let the reactor go on until nothing is to be done at once; how many turns that took.
+        """
+        for number in range(limit):
+            if not any(call.getTime() <= self.clock.rightNow for call in self.clock.getDelayedCalls()):
+                return number
+            self.clock.advance(0)
+        raise AssertionError("there is no end of it")
+
+    def matched(self) -> list[str]:
+        """
+        The names that are matched with patterns from now on.
+        """
+        names: list[str] = []
+        table: Any = self.stage.listeners._registrations
+        ask = table.matching
+
+        def matching(name: str) -> Any:
+            names.append(name)
+            return ask(name)
+
+        self.patch(table, "matching", matching)
+        return names
+
+
+Decision = bool | Deferred[bool]
+
+
+@implementer(IPermission)
+class Rule:
+    """
+    A permission that a test writes as a function of the user and the name.
+    """
+
+    def __init__(self, decide: Callable[[str | None, str | None], Any]) -> None:
+        self.decide = decide
+        self.asked: list[tuple[Message, IConnection]] = []
+
+    def allows(self, message: Message, sender: IConnection, *others: Any) -> Decision:
+        self.asked.append((message, sender))
+        decision: Decision = self.decide(sender.user, message.name)
+        return decision
+
+
+class PermissionCase(SynchronousTestCase):
+    """
+    Tests of a L{Stage} with a L{Rule}.
+    """
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+
+    def make(self, decide: Callable[[str | None, str | None], Any], **options: Any) -> Stage:
+        self.rule = Rule(decide)
+        return Stage(permission=self.rule, **options)
+
+    def listener(self, stage: Stage, user: str, *patterns: str, dialect: Any = PROTOBUF) -> FakeConnection:
+        connection = FakeConnection(user, dialect=dialect)
+        for pattern in patterns:
+            stage.listen(connection, pattern)
+        connection.take()
+        return connection
+
+
+# The table of patterns is looked at by its own tests.
 MODULES = (
     "dstwist.routing.listeners",
     "dstwist.routing.registrations",

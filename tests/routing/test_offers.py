@@ -4,67 +4,23 @@ Which names listeners hear of: those to which they may listen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError
-from dstwist.interfaces import IConnection, IPermission, IRevocable
+from dstwist.interfaces import IRevocable
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
 from dstwist.routing.offers import DECISION_TIMEOUT
-from dstwist.routing.pending_decisions import MAX_UNDECIDED
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
-from tests.logs import Lines
-from tests.routing.stage import Stage, entries
-
-Decision = bool | Deferred[bool]
+from tests.routing.stage import PermissionCase, Stage
 
 
-@implementer(IPermission)
-class Rule:
-    """
-    A permission that a test writes as a function of the user and the name.
-    """
-
-    def __init__(self, decide: Callable[[str | None, str | None], Any]) -> None:
-        self.decide = decide
-        self.asked: list[tuple[Message, IConnection]] = []
-
-    def allows(self, message: Message, sender: IConnection, *others: Any) -> Decision:
-        self.asked.append((message, sender))
-        decision: Decision = self.decide(sender.user, message.name)
-        return decision
-
-
-class Cases(SynchronousTestCase):
-    """
-    What the tests below have in common.
-    """
-
-    def setUp(self) -> None:
-        self.lines = Lines(self)
-
-    def make(self, decide: Callable[[str | None, str | None], Any], **options: Any) -> Stage:
-        self.rule = Rule(decide)
-        return Stage(permission=self.rule, **options)
-
-    def listener(self, stage: Stage, user: str, *patterns: str, dialect: Any = PROTOBUF) -> FakeConnection:
-        connection = FakeConnection(user, dialect=dialect)
-        for pattern in patterns:
-            stage.listen(connection, pattern)
-        connection.take()
-        return connection
-
-
-class OfferTests(Cases):
+class OfferTests(PermissionCase):
     """
     L{OfferRules}, as listeners come to feel it.
     """
@@ -281,7 +237,7 @@ class OfferTests(Cases):
         self.assertEqual(clock.getDelayedCalls(), [])
 
 
-class LaterTests(Cases):
+class LaterTests(PermissionCase):
     """
     Rules that need a moment: for a record that they refer to.
     """
@@ -412,61 +368,7 @@ class LaterTests(Cases):
         self.assertEqual((self.heard(), self.stage.clock.getDelayedCalls()), (([], []), []))
 
 
-class ManyLaterTests(Cases):
-    """
-    Very many decisions that have to be waited for.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.decisions: dict[str | None, Deferred[bool]] = {}
-        self.stage = self.make(lambda user, name: self.decisions.setdefault(name, Deferred()), rematch_interval=None)
-        self.ann = self.listener(self.stage, "ann", ".*")
-        self.subscriber = FakeConnection()
-        self.count = MAX_UNDECIDED + 50
-        for number in range(self.count):
-            self.stage.subscribe(self.subscriber, str(number))
-
-    def test_queue(self) -> None:
-        """
-        No more than L{MAX_UNDECIDED} are awaited at a time; the others queue, and all are decided.
-        """
-        self.assertEqual(len(self.decisions), MAX_UNDECIDED)
-        for number in range(self.count):
-            self.decisions[str(number)].callback(True)
-        found = [f"FOUND .* {number}" for number in range(self.count)]
-        self.assertEqual(sorted(self.stage.heard(self.ann)), sorted(found))
-
-    def test_forgotten(self) -> None:
-        """
-        Names that nobody wants any more leave the queue.
-        """
-        before = entries(self.stage.listeners)
-        for number in range(MAX_UNDECIDED, self.count):
-            self.stage.unsubscribe(self.subscriber, str(number))
-        # Each was in the table of searches and in the queue.
-        self.assertEqual(entries(self.stage.listeners), before - 2 * 50)
-        self.decisions["0"].callback(True)
-        self.assertEqual(len(self.decisions), MAX_UNDECIDED)
-
-    def test_listener_leaves(self) -> None:
-        """
-        What queues is for those that listen when its turn comes.
-        """
-        self.ann.close()
-        decisions = list(self.decisions.values())
-        self.decisions.clear()
-        for decision in decisions:
-            decision.callback(True)
-        self.assertEqual(self.decisions, {})
-        bob = self.listener(self.stage, "bob", ".*")
-        for _ in range(self.count):
-            name, decision = self.decisions.popitem()
-            decision.callback(True)
-        self.assertEqual(len(self.stage.heard(bob)), self.count)
-
-
-class OfferedTests(Cases):
+class OfferedTests(PermissionCase):
     """
     L{OfferedNames}: what new rules take away.
     """

@@ -1,12 +1,13 @@
 """
-Who may be asked to provide names, and what answers it owes.
+Tests for L{dstwist.routing.registrations}.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.routing.registrations import MAX_UNANSWERED, ListenerPattern, Registration
+from dstwist.patterns.javascript import InvalidPattern
+from dstwist.routing.registrations import MAX_UNANSWERED, ListenerPattern, Registration, Registrations
 from tests.fakes import FakeConnection
 
 
@@ -60,3 +61,56 @@ class RegistrationTests(SynchronousTestCase):
         self.assertEqual(len(self.one.unanswered), MAX_UNANSWERED)
         self.assertEqual([self.one.forget_unanswered(name) for name in ("0", "1", "2")], [True, False, True])
         self.assertTrue(self.other.forget_unanswered("x"))
+
+
+class RegistrationsTests(SynchronousTestCase):
+    """
+    L{Registrations}.
+    """
+
+    def setUp(self) -> None:
+        self.registrations = Registrations()
+        self.ann, self.bob = FakeConnection("ann"), FakeConnection("bob")
+
+    def add(self, connection: FakeConnection, text: str) -> Registration:
+        return self.registrations.add(connection, text, 10, {})
+
+    def test_matching(self) -> None:
+        """
+        A name has the patterns that it matches, each with its connections in the order in which they began to listen.
+        """
+        for connection, text in ((self.bob, "a"), (self.ann, "b"), (self.ann, "a"), (self.ann, ".")):
+            self.add(connection, text)
+        found = [(pattern.text, list(pattern.registrations)) for pattern in self.registrations.matching("a")]
+        self.assertEqual(found, [("a", [self.bob, self.ann]), (".", [self.ann])])
+
+    def test_numbers(self) -> None:
+        """
+        A client that stops and begins again gets a new number.
+        """
+        self.assertEqual(self.registrations.latest, 0)
+        first = self.add(self.ann, "a")
+        self.registrations.remove(first)
+        second, third = self.add(self.ann, "a"), self.add(self.bob, "a")
+        self.assertEqual([each.number for each in (first, second, third)], [1, 2, 3])
+        self.assertEqual(self.registrations.latest, 3)
+
+    def test_remove(self) -> None:
+        """
+        A pattern is there while it has a registration.
+        """
+        self.assertFalse(self.registrations)
+        one, two = self.add(self.ann, "a"), self.add(self.bob, "a")
+        self.registrations.remove(one)
+        self.assertEqual([list(each.registrations) for each in self.registrations.matching("a")], [[self.bob]])
+        self.assertTrue(self.registrations)
+        self.registrations.remove(two)
+        self.assertEqual((self.registrations.matching("a"), bool(self.registrations)), ([], False))
+
+    def test_invalid(self) -> None:
+        """
+        Of a pattern that is none, or too long, nothing is kept.
+        """
+        for text in ("(", "a" * 11):
+            self.assertRaises(InvalidPattern, self.add, self.ann, text)
+        self.assertEqual((self.registrations.latest, bool(self.registrations)), (0, False))

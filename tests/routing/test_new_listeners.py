@@ -1,0 +1,151 @@
+"""
+Tests for L{dstwist.routing.new_listeners}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tests.fakes import FakeConnection
+from tests.routing.stage import SearchCase
+
+
+class NewListenersTests(SearchCase):
+    """
+    Clients that have just begun to listen; time passes only when a test says so.
+    """
+
+    def test_order(self) -> None:
+        """
+        Who comes while a search is under way is asked after those who were there before, in the order of coming,
+        whatever the patterns.
+        """
+        ann, bob = self.stage.listener("a"), self.stage.listener("b")
+        self.subscriber("ab")
+        cat, dan, eve = (self.stage.listener(pattern) for pattern in "bab")
+        for connection, pattern in ((ann, "a"), (bob, "b"), (cat, "b"), (dan, "a"), (eve, "b")):
+            self.assertEqual(self.stage.heard(connection), [f"FOUND {pattern} ab"])
+            self.stage.reject(connection, pattern, "ab")
+
+    def test_looks_at_idle_names(self) -> None:
+        """
+        A new listener has its pattern matched with the names about which nobody is asked, and nothing else is matched.
+        """
+        asked = self.stage.listener("a")
+        self.subscriber(*self.names(10), "b1", "b2")
+        self.stage.accept(asked, "a", "a3")
+        matched = self.matched()
+        new_listener = self.stage.listener("[b3]")
+        self.assertEqual(matched, ["b1", "b2"])
+        self.stage.reject(asked, "a", "a0")
+        asked.close()
+        self.assertEqual(self.stage.heard(new_listener), ["FOUND [b3] b1", "FOUND [b3] b2", "FOUND [b3] a3"])
+
+    def test_looks_at_names(self) -> None:
+        """
+        Of very many names some are offered at once and the others in later turns, each once; the acknowledgement comes
+        first of all.
+        """
+        names = self.names(40)
+        self.subscriber(*names)
+        self.busy()
+        listener = FakeConnection()
+        self.stage.listen(listener, "a")
+        first = self.stage.heard(listener)
+        self.assertEqual(first[:2], ["ACK LISTEN a", "FOUND a a0"])
+        self.assertLess(len(first), 5)
+        self.assertGreater(self.turns(), 10)
+        self.assertEqual([*first[1:], *self.stage.heard(listener)], [f"FOUND a {name}" for name in names])
+
+    def test_share(self) -> None:
+        """
+        Those who come while names are gone through share the next round, so there is never more than one list of names.
+        """
+        self.subscriber(*self.names(20, "b"), *self.names(4))
+        self.busy()
+        listed: list[Iterable[str]] = []
+        names = self.stage.subscriptions.names
+
+        def counted() -> Iterable[str]:
+            listed.append(names())
+            return listed[-1]
+
+        self.patch(self.stage.subscriptions, "names", counted)
+        listeners = [
+            self.stage.listener("a"),
+            *(self.stage.listener(pattern) for pattern in ("a", "b", "a.", "b.", ".")),
+        ]
+        self.turns()
+        self.assertEqual(len(listed), 2)
+        asked = [self.stage.heard(listener) for listener in listeners]
+        self.assertEqual(sum(len(heard) for heard in asked), 24)
+        self.assertEqual(asked[0], [f"FOUND a a{number}" for number in range(4)])
+        self.assertEqual([len(heard) for heard in asked[1:3]], [0, 20])
+
+    def test_and_names(self) -> None:
+        """
+        While a new listener's names are gone through some are wanted anew, end, or end and are wanted again: it is
+        asked once about each that is wanted.
+        """
+        names = self.names(20)
+        subscriber = self.subscriber(*names)
+        self.busy()
+        listener = FakeConnection()
+        self.stage.listen(listener, "a")
+        for name in ("a17", "a18"):
+            self.stage.unsubscribe(subscriber, name)
+        for name in ("a18", "a20"):
+            self.stage.subscribe(subscriber, name)
+            self.stage.reject(listener, "a", name)
+        self.turns()
+        expected = {f"FOUND a {name}" for name in (*names, "a20")} - {"FOUND a a17"}
+        heard = self.stage.heard(listener)
+        self.assertEqual(set(heard), expected | {"ACK LISTEN a"})
+        self.assertEqual(len(heard), len(set(heard)))
+
+    def test_leaves(self) -> None:
+        """
+        Who goes while its names are gone through is asked no more, and the names are not gone through for nobody.
+        """
+        for leave in (self.stage.unlisten, lambda connection, _: connection.close()):
+            subscriber = self.subscriber(*self.names(40))
+            self.busy()
+            listener = FakeConnection()
+            self.stage.listen(listener, "a")
+            leave(listener, "a")
+            listener.take()
+            self.assertLess(self.turns(), 8)
+            self.assertEqual(self.stage.heard(listener), [])
+            self.clock.tick = 0
+            subscriber.close()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_comes_again(self) -> None:
+        """
+        Who goes and comes again while its names are gone through is offered each of them, as one who comes.
+        """
+        self.subscriber(*self.names(20))
+        self.busy()
+        listener = FakeConnection()
+        self.stage.listen(listener, "a")
+        self.stage.unlisten(listener, "a")
+        listener.take()
+        self.stage.listen(listener, "a")
+        self.turns()
+        heard = self.stage.heard(listener)
+        self.assertEqual(heard[0], "ACK LISTEN a")
+        self.assertEqual(sorted(heard[1:]), sorted(f"FOUND a {name}" for name in self.names(20)))
+
+    def test_after_failure(self) -> None:
+        """
+        What was searched in vain since somebody came is not offered again when its turn comes.
+        """
+        subscriber = self.subscriber(*self.names(20, "b"))
+        self.busy()
+        first, second = FakeConnection(), FakeConnection()
+        self.stage.listen(first, "b")
+        self.stage.listen(second, ".")
+        self.stage.subscribe(subscriber, "a")
+        self.stage.reject(second, ".", "a")
+        self.turns()
+        self.assertEqual(self.stage.heard(second).count("FOUND . a"), 1)
