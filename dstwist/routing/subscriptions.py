@@ -289,16 +289,12 @@ class SubscriptionRegistry:
         """
         self._fan_out.mute(name, connection)
 
-    def unmute(self, name: str, connection: IConnection) -> bool:
+    def unmute(self, name: str, connection: IConnection) -> None:
         """
-        Undo L{mute}.
-
-        @return: whether C{connection} is subscribed.
+        Undo L{mute}, if C{connection} is still subscribed.
         """
-        if not self.wants(name, connection):
-            return False
-        self._fan_out.unmute(name, connection)
-        return True
+        if self.wants(name, connection):
+            self._fan_out.unmute(name, connection)
 
     def end(self, name: str) -> None:
         """

@@ -15,7 +15,7 @@ The client does not know yet that its copy is wrong. So it gets no news of the r
 could have the version that is next for the wrong copy, and the client would apply it instead of merging. The answer
 contains the record as it is when the answer leaves, which includes all news that the client missed, and its own writes
 that were accepted meanwhile. Clients take VERSION_EXISTS for the whole record at any version, so nothing is missed, and
-the client merges once.
+the client merges once. For the same reason the client is not sent the record in any other way before the answer.
 
 ==============================  ==========================================  ==========================
 event                           the held answer                             news
@@ -23,6 +23,7 @@ event                           the held answer                             news
 another write of the client     grows by an acknowledgement                 none
 loses
 L{HOLD} is over                 leaves when the record's queue comes to it  go on behind it
+the client reads the record     leaves before the record                    go on behind it
 the client lets go              is dropped                                  end
 the record is deleted           the acknowledgements leave, then DELETED    end
 the client may not see it       the acknowledgements leave, then the        end
@@ -151,6 +152,20 @@ class HeldConflicts:
         )
         return True
 
+    def holds(self, name: str, connection: IConnection) -> bool:
+        """
+        Whether an answer to C{connection} is held, which will contain the record.
+        """
+        return connection in self._answers.get(name, ())
+
+    def read(self, name: str, connection: IConnection, record: Record) -> None:
+        """
+        C{connection} is about to be sent C{record}: send it the answer first, if one is held.
+        """
+        answer = self._take(name, connection)
+        if answer is not None:
+            self._answer(name, connection, answer, record, True)
+
     def dropped(self, name: str, connection: IConnection) -> None:
         """
         C{connection} has let go of the record.
@@ -200,14 +215,17 @@ class HeldConflicts:
             self._submit(self._release, name, _RELEASE, None, always=True)
 
     async def _release(self, name: str, message: Message, sender: None) -> None:
+        ready = self._ready[name]
         record = None
         readable = True
         try:
-            record = await self._load(name)
-        except RecordError:
-            readable = False
-        ready = self._ready.pop(name)
-        try:
+            try:
+                record = await self._load(name)
+            except RecordError:
+                readable = False
+            finally:
+                # Answers that are due later have a step of their own.
+                del self._ready[name]
             await self._answer_all(name, ready, record, readable)
         except Exception:
             # It is unknown what the clients were told: they had better start anew.
@@ -222,15 +240,23 @@ class HeldConflicts:
             if pause.due():
                 # The record's queue stands still meanwhile.
                 await pause.wait()
-            self._answer(name, connection, record, readable)
+            # The client may have let go of the record meanwhile, and perhaps has subscribed and lost again.
+            if (name, connection) not in self._due and (answer := self._take(name, connection)) is not None:
+                self._answer(name, connection, answer, record, readable)
 
-    def _answer(self, name: str, connection: IConnection, record: Record | None, readable: bool) -> None:
-        answer = self._answers.get(name, {}).get(connection)
-        if answer is None or (name, connection) in self._due:
-            return  # the client has let go of the record meanwhile, and perhaps subscribed and lost again
-        self._take(name, connection)
+    def _answer(
+        self, name: str, connection: IConnection, answer: _Answer, record: Record | None, readable: bool
+    ) -> None:
+        """
+        Send C{answer}, which is not held any more.
+        """
         if not self._subscriptions.wants(name, connection) or self._leaves(name, connection, answer):
             return
+        if self._provided(name) is not answer.provided:
+            action = (
+                RecordAction.SUBSCRIPTION_HAS_NO_PROVIDER if answer.provided else RecordAction.SUBSCRIPTION_HAS_PROVIDER
+            )
+            connection.send(Message(_RECORD, action, name))
         self._acknowledge(name, connection, answer)
         if not readable:
             self._replicas.not_reminded(name, connection)
@@ -258,13 +284,7 @@ class HeldConflicts:
             self._counts[connection] = left
         else:
             del self._counts[connection]
-        if self._subscriptions.unmute(name, connection):
-            provided = self._provided(name)
-            if provided is not answer.provided:
-                action = (
-                    RecordAction.SUBSCRIPTION_HAS_PROVIDER if provided else RecordAction.SUBSCRIPTION_HAS_NO_PROVIDER
-                )
-                connection.send(Message(_RECORD, action, name))
+        self._subscriptions.unmute(name, connection)
         return answer
 
     def _acknowledge(self, name: str, connection: IConnection, answer: _Answer) -> None:

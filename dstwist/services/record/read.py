@@ -122,6 +122,8 @@ class RecordReader:
         return await self._permitted(name, message, sender, message.action, record or NOTHING), record
 
     def _say(self, name: str, record: Record, sender: IConnection) -> None:
+        if self._conflicts:
+            self._conflicts.read(name, sender, record)
         self._replicas.sent(name, sender)
         if len(record.json) < LARGE:
             sender.send(answers.read_response(name, record))

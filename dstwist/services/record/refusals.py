@@ -12,7 +12,7 @@ another write came first         in the answer itself (VERSION_EXISTS), if the c
                                  a moment later (L{dstwist.services.record.held_conflicts})
 the record cannot be read,       when it can be read again, or when the client has not written for a while
 or its queue is full
-all other reasons                at once
+all other reasons                at once; with the answer to another write, if one is held
 ===============================  ================================================================================
 
 Only a client that is subscribed, or may read the record, is shown it: L{dstwist.services.record.write} asks for that
@@ -75,6 +75,7 @@ class RecordRefusals:
         self._replicas = replicas
         self._acks = acks
         self._hold = conflicts.hold
+        self._holds = conflicts.holds
         self._denials = denials
 
     def denied(
@@ -201,7 +202,8 @@ class RecordRefusals:
         """
         version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
         # v4+ clients complain of a record that they do not have.
-        current = state.version if state is not NOTHING and self.sees(name, sender) else None
+        shown = state is not NOTHING and self.sees(name, sender) and not self._holds(name, sender)
+        current = state.version if shown else None
         if self._replicas.refused(name, sender, version, current):
             sender.send(answers.update(name, state))
 

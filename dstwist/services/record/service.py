@@ -311,7 +311,11 @@ class RecordService:
         except RecordError:
             self._replicas.not_reminded(name, subscriber)
             return
-        if record is not None and self._subscriptions.wants(name, subscriber):
+        if (
+            record is not None
+            and self._subscriptions.wants(name, subscriber)
+            and not self._conflicts.holds(name, subscriber)
+        ):
             subscriber.send(answers.update(name, record))
 
     def _on_resolved(self, name: str, record: Record | None, writers: list[IConnection] | None) -> None:

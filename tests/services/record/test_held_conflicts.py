@@ -172,6 +172,41 @@ class AnswerTests(ConflictCase):
         self.lose()
         self.assertEqual(self.later(), self.answer(3, '{"x":1}', 3))
 
+    def test_read(self) -> None:
+        """
+        A client that reads the record gets the answer first. If the record had the version that is next for the wrong
+        copy, the client would apply it instead of merging.
+        """
+        self.lose()
+        self.say(self.bob, update("a", 4, {"bob": 1}))
+        self.assertEqual(self.say_text(self.ann, "R|SN|a+"), [*self.answer(4, '{"bob":1}', 3), 'R|R|a|4|{"bob":1}+'])
+        self.say(self.bob, update("a", 5, {"bob": 2}))
+        self.assertEqual(self.later(), ['R|U|a|5|{"bob":2}+'])
+
+    def test_other_refusals(self) -> None:
+        """
+        If another write of the client is refused for another reason, the record comes with the answer only.
+        """
+        self.lose(2)
+        self.say(self.bob, update("a", 4, {"bob": 1}))
+        self.assertEqual(self.say_text(self.ann, "R|P|a|3||N1+"), ["R|E|INVALID_MESSAGE_DATA|R|P|a|3||N1+"])
+        self.assertEqual(self.later(), self.answer(4, '{"bob":1}', 2))
+
+    def test_reminder(self) -> None:
+        """
+        A reminder that is due meanwhile is part of the answer.
+        """
+        self.lose()
+        self.later()
+        self.service.handle(update("a", 4, {"crossed": 1}), self.ann)
+        self.storage.delay = 1.0
+        self.say(self.bob, update("a", 5, {"bob": 1}))
+        self.lose(5)
+        self.say(self.bob, update("a", 6, {"bob": 2}))
+        self.assertEqual(self.later(1.0), ['R|U|a|5|{"bob":1}+'])
+        self.assertEqual(self.later(1.0), [])
+        self.assertEqual(self.later(), self.answer(6, '{"bob":2}', 5))
+
     def test_slow_stores(self) -> None:
         """
         The answer waits for what is asked of the record before it, and contains that.
@@ -214,6 +249,16 @@ class AnswerTests(ConflictCase):
         self.clock.pump([HOLD, 1.0])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual([client.reason for client in (self.ann, other)], ["internal error"] * 2)
+
+    def test_broken_load(self) -> None:
+        """
+        The same if the server makes a mistake before it has the record.
+        """
+        self.lose()
+        self.cache.records.clear()
+        self.patch(self.storage, "get", lambda name: 1 / 0)
+        self.assertRaises(ZeroDivisionError, self.later)
+        self.assertEqual(self.ann.reason, "internal error")
 
     def test_unreadable(self) -> None:
         """
@@ -272,6 +317,15 @@ class LettingGoTests(ConflictCase):
         self.delete()
         self.assertEqual(self.ann.take(), ["R|A|D|a+"])
         self.assertEqual(self.later(60), [])
+
+    def test_delete_provided(self) -> None:
+        """
+        The client is not told that a provider came meanwhile.
+        """
+        self.lose()
+        self.say(self.young(), ask(A.LISTEN, "a"), ask(A.LISTEN_ACCEPT, "a", subscription="a"))
+        self.delete()
+        self.assertEqual(self.ann.take(), ["R|A|D|a+"])
 
     def test_several(self) -> None:
         """
