@@ -25,7 +25,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs
+.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -76,6 +76,9 @@ soak: $(TEST_READY) node  ## clients do random things over connections that brea
 
 crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it remembers
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py
+
+restart-test: $(TEST_READY)  ## stop and start a server under load 100 times, and see that each stop is clean
+	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/restart_test.py
 
 valve-diff: $(TEST_READY) node  ## 20,000 random permission rules, evaluated here and by Node.js
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.valve 20000 $(SEED)

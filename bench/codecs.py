@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from dstwist.protocol import protobuf, text
@@ -42,9 +43,9 @@ def main() -> None:
             if module is text:
                 payload = payload.decode()
             (received,) = module.SERVER.decode(payload)
-            decode = cost(lambda payload=payload, module=module: module.SERVER.decode(payload))
-            encode = cost(lambda message=message, module=module: module.SERVER.encode(message))
-            relay = cost(lambda received=received, module=module: module.SERVER.encode(received))
+            decode = cost(partial(module.SERVER.decode, payload))
+            encode = cost(partial(module.SERVER.encode, message))
+            relay = cost(partial(module.SERVER.encode, received))
             print(f"{name:12}{module.SERVER.name:12}{decode:8.2f}{encode:8.2f}{relay:8.2f}")
 
 

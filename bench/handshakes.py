@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from typing import Any
 
 from bench.sockets import connect, free_port, running
 
@@ -19,7 +20,7 @@ def serve(kind: str, port: int) -> None:
     Be the server.
     """
     from autobahn.twisted.resource import WebSocketResource
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
     from twisted.web.resource import Resource
     from twisted.web.server import Site
 
@@ -27,18 +28,19 @@ def serve(kind: str, port: int) -> None:
     from dstwist.log import Logger
     from dstwist.node import Node
 
+    reactor: Any = installed
     Logger.set_level("ERROR")
     node = Node(Settings(), [], reactor)
     node.startService()
-    factory = node.factory
+    factory: Any = node.factory
     if kind == "twisted.web":
         web_socket = node.web_sockets["/deepstream"]
         web_socket.doStart()
         root = Resource()
         root.putChild(b"deepstream", WebSocketResource(web_socket))
         factory = Site(root)
-    reactor.listenTCP(port, factory, interface="127.0.0.1")  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.listenTCP(port, factory, interface="127.0.0.1")
+    reactor.run()
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ load, or one by one, and leave once a turn of the reactor.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 
@@ -50,7 +51,7 @@ def cost(calling: str, providing: str, providers: int, size: int) -> float:
         if user != "caller":
             client.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0"))
     caller = clients.pop("caller")
-    data = {"v3": 'O{"a":1,"b":2}', "v4": b'{"a":1,"b":2}'}
+    data: dict[str, Any] = {"v3": 'O{"a":1,"b":2}', "v4": b'{"a":1,"b":2}'}
     best = float("inf")
     for number in range(ROUNDS):
         ids = [f"mwuljzpr-{number}-{count}" for count in range(WINDOW)]

@@ -36,7 +36,7 @@ def measure(directory: str, synchronous: str, in_flight: int) -> str:
         transactions[0] += 1
         write(file, writes)
 
-    SqliteFile.write = counted  # type: ignore[method-assign]
+    SqliteFile.write = counted  # type: ignore[method-assign, assignment]
     try:
         path = Path(directory) / f"bench-{synchronous}-{in_flight}.sqlite"
         store = SqliteStore(str(path), reactor, synchronous, max_waiting=10**6)

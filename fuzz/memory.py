@@ -9,8 +9,9 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from dstwist.config.settings import Settings
 from dstwist.log import Logger
@@ -21,6 +22,7 @@ from tests.nodes.client import MemoryClient
 from tests.transports.helpers import PushTransport
 
 
+@implementer(ILogObserver)
 class World:
     """
     One node, and what is wrong with it.
@@ -29,7 +31,7 @@ class World:
     def __init__(self) -> None:
         Logger.set_level("WARN")
         self._mistakes: list[str] = []
-        globalLogPublisher.addObserver(self._observe)
+        globalLogPublisher.addObserver(self)
         self._renew()
 
     def _renew(self) -> None:
@@ -46,7 +48,10 @@ class World:
         self._other.log_in("other")
         self._uses = 0
 
-    def _observe(self, event: Any) -> None:
+    def __call__(self, event: Any) -> None:
+        """
+        Look at a line of the log.
+        """
         level = event.get("log_level")
         if event.get("isError") or "log_failure" in event or level in (LogLevel.error, LogLevel.critical):
             failure = event.get("log_failure")

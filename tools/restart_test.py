@@ -1,7 +1,9 @@
 """
-Restart a server under load, over and over: each stop must be clean, in time, and without a traceback in the log.
+Restarts a server under load again and again. Each stop must be clean, in time, and without a traceback in the log::
 
-Usage: python -m bench.restarts [rounds]
+    3 restarts under load of 20 clients: 0 unclean, 0 tracebacks in 214 lines of log, 40 logins, 9500 events emitted
+
+    python tools/restart_test.py [ROUNDS]
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ CLIENTS = 20
 
 def load(port: int, stop: threading.Event, counts: list[int], index: int) -> None:
     """
-    Subscribe, emit and listen for all one is worth; begin again whenever the server goes.
+    Subscribe, emit and listen as fast as possible; connect again when the server has gone.
     """
     burst = client_frame(protobuf.CLIENT.encode(Message(Topic.EVENT, EventAction.EMIT, "load", b'"1.34325"')), 2) * 20
     while not stop.is_set():
