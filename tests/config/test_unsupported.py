@@ -31,6 +31,17 @@ class UnsupportedTests(ConfigCase):
         for content in ("monitoring: {type: none}", "monitoring: [{type: default}]", "clusterNode: ", "plugins: {}"):
             self.assertEqual((), self.load(content).notes, content)
 
+    def test_types(self) -> None:
+        """
+        The settings name the types, and the plug-ins.
+        """
+        settings = self.load(
+            "monitoring: [{type: default}, {type: log}]\nclusterNode: {name: redis}\nplugins: {p: {path: ./p}}"
+        )
+        self.assertEqual(("default", "log"), settings.monitoring)
+        self.assertEqual("plug-in redis", settings.cluster_node)
+        self.assertEqual(("p",), settings.plugins)
+
     def test_list_of_plugins(self) -> None:
         """
         The list of plug-ins of older versions is noted, too.

@@ -25,6 +25,7 @@ class PartsTests(SynchronousTestCase):
         self.assertEqual(parts, ("a", "b", "c"))
         self.assertEqual(parts, Parts([Part(("a", "b", "c"))]))
         self.assertNotEqual(parts, ("a", "b"))
+        self.assertEqual([part for part in parts.parts if part], [("a", "b"), ("c",)])
         message = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=("a", "b", "c"))
         self.assertEqual(message.names, parts)
 

@@ -37,10 +37,26 @@ class CallbackTests(SynchronousTestCase):
             ("R|D|a+", "MESSAGE_DENIED", "R|E|MESSAGE_DENIED|a|D+"),
             ("P|REQ|add|1|U+", "MESSAGE_PERMISSION_ERROR",
              "P|E|MESSAGE_DENIED|add|REQ|1+P|E|MESSAGE_PERMISSION_ERROR|"),
+            ("P|REQ|add|1|U+", "MESSAGE_DENIED", "P|E|MESSAGE_DENIED|add|REQ|1|U+"),
+            ("P|A|REQ|add|1+", "MESSAGE_PERMISSION_ERROR", "P|E|MESSAGE_PERMISSION_ERROR|"),
             ("U|Q|Q+", "MESSAGE_DENIED", "U|E|MESSAGE_DENIED|"),
         ):  # fmt: skip
             found = self.answer(payload, error)
             self.assertEqual(found[: len(answer)], answer, payload)
+
+    def test_invalid_call(self) -> None:
+        """
+        The error about an invalid call has the name and the id of the call, if both are there.
+        """
+        for payload, answer in (
+            ("P|REQ|add|1|x+", "P|E|INVALID_MESSAGE_DATA|add|1+"),
+            ("P|REQ|add+", "P|E|INVALID_MESSAGE_DATA|P|REQ|add+"),
+            ("P|REQ||1|U+", "P|E|INVALID_MESSAGE_DATA|P|REQ||1|U+"),
+            ("P|RES|add|1|x+", "P|E|INVALID_MESSAGE_DATA|P|RES|add|1|x+"),
+        ):
+            (found,) = SERVER.decode(wire(payload))
+            assert isinstance(found, Malformed) and found.answer is not None
+            self.assertEqual(readable(SERVER.encode(found.answer)), answer)
 
     def test_callbacks_hear(self) -> None:
         """

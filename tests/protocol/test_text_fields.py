@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import EVERYONE, EventAction, PresenceAction, RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_fields import FIELDS, SEPARATOR, Values, literal
+from dstwist.protocol.text_fields import FIELDS, SEPARATOR, Values, literal, origin_fields
+from dstwist.protocol.text_forms import SPELLINGS
 
 #: A name that cannot be sent to a text client.
 UNSENDABLE = f"a{SEPARATOR}b"
@@ -132,6 +133,63 @@ class FieldTests(SynchronousTestCase):
         for values, written in cases:
             message = Message(Topic.RECORD, RecordAction.WRITE_ACKNOWLEDGEMENT, **values)
             self.assertEqual(FIELDS["outcome"].write(message), written, values)
+
+    def test_written(self) -> None:
+        """
+        What the fields write; nothing if the message has no value for them.
+        """
+        message = Message(Topic.RECORD, RecordAction.UPDATE, "a", b'{"b":1}', version=2, is_write_ack=True, detail="no")
+        empty = Message(Topic.RECORD, RecordAction.UPDATE)
+        success = '{"writeSuccess":true}'
+        for field, written, without in (
+            ("name", "a", None),
+            ("version", "2", None),
+            ("versions", "[2]", None),
+            ("data", 'O{"b":1}', "U"),
+            ("given", 'O{"b":1}', None),
+            ("json", '{"b":1}', None),
+            ("config", success, "{}"),
+            ("ack", success, None),
+            ("failure", '{"b":1}', "null"),
+            ("detail", "no", None),
+            ("echo", "no", ""),
+            ("frame", "no", ""),
+            ("everyone", None, None),
+        ):
+            self.assertEqual(FIELDS[field].write(message), written, field)
+            self.assertEqual(FIELDS[field].write(empty), without, field)
+
+    def test_origin(self) -> None:
+        """
+        A denial tells which request it answers: the name first, then the code and the other fields of the request.
+        """
+        fields = origin_fields("R", Topic.RECORD, SPELLINGS)
+        raw = SEPARATOR.join(("R", "U", "a", "2", "{}"))
+        for message, written in (
+            (Message(Topic.RECORD, RecordAction.MESSAGE_DENIED, "a", raw=raw), ("a", "U", "2", "{}")),
+            (
+                Message(Topic.RECORD, RecordAction.MESSAGE_DENIED, "a", original_action=RecordAction.READ),
+                ("a", "SN"),
+            ),
+        ):
+            text = fields["denied"].write(message)
+            self.assertEqual(text, SEPARATOR.join(written))
+            assert text is not None
+            values: Values = {}
+            self.assertTrue(fields["denied"].read(text, values))
+            self.assertEqual(values["name"], "a")
+            self.assertEqual(SPELLINGS[Topic.RECORD, values["original_action"]], written[1])
+
+    def test_origin_of_read(self) -> None:
+        """
+        Only errors of reads carry the code of their request.
+        """
+        asked = origin_fields("R", Topic.RECORD, SPELLINGS)["asked"]
+        for action, written in ((RecordAction.HEAD, "HD"), (RecordAction.UPDATE, None), (None, None)):
+            message = Message(Topic.RECORD, RecordAction.RECORD_NOT_FOUND, "a", original_action=action)
+            self.assertEqual(asked.write(message), written)
+        self.assertTrue(asked.read("SN", {}))
+        self.assertFalse(asked.read("U", {}))
 
     def test_literal(self) -> None:
         """

@@ -4,6 +4,7 @@ Tests for L{dstwist.permission.valve.members}. The tables in C{test_compiler.py}
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -80,6 +81,11 @@ class MemberTests(SynchronousTestCase):
         self.assertTrue(has([5], 0.0, meter))
         self.assertFalse(has([5], 1.0, meter))
         self.assertFalse(has({}, "constructor", meter))
+        match = call("abc", "match", [Regex("b")], meter)
+        self.assertEqual(
+            [has(match, key, meter) for key in ("index", "input", "length", "groups")], [True] * 3 + [False]
+        )
+        self.assertFalse(has([5], "index", meter))
         self.assertRaises(Thrown, has, "text", "length", meter)
 
 
@@ -96,6 +102,30 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(call(f"{EMOJI}ab", "indexOf", ["b"], meter), 3.0)
         self.assertTrue(call(f"{EMOJI}ab", "startsWith", ["a", 2.0], meter))
         self.assertTrue(call(f"{EMOJI}ab", "endsWith", [EMOJI, 2.0], meter))
+
+    def test_arrays(self) -> None:
+        """
+        Arrays are searched by JavaScript's equality, from a position that counts from the end if it is negative.
+        """
+        array = [1, "a", None, math.nan, "a", True]
+        for name, arguments, expected in (
+            ("indexOf", ["a"], 1.0),
+            ("indexOf", ["a", 2.0], 4.0),
+            ("indexOf", ["a", -2.0], 4.0),
+            ("indexOf", ["a", -1.0], -1.0),
+            ("indexOf", ["b"], -1.0),
+            ("indexOf", [1.0], 0.0),
+            ("indexOf", [1.0, 1.0], -1.0),
+            ("indexOf", [True], 5.0),
+            ("indexOf", [math.nan], -1.0),
+            ("includes", [math.nan], True),
+            ("includes", [None], True),
+            ("includes", [UNDEFINED], False),
+            ("includes", [1.0, -5.0], False),
+            ("includes", [], False),
+        ):
+            self.assertEqual(call(array, name, arguments, Meter(1000)), expected, (name, arguments))
+        self.assertEqual(call([], "indexOf", ["a", 5.0], Meter(1000)), -1.0)
 
     def test_no_such_method(self) -> None:
         """
