@@ -1,3 +1,3 @@
 """
-Reading configuration files: what may stand in them, and what it comes to (L{dstwist.config.settings}).
+Reads configuration files into settings (L{dstwist.config.settings}).
 """

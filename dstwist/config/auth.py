@@ -1,21 +1,21 @@
 """
-C{auth}: who may come in. A list of C{{type, options}}, asked in that order; v4 and older wrote one such section.
+C{auth}: the authenticators. A list of C{{type, options}}, asked in this order; v4 and older had one such section.
 
 ==============  =========================================================  =========================
-C{type}         who comes in                                               settings
+C{type}         clients that may log in                                    settings
 ==============  =========================================================  =========================
-C{none}         everybody                                                  L{OpenSettings}
+C{none}         all                                                        L{OpenSettings}
 C{file}         the users of C{users.yml}                                  L{FileSettings}
 C{storage}      the users whose records are in the storage                 L{StorageSettings}
-C{http}         whom a web service lets in                                 L{WebhookSettings}
-C{jwt}          who has a token of somebody we trust                       L{JwtSettings}
-C{certificate}  who has a certificate of somebody we trust                 L{CertificateSettings}
+C{http}         clients that a web service accepts                         L{WebhookSettings}
+C{jwt}          clients with a token of a trusted issuer                   L{JwtSettings}
+C{certificate}  clients with a certificate of a trusted authority          L{CertificateSettings}
 ==============  =========================================================  =========================
 
 C{module}, C{path} or C{name} in the place of C{type} names a class of the operator's own: L{PluginSettings}.
 
-If the list has more than one entry, C{reportInvalidParameters} is false where nothing is said: what an entry would
-refuse is left to the next one.
+If the list has more than one entry, the default of C{reportInvalidParameters} is false: an entry does not refuse
+clients, but leaves them to the next entry.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from dstwist.config.values import read_pem
 from dstwist.errors import ConfigError
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# What belongs to the request itself. Whoever logs in must not get to say where it ends or how it is read.
+# The headers of the request itself. A client must not control where the request ends or how it is read.
 _OWN_HEADERS = frozenset(
     "accept accept-encoding connection content-encoding content-length content-type expect host keep-alive "
     "proxy-connection te trailer transfer-encoding upgrade".split()
@@ -61,7 +61,7 @@ _OWN_HEADERS = frozenset(
 @dataclass(frozen=True)
 class OpenSettings:
     """
-    Everybody may come in, under any name.
+    All clients may log in, under any name.
     """
 
 
@@ -113,27 +113,27 @@ class WebhookSettings:
     C{http}: a web service decides.
     """
 
-    # The URL that is asked, by POST.
+    # The URL for the POST requests.
     endpoint_url: str = option(_read_http_url, "")
-    # The status codes of answers that let a client in.
+    # The status codes of responses that accept a client.
     permitted_status_codes: frozenset[int] = option(_read_status_codes, frozenset())
-    # How long connecting and an answer's head may take, and then again its body.
+    # How long connecting and the head of a response may take, and then again its body.
     request_timeout: float = milliseconds(5000)
-    # The status codes of answers after which the service is asked again.
+    # The status codes of responses after which the request is repeated.
     retry_status_codes: frozenset[int] = option(_read_status_codes, frozenset())
-    # How often it is asked again, at most, after those and if there is no answer.
+    # How often it is repeated, at most, after those and if there is no response.
     retry_attempts: int = integer(0, minimum=0, maximum=1000)
-    # How long to wait before that.
+    # How long the server waits before that.
     retry_interval: float = milliseconds(1000, minimum=0)
-    # Keys of what the client logs in with that are sent as headers too.
+    # Keys of the credentials that are sent as headers, too.
     promote_to_header: tuple[str, ...] = option(_read_header_names, ())
-    # Whether a refusal is one. False: it is left to the next authenticator.
+    # Whether a refusal is final. False: the next authenticator is asked.
     report_invalid_parameters: bool = flag(True)
-    # The largest answer that is read. An addition of dstwist, like those below.
+    # The largest response that is read. An addition of dstwist, like those below.
     max_response_size: int = integer(1048576)
     # How many requests may be under way at the same time.
     max_concurrent_requests: int = integer(100)
-    # How many more logins may wait for that. Further clients are disconnected.
+    # How many more logins may wait. Further clients are disconnected.
     max_queued_requests: int = integer(1000)
 
 
@@ -141,11 +141,11 @@ def _read_webhook_options(options: dict[str, Any], path: str, reading: Reading, 
     require(options, path, "endpointUrl", "permittedStatusCodes", "requestTimeout")
     settings = from_mapping(WebhookSettings, options, path, reading, report_invalid_parameters=report)
     if not settings.permitted_status_codes and options["permittedStatusCodes"] == []:
-        raise ConfigError(join(path, "permittedStatusCodes"), "expected at least one; nobody could log in")
+        raise ConfigError(join(path, "permittedStatusCodes"), "expected at least one; no client could log in")
     return settings
 
 
-#: By algorithm: the type of the keys it works with (RFC 7518, section 6.1), C{oct} being a shared secret.
+#: By algorithm: the type of its keys (RFC 7518, section 6.1). C{oct} is a shared secret.
 KEY_TYPES = (
     dict.fromkeys(("HS256", "HS384", "HS512"), "oct")
     | dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA")
@@ -171,43 +171,44 @@ _TOKEN_KEY: Reader = optional(read_pem)
 
 def _read_secret(value: Any, path: str, reading: Reading) -> str:
     text = read_text(value, path)
-    # It knows its file.
+    # A FileText knows its file.
     return value if isinstance(value, FileText) else text
 
 
 @dataclass(frozen=True)
 class JwtSettings:
     """
-    C{jwt}: a signed token says who it is. An addition of dstwist.
+    C{jwt}: a signed token proves the identity of the client. An addition of dstwist.
     """
 
-    # What the tokens' signatures are checked with; exactly one of the three. A secret shared with the issuer,
+    # The key for the signatures, as exactly one of three options. A secret shared with the issuer,
     secret: str | None = option(optional(_read_secret), None)
     # the issuer's public key (PEM, or the name of a PEM file),
     public_key: str | None = option(_TOKEN_KEY, None)
-    # or where the issuer publishes its keys, as a JSON Web Key Set.
+    # or the URL where the issuer publishes its keys, as a JSON Web Key Set.
     jwks_url: str | None = option(optional(_read_key_url), None)
     # The signature algorithms that are accepted. There is no default.
     algorithms: tuple[str, ...] = option(_read_algorithms, ())
-    # Whom the token must be meant for (aud): one of these. Without, a token that names an audience is refused.
+    # The audience of the token (aud) must be one of these. Without this option, a token that names an audience is
+    # refused.
     audience: tuple[str, ...] = option(_read_text_or_texts, ())
-    # Whom it must be from (iss): one of these.
+    # The issuer of the token (iss) must be one of these.
     issuer: tuple[str, ...] = option(_read_text_or_texts, ())
-    # How far the clocks may differ.
+    # How far the clocks of issuer and server may differ.
     leeway: float = milliseconds(5000, minimum=0)
-    # Whether a token without an end (exp) is refused. With an end, that is when the connection is closed.
+    # Whether a token without expiry (exp) is refused. The connection is closed when the token expires.
     require_expiry: bool = flag(True)
-    # The claims that hold the user id, and what the rules and the client are told.
+    # The claims with the user id, the data for permission rules, and the data for the client.
     id_claim: str = text("sub")
     server_data_claim: str | None = text(None)
     client_data_claim: str | None = text(None)
-    # The key of what the client logs in with that holds the token.
+    # The key of the credentials that holds the token.
     token_field: str = text("token")
-    # The longest token that is looked at, in characters.
+    # The longest token that is accepted, in characters.
     max_token_length: int = integer(16384)
     # How long the keys of jwksUrl are kept before they are fetched again.
     jwks_cache_time: float = milliseconds(3600000)
-    # After fetching the keys, how long not to, also if a token is signed by a key that is not among them.
+    # After the keys were fetched, they are not fetched again for so long, even if a token names an unknown key.
     jwks_retry_interval: float = milliseconds(10000)
     # How long fetching may take, and how large the answer may be.
     request_timeout: float = milliseconds(5000)
@@ -217,7 +218,7 @@ class JwtSettings:
     reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
 
     def __repr__(self) -> str:
-        # Settings end up in log lines; the secret must not.
+        # Settings may be logged; the secret must not be.
         return "<JwtSettings>"
 
 
@@ -234,12 +235,12 @@ def _read_jwt_options(options: dict[str, Any], path: str, reading: Reading, repo
     where = join(path, "algorithms")
     if not settings.algorithms:
         raise ConfigError(where, "expected at least one; no token could be accepted")
-    # A public key is no secret. Were it taken for one, everybody could sign.
+    # A public key must never be used as a secret: any client could sign tokens with it.
     shared = [name for name in settings.algorithms if KEY_TYPES[name] == "oct"]
     if given == ["secret"] and len(shared) < len(settings.algorithms):
         raise ConfigError(where, "with a secret, only HS256, HS384 and HS512 are possible")
     if given != ["secret"] and shared:
-        raise ConfigError(where, f"{shared[0]} needs a secret; with {given[0]} it would let everybody in")
+        raise ConfigError(where, f"{shared[0]} needs a secret; with {given[0]} it would let any client in")
     if settings.secret is not None:
         _check_secret(settings.secret, shared, join(path, "secret"))
     return settings
@@ -248,7 +249,7 @@ def _read_jwt_options(options: dict[str, Any], path: str, reading: Reading, repo
 def _check_secret(secret: str, algorithms: list[str], path: str) -> None:
     if "-----BEGIN " in secret:
         raise ConfigError(path, "this is a PEM file; if it is a public key, use publicKey")
-    # RFC 7518, section 3.2: a key as long as the digest at least. A shorter one can be found by trying.
+    # RFC 7518, section 3.2: the key is at least as long as the digest. A shorter key can be found by trying.
     length = max(int(name[2:]) // 8 for name in algorithms)
     if len(secret.encode("utf-8", "replace")) < length:
         raise ConfigError(path, f"too short; at least {length} bytes are needed for {max(algorithms)}")
@@ -267,12 +268,12 @@ def _read_id_source(value: Any, path: str, reading: Reading) -> str:
 @dataclass(frozen=True)
 class CertificateSettings:
     """
-    C{certificate}: whoever has proved by TLS who it is.
+    C{certificate}: a client certificate proves the identity of the client.
     """
 
-    # Which name in the client's certificate is the user id: the subject's CN, or an alternative name.
+    # The name in the client certificate that is the user id: the CN of the subject, or an alternative name.
     id_from: str = option(_read_id_source, "CN")
-    # Whether a client without one is refused. False: it is left to the next authenticator.
+    # Whether a client without such a name is refused. False: the next authenticator is asked.
     report_invalid_parameters: bool = flag(True)
 
 
@@ -322,7 +323,7 @@ def _read_entry(value: Any, path: str, reading: Reading, report: bool) -> AuthSe
         if entry.get(kind) is not None:
             return read_plugin(kind, read_text(entry[kind], join(path, kind)), options, path, reading, "authentication")
     if entry.get("type") is None:
-        # An empty value may be a slip, and would open the server.
+        # An empty value may be a mistake, and would open the server to all clients.
         raise ConfigError(join(path, "type"), "missing; say none if that is what is meant")
     kind = read_text(entry["type"], join(path, "type"))
     if kind == "none":

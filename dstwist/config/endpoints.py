@@ -80,37 +80,39 @@ class WebSocketEndpoint:
     # The path of the URL that clients connect to. A ws-binary and a ws-text endpoint may share one; the server then
     # detects the generation of each client.
     url_path: str = option(read_url_path, "/deepstream")
-    # How often the client is pinged (text) or pings (binary); it is cut off after two intervals of silence.
+    # How often the server pings the client (text), or the client pings the server (binary). A client that is silent for
+    # two intervals is disconnected.
     heartbeat_interval: float = milliseconds(30000)
-    # How long messages are held back so that they leave together; 0: until what has arrived is handled.
+    # How long messages are held back so that they are sent together; 0: until all received messages are handled.
     outgoing_buffer_timeout: float = milliseconds(0, minimum=0)
-    # Held back messages leave at once if there are more bytes of them.
+    # Held back messages are sent at once if they have more bytes.
     max_buffer_byte_size: int = integer(100000)
-    # How long a client may stay without logging in, from the start or from the last refusal. None (false or null in the
-    # file): for ever.
+    # How long a client may stay connected without a login, from the start or from the last refusal. None (false or null
+    # in the file): for ever.
     unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
-    # After so many failed logins the client is cut off.
+    # A client is disconnected after so many failed logins.
     max_auth_attempts: int = integer(3)
-    # Whether what a client failed to log in with is logged: passwords in clear.
+    # Whether the credentials of failed logins are logged: passwords in clear.
     log_invalid_auth_data: bool = flag(False)
-    # The largest WebSocket message that is taken from a client.
+    # The largest WebSocket message that is accepted from a client.
     max_message_size: int = integer(1048576)
-    # uws: the request headers that authentication may see; here it may see all.
+    # uws: the request headers that authenticators receive; here they receive all.
     headers: tuple[str, ...] = texts(built=False)
-    # A client for which more is waiting is too slow, and is cut off. An addition of dstwist, like all below.
+    # A client for which more bytes are waiting is too slow, and is disconnected. An addition of dstwist, like all
+    # below.
     max_outgoing_buffer_size: int = integer(16777216)
-    # The largest message that is taken from a client before it has logged in.
+    # The largest message that is accepted from a client before its login.
     max_message_size_before_login: int = integer(65536)
-    # How many messages a client may send before it has logged in.
+    # How many messages a client may send before its login.
     max_messages_before_login: int = integer(100)
-    # How many messages and bytes a second are read from one client; the rest waits. None (null): no limit.
+    # How many messages and bytes per second are read from one client; the others wait. None (null): no limit.
     max_message_rate: int | None = limit(None)
     max_byte_rate: int | None = limit(None)
-    # A WebSocket URL: every client is sent there.
+    # A WebSocket URL to which every client is redirected.
     redirect_url: str | None = option(optional(read_websocket_url), None)
-    # Whether every client is turned away.
+    # Whether every client is rejected.
     reject_clients: bool = flag(False)
-    # ws-text on the path of a ws-binary endpoint: a client silent for so long is greeted as a text client.
+    # ws-text on the path of a ws-binary endpoint: a client that is silent for so long is greeted as a text client.
     detection_timeout: float = milliseconds(300)
     # ws-text: how long the server waits after the WebSocket handshake before it greets the client.
     greeting_delay: float = milliseconds(10, minimum=0)

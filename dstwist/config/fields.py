@@ -1,5 +1,5 @@
 """
-Settings classes that read themselves: a dataclass says in each field how the option of that name is checked.
+Classes of settings that read themselves: each field of a dataclass says how the option of its name is checked.
 
 ::
 
@@ -10,9 +10,9 @@ Settings classes that read themselves: a dataclass says in each field how the op
 
     from_mapping(ListenSettings, {"responseTimeout": 250}, "listen", reading)     # response_timeout=0.25
 
-What is wrong is collected in C{reading.problems}, each with the full path of its key, so that one start shows it all.
-A field with C{built=False} is read and checked like any other; a value other than the default is reported in
-C{reading.notes}, since it has no effect.
+Problems are collected in C{reading.problems}, each with the full path of its key, so that one start shows all of them.
+A field with C{built=False} is read and checked like any other. A value other than the default is reported in
+C{reading.notes}, because it has no effect.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from dstwist.errors import ConfigError
 
 T = TypeVar("T")
 
-# (value, path of its key, reading) -> what the field holds; ConfigError if it cannot hold that value
+# (value, path of its key, reading) -> value of the field; raises ConfigError if the value cannot be used
 Reader = Callable[[Any, str, Reading], Any]
 
-# The longest time that JavaScript's timers take; some 24 days.
+# The longest time of JavaScript's timers, about 24 days.
 MAX_MILLISECONDS = 2**31 - 1
 MAX_SIZE = 2**53
 
 
 def option(read: Reader, default: Any, *, key: str | None = None, built: bool = True) -> Any:
     """
-    A field that C{read} fills.
+    A field whose option is read by C{read}.
 
-    @param key: the option's name in the file, if it is not the field's name in camelCase.
-    @param built: False if the option is known, but has no effect so far.
+    @param key: the name of the option, if it is not the name of the field in camelCase.
+    @param built: False if the option is known, but has no effect yet.
     """
     metadata = {"read": read, "key": key, "built": built}
     if callable(default):
@@ -61,14 +61,14 @@ def flag(default: bool, **kwargs: Any) -> Any:
 
 def text(default: str | None, **kwargs: Any) -> Any:
     """
-    A field for a text that is not empty. Without a default, C{null} stands for that there is none.
+    A field for a text that is not empty. Without a default, C{null} means that there is no text.
     """
     return option(optional(read_text) if default is None else read_text, default, **kwargs)
 
 
 def texts(**kwargs: Any) -> Any:
     """
-    A field for a list of texts, empty by default. C{null} is what is left of one when all its lines are commented out.
+    A field for a list of texts, empty by default. A list whose lines are all commented out is C{null} in the file.
     """
     return option(lambda value, path, reading: () if value is None else read_texts(value, path), (), **kwargs)
 
@@ -82,7 +82,7 @@ def integer(default: int, minimum: int = 1, maximum: int = MAX_SIZE, **kwargs: A
 
 def limit(default: int | None, **kwargs: Any) -> Any:
     """
-    A field for the most that there may be of something; C{null} stands for no limit.
+    A field for a limit. C{null} means no limit.
     """
     return option(optional(integer_reader(1, MAX_SIZE)), default, **kwargs)
 
@@ -103,7 +103,7 @@ def section(cls: type, runs: bool = True, **kwargs: Any) -> Any:
 
 def component(cls: type, *types: str, **kwargs: Any) -> Any:
     """
-    A field for a section of C{type} and C{options} of which dstwist runs nothing.
+    A field for a section with C{type} and C{options} that has no effect in dstwist.
     """
 
     def read(value: Any, path: str, reading: Reading) -> Any:
@@ -117,12 +117,12 @@ def component(cls: type, *types: str, **kwargs: Any) -> Any:
 
 def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, runs: bool = True, **fallbacks: Any) -> T:
     """
-    C{cls}, filled from a section of the file. What is not in there gets its default.
+    An instance of C{cls} with the options of a section. Options that are not in the section have their defaults.
 
-    @param runs: whether dstwist runs what the section is for; unknown keys are noted if not.
-    @param fallbacks: defaults that depend on the place.
+    @param runs: whether the section has an effect in dstwist. If not, unknown keys are noted and are no errors.
+    @param fallbacks: defaults that depend on the section.
     """
-    # Some fields are not for the file: they are what load() itself adds.
+    # Fields without a reader are no options: other code fills them.
     known = {key_of(field): field for field in dataclasses.fields(cls) if "read" in field.metadata}  # type: ignore[arg-type]
     values = dict(fallbacks)
     for key, value in as_section(mapping, path).items():
@@ -140,10 +140,10 @@ def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, runs: 
 
 def unknown_option(path: str, hint: str, reading: Reading, runs: bool = True) -> None:
     """
-    Notes a key that a release of deepstream.io shipped, or that is in a section of which dstwist runs nothing.
+    Note a key that a release of deepstream.io shipped, or that is in a section without effect.
 
-    @param hint: which option may be meant, see L{suggestion}.
-    @raise ConfigError: the key is of neither kind.
+    @param hint: the option that is probably meant, see L{suggestion}.
+    @raise ConfigError: the key is neither.
     """
     told = note_on(path)
     if told is not None:
@@ -156,7 +156,7 @@ def unknown_option(path: str, hint: str, reading: Reading, runs: bool = True) ->
 
 def not_built(path: str, reading: Reading) -> None:
     """
-    Notes that an option has no effect.
+    Note that an option has no effect.
     """
     reading.notes.append(f"CONFIG | {path} is known but not built yet and has no effect")
 
@@ -166,9 +166,9 @@ _COMPONENT_KEYS = ("type", "name", "path", "options")
 
 class Component(NamedTuple):
     """
-    A section that says of which C{type} a part of the server is: C{{type, options}}.
+    A section that selects a part of the server by its C{type}: C{{type, options}}.
 
-    @ivar where: the path of the key that says so.
+    @ivar where: the path of the key with the type.
     """
 
     type: str
@@ -178,11 +178,11 @@ class Component(NamedTuple):
 
 def read_component(value: Any, path: str, reading: Reading, default: str = "default", runs: bool = True) -> Component:
     """
-    Type and options. A plug-in of the Node server (C{name} or C{path}) has the type C{plug-in <which>}; the name
-    C{default}, which v3 wrote, is none.
+    The type and the options of a section. A plug-in of the Node server (C{name} or C{path}) has the type
+    C{plug-in <name or path>}; the name C{default}, as in v3, is no plug-in.
 
-    @param runs: whether dstwist runs what the section is for. Otherwise any options are accepted; values that are no
-        section are noted, and left out.
+    @param runs: whether the section has an effect in dstwist. If not, any options are accepted; options that are no
+        section are noted and ignored.
     """
     found = as_section(value, path)
     for key in found:
@@ -203,7 +203,7 @@ def read_component(value: Any, path: str, reading: Reading, default: str = "defa
 
 def as_section(value: Any, path: str) -> dict[str, Any]:
     """
-    A section's content. C{null} is what is left of one when all its lines are commented out.
+    The content of a section. A section whose lines are all commented out is C{null} in the file.
     """
     if value is None:
         return {}
@@ -214,7 +214,7 @@ def as_section(value: Any, path: str) -> dict[str, Any]:
 
 def _meant(value: Any) -> str:
     """
-    The error text for a value that should be a section.
+    A correction for the error text of a value that should be a section.
     """
     if not isinstance(value, str):
         return ""
@@ -229,7 +229,7 @@ def _meant(value: Any) -> str:
 
 def as_list(value: Any, path: str) -> list[Any]:
     """
-    A list's content.
+    The content of a list.
     """
     if not isinstance(value, list):
         raise ConfigError(path, f"expected a list, got {shown(value)}")
@@ -263,7 +263,7 @@ def read_anything(value: Any, path: str, reading: Reading | None = None) -> Any:
 def integer_reader(minimum: int, maximum: int) -> Reader:
     def read(value: Any, path: str, reading: Reading | None = None) -> int:
         value = typed(value)
-        # JavaScript knows no difference between 1000 and 1e3.
+        # In JavaScript, 1000 and 1e3 are the same.
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
@@ -282,7 +282,7 @@ def milliseconds_reader(minimum: int, maximum: int = MAX_MILLISECONDS) -> Reader
 
 def optional(read: Reader, *nothing: Any) -> Reader:
     """
-    A reader that takes C{null}, and each of C{nothing}, for None.
+    A reader that gives None for C{null}, and for each value of C{nothing}.
     """
 
     def read_optional(value: Any, path: str, reading: Reading) -> Any:
@@ -294,7 +294,7 @@ def optional(read: Reader, *nothing: Any) -> Reader:
 
 def one_of(value: str, known: Iterable[str]) -> str:
     """
-    What to say about a value that is not among the known ones.
+    The error text for a value that is not one of the known values.
     """
     return f"expected one of {', '.join(known)}, got {shown(value)}{suggestion(value, known)}"
 
@@ -306,7 +306,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 def shown(value: Any) -> str:
     """
-    A value as it may be quoted in a message: short, on one line.
+    A value for an error text: short, on one line.
     """
     if value is UNREADABLE:
         raise AlreadyReported("", "not loaded")
@@ -320,21 +320,21 @@ def shown(value: Any) -> str:
 
 def _quoted(value: Any, kind: type) -> str:
     """
-    What to say of a text that would be of that kind without its quotes.
+    A correction for a text that would be a value of C{kind} without its quotes.
     """
     return "; leave out the quotes" if isinstance(value, str) and type(core_scalar(value)) is kind else ""
 
 
 def typed(value: Any) -> Any:
     """
-    A value, or the number that a text in quotes is which came out of a variable.
+    The value. A text in quotes that comes from a variable gets the type that it would have without the quotes.
     """
     return core_scalar(value) if isinstance(value, FromVariable) else value
 
 
 def key_of(field: dataclasses.Field[Any]) -> str:
     """
-    An option's name in the file: C{max_auth_attempts} is C{maxAuthAttempts}.
+    The name of an option in the file: C{max_auth_attempts} is C{maxAuthAttempts}.
     """
     if field.metadata["key"]:
         return str(field.metadata["key"])

@@ -4,20 +4,20 @@ Reading a configuration file: from its bytes to plain dicts, lists and scalars.
 ==========================  ========================================================================
 in the file                 in the tree
 ==========================  ========================================================================
-C{42}, C{true}, C{~}, ...   YAML 1.2 core: C{yes}, C{no}, C{on} are texts, and so is every date. Node's reader takes
-                            more for numbers, and so it is here: C{1_000}, C{0b11}, C{-0x10}
+C{42}, C{true}, C{~}, ...   YAML 1.2 core: C{yes}, C{no}, C{on} are texts, and so is every date. As in Node's reader,
+                            C{1_000}, C{0b11} and C{-0x10} are numbers, too
 C{${NAME}}                  the environment variable, nothing if it is not set
 C{${NAME:-default}}         the same, or C{default} if the variable is empty or not set
-C{fileLoad(rules.yml)}      what is in that YAML or JSON file
+C{fileLoad(rules.yml)}      the content of that YAML or JSON file
 C{fileLoad(key.pem)}        the text of any other file
 C{file(key.pem)}            the absolute path of the file; C{path(key.pem)}, as v4 had it, is the same
 ==========================  ========================================================================
 
-The Node server replaces in the file's text, before YAML sees it; we replace in the scalars, after. Therefore C{#} in
-quotes is no comment, and no value of a variable can break the file. A scalar that is not in quotes gets its type after
-the replacement (C{port: ${PORT}} is a number).
+The Node server replaces variables and macros in the text of the file, before YAML is parsed. This module replaces them
+in the scalars, after that. So C{#} in quotes is no comment, and no value of a variable can break the file. A scalar
+without quotes gets its type after the replacement (C{port: ${PORT}} is a number).
 
-Whatever the files hold, the outcome is a tree or a L{ConfigError}.
+Always true: the outcome is a tree or a L{ConfigError}, whatever the files contain.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 class FromVariable(str):
     """
-    A text in quotes that came out of variables. It is a text, but an option that wants a number may read it as one:
-    JSON and YAML's C{{...}} have no other way to write a variable than in quotes.
+    A text in quotes that contains variables. It is a text, but an option for a number may read it as a number, because
+    in JSON and in YAML's C{{...}} a variable must be in quotes.
     """
 
 
 class FileText(str):
     """
-    The text of a file, which knows where it came from: keys and certificates are read again while the server runs.
+    The text of a file, with the path of the file: keys and certificates are read again while the server runs.
     """
 
     path: str
@@ -59,7 +59,7 @@ class FileText(str):
 
 class JoinedText(str):
     """
-    A text joined from several texts, which remembers them: some may come from files.
+    A text joined from several texts, which are kept because some may come from files.
     """
 
     parts: tuple[str, ...]
@@ -73,21 +73,21 @@ class JoinedText(str):
 
 def files_of(text: str | None) -> tuple[str, ...]:
     """
-    The files that C{text} came from.
+    The files that C{text} comes from.
     """
     if isinstance(text, JoinedText):
         return tuple(path for part in text.parts for path in files_of(part))
     return (text.path,) if isinstance(text, FileText) else ()
 
 
-# Stands in for a scalar that could not be resolved. The problem is among the reading's already, and nothing is to be
-# concluded from the value: whoever cannot take it raises AlreadyReported.
+# Replaces a scalar that could not be resolved. The problem is reported already, and the value means nothing. Code that
+# cannot use it raises AlreadyReported.
 UNREADABLE = object()
 
 
 class AlreadyReported(ConfigError):
     """
-    A value is wrong because of a problem that is known already.
+    A value is wrong because of a problem that is reported already.
     """
 
 
@@ -104,13 +104,13 @@ def join(path: str, key: str | int) -> str:
 
 class Reading:
     """
-    One reading of one configuration: its surroundings, and what was noticed on the way.
+    One reading of a configuration: its files and variables, and the problems that were found.
 
-    @ivar directory: where relative paths start: the configuration file's directory.
-    @ivar problems: why the configuration cannot be used; all of them are to be shown together.
+    @ivar directory: the directory of the configuration file, where relative paths start.
+    @ivar problems: the reasons why the configuration cannot be used. They are shown together.
     @ivar notes: lines for the start-up log.
-    @ivar files: of each key whose value was loaded from a file, which one.
-    @ivar renamed: by the path of an option or a section: the path that it has in the file, if that is an old one.
+    @ivar files: by the path of each key whose value was loaded from a file: the file.
+    @ivar renamed: by the path of an option or a section: its path in the file, if the file uses an old name.
     """
 
     def __init__(self, directory: str, environ: Mapping[str, str]) -> None:
@@ -119,9 +119,9 @@ class Reading:
         self.notes: list[str] = []
         self.files: dict[str, str] = {}
         self.renamed: dict[str, str] = {}
-        # By path: the variables in there that are not set.
+        # By path: the variables in the value that are not set.
         self.unset: dict[str, list[str]] = {}
-        # By the path that its content has: each file, and its tree with the numbers of its lines.
+        # By the path of the content: the file, and its tree with line numbers.
         self._trees: dict[str, tuple[str, Any]] = {}
         self._environ = environ
         self._nodes_left = MAX_NODES
@@ -129,7 +129,7 @@ class Reading:
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """
-        Turns a L{ConfigError} into one of the problems, and carries on after the block.
+        Add a L{ConfigError} of this block to the problems, and go on after the block.
         """
         try:
             yield
@@ -140,22 +140,22 @@ class Reading:
 
     def written(self, path: str) -> str:
         """
-        C{path} as it is in the file.
+        The path that C{path} has in the file.
         """
         known = next((above for above in _above(path) if above in self.renamed), None)
         return path if known is None else self.renamed[known] + path[len(known) :]
 
     def place(self, path: str) -> tuple[str, int | None]:
         """
-        The file that says what is at C{path}, or would say it, and the line if that is known.
+        The file that contains C{path}, or should contain it, and the line if it is known.
         """
         file, tree, found = self._file_of(path)
         return file, _line(path, found, tree)
 
     def places_within(self, path: str) -> Callable[[str], str]:
         """
-        What tells the places of all that is within C{path}, as they are told in messages, when the reading is over. Of
-        that it keeps no more than the file.
+        A function that tells the file and the line of a path within C{path}, for error texts after the reading has
+        ended. The function keeps only the tree of that file in memory.
         """
         file, tree, found = self._file_of(path)
 
@@ -197,7 +197,7 @@ class Reading:
             raise ConfigError(path, f"cannot load {absolute}: {error.strerror}") from None
         self.notes.append(f"CONFIG_TRANSFORM | Loaded content from {absolute} for fileLoad({argument})")
         if isinstance(tree, str) and not extension(absolute):
-            # A key file is taken as it is.
+            # A key file is not changed.
             return FileText(tree, absolute)
         self._trees[path] = absolute, tree
         return self._resolve(tree, path, 0, macros=False)
@@ -213,9 +213,9 @@ class Reading:
 
     def _resolve(self, tree: Any, path: str, depth: int, macros: bool) -> Any:
         """
-        C{tree} with its variables and macros replaced, as a tree of its own that shares nothing.
+        A copy of C{tree} with its variables and macros replaced. It shares no sections or lists with C{tree}.
         """
-        # Counted here because aliases unfold only here: ten lines of them can stand for more than there is memory.
+        # Values are counted here because aliases are expanded here: ten lines of aliases can need more than all memory.
         self._nodes_left -= 1
         if self._nodes_left < 0:
             raise ConfigError(path, f"more than {MAX_NODES} values; do aliases refer to aliases?")
@@ -261,8 +261,8 @@ class Reading:
         if "${" in _VARIABLE.sub("", text):
             raise ConfigError(path, "write a variable as ${NAME} or ${NAME:-default}, not one within another")
         expanded = _VARIABLE.sub(lambda match: self._value(match, path), text)
-        # Half a character can come out of \ud800 in the file, or out of a variable that is not UTF-8. It could not even
-        # be logged later on.
+        # Half a character can come from \ud800 in the file, or from a variable that is not UTF-8. It could not be
+        # logged.
         if not expanded.isascii() and expanded.encode("utf-8", "replace").decode() != expanded:
             raise ConfigError(path, "not a text: it holds half a character")
         return expanded
@@ -270,7 +270,9 @@ class Reading:
 
 def _line(path: str, found: str, tree: Any) -> int | None:
     """
-    The line of C{path} in the file whose content is C{tree}, and has the path C{found}; or of what it is missing in.
+    The line of C{path}, or of the innermost section around it that exists.
+
+    @param found: the path of C{tree}, the content of the file.
     """
     line = None
     while (below := _towards(path, found, tree)) is not None:
@@ -281,7 +283,9 @@ def _line(path: str, found: str, tree: Any) -> int | None:
 
 def _towards(path: str, found: str, tree: Any) -> Any:
     """
-    Which key of C{tree}, whose own path is C{found}, leads to C{path}.
+    The key of C{tree} that leads to C{path}; C{None} if there is none.
+
+    @param found: the path of C{tree}.
     """
     keys: Iterable[Any] = tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
     for key in keys:
@@ -293,7 +297,7 @@ def _towards(path: str, found: str, tree: Any) -> Any:
 
 def _above(path: str) -> Iterator[str]:
     """
-    C{path}, and the paths of the sections and lists that it is in, from the inside out.
+    C{path}, and the paths of the sections and lists around it, from the inside out.
     """
     while path:
         yield path

@@ -37,43 +37,43 @@ from dstwist.errors import ConfigError
 @dataclass(frozen=True)
 class SslSettings:
     """
-    C{httpServer.options.ssl}: what wss:// and https:// are served with.
+    C{httpServer.options.ssl}: TLS for wss:// and https://.
     """
 
     # The private key, as PEM.
     key: str = option(read_pem, "")
-    # The server's certificate, as PEM, with what leads from it to a known authority behind it.
+    # The certificate of the server, as PEM, followed by the chain of certificates up to a known authority.
     cert: str = option(read_pem, "")
-    # More certificates of that chain, as PEM, or a list of such. They are sent to clients; no client is trusted because
-    # of them.
+    # More certificates of that chain, as PEM, or a list of such texts. They are sent to clients. They are not used to
+    # verify certificates of clients.
     ca: str | None = option(optional(read_pems), None)
     # uws: parameters for an outdated key exchange.
     dh_params: Any = option(read_anything, None, built=False)
-    # What the key is encrypted with.
+    # The passphrase of the private key.
     passphrase: str | None = text(None)
-    # The oldest version of TLS that is spoken: TLSv1.2 or TLSv1.3. An addition of dstwist, like all below.
+    # The oldest version of TLS that is accepted: TLSv1.2 or TLSv1.3. An addition of dstwist, like all below.
     min_version: str = option(read_tls_version, "TLSv1.2")
-    # The ciphers, in OpenSSL's spelling; those of TLS 1.3 start with TLS_. None: those that are thought safe.
+    # The ciphers, by OpenSSL's names; those of TLS 1.3 start with TLS_. None: the ciphers that count as secure.
     ciphers: str | None = text(None)
     # Whether clients are asked for a certificate,
     request_cert: bool = flag(False)
-    # and whether they need one. False: without a good one they come in too, but auth does not know them by it.
+    # and whether they need one. False: clients without a valid certificate may connect, and must log in by other means.
     reject_unauthorized: bool = flag(True)
     # The authorities that sign the certificates of clients, as PEM.
     client_ca: str | None = option(optional(read_pem), None)
-    # The certificates that these have revoked, as PEM: a list of each authority that is in clientCa.
+    # The certificates that these have revoked, as PEM: one revocation list for each authority in clientCa.
     client_crl: str | None = option(optional(read_pem), None)
-    # How often it is looked whether the files have changed. None (false or null in the file): only on SIGHUP.
+    # How often the server checks whether the files have changed. None (false or null in the file): only on SIGHUP.
     reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
 
     def __repr__(self) -> str:
-        # Settings end up in log lines; the key must not.
+        # Settings may be logged; the key must not be.
         return "<SslSettings>"
 
 
 def read_ssl(value: Any, path: str, reading: Reading) -> SslSettings | None:
     """
-    TLS; C{None} if all of the section is commented out.
+    The settings of TLS; C{None} if all lines of the section are commented out.
     """
     given = as_section(value, path)
     problems = len(reading.problems)
@@ -95,41 +95,41 @@ def read_ssl(value: Any, path: str, reading: Reading) -> SslSettings | None:
 @dataclass(frozen=True)
 class HttpSettings:
     """
-    C{httpServer.options}: the one port, and what is the same for all that is served there.
+    C{httpServer.options}: the port, and the options of all endpoints on it.
     """
 
     # The address of the network interface to listen on; 0.0.0.0 is all of IPv4.
     host: str = text("0.0.0.0")
     # The TCP port.
     port: int = integer(6020, maximum=65535)
-    # GET on this path answers 200 as long as the server runs.
+    # The response to GET on this path is 200 while the server runs.
     health_check_path: str = option(read_url_path, "/health-check")
-    # GET and HEAD on this path answer 200, or 503 while a store cannot write and while the server stops. An addition of
-    # dstwist.
+    # The response to GET and HEAD on this path is 200, or 503 while a store cannot write and while the server stops. An
+    # addition of dstwist.
     ready_path: str = option(read_url_path, "/ready")
-    # Whether pages of every origin may use the server.
+    # Whether web pages of every origin may use the server.
     allow_all_origins: bool = flag(True)
     # The largest body of a POST.
     max_message_size: int = integer(1048576)
-    # TLS; without it ws:// and http:// are served.
+    # TLS; without it, the server speaks ws:// and http://.
     ssl: SslSettings | None = option(read_ssl, None)
     # The origins that may use the server if not all may.
     origins: tuple[str, ...] = option(read_origins, ())
     # The Host header that a request must have if not all origins may use the server.
     host_url: str | None = text(None)
-    # uws: the request headers that authentication may see; here it may see all.
+    # uws: the request headers that authenticators receive; here they receive all.
     headers: tuple[str, ...] = texts(built=False)
-    # uws: bytes that may wait for one client; here it is an endpoint's maxOutgoingBufferSize.
+    # uws: the most bytes that wait for one client; here this is maxOutgoingBufferSize of the endpoint.
     max_backpressure: int = integer(1048576, built=False)
-    # Proxies whose X-Forwarded-For is believed: addresses, networks, unix. An addition of dstwist, like all below.
+    # Proxies whose X-Forwarded-For is trusted: addresses, networks, unix. An addition of dstwist, like all below.
     trusted_proxies: tuple[Network | str, ...] = option(read_proxies, ())
-    # Whether the origins are checked for WebSockets too, if not all may use the server.
+    # Whether the origins of WebSockets are checked, too, if not all origins may use the server.
     check_websocket_origin: bool = flag(True)
 
 
 def read_http(value: Any, path: str, reading: Reading) -> HttpSettings:
     """
-    The port. The Node server has two implementations of it, whose types mean the same here.
+    The settings of the port. The Node server has two HTTP servers, whose types mean the same here.
     """
     found = read_component(value, path, reading)
     if found.type not in ("default", "uws"):

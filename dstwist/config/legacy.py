@@ -1,22 +1,22 @@
 """
-Files of v2, v3 and v4: brought into today's form before they are read.
+Configuration files of v2, v3 and v4, converted to the form of v5 and later before they are read.
 
 =============================================  ====================================================================
 in the file                                    becomes
 =============================================  ====================================================================
-C{rpcAckTimeout} and others, at the top        L{MOVED}: the option of the section that it is in now
-C{connectionEndpoints: {websocket, http}}      a list; C{websocket} is C{ws-text}, on C{/deepstream} if nothing is said
+C{rpcAckTimeout} and others, at the top        the option of a section, by the table L{MOVED}
+C{connectionEndpoints: {websocket, http}}      a list; C{websocket} is C{ws-text}, by default on C{/deepstream}
 C{port}, C{host}, C{healthCheckPath} of one    C{httpServer.options}, if there is no such section
 C{sslKey}, C{sslCert} and others of one        C{httpServer.options.ssl}
-C{heartbeatInterval} and others, at the top    the option of that C{websocket}, which they override
+C{heartbeatInterval} and others, at the top    options of that C{websocket}; they override its own
 C{plugins: {message, cache, storage}}          C{clusterNode}, C{cache}, C{storage}
-C{type: ws-websocket}, C{node-http}, ...       L{_OLD_TYPES}: the type's name of v5 and later
+C{type: ws-websocket}, C{node-http}, ...       the name of the type in v5 and later, by the table L{_OLD_TYPES}
 C{externalUrl} and others                      nothing
 =============================================  ====================================================================
 
-Nothing is dropped silently: each has its line among the notes, and what would not be the same is refused. What is wrong
-with a value is told by the name that it has in the file, see L{Reading.renamed}. C{null} for an old option counts as
-its not being there, as those files have it.
+Nothing is dropped silently: each conversion is noted, and an option that cannot be converted without a change of its
+meaning is refused. Errors tell the name that an option has in the file, see L{Reading.renamed}. An old option with the
+value C{null} is ignored, because those files contain such options.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dstwist.config.fields import as_section, one_of, read_flag, shown
 from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 
-#: Options of the top level that are in a section now, in all of these places.
+#: By the name of an option of the top level: the places that it has now.
 MOVED: dict[str, tuple[str, ...]] = {
     "sslKey": ("httpServer.options.ssl.key",),
     "sslCert": ("httpServer.options.ssl.cert",),
@@ -59,7 +59,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "stateReconciliationTimeout": ("clusterStates.options.reconciliationTimeout",),
 }
 
-#: Options of the top level that there is nothing for any more.
+#: Options of the top level that have no successor.
 GONE = (
     "externalUrl",
     "webServerEnabled",
@@ -83,17 +83,17 @@ OF_WEBSOCKET = (
     "maxMessageSize",
 )
 
-# Options that people write at the top of a file of v5 as well, so that they do not tell its age.
+# Options that are often found at the top of files of v5, too, so that they do not show the version of a file.
 _AGELESS = ("host", "port", "healthCheckPath", "allowAllOrigins", "origins", "colors", *OF_WEBSOCKET)
 
 _OF_PORT = ("host", "port", "healthCheckPath")
 _OF_TLS = ("sslKey", "sslCert", "sslCa", "sslDHParams", "sslPassphrase")
-# What an endpoint of v3 or v4 that speaks HTTP has besides; it was a server of its own.
+# Options of an HTTP endpoint in v3 and v4, which was a server of its own.
 _OF_HTTP_SERVER = (*_OF_PORT, "origins", "maxMessageSize", "headers")
 _OLD_TYPES = {"ws-websocket": "ws-binary", "uws-websocket": "ws-binary", "node-http": "http", "uws-http": "http"}
 _WEBSOCKETS = ("ws-binary", "ws-text", "ws-json")
 _CONNECTORS = {"message": "clusterNode", "cache": "cache", "storage": "storage"}
-# Names of what came with the Node server, in the place of a plug-in's.
+# Names of parts that came with the Node server. They stand where a plug-in would be named.
 _OWN_NAMES = (None, "uws", "ws", "http", "default")
 
 
@@ -108,9 +108,9 @@ class _Old:
     def __init__(self, found: dict[str, Any], reading: Reading) -> None:
         self._tree = dict(found)
         self._reading = reading
-        # Such a file is of v5 or later, where the port is nobody else's business.
+        # A file with this section is of v5 or later, where endpoints have no options for the port.
         self._has_port = found.get("httpServer") is not None
-        # By today's name: which endpoint, or option of the top level, has said it.
+        # By the name in v5 and later: the old option that has set it.
         self._said: dict[str, str] = {}
 
     def modernised(self) -> dict[str, Any]:
@@ -136,9 +136,9 @@ class _Old:
 
     def _move(self, place: str, path: str, value: Any) -> None:
         """
-        Puts C{value} where it belongs now.
+        Put C{value} at its place in v5 and later.
 
-        @param path: what it has in the file.
+        @param path: the path of the value in the file.
         """
         *sections, name = place.split(".")
         section, where = self._tree, ""
@@ -166,7 +166,7 @@ class _Old:
             tree.pop(key, None)
         endpoints = tree.get("connectionEndpoints")
         if "connectionEndpoints" not in tree and old:
-            # What there was by default.
+            # The default of v2 and v3.
             endpoints = {"websocket": {}}
         if isinstance(endpoints, dict):
             tree["connectionEndpoints"] = self._listed(endpoints, overrides)
@@ -183,7 +183,7 @@ class _Old:
 
     def _listed(self, endpoints: dict[str, Any], overrides: dict[str, Any]) -> list[dict[str, Any]]:
         """
-        The endpoints of v2 and v3, of which there was one of a kind.
+        The list of endpoints for a section of v2 and v3, which has at most one endpoint of each kind.
         """
         entries: list[dict[str, Any]] = []
         for name, value in endpoints.items():
@@ -242,7 +242,7 @@ class _Old:
 
     def _move_to_port(self, key: str, path: str, value: Any) -> None:
         """
-        An option of an endpoint that had a port of its own: there is one port for all.
+        Move an option of an endpoint that had a port of its own. Now all endpoints share one port.
         """
         place = f"httpServer.options.{key}"
         if self._has_port:
@@ -254,13 +254,13 @@ class _Old:
         elif value != (used := self._tree["httpServer"]["options"][key]):
             problem = f"all endpoints are on one port, and {self._said[place]} says {shown(used)}"
             if key == "host":
-                # The endpoint may not be meant to be reached from the other network.
+                # The operator may have meant that the endpoint is not reachable from the other network.
                 raise ConfigError(path, f"{problem}; for more ports use --listen")
             self._reading.notes.append(f"CONFIG | {path} has no effect: {problem}; for more ports use --listen")
 
     def _move_tls(self, options: dict[str, Any], path: str) -> None:
         """
-        Keys and certificates of an endpoint of v2 to v4: there is one port for all.
+        Move the keys and certificates of an endpoint. Now all endpoints share one port.
         """
         for key in _OF_TLS:
             value = options.pop(key, None)

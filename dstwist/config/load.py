@@ -1,13 +1,14 @@
 """
-Where the settings come from: a configuration file of deepstream.io (v5 to v10), YAML or JSON.
+Reads the settings from a configuration file of deepstream.io (v2 to v10), YAML or JSON.
 
 ::
 
     settings = load("/etc/dstwist/config.yml", os.environ)
     settings.http.port, settings.endpoints[0].url_path
 
-What comes in is the path and the environment; what goes out is a L{Settings}, or a L{ConfigError} that names everything
-that is wrong. Nobody else reads configuration files or environment variables, and nothing is opened in between.
+The input is the path and the environment; the output is a L{Settings}, or a L{ConfigError} that names all problems. No
+other module reads configuration files or environment variables, and no port or store is opened before all of it is
+read.
 
 ==============================  ==================================================
 module                          reads
@@ -42,7 +43,7 @@ from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSett
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
 
-# By the name of an option of a section: the section. An option at the top level may lack its indent.
+# By the name of an option: its section. Such an option at the top level probably lacks its indent.
 _INNER = {
     key_of(field): name
     for name, cls in (
@@ -56,23 +57,23 @@ _INNER = {
     for field in fields(cls)
 }
 
-# How many problems are told at once.
+# The most problems in one error.
 _MOST_TOLD = 100
 
-#: Where a configuration is looked for, in this order; the last is that of the Node server.
+#: The directories that are searched for a configuration, in this order; the last is that of the Node server.
 DIRECTORIES = ("conf", "/etc/dstwist", "/etc/deepstream")
 _NAMES = ("config.yml", "config.yaml", "config.json")
 
 
 def find(environ: Mapping[str, str]) -> str | None:
     """
-    The configuration file to use if none is named: that of a variable, whether it is there or not, or the first that is
-    found; C{None} if there is none.
+    The configuration file to use if none is named: the file that a variable names, whether it exists or not, or the
+    first file that is found; C{None} if there is none.
     """
     for name in ("DSTWIST_CONFIG", "DEEPSTREAM_CONFIG_DIRECTORY"):
         named = environ.get(name)
         if named:
-            # In spite of its name the second is a file, for the Node server.
+            # In the Node server the second variable is a file, in spite of its name.
             return (_file_in(named) or os.path.join(named, _NAMES[0])) if os.path.isdir(named) else named
     return next(filter(None, map(_file_in, DIRECTORIES)), None)
 
@@ -86,13 +87,13 @@ def load(path: str | None, environ: Mapping[str, str]) -> Settings:
     """
     The settings in the file C{path}; without a path, the defaults.
 
-    @raise ConfigError: the file cannot be used. The error tells all that is wrong with it, a line a problem.
+    @raise ConfigError: the file cannot be used. The error lists all problems, one per line.
     """
     if path is None:
         return Settings()
     source = os.path.abspath(path)
     reading = Reading(os.path.dirname(source), environ)
-    # What keeps it from being read at all names the file itself.
+    # An error here names the file already.
     tree = reading.read(source)
     settings = Settings()
     with reading.collecting():
@@ -106,8 +107,8 @@ def load(path: str | None, environ: Mapping[str, str]) -> Settings:
 
 def load_hashing(path: str, environ: Mapping[str, str]) -> PasswordSettings | None:
     """
-    How the first authenticator with passwords, in the file C{path}, has them hashed; C{None} if there is no such
-    authenticator. Nothing else needs to be right: the file with the users may not be there yet.
+    The options for hashing of the first authenticator with passwords in the file C{path}; C{None} if there is no such
+    authenticator. The rest of the configuration is not checked: the file with the users may not exist yet.
     """
     source = os.path.abspath(path)
     reading = Reading(os.path.dirname(source), environ)
@@ -122,7 +123,7 @@ def load_hashing(path: str, environ: Mapping[str, str]) -> PasswordSettings | No
 
 def _check_paths(settings: Settings) -> None:
     """
-    One port serves all paths, so each can mean only one thing.
+    Check that no path has two meanings, because one port serves all paths.
     """
     if settings.http.health_check_path in [endpoint.url_path for endpoint in settings.endpoints]:
         problem = f"a connection endpoint has the path {settings.http.health_check_path} too"
@@ -131,7 +132,7 @@ def _check_paths(settings: Settings) -> None:
 
 def _raise_all(reading: Reading, source: str) -> None:
     """
-    Ends with one error for all problems.
+    Raise one error for all problems.
     """
     problems = reading.problems
     told = [_placed(problem, reading, source, alone=len(problems) == 1) for problem in problems[:_MOST_TOLD]]
@@ -145,7 +146,7 @@ def _raise_all(reading: Reading, source: str) -> None:
 
 def _placed(problem: ConfigError, reading: Reading, source: str, alone: bool) -> ConfigError:
     """
-    The problem as it is told: with its place in the file, and under the name that is there.
+    The problem with its place in the file, and with the name of the option in the file.
     """
     path = reading.written(problem.path)
     file, line = reading.place(path)
@@ -154,7 +155,7 @@ def _placed(problem: ConfigError, reading: Reading, source: str, alone: bool) ->
     if text.startswith("unknown option") and path in _INNER:
         text = f"unknown option; it is an option of {_INNER[path]}: indent it below that"
     for key, names in reading.unset.items():
-        # A section lacks something if the variable for it is not set.
+        # An option of a section is missing if the variable for it is not set.
         if key == path or key.startswith(f"{path}."):
             text += "".join(f"; the variable {name} is not set" for name in names)
     return ConfigError(path, text, ": ".join(place))

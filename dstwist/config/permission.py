@@ -1,8 +1,8 @@
 """
-What the configuration says about what clients may do, and about parts of which only the default exists.
+C{permission}: which requests of clients are allowed.
 
-Of Valve rules only where they are is looked at here: what they say is for L{dstwist.permission.valve} to read, before
-anything is opened.
+This module finds the Valve rules, but does not read them: L{dstwist.permission.valve} does that, before any port is
+opened.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PERMISSION_TYPES = ("none", "config")
 
 def read_iterations(value: Any, path: str, reading: Reading) -> int:
     """
-    C{maxRuleIterations}; too small a number is refused in the Node server's words.
+    C{maxRuleIterations}. A number that is too small is refused with the text of the Node server.
     """
     iterations: int = integer_reader(-MAX_SIZE, MAX_SIZE)(value, path, reading)
     if iterations < 1:
@@ -51,35 +51,35 @@ class PermissionSettings:
     C{permission.options}.
     """
 
-    # The Valve rules, as they are in their file.
+    # The Valve rules, as in their file.
     permissions: Any = option(read_anything, None)
     # v2 to v4: the file with the rules.
     path: Any = option(read_anything, None)
-    # How many passes a rule may take because it needs other records.
+    # The most passes of a decision, which a rule takes when it refers to other records.
     max_rule_iterations: int = option(read_iterations, 3)
-    # How long it is remembered, at least, which rule a name has if nobody asks again.
+    # How long the rule for a name is remembered, at least, after it was last used.
     cache_evacuation_interval: float = milliseconds(60000)
-    # For how many names that is remembered. An addition of dstwist, like all below.
+    # The most names whose rules are remembered. An addition of dstwist, like all below.
     max_cached_names: int = integer(100_000)
-    # What a decision may cost, in operations, elements of arrays, and lengths of texts.
+    # The highest cost of a decision, in operations, elements of arrays, and lengths of texts.
     max_rule_steps: int = integer(200_000, minimum=100)
-    # Whether the log may quote what a rule that failed had looked at.
+    # Whether the log may contain the values that a failed rule has used.
     log_rule_values: bool = flag(False)
-    # How often it is looked whether the file with the rules has changed. None (false or null in the file): it is read
-    # again on SIGHUP only.
+    # How often the server checks whether the file with the rules has changed. None (false or null in the file): it is
+    # read again only on SIGHUP.
     reload_interval: float | None = option(optional(milliseconds_reader(100, 86400000), False), 60.0)
-    # Whether subscriptions, listeners and provisions end that new rules do not permit any more.
+    # Whether new rules end the subscriptions, listeners and provisions that they do not permit.
     recheck_subscriptions: bool = flag(True)
 
-    # none: everybody may do everything; config: the rules decide; plugin: a plug-in does.
+    # none: everything is allowed; config: the rules decide; plugin: a plug-in decides.
     type: str = "none"
     # That class.
     plugin: PluginSettings | None = None
-    # The path of the key that has the rules.
+    # The path of the key with the rules.
     where: str = ""
-    # The file that has them; None if they are in the configuration itself.
+    # The file with the rules; None if they are in the configuration file itself.
     file: str | None = None
-    # What tells where a path is that is within them.
+    # Tells the file and the line of a path within the rules.
     place: Callable[[str], str] | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class PermissionSettings:
 
 def read_permission(value: Any, path: str, reading: Reading) -> PermissionSettings:
     """
-    What decides, and the rules if it is they.
+    The settings of the permission, with the rules if there are rules.
     """
     section = as_section(value, path)
     for kind in ("module", "path", "name"):
@@ -125,7 +125,7 @@ def _read_plugin(kind: str, section: dict[str, Any], path: str, reading: Reading
 
 def _required_component(value: Any, path: str, reading: Reading) -> Component:
     """
-    A component whose type must be said: an empty value may be a slip, and would open the server.
+    A component that must have a type: an empty value may be a mistake, and would open the server to all clients.
     """
     found = read_component(value, path, reading, default="unsaid")
     if found.type == "unsaid":

@@ -1,8 +1,8 @@
 """
-All settings: one frozen class a section of config.yml, made by L{dstwist.config.load}.
+All settings: a frozen class for each section of config.yml. L{dstwist.config.load} makes them.
 
 The comment above a field is its documentation. Durations are seconds here and milliseconds in the file; sizes are
-bytes. A field with C{built=False} is read and checked, but has no effect so far.
+bytes. A field with C{built=False} is read and checked, but has no effect yet.
 """
 
 from __future__ import annotations
@@ -57,24 +57,25 @@ class ListenSettings:
     C{listen}: active data providers.
     """
 
-    # Ask the matching providers in random order, not in the order in which they came.
+    # Whether the matching listeners are asked in random order. Otherwise they are asked in the order of their requests.
     shuffle_providers: bool = flag(True)
-    # How long a provider may take to accept or reject before the next one is asked.
+    # How long a listener may take to accept or reject before the next one is asked.
     response_timeout: float = milliseconds(500)
-    # How often a provider is looked for again, for what is subscribed and has none. A second or less: None, never.
+    # How often the server searches again for a provider of subscribed names without one. None (a second or less):
+    # never.
     rematch_interval: float | None = option(read_rematch_interval, 30.0)
-    # After nobody wanted a name: how long nobody is asked again.
+    # After a search for a provider has failed: how long no listener is asked about the name again.
     match_cooldown: float = milliseconds(10000, minimum=0)
-    # The longest pattern that may be listened to, in characters. An addition of dstwist, like the one below.
+    # The longest pattern of a listener, in characters. An addition of dstwist, like the one below.
     max_pattern_length: int = integer(1000)
-    # How many patterns of one topic a connection may listen to.
+    # The most patterns of one topic that a connection may listen to.
     max_patterns: int = integer(1000)
 
 
 @dataclass(frozen=True)
 class FeatureSettings:
     """
-    C{enabledFeatures}: the topics that are there at all.
+    C{enabledFeatures}: the topics that are served.
     """
 
     event: bool = flag(True)
@@ -94,28 +95,29 @@ class RpcSettings:
     ack_timeout: float = milliseconds(1000)
     # How long a provider may take to answer.
     response_timeout: float = milliseconds(10000)
-    # Whether the provider is told who asks.
+    # Whether the provider receives the user name of the caller.
     provide_requestor_name: bool = flag(False)
-    # Whether the provider is given the asking user's clientData.
+    # Whether the provider receives the clientData of the caller.
     provide_requestor_data: bool = flag(False)
-    # Whether a call goes to another provider if the one that had accepted it disconnects. An addition of dstwist, like
+    # Whether a call goes to another provider if the provider that accepted it disconnects. An addition of dstwist, like
     # all below.
     reroute_accepted: bool = flag(True)
-    # How many calls of one client may be waiting for an answer.
+    # The most calls of one client that wait for a response.
     max_pending_calls: int = integer(10000)
-    # How many bytes the calls of one client that wait for an answer may hold.
+    # The most bytes of the calls of one client that wait for a response.
     max_pending_bytes: int = integer(16777216)
 
 
 @dataclass(frozen=True)
 class PresenceSettings:
     """
-    C{presence}: who is online. An addition of dstwist.
+    C{presence}: which users are online. An addition of dstwist.
     """
 
-    # How long a user whose last connection ended may take to come back without having left.
+    # How long a user counts as online after their last connection has closed.
     grace_period: float = option(milliseconds_reader(0, 600000), 0.0)
-    # How many users may be away at a time without having left. Of more, those leave who have been away longest.
+    # The most users who count as online without a connection. If there are more, those leave first that have been away
+    # longest.
     max_users_in_grace: int = integer(10000)
 
 
@@ -131,31 +133,32 @@ class RecordSettings:
     storage_retrieval_timeout: float = milliseconds(2000)
     # Records whose names start like this are never stored.
     storage_exclusion_prefixes: tuple[str, ...] = texts()
-    # Records whose names start like this are set, whatever version the writer says.
+    # Records whose names start like this are written without a check of the version.
     storage_hot_path_prefixes: tuple[str, ...] = texts()
     # How long the cache, and the storage, may take to write. An addition of dstwist, like all below.
     write_timeout: float = milliseconds(10000)
-    # How large a record may become, in bytes of JSON text.
+    # The largest record, in bytes of JSON text.
     max_size: int = integer(8388608)
-    # How many requests may wait for one record.
+    # The most requests that wait for one record.
     max_queued_requests: int = integer(10000)
-    # A client for whose requests more is waiting is not read from until there is less.
+    # The server stops reading from a client while more bytes of its requests are waiting.
     max_pending_bytes: int = integer(1048576)
-    # How long the version of a deleted record is remembered, to tell late writes to it from writes to the next one.
+    # How long the version of a deleted record is remembered, to distinguish late writes to it from writes to the next
+    # record of that name.
     deletion_memory: float = milliseconds(600000, minimum=0)
-    # Of how many records; the oldest are forgotten.
+    # For how many records; the oldest are forgotten.
     max_deletion_memory: int = integer(10000)
-    # How many bytes of memory that may take, with the connections that may hold a deleted record.
+    # The most bytes of memory for this, including the connections that may have a copy of a deleted record.
     max_deletion_bytes: int = integer(16777216)
-    # How many elements a write may fill in between the end of an array and the index that it writes, all paths of a
-    # message together.
+    # The most elements that a write may fill in between the end of an array and the index that it writes, for all paths
+    # of a message together.
     max_array_gap: int = integer(1000, minimum=0)
 
 
 @dataclass(frozen=True)
 class ClusterRegistrySettings:
     """
-    C{clusterRegistry.options}: which nodes there are.
+    C{clusterRegistry.options}: which nodes are in the cluster.
     """
 
     keep_alive_interval: float = milliseconds(5000, built=False)
@@ -167,7 +170,7 @@ class ClusterRegistrySettings:
 @dataclass(frozen=True)
 class ClusterStateSettings:
     """
-    C{clusterStates.options}: which node has subscribers and providers of what.
+    C{clusterStates.options}: which names each node has subscribers and providers for.
     """
 
     reconciliation_timeout: float = milliseconds(500, built=False)
@@ -177,7 +180,7 @@ class ClusterStateSettings:
 @dataclass(frozen=True)
 class LockSettings:
     """
-    C{locks.options}: what only one node may do at a time.
+    C{locks.options}: actions that only one node may do at a time.
     """
 
     hold_timeout: float = milliseconds(1000, minimum=50, built=False)
@@ -223,9 +226,9 @@ class LoggerOptions:
 
     # Lines never have colours.
     colors: bool = flag(False, built=False)
-    # What is logged, whatever the logLevel of the top level says.
+    # The lowest level that is logged. It overrides logLevel of the top level.
     log_level: int | None = option(optional(read_log_level), None)
-    # Whether requests that the permission denies are logged at level INFO, not DEBUG. An addition of dstwist.
+    # Whether denied requests are logged at level INFO, not DEBUG. An addition of dstwist.
     log_denied: bool = flag(False)
     # The size at which the log file is rotated, in bytes; None (null): never. An addition of dstwist, like the one
     # below.
@@ -248,49 +251,49 @@ class Settings:
     The whole configuration.
     """
 
-    # The node's name, its own within the cluster. UUID, or nothing: one is made up at each start.
+    # The name of the node, which is unique in the cluster. UUID, or nothing: each start generates one.
     server_name: str = option(read_server_name, generate_uid)
-    # What is logged: 0 DEBUG, 1 INFO, 2 WARN, 3 ERROR, 100 OFF; that and all above it.
+    # The lowest level that is logged: 0 DEBUG, 1 INFO, 2 WARN, 3 ERROR, 100 OFF.
     log_level: int = option(read_log_level, LOG_LEVELS["INFO"])
-    # The topics that are there at all.
+    # The topics that are served.
     features: FeatureSettings = section(FeatureSettings, key="enabledFeatures")
     # Active data providers.
     listen: ListenSettings = section(ListenSettings)
-    # The port and what all share that is served there.
+    # The port, and the options of all endpoints on it.
     http: HttpSettings = option(read_http, HttpSettings, key="httpServer")
-    # What clients may use of it.
+    # The limits for clients.
     limits: LimitSettings = section(LimitSettings)
-    # Where clients connect.
+    # The paths that clients connect to.
     endpoints: tuple[WebSocketEndpoint, ...] = option(read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
-    # Who may come in: the authenticators, which are asked in this order.
+    # The authenticators, which are asked in this order.
     auth: tuple[AuthSettings, ...] = option(read_auth, (OpenSettings(),))
-    # What they may do.
+    # Which requests of clients are allowed.
     permission: PermissionSettings = option(read_permission, PermissionSettings())
-    # How long stopping may take before connections are cut. An addition of dstwist.
+    # How long stopping may take before connections are aborted. An addition of dstwist.
     shutdown_timeout: float = milliseconds(10000, minimum=0)
 
     # Remote procedure calls.
     rpc: RpcSettings = section(RpcSettings)
-    # Who is online.
+    # Which users are online.
     presence: PresenceSettings = section(PresenceSettings)
     # Records and lists.
     record: RecordSettings = section(RecordSettings)
-    # Where records are kept while they are in use.
+    # The cache of the records.
     cache: CacheSettings = option(read_cache, MemorySettings)
-    # Where they are kept for good.
+    # The storage of the records.
     storage: StorageSettings = option(read_storage, DefaultStorage)
-    # What happens to log lines.
+    # The logger.
     logger: LoggerOptions = option(_read_logger, LoggerOptions)
-    # Where counters go.
+    # Where the server would report its counters.
     monitoring: tuple[str, ...] = option(read_monitoring, ("none",))
-    # The cluster: the bus between its nodes, who is in it, who has what, who may do what alone.
+    # The cluster: the bus between its nodes, its members, their subscriptions, and locks.
     cluster_node: str = option(read_ignored, "default")
     cluster_registry: ClusterRegistrySettings = component(ClusterRegistrySettings)
     cluster_states: ClusterStateSettings = component(ClusterStateSettings)
     locks: LockSettings = component(LockSettings)
-    # Subscriptions of clients that are gone are looked for.
+    # Searches for subscriptions of clients that are gone.
     subscriptions: SubscriptionSettings = component(SubscriptionSettings)
-    # Reports to the makers of the Node server. None are ever sent.
+    # Reports to the makers of the Node server. They are never sent.
     telemetry: TelemetrySettings = section(TelemetrySettings, runs=False)
     # Plug-ins of the Node server, which cannot run here.
     plugins: tuple[str, ...] = option(read_plugins, ())
@@ -303,7 +306,7 @@ class Settings:
     # Whether the process ends at a fatal error.
     exit_on_fatal_error: bool = flag(False, built=False)
 
-    # The file that all this comes from, None if all are defaults.
+    # The configuration file; None if all settings are defaults.
     source: str | None = field(default=None)
     # Lines for the log at start.
     notes: tuple[str, ...] = field(default=())

@@ -1,5 +1,6 @@
 """
-C{cache} and C{storage}: where records are kept while they are in use, and for good. Each is C{{type, options}}.
+C{cache} and C{storage}: where records are kept while they are in use, and where they are kept for good. Each section is
+C{{type, options}}.
 
 ==============  ==================  ====================================================  ====================
 C{type}         for                 where records are kept                                settings
@@ -40,8 +41,8 @@ from dstwist.config.plugins import PluginSettings, read_plugin
 from dstwist.errors import ConfigError
 from dstwist.memory_limits import usable_memory
 
-#: The share of the memory that the process may use which a store in memory takes by default. The rest is for outgoing
-#: bytes, requests, subscriptions, and for the interpreter, which needs more than it has in use.
+#: By default, a store in memory takes this share (one in so many) of the memory that the process may use. The rest is
+#: for outgoing bytes, requests and subscriptions, and for the interpreter, which needs more memory than its objects.
 MEMORY_SHARE = 4
 
 #: Connectors of the Node server.
@@ -72,7 +73,7 @@ def _bound(minimum: int, maximum: int) -> Any:
 @dataclass(frozen=True)
 class DefaultStorage:
     """
-    What there is if nothing is said: a file, if there is a directory for it.
+    The default: a file, if there is a data directory.
     """
 
 
@@ -89,11 +90,11 @@ class MemorySettings:
     C{options} of the type C{memory}, and of the default cache.
     """
 
-    # How many records it may keep. null: any number. A cache forgets those that were not used for longest; a storage,
-    # and a cache with no storage behind it, refuses new ones.
+    # The most records. null: no limit. A cache forgets the records that were not used for longest. A storage, and a
+    # cache without a storage, refuses new ones.
     max_entries: int | None = _bound(1, 2**53)
-    # How many bytes of memory they may take together, with their names: an estimate from above. null: any number. By
-    # default a quarter of the memory that the process may use.
+    # The most bytes of memory for all records with their names, by an estimate that is rather too high. null: no limit.
+    # By default a quarter of the memory that the process may use.
     max_bytes: int | None = option(optional(integer_reader(1, 2**53)), _share_of_memory)
 
 
@@ -103,16 +104,16 @@ class SqliteSettings:
     C{options} of the type C{sqlite}.
     """
 
-    # The file. Without it: records.sqlite in the data directory.
+    # The file. By default records.sqlite in the data directory.
     path: str | None = option(_read_file, None)
-    # What an acknowledged write survives. full: a power failure. normal: the end of the process, however sudden. off:
-    # the same, but a power failure may damage the file.
+    # The failures that an acknowledged write survives. full: a power failure. normal: a crash of the process. off: a
+    # crash of the process, but a power failure may damage the file.
     synchronous: str = option(_read_synchronous, "full")
-    # How big the file and its write-ahead log may get together, in bytes. null: as big as the disk has it.
+    # The largest size of the file and its write-ahead log together, in bytes. null: no limit but the disk.
     max_bytes: int | None = _bound(1_000_000, 2**53)
-    # How many operations may wait for the disk; more are refused.
+    # The most operations that wait for the disk; others are refused.
     max_waiting: int = integer(20000)
-    # How long a write waits for another program that has the file locked.
+    # How long a write waits while another program has locked the file.
     busy_timeout: float = milliseconds(5000, minimum=0)
 
 
@@ -160,7 +161,7 @@ def _read_store(
     for kind in ("module", "path"):
         if section.get(kind) is not None:
             return read_plugin(kind, read_text(section[kind], join(path, kind)), options, path, reading, "stores")
-    # The Node server says type for what comes with it and name for all else; either will do.
+    # In the Node server, type is for its own stores, and name for other ones. Here, both are the same.
     key = "name" if section.get("name") is not None else "type"
     kind = read_text(section.get(key, "default"), join(path, key))
     if kind in types:

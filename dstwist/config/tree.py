@@ -1,9 +1,10 @@
 """
-From the bytes of a file to the tree that they stand for: YAML or JSON, as L{dstwist.config.file} says.
+From the bytes of a YAML or JSON file to a tree of sections, lists and scalars (L{dstwist.config.file}).
 
-Only ruamel.yaml's parser is used. The tree is built here, so that no tag can create an object and no %YAML 1.1
-directive can turn the text C{yes} into an open door. Sections and lists of YAML know their lines. The file may be
-hostile or broken: whatever it holds, the outcome is a tree or a L{ConfigError}.
+Only the parser of ruamel.yaml is used. This module builds the tree, so that no tag can create an object, and no %YAML
+1.1 directive can turn the text C{yes} into C{true}. Sections and lists of YAML know their lines.
+
+Always true: the outcome is a tree or a L{ConfigError}, even if the file is hostile or broken.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ruamel.yaml.events import (
 from dstwist.config.yaml_errors import explained
 from dstwist.errors import ConfigError
 
-# Far above any real configuration, low enough that a hostile one costs some seconds and some memory at most.
+# Far above any real configuration, and low enough that a hostile one costs at most some seconds and some memory.
 MAX_BYTES = 16 * 1024 * 1024
 MAX_NODES = 1_000_000
 MAX_DEPTH = 100
@@ -39,7 +40,7 @@ _COLLECTIONS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 _CORE_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _CORE_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _CORE_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
-    # 400 digits are no number anybody means, and Python refuses to convert 4301.
+    # No option has a value of 400 digits, and Python refuses to convert 4301 digits.
     (re.compile(r"[-+]?[0-9](_*[0-9]){0,399}"), lambda text: int(text.replace("_", ""))),
     (re.compile(r"[-+]?0o[0-7](_*[0-7]){0,399}"), lambda text: int(text.replace("_", ""), 8)),
     (re.compile(r"[-+]?0x[0-9a-fA-F](_*[0-9a-fA-F]){0,399}"), lambda text: int(text.replace("_", ""), 16)),
@@ -51,13 +52,13 @@ _CORE_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] 
 
 class Plain(str):
     """
-    A text that stood in the YAML file without quotes: it gets its type once its variables are expanded.
+    A text without quotes in a YAML file: it gets its type after its variables are expanded.
     """
 
 
 def core_scalar(text: str) -> Any:
     """
-    The value that YAML 1.2's core schema gives to C{text} without quotes.
+    The value of C{text} without quotes, by the core schema of YAML 1.2.
     """
     if text in _CORE_WORDS:
         return _CORE_WORDS[text]
@@ -69,7 +70,7 @@ def core_scalar(text: str) -> Any:
 
 class Section(dict[str, Any]):
     """
-    A section, and the line of each key.
+    A section, with the line of each key.
     """
 
     def __init__(self) -> None:
@@ -78,7 +79,7 @@ class Section(dict[str, Any]):
 
 class Sequence(list[Any]):
     """
-    A list, and the line of each item.
+    A list, with the line of each item.
     """
 
     def __init__(self) -> None:
@@ -87,7 +88,9 @@ class Sequence(list[Any]):
 
 def read_bytes(path: str) -> bytes:
     """
-    The content of the file. Raises L{OSError}, also for a name that the system cannot even spell.
+    The content of the file.
+
+    @raise OSError: the file cannot be read, or the system does not accept its name.
     """
     try:
         with open(path, "rb") as file:
@@ -101,7 +104,7 @@ def read_bytes(path: str) -> bytes:
 
 def extension(path: str) -> str:
     """
-    C{"json"}, C{"yml"} or nothing: how to parse the file.
+    The format of the file: C{"json"} or C{"yml"}, or an empty text for other files.
     """
     extension = os.path.splitext(path)[1].lower()
     return {".json": "json", ".yml": "yml", ".yaml": "yml"}.get(extension, "")
@@ -109,12 +112,12 @@ def extension(path: str) -> str:
 
 def parse(path: str, content: bytes, else_text: bool = False) -> Any:
     """
-    The tree in C{content}. A file of another kind counts as YAML, or, if C{else_text}, is its text.
+    The tree in C{content}. A file of another format is parsed as YAML; with C{else_text}, the result is its text.
     """
     if path.lower().endswith((".js", ".mjs", ".cjs")):
         raise ConfigError("", f"{path}: JavaScript files are not run; write it as .yml or .json")
     try:
-        # Windows editors put a byte order mark in front.
+        # Some editors write a byte order mark.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError("", f"{path}: not UTF-8 (byte {error.start})") from None
@@ -151,7 +154,7 @@ def _parse_json(text: str) -> Any:
 
 class _YamlTree:
     """
-    Builds the tree of one YAML document out of the parser's events. Keys are always texts, as they are written.
+    Builds the tree of one YAML document from the events of the parser. Keys are always texts, exactly as in the file.
     """
 
     def __init__(self, text: str) -> None:
@@ -178,7 +181,7 @@ class _YamlTree:
             mark = error.problem_mark or error.context_mark
             raise _at(mark, explained(error.problem or "not YAML", mark, error.context_mark, self._text)) from None
         except Exception as error:
-            # Also what the parser did not expect itself: it must not look like an error of ours.
+            # Also failures of the parser itself, which must not look like a failure of the server.
             raise ConfigError("", f"not YAML: {error}") from None
 
     def _node(self, event: Any, depth: int) -> Any:
@@ -186,7 +189,7 @@ class _YamlTree:
         if depth > MAX_DEPTH:
             raise _at(event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, AliasEvent):
-            # Within itself an anchor is not known yet, so no tree can contain itself.
+            # An anchor is known only after its value is complete, so no tree can contain itself.
             if event.anchor not in self._anchors:
                 raise _at(event.start_mark, f"the alias *{event.anchor} refers to nothing complete before it")
             return self._anchors[event.anchor]
@@ -257,7 +260,7 @@ class _YamlTree:
 
 def _at(mark: Any, problem: str) -> ConfigError:
     """
-    A problem with its place in the file.
+    An error with its place in the file.
     """
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
     return ConfigError("", where + problem)

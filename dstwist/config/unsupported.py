@@ -14,7 +14,7 @@ from dstwist.config.file import Reading, join
 
 def read_monitoring(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
     """
-    The types of the monitoring.
+    The types of the section.
     """
     entries = [(join(path, i), entry) for i, entry in enumerate(value)] if isinstance(value, list) else [(path, value)]
     return tuple(_read_ignored(entry, where, reading, ("none", "default")) for where, entry in entries)
@@ -22,7 +22,7 @@ def read_monitoring(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
 
 def read_ignored(value: Any, path: str, reading: Reading) -> str:
     """
-    The type of a part of which only the default exists.
+    The type of a section that supports only the default.
     """
     return _read_ignored(value, path, reading, ("default",))
 

@@ -1,5 +1,5 @@
 """
-Users and their passwords, for C{auth} of type C{file} and C{storage}: users.yml, and how passwords are hashed.
+Users and passwords, for C{auth} of type C{file} and C{storage}: users.yml, and the options for hashing.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from dstwist.config.fields import (
 from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 
-#: A derivation may take a second or so, not minutes: anybody who can connect can ask for one.
+#: The most rounds of PBKDF2. One derivation may take about a second, but not minutes, because every client that
+#: connects can cause one.
 MAX_ROUNDS = 10_000_000
-#: The same for entries in argon2's format: KiB of memory, passes over it, lanes.
+#: The highest parameters of argon2, for the same reason: KiB of memory, passes, lanes.
 MAX_ARGON2 = {"m": 1024 * 1024, "t": 64, "p": 64}
 
 _ARGON2 = re.compile(
@@ -42,7 +43,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def argon2_cost(stored: str) -> dict[str, int] | None:
     """
-    The cost parameters of a password in argon2's format; C{None} if it is in another one.
+    The cost parameters of a password in argon2's format; C{None} if it has another format.
     """
     found = _ARGON2.fullmatch(stored)
     return dict(zip("mtp", map(int, found.groups()), strict=True)) if found else None
@@ -50,8 +51,8 @@ def argon2_cost(stored: str) -> dict[str, int] | None:
 
 def is_printable(name: str) -> bool:
     """
-    Whether C{name} will do as a user id: control characters would break the text protocol, or the terminal on which the
-    log is read, and half of a surrogate pair cannot be sent at all.
+    Whether C{name} can be a user id. Control characters would break the text protocol, or the terminal that shows the
+    log, and half of a surrogate pair cannot be sent.
     """
     return _UNPRINTABLE.search(name) is None
 
@@ -67,7 +68,7 @@ class User:
     server_data: Any = None
 
     def __repr__(self) -> str:
-        # Settings end up in log lines; passwords must not.
+        # Settings may be logged; passwords must not be.
         return "<User>"
 
 
@@ -100,9 +101,9 @@ class PasswordSettings:
     report_invalid_parameters: bool = flag(True)
     # How many passwords are hashed at the same time, each in a thread. An addition of dstwist, like all below.
     max_concurrent_hashes: int = integer(2, maximum=64)
-    # How many more may wait for that. Further clients are disconnected.
+    # How many more may wait. Further clients are disconnected.
     max_queued_hashes: int = integer(1000)
-    # A longer password, in characters, is a wrong one.
+    # The longest password, in characters. A longer one counts as wrong.
     max_password_length: int = integer(4096)
 
 
@@ -113,7 +114,7 @@ def _check_hash(options: PasswordSettings, given: Mapping[str, Any], path: str) 
         if given.get(key) is None:
             raise ConfigError(join(path, key), f"Missing key {key}; hash needs it")
     if options.iterations is None or options.key_length is None:
-        # It is there, but was found wanting.
+        # The value is there, but is wrong, and that is reported already.
         return
     blocks = -(-options.key_length // hashlib.new(options.hash).digest_size)
     if options.iterations * blocks > MAX_ROUNDS:
@@ -123,7 +124,7 @@ def _check_hash(options: PasswordSettings, given: Mapping[str, Any], path: str) 
 
 def read_hash_options(options: Mapping[str, Any], path: str, reading: Reading) -> PasswordSettings:
     """
-    Only what says how passwords are hashed, whatever else is in there.
+    Only the options for hashing. Other options are not checked.
     """
     given = {key: value for key, value in options.items() if key in ("hash", "iterations", "keyLength")}
     problems = len(reading.problems)
@@ -136,7 +137,7 @@ def read_hash_options(options: Mapping[str, Any], path: str, reading: Reading) -
 
 def read_users(value: Any, path: str, reading: Reading) -> Mapping[str, User]:
     """
-    What users.yml holds: C{<name>: {password, serverData, clientData}}.
+    The users in users.yml: C{<name>: {password, serverData, clientData}}.
     """
     users: dict[str, User] = {}
     entries = as_section(value, path)
@@ -163,7 +164,7 @@ def _read_user(name: str, value: Any, path: str, reading: Reading) -> User:
         if key not in _USER_KEYS:
             reading.notes.append(f"CONFIG | {join(path, key)} has no meaning{suggestion(key, _USER_KEYS)}")
     cost = argon2_cost(password)
-    # Never to be taken for a password in clear: whoever saw the file could log in with what stands there.
+    # Such an entry must never count as a password in clear: a reader of the file could log in with it.
     problem = excess(cost) if cost or not password.startswith("$argon2") else "not in argon2's format"
     if problem:
         raise ConfigError(join(path, "password"), problem)
@@ -172,7 +173,7 @@ def _read_user(name: str, value: Any, path: str, reading: Reading) -> User:
 
 def excess(cost: Mapping[str, int] | None) -> str | None:
     """
-    What to say of argon2 parameters that ask for too much, or for nothing.
+    The error text for argon2 parameters that are too high or zero; C{None} if they can be used.
     """
     for key, value in (cost or {}).items():
         if not 1 <= value <= MAX_ARGON2[key]:
@@ -196,7 +197,7 @@ class FileSettings(PasswordSettings):
     # Whether a reload closes the connections of users who are not in the file any more.
     close_removed_users: bool = flag(False)
 
-    # The files that the users are in; none if they are in the configuration itself.
+    # The files with the users; empty if they are in the configuration file itself.
     files: tuple[str, ...] = ()
 
 
@@ -220,7 +221,7 @@ def read_file_options(options: dict[str, Any], path: str, reading: Reading, repo
 
 def _note_passwords(settings: FileSettings, path: str, reading: Reading) -> None:
     """
-    Notes passwords in clear, and, where they should be hashed, those that nobody can log in with.
+    Note passwords in clear. With C{hash}, note passwords that are not hashed and so never match.
     """
     others = [name for name, user in settings.users.items() if argon2_cost(user.password) is None]
     if settings.hash is None:
@@ -241,16 +242,16 @@ class StorageSettings(PasswordSettings):
     C{storage}: each user is a record, named C{<table>/<user name>}.
     """
 
-    # What the names of the users' records start with.
+    # The prefix of the names of the users' records, without the slash.
     table: str = text("")
-    # Whether a user who is not there yet is made, with the password of the first login.
+    # Whether the first login of an unknown user creates the user, with the password of that login.
     create_user: bool = flag(False)
     # How long the storage may take. An addition of dstwist.
     storage_timeout: float = milliseconds(2000)
 
 
 def read_storage_options(options: dict[str, Any], path: str, reading: Reading, report: bool) -> StorageSettings:
-    # Examples have it, and it never meant anything.
+    # Many examples have this option, but it never had an effect.
     given = {key: value for key, value in options.items() if key != "tableSplitChar"}
     require(given, path, "table")
     settings = from_mapping(StorageSettings, given, path, reading, report_invalid_parameters=report)
@@ -262,7 +263,7 @@ def read_storage_options(options: dict[str, Any], path: str, reading: Reading, r
 
 def require(options: Mapping[str, Any], path: str, *keys: str) -> None:
     """
-    Makes sure that options without a default are there.
+    Check that options without a default are there.
     """
     for key in keys:
         if options.get(key) is None:

@@ -1,5 +1,5 @@
 """
-Options whose values have a form of their own: what each may look like, and what becomes of it.
+Readers of options whose values have a form of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dstwist.errors import ConfigError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: What minVersion may be, oldest first.
+#: The values of minVersion, oldest first.
 TLS_VERSIONS = ("TLSv1.2", "TLSv1.3")
 
 LOG_LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2, "ERROR": 3, "OFF": 100}
@@ -26,7 +26,7 @@ LOG_LEVELS = {"DEBUG": 0, "INFO": 1, "WARN": 2, "ERROR": 3, "OFF": 100}
 
 def generate_uid() -> str:
     """
-    A name for a node that has none, like the Node server's: C{<base36 milliseconds>-<base36 random>}.
+    A name for a node without a name, in the form of the Node server: C{<base36 milliseconds>-<base36 random>}.
     """
     return f"{_base36(time.time_ns() // 1_000_000)}-{_base36(secrets.randbits(63))}"
 
@@ -82,7 +82,7 @@ def read_rematch_interval(value: Any, path: str, reading: Reading) -> float | No
 
 def read_origins(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
     """
-    Where pages may come from, exactly as browsers spell it: no path, lower case, no port that goes without saying.
+    The origins of web pages, exactly as browsers write them: without a path, in lower case, without a default port.
     """
     origins = read_texts(value, path)
     for i, origin in enumerate(origins):
@@ -94,7 +94,7 @@ def read_origins(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
 
 def read_proxies(value: Any, path: str, reading: Reading) -> tuple[Network | str, ...]:
     """
-    Addresses and networks (C{10.0.0.0/8}); C{unix} is whoever comes by a UNIX socket.
+    Addresses and networks (C{10.0.0.0/8}); C{unix} stands for all connections on UNIX sockets.
     """
     return tuple(_read_proxy(text, join(path, i)) for i, text in enumerate(read_texts(value, path)))
 
@@ -111,7 +111,8 @@ def _read_proxy(text: str, path: str) -> Network | str:
 
 def read_tls_version(value: Any, path: str, reading: Reading) -> str:
     """
-    The oldest version of TLS that is spoken, in Node's spelling. There is no way to older ones: they are broken.
+    The oldest version of TLS that is accepted, by its name in Node. Older versions are not offered, because they are
+    broken.
     """
     version = read_text(value, path)
     if version not in TLS_VERSIONS:
@@ -121,7 +122,7 @@ def read_tls_version(value: Any, path: str, reading: Reading) -> str:
 
 def read_pem(value: Any, path: str, reading: Reading) -> str:
     """
-    Keys and certificates come as contents (C{fileLoad}) or, as with uws, as the name of a file.
+    A key or certificate: its content (C{fileLoad}) or, as with uws, the name of a file.
     """
     pem = read_text(value, path)
     if isinstance(value, FileText):
@@ -139,7 +140,7 @@ def read_pem(value: Any, path: str, reading: Reading) -> str:
 
 def read_pems(value: Any, path: str, reading: Reading) -> str:
     """
-    The same, or a list of such.
+    A key or certificate as in L{read_pem}, or a list of these.
     """
     if not isinstance(value, list):
         return read_pem(value, path, reading)
@@ -150,7 +151,9 @@ def read_pems(value: Any, path: str, reading: Reading) -> str:
 
 def read_again(text: str) -> str:
     """
-    The present content of the files that C{text} came from; C{text} itself if it came from no file. Raises L{OSError}.
+    The present content of the files that C{text} comes from; C{text} itself if it comes from no file.
+
+    @raise OSError: a file cannot be read.
     """
     if isinstance(text, JoinedText):
         return JoinedText(map(read_again, text.parts))
