@@ -112,13 +112,23 @@ class ClosingLink(WebSocketServerProtocol):
                 return
         self._send_close_frame(code, reasonUtf8, isReply)
 
-    def end_delay(self) -> None:
+    def end(self, code: int, reason: str) -> None:
         """
-        Close now, if the close is delayed.
+        Close in order, at once if the close is delayed already. Drop the transport if the handshake is not complete.
         """
-        if self.delayed:
+        if self.connection is not None:
+            self.connection.close(reason, code)
+        elif self.delayed:
             self.factory.close_delay.cancel(self)
             self._close_now()
+        elif self.state == self.STATE_CONNECTING:
+            self.dropConnection(abort=True)
+
+    def hand_over(self, connection: IReceiver) -> None:
+        """
+        Give all further payloads to C{connection}.
+        """
+        self.connection = connection
 
     def _close_now(self) -> None:
         self.delayed = False

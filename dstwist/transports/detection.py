@@ -48,11 +48,12 @@ class Detection:
         self._stop()
         if isinstance(payload, str):
             connection = self._text or self._greet()
-            self._link.connection = connection
+            self._link.hand_over(connection)
         else:
             if self._text is not None:
                 self._text.lost("it is a client of v4 or later")
-            connection = self._link.connection = self._make_binary(self._link, self._handshake)
+            connection = self._make_binary(self._link, self._handshake)
+            self._link.hand_over(connection)
             connection.open()
         return connection.receive(payload)
 

@@ -34,13 +34,13 @@ class MeteredLink(WebSocketLink):
     _throttled = False
 
     def connectionMade(self) -> None:
-        port = self.factory
-        settings, clock = port.settings, port.reactor
-        assert port.budgets is not None
+        factory = self.factory
+        settings, clock = factory.settings, factory.reactor
+        assert factory.budgets is not None
         self._rate_limit = RateLimit(
             token_buckets("maxByteRate", settings.max_byte_rate, clock),
             token_buckets("maxMessageRate", settings.max_message_rate, clock),
-            port.budgets,
+            factory.budgets,
             clock,
             self._throttle,
             self._unthrottle,

@@ -32,7 +32,7 @@ from zope.interface import implementer
 
 from dstwist.interfaces import IOutbox
 from dstwist.transports.backlog import Backlog
-from dstwist.transports.turn import Turn
+from dstwist.transports.outbox_group import OutboxGroup
 
 #: Answers of more bytes than this are sent before the end of the turn.
 AT_ONCE = 65536
@@ -78,15 +78,15 @@ class Outbox:
         "_stalled",
         "_told",
         "_transport",
-        "_turn",
+        "_group",
         "counted",
         "given_up",
     )
 
-    def __init__(self, transport: Any, turn: Turn, limit: int, overflow: Callable[[], None]) -> None:
+    def __init__(self, transport: Any, group: OutboxGroup, limit: int, overflow: Callable[[], None]) -> None:
         self._transport = transport
-        self._turn = turn
-        self._outgoing = turn.outgoing
+        self._group = group
+        self._outgoing = group.outgoing
         self._limit = limit
         self._overflow = overflow
         self._frames: list[bytes] = []
@@ -134,7 +134,7 @@ class Outbox:
         Queue a frame.
         """
         if not self._frames:
-            self._turn.add(self)
+            self._group.add(self)
         self._frames.append(frame)
 
     def answer(self, frame: bytes) -> None:
@@ -143,7 +143,7 @@ class Outbox:
         further ones are dropped until the connection is closed, between two turns.
         """
         if not self._frames:
-            self._turn.add(self)
+            self._group.add(self)
         self._frames.append(frame)
         size = len(frame)
         self._answered += size

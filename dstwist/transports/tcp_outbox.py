@@ -13,7 +13,7 @@ from twisted.internet.tcp import Server as TcpTransport
 from zope.interface import implementer
 
 from dstwist.transports.outbox import Outbox
-from dstwist.transports.turn import Turn
+from dstwist.transports.outbox_group import OutboxGroup
 
 #: How many pieces the system takes in one call.
 _IOV_MAX = min(os.sysconf("SC_IOV_MAX"), 1024)
@@ -79,7 +79,7 @@ class TcpOutbox(Outbox):
             self._asked = True
             return
         if self._open:
-            if not self._turn.may_refill():
+            if not self._group.may_refill():
                 # The transport has stopped asking.
                 self._transport.startWriting()
                 return
@@ -96,11 +96,11 @@ class TcpOutbox(Outbox):
             self._finished()
 
 
-def outbox_for(transport: Any, turn: Turn, limit: int, overflow: Callable[[], None]) -> Outbox:
+def outbox_for(transport: Any, group: OutboxGroup, limit: int, overflow: Callable[[], None]) -> Outbox:
     """
     The outbox that suits C{transport}.
     """
     # Exactly this class: a TLS transport passes through the attributes of the socket below it, to which data would be
     # written without encryption.
     kind = TcpOutbox if type(transport) is TcpTransport else Outbox
-    return kind(transport, turn, limit, overflow)
+    return kind(transport, group, limit, overflow)

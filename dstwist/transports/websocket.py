@@ -28,8 +28,8 @@ from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.incoming import SMALL, CountedLink, CountingFactory
+from dstwist.transports.outbox_group import EagerOutbox, OutboxGroup
 from dstwist.transports.tcp_outbox import outbox_for
-from dstwist.transports.turn import EagerOutbox, Turn
 from dstwist.transports.wire import BINARY, TEXT
 
 #: Whether small frames are cut out of the received bytes here.
@@ -54,7 +54,7 @@ class LinkFactory(CountingFactory, Protocol):
     The factory of a WebSocket, as far as the WebSocket needs it.
     """
 
-    turn: Turn
+    outboxes: OutboxGroup
     turns: Turns
     connect: ConnectionFactory
 
@@ -100,11 +100,11 @@ class WebSocketLink(CountedLink):
             # answers would wait until the client's system acknowledges the first, which it does after 40 ms.
             self.transport.setTcpNoDelay(True)
         self.address = self.address or address_of(self.transport)
-        turn = self.factory.turn
-        outbox = outbox_for(self.transport, turn, settings.max_outgoing_buffer_size, self._slow_consumer)
+        group = self.factory.outboxes
+        outbox = outbox_for(self.transport, group, settings.max_outgoing_buffer_size, self._slow_consumer)
         self._outbox = outbox
         eager = settings.outgoing_buffer_timeout
-        self.outbox = EagerOutbox(outbox, turn, settings.max_buffer_byte_size) if eager else outbox
+        self.outbox = EagerOutbox(outbox, group, settings.max_buffer_byte_size) if eager else outbox
         super().connectionMade()
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:

@@ -17,7 +17,7 @@ from dstwist.scheduling.turns import Turns
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.incoming import Incoming
 from dstwist.transports.metered import MeteredLink
-from dstwist.transports.turn import Turn
+from dstwist.transports.outbox_group import OutboxGroup
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 
 
@@ -56,7 +56,7 @@ class WebSocketFactory(WebSocketServerFactory):
         self.incoming = incoming if incoming is not None else Incoming()
         self.connect = connect
         self.turns = Turns.of(reactor)
-        self.turn = Turn(reactor, settings.outgoing_buffer_timeout, outgoing)
+        self.outboxes = OutboxGroup(reactor, settings.outgoing_buffer_timeout, outgoing)
         self.links: set[WebSocketLink] = set()
         self._waiting: list[Deferred[None]] = []
         self.setProtocolOptions(
@@ -103,12 +103,7 @@ class WebSocketFactory(WebSocketServerFactory):
         Close all WebSockets in order, and drop those whose handshake is not complete.
         """
         for link in list(self.links):
-            if link.connection is not None:
-                link.connection.close(reason, code)
-            elif link.delayed:
-                link.end_delay()
-            elif link.state == link.STATE_CONNECTING:
-                link.dropConnection(abort=True)
+            link.end(code, reason)
 
     def abort(self) -> None:
         """

@@ -15,8 +15,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
 from dstwist.transports.outbox import Outbox
+from dstwist.transports.outbox_group import OutboxGroup
 from dstwist.transports.tcp_outbox import TcpOutbox, outbox_for
-from dstwist.transports.turn import Turn
 
 #: Its type is that of no reactor in particular.
 reactor: Any = global_reactor
@@ -52,7 +52,7 @@ class Writer(Protocol):
     frames = [b"%08d" % number * 4000 for number in range(200)]  # 6.4 MB, more than sockets buffer
 
     def connectionMade(self) -> None:
-        self.outbox = outbox_for(self.transport, Turn(reactor), 1 << 30, self.fail)
+        self.outbox = outbox_for(self.transport, OutboxGroup(reactor), 1 << 30, self.fail)
         self.left = list(self.frames)
 
     def fail(self) -> None:

@@ -64,7 +64,7 @@ class MeteredLinkTests(SynchronousTestCase):
 
     def test_postponed(self) -> None:
         """
-        What waits for a later turn waits for the meter too, and is served when that is content.
+        Payloads that wait for a later turn wait for the rate limit too, and are served when it permits.
         """
         client = self.metered(Weary)
         connection, link = client.connection, client.link

@@ -19,8 +19,8 @@ from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing import Outgoing
 from dstwist.transports import backlog, outbox
 from dstwist.transports.outbox import Outbox
+from dstwist.transports.outbox_group import OutboxGroup
 from dstwist.transports.tcp_outbox import outbox_for
-from dstwist.transports.turn import Turn
 from tests.transports.helpers import Idle, Overflow, PushTransport, tcp, turn
 
 
@@ -34,7 +34,7 @@ class OutboxTests(SynchronousTestCase):
         self.overflow = Overflow()
         self.transport = PushTransport()
         self.transport.high = 10
-        self.outbox = Outbox(self.transport, Turn(self.clock), 20, self.overflow)
+        self.outbox = Outbox(self.transport, OutboxGroup(self.clock), 20, self.overflow)
 
     def write(self, data: bytes) -> None:
         self.outbox.write(data)
@@ -212,12 +212,12 @@ class BudgetTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.outgoing = Outgoing(self.reactor, turn_limit=50, most=800)
-        self.turn = Turn(self.reactor, outgoing=self.outgoing)
+        self.group = OutboxGroup(self.reactor, outgoing=self.outgoing)
         self.patch(backlog, "LARGE", 10)
 
     def tcp(self, room: int | None = 0, limit: int = 1 << 20) -> tuple[Outbox, Any, Overflow]:
         transport, overflow = tcp(self.reactor, Idle(), room), Overflow()
-        return outbox_for(transport, self.turn, limit, overflow), transport, overflow
+        return outbox_for(transport, self.group, limit, overflow), transport, overflow
 
     def test_answers(self) -> None:
         """
@@ -235,9 +235,9 @@ class BudgetTests(SynchronousTestCase):
         """
         All ports are flushed when the budget is used up, those with an C{outgoingBufferTimeout} as well.
         """
-        turn = Turn(self.reactor, 5.0, self.outgoing)
+        group = OutboxGroup(self.reactor, 5.0, self.outgoing)
         transport = tcp(self.reactor, Idle())
-        outbox_for(transport, turn, 100, Overflow()).answer(b"x" * 40)
+        outbox_for(transport, group, 100, Overflow()).answer(b"x" * 40)
         self.assertEqual(transport.socket.take(), b"")
         self.tcp()[0].answer(b"y" * 11)
         self.assertEqual(transport.socket.take(), b"x" * 40)
@@ -328,7 +328,7 @@ class BudgetTests(SynchronousTestCase):
         """
         self.patch(outbox, "AT_ONCE", 10)
         transport = PushTransport()
-        box = Outbox(transport, self.turn, 1 << 20, Overflow())
+        box = Outbox(transport, self.group, 1 << 20, Overflow())
         box.pauseProducing()
         self.check_silent(box, transport.take, box.resumeProducing)
 
@@ -374,7 +374,7 @@ class BudgetTests(SynchronousTestCase):
         self.patch(outbox, "AT_ONCE", 20)
         transport = PushTransport()
         transport.high = 20
-        box = Outbox(transport, self.turn, 1000, Overflow())
+        box = Outbox(transport, self.group, 1000, Overflow())
         frames = [b"%020d" % number for number in range(5)]
         for frame in frames:
             box.write(frame)
@@ -395,7 +395,7 @@ class BudgetTests(SynchronousTestCase):
         self.patch(outbox, "AT_ONCE", 20)
         transport = PushTransport()
         transport.high = 20
-        box = Outbox(transport, self.turn, 1000, Overflow())
+        box = Outbox(transport, self.group, 1000, Overflow())
         box.write(b"x" * 100)
         box.finish()
         received = transport.take()

@@ -20,8 +20,8 @@ from zope.interface.verify import verifyObject
 from dstwist.limits.outgoing import Outgoing
 from dstwist.transports import backlog, outbox, tcp_outbox
 from dstwist.transports.outbox import Outbox
+from dstwist.transports.outbox_group import OutboxGroup
 from dstwist.transports.tcp_outbox import TcpOutbox, outbox_for
-from dstwist.transports.turn import Turn
 from tests.fakes import BusyReactor
 from tests.transports.helpers import Idle, Overflow, PushTransport, SocketStub, tcp, turn
 from tests.turns import LONGEST, turn_lengths
@@ -38,7 +38,7 @@ class TcpOutboxTests(SynchronousTestCase):
 
     def outbox(self, room: int | None = None, limit: int = 20) -> tuple[Outbox, Any, SocketStub]:
         transport = tcp(self.reactor, Idle(), room)
-        outbox = outbox_for(transport, Turn(self.reactor), limit, self.overflow)
+        outbox = outbox_for(transport, OutboxGroup(self.reactor), limit, self.overflow)
         return outbox, transport, transport.socket
 
     def test_interface(self) -> None:
@@ -179,13 +179,13 @@ class LargeFrameTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.outgoing = Outgoing(self.reactor)
-        self.turn = Turn(self.reactor, outgoing=self.outgoing)
+        self.group = OutboxGroup(self.reactor, outgoing=self.outgoing)
         self.overflow = Overflow()
         self.patch(backlog, "LARGE", 10)
 
     def outbox(self, room: int | None = None, limit: int = 1000) -> tuple[Outbox, Any, SocketStub]:
         transport = tcp(self.reactor, Idle(), room)
-        return outbox_for(transport, self.turn, limit, self.overflow), transport, transport.socket
+        return outbox_for(transport, self.group, limit, self.overflow), transport, transport.socket
 
     def fan_out(self, frame: bytes, *outboxes: Outbox) -> None:
         for each in outboxes:
@@ -346,7 +346,7 @@ class RefillTests(SynchronousTestCase):
             return socket.send(b"".join(pieces))
 
         self.patch(SocketStub, "sendmsg", slow)
-        shared = Turn(reactor)
+        shared = OutboxGroup(reactor)
         made = []
         for _ in range(20):
             transport = tcp(reactor, Idle(), 0)
@@ -380,7 +380,7 @@ class OutboxForTests(SynchronousTestCase):
     """
 
     def kind(self, transport: Any) -> type:
-        return type(outbox_for(transport, Turn(Clock()), 1, Overflow()))
+        return type(outbox_for(transport, OutboxGroup(Clock()), 1, Overflow()))
 
     def test_tcp(self) -> None:
         """

@@ -16,7 +16,7 @@ from tests.transports.helpers import (
 )
 
 
-class PortTests(SynchronousTestCase):
+class WebSocketFactoryTests(SynchronousTestCase):
     """
     L{WebSocketFactory}: all WebSockets of a path.
     """

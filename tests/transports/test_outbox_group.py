@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.transports.turn}.
+Tests for L{dstwist.transports.outbox_group}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing import Outgoing
 from dstwist.scheduling.turns import Turns
 from dstwist.transports.outbox import Outbox
-from dstwist.transports.turn import EagerOutbox, Turn
+from dstwist.transports.outbox_group import EagerOutbox, OutboxGroup
 from tests.fakes import BusyClock
 from tests.transports.helpers import Overflow, PushTransport
 from tests.turns import LONGEST, turn_lengths
@@ -20,16 +20,16 @@ from tests.turns import LONGEST, turn_lengths
 
 class TurnTests(SynchronousTestCase):
     """
-    L{Turn}: what is written in a reactor turn leaves at its end.
+    L{OutboxGroup}: what is written in a reactor turn leaves at its end.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.turn = Turn(self.clock)
+        self.group = OutboxGroup(self.clock)
 
-    def outbox(self, turn: Turn | None = None) -> tuple[Outbox, PushTransport]:
+    def outbox(self, group: OutboxGroup | None = None) -> tuple[Outbox, PushTransport]:
         transport = PushTransport()
-        return Outbox(transport, turn or self.turn, 100, Overflow()), transport
+        return Outbox(transport, group or self.group, 100, Overflow()), transport
 
     def test_one_write_per_turn(self) -> None:
         """
@@ -69,7 +69,7 @@ class TurnTests(SynchronousTestCase):
         """
         C{outgoingBufferTimeout} makes a turn longer.
         """
-        outbox, transport = self.outbox(Turn(self.clock, 0.05))
+        outbox, transport = self.outbox(OutboxGroup(self.clock, 0.05))
         outbox.write(b"one")
         self.clock.advance(0.04)
         self.assertEqual(transport.take(), b"")
@@ -81,14 +81,14 @@ class TurnTests(SynchronousTestCase):
         """
         L{EagerOutbox} is an outbox.
         """
-        verifyObject(IOutbox, EagerOutbox(self.outbox()[0], self.turn, 10))
+        verifyObject(IOutbox, EagerOutbox(self.outbox()[0], self.group, 10))
 
     def test_eager_answers(self) -> None:
         """
         It hands on answers, and flushes, like the outbox behind it.
         """
-        outbox, transport = self.outbox(Turn(self.clock, 0.05))
-        eager = EagerOutbox(outbox, self.turn, 10)
+        outbox, transport = self.outbox(OutboxGroup(self.clock, 0.05))
+        eager = EagerOutbox(outbox, self.group, 10)
         eager.write(b"one ")
         eager.answer(b"two")
         self.assertEqual(transport.take(), b"")
@@ -99,9 +99,9 @@ class TurnTests(SynchronousTestCase):
         """
         A long turn ends early if more than C{maxBufferByteSize} bytes were collected for one connection.
         """
-        turn = Turn(self.clock, 0.05)
-        outbox, transport = self.outbox(turn)
-        write = EagerOutbox(outbox, turn, 10).write
+        group = OutboxGroup(self.clock, 0.05)
+        outbox, transport = self.outbox(group)
+        write = EagerOutbox(outbox, group, 10).write
         write(b"12345")
         write(b"67890")
         self.clock.advance(0)
@@ -114,9 +114,9 @@ class TurnTests(SynchronousTestCase):
         """
         What was sent does not count any more.
         """
-        turn = Turn(self.clock, 0.05)
-        outbox, transport = self.outbox(turn)
-        write = EagerOutbox(outbox, turn, 10).write
+        group = OutboxGroup(self.clock, 0.05)
+        outbox, transport = self.outbox(group)
+        write = EagerOutbox(outbox, group, 10).write
         for _ in range(3):
             write(b"1234567890")
             self.clock.advance(0)
@@ -128,9 +128,9 @@ class TurnTests(SynchronousTestCase):
         """
         Hurrying a turn that has nothing to send, or ends soon anyway, changes nothing.
         """
-        Turn(self.clock, 0.05).hurry()
+        OutboxGroup(self.clock, 0.05).hurry()
         outbox, transport = self.outbox()
-        EagerOutbox(outbox, self.turn, 1).write(b"one")
+        EagerOutbox(outbox, self.group, 1).write(b"one")
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
     def test_broken(self) -> None:
@@ -171,7 +171,7 @@ class TurnTests(SynchronousTestCase):
 
 class ManyOutboxesTests(SynchronousTestCase):
     """
-    L{Turn} with thousands of outboxes: a write to each socket takes some microseconds.
+    L{OutboxGroup} with thousands of outboxes: a write to each socket takes some microseconds.
     """
 
     COUNT = 5000
@@ -179,7 +179,7 @@ class ManyOutboxesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = BusyClock()
         self.outgoing = Outgoing(self.clock, 10 * self.COUNT)
-        self.turn = Turn(self.clock, 0, self.outgoing)
+        self.group = OutboxGroup(self.clock, 0, self.outgoing)
         self.sent: list[tuple[int, bytes]] = []
         self.outboxes = [self.outbox(number) for number in range(self.COUNT)]
 
@@ -191,7 +191,7 @@ class ManyOutboxesTests(SynchronousTestCase):
             self.sent.append((number, data))
 
         transport.write = write  # type: ignore[method-assign]
-        return Outbox(transport, self.turn, 100, Overflow())
+        return Outbox(transport, self.group, 100, Overflow())
 
     def publish(self, frame: bytes) -> None:
         for outbox in self.outboxes:

@@ -42,9 +42,9 @@ class IFlushed(Protocol):
     def abort(self) -> None: ...
 
 
-class Turn:
+class OutboxGroup:
     """
-    The outboxes that have frames.
+    Flushes its outboxes at the end of each turn.
 
     @param pause: how long to collect frames, in seconds; 0 means until the input of this turn is handled.
     @param outgoing: counts the bytes of all connections.
@@ -68,7 +68,7 @@ class Turn:
 
     def add(self, outbox: IFlushed) -> None:
         """
-        Flush C{outbox} at the end of the turn.
+        Flush C{outbox}, which has frames, at the end of the turn.
         """
         self._dirty.append(outbox)
         if self._call is None:
@@ -77,7 +77,7 @@ class Turn:
 
     def hurry(self) -> None:
         """
-        End the turn as soon as the input of this turn of the reactor is handled.
+        Do not collect frames any longer than until the input of this turn is handled.
         """
         if self._call is not None and self._pause:
             self._call.reset(0)
@@ -155,15 +155,15 @@ class Turn:
 @implementer(IOutbox)
 class EagerOutbox:
     """
-    The outbox of a connection whose turn ends early when more than C{limit} bytes (C{maxBufferByteSize}) are collected.
-    It does not send them itself: L{IOutbox.write} never calls back.
+    An outbox whose group collects no longer when it has more than C{limit} bytes (C{maxBufferByteSize}). It does not
+    send them itself: L{IOutbox.write} never calls back.
     """
 
-    __slots__ = ("_limit", "_outbox", "_size", "_turn")
+    __slots__ = ("_limit", "_outbox", "_size", "_group")
 
-    def __init__(self, outbox: IFlushed, turn: Turn, limit: int) -> None:
+    def __init__(self, outbox: IFlushed, group: OutboxGroup, limit: int) -> None:
         self._outbox = outbox
-        self._turn = turn
+        self._group = group
         self._limit = limit
         self._size = 0
 
@@ -171,7 +171,7 @@ class EagerOutbox:
         self._size = len(frame) if self._outbox.empty else self._size + len(frame)
         self._outbox.write(frame)
         if self._size > self._limit:
-            self._turn.hurry()
+            self._group.hurry()
 
     def answer(self, frame: bytes) -> None:
         self._outbox.answer(frame)
