@@ -1,32 +1,42 @@
 """
 Listening: active data providers.
 
-A *listener* registers a *pattern*. Whenever a name that matches has subscribers and nobody who provides it, the
-listeners are asked, one at a time, whether they will; the first to accept becomes the *provider* of the name and is
-told when it is no longer wanted. Authority: C{services.md} section 7, with what its section 13.3 asks of a better
-server.
+A client that listens registers a *pattern*: it becomes a *listener*. If a name has a subscriber and no provider, the
+server offers the name to the listeners whose pattern matches, one at a time. The first listener that accepts becomes
+the *provider* of the name; it is told when the name has no subscriber any more. Authority: C{services.md} section 7,
+and what its section 13.3 asks of a better server.
 
 ::
 
-    unprovided --- a name gets its first subscriber, or a listener comes, or a provider goes ---> searching
-    searching  --- the asked one accepts ----------------------------------------------------> provided
-    searching  --- the asked one rejects, leaves, or is silent for listen.responseTimeout ------> the next one is asked
-    searching  --- nobody is left to ask -----------------------------------------------------> unprovided
-    provided   --- the provider leaves -------------------------------------------------------> searching
-    any        --- the last subscriber leaves ------------------------------------------------> forgotten
+    unprovided --- the first subscriber comes, a listener comes, or the provider leaves ---------> searching
+    searching  --- the listener accepts -------------------------------------------------------> provided
+    searching  --- the listener rejects, leaves, or is silent for listen.responseTimeout --------> searching
+    searching  --- no listener is left --------------------------------------------------------> unprovided
+    provided   --- the provider leaves --------------------------------------------------------> searching
+    any        --- the last subscriber leaves -------------------------------------------------> forgotten
 
-A listener is asked about a name only if it has the permission to listen to that name (L{dstwist.routing.offers}). A
-listener of v2 or v3 is asked, and provides, only while another client is subscribed
+A listener is offered a name only if it has the permission to listen to that name (L{dstwist.routing.offers}). A
+listener of v2 or v3 is offered a name, and provides it, only while another client is subscribed
 (L{dstwist.routing.own_subscriptions}).
 
-Only who is being asked can accept: a connection that was asked and did not answer in time (a late answer) may still
-get the name while it is free, and is otherwise told to stop; one that never was asked is refused. A new listener is
-offered what nobody provides, without asking again who had declined. Names that nobody took are offered to all again
-every C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last time that all were asked.
+==================================  ==================================================================================
+an answer                           has this effect
+==================================  ==================================================================================
+of the listener that is offered     it provides the name, or the next listener is offered it
+the name
+of a listener that did not answer   it provides the name if the name is still free; otherwise it is told to stop
+in time
+of any other listener               the answer is refused
+==================================  ==================================================================================
 
-Here is who listens, and what clients say; the searches are in L{dstwist.routing.provider_search}.
+A new listener is offered the names without a provider; listeners that have declined are not asked again then. Names
+that all have declined are offered to all again every C{listen.rematchInterval}, but not within C{listen.matchCooldown}
+of the last time.
 
-Only for records are the subscribers told whether their name is provided (SUBSCRIPTION_HAS_PROVIDER).
+This module has the listeners, and what clients say; L{dstwist.routing.provider_assignment} has the searches and the
+providers.
+
+Only subscribers of records are told whether their name has a provider (SUBSCRIPTION_HAS_PROVIDER).
 """
 
 from __future__ import annotations
@@ -54,25 +64,25 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 @dataclass(eq=False, slots=True)
 class _Listener:
     """
-    What one connection has to do with listening.
+    A connection that listens.
     """
 
     # Shared by all of its registrations.
     unanswered: Unanswered
     patterns: dict[str, Registration] = field(default_factory=dict)
-    # Those that it has lost, and may not have noticed.
+    # Registrations that were revoked, and that the client may not have ended yet.
     revoked: dict[str, Registration] = field(default_factory=dict)
 
 
 @implementer(IRevocable)
 class ListenerRegistry:
     """
-    The listeners of one topic, and who provides which of its names.
+    The listeners of one topic.
 
-    @ivar offered: the names that listeners are asked about or provide.
+    @ivar offered: the names that listeners are offered or provide.
     @param announce: tell subscribers when their name gets or loses its provider.
-    @param permission: decides which names a listener may hear of; C{None} if everything is permitted.
-    @param choose: which of several registrations is tried first, by its place.
+    @param permission: decides which names a listener may be told; C{None} if everything is permitted.
+    @param choose: which of several registrations is tried first.
     """
 
     _log = Logger()
@@ -120,7 +130,7 @@ class ListenerRegistry:
 
     def provided(self, name: str) -> bool:
         """
-        Whether C{name} has an active provider.
+        Whether C{name} has a provider.
         """
         return self._assignment.provided(name)
 
@@ -130,7 +140,7 @@ class ListenerRegistry:
         """
         self._assignment.stop()
 
-    # -- what clients ask
+    # -- requests of clients
 
     def _listen(self, message: Message, sender: IConnection) -> None:
         if sender.closed:
@@ -176,7 +186,7 @@ class ListenerRegistry:
         registration = listener.patterns.pop(text, None) if listener is not None else None
         lost = listener.revoked.pop(text, None) if listener is not None else None
         if registration is not None:
-            self._dismiss([registration])
+            self._end([registration])
             registration.forget_all_unanswered()
         elif lost is not None:
             lost.notified = False
@@ -201,7 +211,7 @@ class ListenerRegistry:
         listener = self._listeners.get(sender)
         return None if listener is None else listener.patterns.get(_name(message))
 
-    # -- what they have
+    # -- who listens
 
     def connections(self) -> Iterable[IConnection]:
         return self._listeners.keys()
@@ -225,32 +235,32 @@ class ListenerRegistry:
             return False
         if len(listener.revoked) < self._settings.max_patterns:
             listener.revoked[name] = registration
-        self._dismiss([registration], told=True)
+        self._end([registration], notify=True)
         registration.forget_all_unanswered()
         return True
 
-    # -- endings
+    # -- listeners that leave
 
     def _closed(self, connection: IConnection) -> None:
-        self._dismiss(list(self._listeners.pop(connection).patterns.values()))
+        self._end(list(self._listeners.pop(connection).patterns.values()))
 
-    def _dismiss(self, leaving: list[Registration], told: bool = False) -> None:
+    def _end(self, leaving: list[Registration], notify: bool = False) -> None:
         """
-        Have C{leaving}, registrations of one connection, provide and be asked nothing more.
+        End C{leaving}, registrations of one connection.
 
-        @param told: it is told what it does not provide any more.
+        @param notify: tell the client which names it does not provide any more.
         """
         for registration in leaving:
-            registration.notified = told
+            registration.notified = notify
             self._registrations.remove(registration)
         self._assignment.end(leaving)
 
 
 def _name(message: Message) -> str:
-    assert message.name is not None, "codecs let no listen message through without its pattern"
+    assert message.name is not None, "codecs drop listen messages without a pattern"
     return message.name
 
 
 def _subscription(message: Message) -> str:
-    assert message.subscription is not None, "codecs let no answer through without its name"
+    assert message.subscription is not None, "codecs drop answers without a name"
     return message.subscription

@@ -1,8 +1,9 @@
 """
-Listeners that have just begun to listen, and are offered what is wanted already.
+New listeners: they are offered the names that have subscribers already.
 
-All names are gone through in slices. Listeners that come meanwhile share the next round: there is one list of names at
-a time, however many come.
+A new listener is matched only against names without a provider and without a running search: a running search asks it
+by itself (L{dstwist.routing.search_order}). A round goes through all names, in slices. Listeners that come during a
+round share the next one, so there is one list of names at a time, however many listeners come.
 """
 
 from __future__ import annotations
@@ -13,60 +14,60 @@ from dstwist.routing.registrations import Registration
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import TimeSlices
 
-#: Of so many new listeners it is seen one by one whether they match a name; of more, by asking the table.
+#: Up to so many new listeners are matched with a name one by one; for more, the table of patterns is asked.
 _FEW = 4
 
 
 class NewListeners:
     """
-    Has searches started for new listeners.
+    Starts searches for new listeners.
 
-    @param subscriptions: has the names that are wanted.
-    @param idle: whether a name has neither a provider nor a search under way.
-    @param tried: registrations up to which number were asked about a name in vain.
-    @param search: look for a provider of a name among the registrations behind that number.
+    @param subscriptions: has the names.
+    @param idle: whether a name has a subscriber, and neither a provider nor a search.
+    @param tried: the number up to which registrations were offered a name in vain.
+    @param search: searches for a provider of a name among the registrations above that number.
     """
 
     def __init__(
         self,
-        slices: TimeSlices,
+        time_slices: TimeSlices,
         subscriptions: SubscriptionRegistry,
         idle: Callable[[str], bool],
         tried: Callable[[str], int],
         search: Callable[[str, int], None],
     ) -> None:
-        self._slices = slices
+        self._time_slices = time_slices
         self._subscriptions = subscriptions
         self._idle = idle
         self._tried = tried
         self._search = search
-        # Those for which the names are being gone through, and those for the next round.
-        self._welcomed: dict[Registration, None] = {}
+        # The listeners of this round, and those of the next one.
+        self._current: dict[Registration, None] = {}
         self._next: dict[Registration, None] = {}
         self._running = False
 
     def add(self, registration: Registration) -> None:
         """
-        Offer C{registration} what is wanted already.
+        Offer C{registration} the names that have subscribers.
         """
         self._next[registration] = None
         if not self._running:
             self._running = True
-            self._slices.do(self._rounds())
+            self._time_slices.do(self._rounds())
 
     def remove(self, registration: Registration) -> None:
         """
-        C{registration} does not listen any more.
+        C{registration} has ended.
         """
         self._next.pop(registration, None)
-        self._welcomed.pop(registration, None)
+        self._current.pop(registration, None)
 
     def _rounds(self) -> Iterator[None]:
         try:
             while self._next:
-                self._welcomed, self._next = self._next, {}
+                self._current, self._next = self._next, {}
                 for name in list(self._subscriptions.names()):
-                    if not self._welcomed:
+                    if not self._current:
                         break
                     if self._idle(name):
                         after = self._tried(name)
@@ -75,12 +76,12 @@ class NewListeners:
                     yield
         finally:
             self._running = False
-            self._welcomed = {}
+            self._current = {}
 
     def _may_want(self, name: str, after: int) -> bool:
         """
-        Whether a search could find one of those who are welcomed.
+        Whether a search could find a listener of this round.
         """
-        return len(self._welcomed) > _FEW or any(
-            registration.number > after and registration.pattern.matches(name) for registration in self._welcomed
+        return len(self._current) > _FEW or any(
+            registration.number > after and registration.pattern.matches(name) for registration in self._current
         )

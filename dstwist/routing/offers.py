@@ -1,14 +1,15 @@
 """
-Whether a listener may be offered a name.
+Which names a listener may be offered.
 
-The permission to listen is decided twice: for the pattern, as for a name, when a client begins to listen; and for each
-name that matches, before the listener hears of it. Without the second decision a client that may listen to C{game/*}
-learns all other names by listening to C{game/.*|secret/.*}, since the rule sees no more than the pattern's text.
+The permission decides about LISTEN twice: about the pattern, as if it was a name, when a client begins to listen; and
+about each matching name, before the listener is told the name. Without the second decision, a client that may listen to
+C{game/*} could learn all other names by listening to C{game/.*|secret/.*}, since the rule sees only the text of the
+pattern.
 
-For the permission each name is a request LISTEN with that name. A registration that is refused a name is passed over as
-if its pattern did not match; it is tried again like one that declined. A rule that fails refuses as well.
+The permission is asked about each name as about a LISTEN request with that name. A registration that is denied a name
+is passed over as if its pattern did not match, and tried again like one that declined. A rule that fails denies.
 
-A text client is not offered a name that the text protocol cannot carry: it would be told another name.
+A text client is not offered a name that the text protocol cannot carry, because it would be told another name.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import has_separators
 from dstwist.routing.registrations import Registration
 
-#: So many seconds a decision may take. The rules of a permissions file have the time-outs of the stores; this is for a
-#: class of the operator's that does not watch the time, since the names that wait for a decision have no provider.
+#: How long a decision may take, in seconds. The rules of a permissions file have the time-outs of the stores. This
+#: limit is for a permission class of the operator's that has no time-out: names that wait for a decision have no
+#: provider.
 DECISION_TIMEOUT = 30.0
 
 
 class OfferRules:
     """
-    Decides which names of one topic a listener may hear of.
+    Decides which names of one topic a listener may be told.
 
     @param permission: decides; C{None} if everything is permitted.
     """
@@ -51,7 +53,7 @@ class OfferRules:
 
     def allow(self, registration: Registration, name: str) -> bool | Deferred[bool]:
         """
-        Whether C{registration} may hear of C{name}, at once or later. The Deferred never fails.
+        Whether C{registration} may be told C{name}, now or later. The Deferred never fails.
         """
         if _unspeakable(registration, name):
             return False
@@ -75,9 +77,9 @@ class OfferRules:
 
     def tell_of_refusal(self, registration: Registration, name: str) -> None:
         """
-        Log, once, that C{registration} does not hear of all names that its pattern matches.
+        Log, once, that C{registration} is not told all names that its pattern matches.
         """
-        # Not left to the limit of the log: this is asked for each name and registration.
+        # This runs for each denied name of each registration, so even the limit of the log would cost too much.
         if registration.refused:
             return
         registration.refused = True
@@ -105,12 +107,12 @@ def _unspeakable(registration: Registration, name: str) -> bool:
 @implementer(IRevocable)
 class OfferedNames:
     """
-    The names that listeners are asked about or provide. New rules may take them away.
+    The names that listeners are offered or provide. New rules may take them away.
 
     @param listeners: the connections that listen.
-    @param registrations: those of a connection.
-    @param holder: the one registration that is asked about a name, or provides it; C{None} if there is none.
-    @param withdraw: have a registration neither asked about a name nor provide it.
+    @param registrations: the registrations of a connection.
+    @param holder: the registration that is offered a name, or provides it; C{None} if there is none.
+    @param withdraw: takes a name from a registration that is offered or provides it.
     """
 
     def __init__(

@@ -2,15 +2,15 @@
 Listeners of v2 and v3 that are the only subscribers of a name.
 
 Such a client subscribes to the records that it provides, in order to write to them. Its own subscription would keep the
-name in use for ever, so it does not count for the listener itself (as in deepstream 2.x)::
+name in use for ever, so the subscription does not count for the listener itself (as in deepstream 2.x)::
 
-    X subscribes       L is asked, accepts, and subscribes as well
-    X leaves           L is told to stop; no other listener is asked now
+    X subscribes       L is offered the name, accepts, and subscribes as well
+    X leaves           L is told to stop; no other listener is offered the name now
     L unsubscribes     the name has no subscriber
-    or: Y subscribes   a provider is looked for again among all, and L may be asked
+    or: Y subscribes   all listeners are tried again, and L may be offered the name
 
-For other listeners the subscription of L counts. They are asked in a search that has already begun, and otherwise at
-the next rematch. If they were asked at once, two listeners could make each other providers in turn without end.
+For other listeners the subscription of L counts. They are tried by a search that has already begun, and otherwise at
+the next rematch. If they were tried at once, two listeners could make each other providers in turn without end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 
 class OwnSubscriptions:
     """
-    The names about which a listener was not asked because it is the only subscriber.
+    The names that were not offered to a listener because it is the only subscriber.
     """
 
     def __init__(self, subscriptions: SubscriptionRegistry) -> None:
@@ -30,18 +30,20 @@ class OwnSubscriptions:
 
     def only(self, name: str, listener: IConnection) -> bool:
         """
-        Whether C{listener} is the only subscriber of C{name}, and does not count itself.
+        Whether C{listener} is the only subscriber of C{name}, and its subscription does not count.
         """
         return not listener.dialect.counts_own_subscriptions and self._subscriptions.is_only(name, listener)
 
     def pass_over(self, name: str, listener: IConnection) -> None:
         """
-        C{listener} provides C{name} no longer, or is not asked about it.
+        C{listener} provides C{name} no longer, or is not offered it.
         """
         self._passed_over[name] = listener
 
     def forget(self, name: str) -> IConnection | None:
         """
-        The listener that was not asked about C{name}, if there is one. It is forgotten.
+        Forget the listener that was passed over for C{name}.
+
+        @return: that listener; C{None} if there was none.
         """
         return self._passed_over.pop(name, None)

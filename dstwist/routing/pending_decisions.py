@@ -1,6 +1,6 @@
 """
-Decisions that searches wait for: a limited number at a time, since a new listener may match very many names, and
-each of them may need a record.
+Decisions of the permission that searches wait for: a limited number at a time, because a new listener may match very
+many names, and the rule may need a record for each of them.
 """
 
 from __future__ import annotations
@@ -14,29 +14,31 @@ from dstwist.routing.registrations import Registration
 from dstwist.routing.search_order import ProviderSearch
 from dstwist.scheduling.time_slices import TimeSlices
 
-#: So many are awaited at a time.
+#: How many decisions are awaited at a time.
 MAX_UNDECIDED = 100
 
 
 class PendingDecisions:
     """
-    Awaits decisions, and has searches queue for which there is no room.
+    Awaits decisions. Searches queue while there is no room for another decision.
 
-    @param go_on: called with each search that has queued, when there is room again.
+    @param resume: called with each search in the queue, when there is room again.
     """
 
     _log = Logger()
 
-    def __init__(self, slices: TimeSlices, go_on: Callable[[ProviderSearch], None]) -> None:
-        self._slices = slices
-        self._go_on = go_on
+    def __init__(self, time_slices: TimeSlices, resume: Callable[[ProviderSearch], None]) -> None:
+        self._time_slices = time_slices
+        self._resume = resume
         self._awaited = 0
         self._queue: dict[ProviderSearch, None] = {}
         self._running = False
 
     def queue(self, search: ProviderSearch) -> bool:
         """
-        Have C{search} queue, if there is no room; whether it has to.
+        Put C{search} into the queue, if there is no room.
+
+        @return: whether it is in the queue.
         """
         if self._awaited < MAX_UNDECIDED:
             return False
@@ -45,7 +47,7 @@ class PendingDecisions:
 
     def forget(self, search: ProviderSearch) -> None:
         """
-        C{search} is over.
+        Remove C{search}, which is over, from the queue.
         """
         self._queue.pop(search, None)
 
@@ -57,7 +59,7 @@ class PendingDecisions:
         registration: Registration,
     ) -> None:
         """
-        Have C{decided} called when C{decision}, which never fails, is there.
+        Call C{decided} with the result of C{decision}, which never fails.
         """
         self._awaited += 1
         decision.addCallback(self._arrived)
@@ -68,15 +70,15 @@ class PendingDecisions:
         self._awaited -= 1
         if self._queue and not self._running:
             self._running = True
-            self._slices.do(self._let_in())
+            self._time_slices.do(self._resume_all())
         return allowed
 
-    def _let_in(self) -> Iterator[None]:
+    def _resume_all(self) -> Iterator[None]:
         try:
             while self._queue and self._awaited < MAX_UNDECIDED:
                 search = next(iter(self._queue))
                 del self._queue[search]
-                self._go_on(search)
+                self._resume(search)
                 yield
         finally:
             self._running = False

@@ -1,5 +1,5 @@
 """
-The providers of the names of a topic, and the messages to them and to the subscribers.
+The providers of the names of a topic, and the messages to providers and subscribers about that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 
 class Providers:
     """
-    The providers of one topic: the registrations that have accepted.
+    The providers of one topic: the registration that has accepted, by name.
 
     @param announce: tell subscribers when their name gets or loses its provider.
     """
@@ -43,7 +43,7 @@ class Providers:
 
     def release(self, name: str) -> None:
         """
-        C{name} has no subscriber any more: its provider, if it has one, is told to stop.
+        C{name} has no subscriber any more. Tell its provider, if it has one, to stop.
         """
         provider = self._names.pop(name, None)
         if provider is not None:
@@ -53,7 +53,7 @@ class Providers:
 
     def remove(self, name: str) -> None:
         """
-        The same for a name that is wanted: its subscribers are told as well.
+        Do the same for a name that has subscribers, and tell them, too.
         """
         self.release(name)
         self._announce(name, "SUBSCRIPTION_HAS_NO_PROVIDER")
@@ -72,7 +72,7 @@ class Providers:
         count = sum(len(registration.provides) for registration in leaving)
         if not count:
             return
-        # One message of a client must not cause more than one line.
+        # One message of a client must cause only one line.
         what = "{topic}:{name}" if count == 1 else "{count} names of {topic}"
         self._log.info(
             f"LISTEN_PROVIDER_STOPPED | listen provider has stopped for {what}: {{client}}",

@@ -1,9 +1,9 @@
 """
-Names for which a provider was looked for in vain, and the next time that one is looked for.
+Names for which no listener was found, and the next search for one.
 
-Listeners that declined a name, were silent, or were not allowed to hear of it, are asked again every
-C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last time that all were asked. Until then a
-search is only for listeners that have come since.
+Listeners that declined a name, were silent, or may not be told the name, are tried again every
+C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last time that all were tried. Until then a
+search tries only the listeners that have come since.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dstwist.scheduling.time_slices import TimeSlices
 
 class _Failure(NamedTuple):
     """
-    All registrations were asked in vain.
+    A search that has tried all registrations in vain.
 
-    @ivar time: when.
-    @ivar latest: registrations up to this number were asked, then or later.
+    @ivar time: when it ended.
+    @ivar latest: registrations up to this number were tried, by this search or a later one.
     """
 
     time: float
@@ -31,23 +31,23 @@ class _Failure(NamedTuple):
 
 class Rematch:
     """
-    Remembers names without success, and has them searched again.
+    Remembers names for which no provider was found, and searches again.
 
-    @param search: look for a provider of a name among all who listen.
-    @param busy: whether a search for a name is under way.
+    @param search: searches for a provider of a name among all listeners.
+    @param busy: whether a name has a search.
     """
 
     def __init__(
         self,
         settings: ListenSettings,
         clock: IReactorTime,
-        slices: TimeSlices,
+        time_slices: TimeSlices,
         search: Callable[[str], None],
         busy: Callable[[str], bool],
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._slices = slices
+        self._time_slices = time_slices
         self._search = search
         self._busy = busy
         self._failed: dict[str, _Failure] = {}
@@ -56,32 +56,39 @@ class Rematch:
 
     def failed(self, name: str, latest: int) -> None:
         """
-        All registrations up to number C{latest} were asked about C{name} in vain.
+        All registrations up to number C{latest} were tried for C{name} in vain.
         """
-        # A listener that comes, declines, and comes again must not keep all others from being asked: the time stays.
+        # The time stays: otherwise a listener that comes, declines and comes again would keep all others from being
+        # tried again.
         failed = self._failed.get(name)
         time = self._clock.seconds() if failed is None else failed.time
         self._failed[name] = _Failure(time, latest)
 
     def tried(self, name: str) -> int:
         """
-        Registrations up to which number were asked about C{name} in vain; 0 if all may be asked.
+        The number up to which registrations were tried for C{name} in vain; 0 if there are none.
         """
         failed = self._failed.get(name)
         return 0 if failed is None else failed.latest
 
     def forget(self, name: str) -> None:
+        """
+        C{name} has a provider, or no subscriber any more.
+        """
         self._failed.pop(name, None)
 
     def start(self) -> None:
         """
-        Have a timer from now on, if there is none.
+        Start the timer, if it does not run.
         """
         interval = self._settings.rematch_interval
         if interval is not None and self._call is None:
             self._call = self._clock.callLater(interval, self._run)
 
     def stop(self) -> None:
+        """
+        Stop the timer.
+        """
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -91,14 +98,14 @@ class Rematch:
         self.start()
         if not self._running:
             self._running = True
-            self._slices.do(self._due())
+            self._time_slices.do(self._due())
 
     def _due(self) -> Iterator[None]:
         try:
             now, cooldown = self._clock.seconds(), self._settings.match_cooldown
             for name in list(self._failed):
                 failed = self._failed.get(name)
-                # While new listeners are being asked about it nobody else is.
+                # A search among new listeners may be running.
                 if failed is not None and now - failed.time >= cooldown and not self._busy(name):
                     del self._failed[name]
                     self._search(name)

@@ -1,13 +1,17 @@
 """
-The way of a message from an open connection to its topic: permission first, then the topic's service. Of actions that
-a service judges itself (L{dstwist.interfaces.ITopicService}) the service asks for the permission.
+The way of a request from an open connection to its topic: limits on names, permission, then the topic's service.
 
-Always true: the messages of one connection reach their services in the order they came in, however long a permission
-takes: what has to wait is the connection's work (L{dstwist.interfaces.IConnection.do}), and all that follows waits
-behind it. Each name of a bulk request is permitted by itself, in steps (L{dstwist.scheduling.time_slices.Steps}); what
-is left of it, without the refused names, is served (C{services.md} section 1).
+Some actions a service authorizes itself (L{dstwist.interfaces.ITopicService}): it asks the permission when it has the
+data that the decision depends on. For all other actions the router asks.
 
-Between the judgement of a name and what is done then the rules may change: whoever changes them asks L{Router.drain}.
+Always true: the requests of one connection reach their services in the order in which they came, however long a
+permission takes to decide. A request that has to wait is work of the connection (L{dstwist.interfaces.IConnection.do}),
+and later requests wait behind it. Each name of a bulk request is authorized by itself, in steps
+(L{dstwist.scheduling.time_slices.Steps}). The service gets the request with the permitted names only (C{services.md}
+section 1).
+
+The rules may change between the decision about a name and the service of the request. A caller that replaces rules
+waits for L{Router.drain}.
 """
 
 from __future__ import annotations
@@ -29,20 +33,20 @@ from dstwist.protocol.name_parts import DistinctNames
 from dstwist.scheduling.drain import DrainGroup, InFlight
 from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps
 
-#: From so many names on it is worth looking whether they are all different.
+#: Requests with more names are searched for repeated names.
 _MANY = 100
 
-#: That takes long for more than so many names, and is done in parts of so many.
+#: To search more names takes long; it is done in parts of this size.
 _VERY_MANY = 5000
 
 
 class Router:
     """
-    Permission, then topic.
+    Routes the requests of all connections.
 
-    @ivar name_limit: what connections ask before they hand something in.
-    @param max_name_length: how many characters a name may have.
-    @param clock: tells how long names take to judge.
+    @ivar name_limit: connections apply it to messages before they route them.
+    @param max_name_length: how many characters a name may have; C{None} for any number.
+    @param clock: bulk requests are cut into steps by its time; C{None} to cut them by the number of names only.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Router:
         denials: Denials | None = None,
     ) -> None:
         """
-        @param denials: logs what is refused.
+        @param denials: logs the denied requests.
         """
         self._clock = clock
         self._denials = denials if denials is not None else Denials(permission)
@@ -67,19 +71,19 @@ class Router:
 
     def drain(self) -> Deferred[None]:
         """
-        Fires when the bulk requests of which names have been judged so far are served, or given up.
+        Fires when the bulk requests about whose names the permission has decided so far are served, or given up.
         """
         return self._bulks.drain()
 
     def route(self, message: Message, sender: IConnection) -> None:
         """
-        Have C{message} served, or its sender told why not.
+        Have the service of its topic serve C{message}, or tell C{sender} why not.
         """
         service = self._services.get(message.topic)
         if service is None:
             self._unknown_topic(message, sender)
             return
-        handle, judged = service
+        handle, authorized_by_service = service
         names = message.names
         if names and len(names) > _MANY and not isinstance(names, DistinctNames):
             if len(names) > _VERY_MANY:
@@ -87,13 +91,13 @@ class Router:
                 return
             names = _without_repetitions(names)
             message = replace(message, names=names)
-        if message.action in judged:
+        if message.action in authorized_by_service:
             handle(message, sender)
             return
-        # Of all others the name is permitted, and it alone is served.
+        # The permission decides about the name, and the service gets only that.
         if names and message.action in BULKS.get(message.topic, ()):
             if len(names) > 1:
-                sender.do(self._judge(message, sender))
+                sender.do(self._authorize(message, sender))
                 return
             (name,) = names
             decision = self._allows(_about(name, message), sender)
@@ -109,7 +113,7 @@ class Router:
 
     def malformed(self, message: Message, sender: IConnection) -> None:
         """
-        Ask the service to bring C{sender} back in step after a write that could not be read: L{IWriteService}.
+        Have the service send C{sender} the true state after a write that could not be read: L{IWriteService}.
         """
         service = self._writes.get(message.topic)
         if service is not None and message.action in service.authorizes_itself and message.name is not None:
@@ -117,7 +121,7 @@ class Router:
 
     def _route_distinct(self, message: Message, sender: IConnection) -> Work:
         """
-        Do L{route} for a request with very many names, once it is known whether they are all different.
+        Do L{route} for a request with very many names, after a search for repeated ones.
         """
         names = message.names
         once: dict[str, None] = {}
@@ -142,9 +146,9 @@ class Router:
         else:
             sender.send(self._refusal(result, message, name, sender))
 
-    def _judge(self, message: Message, sender: IConnection) -> Work:
+    def _authorize(self, message: Message, sender: IConnection) -> Work:
         """
-        Have what is permitted of a bulk request served.
+        Have the service serve the permitted names of a bulk request.
         """
         names = message.names
         allowed: list[str] = []
@@ -169,7 +173,7 @@ class Router:
                         decision if isinstance(decision, Deferred) else succeed(decision) for decision in decisions
                     ]
                     results: list[tuple[bool, object]] = []
-                    # A rule that fails refuses its own name, not the whole request.
+                    # If a rule fails, its own name is denied, not the whole request.
                     yield DeferredList(later, consumeErrors=True).addCallback(results.extend)
                     decisions = [decision for _, decision in results]
                 for name, decision in zip(part, decisions, strict=True):
@@ -189,7 +193,7 @@ class Router:
 
     def _refusal(self, decision: object, message: Message, name: str | None, sender: IConnection) -> Message:
         """
-        The error for the sender. Only the log names the rule that refused, and why a rule failed.
+        The error for the sender. Only the log contains the rule that denied, and the reason why a rule failed.
         """
         self._denials.tell(decision, message, sender, name)
         return message.error("MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED", name)
@@ -207,20 +211,21 @@ class Router:
 
 def _while_served(group: DrainGroup) -> Work:
     with group:
-        # What the service makes of the request comes before the next step.
+        # The work that the service makes of the request is done before the next step of this work.
         yield None
 
 
 def _about(name: str, message: Message) -> Message:
     """
-    What a bulk request asks of one of its names.
+    The request about one name of a bulk request.
     """
     return Message(message.topic, message.action, name, None, message.raw, None, (), message.correlation_id)
 
 
 def _without_repetitions(names: tuple[str, ...]) -> tuple[str, ...]:
     """
-    The names in their order, and each that was repeated, however often, once more at the end: its sender is told of it.
+    The names in their order. Each name that was repeated, however often, stands once more at the end, because the
+    sender is told of the repetition.
     """
     once = dict.fromkeys(names)
     if len(once) == len(names):

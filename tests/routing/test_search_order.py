@@ -49,8 +49,8 @@ class OrderTests(SynchronousTestCase):
         """
         self.register("a", ".")
         search = self.search()
-        self.register(".", "a", "b")
-        self.assertEqual(self.order(search), [1, 2, 3, 4])
+        self.register("a", ".", "a", "b")
+        self.assertEqual(self.order(search), [1, 2, 3, 4, 5])
 
     def test_after(self) -> None:
         """
