@@ -1,5 +1,5 @@
 """
-What one message costs to decode and to encode, in either protocol, in microseconds of CPU time.
+The cost of decoding and encoding one message in each protocol, in microseconds of CPU time.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Topics:
 
     def finish(self) -> list[float]:
         """
-        What is to be done at once; how long each turn took.
+        Run all turns that are due, and return the time of each.
         """
         turns = []
         while self.clock.timeout() == 0:
@@ -131,7 +131,7 @@ def rematch_failed(count: int) -> None:
         topics.clock.skipped += 10
         topics.finish()
     topics.clock.skipped += 30
-    topics.report(f"rematch, {count} names that nobody took", lambda: None)
+    topics.report(f"rematch, {count} names without a provider", lambda: None)
 
 
 def leaving(count: int, patterns: int) -> None:

@@ -1,5 +1,5 @@
 """
-What a decision by a rule costs, in microseconds of CPU time.
+The cost of a decision by a rule, in microseconds of CPU time.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-A whole node in memory, a client in order beside, and an ear for what it logs.
+A whole node in memory, a second client that behaves well, and the mistakes in the log.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.transports.helpers import PushTransport
 @implementer(ILogObserver)
 class World:
     """
-    One node, and what is wrong with it.
+    One node, and the mistakes in its log.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class World:
 
 class Client:
     """
-    Somebody who sends bytes, as far as the server listens.
+    A client that sends bytes while the server reads.
     """
 
     def __init__(self, node: Node) -> None:

@@ -1,5 +1,5 @@
 """
-What is sent to the port before it is a WebSocket: request heads, bodies, requests behind each other.
+Bytes to the port before it is a WebSocket: request heads, bodies, requests behind each other.
 
 The first byte says after how many bytes the rest arrives by itself.
 """
@@ -28,7 +28,7 @@ SEEDS = [
 
 def attempt(data: bytes) -> None:
     """
-    Send it, and see that nobody else is the worse for it.
+    Send C{data}, and check that the other client is still served.
     """
     there = world()
     client = there.connect()

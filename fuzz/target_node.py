@@ -41,7 +41,7 @@ SEEDS = _conversations()
 
 def attempt(data: bytes) -> None:
     """
-    Hold the conversation, and see that nobody else is the worse for it.
+    Hold the conversation, and check that the other client is still served.
     """
     if not data:
         return

@@ -40,5 +40,5 @@ def attempt(data: bytes) -> None:
                 continue
             encoded = protobuf.SERVER.encode(message)
             if encoded and any(isinstance(again, Malformed) for again in reader.decode(encoded)):
-                raise AssertionError(f"{message} is written as {encoded!r}, which nobody can read")
+                raise AssertionError(f"{message} is written as {encoded!r}, which the codec cannot read")
             other.encode(message)

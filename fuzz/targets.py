@@ -1,5 +1,5 @@
 """
-What there is to be broken.
+The names of the targets.
 """
 
 from __future__ import annotations

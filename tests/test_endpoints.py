@@ -35,7 +35,7 @@ class Taker(Protocol):
 
 class DescriptionTests(SynchronousTestCase):
     """
-    What may follow C{--listen}.
+    Descriptions after C{--listen}.
     """
 
     def setUp(self) -> None:
@@ -50,7 +50,7 @@ class DescriptionTests(SynchronousTestCase):
 
     def listen(self, description: str) -> tuple[Any, ...]:
         """
-        What Twisted is asked for: port, factory, backlog, interface.
+        The arguments for Twisted: port, factory, backlog, interface.
         """
         self.successResultOf(self.endpoint(description).listen(Factory.forProtocol(Taker)))
         (server,) = self.reactor.tcpServers
@@ -161,7 +161,7 @@ class DescriptionTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What cannot be used is refused with what was written and what is wrong with it.
+        A description that cannot be used is refused with its text and the problem.
         """
         for description, problem in [
             ("tcp:x", "the port is no number"),

@@ -191,7 +191,7 @@ class DependencyTests(LifecycleTestCase):
 
     def test_stop_fails(self) -> None:
         """
-        Nor does one that fails.
+        One that fails does not keep the others from stopping either.
         """
         for part in (self.storage, self.cache):
             part.starting = succeed(None)
@@ -204,7 +204,7 @@ class DependencyTests(LifecycleTestCase):
 
 class StubbornDependencyTests(DependencyTests):
     """
-    The same of parts that ignore a cancel.
+    L{Dependencies}, of parts that ignore a cancel.
     """
 
     stubborn = True
@@ -331,7 +331,7 @@ class LifeTests(LifecycleTestCase):
 
 class StubbornLifeTests(LifeTests):
     """
-    The same with parts that ignore a cancel.
+    L{Lifecycle}, with parts that ignore a cancel.
     """
 
     stubborn = True

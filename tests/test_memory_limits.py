@@ -109,7 +109,7 @@ class UsableMemoryTests(MadeUpFiles):
 
     def test_version_2_outside(self) -> None:
         """
-        Of a group that is outside of what is mounted, the nearest limit that can be seen counts.
+        For a group outside of the mounted tree, the nearest visible limit counts.
         """
         self.write("proc/self/cgroup", "0::/../other\n")
         self.write("proc/self/mountinfo", V2)
@@ -201,7 +201,7 @@ class AllocationTests(MadeUpFiles):
 
     def test_limits(self) -> None:
         """
-        It can if the process has a limit of its address space or data, or the kernel promises only what there is.
+        An allocation can fail if the process has a limit of address space or data, or if the kernel cannot overcommit.
         """
         self.write("proc/sys/vm/overcommit_memory", "1\n")
         self.assertFalse(allocations_can_fail(self.root))

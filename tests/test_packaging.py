@@ -1,5 +1,5 @@
 """
-What is delivered: the wheel, and the lock files it is tested with.
+The wheel, the dependencies, and the lock files of the tests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCK_FILES = ("build.txt", "run.txt", "test.txt")
 
 def metadata() -> configparser.ConfigParser:
     """
-    What setup.cfg says.
+    The content of setup.cfg.
     """
     parser = configparser.ConfigParser()
     parser.read(CHECKOUT / "setup.cfg", encoding="utf-8")
@@ -122,7 +122,7 @@ class LockTests(SynchronousTestCase):
 
     def test_requirements(self) -> None:
         """
-        What dstwist needs is locked, in a version it may have; and what the tests need is too.
+        The dependencies of dstwist and of the tests are locked, in versions that they may have.
         """
         needs = requirements(metadata()["options"]["install_requires"])
         extra = requirements((CHECKOUT / "requirements" / "test.in").read_text(encoding="utf-8"))
@@ -136,7 +136,7 @@ class LockTests(SynchronousTestCase):
 
     def test_same_versions(self) -> None:
         """
-        What is tested is what is run: both lock files have the same versions.
+        The tests run with the versions of the server: both lock files have the same.
         """
         run, test = locked("run.txt"), locked("test.txt")
         self.assertEqual({name: test.get(name) for name in run}, run)

@@ -105,7 +105,7 @@ class LoadTests(PluginCase):
 
     def test_example(self) -> None:
         """
-        The example in the manual works as it is, and leaves to the next one what is not its business.
+        The example in the manual works unchanged, and leaves clients from other networks to the next authenticator.
         """
         example = DOCS / "examples" / "by_address.py"
         self.write("by_address.py", example.read_text(encoding="utf-8"))
@@ -119,8 +119,8 @@ class LoadTests(PluginCase):
 
     def test_module(self) -> None:
         """
-        A class of a module that Python can import, by C{module} or C{path}; it gets its options, the reactor and the
-        storage, and all it says it can take.
+        A class of a module that Python can import, by C{module} or C{path}. It gets its options, the reactor and the
+        storage, and the calls of the interfaces that it provides.
         """
         storage: Any = object()
         for key in ("module", "path"):
@@ -142,7 +142,7 @@ class LoadTests(PluginCase):
 
     def test_not_found(self) -> None:
         """
-        What cannot be found, run or used keeps the server from starting, and is told with its place in the file.
+        A plug-in that cannot be found, run or used keeps the server from starting. The error has the key.
         """
         self.write("broken.py", "1 / 0")
         self.write("empty.py", "")

@@ -214,7 +214,7 @@ class RunTestsTests(RunCase):
 
     def test_excluded(self) -> None:
         """
-        What is excluded is left out, and nothing else whose name begins like it.
+        Excluded modules are left out, but not others whose names begin in the same way.
         """
         names = ("artificial.Tests.test_passes", "artificial.Tests.test_fails")
         self.assertEqual(self.outcome(*names, "--exclude", "artificial.Tests.test_fails"), ("1 passed, 0 failed", 0))

@@ -55,7 +55,7 @@ class TapTestCase(SynchronousTestCase):
 
 class OptionsTests(TapTestCase):
     """
-    What can be said on the command line.
+    The options of the command line.
     """
 
     def tearDown(self) -> None:
@@ -254,7 +254,7 @@ class OptionsTests(TapTestCase):
 
 class ReloadTests(TapTestCase):
     """
-    What SIGHUP has the server do.
+    The reload on SIGHUP.
     """
 
     def test_another_directory(self) -> None:

@@ -18,7 +18,7 @@ class InfoTests(CommandTestCase):
 
     def test_json(self) -> None:
         """
-        It prints versions, as JSON; the options of the Node server are taken.
+        It prints versions, as JSON, and accepts the options of the Node server.
         """
         result = self.dstwist("info", "-c", "my.yml", "-l", "lib")
         self.assertEqual(result.exit_code, 0, result.stderr)

@@ -201,7 +201,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_hash_refused(self) -> None:
         """
-        What cannot be hashed ends with status 1, a reason, and nothing to copy by mistake.
+        If the password cannot be hashed, the command ends with status 1 and a reason, and prints no hash.
         """
         bare = self.configured("{type: file, options: {users: fileLoad(no.yml)}}")
         half = self.configured("{type: file, options: {hash: md5, iterations: 5}}")
@@ -268,7 +268,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_check_rules_in_file(self) -> None:
         """
-        What is wrong with rules is told with the file that they are in, and the line.
+        A problem with rules is printed with its file and line.
         """
         rules = os.path.abspath(
             self.file(

@@ -53,7 +53,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_check_doubtful(self) -> None:
         """
-        Of one that it would take, though a rule hardly does what it is meant to do, that is told with the line.
+        A rule that probably has a mistake is a warning, with its line.
         """
         path = self.directory / "rules.yml"
         path.write_text(
@@ -74,7 +74,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_check_refused(self) -> None:
         """
-        Of one that it would not, all is told that is wrong.
+        All problems of a file are printed.
         """
         result = self.run_command("check", self.file({**RULES, "rpc": {"*": {"request": "alert(1)", "x": True}}}))
         self.assertEqual(result.exit_code, 1)

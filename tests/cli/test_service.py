@@ -54,7 +54,7 @@ class UnitTests(SynchronousTestCase):
 
     def test_systemd(self) -> None:
         """
-        systemd takes the unit as it is, and has little to say against its isolation.
+        systemd accepts the unit unchanged, and its security check has few complaints.
         """
         if shutil.which("systemd-analyze") is None:
             raise SkipTest("systemd-analyze is missing; make test installs it")
@@ -143,10 +143,10 @@ class ServiceTests(SynchronousTestCase):
         self.assertIn("There is no file", self.refused("add", "-c", "/nowhere.yml"))
         self.assertIn("cannot be the name", self.refused("add", "-c", str(self.config), "-n", "../x"))
 
-        def nobody(name: str) -> Any:
+        def missing(name: str) -> Any:
             raise KeyError(name)
 
-        self.patch(pwd, "getpwnam", nobody)
+        self.patch(pwd, "getpwnam", missing)
         self.assertIn("useradd --system", self.refused("add", "-c", str(self.config)))
         self.patch(shutil, "which", lambda name: None)
         self.assertIn("Only systemd", self.refused("add", "-c", str(self.config)))

@@ -92,7 +92,7 @@ class MemoryClient:
 
     def heard(self) -> list[Any]:
         """
-        What the server said since this was last asked.
+        The messages of the server since the last call.
         """
         data = self._unread + self.transport.value()
         self.transport.clear()

@@ -32,7 +32,7 @@ CHALLENGE = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://loca
 @implementer(IAuthenticator, ILifecycle, IDepartures)
 class Doorman:
     """
-    What the configuration of these tests names: it is slow to start, and keeps a list.
+    The plug-in of these tests: it starts slowly, and notes all calls.
     """
 
     made: Doorman
@@ -71,7 +71,7 @@ class AuthNodeTests(SynchronousTestCase):
 
     def attempt(self, client: MemoryClient, **credentials: Any) -> list[Any]:
         """
-        What a client hears about a login.
+        The actions that a client receives after a login.
         """
         client.say(Message(Topic.AUTH, AuthAction.REQUEST, data=json.dumps(credentials).encode()))
         self.reactor.advance(0)
@@ -102,7 +102,7 @@ class AuthNodeTests(SynchronousTestCase):
 
     def test_expiry(self) -> None:
         """
-        Who came in with a token is closed, with a reason, when it expires.
+        The connection of a token is closed, with a reason, when the token expires.
         """
         node = self.start(JwtSettings(secret=SECRET, algorithms=("HS256",), leeway=0.0))
         token = encode({"sub": "ann", "exp": 20}, SECRET, algorithm="HS256")

@@ -124,7 +124,7 @@ class BulkTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        Who goes in the midst of it leaves nothing behind.
+        A client that leaves during a bulk request leaves nothing behind.
         """
         for topic, action in BULKS:
             self.node()

@@ -47,7 +47,7 @@ class CallTestCase(NodeTestCase):
 
 class BothGenerationsTests(CallTestCase):
     """
-    Whoever calls and whoever provides.
+    Callers and providers.
     """
 
     def test_every_value(self) -> None:
@@ -104,9 +104,9 @@ class BothGenerationsTests(CallTestCase):
                 self.say(provider, rpc(RpcAction.REJECT, requests[0].correlation_id))
             self.assertEqual(self.heard(caller), [(RpcAction.NO_RPC_PROVIDER, "c1")])
 
-    def test_nobody(self) -> None:
+    def test_no_provider(self) -> None:
         """
-        A call that nobody provides, or nobody any more, fails at once.
+        A call without a provider fails at once, also if the provider has left.
         """
         for calling, providing in PAIRS:
             node = self.start()
@@ -189,7 +189,7 @@ class ConnectionTests(CallTestCase):
 
     def test_stop(self) -> None:
         """
-        Calls do not keep a server from stopping, and nobody is asked in the place of providers it sends away.
+        Calls do not delay the stop of a server, and no other provider is asked for those that the stop disconnects.
         """
         node = self.start()
         providers = [self.provider(node, "v4") for _ in range(2)]

@@ -175,8 +175,8 @@ class NameLengthTests(NodeCase):
 
     def test_every_topic(self) -> None:
         """
-        Of no topic a longer name comes as far as to be kept, whatever is asked of it; a name that is just short enough
-        does.
+        Every topic refuses a longer name in every request, and keeps nothing of it. A name of the greatest length is
+        accepted.
         """
         A, R, P, U = EventAction, RecordAction, RpcAction, PresenceAction
         requests: dict[Topic, tuple[IntEnum, ...]] = {
@@ -219,7 +219,7 @@ class NameLengthTests(NodeCase):
 
     def test_setting(self) -> None:
         """
-        It can be more, or less, or no limit at all.
+        The limit can be raised, lowered and removed.
         """
         for limit, length, refused in ((10, 11, True), (100_000, 50_000, False), (None, 60_000, False)):
             self.node(limits=LimitSettings(max_name_length=limit))
@@ -282,7 +282,7 @@ class RateLimitTests(NodeCase):
 
     def test_before_login(self) -> None:
         """
-        What comes before the login counts too: heartbeats, and messages that nobody can read.
+        Messages before the login count too: heartbeats, and messages that no codec can read.
         """
         for messages in ([Message(Topic.CONNECTION, ConnectionAction.PING)] * 20, [EMIT] * 20):
             for generation in GENERATIONS:
@@ -345,8 +345,7 @@ class RateLimitTests(NodeCase):
 
     def test_login_while_paused(self) -> None:
         """
-        The end of a pause does not end the wait for a login, during which nothing is read either, nor the other way
-        round.
+        A connection reads nothing during a pause and during a login. The end of the one does not end the other.
         """
         self.node({"max_message_rate": 10})
         client = self.client("v4", "ann")
@@ -425,7 +424,7 @@ class OutgoingTests(NodeCase):
 
     def test_presence(self) -> None:
         """
-        What is told of users counts as well.
+        News about users count as well.
         """
         self.node(limits=LimitSettings(max_outgoing_bytes=70000))
         slow = self.client("v4", "ann")
@@ -463,7 +462,7 @@ class KickTests(NodeCase):
 
     def test_kick(self) -> None:
         """
-        All connections of a user, of both generations, are closed with the reason; nobody else's is.
+        All connections of a user, of both generations, are closed with the reason, and no others.
         """
         self.node()
         ann = [self.client(generation, "ann") for generation in GENERATIONS]
@@ -512,7 +511,7 @@ class CertificateLoginTests(NodeCase):
     C{auth} of type C{certificate}.
     """
 
-    def test_nobody_asks(self) -> None:
+    def test_not_asked(self) -> None:
         """
         If no port asks for certificates, the log says that no client can log in with one.
         """

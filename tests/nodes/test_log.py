@@ -73,7 +73,7 @@ class FloodTests(SynchronousTestCase):
 
     def test_failing_rules(self) -> None:
         """
-        Of a rule that fails for each event or write, the log says so some times only, and so for each client.
+        If a rule fails for each event or write, the log has a limited number of lines for each client.
         """
         requests = (
             Message(Topic.EVENT, EventAction.EMIT, "news", b"1"),

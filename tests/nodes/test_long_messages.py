@@ -113,7 +113,7 @@ class LongMessageTests(SynchronousTestCase):
 
     def test_calls(self) -> None:
         """
-        So does a call.
+        A long call waits in the same way.
         """
         caller, provider = self.client("v4", "ann"), self.client("v4", "bob")
         provider.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="1"))
@@ -154,7 +154,7 @@ class LongMessageTests(SynchronousTestCase):
 
     def test_paths(self) -> None:
         """
-        The same for a value at a path.
+        A long value at a path waits in the same way.
         """
         for generation in ("v4", "v3"):
             writer = self.client(generation, "ann")
@@ -167,7 +167,7 @@ class LongMessageTests(SynchronousTestCase):
 
     def test_updates(self) -> None:
         """
-        The same for records that are there: subscribers are told.
+        A long value of an existing record waits in the same way, and subscribers get it.
         """
         writer, subscriber = self.client("v4", "ann"), self.client("v4", "bob")
         subscriber.say(Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=("u",), correlation_id="1"))

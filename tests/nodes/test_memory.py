@@ -61,8 +61,8 @@ class FullCacheTests(MemoryCase):
 
     def test_refused(self) -> None:
         """
-        What does not fit is refused to clients of both generations, with a line in the log; the server goes on, records
-        are read, may become smaller, and deletions make room.
+        A write without room is refused to clients of both generations, with a line in the log. The server goes on:
+        records are read and may become smaller, and deletions make room.
         """
         for generation in GENERATIONS:
             client, made = self.fill(generation)

@@ -109,7 +109,7 @@ class EventTests(NodeTestCase):
 
     def test_w48_one_message_two_encodings(self) -> None:
         """
-        W48: serving a text client first does not change what a v4+ client gets of the same event, nor the reverse.
+        W48: a v4+ client and a text client get the same event whichever of them is served first.
         """
         for order in (("v3", "v4"), ("v4", "v3")):
             node = self.start()
@@ -151,7 +151,7 @@ class EventTests(NodeTestCase):
 
     def test_nonsense_stays_with_its_sender(self) -> None:
         """
-        Data that is no JSON, or no typed value, is refused, and reaches nobody: it would kill official clients.
+        Data that is no JSON, or no typed value, is refused, and reaches no client: it would kill official clients.
         """
         node = self.start()
         subscribers = [self.subscriber(node, generation) for generation in ("v3", "v4")]
@@ -350,7 +350,7 @@ class LifeTests(NodeTestCase):
 
     def test_stop_other_connections(self) -> None:
         """
-        Nor is anything left of those that speak HTTP, or have not said what they want.
+        A stop also closes connections that speak HTTP, or have sent only part of a request.
         """
         node = self.start()
         transports = []
@@ -407,7 +407,7 @@ class LifeTests(NodeTestCase):
 
     def test_w58_deadline(self) -> None:
         """
-        W58: a client that does not answer does not keep the server from stopping, nor longer than it may.
+        W58: a client that does not answer delays the stop by C{shutdownTimeout} at most.
         """
         node = self.start(Settings(shutdown_timeout=0.5))
         self.client(node, "v4")
@@ -459,8 +459,8 @@ class LifeTests(NodeTestCase):
 
     def test_notes(self) -> None:
         """
-        What has no effect in the configuration is a warning, so that it is seen with C{logLevel: WARN}; what was loaded
-        is not.
+        A note about an option without effect is a warning, so C{logLevel: WARN} shows it. A note about a loaded file is
+        not.
         """
         notes = ("CONFIG | x has no effect", "CONFIG_TRANSFORM | Loaded content from a")
         lines = Lines(self)
@@ -470,7 +470,7 @@ class LifeTests(NodeTestCase):
 
     def test_stop_without_clients(self) -> None:
         """
-        A server nobody uses stops at once.
+        A server without clients stops at once.
         """
         self.successResultOf(self.start().stopService())
 

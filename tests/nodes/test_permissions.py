@@ -139,7 +139,7 @@ class PermissionNodeTests(SynchronousTestCase):
 
     def test_writes(self) -> None:
         """
-        A write is judged on the record as it is when it is its turn, and one that is refused changes nothing.
+        The rules decide on a write with the record at the turn of the write. A refused write changes nothing.
         """
         ann = self.client("ann")
         ann.say(write("count/a", -1, b'{"n":1}', RecordAction.CREATEANDUPDATE))
@@ -163,7 +163,7 @@ class PermissionNodeTests(SynchronousTestCase):
 
     def test_get_record(self) -> None:
         """
-        Who may not read a record is not subscribed to it.
+        A client that may not read a record is not subscribed to it.
         """
         ann = self.client("ann")
         ann.say(
@@ -281,7 +281,7 @@ class ReloadTests(SynchronousTestCase):
         for client in clients:
             heard = self.heard(client)
             self.assertEqual({message.action.name for message in heard}, {"MESSAGE_DENIED"})
-            # In text, requests for some users and for everybody have one code, and everybody a name.
+            # In text, requests for some users and for all users have one code, and "all users" has a name.
             some, everybody = PresenceAction.SUBSCRIBE, None
             if client.generation == "v3":
                 some, everybody = PresenceAction.SUBSCRIBE_ALL, "S"
@@ -359,7 +359,7 @@ class ReloadTests(SynchronousTestCase):
 
     def test_some(self) -> None:
         """
-        What the new rules permit goes on without a gap.
+        Subscriptions that the new rules permit go on without a gap.
         """
         for generation in GENERATIONS:
             client, other = self.client("ann", generation), self.client("bob", "v4")

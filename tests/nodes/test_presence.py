@@ -37,7 +37,7 @@ class PresenceTests(NodeTestCase):
 
     def told(self, client: MemoryClient) -> list[tuple[bool, str]]:
         """
-        Who came, and who went.
+        News about users that log in and leave.
         """
         self.turn()
         coming = (PresenceAction.PRESENCE_JOIN, PresenceAction.PRESENCE_JOIN_ALL)
@@ -77,7 +77,7 @@ class PresenceTests(NodeTestCase):
 
     def test_refused_login(self) -> None:
         """
-        A connection without a login is nobody.
+        A connection without a login is no user.
         """
         node = self.start()
         watcher = self.watcher(node, "v4", SUBSCRIBE_ALL)

@@ -1,5 +1,5 @@
 """
-A whole node and its stores: nobody is served before they are ready, and they go last.
+A whole node and its stores: clients are served when the stores are ready, and the stores stop last.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _stores: dict[str, Any] = {}
 
 def take(options: Any, context: Any) -> Any:
     """
-    What the configuration of these tests names.
+    The plug-in of these tests.
     """
     return _stores[options["which"]]
 
@@ -105,7 +105,7 @@ class StartTests(StoresTestCase):
     Starting.
     """
 
-    def test_nobody_before(self) -> None:
+    def test_not_before(self) -> None:
         """
         Clients are let in when storage and cache are ready, one after the other, and not before.
         """
@@ -272,7 +272,7 @@ class StopTests(StoresTestCase):
 
     def test_while_starting(self) -> None:
         """
-        A stop during the start waits for nothing, and lets nobody in.
+        A stop during the start waits for nothing, and no client is accepted.
         """
         self.start()
         self.storage.starting.callback(None)

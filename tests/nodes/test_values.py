@@ -50,7 +50,7 @@ REFUSED: list[tuple[str, str | bytes]] = [
 
 def in_javascript(value: Any) -> Any:
     """
-    What a value is where all numbers are doubles, as they are in rules and in clients.
+    C{value} with numbers as doubles, as in rules and in clients.
     """
     return float(value) if isinstance(value, int) else value
 
@@ -123,7 +123,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        JSON with a number that nobody can keep reaches neither a rule nor anybody else.
+        JSON with a number that a double cannot hold reaches neither a rule nor a client.
         """
         self.node()
         others = self.everyone()

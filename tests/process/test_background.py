@@ -82,7 +82,7 @@ class PipeTests(SynchronousTestCase):
 
     def test_killed_at_once(self) -> None:
         """
-        The same if the server has not even reported its pid; the pid file is that of another process then.
+        The same if the server has not reported its pid. Then the pid file belongs to another process.
         """
         read, write = os.pipe()
         os.close(write)
@@ -99,7 +99,7 @@ class PipeTests(SynchronousTestCase):
         self.assertEqual(self.wait(), 1)
         self.assertTrue(Path(self.pid_file).exists())
 
-    def test_nobody_waits(self) -> None:
+    def test_no_process_waits(self) -> None:
         """
         A server in the foreground, where no process waits, and a server whose waiting process was killed do not fail.
         """

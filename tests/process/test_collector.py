@@ -102,7 +102,7 @@ class CollectorTests(SynchronousTestCase):
 
     def test_much(self) -> None:
         """
-        Nor while there is much memory in use: a few objects can be arrays of millions of items.
+        There is no full pass while much memory is in use: a few objects can be arrays of millions of items.
         """
         self.load = 0.0
         self.memory += MUCH + 1

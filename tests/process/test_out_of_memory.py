@@ -78,7 +78,7 @@ class ShortageTests(SynchronousTestCase):
 
     def test_not_written(self) -> None:
         """
-        It is noticed also if the line is not written, since it is below the level.
+        A MemoryError counts also if its line is below the log level.
         """
         self.patch(Logger, "_threshold", None)
         self.log(MemoryError())
@@ -93,7 +93,7 @@ class ShortageTests(SynchronousTestCase):
 
     def test_thread(self) -> None:
         """
-        A thread that ends for lack of memory ends the process: nobody would do its work.
+        A thread that ends for lack of memory ends the process, which needs its work.
         """
 
         def work() -> None:
@@ -106,7 +106,7 @@ class ShortageTests(SynchronousTestCase):
 
     def test_unraisable(self) -> None:
         """
-        So does a shortage that Python itself cannot report to anyone.
+        A MemoryError that Python cannot raise anywhere ends the process, too.
         """
 
         class Falling:

@@ -20,7 +20,7 @@ class RemoveTests(SynchronousTestCase):
 
     def test_own(self) -> None:
         """
-        That of the process is removed, and no other.
+        The pid file of the process is removed, and no other.
         """
         path = Path(self.mktemp())
         for text, stays in (("12", False), ("12\n", False), ("13", True), ("", True), ("x", True)):
@@ -59,14 +59,14 @@ class KeepTests(SynchronousTestCase):
 
     def test_other_user(self) -> None:
         """
-        It is started if the server runs as another user, and the directory does not belong to that user.
+        The process is started if the server runs as another user, and the directory does not belong to that user.
         """
         self.assertTrue(self.keep(os.geteuid() + 1))
         self.assertEqual(self.forks, 1)
 
     def test_not_needed(self) -> None:
         """
-        It is not started if the server can remove the file itself.
+        The process is not started if the server can remove the file itself.
         """
         directory = os.stat(os.path.dirname(self.path))
         self.patch(os, "geteuid", lambda: directory.st_uid + 1)

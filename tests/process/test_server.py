@@ -142,7 +142,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_fails_at_once(self) -> None:
         """
-        The same if a part cannot start at all.
+        The process ends in the same way if a part fails at once.
         """
         self.node.fails_at_once = "storage: no"
         self.assertEqual(self.assertRaises(SystemExit, self.start).code, 1)
@@ -151,7 +151,7 @@ class ServerTests(SynchronousTestCase):
 
     def test_fails_later(self) -> None:
         """
-        If a part fails while the reactor runs, that stops, and the status of the process is 1 all the same.
+        If a part fails while the reactor runs, the reactor stops, and the process ends with status 1.
         """
         server = self.start()
         self.node.fail("storage: locked")

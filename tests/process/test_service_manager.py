@@ -113,7 +113,7 @@ class ServiceManagerTests(SynchronousTestCase):
         self.manager(WATCHDOG_USEC="1", WATCHDOG_PID="1", HOME="/")
         self.assertEqual(self.environ, {"HOME": "/"})
 
-    def test_nobody(self) -> None:
+    def test_none(self) -> None:
         """
         Without a service manager nothing is sent, and nothing waits.
         """

@@ -51,7 +51,7 @@ class FileWatchTests(SynchronousTestCase):
 
     def test_taken_back(self) -> None:
         """
-        What looks again as it did has not changed.
+        A file that looks again as before has not changed.
         """
         os.rename(self.path, self.path + ".away")
         self.assertEqual(self.look(), 0)
@@ -69,7 +69,7 @@ class FileWatchTests(SynchronousTestCase):
 
     def test_other_file(self) -> None:
         """
-        When another file is to be watched that is a change; whoever reads it anyway says so.
+        Another file to watch is a change, unless the caller reads it and says so.
         """
         self.paths = [os.path.dirname(os.path.abspath(self.path))]
         self.watch.reset()
@@ -79,7 +79,7 @@ class FileWatchTests(SynchronousTestCase):
 
     def test_failure(self) -> None:
         """
-        If what is done about a change fails, that is logged, and the next change counts all the same.
+        If C{changed} fails, the log has the failure, and the next change counts.
         """
 
         def fail() -> None:

@@ -48,7 +48,7 @@ class ReloadsTests(SynchronousTestCase):
 
     def test_one_fails(self) -> None:
         """
-        A part whose new state is no good says so and stays as it was; the others are read again all the same.
+        A part that cannot use its new settings reports that and stays as it was. The others are reloaded.
         """
 
         def refuse(*args: object) -> str:
@@ -90,7 +90,7 @@ class ReloadsTests(SynchronousTestCase):
 
     def test_broken_file(self) -> None:
         """
-        A configuration file that cannot be used changes nothing, and keeps nobody from renewing certificates.
+        A configuration file that cannot be used changes nothing, and certificates are renewed all the same.
         """
         self.reloads.add("certificate", lambda: "serving it")
         self.reloads.add_section("auth", self.take)
@@ -130,7 +130,7 @@ class ReloadsTests(SynchronousTestCase):
 
     def test_takes_a_restart(self) -> None:
         """
-        What has changed and cannot be taken up is named.
+        The log names changed sections that take a restart.
         """
         self.reloads.add_section("log_level", lambda settings: "done")
         self.reloads.run()

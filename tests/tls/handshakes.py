@@ -19,7 +19,7 @@ def client_context(
     oldest: int | None = None,
 ) -> SSL.Context:
     """
-    What a client connects with that trusts C{authority}.
+    The context of a client that trusts C{authority}.
 
     @param own: its certificate and key.
     """

@@ -77,7 +77,7 @@ class CertificateCase(SynchronousTestCase):
 
     def shown(self) -> x509.Certificate:
         """
-        What a new connection is shown.
+        The certificate that a new connection gets.
         """
         return self.connect().shown
 
@@ -95,7 +95,7 @@ class ReloadTests(CertificateCase):
 
     def test_interface(self) -> None:
         """
-        It is what Twisted makes TLS connections with.
+        It provides the interface that Twisted needs.
         """
         verifyObject(IOpenSSLServerConnectionCreator, self.certificate)
 
@@ -156,7 +156,7 @@ class ReloadTests(CertificateCase):
 
     def test_not_from_files(self) -> None:
         """
-        What stands in the configuration itself stays as it is there.
+        A certificate in the configuration itself does not change.
         """
         settings = SslSettings(key=self.key.read_text(), cert=self.chain.read_text())
         self.certificate = ServerCertificate(settings, "ssl")
@@ -167,7 +167,7 @@ class ReloadTests(CertificateCase):
 
     def test_client_authorities(self) -> None:
         """
-        The authorities of clients are read again, too: one that is not trusted any more lets nobody in.
+        The authorities of clients are read again, too: clients with certificates of a removed authority are refused.
         """
         old, new = Authority("clients"), Authority("clients")
         path = self.directory / "clients.pem"
@@ -217,7 +217,7 @@ class WatchTests(CertificateCase):
 
     def test_broken(self) -> None:
         """
-        What cannot be used is reported once, with what stays in force, and is tried again after the next change.
+        Files that cannot be used are reported once, with the certificate that stays. The next change is read again.
         """
         before = self.shown()
         good = self.key.read_text()
@@ -244,7 +244,7 @@ class WatchTests(CertificateCase):
 
     def test_written_while_reading(self) -> None:
         """
-        What was written between reading the configuration and starting is served.
+        A certificate that was written between reading the configuration and the start is served.
         """
         settings = self.settings()
         self.write()
@@ -293,7 +293,7 @@ class WatchTests(CertificateCase):
 
 class LogTests(CertificateCase):
     """
-    What an operator is told.
+    The lines for the operator.
     """
 
     def test_start(self) -> None:
@@ -337,7 +337,7 @@ class LogTests(CertificateCase):
 
     def test_open_key(self) -> None:
         """
-        A key that everybody on the machine can read is warned of.
+        There is a warning about a key that all users of the machine can read.
         """
         self.key.chmod(0o644)
         certificate = ServerCertificate(self.settings(), "ssl")
@@ -454,7 +454,7 @@ class Greeter(Protocol):
 
 class PeerTests(SynchronousTestCase):
     """
-    Who a client is by its certificate.
+    The identity in the certificate of a client.
     """
 
     authority = Authority()

@@ -119,7 +119,7 @@ class ChainTests(TlsCase):
 
     def test_broken(self) -> None:
         """
-        What is no key or no certificate is refused, and the error says which option it was.
+        A text that is no key or no certificate is refused, and the error names the option.
         """
         self.assertIn("ssl.key: there is no private key in it", self.refusal(key=self.settings.cert))
         self.assertIn("ssl.cert: there is no certificate in it", self.refusal(cert=self.settings.key))
@@ -263,7 +263,7 @@ class ClientCertificateTests(TlsCase):
         self, own: Any, versions: tuple[int, ...] = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION), **changes: Any
     ) -> Any:
         """
-        What the server knows of a client that shows C{own}, the same in all versions: the subject, and what was wrong.
+        The subject and the problem of a client with the certificate C{own}, the same in all versions.
         """
         found = set()
         for version in versions:
