@@ -12,7 +12,7 @@ an acknowledgement arrives then::
 
 The two requests leave the client in one turn, but each in a frame of its own. So an acknowledgement to a client of v2
 and v3 that holds the record is held for L{HOLD}, and not sent if the client has let go of the record by then. If the
-server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.settle},
+server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.deleted},
 L{Acknowledgements.revoked}.
 
 The client destroys the callbacks as well when it hears that another client has deleted the record. A write that it sent
@@ -52,14 +52,14 @@ class _Held:
     @ivar settled: whether it was sent, or dropped, before.
     """
 
-    __slots__ = ("connection", "due", "message", "name", "settled")
+    __slots__ = ("connection", "due", "is_over", "message", "name")
 
     def __init__(self, due: float, name: str, message: Message, connection: IConnection) -> None:
         self.due = due
         self.name = name
         self.message = message
         self.connection = connection
-        self.settled = False
+        self.is_over = False
 
 
 class Acknowledgements:
@@ -81,12 +81,12 @@ class Acknowledgements:
     def __len__(self) -> int:
         return len(self._held)
 
-    def done(self, name: str, message: Message, sender: IConnection) -> None:
+    def accepted(self, name: str, message: Message, sender: IConnection) -> None:
         """
         A write was accepted, and is final.
         """
         if sender.dialect.knows_writes_by_version:
-            self._tell(name, message, sender, None)
+            self._send_later(name, message, sender, None)
         else:
             answers.acknowledged(name, message, sender)
 
@@ -103,7 +103,7 @@ class Acknowledgements:
         if before:
             self._send(name, answers.acknowledgement(name, message, sender, reason), sender)
         else:
-            self._tell(name, message, sender, reason)
+            self._send_later(name, message, sender, reason)
 
     def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
         """
@@ -117,14 +117,14 @@ class Acknowledgements:
             and not self._wants(name, sender)
         )
 
-    def settle(self, name: str, exclude: IConnection | None = None) -> None:
+    def deleted(self, name: str, exclude: IConnection | None = None) -> None:
         """
         The record is deleted, or about to be: tell all clients that still hold it the outcome of their writes.
 
         @param exclude: the client that has deleted the record, and dropped it.
         """
         for held in self._names.pop(name, ()):
-            self._settled(held)
+            self._remove(held)
             if held.connection is not exclude and self._wants(name, held.connection):
                 self._send(name, held.message, held.connection)
 
@@ -135,7 +135,7 @@ class Acknowledgements:
         left: deque[_Held] = deque()
         for held in self._names.pop(name, ()):
             if held.connection is connection:
-                self._settled(held)
+                self._remove(held)
                 self._send(name, held.message, connection)
             else:
                 left.append(held)
@@ -152,7 +152,7 @@ class Acknowledgements:
         while self._held:
             self._release()
 
-    def _tell(self, name: str, message: Message, sender: IConnection, reason: str | None) -> None:
+    def _send_later(self, name: str, message: Message, sender: IConnection, reason: str | None) -> None:
         acknowledgement = answers.acknowledgement(name, message, sender, reason)
         count = self._counts.get(sender, 0)
         # A client that holds no copy keeps the callback beside its copies, and does not let go of it.
@@ -182,19 +182,19 @@ class Acknowledgements:
 
     def _release(self) -> None:
         held = self._held.popleft()
-        if held.settled:
+        if held.is_over:
             return
         # Of its name it is the oldest as well.
         named = self._names[held.name]
         named.popleft()
         if not named:
             del self._names[held.name]
-        self._settled(held)
+        self._remove(held)
         if self._wants(held.name, held.connection):
             self._send(held.name, held.message, held.connection)
 
-    def _settled(self, held: _Held) -> None:
-        held.settled = True
+    def _remove(self, held: _Held) -> None:
+        held.is_over = True
         left = self._counts[held.connection] - 1
         if left:
             self._counts[held.connection] = left

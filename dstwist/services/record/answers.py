@@ -102,7 +102,7 @@ def _announce(name: str, sender: IConnection, error: RecordError) -> None:
     sender.send(Message(_RECORD, error.action, name, is_error=True, detail=error.detail))
 
 
-async def judged(decision: bool | Deferred[bool]) -> bool | Failure:
+async def decided(decision: bool | Deferred[bool]) -> bool | Failure:
     """
     What a permission comes to, when it comes.
     """

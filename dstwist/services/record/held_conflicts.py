@@ -73,16 +73,16 @@ class _Answer:
     @ivar writes: the writes that are refused, without their data.
     @ivar first: when the first of them was refused, and C{last} when the last was.
     @ivar provided: whether the client was told that the record has a provider.
-    @ivar astray: whether the client may have written to a deleted record of the same name.
+    @ivar to_predecessor: whether the client may have written to a deleted record of the same name.
     """
 
-    __slots__ = ("astray", "first", "last", "provided", "writes")
+    __slots__ = ("to_predecessor", "first", "last", "provided", "writes")
 
     def __init__(self, now: float, provided: bool) -> None:
         self.writes: list[Message] = []
         self.first = self.last = now
         self.provided = provided
-        self.astray = False
+        self.to_predecessor = False
 
 
 class HeldConflicts:
@@ -115,13 +115,13 @@ class HeldConflicts:
         # would divide the writes there into smaller batches.
         self._ready: dict[str, list[IConnection]] = {}
         # Always true: an answer that is held has a deadline, or is ready, or its step is under way.
-        self._due: Deadlines[_Key] = Deadlines(HOLD, clock, self._late)
+        self._due: Deadlines[_Key] = Deadlines(HOLD, clock, self._is_due)
         self._stopped = False
 
     def __len__(self) -> int:
         return self._count
 
-    def hold(self, name: str, message: Message, sender: IConnection, astray: bool) -> bool:
+    def hold(self, name: str, message: Message, sender: IConnection, to_predecessor: bool) -> bool:
         """
         Hold the answer to a write of C{sender}, which is subscribed; whether that is possible.
         """
@@ -138,7 +138,7 @@ class HeldConflicts:
             self._subscriptions.mute(name, sender)
             self._due.add((name, sender))
         answer.last = now
-        answer.astray = answer.astray or astray
+        answer.to_predecessor = answer.to_predecessor or to_predecessor
         answer.writes.append(
             Message(
                 _RECORD,
@@ -162,7 +162,7 @@ class HeldConflicts:
         """
         C{connection} is about to be sent C{record}: send it the answer first, if one is held.
         """
-        answer = self._take(name, connection)
+        answer = self._end_hold(name, connection)
         if answer is not None:
             self._answer(name, connection, answer, record, True)
 
@@ -170,24 +170,24 @@ class HeldConflicts:
         """
         C{connection} has let go of the record.
         """
-        self._take(name, connection)
+        self._end_hold(name, connection)
 
     def revoked(self, name: str, connection: IConnection) -> None:
         """
         The subscription of C{connection} has ended, because the client may not see the record any more.
         """
-        answer = self._take(name, connection)
+        answer = self._end_hold(name, connection)
         if answer is not None:
             self._acknowledge(name, connection, answer)
 
-    def settle(self, name: str, exclude: IConnection | None = None) -> None:
+    def deleted(self, name: str, exclude: IConnection | None = None) -> None:
         """
         The record is deleted: its subscribers are about to be told that, and nothing else.
 
         @param exclude: the client that has deleted the record, and dropped it.
         """
         for connection in list(self._answers.get(name, ())):
-            answer = self._take(name, connection)
+            answer = self._end_hold(name, connection)
             if answer is not None and connection is not exclude and self._subscriptions.wants(name, connection):
                 self._acknowledge(name, connection, answer)
 
@@ -199,9 +199,9 @@ class HeldConflicts:
         left = list(self._due)
         self._due.stop()
         for key in left:
-            self._late(key)
+            self._is_due(key)
 
-    def _late(self, key: _Key) -> None:
+    def _is_due(self, key: _Key) -> None:
         name, connection = key
         answer = self._answers[name][connection]
         now = self._seconds()
@@ -230,7 +230,7 @@ class HeldConflicts:
         except Exception:
             # It is unknown what the clients were told: they had better start anew.
             for connection in ready:
-                self._take(name, connection)
+                self._end_hold(name, connection)
                 connection.close("internal error")
             raise
 
@@ -241,7 +241,7 @@ class HeldConflicts:
                 # The record's queue stands still meanwhile.
                 await pause.wait()
             # The client may have let go of the record meanwhile, and perhaps has subscribed and lost again.
-            if (name, connection) not in self._due and (answer := self._take(name, connection)) is not None:
+            if (name, connection) not in self._due and (answer := self._end_hold(name, connection)) is not None:
                 self._answer(name, connection, answer, record, readable)
 
     def _answer(
@@ -250,7 +250,7 @@ class HeldConflicts:
         """
         Send C{answer}, which is not held any more.
         """
-        if not self._subscriptions.wants(name, connection) or self._leaves(name, connection, answer):
+        if not self._subscriptions.wants(name, connection) or self._is_leaving(name, connection, answer):
             return
         if self._provided(name) is not answer.provided:
             action = (
@@ -264,10 +264,10 @@ class HeldConflicts:
             # Writes that the client sends before it gets this may be accepted by accident.
             self._replicas.refused(name, connection)
             answers.version_exists(name, answer.writes[-1], connection, record)
-            if answer.astray:
+            if answer.to_predecessor:
                 self._replicas.sent(name, connection)
 
-    def _take(self, name: str, connection: IConnection) -> _Answer | None:
+    def _end_hold(self, name: str, connection: IConnection) -> _Answer | None:
         """
         Hold the answer no longer; from now on the client gets news.
         """
@@ -288,9 +288,9 @@ class HeldConflicts:
         return answer
 
     def _acknowledge(self, name: str, connection: IConnection, answer: _Answer) -> None:
-        if not self._leaves(name, connection, answer):
+        if not self._is_leaving(name, connection, answer):
             for write in answer.writes:
                 connection.send(answers.acknowledgement(name, write, connection, answers.other_version(name)))
 
-    def _leaves(self, name: str, connection: IConnection, answer: _Answer) -> bool:
+    def _is_leaving(self, name: str, connection: IConnection, answer: _Answer) -> bool:
         return self._replicas.is_leaving(name, connection, answer.writes[-1].version)

@@ -62,14 +62,14 @@ class HeldDiscards:
             connection.send(ack)
             return
         while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
-            self.settle(own, connection)
+            self.release(own, connection)
         if len(self._acks) >= MOST:
             self._due.hurry()
         self._acks[key] = ack
         self._shares.add(name, connection, ENTRY + _DISCARD + weigh_name(name))
         self._due.add(key)
 
-    def settle(self, name: str, connection: IConnection) -> bool:
+    def release(self, name: str, connection: IConnection) -> bool:
         """
         Acknowledge the discard of C{name} now, if that is held; whether it was.
         """

@@ -40,15 +40,15 @@ class RecordNews:
         self, subscriptions: SubscriptionRegistry, replicas: Replicas, acks: Acknowledgements, cluster: ICluster
     ) -> None:
         self._subscriptions = subscriptions
-        self._publish = subscriptions.publish
+        self._send_news = subscriptions.publish
         self._replicas = replicas
         self._suspect_copies = replicas.suspect_copies
         self._resubscribers = replicas.resubscribers
-        self._done = acks.done
+        self._done = acks.accepted
         # A call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
 
-    def tell(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
+    def publish(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
         """
         Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
         """
@@ -65,7 +65,7 @@ class RecordNews:
         ):
             news = message
         elif action is _PATCH_MULTI:
-            self._tell_many(name, message, sender, state)
+            self._publish_many(name, message, sender, state)
             return
         elif not alike:
             news = answers.update(name, state)
@@ -81,13 +81,13 @@ class RecordNews:
         if self._publish_remote is not None:
             self._publish_remote(news)
         if news.action is _UPDATE or self._subscriptions.all_take_patches:
-            self._publish(news, sender)
+            self._send_news(news, sender)
         else:
             self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
         if message.is_write_ack:
             self._done(name, message, sender)
 
-    def _tell_many(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def _publish_many(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         news = Message(_RECORD, _PATCH_MULTI, name, message.data, version=state.version)
         if self._publish_remote is not None:
             self._publish_remote(news)

@@ -1,22 +1,26 @@
 """
-One thing at a time: whatever is asked of a record waits for what was asked of it before.
+The queue of each record: its requests are served one after the other, in the order in which they came.
 
-A *step* is a coroutine function that serves one request. It is started at once, and run as far as it goes without
-waiting; with stores and permissions that answer at once this is to its end, and nothing is kept. If it has to wait, a
-L{_Line} exists for its record until nothing is left to do, and further requests stand in it. Always true: of one record
-there is never more than one step under way, and steps start in the order in which they were asked for.
+A I{step} is a coroutine function that serves one request. It is started at once if the record is not busy, and runs as
+far as it can without waiting. With stores and permissions that answer at once this is to its end, and nothing is
+stored. A step that has to wait makes its record I{busy}: further requests for the record wait in its queue until the
+queue is empty.
+
+Always true: of one record at most one step is under way.
 
 ======================  ==============================================================================================
-limit                   past it
+limit                   above it
 ======================  ==============================================================================================
-maxQueuedRequests       of one record: the request is refused, except for the end of a subscription
-maxPendingBytes         of one connection, counting the data and something for the request itself: the connection is
-                        paused until half of it is done. Single requests that it had sent already are still taken; what
-                        it asks of many records goes on then
-limits.maxPendingBytes  of all connections: each that asks for more is paused until one of its own requests is done
+maxQueuedRequests       of one record: the request is refused, unless it ends subscriptions
+maxPendingBytes         of one connection, data and L{OVERHEAD} of each request: the connection is paused until half of
+                        these bytes are served. Requests for one record each that it has sent already are still queued;
+                        a request for many records goes on when the connection is resumed
+limits.maxPendingBytes  of all connections: each connection that sends another request is paused until one of its own
+                        requests is served
 ======================  ==============================================================================================
 
-What could not be loaded is not loaded again for those who stood in line at that time: L{RecordQueue.failed}.
+If a step cannot load the record, all requests that are queued at that time fail with the same error; the record is not
+loaded again for them: L{RecordQueue.failed}.
 """
 
 from __future__ import annotations
@@ -40,7 +44,8 @@ from dstwist.scheduling.time_slices import Steps, TimeSlices
 
 _READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 
-#: Serves a request: gets the name of the record, the message and its sender; no sender if it is a matter of our own.
+#: Serves a request. Its arguments are the name of the record, the message and its sender; C{None} if the request is the
+#: server's own.
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
 
 #: What a request weighs besides its data.
@@ -49,42 +54,44 @@ OVERHEAD = 200
 
 class Request(NamedTuple):
     """
-    What stands in line.
+    A request in a queue.
 
-    @ivar name: of the record.
+    @ivar name: the name of the record.
     @ivar sender: an L{IConnection}, or C{None}: see L{Step}.
-    @ivar then: called when it was served, however that went.
+    @ivar on_served: called when the request was served, with or without success.
     """
 
     step: Step
     name: str
     message: Message
     sender: Any
-    then: Callable[[], None] | None
+    on_served: Callable[[], None] | None
 
 
 @dataclass(eq=False, slots=True)
-class _Line:
+class _Queue:
     """
-    The requests of one record.
+    The requests for one busy record.
 
-    @ivar served: those that the step under way serves.
-    @ivar doomed: how many of the first in line share the fate of a failed one.
+    @ivar served: the requests that the step under way serves.
+    @ivar waiting: the requests behind them.
+    @ivar failure: why the record could not be loaded.
+    @ivar failing: how many of the waiting requests fail for the same reason.
     """
 
     served: list[Request]
     waiting: deque[Request] = field(default_factory=deque)
     failure: Exception | None = None
-    doomed: int = 0
+    failing: int = 0
 
 
 class RecordQueue:
     """
-    The lines of all records.
+    The queues of all busy records.
 
     @ivar busy: the names of the records of which a request is being served. Further requests wait.
-    @param refuse: answers a request for which there is no place.
-    @param budget: how many bytes the requests of all connections may have that wait.
+    @param refuse: answers a request that its full queue does not take.
+    @param budget: limits the bytes of the waiting requests of all connections.
     """
 
     _log = Logger()
@@ -99,14 +106,15 @@ class RecordQueue:
         self._refuse = refuse
         self._limit = settings.max_queued_requests
         self._pending_limit = settings.max_pending_bytes
-        self._lines: dict[str, _Line] = {}
-        self.busy: Container[str] = self._lines
+        self._queues: dict[str, _Queue] = {}
+        self.busy: Container[str] = self._queues
         self._pending: dict[IConnection, int] = {}
         self._budget = Budget() if budget is None else budget
-        # Who is paused, and what waits for the end of that.
+        # The connections that are paused, and what fires when they are resumed.
         self._paused: dict[IConnection, Deferred[None]] = {}
         self._idle: Deferred[None] | None = None
-        # The lines that can go on. Many requests can wait for one load or commit: they get a slice of each turn.
+        # Serves the queues that need not wait. Many requests can wait for one load or commit: they get a slice of each
+        # turn.
         self._slices = TimeSlices(clock)
         self._clock = clock
 
@@ -116,25 +124,25 @@ class RecordQueue:
         name: str,
         message: Message,
         sender: IConnection | None,
-        then: Callable[[], None] | None = None,
+        on_served: Callable[[], None] | None = None,
         always: bool = False,
     ) -> None:
         """
-        Have C{step} serve C{message} when it is its turn; at once if nothing else is asked of the record.
+        Have C{step} serve C{message} in its turn; at once if the record is not busy.
 
-        @param then: called when that is done.
-        @param always: even if the line is full.
+        @param on_served: called when the request was served or refused.
+        @param always: queue the request even if the queue is full.
         """
-        line = self._lines.get(name)
-        if line is None:
-            self.start(step(name, message, sender), step, name, message, sender, then)
-        elif always or len(line.waiting) < self._limit:
-            line.waiting.append(self._admit(Request(step, name, message, sender, then)))
+        queue = self._queues.get(name)
+        if queue is None:
+            self.start(step(name, message, sender), step, name, message, sender, on_served)
+        elif always or len(queue.waiting) < self._limit:
+            queue.waiting.append(self._charge(Request(step, name, message, sender, on_served)))
         else:
             assert sender is not None
             self._refuse(name, message, sender)
-            if then is not None:
-                then()
+            if on_served is not None:
+                on_served()
 
     def start(
         self,
@@ -143,35 +151,36 @@ class RecordQueue:
         name: str,
         message: Message,
         sender: IConnection | None,
-        then: Callable[[], None] | None = None,
+        on_served: Callable[[], None] | None = None,
     ) -> None:
         """
-        Run C{work}, a C{step} that serves C{message}; nobody stands in line for the record.
+        Run C{work}, a C{step} that serves C{message}. The record is not busy.
         """
         try:
             work.send(None)
         except StopIteration:
-            if then is not None:
-                then()
+            if on_served is not None:
+                on_served()
             return
         except MemoryError:
-            if not self._contained(Failure(), name, [(message, sender)]):
+            if not self._is_contained(Failure(), name, [(message, sender)]):
                 raise
-            if then is not None:
-                then()
+            if on_served is not None:
+                on_served()
             return
-        line = self._lines[name] = _Line([self._admit(Request(step, name, message, sender, then))])
-        self._wait(line, work)
+        queue = self._queues[name] = _Queue([self._charge(Request(step, name, message, sender, on_served))])
+        self._wait(queue, work)
 
     def submit_each(self, step: Step, message: Message, sender: IConnection) -> None:
         """
-        Have C{step} serve all names of C{message}, each when it is its turn.
+        Have C{step} serve each name of C{message} in its turn.
         """
         sender.do(self._submitting(step, message, sender))
 
     def submit_all(self, step: Step, message: Message, sender: IConnection, finish: Callable[[], None]) -> None:
         """
-        The same, and do C{finish} when they are served, unless C{sender} has gone before all are in line.
+        L{submit_each}, and call C{finish} when all names are served. It is not called if C{sender} closes before all
+        names are queued.
         """
         left = len(message.names)
         if not left:
@@ -190,33 +199,33 @@ class RecordQueue:
         step: Step,
         message: Message,
         sender: IConnection,
-        then: Callable[[], None] | None = None,
+        on_served: Callable[[], None] | None = None,
         always: bool = False,
     ) -> Work:
         steps = self.steps()
         over = False
         for name in message.names:
             if over:
-                yield self.room(sender)
+                yield self.resumed(sender)
                 steps.begin()
-            self.submit(step, name, message, sender, then, always)
+            self.submit(step, name, message, sender, on_served, always)
             over = steps.over()
 
     def steps(self) -> Steps:
         """
-        For work that asks for many records: a rule can make each of them expensive.
+        The time limit of work that submits many names: permission rules can make each of them expensive.
         """
         return Steps(self._clock)
 
-    def room(self, sender: IConnection) -> Deferred[None] | None:
+    def resumed(self, sender: IConnection) -> Deferred[None] | None:
         """
-        What work of C{sender} waits for before it asks for more.
+        Fires when C{sender} is resumed, which its work waits for before it submits more; C{None} if it is not paused.
         """
         return self._paused.get(sender)
 
     def submit_one(self, step: Step) -> Callable[[Message, IConnection], None]:
         """
-        What takes messages about one record each, to have C{step} serve them.
+        A function that takes messages about one record each, and has C{step} serve them.
         """
 
         def enter(message: Message, sender: IConnection) -> None:
@@ -227,84 +236,86 @@ class RecordQueue:
 
     def take_following(self, name: str, step: Step) -> Request | None:
         """
-        For a step under way: the next request, to be served together with its own; C{None} if there is none, or it is
-        of another kind, or it came after a failure and gets its own attempt.
+        For a step under way: take the next request, to serve it together with the step's own.
+
+        @return: C{None} if there is none, it is for another step, or it was queued after a load had failed and so needs
+            a load of its own.
         """
-        line = self._lines.get(name)
-        if line is None or not line.waiting or line.waiting[0].step != step:
+        queue = self._queues.get(name)
+        if queue is None or not queue.waiting or queue.waiting[0].step != step:
             return None
-        if line.failure is not None:
-            if not line.doomed:
+        if queue.failure is not None:
+            if not queue.failing:
                 return None
-            line.doomed -= 1
-        request = line.waiting.popleft()
-        line.served.append(request)
+            queue.failing -= 1
+        request = queue.waiting.popleft()
+        queue.served.append(request)
         return request
 
     def requeue(self, name: str, requests: list[Request]) -> None:
         """
-        Undo L{take_following} for C{requests}: they are next in line.
+        Undo L{take_following} for C{requests}: they are the next to be served.
         """
         if requests:
-            line = self._lines[name]
+            queue = self._queues[name]
             given = set(map(id, requests))
-            line.served = [request for request in line.served if id(request) not in given]
-            line.waiting.extendleft(reversed(requests))
+            queue.served = [request for request in queue.served if id(request) not in given]
+            queue.waiting.extendleft(reversed(requests))
 
     def failed(self, name: str, failure: Exception) -> None:
         """
-        For a step under way: nobody in line will have more luck than it had.
+        For a step under way, which could not load the record: all requests that are queued now fail as well.
         """
-        line = self._lines.get(name)
-        if line is not None:
-            line.failure = failure
-            line.doomed = len(line.waiting)
+        queue = self._queues.get(name)
+        if queue is not None:
+            queue.failure = failure
+            queue.failing = len(queue.waiting)
 
     def failure(self, name: str) -> Exception | None:
         """
-        For a step under way: what made one before it fail and is decided for it as well.
+        For a step under way: the failure of a step before it, if the step fails for the same reason.
         """
-        line = self._lines.get(name)
-        return line.failure if line is not None else None
+        queue = self._queues.get(name)
+        return queue.failure if queue is not None else None
 
     def drained(self) -> Deferred[None]:
         """
-        Fires when nobody stands in line.
+        Fires when all queues are empty.
         """
         idle: Deferred[None] = Deferred()
-        if self._lines:
-            assert self._idle is None, "stopped once"
+        if self._queues:
+            assert self._idle is None, "called once"
             self._idle = idle
         else:
             idle.callback(None)
         return idle
 
-    # -- one after the other
+    # -- serving
 
-    def _wait(self, line: _Line, work: Coroutine[Any, Any, None]) -> None:
-        # It waits already; being started once more, it waits on.
-        Deferred.fromCoroutine(work).addErrback(self._broke, line).addCallback(self._served, line)
+    def _wait(self, queue: _Queue, work: Coroutine[Any, Any, None]) -> None:
+        # The coroutine waits already. Deferred.fromCoroutine resumes it, and it goes on waiting.
+        Deferred.fromCoroutine(work).addErrback(self._step_failed, queue).addCallback(self._served, queue)
 
-    def _served(self, _: object, line: _Line) -> None:
-        self._slices.do(self._serving(line))
+    def _served(self, _: object, queue: _Queue) -> None:
+        self._slices.do(self._serving(queue))
 
-    def _serving(self, line: _Line) -> Iterator[None]:
+    def _serving(self, queue: _Queue) -> Iterator[None]:
         """
-        Serve the line until it is empty, or has to wait again.
+        Serve the queue until it is empty, or has to wait again.
         """
-        name = line.served[0].name
+        name = queue.served[0].name
         while True:
-            served, line.served = line.served, []
+            served, queue.served = queue.served, []
             for request in served:
-                self._dismiss(request)
-            if not line.waiting:
+                self._release(request)
+            if not queue.waiting:
                 break
-            request = line.waiting.popleft()
-            if line.doomed:
-                line.doomed -= 1
+            request = queue.waiting.popleft()
+            if queue.failing:
+                queue.failing -= 1
             else:
-                line.failure = None
-            line.served.append(request)
+                queue.failure = None
+            queue.served.append(request)
             work = request.step(name, request.message, request.sender)
             try:
                 work.send(None)
@@ -312,32 +323,32 @@ class RecordQueue:
                 yield
                 continue
             except Exception:
-                self._broke(Failure(), line)
+                self._step_failed(Failure(), queue)
                 yield
                 continue
-            self._wait(line, work)
+            self._wait(queue, work)
             return
-        del self._lines[name]
-        if self._idle is not None and not self._lines:
+        del self._queues[name]
+        if self._idle is not None and not self._queues:
             idle, self._idle = self._idle, None
             idle.callback(None)
 
-    def _broke(self, failure: Failure, line: _Line) -> None:
-        name = line.served[0].name
-        requests = [(request.message, request.sender) for request in line.served]
-        if failure.check(MemoryError) and self._contained(failure, name, requests):
+    def _step_failed(self, failure: Failure, queue: _Queue) -> None:
+        name = queue.served[0].name
+        requests = [(request.message, request.sender) for request in queue.served]
+        if failure.check(MemoryError) and self._is_contained(failure, name, requests):
             return
-        # It is unknown what of it was done: the senders had better start anew.
+        # It is unknown which part of the requests was served. Their senders are disconnected, and start anew.
         self._log.failure("serving the record {name} failed", failure, name=shown(name))
-        for request in line.served:
+        for request in queue.served:
             if request.sender is not None:
                 request.sender.close("internal error")
 
-    def _contained(self, failure: Failure, name: str, requests: list[tuple[Message, IConnection | None]]) -> bool:
+    def _is_contained(self, failure: Failure, name: str, requests: list[tuple[Message, IConnection | None]]) -> bool:
         """
-        There was not enough memory. A read changes nothing, so nothing is half done: its client gets an error.
+        There was not enough memory. A read that fails changes nothing, so its client gets an error and stays connected.
 
-        @return: whether all requests are reads.
+        @return: whether all requests are reads, and so were answered.
         """
         if not all(message.action in _READS for message, _ in requests):
             return False
@@ -347,22 +358,22 @@ class RecordQueue:
                 sender.send(message.error(RecordAction.RECORD_LOAD_ERROR, name, "not enough memory"))
         return True
 
-    # -- how much is pending
+    # -- pending bytes
 
-    def _admit(self, request: Request) -> Request:
+    def _charge(self, request: Request) -> Request:
         sender = request.sender
         if sender is None:
             return request
         weight = _weight(request.message)
         pending = self._pending[sender] = self._pending.get(sender, 0) + weight
-        # Past the budget of all, each connection that asks for more has to wait for its own requests.
+        # Above the limit for all connections, each one that sends more waits for its own requests.
         excess = self._budget.charge(weight) or pending > self._pending_limit
         if excess and sender not in self._paused:
             self._paused[sender] = Deferred()
             sender.pause()
         return request
 
-    def _dismiss(self, request: Request) -> None:
+    def _release(self, request: Request) -> None:
         sender = request.sender
         if sender is not None:
             weight = _weight(request.message)
@@ -374,8 +385,8 @@ class RecordQueue:
                 room = self._paused.pop(sender)
                 sender.resume()
                 room.callback(None)
-        if request.then is not None:
-            request.then()
+        if request.on_served is not None:
+            request.on_served()
 
 
 def _weight(message: Message) -> int:

@@ -96,7 +96,7 @@ class RecordReader:
         else:
             if sender.dialect.reads_once and not self._subscriptions.wants(name, sender):
                 self._replicas.read(name, sender, record.version)
-            self._say(name, record, sender)
+            self._respond(name, record, sender)
 
     async def _head(self, name: str, message: Message, sender: IConnection) -> None:
         found, record = await self._load(name, message, sender)
@@ -121,7 +121,7 @@ class RecordReader:
             return False, None
         return await self._permitted(name, message, sender, message.action, record or NOTHING), record
 
-    def _say(self, name: str, record: Record, sender: IConnection) -> None:
+    def _respond(self, name: str, record: Record, sender: IConnection) -> None:
         if self._conflicts:
             self._conflicts.read(name, sender, record)
         self._replicas.sent(name, sender)
@@ -139,7 +139,7 @@ class RecordReader:
 
     # -- subscribing
 
-    def _join(self, name: str, message: Message, sender: IConnection) -> bool | None:
+    def _add_subscriber(self, name: str, message: Message, sender: IConnection) -> bool | None:
         """
         Subscribe C{sender}; whether it was not subscribed before, C{None} if it cannot be.
         """
@@ -159,10 +159,10 @@ class RecordReader:
     def _subscribe_create_and_read(self, message: Message, sender: IConnection) -> None:
         if sender.dialect.acks_reading_at_once:
             sender.send(message.ack())
-        self._queue.submit_each(self._get, message, sender)
+        self._queue.submit_each(self._create_and_read, message, sender)
 
-    async def _get(self, name: str, message: Message, sender: IConnection) -> None:
-        if self._discards and self._discards.settle(name, sender):
+    async def _create_and_read(self, name: str, message: Message, sender: IConnection) -> None:
+        if self._discards and self._discards.release(name, sender):
             return
         try:
             record = await self._store.load(name)
@@ -185,7 +185,7 @@ class RecordReader:
         # It may be gone by now.
         if sender.closed:
             return
-        joined = self._join(name, message, sender)
+        joined = self._add_subscriber(name, message, sender)
         if joined is None:
             return
         if not joined:
@@ -196,21 +196,21 @@ class RecordReader:
             sender.send(replace(message, names=(name,)).ack())
         else:
             self._replicas.subscribed(name, sender, record.version)
-        self._say(name, record, sender)
+        self._respond(name, record, sender)
 
     def _subscribe_and_read(self, message: Message, sender: IConnection) -> None:
         sender.send(message.ack())
-        self._queue.submit_each(self._get_if_there, message, sender)
+        self._queue.submit_each(self._read_if_there, message, sender)
 
-    async def _get_if_there(self, name: str, message: Message, sender: IConnection) -> None:
+    async def _read_if_there(self, name: str, message: Message, sender: IConnection) -> None:
         found, record = await self._load(name, message, sender)
-        if found and not sender.closed and self._join(name, message, sender) is not None:
-            self._say(name, record or _NOT_THERE, sender)
+        if found and not sender.closed and self._add_subscriber(name, message, sender) is not None:
+            self._respond(name, record or _NOT_THERE, sender)
 
     def _subscribe_and_head(self, message: Message, sender: IConnection) -> None:
-        sender.do(self._heading(message, sender))
+        sender.do(self._subscribing_and_heading(message, sender))
 
-    def _heading(self, message: Message, sender: IConnection) -> Work:
+    def _subscribing_and_heading(self, message: Message, sender: IConnection) -> Work:
         """
         Of many names the versions are told in parts, and the acknowledgement follows the first.
         """
@@ -219,8 +219,8 @@ class RecordReader:
         acked = False
         while left or not acked:
             if acked:
-                yield self._queue.room(sender)
-            asked, missing = self._tell_versions(names, message, sender)
+                yield self._queue.resumed(sender)
+            asked, missing = self._send_versions(names, message, sender)
             left -= asked
             if not acked:
                 sender.send(message.ack())
@@ -228,7 +228,7 @@ class RecordReader:
             for name in missing:
                 sender.send(answers.head_response(name, None))
 
-    def _tell_versions(self, names: Iterator[str], message: Message, sender: IConnection) -> tuple[int, list[str]]:
+    def _send_versions(self, names: Iterator[str], message: Message, sender: IConnection) -> tuple[int, list[str]]:
         """
         Take one step's C{names} and tell the versions that are known at once. All others are told when they are known.
 
@@ -243,12 +243,12 @@ class RecordReader:
             except RecordError as error:
                 # Subscribed all the same: the client is told when the stores work again.
                 if await self._permitted(name, message, sender, message.action, None):
-                    self._return_to(name, message, sender)
+                    self._resubscribe(name, message, sender)
                     answers.not_loaded(name, message, sender, error)
                 return
             if not await self._permitted(name, message, sender, message.action, record or NOTHING):
                 return
-            self._return_to(name, message, sender)
+            self._resubscribe(name, message, sender)
             if versions is None:
                 sender.send(answers.head_response(name, record))
             elif record is not None:
@@ -267,13 +267,13 @@ class RecordReader:
         versions = None
         return asked, missing
 
-    def _return_to(self, name: str, message: Message, sender: IConnection) -> None:
+    def _resubscribe(self, name: str, message: Message, sender: IConnection) -> None:
         """
         Subscribe a client that may have the record already, of whatever version.
         """
         if sender.closed:
             return
-        joined = self._join(name, message, sender)
+        joined = self._add_subscriber(name, message, sender)
         self._replicas.resubscribed(name, sender, was_subscribed=not joined)
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
@@ -284,7 +284,7 @@ class RecordReader:
             # The rule looks the record up if it asks for it: nothing of it is served.
             if await self._permitted(name, message, sender, message.action, None):
                 allowed = True
-                self._return_to(name, message, sender)
+                self._resubscribe(name, message, sender)
 
         def acknowledge() -> None:
             if allowed:
@@ -330,7 +330,7 @@ class RecordReader:
         decision = self._allows(asked, sender, change)
         if decision is True:
             return True
-        result = await answers.judged(decision)
+        result = await answers.decided(decision)
         if result is not True:
             answers.refused(name, message, sender, result, check, self._denials)
         return result is True

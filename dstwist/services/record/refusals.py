@@ -54,7 +54,7 @@ class RecordRefusals:
     """
     Answers the writes that are not done.
 
-    @ivar sees: whether a connection is subscribed to a record: (name, connection).
+    @ivar is_subscribed: whether a connection is subscribed to a record: (name, connection).
     @ivar predecessors: L{Replicas.predecessors}.
     @ivar may_target_predecessor: L{Replicas.may_target_predecessor}.
     @ivar has_no_callback: L{Acknowledgements.has_no_callback}.
@@ -68,7 +68,7 @@ class RecordRefusals:
         conflicts: HeldConflicts,
         denials: Denials,
     ) -> None:
-        self.sees = subscriptions.wants
+        self.is_subscribed = subscriptions.wants
         self.predecessors = replicas.predecessors
         self.may_target_predecessor = replicas.may_target_predecessor
         self.has_no_callback = acks.has_no_callback
@@ -86,16 +86,16 @@ class RecordRefusals:
 
         @param state: the record, or L{NOTHING}; so for the others.
         """
-        self._show(name, message, sender, state)
+        self._send_record(name, message, sender, state)
         answers.refused(name, message, sender, decision, check, self._denials)
         reason = "MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED"
         self._acks.refused(name, message, sender, reason)
 
-    def hot(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def not_on_hot_path(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
         The write is to a path, and the record has a hot path prefix.
         """
-        self._show(name, message, sender, state)
+        self._send_record(name, message, sender, state)
         answers.not_on_hot_path(message, sender)
         self._acks.refused(name, message, sender, "unable to patch record data on hot path")
 
@@ -103,7 +103,7 @@ class RecordRefusals:
         """
         The write is invalid, or does not fit this record.
         """
-        self._show(name, message, sender, state)
+        self._send_record(name, message, sender, state)
         answers.invalid(message, sender)
         self._acks.refused(name, message, sender, reason)
 
@@ -111,14 +111,14 @@ class RecordRefusals:
         """
         The write cannot be served now, or not without the record.
         """
-        self._show(name, message, sender, state)
+        self._send_record(name, message, sender, state)
         self._failed(name, message, sender, reason)
 
     def ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
         The version of the write is more than the next one.
         """
-        self._show(name, message, sender, state)
+        self._send_record(name, message, sender, state)
         answers.ahead(message, sender, _BLANK if state is NOTHING else state)
 
     def conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
@@ -126,29 +126,29 @@ class RecordRefusals:
         Another write came first; the writer may see what the record holds.
         """
         # A writer with the next version has another record of this name: nothing that was sent to it tells so.
-        astray = message.version == state.version + 1
-        sees = self.sees(name, sender)
-        unsure = astray or self._replicas.may_differ(name, sender)
+        to_predecessor = message.version == state.version + 1
+        subscribed = self.is_subscribed(name, sender)
+        unsure = to_predecessor or self._replicas.may_differ(name, sender)
         self._replicas.refused(name, sender)
         if (
             message.is_write_ack
-            and sees
+            and subscribed
             and message.version != -1
             and sender.dialect.knows_writes_by_version
-            and self._hold(name, message, sender, astray)
+            and self._hold(name, message, sender, to_predecessor)
         ):
             return
         record = _BLANK if state is NOTHING else state
         # Client 2.3.4 calls the merge a success if it still waits for the acknowledgement.
         self._acks.refused(name, message, sender, answers.other_version(name), before=True)
-        if unsure or not (sees and sender.dialect.merges_on_news):
+        if unsure or not (subscribed and sender.dialect.merges_on_news):
             answers.version_exists(name, message, sender, record)
-        if unsure and sees and state is not NOTHING and not sender.dialect.merges_versions_ahead:
+        if unsure and subscribed and state is not NOTHING and not sender.dialect.merges_versions_ahead:
             sender.send(answers.update(name, state))
         if message.is_write_ack and not sender.dialect.knows_writes_by_version:
             # VERSION_EXISTS alone leaves the callback waiting.
             answers.write_failed(message, sender)
-        if astray:
+        if to_predecessor:
             self._replicas.sent(name, sender)
 
     def outdated(self, name: str, message: Message, sender: IConnection) -> None:
@@ -159,7 +159,7 @@ class RecordRefusals:
         self._replicas.refused(name, sender)
         self._failed(name, message, sender, answers.other_version(name))
 
-    def taken_back(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+    def commit_failed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
         The stores failed to write. The writer is sent the record once the stores answer what it is.
         """
@@ -174,41 +174,41 @@ class RecordRefusals:
 
         @param unresolved: the writer is sent the record once the stores answer what it is.
         """
-        self._unknown(name, sender, unresolved)
+        self._record_unknown(name, sender, unresolved)
         answers.not_written(name, message, sender, error)
         self._acks.refused(name, message, sender, error.detail)
 
-    def overrun(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+    def queue_full(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
         The write has no place in the queue.
         """
-        self._unknown(name, sender, False)
+        self._record_unknown(name, sender, False)
         self._failed(name, message, sender, reason)
 
     def malformed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
         The write could not be read, and its client has been told so.
         """
-        self._unknown(name, sender, False)
+        self._record_unknown(name, sender, False)
         self._acks.refused(name, message, sender, reason)
 
     def _failed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         answers.write_failed(message, sender)
         self._acks.refused(name, message, sender, reason)
 
-    def _show(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def _send_record(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
         Send the record to a writer that has a copy of it.
         """
         version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
         # v4+ clients complain of a record that they do not have.
-        shown = state is not NOTHING and self.sees(name, sender) and not self._holds(name, sender)
+        shown = state is not NOTHING and self.is_subscribed(name, sender) and not self._holds(name, sender)
         current = state.version if shown else None
         if self._replicas.refused(name, sender, version, current):
             sender.send(answers.update(name, state))
 
-    def _unknown(self, name: str, sender: IConnection, unresolved: bool) -> None:
-        if unresolved or not self.sees(name, sender):
+    def _record_unknown(self, name: str, sender: IConnection, unresolved: bool) -> None:
+        if unresolved or not self.is_subscribed(name, sender):
             self._replicas.refused(name, sender)
         else:
             self._replicas.made_unsure(name, sender)

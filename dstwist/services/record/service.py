@@ -93,7 +93,7 @@ _READS = frozenset(
 MANY = 10_000
 
 #: The request of the server itself.
-_TRUTH = Message(_RECORD, RecordAction.READ)
+_REMIND = Message(_RECORD, RecordAction.READ)
 
 
 @implementer(IWriteService)
@@ -124,7 +124,7 @@ class RecordService:
         self._cluster = cluster
         self._allows = permission.allows
         self._turns = Turns.of(clock)
-        self._queue = queue = RecordQueue(settings, self._overrun, clock, pending)
+        self._queue = queue = RecordQueue(settings, self._queue_full, clock, pending)
         self._submit = queue.submit
         self._reconciliation = reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
         self._store = store = RecordStore(tiers, reconciliation, queue, settings, clock)
@@ -133,7 +133,7 @@ class RecordService:
         self._discards = discards = HeldDiscards(clock)
         self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
         self._conflicts = conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
-        subscriptions.on_revoke(self._revoked)
+        subscriptions.on_revoke(self._on_revoke)
         reader = RecordReader(
             store, reconciliation, queue, permission, subscriptions, listeners, replicas, discards, conflicts, denials
         )
@@ -142,7 +142,7 @@ class RecordService:
         writer = RecordWriter(store, reconciliation, queue, permission, news, refusals, sizes, settings, clock, denials)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
-            **dict.fromkeys(_WRITES, writer.enter),
+            **dict.fromkeys(_WRITES, writer.handle),
             RecordAction.DELETE: self._enter_delete,
             RecordAction.NOTIFY: self._notify,
             RecordAction.LISTEN: listeners.handle,
@@ -167,7 +167,7 @@ class RecordService:
         reads = action is RecordAction.NOTIFY or action is RecordAction.PATCH_MULTI
         if action is RecordAction.PATCH and not self._subscriptions.all_take_patches:
             reads = True
-        step = self._refresh if reads else self._pass_on
+        step = self._refresh if reads else self._publish_in_turn
         for name in message.names or (message.name,):
             assert name is not None
             self._submit(step, name, message, None, always=True)
@@ -185,13 +185,13 @@ class RecordService:
     def _stopped(self, _: None) -> None:
         self._acks.stop()
 
-    def _overrun(self, name: str, message: Message, sender: IConnection) -> None:
+    def _queue_full(self, name: str, message: Message, sender: IConnection) -> None:
         """
         There is no place left in a record's line.
         """
         reason = f"too many requests are waiting for {name}"
         if message.action in _WRITES:
-            self._refusals.overrun(name, message, sender, reason)
+            self._refusals.queue_full(name, message, sender, reason)
         elif message.action is RecordAction.DELETE:
             self._not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
         else:
@@ -212,7 +212,7 @@ class RecordService:
         except RecordError as error:
             self._not_deleted(name, message, sender, error)
             return
-        decision = await answers.judged(self._allows(message, sender, Change(record or NOTHING, message)))
+        decision = await answers.decided(self._allows(message, sender, Change(record or NOTHING, message)))
         if decision is not True:
             answers.deletion_refused(name, message, sender, decision, self._denials)
             self._let_go(name, sender)
@@ -233,7 +233,7 @@ class RecordService:
         sender.send(Message(_RECORD, RecordAction.DELETE_SUCCESS, name))
         news = Message(_RECORD, RecordAction.DELETED, name)
         self._cluster.publish(news)
-        self._end(news, sender)
+        self._publish_deletion(news, sender)
 
     def _not_deleted(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
         answers.not_deleted(name, message, sender, error)
@@ -249,23 +249,23 @@ class RecordService:
             if self._conflicts:
                 self._conflicts.dropped(name, sender)
 
-    def _revoked(self, name: str, connection: IConnection) -> None:
+    def _on_revoke(self, name: str, connection: IConnection) -> None:
         """
         C{connection} may not see the record any more: its callbacks hear the outcome of its writes first.
         """
         self._conflicts.revoked(name, connection)
         self._acks.revoked(name, connection)
 
-    def _end(self, news: Message, exclude: IConnection | None = None) -> None:
+    def _publish_deletion(self, news: Message, exclude: IConnection | None = None) -> None:
         """
         Tell subscribers that a record is no more; they are none any longer.
         """
         name = news.name
         assert name is not None
         if self._conflicts:
-            self._conflicts.settle(name, exclude)
+            self._conflicts.deleted(name, exclude)
         if self._acks:
-            self._acks.settle(name, exclude)
+            self._acks.deleted(name, exclude)
         self._subscriptions.publish(news, exclude)
         if self._replicas.resubscribers:
             self._replicas.ended(name, self._subscriptions.subscribers(name))
@@ -278,7 +278,7 @@ class RecordService:
 
         async def refresh(name: str, message: Message, sender: IConnection) -> None:
             try:
-                self._tell(_truth(name, await self._reconciliation.refresh(name)))
+                self._publish(_state(name, await self._reconciliation.refresh(name)))
             except RecordError as error:
                 failed.append(error.detail)
 
@@ -294,18 +294,18 @@ class RecordService:
 
     async def _refresh(self, name: str, message: Message, sender: None) -> None:
         try:
-            self._tell(_truth(name, await self._reconciliation.refresh(name)))
+            self._publish(_state(name, await self._reconciliation.refresh(name)))
         except RecordError:
             pass  # logged, and it is tried again
 
-    async def _pass_on(self, name: str, message: Message, sender: None) -> None:
-        self._tell(message)
+    async def _publish_in_turn(self, name: str, message: Message, sender: None) -> None:
+        self._publish(message)
 
     def _remind(self, name: str, connection: IConnection) -> None:
         if self._subscriptions.wants(name, connection):
-            self._submit(self._say_truth, name, _TRUTH, connection, always=True)
+            self._submit(self._send_record, name, _REMIND, connection, always=True)
 
-    async def _say_truth(self, name: str, message: Message, subscriber: IConnection) -> None:
+    async def _send_record(self, name: str, message: Message, subscriber: IConnection) -> None:
         try:
             record = await self._store.load(name)
         except RecordError:
@@ -324,21 +324,21 @@ class RecordService:
 
         @param writers: only these clients need it; C{None}: all subscribers do.
         """
-        news = _truth(name, record)
+        news = _state(name, record)
         if writers is None:
             self._cluster.publish(news)
-            self._tell(news)
+            self._publish(news)
         elif record is not None:
             for connection in writers:
                 if self._subscriptions.wants(name, connection):
                     connection.send(news)
 
-    def _tell(self, news: Message) -> None:
+    def _publish(self, news: Message) -> None:
         if news.action is RecordAction.DELETED:
-            self._end(news)
+            self._publish_deletion(news)
         else:
             self._subscriptions.publish(news)
 
 
-def _truth(name: str, record: Record | None) -> Message:
+def _state(name: str, record: Record | None) -> Message:
     return Message(_RECORD, RecordAction.DELETED, name) if record is None else answers.update(name, record)

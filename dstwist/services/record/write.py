@@ -106,26 +106,26 @@ class RecordWriter:
         self._peek = store.peek
         self._known = store.known
         self._unresolved = store.unresolved
-        self._short = store.keeps_at_once
+        self._keeps_at_once = store.keeps_at_once
         self._store = store
         self._reconciliation = reconciliation
         self._keep = store.keep
         self._queue = queue
         self._busy = queue.busy
         self._allows = permission.allows
-        self._tell = news.tell
+        self._publish = news.publish
         self._refusals = refusals
         self._predecessors = refusals.predecessors
         self._may_target_predecessor = refusals.may_target_predecessor
-        self._sees = refusals.sees
+        self._is_subscribed = refusals.is_subscribed
         self._hot_path = settings.storage_hot_path_prefixes
         self._make = sizes.make
         self._limits = sizes.limits
         self._turns = Turns.of(clock)
         # Held while a long write is read.
-        self._long = DeferredLock()
+        self._long_writes = DeferredLock()
 
-    def enter(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IConnection) -> None:
         """
         Serve a write when it is its turn.
 
@@ -139,7 +139,7 @@ class RecordWriter:
         decision: bool | Deferred[bool] | None = None
         action = message.action
         if (
-            self._short
+            self._keeps_at_once
             and (action is _PATCH or action is _UPDATE)  # _is_plain(message)
             and message.data is not None
             and (message.value is not UNREAD or len(message.data) < HEAVY)
@@ -161,9 +161,9 @@ class RecordWriter:
                         outcome = self._decide(name, message, sender, change)
                     if isinstance(outcome, Record):
                         if self._keep(name, outcome):
-                            self._tell(name, message, sender, outcome, change)
+                            self._publish(name, message, sender, outcome, change)
                             return
-                    elif outcome.__class__ is not Conflict or self._sees(name, sender):
+                    elif outcome.__class__ is not Conflict or self._is_subscribed(name, sender):
                         outcome()
                         return
         self._queue.start(self._serve(name, message, sender, decision), self.write, name, message, sender)
@@ -231,9 +231,9 @@ class RecordWriter:
             try:
                 await self._store.commit(name, state)
             except RecordError as error:
-                await self._take_back(name, first, outcomes, taken, error)
+                await self._commit_failed(name, first, outcomes, taken, error)
                 return
-        await self._announce(name, outcomes)
+        await self._publish_outcomes(name, outcomes)
         if long:
             # To free the old record is a long step as well.
             await self._turns.next()
@@ -243,7 +243,7 @@ class RecordWriter:
         Read a long write, and compute its effect, in slices; one at a time of all records, since values take much more
         memory than their texts.
         """
-        async with self._long:
+        async with self._long_writes:
             pause = TurnPause(self._turns)
             for _ in change.computing():
                 if pause.due():
@@ -252,7 +252,7 @@ class RecordWriter:
                 # To measure the new record is one step, and a long one.
                 await pause.wait()
 
-    async def _announce(self, name: str, outcomes: list[_Outcome]) -> None:
+    async def _publish_outcomes(self, name: str, outcomes: list[_Outcome]) -> None:
         """
         Tell what came of a batch. The record's queue stands still meanwhile, so this may take several turns: to send a
         large record to many subscribers takes longer than to write it.
@@ -262,7 +262,7 @@ class RecordWriter:
             if place and pause.due():
                 await pause.wait()
             if isinstance(outcome, Record):
-                self._tell(name, message, sender, outcome, change)
+                self._publish(name, message, sender, outcome, change)
             else:
                 outcome()
 
@@ -273,7 +273,7 @@ class RecordWriter:
         The refusal of a write that has no permission for all that it does.
         """
         if name.startswith(self._hot_path) and message.action in _UPSERTS and change.action is not _UPDATE:
-            return partial(self._refusals.hot, name, message, sender, change.old)
+            return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
         creates = message.action in _UPSERTS or (change.old is NOTHING and _creates(message, sender))
         check: IntEnum
         for check in _checks(change, creates, sender):
@@ -300,7 +300,7 @@ class RecordWriter:
 
         @param check: what of the write was asked about; C{None}: all of it.
         """
-        result = await answers.judged(decision)
+        result = await answers.decided(decision)
         if result is True:
             return None
         return partial(self._refusals.denied, name, message, sender, change.old, result, check or message.action)
@@ -309,10 +309,10 @@ class RecordWriter:
         """
         Whether the answer to a conflict may show the record to its writer.
         """
-        if self._sees(name, sender) or change.old is NOTHING:
+        if self._is_subscribed(name, sender) or change.old is NOTHING:
             return True
         read = Message(_RECORD, RecordAction.READ, name)
-        decision = await answers.judged(self._allows(read, sender, Change(change.old, read)))
+        decision = await answers.decided(self._allows(read, sender, Change(change.old, read)))
         if isinstance(decision, Failure):
             self._denials.tell(decision, read, sender)
         return decision is True
@@ -361,7 +361,7 @@ class RecordWriter:
         unresolved = self._reconciliation.add_writer(name, sender)
         self._refusals.unreadable(name, message, sender, error, unresolved)
 
-    async def _take_back(
+    async def _commit_failed(
         self, name: str, first: Record, outcomes: list[_Outcome], taken: list[Request], error: RecordError
     ) -> None:
         """
@@ -371,7 +371,7 @@ class RecordWriter:
         self._reconciliation.assume(name, None if first is NOTHING else first)
         for place, (message, sender, outcome, change) in enumerate(outcomes):
             if isinstance(outcome, Record):
-                self._refusals.taken_back(name, message, sender, error.detail)
+                self._refusals.commit_failed(name, message, sender, error.detail)
                 self._reconciliation.add_writer(name, sender)
             elif change.old is first:
                 outcome()

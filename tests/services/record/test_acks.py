@@ -46,7 +46,7 @@ class AcknowledgementTests(SynchronousTestCase):
         A text client that holds the record is told a moment later, in order.
         """
         old = self.client("a", "b")
-        self.acks.done("a", self.write(), old)
+        self.acks.accepted("a", self.write(), old)
         self.clock.advance(HOLD / 2)
         self.acks.refused("b", self.write("b", 7), old, "MESSAGE_DENIED")
         self.assertEqual(self.outcomes(old), [])
@@ -62,10 +62,10 @@ class AcknowledgementTests(SynchronousTestCase):
         nothing, and those that have to hear it before the next message.
         """
         young, none, old = self.client("a", dialect=PROTOBUF), self.client(), self.client("a")
-        self.acks.done("a", self.write(), young)
+        self.acks.accepted("a", self.write(), young)
         self.acks.refused("a", self.write(), young, "MESSAGE_DENIED")
-        self.acks.done("a", self.write(), none)
-        self.acks.done("a", self.write(version=-1), old)
+        self.acks.accepted("a", self.write(), none)
+        self.acks.accepted("a", self.write(version=-1), old)
         self.acks.refused("a", self.write(), old, "why", before=True)
         self.acks.refused("a", update("a", 2, {}), old, "nobody asked")
         self.assertEqual(
@@ -79,19 +79,19 @@ class AcknowledgementTests(SynchronousTestCase):
         """
         old = self.client("a", "b", "c")
         for name in "abc":
-            self.acks.done(name, self.write(name), old)
+            self.acks.accepted(name, self.write(name), old)
         self.subscriptions.discard("a", old)
         served = self.replicas.leaves("b", old)
         self.acks.refused("b", self.write("b", 3), old, "why", before=True)
         self.clock.advance(HOLD)
         self.assertEqual(len(old.take()), 1)
-        self.acks.done("b", self.write("b", 3), old)
+        self.acks.accepted("b", self.write("b", 3), old)
         again = self.replicas.leaves("b", old)
         served()
         self.clock.advance(HOLD)
         self.assertEqual(old.take(), [])
         again()
-        self.acks.done("b", self.write("b", 4), old)
+        self.acks.accepted("b", self.write("b", 4), old)
         self.clock.advance(HOLD)
         self.assertEqual(self.outcomes(old), [(4, None)])
         self.assertFalse(self.replicas.is_leaving("b", old, 4))
@@ -102,17 +102,17 @@ class AcknowledgementTests(SynchronousTestCase):
         nothing.
         """
         old, deleter = self.client("a", "b"), self.client("a")
-        self.acks.settle("a")
+        self.acks.deleted("a")
         for name, client in (("a", old), ("b", old), ("a", deleter)):
-            self.acks.done(name, self.write(name), client)
-        self.acks.settle("c")
+            self.acks.accepted(name, self.write(name), client)
+        self.acks.deleted("c")
         self.assertEqual((self.outcomes(old), len(self.acks)), ([], 3))
-        self.acks.settle("a", deleter)
+        self.acks.deleted("a", deleter)
         self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
         self.clock.advance(HOLD)
         self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
         self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
-        self.acks.done("a", self.write(), old)
+        self.acks.accepted("a", self.write(), old)
         self.clock.advance(HOLD)
         self.assertEqual(self.outcomes(old), [(2, None)])
 
@@ -123,7 +123,7 @@ class AcknowledgementTests(SynchronousTestCase):
         clients = [self.client("a") for _ in range(MOST // 10 + 2)]
         for client in clients:
             for version in range(10):
-                self.acks.done("a", self.write(version=version), client)
+                self.acks.accepted("a", self.write(version=version), client)
         heard = [len(client.take()) for client in clients]
         self.assertEqual((heard[:3], sum(heard), len(self.acks)), ([10, 10, 0], 20, MOST))
         self.clock.advance(HOLD)
@@ -134,9 +134,9 @@ class AcknowledgementTests(SynchronousTestCase):
         A client that has too many of them is sent further ones at once; those of other clients are held.
         """
         greedy, old = self.client("a"), self.client("a")
-        self.acks.done("a", self.write(), old)
+        self.acks.accepted("a", self.write(), old)
         for version in range(MOST + 1):
-            self.acks.done("a", self.write(version=version), greedy)
+            self.acks.accepted("a", self.write(version=version), greedy)
         heard = self.outcomes(greedy)
         self.assertEqual((heard[0], len(heard)), ((MOST_EACH, None), MOST + 1 - MOST_EACH))
         self.assertEqual(self.outcomes(old), [])
@@ -149,9 +149,9 @@ class AcknowledgementTests(SynchronousTestCase):
         """
         ann, bob = self.client("a", "b", "c"), self.client("a")
         for name in "abc":
-            self.acks.done(name, self.write(name), ann)
-        self.acks.done("a", self.write("a", 3), bob)
-        self.acks.done("a", self.write("a", 4), ann)
+            self.acks.accepted(name, self.write(name), ann)
+        self.acks.accepted("a", self.write("a", 3), bob)
+        self.acks.accepted("a", self.write("a", 4), ann)
         served = self.replicas.leaves("c", ann)
         for name in "ac":
             self.subscriptions.discard(name, ann)
@@ -168,7 +168,7 @@ class AcknowledgementTests(SynchronousTestCase):
         A server that stops tells all of it, and has no timer left.
         """
         old = self.client("a")
-        self.acks.done("a", self.write(), old)
+        self.acks.accepted("a", self.write(), old)
         self.acks.stop()
         self.assertEqual(self.outcomes(old), [(2, None)])
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -37,14 +37,14 @@ class HeldDiscardsTests(SynchronousTestCase):
         self.assertEqual(self.ann.take(), [])
         self.clock.advance(0.02)
         self.assertEqual((self.ann.take(), len(self.discards)), ([ack("a")], 0))
-        self.assertFalse(self.discards.settle("a", self.ann))
+        self.assertFalse(self.discards.release("a", self.ann))
 
     def test_settled(self) -> None:
         """
         It leaves when the client subscribes, and not again.
         """
         self.discards.hold("a", ack("a"), self.ann)
-        self.assertTrue(self.discards.settle("a", self.ann))
+        self.assertTrue(self.discards.release("a", self.ann))
         self.clock.advance(1)
         self.assertEqual(self.ann.take(), [ack("a")])
 
@@ -53,8 +53,8 @@ class HeldDiscardsTests(SynchronousTestCase):
         What one client does with one record leaves the others as they are.
         """
         self.discards.hold("a", ack("a"), self.ann)
-        self.assertFalse(self.discards.settle("b", self.ann))
-        self.assertFalse(self.discards.settle("a", FakeConnection(dialect=TEXT)))
+        self.assertFalse(self.discards.release("b", self.ann))
+        self.assertFalse(self.discards.release("a", FakeConnection(dialect=TEXT)))
         self.assertEqual(self.ann.take(), [])
 
     def test_twice(self) -> None:
@@ -89,7 +89,7 @@ class HeldDiscardsTests(SynchronousTestCase):
         self.discards.hold("y", ack("y"), self.ann)
         self.assertEqual(len(self.discards), 2)
         self.assertEqual(bob.take(), [])
-        self.assertTrue(self.discards.settle("a", bob))
+        self.assertTrue(self.discards.release("a", bob))
 
     def test_gone(self) -> None:
         """
