@@ -86,7 +86,7 @@ class WebSocketBuilder:
         if len(endpoints) == 1:
             (settings,) = endpoints.values()
             connect = self._connections(settings)
-            return self._port(settings, connect)
+            return self._factory(settings, connect)
         for_binary, for_text = endpoints["ws-binary"], endpoints["ws-text"]
         timeout = for_text.detection_timeout
         # A silent client has already waited for the detection.
@@ -97,9 +97,9 @@ class WebSocketBuilder:
             return Detection(link, handshake, connect_text, connect_binary, reactor, timeout)
 
         # The limits of the transport are those of the newer generation.
-        return self._port(for_binary, detect)
+        return self._factory(for_binary, detect)
 
-    def _port(self, settings: WebSocketEndpoint, connect: ConnectionFactory) -> WebSocketFactory:
+    def _factory(self, settings: WebSocketEndpoint, connect: ConnectionFactory) -> WebSocketFactory:
         return WebSocketFactory(
             settings, connect, self._reactor, self._budgets, self._outgoing, self._close_delay, self._incoming
         )
