@@ -189,10 +189,10 @@ class Client:
     A WebSocket client made of bytes, and the link that serves it.
     """
 
-    def __init__(self, port: WebSocketFactory, transport: Any = None, handshake: bytes | None = HANDSHAKE) -> None:
-        self.reactor = port.reactor
+    def __init__(self, factory: WebSocketFactory, transport: Any = None, handshake: bytes | None = HANDSHAKE) -> None:
+        self.reactor = factory.reactor
         self.transport = transport or PushTransport(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
-        self.link: WebSocketLink = port.buildProtocol(None)
+        self.link: WebSocketLink = factory.buildProtocol(None)
         self.link.makeConnection(self.transport)
         self.transport.protocol = self.link
         self.greeting = b""
@@ -231,7 +231,7 @@ class Client:
 
 def web_sockets(connect: Any = Recorder, reactor: Any = None, **settings: Any) -> WebSocketFactory:
     """
-    A port for WebSockets, with a clock of its own as C{reactor}.
+    A factory for WebSockets, with a clock of its own as C{reactor}.
     """
     return WebSocketFactory(WebSocketEndpoint(**settings), connect, reactor or MemoryReactorClock())
 

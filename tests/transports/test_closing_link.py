@@ -37,7 +37,7 @@ DELAY = 4.0
 
 class DelayCase(SynchronousTestCase):
     """
-    A port whose closes wait.
+    A factory whose closes wait.
     """
 
     def setUp(self) -> None:
@@ -48,8 +48,8 @@ class DelayCase(SynchronousTestCase):
         self.reactor: Any = MemoryReactorClock()
         self.reactor.advance(1000)
         self.delay = CloseDelay(DELAY, most, self.reactor)
-        self.port = WebSocketFactory(WebSocketEndpoint(**settings), Recorder, self.reactor, close_delay=self.delay)
-        self.client = Client(self.port)
+        self.factory = WebSocketFactory(WebSocketEndpoint(**settings), Recorder, self.reactor, close_delay=self.delay)
+        self.client = Client(self.factory)
         self.connection = self.client.connection
 
     def assertDelayed(self, code: int, client: Client | None = None) -> None:
@@ -133,7 +133,7 @@ class CloseTests(DelayCase):
         Of a flood of such connections only so many sockets wait.
         """
         self.open(most=5)
-        clients = [Client(self.port) for _ in range(20)]
+        clients = [Client(self.factory) for _ in range(20)]
         for client in clients:
             client.link.close(1008, "no")
         self.assertEqual([client.link.delayed for client in clients], [True] * 5 + [False] * 15)
@@ -147,12 +147,12 @@ class CloseTests(DelayCase):
         When the server stops, nothing waits any more.
         """
         self.client.link.close(1008, "no")
-        self.port.close(1001, "server shutting down")
+        self.factory.close(1001, "server shutting down")
         self.assertEqual(self.client.taken(), closing(1008, b"no"))
         self.client.send(frame(CLOSE, b"\x03\xf0"))
         self.client.lose()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.successResultOf(self.port.drained())
+        self.successResultOf(self.factory.drained())
 
     def test_closed_twice(self) -> None:
         """
@@ -169,7 +169,7 @@ class CloseTests(DelayCase):
         """
         self.client.link.close(1008, "no")
         self.client.lose()
-        self.assertEqual((len(self.delay), self.reactor.getDelayedCalls(), self.port.links), (0, [], set()))
+        self.assertEqual((len(self.delay), self.reactor.getDelayedCalls(), self.factory.links), (0, [], set()))
 
     def test_no_answer(self) -> None:
         """
@@ -269,7 +269,7 @@ class SilenceTests(DelayCase):
         What waits for a client that does not read is let go of at once, as are the parts of a message it has sent.
         """
         transport = tcp(self.reactor, None)
-        client = Client(self.port, transport, handshake=None)
+        client = Client(self.factory, transport, handshake=None)
         client.send(HANDSHAKE)
         transport.socket.take()
         transport.socket.room = 500

@@ -33,11 +33,11 @@ class DetectionTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.made: list[Recorder] = []
-        self.port = web_sockets(self.detect)
-        self.client = Client(self.port)
+        self.factory = web_sockets(self.detect)
+        self.client = Client(self.factory)
 
     def detect(self, link: WebSocketLink, handshake: HandshakeData) -> Detection:
-        return Detection(link, handshake, self.maker("text"), self.maker("binary"), self.port.reactor, 0.3)
+        return Detection(link, handshake, self.maker("text"), self.maker("binary"), self.factory.reactor, 0.3)
 
     def maker(self, kind: str) -> Any:
         def make(link: WebSocketLink, handshake: HandshakeData) -> Recorder:
@@ -165,12 +165,12 @@ class DetectionTests(SynchronousTestCase):
         """
         A server that stops closes those that are not known yet, too.
         """
-        greeted = Client(self.port)
+        greeted = Client(self.factory)
         greeted.reactor.advance(0.3)
-        fresh = Client(self.port)
+        fresh = Client(self.factory)
         for client in (greeted, fresh):
             client.taken()
-        self.port.close(1001, "server shutting down")
+        self.factory.close(1001, "server shutting down")
         for client in (greeted, fresh):
             self.assertEqual(client.taken(), closing(1001, b"server shutting down"))
         self.assertEqual([connection.events[-1] for connection in self.made], ["lost", "lost"])

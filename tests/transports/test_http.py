@@ -45,14 +45,14 @@ class HttpTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.http = HttpFactory(Root(), LIMIT, self.reactor)
-        self.port = SharedPortFactory({}, self.http, self.reactor)
-        self.port.doStart()
-        self.addCleanup(self.port.doStop)
+        self.factory = SharedPortFactory({}, self.http, self.reactor)
+        self.factory.doStart()
+        self.addCleanup(self.factory.doStop)
         self.connect()
 
     def connect(self) -> None:
         self.transport = PushTransport()
-        self.connection: Any = self.port.buildProtocol(None)
+        self.connection: Any = self.factory.buildProtocol(None)
         self.connection.makeConnection(self.transport)
 
     def answers(self, *pieces: bytes, of_head: bool = False) -> list[Answer]:

@@ -24,11 +24,11 @@ class IncomingTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.incoming = Incoming(LIMIT)
-        self.port: Any = web_sockets(max_message_size=1_000_000)
-        self.port.incoming = self.incoming
+        self.factory: Any = web_sockets(max_message_size=1_000_000)
+        self.factory.incoming = self.incoming
 
     def client(self) -> Client:
-        client = Client(self.port)
+        client = Client(self.factory)
         client.link.logged_in("ann")
         return client
 

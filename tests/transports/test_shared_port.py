@@ -73,16 +73,16 @@ def request(
 
 class PortTestCase(SynchronousTestCase):
     """
-    A port with two WebSocket paths.
+    A factory with two WebSocket paths.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
         self.new, self.old, self.http = Takers(), Takers(), Takers()
-        self.port = SharedPortFactory({b"/deepstream": self.new, b"/deepstream-v3": self.old}, self.http, self.clock)
+        self.factory = SharedPortFactory({b"/deepstream": self.new, b"/deepstream-v3": self.old}, self.http, self.clock)
 
     def connect(self) -> tuple[Any, PushTransport]:
-        switch: Any = self.port.buildProtocol(None)
+        switch: Any = self.factory.buildProtocol(None)
         transport = PushTransport()
         switch.makeConnection(transport)
         return switch, transport
@@ -122,8 +122,8 @@ class ManyHeadsTests(SynchronousTestCase):
                 return super().buildProtocol(addr)
 
         web_sockets = Slow()
-        port = SharedPortFactory({b"/deepstream": web_sockets}, Takers(), clock)
-        switches: list[Any] = [port.buildProtocol(None) for _ in range(300)]
+        factory = SharedPortFactory({b"/deepstream": web_sockets}, Takers(), clock)
+        switches: list[Any] = [factory.buildProtocol(None) for _ in range(300)]
         transports = [PushTransport() for _ in switches]
         for switch, transport in zip(switches, transports, strict=True):
             switch.makeConnection(transport)
@@ -145,10 +145,10 @@ class ManyHeadsTests(SynchronousTestCase):
         """
         clock = BusyClock()
         web_sockets = Takers()
-        port = SharedPortFactory({b"/deepstream": web_sockets}, Takers(), clock)
-        switch: Any = port.buildProtocol(None)
+        factory = SharedPortFactory({b"/deepstream": web_sockets}, Takers(), clock)
+        switch: Any = factory.buildProtocol(None)
         switch.makeConnection(PushTransport())
-        while not port.turns.over():
+        while not factory.turns.over():
             clock.rightNow += LONGEST
         switch.dataReceived(request())
         switch.connectionLost()
@@ -213,7 +213,7 @@ class SwitchTests(PortTestCase):
         Nothing is decided before the head is there.
         """
         self.assertIsNone(self.who(request()[:-1]))
-        self.assertEqual(len(self.port.waiting), 1)
+        self.assertEqual(len(self.factory.waiting), 1)
 
     def test_out_of_the_way(self) -> None:
         """
@@ -223,18 +223,18 @@ class SwitchTests(PortTestCase):
         switch.dataReceived(request())
         (taker,) = self.new.built
         self.assertEqual(switch.dataReceived, taker.dataReceived)
-        self.assertEqual((self.port.waiting, self.clock.getDelayedCalls()), (set(), []))
+        self.assertEqual((self.factory.waiting, self.clock.getDelayedCalls()), (set(), []))
         reason = Failure(ConnectionDone())
         switch.connectionLost(reason)
         self.assertIs(taker.lost, reason)
 
     def test_start_and_stop(self) -> None:
         """
-        The protocols behind the port start and stop with it.
+        The protocols behind the factory start and stop with it.
         """
-        self.port.doStart()
+        self.factory.doStart()
         self.assertTrue(self.new.running and self.old.running and self.http.running)
-        self.port.doStop()
+        self.factory.doStop()
         self.assertFalse(self.new.running or self.old.running or self.http.running)
 
 
@@ -293,7 +293,7 @@ class LimitTests(PortTestCase):
             self.clock.advance(HEAD_TIMEOUT / 8)
         self.assertTrue(transport.aborted)
         switch.connectionLost()
-        self.assertEqual((self.port.waiting, self.clock.getDelayedCalls()), (set(), []))
+        self.assertEqual((self.factory.waiting, self.clock.getDelayedCalls()), (set(), []))
 
     def test_lost(self) -> None:
         """
@@ -302,14 +302,14 @@ class LimitTests(PortTestCase):
         switch, _ = self.connect()
         switch.dataReceived(b"GET ")
         switch.connectionLost()
-        self.assertEqual((self.port.waiting, self.clock.getDelayedCalls()), (set(), []))
+        self.assertEqual((self.factory.waiting, self.clock.getDelayedCalls()), (set(), []))
 
     def test_abort(self) -> None:
         """
         A server that stops can drop those that have not said what they want.
         """
         _, transport = self.connect()
-        (waiting,) = self.port.waiting
+        (waiting,) = self.factory.waiting
         waiting.abort()
         self.assertTrue(transport.aborted)
 
@@ -326,7 +326,7 @@ class AdmissionTests(PortTestCase):
             origins=origins,
         )
         self.lines = Lines(self)
-        self.port = SharedPortFactory(
+        self.factory = SharedPortFactory(
             {b"/deepstream": self.new},
             self.http,
             self.clock,
@@ -338,7 +338,7 @@ class AdmissionTests(PortTestCase):
         """
         A connection that has asked for a WebSocket.
         """
-        self.switch: Any = self.port.buildProtocol(None)
+        self.switch: Any = self.factory.buildProtocol(None)
         transport = PushTransport(peerAddress=IPv4Address("TCP", address, 50000))
         self.switch.makeConnection(transport)
         fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
@@ -444,8 +444,8 @@ class AdmissionTests(PortTestCase):
                 switches.append(self.switch)
         for switch in switches:
             self.go(switch)
-        self.assertEqual((self.port.admission._total, self.port.waiting, self.port.refused), (0, set(), set()))
-        self.port.admission.stop()
+        self.assertEqual((self.factory.admission._total, self.factory.waiting, self.factory.refused), (0, set(), set()))
+        self.factory.admission.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_proxy(self) -> None:

@@ -287,15 +287,15 @@ class FrameTests(SynchronousTestCase):
 
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
-            port = web_sockets(Weary)
-            client = Client(port)
+            factory = web_sockets(Weary)
+            client = Client(factory)
             connection = client.connection
             client.send(frame(TEXT, b"a") + frame(TEXT, b"b") + frame(TEXT, b"c") + frame(CLOSE, close_payload(1000)))
             self.assertEqual(connection.payloads, ["a", "b"])
             client.send(frame(TEXT, b"after the end"))
             connection.link.resume()
             self.assertEqual(connection.payloads, ["a", "b"])
-            port.reactor.advance(0)
+            factory.reactor.advance(0)
             self.assertEqual((connection.payloads, connection.events), (["a", "b", "c"], ["open", "lost"]))
 
     def test_many_frames(self) -> None:
@@ -311,15 +311,15 @@ class FrameTests(SynchronousTestCase):
 
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
-            port = web_sockets(Slow, BusyReactor())
-            client = Client(port)
+            factory = web_sockets(Slow, BusyReactor())
+            client = Client(factory)
             connection = client.connection
             client.send(frame(TEXT, b"message") * 2000)
             for served in (500, 1000, 1500):
                 self.assertEqual(
                     (len(connection.payloads), client.transport.producerState), (served, "paused"), f"fast: {fast}"
                 )
-                port.reactor.advance(0)
+                factory.reactor.advance(0)
             self.assertEqual((len(connection.payloads), client.transport.producerState), (2000, "producing"))
 
     def test_few_slow(self) -> None:
@@ -334,12 +334,12 @@ class FrameTests(SynchronousTestCase):
 
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
-            port = web_sockets(Slow, BusyReactor())
-            client = Client(port)
+            factory = web_sockets(Slow, BusyReactor())
+            client = Client(factory)
             client.send(frame(TEXT, b"a") * 3)
             for served in (1, 2, 3):
                 self.assertEqual(len(client.connection.payloads), served)
-                port.reactor.advance(0)
+                factory.reactor.advance(0)
 
     def test_many_clients(self) -> None:
         """
@@ -356,9 +356,9 @@ class FrameTests(SynchronousTestCase):
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
             served.clear()
-            port = web_sockets(Slow, BusyReactor())
-            greedy = Client(port)
-            clients = [Client(port) for _ in range(20)]
+            factory = web_sockets(Slow, BusyReactor())
+            greedy = Client(factory)
+            clients = [Client(factory) for _ in range(20)]
             turns: list[int] = []
             greedy.send(frame(TEXT, b"greedy") * 4)
             for number, client in enumerate(clients):
@@ -366,7 +366,7 @@ class FrameTests(SynchronousTestCase):
             while len(served) < 24:
                 turns.append(len(served) - sum(turns))
                 self.assertLess(len(turns), 30)
-                port.reactor.advance(0)
+                factory.reactor.advance(0)
             self.assertLess(max(turns), 4)
             self.assertEqual([each for each in served if each != "greedy"], [str(number) for number in range(20)])
             self.assertEqual(served[:2].count("greedy"), 1)
@@ -383,8 +383,8 @@ class FrameTests(SynchronousTestCase):
                 self.link.factory.reactor.rightNow += TIME_SLICE / 10
 
         reactor = BusyReactor()
-        port = web_sockets(Slow, reactor)
-        clients = [Client(port) for _ in range(200)]
+        factory = web_sockets(Slow, reactor)
+        clients = [Client(factory) for _ in range(200)]
         connections = [client.connection for client in clients]
 
         def leave() -> None:
@@ -394,7 +394,7 @@ class FrameTests(SynchronousTestCase):
 
         self.assertLess(max(turn_lengths(reactor, leave)), LONGEST)
         self.assertEqual([connection.events for connection in connections], [["open", "lost"]] * 200)
-        self.assertEqual((port.links, b"".join(client.taken() for client in clients)), (set(), b""))
+        self.assertEqual((factory.links, b"".join(client.taken() for client in clients)), (set(), b""))
 
     def test_much_for_autobahn(self) -> None:
         """
@@ -405,8 +405,8 @@ class FrameTests(SynchronousTestCase):
             [frame(TEXT, b"a", final=False), *[frame(0, b"", final=False)] * 499],
         ):
             reactor = BusyReactor()
-            port = web_sockets(Recorder, reactor=reactor)
-            client = Client(port)
+            factory = web_sockets(Recorder, reactor=reactor)
+            client = Client(factory)
             kept = []
             reactor.tick = TIME_SLICE / 100
             client.send(*frames)
@@ -475,9 +475,9 @@ class FrameTests(SynchronousTestCase):
                 self.link.pause()
                 return True
 
-        port = web_sockets(Weary)
-        client = Client(port)
-        return client, client.link, client.connection, port.reactor
+        factory = web_sockets(Weary)
+        client = Client(factory)
+        return client, client.link, client.connection, factory.reactor
 
     def test_closed_when_turn_over(self) -> None:
         """
@@ -707,9 +707,9 @@ class HandshakeTests(SynchronousTestCase):
         """
         What is written leaves at once, even if the client's system has not acknowledged what was written before.
         """
-        port = web_sockets()
-        link: Any = port.buildProtocol(None)
-        transport = tcp(port.reactor, link)
+        factory = web_sockets()
+        link: Any = factory.buildProtocol(None)
+        transport = tcp(factory.reactor, link)
         link.makeConnection(transport)
         self.assertTrue(transport.socket.options[IPPROTO_TCP, TCP_NODELAY])
 
@@ -1000,9 +1000,9 @@ class SlowConsumerTests(SynchronousTestCase):
         left out, and none is torn.
         """
         reactor: Any = MemoryReactorClock()
-        port = WebSocketFactory(WebSocketEndpoint(max_outgoing_buffer_size=1000), Recorder, reactor)
+        factory = WebSocketFactory(WebSocketEndpoint(max_outgoing_buffer_size=1000), Recorder, reactor)
         transport = tcp(reactor, None)
-        client = Client(port, transport, handshake=None)
+        client = Client(factory, transport, handshake=None)
         client.send(HANDSHAKE)
         connection = client.connection
         socket = transport.socket
@@ -1032,8 +1032,8 @@ class SlowConsumerTests(SynchronousTestCase):
         """
         W57: who reads gets everything, though another does not.
         """
-        port = web_sockets(max_outgoing_buffer_size=100)
-        slow, quick = Client(port), Client(port)
+        factory = web_sockets(max_outgoing_buffer_size=100)
+        slow, quick = Client(factory), Client(factory)
         slow.transport.high = 10
         received = b""
         for number in range(100):

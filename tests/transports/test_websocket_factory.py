@@ -22,15 +22,15 @@ class WebSocketFactoryTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.port = web_sockets()
+        self.factory = web_sockets()
 
     def test_drained(self) -> None:
         """
-        The port is drained when the last client is gone; if there is none, it is already.
+        The factory is drained when the last client is gone; if there is none, it is already.
         """
-        self.successResultOf(self.port.drained())
-        clients = [Client(self.port), Client(self.port)]
-        waiting = [self.port.drained(), self.port.drained()]
+        self.successResultOf(self.factory.drained())
+        clients = [Client(self.factory), Client(self.factory)]
+        waiting = [self.factory.drained(), self.factory.drained()]
         clients[0].lose()
         for deferred in waiting:
             self.assertNoResult(deferred)
@@ -42,11 +42,11 @@ class WebSocketFactoryTests(SynchronousTestCase):
         """
         All clients are told why; what is still in its handshake is dropped, and what is closing is left alone.
         """
-        opened, half = Client(self.port), Client(self.port, handshake=HANDSHAKE[:30])
-        leaving = Client(self.port)
+        opened, half = Client(self.factory), Client(self.factory, handshake=HANDSHAKE[:30])
+        leaving = Client(self.factory)
         leaving.send(frame(CLOSE))
         leaving.taken()
-        self.port.close(1001, "server shutting down")
+        self.factory.close(1001, "server shutting down")
         self.assertEqual(opened.taken(), closing(1001, b"server shutting down"))
         self.assertEqual((opened.gone, half.gone, leaving.gone), ("", "aborted", "closed"))
         self.assertEqual((half.taken(), leaving.taken()), (b"", b""))
@@ -55,6 +55,6 @@ class WebSocketFactoryTests(SynchronousTestCase):
         """
         In the end all are dropped.
         """
-        clients = [Client(self.port), Client(self.port, handshake=HANDSHAKE[:30])]
-        self.port.abort()
+        clients = [Client(self.factory), Client(self.factory, handshake=HANDSHAKE[:30])]
+        self.factory.abort()
         self.assertEqual([client.gone for client in clients], ["aborted"] * 2)
