@@ -1,3 +1,3 @@
 """
-How nodes know of each other.
+How the nodes of a cluster reach each other. So far there is only a cluster of one node.
 """

@@ -13,7 +13,7 @@ from dstwist.protocol.message import Message
 @implementer(ICluster)
 class SingleNode:
     """
-    There is nobody to tell.
+    The only node: it drops what it is to publish.
     """
 
     is_single = True

@@ -1,5 +1,5 @@
 """
-Under which key a client's address is counted.
+The key under which a client's address is counted by limits and by the log.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import ipaddress
 
 def key_of(address: str) -> str | None:
     """
-    What an address is counted under. A whole /64 network of IPv6 belongs to one client. C{None} is for UNIX sockets,
-    where all clients are the same.
+    The key of C{address}. All addresses of an IPv6 network of 64 bits have the same key, because such a network belongs
+    to one client. C{None} for a UNIX socket, whose clients cannot be told apart.
     """
     if ":" not in address:
         return address if "." in address else None

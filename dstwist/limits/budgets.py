@@ -1,5 +1,5 @@
 """
-Memory that many share: a limit for what all clients together have the server keep.
+Budgets of memory: limits for the bytes that the server keeps for all clients together.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import sys
 
 class Budget:
     """
-    So many bytes. Always true: C{used} is what was taken and not given back.
+    A number of bytes. Always true: C{used} is the number of bytes that were taken and not given back.
 
-    @param limit: C{None}: any number.
+    @param limit: the most bytes; C{None} for any number.
     """
 
     __slots__ = ("limit", "used")
@@ -22,7 +22,9 @@ class Budget:
 
     def take(self, amount: int) -> bool:
         """
-        Take C{amount}, if there is so much left; whether there is.
+        Take C{amount} bytes, if so many are left.
+
+        @return: whether they are.
         """
         used = self.used + amount
         if used > self.limit:
@@ -32,13 +34,15 @@ class Budget:
 
     def charge(self, amount: int) -> bool:
         """
-        Take C{amount}, whatever is left; whether that is more than there may be.
+        Take C{amount} bytes, however many are left.
+
+        @return: whether the limit is exceeded now.
         """
         self.used += amount
         return self.used > self.limit
 
     def give(self, amount: int) -> None:
         """
-        Give back C{amount}.
+        Give back C{amount} bytes.
         """
         self.used -= amount

@@ -1,23 +1,22 @@
 """
-How long a name may be: C{limits.maxNameLength}.
+The length of names: C{limits.maxNameLength}.
 
-Names are what clients can have kept: what they are subscribed to, what they provide, the records they make. How many
-that may be is bounded elsewhere; here it is seen to that none of them is long. So it is for correlation ids, which are
-kept as long as a request is under way.
+The server keeps names for clients: those of subscriptions, of provided procedures, of records. Other limits bound their
+number; this one bounds their length. It also bounds correlation ids, which are kept until a request is answered.
 
 ====================================  ==============================================================================
-too long                              what comes of it
+too long                              effect
 ====================================  ==============================================================================
 the name of a request                 it is refused, with INVALID_MESSAGE_DATA (presence: INVALID_PRESENCE_USERS; a
-                                      call: REQUEST_ERROR, the only one of these that callers get)
+                                      call: REQUEST_ERROR, because callers handle no other error)
 a name of a bulk request              it is refused, and the others are served; text clients, whose refusals repeat
-                                      the whole request, are told once of several. If a v4+ client wants to get a
-                                      record, MESSAGE_DENIED follows: the client ignores other errors
+                                      the whole request, get one refusal for all. If a v4+ client wants to get a
+                                      record, MESSAGE_DENIED follows, because the client ignores other errors
 the correlation id                    the request is refused
-a pattern, or what is said of it      see C{listen.maxPatternLength}
+a pattern, also in an answer          see C{listen.maxPatternLength}
 ====================================  ==============================================================================
 
-A payload that is no longer than a name may be holds none that is too long: only of others it has to be looked for.
+Payloads shorter than maxNameLength cannot contain an oversized name, so connections check only longer payloads.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames
 from dstwist.protocol.schema import REFUSALS
 
-#: The name of these is a pattern.
+#: The name of these messages is a pattern.
 _LISTENING: dict[Topic, frozenset[IntEnum]] = {
     topic: frozenset((actions.LISTEN, actions.UNLISTEN, actions.LISTEN_ACCEPT, actions.LISTEN_REJECT))
     for topic, actions in ((Topic.EVENT, EventAction), (Topic.RECORD, RecordAction))
@@ -47,7 +46,7 @@ _WAITED_FOR = frozenset(
 
 class NameLimit:
     """
-    Refuses what has a name that is too long.
+    Refuses messages with a name that is too long.
 
     @ivar limit: how many characters a name may have.
     """
@@ -57,13 +56,13 @@ class NameLimit:
 
     def fitting(self, messages: Sequence[Message | Malformed], told_once: bool) -> list[Message | Malformed]:
         """
-        C{messages}, with the refusal of what is too long in its place.
+        C{messages}, with refusals in place of those that have a name that is too long.
 
-        @param told_once: whether of several names in one request the first is enough.
+        @param told_once: make one refusal if several names of a request are too long.
         """
         found: list[Message | Malformed] = []
         for message in messages:
-            # Most have one name, and it is short.
+            # Most messages have one name, and it is short.
             if isinstance(message, Message) and (
                 message.names or message.correlation_id is not None or len(message.name or "") > self.limit
             ):
@@ -96,7 +95,8 @@ class NameLimit:
 
     def _refusal(self, message: Message, what: str, text: str, name: str | None) -> Malformed:
         """
-        The refusal of C{text}, which is C{what} of a request; it says so in the way of either generation.
+        The refusal of a request because of C{text}, which is its C{what}. It has the fields that either generation
+        reads.
         """
         reason = f"{message.action.name}: {what} of {len(text)} characters, more than {self.limit}"
         answer = message.error(REFUSALS[message.topic], name, reason)

@@ -1,5 +1,6 @@
 """
-How many files the process may have open, and how many connections that allows: each is an open file.
+The number of files that the process may have open, and the number of connections that it allows. Each connection is an
+open file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import resource
 #: while they are read, connections to web services.
 KEPT = 100
 
-#: With room for fewer connections than these, the server warns at the start.
+#: The server warns at the start if there is room for fewer connections.
 FEW = 500
 
 
@@ -29,7 +30,7 @@ def raise_limit() -> None:
 
 def most_files() -> int | None:
     """
-    How many files there may be; C{None} if there is no limit.
+    How many files may be open; C{None} if there is no limit.
     """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft

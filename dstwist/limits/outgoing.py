@@ -1,5 +1,5 @@
 """
-How many bytes wait for clients, in all: the budget of a turn and the budget of the process.
+The bytes that wait for clients: the budget of one turn, and the budget of the process.
 
 A fan-out is counted once, frame length times subscribers, and not for each subscriber. So is each answer. The bytes of
 a turn are those that no outbox has tried to send yet; the waiting bytes are those that the clients' sockets did not
@@ -34,9 +34,9 @@ class TurnBudget:
 
     It has public figures instead of a method because each fan-out counts: a call would cost some per cent of it.
 
-    @ivar room: how many bytes more may be queued in this turn. Whoever queues a frame subtracts its length for each
+    @ivar room: how many more bytes may be queued in this turn. Code that queues a frame subtracts its length for each
         client, and calls L{make_room} when this is negative.
-    @ivar large: a frame of at least L{LARGE} bytes was queued for several clients. Whoever queues it sets this.
+    @ivar large: a frame of at least L{LARGE} bytes was queued for several clients. Code that queues it sets this.
     """
 
     __slots__ = ("large", "limit", "room")
@@ -48,7 +48,7 @@ class TurnBudget:
 
     def make_room(self) -> None:
         """
-        Send what is queued. Never calls back into a service.
+        Send the queued bytes. Never calls back into a service.
         """
         self.room = self.limit
         self.large = False
@@ -61,7 +61,7 @@ class Queue(Protocol):
 
     def flush(self) -> None:
         """
-        Send what is queued.
+        Send the queued bytes.
         """
 
 
@@ -69,7 +69,7 @@ class Waiting(Protocol):
     """
     The outbox of one connection.
 
-    @ivar counted: its part of L{Outgoing.waiting}.
+    @ivar counted: its share of L{Outgoing.waiting}.
     @ivar given_up: the connection is about to be closed.
     """
 
@@ -78,7 +78,7 @@ class Waiting(Protocol):
 
     def give_up(self) -> None:
         """
-        Drop what waits, except the rest of a frame that has left in part; if called again, drop that as well.
+        Drop the waiting bytes, except the rest of a frame that was sent in part; if called again, drop that as well.
         """
 
     def close_slow(self) -> None:
@@ -88,7 +88,7 @@ class Waiting(Protocol):
 
     def abort(self) -> None:
         """
-        Close the connection without a word.
+        Close the connection without a close frame.
         """
 
 
@@ -98,7 +98,7 @@ class Outgoing(TurnBudget):
 
     @param turn_limit: how many bytes may be queued in a turn before all is flushed.
     @ivar most: how many bytes may wait for all clients together.
-    @ivar waiting: how many do.
+    @ivar waiting: how many bytes wait.
     """
 
     _log = Logger()
@@ -111,17 +111,17 @@ class Outgoing(TurnBudget):
         self.waiting = 0
         self._clock = clock
         self._queues: list[Queue] = []
-        # Of so many queues the turn has begun.
+        # The number of queues whose turn has begun.
         self._turns = 0
-        # The outboxes in which something waits.
+        # The outboxes with waiting bytes.
         self._outboxes: dict[Waiting, None] = {}
-        # Those that have given up, and are to be closed.
+        # Outboxes that have given up, and are to be closed.
         self._slow: list[Waiting] = []
         self._call: IDelayedCall | None = None
 
     def add(self, queue: Queue) -> None:
         """
-        Have C{queue} flushed with all others.
+        Flush C{queue} together with all others.
         """
         self._queues.append(queue)
 
@@ -132,13 +132,13 @@ class Outgoing(TurnBudget):
 
     def begun(self) -> None:
         """
-        The turn of a queue has begun: something is in it.
+        The turn of a queue has begun: it has bytes.
         """
         self._turns += 1
 
     def ended(self) -> None:
         """
-        The turn of a queue has ended. The next bytes have the whole budget again if no other queue has any.
+        The turn of a queue has ended. If no other queue has bytes, the next bytes have the whole budget again.
         """
         self._turns -= 1
         if not self._turns:
@@ -168,9 +168,9 @@ class Outgoing(TurnBudget):
 
     def _relieve(self) -> None:
         """
-        Have the outboxes with most waiting bytes give up.
+        Have the outboxes with the most waiting bytes give up.
         """
-        # Well below the limit, because each search looks at all outboxes; not at the cost of those that have little.
+        # Go well below the limit, because each search looks at all outboxes; but spare outboxes with few bytes.
         enough = self.most - self.most // 8
         slowest = [(-outbox.counted, number, outbox) for number, outbox in enumerate(self._outboxes)]
         heapq.heapify(slowest)

@@ -1,9 +1,11 @@
 """
-How much clients may send in a second: C{maxMessageRate}, C{maxByteRate}, and the same for all connections of a user.
+Rate limits: how much clients may send in a second (C{maxMessageRate}, C{maxByteRate}, and the same for all connections
+of a user).
 
-Who sends more is not refused, and nothing is lost: it is read from more slowly, and feels that as a slow network. A
-bucket holds what may be sent at once, as much as for one second; what is sent is taken out, and it fills with time. The
-clock is only looked at when a bucket seems empty, and a connection without limits has no rate limit at all.
+A client that sends more is not refused, and nothing is lost: the server reads from it more slowly, which the client
+feels as a slow network. Each limit is a token bucket. A full bucket allows as much at once as the limit allows in one
+second; each message takes tokens out, and time puts them back. A bucket looks at the clock only when it seems empty. A
+connection without limits has no L{RateLimit}.
 """
 
 from __future__ import annotations
@@ -17,16 +19,16 @@ from dstwist.config.limits import LimitSettings
 from dstwist.log import Logger
 from dstwist.protocol.constants import UNNAMED_USER
 
-#: How long a pause may be until it is looked whether it may end, in seconds. Meanwhile the client cannot be heard, and
-#: must not be taken for dead.
+#: How long a connection is paused at most before its buckets are looked at again, in seconds. The client cannot be
+#: heard during a pause, and must not be taken for dead.
 LONGEST_PAUSE = 1.0
 
 
 class TokenBucket:
     """
-    So much a second.
+    A limit of C{rate} a second.
 
-    @ivar name: of the limit, in the configuration.
+    @ivar name: the name of the limit, as in the configuration.
     """
 
     __slots__ = ("_at", "_left", "_seconds", "name", "rate")
@@ -40,7 +42,9 @@ class TokenBucket:
 
     def spend(self, amount: int) -> float:
         """
-        Take out C{amount}; how long to wait before there may be more, 0 if not at all.
+        Take out C{amount}.
+
+        @return: how long to wait before more is taken out, in seconds.
         """
         if amount > self._left:
             self._fill()
@@ -49,7 +53,7 @@ class TokenBucket:
 
     def wait(self) -> float:
         """
-        How long to wait from now.
+        How long to wait from now, in seconds.
         """
         self._fill()
         return 0.0 if self._left >= 0 else -self._left / self.rate
@@ -79,13 +83,15 @@ class UserRateLimits:
     @property
     def limited(self) -> bool:
         """
-        Whether there are any.
+        Whether users have any limit.
         """
         return self._bytes is not None or self._messages is not None
 
     def join(self, user: str) -> tuple[list[TokenBucket], list[TokenBucket]]:
         """
-        One more connection of C{user}: its buckets for bytes and for messages.
+        Count one more connection of C{user}.
+
+        @return: the user's buckets for bytes, and those for messages.
         """
         self._counts[user] = self._counts.get(user, 0) + 1
         if user not in self._shares:
@@ -97,7 +103,7 @@ class UserRateLimits:
 
     def leave(self, user: str) -> None:
         """
-        One less.
+        Count one connection of C{user} less.
         """
         self._counts[user] -= 1
         if not self._counts[user]:
@@ -106,11 +112,11 @@ class UserRateLimits:
 
 class RateLimit:
     """
-    One connection's.
+    The rate limits of one connection.
 
     @param pause: stops reading from the client.
     @param resume: reads on.
-    @param alive: called while it is paused, that nobody takes the silence for the client's.
+    @param alive: called during a pause, so that the heartbeat does not take the silence for the client's.
     @param client: the fields of lines about the client, see L{dstwist.log.about}.
     """
 
@@ -140,7 +146,7 @@ class RateLimit:
 
     def bytes(self, count: int) -> None:
         """
-        So many bytes have arrived.
+        C{count} bytes have arrived.
         """
         for bucket in self._bytes:
             if bucket.spend(count):
@@ -148,7 +154,7 @@ class RateLimit:
 
     def messages(self, count: int) -> None:
         """
-        So many messages have arrived.
+        C{count} messages have arrived.
         """
         for bucket in self._messages:
             if bucket.spend(count):
@@ -156,7 +162,7 @@ class RateLimit:
 
     def logged_in(self, user: str) -> None:
         """
-        The client is C{user}, and shares his budget.
+        The client is C{user}, and shares the limits of that user.
         """
         if self._users.limited and self._user is None and user != UNNAMED_USER:
             self._user = user
@@ -166,7 +172,7 @@ class RateLimit:
 
     def stop(self) -> None:
         """
-        The connection is gone.
+        The connection is closed.
         """
         if self._call is not None:
             self._call.cancel()
@@ -206,6 +212,6 @@ class RateLimit:
 
 def token_buckets(name: str, rate: int | None, clock: IReactorTime) -> list[TokenBucket]:
     """
-    A bucket, if there is a limit.
+    The bucket of a limit; none if there is no limit.
     """
     return [] if rate is None else [TokenBucket(name, rate, clock)]

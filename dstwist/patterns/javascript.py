@@ -1,10 +1,10 @@
 r"""
 Listen patterns: JavaScript regular expressions, found anywhere in a name, matched in linear time.
 
-Patterns come from clients and run on every subscribed name, so a backtracking engine would let one client stop the
-server. RE2 cannot backtrack; in exchange it has no look-around, no back-references and no count above 1000: those are
-refused as an invalid pattern, with a reason. Everything else is JavaScript's, as C{new RegExp(pattern)} reads it, and
-is translated where RE2 reads it otherwise:
+Patterns come from clients and are matched with every subscribed name, so with a backtracking engine one client could
+stop the server. RE2 does not backtrack; in exchange it has no look-around, no back-references and no count above 1000.
+A pattern that uses these is refused as invalid, with a reason. Everything else is read as C{new RegExp(pattern)} reads
+it, and translated where RE2 reads it differently:
 
 ==================  ===================================  ===================================================
 JavaScript          RE2                                  meaning
@@ -17,12 +17,12 @@ JavaScript          RE2                                  meaning
 [^]  []             any, none                            classes with nothing in them
 [[a]  [\w-.]        the characters themselves            brackets and dashes that mean nothing in a class
 a{,5}  {            the characters themselves            braces that are no count
-(...)  (?<n>...)    (?:...)                              of a listen pattern nobody asks what a group has matched
+(...)  (?<n>...)    (?:...)                              the server does not need the groups of listen patterns
 $                   \z                                   the very end, not before a trailing line break
-^*  \b+  (?i)       refused                              they are in JavaScript as well
+^*  \b+  (?i)       refused                              JavaScript refuses them as well
 ==================  ===================================  ===================================================
 
-One difference is left: characters above U+FFFF are one character here; JavaScript counts them as two.
+One difference is left: a character above U+FFFF is one character here, and two in JavaScript.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from typing import Any, NamedTuple
 
 import re2  # type: ignore[import-untyped]
 
-#: What one pattern may occupy when compiled. Matching takes as long as the name times this at worst, and is done for
-#: every name and pattern there are: a pattern that has all of RE2's default of 8 MiB takes seconds for one long name.
+#: The bytes of memory that one compiled pattern may take. At worst, the time of a match is the length of the name times
+#: this, and every pattern is matched with every name: with RE2's default of 8 MiB one long name could take seconds.
 MAX_COMPILED_SIZE = 1 << 15
 
 _options = re2.Options()
@@ -91,7 +91,7 @@ _NO_LINE_END = r"[^\n\r\x{2028}\x{2029}]"
 
 class _Form(NamedTuple):
     """
-    How RE2 writes what depends on the use of an expression, or on its flags.
+    The parts of an expression that depend on its use, or on its flags, as RE2 writes them.
     """
 
     group: str = "(?:"
@@ -105,7 +105,7 @@ _LISTEN = _Form()
 
 class InvalidPattern(ValueError):
     """
-    A pattern that is no regular expression, or one that cannot be matched in linear time.
+    A pattern that is not a regular expression, or that cannot be matched in linear time.
     """
 
 
@@ -113,8 +113,8 @@ class Pattern(NamedTuple):
     """
     A listen pattern.
 
-    @ivar expression: the same as RE2 writes it.
-    @ivar matches: tells whether a name matches it.
+    @ivar expression: the pattern as RE2 writes it.
+    @ivar matches: whether a name matches it.
     """
 
     expression: str
@@ -123,7 +123,7 @@ class Pattern(NamedTuple):
 
 def compile_pattern(pattern: str, max_length: int) -> Pattern:
     """
-    The listen pattern that is written C{pattern}.
+    Compile C{pattern}, the text of a listen pattern.
 
     @raise InvalidPattern: with the reason.
     """
@@ -140,8 +140,8 @@ def compile_pattern(pattern: str, max_length: int) -> Pattern:
 
 def compile_expression(source: str, flags: str = "") -> Any:
     """
-    RE2's object for the expression C{/source/flags}, with its groups. Of the flags only C{i}, C{m}, C{s} and C{u} make
-    a difference to what matches. With C{m}, only a line feed is a line end to C{^} and C{$}.
+    RE2's object for the expression C{/source/flags}, with its groups. Only the flags C{i}, C{m}, C{s} and C{u} have an
+    effect on matches. With C{m}, only a line feed is a line end for C{^} and C{$}.
 
     @raise InvalidPattern: with the reason.
     """
@@ -162,7 +162,7 @@ def _compiled(expression: str, options: re2.Options) -> Any:
         raise InvalidPattern(error.args[0].decode("utf-8", "replace")) from None
 
 
-# What only expressions with the flag u have.
+# Escapes that only expressions with the flag u have.
 _CODE_POINT = re.compile(r"\\(?:u\{(?P<code>[0-9a-fA-F]{1,6})\}|.)", re.S)
 
 
@@ -183,7 +183,7 @@ def _translated(pattern: str, form: _Form) -> Iterator[str]:
     """
     C{pattern}, piece by piece, as RE2 writes it.
     """
-    # Whether there is anything before the next piece that can be repeated.
+    # Whether the piece before the next one can be repeated.
     repeatable = False
     groups: set[str] = set()
     for token in _TOKEN.finditer(pattern):
@@ -211,7 +211,7 @@ def _translated(pattern: str, form: _Form) -> Iterator[str]:
 def _count(part: _Part) -> str:
     if part["least"] is None:
         return str(part["count"])
-    # RE2 does not know a number with leading zeros, nor a very large one, and would look for the braces themselves.
+    # RE2 does not accept leading zeros or a very large number: it would match the braces themselves.
     least, most = (number.lstrip("0") or "0" for number in (part["least"], (part["most"] or ",")[1:] or "0"))
     if max(len(least), len(most)) > 4:
         raise InvalidPattern("invalid repetition size")
@@ -233,7 +233,7 @@ def _check_group(part: _Part, groups: set[str]) -> None:
 
 def _atom(part: _Part, form: _Form) -> str:
     """
-    What stands outside of classes, and is no group and no count.
+    A piece outside of classes that is neither a group nor a count.
     """
     escaped, other = part["escaped"], part["other"]
     if escaped is not None:
@@ -283,7 +283,7 @@ def _class(negated: str, text: str) -> str:
 
 def _members(text: str) -> Iterator[tuple[str, int | str]]:
     """
-    What is in a class: each as it was written, and the code of the character or the text of the set it stands for.
+    The members of a class: each as it was written, with the code of its character or the text of its set.
     """
     for token in _MEMBER.finditer(text):
         part = token.groupdict()
@@ -311,7 +311,7 @@ def _ranges(members: list[tuple[str, int | str]]) -> Iterator[str]:
                 del members[:2]
                 yield f"{_literal(first)}-{_literal(last)}"
                 continue
-            # With a set at either end the dash is one more member, and the end cannot begin a range.
+            # With a set at one end, the dash is a member, and the other end cannot begin a range.
             del members[:2]
             yield _member(first) + _literal(ord("-")) + _member(last)
             continue

@@ -1,15 +1,15 @@
 """
-Which of many patterns match a name, in one pass over the name.
+Finds the patterns that match a name, in one pass over the name.
 
-RE2 can look for a set of expressions at once: that takes as long as to look for a single one, however many there are.
-But a set cannot be changed, and to compile it takes about as long as to match some names with each of its patterns. So
-patterns are kept in blocks, each of which
+RE2 can match a set of expressions at once, which takes as long as to match one expression, however many there are. But
+a set cannot be changed, and to compile it takes about as long as to match some names with each of its patterns. So the
+patterns are kept in blocks. A block
 
-- is matched pattern by pattern at first, and compiled when it has been asked a few times without being changed;
-- loses its set when it is changed; the other blocks keep theirs;
-- is split in two when it is too large to be compiled.
+- is matched pattern by pattern at first, and compiled when it has been asked a few times without a change;
+- loses its set when it is changed, while the other blocks keep theirs;
+- is split in two if it is too large to be compiled.
 
-Patterns come in the order in which they were added.
+Matching patterns are found in the order in which they were added.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from dstwist.patterns.javascript import MAX_COMPILED_SIZE, Pattern
 
 T = TypeVar("T")
 
-#: How many patterns are compiled together at most. Ten thousand take a tenth of a second; these take a millisecond.
+#: The most patterns that are compiled together. So many take a millisecond; ten thousand take a tenth of a second.
 BLOCK = 128
 
-#: So many names are matched pattern by pattern before a block is compiled: compiling it takes about as long.
+#: The number of names that are matched pattern by pattern before a block is compiled, which takes about as long.
 PATIENCE = 8
 
-# What a set may occupy when compiled: not more than its patterns alone, but that is little for a few of them.
+# The bytes of memory that a compiled set may always take. Larger sets may take as much as their patterns alone.
 _LEAST_SIZE = 1 << 20
 
 
@@ -57,7 +57,9 @@ class _Block(Generic[T]):
 
     def compile(self) -> bool:
         """
-        Match in one pass from now on; whether that is possible.
+        Match in one pass from now on.
+
+        @return: whether that is possible.
         """
         options = re2.Options()
         options.max_mem = max(len(self.entries) * MAX_COMPILED_SIZE, _LEAST_SIZE)
@@ -66,7 +68,7 @@ class _Block(Generic[T]):
         try:
             for pattern, _ in self.entries.values():
                 made.Add(pattern.expression)
-            # This fails as well if there is not enough memory left to match whatever text may come.
+            # This also fails if too little of that memory would be left for matching.
             made.Compile()
         except re2.error:
             self._asked = 0
@@ -83,14 +85,14 @@ class _Block(Generic[T]):
 
 class PatternTable(Generic[T]):
     """
-    Patterns by their text, each with a value that stands for it.
+    Patterns, each with its text and a value.
     """
 
     def __init__(self) -> None:
         self._values: dict[str, T] = {}
         self._homes: dict[str, _Block[T]] = {}
         self._blocks: list[_Block[T]] = []
-        # Since the blocks were last filled up.
+        # The number of patterns that were removed since the blocks were last filled up.
         self._removed = 0
 
     def __len__(self) -> int:
@@ -101,7 +103,7 @@ class PatternTable(Generic[T]):
 
     def add(self, text: str, pattern: Pattern, value: T) -> None:
         """
-        Add a pattern that is not in here.
+        Add C{pattern}, whose text is not in here.
         """
         if not self._blocks or len(self._blocks[-1].entries) >= BLOCK:
             self._blocks.append(_Block({}))
@@ -112,7 +114,7 @@ class PatternTable(Generic[T]):
 
     def remove(self, text: str) -> None:
         """
-        Remove a pattern that is in here.
+        Remove the pattern with C{text}, which is in here.
         """
         del self._values[text]
         block = self._homes.pop(text)
@@ -133,7 +135,7 @@ class PatternTable(Generic[T]):
         for number, block in enumerate(self._blocks):
             if block.wants_compiling():
                 self._compile(number, block)
-                # One at a time: the others have been patient, too.
+                # One block at a time, because compiling takes long.
                 break
         return found
 
@@ -148,7 +150,7 @@ class PatternTable(Generic[T]):
 
     def _fill_up(self) -> None:
         """
-        Have no more blocks than are needed.
+        Use as few blocks as possible.
         """
         entries = [item for block in self._blocks for item in block.entries.items()]
         self._blocks = [_Block(dict(entries[start : start + BLOCK])) for start in range(0, len(entries), BLOCK)]

@@ -1,4 +1,11 @@
 """
-How the server shares its time among clients: slices of a reactor turn (L{.slices}), many deadlines on one timer
-(L{.deadlines}), and the end of what began before a change (L{.drain}).
+How the server shares its time among clients.
+
+====================  ==================================================================
+L{.turns}             the turns of the reactor, and the parties that wait for a later one
+L{.time_slices}       long work, cut into steps and done a time slice in each turn
+L{.work_queue}        the requests of one requester, in order
+L{.deadlines}         many deadlines on one timer
+L{.drain}             the end of the operations that began before a change
+====================  ==================================================================
 """

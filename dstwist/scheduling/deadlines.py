@@ -1,9 +1,9 @@
 """
-Deadlines of many things that are all given the same time, on one timer.
+Deadlines with one delay for all, on one timer.
 
-Since the time is the same for all, they fall due in the order in which they were added: adding and removing one costs
-no search and no timer of its own, and nothing of it is left once it is removed. If very many fall due at once, some of
-them have to wait for later turns of the reactor.
+The delay is the same for all keys, so they fall due in the order in which they were added. To add or remove a key costs
+no search and no timer of its own, and nothing is left of a key that is removed. If very many keys fall due at once,
+some of them wait for later turns of the reactor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Deadlines(Generic[K]):
     """
     Calls C{late} with each key that is not removed in time.
 
-    @param delay: the time each is given, in seconds.
+    @param delay: the time that a key has, in seconds.
     """
 
     def __init__(self, delay: float, clock: IReactorTime, late: Callable[[K], None]) -> None:
@@ -32,10 +32,10 @@ class Deadlines(Generic[K]):
         self._seconds = clock.seconds
         self._turns = Turns.of(clock)
         self._late = late
-        # Not a dict: that one searches for its first key past all that were removed before it.
+        # Not a dict: to find its first key, a dict walks past all keys that were removed before it.
         self._due: OrderedDict[K, float] = OrderedDict()
         self._call: IDelayedCall | None = None
-        # More were due than a turn has time for.
+        # More keys were due than the turn had time for.
         self._waits = False
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Deadlines(Generic[K]):
 
     def add(self, key: K) -> None:
         """
-        Give C{key}, which is not in here, its time from now on.
+        Start the time of C{key}, which is not in here.
         """
         self._due[key] = self._seconds() + self._delay
         if self._call is None and not self._waits:
@@ -57,21 +57,21 @@ class Deadlines(Generic[K]):
 
     def remove(self, key: K) -> None:
         """
-        C{key} is done, if it is in here.
+        Remove C{key}, if it is in here.
         """
-        # The timer stays: it finds out when it is due for whom.
+        # The timer stays: when it fires, it looks which keys are due.
         self._due.pop(key, None)
 
     def hurry(self) -> None:
         """
-        The time of the oldest is up now.
+        Let the time of the oldest key be up now.
         """
         key, _ = self._due.popitem(last=False)
         self._late(key)
 
     def stop(self) -> None:
         """
-        Forget all, and cancel the timer.
+        Forget all keys, and cancel the timer.
         """
         self._due.clear()
         if self._call is not None and self._call.active():
@@ -80,11 +80,12 @@ class Deadlines(Generic[K]):
         self._turns.forget(self._go_on)
 
     def _expire(self) -> None:
-        # Meanwhile the timer that has just fired stays in its place, so that what is added now does not start another.
+        # The timer that has just fired stays in its place until the end, so that keys that are added meanwhile do not
+        # start another one.
         now = self._seconds()
         end: float | None = None
         try:
-            # Many that were added at once fall due at once, but nobody else should have to wait for all of them.
+            # Keys that were added at once fall due at once, but other parties must not wait for all of them.
             while self._due:
                 key, due = next(iter(self._due.items()))
                 if due > now:

@@ -1,5 +1,7 @@
 """
-What is under way, so that whoever changes something can wait for the end of what began before.
+Operations in flight, so that a caller that changes something can wait for the end of those that began before.
+
+For example, new permission rules are acknowledged only when all requests that the old rules decided about are served.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ T = TypeVar("T")
 
 class DrainGroup:
     """
-    What began between two changes: each is a context, or lasts until a Deferred fires.
+    The operations that begin between two changes. An operation is a C{with} block, or lasts until a Deferred fires.
     """
 
     def __init__(self) -> None:
         self._count = 0
-        # As long as nobody wants to know there is none.
+        # Made when a caller waits for the end.
         self._none_left: Deferred[None] | None = None
 
     def __enter__(self) -> None:
@@ -29,14 +31,15 @@ class DrainGroup:
 
     def add(self, deferred: Deferred[T]) -> None:
         """
-        One more, which ends when C{deferred} fires, and before any callback that is added to it from now on.
+        Add an operation that ends when C{deferred} fires. It ends before the callbacks that are added to C{deferred}
+        later are called.
         """
         self._count += 1
         deferred.addBoth(self._fired)
 
     def drained(self) -> Deferred[None]:
         """
-        Fires when none is left; asked once, when nothing more begins.
+        Fires when all operations have ended. Called once, when no more operations begin.
         """
         if not self._count:
             return succeed(None)
@@ -55,7 +58,9 @@ class DrainGroup:
 
 class InFlight:
     """
-    @ivar group: what begins now is part of it.
+    The operations of one kind that are in flight.
+
+    @ivar group: operations that begin now belong to it.
     """
 
     def __init__(self) -> None:
@@ -63,7 +68,8 @@ class InFlight:
 
     def drain(self) -> Deferred[None]:
         """
-        What begins from now on is another group; fires when the one so far is over.
+        Fires when all operations that have begun so far have ended. Operations that begin from now on belong to another
+        group.
         """
         before, self.group = self.group, DrainGroup()
         return before.drained()
