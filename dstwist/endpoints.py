@@ -70,7 +70,7 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
 
     @raise ConfigError: the description is invalid, or the certificate cannot be used.
     """
-    path = _path(description)
+    path = _name_of(description)
     inner = description.removeprefix("haproxy:")
     try:
         if inner.partition(":")[0] not in ("tls", "ssl"):
@@ -81,7 +81,7 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
     except Exception as error:
         # Endpoint parsers are plug-ins, which may raise any exception.
         problem = "the port is no number" if "invalid literal for int()" in str(error) else str(error)
-        raise ConfigError(path, problem + _meant(description)) from None
+        raise ConfigError(path, problem + _suggestion(description)) from None
     settings = _tls(options, description, environ)
     if inner is not description:
         # From outside to inside: TCP, then the header, then TLS.
@@ -89,7 +89,7 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
     return TlsEndpoint(endpoint, ServerCertificate(settings, path), reactor)
 
 
-def _meant(description: str) -> str:
+def _suggestion(description: str) -> str:
     """
     A suggestion for an invalid description. Most of them are a port, or an address and a port.
     """
@@ -105,7 +105,7 @@ def _meant(description: str) -> str:
     return f"; did you mean tcp:{port}{f':interface={host}' if host else ''}?"
 
 
-def _path(description: str) -> str:
+def _name_of(description: str) -> str:
     """
     The name of the endpoint in errors and in the log, without a passphrase.
     """
@@ -154,7 +154,7 @@ def _words(description: str) -> list[str]:
 
 
 def _tls(options: dict[str, str], description: str, environ: Mapping[str, str]) -> SslSettings:
-    path = _path(description)
+    path = _name_of(description)
     reading = Reading(os.getcwd(), environ)
     # The values are texts, as those of environment variables are. They are read as numbers or flags where needed.
     given: dict[str, Any] = {key: FromVariable(value) for key, value in options.items()}

@@ -18,7 +18,7 @@ import atexit
 import faulthandler
 import os
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -124,7 +124,7 @@ class Options(TwistedOptions):
             raise UsageError(f"--port must be a number from 1 to 65535, got {port}")
 
 
-def _spare_the_collector(reactor: Any) -> None:
+def _start_collector(reactor: Any) -> None:
     """
     Make the garbage collector scan few objects: see L{dstwist.process.collector}.
     """
@@ -152,16 +152,17 @@ def makeService(options: Mapping[str, Any]) -> Server:
     except StartError as error:
         raise _refused(1, error) from None
     limit_all(globalLogBeginner)
-    keep_log_file(globalLogBeginner, node.settings.logger, signals.on_reopen)
+    reopen: list[Callable[[], object]] = []
+    keep_log_file(globalLogBeginner, node.settings.logger, reopen)
     bound_polls(reactor)
     background.install()
-    server = Server(node, reactor, twistd, ServiceManager(os.environ, reactor), background.report)
-    _prepare_for_the_worst(server)
+    server = Server(node, reactor, twistd, ServiceManager(os.environ, reactor), background.report, reopen)
+    _log_crashes(server)
     # With the handlers of Twisted, twistd would kill itself with the signal in the end, and service managers would see
     # a crash. Twisted installs them when the reactor begins to run.
     server.signals.take_stops()
     reactor.callWhenRunning(server.signals.take_stops)
-    reactor.callWhenRunning(_spare_the_collector, reactor)
+    reactor.callWhenRunning(_start_collector, reactor)
     atexit.register(server.at_exit)
     return server
 
@@ -237,7 +238,7 @@ def _set_level(settings: Settings) -> str:
     return name
 
 
-def _prepare_for_the_worst(server: Server) -> None:
+def _log_crashes(server: Server) -> None:
     """
     Make the process log its end if it has no memory left, or dies in code that is not Python.
     """

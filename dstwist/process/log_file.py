@@ -70,11 +70,11 @@ class LogFileKeeper:
         self._log.info("INFO | log file opened anew: {path}", path=file.path, event="INFO")
 
 
-def keep_log_file(beginner: LogBeginner, settings: LoggerOptions, on_reopen: list[Callable[[], object]]) -> None:
+def keep_log_file(beginner: LogBeginner, settings: LoggerOptions, reopen: list[Callable[[], object]]) -> None:
     """
     Look after the log file, if there is one, once C{beginner} begins.
 
-    @param on_reopen: the list of functions that SIGUSR1 calls.
+    @param reopen: the list of functions that SIGUSR1 calls; a function for the log file is added when logging begins.
     """
     begin = beginner.beginLoggingTo
 
@@ -83,7 +83,7 @@ def keep_log_file(beginner: LogBeginner, settings: LoggerOptions, on_reopen: lis
         for observer in observers:
             file = getattr(observer, "_outFile", None)
             if isinstance(file, LogFile):
-                on_reopen.append(LogFileKeeper(file, settings).reopen)
+                reopen.append(LogFileKeeper(file, settings).reopen)
         begin(observers, *args, **kwargs)
 
     beginner.beginLoggingTo = begin_kept  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -39,6 +39,7 @@ class Server(Service):
     The node, and the parts of the process around it.
 
     @param options: the options of twistd: C{pidfile}, C{nodaemon}, C{logfile} and so on; empty without twistd.
+    @param reopen: functions that reopen the log file.
     @param quit: ends the process at once.
     """
 
@@ -51,6 +52,7 @@ class Server(Service):
         options: MutableMapping[str, Any],
         manager: ServiceManager,
         report: Report,
+        reopen: Sequence[Callable[[], object]],
         quit: Callable[[int], object] = os._exit,
     ) -> None:
         self._node = node
@@ -62,7 +64,7 @@ class Server(Service):
         self._stopping = False
         # Why the server ends without a request to stop.
         self._reason: str | None = None
-        self.signals = Signals(reactor, self._reload, self._stop, self.quit)
+        self.signals = Signals(reactor, self._reload, self._stop, self.quit, reopen)
 
     # -- the life of a service
 

@@ -5,7 +5,7 @@ The signals of the server.
 signal              before the server is ready    after that
 ==================  ============================  ==================================================================
 SIGHUP              remembered                    the configuration is read again
-SIGUSR1             remembered                    the functions in L{on_reopen} are called: the log file is reopened
+SIGUSR1             remembered                    the log file is reopened
 SIGUSR2             ignored                       ignored
 SIGTERM, SIGINT     ends a process that has       the first one stops the server in order, with exit status 0. Others
                     opened nothing; later as      within a second are ignored: a service manager and a terminal may both
@@ -20,14 +20,11 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 #: How long further requests to stop are ignored after the first one, in seconds.
 SAME_REQUEST = 1.0
-
-#: Called when the log file is to be reopened.
-on_reopen: list[Callable[[], object]] = []
 
 _held: set[int] = set()
 
@@ -64,6 +61,7 @@ class Signals:
     @param reload: reads the configuration again.
     @param stop: stops the server; called with the name of the signal.
     @param quit: ends the process at once, with a status.
+    @param reopen: functions that reopen the log file.
     """
 
     def __init__(
@@ -72,12 +70,14 @@ class Signals:
         reload: Callable[[], object],
         stop: Callable[[str], object],
         quit: Callable[[int], object],
+        reopen: Sequence[Callable[[], object]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reactor = reactor
         self._reload = reload
         self._stop = stop
         self._quit = quit
+        self._reopen = reopen
         self._clock = clock
         self._stopping_since: float | None = None
 
@@ -104,7 +104,7 @@ class Signals:
             self._reactor.callFromThread(self._reload)
 
     def on_reopen(self, number: int, frame: object) -> None:
-        for reopen in on_reopen:
+        for reopen in self._reopen:
             self._reactor.callFromThread(reopen)
 
     def on_stop(self, number: int, frame: object) -> None:

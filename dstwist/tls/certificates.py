@@ -36,7 +36,7 @@ from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
 from dstwist.reload.files import FileWatch
 from dstwist.scheduling.turns import Turns
-from dstwist.tls.context import Served, TlsConnection, common_names, said, serve
+from dstwist.tls.context import Served, TlsConnection, common_names, openssl_reasons, serve
 
 DAY = 86400.0
 #: The log warns every day when a certificate expires within this time, in seconds, or is in the last third of its life.
@@ -278,7 +278,7 @@ def tls_problem(reason: Failure) -> str | None:
     The problem with TLS that ended a connection; C{None} if the connection ended for another reason.
     """
     error = reason.value
-    return said(error) if isinstance(error, SSL.Error) and error.args else None
+    return openssl_reasons(error) if isinstance(error, SSL.Error) and error.args else None
 
 
 def read_peer(certificate: x509.Certificate) -> PeerCertificate:

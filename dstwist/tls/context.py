@@ -130,7 +130,7 @@ def serve(settings: SslSettings, path: str) -> Served:
             _ask_clients(context, settings, path)
         return Served(context, tuple(chain))
     except (SSL.Error, crypto.Error) as error:
-        raise ConfigError(path, f"key and cert cannot be used: {said(error)}") from None
+        raise ConfigError(path, f"key and cert cannot be used: {openssl_reasons(error)}") from None
 
 
 def _private_key(pem: str, passphrase: str | None, path: str) -> Any:
@@ -211,7 +211,7 @@ def _set_ciphers(context: SSL.Context, ciphers: str | None, path: str) -> None:
                 each.set_tls13_ciphersuites(newer.encode())
             each.set_cipher_list(older.encode())
         except SSL.Error as error:
-            raise ConfigError(path, f"OpenSSL does not know them: {said(error)}") from None
+            raise ConfigError(path, f"OpenSSL does not know them: {openssl_reasons(error)}") from None
     if broken := [name for name in SSL.Connection(trial, None).get_cipher_list() if _BROKEN.search(name)]:
         raise ConfigError(path, f"{broken[0]} protects nothing")
 
@@ -267,7 +267,7 @@ def common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
 
 
-def said(error: Exception) -> str:
+def openssl_reasons(error: Exception) -> str:
     """
     The reasons in an error of OpenSSL, which has a list of (library, function, reason).
     """

@@ -31,7 +31,7 @@ class LogFileTests(SynchronousTestCase):
         directory = self.mktemp()
         os.mkdir(directory)
         self.path = os.path.join(os.path.abspath(directory), "dstwist.log")
-        self.on_reopen: list[Callable[[], object]] = []
+        self.reopens: list[Callable[[], object]] = []
         self.publisher = LogPublisher()
         self.log = Logger(observer=self.publisher)
 
@@ -42,7 +42,7 @@ class LogFileTests(SynchronousTestCase):
         stream: Any = io.StringIO()
         warnings = type("Warnings", (), {"showwarning": None})()
         beginner = LogBeginner(self.publisher, stream, stream, warnings)
-        keep_log_file(beginner, LoggerOptions(**options), self.on_reopen)
+        keep_log_file(beginner, LoggerOptions(**options), self.reopens)
         target = target if target is not None else LogFile.fromFullPath(self.path)
         if isinstance(target, LogFile):
             self.addCleanup(target.close)
@@ -53,7 +53,7 @@ class LogFileTests(SynchronousTestCase):
             return file.read()
 
     def reopen(self) -> None:
-        (reopen,) = self.on_reopen
+        (reopen,) = self.reopens
         reopen()
 
     def test_moved(self) -> None:
@@ -147,7 +147,7 @@ class LogFileTests(SynchronousTestCase):
         """
         self.begin(stream := io.StringIO())
         self.log.info("line")
-        self.assertEqual(self.on_reopen, [])
+        self.assertEqual(self.reopens, [])
         self.assertIn("line", stream.getvalue())
 
     def test_crashes(self) -> None:
@@ -159,7 +159,7 @@ class LogFileTests(SynchronousTestCase):
             self.log.info(f"line {number} " + "x" * 100)
         os.rename(self.path, f"{self.path}.moved")
         self.reopen()
-        keeper: Any = self.on_reopen[0]
+        keeper: Any = self.reopens[0]
         faulthandler.dump_traceback(keeper.__self__._crashes)
         self.assertIn("most recent call first", self.content(self.path))
 

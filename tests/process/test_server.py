@@ -95,7 +95,7 @@ class ServerTests(SynchronousTestCase):
         node: Any = self.node
         report: Any = self.report
         twistd = {"pidfile": str(self.pid_file), "nodaemon": True, **options}
-        return Server(node, self.reactor, twistd, ServiceManager({}, self.reactor), report, self.quits.append)
+        return Server(node, self.reactor, twistd, ServiceManager({}, self.reactor), report, [], self.quits.append)
 
     def start(self, **options: Any) -> Server:
         server = self.make(**options)

@@ -23,7 +23,6 @@ class SignalTests(SynchronousTestCase):
         self.handlers: dict[int, Any] = {}
         self.patch(signal, "signal", self.handlers.__setitem__)
         self.patch(signals, "_held", set())
-        self.patch(signals, "on_reopen", [lambda: self.calls.append("reopen")])
         self.calls: list[object] = []
         self.now = 100.0
         self.reactor: Any = SignalledReactor()
@@ -32,6 +31,7 @@ class SignalTests(SynchronousTestCase):
             lambda: self.calls.append("reload"),
             lambda name: self.calls.append(name),
             lambda status: self.calls.append(status),
+            [lambda: self.calls.append("reopen")],
             lambda: self.now,
         )
 
