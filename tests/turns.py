@@ -36,7 +36,7 @@ def _turn(clock: BusyClock) -> Callable[[], object]:
 
 def next_turn(clock: Clock) -> None:
     """
-    Have called what is due, and not what becomes due by that.
+    Make the calls that are due, and not those that become due by them.
     """
     due: list[Any] = [call for call in clock.getDelayedCalls() if call.getTime() <= clock.seconds()]
     for call in due:

@@ -1,5 +1,5 @@
 """
-What the tests of connections share: a client of one generation in front of one, and what it says.
+The parts that tests of connections share: a connection, its client of one generation, and the client's messages.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class ConnectionTestCase(SynchronousTestCase):
 
     def heard(self) -> list[Message]:
         """
-        What the server said since this was last asked.
+        The messages that the server sent since the last call.
         """
         return [message for frame in self.link.take() for message in self.client.decode(frame)]
 
@@ -114,19 +114,19 @@ class ConnectionTestCase(SynchronousTestCase):
 
     def pass_time(self, seconds: float) -> None:
         """
-        Let time pass within a turn: nothing falls due.
+        Let time pass within a turn: no timer fires.
         """
         self.clock.rightNow += seconds
 
     def next_turn(self) -> None:
         """
-        Have called what is due, and not what becomes due by that.
+        Make the calls that are due, and not those that become due by them.
         """
         next_turn(self.clock)
 
     def limit_names(self, length: int) -> None:
         """
-        Have connections from now on take no longer names.
+        Set the longest name that connections accept from now on.
         """
         self.max_name_length = length
 
@@ -146,13 +146,13 @@ class ConnectionTestCase(SynchronousTestCase):
 
     def serve_by(self, serve: Callable[[], None]) -> None:
         """
-        Have C{serve} called for every message that the service gets.
+        Call C{serve} for every message that the service gets.
         """
         self.service.then = serve
 
     def keep_alive(self, seconds: float) -> None:
         """
-        Let time pass, during which the client is heard.
+        Let time pass while the client is heard.
         """
         end = self.clock.seconds() + seconds
         while (left := end - self.clock.seconds()) > 0:
@@ -161,7 +161,7 @@ class ConnectionTestCase(SynchronousTestCase):
 
     def written(self) -> str:
         """
-        The text that the server wrote since this was last asked.
+        The text that the server wrote since the last call.
         """
         return b"".join(self.link.take()).decode()
 
@@ -171,7 +171,7 @@ class ConnectionTestCase(SynchronousTestCase):
 
     def assert_closed_later(self, code: int, reason: str) -> None:
         """
-        The client is closed with that code and reason, but only when it has been kept from trying again for a while.
+        The client is closed with that code and reason, but only when the delay is over.
         """
         self.assertFalse(self.connection.closed)
         self.clock.advance(CLOSE_DELAY - 0.01)

@@ -49,7 +49,7 @@ class BothDialects:
 
     def test_not_authenticated_in_time(self: Any) -> None:
         """
-        Who does not log in within C{unauthenticatedClientTimeout} is told, and the connection closed.
+        A client that does not log in within C{unauthenticatedClientTimeout} is told so, and the connection is closed.
         """
         self.connect(unauthenticated_client_timeout=5.0)
         self.say(CHALLENGE)
@@ -115,7 +115,7 @@ class BothDialects:
 
     def test_no_decision_leaves_the_clock(self: Any) -> None:
         """
-        What is no login, and what only looks like one, does not give a client more time.
+        Messages before the login give a client no more time.
         """
         self.connect(unauthenticated_client_timeout=5.0)
         self.clock.advance(4)

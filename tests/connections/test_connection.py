@@ -1,5 +1,5 @@
 """
-One connection from its opening to its end, in both dialects.
+Tests for L{dstwist.connections.connection}, in both dialects.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.wire import wire
 
 class BothDialects:
     """
-    What is the same for both generations.
+    Claims that hold for both generations.
     """
 
     def test_interface(self: Any) -> None:
@@ -70,7 +70,7 @@ class BothDialects:
 
     def test_time_slices_end(self: Any) -> None:
         """
-        Who has gone meanwhile is not served any more.
+        A client that has gone meanwhile is not served any more.
         """
         self.log_in()
         self.serve_by(lambda: self.pass_time(TIME_SLICE))
@@ -110,8 +110,8 @@ class BothDialects:
 
     def test_long_names(self: Any) -> None:
         """
-        What has too long a name is refused, in whatever payload it comes: alone, among others, or in one that is itself
-        very long. What stands beside it is served.
+        A message whose name is too long is refused, in each kind of payload: alone, among others, or in a very long
+        one. The messages beside it are served.
         """
         self.limit_names(100)
         for beside in (0, 1, 20, 2000):
@@ -161,7 +161,7 @@ class BothDialects:
 
     def test_close_callbacks(self: Any) -> None:
         """
-        Who asked is told of the end once, in order, and the connection counts as closed by then.
+        The callbacks for the end are called once, in order, and the connection counts as closed by then.
         """
         told: list[Any] = []
         for number in (1, 2):
@@ -218,7 +218,7 @@ class BothDialects:
 
     def test_no_form(self: Any) -> None:
         """
-        What a protocol has no form for is not sent.
+        A message that has no form in the protocol is not sent.
         """
         self.log_in()
         self.connection.send(Message(Topic.MONITORING, ACTIONS[Topic.MONITORING](0), is_ack=True))
@@ -237,7 +237,7 @@ class BothDialects:
 
 class WaitingTests(ConnectionTestCase):
     """
-    What has to wait keeps waiting all that follows: L{IConnection.do}, by permissions that are not at hand.
+    A request that has to wait for its permission makes all later ones wait.
     """
 
     def decisions(self, *names: str) -> list[Deferred[bool]]:
@@ -256,7 +256,7 @@ class WaitingTests(ConnectionTestCase):
 
     def test_order(self) -> None:
         """
-        What a client sends while a permission is looked up waits its turn, in whatever pieces it comes.
+        Messages that come while a permission is looked up wait for their turn, whatever payloads they come in.
         """
         (decision,) = self.decisions("b")
         encoded = [self.client.encode(Message(Topic.EVENT, EventAction.EMIT, name, b"1")) for name in "abccc"]
@@ -291,7 +291,7 @@ class WaitingTests(ConnectionTestCase):
 
     def test_time_slices(self) -> None:
         """
-        What is behind something that waits is served in slices, too, when that is there.
+        Messages behind a decision are served in slices, too, when the decision is there.
         """
         decisions = self.decisions(*(f"n{number}" for number in range(20)))
         self.emit(*(f"n{number}" for number in range(20)), *"x" * 20)
@@ -308,7 +308,7 @@ class WaitingTests(ConnectionTestCase):
 
     def test_gone_meanwhile(self) -> None:
         """
-        W55: when the client goes, what waits is not served any more, nor is what waits behind it.
+        W55: when the client goes, neither the request that waits is served, nor those behind it.
         """
         (decision,) = self.decisions("a")
         self.emit("a", "b")

@@ -1,5 +1,5 @@
 """
-A client on its way in, in both dialects: from its handshake until it is logged in, or has gone.
+Tests for L{dstwist.connections.handshake}, in both dialects: a client until it is logged in, or has gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.wire import wire
 
 class BothDialects:
     """
-    What is the same for both generations.
+    Claims that hold for both generations.
     """
 
     def test_interface(self: Any) -> None:
@@ -62,7 +62,7 @@ class BothDialects:
 
     def test_hostile_referer(self: Any) -> None:
         """
-        What a client says where it comes from cannot forge lines of the log, clear a terminal, or fill a disk.
+        The referer of a client cannot forge lines of the log, clear a terminal, or fill a disk.
         """
         handshake = HandshakeData(
             "192.0.2.1", {"referer": "http://shop\r\nAUTH_SUCCESSFUL | admin\x1b[2J" + "x" * 10_000}
@@ -77,8 +77,8 @@ class BothDialects:
 
     def test_long_payload_before_login(self: Any) -> None:
         """
-        Of a very long payload before the login no more is decoded than it takes to send the client away; what comes
-        behind a login in it is served after that.
+        A very long payload before the login is decoded only until the client is sent away. Messages behind a login in
+        it are served after the login.
         """
         decoded = self.count_decoded()
         emit = self.client.encode(EMIT)
@@ -93,7 +93,7 @@ class BothDialects:
 
     def test_client_data(self: Any) -> None:
         """
-        What the authenticator has for the client reaches it with the success.
+        The authenticator's data for the client reaches it with the success.
         """
         self.authenticator.decisions = [Login(True, "ann", b'{"colour":"red"}', {"role": "admin"})]
         self.say(CHALLENGE)
@@ -235,7 +235,7 @@ class BothDialects:
 
     def test_authenticator_fails(self: Any) -> None:
         """
-        An authenticator that cannot decide costs the connection and a line in the log; nobody gets in.
+        An authenticator that cannot decide costs the connection and a line in the log; the client is not logged in.
         """
         decision: Deferred[Login] = Deferred()
         self.authenticator.decisions = [decision]
@@ -294,7 +294,7 @@ class BothDialects:
 
     def test_decided_before_gone(self: Any) -> None:
         """
-        Of a decision that was made nothing is left to give up.
+        A decision that was made is not cancelled later.
         """
         stopped: list[Deferred[Login]] = []
         first: Deferred[Login] = Deferred(stopped.append)
@@ -321,7 +321,7 @@ class BothDialects:
 
     def test_behind_the_login(self: Any) -> None:
         """
-        What stands behind a login in its payload is served in slices, like all that comes later.
+        Messages behind a login in its payload are served in slices, like all later ones.
         """
         self.serve_by(lambda: self.pass_time(TIME_SLICE / 4))
         self.receive(self.client.encode(CHALLENGE) + self.client.encode(LOGIN) + self.client.encode(EMIT) * 8)
@@ -331,8 +331,8 @@ class BothDialects:
 
     def test_nothing_kept(self: Any) -> None:
         """
-        What only a login needs, such as the headers of the handshake, is not kept for a client that is logged in, or
-        for one that has left.
+        Objects that only a login needs, such as the headers of the handshake, are not kept when the client is logged
+        in, or has left.
         """
         for end in (lambda: self.say(CHALLENGE, LOGIN), lambda: self.connection.lost("gone")):
             handshake = HandshakeData("192.0.2.1", {"cookie": "x" * 1000})
@@ -392,7 +392,7 @@ class BothDialects:
 
     def test_no_referer(self: Any) -> None:
         """
-        Of a client that is no page, the log says so in words.
+        The log says in words that a client comes from no page.
         """
         with capturedLogs() as logs:
             self.connect(HandshakeData("192.0.2.1"))
@@ -509,7 +509,7 @@ class ProtobufHandshakeTests(BothDialects, ConnectionTestCase):
 
     def test_sdk(self) -> None:
         """
-        What the client says of itself is kept.
+        The name of the client's software decides about its dialect.
         """
         self.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, sdk_type="javascript", sdk_version="7.0.5"))
         self.assertIs(self.connection.dialect, JAVASCRIPT)
@@ -621,7 +621,7 @@ class TextHandshakeTests(BothDialects, ConnectionTestCase):
 
     def test_all_messages_of_a_payload(self) -> None:
         """
-        What follows the login in the same payload is served after it (D15).
+        Messages behind a login in the same payload are served after it (D15).
         """
         self.written()
         self.receive(wire('C|CHR|u+A|REQ|{"username":"ann"}+E|EVT|news|N1+'))

@@ -93,14 +93,14 @@ class HeartbeatTests(SynchronousTestCase):
 
     def test_remove_unknown(self) -> None:
         """
-        What never was added can be removed.
+        A key that was never added can be removed.
         """
         self.heartbeat.remove("ann")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_idle(self) -> None:
         """
-        With nobody there no timer runs, and it starts again with the next to come.
+        Without connections no timer runs; it starts again with the next connection.
         """
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.add("ann")

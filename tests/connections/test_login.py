@@ -39,7 +39,7 @@ class LoginTests(SynchronousTestCase):
 
     def decide(self, *decisions: Any, **options: Any) -> LoginDecision:
         """
-        What becomes of a login on which the authenticator decides so.
+        The decision on a login for which the authenticator gives C{decisions}.
         """
         self.authenticator.decisions.extend(decisions)
         return self.successResultOf(self.logins(**options).begin(CLIENT, ANN).decision)
@@ -148,8 +148,8 @@ class LoginTests(SynchronousTestCase):
 
     def test_abandoned_refusal(self) -> None:
         """
-        A refusal counts as a failed login although the client has gone: else nobody could count the tries of a client
-        that never waits for its answer.
+        A refusal counts as a failed login although the client has gone: else a client that never waits for its answer
+        could try without end.
         """
         for _ in range(2):
             self.authenticator.decisions = [Deferred(lambda stopped: stopped.callback(Login(False)))]

@@ -28,7 +28,7 @@ PING = Message(Topic.CONNECTION, ConnectionAction.PING)
 
 class FakeRequester:
     """
-    A requester that keeps what was served.
+    A requester that keeps its served requests.
 
     @ivar then: called with each request after that.
     """
@@ -71,7 +71,7 @@ class WorkQueueTestCase(SynchronousTestCase):
 
     def state(self) -> tuple[list[Any], bool]:
         """
-        What was served, and whether the requester is not read from.
+        The requests that were served, and whether reading from the requester has stopped.
         """
         return self.served, self.requester.source.paused
 
@@ -267,8 +267,8 @@ class WorkTests(WorkQueueTestCase):
 
     def test_long(self) -> None:
         """
-        Of long work the first step is done at once, and the others in slices; the requester is not read from meanwhile,
-        and all it asks waits behind.
+        The first step of long work is done at once, and the others in slices. The server does not read from the
+        requester meanwhile, and all later requests wait behind the work.
         """
         self.queue.do(self.work(8, seconds=TIME_SLICE / 1.5))
         self.assertEqual((len(self.done), self.requester.source.paused), (1, True))

@@ -59,7 +59,7 @@ class SocketStub:
 
     def take(self) -> bytes:
         """
-        What was sent since this was last asked.
+        The bytes that were sent since the last call.
         """
         sent, self.sent = b"".join(self.sent), []
         return sent
@@ -129,7 +129,7 @@ class PushTransport(StringTransport):
 
     def take(self) -> bytes:
         """
-        What was written since this was last asked; there is room again.
+        The bytes that were written since the last call; there is room again.
         """
         data: bytes = self.value()
         self.clear()
@@ -216,7 +216,7 @@ class Client:
 
     def taken(self) -> bytes:
         """
-        All bytes that came since this was last asked.
+        All bytes that came since the last call.
         """
         self.reactor.advance(0)
         data: bytes = self.transport.take()
@@ -224,7 +224,7 @@ class Client:
 
     def lose(self) -> None:
         """
-        The connection goes.
+        The connection is lost.
         """
         self.link.connectionLost(Failure(ConnectionDone()))
 

@@ -57,7 +57,7 @@ class PaceTests(SynchronousTestCase):
 
     def test_more_meanwhile(self) -> None:
         """
-        Those that were taken in the same moment count, and make the break longer.
+        Connections that were accepted in the same moment count, and make the pause longer.
         """
         self.arrive(11)
         self.arrive(10)

@@ -26,7 +26,7 @@ class CloseDelayTests(SynchronousTestCase):
 
     def test_young(self) -> None:
         """
-        What was opened just now is closed when it is as old as the delay.
+        A WebSocket that was opened just now is closed when it is as old as the delay.
         """
         self.assertTrue(self.begin("new"))
         self.assertTrue(self.begin("older", 3.0))
@@ -37,7 +37,7 @@ class CloseDelayTests(SynchronousTestCase):
 
     def test_old(self) -> None:
         """
-        What is as old as that is closed at once.
+        A WebSocket that is as old as the delay is closed at once.
         """
         self.assertFalse(self.begin("old", 4.0))
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -54,7 +54,7 @@ class CloseDelayTests(SynchronousTestCase):
 
     def test_cancel(self) -> None:
         """
-        What has gone is not closed, and leaves no timer.
+        A WebSocket that has gone is not closed, and leaves no timer.
         """
         self.begin("a")
         self.delay.cancel("a")

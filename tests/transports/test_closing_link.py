@@ -37,7 +37,7 @@ DELAY = 4.0
 
 class DelayCase(SynchronousTestCase):
     """
-    A factory whose closes wait.
+    A factory with delayed closes.
     """
 
     def setUp(self) -> None:
@@ -69,7 +69,7 @@ class DelayCase(SynchronousTestCase):
 
 class CloseTests(DelayCase):
     """
-    What is delayed, and what is not.
+    The closes that are delayed, and those that are not.
     """
 
     def test_all_closes(self) -> None:
@@ -130,7 +130,7 @@ class CloseTests(DelayCase):
 
     def test_bound(self) -> None:
         """
-        Of a flood of such connections only so many sockets wait.
+        Only so many closes are delayed at a time.
         """
         self.open(most=5)
         clients = [Client(self.factory) for _ in range(20)]
@@ -190,7 +190,7 @@ class SilenceTests(DelayCase):
 
     def test_nothing_served(self) -> None:
         """
-        What comes in the same read, or was read before the transport was paused, is not looked at: no messages, no
+        Data of the same read, or data that was read before the transport was paused, is not looked at: no messages, no
         pings, no close, no mistakes.
         """
         rest = (
@@ -258,7 +258,7 @@ class SilenceTests(DelayCase):
 
     def test_said_before(self) -> None:
         """
-        What was said to the client before leaves at once, and nothing of what is said later.
+        Earlier frames leave at once, and later ones never.
         """
         self.client.link.outbox.write(b"\x81\x01a")
         self.client.link.close(1008, "no")
@@ -266,7 +266,7 @@ class SilenceTests(DelayCase):
 
     def test_memory(self) -> None:
         """
-        What waits for a client that does not read is let go of at once, as are the parts of a message it has sent.
+        The backlog of a client that does not read is dropped at once, and so are the parts of its unfinished message.
         """
         transport = tcp(self.reactor, None)
         client = Client(self.factory, transport, handshake=None)

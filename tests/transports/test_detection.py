@@ -50,7 +50,7 @@ class DetectionTests(SynchronousTestCase):
 
     def seen(self) -> list[tuple[list[str], list[bytes | str]]]:
         """
-        Of each connection that was made, its events and payloads.
+        The events and payloads of each connection that was made.
         """
         return [(connection.events, connection.payloads) for connection in self.made]
 
@@ -62,7 +62,7 @@ class DetectionTests(SynchronousTestCase):
 
     def test_binary(self) -> None:
         """
-        Who speaks first in binary is of v4 or later.
+        A client that speaks first, in binary, is of v4 or later.
         """
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
@@ -74,7 +74,7 @@ class DetectionTests(SynchronousTestCase):
 
     def test_text(self) -> None:
         """
-        Who does not speak for a while is greeted in text, and is a text client if it then speaks text.
+        A client that does not speak for a while is greeted in text, and is a text client if it then speaks text.
         """
         self.client.reactor.advance(0.29)
         self.assertEqual(self.made, [])

@@ -79,14 +79,14 @@ class ProxiesTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        Of a list without end only the end is looked at.
+        Only the end of a very long list is looked at.
         """
         self.assertEqual(proxies("10.0.0.0/8").client("10.0.0.1", "203.0.113.9" + ", 10.0.0.2" * 1000), "10.0.0.2")
 
 
 class AddressTests(SynchronousTestCase):
     """
-    Who is at the other end.
+    The address of the other end.
     """
 
     def test_address_of(self) -> None:

@@ -11,7 +11,7 @@ from dstwist.transports.head import Head
 
 class HeadTests(SynchronousTestCase):
     """
-    What is read of a request. Paths and upgrades are tested with the port.
+    The parts of a head that are read. Paths and upgrades are tested with the shared port.
     """
 
     def test_headers(self) -> None:
@@ -28,7 +28,7 @@ class HeadTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """
-        Those that are not there are nothing; one without a value is there.
+        Missing headers are C{None}; a header without a value is not missing.
         """
         head = Head(b"GET /a HTTP/1.1\r\nOrigin:")
         self.assertEqual((head.host, head.origin, head.forwarded), (None, "", None))

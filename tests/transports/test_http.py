@@ -57,7 +57,7 @@ class HttpTestCase(SynchronousTestCase):
 
     def answers(self, *pieces: bytes, of_head: bool = False) -> list[Answer]:
         """
-        What is answered to C{pieces}.
+        The answer to C{pieces}.
         """
         for piece in pieces:
             self.connection.dataReceived(piece)
@@ -70,7 +70,7 @@ class HttpTestCase(SynchronousTestCase):
 
     def ask(self, method: str, target: str, *headers: str, body: bytes = b"") -> Answer:
         """
-        What is answered to a request.
+        The answer to a request.
         """
         lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *headers]
         if body:
@@ -81,7 +81,7 @@ class HttpTestCase(SynchronousTestCase):
 
 class RootTests(HttpTestCase):
     """
-    What is served.
+    The paths that are served.
     """
 
     def test_health_check(self) -> None:
@@ -169,7 +169,7 @@ class RootTests(HttpTestCase):
 
     def test_refused_preflight(self) -> None:
         """
-        What it may not is refused with the reason.
+        A request that it may not make is refused with the reason.
         """
         answer = self.ask("OPTIONS", "/", "Access-Control-Request-Method: PUT")
         self.assertEqual(
@@ -269,7 +269,7 @@ class RootTests(HttpTestCase):
 
     def test_nothing_ticks(self) -> None:
         """
-        A server that nobody uses never wakes up.
+        A server without clients never wakes up.
         """
         self.connection.connectionLost()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
@@ -447,7 +447,7 @@ class LimitTests(HttpTestCase):
 
     def test_too_large_lingers(self) -> None:
         """
-        Whoever sends it can read the answer: it is listened to for a while, and nothing of that is kept.
+        The client can read the answer: the server reads on for a while, and keeps nothing of that.
         """
         (answer,) = self.answers(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
         self.assertEqual(answer.body, b"The request body is too large.\r\n\r\n")
@@ -498,7 +498,7 @@ class LimitTests(HttpTestCase):
 
     def test_bad_requests(self) -> None:
         """
-        What is no request is answered 400, or closed.
+        Bytes that are no request are answered 400, or the connection is closed.
         """
         for data in (
             b"\r\n\r\n\r\n",

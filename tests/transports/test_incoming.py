@@ -42,7 +42,7 @@ class IncomingTests(SynchronousTestCase):
 
     def test_counted(self) -> None:
         """
-        What a client has sent of a message counts until the message is complete, in one piece or in many.
+        The bytes of an unfinished message count until it is complete, in one piece or in many.
         """
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
@@ -89,7 +89,7 @@ class IncomingTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        What a client leaves behind does not count.
+        The unfinished message of a client that has gone does not count.
         """
         client = self.client()
         self.half(client)

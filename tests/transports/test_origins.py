@@ -61,7 +61,7 @@ class OriginTests(SynchronousTestCase):
 
     def test_headers(self) -> None:
         """
-        Who may is told so by name, and that the answer is for him alone.
+        An allowed origin is named in the answer, which caches may keep for this origin only.
         """
         self.assertEqual(
             some().headers(SHOP, None),
@@ -92,7 +92,7 @@ class OriginTests(SynchronousTestCase):
 
 class PreflightTests(SynchronousTestCase):
     """
-    What browsers ask before they make a request.
+    Requests of browsers about a request that they are about to make.
     """
 
     def test_allowed(self) -> None:

@@ -66,8 +66,8 @@ class OutboxTests(SynchronousTestCase):
 
     def test_too_many_answers(self) -> None:
         """
-        Of answers to a client that does not read no more are kept than the limit says, however many there are in one
-        turn; the overflow is told at its end, and not from within a service that answers.
+        Answers to a client that does not read are kept up to the limit only, however many there are in one turn. The
+        overflow is reported at the end of the turn, and not while a service answers.
         """
         self.patch(outbox, "AT_ONCE", 8)
         self.write(b"0123456789+")
@@ -130,7 +130,7 @@ class OutboxTests(SynchronousTestCase):
 
     def test_last_word(self) -> None:
         """
-        What is sent because of the overflow waits for the transport, however long it is.
+        Data that is sent because of the overflow waits for the transport, however long it is.
         """
         self.outbox._overflow = lambda: self.outbox.send(b"slow consumer, closing")
         self.write(b"0123456789+")
@@ -141,7 +141,7 @@ class OutboxTests(SynchronousTestCase):
 
     def test_send(self) -> None:
         """
-        What is sent follows what is queued, at once.
+        Data is sent at once, behind the queued frames.
         """
         self.outbox.write(b"one ")
         self.outbox.send(b"two")
@@ -149,7 +149,7 @@ class OutboxTests(SynchronousTestCase):
 
     def test_shut(self) -> None:
         """
-        What a fan-out queues after a last word is dropped, and keeps no memory.
+        Frames that a fan-out queues after the last data are dropped, and take no memory.
         """
         self.outbox.write(b"before ")
         self.outbox.send(b"bye")
@@ -358,7 +358,7 @@ class BudgetTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        What waited for a client that is gone does not count.
+        The backlog of a client that has gone does not count.
         """
         slow, transport, overflow = self.tcp()
         slow.answer(b"x" * 700)

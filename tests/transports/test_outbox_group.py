@@ -20,7 +20,7 @@ from tests.turns import LONGEST, turn_lengths
 
 class TurnTests(SynchronousTestCase):
     """
-    L{OutboxGroup}: what is written in a reactor turn leaves at its end.
+    L{OutboxGroup}: frames that are written in a turn of the reactor leave at its end.
     """
 
     def setUp(self) -> None:
@@ -46,7 +46,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_next_turn(self) -> None:
         """
-        What is written after the end of a turn leaves at the end of the next.
+        Frames that are written after the end of a turn leave at the end of the next.
         """
         outbox, transport = self.outbox()
         for frame in (b"one", b"two"):
@@ -112,7 +112,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_counted_anew(self) -> None:
         """
-        What was sent does not count any more.
+        Frames that were sent do not count any more.
         """
         group = OutboxGroup(self.clock, 0.05)
         outbox, transport = self.outbox(group)
@@ -210,7 +210,7 @@ class ManyOutboxesTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        What is written meanwhile arrives behind what was written before, whether or not that has left. Other clients
+        Frames that are written meanwhile arrive behind the earlier ones, whether or not those have left. Other clients
         are served meanwhile.
         """
         self.publish(b"one")

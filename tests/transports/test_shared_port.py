@@ -73,7 +73,7 @@ def request(
 
 class PortTestCase(SynchronousTestCase):
     """
-    A factory with two WebSocket paths.
+    A shared port with two WebSocket paths.
     """
 
     def setUp(self) -> None:
@@ -89,7 +89,7 @@ class PortTestCase(SynchronousTestCase):
 
     def who(self, *pieces: bytes) -> Takers | None:
         """
-        Whose connection it is that C{pieces} arrive on; nobody's is C{None}.
+        The protocol that gets C{pieces}; C{None} if no protocol does.
         """
         for takers in (self.new, self.old, self.http):
             takers.built.clear()
@@ -141,7 +141,7 @@ class ManyHeadsTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        Who has gone before its turn is not served.
+        A client that has gone before its turn is not served.
         """
         clock = BusyClock()
         web_sockets = Takers()
@@ -180,7 +180,7 @@ class SwitchTests(PortTestCase):
 
     def test_no_web_socket(self) -> None:
         """
-        What asks for no WebSocket is HTTP, whatever the path.
+        A request that does not ask for a WebSocket is HTTP, whatever the path.
         """
         for upgrade in (b"", b"Upgrade: h2c\r\n", b"X-Upgrade: websocket\r\n", b"Connection: Upgrade\r\n"):
             self.assertIs(self.who(request(upgrade=upgrade)), self.http, upgrade)
@@ -194,7 +194,7 @@ class SwitchTests(PortTestCase):
 
     def test_no_request(self) -> None:
         """
-        What is no request at all is for HTTP to refuse.
+        Bytes that are no request go to HTTP, which refuses them.
         """
         for head in (request(version=b""), b"\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"Upgrade: websocket\r\n\r\n"):
             self.assertIs(self.who(head), self.http, head)
@@ -230,7 +230,7 @@ class SwitchTests(PortTestCase):
 
     def test_start_and_stop(self) -> None:
         """
-        The protocols behind the factory start and stop with it.
+        The factories behind the shared one start and stop with it.
         """
         self.factory.doStart()
         self.assertTrue(self.new.running and self.old.running and self.http.running)
@@ -240,7 +240,7 @@ class SwitchTests(PortTestCase):
 
 class LimitTests(PortTestCase):
     """
-    What a client may not do before it is known what it wants.
+    The limits of a client before its request head is complete.
     """
 
     def test_longest_head(self) -> None:
@@ -269,7 +269,7 @@ class LimitTests(PortTestCase):
 
     def test_too_long_lingers(self) -> None:
         """
-        Whoever sent it can read the answer: the connection stays until its time is over, and takes in nothing.
+        The client can read the answer: the connection stays until its time is over, and drops all data.
         """
         switch, transport = self.connect()
         for _ in range(1000):
@@ -316,7 +316,7 @@ class LimitTests(PortTestCase):
 
 class AdmissionTests(PortTestCase):
     """
-    Who is not let in, and what is said about it.
+    The clients that are refused, and the answers and log lines about it.
     """
 
     def open_port(self, trusted: tuple[str, ...] = (), origins: tuple[str, ...] = (), **limits: Any) -> None:
@@ -386,7 +386,7 @@ class AdmissionTests(PortTestCase):
 
     def test_silent(self) -> None:
         """
-        Those that say nothing count too.
+        Clients that send nothing count too.
         """
         self.open_port(max_unauthenticated_per_address=2)
         for _ in range(2):
@@ -407,7 +407,7 @@ class AdmissionTests(PortTestCase):
 
     def test_refused_and_silent(self) -> None:
         """
-        Who is refused and sends no request is dropped soon; when many do that, at once.
+        A refused client that sends no request is dropped soon, and at once if there are many.
         """
         self.open_port(max_connections=1)
         self.come()
@@ -422,7 +422,7 @@ class AdmissionTests(PortTestCase):
 
     def test_refused_and_stubborn(self) -> None:
         """
-        Who is refused and does not close its side is dropped.
+        A refused client that does not close its side is dropped.
         """
         self.open_port(max_connections=1)
         self.come()

@@ -49,7 +49,7 @@ class TcpOutboxTests(SynchronousTestCase):
 
     def test_direct(self) -> None:
         """
-        What the socket takes never goes through the reactor.
+        Data that the socket takes never goes through the reactor.
         """
         outbox, transport, socket = self.outbox()
         outbox.write(b"one ")
@@ -60,7 +60,7 @@ class TcpOutboxTests(SynchronousTestCase):
 
     def test_partly(self) -> None:
         """
-        What the socket does not take follows, before anything written meanwhile.
+        Data that the socket does not take follows, before anything that is written meanwhile.
         """
         outbox, transport, socket = self.outbox(room=5)
         outbox.write(b"0123456789")

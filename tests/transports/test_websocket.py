@@ -58,14 +58,14 @@ EURO = "\u20ac".encode()
 
 def close_payload(code: int, reason: bytes = b"") -> bytes:
     """
-    What a client's close frame holds.
+    The payload of a client's close frame.
     """
     return code.to_bytes(2, "big") + reason
 
 
 class Outcome(NamedTuple):
     """
-    What came of a stream of bytes.
+    The outcome of a stream of bytes.
 
     @ivar payloads: what the connection was given.
     @ivar events: what else happened to it.
@@ -81,7 +81,7 @@ class Outcome(NamedTuple):
 
 def outcome(pieces: Iterable[bytes], fast: bool, connect: Any = Recorder) -> Outcome:
     """
-    What comes of C{pieces} that arrive one by one.
+    The outcome of C{pieces} that arrive one by one.
     """
     before, websocket.FAST_PATH = websocket.FAST_PATH, fast
     try:
@@ -130,7 +130,7 @@ GOOD: list[tuple[bytes, list[bytes | str]]] = [
     (frame(TEXT, b"a", final=False) + frame(PING, b"p" * 125) + frame(0, b"b") + frame(TEXT, b"c"), ["ab", "c"]),
 ]
 
-#: 7.4: close codes that nobody may send.
+#: 7.4: close codes that neither side may send.
 BAD_CODES = (0, 999, 1004, 1005, 1006, 1016, 2999, 5000, 65535)
 
 #: What no client may send, and the close code it gets for it.
@@ -198,8 +198,8 @@ class FrameTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        What no client may send ends in a close frame with the code for it; what came before is handled, what comes
-        after is not, and the client's answer ends the connection.
+        Each frame that no client may send ends in a close frame with the code for it. Messages before it are handled,
+        messages after it are not, and the client's answer ends the connection.
         """
         for problem, bad, code in BAD:
             stream = frame(TEXT, b"before") + bad + frame(TEXT, b"after") + frame(CLOSE, close_payload(code))
@@ -217,7 +217,7 @@ class FrameTests(SynchronousTestCase):
 
     def test_too_long_at_once(self) -> None:
         """
-        A frame that will be too long is refused when its head is there: nobody waits for, or keeps, the rest.
+        A frame that will be too long is refused when its head has come: the rest is neither awaited nor kept.
         """
         for head in (
             b"\x82\xfe\x01\x2d",
@@ -300,8 +300,8 @@ class FrameTests(SynchronousTestCase):
 
     def test_many_frames(self) -> None:
         """
-        Of much that comes at once only so much is served in a turn as its time allows, whoever cuts the frames;
-        meanwhile nothing is read.
+        If much comes at once, only as much is served in a turn as its time allows, whether the link or Autobahn cuts
+        the frames; meanwhile nothing is read.
         """
 
         class Slow(Recorder):
@@ -398,7 +398,7 @@ class FrameTests(SynchronousTestCase):
 
     def test_much_for_autobahn(self) -> None:
         """
-        So it is with frames that are nobody's business but Autobahn's: pings and fragments without end.
+        The same holds for frames that Autobahn handles alone: pings and fragments without end.
         """
         for frames in (
             [frame(PING, b"p")] * 500,
@@ -454,7 +454,7 @@ class FrameTests(SynchronousTestCase):
 
     def test_lost_while_postponed(self) -> None:
         """
-        Of a client that goes while something of it waits, nothing is served any more.
+        If a client goes while some of its payloads wait, these are not served any more.
         """
         client, link, connection, reactor = self.weary()
         client.send(frame(TEXT, b"0"), frame(TEXT, b"1"))
@@ -595,7 +595,7 @@ class FrameTests(SynchronousTestCase):
 
     def test_closing_reads_little(self) -> None:
         """
-        From a client that is being closed little is read at a time: nobody watches how long it takes.
+        Little is read at a time from a client that is being closed, since the time for that is not limited.
         """
         client = Client(web_sockets())
         self.assertEqual(client.transport.bufferSize, 65536)
@@ -694,7 +694,7 @@ class HandshakeTests(SynchronousTestCase):
 
     def test_nothing_kept(self) -> None:
         """
-        What a client had sent of a message is not kept when it has gone.
+        The unfinished message of a client is not kept when the client has gone.
         """
         for start in (frame(TEXT, b"x" * 5000)[:4000], frame(BINARY, b"x" * 4000, final=False)):
             client = Client(web_sockets())
@@ -705,7 +705,7 @@ class HandshakeTests(SynchronousTestCase):
 
     def test_no_delay(self) -> None:
         """
-        What is written leaves at once, even if the client's system has not acknowledged what was written before.
+        Data leaves at once, even if the client's system has not acknowledged the data before it.
         """
         factory = web_sockets()
         link: Any = factory.buildProtocol(None)
@@ -881,7 +881,7 @@ class LinkTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        What was said leaves, then the close frame with code and reason, and nothing after it.
+        Earlier frames leave, then the close frame with code and reason, and nothing after it.
         """
         self.link.outbox.write(b"\x81\x01a")
         self.link.close(4000, "because")
