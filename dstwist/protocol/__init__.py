@@ -1,5 +1,5 @@
 """
-The wire protocols of both client generations, sans-IO: bytes in, messages out, and back.
+The wire protocols of both client generations, sans-IO: from bytes to messages and back.
 
-Nothing in here imports a socket, a reactor or a clock, and nothing raises on input, whatever the bytes.
+Always true: no module of this package imports a socket, a reactor or a clock, and no codec raises on any input.
 """

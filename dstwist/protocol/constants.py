@@ -1,22 +1,22 @@
 """
 Topics and actions, each exactly once.
 
-The numbers are those of the protobuf protocol (v4+ clients). The text protocol (v2/v3 clients) spells the same
-actions in letters; its spellings stand in L{dstwist.protocol.text}. Actions from C{TEXT_ONLY} upwards exist in the
-text protocol alone: the protobuf codec has no bytes for them and sends nothing in their place.
+The numbers are those of the protobuf protocol (v4+ clients). The text protocol (v2/v3 clients) has letters for the same
+actions; they are in L{dstwist.protocol.text_forms}. Actions from C{TEXT_ONLY} upwards exist only in the text protocol:
+the protobuf codec cannot encode them, and sends nothing in their place.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-#: Where the numbers of the actions start that only the text protocol has.
+#: The lowest number of the actions that only the text protocol has.
 TEXT_ONLY = 1000
 
 
 class Topic(IntEnum):
     """
-    What a message is about.
+    The part of the server that a message is for.
     """
 
     UNKNOWN = 0
@@ -32,7 +32,7 @@ class Topic(IntEnum):
 
 class ParserAction(IntEnum):
     """
-    Answers to what could not be understood; server to client only.
+    Answers to messages that cannot be understood, from the server to clients.
     """
 
     UNKNOWN = 0
@@ -175,7 +175,7 @@ class RecordAction(IntEnum):
     NOT_SUBSCRIBED = 118
     INVALID_MESSAGE = TEXT_ONLY
     UNKNOWN_ACTION = TEXT_ONLY + 1
-    #: Does the record exist? v4+ clients ask with HEAD instead.
+    #: Does the record exist? v4+ clients send HEAD instead.
     HAS = TEXT_ONLY + 2
     HAS_RESPONSE = TEXT_ONLY + 3
 
@@ -210,7 +210,7 @@ class RpcAction(IntEnum):
 
 class PresenceAction(IntEnum):
     """
-    Who is online.
+    The users that are online.
     """
 
     UNKNOWN = 0
@@ -237,7 +237,7 @@ class PresenceAction(IntEnum):
 
 class MonitoringAction(IntEnum):
     """
-    Reserved: the protocol declares the topic and gives it no action.
+    Reserved: the protocol declares this topic, but no action of it.
     """
 
     UNKNOWN = 0
@@ -255,17 +255,18 @@ ACTIONS: dict[Topic, type[IntEnum]] = {
     Topic.MONITORING: MonitoringAction,
 }
 
-#: The name presence rules and errors use for "everybody".
+#: The name that stands for all users, in subscriptions to presence and in errors.
 EVERYONE = "%_EVERYONE_%"
 
-#: The user id of a login whose authenticator gave none.
+#: The user id of a login for which the authenticator gave none.
 UNNAMED_USER = "OPEN"
 #: The user id of an "open" login without a username.
 OPEN_USER = "open"
-#: The user ids of those who gave no name. They are not one user with many connections: presence knows none of them.
+#: The user ids of clients without a name. These clients are not one user with many connections, so presence ignores
+#: them.
 NAMELESS_USERS = frozenset({UNNAMED_USER, OPEN_USER})
 
-#: What a client may send, by topic; codecs let nothing else through.
+#: The actions that a client may send, by topic. Codecs refuse all others.
 FROM_CLIENT: dict[Topic, frozenset[IntEnum]] = {
     Topic.CONNECTION: frozenset({ConnectionAction.PING, ConnectionAction.PONG, ConnectionAction.CHALLENGE}),
     Topic.AUTH: frozenset({AuthAction.REQUEST}),
@@ -327,7 +328,7 @@ FROM_CLIENT: dict[Topic, frozenset[IntEnum]] = {
     ),
 }
 
-#: What is asked of several names at once. In all other requests C{name} counts, whatever else a client sends.
+#: The requests for several names at once. In all other requests only C{name} counts, even if a client sends more names.
 BULKS: dict[Topic, frozenset[IntEnum]] = {
     Topic.EVENT: frozenset({EventAction.SUBSCRIBE, EventAction.UNSUBSCRIBE}),
     Topic.RECORD: frozenset(

@@ -1,9 +1,9 @@
 """
-What the client generations expect of a server beyond the encoding of its messages.
+The behaviour that each client generation expects of a server, beyond the encoding of its messages.
 
 A L{Dialect} is one frozen value of named behaviours. Code asks for a behaviour (C{dialect.server_pings}), never for a
-generation. The handshake is a table: what was received, in which state, leads to which step;
-L{dstwist.connections.handshake} carries the steps out. Sources: C{text-protocol.md} sections 5, 6 and 8 (L{TEXT}),
+generation. The handshake is a table from the state and the kind of message to the step;
+L{dstwist.connections.handshake} performs the steps. Sources: C{text-protocol.md} sections 5, 6 and 8 (L{TEXT}),
 C{binary-protocol.md} sections 5 to 8 (L{PROTOBUF}).
 """
 
@@ -16,36 +16,36 @@ from enum import Enum, auto
 
 class State(Enum):
     """
-    How far a connection has come.
+    The state of a connection.
     """
 
-    #: Nothing yet; the client's CHALLENGE is due.
+    #: The server waits for the CHALLENGE of the client.
     CHALLENGE = auto()
-    #: Accepted; a login is due.
+    #: The client is accepted; the server waits for its login.
     LOGIN = auto()
-    #: The authenticator is deciding; whatever arrives meanwhile waits.
+    #: The authenticator is deciding; other messages of the client wait.
     DECIDING = auto()
-    #: Logged in.
+    #: The client has logged in.
     OPEN = auto()
-    #: Gone, or going.
+    #: The connection is closed, or closing.
     CLOSED = auto()
 
 
 class Received(Enum):
     """
-    What a client's message is to a connection that is not open yet.
+    The kind of a message that arrives before the connection is open.
     """
 
     CHALLENGE = auto()
     PING = auto()
     PONG = auto()
-    #: Of the CONNECTION topic, and none of the above.
+    #: Another message of the topic CONNECTION.
     CONNECTION = auto()
     #: A login whose data is a JSON object or array.
     LOGIN = auto()
-    #: Of the AUTH topic, and no usable login.
+    #: A message of the topic AUTH that is no usable login.
     AUTH = auto()
-    #: Of another topic.
+    #: A message of another topic.
     OTHER = auto()
     #: Not a message at all.
     UNPARSABLE = auto()
@@ -53,25 +53,25 @@ class Received(Enum):
 
 class Step(Enum):
     """
-    What a connection does with it.
+    The reaction of the connection to such a message.
     """
 
     IGNORE = auto()
     #: Answer PONG.
     PONG = auto()
-    #: Answer ACCEPT (or REDIRECT, or REJECT); a login is due from now on.
+    #: Answer ACCEPT (or REDIRECT, or REJECT), and wait for a login.
     ADMIT = auto()
     #: Ask the authenticator.
     LOGIN = auto()
-    #: CONNECTION INVALID_MESSAGE; stay.
+    #: Answer CONNECTION INVALID_MESSAGE; stay in this state.
     NOT_A_CHALLENGE = auto()
-    #: CONNECTION UNKNOWN_ACTION; stay.
+    #: Answer CONNECTION UNKNOWN_ACTION; stay in this state.
     UNKNOWN_ACTION = auto()
-    #: CONNECTION MESSAGE_PARSE_ERROR with the payload; close.
+    #: Answer CONNECTION MESSAGE_PARSE_ERROR with the payload; close.
     PARSE_ERROR = auto()
-    #: AUTH INVALID_MESSAGE; stay.
+    #: Answer AUTH INVALID_MESSAGE; stay in this state.
     NOT_A_LOGIN = auto()
-    #: AUTH INVALID_MESSAGE_DATA; close.
+    #: Answer AUTH INVALID_MESSAGE_DATA; close.
     INVALID_LOGIN = auto()
 
 
@@ -81,54 +81,54 @@ class Dialect:
     The behaviours in which client generations differ.
 
     @ivar server_speaks_first: the server sends CHALLENGE_REQUEST as soon as the socket is open.
-    @ivar server_pings: the server sends PING, and the client answers; otherwise it is the other way round.
-    @ivar empty_payload_is_unparsable: a payload without any message is an error while a CHALLENGE is due.
-    @ivar acks_repeated_subscriptions: a subscription that is there already is acknowledged, after its
-        MULTIPLE_SUBSCRIPTIONS; otherwise it gets that error alone.
+    @ivar server_pings: the server sends PING, and the client answers PONG; otherwise the client sends PING.
+    @ivar empty_payload_is_unparsable: a payload without any message is an error while the server waits for a CHALLENGE.
+    @ivar acks_repeated_subscriptions: a repeated subscription is answered by MULTIPLE_SUBSCRIPTIONS and an
+        acknowledgement; otherwise by MULTIPLE_SUBSCRIPTIONS alone.
     @ivar subscribes_to_what_it_discarded: a client that discarded a record while it was offline discards it when it is
         back, and subscribes to it right behind that (L{dstwist.services.record.held_discards}).
-    @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that nobody asked for is an INVALID_MESSAGE;
-        otherwise an accept gets SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client stops providing.
-    @ivar counts_own_subscriptions: a listener that is subscribed to a name is asked about it, and provides it, also if
-        no other client is subscribed; otherwise not (L{dstwist.routing.own_subscriptions}).
-    @ivar forgets_calls_when_offline: a client whose connection ends never tells the callers of procedures that no
-        answer will come; otherwise it tells them itself.
-    @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before anything is looked up; otherwise
-        when it is permitted and subscribed, with the data right behind.
-    @ivar names_inner_checks: what is refused of a request that does several things is the one (CREATE, READ, ...);
-        otherwise the request.
-    @ivar announces_load_errors: that a record could not be loaded is said by itself, before the request is answered.
-    @ivar knows_writes_by_version: what answers a write repeats the version that was sent, and the acknowledgement
-        tells of a failure as well; otherwise the correlation id is repeated, and a failure takes the place of the
-        acknowledgement.
-    @ivar merges_versions_ahead: a write with too high a version gets VERSION_EXISTS; otherwise INVALID_VERSION and an
-        UPDATE with what is true.
-    @ivar merges_on_news: a subscriber whose write came too late finds that out by the news of the write that won, and
-        has merged the two when VERSION_EXISTS comes, which would take that back: it is not sent. (How client 7.0.5
-        takes VERSION_EXISTS: it believes to be at that version, whatever it has sent since.)
-    @ivar hears_by_update_errors: a client ignores RECORD_DELETE_ERROR, and the errors of stores about a record that it
-        asks for. A RECORD_UPDATE_ERROR that names the request as the original action calls the callback of a deletion,
-        and ends the wait of a record. The client goes on waiting for the deletion until that is acknowledged, after any
-        error.
-    @ivar lets_go_of_what_it_deletes: a client that asks to delete a record drops the record at once, even if the
-        deletion fails: a refusal ends its subscription as well.
-    @ivar reads_once: a client that asks for a record and for its subscription at the same time ignores the data that
+    @ivar complains_of_unasked_answers: a LISTEN_ACCEPT or LISTEN_REJECT that the listener was not asked for is answered
+        by INVALID_MESSAGE; otherwise an accept is answered by SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client
+        stops providing.
+    @ivar counts_own_subscriptions: a listener that is itself the only subscriber of a name is asked to provide it;
+        otherwise not (L{dstwist.routing.own_subscriptions}).
+    @ivar forgets_calls_when_offline: a client whose connection closes never fails its pending calls; otherwise the
+        client fails them itself.
+    @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before the record is loaded; otherwise
+        when it is permitted and subscribed, directly before the data.
+    @ivar names_inner_checks: if a part of a request that does several things is denied, the denial names the part
+        (CREATE, READ, ...); otherwise it names the request.
+    @ivar announces_load_errors: an error of loading a record is sent as a message of its own, before the answer to the
+        request.
+    @ivar knows_writes_by_version: answers to a write repeat its version, and a failed write is acknowledged with the
+        error; otherwise answers repeat the correlation id, and an error is sent in the place of the acknowledgement.
+    @ivar merges_versions_ahead: a write with too high a version is answered by VERSION_EXISTS; otherwise by
+        INVALID_VERSION and an UPDATE with the record.
+    @ivar merges_on_news: a subscriber whose write lost a race detects this by the update with the winning write, and
+        has merged both when VERSION_EXISTS arrives. VERSION_EXISTS would undo the merge, so it is not sent. (On
+        VERSION_EXISTS, client 7.0.5 assumes that it is at that version, even if it has written since.)
+    @ivar hears_by_update_errors: the client ignores RECORD_DELETE_ERROR, and errors of stores about a record that it
+        requests. A RECORD_UPDATE_ERROR that names the request as the original action calls the callback of a deletion,
+        and ends the wait for a record. After any error, the client waits for the acknowledgement of the deletion.
+    @ivar lets_go_of_what_it_deletes: a client that requests the deletion of a record discards the record at once, even
+        if the deletion fails. So a refusal ends its subscription, too.
+    @ivar reads_once: a client that requests a record and its subscription at the same time ignores the data that
         come with the subscription (L{dstwist.services.record.recent_reads}).
-    @ivar has_its_own_paths: where a path leads is not the same to client and server in all records
+    @ivar has_its_own_paths: in some records, a path leads to another place for the client than for the server
         (L{dstwist.protocol.paths.write_at}).
-    @ivar carries_every_name: a name may have the characters that end a field or message of the text protocol
+    @ivar carries_every_name: a name may contain the characters that end a field or a message of the text protocol
         (L{dstwist.protocol.typed.has_separators}); otherwise the name cannot be sent.
-    @ivar acked_writes_create: a write that wants an acknowledgement creates the record.
+    @ivar acked_writes_create: a write that requests an acknowledgement creates the record.
     @ivar erases_by_patching: a patch without a value is the only message that erases at a path, so the rule for writing
-        judges it; otherwise there is ERASE, and the rule for deleting judges every erasure.
-    @ivar takes_patches: the news of a change at one path may be PATCH; otherwise it is UPDATE with the whole record.
-        (Clients 4.1 and 5.0 ignore all updates of a record after a PATCH that is not the next version for them. They do
-        not name themselves.)
-    @ivar patches_many: the news of several changes at once may be PATCH_MULTI. No official client knows that.
-    @ivar hears_of_users_once: whoever is subscribed to everybody and to a user as well is told only once that the user
-        comes or goes, since the message is the same; otherwise there is a message for each subscription.
-    @ivar is_refused_once: a request about several names is refused once however many of them are, for the refusal
-        repeats the request; otherwise each refused name is told.
+        decides about it; otherwise there is ERASE, and the rule for deleting decides about every erasure.
+    @ivar takes_patches: the update after a change at one path may be PATCH; otherwise it is UPDATE with the whole
+        record. (Clients 4.1 and 5.0 ignore all updates of a record after a PATCH that is not the next version for them.
+        They do not send their library's name.)
+    @ivar patches_many: the update after several changes at once may be PATCH_MULTI. No official client supports this.
+    @ivar hears_of_users_once: a client that is subscribed to all users and to one user receives one message when that
+        user comes or goes, because both subscriptions have the same message; otherwise it receives one for each.
+    @ivar is_refused_once: a request for several names gets one refusal, which repeats the request; otherwise it gets a
+        refusal for each refused name.
     """
 
     name: str
@@ -238,7 +238,7 @@ PROTOBUF = Dialect(
     is_refused_once=False,
     handshake={
         (State.CHALLENGE, Received.CHALLENGE): Step.ADMIT,
-        # The Node server leaves a PING before login unanswered; the client then gives up on the connection.
+        # The Node server does not answer a PING before the login, and the client then closes the connection.
         (State.CHALLENGE, Received.PING): Step.PONG,
         (State.CHALLENGE, Received.PONG): Step.IGNORE,
         (State.CHALLENGE, Received.CONNECTION): Step.IGNORE,
@@ -262,15 +262,15 @@ JAVASCRIPT = replace(
     PROTOBUF, name="protobuf, javascript", merges_on_news=True, takes_patches=True, hears_by_update_errors=True
 )
 
-#: A client of somebody else's that names itself: it was written by the protocol, which has PATCH_MULTI.
+#: A client of a third party that sends its library's name: it was written from the protocol, which has PATCH_MULTI.
 FOREIGN = replace(PROTOBUF, name="protobuf, other", takes_patches=True, patches_many=True)
 
 
 def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:
     """
-    The dialect of a client that has said which library it is.
+    The dialect of a client that has sent the name of its library.
 
-    @param sdk_type: C{sdkType} of its CHALLENGE.
+    @param sdk_type: C{sdkType} of the CHALLENGE.
     """
     if dialect is not PROTOBUF or not sdk_type:
         return dialect

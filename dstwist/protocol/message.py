@@ -1,9 +1,10 @@
 """
-What travels between codecs, services and connections.
+Messages, as codecs, services and connections pass them on.
 
-A codec turns a payload into L{Message}s, and L{Malformed} for whatever cannot be one. A L{Message} carries all that
-*either* client generation needs in an answer, so that codecs hold no state. Nothing changes a message after it left
-its codec: it is shared by everyone who encodes it.
+A codec turns a payload into L{Message}s, and into L{Malformed} for each part that is no message. A L{Message} carries
+everything that *either* client generation needs in an answer, so that codecs hold no state.
+
+Always true: a message does not change after it has left its codec, because all connections share it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from dstwist.protocol.constants import ACTIONS, Topic
 
 #: The value that travels with a message, in the encoding it came in; see L{dstwist.protocol.typed}.
 #:
-#: C{bytes} is JSON text (UTF-8), known to be valid; C{str} is a typed value of the text protocol (C{'N1.5'}, C{'Sx'}),
-#: known to be decodable; C{None} is "no value", which differs from JSON's C{null}.
+#: C{bytes} is a JSON text (UTF-8) that is known to be valid; C{str} is a typed value of the text protocol (C{'N1.5'},
+#: C{'Sx'}) that is known to be decodable; C{None} is "no value", which differs from JSON's C{null}.
 Data = bytes | str | None
 
 #: The value of data that was not read.
@@ -34,18 +35,18 @@ class Message:
     @ivar name: the event, record, rpc or user name; the pattern in the listen family.
     @ivar raw: the message exactly as its sender wrote it: C{str} without terminator from a text client (errors echo
         it), the C{bytes} of the payload from a protobuf client.
-    @ivar verbatim: the codec whose subscribers may be sent C{raw} unchanged, or C{None}: it holds nothing but what is
-        to be forwarded.
-    @ivar names: the names of a bulk request. Text clients' single names come as one-element bulks.
+    @ivar verbatim: the codec whose clients may be sent C{raw} unchanged, because C{raw} contains only the fields that
+        are forwarded; else C{None}.
+    @ivar names: the names of a bulk request. The single name of a text client is a bulk of one.
     @ivar subscription: the concrete name that a pattern matched.
-    @ivar original_action: in an error, the action of the request it answers.
-    @ivar is_write_ack: C{True}: the writer wants, or this is, a write acknowledgement. C{False} and C{None} differ on
-        the protobuf wire only, as for C{is_error} and C{is_ack}.
-    @ivar version: of a record; -1 is "whatever is next" in a write and "not found" in an answer.
-    @ivar versions: record name to version, of a bulk head.
+    @ivar original_action: in an error, the action of the request that it answers.
+    @ivar is_write_ack: C{True}: the writer requests a write acknowledgement, or the message is one. C{False} and
+        C{None} differ only on the protobuf wire, as for C{is_error} and C{is_ack}.
+    @ivar version: the version of a record; -1 is "the next one" in a write, and "not found" in an answer.
+    @ivar versions: in a bulk head, the version of each record by its name.
     @ivar requestor_data: JSON text.
-    @ivar detail: what a text error says after its code where that is neither a name nor the raw message.
-    @ivar value: the value of C{data}, if the codec has read it and it is a short one; else L{UNREAD}.
+    @ivar detail: the text after the code of a text error, if it is neither a name nor the raw message.
+    @ivar value: the value of C{data}, if the codec has read it and it is short; else L{UNREAD}.
     """
 
     topic: Topic
@@ -78,7 +79,7 @@ class Message:
         """
         The acknowledgement of this request.
 
-        It repeats name, names and correlation id; what of that a client generation expects to see, its codec knows.
+        It repeats name, names and correlation id. The codec writes those of them that its clients expect.
         """
         return Message(
             self.topic,
@@ -96,8 +97,8 @@ class Message:
         An error that answers this request.
 
         @param action: the error, as an action of this topic or the name of one (C{"MESSAGE_DENIED"}).
-        @param name: the one name of a bulk request that it is about.
-        @param flagged: set C{is_error}. Some notices are not errors to the clients (MULTIPLE_SUBSCRIPTIONS).
+        @param name: the name of a bulk request that failed.
+        @param flagged: set C{is_error}. Some notices are no errors to clients (MULTIPLE_SUBSCRIPTIONS).
         """
         return Message(
             self.topic,
@@ -114,18 +115,18 @@ class Message:
 
 class Fault(IntEnum):
     """
-    Why a payload, or part of one, is not a message.
+    The reason why a payload, or a part of it, is no message.
     """
 
-    #: Not even the frame of a message: undecodable bytes, unknown text action.
+    #: The bytes cannot be decoded, or have an unknown text action.
     UNPARSABLE = 1
-    #: A topic that no client may address.
+    #: No client may address this topic.
     UNKNOWN_TOPIC = 2
-    #: A known topic, with an action that is none of its own or not for clients to send.
+    #: The topic has no such action, or clients may not send it.
     UNKNOWN_ACTION = 3
-    #: A known action whose fields are missing, too many, or of the wrong kind.
+    #: The action is known, but fields are missing, superfluous, or of the wrong kind.
     INVALID_DATA = 4
-    #: Not the encoding of the protocol at all; the connection cannot go on (close code 1007).
+    #: The payload is not text; the connection must be closed (close code 1007).
     NOT_TEXT = 5
 
 
@@ -134,12 +135,12 @@ class Malformed:
     """
     A part of a payload that is no message.
 
-    @ivar topic: the topic it was for, where that can be told.
-    @ivar action: its action as written (C{'EVT'}) or as a number, where that can be told.
-    @ivar answer: what an open connection answers, or C{None} where this protocol stays silent.
-    @ivar raw: the offending part.
-    @ivar request: the write to a record that it should have been, as far as it could be read: its client waits for the
-        outcome, and its copy of the record is wrong (L{dstwist.interfaces.IWriteService}).
+    @ivar topic: its topic, if known.
+    @ivar action: its action as a text (C{'EVT'}) or a number, if known.
+    @ivar answer: the answer of an open connection; C{None} if this protocol has none.
+    @ivar raw: the malformed part.
+    @ivar request: if it is a write to a record, the fields that could be read: the client waits for the outcome, and
+        its copy of the record is wrong (L{dstwist.interfaces.IWriteService}).
     """
 
     fault: Fault

@@ -1,5 +1,5 @@
 """
-Very many names: in parts, each of which is encoded once for as long as it does not change, or read little by little.
+Large numbers of names: in parts that are encoded once as long as they do not change, or read little by little.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 class Part(tuple[str, ...]):
     """
-    Some of the names.
+    A part of the names.
 
-    @ivar encoded: what codecs made of it, under keys of their own.
+    @ivar encoded: by a key of each codec, the encoded part.
     """
 
     encoded: dict[object, Any]
@@ -28,7 +28,7 @@ class Part(tuple[str, ...]):
 
 class Parts:
     """
-    All of the names. Where a message has these in the place of its C{names}, they are as good as a tuple.
+    All names, in parts. As the C{names} of a message, they are as good as a tuple.
     """
 
     __slots__ = ("_parts",)
@@ -56,9 +56,9 @@ class Parts:
 
     def encoded(self, key: object, encode: Callable[[tuple[str, ...]], T]) -> list[T]:
         """
-        What C{encode} makes of each part that is not empty.
+        The parts that are not empty, encoded by C{encode}.
 
-        @param key: of C{encode}; it has to make the same of the same part every time.
+        @param key: the key of C{encode}, which must give the same result for the same part each time.
         """
         found: list[T] = []
         for part in self._parts:
@@ -72,7 +72,7 @@ class Parts:
 
 class DistinctNames(tuple[str, ...]):
     """
-    Names of a request of which is known that they are different, but for those at the end that were repeated.
+    The names of a request, all different, followed by those names again that the request repeats.
     """
 
     __slots__ = ()

@@ -1,23 +1,25 @@
 """
-Record paths: where in a record a write goes, as deepstream and its clients read it.
+Paths in records, with the meaning that they have for deepstream and its clients, and writes at paths.
 
 ================  ==========================  =============================================================
-path              tokens                      on C{{}}, with the value 9
+path              tokens                      result on C{{}}, with the value 9
 ================  ==========================  =============================================================
 C{a.b}            C{"a", "b"}                 C{{"a": {"b": 9}}}
-C{a[1]}           C{"a", 1}                   C{{"a": [null, 9]}}: what is missing is an array before a number
-C{a.1}            C{"a", "1"}                 C{{"a": {"1": 9}}}: but an element, if there is an array already
+C{a[1]}           C{"a", 1}                   C{{"a": [null, 9]}}: a missing container before a number is an array
+C{a.1}            C{"a", "1"}                 C{{"a": {"1": 9}}}; if there is an array already, its element
 C{[1]}            C{"", 1}                    C{{"": [null, 9]}}
-C{a b .c[ 1 ]}    C{"a b", "c", 1}            blanks around a part and around a number do not count
+C{a b .c[ 1 ]}    C{"a b", "c", 1}            blanks around a part and around a number are ignored
 ================  ==========================  =============================================================
 
-Data is never changed in place: a write makes new containers along its path and shares everything else with the old
-data. Scalars and C{null} on the way give place to containers. What cannot be kept in JSON, or must not be, raises
-L{InvalidPath}: a path of no tokens, keys that would reach into the prototypes of a JavaScript client, keys of an array
-that are no index, gaps and nesting beyond the limits. The Node server accepts most of that and loses the value.
+Data is never changed in place: a write copies the containers along its path, and shares everything else with the old
+data. Scalars and C{null} along the path are replaced by containers.
 
-What is accepted is never nested deeper than L{dstwist.protocol.nesting.MAX_DEPTH}, so that it can be written as JSON
-and read again.
+L{InvalidPath} is raised for writes whose result JSON cannot hold, or that are not safe: a path without tokens, keys
+that reach into the prototypes of a JavaScript client, keys of an array that are no index, gaps and nesting beyond the
+limits. The Node server accepts most of these and loses the value.
+
+Always true: the result is never nested deeper than L{dstwist.protocol.nesting.MAX_DEPTH}, so that it can be written as
+JSON and read again.
 """
 
 from __future__ import annotations
@@ -31,20 +33,20 @@ from dstwist.protocol.jsontext import LARGE, copy_uncollected
 from dstwist.protocol.nesting import MAX_DEPTH, deeper_than, looking_deeper
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number, has_separators
 
-#: Longer paths are refused, in characters.
+#: The longest path, in characters.
 MAX_LENGTH = 10000
 
-#: Longer paths are not remembered: they are rare, and would let a client fill the memory. The tokens of a path of this
-#: length take at most 5 KB.
+#: Longer paths are not cached: they are rare, and a client could fill the memory with them. The tokens of a path of
+#: this length take at most 5 KB.
 _MAX_CACHED_LENGTH = 200
 _CACHED = 4096
 
-#: The bytes of memory of an object or array that a path makes, with its place in the one above it.
+#: The memory of an object or array that a path makes, with its place in the container above it, in bytes.
 _CONTAINER = 256
-#: The bytes of memory of a C{null} that fills a gap.
+#: The memory of a C{null} that fills a gap, in bytes.
 _GAP_ELEMENT = 8
 
-#: So many changes are made in one step.
+#: The changes that are made in one step.
 _CHANGES = 50
 
 _TOO_DEEP = f"the record would be nested deeper than {MAX_DEPTH} levels"
@@ -53,7 +55,7 @@ _FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
 _BRACKET = re.compile(r"[\[\]]")
 _INDEX = re.compile("0|[1-9][0-9]{0,15}")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:[eE][+-]?[0-9]+)?|Infinity)")
-# How a client of v2 or v3 finds the tokens of a path, and what one begins with that may be a number to it.
+# A token of a path for a client of v2 or v3, and the first characters of tokens that the client may take for numbers.
 _OLD_TOKEN = re.compile(rf"[^.\[\]{re.escape(JS_SPACE)}]+")
 _NUMERIC = frozenset("0123456789+-I")
 _PREFIXED = {"0x": 16, "0o": 8, "0b": 2}
@@ -63,18 +65,18 @@ Token = str | int
 
 class InvalidPath(ValueError):
     """
-    A path that cannot be, or not in this record. The text says why, in words for whoever wrote it.
+    A path that is never valid, or not valid in this record. The text tells the author of the write why.
     """
 
 
 class Limits(NamedTuple):
     """
-    What the paths of one message may make besides the values that are in the message itself. The limits are checked
-    before anything is made.
+    Limits for the containers and elements that the paths of one message create, beside the values in the message. They
+    are checked before anything is created.
 
-    @ivar gap: how many C{null}s may be filled in between the end of an array and the index that is written. It is the
+    @ivar gap: the most C{null}s that are filled in between the end of an array and the index that is written: the
         setting C{record.maxArrayGap}.
-    @ivar growth: how many bytes of memory the filled gaps and the containers on the way may take.
+    @ivar growth: the most memory for filled gaps and for containers along the paths, in bytes.
     """
 
     gap: int = 1000
@@ -87,7 +89,7 @@ LIMITS = Limits()
 
 class _Number(str):
     """
-    A number in brackets that is no index: a key of an object that is there, and nothing else.
+    A number in brackets that is no index. It can only be the key of an existing object.
     """
 
     __slots__ = ()
@@ -100,7 +102,7 @@ def parse(path: str) -> tuple[Token, ...]:
     """
     The tokens of a path, at least one.
 
-    @raise InvalidPath: it has none, or forbidden ones, or too many.
+    @raise InvalidPath: the path has no tokens, forbidden ones, or too many.
     """
     return _remembered(path) if len(path) <= _MAX_CACHED_LENGTH else _tokens(path)
 
@@ -130,7 +132,7 @@ _remembered = lru_cache(_CACHED)(_tokens)
 
 def _number(text: str) -> Token:
     """
-    What JavaScript's C{Number} makes of the text between two brackets; it cannot have a point.
+    The token for the text between two brackets, as JavaScript's C{Number} converts it. The text contains no point.
     """
     text = text.strip(JS_SPACE)
     if not text:
@@ -150,7 +152,7 @@ def _number(text: str) -> Token:
 
 
 def _token(number: int | float) -> Token:
-    # The limit is far above any index that is accepted, and far below where integers stop to be exact.
+    # The limit is far above any index that is accepted, and far below the integers that doubles cannot hold exactly.
     if 0 <= number <= 10**15 and number == int(number):
         return int(number)
     return _Number(format_number(number))
@@ -158,7 +160,8 @@ def _token(number: int | float) -> Token:
 
 def _way(path: str) -> _Way | tuple[()]:
     """
-    The way of a path, if all clients split it alike and can be told it; else nothing. It is remembered in L{_ways}.
+    The tokens of a path in the form of L{_Way}, if all clients split the path alike and it can be sent to all of them;
+    otherwise an empty tuple. The result is cached in L{_ways}.
     """
     tokens = parse(path)
     alike = not has_separators(path) and _OLD_TOKEN.findall(path) == [str(token) for token in tokens]
@@ -173,15 +176,15 @@ def _way(path: str) -> _Way | tuple[()]:
 #: The tokens of a path: all of them, those before the last one, and the last one.
 _Way = tuple[tuple[Token, ...], tuple[Token, ...], Token]
 
-#: A dictionary: to ask C{lru_cache} takes each write twice as long.
+#: The cache of L{_way}. It is a dictionary, because C{lru_cache} would double the time of a write.
 _ways: dict[str, _Way | tuple[()]] = {}
 
 
 def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
     """
-    Whether all clients go the same way to a place that can be.
+    Whether the tokens lead all clients to the same place, and the place can exist.
 
-    @param erases: then those of v2 and v3 make nothing on the way.
+    @param erases: whether the write erases. Then clients of v2 and v3 create no containers along the path.
     """
     node = data
     for i, token in enumerate(tokens[:-1]):
@@ -204,14 +207,16 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 
 def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bool = False) -> tuple[Any, bool, bool]:
     """
-    The data with C{value} at C{path}, or without anything there if it is L{UNDEFINED}; whether all clients make the
-    same of it; and whether the path may add something beside the value, which a scalar in the place of another value
-    does not. Those of v2 and v3 cannot be told a path that has separators, split paths at blanks, take every number for
-    an index where nothing is yet, leave alone what there is nothing to erase in, and throw on scalars and C{null} on
-    the way (C{services.md} section 4.11).
+    Write C{value} at C{path}; L{UNDEFINED} erases. Returns three results:
 
-    @param flat: the value is known not to be nested too deeply for its place.
-    @raise InvalidPath: the place cannot be, or not in this data.
+     1. the new data;
+     2. whether all clients would make the same data of this write. Clients of v2 and v3 differ (C{services.md} section
+        4.11): a path with separators cannot be sent to them, they split paths at blanks, take every number for an index
+        where no container exists, create nothing for an erasure, and throw on scalars and C{null} along the path;
+     3. whether the path may add anything beside the value. A scalar that replaces another value adds nothing.
+
+    @param flat: whether the value is known not to be nested too deeply for its place.
+    @raise InvalidPath: the path is not valid, or not valid in this data.
     """
     way = _ways.get(path)
     if way is None:
@@ -220,7 +225,7 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bo
         return set_at(data, parse(path), value, limits, flat), False, True
     tokens, above, last = way
     if type(value) in _SCALARS and type(data) is dict and type(last) is str:
-        # Nearly all writes: a scalar, below objects that are all there. An index is never found among their keys.
+        # Nearly all writes: a scalar within objects that all exist. An index token is never among their keys.
         changed = node = data.copy() if len(data) < LARGE else copy_uncollected(data)
         for token in above:
             child = node.get(token)
@@ -236,10 +241,10 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bo
 
 def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LIMITS, flat: bool = False) -> Any:
     """
-    The data with C{value} at the place. L{UNDEFINED} erases: nothing is there then, or C{null} in an array, so that
-    the elements behind it keep their index. As with JavaScript's clients, what leads to the place is there afterwards.
+    The data with C{value} at the place. L{UNDEFINED} erases the place; in an array, it becomes C{null}, so that the
+    elements behind it keep their index. As in JavaScript clients, the containers along the path exist afterwards.
 
-    @raise InvalidPath: the place cannot be in this data.
+    @raise InvalidPath: the place cannot exist in this data.
     """
     draft = _Draft(data, limits)
     draft.write(tokens, value, flat)
@@ -248,7 +253,7 @@ def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LI
 
 def setting_many(data: Any, changes: Iterable[tuple[str, Any]], limits: Limits = LIMITS) -> Generator[None, None, Any]:
     """
-    L{set_many}, in steps, with paths that are not parsed yet.
+    L{set_many} in steps, with paths that are not parsed yet.
     """
     draft = _Draft(data, limits)
     for number, (path, value) in enumerate(changes, 1):
@@ -263,9 +268,9 @@ def setting_many(data: Any, changes: Iterable[tuple[str, Any]], limits: Limits =
 
 def check_depth(tokens: tuple[Token, ...], value: Any) -> Generator[None, None, None]:
     """
-    Find out in steps whether C{value} may be at the place.
+    Check in steps that C{value} is not nested too deeply for the place.
 
-    @raise InvalidPath: it may not: it is nested too deeply.
+    @raise InvalidPath: it is nested too deeply.
     """
     if (yield from looking_deeper(value, MAX_DEPTH - len(tokens))):
         raise InvalidPath(_TOO_DEEP)
@@ -273,10 +278,10 @@ def check_depth(tokens: tuple[Token, ...], value: Any) -> Generator[None, None, 
 
 def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits: Limits = LIMITS) -> Any:
     """
-    The data after several changes, one after the other: as with L{set_at} for each, but no container is copied twice,
-    and the limits are for all changes together.
+    The data after several changes, one after the other. This is like L{set_at} for each change, but no container is
+    copied twice, and the limits apply to all changes together.
 
-    @raise InvalidPath: one of the places cannot be.
+    @raise InvalidPath: one of the places cannot exist.
     """
     draft = _Draft(data, limits)
     for tokens, value in changes:
@@ -286,7 +291,7 @@ def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits
 
 def filled(data: Any, tokens: tuple[Token, ...]) -> int:
     """
-    How many elements a write at the place fills in before indices that are past the end of an array.
+    The number of elements that a write at the place fills in before indices past the end of an array.
     """
     count = 0
     node = data
@@ -294,7 +299,7 @@ def filled(data: Any, tokens: tuple[Token, ...]) -> int:
         if type(node) is dict:
             node = node.get(_key(token))
         elif type(node) is list:
-            # No index: another change of the same message put something else in the place of the array.
+            # If this is no index, another change of the same message replaces the array.
             index = token if type(token) is int else int(token) if _INDEX.fullmatch(str(token)) else 0
             if index < len(node):
                 node = node[index]
@@ -307,25 +312,26 @@ def filled(data: Any, tokens: tuple[Token, ...]) -> int:
     return count
 
 
-#: What has no depth. UNDEFINED is not among them: it has to be erased.
+#: The types of values without depth. UNDEFINED is none of them: it stands for an erasure.
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 class _Draft:
     """
-    Data in the making.
+    Data that is being changed.
 
-    @ivar data: what it is so far; nobody else may have it before the last change.
+    @ivar data: the data so far. It must not be passed on before the last change.
     """
 
     __slots__ = ("_gap", "_growth", "_limits", "_own", "data")
 
     def __init__(self, data: Any, limits: Limits) -> None:
-        # The containers made here, which may be changed, by id; holding them keeps the ids theirs.
+        # By id, the containers made here, which may be changed in place. They are kept alive so that no other object
+        # gets their id.
         self._own: dict[int, Any] = {}
         self._limits = limits
         self._gap, self._growth = limits
-        # A record that is a scalar comes only from another server's store.
+        # Only a store that was written by another server can contain a record that is a scalar.
         self.data = self._copy(data if isinstance(data, dict | list) else {})
 
     def write(self, tokens: tuple[Token, ...], value: Any, flat: bool = False) -> None:
@@ -341,7 +347,7 @@ class _Draft:
 
     def _child(self, node: Any, token: Token, following: Token) -> Any:
         """
-        The container at a place, made ours.
+        The container at a place, copied or created so that it may be changed.
         """
         key: Any
         if type(node) is dict:
@@ -384,7 +390,7 @@ class _Draft:
 
     def _reach(self, array: list[Any], index: int) -> None:
         """
-        Makes an array long enough for an index.
+        Extend an array so that it has an element at C{index}.
         """
         missing = index + 1 - len(array)
         if missing <= 0:
@@ -404,18 +410,18 @@ class _Draft:
 
 def _key(token: Token) -> str:
     """
-    The key that a token is for an object.
+    The key of an object that a token stands for.
     """
     return token if type(token) is str else str(token)
 
 
 def _index(token: Token) -> int:
     """
-    The index that a token is for an array that is there.
+    The index of an existing array that a token stands for.
     """
     if type(token) is int:
         return token
-    # A dotted number addresses an element as well, in its one spelling: JavaScript takes "01" for a key.
+    # A number after a point addresses an element, too, but only in its usual form: for JavaScript, "01" is a key.
     if type(token) is str and _INDEX.fullmatch(token):
         return int(token)
     shown = token if len(str(token)) <= 40 else f"{str(token)[:40]}..."

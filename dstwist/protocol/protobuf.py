@@ -1,32 +1,36 @@
 """
-The binary protocol of v4+ clients: payloads to L{Message}s and back.
+The binary protocol of v4+ clients: from payloads to L{Message}s and back.
 
-A payload is one WebSocket message and holds, by the book, one length-delimited envelope::
+A payload is one WebSocket message. By the protocol it contains one length-delimited envelope::
 
     Format::  <length> 10 <topic> 1a <length> <fields>
 
     CONNECTION.PING                     06 10 02 1a 02 08 02
     EVENT.EMIT name=e1 data={"a":1}     13 10 04 1a 0f 08 02 12 07 7b2261223a317d 32 02 6531
 
-We read all envelopes there are and write one a frame: official clients drop what follows the first.
+The codec reads all envelopes of a payload, and writes one envelope per frame: official clients ignore all but the
+first.
 
 ==================================================  ==================================================================
-what came                                           what L{ProtobufCodec.decode} makes of it
+received                                            result of L{ProtobufCodec.decode}
 ==================================================  ==================================================================
-a message clients may send                          L{Message}
-bytes that are no envelope, topics that no client   nothing, if they follow something readable; else one
-can address (0, CLUSTER, LOCK, ...)                 UNPARSABLE or UNKNOWN_TOPIC, answered PARSER.UNKNOWN_TOPIC
-PARSER, MONITORING                                  UNKNOWN_TOPIC, answered PARSER.UNKNOWN_TOPIC
-an action no client may send, or none               UNKNOWN_ACTION; unanswered, but CONNECTION and AUTH:
+a message that clients may send                     L{Message}
+bytes that are no envelope, topics that no client   nothing if they follow a readable message; otherwise one
+can address (0, CLUSTER, LOCK, ...)                 UNPARSABLE or UNKNOWN_TOPIC, answered by PARSER.UNKNOWN_TOPIC
+PARSER, MONITORING                                  UNKNOWN_TOPIC, answered by PARSER.UNKNOWN_TOPIC
+an action that no client may send, or no action     UNKNOWN_ACTION; not answered, except for CONNECTION and AUTH:
                                                     PARSER.UNKNOWN_TOPIC
-missing fields, fields that no client sends there   INVALID_DATA, answered INVALID_MESSAGE_DATA on the topic
+missing fields, fields that no client sends there   INVALID_DATA, answered by INVALID_MESSAGE_DATA on the topic
 (L{dstwist.protocol.schema.REQUESTS}), data that
 is not JSON
 ==================================================  ==================================================================
 
-Always true: decoding never raises and takes time and memory in proportion to the payload, whatever lengths it claims.
-The C{data} of a decoded message is JSON: official clients die of any other, so none may pass. Absent differs from
-zero, both ways: a v4+ client that finds no version where it should be 0 never writes that record again.
+Always true:
+
+- Decoding never raises. Its time and memory are proportional to the size of the payload, whatever lengths are in it.
+- The C{data} of a decoded message is valid JSON, because official clients fail on anything else.
+- An absent field differs from zero, in both directions. A v4+ client that receives no version in the place of 0 never
+  writes that record again.
 """
 
 from __future__ import annotations
@@ -58,10 +62,10 @@ from dstwist.protocol.typed import to_json, utf8
 
 _CHECKED_ONLY = (Topic.EVENT, Topic.RPC, Topic.RECORD)
 
-#: How many names L{ProtobufCodec.names_apart} reads in a step.
+#: The names that L{ProtobufCodec.names_apart} reads in one step.
 NAMES_AT_ONCE = 1000
 
-# An envelope has a topic and a message.
+# The length of the shortest envelope: a topic and an empty message.
 _SHORTEST = 4
 
 _ACTION = SLOTS["action"]
@@ -71,7 +75,8 @@ _RAW = SLOTS["raw"]
 _VERBATIM = SLOTS["verbatim"]
 _NAMES = SLOTS["names"]
 
-# The hot loops compare with plain module constants: an attribute of an enumeration costs more than the comparison.
+# The hot loops compare with constants of the module, because an attribute of an enumeration costs more than the
+# comparison.
 _INTEGER = int(Kind.INTEGER)
 _BOOLEAN = int(Kind.BOOLEAN)
 _TEXT = int(Kind.TEXT)
@@ -81,12 +86,12 @@ _EVENT = Topic.EVENT
 _RECORD = Topic.RECORD
 _EMIT = EventAction.EMIT
 
-#: The fields of an emit that other clients are sent as well.
+#: The fields of an emit that are forwarded to other clients.
 _RELAYED = bits(("action", "name", "data"))
 
-#: By the size of the payload: how an emit opens that has data, a name and nothing else, up to the length of its data.
+#: By the size of the payload: the first bytes of an emit that has only data and a name, up to the length of its data.
 _EMIT_HEADS = {size: bytes((size - 1, 0x10, 0x04, 0x1A, size - 5, 0x08, 0x02, 0x12)) for size in range(13, 129)}
-#: How short writes open, up to the length of their data, and their actions.
+#: By the first bytes of a short write, up to the length of its data: the action.
 _WRITE_HEADS: dict[bytes, IntEnum] = {
     bytes((size - 1, 0x10, 0x05, 0x1A, size - 5, 0x08, action, 0x12)): action
     for action in (RecordAction.UPDATE, RecordAction.PATCH)
@@ -96,14 +101,15 @@ _WRITE_HEADS: dict[bytes, IntEnum] = {
 
 class ProtobufCodec:
     """
-    One side of the binary protocol. It holds no state: every connection shares it.
+    One side of the binary protocol. It has no state, so all connections share it.
     """
 
     name = "protobuf"
 
     def __init__(self, server: bool) -> None:
         """
-        @param server: read what clients send, and know an answer to what they may not. Else read all there is.
+        @param server: read only messages that clients may send, and give answers to all others. A client reads all
+            messages.
         """
         self._server = server
         self._layouts: dict[int, Layout] = {
@@ -114,15 +120,15 @@ class ProtobufCodec:
 
     def decode(self, payload: bytes | str) -> list[Message | Malformed]:
         """
-        The messages of a payload, in order, and what should have been some.
+        The messages of a payload, in order, and a L{Malformed} for each part that is none.
 
-        @param payload: a whole WebSocket message; text is garbage here, and treated as such.
+        @param payload: a whole WebSocket message. Text is never valid in this protocol.
         """
         if isinstance(payload, str):
             payload = payload.encode("utf-8", "replace")
         size = len(payload)
-        # Most messages are short emits and writes, as the official client writes them: 8 bytes that depend on the size
-        # and the action alone; in an emit <length> data 32 <length> name are all that follows.
+        # Most messages are short emits and writes in the form of the official client: 8 bytes that depend only on the
+        # size and the action. In an emit, only <length> data 32 <length> name follows.
         head = payload[:8]
         if head == _EMIT_HEADS.get(size):
             if (end := payload[8] + 9) < size - 2 and payload[end] == 0x32 and payload[end + 1] == size - end - 2:
@@ -131,7 +137,7 @@ class ProtobufCodec:
                     brief_loads(data)
                     return [Message(_EVENT, _EMIT, payload[end + 2 :].decode(), data, payload, self)]
                 except ValueError:
-                    pass  # the long way knows what to answer
+                    pass  # the code below finds the answer
         elif (action := _WRITE_HEADS.get(head)) is not None and head[0] == size - 1:
             write = short_write(payload, action, self)
             if write is not None:
@@ -161,7 +167,7 @@ class ProtobufCodec:
 
     def pieces(self, payload: bytes | str, size: int) -> list[bytes | str]:
         """
-        The payload in parts of whole envelopes, each as short as it can be if it is to be longer than C{size}.
+        The payload in parts of whole envelopes. A part ends with the envelope that makes it longer than C{size}.
         """
         if isinstance(payload, str):
             return [payload]
@@ -175,13 +181,13 @@ class ProtobufCodec:
                 if length > 127:
                     length, position = varint(payload, position - 1)
                 elif length < _SHORTEST:
-                    break  # no message is so short, and nothing behind it is read
+                    break  # no message is so short, and decode() reads nothing behind it
                 position += length
                 if position > len(payload):
                     break
                 if position - start > size:
                     if start < begin and position - begin > size:
-                        # A long envelope stands alone.
+                        # A long envelope is a part of its own.
                         found.append(payload[start:begin])
                         start = begin
                     found.append(payload[start:position])
@@ -194,10 +200,10 @@ class ProtobufCodec:
 
     def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes, DistinctNames] | None]:
         """
-        Read the names of a bulk request that has very many of them, little by little.
+        Read the names of a bulk request with very many names in steps.
 
-        @return: C{None} after each step; at last, if the payload is such a request, the same request with the first
-            name only, and all of its names, as L{DistinctNames}.
+        @return: C{None} after each step. The last item, if the payload is such a request, is the same request with only
+            its first name, and all of its names as L{DistinctNames}.
         """
         if isinstance(payload, str):
             return
@@ -237,8 +243,8 @@ class ProtobufCodec:
 
     def json_apart(self, payload: bytes | str) -> tuple[bytes | str, bool] | None:
         """
-        The JSON text in a payload that is one message, and whether its value is wanted, and not only whether it has
-        one. C{None} if there is none.
+        The JSON text in a payload of one message, and whether decoding needs its value. If not, decoding only checks
+        that the text is JSON. C{None} if there is no JSON text.
         """
         if isinstance(payload, str):
             return None
@@ -258,15 +264,15 @@ class ProtobufCodec:
                     data = body[varint(body, begin + 1)[1] : position]
         except (IndexError, Undecodable):
             return None
-        # For these topics the value is not needed now: the record service reads it when it serves the request.
+        # Decoding does not need the value for these topics. The record service reads it when it serves the request.
         return None if data is None else (data, layout.topic not in _CHECKED_ONLY)
 
     def encode(self, message: Message) -> bytes:
         """
-        The frame of a message; empty if this protocol cannot say it.
+        The payload of a message; empty if this protocol has no form for it.
         """
         if message.verbatim is self:
-            return message.raw  # type: ignore[return-value]  # what a codec can forward is its own payload
+            return message.raw  # type: ignore[return-value]  # a verbatim message has the bytes of this codec
         topic = message.topic
         if message.action >= TEXT_ONLY or topic not in WRITERS:
             return b""
@@ -278,7 +284,7 @@ class ProtobufCodec:
 
     def encode_by_table(self, message: Message) -> bytes:
         """
-        The payload of any message of these topics.
+        The payload of any message of the topics in L{WRITERS}.
         """
         topic = message.topic
         read, fields = WRITERS[topic]
@@ -291,7 +297,7 @@ class ProtobufCodec:
             if kind < _TEXT:
                 if 0 <= value < 128:
                     body += tag + SMALL[value]
-                elif kind == _INTEGER:  # original actions that great are the text protocol's
+                elif kind == _INTEGER:  # original actions with greater numbers exist only in the text protocol
                     body += tag + written_number(value)
             elif kind == _ALL_NAMES:
                 body += written_names(tag, value)
@@ -308,10 +314,12 @@ class ProtobufCodec:
 
     def _message(self, layout: Layout, body: bytes, raw: bytes, plain: bool) -> Message | Malformed:
         """
+        The message with the fields in C{body}.
+
         @param raw: the whole envelope.
-        @param plain: it is all there is in the payload, and says nothing but topic and message.
+        @param plain: the envelope is the whole payload, and contains only a topic and a message.
         """
-        # Unpacked, since this costs less than two attributes of a named tuple.
+        # Unpacking costs less than reading two attributes of a named tuple.
         topic, blank, fields, rules, originals = layout
         values = blank.copy()
         values[_RAW] = raw
@@ -352,7 +360,7 @@ class ProtobufCodec:
                     values[slot] = values[slot] or {}
                     values[slot][name] = version
                 if seen & bit:
-                    plain = False  # the last value counts, but receivers would be sent all of them
+                    plain = False  # the last value counts, but the raw bytes contain all of them
             seen |= bit
         if names:
             values[_NAMES] = tuple(names)
@@ -372,7 +380,8 @@ class ProtobufCodec:
             except NoRoom:
                 if topic is not _RECORD:
                     return self._invalid(topic, values)
-                # The record service reads it again, and refuses it if there is no room, so that its client hears of it.
+                # The record service reads the data again. If there is still no room, it refuses the write, so that the
+                # client is told.
                 value = {}
             except ValueError:
                 return self._invalid(topic, values)
@@ -381,7 +390,7 @@ class ProtobufCodec:
         for slot in texts:
             if values[slot] == "":
                 return self._invalid(topic, values)
-        # A name that had to be repaired would differ from what receivers read in the raw bytes.
+        # A name with replaced bytes differs from the name that receivers would read in the raw bytes.
         if plain and action is _EMIT and seen | _RELAYED == _RELAYED:
             if "\ufffd" not in (values[_NAME] or "\ufffd"):
                 values[_VERBATIM] = self
@@ -401,7 +410,7 @@ class ProtobufCodec:
         return Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC) if self._server else None
 
 
-#: What a server reads and writes.
+#: The codec of a server.
 SERVER = ProtobufCodec(server=True)
-#: What a client reads and writes.
+#: The codec of a client.
 CLIENT = ProtobufCodec(server=False)

@@ -1,6 +1,5 @@
 """
-How the messages of each topic are read and written in binary: the tables of L{dstwist.protocol.schema} in the form in
-which the codec walks through them.
+The tables of L{dstwist.protocol.schema} in the form that the codec uses to read and write messages.
 """
 
 from __future__ import annotations
@@ -16,58 +15,59 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf_parts import SMALL
 from dstwist.protocol.schema import ACKS, FIELDS, REQUESTS, Field, Kind
 
-#: The place of each field among the arguments of L{Message}: the decoder fills a list and passes it on as a whole.
+#: The position of each field in the arguments of L{Message}: the decoder fills a list and passes it as the arguments.
 SLOTS = {name: place for place, name in enumerate(Message.__slots__)}
 
 
 def bits(names: Iterable[str]) -> int:
     """
-    A number with one bit for each of these fields.
+    A number with a bit for each of these fields.
     """
     return sum(1 << SLOTS[name] for name in names)
 
 
 class Rule(NamedTuple):
     """
-    The requirements of one action on its messages.
+    The requirements for messages with one action.
     """
 
     action: IntEnum
-    #: The texts that must be there and not be empty.
+    #: The slots of the texts that must not be empty.
     texts: tuple[int, ...]
-    #: The bits of the fields that must be there, and of those together with the ones that must not be there.
+    #: The bits of the required fields,
     needed: int
+    #: and the bits of the required and the forbidden fields.
     checked: int
-    #: Its data must be an object or an array.
+    #: Whether the data must be an object or an array.
     structured: bool
 
 
 class Layout(NamedTuple):
     """
-    How to read the messages of one topic.
+    The description of the messages of one topic, for reading.
     """
 
     topic: Topic
-    #: A message without any field.
+    #: The arguments of a message without any field.
     blank: list[Any]
-    #: By the opening byte of the field: what it holds, where to put that, and the bit of the field.
+    #: By the first byte of a field: its kind, its slot and its bit.
     fields: dict[int, tuple[int, int, int]]
-    #: By number: the actions that are let through.
+    #: By number: the rules of the actions that are accepted.
     rules: dict[int, Rule]
     #: By number: all actions, for errors that name one.
     originals: dict[int, IntEnum]
 
 
-#: How to write a message: which attributes, and the opening byte and kind of each.
+#: The description of a message for writing: a function that reads its attributes, and the first byte and kind of each.
 Writer = tuple[Any, tuple[tuple[bytes, int], ...]]
 
 
 def layout_of(topic: Topic, allowed: frozenset[IntEnum], server: bool) -> Layout:
     """
-    How to read the messages of C{topic}.
+    The layout of the messages of C{topic}.
 
-    @param allowed: the actions that are let through.
-    @param server: check the fields of requests.
+    @param allowed: the actions that are accepted.
+    @param server: whether the fields of requests are checked.
     """
     blank = [topic, None] + [field.default for field in dataclasses.fields(Message)[2:]]
     return Layout(
@@ -95,7 +95,7 @@ def _writer(fields: list[Field]) -> Writer:
     return read, tuple((SMALL[field.tag], int(field.kind)) for field in fields)
 
 
-#: How to write messages, by topic; how to write acknowledgements that repeat only some of the fields.
+#: The writers of messages, by topic, and of acknowledgements that repeat only some fields.
 WRITERS: dict[Topic, Writer] = {topic: _writer(list(fields)) for topic, fields in FIELDS.items()}
 ACK_WRITERS: dict[tuple[Topic, IntEnum], Writer] = {
     key: _writer([field for field in FIELDS[key[0]] if field.attribute in repeated]) for key, repeated in ACKS.items()

@@ -1,8 +1,8 @@
 """
-The parts that binary messages are made of: numbers, lengths, fields and envelopes, to bytes and back.
+The parts of binary messages: numbers, lengths, fields and envelopes, from bytes and back.
 
-Always true: for bytes that are no message a reader raises L{Undecodable} or C{IndexError}. It believes a length only as
-far as there are bytes.
+Always true: for bytes that are no message, a reader raises L{Undecodable} or C{IndexError}. No reader allocates memory
+for a length that exceeds the bytes at hand.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dstwist.protocol.typed import utf8
 #: The bytes of the small numbers; C{True} and C{False} are two of them.
 SMALL = [bytes((number,)) for number in range(128)]
 _SHORT = [chr(number) for number in range(128)]
-# More names than that are worth a look whether all of them are simple.
+# With more names, it is worth checking whether all of them are simple.
 _SOME = 8
 
 
 class Undecodable(Exception):
     """
-    These bytes are no message. (C{IndexError} says the same: the payload ends in the midst of one.)
+    The bytes are no message. (C{IndexError} means the same: the payload ends within a message.)
     """
 
 
@@ -44,14 +44,14 @@ def varint(data: bytes, position: int) -> tuple[int, int]:
 
 def signed(number: int) -> int:
     """
-    The int32 in a number: its low 32 bits. Negative ones come in five bytes or, sign extended, in ten.
+    The int32 in a number: its low 32 bits. Negative numbers are sent in five bytes or, sign extended, in ten.
     """
     return ((number & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
 
 
 def skip(data: bytes, position: int) -> int:
     """
-    The position behind a field that we do not know.
+    The position behind an unknown field.
     """
     tag, position = varint(data, position)
     wire_type = tag & 7
@@ -74,10 +74,10 @@ def skip(data: bytes, position: int) -> int:
 
 def read_envelope(data: bytes) -> tuple[int, bytes, bool]:
     """
-    The topic of an envelope, the message in it, and whether there is certainly nothing else.
+    The topic of an envelope, its message, and whether it certainly contains nothing else.
     """
     size = len(data)
-    if size > 3 and data[0] == 0x10 and data[1] < 128 and data[2] == 0x1A:  # as everybody writes it
+    if size > 3 and data[0] == 0x10 and data[1] < 128 and data[2] == 0x1A:  # the usual form
         length, start = varint(data, 3)
         if start + length == size:
             return data[1], data[start:], True
@@ -99,7 +99,7 @@ def read_envelope(data: bytes) -> tuple[int, bytes, bool]:
 
 def read_entry(data: bytes) -> tuple[str, int]:
     """
-    One name and version of a map.
+    The name and the version in an entry of a map.
     """
     name, version, position = b"", 0, 0
     while position < len(data):
@@ -134,7 +134,7 @@ def written_number(number: int) -> bytes:
 
 def sized(content: bytes | bytearray) -> bytes:
     """
-    Some content and, before it, its length.
+    C{content} with its length before it.
     """
     size = len(content)
     return (SMALL[size] if size < 128 else written_number(size)) + content
@@ -142,12 +142,12 @@ def sized(content: bytes | bytearray) -> bytes:
 
 def written_names(tag: bytes, names: tuple[str, ...] | Parts) -> bytes:
     """
-    Fields with that tag, one for each name.
+    A field with C{tag} for each name.
     """
     if len(names) > _SOME:
         if isinstance(names, Parts):
             return b"".join(names.encoded(("protobuf", tag), lambda part: written_names(tag, part)))
-        # Thousands of users: as one text, if all names are short and of ASCII, as nearly all are.
+        # For thousands of users, one text is much faster. It needs names that are short and ASCII; nearly all are.
         head = tag.decode("ascii")
         try:
             text = "".join([f"{head}{_SHORT[len(name)]}{name}" for name in names])

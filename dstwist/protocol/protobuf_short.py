@@ -1,17 +1,16 @@
 """
-Messages of records, read and written field by field: it takes a third of the time that the tables of fields take.
+Reads and writes record messages field by field, in a third of the time that the tables of fields take.
 
-Most of what clients write is a few bytes at one path. A payload of up to 128 bytes, laid out as the official client
-does it, has all its lengths in single bytes and its fields in a fixed order. Those in brackets ask for an
-acknowledgement::
+Most writes of clients are a few bytes at one path. In a payload of up to 128 bytes from the official client, every
+length is a single byte, and the fields have a fixed order. The fields in brackets request an acknowledgement::
 
     <size - 1> 10 05 1a <size - 5> 08 12 12 <length> data                                                    UPDATE
         [1a <length> correlation id] 32 <length> name [58 01] 68 <version>
     <size - 1> 10 05 1a <size - 5> 08 13 12 <length> data                                                    PATCH
         [1a <length> correlation id] 32 <length> name [58 01] 62 <length> path 68 <version>
 
-and nothing else: a message with anything beyond that is read by the tables. So a message that is read here, and asks
-for no acknowledgement, can be forwarded unchanged, once it is known to be the next version.
+A message with any other field is read by the tables. So a message that is read here, and requests no acknowledgement,
+can be forwarded unchanged when it is known to be the next version.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from dstwist.protocol.typed import to_json
 _RECORD = Topic.RECORD
 _PATCH = RecordAction.PATCH
 
-#: The fields that news of writes, acknowledgements of writes and answers to reads do not have.
+#: The fields that updates, write acknowledgements and answers to reads do not have.
 _others = attrgetter("is_error", "is_ack", "names", "subscription", "original_action", "versions")
 _NO_OTHERS = (None, None, (), None, None, None)
 
 
 def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | None:
     """
-    The write that a payload is, if it is one of these; C{None} says nothing about what it is else.
+    The write in a payload of this form. C{None} for all other payloads, which may be valid, too.
 
-    @param payload: its first eight bytes are known to be right.
+    @param payload: a payload whose first eight bytes are known to be right.
     @param action: UPDATE or PATCH.
-    @param codec: whose subscribers may be sent the payload, if it says nothing but the write.
+    @param codec: the codec whose clients may be sent the payload, if it requests no acknowledgement.
     """
     size = len(payload)
     try:
@@ -87,7 +86,7 @@ def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | Non
             return None
         value = brief_loads(data)
     except (IndexError, ValueError):
-        return None  # the long way knows what to answer
+        return None  # the tables find the answer
     write = Message(
         _RECORD, action, name, data, payload, codec,
         (), correlation_id, None, None, None, None, acknowledged, path, version,
@@ -98,12 +97,12 @@ def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | Non
 
 def record_payload(message: Message) -> bytes | None:
     """
-    The payload of a message of the topic RECORD; C{None} if it has other fields than most.
+    The payload of a message of the topic RECORD; C{None} if it has fields that only few messages have.
     """
     if _others(message) != _NO_OTHERS:
         return None
-    # The opening bytes of each field are those of L{dstwist.protocol.schema.FIELDS}; lengths are written in place,
-    # since a call for each field would take a third of the time of all.
+    # The first byte of each field is that of L{dstwist.protocol.schema.FIELDS}. Lengths are written here, because a
+    # function call for each field would take a third of the whole time.
     parts = [b"\x08", SMALL[message.action]]
     data = message.data
     if data is not None:

@@ -1,17 +1,16 @@
 """
-The messages of the protobuf protocol (v4+ clients) as tables: which field of L{Message} is which field on the wire.
+The messages of the protobuf protocol (v4+ clients) as tables: the number on the wire for each field of L{Message}.
 
-Every frame is an envelope around the message of one topic::
+Every frame is an envelope around a message of one topic::
 
     length | 10 <topic> | 1a <length> <message of that topic>
 
-and a message is a row of its topic's fields, absent ones left out. Numbers differ from topic to topic (C{name} is 6,
-7 or 8), so each topic has a table of its own. In deepstream's schema the fields are named as here but in camel case
-(C{correlation_id} is C{correlationId}); all of it stands in C{tests/protocol/deepstream.proto}.
+A message is a sequence of the fields of its topic, without the absent ones. The numbers differ from topic to topic
+(C{name} is 6, 7 or 8), so each topic has a table of its own. In deepstream's schema the fields have the same names in
+camel case (C{correlation_id} is C{correlationId}); C{tests/protocol/deepstream.proto} contains the whole schema.
 
-Not in the tables, although declared there, are the fields that no peer ever sets: C{originalTOPIC} of any topic,
-C{originalAction} of PARSER (it would mean nothing without the topic) and C{pattern} of RECORD. They are read past like
-any field we do not know.
+The tables leave out the declared fields that no peer sets: C{originalTOPIC} of all topics, C{originalAction} of PARSER
+(which has no meaning without the topic) and C{pattern} of RECORD. They are skipped like unknown fields.
 """
 
 from __future__ import annotations
@@ -32,17 +31,18 @@ from dstwist.protocol.constants import (
 
 class Kind(IntEnum):
     """
-    What a field holds: on the wire a number up to L{ORIGINAL_ACTION}, a length and that many bytes from L{TEXT} on.
+    The kind of a field. On the wire, kinds up to L{ORIGINAL_ACTION} are a number; kinds from L{TEXT} on are a length
+    and so many bytes.
     """
 
     INTEGER = 0
     BOOLEAN = 1
-    #: The number of an action of the message's own topic.
+    #: The number of an action of the same topic.
     ORIGINAL_ACTION = 2
     TEXT = 3
-    #: Text that is JSON; it stays bytes.
+    #: JSON text, kept as bytes.
     JSON = 4
-    #: Text, once per element.
+    #: Text; the field is repeated for each name.
     NAMES = 5
     #: One entry of a map: C{0a <name> 10 <version>}.
     VERSIONS = 6
@@ -62,7 +62,7 @@ class Field(NamedTuple):
     @property
     def tag(self) -> int:
         """
-        The byte that opens the field on the wire. (All numbers in use are below 16: it is one byte.)
+        The first byte of the field on the wire. It is a single byte, because all numbers in use are below 16.
         """
         return self.number << 3 | (2 if self.kind >= Kind.TEXT else 0)
 
@@ -71,7 +71,7 @@ def _table(*fields: tuple[int, Kind, str]) -> tuple[Field, ...]:
     return tuple(Field(*field) for field in fields)
 
 
-#: The fields of each topic, in the order they are written.
+#: The fields of each topic, in the order in which they are written.
 FIELDS: dict[Topic, tuple[Field, ...]] = {
     Topic.PARSER: _table(
         (1, Kind.INTEGER, "action"),
@@ -155,8 +155,8 @@ class Fields(NamedTuple):
     """
     The fields of one request.
 
-    @ivar required: a request without one of these is refused; so is one with an empty text in one of these.
-    @ivar optional: a request may have these. A field that is in neither is refused.
+    @ivar required: a request is refused if one of these fields is missing, or is an empty text.
+    @ivar optional: fields that a request may have. A request with any other field is refused.
     """
 
     required: tuple[str, ...] = ()
@@ -165,24 +165,24 @@ class Fields(NamedTuple):
 
 _NAMED = Fields(("name",))
 _PATTERN_ANSWER = Fields(("name", "subscription"))
-#: Bulk requests may be empty: they are acknowledged all the same.
+#: Bulk requests may be empty, and are acknowledged nevertheless.
 _BULK = Fields((), ("names", "correlation_id"))
 _CALL = Fields(("name", "correlation_id"))
 _CALL_WITH_DATA = Fields(("name", "correlation_id"), ("data",))
 _ACKNOWLEDGED = ("correlation_id", "is_write_ack")
-#: Clients leave the data out if an application hands them a value that JSON has no text for. The record service refuses
-#: that, and then shows the client what the record really is.
+#: Clients send no data if an application writes a value that JSON has no text for. The record service refuses such a
+#: write, and then sends the client the record.
 _WHOLE = Fields(("name", "version"), ("data", *_ACKNOWLEDGED))
 
-#: The fields of each request, as the published clients send it (C{tests/protocol/clients.py}). The record service and
-#: the permission rules rely on this table: an UPDATE has no path, a PATCH has one, an ERASE has no data. (A
-#: CREATEANDPATCH without data erases what is at the path.)
+#: The fields of each request, as published clients send it (C{tests/protocol/clients.py}). The record service and the
+#: permission rules rely on this table: an UPDATE has no path, a PATCH has one, an ERASE has no data. (A CREATEANDPATCH
+#: without data erases the value at the path.)
 REQUESTS: dict[tuple[Topic, IntEnum], Fields] = {
     (Topic.CONNECTION, ConnectionAction.PING): Fields(),
-    # No client sends it: servers of this protocol do not ping.
+    # No client sends PONG, because servers of this protocol do not ping.
     (Topic.CONNECTION, ConnectionAction.PONG): Fields(),
     (Topic.CONNECTION, ConnectionAction.CHALLENGE): Fields((), ("url", "protocol_version", "sdk_version", "sdk_type")),
-    # The data must be an object or an array, which the codec checks as well.
+    # The data must be an object or an array; the codec checks this, too.
     (Topic.AUTH, AuthAction.REQUEST): Fields(("data",)),
     (Topic.EVENT, EventAction.EMIT): Fields(("name",), ("data",)),
     (Topic.EVENT, EventAction.SUBSCRIBE): _BULK,
@@ -225,7 +225,7 @@ REQUESTS: dict[tuple[Topic, IntEnum], Fields] = {
     (Topic.PRESENCE, PresenceAction.UNSUBSCRIBE_ALL): Fields(),
 }
 
-#: How a request with bad fields is answered on its own topic. Elsewhere the answer is PARSER's UNKNOWN_TOPIC.
+#: By topic: the answer to a request with invalid fields. For other topics the answer is UNKNOWN_TOPIC of PARSER.
 REFUSALS: dict[Topic, IntEnum] = {
     Topic.EVENT: EventAction.INVALID_MESSAGE_DATA,
     Topic.RECORD: RecordAction.INVALID_MESSAGE_DATA,
@@ -238,8 +238,8 @@ _WITH_NAMES = ("action", "correlation_id", "is_ack", "names")
 _WITH_PATTERN = ("action", "is_ack", "name")
 _BARE = ("action", "is_ack")
 
-#: What an acknowledgement repeats of its request. v4+ clients find the timer it ends by the topic, the action and
-#: "the correlation id or else the name": one field too many and they warn of a missing acknowledgement.
+#: The fields of a request that its acknowledgement repeats. v4+ clients find the timer of the request by the topic, the
+#: action and "the correlation id or else the name". With one field too many, they warn of a missing acknowledgement.
 ACKS: dict[tuple[Topic, IntEnum], tuple[str, ...]] = {
     (Topic.EVENT, EventAction.SUBSCRIBE): _CORRELATED,
     (Topic.EVENT, EventAction.UNSUBSCRIBE): _CORRELATED,

@@ -1,32 +1,31 @@
 """
-The text protocol of v2 and v3 clients: payloads to messages and back.
+The text protocol of v2 and v3 clients: from payloads to messages and back.
 
 ::
 
     payload = *( message %x1E ) [ message ]
     message = topic %x1F action *( %x1F field )
 
-Nothing is escaped: no field can contain U+001E or U+001F. Which messages there are stands in
-L{dstwist.protocol.text_forms}, one row each; this module splits payloads, finds the row, and says what is wrong with
-whatever has none:
+Nothing is escaped: no field can contain U+001E or U+001F. L{dstwist.protocol.text_forms} lists all messages, one row
+each. This module splits payloads, finds the row of each message, and answers messages without a row:
 
 =========================================  ==============  ======================================================
 a client sends                             fault           answer of an open connection
 =========================================  ==============  ======================================================
 bytes that are not UTF-8                   NOT_TEXT        none
-one part only, or a code nobody knows      UNPARSABLE      C{X|E|MESSAGE_PARSE_ERROR|null+}
+one part only, or an unknown code          UNPARSABLE      C{X|E|MESSAGE_PARSE_ERROR|null+}
 C{Z|S|x+}                                  UNKNOWN_TOPIC   C{X|E|UNKNOWN_TOPIC|Z+}
 C{C|A+}, C{A|E+}                           UNKNOWN_ACTION  C{X|E|UNKNOWN_TOPIC|C+}, C{X|E|UNKNOWN_TOPIC|A+}
 C{E|WA|x+}                                 UNKNOWN_ACTION  C{E|E|UNKNOWN_ACTION|unknown action WA+}
-C{E|S+}, C{E|EVT|x|Q1+}                    INVALID_DATA    C{E|E|INVALID_MESSAGE_DATA|E|S+}: all of the message
-C{A|REQ|5+}                                INVALID_DATA    C{X|E|UNKNOWN_TOPIC|A+}: logins are over by then
+C{E|S+}, C{E|EVT|x|Q1+}                    INVALID_DATA    C{E|E|INVALID_MESSAGE_DATA|E|S+}: the whole message
+C{A|REQ|5+}                                INVALID_DATA    C{X|E|UNKNOWN_TOPIC|A+}: the login is over
 C{R|U|n|1+}, C{R|P|n|1|x+}                 INVALID_DATA    C{R|E|INVALID_MESSAGE_DATA|n|1+}: its fields
 C{R|U|n|one|{}+}                           INVALID_DATA    C{R|E|INVALID_VERSION|n|NaN+}
 C{R|CU|n|-1+}                              INVALID_DATA    C{R|E|INVALID_MESSAGE_DATA|n+}
 C{U|S|1|"ann"+}                            INVALID_DATA    C{U|E|INVALID_PRESENCE_USERS|users are required ...+}
 =========================================  ==============  ======================================================
 
-Codecs hold no state and never raise, whatever a client sends.
+Always true: codecs have no state, and never raise, whatever a client sends.
 """
 
 from __future__ import annotations
@@ -49,18 +48,18 @@ from dstwist.protocol.text_form import TOPICS, Form
 from dstwist.protocol.text_forms import CLIENT_CODES, FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SERVER_CODES
 from dstwist.protocol.typed import is_typed, utf8
 
-# Looking up a member of an enumeration costs as much as all else that is done with a short event.
+# Looking up a member of an enumeration costs as much as the rest of the work for a short event.
 _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
 _EMIT_HEAD = "E\x1fEVT\x1f"
 
-#: The topics whose data is only checked: the record service reads it at the turn of the request.
+#: The topics whose data is only checked here. The record service reads the data at the turn of the request.
 _CHECKED_ONLY = ("E\x1f", "P\x1f", "R\x1f")
 
-#: Nothing shorter is looked at.
+#: Shorter messages are ignored.
 _SHORTEST = 3
 
-#: How many fields a write has: those of the whole record first, then those of a path.
+#: By the code of a write: the number of fields for a whole record, and for a path.
 _FIELD_COUNTS = {"U": (3, 4), "P": (4, 5), "CU": (4, 5)}
 
 
@@ -68,9 +67,9 @@ class TextCodec:
     """
     One side of the text protocol.
 
-    @param reads: what the other side may send.
-    @param writes: what this side may send.
-    @param codes: the codes that this side has heard of; a message with any other is unparsable.
+    @param reads: the messages that the other side may send.
+    @param writes: the messages that this side may send.
+    @param codes: the codes that this side knows. A message with another code is unparsable.
     """
 
     name = "text"
@@ -94,7 +93,7 @@ class TextCodec:
 
     def decode(self, payload: str | bytes) -> list[Message | Malformed]:
         """
-        The messages of a payload, in order; a L{Malformed} in the place of each that is none.
+        The messages of a payload, in order, and a L{Malformed} for each part that is none.
         """
         if isinstance(payload, str):
             if not payload.isascii():
@@ -106,7 +105,7 @@ class TextCodec:
                 return [Malformed(Fault.NOT_TEXT, raw=payload)]
         messages: list[Message | Malformed] = []
         for segment in payload.split(END):
-            # The hot path: an event, checked and otherwise left alone.
+            # The hot path: an event is checked, and is not decoded further.
             if segment.startswith(_EMIT_HEAD):
                 parts = segment.split(SEPARATOR)
                 if len(parts) == 4:
@@ -120,7 +119,7 @@ class TextCodec:
 
     def pieces(self, payload: str | bytes, size: int) -> list[str | bytes]:
         """
-        The payload in parts of whole messages, each as short as it can be if it is to be longer than C{size}.
+        The payload in parts of whole messages. A part ends with the message that makes it longer than C{size}.
         """
         end: Any = END if isinstance(payload, str) else END.encode()
         text: Any = payload
@@ -128,7 +127,7 @@ class TextCodec:
         while (cut := text.find(end, start + size)) >= 0:
             before = text.rfind(end, start, start + size) + 1
             if before and cut - before > size:
-                # A long message stands alone.
+                # A long message is a part of its own.
                 found.append(text[start:before])
                 start = before
             found.append(text[start : cut + 1])
@@ -139,14 +138,14 @@ class TextCodec:
 
     def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:
         """
-        Nothing: bulk requests of this protocol are JSON, see L{json_apart}.
+        No items: bulk requests of this protocol are JSON, see L{json_apart}.
         """
         return iter(())
 
     def json_apart(self, payload: bytes | str) -> tuple[bytes | str, bool] | None:
         """
-        The longest JSON text in a payload that is one message, and whether its value is wanted, and not only whether it
-        has one. C{None} if there is none.
+        The longest JSON text in a payload of one message, and whether decoding needs its value. If not, decoding only
+        checks that the text is JSON. C{None} if there is no JSON text.
         """
         if isinstance(payload, bytes):
             return None
@@ -159,7 +158,7 @@ class TextCodec:
 
     def encode(self, message: Message) -> bytes:
         """
-        The payload that carries this message alone, or nothing if the text protocol has no form for it.
+        The payload of this message; empty if the text protocol has no form for it.
         """
         if message.verbatim is self and isinstance(message.raw, str):
             return (message.raw + END).encode()
@@ -182,7 +181,7 @@ class TextCodec:
         topic = TOPICS.get(letter)
         if topic is None or topic is Topic.PARSER:
             return Malformed(Fault.UNKNOWN_TOPIC, topic, code, _unknown_topic(letter), segment)
-        # A record message without any field is called invalid before anybody looks at its action.
+        # A record message without any field is invalid, whatever its action is.
         if forms or (topic is Topic.RECORD and not fields):
             answer = _invalid_data(topic, code, fields, segment)
             return Malformed(Fault.INVALID_DATA, topic, code, answer, segment, _write(topic, code, fields))
@@ -223,7 +222,7 @@ def _invalid_data(topic: Topic, code: str, fields: list[str], raw: str) -> Messa
 
 def _write(topic: Topic, code: str, fields: list[str]) -> Message | None:
     """
-    The write that a message should have been, if it tells to which version of which record.
+    The fields of an invalid write that could be read, at least the record and the version.
     """
     if topic is not Topic.RECORD or len(fields) < 3 or not fields[0] or not VERSION.fullmatch(fields[1]):
         return None
@@ -236,10 +235,10 @@ def _write(topic: Topic, code: str, fields: list[str]) -> Message | None:
 
 _WRITES = {"U": RecordAction.UPDATE, "P": RecordAction.PATCH, "CU": RecordAction.CREATEANDUPDATE}
 
-#: Topics that an open connection does not know any more.
+#: The topics that an open connection does not accept.
 _BEFORE_LOGIN = (Topic.CONNECTION, Topic.AUTH)
 
-#: Reads what clients send, writes what servers send.
+#: The codec of a server.
 SERVER = TextCodec()
-#: Reads what servers send, writes what clients send.
+#: The codec of a client.
 CLIENT = TextCodec(FROM_SERVER_FORMS, FROM_CLIENT_FORMS, CLIENT_CODES)

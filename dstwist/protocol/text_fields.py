@@ -1,11 +1,13 @@
 """
-The fields of text messages: how each reads from its text and writes from a L{Message}.
+The fields of text messages: how each field is read from its text, and written from a L{Message}.
 
-A pattern such as C{R|U|<name>|<version>|<json>|<ack>} (L{dstwist.protocol.text_forms}) names them. Reading puts what
-it found among the keyword arguments of the message to come, or refuses; writing gives the text, or C{None} if the
-message cannot be written in a form that has this field. What is written is free of separators; only the echo of a
-client's own message keeps them. Values with separators are written as JSON, which escapes them, and so are texts that
-people read. A message whose name, id or path has one is not written: the client would take it for another.
+Patterns such as C{R|U|<name>|<version>|<json>|<ack>} (L{dstwist.protocol.text_forms}) consist of fields. A field reads
+its text into the keyword arguments of the message, or refuses the text. It writes its text, or C{None} if the message
+cannot be written in a form with this field.
+
+Always true: a field never writes separators, except for the echo of a client's own message. Values with separators are
+written as JSON, which escapes them, and so are texts for people. A message whose name, id or path has a separator is
+not written, because the client would take it for another message.
 """
 
 from __future__ import annotations
@@ -32,13 +34,13 @@ from dstwist.protocol.typed import (
 
 #: Ends a message.
 END = "\x1e"
-#: Stands between the parts of a message.
+#: Separates the parts of a message.
 SEPARATOR = "\x1f"
 
-#: The config field of a write whose sender wants an acknowledgement; any other object says that it wants none.
+#: The config field of a write that requests an acknowledgement. Any other object requests none.
 WRITE_SUCCESS = '{"writeSuccess":true}'
 
-#: Client 2.3.4 counts in doubles; more digits than they hold are no version.
+#: Client 2.3.4 counts versions in doubles. A text with more digits than a double can hold is no version.
 VERSION = re.compile(r"-?[0-9]{1,15}")
 
 Values = dict[str, Any]
@@ -48,8 +50,8 @@ class Field(NamedTuple):
     """
     One field of a form.
 
-    @ivar read: takes the text and the keyword arguments to fill; whether it is valid.
-    @ivar greedy: it takes all fields that are left, still joined.
+    @ivar read: reads the text into the keyword arguments; returns whether the text is valid.
+    @ivar greedy: whether the field takes all remaining fields, with their separators.
     """
 
     read: Callable[[str, Values], bool]
@@ -59,7 +61,7 @@ class Field(NamedTuple):
 
 def literal(text: str) -> Field:
     """
-    A field that always reads the same.
+    A field with a fixed text.
     """
     return Field(lambda found, values: found == text, lambda message: text)
 
@@ -81,7 +83,7 @@ def _write_detail(message: Message) -> str | None:
 
 
 def _write_name(message: Message) -> str | None:
-    # An error about a bulk of one is about that one.
+    # An error about a bulk of one name is about that name.
     name = message.names[0] if message.name is None and message.names else message.name
     if name is None or not has_separators(name):
         return name
@@ -115,7 +117,7 @@ def _write_versions(message: Message) -> str | None:
 def _read_data(text: str, values: Values) -> bool:
     data = forwardable(text)
     if data is not text:
-        # The sender's message says something else, so it cannot be forwarded as it is.
+        # The value was replaced, so the message of the sender cannot be forwarded unchanged.
         values["verbatim"] = None
     values["data"] = data
     return data is not None
@@ -135,7 +137,8 @@ def _read_json(text: str, values: Values) -> bool:
 
 
 def _read_record(text: str, values: Values) -> bool:
-    # The record service reads it again, and refuses it if there is no room, so that its client hears of that.
+    # The record service reads the text again. If there is still no room, it refuses the write, so that the client is
+    # told.
     values["data"] = utf8(text)
     return text.lstrip(" \t\r\n")[:1] in ("{", "[") and may_be_json(text)
 
@@ -159,7 +162,7 @@ def _read_flag(text: str, values: Values) -> bool:
 
 def _read_config(text: str, values: Values) -> bool:
     values["is_write_ack"] = text == WRITE_SUCCESS or None
-    # Any other field is the rest of a text that contains a separator.
+    # Any other text is the rest of a field that contains a separator.
     return text[:1] == "{"
 
 
@@ -173,8 +176,8 @@ def _write_ack(message: Message) -> str | None:
 
 def _plain(message: Message) -> str:
     """
-    The data as an error text: strings raw, unless they have separators, and all else as JSON. Never empty, which
-    client 2.3.4 takes for success.
+    The data as an error text: strings as they are, unless they have separators, and other values as JSON. The text is
+    never empty, because client 2.3.4 takes an empty one for success.
     """
     value = value_of(message.data)
     if isinstance(value, str) and not has_separators(value):
@@ -196,7 +199,7 @@ def _read_outcome(text: str, values: Values) -> bool:
 def _write_outcome(message: Message) -> str:
     if message.detail is not None:
         return to_typed(dumps(message.detail)) if has_separators(message.detail) else "S" + message.detail
-    # Only strings: 2.3.4 hands the value to the writer's callback as its error.
+    # Only strings, because 2.3.4 passes the value to the callback of the writer as the error.
     return "L" if value_of(message.data) in (UNDEFINED, None) else "S" + _plain(message)
 
 
@@ -205,11 +208,11 @@ def _read_users(text: str, values: Values) -> bool:
         users = loads(text)
     except ValueError:
         return False
-    # There may be a quarter of a million.
+    # There may be a quarter of a million users, so this must be fast.
     if not isinstance(users, list) or not {str}.issuperset(map(type, users)):
         return False
     values["names"] = tuple(users)
-    # A user name with half a character in it can be written nowhere else.
+    # A user name with half a character could not be sent to any client.
     joined = "".join(users)
     return joined.isascii() or utf8(joined).decode("utf-8") == joined
 
@@ -239,10 +242,10 @@ def _joined(parts: list[str | None]) -> str | None:
 
 def _separated(names: tuple[str, ...]) -> str | None:
     """
-    The names that the protocol can carry; C{None} if there are none.
+    The names that the protocol can carry; C{None} if it can carry none of them.
     """
     written = SEPARATOR.join(names)
-    # Thousands of names are looked through at once: nearly never is there anything to leave out.
+    # All names are checked at once, because there may be thousands, and nearly never is there one to leave out.
     if END in written or written.count(SEPARATOR) >= len(names):
         names = tuple(name for name in names if not has_separators(name))
         return SEPARATOR.join(names) if names else None
@@ -266,7 +269,7 @@ def _read_echo(text: str, values: Values) -> bool:
 
 def _write_echo(message: Message) -> str:
     text = message.raw if message.detail is None else message.detail
-    # Its own separators stay: the client gets back what it sent.
+    # The separators of the request stay: the client receives what it has sent.
     return text.replace(END, "") if isinstance(text, str) else _write_name(message) or ""
 
 
@@ -275,7 +278,7 @@ def _write_frame(message: Message) -> str:
     return text if isinstance(text, str) else ""
 
 
-#: What a pattern's C{<field>} stands for.
+#: By the name in a pattern, C{<name>}: the field.
 FIELDS: dict[str, Field] = {
     "name": Field(_text("name", empty=False).read, _write_name),
     "names": Field(_read_names, _write_name),
@@ -285,34 +288,34 @@ FIELDS: dict[str, Field] = {
     "url": _text("url"),
     "detail": Field(_text("detail").read, _write_detail),
     "version": Field(_read_version, _write_version),
-    # "[2]": a list, though always of one.
+    # "[2]": a list, but always with one version.
     "versions": Field(_read_versions, _write_versions),
-    # A typed value; "given" if "no value" is written in another form.
+    # A typed value. A form with "given" does not write messages without a value; another form does.
     "data": Field(_read_data, _write_data),
     "given": Field(_read_data, _write_given),
     # The JSON text of an object or an array.
     "json": Field(_read_json, _write_json),
-    # What is written to a record: the same, which may be too large to be read for lack of memory.
+    # The data of a write: a JSON text or a typed value that may be too large to be read with the free memory.
     "record": Field(_read_record, _write_json),
     "change": Field(_read_change, _write_data),
     "flag": Field(_read_flag, _write_data),
-    # The config field: always there, or only to ask for (or repeat the wish for) a write acknowledgement.
+    # The config field: always written, or only to request a write acknowledgement (or repeat the request).
     "config": Field(_read_config, _write_config),
     "ack": Field(_read_config, _write_ack),
-    # The error of an rpc, untyped, and of a write, typed.
+    # The error of a call, untyped, and the outcome of a write, typed.
     "failure": Field(_read_failure, _plain),
     "outcome": Field(_read_outcome, _write_outcome),
-    # Names as a JSON array, as one field each, and the user a presence error is about.
+    # Names as a JSON array; names as one field each; the user in an error about presence.
     "users": Field(_read_users, _write_users),
     "online": Field(_read_online, _write_online, greedy=True),
     "user": Field(_read_everyone, _write_everyone),
     "everyone": Field(lambda text, values: text in ("Q", "S", "US", "U"), lambda message: None),
-    # The client's own message, or whatever else is wrong; its whole payload.
+    # The message of the client that an error repeats, or another text about the error; the whole payload of the client.
     "echo": Field(_read_echo, _write_echo, greedy=True),
     "frame": Field(_read_echo, _write_frame, greedy=True),
 }
 
-#: How the permission checks inside CR and CU, which are none of a client's messages, are spelled in their denials.
+#: The codes of the permission checks within CR and CU in their denials. Clients do not send these as messages.
 _INNER_CHECKS: dict[IntEnum, str] = {
     RecordAction.CREATE: "C",
     RecordAction.READ: "R",
@@ -323,7 +326,7 @@ _INNER_CHECKS: dict[IntEnum, str] = {
     RecordAction.CREATEANDPATCH: "P",
 }
 
-#: The requests whose errors carry their own code where others carry the error's.
+#: The requests whose errors have the code of the request where other errors have their own code.
 _READS = (RecordAction.READ, RecordAction.HAS, RecordAction.HEAD)
 
 #: The text spelling of each action that a client may send.
@@ -332,10 +335,12 @@ Spellings = Mapping[tuple[Topic, IntEnum], str]
 
 def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, Field]:
     """
-    The fields of a topic's errors that tell which request they answer.
+    The fields in the errors of a topic that tell which request failed:
 
-    C{<denied>} is the request with its first field moved to the front, C{<unverifiable>} the same for a check that
-    failed, C{<asked>} the action of a read, and C{<unexpected>} a sentence about an rpc.
+     - C{<denied>}: the request, with its name before its code;
+     - C{<unverifiable>}: the same, if the permission rule failed;
+     - C{<asked>}: the code of a read;
+     - C{<unexpected>}: a sentence about a call.
     """
     actions = {code: action for (owner, action), code in reversed(list(spellings.items())) if owner is topic}
     if topic is Topic.RECORD:
@@ -358,7 +363,7 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
             code = spelled(action)
             if action is RecordAction.SUBSCRIBECREATEANDREAD and topic is Topic.RECORD:
                 code = _INNER_CHECKS[action]
-            # Everybody's presence has no name; its requests have their code twice.
+            # A request about the presence of all users has no name; its code is written twice.
             name = code if message.name is None and topic is Topic.PRESENCE else _write_name(message) or ""
             fields = [name, code]
             if message.correlation_id is not None:

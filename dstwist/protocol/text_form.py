@@ -1,5 +1,5 @@
 """
-One spelling of a message of the text protocol. All of them are listed in L{dstwist.protocol.text_forms}.
+A form of a message of the text protocol. L{dstwist.protocol.text_forms} lists all forms.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ TOPICS: dict[str, Topic] = {letter: topic for topic, letter in LETTERS.items()}
 
 class Form:
     """
-    One spelling of a message.
+    One form of a message.
 
-    @ivar actions: what is written in this form; what is read in it is the first of them.
-    @ivar ack: it is the acknowledgement of the action.
-    @ivar verbatim: what was read may be forwarded as it came.
-    @ivar reads: it is understood.
-    @ivar writes: it is written.
-    @ivar constants: what a message read in this form has in addition.
+    @ivar actions: the actions that are written in this form. A message that is read in this form has the first of them.
+    @ivar ack: whether it is the acknowledgement of the action.
+    @ivar verbatim: whether a message in this form may be forwarded unchanged.
+    @ivar reads: whether the form is used for reading.
+    @ivar writes: whether the form is used for writing.
+    @ivar constants: attributes of every message that is read in this form.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Form:
         if self.open:
             del parts[-1]
         self.fields = [fields[part[1:-1]] if part.startswith("<") else literal(part) for part in parts]
-        # The text before the first field that varies; in nearly all forms this is all but the fields.
+        # The text before the first variable field. In nearly all forms, only fields follow.
         fixed = next((at for at, part in enumerate(parts) if part.startswith("<")), len(parts))
         self._head = SEPARATOR.join((letter, self.code, *parts[:fixed])).replace("+", END)
         self._varying = self.fields[fixed:]
@@ -73,7 +73,7 @@ class Form:
 
     def read(self, fields: list[str], raw: str, verbatim: object) -> Message | None:
         """
-        The message that has these fields, or C{None} if it is not of this form.
+        The message with these fields; C{None} if it does not have this form.
         """
         surplus = len(fields) - len(self.fields)
         if surplus < 0 or (surplus and not self.open and not (self.fields and self.fields[-1].greedy)):
@@ -87,10 +87,10 @@ class Form:
 
     def write(self, message: Message) -> str | None:
         """
-        The message in this form, with its terminator, or C{None} if this form cannot carry it.
+        The message in this form, with its terminator; C{None} if it cannot be written in this form.
         """
         if self._bulk and message.names:
-            # The text protocol knows no bulks: a message for each name.
+            # The text protocol has no bulk messages: write a message for each name.
             return "".join(
                 [f"{self._head}{SEPARATOR}{name}{END}" for name in message.names if not has_separators(name)]
             )

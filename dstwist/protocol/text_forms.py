@@ -1,13 +1,12 @@
 """
-Every message of the text protocol, each spelling once.
+Every message of the text protocol, each form once.
 
-A L{Form} is a row: the pattern on the wire, the action (of the topic whose letter the pattern starts with), and a
-byte-exact example. Patterns and examples are written with C{|} for U+001F and C{+} for U+001E; C{<field>} is explained
-in L{dstwist.protocol.text_fields}, a final C{...} says that further fields are ignored. L{FROM_CLIENT_FORMS} is what
-clients send, L{FROM_SERVER_FORMS} what servers send; a server reads by the former and writes by the latter, a client
-the other way round. Of several rows with the same topic and code, or the same action, the first that fits is taken.
+A L{Form} is a row: the pattern on the wire, the action (of the topic whose letter begins the pattern), and a byte-exact
+example. In patterns and examples, C{|} stands for U+001F and C{+} for U+001E. L{dstwist.protocol.text_fields} explains
+each C{<field>}; with a final C{...}, further fields are ignored. Clients send L{FROM_CLIENT_FORMS}, servers send
+L{FROM_SERVER_FORMS}. If several rows have the same topic and code, or the same action, the first one that fits is used.
 
-The formats are those of server 3.2.4, with what client 2.3.4 needs instead where the two disagree: presence
+The formats are those of server 3.2.4. Where they differ from what client 2.3.4 needs, the client decides: presence
 acknowledgements, C{{"writeSuccess":true}} repeated in each VERSION_EXISTS, -1 as the version of a missing record.
 """
 
@@ -32,7 +31,7 @@ from dstwist.protocol.text_fields import FIELDS, Field, Values, origin_fields
 from dstwist.protocol.text_form import LETTERS, TOPICS, Form
 from dstwist.protocol.typed import without_separators
 
-#: What both sides send, in the same form.
+#: Messages that both sides send in the same form.
 _HEARTBEAT = [
     Form("C|PI|...", ConnectionAction.PING, example="C|PI+"),
     Form("C|PO|...", ConnectionAction.PONG, example="C|PO+"),
@@ -59,11 +58,11 @@ _CALLS = [
     Form("P|REQ|<name>|<id>", RpcAction.REQUEST, example="P|REQ|add|id1+", verbatim=True, writes=False),
     Form("P|A|REQ|<name>|<id>", RpcAction.ACCEPT, example="P|A|REQ|add|id1+"),
     Form("P|RES|<name>|<id>|<data>", RpcAction.RESPONSE, example="P|RES|add|id1|Sx+"),
-    # Client 2.3.4 stops working at a response without data, so it must not stay without.
+    # Client 2.3.4 stops working when it receives a response without data, so the response gets "no value" as its data.
     Form("P|RES|<name>|<id>", RpcAction.RESPONSE, example="P|RES|add|id1+", writes=False, data="U"),
 ]
 
-# To be asked last: the error of an application may be any text.
+# This form must be tried last, because the error of an application may be any text.
 _CALL_ERROR = Form("P|E|<failure>|<name>|<id>", RpcAction.REQUEST_ERROR, example="P|E|An Error|add|id1+")
 
 
@@ -110,12 +109,12 @@ _RPC_REQUESTS = [
 ]
 
 
-def _presence_requests(code: str, everybody: IntEnum, some: IntEnum) -> list[Form]:
+def _presence_requests(code: str, all_users: IntEnum, some: IntEnum) -> list[Form]:
     return [
-        Form(f"U|{code}|{code}", everybody, example=f"U|{code}|{code}+"),
-        # All of these have been sent by some client.
-        Form(f"U|{code}|<everyone>", everybody, example=f"U|{code}|U+", writes=False),
-        Form(f"U|{code}", everybody, example=f"U|{code}+", writes=False),
+        Form(f"U|{code}|{code}", all_users, example=f"U|{code}|{code}+"),
+        # Each of these forms is sent by some client.
+        Form(f"U|{code}|<everyone>", all_users, example=f"U|{code}|U+", writes=False),
+        Form(f"U|{code}", all_users, example=f"U|{code}+", writes=False),
         Form(f"U|{code}|<id>|<users>", some, example=f'U|{code}|1|["u1","u2"]+'),
     ]
 
@@ -229,7 +228,7 @@ _READ_ERRORS = [
         RecordAction.RECORD_LOAD_ERROR,
     )
     for form in (
-        # The code of the request in the place of the error's is what settles the client's callback.
+        # The code of the request in the place of the error's code triggers the callback of the client.
         Form(f"R|E|<asked>|<name>|{action.name}", action, example=f"R|E|SN|user/1|{action.name}+",
              fields={**FIELDS, **origin_fields("R", Topic.RECORD, SPELLINGS)}),
         Form(f"R|E|{action.name}|<detail>", action, example=f"R|E|{action.name}|error while loading r1+")
@@ -238,7 +237,7 @@ _READ_ERRORS = [
     )
 ]  # fmt: skip
 
-#: The same for reads that are refused (L{dstwist.protocol.text_callbacks}).
+#: The same for reads that are denied (L{dstwist.protocol.text_callbacks}).
 _READ_REFUSALS = [
     Form(f"R|E|<asked>|<name>|{action.name}", action, example=f"R|E|SN|user/1|{action.name}+", writes=False,
          fields={**FIELDS, **origin_fields("R", Topic.RECORD, SPELLINGS)})
@@ -252,12 +251,12 @@ _READ_REFUSALS = [
 _RECORD_ANSWERS = [
     Form("R|A|S|<names>", RecordAction.SUBSCRIBECREATEANDREAD, example="R|A|S|user/1+", ack=True),
     Form("R|A|US|<names>", RecordAction.UNSUBSCRIBE, example="R|A|US|user/1+", ack=True),
-    # To whoever deleted it, and to all subscribers.
+    # To the client that deleted the record, and to all subscribers.
     Form("R|A|D|<name>", RecordAction.DELETE_SUCCESS, RecordAction.DELETED, example="R|A|D|user/1+"),
     Form("R|R|<name>|<version>|<json>", RecordAction.READ_RESPONSE, example="R|R|user/1|0|{}+"),
     Form("R|H|<name>|<flag>|...", RecordAction.HAS_RESPONSE, example="R|H|user/1|T+"),
     Form("R|HD|<name>|<version>|...", RecordAction.HEAD_RESPONSE, example="R|HD|user/1|-1+"),
-    # Without the config field, whoever may have asked for an acknowledgement.
+    # Without the config field, even if the writer has requested an acknowledgement.
     *_WRITES,
     Form("R|WA|<name>|<versions>|<outcome>", RecordAction.WRITE_ACKNOWLEDGEMENT, example="R|WA|r1|[2]|L+",
          is_write_ack=True),
@@ -299,13 +298,13 @@ _RPC_ANSWERS = [
 ]  # fmt: skip
 
 
-def _presence_acks(code: str, everybody: IntEnum, some: IntEnum) -> list[Form]:
+def _presence_acks(code: str, all_users: IntEnum, some: IntEnum) -> list[Form]:
     new, old = f"U|A|{code}|{code}", f"U|A|{code}|U"
     return [
-        # Clients up to 2.2 wait for the second, later ones for the first; each ignores the other's.
-        Form(f"{new}+{old}", everybody, example=f"{new}+{old}+", ack=True, reads=False),
-        Form(new, everybody, example=f"{new}+", ack=True, writes=False),
-        Form(old, everybody, example=f"{old}+", ack=True, writes=False),
+        # Clients up to 2.2 wait for the second form, later clients for the first one; each ignores the other form.
+        Form(f"{new}+{old}", all_users, example=f"{new}+{old}+", ack=True, reads=False),
+        Form(new, all_users, example=f"{new}+", ack=True, writes=False),
+        Form(old, all_users, example=f"{old}+", ack=True, writes=False),
         Form(f"U|A|{code}|<id>", some, example=f"U|A|{code}|1+", ack=True),
     ]
 
@@ -334,7 +333,7 @@ FROM_SERVER_FORMS: list[Form] = [
 
 _CODES = frozenset(form.code for form in (*FROM_CLIENT_FORMS, *FROM_SERVER_FORMS))
 
-#: The codes a server knows. Those in no form do not make a message unparsable: only wrong.
+#: The codes that a server knows. A message with a known code that has no form is invalid, but not unparsable.
 SERVER_CODES = (_CODES - {"RED"}) | {"C", "LSN", "SF", "ST", "RM", "LV", "LRQ", "LRP", "LRL"}
-#: The codes a client knows.
+#: The codes that a client knows.
 CLIENT_CODES = _CODES | {"C", "I", "PU"}

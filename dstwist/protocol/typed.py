@@ -1,8 +1,8 @@
 """
-The typed values of the text protocol: one field, a letter and a payload.
+The typed values of the text protocol: a field that consists of a letter and a payload.
 
 ======  ================  ==========================  =======================
-letter  value             example                     the same as JSON
+letter  value             example                     JSON
 ======  ================  ==========================  =======================
 S       string            C{Shello}                   C{"hello"}
 N       number            C{N1.5}                     C{1.5}
@@ -16,10 +16,10 @@ L       null              C{L}                        C{null}
 U       no value          C{U}                        none at all
 ======  ================  ==========================  =======================
 
-A L{Data} stays in the encoding it came in until a client of the other generation, or a service, wants it otherwise.
-Numbers read and print as in JavaScript, since that is what the other end computes with. Clients of v2 and v3 write NaN
-and infinities as they are, and clients of v4 write C{null} instead, as JSON does. JSON cannot keep them, so they are
-C{null} for everyone: L{forwardable} makes that of them when they come in.
+L{Data} stays in the encoding of its sender until a client of the other generation, or a service, needs the other
+encoding. Numbers are read and written as in JavaScript, because clients compute with it. Clients of v2 and v3 send NaN
+and infinities; clients of v4 send C{null} instead, as in JSON. JSON cannot hold them, so they are C{null} for all
+clients: L{forwardable} converts them when they arrive.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ _LETTERS_OF_JSON = {"t": "T", "f": "F", "n": "L"}
 #: The letters of values.
 _WITH_VALUE = frozenset("OSNTFL")
 
-#: Letters after which any payload will do; a payload that is not needed is ignored.
+#: The letters that any payload may follow. A payload that is not needed is ignored.
 _UNCHECKED = frozenset("STFLU")
 
-#: What String.prototype.trim takes away: white space, as JavaScript has it.
+#: White space in JavaScript: the characters that String.prototype.trim removes.
 JS_SPACE = (
     "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -68,13 +68,13 @@ JS_SPACE = (
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _INFINITY = re.compile(r"([+-]?)Infinity")
 
-#: Numbers that are their own JSON and JavaScript text; nearly all there are.
+#: Numbers whose text is the same in JSON and JavaScript; nearly all numbers are.
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
-#: A number with fewer characters and without an exponent is finite.
+#: A number with fewer characters and no exponent is finite.
 _SURELY_FINITE = 300
 
-#: Up to here every integer is a JavaScript number of its own.
+#: Up to here, every integer has a JavaScript number of its own.
 _MAX_SAFE_INTEGER = 2**53 - 1
 
 _ESCAPED_SEPARATORS = {0x1E: "\\u001e", 0x1F: "\\u001f"}
@@ -83,22 +83,23 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def has_separators(text: str) -> bool:
     """
-    Whether one of the two characters is in the text that end a field or a message of the text protocol. No field can
-    hold them: a name with one of them cannot be sent to a text client at all.
+    Whether a text contains one of the two characters that end a field or a message of the text protocol. No field can
+    contain them, so a name with one of them cannot be sent to a text client.
     """
     return "\x1e" in text or "\x1f" in text
 
 
 def without_separators(text: str) -> str:
     """
-    The text for a reader, in the place of a message: separators are written as JSON writes them.
+    The text with its separators escaped as in JSON, for texts that people read.
     """
     return text.translate(_ESCAPED_SEPARATORS) if has_separators(text) else text
 
 
 def utf8(text: str) -> bytes:
     """
-    The text in UTF-8. Lone surrogates, which JSON escapes can smuggle in, become U+FFFD, as in a browser's WebSocket.
+    The text in UTF-8. Lone surrogates, which can come from JSON escapes, become U+FFFD, as in the WebSocket of a
+    browser.
     """
     try:
         return text.encode("utf-8")
@@ -108,7 +109,7 @@ def utf8(text: str) -> bytes:
 
 def is_typed(field: str) -> bool:
     """
-    Whether a field is a typed value that every client decodes to what is kept of it.
+    Whether a field is a typed value that can be kept and forwarded unchanged.
     """
     letter = field[:1]
     if letter == "N":
@@ -122,7 +123,7 @@ def is_typed(field: str) -> bool:
 
 def forwardable(field: str) -> str | None:
     """
-    The typed value to be kept and forwarded for a field; C{None} if the field is no typed value.
+    The typed value that is kept and forwarded for a field; C{None} if the field is no typed value.
     """
     if is_typed(field):
         return field
@@ -131,8 +132,8 @@ def forwardable(field: str) -> str | None:
 
 def to_typed(data: Data) -> str:
     """
-    The data as a typed field; the JSON text of objects and arrays stays as it is. So does that of strings that have
-    separators: clients read the JSON text of any value behind an C{O}.
+    The data as a typed field. The JSON text of objects and arrays is not changed. Strings with separators are written
+    as their JSON text, too, because clients read the JSON text of any value behind an C{O}.
     """
     if isinstance(data, str):
         return data
@@ -144,7 +145,7 @@ def to_typed(data: Data) -> str:
         return "O" + text
     if first == '"':
         value = loads(text)
-        # JSON has separators only as escapes.
+        # In JSON, separators are always escaped.
         return "O" + text if "\\" in text and has_separators(value) else "S" + value
     letter = _LETTERS_OF_JSON.get(first)
     return letter or "N" + format_number(loads(text))
@@ -152,7 +153,7 @@ def to_typed(data: Data) -> str:
 
 def to_json(data: Data) -> bytes | None:
     """
-    The data as JSON text, or C{None} if it is "no value". What JSON has no number for becomes C{null}.
+    The data as JSON text; C{None} if it is "no value". Numbers that JSON does not have become C{null}.
     """
     if not isinstance(data, str):
         return data
@@ -171,7 +172,7 @@ def to_json(data: Data) -> bytes | None:
 
 def value_of(data: Data) -> Any:
     """
-    The data as a Python value, or L{UNDEFINED} if it is "no value". What JSON has no number for is C{None}.
+    The data as a Python value; L{UNDEFINED} if it is "no value". Numbers that JSON does not have become C{None}.
     """
     if data is None:
         return UNDEFINED
@@ -190,14 +191,14 @@ def value_of(data: Data) -> Any:
 
 def is_undefined(data: Data) -> bool:
     """
-    Whether the data is "no value", for which its value is not read.
+    Whether the data is "no value". The value is not decoded for this.
     """
     return data is None or (data.__class__ is str and data[:1] not in _WITH_VALUE)
 
 
 def parse_number(text: str) -> int | float:
     """
-    What JavaScript's C{parseFloat} makes of a text: the number it starts with, or NaN. Safe integers come as C{int}.
+    The result of JavaScript's C{parseFloat}: the number at the start of the text, or NaN. Safe integers are C{int}.
     """
     text = text.lstrip(JS_SPACE)
     found = _NUMBER.match(text)
@@ -221,7 +222,7 @@ def format_number(number: int | float) -> str:
     sign = "-" if number < 0 else ""
     if not math.isfinite(number):
         return "NaN" if math.isnan(number) else sign + "Infinity"
-    # Python's shortest digits are JavaScript's; only where point and exponent go differs.
+    # Python and JavaScript use the same shortest digits. Only the place of the point and the exponent differ.
     mantissa, _, exponent = repr(abs(number)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
