@@ -23,6 +23,7 @@ from dstwist.record import Change, Record
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
+from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.replicas import Replicas
 
 _RECORD = Topic.RECORD
@@ -37,18 +38,25 @@ class RecordNews:
     """
 
     def __init__(
-        self, subscriptions: SubscriptionRegistry, replicas: Replicas, acks: Acknowledgements, cluster: ICluster
+        self,
+        subscriptions: SubscriptionRegistry,
+        replicas: Replicas,
+        acks: Acknowledgements,
+        conflicts: HeldConflicts,
+        cluster: ICluster,
     ) -> None:
         self._subscriptions = subscriptions
         self._send_news = subscriptions.publish
         self._replicas = replicas
         self._suspect_copies = replicas.suspect_copies
         self._resubscribers = replicas.resubscribers
-        self._done = acks.accepted
+        self._acks = acks
+        self._accepted = acks.accepted
+        self._conflicts = conflicts
         # A call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
 
-    def publish(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
+    def written(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
         """
         Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
         """
@@ -85,7 +93,7 @@ class RecordNews:
         else:
             self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
         if message.is_write_ack:
-            self._done(name, message, sender)
+            self._accepted(name, message, sender)
 
     def _publish_many(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         news = Message(_RECORD, _PATCH_MULTI, name, message.data, version=state.version)
@@ -93,4 +101,51 @@ class RecordNews:
             self._publish_remote(news)
         self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
         if message.is_write_ack:
-            self._done(name, message, sender)
+            self._accepted(name, message, sender)
+
+    def deleted(self, name: str, sender: IConnection) -> None:
+        """
+        Tell all nodes and all subscribers but C{sender} that C{sender} has deleted a record.
+        """
+        news = Message(_RECORD, RecordAction.DELETED, name)
+        self._publish_everywhere(news, sender)
+
+    def resolved(self, name: str, record: Record | None) -> None:
+        """
+        Tell all nodes and all subscribers what an unresolved record turned out to hold; C{None}: it does not exist.
+        """
+        self._publish_everywhere(_state(name, record))
+
+    def refreshed(self, name: str, record: Record | None) -> None:
+        """
+        Tell the subscribers on this node what a record holds; C{None}: it does not exist.
+        """
+        self.received(_state(name, record))
+
+    def received(self, news: Message, exclude: IConnection | None = None) -> None:
+        """
+        Tell the subscribers on this node, but C{exclude}, news that all other nodes have.
+        """
+        if news.action is not RecordAction.DELETED:
+            self._send_news(news, exclude)
+            return
+        name = news.name
+        assert name is not None
+        # The subscriptions end with the record. Messages that are held for subscribers are sent before.
+        if self._conflicts:
+            self._conflicts.deleted(name, exclude)
+        if self._acks:
+            self._acks.deleted(name, exclude)
+        self._send_news(news, exclude)
+        if self._resubscribers:
+            self._replicas.ended(name, self._subscriptions.subscribers(name))
+        self._subscriptions.end(name)
+
+    def _publish_everywhere(self, news: Message, exclude: IConnection | None = None) -> None:
+        if self._publish_remote is not None:
+            self._publish_remote(news)
+        self.received(news, exclude)
+
+
+def _state(name: str, record: Record | None) -> Message:
+    return Message(_RECORD, RecordAction.DELETED, name) if record is None else answers.update(name, record)

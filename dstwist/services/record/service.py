@@ -44,12 +44,11 @@ from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
-from dstwist.record import NOTHING, Change
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.turns import Turns
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
+from dstwist.services.record.delete import RecordDeleter
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
@@ -89,9 +88,6 @@ _READS = frozenset(
     )
 )
 
-#: A deletion with more subscribers takes two turns.
-MANY = 10_000
-
 #: The request of the server itself.
 _REMIND = Message(_RECORD, RecordAction.READ)
 
@@ -119,11 +115,9 @@ class RecordService:
         pending: Budget | None = None,
         denials: Denials | None = None,
     ) -> None:
-        self._denials = denials = denials if denials is not None else Denials(permission)
+        denials = denials if denials is not None else Denials(permission)
         self._subscriptions = subscriptions
         self._cluster = cluster
-        self._allows = permission.allows
-        self._turns = Turns.of(clock)
         self._queue = queue = RecordQueue(settings, self._queue_full, clock, pending)
         self._submit = queue.submit
         self._reconciliation = reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
@@ -137,13 +131,16 @@ class RecordService:
         reader = RecordReader(
             store, reconciliation, queue, permission, subscriptions, listeners, replicas, discards, conflicts, denials
         )
-        news = RecordNews(subscriptions, replicas, acks, cluster)
+        self._news = news = RecordNews(subscriptions, replicas, acks, conflicts, cluster)
         self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
         writer = RecordWriter(store, reconciliation, queue, permission, news, refusals, sizes, settings, clock, denials)
+        self._deleter = deleter = RecordDeleter(
+            store, reconciliation, queue, permission, subscriptions, replicas, conflicts, news, clock, denials
+        )
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.handle),
-            RecordAction.DELETE: self._enter_delete,
+            RecordAction.DELETE: deleter.handle,
             RecordAction.NOTIFY: self._notify,
             RecordAction.LISTEN: listeners.handle,
             RecordAction.UNLISTEN: listeners.handle,
@@ -193,61 +190,9 @@ class RecordService:
         if message.action in _WRITES:
             self._refusals.queue_full(name, message, sender, reason)
         elif message.action is RecordAction.DELETE:
-            self._not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
+            self._deleter.not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
         else:
             answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
-
-    # -- deleting
-
-    def _enter_delete(self, message: Message, sender: IConnection) -> None:
-        name = message.name
-        assert name is not None, "codecs let none through without its name"
-        # Also if it is its turn already: the stores may take longer than an acknowledgement is held.
-        served = self._replicas.leaves(name, sender) if sender.dialect.knows_writes_by_version else None
-        self._submit(self._delete, name, message, sender, served)
-
-    async def _delete(self, name: str, message: Message, sender: IConnection) -> None:
-        try:
-            record = await self._store.load(name)
-        except RecordError as error:
-            self._not_deleted(name, message, sender, error)
-            return
-        decision = await answers.decided(self._allows(message, sender, Change(record or NOTHING, message)))
-        if decision is not True:
-            answers.deletion_refused(name, message, sender, decision, self._denials)
-            self._let_go(name, sender)
-            return
-        try:
-            await self._store.delete(name)
-        except RecordError as error:
-            self._not_deleted(name, message, sender, error)
-            self._reconciliation.assume(name, record)
-            await self._reconciliation.try_to_reconcile(name)
-            return
-        version = -1 if record is None else record.version
-        subscribers = self._subscriptions.subscribers(name)
-        self._replicas.deleted(name, version, subscribers)
-        if len(subscribers) > MANY:
-            # Telling so many takes as long as remembering them. All requests about the record wait meanwhile.
-            await self._turns.next()
-        sender.send(Message(_RECORD, RecordAction.DELETE_SUCCESS, name))
-        news = Message(_RECORD, RecordAction.DELETED, name)
-        self._cluster.publish(news)
-        self._publish_deletion(news, sender)
-
-    def _not_deleted(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
-        answers.not_deleted(name, message, sender, error)
-        self._let_go(name, sender)
-
-    def _let_go(self, name: str, sender: IConnection) -> None:
-        """
-        The record stays, but a client that has let go of it is told no more news.
-        """
-        if sender.dialect.lets_go_of_what_it_deletes:
-            self._subscriptions.discard(name, sender)
-            self._replicas.left(name, sender)
-            if self._conflicts:
-                self._conflicts.dropped(name, sender)
 
     def _on_revoke(self, name: str, connection: IConnection) -> None:
         """
@@ -256,21 +201,6 @@ class RecordService:
         self._conflicts.revoked(name, connection)
         self._acks.revoked(name, connection)
 
-    def _publish_deletion(self, news: Message, exclude: IConnection | None = None) -> None:
-        """
-        Tell subscribers that a record is no more; they are none any longer.
-        """
-        name = news.name
-        assert name is not None
-        if self._conflicts:
-            self._conflicts.deleted(name, exclude)
-        if self._acks:
-            self._acks.deleted(name, exclude)
-        self._subscriptions.publish(news, exclude)
-        if self._replicas.resubscribers:
-            self._replicas.ended(name, self._subscriptions.subscribers(name))
-        self._subscriptions.end(name)
-
     # -- what others changed
 
     def _notify(self, message: Message, sender: IConnection) -> None:
@@ -278,7 +208,7 @@ class RecordService:
 
         async def refresh(name: str, message: Message, sender: IConnection) -> None:
             try:
-                self._publish(_state(name, await self._reconciliation.refresh(name)))
+                self._news.refreshed(name, await self._reconciliation.refresh(name))
             except RecordError as error:
                 failed.append(error.detail)
 
@@ -294,12 +224,12 @@ class RecordService:
 
     async def _refresh(self, name: str, message: Message, sender: None) -> None:
         try:
-            self._publish(_state(name, await self._reconciliation.refresh(name)))
+            self._news.refreshed(name, await self._reconciliation.refresh(name))
         except RecordError:
-            pass  # logged, and it is tried again
+            pass  # It is logged, and there is another attempt later.
 
     async def _publish_in_turn(self, name: str, message: Message, sender: None) -> None:
-        self._publish(message)
+        self._news.received(message)
 
     def _remind(self, name: str, connection: IConnection) -> None:
         if self._subscriptions.wants(name, connection):
@@ -324,21 +254,10 @@ class RecordService:
 
         @param writers: only these clients need it; C{None}: all subscribers do.
         """
-        news = _state(name, record)
         if writers is None:
-            self._cluster.publish(news)
-            self._publish(news)
+            self._news.resolved(name, record)
         elif record is not None:
+            news = answers.update(name, record)
             for connection in writers:
                 if self._subscriptions.wants(name, connection):
                     connection.send(news)
-
-    def _publish(self, news: Message) -> None:
-        if news.action is RecordAction.DELETED:
-            self._publish_deletion(news)
-        else:
-            self._subscriptions.publish(news)
-
-
-def _state(name: str, record: Record | None) -> Message:
-    return Message(_RECORD, RecordAction.DELETED, name) if record is None else answers.update(name, record)

@@ -113,7 +113,7 @@ class RecordWriter:
         self._queue = queue
         self._busy = queue.busy
         self._allows = permission.allows
-        self._publish = news.publish
+        self._publish = news.written
         self._refusals = refusals
         self._predecessors = refusals.predecessors
         self._may_target_predecessor = refusals.may_target_predecessor

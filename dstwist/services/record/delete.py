@@ -1,0 +1,120 @@
+"""
+Deleting records.
+
+::
+
+    load --> permitted? --> delete in the stores --> DELETE_SUCCESS to the sender, DELETED to all other subscribers
+
+The subscriptions of all clients to the record end with its deletion. A deletion of a record that does not exist
+succeeds as well.
+
+If the deletion is refused or fails, the record stays. Text clients have forgotten their copy all the same when they
+sent the request, so their subscriptions end then too.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.interfaces import IConnection, IPermission
+from dstwist.permission.denials import Denials
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Change
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.turns import Turns
+from dstwist.services.record import answers
+from dstwist.services.record.failures import RecordError
+from dstwist.services.record.held_conflicts import HeldConflicts
+from dstwist.services.record.news import RecordNews
+from dstwist.services.record.queue import RecordQueue
+from dstwist.services.record.reconcile import Reconciliation
+from dstwist.services.record.replicas import Replicas
+from dstwist.services.record.store import RecordStore
+
+#: A deletion with more subscribers takes two turns of the reactor.
+MANY = 10_000
+
+
+class RecordDeleter:
+    """
+    Serves the deletions.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        reconciliation: Reconciliation,
+        queue: RecordQueue,
+        permission: IPermission,
+        subscriptions: SubscriptionRegistry,
+        replicas: Replicas,
+        conflicts: HeldConflicts,
+        news: RecordNews,
+        clock: IReactorTime,
+        denials: Denials,
+    ) -> None:
+        self._store = store
+        self._reconciliation = reconciliation
+        self._submit = queue.submit
+        self._allows = permission.allows
+        self._subscriptions = subscriptions
+        self._replicas = replicas
+        self._conflicts = conflicts
+        self._news = news
+        self._turns = Turns.of(clock)
+        self._denials = denials
+
+    def handle(self, message: Message, sender: IConnection) -> None:
+        """
+        Delete a record in the turn of the request.
+        """
+        name = message.name
+        assert name is not None, "codecs let none through without its name"
+        # Needed even if the record is not busy: the stores may take longer than an acknowledgement is held.
+        served = self._replicas.leaves(name, sender) if sender.dialect.knows_writes_by_version else None
+        self._submit(self._delete, name, message, sender, served)
+
+    def not_deleted(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+        """
+        The record could not be deleted.
+        """
+        answers.not_deleted(name, message, sender, error)
+        self._end_subscription(name, sender)
+
+    async def _delete(self, name: str, message: Message, sender: IConnection) -> None:
+        try:
+            record = await self._store.load(name)
+        except RecordError as error:
+            self.not_deleted(name, message, sender, error)
+            return
+        decision = await answers.decided(self._allows(message, sender, Change(record or NOTHING, message)))
+        if decision is not True:
+            answers.deletion_refused(name, message, sender, decision, self._denials)
+            self._end_subscription(name, sender)
+            return
+        try:
+            await self._store.delete(name)
+        except RecordError as error:
+            self.not_deleted(name, message, sender, error)
+            self._reconciliation.assume(name, record)
+            await self._reconciliation.try_to_reconcile(name)
+            return
+        version = -1 if record is None else record.version
+        subscribers = self._subscriptions.subscribers(name)
+        self._replicas.deleted(name, version, subscribers)
+        if len(subscribers) > MANY:
+            # To send them DELETED takes as long as to remember them. Further requests for the record wait meanwhile.
+            await self._turns.next()
+        sender.send(Message(Topic.RECORD, RecordAction.DELETE_SUCCESS, name))
+        self._news.deleted(name, sender)
+
+    def _end_subscription(self, name: str, sender: IConnection) -> None:
+        """
+        The record stays. End the subscription of a client that has forgotten its copy.
+        """
+        if sender.dialect.lets_go_of_what_it_deletes:
+            self._subscriptions.discard(name, sender)
+            self._replicas.left(name, sender)
+            if self._conflicts:
+                self._conflicts.dropped(name, sender)

@@ -1,0 +1,277 @@
+"""
+Tests for L{dstwist.services.record.delete}.
+"""
+
+from __future__ import annotations
+
+from dstwist.interfaces import Record
+from dstwist.protocol import text
+from dstwist.services.record import delete as record_delete
+from dstwist.services.record.acks import HOLD
+from tests.logs import Lines
+from tests.services.record.stage import A, RecordTestCase, ask, read_response, update, wanting_ack, written
+
+
+class DeleteTests(RecordTestCase):
+    """
+    DELETE.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 7, {"x": 1})
+
+    def test_delete(self) -> None:
+        """
+        A deleted record is nowhere; whoever deleted it and all subscribers are told, and none is subscribed any more.
+        """
+        ann, bob, cat = self.young("a"), self.young("a"), self.old("a")
+        self.assertEqual(self.say(ann, ask(A.DELETE, "a")), [ask(A.DELETE_SUCCESS, "a")])
+        self.assertEqual((bob.take(), cat.take()), ([ask(A.DELETED, "a")], ["R|A|D|a+"]))
+        self.assertNotIn("a", self.subscriptions)
+        self.assertEqual(self.cluster.published, [ask(A.DELETED, "a")])
+        self.assert_gone("a")
+
+    def test_text(self) -> None:
+        """
+        A text client that deletes is told in the same words.
+        """
+        self.assertEqual(self.say_text(self.old(), "R|D|a+"), ["R|A|D|a+"])
+
+    def test_acknowledgement_first(self) -> None:
+        """
+        A client of v2 or v3 gets the acknowledgement of its write before the deletion by another client: after the
+        deletion it could not find the callback.
+        """
+        cat = self.old("a")
+        write = text.SERVER.decode('R|U|a|8|{"x":2}|{"writeSuccess":true}+'.replace("|", "\x1f").replace("+", "\x1e"))
+        self.say(cat, *write)  # type: ignore[arg-type]
+        self.say(self.young(), ask(A.DELETE, "a"))
+        self.assertEqual(cat.take(), ["R|WA|a|[8]|L+", "R|A|D|a+"])
+        self.clock.advance(HOLD)
+        self.assertEqual(cat.take(), [])
+
+    def test_missing(self) -> None:
+        """
+        Deleting what is not there is a success, and ends the subscriptions to it.
+        """
+        bob = self.young("b")
+        self.assertEqual(self.say(self.young(), ask(A.DELETE, "b")), [ask(A.DELETE_SUCCESS, "b")])
+        self.assertEqual(bob.take(), [ask(A.DELETED, "b")])
+        self.assertNotIn("b", self.subscriptions)
+
+    def test_provider_is_told(self) -> None:
+        """
+        Who provides a record is told that nobody wants it any more when it is deleted.
+        """
+        pat = self.young()
+        self.young("a")
+        self.say(pat, ask(A.LISTEN, "a"), ask(A.LISTEN_ACCEPT, "a", subscription="a"))
+        self.say(self.young(), ask(A.DELETE, "a"))
+        self.assertEqual(pat.take(), [ask(A.SUBSCRIPTION_FOR_PATTERN_REMOVED, "a", subscription="a")])
+
+    def test_denied(self) -> None:
+        """
+        The rule for deletions sees what is to be deleted.
+        """
+        self.rules.rule = lambda message, record: False
+        request = ask(A.DELETE, "a")
+        self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
+        self.assertEqual(self.rules.asked, [(A.DELETE, Record(7, {"x": 1}))])
+        self.assertEqual(self.say_text(self.old(), "R|D|a+"), ["R|E|MESSAGE_DENIED|a|D+"])
+        self.assert_stored("a", 7, {"x": 1})
+
+    def test_let_go(self) -> None:
+        """
+        A client of v2 or v3 that asks to delete a record drops the record at once: if the deletion fails, the client is
+        not subscribed any more, and may subscribe again. A v4+ client stays subscribed.
+        """
+        ann, bob, cat = self.young("a"), self.young("a"), self.old()
+        self.rules.rule = lambda message, record: message.action is not A.DELETE
+        self.say_text(cat, "R|CR|a+")
+        self.say_text(cat, "R|D|a+")
+        self.say(ann, ask(A.DELETE, "a"))
+        ann.take()
+        self.say(bob, update("a", 8, {"x": 2}))
+        self.assertEqual((ann.take(), cat.take()), ([update("a", 8, {"x": 2})], []))
+        self.assertEqual(self.say_text(cat, "R|CR|a+"), ["R|A|S|a+", 'R|R|a|8|{"x":2}+'])
+        self.storage.behave = lambda operation, name: (0.0, "fails" if operation == "delete" else "ok")
+        self.rules.rule = lambda message, record: True
+        self.say_text(cat, "R|D|a+")
+        self.say(bob, update("a", 9, {"x": 3}))
+        self.assertEqual(cat.take(), [])
+
+    def test_created_anew(self) -> None:
+        """
+        After a deletion a record starts from version 0 again.
+        """
+        ann = self.young("a")
+        self.say(ann, ask(A.DELETE, "a"))
+        get = ask(A.SUBSCRIBECREATEANDREAD, names=("a",))
+        self.assertEqual(self.say(ann, get, update("a", 1, {"y": 1})), [get.ack(), read_response("a", 0, {})])
+        self.assert_stored("a", 1, {"y": 1})
+
+    def test_w18_waits_for_its_turn(self) -> None:
+        """
+        W18: a deletion waits for the writes before it, so that none comes after it; those behind it are answered.
+        """
+        self.storage.delay = 1.0
+        ann, bob, behind = self.young("a"), self.young("a"), update("a", 9, {})
+        self.say(ann, wanting_ack(update("a", 8, {})))
+        self.say(bob, ask(A.DELETE, "a"))
+        self.say(ann, behind)
+        self.clock.pump([0.5] * 10)
+        self.assertEqual(ann.take(), [written("a"), ask(A.DELETED, "a"), behind.error(A.RECORD_UPDATE_ERROR)])
+        self.assertEqual(bob.take(), [update("a", 8, {}), ask(A.DELETE_SUCCESS, "a")])
+        self.assert_gone("a")
+
+    def test_storage_failed(self) -> None:
+        """
+        If it is not deleted, whoever wanted that is told; to the others nothing happened.
+        """
+        self.storage.behave = lambda operation, name: (0.0, "fails" if operation == "delete" else "ok")
+        ann, bob, cat = self.young("a"), self.young("a"), self.old()
+        request = ask(A.DELETE, "a")
+        error = request.error(A.RECORD_DELETE_ERROR, detail="storage error")
+        self.assertEqual(self.say(ann, request), [error])
+        self.assertEqual(bob.take(), [])
+        self.assertEqual(
+            self.say_text(cat, "R|D|a+"), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|storage error+"]
+        )
+        self.assert_stored("a", 7, {"x": 1})
+
+    def test_hostile_name(self) -> None:
+        """
+        The name of a record that the stores do not take forges no line of the log.
+        """
+        lines = Lines(self)
+        self.storage.behave = lambda operation, name: (0.0, "fails")
+        self.say(self.young(), ask(A.READ, "b\n\x1b[2J" + "x" * 1000))
+        self.assertIn("record b??[2Jxxx", lines.last("error"))
+        self.assertLess(len(lines.last("error")), 500)
+        self.expect_complaints()
+
+    def test_half_deleted(self) -> None:
+        """
+        What is gone from the storage and, by a failure, not from the cache is gone for good, and all are told.
+        """
+        outcomes = ["fails"]
+        self.cache.behave = lambda operation, name: (
+            0.0,
+            outcomes.pop() if outcomes and operation == "delete" else "ok",
+        )
+        bob, request = self.young("a"), ask(A.DELETE, "a")
+        (error,) = self.say(self.young(), request)
+        self.assertEqual(error, request.error(A.RECORD_DELETE_ERROR, detail="cache error"))
+        self.assertEqual(bob.take(), [ask(A.DELETED, "a")])
+        self.assert_gone("a")
+
+    def test_timeouts(self) -> None:
+        """
+        A store that does not answer in time is an error that says so.
+        """
+        cat = self.old()
+        for store, which in ((self.storage, "storage"), (self.cache, "cache")):
+            store.behave = lambda operation, name: (0.0, "hangs" if operation == "delete" else "ok")
+            self.say_text(cat, "R|D|a+")
+            self.clock.advance(10.1)
+            self.assertEqual(cat.take(), [f"R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|{which} timeout+"])
+            store.behave = lambda operation, name: (0.0, "ok")
+        self.cache.outcome = "hangs"
+        self.cache.behave = lambda operation, name: (0.0, "hangs")
+        self.say_text(cat, "R|D|a+")
+        self.clock.advance(1.1)
+        self.assertEqual(cat.take(), ["R|E|MESSAGE_DENIED|a|D+R|E|RECORD_DELETE_ERROR|cache timeout+"])
+
+    def test_many_subscribers(self) -> None:
+        """
+        Very many subscribers are told in a turn of their own. Requests for the record in the meantime are served after
+        that.
+        """
+        self.patch(record_delete, "MANY", 2)
+        self.have("a", 3, {})
+        ann, bob, cat = self.young("a"), self.young("a"), self.young("a")
+        ann.take(), bob.take(), cat.take()
+        self.assertEqual(self.say(ann, ask(A.DELETE, "a"), update("a", 4, {}), ask(A.READ, "a")), [])
+        self.assertEqual(bob.take(), [])
+        self.clock.pump([0.0] * 5)
+        answers = [answer.action for answer in ann.take()]
+        self.assertEqual(answers, [A.DELETE_SUCCESS, A.RECORD_UPDATE_ERROR, A.RECORD_NOT_FOUND])
+        self.assertEqual((bob.take(), cat.take()), ([ask(A.DELETED, "a")], [ask(A.DELETED, "a")]))
+        self.assertNotIn("a", self.subscriptions)
+
+
+class StaleWriterTests(RecordTestCase):
+    """
+    W25: writers of a deleted record, and the next record of its name.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 7, {"old": 1})
+        self.get = ask(A.SUBSCRIBECREATEANDREAD, names=("a",))
+        self.head = ask(A.SUBSCRIBEANDHEAD, names=("a",))
+        self.bob = self.young("a")
+
+    def delete_and_rewrite(self, versions: int) -> None:
+        """
+        Have bob delete the record, and make a new one.
+        """
+        self.say(self.bob, ask(A.DELETE, "a"), self.get)
+        self.say(self.bob, *(update("a", version, {"new": version}) for version in range(1, versions + 1)))
+
+    def test_w25_offline_client(self) -> None:
+        """
+        W25: a client that comes back with version 8 of the old record does not overwrite version 7 of the new one: it
+        is a conflict, with the truth behind it, and after that it writes like everybody else.
+        """
+        self.delete_and_rewrite(7)
+        ann = self.young()
+        self.say(ann, self.head)
+        late = wanting_ack(update("a", 8, {"old": 2}))
+        exists, truth, failed = self.say(ann, late)
+        self.assertEqual((exists.action, exists.version, exists.data), (A.VERSION_EXISTS, 7, b'{"new":7}'))
+        self.assertEqual((failed.action, truth), (A.RECORD_UPDATE_ERROR, update("a", 7, {"new": 7})))
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 8, {"merged": 1}))), [written("a")])
+
+    def test_w25_write_on_its_way(self) -> None:
+        """
+        W25: a write that was on its way when its record was deleted is not taken for one to the next record.
+        """
+        self.have("a", 0, {})
+        ann = self.young("a")
+        self.delete_and_rewrite(0)
+        ann.take()
+        (exists,) = self.say(ann, update("a", 1, {"old": 1}))
+        self.assertEqual((exists.action, exists.version), (A.VERSION_EXISTS, 0))
+        self.assertEqual(self.say(ann, self.get, update("a", 1, {"new": 1}))[-1], read_response("a", 0, {}))
+        self.assert_stored("a", 1, {"new": 1})
+
+    def test_w25_who_read_may_write(self) -> None:
+        """
+        W25: whoever was told what the new record holds, or never held the old one, writes as usual.
+        """
+        self.delete_and_rewrite(1)
+        ann, cat = self.young(), self.young()
+        self.say(ann, self.head, ask(A.READ, "a"))
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 2, {}))), [written("a")])
+        self.assertEqual(self.say(cat, wanting_ack(update("a", 3, {}))), [written("a")])
+
+    def test_w25_beyond_the_old_one(self) -> None:
+        """
+        W25: a version that the old record never had cannot be meant for it.
+        """
+        self.delete_and_rewrite(8)
+        ann = self.young()
+        self.say(ann, self.head)
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 9, {}))), [written("a")])
+
+    def test_w25_forgotten(self) -> None:
+        """
+        W25: it is remembered for as long as the configuration says.
+        """
+        self.delete_and_rewrite(1)
+        ann = self.young()
+        self.say(ann, self.head)
+        self.clock.advance(600.1)
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 2, {}))), [written("a")])
