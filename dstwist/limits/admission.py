@@ -92,7 +92,7 @@ class Admission:
         A slot for one more connection, or why there is none.
         """
         if self._most is not None and self._total >= self._most:
-            return LimitExceeded("maxConnections", f"There are {self._most} connections already.", everybody=True)
+            return LimitExceeded("maxConnections", f"There are {self._most} connections already.", server_wide=True)
         self._total += 1
         return ConnectionSlot(self)
 

@@ -17,12 +17,12 @@ class LimitExceeded(NamedTuple):
 
     @ivar limit: the name of the limit, as in the configuration.
     @ivar text: the reason, for the client and the log.
-    @ivar everybody: the limit is that of the whole server: all other clients are refused as well.
+    @ivar server_wide: all other clients are refused as well.
     """
 
     limit: str
     text: str
-    everybody: bool = False
+    server_wide: bool = False
 
 
 def log_refusal(exceeded: LimitExceeded, client: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@ Long work, cut into steps, and done a time slice in each turn of the reactor (L{
 
 There is one way to write long work, C{Work} of L{dstwist.interfaces}: an iterator. It does one step each time it is
 asked for its next item; C{None} means that the next step may follow, a Deferred that the next step has to wait for it.
-What runs it depends on who wants it:
+The table shows what runs a work, and how it is cut into steps:
 
 ==============================  ================================  ==================================================
 the work of                     is run by                         and is cut into steps by

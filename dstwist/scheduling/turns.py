@@ -3,7 +3,7 @@ The turns of the reactor: how much time each has, and which parties wait for a s
 
 Two things share the time of a turn, so that no client waits long for the others:
 
-- What comes in is served as it comes, while the turn has time left; each connection gets one time slice at most.
+- Requests are served as they come in, while the turn has time left; each connection gets one time slice at most.
 - Parties that have to wait stand in one queue for the whole reactor, each connection or other party once. Each turn
   begins with one time slice for that queue.
 

@@ -176,7 +176,7 @@ class Switch(Protocol):
         factory = self.factory
         # There is no connection yet, and no user.
         log_refusal(exceeded, {"client": address, "address": address})
-        self._refusal = Refusal(503 if exceeded.everybody else 429, exceeded.text)
+        self._refusal = Refusal(503 if exceeded.server_wide else 429, exceeded.text)
         factory.refused.add(self)
 
     def _check_origin(self, head: Head, address: str) -> None:

@@ -43,7 +43,7 @@ class AdmissionTests(SynchronousTestCase):
 
     def test_no_limits(self) -> None:
         """
-        Unasked there is no limit, and of those who have gone nothing is left.
+        By default there is no limit, and nothing is kept of connections that have gone.
         """
         self.admission()
         slots = self.some("192.0.2.1", 1000)
@@ -62,7 +62,7 @@ class AdmissionTests(SynchronousTestCase):
             self.assertEqual((len(slots), self.enter("192.0.2.2")), (3, "maxConnections"))
             exceeded = self.at.enter()
             assert isinstance(exceeded, LimitExceeded)
-            self.assertEqual((exceeded.text, exceeded.everybody), ("There are 3 connections already.", True))
+            self.assertEqual((exceeded.text, exceeded.server_wide), ("There are 3 connections already.", True))
             slots[0].leave()
             self.assertIsInstance(self.enter("192.0.2.2"), ConnectionSlot)
 
@@ -108,7 +108,7 @@ class AdmissionTests(SynchronousTestCase):
 
     def test_moved(self) -> None:
         """
-        Who turns out to be somebody else is counted there, and no longer where it was thought to be.
+        A connection that turns out to come from another address is counted there, and no longer at the first one.
         """
         self.admission(max_connections_per_address=1, max_unauthenticated_per_address=1)
         (slot,) = self.some("192.0.2.1", 1)

@@ -48,7 +48,7 @@ class FailedLoginsTests(SynchronousTestCase):
 
     def test_per_user(self) -> None:
         """
-        After so many failures under one name nobody can log in under it, from wherever, until the window is over.
+        After so many failures under one name no client can log in under it, from any address, until the window is over.
         """
         self.limited(max_failed_logins_per_user=2)
         self.let_fail(1, "192.0.2.1")
@@ -60,7 +60,8 @@ class FailedLoginsTests(SynchronousTestCase):
 
     def test_success(self) -> None:
         """
-        Who logs in begins anew with his name; his address does not, or one who has an account could try others.
+        A login clears the count of the user name, but not that of the address: a client with an account could otherwise
+        try others.
         """
         self.limited(max_failed_logins_per_user=2, max_failed_logins_per_address=3)
         self.let_fail(1)

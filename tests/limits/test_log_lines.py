@@ -1,5 +1,5 @@
 """
-How many lines of one kind the log gets.
+Tests for L{dstwist.limits.log_lines}.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class LimitCase(SynchronousTestCase):
 
     def ended(self) -> list[str]:
         """
-        What is written at the end of the interval.
+        The lines that are written at the end of the interval.
         """
         self.lines.clear()
         self.clock.advance(INTERVAL)
@@ -217,7 +217,8 @@ class LogLimitTests(LimitCase):
 
     def test_another_node(self) -> None:
         """
-        Of several nodes in a process the last one's limit is in force; when it has gone, the one before.
+        If several nodes run in a process, the limit of the last one is in force; when it has gone, that of the one
+        before.
         """
         second = self.start(max_log_lines_per_client=1)
         self.refuse(5)
@@ -229,7 +230,7 @@ class LogLimitTests(LimitCase):
 
     def test_long_names(self) -> None:
         """
-        What a client chose does not make the count longer than a line, nor the memory larger.
+        A long user name makes neither the count longer than a line nor the memory larger.
         """
         for _ in range(4):
             self._log.warn("{user} did", user="x" * 100_000)
@@ -339,7 +340,7 @@ class LimitedObserverTests(LimitCase):
 
     def test_legacy(self) -> None:
         """
-        So are those of the old interface, which are all one kind.
+        Lines of the old interface are limited, too; they are all one kind.
         """
         old = legacy.LogPublisher(self.publisher, self.publisher)
         for number in range(100):
@@ -348,7 +349,7 @@ class LimitedObserverTests(LimitCase):
 
     def test_ours(self) -> None:
         """
-        Ours have been judged already, and are not judged twice.
+        Lines of our loggers have been counted already, and are not counted twice.
         """
         for log in (Logger("a", observer=self.publisher), OperatorLogger("b", observer=self.publisher)):
             for _ in range(9):

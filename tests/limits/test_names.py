@@ -80,7 +80,7 @@ class NameLimitTests(SynchronousTestCase):
 
     def test_bulks(self) -> None:
         """
-        Of several names those that are too long are refused one by one, each once, and the others are served.
+        Names of a bulk request that are too long are refused one by one, each once, and the others are served.
         """
         for topic, actions in BULKS.items():
             for action in actions:
@@ -115,7 +115,7 @@ class NameLimitTests(SynchronousTestCase):
 
     def test_told_once(self) -> None:
         """
-        Who gets his request back is told once.
+        A client whose refusals repeat the request gets one refusal.
         """
         message = Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE, names=(LONG, LONGER), correlation_id="7")
         self.refusal(message, LONG, "a name of 11", told_once=True)
@@ -156,7 +156,7 @@ class NameLimitTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        What is no request stays as and where it is.
+        Messages that are no requests stay as and where they are.
         """
         ping = Message(Topic.CONNECTION, ConnectionAction.PING)
         broken = Malformed(Fault.UNPARSABLE)

@@ -94,7 +94,7 @@ class TurnTests(SynchronousTestCase):
 
     def test_unlimited(self) -> None:
         """
-        Where nothing is flushed the budget never ends.
+        If nothing is flushed, the budget never ends.
         """
         budget = TurnBudget()
         budget.room -= 1 << 70
@@ -128,7 +128,7 @@ class WaitingTests(SynchronousTestCase):
 
     def test_slowest(self) -> None:
         """
-        Past the limit the outbox with most waiting bytes gives up at once, whoever exceeded the limit; it is closed
+        Above the limit the outbox with most waiting bytes gives up at once, whichever exceeded the limit; it is closed
         later.
         """
         one, two, three = self.outboxes("one", "two", "three")
@@ -143,7 +143,7 @@ class WaitingTests(SynchronousTestCase):
 
     def test_some_more(self) -> None:
         """
-        So many give up that it does not happen again with the next byte.
+        So many outboxes give up that the next byte does not exceed the limit again.
         """
         boxes = self.outboxes(*"abcdefgh")
         for box in boxes:
@@ -173,7 +173,7 @@ class WaitingTests(SynchronousTestCase):
 
     def test_less(self) -> None:
         """
-        An outbox that gets rid of some bytes closes nobody.
+        An outbox that gets rid of some bytes closes no connection.
         """
         one, two = self.outboxes("one", "two")
         one.wait(700)

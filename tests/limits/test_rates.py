@@ -31,7 +31,7 @@ class CountingClock(Clock):
 
 class BucketTests(SynchronousTestCase):
     """
-    So much a second.
+    L{TokenBucket}.
     """
 
     def test_burst(self) -> None:
@@ -85,7 +85,7 @@ class BucketTests(SynchronousTestCase):
 
     def test_cheap(self) -> None:
         """
-        While there is something left, nobody looks at the clock.
+        While a bucket has tokens, it does not look at the clock.
         """
         clock = CountingClock()
         bucket = TokenBucket("x", 1000, clock)
@@ -122,7 +122,7 @@ class RateLimitTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """
-        Who sends more bytes than he may is read from again when the time for them is over.
+        A client that sends more bytes than it may is read from again when the time for them is over.
         """
         rate_limit = self.rate_limit(1000)
         rate_limit.bytes(1000)
@@ -150,7 +150,7 @@ class RateLimitTests(SynchronousTestCase):
 
     def test_long_pause(self) -> None:
         """
-        While it is paused for long, nobody takes the client for dead.
+        During a long pause the heartbeat does not take the client for dead.
         """
         rate_limit = self.rate_limit(1000)
         rate_limit.bytes(6000)
@@ -161,7 +161,7 @@ class RateLimitTests(SynchronousTestCase):
 
     def test_user(self) -> None:
         """
-        The connections of one user share what he may send; others are not touched.
+        The connections of one user share the limits of the user; other users have their own.
         """
         one = self.rate_limit(max_byte_rate_per_user=1000)
         two, other = self.another(), self.another()
@@ -177,7 +177,7 @@ class RateLimitTests(SynchronousTestCase):
 
     def test_messages_of_user(self) -> None:
         """
-        So with messages; who has no name shares with nobody.
+        The limit of messages is shared in the same way. Clients without a user name share it with no other client.
         """
         one = self.rate_limit(max_message_rate_per_user=10)
         one.logged_in("ann")
@@ -190,7 +190,7 @@ class RateLimitTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        Of connections that are gone nothing is left, throttled or not.
+        Nothing is left of connections that are gone, throttled or not.
         """
         one, two = self.rate_limit(1000, max_byte_rate_per_user=1000), self.another()
         for rate_limit in (one, two):

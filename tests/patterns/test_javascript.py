@@ -186,7 +186,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no regular expression in JavaScript is refused, with a reason.
+        Text that is not a regular expression in JavaScript is refused, with a reason.
         """
         for pattern, reason in REFUSED.items():
             error = self.assertRaises(InvalidPattern, compile_pattern, pattern, 1000)

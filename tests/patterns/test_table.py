@@ -35,7 +35,7 @@ class MatchingTests(SynchronousTestCase):
 
     def ask(self, name: str, times: int = PATIENCE) -> list[str]:
         """
-        What C{name} matches, each time it is asked.
+        The patterns that match C{name}, each time it is asked.
         """
         found = [self.table.matching(name) for _ in range(times)]
         self.assertEqual(found, [found[0]] * times)

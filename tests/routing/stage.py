@@ -32,7 +32,7 @@ ANN = "ann (192.0.2.1, /deepstream, #7)"
 
 class Stage:
     """
-    One topic of one node with its subscribers and listeners. What they were sent is told in short: C{FOUND a.* abc}.
+    One topic of one node with its subscribers and listeners. Messages to clients are shown in short: C{FOUND a.* abc}.
     """
 
     SHORT = {
@@ -107,7 +107,7 @@ class Stage:
 
     def heard(self, connection: FakeConnection) -> list[str]:
         """
-        What C{connection} was sent since this was last asked.
+        The messages to C{connection} since the last call.
         """
         return [self._short(message) for message in connection.take()]
 

@@ -95,7 +95,7 @@ class FanOutTests(SynchronousTestCase):
 
     def test_no_form(self) -> None:
         """
-        What a wire has no form for is not written to it.
+        A message for which a wire has no form is not written to it.
         """
 
         class Mute(FakeWire):
@@ -149,8 +149,8 @@ class FanOutTests(SynchronousTestCase):
 
     def test_publish_to(self) -> None:
         """
-        A message goes to the subscribers of a name that is not its own, encoded once for a wire, but not to those who
-        are left out.
+        A message goes to the subscribers of another name than its own, encoded once for a wire, but not to excluded
+        ones.
         """
         wire = FakeWire()
         ann, bob, cat = (self.subscriber("a", wire=wire) for _ in range(3))

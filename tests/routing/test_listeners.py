@@ -1,5 +1,5 @@
 """
-Listening: active data providers.
+Tests for L{dstwist.routing.listeners}.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ListeningTests(SynchronousTestCase):
 
     def hears(self, connection: FakeConnection, *expected: str) -> None:
         """
-        C{connection} was sent just this; providers are announced to nobody but the subscribers of records.
+        C{connection} was sent exactly this; only subscribers of records are told of providers.
         """
         if self.topic is Topic.EVENT:
             expected = tuple(words for words in expected if not words.startswith(("PROVIDED", "UNPROVIDED")))
@@ -44,7 +44,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_listen(self) -> None:
         """
-        Listening is acknowledged, and nothing else happens while nobody wants a name.
+        Listening is acknowledged, and nothing else happens while no name has a subscriber.
         """
         for dialect in (TEXT, PROTOBUF):
             connection = FakeConnection(dialect=dialect)
@@ -53,7 +53,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_invalid_pattern(self) -> None:
         """
-        What is no regular expression is refused with the reason, and not acknowledged.
+        Text that is not a regular expression is refused with the reason, and not acknowledged.
         """
         connection = FakeConnection()
         self.stage.listen(connection, "a[")
@@ -159,7 +159,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_accept(self) -> None:
         """
-        Who accepts provides the name; its subscribers are told, and the provider hears of its end, once.
+        A listener that accepts provides the name. Its subscribers are told, and the provider is told of the end, once.
         """
         for dialect in (TEXT, PROTOBUF):
             listener = self.stage.listener("a.*", dialect=dialect)
@@ -205,7 +205,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_reject(self) -> None:
         """
-        When everybody has declined nothing more happens; subscribers are told nothing.
+        When all listeners have declined, nothing more happens; subscribers are told nothing.
         """
         for dialect in (TEXT, PROTOBUF):
             listener, ann = self.stage.listener("a", dialect=dialect), self.stage.subscriber("a")
@@ -219,7 +219,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_reject_next(self) -> None:
         """
-        After one has declined the next is asked, in the order of listening; after one has accepted nobody.
+        When a listener declines, the next one is asked, in the order of listening; when one accepts, no other is asked.
         """
         cat, ann, bob = (self.stage.listener(pattern) for pattern in ("a.*", "b", "a.*"))
         self.stage.listen(ann, "ab")
@@ -238,7 +238,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_timeout_next(self) -> None:
         """
-        Who does not answer in time is told so, and the next is asked.
+        A listener that does not answer in time is told so, and the next one is asked.
         """
         slow, fast = self.stage.listener("a.*"), self.stage.listener("a.*")
         subscriber = self.stage.subscriber("abc")
@@ -289,7 +289,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_existing_subscriptions(self) -> None:
         """
-        A new listener is offered what is subscribed already, and matches, and nobody provides.
+        A new listener is offered the names that match, have a subscriber and have no provider.
         """
         for name in ("a1", "a2", "b"):
             self.stage.subscriber(name)
@@ -312,7 +312,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_newcomer_waits(self) -> None:
         """
-        Who begins to listen while another is being asked, is asked after that one.
+        A client that begins to listen while another is being asked is asked after that one.
         """
         first = self.stage.listener("a")
         self.stage.subscriber("a")
@@ -323,7 +323,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_newcomer_only(self) -> None:
         """
-        Who has declined is not asked again because another one came.
+        A listener that has declined is not asked again because a new listener comes.
         """
         first = self.stage.listener("a")
         self.stage.subscriber("a")
@@ -367,8 +367,8 @@ class ListeningTests(SynchronousTestCase):
 
     def test_provider_unlistens(self) -> None:
         """
-        A provider that stops listening is told nothing; the subscribers hear that nobody provides their name before
-        it gets its acknowledgement, and the next one is asked.
+        A provider that stops listening is told nothing. Before it gets its acknowledgement, the subscribers are told
+        that their name has no provider, and the next listener is asked.
         """
         said: list[str] = []
 
@@ -388,7 +388,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_listen_again(self) -> None:
         """
-        Who stopped listening and began again is offered the name a second time.
+        A client that stopped listening and began again is offered the name a second time.
         """
         listener, subscriber = self.stage.listener("a"), self.stage.subscriber("a")
         self.stage.accept(listener, "a", "a")
@@ -415,7 +415,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_provider_keeps_other_pattern(self) -> None:
         """
-        Who stops listening to one pattern keeps what it provides under another.
+        A client that stops listening to one pattern keeps the names that it provides under another.
         """
         listener = self.stage.listener("a", "b")
         subscriber = self.stage.subscriber("a")
@@ -436,7 +436,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_last_subscriber_while_asking(self) -> None:
         """
-        When the last subscriber leaves nobody else is asked, and who accepts after that is told to stop.
+        When the last subscriber leaves, no other listener is asked, and one that accepts after that is told to stop.
         """
         ann, bob = self.stage.listener("a"), self.stage.listener("a")
         self.stage.subscriber("a").close()
@@ -464,7 +464,8 @@ class ListeningTests(SynchronousTestCase):
 
     def test_w7_accept_only_from_the_asked(self) -> None:
         """
-        W7: nobody but who was asked gets a name. v4+ clients are told to stop, text clients that this was invalid.
+        W7: only a listener that was asked can get a name. v4+ clients are told to stop, text clients that this was
+        invalid.
         """
         for dialect, answer in ((TEXT, "INVALID_MESSAGE a"), (PROTOBUF, "REMOVED a a")):
             asked = self.stage.listener("a")
@@ -486,7 +487,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_w7_reject_only_from_the_asked(self) -> None:
         """
-        W7: nobody can decline for another. Text clients are told; v4+ clients have nothing to stop.
+        W7: a listener cannot decline for another. Text clients are told; v4+ clients have nothing to stop.
         """
         for dialect, answers in ((TEXT, ["INVALID_MESSAGE a"]), (PROTOBUF, [])):
             asked, stranger = self.stage.listener("a"), self.stage.listener("a", dialect=dialect)
@@ -501,7 +502,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_w37_unasked(self) -> None:
         """
-        W37: an answer about a name nobody wants is answered, too.
+        W37: an answer about a name without subscribers is answered, too.
         """
         young, old = FakeConnection(), FakeConnection(dialect=TEXT)
         for connection in (young, old):
@@ -526,7 +527,8 @@ class ListeningTests(SynchronousTestCase):
 
     def test_w34_late_accept_of_taken_name(self) -> None:
         """
-        W34: who accepts too late is told to stop if another provides the name, is being asked, or nobody wants it.
+        W34: a listener that accepts too late is told to stop if another one provides the name or is being asked, or if
+        the name has no subscriber.
         """
         for dialect in (TEXT, PROTOBUF):
             slow, fast = self.stage.listener("a", dialect=dialect), self.stage.listener("a")
@@ -581,7 +583,8 @@ class ListeningTests(SynchronousTestCase):
 
     def test_unlisten_settles(self) -> None:
         """
-        Who stopped listening cannot accept late what it was asked before, but keeps what it owes under other patterns.
+        A client that stopped listening cannot accept names late that it was asked about before. Unanswered offers under
+        other patterns stay.
         """
         listener, subscriber = self.stage.listener("a", "aa"), self.stage.subscriber("aa")
         self.stage.clock.pump([0.5, 0.5])
@@ -660,8 +663,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_comes_back_while_waiting(self) -> None:
         """
-        Who stopped listening while it waited to be asked, and listens again, waits behind those who did not, and is
-        asked once.
+        A listener that stops while it waits to be asked, and listens again, waits behind the others, and is asked once.
         """
         first, back, last = (self.stage.listener("a") for _ in range(3))
         self.stage.subscriber("a")
@@ -763,7 +765,7 @@ class ListeningTests(SynchronousTestCase):
 
 class EventListeningTests(ListeningTests):
     """
-    L{ListenerRegistry} of events: the same, but nobody is told of providers.
+    L{ListenerRegistry} of events: the same, except that subscribers are not told of providers.
     """
 
     topic = Topic.EVENT
@@ -826,7 +828,7 @@ class RevocationTests(SynchronousTestCase):
 
     def test_listen_again(self) -> None:
         """
-        A client that is let in again listens like any other.
+        A client that is permitted to listen again listens like any other.
         """
         ann = self.stage.listener("a.*", dialect=TEXT)
         self.listeners.revoke("a.*", ann)
@@ -837,7 +839,7 @@ class RevocationTests(SynchronousTestCase):
 
     def test_bound(self) -> None:
         """
-        What a client has lost is remembered up to the number of patterns that it may have, and until it is gone.
+        A client's revoked listeners are remembered up to the number of patterns that it may have, and until it is gone.
         """
         stage = Stage(max_patterns=2)
         before = entries(stage.listeners)
@@ -854,7 +856,7 @@ class RevocationTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        Who does not listen loses nothing.
+        A client that does not listen loses nothing.
         """
         ann, bob = self.stage.listener("a.*"), FakeConnection()
         self.assertEqual([self.listeners.revoke("b", ann), self.listeners.revoke("a.*", bob)], [False, False])

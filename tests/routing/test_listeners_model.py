@@ -66,7 +66,7 @@ class Rule:
 
 class Model:
     """
-    What clients may believe of a server, from what it says; says so when the server contradicts itself.
+    What clients may believe of a server, from its messages; fails when the server contradicts itself.
     """
 
     def __init__(self, test: SynchronousTestCase, stage: Stage, rule: Rule) -> None:
@@ -254,9 +254,9 @@ class RandomTests(SynchronousTestCase):
         delay: float,
     ) -> None:
         """
-        A name is offered to one at a time, and to nobody who does not listen, or must not hear of it, or while it is
-        provided; when everybody has left nothing remains. This holds also where everything takes so long that little
-        is done in one turn, and where rules take their time.
+        A name is offered to one listener at a time, never to a connection that does not listen or may not be told the
+        name, and never while it is provided. When all clients have left, nothing remains. This also holds where
+        everything takes so long that little is done in one turn, and where rules take their time.
         """
         clock = BusyClock()
         clock.tick = tick

@@ -17,8 +17,8 @@ class NewListenersTests(SearchCase):
 
     def test_order(self) -> None:
         """
-        Who comes while a search is under way is asked after those who were there before, in the order of coming,
-        whatever the patterns.
+        A client that begins to listen while a search runs is asked after those that listened before, in the order of
+        coming, whatever the patterns.
         """
         ann, bob = self.stage.listener("a"), self.stage.listener("b")
         self.subscriber("ab")
@@ -29,7 +29,7 @@ class NewListenersTests(SearchCase):
 
     def test_looks_at_idle_names(self) -> None:
         """
-        A new listener has its pattern matched with the names about which nobody is asked, and nothing else is matched.
+        A new listener's pattern is matched with the names that have no search, and nothing else is matched.
         """
         asked = self.stage.listener("a")
         self.subscriber(*self.names(10), "b1", "b2")
@@ -43,8 +43,8 @@ class NewListenersTests(SearchCase):
 
     def test_looks_at_names(self) -> None:
         """
-        Of very many names some are offered at once and the others in later turns, each once; the acknowledgement comes
-        first of all.
+        If there are very many names, some are offered at once and the others in later turns, each once. The
+        acknowledgement comes first.
         """
         names = self.names(40)
         self.subscriber(*names)
@@ -105,7 +105,8 @@ class NewListenersTests(SearchCase):
 
     def test_leaves(self) -> None:
         """
-        Who goes while its names are gone through is asked no more, and the names are not gone through for nobody.
+        A listener that leaves while the names are gone through is asked no more. If it was the only one, the round
+        ends.
         """
         for leave in (self.stage.unlisten, lambda connection, _: connection.close()):
             subscriber = self.subscriber(*self.names(40))
@@ -122,7 +123,7 @@ class NewListenersTests(SearchCase):
 
     def test_comes_again(self) -> None:
         """
-        Who goes and comes again while its names are gone through is offered each of them, as one who comes.
+        A listener that leaves and comes again while the names are gone through is offered each of them, like a new one.
         """
         self.subscriber(*self.names(20))
         self.busy()
@@ -138,7 +139,8 @@ class NewListenersTests(SearchCase):
 
     def test_after_failure(self) -> None:
         """
-        What was searched in vain since somebody came is not offered again when its turn comes.
+        If a search that began after a listener came was in vain, its name is not offered again to that listener in the
+        round.
         """
         subscriber = self.subscriber(*self.names(20, "b"))
         self.busy()

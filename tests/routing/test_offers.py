@@ -1,5 +1,5 @@
 """
-Which names listeners hear of: those to which they may listen.
+Tests for L{dstwist.routing.offers}: which names listeners are told.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class OfferTests(PermissionCase):
 
     def test_said_once(self) -> None:
         """
-        The log says once of a listener that it does not hear of all names that match, so that nobody wonders.
+        The log says once for a listener that it is not told all names that match.
         """
         stage = self.make(lambda user, name: False)
         self.listener(stage, "ann", "a.*|\n")
@@ -220,7 +220,7 @@ class OfferTests(PermissionCase):
 
     def test_forgotten_past_many(self) -> None:
         """
-        The search past very many listeners ends when nobody wants the name any more, or those listeners leave.
+        The search past very many listeners ends when the name has no subscriber any more, or those listeners leave.
         """
         clock = BusyClock()
         stage = self.make(lambda user, name: False, clock=clock, rematch_interval=None)
@@ -277,7 +277,7 @@ class LaterTests(PermissionCase):
 
     def test_name_gone(self) -> None:
         """
-        Nobody is asked about a name that nobody wants any more, or that is searched anew.
+        A name is not offered if it has no subscriber any more, or is searched anew.
         """
         subscriber = self.stage.subscriber("abc")
         first = self.decisions.pop("ann")
@@ -360,7 +360,7 @@ class LaterTests(PermissionCase):
 
     def test_stop(self) -> None:
         """
-        After the end nobody is asked.
+        After the end no listener is asked.
         """
         self.stage.subscriber("abc")
         self.stage.listeners.stop()
@@ -434,7 +434,7 @@ class OfferedTests(PermissionCase):
 
     def test_waiting_for_its_decision(self) -> None:
         """
-        The same before the decision is there.
+        The same while the decision is awaited.
         """
         decision: Deferred[bool] = Deferred()
         self.rule.decide = lambda user, name: decision if user == "ann" else True
@@ -447,7 +447,7 @@ class OfferedTests(PermissionCase):
 
 class OpenTests(SynchronousTestCase):
     """
-    Where everything is permitted.
+    A permission that permits everything.
     """
 
     def test_nothing_asked(self) -> None:

@@ -100,7 +100,7 @@ class ManyLaterTests(PermissionCase):
 
     def test_forgotten(self) -> None:
         """
-        Names that nobody wants any more leave the queue.
+        Names without subscribers leave the queue.
         """
         before = entries(self.stage.listeners)
         for number in range(MAX_UNDECIDED, self.count):
@@ -112,7 +112,7 @@ class ManyLaterTests(PermissionCase):
 
     def test_listener_leaves(self) -> None:
         """
-        What queues is for those that listen when its turn comes.
+        A search in the queue is for the clients that listen when its turn comes.
         """
         self.ann.close()
         decisions = list(self.decisions.values())

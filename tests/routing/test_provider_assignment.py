@@ -50,7 +50,8 @@ class ProviderAssignmentTests(SearchCase):
 
     def test_provider_leaves_and_names(self) -> None:
         """
-        While a provider is replaced some names end, or end and are wanted again: nobody is told of them twice.
+        While a provider is replaced, some names end, or end and have a subscriber again: no listener is told of them
+        twice.
         """
         names = self.names(20)
         subscriber = self.subscriber(*names)
@@ -120,7 +121,8 @@ class ProviderAssignmentTests(SearchCase):
 
     def test_asked_leaves_and_names(self) -> None:
         """
-        Who is asked about a name that ended and is wanted again meanwhile is not passed over for the one who left.
+        A listener that is asked about a name that ended and has a subscriber again is not passed over for the one that
+        left.
         """
         asked, spare = self.stage.listener("a"), self.stage.listener("a")
         subscriber = self.subscriber(*self.names(20))
@@ -220,8 +222,8 @@ class ProviderAssignmentTests(SearchCase):
 
     def test_subscriber_closed(self) -> None:
         """
-        If the listener that goes was the only subscriber of the name itself, nobody else is asked about it; it may go
-        when it is told that it was too slow, or what it has lost.
+        If the listener that leaves was the only subscriber of the name, no other listener is asked about it. It may
+        leave when it is told that it was too slow, or which name it has lost.
         """
         for action in ("TIMEOUT", "REMOVED"):
             both, spare = self.fragile(0, action), self.stage.listener("a")

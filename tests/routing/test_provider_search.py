@@ -1,5 +1,6 @@
 """
-ProviderSearches for providers when names, patterns and listeners are many, and when clients go in the midst of it.
+Tests for L{dstwist.routing.provider_search}: many names, patterns and listeners, and clients that go in the midst of a
+search.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class ProviderSearchesTests(SearchCase):
 
     def test_w56_waiting(self) -> None:
         """
-        W56: a search costs the same memory however many patterns match: it keeps nobody who has not been asked.
+        W56: a search costs the same memory however many patterns match: it does not keep registrations that have not
+        been asked.
         """
         self.subscriber(*self.names(100))
         listener = FakeConnection()

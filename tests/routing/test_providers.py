@@ -71,7 +71,7 @@ class ProvidersTests(SearchCase):
 
     def test_quiet(self) -> None:
         """
-        Where subscribers are not told of providers, they hear nothing.
+        Subscribers that are not to be told of providers receive nothing.
         """
         providers, registration, _, subscriber = self.make(announce=False)
         providers.add("a1", registration)

@@ -25,7 +25,7 @@ class RegistrationTests(SynchronousTestCase):
 
     def test_owes(self) -> None:
         """
-        An answer is owed once, however often the question was passed over, and under that pattern only.
+        An unanswered offer is remembered once, however often the name was offered, and under that pattern only.
         """
         self.assertFalse(self.one.forget_unanswered("x"))
         for _ in range(2):
@@ -35,7 +35,7 @@ class RegistrationTests(SynchronousTestCase):
 
     def test_settle_all(self) -> None:
         """
-        Who stops listening to a pattern keeps what it owes under others.
+        A client that stops listening to a pattern keeps its unanswered offers under others.
         """
         for registration in (self.one, self.other):
             registration.remember_unanswered("x")
@@ -44,7 +44,7 @@ class RegistrationTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        Who does not listen any more owes nothing.
+        A registration that has ended has no unanswered offers.
         """
         self.one.listens = False
         self.one.remember_unanswered("x")
@@ -109,7 +109,7 @@ class RegistrationsTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        Of a pattern that is none, or too long, nothing is kept.
+        Nothing is kept of a text that is not a pattern, or is too long.
         """
         for text in ("(", "a" * 11):
             self.assertRaises(InvalidPattern, self.add, self.ann, text)

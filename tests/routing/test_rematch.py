@@ -16,12 +16,12 @@ from tests.routing.stage import SearchCase, Stage
 
 class RematchTests(SearchCase):
     """
-    Names that nobody took; time passes only when a test says so.
+    Names that no listener took; time passes only when a test says so.
     """
 
     def test_of_failures(self) -> None:
         """
-        When all are asked again it is about the names that nobody took: what matches no pattern is not looked at.
+        A rematch is about the names that no listener took: names that match no pattern are not looked at.
         """
         listener = self.stage.listener("a")
         self.subscriber(*self.names(100, "b"), "a1", "a2", "a3")
@@ -48,7 +48,7 @@ class RematchTests(SearchCase):
 
     def test_of_new_listeners(self) -> None:
         """
-        What a new listener alone was asked for, and did not take, is offered again as well.
+        A name that only a new listener was offered, and did not take, is offered again as well.
         """
         self.subscriber("a")
         listener = self.stage.listener("a")
@@ -59,7 +59,7 @@ class RematchTests(SearchCase):
 
     def test_beside_new_listeners(self) -> None:
         """
-        While a new listener is asked about a name that nobody took, nobody else is.
+        While a new listener is asked about a name that no listener took, no other listener is.
         """
         patient = self.stage.listener("a")
         subscriber = self.subscriber("a")
@@ -74,7 +74,7 @@ class RematchTests(SearchCase):
 
     def test_without_match(self) -> None:
         """
-        What nobody's pattern matches any more is forgotten, and is offered to whoever comes.
+        A name that matches no pattern any more is forgotten, and is offered to any new listener.
         """
         leaver = self.stage.listener("a")
         self.stage.listener("b")
@@ -126,7 +126,7 @@ class RematchTimeTests(SynchronousTestCase):
 
     def hears(self, connection: FakeConnection, *expected: str) -> None:
         """
-        C{connection} was sent just this; providers are announced to nobody but the subscribers of records.
+        C{connection} was sent exactly this; only subscribers of records are told of providers.
         """
         if self.topic is Topic.EVENT:
             expected = tuple(words for words in expected if not words.startswith(("PROVIDED", "UNPROVIDED")))
@@ -134,7 +134,7 @@ class RematchTimeTests(SynchronousTestCase):
 
     def test_w36_cooldown(self) -> None:
         """
-        W36: what nobody wanted is offered again, but not before the cooldown is over.
+        W36: a name that all declined is offered again, but not before the cooldown is over.
         """
         self.stage = self.make(rematch_interval=4.0, match_cooldown=10.0)
         listener = self.stage.listener("a")
@@ -197,7 +197,7 @@ class RematchTimeTests(SynchronousTestCase):
 
     def test_rematch_leaves_searches_alone(self) -> None:
         """
-        What is being looked for, or provided, is not looked for again.
+        A name that has a search or a provider is not searched again.
         """
         self.stage = self.make(rematch_interval=1.1, response_timeout=5.0)
         first, second = self.stage.listener("a"), self.stage.listener("a")
@@ -232,7 +232,7 @@ class RematchTimeTests(SynchronousTestCase):
 
 class EventRematchTimeTests(RematchTimeTests):
     """
-    The same for events.
+    The times of rematches, for listeners to events.
     """
 
     topic = Topic.EVENT

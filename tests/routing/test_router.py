@@ -59,7 +59,8 @@ class RouterTests(SynchronousTestCase):
 
     def test_judged(self) -> None:
         """
-        What a service judges itself reaches it unasked, bulk requests whole.
+        A request that the service authorizes itself reaches it without a question to the permission, a bulk request as
+        a whole.
         """
         self.service.authorizes_itself = frozenset({EventAction.EMIT, EventAction.SUBSCRIBE})
         router = self.router(a=False)
@@ -70,7 +71,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_repeated_names(self) -> None:
         """
-        Of a long bulk request each name is served once, and once more if it was repeated: however often that was, its
+        Each name of a long bulk request is served once, and once more if it was repeated: however often that was, its
         sender is told once.
         """
         several = [f"n{number}" for number in range(100)]
@@ -123,7 +124,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_denied(self) -> None:
         """
-        What is not permitted is not served, and its sender is told.
+        A denied request is not served, and its sender is told.
         """
         self.router(a=False).route(emit("a"), self.ann)
         self.assertEqual(self.service.handled, [])
@@ -202,7 +203,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_denied_later(self) -> None:
         """
-        What turns out not to be permitted is not served, and its sender is told.
+        A request that is denied later is not served, and its sender is told.
         """
         decision: Deferred[bool] = Deferred()
         self.router(a=decision).route(emit("a"), self.ann)
@@ -288,8 +289,8 @@ class RouterTests(SynchronousTestCase):
 
     def test_settled(self) -> None:
         """
-        Whoever changes the rules can wait for the bulk requests that are under way then: until they are served, and not
-        for others.
+        A caller that changes the rules can wait for the end of the bulk requests that are in flight, and does not wait
+        for later ones.
         """
         router = self.router()
         self.assertEqual(self.successResultOf(router.drain()), None)
@@ -310,7 +311,7 @@ class RouterTests(SynchronousTestCase):
 
     def test_settled_by_leaving(self) -> None:
         """
-        What is given up because its sender has gone is drained.
+        A request that is given up because its sender has gone is not waited for.
         """
         for turns in range(3):
             ann = FakeConnection("ann")

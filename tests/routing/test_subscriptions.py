@@ -1,5 +1,5 @@
 """
-Who wants which name, and the fan-out to them.
+Tests for L{dstwist.routing.subscriptions}.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class SubscriptionRegistryTests(SynchronousTestCase):
 
     def test_room(self) -> None:
         """
-        All connections together have only so much memory for their subscriptions, those of other topics included. What
-        does not fit is refused, with a line in the log for each connection; the end of a subscription, and of a
-        connection, makes room.
+        All connections together have only so much memory for their subscriptions, those of other topics included. A
+        subscription that does not fit is refused, with a line in the log for each connection; the end of a
+        subscription, and of a connection, makes room.
         """
         room = Budget(10_000)
         self.registry = SubscriptionRegistry(Topic.EVENT, room=room)
@@ -186,7 +186,8 @@ class SubscriptionRegistryTests(SynchronousTestCase):
 
     def test_gone_in_long_bulk(self) -> None:
         """
-        Who leaves in the midst of a long request is subscribed to nothing, and each name that was wanted has ended.
+        A client that leaves in the midst of a long request is subscribed to nothing, and each name that began has
+        ended.
         """
         connection = FakeConnection()
         connection.turns = True
@@ -248,7 +249,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
 
     def test_nobody(self) -> None:
         """
-        A message nobody wants is dropped.
+        A message without subscribers is dropped.
         """
         self.registry.publish(emit())
         self.assertEqual(self.registry.subscribers("news"), [])
@@ -320,7 +321,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
 
     def test_quietly(self) -> None:
         """
-        Whoever has words of his own for it subscribes and ends subscriptions without the registry saying anything.
+        A caller that sends its own answers subscribes and ends subscriptions, and the registry sends nothing.
         """
         connection = FakeConnection()
         self.assertFalse(self.registry.wants("a", connection))
@@ -378,7 +379,7 @@ class MutingTests(SynchronousTestCase):
 
     def test_muted(self) -> None:
         """
-        A connection that is muted is subscribed, and hears nothing of that name until it is not muted any more.
+        A connection that is muted is subscribed, and receives nothing of that name until it is not muted any more.
         """
         self.registry.mute("a", self.ann)
         self.assertEqual((self.heard(), self.heard("b")), ([0, 3], [3, 3]))
@@ -431,7 +432,7 @@ class RevocationTests(SynchronousTestCase):
 
     def test_revoke(self) -> None:
         """
-        The subscription is gone for everybody who looks, and nothing is said.
+        The subscription is gone for all callers, and nothing is sent.
         """
         ann, bob = self.subscriber("a", "b"), self.subscriber("a")
         self.assertTrue(self.registry.revoke("a", ann))
@@ -443,14 +444,14 @@ class RevocationTests(SynchronousTestCase):
 
     def test_unknown_connection(self) -> None:
         """
-        Who never had anything loses nothing.
+        A connection without subscriptions loses nothing.
         """
         stranger = FakeConnection()
         self.assertEqual((self.registry.names_of(stranger), self.registry.revoke("a", stranger)), ([], False))
 
     def test_observers(self) -> None:
         """
-        Whoever remembers who is subscribed hears that somebody is not any more.
+        An observer of revocations is told which connection lost which name.
         """
         heard: list[Any] = []
         ann = self.subscriber("a")
@@ -471,7 +472,7 @@ class RevocationTests(SynchronousTestCase):
 
     def test_subscribe_again(self) -> None:
         """
-        A client that is let in again is subscribed like any other.
+        A client that is permitted again is subscribed like any other.
         """
         ann = self.subscriber("a")
         self.registry.revoke("a", ann)
@@ -550,7 +551,7 @@ class LongEndTests(SynchronousTestCase):
 
     def test_half_ended(self) -> None:
         """
-        From the moment at which it closes, a connection wants nothing any more, whoever asks.
+        From the moment at which it closes, a connection has no subscription for any caller.
         """
         ann = self.subscriber("ann")
         ann.close()
@@ -563,7 +564,7 @@ class LongEndTests(SynchronousTestCase):
 
     def test_taken_over(self) -> None:
         """
-        Who subscribes to such a name meanwhile hears of it, and keeps it; the name has been wanted all the time.
+        A client that subscribes to such a name meanwhile receives its messages and keeps it; the name never ended.
         """
         ann, bob = self.subscriber("ann"), FakeConnection("bob")
         ann.close()
@@ -634,7 +635,7 @@ class ManySubscribersTests(SynchronousTestCase):
 
     def test_at_once(self) -> None:
         """
-        The name is released at once; from then on no connection is subscribed to it, whoever asks.
+        The name is released at once; from then on no connection is subscribed to it for any caller.
         """
         self.end()
         self.assertEqual(self.names, ["a"])

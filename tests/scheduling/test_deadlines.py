@@ -43,7 +43,7 @@ class DeadlinesTests(SynchronousTestCase):
 
     def test_removed(self) -> None:
         """
-        What is done in time is never late, and nothing of it stays.
+        A key that is removed in time is never late, and nothing of it stays.
         """
         for number in range(1000):
             self.deadlines.add(str(number))
@@ -57,7 +57,7 @@ class DeadlinesTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """
-        What was removed may get its time anew, while the timer still runs for the first.
+        A key that was removed can get its time anew, while the timer still runs for the first.
         """
         self.deadlines.add("a")
         self.clock.advance(9)
@@ -73,8 +73,8 @@ class DeadlinesTests(SynchronousTestCase):
 
     def test_settled_by_another(self) -> None:
         """
-        What is removed while another is dealt with, which is late in the same instant, is not late any more; what is
-        added meanwhile gets its whole time.
+        A key that is removed while another one is handled that is late in the same instant is not late any more; a key
+        that is added meanwhile gets its whole time.
         """
         late = []
 

@@ -1,5 +1,5 @@
 """
-What is under way, and what a change waits for.
+Tests for L{dstwist.scheduling.drain}.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class InFlightTests(SynchronousTestCase):
 
     def test_results(self) -> None:
         """
-        What fires keeps its result, and is counted before whoever is told later; a failure ends as well.
+        A Deferred keeps its result, and is counted before callbacks that are added later; a failure ends as well.
         """
         good: Deferred[str] = Deferred()
         bad: Deferred[str] = Deferred()
@@ -62,7 +62,7 @@ class InFlightTests(SynchronousTestCase):
 
     def test_broken(self) -> None:
         """
-        What ends with an exception has ended.
+        An operation that ends with an exception has ended.
         """
         changed: list[Deferred[None]] = []
 

@@ -54,7 +54,7 @@ class TimeSlicesTests(SynchronousTestCase):
 
     def test_in_turn(self) -> None:
         """
-        What comes while other work waits has to wait as well, and then each gets its slice in turn.
+        Work that comes while other work waits has to wait as well, and then each gets its slice in turn.
         """
         self.slices.do(self.work("a", 11))
         self.slices.do(self.work("b", 6))
@@ -78,7 +78,7 @@ class TimeSlicesTests(SynchronousTestCase):
 
     def test_within(self) -> None:
         """
-        What is added by the work itself is done after it, in the same turn if there is time.
+        Work that is added by a step is done after its work, in the same turn if there is time.
         """
 
         def outer() -> Iterator[None]:

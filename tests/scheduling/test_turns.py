@@ -85,7 +85,7 @@ class TurnsTests(SynchronousTestCase):
 
     def test_slice_end(self) -> None:
         """
-        What comes in has a slice while the turn has time left, then none until the next turn.
+        Requests that come in have a slice while the turn has time left, then none until the next turn.
         """
         self.assertEqual(self.turns.slice_end(), self.clock.seconds() + TIME_SLICE)
         self.use_up_turn()
