@@ -115,7 +115,7 @@ class Node(Service):
         router = Router(self._permission, topics.by_topic, settings.limits.max_name_length, reactor, denials)
         rules = RuleReload(self._permission, settings.permission, topics.grant_types, reactor, router.drain)
         self.reloads.add_section("permission", lambda settings: rules.reload(settings.permission))
-        spoken, self.web_sockets = WebSocketBuilder(
+        clients, self.web_sockets = WebSocketBuilder(
             settings,
             reactor,
             self._authenticator,
@@ -143,31 +143,42 @@ class Node(Service):
             ports,
             self.factory,
             self.web_sockets,
-            spoken,
+            clients,
             topics,
             admission,
             failed_logins,
             accept_rate,
             reactor,
         )
-        watchers = [
-            Watcher(partial(certificate.start, reactor), certificate.stop) for certificate in self._certificates
-        ]
-        watchers.append(Watcher(lambda: rules.start(lambda: self.reloads.run_section("permission")), rules.stop))
-        watchers.append(Watcher(lambda: logins.start(lambda: self.reloads.run_section("auth")), logins.stop))
-        dependencies = [
-            Dependency("storage", stores.storage, lambda: stores.storage_description + _found(stores)),
-            Dependency("cache", stores.cache, lambda: stores.cache_description),
-            Dependency("authentication", self._authenticator, lambda: describe_authentication(settings.auth)),
-        ]
         self._lifecycle = Lifecycle(
             settings,
-            watchers,
-            Dependencies(dependencies, settings.dependency_initialization_timeout, settings.shutdown_timeout, reactor),
+            self._watchers(rules, logins, reactor),
+            Dependencies(
+                self._dependencies(),
+                settings.dependency_initialization_timeout,
+                settings.shutdown_timeout,
+                reactor,
+            ),
             self._check,
             self._client_side,
             log_limit,
         )
+
+    def _watchers(self, rules: RuleReload, logins: AuthReload, reactor: Any) -> list[Watcher]:
+        run = self.reloads.run_section
+        return [
+            *(Watcher(partial(certificate.start, reactor), certificate.stop) for certificate in self._certificates),
+            Watcher(partial(rules.start, partial(run, "permission")), rules.stop),
+            Watcher(partial(logins.start, partial(run, "auth")), logins.stop),
+        ]
+
+    def _dependencies(self) -> list[Dependency]:
+        stores = self._stores
+        return [
+            Dependency("storage", stores.storage, lambda: stores.storage_description + _found(stores)),
+            Dependency("cache", stores.cache, lambda: stores.cache_description),
+            Dependency("authentication", self._authenticator, lambda: describe_authentication(self._settings.auth)),
+        ]
 
     async def _check(self) -> None:
         settings = self._settings
