@@ -314,3 +314,10 @@ class Overflow:
 
     def __call__(self) -> None:
         self.count += 1
+
+
+def close_payload(code: int, reason: bytes = b"") -> bytes:
+    """
+    The payload of a client's close frame.
+    """
+    return code.to_bytes(2, "big") + reason
