@@ -24,7 +24,7 @@ from dstwist.lifecycle import ClientSide, Dependencies, Dependency, Lifecycle, W
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
-from dstwist.limits.open_files import most_files, room
+from dstwist.limits.open_files import connections_within, open_file_limit
 from dstwist.limits.outgoing import Outgoing
 from dstwist.log import Logger, about
 from dstwist.memory_limits import usable_memory
@@ -91,8 +91,8 @@ class Node(Service):
         self._users = UserRegistry()
         logins = AuthReload(self._authenticator, settings.auth, self._users.count, self.kick, reactor)
         self.reloads.add_section("auth", lambda settings: logins.reload(settings.auth))
-        self._files = most_files()
-        admission = Admission(settings.limits, reactor, room(self._files))
+        self._files = open_file_limit()
+        admission = Admission(settings.limits, reactor, connections_within(self._files))
         failed_logins = FailedLogins(settings.limits, reactor)
         tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(

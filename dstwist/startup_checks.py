@@ -24,7 +24,7 @@ from zope.interface import implementer
 from dstwist.config.auth import AuthSettings, CertificateSettings, OpenSettings
 from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, IPermission, Work
-from dstwist.limits.open_files import FEW, room
+from dstwist.limits.open_files import FEW_CONNECTIONS, connections_within
 from dstwist.log import OperatorLogger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic
 from dstwist.protocol.dialect import PROTOBUF
@@ -91,12 +91,12 @@ def tell_of_open_files(files: int | None, max_connections: int | None) -> None:
 
     @param files: C{None} if there is no limit.
     """
-    most = room(files)
+    most = connections_within(files)
     if files is None or most is None:
         _log.info("INFO | open files: no limit, so there is none for connections", event="INFO")
         return
     wanted = max_connections or 0
-    if most < FEW or most < wanted:
+    if most < FEW_CONNECTIONS or most < wanted:
         _log.warn(
             "INFO | open files: {files} at most, which allows {most} connections{instead}. Raise the hard limit"
             " (LimitNOFILE of systemd, ulimit -Hn)",

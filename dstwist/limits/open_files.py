@@ -9,10 +9,10 @@ import resource
 
 #: The number of open files reserved for everything but client connections: stores, the log, the ports, certificates
 #: while they are read, connections to web services.
-KEPT = 100
+RESERVED = 100
 
 #: The server warns at the start if there is room for fewer connections.
-FEW = 500
+FEW_CONNECTIONS = 500
 
 
 def raise_limit() -> None:
@@ -28,7 +28,7 @@ def raise_limit() -> None:
             pass
 
 
-def most_files() -> int | None:
+def open_file_limit() -> int | None:
     """
     How many files may be open; C{None} if there is no limit.
     """
@@ -36,8 +36,8 @@ def most_files() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def room(files: int | None) -> int | None:
+def connections_within(files: int | None) -> int | None:
     """
     How many connections there may be if C{files} may be open; C{None} if there is no limit.
     """
-    return None if files is None else max(files - KEPT, 1)
+    return None if files is None else max(files - RESERVED, 1)

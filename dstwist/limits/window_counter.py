@@ -44,7 +44,7 @@ class WindowCounter:
         count = self._counts.get(key, 0)
         if not count:
             if len(self._counts) >= MOST_REMEMBERED:
-                self._ends.hurry()
+                self._ends.expire_first()
             self._ends.add(key)
         self._counts[key] = count + 1
 

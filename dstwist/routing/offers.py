@@ -55,7 +55,7 @@ class OfferRules:
         """
         Whether C{registration} may be told C{name}, now or later. The Deferred never fails.
         """
-        if _unspeakable(registration, name):
+        if _cannot_carry(registration, name):
             return False
         if self._allows is None:
             return True
@@ -75,7 +75,7 @@ class OfferRules:
             self._denials.tell(result, request, registration.connection)
         return result is True
 
-    def tell_of_refusal(self, registration: Registration, name: str) -> None:
+    def log_refusal(self, registration: Registration, name: str) -> None:
         """
         Log, once, that C{registration} is not told all names that its pattern matches.
         """
@@ -85,7 +85,7 @@ class OfferRules:
         registration.refused = True
         request = Message(self._topic, self._listen)
         why, by = "may not listen to", f", by {self._denials.rule(request, name)}"
-        if _unspeakable(registration, name):
+        if _cannot_carry(registration, name):
             why, by = "cannot be told", ""
         self._log.info(
             "MESSAGE_DENIED | {client} listens to {pattern} of {topic}, but {why} all names that match: {name} is the "
@@ -100,7 +100,7 @@ class OfferRules:
         )
 
 
-def _unspeakable(registration: Registration, name: str) -> bool:
+def _cannot_carry(registration: Registration, name: str) -> bool:
     return not registration.connection.dialect.carries_every_name and has_separators(name)
 
 

@@ -295,7 +295,7 @@ class ProviderSearches:
 
     def _refuse(self, search: ProviderSearch, registration: Registration) -> None:
         if registration.connection not in search.refused:
-            self._rules.tell_of_refusal(registration, search.name)
+            self._rules.log_refusal(registration, search.name)
         search.refuse(registration)
 
     def _send_offer(self, search: ProviderSearch, registration: Registration) -> None:

@@ -21,17 +21,17 @@ K = TypeVar("K")
 
 class Deadlines(Generic[K]):
     """
-    Calls C{late} with each key that is not removed in time.
+    Calls C{expired} with each key that is not removed in time.
 
     @param delay: the time that a key has, in seconds.
     """
 
-    def __init__(self, delay: float, clock: IReactorTime, late: Callable[[K], None]) -> None:
+    def __init__(self, delay: float, clock: IReactorTime, expired: Callable[[K], None]) -> None:
         self._delay = delay
         self._clock = clock
         self._seconds = clock.seconds
         self._turns = Turns.of(clock)
-        self._late = late
+        self._expired = expired
         # Not a dict: to find its first key, a dict walks past all keys that were removed before it.
         self._due: OrderedDict[K, float] = OrderedDict()
         self._call: IDelayedCall | None = None
@@ -62,12 +62,12 @@ class Deadlines(Generic[K]):
         # The timer stays: when it fires, it looks which keys are due.
         self._due.pop(key, None)
 
-    def hurry(self) -> None:
+    def expire_first(self) -> None:
         """
         Let the time of the oldest key be up now.
         """
         key, _ = self._due.popitem(last=False)
-        self._late(key)
+        self._expired(key)
 
     def stop(self) -> None:
         """
@@ -95,7 +95,7 @@ class Deadlines(Generic[K]):
                 if not end:
                     break
                 del self._due[key]
-                self._late(key)
+                self._expired(key)
                 if self._turns.now() > end:
                     end = 0.0
         finally:

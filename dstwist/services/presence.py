@@ -230,7 +230,7 @@ class PresenceService:
             return
         # There is room for one at least.
         if len(self._away) >= self._settings.max_users_in_grace:
-            self._away.hurry()
+            self._away.expire_first()
         self._away.add(user)
 
     def _leave(self, user: str) -> None:

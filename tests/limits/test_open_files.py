@@ -8,7 +8,7 @@ import resource
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.limits.open_files import KEPT, most_files, raise_limit, room
+from dstwist.limits.open_files import RESERVED, connections_within, open_file_limit, raise_limit
 
 
 class OpenFilesTests(SynchronousTestCase):
@@ -33,7 +33,7 @@ class OpenFilesTests(SynchronousTestCase):
         """
         raise_limit()
         self.assertEqual(self.limits, (4096, 4096))
-        self.assertEqual(room(most_files()), 4096 - KEPT)
+        self.assertEqual(connections_within(open_file_limit()), 4096 - RESERVED)
 
     def test_forbidden(self) -> None:
         """
@@ -42,13 +42,13 @@ class OpenFilesTests(SynchronousTestCase):
         for problem in (OSError("not permitted"), ValueError("not allowed to raise maximum limit")):
             self.problem = problem
             raise_limit()
-            self.assertEqual(room(most_files()), 1024 - KEPT)
+            self.assertEqual(connections_within(open_file_limit()), 1024 - RESERVED)
 
     def test_no_limit(self) -> None:
         """
         Without a limit there may be any number of connections; with a very low one, there may be one.
         """
         self.limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        self.assertIsNone(room(most_files()))
+        self.assertIsNone(connections_within(open_file_limit()))
         self.limits = (50, 50)
-        self.assertEqual(room(most_files()), 1)
+        self.assertEqual(connections_within(open_file_limit()), 1)

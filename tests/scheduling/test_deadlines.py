@@ -117,7 +117,7 @@ class DeadlinesTests(SynchronousTestCase):
         """
         self.deadlines.add("a")
         self.deadlines.add("b")
-        self.deadlines.hurry()
+        self.deadlines.expire_first()
         self.assertEqual((self.late, len(self.deadlines)), (["a"], 1))
 
     def test_stop(self) -> None:

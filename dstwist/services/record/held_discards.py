@@ -64,7 +64,7 @@ class HeldDiscards:
         while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
             self.release(own, connection)
         if len(self._acks) >= MOST:
-            self._due.hurry()
+            self._due.expire_first()
         self._acks[key] = ack
         self._shares.add(name, connection, ENTRY + _DISCARD + weigh_name(name))
         self._due.add(key)

@@ -69,7 +69,7 @@ class RecentReads:
                 self._forget((connection, own))
             self._shares.add(name, connection, weight)
             while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
-                self._memory.hurry()
+                self._memory.expire_first()
             self._memory.add(key)
 
     def take(self, name: str, connection: IConnection) -> int | None:

@@ -231,7 +231,7 @@ class Reminders:
         copy.unsure = False
         copy.next = None
         while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
-            self._memory.hurry()
+            self._memory.expire_first()
         self._memory.add(key)
         return copy
 
