@@ -4,12 +4,15 @@ The documents: every reader of reStructuredText understands them, and what they 
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
 from docutils.core import publish_doctree
 from docutils.utils import SystemMessage
 from twisted.trial.unittest import SynchronousTestCase
+
+from tests.test_imports import LAYERS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [
@@ -45,3 +48,65 @@ class DocumentTests(SynchronousTestCase):
             for target in re.findall(r"`[^`]+<([^`>]+)>`_", path.read_text(encoding="utf-8")):
                 if not target.startswith(("http://", "https://")):
                     self.assertTrue((path.parent / target).exists(), f"{path.name}: {target}")
+
+
+#: Names that look like modules of dstwist: groups of entry points, units and files.
+NO_CODE = {
+    "dstwist.authentication",
+    "dstwist.cache",
+    "dstwist.conf",
+    "dstwist.install",
+    "dstwist.pid",
+    "dstwist.service",
+    "dstwist.socket",
+    "dstwist.storage",
+}
+
+
+class CodeTests(SynchronousTestCase):
+    """
+    The parts of the code that documents name.
+    """
+
+    def test_names(self) -> None:
+        """
+        Each module, class and function that a document names exists.
+        """
+        count = 0
+        for path in DOCUMENTS:
+            for name in re.findall(r"``(dstwist(?:\.[A-Za-z_]\w*)+)", path.read_text(encoding="utf-8")):
+                if name not in NO_CODE:
+                    count += 1
+                    try:
+                        pkgutil.resolve_name(name)
+                    except (ImportError, AttributeError):
+                        self.fail(f"{path.name}: {name}")
+        self.assertGreater(count, 80)
+
+    def test_paths(self) -> None:
+        """
+        Each Python file, and each folder of the checkout, that a document names exists.
+        """
+        count = 0
+        folders = ("dstwist/", "tests/", "docs/", "bench/", "etc/", "debian/", "fuzz/", "tools/")
+        for path in DOCUMENTS:
+            for name in re.findall(r"``([\w/.-]+(?:\.py|/))``", path.read_text(encoding="utf-8")):
+                if not name.startswith(folders) and (name.startswith((".", "/")) or not name.endswith(".py")):
+                    continue
+                count += 1
+                places = (CHECKOUT, CHECKOUT / "dstwist", path.parent)
+                self.assertTrue(any((place / name).exists() for place in places), f"{path.name}: {name}")
+        self.assertGreater(count, 20)
+
+    def test_tree(self) -> None:
+        """
+        The table of the architecture has all parts, in the order of the layers.
+        """
+        text = (CHECKOUT / "docs" / "architecture.rst").read_text(encoding="utf-8")
+        table = text[text.index("\nThe tree\n") : text.index("\nWhere to change it\n---")]
+        named = re.findall(r"^``(\w+)`` ", table, re.MULTILINE)
+        order = [layer.split() for layer in LAYERS if not layer.startswith("__")]
+        self.assertEqual(sorted(named), sorted(sum(order, [])))
+        self.assertEqual(
+            named, sorted(named, key=lambda name: next(i for i, layer in enumerate(order) if name in layer))
+        )
