@@ -124,7 +124,9 @@ class RecordReader:
     def _respond(self, name: str, record: Record, sender: IConnection) -> None:
         if self._conflicts:
             self._conflicts.read(name, sender, record)
-        self._replicas.sent(name, sender)
+        if not sender.dialect.knows_writes_by_version or self._subscriptions.wants(name, sender):
+            # Other clients of v2 and v3 have sent the request before they heard that the record was deleted.
+            self._replicas.sent(name, sender)
         if len(record.json) < LARGE:
             sender.send(answers.read_response(name, record))
             return

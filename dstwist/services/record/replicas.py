@@ -19,7 +19,8 @@ was not sent the record
 subscribed: the client, which     -> unsure    time restarts                    (a copy in neither becomes unsure,
 was sent the record but ignores                                                 if the version differs from the one
 it                                                                              that the client read)
-sent: the record, to the client                                                 ends
+sent: the record, to the client                                                 ends (v2 and v3: if the client is
+                                                                                subscribed)
 left: the client is not                                           ends
 subscribed any more
 ended: the subscriptions, by a                                    ends
@@ -40,6 +41,9 @@ offline with the version that it has just read, not with the next one. The copy 
 accepted.
 
 C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record.recent_deletions}.
+A client of v2 and v3 writes to a record only while it holds a copy. So after the deletion, all its writes that have a
+version are meant for the predecessor until it subscribes. A read does not end that: it may have been sent before such
+writes.
 
 A client that read the record shortly before it subscribes ignores the data that come with the subscription:
 L{dstwist.services.record.recent_reads}.

@@ -337,7 +337,7 @@ class RecordWriter:
                     return partial(refusals.failed, name, message, sender, state, reason)
                 current = 0
             elif wanted == current + 1 and not (
-                name in self._predecessors and self._may_target_predecessor(name, sender, wanted)
+                name in self._predecessors and self._may_target_predecessor(name, message, sender)
             ):
                 return self._make(wanted, change)
             if (

@@ -117,6 +117,37 @@ class RefusalTests(RecordTestCase):
             self.assertEqual([answer[:4] for answer in answers], ["R|E|"], (code, answers))
             self.have("a", 3, ROOMY)
 
+    def test_made_anew_meanwhile(self) -> None:
+        """
+        The deleted record is made anew as well: a client of v2 and v3 hears an error for each write to the old one,
+        and is not shown the new one. It may have asked for that already, and VERSION_EXISTS would break it.
+        """
+        old, ann = self.old("a"), self.young("a")
+        self.say(ann, ask(A.DELETE, "a"))
+        self.say(ann, ask(A.SUBSCRIBECREATEANDREAD, names=("a",)), update("a", 1, {"new": 1}))
+        self.assertEqual(old.take(), ["R|A|D|a+"])
+        self.assertEqual(
+            self.say_text(old, f"R|U|a|1|{{}}{WANTED}R|SN|a+R|U|a|2|{{}}{WANTED}R|P|a|3|y|N1+"),
+            [
+                "R|E|RECORD_UPDATE_ERROR|1+",
+                'R|R|a|1|{"new":1}+',
+                "R|E|RECORD_UPDATE_ERROR|2+",
+                "R|E|RECORD_UPDATE_ERROR|3+",
+            ],
+        )
+        self.assertEqual(self.say_text(old, "R|CR|a+"), ["R|A|S|a+", 'R|R|a|1|{"new":1}+'])
+        self.assertEqual(self.say_text(old, "R|U|a|2|{}" + WANTED), ["R|WA|a|[2]|L+"])
+
+    def test_far_ahead_of_anew(self) -> None:
+        """
+        So it is if the client has sent more writes than one, and a later one has the next version of the new record.
+        """
+        old, ann = self.old("a"), self.young("a")
+        self.say(ann, ask(A.DELETE, "a"))
+        self.have("a", 5, {"new": 1})
+        self.assertEqual(self.say_text(old, "R|U|a|6|{}+"), ["R|A|D|a+", "R|E|RECORD_UPDATE_ERROR|6+"])
+        self.assert_stored("a", 5, {"new": 1})
+
     def test_no_copy(self) -> None:
         """
         A client that is not subscribed has no copy, and is told the reason alone.
