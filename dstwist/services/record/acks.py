@@ -1,9 +1,9 @@
 """
 Write acknowledgements, which trigger the callbacks of writes.
 
-Clients of v4 and later are told at once. Clients of v2 and v3 find the callback by the record and the version. Client
-2.3.4 destroys the callbacks when it deletes or discards the record, before the server can know of that, and throws when
-an acknowledgement arrives then::
+Clients of v4 and later get the acknowledgement at once. Clients of v2 and v3 find the callback by the record and the
+version. Client 2.3.4 destroys the callbacks when it deletes or discards the record. The server learns of that later,
+and the client throws if an acknowledgement arrives meanwhile::
 
     client                       server
     R|U|a|2|{..}|{..} ---------> written
@@ -15,8 +15,8 @@ and v3 that holds the record is held for L{HOLD}, and not sent if the client has
 server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.deleted},
 L{Acknowledgements.revoked}.
 
-The client destroys the callbacks as well when it hears that another client has deleted the record. A write that it sent
-before it heard of that is not acknowledged: L{Acknowledgements.has_no_callback}.
+The client destroys the callbacks as well when it is told that another client has deleted the record. A write that it
+sent before that is not acknowledged: L{Acknowledgements.has_no_callback}.
 
 The acknowledgement of a write that met a conflict leaves with its VERSION_EXISTS:
 L{dstwist.services.record.held_conflicts}.
@@ -37,7 +37,7 @@ from dstwist.services.record.replicas import Replicas
 #: How long an acknowledgement is held, in seconds.
 HOLD = 0.005
 
-#: How many are held at a time. If there are more, the oldest is sent at once.
+#: How many acknowledgements are held at a time. If there are more, the oldest is sent at once.
 MOST = 10_000
 
 #: How many are held for one connection. Further ones are sent at once.
@@ -46,10 +46,10 @@ MOST_EACH = 1000
 
 class _Held:
     """
-    An acknowledgement.
+    An acknowledgement that is held.
 
     @ivar due: when it is sent.
-    @ivar settled: whether it was sent, or dropped, before.
+    @ivar is_over: whether it was sent or dropped before that.
     """
 
     __slots__ = ("connection", "due", "is_over", "message", "name")
@@ -72,7 +72,7 @@ class Acknowledgements:
         self._is_leaving = replicas.is_leaving
         self._may_hold_predecessor = replicas.may_hold_predecessor
         self._clock = clock
-        # The oldest first. Settled ones stay until they are due, in here only.
+        # The oldest first. Acknowledgements that are over stay in this one until they are due.
         self._held: deque[_Held] = deque()
         self._names: dict[str, deque[_Held]] = {}
         self._counts: dict[IConnection, int] = {}
@@ -92,7 +92,7 @@ class Acknowledgements:
 
     def refused(self, name: str, message: Message, sender: IConnection, reason: str, before: bool = False) -> None:
         """
-        A write was refused. Clients of v4 and later have found its callback by the error.
+        A write was refused. Clients of v4 and later find its callback by the error, so they need no acknowledgement.
 
         @param before: the acknowledgement is sent before any message that follows.
         """
@@ -119,7 +119,7 @@ class Acknowledgements:
 
     def deleted(self, name: str, exclude: IConnection | None = None) -> None:
         """
-        The record is deleted, or about to be: tell all clients that still hold it the outcome of their writes.
+        The record is deleted, or about to be: send all clients that are still subscribed their acknowledgements.
 
         @param exclude: the client that has deleted the record, and dropped it.
         """
@@ -130,7 +130,7 @@ class Acknowledgements:
 
     def revoked(self, name: str, connection: IConnection) -> None:
         """
-        The subscription of C{connection} has ended because of new rules: tell the client the outcome of its writes.
+        The subscription of C{connection} has ended because of new rules: send the client its acknowledgements.
         """
         left: deque[_Held] = deque()
         for held in self._names.pop(name, ()):
@@ -155,7 +155,7 @@ class Acknowledgements:
     def _send_later(self, name: str, message: Message, sender: IConnection, reason: str | None) -> None:
         acknowledgement = answers.acknowledgement(name, message, sender, reason)
         count = self._counts.get(sender, 0)
-        # A client that holds no copy keeps the callback beside its copies, and does not let go of it.
+        # A client without a copy keeps the callback elsewhere, and does not destroy it.
         if message.version == -1 or count >= MOST_EACH or not self._wants(name, sender):
             self._send(name, acknowledgement, sender)
             return
@@ -184,7 +184,7 @@ class Acknowledgements:
         held = self._held.popleft()
         if held.is_over:
             return
-        # Of its name it is the oldest as well.
+        # It is the oldest one of its name as well.
         named = self._names[held.name]
         named.popleft()
         if not named:

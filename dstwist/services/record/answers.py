@@ -1,21 +1,23 @@
 """
-What a client is told about its requests to records, in the words of its generation (C{services.md} sections 4.9, 4.14).
+The answers to requests for records, in the form that the client's generation knows (C{services.md} sections 4.9, 4.14).
 
 ============================  ==========================================  ==========================================
-what came of it               v4 and later                                v2 and v3
+outcome                       v4 and later                                v2 and v3
 ============================  ==========================================  ==========================================
-a write that wanted one       WRITE_ACKNOWLEDGEMENT, correlation id       WRITE_ACKNOWLEDGEMENT, version as sent
+an acknowledged write         WRITE_ACKNOWLEDGEMENT, correlation id       WRITE_ACKNOWLEDGEMENT, version as sent
+succeeds
 a conflict                    VERSION_EXISTS; if acknowledged,            if acknowledged, WRITE_ACKNOWLEDGEMENT with
-                              RECORD_UPDATE_ERROR                         why; VERSION_EXISTS
-the same, of a client that    the same as a write that failed             the same as a write that failed
+                              RECORD_UPDATE_ERROR                         the reason; VERSION_EXISTS
+a conflict of a client that   as a write that fails                       as a write that fails
 may not see the record
-a version too high            INVALID_VERSION                             the same as a conflict
-a write that failed           RECORD_UPDATE_ERROR, correlation id         RECORD_UPDATE_ERROR, version as sent; if
-                                                                          acknowledged, WRITE_ACKNOWLEDGEMENT with why
+a version that is too high    INVALID_VERSION                             as a conflict
+a write that fails            RECORD_UPDATE_ERROR, correlation id         RECORD_UPDATE_ERROR, version as sent; if
+                                                                          acknowledged, WRITE_ACKNOWLEDGEMENT with
+                                                                          the reason
 any other refused write       its error, correlation id                   its error; if acknowledged,
-                                                                          WRITE_ACKNOWLEDGEMENT with why
-a record that is not there    RECORD_NOT_FOUND                            RECORD_NOT_FOUND
-a store that fails a read     its error                                   its error, and again as the answer
+                                                                          WRITE_ACKNOWLEDGEMENT with the reason
+a record does not exist       RECORD_NOT_FOUND                            RECORD_NOT_FOUND
+a store fails a read          its error                                   its error, and again as the answer
 ============================  ==========================================  ==========================================
 """
 
@@ -37,7 +39,7 @@ _RECORD = Topic.RECORD
 _SUBSCRIBECREATEANDREAD = RecordAction.SUBSCRIBECREATEANDREAD
 _WRITE_ACKNOWLEDGEMENT = RecordAction.WRITE_ACKNOWLEDGEMENT
 
-#: The requests that subscribe and ask for something else as well.
+#: The requests that subscribe and read.
 _AND_SUBSCRIBED = frozenset(
     (_SUBSCRIBECREATEANDREAD, RecordAction.SUBSCRIBEANDREAD, RecordAction.SUBSCRIBEANDHEAD),
 )
@@ -48,21 +50,21 @@ _AND_SUBSCRIBED = frozenset(
 
 def read_response(name: str, record: Record) -> Message:
     """
-    What a record holds.
+    The answer to a read: the whole record.
     """
     return Message(_RECORD, RecordAction.READ_RESPONSE, name, record.json, version=record.version)
 
 
 def update(name: str, record: Record) -> Message:
     """
-    What a record holds, for those who should have known.
+    The news of a whole record.
     """
     return Message(_RECORD, RecordAction.UPDATE, name, record.json, version=record.version)
 
 
 def head_response(name: str, record: Record | None) -> Message:
     """
-    The version of a record, -1 if it is not there.
+    The answer to a HEAD: the version of the record, -1 if it does not exist.
     """
     return Message(_RECORD, RecordAction.HEAD_RESPONSE, name, version=-1 if record is None else record.version)
 
@@ -73,7 +75,7 @@ def not_loaded(name: str, message: Message, sender: IConnection, error: RecordEr
     """
     if sender.dialect.announces_load_errors:
         _announce(name, sender, error)
-        # The generic words are all there is for requests other than reads.
+        # Text clients know an answer of this kind to READ, HEAD and HAS only.
         if message.action is _SUBSCRIBECREATEANDREAD:
             return
     sender.send(message.error(error.action, name, error.detail))
@@ -93,7 +95,7 @@ def _stop_waiting(name: str, message: Message, sender: IConnection, error: Recor
     End the wait of a client for a record that it asked for.
     """
     if message.action in _AND_SUBSCRIBED and sender.dialect.hears_by_update_errors:
-        # The client finds what to stop waiting for only without a correlation id.
+        # Only without a correlation id does the client find the request that is over.
         ended = message.error(RecordAction.RECORD_UPDATE_ERROR, name, error.detail)
         sender.send(replace(ended, correlation_id=None))
 
@@ -104,7 +106,7 @@ def _announce(name: str, sender: IConnection, error: RecordError) -> None:
 
 async def decided(decision: bool | Deferred[bool]) -> bool | Failure:
     """
-    What a permission comes to, when it comes.
+    Wait for a decision of the permission: C{True}, C{False}, or the L{Failure} of its rule.
     """
     if isinstance(decision, Deferred):
         try:
@@ -123,10 +125,10 @@ def refused(
     denials: Denials | None = None,
 ) -> None:
     """
-    It is not permitted, or that could not be found out.
+    A request is not permitted, or the rule failed.
 
     @param decision: C{False}, or the L{Failure} of the rule.
-    @param check: what of the request was not permitted.
+    @param check: the action that was not permitted: a part of the request.
     @param denials: logs the refusal; C{None} if it was not the permission that refused.
     """
     if denials is not None:
@@ -136,7 +138,7 @@ def refused(
     if sender.dialect.names_inner_checks:
         answer = replace(answer, original_action=check)
     elif message.action in _AND_SUBSCRIBED:
-        # v4+ clients look for what to stop waiting for by the correlation id if there is one, and find nothing.
+        # v4+ clients that get a correlation id search for the request by it, and find nothing.
         answer = replace(answer, correlation_id=None)
     sender.send(answer)
 
@@ -146,7 +148,7 @@ def refused(
 
 def effective(message: Message) -> RecordAction:
     """
-    The action that an answer gives for a write: the Node server's name for its effect.
+    The original action in the answer to a write: the action by which the Node server names its effect.
     """
     if message.action is RecordAction.PATCH_MULTI:
         return RecordAction.PATCH_MULTI
@@ -155,7 +157,7 @@ def effective(message: Message) -> RecordAction:
 
 def acknowledged(name: str, message: Message, sender: IConnection) -> None:
     """
-    A write was done, for good.
+    A write succeeded, and is stored.
     """
     sender.send(acknowledgement(name, message, sender))
 
@@ -177,14 +179,14 @@ def acknowledgement(name: str, message: Message, sender: IConnection, reason: st
 
 def other_version(name: str) -> str:
     """
-    Why a write is refused that came too late.
+    The reason of a conflict.
     """
     return f"another version of {name} exists"
 
 
 def write_failed(message: Message, sender: IConnection) -> None:
     """
-    A write was not done.
+    A write failed.
     """
     failure = message.error(RecordAction.RECORD_UPDATE_ERROR)
     if sender.dialect.knows_writes_by_version:
@@ -194,7 +196,7 @@ def write_failed(message: Message, sender: IConnection) -> None:
 
 def not_written(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
     """
-    A write was not done because the record could not be read.
+    A write failed because the record could not be read.
     """
     if sender.dialect.announces_load_errors:
         _announce(name, sender, error)
@@ -205,7 +207,7 @@ def version_exists(name: str, message: Message, sender: IConnection, record: Rec
     """
     Another write came first.
 
-    @param record: the result of the write.
+    @param record: the record as it is now.
     """
     sender.send(
         Message(
@@ -223,7 +225,7 @@ def version_exists(name: str, message: Message, sender: IConnection, record: Rec
 
 def ahead(message: Message, sender: IConnection, record: Record) -> None:
     """
-    The version of a write is more than the next one.
+    The version of a write is higher than the next one.
     """
     answer = message.error(RecordAction.INVALID_VERSION)
     sender.send(
@@ -235,14 +237,14 @@ def ahead(message: Message, sender: IConnection, record: Record) -> None:
 
 def not_on_hot_path(message: Message, sender: IConnection) -> None:
     """
-    A path of a record on the hot path cannot be written.
+    A write is to a path of a record that has a hot path prefix.
     """
     sender.send(message.error(RecordAction.INVALID_PATCH_ON_HOTPATH))
 
 
 def invalid(message: Message, sender: IConnection) -> None:
     """
-    A write makes no sense.
+    A write is invalid.
     """
     answer = message.error(RecordAction.INVALID_MESSAGE_DATA)
     sender.send(
@@ -254,7 +256,7 @@ def invalid(message: Message, sender: IConnection) -> None:
 
 # -- deleting
 
-#: How text clients are told that a store was too slow.
+#: The details of errors by which text clients learn that a store was too slow.
 _LATE = {
     RecordAction.CACHE_RETRIEVAL_TIMEOUT: "cache timeout",
     RecordAction.STORAGE_RETRIEVAL_TIMEOUT: "storage timeout",

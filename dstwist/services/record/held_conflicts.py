@@ -1,34 +1,35 @@
 """
-The answers to acknowledged writes of clients of v2 and v3 that came too late: L{dstwist.services.record.refusals}.
+Answers to conflicts that are held for a moment: those to acknowledged writes of clients of v2 and v3.
 
-The answer is the acknowledgement with the error, which triggers the callback, and then VERSION_EXISTS with the record.
-Client 2.3.4 destroys the callbacks and the record when it deletes or discards the record, before the server can know of
-that. It throws on both messages then. So the answer is held for L{HOLD}, and not sent if the client has let go of the
-record by then::
+The answer is the acknowledgement with the error, which triggers the callback, and then VERSION_EXISTS with the record
+(L{dstwist.services.record.refusals}). Client 2.3.4 destroys the callbacks and the record when it deletes or discards the
+record. The server learns of that later, and the client throws on both messages if they arrive meanwhile. So the answer
+is held for L{HOLD}, and dropped if the client has deleted or discarded the record by then::
 
     client                       server
                                  another client has written a 2
     R|P|a|2|x|N1|{..} ---------> refused: the answer is held
     R|D|a ---------------------> deleted: the answer is dropped
 
-The client does not know yet that its copy is wrong. So it gets no news of the record while the answer is held: a PATCH
-could have the version that is next for the wrong copy, and the client would apply it instead of merging. The answer
-contains the record as it is when the answer leaves, which includes all news that the client missed, and its own writes
-that were accepted meanwhile. Clients take VERSION_EXISTS for the whole record at any version, so nothing is missed, and
-the client merges once. For the same reason the client is not sent the record in any other way before the answer.
+While the answer is held, the client does not know that its copy is wrong. So it is sent no news of the record: a PATCH
+could have the next version of the wrong copy, and the client would apply it instead of merging. For the same reason the
+client is not sent the record in any other way before the answer. The answer contains the record as it is when the answer
+is sent. That includes all news that the client missed, and its own writes that were accepted meanwhile. Clients accept
+the whole record in VERSION_EXISTS at any version, so the client misses nothing, and merges once.
 
-==============================  ==========================================  ==========================
-event                           the held answer                             news
-==============================  ==========================================  ==========================
-another write of the client     grows by an acknowledgement                 none
-loses
-L{HOLD} is over                 leaves when the record's queue comes to it  go on behind it
-the client reads the record     leaves before the record                    go on behind it
-the client lets go              is dropped                                  end
-the record is deleted           the acknowledgements leave, then DELETED    end
-the client may not see it       the acknowledgements leave, then the        end
-any more                        denial
-==============================  ==========================================  ==========================
+==================================  ==============================================  ====================================
+event                               the held answer                                 news for the client
+==================================  ==============================================  ====================================
+another write of the client meets   gets another acknowledgement                    none
+a conflict
+L{HOLD} is over                     is sent in its turn in the record's queue       resume after the answer
+the client reads the record         is sent before the record                       resume after the answer
+the client deletes or discards the  is dropped                                      end
+record
+the record is deleted               its acknowledgements are sent before DELETED    end
+the client may not see the record   its acknowledgements are sent before the        end
+any more                            denial
+==================================  ==============================================  ====================================
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ from dstwist.services.record.replicas import Replicas
 
 _RECORD = Topic.RECORD
 
-#: How long a client that keeps losing can put off its answer, in seconds.
+#: How long further conflicts of a client can delay its answer, in seconds.
 LONGEST = 3 * HOLD
 
-#: How many answers are held at a time, and how many for one connection. Further ones leave at once.
+#: How many answers are held at a time, and how many for one connection. Further ones are sent at once.
 MOST = 10_000
 MOST_EACH = 500
 
@@ -68,15 +69,15 @@ _Key = tuple[str, IConnection]
 
 class _Answer:
     """
-    What one client is to be told about one record.
+    The held answer to one client about one record.
 
     @ivar writes: the writes that are refused, without their data.
     @ivar first: when the first of them was refused, and C{last} when the last was.
     @ivar provided: whether the client was told that the record has a provider.
-    @ivar to_predecessor: whether the client may have written to a deleted record of the same name.
+    @ivar to_predecessor: whether one of the writes may be meant for a deleted record of the same name.
     """
 
-    __slots__ = ("to_predecessor", "first", "last", "provided", "writes")
+    __slots__ = ("first", "last", "provided", "to_predecessor", "writes")
 
     def __init__(self, now: float, provided: bool) -> None:
         self.writes: list[Message] = []
@@ -89,7 +90,7 @@ class HeldConflicts:
     """
     The answers that are held.
 
-    @param load: gives the record.
+    @param load: loads a record.
     """
 
     def __init__(
@@ -111,8 +112,8 @@ class HeldConflicts:
         self._answers: dict[str, dict[IConnection, _Answer]] = {}
         self._counts: dict[IConnection, int] = {}
         self._count = 0
-        # The clients whose answers are due, by name. There is one step in the queue of each such record: more of them
-        # would divide the writes there into smaller batches.
+        # The clients whose answers are due, by name. One step in the queue of the record sends all of them: several
+        # steps would divide the writes in the queue into smaller batches.
         self._ready: dict[str, list[IConnection]] = {}
         # Always true: an answer that is held has a deadline, or is ready, or its step is under way.
         self._due: Deadlines[_Key] = Deadlines(HOLD, clock, self._is_due)
@@ -123,7 +124,9 @@ class HeldConflicts:
 
     def hold(self, name: str, message: Message, sender: IConnection, to_predecessor: bool) -> bool:
         """
-        Hold the answer to a write of C{sender}, which is subscribed; whether that is possible.
+        Hold the answer to a write of C{sender}, which is subscribed.
+
+        @return: whether it is held. If not, the caller sends it.
         """
         now = self._seconds()
         answer = self._answers.get(name, {}).get(sender)
@@ -168,7 +171,7 @@ class HeldConflicts:
 
     def dropped(self, name: str, connection: IConnection) -> None:
         """
-        C{connection} has let go of the record.
+        C{connection} has deleted or discarded the record.
         """
         self._end_hold(name, connection)
 
@@ -182,9 +185,9 @@ class HeldConflicts:
 
     def deleted(self, name: str, exclude: IConnection | None = None) -> None:
         """
-        The record is deleted: its subscribers are about to be told that, and nothing else.
+        The record is deleted, and its subscribers are about to be sent DELETED.
 
-        @param exclude: the client that has deleted the record, and dropped it.
+        @param exclude: the client that has deleted the record, and has no callbacks any more.
         """
         for connection in list(self._answers.get(name, ())):
             answer = self._end_hold(name, connection)
@@ -193,7 +196,7 @@ class HeldConflicts:
 
     def stop(self) -> None:
         """
-        Send all answers when the queues of their records come to it, and hold no more.
+        Send all answers in their turn, and hold no more.
         """
         self._stopped = True
         left = list(self._due)
@@ -205,7 +208,7 @@ class HeldConflicts:
         name, connection = key
         answer = self._answers[name][connection]
         now = self._seconds()
-        # A client that has just lost again may let go of the record right behind that.
+        # A client that has just met another conflict may delete or discard the record right behind that.
         if not self._stopped and now - answer.last < HOLD / 2 and now - answer.first < LONGEST:
             self._due.add(key)
         elif name in self._ready:
@@ -228,7 +231,7 @@ class HeldConflicts:
                 del self._ready[name]
             await self._answer_all(name, ready, record, readable)
         except Exception:
-            # It is unknown what the clients were told: they had better start anew.
+            # It is unknown which clients got their answers. All are disconnected, and start anew.
             for connection in ready:
                 self._end_hold(name, connection)
                 connection.close("internal error")
@@ -238,9 +241,10 @@ class HeldConflicts:
         pause = TurnPause(self._turns)
         for connection in ready:
             if pause.due():
-                # The record's queue stands still meanwhile.
+                # No other request for the record is served meanwhile.
                 await pause.wait()
-            # The client may have let go of the record meanwhile, and perhaps has subscribed and lost again.
+            # The client may have deleted or discarded the record meanwhile. It may even have subscribed again and met
+            # another conflict; the new answer is then due later.
             if (name, connection) not in self._due and (answer := self._end_hold(name, connection)) is not None:
                 self._answer(name, connection, answer, record, readable)
 
@@ -261,7 +265,7 @@ class HeldConflicts:
         if not readable:
             self._replicas.not_reminded(name, connection)
         elif record is not None:
-            # Writes that the client sends before it gets this may be accepted by accident.
+            # Writes that the client sends before it gets this answer may be accepted by accident.
             self._replicas.refused(name, connection)
             answers.version_exists(name, answer.writes[-1], connection, record)
             if answer.to_predecessor:
@@ -269,7 +273,7 @@ class HeldConflicts:
 
     def _end_hold(self, name: str, connection: IConnection) -> _Answer | None:
         """
-        Hold the answer no longer; from now on the client gets news.
+        Remove the answer, if there is one. From now on the client gets news.
         """
         held = self._answers.get(name)
         answer = None if held is None else held.pop(connection, None)

@@ -1,18 +1,18 @@
 """
 Records that clients of v2 and v3 discarded while they were offline.
 
-Such a client forgets a record only when the discard is acknowledged. When it is back, it sends the discard that it has
-kept, and behind it a request to subscribe again, for it still has the record::
+Such a client forgets a record only when the discard is acknowledged. When it reconnects, it sends the discard that it
+has kept, and behind it a request to subscribe again, because it still has the record::
 
     client                   server
     R|US|a ----------------> not subscribed to a: the acknowledgement is held
     R|CR|a ----------------> dropped
            <---------------- R|A|US|a
 
-If the discard were acknowledged at once, the client would not know the record any more when the answers to R|CR arrive.
-It would raise each of them as an error, and all later news of the record too.
+If the discard were acknowledged at once, the client would have forgotten the record when the answers to R|CR arrive. It
+would raise each of them as an error, and all later news of the record too.
 
-If no R|CR follows, the acknowledgement leaves after L{HOLD}. Always true: a client whose acknowledgement is held still
+If no R|CR follows, the acknowledgement is sent after L{HOLD}. Always true: a client whose acknowledgement is held still
 has the old record, so R|CR cannot be meant for another one.
 """
 
@@ -29,10 +29,11 @@ from dstwist.services.record.shares import Shares
 #: How long an acknowledgement is held, in seconds. Clients wait for 2 seconds by default before they complain.
 HOLD = 0.2
 
-#: How many are held at a time. Of more, the oldest leaves at once.
+#: How many acknowledgements are held at a time. If there are more, the oldest is sent at once.
 MOST = 10_000
 
-#: How many are held for one connection, and how many bytes of memory they may take. Of more, its oldest leaves at once.
+#: How many are held for one connection, and how many bytes of memory they may take. If there are more, its oldest is
+#: sent at once.
 MOST_EACH = 1000
 MOST_BYTES_EACH = 1024 * 1024
 
@@ -55,7 +56,7 @@ class HeldDiscards:
 
     def hold(self, name: str, ack: Message, connection: IConnection) -> None:
         """
-        C{connection} has discarded the record C{name}, to which it is not subscribed: send it C{ack} a little later.
+        C{connection} has discarded the record C{name}, to which it is not subscribed. Send it C{ack} after L{HOLD}.
         """
         key = connection, name
         if key in self._acks:
@@ -71,7 +72,9 @@ class HeldDiscards:
 
     def release(self, name: str, connection: IConnection) -> bool:
         """
-        Acknowledge the discard of C{name} now, if that is held; whether it was.
+        Acknowledge the discard of C{name} now, if its acknowledgement is held.
+
+        @return: whether it was held.
         """
         key = connection, name
         if key not in self._acks:

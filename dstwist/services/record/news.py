@@ -1,17 +1,19 @@
 """
-News of records: what subscribers are told of a write that is done.
+News of records: the messages that tell subscribers of a change.
 
 =====================================  =====================================================================
 the change                             the news
 =====================================  =====================================================================
-a whole record                         UPDATE
-one path                               PATCH; UPDATE with the whole record if not all clients would make the
-                                       same of it, and on wires whose clients take no PATCH
-several paths                          PATCH_MULTI on wires whose clients know that; UPDATE with the whole
+a write of a whole record              UPDATE
+a write of one path                    PATCH; UPDATE with the whole record if some clients would read the
+                                       path in another way, and on wires whose clients take no PATCH
+a write of several paths               PATCH_MULTI on wires whose clients know it; UPDATE with the whole
                                        record on all others
+a deletion                             DELETED, which ends all subscriptions to the record
+a record that was read anew            UPDATE; DELETED if it does not exist
 =====================================  =====================================================================
 
-The message of the writer is forwarded as it came if it says just that.
+If the message of the writer is the same as its news, it is forwarded as it came.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _PATCH_MULTI = RecordAction.PATCH_MULTI
 
 class RecordNews:
     """
-    Tells of writes.
+    Tells the subscribers of this node and the other nodes what has changed.
     """
 
     def __init__(
@@ -53,12 +55,13 @@ class RecordNews:
         self._acks = acks
         self._accepted = acks.accepted
         self._conflicts = conflicts
-        # A call that does nothing would cost each write some per cent.
+        # With one node there is nothing to publish. Even a call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
 
     def written(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
         """
-        Tell all subscribers, and the writer, that C{message} of C{sender} has made C{state}, by C{change}.
+        C{message} of C{sender} was written: C{change} led to C{state}. Tell all other subscribers, and acknowledge the
+        write.
         """
         if self._suspect_copies or self._resubscribers:
             self._replicas.accepted(name, sender, message.version, change)  # type: ignore[arg-type]  # a write has one

@@ -1,18 +1,21 @@
 """
-What is remembered of deleted records, so that nobody's late write to one ends up in the next of the same name.
+Recently deleted records, so that a late write to a deleted record does not change the next record of the same name.
 
-A record that is made anew starts with version 0 again: clients expect that. Whoever still holds the old one, version 7
-say, and writes version 8, would hit the new one if that has got to 7 by then. So for a while it is remembered up to
-which version the old one went, and who may hold it:
+A record that is created anew starts with version 0 again: clients expect that. A client that still has a copy of the
+I{predecessor}, at version 7 say, and writes version 8, would overwrite the new record if that is at version 7 by then.
+So the last version of a predecessor is remembered for a while, with its I{suspects}, the connections that may have a
+copy of it:
 
-- who was subscribed when it was deleted, for what is on its way;
-- who subscribes later without being told what the record holds (SUBSCRIBEANDHEAD of v4+ clients that come back).
+- those that were subscribed when the record was deleted, since their writes may be on their way;
+- those that subscribe later without being sent the record (SUBSCRIBEANDHEAD of v4+ clients that reconnect).
 
-They are no longer suspected once they were sent the new record. Until then a write of theirs with a version of the old
-record, or the one that would have followed, is a conflict. (Writes of -1 and of connections that hold nothing are none
-of this.) It is all forgotten after C{deletionMemory}, when there are more than C{maxDeletionMemory} or they weigh more
-than C{maxDeletionBytes} with their suspects, and when the server ends: the clients do not tell which of two
-records of one name and version they hold, so more cannot be done.
+A connection is no longer a suspect when it was sent the new record. Until then its writes of a version up to the one
+that would have followed the predecessor's last are conflicts. Writes of version -1, and writes of connections that are
+no suspects, are not affected.
+
+A deletion is forgotten after C{deletionMemory}, if there are more than C{maxDeletionMemory} of them, and if they weigh
+more than C{maxDeletionBytes} with their suspects. All are forgotten when the server ends. A client does not say which
+of two records of one name and version it has, so the server cannot do more.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from dstwist.interfaces import IConnection
 from dstwist.protocol.weights import ENTRY, weigh_name
 from dstwist.scheduling.time_slices import TimeSlices
 
-#: What a deletion weighs besides its name and entry, and what a suspect weighs, who is in two sets.
+#: The memory of a deletion besides its name and entry, and of a suspect, which is in two sets, in bytes.
 _DELETION = 300
 _SUSPECT = 200
 
@@ -41,7 +44,7 @@ class _Deletion:
 
 class RecentDeletions:
     """
-    The records that were deleted of late.
+    The deletions that are remembered.
 
     @ivar names: the names of the records whose deletion is remembered.
     @ivar weight: how much memory they take, estimated from above.
@@ -57,14 +60,14 @@ class RecentDeletions:
         self._deletions: dict[str, _Deletion] = {}
         self.names: Container[str] = self._deletions
         self._suspected: dict[IConnection, set[str]] = {}
-        # What the end of a connection with many names leads to.
+        # Runs the work for the many names of a connection, or the many suspects of a name.
         self._slices = TimeSlices(clock)
 
     def add(self, name: str, version: int, subscribers: list[IConnection]) -> None:
         """
         A record was deleted.
 
-        @param version: its last one; -1 if it was not there.
+        @param version: its last one; -1 if it did not exist.
         @param subscribers: the connections that were subscribed.
         """
         old = self._forget(name)
@@ -82,12 +85,12 @@ class RecentDeletions:
         self._deletions[name] = deletion = _Deletion(version, now + self._lifetime, suspects)
         self.weight += _weight(name) + _SUSPECT * len(suspects)
         self._make_room()
-        # They are suspected from now on. There may be very many, so the index of names by connection follows in slices.
-        self._slices.do(self._index(name, deletion, list(suspects)))
+        # They are suspects from now on. They may be very many, so the index of names by connection follows in slices.
+        self._slices.do(self._add_all_to_index(name, deletion, list(suspects)))
 
-    def _index(self, name: str, deletion: _Deletion, suspects: list[IConnection]) -> Iterator[None]:
+    def _add_all_to_index(self, name: str, deletion: _Deletion, suspects: list[IConnection]) -> Iterator[None]:
         """
-        Enter C{name} for each of its suspects, so that it is found when the connection closes.
+        Add C{name} to the index for each of its suspects, so that it is found when the connection closes.
         """
         for connection in suspects:
             if self._deletions.get(name) is not deletion:
@@ -97,10 +100,10 @@ class RecentDeletions:
                     deletion.suspects.remove(connection)
                     self.weight -= _SUSPECT
                 else:
-                    self._enter(name, connection)
+                    self._add_to_index(name, connection)
             yield
 
-    def _enter(self, name: str, connection: IConnection) -> None:
+    def _add_to_index(self, name: str, connection: IConnection) -> None:
         names = self._suspected.get(connection)
         if names is None:
             names = self._suspected[connection] = set()
@@ -109,37 +112,37 @@ class RecentDeletions:
 
     def suspect(self, name: str, connection: IConnection) -> None:
         """
-        C{connection} may hold the deleted record, if there was one.
+        C{connection} may have a copy of the predecessor, if there is one.
         """
         deletion = self._deletions.get(name)
         if deletion is None or connection.closed or connection in deletion.suspects:
             return
         deletion.suspects.add(connection)
         self.weight += _SUSPECT
-        self._enter(name, connection)
+        self._add_to_index(name, connection)
         self._make_room()
 
     def clear(self, name: str, connection: IConnection) -> None:
         """
-        C{connection} was told what the record holds now.
+        C{connection} was sent the new record.
         """
         deletion = self._deletions.get(name)
         if deletion is not None and connection in deletion.suspects:
             deletion.suspects.remove(connection)
-            # If it is not entered yet, it never will be.
+            # If it is not in the index yet, it will not get there.
             self._suspected.get(connection, set()).discard(name)
             self.weight -= _SUSPECT
 
     def may_hold(self, name: str, connection: IConnection) -> bool:
         """
-        Whether C{connection} may hold the deleted record, or not have heard yet that it is no more.
+        Whether C{connection} may have a copy of the predecessor, or may not know yet that it is deleted.
         """
         deletion = self._deletions.get(name)
         return deletion is not None and connection in deletion.suspects
 
     def may_target(self, name: str, connection: IConnection, version: int) -> bool:
         """
-        Whether a write of C{connection} with C{version} may be meant for the deleted record.
+        Whether a write of C{connection} with C{version} may be meant for the predecessor.
         """
         deletion = self._deletions.get(name)
         if deletion is None or connection not in deletion.suspects:
@@ -151,7 +154,7 @@ class RecentDeletions:
 
     def _make_room(self) -> None:
         """
-        Forget the oldest until the others weigh no more than they may.
+        Forget the oldest deletions until the others weigh at most C{maxDeletionBytes}.
         """
         while self.weight > self._most_bytes:
             self._forget(next(iter(self._deletions)))
@@ -160,12 +163,12 @@ class RecentDeletions:
         deletion = self._deletions.pop(name, None)
         if deletion is not None:
             self.weight -= _weight(name) + _SUSPECT * len(deletion.suspects)
-            self._slices.do(self._leave_out(name, list(deletion.suspects)))
+            self._slices.do(self._remove_from_index(name, list(deletion.suspects)))
         return deletion
 
-    def _leave_out(self, name: str, connections: list[IConnection]) -> Iterator[None]:
+    def _remove_from_index(self, name: str, connections: list[IConnection]) -> Iterator[None]:
         """
-        Undo L{_enter} for C{connections}, but for those that are suspected once more.
+        Remove C{name} from the index for C{connections}, unless they are suspects again.
         """
         for connection in connections:
             if not self.may_hold(name, connection):
@@ -179,7 +182,7 @@ class RecentDeletions:
 
     def _clear_all(self, connection: IConnection, names: set[str]) -> Iterator[None]:
         """
-        Suspect C{connection}, which is closed, no more.
+        C{connection} is closed, and no longer a suspect.
         """
         for name in names:
             deletion = self._deletions.get(name)

@@ -1,7 +1,8 @@
 """
 Reads of records that their clients are about to subscribe to.
 
-Client 7.0.5 that asks for a snapshot and for the record itself sends two requests and takes the first answer for both::
+If the application asks client 7.0.5 for a snapshot and for the record itself, the client sends two requests and takes
+the first answer for both::
 
     client                                     server
     READ a ----------------------------------> version 1
@@ -11,8 +12,8 @@ Client 7.0.5 that asks for a snapshot and for the record itself sends two reques
     SUBSCRIBECREATEANDREAD a ----------------> subscribed
              <-------------------------------- READ_RESPONSE 2      the client ignores it
 
-So each read of such a client is remembered for L{MEMORY}. If the record had another version when the client subscribed,
-or a write of the client was refused in between, its copy is wrong.
+So each read of such a client is remembered for L{MEMORY}. If the record has another version when the client
+subscribes, or a write of the client was refused in between, its copy is wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from dstwist.services.record.shares import Shares
 #: For how long a read is remembered, in seconds. Clients gather subscriptions for a tenth of a second by default.
 MEMORY = 2.0
 
-#: How many are remembered, and how many bytes of memory they may take.
+#: How many reads are remembered, and how many bytes of memory they may take.
 MOST = 10_000
 MOST_BYTES = 16 * 1024 * 1024
 
@@ -74,7 +75,8 @@ class RecentReads:
 
     def take(self, name: str, connection: IConnection) -> int | None:
         """
-        The version that C{connection} was sent first within L{MEMORY}; the read is forgotten.
+        The version that C{connection} was sent first within L{MEMORY}; C{None} if there was no read. The read is
+        forgotten.
         """
         key = (connection, name)
         version = self._versions.get(key)

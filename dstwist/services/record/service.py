@@ -1,30 +1,32 @@
 """
-The RECORD topic: documents, kept, and in step with all who hold them.
+The RECORD topic: stored documents that stay in step with the copies of their subscribers.
 
-A record has a name, a version and data: an object or array. It is made with version 0 and C{{}}, and every write makes
-the next version (C{services.md} section 4). What is written is told to all other subscribers on every node.
+A record has a name, a version and data: an object or array. It is created with version 0 and C{{}}, and every write
+makes the next version (C{services.md} section 4). Each write is sent to all other subscribers on every node.
 
 ============================  ===================  ====================================================================
 from client                   fields               answer
 ============================  ===================  ====================================================================
 SUBSCRIBECREATEANDREAD        names                v4+: ack; for each: READ_RESPONSE (v2/v3: its ack right before)
-SUBSCRIBEANDREAD              names                ack; for each: READ_RESPONSE, version -1 if it is not there
-SUBSCRIBEANDHEAD              names                HEAD_RESPONSE_BULK with what is known at once; ack; HEAD_RESPONSE for
-                                                   each of the others
+SUBSCRIBEANDREAD              names                ack; for each: READ_RESPONSE, version -1 if it does not exist
+SUBSCRIBEANDHEAD              names                HEAD_RESPONSE_BULK with the versions that are known at once; ack;
+                                                   HEAD_RESPONSE for each other name
 SUBSCRIBE, UNSUBSCRIBE        names                ack
 READ                          name                 READ_RESPONSE, RECORD_NOT_FOUND
-HEAD, HAS                     name                 HEAD_RESPONSE, HAS_RESPONSE; version -1, or false, if not there
+HEAD, HAS                     name                 HEAD_RESPONSE, HAS_RESPONSE; version -1, or false, if it does not
+                                                   exist
 UPDATE, PATCH, ERASE, ...     name, version, ...   see L{dstwist.services.record.write}
-DELETE                        name                 DELETE_SUCCESS, and DELETED to all others; nobody is subscribed then
-NOTIFY                        names                ack, when each was read anew and its subscribers were told
+DELETE                        name                 DELETE_SUCCESS, and DELETED to all others; ends all subscriptions
+NOTIFY                        names                ack, when each was read anew and sent to its subscribers
 LISTEN, ...                   name                 see L{dstwist.routing.listeners}
 ============================  ===================  ====================================================================
 
-Of one record everything happens one after the other (L{dstwist.services.record.queue}), so what is read is never half
-done, and what one client asks of it is answered in that order. Errors are in L{dstwist.services.record.answers}.
+The requests for one record are served one after the other (L{dstwist.services.record.queue}). So no client reads a
+write that is half done, and the requests of one client are answered in their order. The errors are in
+L{dstwist.services.record.answers}.
 
-Messages arrive here decoded and well formed. Those in C{authorizes_itself} are permitted here, with the data they are
-about.
+Messages arrive here decoded and well formed. The permission of those in C{authorizes_itself} is decided in this
+package, together with the data of the record.
 """
 
 from __future__ import annotations
@@ -88,17 +90,17 @@ _READS = frozenset(
     )
 )
 
-#: The request of the server itself.
+#: A request of the server itself.
 _REMIND = Message(_RECORD, RecordAction.READ)
 
 
 @implementer(IWriteService)
 class RecordService:
     """
-    Serves what clients ask of records.
+    Serves the requests of the topic.
 
     @param tiers: the cache and the storage of the records.
-    @param pending: how many bytes the requests of all clients may have that wait for their turn.
+    @param pending: limits the bytes of the queued requests of all clients.
     """
 
     authorizes_itself: frozenset[IntEnum] = _WRITES | _READS | {RecordAction.DELETE}
@@ -158,8 +160,8 @@ class RecordService:
             self._refusals.malformed(name, message, sender, RecordAction.INVALID_MESSAGE_DATA.name)
 
     def handle_remote(self, message: Message) -> None:
-        # It came off the bus, so every other node has it too: never forward.
-        # Not all clients can be told of several changes at once: they get the whole record.
+        # All other nodes have this message as well, so it is never forwarded. Not all clients take every change as it
+        # is: if one does not, the record is read, and all get the whole of it.
         action = message.action
         reads = action is RecordAction.NOTIFY or action is RecordAction.PATCH_MULTI
         if action is RecordAction.PATCH and not self._subscriptions.all_take_patches:
@@ -184,7 +186,7 @@ class RecordService:
 
     def _queue_full(self, name: str, message: Message, sender: IConnection) -> None:
         """
-        There is no place left in a record's line.
+        The queue of a record is full, so a request is refused.
         """
         reason = f"too many requests are waiting for {name}"
         if message.action in _WRITES:
@@ -196,12 +198,12 @@ class RecordService:
 
     def _on_revoke(self, name: str, connection: IConnection) -> None:
         """
-        C{connection} may not see the record any more: its callbacks hear the outcome of its writes first.
+        C{connection} may not see the record any more. Its callbacks get the outcome of its writes before it is told so.
         """
         self._conflicts.revoked(name, connection)
         self._acks.revoked(name, connection)
 
-    # -- what others changed
+    # -- changes by others
 
     def _notify(self, message: Message, sender: IConnection) -> None:
         failed: list[str] = []

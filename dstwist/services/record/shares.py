@@ -1,8 +1,8 @@
 """
-What is remembered for each connection, so that one connection cannot take the room of all others.
+The share of each connection in a bounded memory, so that one connection cannot use up the memory of all others.
 
-The entries of a connection are kept in order, the oldest first. If a connection has more than its share, its own oldest
-entry is forgotten, and the entries of other connections stay.
+The memory consists of entries, each for one name and one connection. If a connection has more than its share, its own
+oldest entry is forgotten, and the entries of other connections stay.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class _Share:
     __slots__ = ("names", "weight")
 
     def __init__(self) -> None:
-        # Not a dict: that one searches for its first key past all that were removed before it.
+        # The oldest first. A dict would search for its first key past all keys that were removed before it.
         self.names: OrderedDict[str, int] = OrderedDict()
         self.weight = 0
 
 
 class Shares:
     """
-    The entries of all connections: names, and the memory that each takes.
+    The entries of all connections: their names, and the memory that each takes.
     """
 
     def __init__(self) -> None:
@@ -73,6 +73,6 @@ class Shares:
 
     def clear(self) -> None:
         """
-        Forget all.
+        Forget all entries.
         """
         self._shares.clear()

@@ -1,21 +1,22 @@
 """
-How large records are, so that none grows without end: many small writes make a large record.
+The limits for the size of a record. Without them, many small writes could make a record of any size.
 
-=====================  =============================================================================
-of a record            is at most
-=====================  =============================================================================
-its JSON text          C{record.maxSize}
-its weight in memory   L{MEMORY} times that, see L{dstwist.protocol.weights}: usual documents reach the limit
-                       for the text first, arrays of empty arrays this one
-=====================  =============================================================================
+===========================  =========================================================================================
+size of a record             limit
+===========================  =========================================================================================
+length of its JSON text      C{record.maxSize}
+weight in memory             L{MEMORY} times C{record.maxSize}; see L{dstwist.protocol.weights}. Usual documents reach
+                             the limit for the text first, arrays of empty arrays reach this limit first
+===========================  =========================================================================================
 
-To measure a record takes as long as to write its JSON text. So the weight of a new record is that of the old one and
-what the write adds, estimated from above without a look at the data. A record is measured when that passes its
-I{ceiling}: twice what was measured last, and L{SLACK}. So estimates stay below twice the measure, and what measuring
-costs in the long run is in proportion to what is written. Above L{PLAIN} times C{maxSize} the record may be near one
-of its limits, and the ceiling is so low that it cannot pass any before it is measured.
+To measure a record takes as long as to write its JSON text. So most writes only estimate the weight of the new record:
+it is the weight of the old record plus an upper bound for what the write adds, which does not depend on the old data. A
+record is measured when the estimate exceeds its I{ceiling}, which is twice the last measured weight plus L{SLACK}. So
+estimates stay below about twice the true weight, and the cost of measuring is in proportion to the bytes written. Above
+L{PLAIN} times C{maxSize} a record may be near one of its limits; there the ceiling is so low that the record cannot
+exceed a limit before it is measured.
 
-A record that is larger than the limits, since they were lowered, may become smaller.
+If the limits were lowered, a record that exceeds them may still become smaller.
 """
 
 from __future__ import annotations
@@ -28,39 +29,39 @@ from dstwist.protocol.paths import Limits, filled, parse
 from dstwist.protocol.weights import TEXT, weigh_json
 from dstwist.record import Change, Record
 
-#: How many times as much as its JSON text a record may weigh.
+#: The limit for the weight, as a multiple of the limit for the JSON text.
 MEMORY = 24
 
-#: The JSON text has at most half as many bytes as the record weighs (L{dstwist.protocol.weights}): up to twice
-#: C{maxSize} it cannot be too long.
+#: The JSON text has at most half as many bytes as the record weighs (L{dstwist.protocol.weights}). So the text of a
+#: record that weighs up to this multiple of C{maxSize} is not too long.
 PLAIN = 2
 
 #: Measuring more often would cost small records more than the writes themselves.
 SLACK = 4096
 
-#: What a path adds for each of its parts, at most, besides the text of the part: an object or array, and its place.
+#: The weight that a path adds at most for each of its parts, besides the text: an object or array, and its place.
 _PART = 280
-#: And for each character of that text: six bytes of JSON, as C{\u0001}.
+#: The weight of each character of that text at most: six bytes of JSON, as C{\u0001}.
 _CHARACTER = 12
 #: The weight of C{null,}, in a gap.
 _GAP_ELEMENT = 51
 
 _PATCH_MULTI = RecordAction.PATCH_MULTI
 
-#: With more changes than this in one write the record is measured.
+#: If one write has more changes than this, the record is measured.
 _MANY = 1000
 
-#: The bytes with which the JSON texts begin that have nothing in them but one number, text or constant.
+#: The first bytes of the JSON texts that contain only one number, text or constant.
 _SCALARS = frozenset(b'"-0123456789tfn')
 
 
 class RecordSizes:
     """
-    Makes the records that are not too large.
+    Makes records, unless they are too large.
 
-    @ivar limits: what the paths of a write may make.
-    @param limit: how large the JSON text of a record may be, in bytes.
-    @param gap: how many elements may be filled in before an index.
+    @ivar limits: the limits for the paths of a write.
+    @param limit: the largest JSON text of a record, in bytes.
+    @param gap: how many elements a write may fill in before an index.
     """
 
     def __init__(self, limit: int, gap: int) -> None:
@@ -73,7 +74,7 @@ class RecordSizes:
         """
         The record after C{change}.
 
-        @raise ValueError: the record would be too large, or the change makes no sense.
+        @raise ValueError: the record would be too large, or the change is invalid.
         """
         data = change.apply()
         message = change.message
@@ -90,21 +91,21 @@ class RecordSizes:
             ceiling = old.ceiling
             if message.action is _PATCH_MULTI:
                 if len(change.changes) > _MANY:
-                    # To look at each path would take longer.
+                    # To estimate each path would take longer.
                     return self._measured(Record(version, data), old)
                 weight = old.weigh() + _by_value(text)
                 weight += sum(self._by_path(each, old) for each, _ in change.changes if each is not None)
             elif path is not None:
                 weight = old.weigh()
                 if text is not None and weight + 2 * len(text) > ceiling:
-                    # Each character weighs 2 at least. To weigh the text would be in vain.
+                    # Each character weighs at least 2, so the estimate exceeds the ceiling.
                     return self._measured(Record(version, data), old)
                 weight += _by_value(text)
                 if change.adds:
                     weight += self._by_path(path, old)
             else:
                 weight = weigh_json(text or b"")
-                # The old record does not matter: what is written is all there is.
+                # The write replaces all data, so the old weight does not matter.
                 ceiling = min(2 * weight + SLACK, self._plain)
             if weight <= ceiling:
                 return Record(version, data, weight, ceiling)
@@ -127,7 +128,7 @@ class RecordSizes:
 
     def _by_path(self, path: str, old: Record) -> int:
         """
-        What a write to C{path} adds at most, beside its value.
+        The weight that a write to C{path} adds at most, besides its value.
         """
         weight, indexed = _parts(path) if len(path) <= _MOST_REMEMBERED else _parts_of(path)
         if indexed:
@@ -137,26 +138,26 @@ class RecordSizes:
 
 def _by_value(text: bytes | str | None) -> int:
     """
-    What the value of a write adds at most.
+    The weight that the value of a write adds at most.
     """
     if text is None:
         return 0
     if text.__class__ is bytes and text and text[0] in _SCALARS:
         return TEXT + 6 * len(text)
-    # The texts of text clients are not JSON: each character may come to six.
+    # The typed values of text clients are not JSON: each character may become six.
     return weigh_json(text) + (10 * len(text) if text.__class__ is str else 0)
 
 
 def _parts_of(path: str) -> tuple[int, bool]:
     """
-    What the parts of C{path} add at most, and whether one of them may be an index.
+    The weight that the parts of C{path} add at most, and whether one of them may be an index.
     """
     tokens = parse(path)
     weight = sum(_PART + _CHARACTER * len(token) if isinstance(token, str) else _PART for token in tokens)
     return weight, any(isinstance(token, int) or token.isdigit() for token in tokens)
 
 
-#: Longer paths are not remembered: see L{dstwist.protocol.paths}.
+#: The results for longer paths are not cached: see L{dstwist.protocol.paths}.
 _MOST_REMEMBERED = 200
 
 _parts = lru_cache(4096)(_parts_of)
