@@ -2,9 +2,9 @@
 Answers to conflicts that are held for a moment: those to acknowledged writes of clients of v2 and v3.
 
 The answer is the acknowledgement with the error, which triggers the callback, and then VERSION_EXISTS with the record
-(L{dstwist.services.record.refusals}). Client 2.3.4 destroys the callbacks and the record when it deletes or discards the
-record. The server learns of that later, and the client throws on both messages if they arrive meanwhile. So the answer
-is held for L{HOLD}, and dropped if the client has deleted or discarded the record by then::
+(L{dstwist.services.record.refusals}). Client 2.3.4 destroys the callbacks and the record when it deletes or discards
+the record. The server learns of that later, and the client throws on both messages if they arrive meanwhile. So the
+answer is held for L{HOLD}, and dropped if the client has deleted or discarded the record by then::
 
     client                       server
                                  another client has written a 2
@@ -13,9 +13,9 @@ is held for L{HOLD}, and dropped if the client has deleted or discarded the reco
 
 While the answer is held, the client does not know that its copy is wrong. So it is sent no news of the record: a PATCH
 could have the next version of the wrong copy, and the client would apply it instead of merging. For the same reason the
-client is not sent the record in any other way before the answer. The answer contains the record as it is when the answer
-is sent. That includes all news that the client missed, and its own writes that were accepted meanwhile. Clients accept
-the whole record in VERSION_EXISTS at any version, so the client misses nothing, and merges once.
+client is not sent the record in any other way before the answer. The answer contains the record as it is when the
+answer is sent. That includes all news that the client missed, and its own writes that were accepted meanwhile. Clients
+accept the whole record in VERSION_EXISTS at any version, so the client misses nothing, and merges once.
 
 ==================================  ==============================================  ====================================
 event                               the held answer                                 news for the client

@@ -1,15 +1,15 @@
 """
 Reading records, and subscribing to them.
 
-The permission to read is decided when the turn of a request comes, on the record that is then served: a record that is
-closed and filled by one write shows its new data to no client whose request came before that write was done.
+The permission to read is decided in the turn of a request, on the record that is then sent. If one write changes both
+the data and who may read them, no client sees the new data by a request that came before the write.
 
-A subscriber is told first whether the record has a provider, and then what the record holds. That and the subscription
-itself are one, so that the first news a subscriber gets follows what it was told. (So it is for SUBSCRIBEANDREAD and
-SUBSCRIBECREATEANDREAD; clients that ask for less bring that together themselves.)
+A subscriber is told first whether the record has a provider, and is then sent the record. The record is sent in the
+step that begins the subscription, so the first news follows that version. This is true of SUBSCRIBEANDREAD and
+SUBSCRIBECREATEANDREAD. Clients that send SUBSCRIBE or SUBSCRIBEANDHEAD have a copy already.
 
-A request about several records is one step (L{dstwist.services.record.queue}) for each of them. If these are many, the
-connections of others have their turns in between.
+A request for several records is one step (L{dstwist.services.record.queue}) for each of them. If they are many,
+requests of other connections are served in between.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dstwist.services.record.store import RecordStore
 
 _RECORD = Topic.RECORD
 
-#: What a SUBSCRIBEANDREAD of what is not there is answered, to the letter of the Node server.
+#: The answer to SUBSCRIBEANDREAD if the record does not exist, exactly as of the Node server.
 _NOT_THERE = Record(-1, {})
 
 _NO_FRAME = (b"", "", -1, b"")
@@ -45,7 +45,7 @@ _NO_FRAME = (b"", "", -1, b"")
 
 class RecordReader:
     """
-    Serves what reads, and what subscribes.
+    Serves reads, subscriptions and their ends.
     """
 
     def __init__(
@@ -111,8 +111,9 @@ class RecordReader:
 
     async def _load(self, name: str, message: Message, sender: IConnection) -> tuple[bool, Record | None]:
         """
-        The record, for a sender that may read it; whether it may, and whether it could be loaded. Otherwise the sender
-        knows.
+        Load the record for C{sender}. If that fails or is not permitted, the sender gets an error.
+
+        @return: whether it succeeded, and the record.
         """
         try:
             record = await self._store.load(name)
@@ -130,7 +131,7 @@ class RecordReader:
         if len(record.json) < LARGE:
             sender.send(answers.read_response(name, record))
             return
-        # Many clients may read it at the same time: all of their outboxes hold the same frame.
+        # Many clients may read it at the same time. All of their outboxes contain the same frame.
         wire = sender.wire
         text, named, version, frame = self._large.get(wire, _NO_FRAME)
         if text is not record.json or named != name or version != record.version:
@@ -143,7 +144,9 @@ class RecordReader:
 
     def _add_subscriber(self, name: str, message: Message, sender: IConnection) -> bool | None:
         """
-        Subscribe C{sender}; whether it was not subscribed before, C{None} if it cannot be.
+        Subscribe C{sender}.
+
+        @return: C{False} if it was subscribed before, C{None} if it has too many subscriptions.
         """
         if self._subscriptions.add(name, sender):
             if self._listeners.provided(name):
@@ -184,15 +187,15 @@ class RecordReader:
                 return
         if not await self._permitted(name, message, sender, RecordAction.READ, record):
             return
-        # It may be gone by now.
+        # The connection may have closed meanwhile.
         if sender.closed:
             return
         joined = self._add_subscriber(name, message, sender)
         if joined is None:
             return
         if not joined:
-            # What a client of v2 that comes back asked for while it was away it asks for twice. A write that it sends
-            # between the two answers is accepted, and taken back by the second.
+            # A client of v2 that reconnects sends each request that it made offline twice. A write that it sends
+            # between the two answers is accepted, and undone in its copy by the second answer.
             self._replicas.refused(name, sender)
         elif not sender.dialect.acks_reading_at_once:
             sender.send(replace(message, names=(name,)).ack())
@@ -214,7 +217,7 @@ class RecordReader:
 
     def _subscribing_and_heading(self, message: Message, sender: IConnection) -> Work:
         """
-        Of many names the versions are told in parts, and the acknowledgement follows the first.
+        Send the versions of many names in several parts. The acknowledgement follows the first part.
         """
         names = iter(message.names)
         left = len(message.names)
@@ -232,9 +235,11 @@ class RecordReader:
 
     def _send_versions(self, names: Iterator[str], message: Message, sender: IConnection) -> tuple[int, list[str]]:
         """
-        Take one step's C{names} and tell the versions that are known at once. All others are told when they are known.
+        Serve as many C{names} as one part may have, and send the versions that are known at once. The other versions
+        are sent when they are known.
 
-        @return: how many names were taken, and the names of records that do not exist, of which nothing was said.
+        @return: how many names were served, and the names of the records that do not exist, whose versions were not
+        sent.
         """
         versions: dict[str, int] | None = {}
         missing: list[str] = []
@@ -243,7 +248,7 @@ class RecordReader:
             try:
                 record = await self._store.load(name)
             except RecordError as error:
-                # Subscribed all the same: the client is told when the stores work again.
+                # The client is subscribed all the same, and is sent the record when the stores work again.
                 if await self._permitted(name, message, sender, message.action, None):
                     self._resubscribe(name, message, sender)
                     answers.not_loaded(name, message, sender, error)
@@ -271,7 +276,7 @@ class RecordReader:
 
     def _resubscribe(self, name: str, message: Message, sender: IConnection) -> None:
         """
-        Subscribe a client that may have the record already, of whatever version.
+        Subscribe a client that may have a copy already, of any version.
         """
         if sender.closed:
             return
@@ -283,7 +288,7 @@ class RecordReader:
 
         async def join(name: str, message: Message, sender: IConnection) -> None:
             nonlocal allowed
-            # The rule looks the record up if it asks for it: nothing of it is served.
+            # No part of the record is sent, so it is not loaded here. A rule that needs it loads it.
             if await self._permitted(name, message, sender, message.action, None):
                 allowed = True
                 self._resubscribe(name, message, sender)
@@ -323,9 +328,10 @@ class RecordReader:
         self, name: str, message: Message, sender: IConnection, check: IntEnum, record: Record | None
     ) -> bool:
         """
-        Whether that part of a request is permitted; if not, its sender knows.
+        Whether a part of a request is permitted. If not, the sender gets an error.
 
-        @param record: the record that is served; L{NOTHING} if it does not exist, C{None} if nothing of it is served.
+        @param check: the action that stands for the part.
+        @param record: the record that is sent; L{NOTHING} if it does not exist, C{None} if no part of it is sent.
         """
         asked = Message(_RECORD, check, name, None, message.raw, None, (), message.correlation_id)
         change = None if record is None else Change(record, asked)

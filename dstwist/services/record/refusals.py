@@ -6,17 +6,18 @@ has the wrong version. So a subscribed client is sent the current record. It is 
 that the client makes as soon as it gets the answer has the right version.
 
 ===============================  ================================================================================
-refused because                  the record
+reason of the refusal            the record is sent
 ===============================  ================================================================================
-another write came first         in the answer itself (VERSION_EXISTS), if the client may see it; for some clients
+another write came first         in the answer itself (VERSION_EXISTS), if the client may see it; to some clients
                                  a moment later (L{dstwist.services.record.held_conflicts})
 the record cannot be read,       when it can be read again, or when the client has not written for a while
 or its queue is full
 all other reasons                at once; with the answer to another write, if one is held
 ===============================  ================================================================================
 
-Only a client that is subscribed, or may read the record, is shown it: L{dstwist.services.record.write} asks for that
-before it lets a L{Conflict} through. All other truths go to subscribers only.
+VERSION_EXISTS contains the record only for a client that is subscribed, or has the permission to read it.
+L{dstwist.services.record.write} checks that before it calls a L{Conflict}. In all other cases the record is sent to
+subscribers only.
 """
 
 from __future__ import annotations
@@ -40,19 +41,19 @@ from dstwist.services.record.replicas import Replicas
 
 _BLANK = Record(0, {})
 
-#: Tells the writer why its write is refused.
+#: Sends the writer the answer to a refused write.
 Refusal = Callable[[], None]
 
 
 class Conflict(partial[None]):
     """
-    A refusal whose answer shows the record.
+    A refusal whose answer contains the record.
     """
 
 
 class RecordRefusals:
     """
-    Answers the writes that are not done.
+    Answers the writes that are refused.
 
     @ivar is_subscribed: whether a connection is subscribed to a record: (name, connection).
     @ivar predecessors: L{Replicas.predecessors}.
@@ -90,9 +91,9 @@ class RecordRefusals:
         self, name: str, message: Message, sender: IConnection, state: Record, decision: bool | Failure, check: IntEnum
     ) -> None:
         """
-        The write is not permitted, or that could not be found out.
+        The write is not permitted, or the rule failed.
 
-        @param state: the record, or L{NOTHING}; so for the others.
+        @param state: the record, or L{NOTHING}; in the methods below as well.
         """
         self._send_record(name, message, sender, state)
         answers.refused(name, message, sender, decision, check, self._denials)
@@ -117,27 +118,27 @@ class RecordRefusals:
 
     def failed(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
         """
-        The write cannot be served now, or not without the record.
+        There is not enough memory for the write, or the record does not exist and the write does not create it.
         """
         self._send_record(name, message, sender, state)
         self._failed(name, message, sender, reason)
 
     def ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
-        The version of the write is more than the next one.
+        The version of the write is higher than the next one.
         """
         self._send_record(name, message, sender, state)
         answers.ahead(message, sender, _BLANK if state is NOTHING else state)
 
     def conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
-        Another write came first; the writer may see what the record holds.
+        Another write came first. The writer may see the record.
         """
         if self.has_no_callback(name, message, sender):
             # The client has no copy any more. It may have asked for the new record, which VERSION_EXISTS would break.
             self.outdated(name, message, sender)
             return
-        # A writer with the next version has another record of this name: nothing that was sent to it tells so.
+        # A writer with the next version has a copy of a deleted record of this name. No message has told it so.
         to_predecessor = message.version == state.version + 1
         subscribed = self.is_subscribed(name, sender)
         unsure = to_predecessor or self._replicas.may_differ(name, sender)
@@ -165,15 +166,15 @@ class RecordRefusals:
 
     def outdated(self, name: str, message: Message, sender: IConnection) -> None:
         """
-        Another write came first, to a record that the writer may not see. VERSION_EXISTS without data is no way out:
-        client 2.3.4 throws on it, and clients 4 to 7 take the missing data for the record's.
+        Another write came first, and the writer may not see the record. VERSION_EXISTS without data would not do:
+        client 2.3.4 throws on it, and clients 4 to 7 take the missing data for the data of the record.
         """
         self._replicas.refused(name, sender)
         self._failed(name, message, sender, answers.other_version(name))
 
     def commit_failed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
-        The stores failed to write. The writer is sent the record once the stores answer what it is.
+        The stores failed to write the record. The writer is sent the record when it is resolved.
         """
         self._replicas.refused(name, sender)
         self._failed(name, message, sender, reason)
@@ -184,7 +185,7 @@ class RecordRefusals:
         """
         The record could not be read.
 
-        @param unresolved: the writer is sent the record once the stores answer what it is.
+        @param unresolved: whether the writer is sent the record when it is resolved.
         """
         self._record_unknown(name, sender, unresolved)
         answers.not_written(name, message, sender, error)
@@ -192,14 +193,14 @@ class RecordRefusals:
 
     def queue_full(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
-        The write has no place in the queue.
+        The queue of the record is full.
         """
         self._record_unknown(name, sender, False)
         self._failed(name, message, sender, reason)
 
     def malformed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
         """
-        The write could not be read, and its client has been told so.
+        The message could not be decoded, and its client has got an error.
         """
         self._record_unknown(name, sender, False)
         self._acks.refused(name, message, sender, reason)
@@ -213,7 +214,7 @@ class RecordRefusals:
         Send the record to a writer that has a copy of it.
         """
         version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
-        # v4+ clients complain of a record that they do not have.
+        # v4+ clients raise an error if they are sent a record of which they have no copy.
         shown = state is not NOTHING and self.is_subscribed(name, sender) and not self._holds(name, sender)
         current = state.version if shown else None
         if self._replicas.refused(name, sender, version, current):

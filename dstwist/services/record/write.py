@@ -1,14 +1,14 @@
 """
-Writing records: the order of the steps, which decides which writer wins.
+Writing records: the order of the steps, which decides which of several writers wins.
 
 ::
 
     load --> for each queued write: permitted?  valid?  the next version?  --> a new state, or a refusal
-         --> one commit of the last state  --> tell, in order: subscribers of each new state, writers of all
+         --> one commit of the last state  --> in order: the news of each new state, the answer to each writer
 
-A write is decided when its turn comes, on the record as it is then: permission, version and data are all judged by one
-L{Change<dstwist.record.Change>}. Writes that queue while the stores are busy are decided one after the other and
-committed together, so that a slow storage slows a record's writers less than their number would suggest. One such
+A write is decided in its turn, on the record as it is then: permission, version and data are all checked with one
+L{Change<dstwist.record.Change>}. The writes that are queued while the stores are busy are decided one after the other
+and committed together, in a I{batch}. So a slow storage limits the number of batches, and not the number of writes. A
 batch is limited in time and in bytes; the writes behind it form the next batch. No client is told of a state before the
 stores have it.
 
@@ -22,18 +22,18 @@ more                                 INVALID_VERSION
 of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.record.replicas}
 ===================================  ===================================================================================
 
-A record that does not exist has version 0 and C{{}} for those who may create it (CREATEANDUPDATE, CREATEANDPATCH, and
-acknowledged writes of v4+ clients); for all others the write fails.
+Writes that create a record (CREATEANDUPDATE, CREATEANDPATCH, and acknowledged writes of v4+ clients) find version 0 and
+C{{}} if the record does not exist. All other writes fail then.
 
 The rules that a write needs follow from its effect (C{services.md} section 1):
 
 - I{create}, if it may create the record;
 - I{write}, if it sets a value;
-- I{delete}, if a v4+ client erases at a path, whatever the message. Text clients have no message for that: they patch
-  with "no value", which every deepstream server judges by I{write}.
+- I{delete}, if a v4+ client erases the value at a path, by any message. Text clients have no message for that: they
+  patch with "no value", for which every deepstream server asks for I{write}.
 
-If a commit fails, the writers in the batch are told so, refusals that followed from it are decided again, and clients
-that may believe something else get the true state (L{dstwist.services.record.reconcile}).
+If a commit fails, the accepted writes of the batch fail, the refusals that followed from them are decided again, and
+the record is reconciled (L{dstwist.services.record.reconcile}).
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ _CREATEANDPATCH = RecordAction.CREATEANDPATCH
 #: The writes that create a record that does not exist, and need the permission to.
 _UPSERTS = (_CREATEANDUPDATE, _CREATEANDPATCH)
 
-#: The states of one batch, and the answers that show the record, may weigh so much (L{dstwist.protocol.weights}). All
-#: of them are in memory at the same time. Larger batches would save commits only to records of which a commit is the
-#: smaller cost.
+#: The limit for the weight (L{dstwist.protocol.weights}) of the states of one batch, and of the answers that contain
+#: the record. All of them are in memory at the same time. Larger batches would save commits only for records whose
+#: commit costs less than their writes.
 BATCH = 64 * 1024 * 1024
 
-#: A write, its outcome, and what it was decided on.
+#: A write, its sender, its outcome, and the change on which it was decided.
 _Outcome = tuple[Message, IConnection, Record | Refusal, Change]
 
 
@@ -122,15 +122,16 @@ class RecordWriter:
         self._make = sizes.make
         self._limits = sizes.limits
         self._turns = Turns.of(clock)
-        # Held while a long write is read.
+        # Acquired while a long write is read.
         self._long_writes = DeferredLock()
 
     def handle(self, message: Message, sender: IConnection) -> None:
         """
-        Serve a write when it is its turn.
+        Serve a write in its turn.
 
-        With a cache that answers at once, a permission that is at hand, and no storage, that is now, and nothing is
-        made for it that would have to wait. All other writes go the long way, with what was found out so far.
+        The hot path is a write that need not wait for anything: the record is not busy, the cache answers at once, no
+        storage has the record, and the permission is decided at once. Such a write needs no coroutine. All other writes
+        are served by L{_serve}, which gets the decision if there is one.
         """
         name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
         if name in self._busy:
@@ -152,7 +153,7 @@ class RecordWriter:
                     outcome: Record | Refusal | None = None
                     version = state.version + 1
                     if message.version == version and name not in self._predecessors:
-                        # Nearly all writes: L{_decide} would come to the same. It also catches what this raises.
+                        # Nearly all writes. L{_decide} would make the same record, and handles the error.
                         try:
                             outcome = self._make(version, change)
                         except ValueError:
@@ -170,7 +171,7 @@ class RecordWriter:
 
     async def write(self, name: str, message: Message, sender: IConnection) -> None:
         """
-        Serve a write, and the writes queued right behind it, as far as one batch goes.
+        Serve a write, and the writes that are queued right behind it, as one batch.
         """
         await self._serve(name, message, sender, None)
 
@@ -182,14 +183,14 @@ class RecordWriter:
         decision: bool | Deferred[bool] | None,
     ) -> None:
         """
-        @param decision: whether the first write is permitted, if that was asked already.
+        @param decision: the decision about the first write; C{None}: the permission was not asked yet.
         """
         loaded = self._peek(name)
         if loaded is None:
             try:
                 loaded = await self._store.load(name)
             except RecordError as error:
-                # The queue serves the writes behind this one with the same error.
+                # The writes behind this one fail with the same error.
                 self._not_written(name, message, sender, error)
                 return
         state = first = loaded or NOTHING
@@ -270,7 +271,7 @@ class RecordWriter:
 
     async def _permit(self, name: str, message: Message, sender: IConnection, change: Change) -> Refusal | None:
         """
-        The refusal of a write that has no permission for all that it does.
+        The refusal of a write if a part of its effect is not permitted.
         """
         if name.startswith(self._hot_path) and message.action in _UPSERTS and change.action is not _UPDATE:
             return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
@@ -296,9 +297,9 @@ class RecordWriter:
         check: IntEnum | None = None,
     ) -> Refusal | None:
         """
-        What a decision that is not simply C{True} means for a write.
+        The refusal that follows from a decision which is not C{True}; C{None} if the write is permitted after all.
 
-        @param check: what of the write was asked about; C{None}: all of it.
+        @param check: the action that stands for the part of the write; C{None}: the whole write.
         """
         result = await answers.decided(decision)
         if result is True:
@@ -307,7 +308,7 @@ class RecordWriter:
 
     async def _may_see(self, name: str, sender: IConnection, change: Change) -> bool:
         """
-        Whether the answer to a conflict may show the record to its writer.
+        Whether the answer to a conflict may contain the record.
         """
         if self._is_subscribed(name, sender) or change.old is NOTHING:
             return True
@@ -321,7 +322,7 @@ class RecordWriter:
 
     def _decide(self, name: str, message: Message, sender: IConnection, change: Change) -> Record | Refusal:
         """
-        The new state, or the refusal, of a write that is permitted.
+        The new state that a permitted write makes, or its refusal.
         """
         state = change.old
         current = state.version
@@ -332,7 +333,7 @@ class RecordWriter:
         try:
             if state is NOTHING:
                 if not _creates(message, sender):
-                    change.data  # noqa: B018  # nonsense is refused as such
+                    change.data  # noqa: B018  # raises if the write is invalid
                     reason = f"Received update for non-existant record {name}"
                     return partial(refusals.failed, name, message, sender, state, reason)
                 current = 0
@@ -355,7 +356,7 @@ class RecordWriter:
             return partial(refusals.ahead, name, message, sender, state)
         return Conflict(refusals.conflict, name, message, sender, state)
 
-    # -- afterwards
+    # -- failures of the stores
 
     def _not_written(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
         unresolved = self._reconciliation.add_writer(name, sender)
@@ -366,6 +367,9 @@ class RecordWriter:
     ) -> None:
         """
         The commit of a batch failed.
+
+        @param first: the record before the batch.
+        @param taken: the requests of all writes but the first.
         """
         again = []
         self._reconciliation.assume(name, None if first is NOTHING else first)
@@ -383,7 +387,7 @@ class RecordWriter:
 
 def _is_plain(message: Message) -> bool:
     """
-    Whether one rule judges a write: it sets a value, and creates nothing.
+    Whether a write only sets a value, so that one rule decides about it.
     """
     action = message.action
     return (action is _PATCH or action is _UPDATE) and message.data is not None
@@ -395,13 +399,13 @@ def _creates(message: Message, sender: IConnection) -> bool:
 
 def _checks(change: Change, creates: bool, sender: IConnection) -> list[RecordAction]:
     """
-    The actions that a change needs permission for: each stands for its rule.
+    The actions for which a change needs permission. Each stands for its rule.
     """
     effect = change.action
     try:
         erases = change.erases and not sender.dialect.erases_by_patching
     except ValueError:
-        erases = False  # it makes no sense, and is refused for that
+        erases = False  # The write is invalid, and is refused as such.
     checks = [RecordAction.CREATE] if creates else []
     if effect is not _ERASE:
         checks.append(effect)
