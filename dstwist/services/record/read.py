@@ -239,7 +239,7 @@ class RecordReader:
         are sent when they are known.
 
         @return: how many names were served, and the names of the records that do not exist, whose versions were not
-        sent.
+            sent.
         """
         versions: dict[str, int] | None = {}
         missing: list[str] = []

@@ -63,6 +63,7 @@ from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordStore
 from dstwist.services.record.write import RecordWriter
+from dstwist.services.record.write_permission import WritePermission
 from dstwist.store.tiers import TieredStore
 
 _RECORD = Topic.RECORD
@@ -135,7 +136,10 @@ class RecordService:
         )
         self._news = news = RecordNews(subscriptions, replicas, acks, conflicts, cluster)
         self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
-        writer = RecordWriter(store, reconciliation, queue, permission, news, refusals, sizes, settings, clock, denials)
+        write_permission = WritePermission(permission, refusals, settings, denials)
+        writer = RecordWriter(
+            store, reconciliation, queue, permission, news, refusals, write_permission, sizes, settings, clock
+        )
         self._deleter = deleter = RecordDeleter(
             store, reconciliation, queue, permission, subscriptions, replicas, conflicts, news, clock, denials
         )

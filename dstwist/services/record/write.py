@@ -25,13 +25,6 @@ of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.reco
 Writes that create a record (CREATEANDUPDATE, CREATEANDPATCH, and acknowledged writes of v4+ clients) find version 0 and
 C{{}} if the record does not exist. All other writes fail then.
 
-The rules that a write needs follow from its effect (C{services.md} section 1):
-
-- I{create}, if it may create the record;
-- I{write}, if it sets a value;
-- I{delete}, if a v4+ client erases the value at a path, by any message. Text clients have no message for that: they
-  patch with "no value", for which every deepstream server asks for I{write}.
-
 If a commit fails, the accepted writes of the batch fail, the refusals that followed from them are decided again, and
 the record is reconciled (L{dstwist.services.record.reconcile}).
 """
@@ -39,23 +32,19 @@ the record is reconciled (L{dstwist.services.record.reconcile}).
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import IntEnum
 from functools import partial
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection, IPermission
-from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import HEAVY, NoRoom
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NOTHING, Change, Record
 from dstwist.scheduling.time_slices import STEP_TIME, TurnPause
 from dstwist.scheduling.turns import TIME_SLICE, Turns
-from dstwist.services.record import answers
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue, Request
@@ -63,17 +52,12 @@ from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.refusals import Conflict, RecordRefusals, Refusal
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordStore
+from dstwist.services.record.write_permission import WritePermission, creates, is_plain
 
 _RECORD = Topic.RECORD
 _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
-_ERASE = RecordAction.ERASE
-_PATCH_MULTI = RecordAction.PATCH_MULTI
 _CREATEANDUPDATE = RecordAction.CREATEANDUPDATE
-_CREATEANDPATCH = RecordAction.CREATEANDPATCH
-
-#: The writes that create a record that does not exist, and need the permission to.
-_UPSERTS = (_CREATEANDUPDATE, _CREATEANDPATCH)
 
 #: The limit for the weight (L{dstwist.protocol.weights}) of the states of one batch, and of the answers that contain
 #: the record. All of them are in memory at the same time. Larger batches would save commits only for records whose
@@ -97,12 +81,11 @@ class RecordWriter:
         permission: IPermission,
         news: RecordNews,
         refusals: RecordRefusals,
+        write_permission: WritePermission,
         sizes: RecordSizes,
         settings: RecordSettings,
         clock: IReactorTime,
-        denials: Denials,
     ) -> None:
-        self._denials = denials
         self._peek = store.peek
         self._known = store.known
         self._unresolved = store.unresolved
@@ -115,6 +98,7 @@ class RecordWriter:
         self._allows = permission.allows
         self._publish = news.written
         self._refusals = refusals
+        self._permission = write_permission
         self._predecessors = refusals.predecessors
         self._may_target_predecessor = refusals.may_target_predecessor
         self._is_subscribed = refusals.is_subscribed
@@ -141,7 +125,7 @@ class RecordWriter:
         action = message.action
         if (
             self._keeps_at_once
-            and (action is _PATCH or action is _UPDATE)  # _is_plain(message)
+            and (action is _PATCH or action is _UPDATE)  # is_plain(message)
             and message.data is not None
             and (message.value is not UNREAD or len(message.data) < HEAVY)
         ):
@@ -206,16 +190,20 @@ class RecordWriter:
                 long = True
                 await self._compute(change)
             outcome: Record | Refusal | None
-            if _is_plain(message) and not (state is NOTHING and _creates(message, sender)):
+            if is_plain(message) and not (state is NOTHING and creates(message, sender)):
                 if decision is None:
                     decision = self._allows(message, sender, change)
-                outcome = None if decision is True else await self._judge(name, message, sender, change, decision)
+                outcome = (
+                    None
+                    if decision is True
+                    else await self._permission.check_decision(name, message, sender, change, decision)
+                )
                 decision = None
             else:
-                outcome = await self._permit(name, message, sender, change)
+                outcome = await self._permission.check_effect(name, message, sender, change)
             if outcome is None:
                 outcome = self._decide(name, message, sender, change)
-                if isinstance(outcome, Conflict) and not await self._may_see(name, sender, change):
+                if isinstance(outcome, Conflict) and not await self._permission.may_see(name, sender, change):
                     outcome = partial(self._refusals.outdated, name, message, sender)
             outcomes.append((message, sender, outcome, change))
             if isinstance(outcome, Record):
@@ -267,57 +255,6 @@ class RecordWriter:
             else:
                 outcome()
 
-    # -- permission
-
-    async def _permit(self, name: str, message: Message, sender: IConnection, change: Change) -> Refusal | None:
-        """
-        The refusal of a write if a part of its effect is not permitted.
-        """
-        if name.startswith(self._hot_path) and message.action in _UPSERTS and change.action is not _UPDATE:
-            return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
-        creates = message.action in _UPSERTS or (change.old is NOTHING and _creates(message, sender))
-        check: IntEnum
-        for check in _checks(change, creates, sender):
-            # The original action tells the rules that this write creates the record if it does not exist.
-            asked = replace(message, action=check, original_action=message.action if creates else None)
-            decision = self._allows(asked, sender, change)
-            if decision is not True:
-                refusal = await self._judge(name, message, sender, change, decision, check)
-                if refusal is not None:
-                    return refusal
-        return None
-
-    async def _judge(
-        self,
-        name: str,
-        message: Message,
-        sender: IConnection,
-        change: Change,
-        decision: bool | Deferred[bool],
-        check: IntEnum | None = None,
-    ) -> Refusal | None:
-        """
-        The refusal that follows from a decision which is not C{True}; C{None} if the write is permitted after all.
-
-        @param check: the action that stands for the part of the write; C{None}: the whole write.
-        """
-        result = await answers.decided(decision)
-        if result is True:
-            return None
-        return partial(self._refusals.denied, name, message, sender, change.old, result, check or message.action)
-
-    async def _may_see(self, name: str, sender: IConnection, change: Change) -> bool:
-        """
-        Whether the answer to a conflict may contain the record.
-        """
-        if self._is_subscribed(name, sender) or change.old is NOTHING:
-            return True
-        read = Message(_RECORD, RecordAction.READ, name)
-        decision = await answers.decided(self._allows(read, sender, Change(change.old, read)))
-        if isinstance(decision, Failure):
-            self._denials.tell(decision, read, sender)
-        return decision is True
-
     # -- decision
 
     def _decide(self, name: str, message: Message, sender: IConnection, change: Change) -> Record | Refusal:
@@ -332,7 +269,7 @@ class RecordWriter:
             message = replace(message, is_write_ack=None)
         try:
             if state is NOTHING:
-                if not _creates(message, sender):
+                if not creates(message, sender):
                     change.data  # noqa: B018  # raises if the write is invalid
                     reason = f"Received update for non-existant record {name}"
                     return partial(refusals.failed, name, message, sender, state, reason)
@@ -383,34 +320,3 @@ class RecordWriter:
                 again.append(taken[place - 1])
         self._queue.requeue(name, again)
         await self._reconciliation.try_to_reconcile(name)
-
-
-def _is_plain(message: Message) -> bool:
-    """
-    Whether a write only sets a value, so that one rule decides about it.
-    """
-    action = message.action
-    return (action is _PATCH or action is _UPDATE) and message.data is not None
-
-
-def _creates(message: Message, sender: IConnection) -> bool:
-    return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
-
-
-def _checks(change: Change, creates: bool, sender: IConnection) -> list[RecordAction]:
-    """
-    The actions for which a change needs permission. Each stands for its rule.
-    """
-    effect = change.action
-    try:
-        erases = change.erases and not sender.dialect.erases_by_patching
-    except ValueError:
-        erases = False  # The write is invalid, and is refused as such.
-    checks = [RecordAction.CREATE] if creates else []
-    if effect is not _ERASE:
-        checks.append(effect)
-    elif creates or not erases:
-        checks.append(_PATCH)
-    if erases:
-        checks.append(_ERASE)
-    return checks

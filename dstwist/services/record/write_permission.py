@@ -1,0 +1,136 @@
+"""
+The permission of writes: which rules a write needs, and its refusal if one of them forbids it.
+
+The rules that a write needs follow from its effect (C{services.md} section 1):
+
+- I{create}, if it may create the record;
+- I{write}, if it sets a value;
+- I{delete}, if a v4+ client erases the value at a path, by any message. Text clients have no message for that: they
+  patch with "no value", for which every deepstream server asks for I{write}.
+
+A write that only sets a value in an existing record needs one rule. L{dstwist.services.record.write} asks the
+permission about it without this module, because nearly all writes are such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import IntEnum
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from dstwist.config.settings import RecordSettings
+from dstwist.interfaces import IConnection, IPermission
+from dstwist.permission.denials import Denials
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.record import NOTHING, Change
+from dstwist.services.record import answers
+from dstwist.services.record.refusals import RecordRefusals, Refusal
+
+_UPDATE = RecordAction.UPDATE
+_PATCH = RecordAction.PATCH
+_ERASE = RecordAction.ERASE
+
+#: The writes that create a record that does not exist, and need the permission to.
+_UPSERTS = (RecordAction.CREATEANDUPDATE, RecordAction.CREATEANDPATCH)
+
+
+class WritePermission:
+    """
+    Asks the rules about writes.
+    """
+
+    def __init__(
+        self, permission: IPermission, refusals: RecordRefusals, settings: RecordSettings, denials: Denials
+    ) -> None:
+        self._allows = permission.allows
+        self._refusals = refusals
+        self._is_subscribed = refusals.is_subscribed
+        self._hot_path = settings.storage_hot_path_prefixes
+        self._denials = denials
+
+    async def check_effect(self, name: str, message: Message, sender: IConnection, change: Change) -> Refusal | None:
+        """
+        The refusal of a write if a part of its effect is not permitted.
+        """
+        if name.startswith(self._hot_path) and message.action in _UPSERTS and change.action is not _UPDATE:
+            return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
+        may_create = message.action in _UPSERTS or (change.old is NOTHING and creates(message, sender))
+        check: IntEnum
+        for check in _checks(change, may_create, sender):
+            # The original action tells the rules that this write creates the record if it does not exist.
+            asked = replace(message, action=check, original_action=message.action if may_create else None)
+            decision = self._allows(asked, sender, change)
+            if decision is not True:
+                refusal = await self.check_decision(name, message, sender, change, decision, check)
+                if refusal is not None:
+                    return refusal
+        return None
+
+    async def check_decision(
+        self,
+        name: str,
+        message: Message,
+        sender: IConnection,
+        change: Change,
+        decision: bool | Deferred[bool],
+        check: IntEnum | None = None,
+    ) -> Refusal | None:
+        """
+        The refusal that follows from a decision which is not C{True}; C{None} if the write is permitted after all.
+
+        @param check: the action that stands for the part of the write; C{None}: the whole write.
+        """
+        result = await answers.decided(decision)
+        if result is True:
+            return None
+        return partial(self._refusals.denied, name, message, sender, change.old, result, check or message.action)
+
+    async def may_see(self, name: str, sender: IConnection, change: Change) -> bool:
+        """
+        Whether the answer to a conflict may contain the record.
+        """
+        if self._is_subscribed(name, sender) or change.old is NOTHING:
+            return True
+        read = Message(Topic.RECORD, RecordAction.READ, name)
+        decision = await answers.decided(self._allows(read, sender, Change(change.old, read)))
+        if isinstance(decision, Failure):
+            self._denials.tell(decision, read, sender)
+        return decision is True
+
+
+def is_plain(message: Message) -> bool:
+    """
+    Whether a write only sets a value, so that one rule decides about it.
+    """
+    action = message.action
+    return (action is _PATCH or action is _UPDATE) and message.data is not None
+
+
+def creates(message: Message, sender: IConnection) -> bool:
+    """
+    Whether a write creates its record if that does not exist.
+    """
+    return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
+
+
+def _checks(change: Change, may_create: bool, sender: IConnection) -> list[RecordAction]:
+    """
+    The actions for which a change needs permission. Each stands for its rule.
+    """
+    effect = change.action
+    try:
+        erases = change.erases and not sender.dialect.erases_by_patching
+    except ValueError:
+        erases = False  # The write is invalid, and is refused as such.
+    checks = [RecordAction.CREATE] if may_create else []
+    if effect is not _ERASE:
+        checks.append(effect)
+    elif may_create or not erases:
+        checks.append(_PATCH)
+    if erases:
+        checks.append(_ERASE)
+    return checks
