@@ -49,6 +49,14 @@ class DocumentTests(SynchronousTestCase):
                 if not target.startswith(("http://", "https://")):
                     self.assertTrue((path.parent / target).exists(), f"{path.name}: {target}")
 
+    def test_index(self) -> None:
+        """
+        The index names all pages.
+        """
+        docs = CHECKOUT / "docs"
+        linked = re.findall(r"<([^`>/]+\.rst)>`_", (docs / "index.rst").read_text(encoding="utf-8"))
+        self.assertEqual(set(linked), {path.name for path in docs.glob("*.rst")} - {"index.rst"})
+
 
 #: Names that look like modules of dstwist: groups of entry points, units and files.
 NO_CODE = {
