@@ -1,8 +1,9 @@
 """
 The EVENT topic: fire-and-forget publish/subscribe.
 
-Whatever anyone emits under a name goes, once and in order, to every *other* subscriber of that name on every node.
-Nothing is stored: a subscriber gets only what is emitted after its SUBSCRIBE was handled (C{services.md} section 3).
+An event that a client emits under a name is sent once, and in order, to every I{other} subscriber of that name on every
+node. Nothing is stored: a subscriber gets only the events that are emitted after its SUBSCRIBE was served
+(C{services.md} section 3).
 
 ============  ============  =====================================================
 from client   fields        answer
@@ -36,7 +37,7 @@ _EMIT = EventAction.EMIT
 @implementer(ITopicService)
 class EventService:
     """
-    Moves EVENT messages between the local subscribers and the cluster.
+    Sends events to the subscribers of this node, and to the other nodes.
     """
 
     authorizes_itself: frozenset[IntEnum] = frozenset()
@@ -44,7 +45,7 @@ class EventService:
     def __init__(self, subscriptions: SubscriptionRegistry, listeners: ListenerRegistry, cluster: ICluster) -> None:
         self._subscriptions = subscriptions
         self._publish = subscriptions.publish
-        # A call that does nothing would cost each event some per cent.
+        # With one node there is nothing to publish. Even a call that does nothing would cost each event some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             EventAction.SUBSCRIBE: subscriptions.subscribe,
@@ -61,13 +62,13 @@ class EventService:
             self._actions[message.action](message, sender)
             return
         if message.verbatim is None:
-            # The payload has fields that an event does not need. A stray isAck, for instance, would make receivers take
-            # it for an acknowledgement.
+            # The payload has fields that an event does not need. An isAck among them would make receivers take it for
+            # an acknowledgement.
             message = Message(_EVENT, _EMIT, message.name, message.data)
         if self._publish_remote is not None:
             self._publish_remote(message)
         self._publish(message, sender)
 
     def handle_remote(self, message: Message) -> None:
-        # It came off the bus, so every other node has it too: never forward.
+        # All other nodes have this message as well, so it is never forwarded.
         self._subscriptions.publish(message)

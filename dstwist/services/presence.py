@@ -1,30 +1,30 @@
 """
-The PRESENCE topic: which users are online, and who is told when one comes or goes.
+The PRESENCE topic: which users are online, and which clients are told when a user joins or leaves.
 
-A user is online from the login of his first connection until the end of his last one (L{dstwist.connections.users}), or
-until C{presence.gracePeriod} after that: one who is back by then has never been away. Each coming and going is told
-once (C{services.md} section 6).
+A user is online from the login of its first connection until the end of its last one (L{dstwist.connections.users}),
+and for C{presence.gracePeriod} after that. A user that logs in again within this time has never been away. Each join
+and each leave is announced once (C{services.md} section 6).
 
 ================================  ==============  =================================================================
 from client                       fields          answer
 ================================  ==============  =================================================================
 SUBSCRIBE_ALL, UNSUBSCRIBE_ALL                    ack
 SUBSCRIBE, UNSUBSCRIBE            names           ack
-QUERY_ALL                                         QUERY_ALL_RESPONSE: all users who are online but the asker's own
-QUERY                             names           QUERY_RESPONSE: of each name whether that user is online
+QUERY_ALL                                         QUERY_ALL_RESPONSE: all online users except that of the client
+QUERY                             names           QUERY_RESPONSE: for each name whether the user is online
 ================================  ==============  =================================================================
 
-============  ===================================  ================================
-when          to who is subscribed to everybody    to who is subscribed to the user
-============  ===================================  ================================
-a user comes  PRESENCE_JOIN_ALL                    and then PRESENCE_JOIN
-a user goes   PRESENCE_LEAVE_ALL                   and then PRESENCE_LEAVE
-============  ===================================  ================================
+=============  ================================  ======================================
+event          sent to subscribers to all users  sent to subscribers to the user
+=============  ================================  ======================================
+a user joins   PRESENCE_JOIN_ALL                 PRESENCE_JOIN, after PRESENCE_JOIN_ALL
+a user leaves  PRESENCE_LEAVE_ALL                PRESENCE_LEAVE, after PRESENCE_LEAVE_ALL
+=============  ================================  ======================================
 
-Requests without any names are answered like all others. A subscription that is there already, or never was, is
-acknowledged: clients of v2 and v3 report a missing acknowledgement of presence. MULTIPLE_SUBSCRIPTIONS comes before the
-acknowledgement of a repeated subscription. Clients of v2 and v3 get it for everybody only; of single users they do not
-know it.
+Requests without names are answered like all others. A repeated subscription, and the end of a subscription that does
+not exist, are acknowledged: clients of v2 and v3 report a missing acknowledgement of presence. MULTIPLE_SUBSCRIPTIONS
+is sent before the acknowledgement of a repeated subscription. Clients of v2 and v3 get it for subscriptions to all
+users only; they do not know it for single users.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ from dstwist.services.roster import Roster
 @implementer(ITopicService)
 class PresenceService:
     """
-    Tells of users who come and go, and answers who is there.
+    Announces joins and leaves, and answers queries.
 
     @param max_subscriptions: how many users one connection may be subscribed to.
-    @param room: how many bytes of memory all subscriptions may take.
-    @param outgoing: counts the bytes of what subscribers are told.
-    @ivar everybody: who is subscribed to all users, under the one name L{EVERYONE}. A registry of its own, since a
-        user may be called that.
-    @ivar single: who is subscribed to which user.
+    @param room: limits the bytes of memory of all subscriptions.
+    @param outgoing: counts the bytes that are sent to subscribers.
+    @ivar all_users: the subscriptions to all users, under the one name L{EVERYONE}. This is a registry of its own,
+        since a user may have that name.
+    @ivar single_users: the subscriptions to single users.
     """
 
     authorizes_itself: frozenset[IntEnum] = frozenset()
@@ -76,20 +76,20 @@ class PresenceService:
         room: Budget | None = None,
         outgoing: TurnBudget | None = None,
     ) -> None:
-        # Those who have come and not left: with a connection, or away for a while.
+        # The users who have joined and not left: with a connection, or within the grace period.
         self._online = Roster()
-        # The answers that are being put together.
+        # The answers to the queries that are being served.
         self._answers: list[dict[str, bool]] = []
-        self.everybody = SubscriptionRegistry(Topic.PRESENCE, outgoing=outgoing)
-        self.single = SubscriptionRegistry(
+        self.all_users = SubscriptionRegistry(Topic.PRESENCE, outgoing=outgoing)
+        self.single_users = SubscriptionRegistry(
             Topic.PRESENCE, limit=max_subscriptions, room=room, outgoing=outgoing, clock=clock
         )
         self._settings = settings
-        # Users without a connection who have not left yet.
+        # The users within the grace period.
         self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)
         self._stopped = False
         self._clock = clock
-        users.observe(self._came, self._went)
+        users.observe(self._user_joined, self._user_left)
         self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
             PresenceAction.SUBSCRIBE_ALL: self._subscribe_all,
             PresenceAction.UNSUBSCRIBE_ALL: self._unsubscribe_all,
@@ -105,12 +105,12 @@ class PresenceService:
 
     def handle_remote(self, message: Message) -> None:
         """
-        Nothing: of presence, nodes tell each other only who is online, and each tells its own clients.
+        Do nothing: nodes tell each other only which users are online, and each node tells its own clients.
         """
 
     def stop(self) -> None:
         """
-        Tell nobody of users who go from now on: all clients are about to be told that the server stops.
+        Announce no leaves from now on: all clients are about to be told that the server stops.
         """
         self._stopped = True
         self._away.stop()
@@ -118,15 +118,15 @@ class PresenceService:
     # -- subscriptions
 
     def _subscribe_all(self, message: Message, sender: IConnection) -> None:
-        # Its permission may have taken longer than the client stayed.
+        # The client may have gone before its permission was decided.
         if sender.closed:
             return
-        if not self.everybody.add(EVERYONE, sender):
+        if not self.all_users.add(EVERYONE, sender):
             sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", EVERYONE, flagged=False))
         sender.send(message.ack())
 
     def _unsubscribe_all(self, message: Message, sender: IConnection) -> None:
-        self.everybody.discard(EVERYONE, sender)
+        self.all_users.discard(EVERYONE, sender)
         sender.send(message.ack())
 
     def _subscribe(self, message: Message, sender: IConnection) -> None:
@@ -141,12 +141,12 @@ class PresenceService:
                 steps.begin()
             over = steps.over()
             if not sender.dialect.carries_every_name and has_separators(user):
-                # The client could not be told that this user comes.
+                # No message of this client's protocol can contain the name of the user.
                 sender.send(message.error("MESSAGE_DENIED", user))
                 continue
-            if self.single.add(user, sender):
+            if self.single_users.add(user, sender):
                 continue
-            if not self.single.wants(user, sender):
+            if not self.single_users.wants(user, sender):
                 sender.send(message.error("MESSAGE_DENIED", user))
             elif sender.dialect.acks_repeated_subscriptions:
                 sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
@@ -163,7 +163,7 @@ class PresenceService:
                 yield None
                 steps.begin()
             over = steps.over()
-            self.single.discard(user, sender)
+            self.single_users.discard(user, sender)
         sender.send(message.ack())
 
     # -- queries
@@ -172,8 +172,8 @@ class PresenceService:
         sender.do(self._querying_all(sender))
 
     def _querying_all(self, sender: IConnection) -> Work:
-        # To encode very many users takes long, so it is done in steps. The answer itself is made in the last step, of
-        # those who are online then: what has changed meanwhile is encoded once more.
+        # To encode very many users takes long, so it is done in steps. The last step makes the answer from the users
+        # who are online then. It encodes only the parts that have changed meanwhile.
         wire, steps = sender.wire, Steps(self._clock)
         for part in self._online.all_but(None).parts:
             if wire not in part.encoded:
@@ -190,7 +190,7 @@ class PresenceService:
 
     def _querying(self, message: Message, sender: IConnection) -> Work:
         online: dict[str, bool] = {}
-        # Who comes or goes meanwhile changes it, so that it is true when it is sent.
+        # Joins and leaves meanwhile change the answer, so that it is true when it is sent.
         self._answers.append(online)
         try:
             steps = Steps(self._clock)
@@ -212,9 +212,9 @@ class PresenceService:
             )
         )
 
-    # -- coming and going
+    # -- joins and leaves
 
-    def _came(self, user: str) -> None:
+    def _user_joined(self, user: str) -> None:
         if user in self._away:
             self._away.remove(user)
         else:
@@ -222,13 +222,13 @@ class PresenceService:
             self._correct(user, True)
             self._tell(PresenceAction.PRESENCE_JOIN_ALL, PresenceAction.PRESENCE_JOIN, user)
 
-    def _went(self, user: str) -> None:
+    def _user_left(self, user: str) -> None:
         if self._stopped:
             return
         if not self._settings.grace_period:
             self._leave(user)
             return
-        # There is room for one at least.
+        # The setting is at least 1, so there is room for this user.
         if len(self._away) >= self._settings.max_users_in_grace:
             self._away.expire_first()
         self._away.add(user)
@@ -244,18 +244,18 @@ class PresenceService:
                 answer[user] = online
 
     def _tell(self, to_all: PresenceAction, to_some: PresenceAction, user: str) -> None:
-        self.everybody.publish_to(EVERYONE, Message(Topic.PRESENCE, to_all, user))
-        if user in self.single:
+        self.all_users.publish_to(EVERYONE, Message(Topic.PRESENCE, to_all, user))
+        if user in self.single_users:
             told = {
                 connection
-                for connection in self.single.subscribers(user)
-                if connection.dialect.hears_of_users_once and self.everybody.wants(EVERYONE, connection)
+                for connection in self.single_users.subscribers(user)
+                if connection.dialect.hears_of_users_once and self.all_users.wants(EVERYONE, connection)
             }
-            self.single.publish_to(user, Message(Topic.PRESENCE, to_some, user), told)
+            self.single_users.publish_to(user, Message(Topic.PRESENCE, to_some, user), told)
 
 
 def _names(parts: Parts) -> Any:
     """
-    For codecs, parts are as good as a tuple.
+    Codecs treat parts as a tuple of names.
     """
     return parts

@@ -1,10 +1,9 @@
 """
-The users who are online, so that all of them can be told at little cost.
+The roster: the users who are online, in a form in which all of them can be sent at little cost.
 
-They are kept in blocks. A block makes a L{Part} when somebody asks, which the codecs encode once; it makes another one
-when somebody asks after one of its users has gone or come. So an answer costs as much as what has changed since the
-one before, and putting it together. What is encoded is kept as long as the block does not change. The order of the
-users means nothing.
+The users are in blocks. A block makes a L{Part} for the first query, which each codec encodes once. The part is used
+again until a user of the block comes or goes. So the cost of an answer is that of the blocks that have changed since
+the last answer, and of joining the encoded parts. The order of the users has no meaning.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 
 from dstwist.protocol.name_parts import Part, Parts
 
-#: How many users are in a block at most.
+#: The largest number of users in a block.
 BLOCK = 256
 
 
@@ -63,7 +62,7 @@ class Roster:
         del block.users[user]
         block.part = None
         if block is not self._last and len(block.users) <= BLOCK // 4:
-            # Without this, blocks of one user each would be left of many users.
+            # Otherwise, when most users have gone, there would be many blocks of one user each.
             del self._blocks[block]
             for other in block.users:
                 self.add(other)

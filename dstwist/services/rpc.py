@@ -1,7 +1,7 @@
 """
-The RPC topic: requests that the server hands to one of those who provide the procedure, and the answers to them.
+The RPC topic: requests, which the server gives to one of the providers of the procedure, and their answers.
 
-A call lives from its REQUEST until it is answered, its time is up or its requestor gone (C{services.md} section 5)::
+A call exists from its REQUEST until it is answered or timed out, or its requestor is gone (C{services.md} section 5)::
 
     requestor          server            provider A           provider B
        REQUEST ----------> REQUEST ---------->|                    |
@@ -11,24 +11,27 @@ A call lives from its REQUEST until it is answered, its time is up or its reques
        RESPONSE <--------- <------------------------------ RESPONSE|
 
 ===============  ==================  ================================================================================
-from client      fields              what comes of it
+from client      fields              effect
 ===============  ==================  ================================================================================
 PROVIDE          names               see L{dstwist.routing.subscriptions}, with MULTIPLE_PROVIDERS
 UNPROVIDE        names               see L{dstwist.routing.subscriptions}
-REQUEST          name, id, data?     to a provider, chosen at random; nobody provides it: NO_RPC_PROVIDER
-ACCEPT           name, id            to the requestor; again: MULTIPLE_ACCEPT to the provider
-RESPONSE         name, id, data?     to the requestor, and the end of the call
+REQUEST          name, id, data?     to a provider, chosen at random; if there is none: NO_RPC_PROVIDER
+ACCEPT           name, id            to the requestor; repeated: MULTIPLE_ACCEPT to the provider
+RESPONSE         name, id, data?     to the requestor; ends the call
 REQUEST_ERROR    name, id, data?     the same
-REJECT           name, id            the call goes to a provider that was not asked yet; there is none: NO_RPC_PROVIDER
+REJECT           name, id            to a provider that was not asked yet; if there is none: NO_RPC_PROVIDER
 ===============  ==================  ================================================================================
 
-A provider that does not accept, or not answer, in time ends the call with ACCEPT_TIMEOUT or RESPONSE_TIMEOUT. Nobody
-else is asked then, for he may well be at work; but one who has ceased to provide the procedure, and not accepted, is
-taken to have rejected. So is one who disconnects, accepted or not: a v3 or v4+ client accepts by itself as soon as it
-has the request, so that this says nothing about how far it came (C{rpc.rerouteAccepted}).
+If a provider does not accept or answer in time, the call ends with ACCEPT_TIMEOUT or RESPONSE_TIMEOUT. No other
+provider is asked then, because the first one may be executing the procedure. There are two exceptions, which count as a
+REJECT:
 
-Always true: a call is with exactly one provider at a time, who alone can answer it, and no provider is asked twice for
-it. Towards him it has the requestor's correlation id, unless that could be taken for another call's that he has or had.
+- The provider has ended its subscription to the procedure, and not accepted the call.
+- The provider disconnects, whether it has accepted or not. A v3 or v4+ client sends ACCEPT by itself when it gets the
+  request, so ACCEPT does not show that the procedure was begun (C{rpc.rerouteAccepted}).
+
+Always true: a call has exactly one provider at a time. Only that provider can answer it, and no provider is asked twice
+for the same call. The provider gets the requestor's correlation id, unless it has or had another call with that id.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.rpc_calls import OVERHEAD, Call, Provider, Requestor
 
-#: What a client is told, as the error of its procedure, whose call is one too many.
+#: The error that a client with too many calls gets, as the error of the procedure.
 TOO_MANY = b'"TOO_MANY_PENDING_CALLS"'
 
 # Members of enumerations are looked up at every use; these are used for every call.
@@ -63,11 +66,11 @@ _ACCEPT = RpcAction.ACCEPT
 @implementer(ITopicService)
 class RpcService:
     """
-    Takes calls to providers, and answers back.
+    Gives calls to providers, and their answers to requestors.
 
     @param subscriptions: the providers, with the error MULTIPLE_PROVIDERS.
     @param choose: picks one of several providers.
-    @param room: how many bytes the calls of all clients may hold while they wait for an answer.
+    @param room: limits the bytes of the calls of all clients that wait for an answer.
     """
 
     authorizes_itself: frozenset[IntEnum] = frozenset()
@@ -91,10 +94,10 @@ class RpcService:
         self._room = Budget() if room is None else room
         self._providers: dict[IConnection, Provider] = {}
         self._requestors: dict[IConnection, Requestor] = {}
-        # The providers by name, as far as they have been looked up since anything about them changed.
+        # The providers by name: those that were looked up since the last change of any provider.
         self._candidates: dict[str, list[Provider]] = {}
         subscriptions.on_revoke(lambda name, connection: self._candidates.clear())
-        # What the end of a connection with many calls leads to.
+        # Ends or reroutes the many calls of a connection that has closed.
         self._slices = TimeSlices(clock)
         self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
         self._answering: Deadlines[Call] = Deadlines(settings.response_timeout, clock, self._not_answered)
@@ -114,13 +117,14 @@ class RpcService:
 
     def handle_remote(self, message: Message) -> None:
         """
-        Nothing: a call goes to one provider, so nothing of this topic is published to all nodes.
+        Do nothing: a call goes to one provider, so no message of this topic is published to all nodes.
         """
 
     def stop(self) -> None:
         """
-        Forget all calls: all clients are about to be told that the server stops. Clients that would never call back are
-        told RESPONSE_TIMEOUT, since the provider may have carried out the procedure; other clients are told nothing.
+        Forget all calls, because all clients are about to be told that the server stops. Clients that would never call
+        back their application get RESPONSE_TIMEOUT, since the provider may have executed the procedure. Other clients
+        get nothing.
         """
         for requestor in self._requestors.values():
             if requestor.connection.dialect.forgets_calls_when_offline:
@@ -152,11 +156,12 @@ class RpcService:
         self._candidates.clear()
         if sender not in self._providers and not sender.closed:
             self._providers[sender] = Provider(sender)
-            # Registered after the registry's own, so that nobody finds it in there any more when this is called.
+            # This callback is registered after that of the registry, and so is called when the registry has already
+            # removed the connection.
             sender.on_close(self._provider_left)
 
     def _unprovide(self, message: Message, sender: IConnection) -> None:
-        # Calls it has may be under way, or be answered by the very next message: those stay with it.
+        # The provider keeps the calls that it has: its next message may answer one of them.
         sender.do(self._unproviding(message, sender))
 
     def _unproviding(self, message: Message, sender: IConnection) -> Work:
@@ -181,7 +186,7 @@ class RpcService:
 
     def _take_calls(self, provider: Provider) -> Iterator[None]:
         """
-        Take from C{provider}, which has gone, the calls that it has not answered.
+        End or reroute the calls that C{provider}, which is closed, has not answered.
         """
         for call in list(provider.running.values()):
             # Some may have ended meanwhile.
@@ -199,14 +204,14 @@ class RpcService:
     # -- calls
 
     def _request(self, message: Message, sender: IConnection) -> None:
-        # Its permission may have taken longer than the client stayed.
+        # The client may have gone before its permission was decided.
         if sender.closed:
             return
         name, call_id, data = message.name, message.correlation_id, message.data
         assert name is not None and call_id is not None, "codecs let no request through without its name and its id"
         requestor = self._requestors.get(sender)
         if requestor is not None and call_id in requestor.calls:
-            # Answers could not be told apart.
+            # The client could not tell the answers to the two calls apart.
             sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
             return
         providers = self._find(name)
@@ -233,7 +238,8 @@ class RpcService:
         if message.verbatim is not None and not self._tells_requestor:
             request = message
         else:
-            # It may say more than a request has to say: a stray isAck would make the provider take it for one.
+            # The payload may have fields that a request does not need. An isAck among them would make the provider take
+            # it for an acknowledgement.
             request = Message(_RPC, _REQUEST, name, data, None, None, (), call_id)
             if self._tells_requestor:
                 request.requestor_name = sender.user if self._settings.provide_requestor_name else None
@@ -267,12 +273,12 @@ class RpcService:
 
     def _drop_calls(self, requestor: Requestor) -> Iterator[None]:
         """
-        End the calls of C{requestor}, which has gone.
+        End the calls of C{requestor}, which is closed.
         """
         for call in list(requestor.calls.values()):
             # Some may have ended meanwhile.
             if requestor.calls.get(call.id) is call:
-                # Its provider may go on and answer: he has done nothing wrong, and nobody is there to hear it.
+                # The provider may still answer. That is no mistake, so it gets no error.
                 call.provider.release(call.provider_id, complain=False)
                 self._drop(call)
                 yield
@@ -281,7 +287,7 @@ class RpcService:
 
     def _running(self, message: Message, sender: IConnection) -> Call | None:
         """
-        The call that C{sender} answers; if there is none, it has been dealt with.
+        The call that C{sender} answers. If there is none, the sender gets an error, unless the requestor has gone.
         """
         provider = self._providers.get(sender)
         call_id = message.correlation_id
@@ -291,7 +297,7 @@ class RpcService:
             if call is not None:
                 return call
             if provider.ended.get(call_id) is False:
-                # Its answer, after an ACCEPT, ends what may be said of it.
+                # The answer may follow an ACCEPT. After the answer, further messages about the call are errors.
                 if message.action is not _ACCEPT:
                     provider.ended[call_id] = True
                 return None
@@ -328,7 +334,7 @@ class RpcService:
 
     def _ask_another(self, call: Call) -> None:
         """
-        Give the call, which its provider has no more, to one who has not been asked.
+        Give the call, which has no provider now, to a provider that was not asked yet.
         """
         if call.asked is None:
             call.asked = set()
@@ -363,7 +369,7 @@ class RpcService:
 
     def _drop(self, call: Call) -> None:
         """
-        The call is over, and off its provider's list.
+        The call is over, and its provider does not have it any more.
         """
         requestor = call.requestor
         del requestor.calls[call.id]
@@ -378,5 +384,5 @@ class RpcService:
 
 
 def _too_many(message: Message) -> Message:
-    # Of all errors this one is shown as it is to whoever made the call, by clients of both generations.
+    # Clients of both generations pass this error to the application that made the call without change.
     return Message(_RPC, RpcAction.REQUEST_ERROR, message.name, TOO_MANY, correlation_id=message.correlation_id)

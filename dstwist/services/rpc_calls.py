@@ -1,5 +1,5 @@
 """
-Calls, and what their requestors and providers have of them; what happens to them is up to L{dstwist.services.rpc}.
+Calls, and the lists of calls of each requestor and provider. L{dstwist.services.rpc} decides what happens to them.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import has_separators
 
-#: How many of the calls that a provider had are remembered, so that what it says of them late, or twice, is not taken
-#: for the answer to another.
+#: How many ended calls of a provider are remembered. A late or repeated answer to one of them is not taken for the
+#: answer to another call.
 MAX_ENDED = 1000
 
-#: What a call takes besides its data, in bytes of memory.
+#: The memory of a call besides its data, in bytes.
 OVERHEAD = 2000
 
-#: Longer ids are not shown to providers: what is remembered of them should not depend on who chose them.
+#: Providers do not get longer ids, so that requestors cannot make the memory of ended calls large.
 MAX_ID_LENGTH = 100
 
 
 class Provider:
     """
-    What one connection that provides procedures was asked.
+    The calls of one connection that provides procedures.
 
-    @ivar running: the calls it is to answer, by the id it knows them by.
-    @ivar ended: the ids of the latest that it has no more, oldest first; whether an answer is complained about.
+    @ivar running: the calls that it has not answered, by the id that it knows.
+    @ivar ended: whether an answer to an ended call is an error, by the id; the oldest call first.
     """
 
     __slots__ = ("_made", "connection", "ended", "running")
@@ -40,11 +40,13 @@ class Provider:
 
     def take(self, call: Call) -> Message:
         """
-        Make C{call} this provider's; the request to send it.
+        Give C{call} to this provider.
+
+        @return: the request to send to it.
         """
         request = call.request
         call_id = call.id
-        # Text clients cannot be told an id with separators.
+        # A text client cannot be sent an id that contains separators.
         if len(call_id) > MAX_ID_LENGTH or has_separators(call_id) or self._known(call_id):
             call_id = self._make_id()
             request = replace(request, correlation_id=call_id, verbatim=None)
@@ -56,7 +58,9 @@ class Provider:
 
     def release(self, call_id: str, complain: bool = True) -> None:
         """
-        The call is this provider's no more.
+        The provider does not have the call any more.
+
+        @param complain: whether a later answer to it is an error.
         """
         del self.running[call_id]
         self.ended[call_id] = complain
@@ -70,17 +74,17 @@ class Provider:
         while True:
             self._made += 1
             call_id = f"call-{self._made}"
-            # Some client may call one of its calls the same.
+            # A client may have chosen the same id for one of its calls.
             if not self._known(call_id):
                 return call_id
 
 
 class Requestor:
     """
-    What one connection waits for.
+    The calls of one connection that wait for answers.
 
-    @ivar calls: by the id that the client gave them.
-    @ivar size: how many bytes they hold.
+    @ivar calls: the calls, by the id that the client gave them.
+    @ivar size: their size in bytes.
     """
 
     __slots__ = ("calls", "connection", "size")
@@ -95,9 +99,9 @@ class Call:
     """
     One call.
 
-    @ivar id: as its requestor knows it.
-    @ivar provider_id: as its provider knows it.
-    @ivar request: what providers are sent.
+    @ivar id: its id for the requestor.
+    @ivar provider_id: its id for the provider.
+    @ivar request: the message that providers get.
     @ivar asked: the providers that had it before.
     """
 

@@ -1,5 +1,17 @@
 """
-Builds the services of all topics from the settings.
+Makes the services of all topics from the settings.
+
+===========  ===========================================  =============================================
+topic        service                                      its registries
+===========  ===========================================  =============================================
+EVENT        L{EventService}                              subscriptions, listeners
+RECORD       L{RecordService}                             subscriptions, listeners (which also tell
+                                                          subscribers whether a record has a provider)
+RPC          L{RpcService}                                providers
+PRESENCE     L{PresenceService}                           makes its own subscriptions
+===========  ===========================================  =============================================
+
+The budgets for subscriptions and for waiting requests are shared by all topics.
 """
 
 from __future__ import annotations
@@ -29,27 +41,28 @@ class Topics:
     """
     The services of one node.
 
-    @ivar by_topic: those that are switched on.
+    @ivar by_topic: the services that are switched on.
     @ivar grant_types: the kinds of grants (subscriptions, listeners and so on) that new rules may take from clients.
+    @ivar stop_before_closing: the services that would react to the end of each connection.
     """
 
     by_topic: dict[Topic, ITopicService] = field(default_factory=dict)
     grant_types: list[GrantType] = field(default_factory=list)
     records: RecordService | None = None
     listeners: list[ListenerRegistry] = field(default_factory=list)
-    reacting: list[RpcService | PresenceService] = field(default_factory=list)
+    stop_before_closing: list[RpcService | PresenceService] = field(default_factory=list)
 
     def disconnecting(self) -> None:
         """
-        The server is about to close all connections: no other client is told of that, and no call goes to another
-        provider.
+        The server is about to close all connections. Presence tells no client that users go, and no call is given to
+        another provider.
         """
-        for service in self.reacting:
+        for service in self.stop_before_closing:
             service.stop()
 
     async def stop(self) -> None:
         """
-        The last client has gone. Returns when the stores have all writes of clients.
+        All connections are closed. Returns when the stores have all writes of clients.
         """
         for listeners in self.listeners:
             listeners.stop()
@@ -59,10 +72,10 @@ class Topics:
 
 class TopicBuilder:
     """
-    Makes the services.
+    Makes the services of one node.
 
-    @param offers: decides which names listeners are offered; C{None} if all are.
-    @param denials: told of requests that are denied.
+    @param offers: decides which names are offered to which listeners; C{None}: all matching names are.
+    @param denials: is told of requests that are denied.
     """
 
     def __init__(
@@ -86,14 +99,14 @@ class TopicBuilder:
         self._offers = offers
         self._tiers = tiers
         self._denials = denials
-        # Shared by all topics.
-        self._room = Budget(settings.limits.max_subscription_bytes)
-        self._pending = Budget(settings.limits.max_pending_bytes)
-        self._made = Topics()
+        # The bytes of all subscriptions, and of all waiting requests.
+        self._subscription_bytes = Budget(settings.limits.max_subscription_bytes)
+        self._pending_bytes = Budget(settings.limits.max_pending_bytes)
+        self._topics = Topics()
 
     def build(self) -> Topics:
         """
-        Those that are switched on.
+        The services of the topics that are switched on.
         """
         features = self._settings.features
         if features.event:
@@ -104,12 +117,12 @@ class TopicBuilder:
             self._build_rpc()
         if features.presence:
             self._build_presence()
-        return self._made
+        return self._topics
 
     def _build_events(self) -> None:
         subscriptions, listeners = self._registries(Topic.EVENT)
-        self._made.by_topic[Topic.EVENT] = EventService(subscriptions, listeners, self._cluster)
-        self._made.grant_types += (
+        self._topics.by_topic[Topic.EVENT] = EventService(subscriptions, listeners, self._cluster)
+        self._topics.grant_types += (
             GrantType(subscriptions, Topic.EVENT, EventAction.SUBSCRIBE, EventAction.SUBSCRIBE),
             GrantType(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
             GrantType(listeners.offered, Topic.EVENT, EventAction.LISTEN, None),
@@ -117,7 +130,7 @@ class TopicBuilder:
 
     def _build_records(self) -> None:
         subscriptions, listeners = self._registries(Topic.RECORD, announce=True)
-        self._made.by_topic[Topic.RECORD] = self._made.records = RecordService(
+        self._topics.by_topic[Topic.RECORD] = self._topics.records = RecordService(
             subscriptions,
             listeners,
             self._cluster,
@@ -125,46 +138,48 @@ class TopicBuilder:
             self._tiers,
             self._settings.record,
             self._reactor,
-            self._pending,
+            self._pending_bytes,
             self._denials,
         )
-        self._made.grant_types += (
+        self._topics.grant_types += (
             GrantType(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),
             GrantType(listeners, Topic.RECORD, RecordAction.LISTEN, RecordAction.LISTEN),
             GrantType(listeners.offered, Topic.RECORD, RecordAction.LISTEN, None),
         )
 
     def _build_rpc(self) -> None:
-        most = self._settings.limits.max_subscriptions
-        providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS", most, self._room, clock=self._reactor)
-        calls = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending)
-        self._made.by_topic[Topic.RPC] = calls
-        self._made.reacting.append(calls)
-        self._made.grant_types.append(GrantType(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
+        limit = self._settings.limits.max_subscriptions
+        providers = SubscriptionRegistry(
+            Topic.RPC, "MULTIPLE_PROVIDERS", limit, self._subscription_bytes, clock=self._reactor
+        )
+        service = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending_bytes)
+        self._topics.by_topic[Topic.RPC] = service
+        self._topics.stop_before_closing.append(service)
+        self._topics.grant_types.append(GrantType(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
 
     def _build_presence(self) -> None:
-        most = self._settings.limits.max_subscriptions
+        limit = self._settings.limits.max_subscriptions
         presence = PresenceService(
-            self._users, self._settings.presence, self._reactor, most, self._room, self._outgoing
+            self._users, self._settings.presence, self._reactor, limit, self._subscription_bytes, self._outgoing
         )
-        self._made.by_topic[Topic.PRESENCE] = presence
-        self._made.reacting.append(presence)
-        one, all_ = PresenceAction.SUBSCRIBE, PresenceAction.SUBSCRIBE_ALL
-        self._made.grant_types += (
-            GrantType(presence.single, Topic.PRESENCE, one, one),
-            GrantType(presence.everybody, Topic.PRESENCE, all_, all_, named=False),
+        self._topics.by_topic[Topic.PRESENCE] = presence
+        self._topics.stop_before_closing.append(presence)
+        subscribe, subscribe_all = PresenceAction.SUBSCRIBE, PresenceAction.SUBSCRIBE_ALL
+        self._topics.grant_types += (
+            GrantType(presence.single_users, Topic.PRESENCE, subscribe, subscribe),
+            GrantType(presence.all_users, Topic.PRESENCE, subscribe_all, subscribe_all, named=False),
         )
 
     def _registries(self, topic: Topic, announce: bool = False) -> tuple[SubscriptionRegistry, ListenerRegistry]:
         subscriptions = SubscriptionRegistry(
             topic,
             limit=self._settings.limits.max_subscriptions,
-            room=self._room,
+            room=self._subscription_bytes,
             outgoing=self._outgoing,
             clock=self._reactor,
         )
         listeners = ListenerRegistry(
             topic, subscriptions, self._settings.listen, self._reactor, announce=announce, permission=self._offers
         )
-        self._made.listeners.append(listeners)
+        self._topics.listeners.append(listeners)
         return subscriptions, listeners

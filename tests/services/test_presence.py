@@ -155,9 +155,9 @@ class TellingTests(PresenceTestCase):
         self.assertEqual(watcher.take(), [told(PresenceAction.PRESENCE_JOIN, users[-2])])
         ending = Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE, names=tuple(users), correlation_id="2")
         self.service.handle(ending, watcher)
-        self.assertEqual((watcher.take(), list(self.service.single.names())), ([], users[NAMES_PER_STEP:]))
+        self.assertEqual((watcher.take(), list(self.service.single_users.names())), ([], users[NAMES_PER_STEP:]))
         watcher.turn()
-        self.assertEqual((watcher.take(), list(self.service.single.names())), ([ending.ack()], []))
+        self.assertEqual((watcher.take(), list(self.service.single_users.names())), ([ending.ack()], []))
 
     def test_both(self) -> None:
         """
