@@ -1,5 +1,5 @@
 """
-The documents: every reader of reStructuredText understands them, and what they point to is there.
+The documents: their markup is correct, and the files and names in them exist.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ DOCUMENTS = [
 
 class DocumentTests(SynchronousTestCase):
     """
-    All of them, as they stand in the checkout.
+    All documents of the checkout.
     """
 
     def test_markup(self) -> None:
         """
-        None has an error in its markup.
+        No document has an error in its markup.
         """
         self.assertGreater(len(DOCUMENTS), 10)
         for path in DOCUMENTS:
@@ -42,7 +42,7 @@ class DocumentTests(SynchronousTestCase):
 
     def test_links(self) -> None:
         """
-        What a document links to exists.
+        Each link in a document leads to a file.
         """
         for path in DOCUMENTS:
             for target in re.findall(r"`[^`]+<([^`>]+)>`_", path.read_text(encoding="utf-8")):

@@ -1,5 +1,5 @@
 """
-The JavaScript in README.rst does what is said there.
+The JavaScript in README.rst does what the text around it says.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ReadmeTests(Scenario):
 
     def test_snippets(self) -> None:
         """
-        What the second snippet writes, the first one shows.
+        The first snippet shows the data that the second one writes.
         """
         address = self.server().url.removeprefix("ws://")
         show, change = (snippet.replace("localhost:6020", address) for snippet in snippets())
