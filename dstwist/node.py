@@ -42,8 +42,7 @@ from dstwist.startup_checks import (
     warn_of_open_tables,
     warn_of_unasked_certificates,
 )
-from dstwist.store.stores import Stores
-from dstwist.store.stores import build as build_stores
+from dstwist.store.from_settings import Stores, build_stores
 from dstwist.store.tiers import TieredStore
 from dstwist.tls.certificates import TlsEndpoint
 from dstwist.transports.accept_rate import AcceptRate

@@ -6,7 +6,7 @@ can change them. L{dstwist.store.sqlite_rows} describes the table.
 
 Always true: when L{SqliteFile.write} returns, each write without an error is on the disk, in files that the next start
 finds. After each commit the file, its C{-wal} and its C{-shm} are looked for under their names
-(L{dstwist.store.sqlite_names}):
+(L{dstwist.store.sqlite_open_files}):
 
 =========================  ==========================================================================================
 not in place               what happens
@@ -31,9 +31,9 @@ import time
 from collections.abc import Callable
 
 from dstwist.errors import StoreError
+from dstwist.store.sqlite_errors import explained, file_truncated, log_truncated, moved, no_room
 from dstwist.store.sqlite_lock import DatabaseLock
-from dstwist.store.sqlite_names import CUT, FILE, LOG, SHORT, OpenFiles, sync_directory
-from dstwist.store.sqlite_problems import explained, file_truncated, log_truncated, moved, no_room
+from dstwist.store.sqlite_open_files import CUT, FILE, LOG, SHORT, OpenFiles, sync_directory
 from dstwist.store.sqlite_quota import Quota
 from dstwist.store.sqlite_rows import SCHEMA, Read, Row, Write, commit, count, get, rows_of
 

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_names import OpenFiles
+from dstwist.store.sqlite_open_files import OpenFiles
 from dstwist.store.sqlite_rows import Row
 
 #: The log has room for so much whatever C{maxBytes} says: with less, no transaction fits.

@@ -17,7 +17,7 @@ from dstwist.store import sqlite, sqlite_file, sqlite_rows
 from dstwist.store.sqlite import SqliteStore
 from tests.logs import Lines
 from tests.store.test_sqlite import SqliteTestCase
-from tests.store.test_sqlite_names import NamesTestCase
+from tests.store.test_sqlite_open_files import NamesTestCase
 
 
 class ContentsTests(SqliteTestCase):

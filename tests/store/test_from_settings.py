@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.store.stores}, and for the stores of one's own that C{docs/stores.rst} tells about.
+Tests for L{dstwist.store.from_settings}, and for the stores of one's own that C{docs/stores.rst} tells about.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings,
 from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IStore, Record
+from dstwist.store.from_settings import Stores, build_stores
 from dstwist.store.memory import MemoryStore
 from dstwist.store.sqlite import SqliteStore
-from dstwist.store.stores import Stores, build
 from tests.store import contract
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "docs" / "examples"
@@ -86,7 +86,7 @@ class BuildTests(SynchronousTestCase):
         storage: AnyStorage | None = None,
         data_dir: str | None = None,
     ) -> Stores:
-        return build(cache or MemorySettings(), storage or DefaultStorage(), data_dir, Reactor)
+        return build_stores(cache or MemorySettings(), storage or DefaultStorage(), data_dir, Reactor)
 
     def refusal(self, settings: AnyStorage) -> str:
         return str(self.assertRaises(ConfigError, self.build, storage=settings))
@@ -144,7 +144,7 @@ class BuildTests(SynchronousTestCase):
         """
         A full cache does not forget the records that are not in the storage because of their names.
         """
-        cache = build(MemorySettings(1), MemorySettings(), None, Reactor, ("temp/",)).cache
+        cache = build_stores(MemorySettings(1), MemorySettings(), None, Reactor, ("temp/",)).cache
         self.successResultOf(cache.set("temp/a", 1, {}))
         self.successResultOf(cache.set("b", 1, {}))
         self.assertIsNotNone(self.successResultOf(cache.get("temp/a")))
@@ -197,7 +197,7 @@ class FolderStoreTests(contract.StoreContract):
         return self.built(plugin(f"{EXAMPLES}/folder_store.py:FolderStore", "path", folder=self.mktemp()))
 
     def built(self, settings: PluginSettings) -> Any:
-        return build(MemorySettings(), settings, None, self.reactor).storage
+        return build_stores(MemorySettings(), settings, None, self.reactor).storage
 
     def test_names(self) -> None:
         """

@@ -25,7 +25,7 @@ from dstwist.errors import ConfigError
 from dstwist.interfaces import IInstantStore, IStore, IStoreMaker
 from dstwist.plugins import PluginContext, find, load_plugin
 from dstwist.store.memory import MemoryStore
-from dstwist.store.plugin import PluginStore
+from dstwist.store.plugin_store import PluginStore
 from dstwist.store.sqlite import SqliteStore
 
 #: The file of the default storage, in the data directory.
@@ -52,7 +52,7 @@ class Stores(NamedTuple):
     storage_description: str
 
 
-def build(
+def build_stores(
     cache: CacheSettings, storage: StorageSettings, data_dir: str | None, reactor: Any, excluded: tuple[str, ...] = ()
 ) -> Stores:
     """

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.store.sqlite_log}: the files of a store are truncated while it is open.
+Tests for L{dstwist.store.sqlite_wal}: the files of a store are truncated while it is open.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_rows import Row, commit
-from tests.store.test_sqlite_names import NamesTestCase, delete, replace
+from tests.store.test_sqlite_open_files import NamesTestCase, delete, replace
 
 LOST = "acknowledged writes that were only in it are lost"
 FRAME = 24 + 4096

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.store.plugin}.
+Tests for L{dstwist.store.plugin_store}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from zope.interface import implementer
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IStoreStatus, Record
 from dstwist.store.memory import MemoryStore
-from dstwist.store.plugin import FAILURE_COUNTS, PluginStore
+from dstwist.store.plugin_store import FAILURE_COUNTS, PluginStore
 from tests.store import contract
 
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from dstwist.store.sqlite_log import WrittenLog
+from dstwist.store.sqlite_wal import WrittenLog
 
 FILE = "the database file"
 SHORT = "a part of the database file"

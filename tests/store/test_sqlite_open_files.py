@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.store.sqlite_names}: the files of a store are deleted, moved or replaced while it is open.
+Tests for L{dstwist.store.sqlite_open_files}: the files of a store are deleted, moved or replaced while it is open.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
-from dstwist.store.sqlite_names import OpenFiles
+from dstwist.store.sqlite_open_files import OpenFiles
 from tests.logs import Lines
 from tests.store.test_sqlite import SqliteTestCase
 
