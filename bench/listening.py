@@ -24,6 +24,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.transports.wire import WebSocketWire
 from tests.fakes import FakeConnection
 
 NAMES = 100_000
@@ -63,7 +64,7 @@ class Topics:
         )
 
     def connection(self) -> Deaf:
-        return Deaf(wire=protobuf.SERVER)
+        return Deaf(wire=WebSocketWire(protobuf.SERVER, binary=True))
 
     def subscribed(self, names: list[str]) -> None:
         connection = self.connection()
