@@ -133,8 +133,7 @@ class ProviderAssignment:
 
     def withdraw(self, registration: Registration, name: str) -> None:
         """
-        Have C{registration}, the L{holder} of C{name}, neither offered the name nor provide it: it may not hear of it
-        any more.
+        Take C{name} from C{registration}, its L{holder}, which may not hear of the name any more.
         """
         if not self._searches.withdraw(registration, name):
             self._replace_provider(name, registration)
