@@ -255,8 +255,9 @@ async def _soak(server: Server, seconds: float, seed: int, breaks: tuple[float, 
     wrong += [text for text in unanswered if "LATE" in text]
     for generation in GENERATIONS:
         look = await clients[generation].ask("look")
-        wrong += [f"callback: {json.dumps(write)}" for write in look["wrong"]]
+        # An exception can explain what is listed behind it.
         wrong += [f"exception in {generation}: {text}" for text in clients[generation].fatal]
+        wrong += [f"callback: {json.dumps(write)}" for write in look["wrong"]]
         print(generation, "writes with callbacks:", look["writes"], "never called, and why:", look["excused"])
         print(generation, json.dumps(look["counts"], sort_keys=True))
     print("connections broken:", proxy.broken)
