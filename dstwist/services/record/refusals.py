@@ -87,6 +87,14 @@ class RecordRefusals:
             name, message, sender
         )
 
+    def queued(self, name: str, message: Message, sender: IConnection) -> None:
+        """
+        The write waits for earlier requests about the record. A client of v2 and v3 that comes back may write before
+        its request for the record is answered. The answer then takes the write back in the client's copy.
+        """
+        if sender.dialect.knows_writes_by_version and message.version != -1 and not self.is_subscribed(name, sender):
+            self._replicas.refused(name, sender)
+
     def denied(
         self, name: str, message: Message, sender: IConnection, state: Record, decision: bool | Failure, check: IntEnum
     ) -> None:

@@ -119,6 +119,7 @@ class RecordWriter:
         """
         name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
         if name in self._busy:
+            self._refusals.queued(name, message, sender)
             self._queue.submit(self.write, name, message, sender)
             return
         decision: bool | Deferred[bool] | None = None

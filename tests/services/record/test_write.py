@@ -555,6 +555,22 @@ class WriteTests(RecordTestCase):
         self.clock.advance(QUIET)
         self.assertEqual(ann.take(), ['R|U|a|6|{"ann":6}+'])
 
+    def test_wrote_before_the_answer(self) -> None:
+        """
+        So does a text client that comes back, and writes while its request for the record waits for a slow storage.
+        """
+        self.have("a", 5, {"bob": 5})
+        self.storage.delay = 1.0
+        self.say(self.young("a"), update("a", 6, {"bob": 6}))
+        ann = self.old()
+        self.assertEqual(self.say_text(ann, 'R|CR|a+R|U|a|7|{"ann":7}+'), [])
+        self.clock.advance(1.0)
+        self.assertEqual(ann.take(), ["R|A|S|a+", 'R|R|a|6|{"bob":6}+'])
+        self.clock.advance(1.0)
+        self.assertEqual(ann.take(), [])
+        self.clock.advance(QUIET)
+        self.assertEqual(ann.take(), ['R|U|a|7|{"ann":7}+'])
+
     def test_won_by_accident_and_left(self) -> None:
         """
         Who does not hold the record any more is told nothing of it.
