@@ -104,13 +104,13 @@ class AuthCase(SynchronousTestCase):
 
     def told(self, login: Login) -> Any:
         """
-        What the client is told; C{...} if it gets no data.
+        The data for the client; C{...} if it gets none.
         """
         return ... if login.client_data is None else json.loads(login.client_data)
 
     def log(self) -> Log:
         """
-        What is logged from now on.
+        The lines that are logged from now on.
         """
         log = Log()
         globalLogPublisher.addObserver(log)

@@ -74,7 +74,7 @@ class CertificateAuthenticationTests(SynchronousTestCase):
 
     def test_no_certificate(self) -> None:
         """
-        Who has none is refused with the reason, or left to the next authenticator.
+        A client without a certificate is refused with the reason, or the next authenticator is asked.
         """
         login = self.login(None)
         self.assertEqual((login.accepted, login.final), (False, True))
@@ -83,7 +83,7 @@ class CertificateAuthenticationTests(SynchronousTestCase):
 
     def test_ambiguous(self) -> None:
         """
-        A certificate without such a name, with several, or with one that is not printable is nobody's.
+        A certificate without such a name, with several, or with one that is not printable identifies no user.
         """
         for names, count in (((), 0), (("ann", "bob"), 2), (("a\x1fb",), 1), (("",), 1)):
             login = self.login(replace(ANN, common_names=names))

@@ -60,7 +60,7 @@ class ChainCase(AuthCase):
 
 class ChainAuthenticationTests(ChainCase):
     """
-    Who decides.
+    The authenticator that decides.
     """
 
     def test_interface(self) -> None:
@@ -73,7 +73,7 @@ class ChainAuthenticationTests(ChainCase):
 
     def test_first_decides(self) -> None:
         """
-        The first that says yes or no decides, and nobody after it is asked.
+        The first authenticator that accepts or refuses decides, and no later one is asked.
         """
         for decision in (Login(True, "ann"), Login(False, client_data=b'"no"')):
             first, last = FakeAuthenticator(NOT_MINE, decision), FakeAuthenticator(Login(True, "open"))
@@ -86,7 +86,8 @@ class ChainAuthenticationTests(ChainCase):
 
     def test_nobody(self) -> None:
         """
-        What is nobody's business is refused without data, also if there is only one.
+        A client that no authenticator is responsible for is refused without data, also if there is only one
+        authenticator.
         """
         for parts in ([], [FakeAuthenticator(NOT_MINE)], [FakeAuthenticator(NOT_MINE), FakeAuthenticator(NOT_MINE)]):
             self.chain(*parts)
@@ -108,12 +109,12 @@ class ChainAuthenticationTests(ChainCase):
 
 class FailureTests(ChainCase):
     """
-    What goes wrong in one of them.
+    Failures of an authenticator.
     """
 
     def test_no_decision(self) -> None:
         """
-        Who cannot decide has refused: the next is not asked. The reason is in the log, without a traceback.
+        An authenticator that fails refuses: the next one is not asked. The reason is in the log, without a traceback.
         """
         last = FakeAuthenticator(Login(True, "open"))
         self.chain(FakeAuthenticator(fail(AuthError("no answer"))), last)
@@ -125,7 +126,7 @@ class FailureTests(ChainCase):
 
     def test_busy(self) -> None:
         """
-        That there are too many logins is no decision, and nobody else's business.
+        A busy authenticator makes no decision, and the next one is not asked.
         """
         last = FakeAuthenticator()
         self.chain(FakeAuthenticator(fail(BusyError("too many"))), last)
@@ -149,7 +150,7 @@ class FailureTests(ChainCase):
 
     def test_no_login(self) -> None:
         """
-        Whatever is no L{Login} lets nobody in, be it as true as can be.
+        A result that is no L{Login} refuses the client, even if it is true in Python.
         """
         for nonsense in (True, None, {"isValid": True}, object()):
             self.chain(Full(partial(succeed, nonsense)))
@@ -159,7 +160,7 @@ class FailureTests(ChainCase):
 
     def test_no_text_for_a_user_id(self) -> None:
         """
-        A user id that is no text lets nobody in either: neither clients nor rules could do anything with it.
+        A user id that is no text refuses the client, too: neither clients nor rules could use it.
         """
         for user in (5, True, ["ann"], b"ann"):
             self.chain(Full(partial(succeed, Login(True, user))))  # type: ignore[arg-type]
@@ -214,7 +215,8 @@ class LifeTests(ChainCase):
 
     def test_not_started(self) -> None:
         """
-        If one does not start, that is told, those before it are stopped, and nobody is let in.
+        If an authenticator fails to start, the error is passed on, those before it are stopped, and no login is
+        accepted.
         """
         first, broken, last = Full(), Full(), Full()
         broken.started = fail(ValueError("no"))
@@ -228,7 +230,7 @@ class LifeTests(ChainCase):
 
     def test_given_up(self) -> None:
         """
-        A login that nobody waits for any more is given up, quietly, and the next one is not asked.
+        A cancelled login ends without a log line, and the next authenticator is not asked.
         """
         stopped: list[Any] = []
         last = FakeAuthenticator()

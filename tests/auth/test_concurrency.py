@@ -44,7 +44,7 @@ class GateTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        Whoever finds two waiting already is turned away; afterwards there is room again.
+        A call is refused while two others wait; afterwards there is room again.
         """
         results = [self.call(name) for name in "abcd"]
         error = self.failureResultOf(self.call("e"), BusyError)
@@ -55,7 +55,7 @@ class GateTests(SynchronousTestCase):
 
     def test_cancel(self) -> None:
         """
-        Who is cancelled while waiting never runs, and leaves room.
+        A call that is cancelled while it waits never runs, and leaves room.
         """
         results = [self.call(name) for name in "abcd"]
         results[2].cancel()

@@ -121,7 +121,7 @@ class FileAuthenticationTests(FileCase):
 
     def test_long_password(self) -> None:
         """
-        A longer password than C{maxPasswordLength} is a wrong one, and not even hashed, whoever the user.
+        A longer password than C{maxPasswordLength} is wrong for every user, and is not hashed.
         """
         self.make(users=self.users, max_password_length=10, **HASHED)
         for name in ("ann", "cat"):
@@ -156,7 +156,7 @@ class FileAuthenticationTests(FileCase):
 
 class TimingTests(FileCase):
     """
-    Who exists is nobody's business.
+    Clients cannot find out which users exist.
     """
 
     def test_unknown_user_costs_the_same(self) -> None:
@@ -216,7 +216,7 @@ class ReplaceTests(FileCase):
 
     def test_own_copy(self) -> None:
         """
-        What becomes of the given dict later does not matter.
+        Later changes of the given dict have no effect.
         """
         users = {"eve": User(hashed("new"))}
         self.authenticator.replace(users)

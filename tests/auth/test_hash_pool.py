@@ -103,7 +103,7 @@ class HashPoolTests(SynchronousTestCase):
 
     def test_cancelled_failure(self) -> None:
         """
-        A failure that nobody waits for any more is nobody's.
+        A failure after the cancellation is dropped.
         """
         result = self.pool.run(int, "x")
         result.cancel()

@@ -89,7 +89,7 @@ class LegacyTests(SynchronousTestCase):
 
     def test_mutilated(self) -> None:
         """
-        What is too short to be a key matches nothing.
+        A text that is too short to be a key matches no password.
         """
         for stored in ("", "=", VECTORS[0][4][:43], "x" * 44):
             self.assertFalse(md5_100().matches("password", stored))
@@ -128,7 +128,7 @@ class Argon2Tests(SynchronousTestCase):
 
     def test_mutilated(self) -> None:
         """
-        What only looks like argon2's format matches nothing, least of all itself in clear.
+        A text that only resembles argon2's format matches no password, not even itself in clear.
         """
         for stored in ("$argon2id$", "$argon2id$v=19$m=8,t=1,p=1$!$!", CHEAP, "$argon2"):
             self.assertFalse(passwords().matches(stored, stored))

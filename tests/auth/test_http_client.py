@@ -141,7 +141,7 @@ class HttpClientTests(SynchronousTestCase):
 
     def test_compressed(self) -> None:
         """
-        What counts is the size of the body as it is read, not as it is sent.
+        The size limit applies to the body as it is read, not as it is sent.
         """
         for size, accepted in ((1000, True), (1001, False)):
             answer = self.ask()
@@ -165,7 +165,7 @@ class HttpClientTests(SynchronousTestCase):
 
     def test_failures(self) -> None:
         """
-        Whatever goes wrong with the network is one error of ours, which says what it was.
+        Every failure of the network becomes an AuthError, which says what failed.
         """
         refused = ConnectionRefusedError()
         for problem, words in (
@@ -202,7 +202,7 @@ class HttpClientTests(SynchronousTestCase):
 
 class NetworkTests(SynchronousTestCase):
     """
-    What L{make_http_client} makes.
+    L{make_http_client}.
     """
 
     def test_tls_is_verified(self) -> None:

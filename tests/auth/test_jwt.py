@@ -1,5 +1,5 @@
 """
-Who has a token of somebody we trust.
+Tests for L{dstwist.auth.jwt}.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class TokenAuthenticationTests(TokenCase):
 
     def test_no_token(self) -> None:
         """
-        Who has no token is left to the next authenticator.
+        For a client without a token, the next authenticator is asked.
         """
         for token in (None, 5, True, ["x"], {"a": 1}):
             self.assertEqual(self.login(token=token), NOT_MINE)
@@ -143,7 +143,7 @@ class SignatureTests(TokenCase):
 
     def test_forged(self) -> None:
         """
-        A token that is signed by somebody else, or was changed, is refused.
+        A token that another party has signed, or that was changed, is refused.
         """
         header, claims, signature = self.token().split(".")
         other = part({"sub": "admin", "exp": NOW + 60})
@@ -175,7 +175,7 @@ class SignatureTests(TokenCase):
 
     def test_public_key_as_secret(self) -> None:
         """
-        A token signed with the issuer's public key as if it were a secret is refused. That key is known to everybody.
+        A token that is signed with the issuer's public key as a secret is refused. Every client can know that key.
         """
         forged = []
         for name in ("HS256", "HS384", "HS512"):
@@ -204,7 +204,7 @@ class SignatureTests(TokenCase):
 
     def test_nonsense(self) -> None:
         """
-        Whatever is in the place of a token is refused, and costs nobody else anything.
+        Any text in the place of a token is refused, and does not affect other clients.
         """
         deep = part(b'{"alg":' + b"[" * 5000 + b"]" * 5000 + b"}")
         header = part({"alg": "HS256"})
@@ -360,7 +360,7 @@ class PublishedTests(TokenCase):
 
 class LogTests(TokenCase):
     """
-    What is in the log.
+    The log lines.
     """
 
     def test_w19_nothing_secret(self) -> None:

@@ -299,7 +299,7 @@ class ChoiceTests(PublishedCase):
 
     def test_others(self) -> None:
         """
-        What is no key for signatures, too weak, secret or not understood is passed over.
+        Keys that are not for signatures, too weak, secret or of an unknown type are ignored.
         """
         secret = {"kty": "oct", "kid": "s", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}
         nonsense: list[Any] = [5, None, "x", [], {}, {"kty": ["RSA"]}, {"kty": "RSA"}, {"kty": "EC", "crv": "P-256"}]
@@ -313,7 +313,7 @@ class ChoiceTests(PublishedCase):
 
     def test_private(self) -> None:
         """
-        Of a private key that was published by mistake only the public half is used.
+        Only the public half of a private key is used that was published by mistake.
         """
         self.issuer.publish(jwk("P-256", "one", private=True))
         self.assertTrue(same(self.find("one"), public_key("P-256")))

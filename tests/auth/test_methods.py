@@ -67,7 +67,7 @@ class BuildTests(SynchronousTestCase):
 
     def test_impossible(self) -> None:
         """
-        What can only be seen now keeps the server from starting: no storage, or a key of the wrong type or strength.
+        Problems that show only now keep the server from starting: no storage, or a key of the wrong type or strength.
         """
         for settings, words in (
             (StorageSettings(table="users"), "type storage needs a storage"),

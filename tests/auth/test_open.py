@@ -1,5 +1,5 @@
 """
-Everybody may connect.
+Tests for L{dstwist.auth.open}.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class OpenAuthenticationTests(AuthCase):
 
     def test_no_names(self) -> None:
         """
-        What cannot be a name is refused, and told.
+        A value that cannot be a name is refused with an error.
         """
         for name in (["ann"], [], {}, {"toString": "x"}, {"toString": 1}, "a\x1fb", "a\nb", "a\x9bb", "\ud800"):
             login = self.login(username=name)

@@ -132,7 +132,8 @@ class StorageAuthenticationTests(StorageCase):
 
     def test_missing(self) -> None:
         """
-        What is missing is told in the Node server's words; or, if not reported, left to the next authenticator.
+        The error names the missing parameter with the Node server's text; if errors are not reported, the next
+        authenticator is asked.
         """
         for credentials, words in (
             ({}, "username password"),
@@ -148,7 +149,7 @@ class StorageAuthenticationTests(StorageCase):
 
     def test_names_that_lead_elsewhere(self) -> None:
         """
-        A name that could mean another record is nobody's, and the storage is not even asked.
+        A name that could lead to another record is no user name, and the storage is not asked.
         """
         self.store.error = StoreError("asked")
         for name in ("", "ann/x", "/", "../ann", "a\x1fb", "a\nb", "\ud800"):
@@ -164,7 +165,7 @@ class StorageAuthenticationTests(StorageCase):
 
     def test_unusable_records(self) -> None:
         """
-        A record that holds no hashed password lets nobody in, least of all with a password in clear or with none.
+        A record without a hashed password accepts no login, not even with the password in clear or without one.
         """
         for data in ({"password": None}, {"password": 5}, {}, {"password": ""}, {"password": "secret"}):
             for hash_settings in (HASHED, {"hash": None}):
@@ -232,8 +233,8 @@ class CreateUserTests(StorageCase):
 
     def test_created(self) -> None:
         """
-        Who is not there is made: version 1, a random id, the password hashed as configured. From then on the password
-        counts.
+        An unknown user is created: version 1, a random id, the password hashed as configured. Later logins need the
+        password.
         """
         log = self.log()
         login = self.login(username="cat", password="first")
@@ -293,7 +294,7 @@ class CreateUserTests(StorageCase):
 
     def test_bad_names(self) -> None:
         """
-        Nobody is made under a name that could mean another record.
+        No user is created under a name that could lead to another record.
         """
         for name in ("", "a/b", "a\x1eb"):
             self.assertEqual(self.login(username=name, password="x"), NOT_MINE)

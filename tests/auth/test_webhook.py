@@ -90,7 +90,7 @@ class HookCase(AuthCase):
 
 class RequestTests(HookCase):
     """
-    What the service is asked.
+    The request to the service.
     """
 
     def test_interface(self) -> None:
@@ -142,8 +142,8 @@ class RequestTests(HookCase):
 
     def test_promoted(self) -> None:
         """
-        What is to be a header is one, in the text JavaScript would make of it, and stays in the body. What is empty is
-        not sent.
+        A value that is promoted to a header is sent in the text form of JavaScript, and stays in the body. Empty values
+        are not sent.
         """
         self.make(promote_to_header=("token", "n", "flag", "zero", "none", "missing"))
         self.login(token="abc é\t~", n=5, flag=True, zero=0, none=None)
@@ -175,7 +175,7 @@ class RequestTests(HookCase):
 
     def test_no_cookies(self) -> None:
         """
-        A cookie that came with one answer is not sent with the next login, which is somebody else's.
+        A cookie from one response is not sent with the next login, which is another client's.
         """
         self.hook.headers = {"set-cookie": "session=chris; Path=/"}
         self.login(username="chris")
@@ -185,7 +185,7 @@ class RequestTests(HookCase):
 
 class AnswerTests(HookCase):
     """
-    What becomes of the answer.
+    The decision in the response.
     """
 
     def test_permitted(self) -> None:
@@ -288,7 +288,7 @@ class AnswerTests(HookCase):
 
     def test_w8_pages(self) -> None:
         """
-        W8: a page, broken JSON, or what can be nobody's id, is a failure of the service, and lets nobody in.
+        W8: a page, broken JSON, or an invalid user id is a failure of the service, and refuses the client.
         """
         log = self.log()
         for kind, body in (
@@ -413,7 +413,7 @@ class RetryTests(HookCase):
 
     def test_given_up_at_stop(self) -> None:
         """
-        Who waits for another attempt can be given up; nothing is left of it.
+        A login that waits for another attempt can be cancelled; nothing of it is left.
         """
         self.hook.answers = [(503, None, b"")]
         result = self.start_login(username="chris")

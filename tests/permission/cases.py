@@ -38,7 +38,7 @@ def permissions(case: Mapping[str, Any]) -> Any:
 
 def message_of(case: Mapping[str, Any]) -> Message:
     """
-    What a client asks in a case.
+    The request of a case.
     """
     given = case["message"]
     topic = Topic[given["topic"]]
@@ -60,7 +60,7 @@ def message_of(case: Mapping[str, Any]) -> Message:
 
 def sender_of(case: Mapping[str, Any]) -> FakeConnection:
     """
-    Who asks it.
+    The client of a case.
     """
     user = case.get("user", TABLE["base_user"])
     sender = FakeConnection(user["id"])

@@ -45,7 +45,7 @@ class CaseTests(SynchronousTestCase):
 
     def decided(self, case: Mapping[str, Any], how: str) -> str:
         """
-        What comes of a case.
+        The decision about a case.
 
         @param how: when records are there: C{at once}, C{later}, or the record in question C{at hand}.
         """
@@ -93,7 +93,7 @@ class CaseTests(SynchronousTestCase):
 
     def test_flows(self) -> None:
         """
-        What is judged more than once is judged by the rules that the table of flows names.
+        A request that needs several decisions is decided by the rules that the table of flows names.
         """
         for flow in TABLE["flows"]:
             for asked, rules in flow["checks"]:

@@ -101,7 +101,7 @@ class PluginPermissionTests(SynchronousTestCase):
 
     def test_mistakes_deny(self) -> None:
         """
-        What it does wrong denies, and the reason names the class.
+        A plug-in that fails denies, and the error names the class.
         """
 
         def broken() -> Any:

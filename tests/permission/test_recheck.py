@@ -1,5 +1,5 @@
 """
-What clients have, judged again by new rules.
+Tests for L{dstwist.permission.recheck}.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_ended(self) -> None:
         """
-        What is refused ends, and its client is told; all else stays, and nobody hears of that.
+        A denied grant ends, and its client is told. All other grants stay, without a message.
         """
         bob = FakeConnection("bob")
         self.subscribe("news", "secret")
@@ -102,7 +102,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_request(self) -> None:
         """
-        The rules see what a client would ask for now; everybody's presence has no name.
+        The rules receive the request that the client would send now; the presence of all users has no name.
         """
         asked: list[Message] = []
 
@@ -123,7 +123,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_later_turn(self) -> None:
         """
-        Nothing is judged in the turn in which the rules change: what comes with it is said first.
+        No grant is checked in the turn in which the rules change, so that other log lines about the reload come first.
         """
         self.subscribe("secret")
         self.recheck(secret=False)
@@ -131,8 +131,8 @@ class RecheckTests(SynchronousTestCase):
 
     def test_share_of_turn(self) -> None:
         """
-        Of many subscriptions only some are judged in one turn, as many as fill a slice, and clients are served
-        meanwhile. In the end all are.
+        One turn checks as many subscriptions as fill a slice, and clients are served in between. In the end all are
+        checked.
         """
         self.fill_turns()
         self.subscribe(*map(str, range(3 * IN_A_TURN)))
@@ -148,7 +148,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_slow_rules(self) -> None:
         """
-        Of rules that take long fewer are asked in one turn.
+        One turn asks fewer rules if they take long.
         """
         self.permission = SlowPermission(self.clock, TIME_SLICE / 3.5)
         self.subscribe(*"abcdefgh")
@@ -158,7 +158,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_names_of_one(self) -> None:
         """
-        What a client ends, or who goes, between two turns is not judged any more.
+        A grant that its client ends between two turns is not checked any more, nor are those of a client that leaves.
         """
         bob = FakeConnection("bob")
         self.fill_turns()
@@ -241,7 +241,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """
-        When the rules change once more everything is judged anew, and what the ones in between said does not count.
+        When the rules change once more, all grants are checked anew, and decisions by the rules in between are ignored.
         """
         between: Deferred[bool] = Deferred()
         self.subscribe("a", "b")
@@ -257,7 +257,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        When the server stops nothing is judged any more.
+        When the server stops, no grant is checked any more.
         """
         decision: Deferred[bool] = Deferred()
         self.fill_turns()
@@ -273,7 +273,7 @@ class RecheckTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        Where nobody has anything that is said, too.
+        The log line is written even if there are no grants.
         """
         self.recheck()
         self.clock.advance(0)

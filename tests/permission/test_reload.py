@@ -130,7 +130,7 @@ class RuleReloadTests(SynchronousTestCase):
 
     def test_not_wanted(self) -> None:
         """
-        With C{recheckSubscriptions: false} whoever is subscribed stays so.
+        With C{recheckSubscriptions: false} subscriptions stay.
         """
         reload = self.reload(settings(True, recheck_subscriptions=False))
         self.subscribe("a")
@@ -155,7 +155,7 @@ class RuleReloadTests(SynchronousTestCase):
 
     def test_no_rules(self) -> None:
         """
-        Where everybody may do everything there is nothing to read.
+        Without rules there is nothing to reload.
         """
         reload = self.reload(PermissionSettings())
         self.assertEqual(reload.reload(PermissionSettings()), "there are no rules")
@@ -199,7 +199,7 @@ class RuleReloadTests(SynchronousTestCase):
 
     def test_watch(self) -> None:
         """
-        The file is looked at, and whoever reads the configuration is told that it has changed.
+        When the file changes, the callback that reads the configuration is called.
         """
         path = self.mktemp()
         reload = self.reload(settings(True, file=path, reload_interval=5.0))

@@ -29,7 +29,7 @@ class BuildTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        Without rules everybody may do everything.
+        Without rules everything is allowed.
         """
         self.assertIs(build(PermissionSettings(), lambda: 0.0).allows(READ, FakeConnection()), True)
 

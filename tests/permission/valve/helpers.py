@@ -49,7 +49,7 @@ def allows(permission: IPermission, message: Message, sender: Any, record: Recor
 
 def linted(rule: Any, pattern: str = "a/$id", kind: str = "write", section: str = "record", **others: Any) -> list[str]:
     """
-    What is doubtful about one rule, without its place.
+    The warnings about one rule, without its place.
     """
     rules: dict[str, Any] = {each: {"*": {}} for each in SECTIONS}
     rules[section] = {"*": {}, pattern: {kind: rule}, **others}
@@ -58,7 +58,7 @@ def linted(rule: Any, pattern: str = "a/$id", kind: str = "write", section: str 
 
 class PermissionCase(SynchronousTestCase):
     """
-    One rule, and somebody who asks.
+    One rule, and a client.
     """
 
     def setUp(self) -> None:

@@ -75,7 +75,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        What is checked first is what is told.
+        The error is that of the first check that fails.
         """
         self.assertEqual(self.refusal("new function() {} substr(1"), NEW)
         self.assertEqual(self.refusal("x => alert(data"), FUNCTIONS)
@@ -97,7 +97,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_mentions_of_data(self) -> None:
         """
-        What counts as mentioning data.
+        Texts that count as a use of data.
         """
         problem = "rule read for record does not support data"
         for rule in ("data", "name === 'data'", "$data", "a /* data */", "[data]", "a. data"):

@@ -270,7 +270,7 @@ THROWS: tuple[tuple[str, str], ...] = (
 
 def evaluate(text: str, steps: int = 10**6, data: Any = DATA) -> Any:
     """
-    What an expression comes to.
+    The value of an expression.
     """
     user = {"id": "ann", "isAuthenticated": True, "data": None}
     scope = Scope(user, "action", "user/ann", ("ann",), Meter(steps), lambda name: {"asked": name})
@@ -315,7 +315,7 @@ class EvaluationTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        What stands left is evaluated first, and what is not needed is not evaluated.
+        The left side is evaluated first, and a side that is not needed is not evaluated.
         """
         asked: list[str] = []
         scope = Scope({}, "", "", (), Meter(1000), lambda name: asked.append(name))
@@ -324,7 +324,7 @@ class EvaluationTests(SynchronousTestCase):
 
     def test_names_in(self) -> None:
         """
-        What a rule asks for shows in its tree, wherever it stands and whatever looks like it.
+        The names in a rule are found in its tree, in any place; texts and keys that look like names are not.
         """
         for text, expected in (
             ("user.id === 'data'", {"user"}),
@@ -342,7 +342,7 @@ class EvaluationTests(SynchronousTestCase):
 
     def test_long_chains(self) -> None:
         """
-        What is long but not nested is evaluated, however long it is.
+        A rule that is long but not nested can be evaluated, however long it is.
         """
         self.assertEqual(evaluate("+".join("1" for _ in range(4000))), 4000)
         self.assertEqual(evaluate("||".join("0" for _ in range(3000)) + "||7"), 7)
@@ -352,7 +352,7 @@ class EvaluationTests(SynchronousTestCase):
 
     def test_deepest(self) -> None:
         """
-        What is as deep as it may be can be evaluated.
+        A rule of the greatest depth can be evaluated.
         """
         self.assertEqual(evaluate("(" * 199 + "1" + ")" * 199), 1)
         self.assertEqual(evaluate("!" * 198 + "1"), True)
@@ -367,7 +367,7 @@ class EvaluationTests(SynchronousTestCase):
 
     def test_steps(self) -> None:
         """
-        What takes too much of large data ends, and a text does not grow beyond its limit.
+        A rule that takes too many steps on large data fails, and a text does not grow beyond its limit.
         """
         array = list(range(1000))
         self.assertEqual(evaluate("data.indexOf(999)", 5000, array), 999)

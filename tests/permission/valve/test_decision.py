@@ -21,7 +21,7 @@ class RecordTests(PermissionCase):
 
     def test_at_hand(self) -> None:
         """
-        What the asker has at hand is not loaded, be it as oldData or by its name.
+        The record that the caller passes in is not loaded, whether the rule uses oldData or its name.
         """
         rule = "oldData.n === 1 && _('r').n === 1 && _(name) === oldData"
         permission = self.permission("record", "write", rule)
@@ -120,7 +120,7 @@ class RecordTests(PermissionCase):
 
     def test_cancelled(self) -> None:
         """
-        Nobody waits any more: what comes then is of no interest.
+        Records that arrive after the decision was cancelled are ignored.
         """
         permission = self.permission("record", "read", "_('a') === null", load=self.records.later)
         decision = permission.allows(read(), self.ann)
@@ -194,7 +194,7 @@ class RecordTests(PermissionCase):
 
     def test_events(self) -> None:
         """
-        What is about no record has no oldData, even if there is a record of that name.
+        A request about no record has no oldData, even if a record of that name exists.
         """
         permission = self.permission("event", "publish", "oldData")
         self.assertIs(permission.allows(EMIT, self.ann), False)

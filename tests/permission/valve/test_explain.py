@@ -31,7 +31,7 @@ RULES = load_permissions(
 
 class AnswerTests(SynchronousTestCase):
     """
-    What the rules decide, and why.
+    Decisions, and the reasons for them.
     """
 
     def ask(self, action: Any = RecordAction.UPDATE, name: str | None = "user/ann", **question: Any) -> Answer:

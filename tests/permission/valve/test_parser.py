@@ -147,7 +147,7 @@ REFUSED = (
 
 class GrammarTests(SynchronousTestCase):
     """
-    What may be a rule.
+    Texts that are rules, and texts that are none.
     """
 
     def test_accepted(self) -> None:
@@ -248,7 +248,7 @@ class LimitTests(SynchronousTestCase):
 
 class FuzzTests(SynchronousTestCase):
     """
-    Whatever a text is, it is a rule or it is not.
+    Every text is a rule, or is refused.
     """
 
     @settings(deadline=None, max_examples=300)

@@ -83,7 +83,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_variables(self) -> None:
         """
-        Of two variables of one name, the last counts.
+        If two variables have one name, the last one counts.
         """
         self.assertEqual(PathPattern("$a/$b/$a").variables, {"$a": 2, "$b": 1})
 
@@ -95,7 +95,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no pattern, with the reason.
+        Texts that are no pattern, with the reason.
         """
         for text, problem in (
             ("", "path can't be empty"),

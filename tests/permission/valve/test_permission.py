@@ -117,7 +117,7 @@ class AllowsTests(PermissionCase):
 
     def test_no_rule(self) -> None:
         """
-        What no rule is for is denied; what needs no permission is allowed.
+        A request without a matching rule is denied; an action that needs no permission is allowed.
         """
         permission = self.permission("record", "read", True)
         self.assertIs(permission.allows(write(b"{}"), self.ann), False)
@@ -127,7 +127,7 @@ class AllowsTests(PermissionCase):
 
     def test_everybody(self) -> None:
         """
-        What asks for everybody has no name, whatever the text client wrote in its place.
+        A request about all users has no name, whatever the text client wrote in its place.
         """
         permission = self.permission("presence", "allow", "name === undefined && $who === undefined", "$who")
         for action in (PresenceAction.QUERY_ALL, PresenceAction.SUBSCRIBE_ALL):
@@ -270,7 +270,7 @@ class FailureTests(PermissionCase):
     )
     def test_any_rule(self, rule: str, data: bytes | None) -> None:
         """
-        Whatever a rule is, it is refused, or it decides, or it fails as a rule does.
+        Every text is refused as a rule, or decides, or fails with a RuleError.
         """
         try:
             permission = self.permission("record", "write", rule, max_steps=10_000)
@@ -310,7 +310,7 @@ class ReplaceTests(PermissionCase):
 
     def test_none_left(self) -> None:
         """
-        Whoever replaces the rules hears when the last decision by the old ones has been made, whatever it is.
+        The Deferred of a replacement fires after the last decision by the old rules.
         """
         permission = self.permission("record", "read", "_(name) === null", load=self.records.later)
         decisions: list[Any] = [permission.allows(read(name), self.ann) for name in "abc"]

@@ -24,7 +24,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_table(self) -> None:
         """
-        What is found, with its groups.
+        Matches, with their groups.
         """
         for source, flags, text, expected in (
             ("b+", "", "abba", ["bb"]),
@@ -87,7 +87,7 @@ class RefusalTests(SynchronousTestCase):
 
     def test_letters_of_other_cases(self) -> None:
         """
-        The engine takes the Kelvin sign for a k, JavaScript does not: nobody gets in by it.
+        For the engine the Kelvin sign is a k, for JavaScript it is not: the rule fails, and denies.
         """
         self.assertRaises(Thrown, match, "^kim$", "\u212aim", "i")
         self.assertRaises(Thrown, match, "^admins$", "admin\u017f", "i")

@@ -85,7 +85,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_section_of_something_else(self) -> None:
         """
-        What stands where rules should be is refused, and not taken for a pattern without rules.
+        Another value in the place of rules is refused, and is not taken for a pattern without rules.
         """
         for entry in (True, "true", 5, ["read"]):
             self.assertIn(
@@ -134,7 +134,7 @@ class LoadTests(SynchronousTestCase):
     )
     def test_any_content(self, content: Any) -> None:
         """
-        Whatever is in a file, it is rules or it is refused.
+        Every content of a file is rules, or is refused.
         """
         try:
             load_permissions(content)
@@ -193,7 +193,7 @@ class FindTests(SynchronousTestCase):
 
 class MemoryTests(SynchronousTestCase):
     """
-    What is remembered of names.
+    The memory for the rules of names.
     """
 
     def setUp(self) -> None:
@@ -227,7 +227,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_evacuation(self) -> None:
         """
-        What nobody asks for during two intervals is forgotten; what is asked for stays.
+        A name that is not used during two intervals is forgotten; a name that is used stays.
         """
         self.rules.find("old")
         self.rules.find("young")
@@ -239,7 +239,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_same_rule(self) -> None:
         """
-        What is remembered is what would be found.
+        The remembered rule is the rule that a search finds.
         """
         for _ in range(2):
             for name in ("a", "b/c", "", "x" * 1000):

@@ -69,14 +69,14 @@ class HidingTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        Of other regular expressions nothing is said.
+        Other regular expressions are not compared.
         """
         for pattern in ("(a|b)/$id", "a+", "[ab]", "a{2}", r"\d", "a^", "a$"):
             self.assertIsNone(shape_of(pattern), pattern)
 
     def test_much_work(self) -> None:
         """
-        Of patterns that take too much work nothing is said.
+        Patterns whose comparison takes too many steps do not count as covered.
         """
         wide, narrow = "*", "*a*a*a*"
         self.assertTrue(covered(wide, narrow))

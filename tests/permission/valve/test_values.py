@@ -136,7 +136,7 @@ class ConversionTests(SynchronousTestCase):
 
 class OperatorTests(SynchronousTestCase):
     """
-    What operators make of values.
+    Operators on values.
     """
 
     def test_equality(self) -> None:
@@ -291,7 +291,7 @@ class OperatorTests(SynchronousTestCase):
 
 class LimitTests(SynchronousTestCase):
     """
-    What values may cost.
+    Limits of values.
     """
 
     def test_long_text(self) -> None:
