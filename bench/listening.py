@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.selectreactor import SelectReactor
 
 from dstwist.config.settings import ListenSettings
-from dstwist.interfaces import ICodec, IPermission
+from dstwist.interfaces import IPermission
 from dstwist.patterns.javascript import compile_pattern
 from dstwist.patterns.table import PatternTable
 from dstwist.permission.valve.permission import ValvePermission
@@ -64,7 +64,7 @@ class Topics:
         )
 
     def connection(self) -> Deaf:
-        return Deaf(wire=WebSocketWire(ICodec(protobuf.SERVER), binary=True))
+        return Deaf(wire=WebSocketWire(protobuf.SERVER, binary=True))  # type: ignore[arg-type]
 
     def subscribed(self, names: list[str]) -> None:
         connection = self.connection()
