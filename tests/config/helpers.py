@@ -48,7 +48,7 @@ class ConfigCase(SynchronousTestCase):
 
     def refusal(self, content: str | bytes, name: str = "config.yml", **environ: str) -> str:
         """
-        What the operator is told about this content, apart from where in the file it is.
+        The error about this content, without files and lines.
         """
         return without_places(str(self.assertRaises(ConfigError, self.load, content, name, **environ)))
 
@@ -123,6 +123,6 @@ class FileCase(ConfigCase):
 
 def without_places(told: str) -> str:
     """
-    What is wrong, without the file and the line in front of it.
+    An error text without files and lines.
     """
     return re.sub(r"^(/[^:\n]+: |  )(line \d+: )?", "", told, flags=re.MULTILINE)

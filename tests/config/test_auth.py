@@ -39,7 +39,7 @@ class WebhookTests(AuthCase):
 
     def test_refused(self) -> None:
         """
-        What cannot be used is refused, with its place.
+        An option that cannot be used is refused with its path.
         """
         options = "{type: http, options: {%s}}"
         at = "auth.options"
@@ -97,7 +97,7 @@ class JwtTests(AuthCase):
 
     def test_refused(self) -> None:
         """
-        What cannot be used, and what would let everybody in, is refused.
+        Options that cannot be used, or would accept every client, are refused.
         """
         options = "{type: jwt, options: {%s}}"
         at = "auth.options"

@@ -9,7 +9,7 @@ from tests.config.helpers import ConfigCase
 
 class FieldTests(ConfigCase):
     """
-    What all options have in common.
+    Rules for all options.
     """
 
     def test_empty_lists(self) -> None:
@@ -31,7 +31,7 @@ class FieldTests(ConfigCase):
 
     def test_quotes(self) -> None:
         """
-        Of a number or a flag that is a text only because of its quotes, that is said.
+        If a number or a flag is a text only because of its quotes, the error says so.
         """
         for content, expected in (
             ("rpc: {ackTimeout: '5'}", 'rpc.ackTimeout: expected a whole number, got "5"; leave out the quotes'),

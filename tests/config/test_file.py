@@ -142,7 +142,7 @@ class FileTests(FileCase):
     @example("permission: {type: config, options: {permissions: {record: {'*': {read: fileLoad(a)}}}}}", "yml")
     def test_anything(self, content: str | bytes, extension: str) -> None:
         """
-        Whatever is in the file, the outcome is settings or a ConfigError that can be printed.
+        For every content of a file, the outcome is settings or a ConfigError that can be printed.
         """
         if not os.path.isdir(self.directory):  # pragma: no cover
             os.mkdir(self.directory)

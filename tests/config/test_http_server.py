@@ -51,7 +51,7 @@ class HttpServerTests(ConfigCase):
 
     def test_origins_and_proxies(self) -> None:
         """
-        Who may use the server from a web page, and which proxies are believed.
+        The origins of web pages that may use the server, and the proxies that are trusted.
         """
         http = self.load(
             "httpServer: {options: {allowAllOrigins: false,"

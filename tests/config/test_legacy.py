@@ -175,7 +175,7 @@ class OptionTests(ConfigCase):
 
     def test_overrides(self) -> None:
         """
-        What the top level says of an endpoint counts for more than what the endpoint says itself.
+        Options of the top level override those of the endpoint.
         """
         settings = self.load(
             "port: 7001\nurlPath: /up\nconnectionEndpoints: {websocket: {options: {port: 1, urlPath: /low}}}"
@@ -235,7 +235,7 @@ class OptionTests(ConfigCase):
 
     def test_refused(self) -> None:
         """
-        What is wrong is told by the name that is in the file, with its line; and what could not be the same is refused.
+        An error has the name of the option in the file, and its line; an option that cannot be converted is refused.
         """
         for content, expected in (
             ("rpcTimeout: x", "rpcTimeout: expected a whole number"),

@@ -85,7 +85,7 @@ class ErrorTests(ConfigCase):
 
     def test_many(self) -> None:
         """
-        Of very many problems the first hundred are told.
+        If there are very many problems, the error lists the first hundred.
         """
         told = str(self.assertRaises(ConfigError, self.load, "\n".join(f"x{i}: 1" for i in range(1000)))).splitlines()
         self.assertIn("1000 problems in ", told[0])
@@ -151,7 +151,7 @@ class ErrorTests(ConfigCase):
 
 class HashingTests(ConfigCase):
     """
-    What C{dstwist hash} wants to know.
+    The options for C{dstwist hash}.
     """
 
     def hashing(self, text: str) -> Any:
@@ -178,7 +178,7 @@ class HashingTests(ConfigCase):
 
     def test_wrong(self) -> None:
         """
-        What is wrong with it is told.
+        Options that cannot be used are refused.
         """
         for options in ("hash: md5", "hash: nonsense", "hash: md5, iterations: 0, keyLength: 5"):
             with self.assertRaises(ConfigError):

@@ -60,7 +60,7 @@ class PermissionTests(ConfigCase):
 
     def test_permission_of_nobody(self) -> None:
         """
-        Rules are not shown where settings end up in log lines: they can hold names that are nobody's business.
+        Rules are not part of the text of the settings for the log, because they can contain names of users.
         """
         settings = self.load_tree(permission={"type": "config", "options": {"permissions": OPEN}})
         self.assertEqual("<PermissionSettings config>", repr(settings.permission))

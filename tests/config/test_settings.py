@@ -263,7 +263,7 @@ class OptionTests(ConfigCase):
 
 class NoteTests(ConfigCase):
     """
-    What is known, but has no effect so far, is told at start and does no harm.
+    Options that are known, but have no effect, are noted at the start.
     """
 
     def test_typical(self) -> None:

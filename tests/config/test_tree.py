@@ -46,7 +46,7 @@ class TreeTests(FileCase):
 
     def test_broken(self) -> None:
         """
-        What is no YAML or JSON is refused with the line and the column.
+        A file that is no YAML or JSON is refused with the line and the column.
         """
         at = f"{self.directory}/any.yml: "
         for content, expected in (

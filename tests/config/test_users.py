@@ -48,7 +48,7 @@ class FileTests(AuthCase):
 
     def test_weak(self) -> None:
         """
-        A weak digest is noted, since nobody would choose it today.
+        A weak digest is noted.
         """
         for name, weak in (("md5", True), ("sha1", True), ("sha512", False)):
             notes = self.settings(f"[{{type: file, options: {{{USERS}, {HASH.replace('sha512', name)}}}}}]").notes

@@ -103,7 +103,7 @@ INVALID = [
 
 def outcome(loads: Any, text: bytes | str) -> str:
     """
-    What comes of a text, comparable (NaN, 1 and 1.0 included).
+    The result for a text, in a form that can be compared (NaN, 1 and 1.0 included).
     """
     try:
         return repr(loads(text))
@@ -118,7 +118,7 @@ class LoadsTests(SynchronousTestCase):
 
     def test_valid(self) -> None:
         """
-        What JavaScript reads is read, to the same value.
+        A text that JavaScript reads is read as the same value.
         """
         for text, value in VALID:
             for loads in (jsontext.loads, jsontext.stdlib_loads):
@@ -130,7 +130,7 @@ class LoadsTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What JavaScript refuses is refused, and so is what is nested too deeply.
+        A text that JavaScript refuses is refused, and so is a text that is nested too deeply.
         """
         for text in INVALID:
             for loads in (jsontext.loads, jsontext.stdlib_loads):
@@ -182,7 +182,7 @@ class LoadsTests(SynchronousTestCase):
     @given(JSON)
     def test_round_trip(self, value: Any) -> None:
         """
-        What one library writes, both read alike.
+        Both libraries read alike what either of them writes.
         """
         for dumps in (jsontext.dumps, stdlib_dumps):
             text = dumps(value)
@@ -217,7 +217,7 @@ class DumpsTests(SynchronousTestCase):
 
     def test_deep(self) -> None:
         """
-        Whatever can be read can be written again.
+        Every value that can be read can be written.
         """
         for text in (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH):
             value = jsontext.loads(text)
@@ -230,7 +230,7 @@ class DumpsTests(SynchronousTestCase):
 
     def test_kept(self) -> None:
         """
-        What was read is read again from what was written of it.
+        A value that was read and written is read again as the same value.
         """
         for text, _ in VALID:
             value = jsontext.loads(text)
@@ -240,7 +240,7 @@ class DumpsTests(SynchronousTestCase):
 
 class CodecTests(SynchronousTestCase):
     """
-    What the codecs make of messages that are too large to be read for lack of memory.
+    Codecs on messages that are too large for the free memory.
     """
 
     def setUp(self) -> None:

@@ -296,7 +296,7 @@ class AlikeTests(SynchronousTestCase):
 
     def test_ordinary(self) -> None:
         """
-        What is there is found alike, and so is what is made on the way if no number after a dot comes into it.
+        All clients find existing places alike, and create the same containers if no number follows a point.
         """
         self.alike(
             {"a": {"b": [[0], {"c": 1}]}}, "a", "0", "a.b", "a.b[0]", "a.b.0", "a.b[1].c", "a.b[0][7]", "a.x.y.z"
@@ -466,7 +466,7 @@ class SetTests(SynchronousTestCase):
 
     def test_depth(self) -> None:
         """
-        A record never becomes nested so deeply that nobody could read it again.
+        A record never becomes nested so deeply that it could not be read again.
         """
         deepest = self.change({}, ".".join("a" * (MAX_DEPTH - 5)), nested(5))
         self.assertEqual(loads(dumps(deepest)), deepest)
@@ -478,7 +478,7 @@ class SetTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """
-        What a write does not touch is shared with the old data, not copied.
+        Data that a write does not change is shared with the old data, and not copied.
         """
         data: Any = {"a": {"b": {"c": 1}, "d": {}}, "e": [{}]}
         changed = set_at(data, parse("a.b.c"), 2)
@@ -596,7 +596,7 @@ class SetManyTests(SynchronousTestCase):
 
 class ModuleTests(SynchronousTestCase):
     """
-    What others rely on.
+    Invariants that other modules rely on.
     """
 
     def test_value_error(self) -> None:

@@ -306,7 +306,7 @@ def frame(topic: int, body: bytes) -> bytes:
 
 def refused(topic: Topic, body: bytes) -> Malformed:
     """
-    What a server makes of a message that it must not take.
+    The result for a message that a server must refuse.
     """
     [malformed] = SERVER.decode(frame(topic, body))
     assert isinstance(malformed, Malformed), malformed
@@ -377,7 +377,7 @@ class FrameTests(SynchronousTestCase):
 
     def test_cut_neighbour(self) -> None:
         """
-        What follows a readable message and is not readable itself is ignored.
+        Unreadable bytes after a readable message are ignored.
         """
         for codec, message, payload in self.readings():
             for size in range(len(payload)):
@@ -420,7 +420,7 @@ class PieceTests(SynchronousTestCase):
 
 class RoundTripTests(SynchronousTestCase):
     """
-    What one side writes the other reads, for every topic and action.
+    Each side reads what the other one writes, for every topic and action.
     """
 
     @EVERY_ACTION
@@ -475,7 +475,7 @@ class RoundTripTests(SynchronousTestCase):
 
 class EncodeTests(SynchronousTestCase):
     """
-    What messages look like on the wire beyond the worked frames.
+    The bytes of messages beyond the worked frames.
     """
 
     def test_presence_of_zeros(self) -> None:
@@ -489,7 +489,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_text_only(self) -> None:
         """
-        What only the text protocol can say is not sent to v4+ clients at all.
+        A message that only the text protocol has is not sent to v4+ clients.
         """
         for topic, actions in ACTIONS.items():
             for action in actions:
@@ -544,7 +544,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_text_details(self) -> None:
         """
-        What the text protocol remembers of a request is nobody's business here.
+        Fields that only the text protocol uses are not written.
         """
         request = Message(EVENT, EventAction.SUBSCRIBE, names=("e",), raw="E|S|e", original_topic=EVENT)
         error = request.error("MESSAGE_DENIED", name="e", detail="no")
@@ -605,14 +605,14 @@ class AckTests(SynchronousTestCase):
 
     def test_everyone(self) -> None:
         """
-        Subscriptions to everybody's presence have nothing to repeat.
+        Acknowledgements of subscriptions to all users have nothing to repeat.
         """
         for action in (PresenceAction.SUBSCRIBE_ALL, PresenceAction.UNSUBSCRIBE_ALL):
             self.assertEqual(self.ack(PRESENCE, action), Message(PRESENCE, action, is_ack=True))
 
     def test_others(self) -> None:
         """
-        What has no acknowledgement by the book is written whole.
+        An acknowledgement that the protocol does not have is written with all fields.
         """
         request = Message(RPC, RpcAction.REQUEST, name="n", correlation_id="7")
         self.assertEqual(CLIENT.decode(SERVER.encode(request.ack())), [request.ack()])
@@ -620,7 +620,7 @@ class AckTests(SynchronousTestCase):
 
 class DecodeTests(SynchronousTestCase):
     """
-    What peers may write in more than one way.
+    Fields that peers may write in several ways.
     """
 
     def test_any_order(self) -> None:
@@ -786,7 +786,7 @@ class VerbatimTests(SynchronousTestCase):
 
 class MalformedTests(SynchronousTestCase):
     """
-    What is no message, and how it is answered.
+    Payloads that are no message, and the answers to them.
     """
 
     def assertUnparsable(self, payload: bytes | str, fault: Fault = Fault.UNPARSABLE) -> None:
@@ -806,7 +806,7 @@ class MalformedTests(SynchronousTestCase):
             "0510041a03080232",
             "03 10041a",
             "02 1a05",
-            "05 10041b0000",  # wire types that nobody uses
+            "05 10041b0000",  # wire types that are not in use
             "05 10041c0000",
             "05 1004070000",
             "04 10040001",  # field 0
@@ -817,7 +817,7 @@ class MalformedTests(SynchronousTestCase):
 
     def test_garbage_inside(self) -> None:
         """
-        So are frames around fields that end too early or are of a kind that nobody uses.
+        So are frames around fields that end too early, or have a kind that is not in use.
         """
         for body in (
             "08",
@@ -961,7 +961,7 @@ class MalformedTests(SynchronousTestCase):
 
     def test_data_that_is_not_json_elsewhere(self) -> None:
         """
-        That holds for every request that has data, also where nobody would look at it.
+        This holds for every request with data, even if the server does not read the data.
         """
         refusals = {EVENT: 105, RECORD: 116, RPC: 108}
         whole = {"name": "n", "correlation_id": "c", "version": 1, "path": "p"}
@@ -1025,7 +1025,7 @@ class ManyNamesTests(SynchronousTestCase):
 
     def test_same_request(self) -> None:
         """
-        What is read is the request that is read in one go: of names that are repeated each comes once more at the end.
+        The result is the request that decode() reads; each repeated name comes once more at the end.
         """
         distinct = tuple(f"n{number}" for number in range(3500))
         for names, read in ((distinct, distinct), ((*distinct, "n7", "n5", "n7"), (*distinct, "n7", "n5"))):
@@ -1047,7 +1047,7 @@ class ManyNamesTests(SynchronousTestCase):
     @given(st.binary(max_size=60))
     def test_garbage(self, payload: bytes) -> None:
         """
-        Whatever comes, nothing is raised.
+        No payload raises an exception.
         """
         self.read(payload)
         self.read(frame(4, payload))

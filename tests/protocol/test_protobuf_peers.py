@@ -36,7 +36,7 @@ def camel_case(attribute: str) -> str:
 
 def scalars(message: Message) -> dict[str, Any]:
     """
-    What a message says, by the names of the schema, as plain numbers and text.
+    The fields of a message by the names of the schema, as plain numbers and text.
     """
     said: dict[str, Any] = {}
     for field in FIELDS[message.topic]:
@@ -96,7 +96,7 @@ class GoogleTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """
-        Our tables have the numbers, names and types of the schema; what is missing in them nobody sets.
+        The tables have the numbers, names and types of the schema; no peer sets the fields that they leave out.
         """
         unused = set()
         for topic, fields in FIELDS.items():

@@ -51,7 +51,7 @@ class ShortWriteTests(SynchronousTestCase):
 
     def test_forwarded(self) -> None:
         """
-        What is read so can be forwarded as it came.
+        A message that is read in this way can be forwarded unchanged.
         """
         for message in (write(None, "a", b"{}", 3), write("x.y", "a", b"1", 300), write("x", "a", b"null", 70000)):
             payload = protobuf.CLIENT.encode(message)
@@ -62,7 +62,7 @@ class ShortWriteTests(SynchronousTestCase):
 
     def test_nothing_else_is_forwarded(self) -> None:
         """
-        What says more than a write has to say to others, or leaves open what it is, is written anew.
+        A message with fields that are not forwarded, or that has another form, is encoded anew.
         """
         for message in (
             write("x", "a", b"1", 3, is_write_ack=True, correlation_id="1"),
@@ -81,7 +81,7 @@ class ShortWriteTests(SynchronousTestCase):
 
     def test_cut_and_changed(self) -> None:
         """
-        Of a payload that was cut or changed at any byte, the two ways make the same.
+        For a payload that was cut or changed at any byte, both ways have the same result.
         """
         for message in (
             write(None, "ab", b"{}", 300),
@@ -109,7 +109,7 @@ class ShortWriteTests(SynchronousTestCase):
     )
     def test_any(self, path: str | None, name: str, data: bytes, version: int, **acknowledged: Any) -> None:
         """
-        Whatever is written, the two ways make the same.
+        For every write, both ways have the same result.
         """
         self.assert_same(protobuf.CLIENT.encode(write(path, name, data, version, **acknowledged)))
 

@@ -619,14 +619,14 @@ class CaseTests(SynchronousTestCase):
 
     def test_unspeakable(self) -> None:
         """
-        What the text protocol has no form for is not sent.
+        A message without a form in the text protocol is not sent.
         """
         for message in UNSPEAKABLE:
             self.assertEqual(SERVER.encode(message), b"", message)
 
     def test_acknowledged_twice(self) -> None:
         """
-        A presence client reads either acknowledgement of a subscription to everybody, whichever generation it is.
+        A client of either generation reads the acknowledgement of a subscription to all users.
         """
         for action in (U.SUBSCRIBE_ALL, U.UNSUBSCRIBE_ALL):
             self.assertEqual(CLIENT.decode(SERVER.encode(ack(action))), [ack(action), ack(action)])
@@ -663,7 +663,7 @@ class VerbatimTests(SynchronousTestCase):
 
     def test_forwarded(self) -> None:
         """
-        Whatever an event looks like, it is forwarded unchanged.
+        Every event is forwarded unchanged.
         """
         for payload in ("E|EVT|x|N1.50+", "E|EVT|x+", "E|EVT|\xe9|S\xfc+", 'E|EVT|x|O {"a" : 1}+'):
             (message,) = read(payload)
@@ -683,7 +683,7 @@ class VerbatimTests(SynchronousTestCase):
 
     def test_no_numbers(self) -> None:
         """
-        A number that JSON cannot keep is null to whoever it is forwarded to, as it is in what is kept.
+        A number that JSON cannot hold is null for all receivers, and in the record.
         """
         for number in ("NNaN", "NInfinity", "N-Infinity", "N1e400", "Nx"):
             for payload in ("E|EVT|x|%s+", "R|P|n|2|a|%s+", "P|REQ|x|1|%s+", "P|RES|x|1|%s+"):
@@ -713,7 +713,7 @@ class VerbatimTests(SynchronousTestCase):
 
 class MalformedTests(SynchronousTestCase):
     """
-    What is no message is reported as what it is, with the answer a client expects.
+    A part that is no message is reported with its fault, and with the answer that a client expects.
     """
 
     def test_malformed(self) -> None:
@@ -857,7 +857,7 @@ DATA = st.one_of(
 
 def fields_of(form: Form) -> dict[str, st.SearchStrategy[Any]]:
     """
-    What may vary in the messages of a row, by attribute.
+    The attributes that vary in the messages of a row.
     """
     strategies: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "name": {"name": NAME},
@@ -900,7 +900,7 @@ def fields_of(form: Form) -> dict[str, st.SearchStrategy[Any]]:
 
 class FuzzTests(SynchronousTestCase):
     """
-    Whatever is written is read alike, and whatever is read does no harm.
+    Every message is read as it was written, and no input does harm.
     """
 
     @given(st.text("E\x1e\x1fVTa|S1é"), st.integers(1, 30))

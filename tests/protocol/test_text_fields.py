@@ -31,7 +31,7 @@ class FieldTests(SynchronousTestCase):
 
     def test_read(self) -> None:
         """
-        What the fields find.
+        Texts, and the arguments that the fields read.
         """
         for field, text, values in (
             ("name", "a", {"name": "a"}),
@@ -136,7 +136,7 @@ class FieldTests(SynchronousTestCase):
 
     def test_written(self) -> None:
         """
-        What the fields write; nothing if the message has no value for them.
+        The texts that the fields write; none if the message has no value for them.
         """
         message = Message(Topic.RECORD, RecordAction.UPDATE, "a", b'{"b":1}', version=2, is_write_ack=True, detail="no")
         empty = Message(Topic.RECORD, RecordAction.UPDATE)

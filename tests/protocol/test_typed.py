@@ -134,7 +134,7 @@ class TypedTests(SynchronousTestCase):
 
     def test_unchanged(self) -> None:
         """
-        What is in the wanted encoding already stays as it is.
+        Data in the required encoding is not changed.
         """
         self.assertEqual(to_typed("N1.50"), "N1.50")
         self.assertEqual(to_json(b" 1.50 "), b" 1.50 ")
@@ -168,7 +168,7 @@ class TypedTests(SynchronousTestCase):
     @given(st.text("0123456789.eE+-INafity\u0665\xb2 x", max_size=330) | st.text(max_size=6))
     def test_any_number(self, text: str) -> None:
         """
-        Of any number, what is forwarded is what is kept.
+        For every number, the forwarded value is the value that is kept.
         """
         typed = "N" + text
         forwarded = forwardable(typed)
@@ -185,7 +185,7 @@ class TypedTests(SynchronousTestCase):
 
     def test_unknown_letter(self) -> None:
         """
-        What slipped through all checks counts as no value.
+        A field with an unknown letter counts as no value.
         """
         for field in ("", "Q1"):
             self.assertIsNone(to_json(field))
@@ -240,7 +240,7 @@ class TypedTests(SynchronousTestCase):
     @given(st.text() | st.text("SNOTFLU{}[]0123456789.eE+-Infinity"))
     def test_anything(self, field: str) -> None:
         """
-        Whatever counts as a typed value has a JSON text, or is no value.
+        Every typed value has a JSON text, or is "no value".
         """
         if is_typed(field):
             text = to_json(field)
