@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist import __version__
 from dstwist.config.load import load
 from dstwist.errors import ConfigError
-from dstwist.store.sqlite_file import SCHEMA_VERSION
+from dstwist.store.sqlite_schema import SCHEMA_VERSION
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEBIAN = CHECKOUT / "debian"

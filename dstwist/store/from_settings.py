@@ -31,7 +31,7 @@ from dstwist.store.sqlite import SqliteStore
 #: The file of the default storage, in the data directory.
 FILE = "records.sqlite"
 
-#: The groups of entry points of stores.
+#: The groups of entry points in which plug-ins register stores.
 CACHE_GROUP = "dstwist.cache"
 STORAGE_GROUP = "dstwist.storage"
 

@@ -1,23 +1,23 @@
 """
-A store in this process: as fast as can be, and gone with it.
+A store in the memory of this process. Its records are lost when the process ends.
 
-It answers at once, in Deferreds that have fired already. Data is never changed, so it is kept as it is.
+It answers at once: its Deferreds have fired already. The data of a record is never modified, so it is not copied.
 
 A record is either *firm* or *loose*:
 
-=========  ====================================================  ==========================================
-a record   if                                                    past a limit
-=========  ====================================================  ==========================================
-is firm    nothing else has it: the store is a storage, or a     the write is refused with L{StoreFull};
-           cache without a storage behind it, or the record is   writes that make the record smaller, and
-           excluded from the storage                             deletions, go on
-is loose   a storage has it as well                              those are forgotten that were not used
-                                                                 for longest
-=========  ====================================================  ==========================================
+=========  =====================================================  ===========================================
+a record   if                                                     above a limit
+=========  =====================================================  ===========================================
+is firm    no other store has it: this store is a storage, or a   the write is refused with L{StoreFull};
+           cache without a storage behind it, or the record is    deletions, and writes that make the record
+           excluded from the storage                              smaller, succeed
+is loose   a storage has it as well                               the least recently used loose records are
+                                                                  forgotten
+=========  =====================================================  ===========================================
 
-Firm records come first: loose ones have the room that firm ones leave. Always true: C{_firm_weight} and
-C{_loose_weight} are the sums of the weights of the records, with their names and entries; after a write they are not
-above C{maxBytes} together. Weights are estimates from above (L{dstwist.protocol.weights}).
+Firm records have priority: loose records get the room that firm records leave. Always true: C{_firm_weight} and
+C{_loose_weight} are the sums of the weights of the records, with their names and entries; after a write their sum is at
+most C{maxBytes}. Weights are upper bounds (L{dstwist.protocol.weights}).
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class MemoryStore:
     """
     Records in dictionaries.
 
-    @param max_entries: how many records it may keep; C{None}: any number.
-    @param max_bytes: how much they may weigh together; C{None}: anything.
-    @param evict: whether it forgets to stay within the limits; otherwise it refuses.
-    @param kept: what the names of records start with that it never forgets.
+    @param max_entries: the limit for the number of records; C{None}: no limit.
+    @param max_bytes: the limit for their weight; C{None}: no limit.
+    @param evict: whether records are forgotten to stay within the limits; otherwise writes are refused.
+    @param kept: the prefixes of the names of records that are never forgotten.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class MemoryStore:
         self._max_entries = sys.maxsize if max_entries is None else max_entries
         self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
         bounded = max_entries is not None or max_bytes is not None
-        # Without limits no record has to go, and the order of use need not be known.
+        # Without limits no record is ever forgotten, so the order of use is not needed.
         self._kept = kept if evict and bounded else ("",)
         self._firm: dict[str, Record] = {}
-        # The record used last is at the end. Unlike a dict, this finds its first key at once.
+        # The record used last is at the end. Unlike a dict, an OrderedDict finds its first key at once.
         self._loose: OrderedDict[str, Record] = OrderedDict()
         self._firm_weight = 0
         self._loose_weight = 0
@@ -95,7 +95,7 @@ class MemoryStore:
             return False
         else:
             grown = weight + _entry(name)
-        # A record may always become smaller, also if the store is fuller than it may be.
+        # A record may always become smaller, even if the store exceeds its limit.
         if grown > 0 and self._firm_weight + grown > self._max_bytes:
             return False
         firm[name] = record
@@ -127,7 +127,7 @@ class MemoryStore:
 
     def _keep_loose(self, name: str, record: Record, weight: int) -> None:
         self._forget(name)
-        # A record that is too large for all the room there is would only drive out the others.
+        # A record that is larger than the room for loose records would only drive out the others.
         if self._firm_weight + weight > self._max_bytes:
             return
         self._loose[name] = record

@@ -1,15 +1,15 @@
 """
-A store of the operator's own, as the rest of the server sees it: whatever it does, an operation is a Deferred, and what
-it says is there is a record.
+A store of a plug-in, with the guarantees of L{IStore<dstwist.interfaces.IStore>}: each operation returns a Deferred,
+and C{get} gives a record or C{None}.
 
-===============================================  =========================================================
-the store's method                               the caller gets
-===============================================  =========================================================
-gives a Deferred                                 that
-is an C{async def}                               a Deferred for its outcome
-raises, or gives a value at once                 a Deferred that has failed with that, or fired with it
-C{get} gives what is neither a record nor None   a L{StoreError}
-===============================================  =========================================================
+====================================================  ====================================================
+the method of the plug-in                             the caller gets
+====================================================  ====================================================
+returns a Deferred                                    that Deferred
+is an C{async def}                                    a Deferred for its outcome
+raises an exception, or returns a value               a Deferred that has failed or fired with it
+C{get}: gives neither a record nor C{None}            a Deferred that fails with L{StoreError}
+====================================================  ====================================================
 
 A store that cannot report its state (L{IStoreStatus}) counts as unable to write for some seconds after a failed write,
 unless a write succeeds.
@@ -27,16 +27,17 @@ from zope.interface import implementer
 from dstwist.errors import StoreError, StoreFull
 from dstwist.interfaces import IStore, IStoreStatus, Record
 
-#: How long a failed write counts, in seconds. Without clients there is no other that could succeed.
+#: How long the store counts as unable to write after a failed write, in seconds. While no client writes, no other write
+#: can show that the store works again.
 FAILURE_COUNTS = 10.0
 
 
 @implementer(IStore, IStoreStatus)
 class PluginStore:
     """
-    The store C{inner}.
+    The store C{inner} of a plug-in.
 
-    @param source: what the configuration calls it.
+    @param source: its name or path in the configuration.
     """
 
     def __init__(self, inner: Any, source: str, clock: IReactorTime) -> None:
@@ -44,7 +45,7 @@ class PluginStore:
         self._source = source
         self._clock = clock
         self._status: IStoreStatus | None = IStoreStatus(inner, None)
-        # The last write if it failed: until when that counts, and why.
+        # If the last write failed: the time until which that counts, and the reason.
         self._failed_until = 0.0
         self._failure = ""
 
@@ -78,7 +79,7 @@ class PluginStore:
         self._failed_until = 0.0
 
     def _not_written(self, failure: Failure) -> Failure:
-        # Clients can fill a store on purpose, so this does not count.
+        # Clients can fill a store on purpose, so a full store does not count as unable to write.
         if failure.check(StoreFull) is None:
             self._failed_until = self._clock.seconds() + FAILURE_COUNTS
             self._failure = failure.getErrorMessage()

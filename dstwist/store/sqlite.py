@@ -1,9 +1,9 @@
 """
 A store in one file: SQLite, with a thread of its own.
 
-What is asked while a transaction runs becomes the next one, so the busier it gets, the more writes share the time that
-the disk takes. The Deferreds of writes fire after the commit, and with C{synchronous: full} that is on the disk by
-then. Of several writes to one record within a transaction only the last is written.
+The operations that are requested while a transaction runs become the next transaction. So the more writes there are,
+the more of them share the time of one commit. The Deferreds of writes fire after the commit. With C{synchronous: full}
+the data are on the disk by then. If a transaction has several writes of one record, only the last one is executed.
 
 ::
 
@@ -11,18 +11,18 @@ then. Of several writes to one record within a transaction only the last is writ
     thread     [ write a=1, commit ] [ read c  write a=2, b=1, commit ] ...
     fires                          a=1        c                       a=2, b=1, get a
 
-- A read comes behind the writes of its record that were asked before, and gets what they have written; so nobody is
-  ever told what a crash could still undo. All other reads come before the writes of a transaction, and wait for none.
-- A write that cannot be a row fails alone, and so does one that there is no room for (disk full, C{maxBytes}): the
-  others of its transaction are done without it, deletions first. What fails otherwise (disk broken) fails the whole
-  transaction, undoes it, and leaves the store as it was. The next transaction is tried afresh.
-- The outcomes wait in one queue, which is handed out a slice of each turn at a time
-(L{dstwist.scheduling.time_slices}):
-  each outcome continues the request of a client. The thread has its next transaction before the first one is handed
-  out. An operation counts as waiting until its outcome is handed out, and C{stop} fires after the last one.
-- No write is acknowledged that the next start would not find, see L{dstwist.store.sqlite_file}.
-- The store is open for one process only: C{<file>.lock} is locked as long as it runs, by the system, so the lock ends
-  with the process however that ends. Other programs may read the file meanwhile, for instance to make a copy.
+- A read waits for the earlier writes of its record, and gets their result. So no client is sent data that a crash could
+  undo. All other reads are executed before the writes of a transaction, and wait for none.
+- A write that cannot be a row fails alone. So does a write for which there is no room (disk full, C{maxBytes}): the
+  other writes of its transaction are executed without it, deletions first. Any other failure (disk broken) fails the
+  whole transaction, and leaves the store as it was. The next transaction is attempted all the same.
+- The outcomes wait in one queue. The reactor takes them out of it a slice of each turn at a time
+  (L{dstwist.scheduling.time_slices}), since each outcome continues the request of a client. The thread has its next
+  transaction before the first outcome is taken. An operation counts as waiting until then, and C{stop} fires after the
+  last one.
+- The next start finds every write that was acknowledged: L{dstwist.store.sqlite_file}.
+- Only one process can open the store: the system locks C{<file>.lock} for it until the process ends, in whatever way.
+  Other programs may read the file meanwhile, for instance to make a copy.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from dstwist.store.sqlite_rows import Read, Write
 
 class _Batch:
     """
-    What goes to the thread at once.
+    The operations of one transaction.
     """
 
     __slots__ = ("reads", "writes")
@@ -63,12 +63,11 @@ class SqliteStore:
 
     @param reactor: an L{IReactorFromThreads<twisted.internet.interfaces.IReactorFromThreads>} and
         L{IReactorTime<twisted.internet.interfaces.IReactorTime>}.
-    @param path: of the file; it is made if it is not there, its directory is not.
-    @param synchronous: C{full}: an acknowledged write survives a power failure. C{normal}: it survives the end of this
-        process, however sudden. C{off}: the same, but a power failure may damage the file.
-    @param max_bytes: how big the file and its write-ahead log may get together, in bytes; C{None}: as big as the disk
-        has it.
-    @param max_waiting: how many operations may wait for the thread, or for their outcome to be handed out.
+    @param path: the path of the file. The file is created if it does not exist; its directory is not.
+    @param synchronous: C{full}: an acknowledged write survives a power failure. C{normal}: it survives a crash of this
+        process. C{off}: the same, but a power failure may damage the file.
+    @param max_bytes: the limit for the file and its write-ahead log together, in bytes; C{None}: no limit but the disk.
+    @param max_waiting: how many operations may wait for the thread, or for their Deferreds to fire.
     @param busy_timeout: how long a transaction waits for other programs that use the file, in seconds.
     """
 
@@ -91,18 +90,18 @@ class SqliteStore:
         self._thread: threading.Thread | None = None
         self._ready = False
         self._stopped: Deferred[None] | None = None
-        # The thread has a batch, or closes the file.
+        # Whether the thread executes a batch, or closes the file.
         self._running = False
         self._next = _Batch()
         self._waiting = 0
-        # Done, but not handed out.
+        # The executed operations whose Deferreds have not fired.
         self._outcomes: deque[Read | Write] = deque()
         self._handing_out = False
         self._slices: TimeSlices | None = None
-        # By name: the last write that is not through.
+        # The last unfinished write of each record, by name.
         self._unwritten: dict[str, Write] = {}
 
-    # -- life
+    # -- start and stop
 
     def start(self) -> Deferred[None]:
         started: Deferred[None] = Deferred()
@@ -153,7 +152,7 @@ class SqliteStore:
         self._thread.join()
         self._thread = None
 
-    # -- what is asked
+    # -- operations
 
     def get(self, name: str) -> Deferred[Record | None]:
         if not self._ready or self._waiting >= self._max_waiting:
@@ -191,11 +190,11 @@ class SqliteStore:
             return StoreError(f"{self.path} is not open")
         return StoreError(f"{self.path}: {self._max_waiting} operations are waiting for the disk already")
 
-    # -- transactions, as the reactor sees them
+    # -- transactions, in the thread of the reactor
 
     def _run(self) -> None:
         """
-        Have the thread do what is to be done, unless it is busy.
+        Give the thread the next transaction, unless it is busy.
         """
         if self._running:
             return
@@ -212,7 +211,7 @@ class SqliteStore:
 
     def _hand_out(self, outcomes: Sequence[Read | Write]) -> None:
         """
-        Fire the Deferreds of C{outcomes}, and those of the reads behind each write, when it is their turn.
+        Fire the Deferreds of C{outcomes}, and those of the reads behind each write, in slices.
         """
         self._outcomes += outcomes
         if self._outcomes and not self._handing_out:
@@ -245,8 +244,8 @@ class SqliteStore:
             else:
                 deferred.errback(error)
         except Exception:
-            # For instance not enough memory. The other outcomes are handed out all the same.
-            self._log.failure("handing out what the storage has done failed")
+            # There may be not enough memory, for instance. The other Deferreds fire all the same.
+            self._log.failure("a request could not go on after its operation on the storage")
 
     def _done(self, writes: list[Write], error: Exception | None) -> None:
         self._running = False
@@ -255,9 +254,9 @@ class SqliteStore:
             if self._unwritten.get(write.name) is write:
                 del self._unwritten[write.name]
             if write.error is not None:
-                # What they came to see has not been written: they get what is there instead.
+                # The write that these reads waited for has failed. They read the row that is there.
                 self._next.reads += write.readers
-        # What has waited goes to the thread before anybody hears of anything and asks for more.
+        # The thread gets the waiting operations before any Deferred fires and leads to more of them.
         if self._next.reads or self._next.writes:
             self._run()
         self._hand_out(writes)
@@ -265,7 +264,8 @@ class SqliteStore:
 
     def _submit(self, job: Callable[[], None], done: Callable[[Exception | None], None]) -> None:
         """
-        Have the thread do C{job}; C{done} is then called here, with what went wrong.
+        Have the thread run C{job}. Then C{done} is called in the thread of the reactor, with the exception of C{job},
+        or C{None}.
         """
 
         def run() -> None:
@@ -284,7 +284,7 @@ class SqliteStore:
         else:
             self._log.warn("{event} | storage: {problem}", problem=text, event="STORAGE_FILE")
 
-    # -- the thread
+    # -- in the thread
 
     def _tell(self, serious: bool, text: str) -> None:
         self._reactor.callFromThread(self._say, serious, text)
@@ -294,7 +294,7 @@ class SqliteStore:
             try:
                 job = self._jobs.get(timeout=LOOK_INTERVAL)
             except queue.Empty:
-                # Nothing is asked. What was acknowledged must stay all the same.
+                # There is no operation. The acknowledged writes must be safe all the same.
                 self._file.look()
                 continue
             if job is None:

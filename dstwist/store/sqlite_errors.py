@@ -24,7 +24,7 @@ _PROBLEMS = {
 
 def explained(path: str, error: Exception) -> Exception:
     """
-    What an operator can do something about. Mistakes of our own stay what they are.
+    A L{StoreError} that tells the operator what to do. An exception that is a mistake in dstwist is returned as it is.
     """
     if isinstance(error, sqlite3.Error):
         problem = _PROBLEMS.get(_code(error), str(error))

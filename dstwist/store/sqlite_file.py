@@ -1,25 +1,23 @@
 """
-The SQLite file of L{dstwist.store.sqlite.SqliteStore}, as its thread sees it: everything here may take its time.
-
-C{application_id} says that the file is dstwist's, C{user_version} of which kind its tables are, so that a later dstwist
-can change them. L{dstwist.store.sqlite_rows} describes the table.
+The SQLite file of L{dstwist.store.sqlite.SqliteStore}. All methods are called in the thread of the store, and may
+block.
 
 Always true: when L{SqliteFile.write} returns, each write without an error is on the disk, in files that the next start
-finds. After each commit the file, its C{-wal} and its C{-shm} are looked for under their names
+finds. After each commit it is checked that the file, its C{-wal} and its C{-shm} are in place under their names
 (L{dstwist.store.sqlite_open_files}):
 
 =========================  ==========================================================================================
-not in place               what happens
+not in place               effect
 =========================  ==========================================================================================
-C{-wal} or C{-shm}         the log is put back from the open file, and the database is opened anew; no write is lost
-the database file          the writes fail, though a file that was moved has them; further ones fail before they are
-                           done, until the file is in place again
+C{-wal} or C{-shm}         the log is restored from the open file, and the database is opened anew; no write is lost
+the database file          the writes fail, although a file that was moved has them; further writes are refused until
+                           the file is in place again
 a part of the log          if the database file has all of it, the log is emptied, and no write is lost; otherwise the
-                           writes fail, and further ones fail before they are done, until the next start
-a part of the database     the writes fail, and further ones before they are done, until the content is put back
+                           writes fail, and further writes are refused until the next start
+a part of the database     the writes fail, and further writes are refused until the content is restored
 =========================  ==========================================================================================
 
-SQLite does no checkpoint of its own accord: one is done here, after the log was found to be whole.
+SQLite makes no checkpoint by itself. This module makes them, after it has found the log to be whole.
 """
 
 from __future__ import annotations
@@ -35,31 +33,22 @@ from dstwist.store.sqlite_errors import explained, file_truncated, log_truncated
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_open_files import CUT, FILE, LOG, SHORT, OpenFiles, sync_directory
 from dstwist.store.sqlite_quota import Quota
-from dstwist.store.sqlite_rows import SCHEMA, Read, Row, Write, commit, count, get, rows_of
+from dstwist.store.sqlite_rows import Read, Row, Write, commit, count, get, rows_of
+from dstwist.store.sqlite_schema import LOG_KEPT, SCHEMA_VERSION, create_table, prepare
 
-#: What marks a file as ours: "dstw".
-APPLICATION_ID = 0x64737477
-
-#: What the write-ahead log may keep of the disk after it had to grow because somebody read the file for long, in bytes.
-LOG_KEPT = 64 * 1024 * 1024
-
-#: With how many pages the write-ahead log is moved into the database file.
+#: At how many pages the write-ahead log is moved into the database file.
 CHECKPOINT = 1000
 
-#: How often it is looked whether the files are still there if nothing is written, in seconds. After each commit it is
-#: looked in any case.
+#: How often the files are checked while nothing is written, in seconds. They are checked after each commit as well.
 LOOK_INTERVAL = 1.0
 
-#: How often a write is tried at most to find out whether writes are possible, in seconds.
+#: The least time between two attempts to find out whether writes are possible, in seconds.
 TRY_INTERVAL = 1.0
 
-#: The version of the tables. A file with a higher one was written by a newer dstwist.
-SCHEMA_VERSION = 1
-
-#: If so many writes of a transaction were refused since there is no room, the others are not tried one by one.
+#: If there was no room for so many writes of a transaction, the others are not attempted one by one.
 MOST_REFUSED = 100
 
-#: Is told what an operator has to know: whether it is serious, and a sentence.
+#: Tells the operator something: whether it is serious, and a sentence.
 Tell = Callable[[bool, str], None]
 
 
@@ -88,11 +77,11 @@ class SqliteFile:
         self._lock: DatabaseLock | None = None
         self._connection: sqlite3.Connection | None = None
         self._files: OpenFiles | None = None
-        # Which file it is, whatever its name.
+        # The device and inode of the file.
         self._identity: tuple[int, int] | None = None
         # Changes when another program writes to the file.
         self._foreign = 0
-        # When the files were last found in place, and why they are not.
+        # When the files were last found in place, and the problem if they are not.
         self._seen = 0.0
         self._lost = ""
         self._refused = 0
@@ -100,19 +89,19 @@ class SqliteFile:
         self.contents = "nothing yet"
         self.problem: str | None = None
 
-    # -- life
+    # -- open and close
 
     def open(self) -> None:
         try:
             self._lock = DatabaseLock(self._path)
-            # Not for everybody to read, whatever the umask; what SQLite adds beside it has the same mode.
+            # Other users cannot read the file, whatever the umask is. SQLite gives its other files the same mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
             is_new = os.stat(self._path).st_size == 0
             crashed = self._lock.was_open()
             self._connect()
             assert self._connection is not None
             self.contents = "a new file" if is_new else count(self._connection)
-            # The names of new files are on the disk only when their directory is.
+            # The names of new files are on the disk only when their directory is synchronized.
             sync_directory(os.path.dirname(os.path.abspath(self._path)))
             names = os.stat(self._path).st_nlink
             if names > 1:
@@ -139,7 +128,11 @@ class SqliteFile:
             raise StoreError(moved(self._path))
         self._connection = sqlite3.connect(self._path, self._busy_timeout, isolation_level=None)
         try:
-            self._prepare(self._connection)
+            prepare(self._connection, self._path, self._synchronous)
+            if self._quota is not None:
+                self._quota.prepare(self._connection, LOG_KEPT)
+                self._checkpoint_at = self._quota.checkpoint_at(CHECKPOINT)
+            create_table(self._connection)
             self._files = OpenFiles(self._path)
             self._foreign = self._foreign_writes()
         except BaseException:
@@ -152,50 +145,18 @@ class SqliteFile:
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
-                # SQLite moves all of the log into the file, if that is in place, and deletes what has the log's name.
+                # SQLite moves all of the log into the file if that is in place, and deletes any file that has the log's
+                # name.
                 connection.close()
         finally:
             if files is not None:
                 files.close()
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """
-        Check that the file is ours, or make it so.
-        """
-        # Nothing is written before it is known whose file it is.
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != APPLICATION_ID and (application or version or tables):
-            raise StoreError(f"{self._path} is an SQLite file of another program")
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._path} was written by a newer dstwist: its schema has version {version},"
-                f" this one knows none above {SCHEMA_VERSION}"
-            )
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise StoreError(f"{self._path} cannot have a write-ahead log; is it on a network file system?")
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-        if self._quota is not None:
-            self._quota.prepare(connection, LOG_KEPT)
-            self._checkpoint_at = self._quota.checkpoint_at(CHECKPOINT)
-        connection.execute("BEGIN IMMEDIATE")
-        if not version:
-            connection.execute(SCHEMA)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-        # Better now than at every read.
-        connection.execute("SELECT name, version, data FROM records LIMIT 0")
-
     def close(self) -> None:
         in_order = False
         try:
             if self._connection is not None:
-                # SQLite would delete a log that was put into the place of its own.
+                # Otherwise SQLite would delete a file that has replaced the log.
                 with contextlib.suppress(StoreError):
                     self._look()
         finally:
@@ -208,11 +169,11 @@ class SqliteFile:
                     self._lock.release(in_order)
                     self._lock = None
 
-    # -- whether the files are there
+    # -- checks
 
     def look(self) -> None:
         """
-        Look whether the files are in place; called while nothing is written. The operator is told if they are not.
+        Check whether the files are in place, while nothing is written. Tell the operator if they are not.
         """
         if self._lock is not None:
             with contextlib.suppress(StoreError):
@@ -222,8 +183,8 @@ class SqliteFile:
 
     def _try(self) -> None:
         """
-        Find out whether a small write is possible. Clients cannot make it fail: a record that is too large, for
-        instance, fails alone.
+        Find out whether a small write is possible. Clients cannot make this write fail: a record that is too large, for
+        instance, does not affect it.
         """
         self._tried = time.monotonic()
         before, self.problem = self.problem, self._problem_now()
@@ -237,11 +198,11 @@ class SqliteFile:
             self._look()
             connection = self._connection
             assert connection is not None
-            # Another program that writes now is no reason to wait.
+            # If another program writes now, this check does not wait for it.
             connection.execute("PRAGMA busy_timeout = 0")
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                # It has the value already, but SQLite writes the page.
+                # The version does not change, but SQLite writes the page.
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 connection.execute("COMMIT")
             finally:
@@ -254,14 +215,14 @@ class SqliteFile:
 
     def _look(self) -> None:
         """
-        Make sure that the next start finds what is written.
+        Make sure that the next start finds all writes.
 
-        @raise StoreError: it would not.
+        @raise StoreError: it would not find them.
         """
         try:
             missing = FILE
             if self._files is None:
-                # The last try to open the file anew has failed.
+                # The last attempt to open the file anew has failed.
                 self._connect()
             files = self._files
             if files is not None:
@@ -302,7 +263,7 @@ class SqliteFile:
 
     def _restore(self) -> None:
         """
-        Have a log under its name again that has all that was committed, then begin with new files.
+        Restore the log under its name with all commits, then open the database anew.
         """
         assert self._files is not None
         try:
@@ -324,9 +285,9 @@ class SqliteFile:
 
     def _save(self) -> None:
         """
-        Save what can be saved after the log was truncated.
+        Save as many commits as possible after the log was truncated.
 
-        @raise StoreError: not all could be.
+        @raise StoreError: some commits are lost.
         """
         assert self._files is not None and self._connection is not None
         try:
@@ -352,7 +313,7 @@ class SqliteFile:
 
     def read(self, reads: list[Read]) -> None:
         """
-        Fill in what each read gets.
+        Fill in the record or the error of each read.
         """
         for read in reads:
             try:
@@ -366,7 +327,9 @@ class SqliteFile:
 
     def write(self, writes: list[Write]) -> None:
         """
-        Do all of it, in one transaction if possible. Writes that cannot be done have their C{error} afterwards.
+        Execute all writes, in one transaction if possible. Those that fail have an C{error} afterwards.
+
+        @raise Exception: all other writes fail for this reason.
         """
         try:
             fine = self._write(writes)
@@ -382,13 +345,15 @@ class SqliteFile:
 
     def _write(self, writes: list[Write]) -> bool:
         """
-        The same; returns whether there was room for all of it.
+        L{write}.
+
+        @return: whether there was room for all writes.
         """
         rows, deleted = rows_of(self._path, writes)
         if not rows and not deleted:
             return True
         if self._lost or time.monotonic() - self._seen >= LOOK_INTERVAL:
-            # Better refused than in doubt.
+            # A write that is refused now has a known outcome.
             self._look()
         self._refused = 0
         problems: dict[str, StoreError] = {}
@@ -396,10 +361,10 @@ class SqliteFile:
             for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
                 problems |= self._store(*part)
         except Exception:
-            # If the files are not what they were, that is why.
+            # If the files are not in place, that is the reason.
             self._look()
             raise
-        # It is on the disk. Before any client is told: the next start must find it.
+        # The writes are on the disk. Before any client gets its answer, it is checked that the next start finds them.
         self._look()
         self._checkpoint()
         if problems:
@@ -409,11 +374,11 @@ class SqliteFile:
 
     def _checkpoint(self) -> None:
         """
-        Move the log into the database file, if it has grown long enough.
+        Move the log into the database file, if it is long enough.
         """
         assert self._files is not None and self._connection is not None
         if self._files.log_frames() >= self._checkpoint_at:
-            # What fails now is tried again after the next transaction; the log has it meanwhile.
+            # If this fails, there is another attempt after the next transaction. The log keeps the data meanwhile.
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._look()
@@ -422,7 +387,7 @@ class SqliteFile:
         """
         Write and delete.
 
-        @return: what there is no room for, by name.
+        @return: the errors of the writes for which there is no room, by name.
         """
         connection = self._connection
         assert connection is not None and self._files is not None
@@ -443,7 +408,7 @@ class SqliteFile:
         if len(rows) + len(deleted) == 1:
             self._refused += 1
             return {rows[0][0] if rows else deleted[0]: StoreError(str(problem))}
-        # Some of it may have room. Deletions make room, so they come first.
+        # There may be room for some of the writes. Deletions make room, so they come first.
         if rows and deleted:
             return {**self._store([], deleted), **self._store(rows, [])}
         middle = (len(rows) + len(deleted)) // 2

@@ -1,9 +1,9 @@
 """
-The lock of an SQLite database: C{<file>.lock}, beside the file itself, which may have several names by symbolic links.
+The lock of an SQLite database: C{<file>.lock}, beside the file itself, which symbolic links may give several names.
 
-The lock is the system's, so it ends with the process however that ends; neither the file nor its text locks anything.
-The text says C{open} while a server has the database, and C{closed} after it was closed in order, so that the next
-start knows of a crash.
+The system holds the lock, so it ends with the process, in whatever way the process ends. Neither the existence of
+C{<file>.lock} nor its text is a lock. The text is C{open} while a server has the database open, and C{closed} after it
+was closed in order, so that the next start can detect a crash.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DatabaseLock:
         self._path = path
         self._marked = False
         name = f"{os.path.realpath(path)}.lock"
-        # Not inherited by programs we start.
+        # Programs that the server starts do not inherit the file.
         self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,13 +64,13 @@ class DatabaseLock:
 
         @param closed: it was closed in order.
         """
-        # A start that has failed must not hide how the previous server ended.
+        # A failed start must not hide that the previous server crashed.
         if closed and self._marked:
             self._mark(_CLOSED)
         os.close(self._file)
 
     def _mark(self, text: bytes) -> None:
-        # On a full disk there may be no room for it in a new file. Then the next start does not know.
+        # On a full disk there may be no room for it in a new file. Then the next start cannot detect a crash.
         with contextlib.suppress(OSError):
             os.pwrite(self._file, text, 0)
             os.fsync(self._file)

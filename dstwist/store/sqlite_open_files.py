@@ -1,24 +1,24 @@
 """
-Whether the files that SQLite has open are still found under their names, and are as long as they have to be.
+Checks whether the files that SQLite has open are still found under their names, and still have their content.
 
-On Unix an open file can be deleted, moved away or replaced, and all goes well until the next start: the server then
-finds another file, or the file without its write-ahead log, which holds the last writes.
+On Unix an open file can be deleted, moved away or replaced without an effect until the next start. The server then
+finds another file, or the file without its write-ahead log, which has the last writes.
 
 ==================  ===================================  ==============================================================
-L{OpenFiles.look}   what is the case                     what can be done
+L{OpenFiles.look}   problem                              remedy
 ==================  ===================================  ==============================================================
-C{None}             all three files are in place
-L{FILE}             the database file is not in place    nothing: the operator put another file there, or moved it
-L{SHORT}            the database file was truncated      nothing: its content has to be put back
+C{None}             none: all files are in place
+L{FILE}             the database file is not in place    none: the operator has moved or replaced it
+L{SHORT}            the database file was truncated      none: the operator has to restore its content
 L{CUT}              the log was truncated                L{OpenFiles.cut_log}; then, if L{OpenFiles.all_in_file}, empty
                                                          the log: nothing is lost
 L{LOG}              C{-wal} or C{-shm} is not in place   L{OpenFiles.restore_log}, then open the database anew
 ==================  ===================================  ==============================================================
 
-L{OpenFiles} keeps a descriptor of the C{-wal} file of its own, so the content can be saved after the file was deleted,
-and one of the C{-shm} file. Closing a file ends all POSIX locks that the process has on it, SQLite's as well. SQLite
-has locks on the database file and on C{-shm}: the database file is not opened here, and L{OpenFiles.close} must be
-called after SQLite has closed the database.
+L{OpenFiles} has a descriptor of its own for the C{-wal} file, so that the content can be saved after the file was
+deleted, and one for the C{-shm} file. Closing a file ends all POSIX locks that the process has on it, those of SQLite
+as well. SQLite has locks on the database file and on C{-shm}. So this module does not open the database file, and
+L{OpenFiles.close} must be called after SQLite has closed the database.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHORT = "a part of the database file"
 CUT = "a part of its write-ahead log"
 LOG = "its write-ahead log"
 
-#: A file, whatever its name is: device and inode.
+#: Identifies a file without its name: device and inode.
 _Identity = tuple[int, int]
 
 
@@ -51,7 +51,7 @@ class OpenFiles:
         self._log = f"{real}-wal"
         self._index = f"{real}-shm"
         self._identities = _identity(path), _identity(self._log), _identity(self._index)
-        # Of the database file, when it was last found to be whole.
+        # The size of the database file at the last check that found it whole.
         self._size = os.stat(path).st_size
         self._descriptor = os.open(self._log, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -62,7 +62,9 @@ class OpenFiles:
 
     def look(self) -> str | None:
         """
-        What is not in place: L{FILE}, L{SHORT}, L{CUT}, L{LOG} or nothing.
+        Check the files.
+
+        @return: the problem: L{FILE}, L{SHORT}, L{CUT}, L{LOG}; C{None} if there is none.
         """
         try:
             found = os.stat(self._path)
@@ -73,7 +75,7 @@ class OpenFiles:
         if found.st_size < self._written.least_file(self._size):
             return SHORT
         self._size = found.st_size
-        # Before a log is put back that was deleted: it must be whole.
+        # This comes first, because a deleted log is restored only if it is whole.
         if not self._written.whole():
             return CUT
         try:
@@ -85,46 +87,46 @@ class OpenFiles:
 
     def take_size(self) -> None:
         """
-        Take the database file for as long as it is now.
+        Accept the present size of the database file.
         """
         self._size = os.stat(self._path).st_size
 
     def log_size(self) -> int:
         """
-        How many bytes the write-ahead log takes of the disk.
+        The size of the write-ahead log on the disk, in bytes.
         """
         return os.fstat(self._descriptor).st_size
 
     def log_whole(self) -> bool:
         """
-        Whether the write-ahead log has all that was written to it.
+        Whether the write-ahead log has everything that was written to it.
         """
         return self._written.whole()
 
     def log_frames(self) -> int:
         """
-        How many pages the write-ahead log had in use when it was last looked at.
+        How many frames of the write-ahead log were in use at the last check.
         """
         return self._written.frames
 
     def cut_log(self) -> None:
         """
-        Leave of a truncated log what the next start can use.
+        Shorten a truncated log to the part that the next start can use.
         """
         self._written.cut()
 
     def all_in_file(self) -> bool:
         """
-        Whether the database file has all that was committed.
+        Whether the database file has all commits.
         """
         return self._written.all_in_file()
 
     def restore_log(self) -> None:
         """
-        Put the content of the open write-ahead log under its name again, and on the disk. The database that the next
-        start finds then has all that was committed, whenever this process ends.
+        Restore the write-ahead log under its name, from the open file, and on the disk. From then on the database that
+        the next start finds has all commits, whenever this process ends.
 
-        @raise OSError: that is not possible. The file that has the name now stays.
+        @raise OSError: that is not possible. The file that has the name now is left as it is.
         """
         try:
             if _identity(self._log) == self._identities[1]:
@@ -145,7 +147,7 @@ class OpenFiles:
 
     def close(self) -> None:
         """
-        SQLite has closed the database.
+        Close the files, after SQLite has closed the database.
         """
         self._written.close()
         os.close(self._descriptor)
@@ -158,7 +160,7 @@ def _identity(path: str) -> _Identity:
 
 def sync_directory(path: str) -> None:
     """
-    Have the names in a directory on the disk.
+    Write the names in a directory to the disk.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -1,9 +1,9 @@
 """
-C{maxBytes}: a bound for the database file together with its write-ahead log.
+C{maxBytes}: the limit for the size of the database file and its write-ahead log together.
 
-A quarter is for the log, the rest for the file. SQLite itself bounds the file (C{max_page_count}). The log is bounded
-here: it is emptied before a transaction that it has no room for, and a transaction is split that is too big for it.
-Another program that reads the file for long keeps the log from being emptied; writes fail then.
+A quarter is for the log, the rest for the file. SQLite itself limits the file (C{max_page_count}). This module limits
+the log: it is emptied before a transaction for which it has no room, and a transaction that is too large is split. If
+another program reads the file for a long time, the log cannot be emptied, and writes fail.
 
 ::
 
@@ -19,10 +19,10 @@ from dstwist.errors import StoreError
 from dstwist.store.sqlite_open_files import OpenFiles
 from dstwist.store.sqlite_rows import Row
 
-#: The log has room for so much whatever C{maxBytes} says: with less, no transaction fits.
+#: The least size of the log, whatever C{maxBytes} is: with less, no transaction fits.
 LEAST_LOG = 256 * 1024
 
-#: So many pages of the log a row may take in addition to its data: it is in the table and in the index of names, and
+#: How many pages of the log a row may need in addition to its data: it is in the table and in the index of names, and
 #: may split a page of each.
 _PAGES_A_ROW = 6
 
@@ -39,7 +39,7 @@ class QuotaError(Exception):
 
 class Quota:
     """
-    The bound of one database.
+    The limits of one database.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -49,9 +49,9 @@ class Quota:
 
     def prepare(self, connection: sqlite3.Connection, log_kept: int) -> None:
         """
-        Tell SQLite.
+        Set the limits that SQLite itself keeps.
 
-        @param log_kept: how much of the disk the log may keep when it is empty, without a quota.
+        @param log_kept: how much of the disk an empty log may keep if there is no quota.
         """
         (self._page,) = connection.execute("PRAGMA page_size").fetchone()
         connection.execute(f"PRAGMA max_page_count = {max(1, self._file // self._page)}")
@@ -59,13 +59,13 @@ class Quota:
 
     def checkpoint_at(self, pages: int) -> int:
         """
-        With how many pages the log is moved into the file, if that is C{pages} without a quota.
+        At how many pages the log is moved into the file, if that is C{pages} without a quota.
         """
         return min(pages, self._log // 2 // self._page)
 
     def parts(self, rows: list[Row], deleted: list[str]) -> Iterator[tuple[list[Row], list[str]]]:
         """
-        The transactions that rows and deletions have to be divided into. Deletions come first: they make room.
+        Divide rows and deletions into transactions. Deletions come first, because they make room.
         """
         most = max(1, self._log // 2 // (_PAGES_A_ROW * self._page))
         for start in range(0, len(deleted), most):
@@ -86,7 +86,7 @@ class Quota:
         """
         Empty the log if it has no room for a transaction.
 
-        @raise QuotaError: it still has none.
+        @raise QuotaError: there is still no room.
         """
         size = sum(map(self._weight, rows))
         if size > self._log:
@@ -95,7 +95,7 @@ class Quota:
             return
         if not files.log_whole():
             raise StoreError("the write-ahead log was truncated")
-        # Whoever reads the file now would be waited for, and all other requests with it.
+        # SQLite must not wait for programs that read the file: all other operations would wait with it.
         connection.execute("PRAGMA busy_timeout = 0")
         try:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -1,10 +1,10 @@
 """
-What goes into the table of an SQLite store and comes out of it: reads, writes, rows and their statements.
+The table of an SQLite store: reads, writes, rows and their statements.
 
 ============  =================================================================
 column        content
 ============  =================================================================
-C{name}       of the record; the primary key
+C{name}       the name of the record; the primary key
 C{version}    a whole number
 C{data}       JSON text
 ============  =================================================================
@@ -22,10 +22,10 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import Record
 from dstwist.protocol.jsontext import loads
 
-#: How long the records are counted at most, in seconds.
+#: How long counting the records may take, in seconds.
 COUNTING = 0.3
 
-#: What SQLite can hold in a column is a little more.
+#: The largest JSON text. SQLite's own limit for a column is a little higher.
 _MAX_DATA = 500_000_000
 
 SCHEMA = """
@@ -35,7 +35,7 @@ SCHEMA = """
         data TEXT NOT NULL
     )
 """
-# JSON text goes in and out as bytes, but is kept as text, so that SQLite's own JSON functions can work on it.
+# The JSON text is passed as bytes, but stored as text, so that SQLite's own JSON functions can use it.
 _GET = "SELECT version, CAST(data AS BLOB) FROM records WHERE name = ?"
 _ROW = "(?, ?, CAST(? AS TEXT))"
 _DELETE = "DELETE FROM records WHERE name = ?"
@@ -48,7 +48,7 @@ def _set(rows: int) -> str:
     )
 
 
-# Many rows to a statement: each one costs the thread several fights with the reactor for the interpreter.
+# A statement for many rows: for each statement the thread has to get the interpreter from the reactor several times.
 _SET_ONE = _set(1)
 _SETS = [(rows, _set(rows)) for rows in (256, 32, 4, 1)]
 
@@ -74,7 +74,7 @@ class Write:
     """
     One write, or a deletion if C{record} is None.
 
-    @ivar readers: the reads that came after it and before the next write of the same record.
+    @ivar readers: the reads that were requested after it and before the next write of the same record.
     """
 
     __slots__ = ("deferred", "error", "name", "readers", "record")
@@ -102,7 +102,7 @@ def get(connection: sqlite3.Connection, name: str) -> Record | None:
 
 
 def _loaded(version: Any, text: bytes | None) -> Record:
-    # Another program may have written the row, and SQLite takes anything for anything.
+    # Another program may have written the row, and SQLite accepts any value in any column.
     try:
         data = loads(text or b"")
     except ValueError as error:
@@ -132,13 +132,13 @@ def commit(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) 
 
 def rows_of(path: str, writes: list[Write]) -> tuple[list[Row], list[str]]:
     """
-    The rows to be written, and the names of those to be deleted: of each record what it is in the end. Writes that
-    cannot be rows get their C{error}.
+    The rows to write, and the names of the rows to delete, after the last write of each record. Writes that cannot be
+    rows get their C{error}.
     """
     rows: dict[str, Row | None] = {}
     for write in reversed(writes):
         name, record = write.name, write.record
-        # A write is left out if a later one replaces it; not if that one cannot be done.
+        # A write is left out if a later one replaces it, unless the later one cannot be a row.
         if name not in rows:
             try:
                 name.encode("utf-8")
@@ -153,7 +153,7 @@ def row_of(name: str, record: Record) -> Row:
     """
     The row that holds a record.
 
-    @raise ValueError: SQLite has no such row; TypeError and RecursionError say the same.
+    @raise ValueError: the record cannot be a row, as do TypeError and RecursionError.
     """
     if not -(2**63) <= record.version < 2**63:
         raise ValueError("the version is too high")
@@ -165,7 +165,7 @@ def row_of(name: str, record: Record) -> Row:
 
 def count(connection: sqlite3.Connection, seconds: float = COUNTING) -> str:
     """
-    How many records there are, in words: their number if it can be found out in a short time, else their size.
+    How many records there are, in words: their number if they can be counted in a short time, else their size.
     """
     ends = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > ends, 10_000)

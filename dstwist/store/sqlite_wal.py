@@ -1,8 +1,8 @@
 """
-Whether the write-ahead log of an open SQLite database still has what SQLite has written to it.
+Checks whether the write-ahead log of an open SQLite database still has everything that SQLite has written to it.
 
-Other programs can truncate the log while it is open. SQLite does not notice: it writes its next page where the log
-ended before, so a hole of zeros is in front of that page. The next start takes the log only up to the hole, and a
+Other programs can truncate the log while it is open. SQLite does not detect that: it writes the next page where the log
+ended before, so there is a hole of zeros in front of that page. The next start reads the log only up to the hole, and a
 checkpoint would copy zeros into the database.
 
 ::
@@ -10,10 +10,10 @@ checkpoint would copy zeros into the database.
     log       | header (32 bytes): ... salts | frame | frame | ...         a frame: head (24 bytes): ... salts, page
     index     | header (48 bytes): frames, pages, salts | the same again | frames that are in the database file | ...
 
-The index (C{-shm}) says how many frames of the log are in use. Committed frames are never changed; when all are in the
-database file, SQLite begins again at the first one, with other salts. So the log is whole if the last frame that was
-looked at before is what it was, and all frames after it have the right salts. This check notices every truncation to
-less than the log had at the last look, and needs one system call after a small transaction.
+The index (C{-shm}) says how many frames of the log are in use. SQLite never changes committed frames; when all are in
+the database file, it begins again at the first frame, with other salts. So the log is whole if the last frame of the
+previous check is unchanged, and all frames after it have the right salts. This check detects every truncation to less
+than the log had at the previous check, and needs one system call after a small transaction.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ import os
 import struct
 from typing import NamedTuple
 
-#: What is needed of the index: page size, C{mxFrame}, C{nPage}, salts, C{nBackfill} and C{nBackfillAttempted}. See
-#: "WAL-Index Format" in SQLite's documentation.
+#: The fields of the index that are used here: page size, C{mxFrame}, C{nPage}, salts, C{nBackfill} and
+#: C{nBackfillAttempted}. See "WAL-Index Format" in SQLite's documentation.
 _HEADER = struct.Struct("=14xHII8x8s8x48xI28xI")
 
 _LOG_HEADER = 32
 _FRAME_HEAD = 24
 
-#: So much of the log is read at once, in bytes.
+#: How much of the log is read at once, in bytes.
 _CHUNK = 1 << 20
 
 
 class _State(NamedTuple):
     """
-    What the index says.
+    The content of the index.
 
-    @ivar frames: how many of the log are in use.
-    @ivar pages: how many the database has, in the file and the log together.
-    @ivar backfilled: how many frames are in the database file for good.
-    @ivar attempted: how many may be there.
+    @ivar frames: how many frames of the log are in use.
+    @ivar pages: how many pages the database has, in the file and the log together.
+    @ivar backfilled: how many frames are certainly in the database file.
+    @ivar attempted: how many frames may be in the database file.
     """
 
     page_size: int
@@ -72,7 +72,7 @@ class WrittenLog:
         self._log = log
         self._descriptor = os.open(index, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            # Reading from memory needs no system call, for which the thread would have to give the interpreter away.
+            # To read from memory needs no system call, before which the thread would have to release the interpreter.
             self._index = mmap.mmap(self._descriptor, _HEADER.size, mmap.MAP_SHARED, mmap.PROT_READ)
         except BaseException:
             os.close(self._descriptor)
@@ -87,20 +87,20 @@ class WrittenLog:
 
     def close(self) -> None:
         """
-        SQLite has closed the database. Before, this would end the locks that SQLite has on the index.
+        Close the files. SQLite must have closed the database: closing them ends the locks that SQLite has on the index.
         """
         self._index.close()
         os.close(self._descriptor)
 
     def _state(self) -> _State | None:
         """
-        What the index says now; C{None} if another program is about to change it.
+        The present content of the index; C{None} if another program is changing it.
         """
         for _ in range(10):
             index = self._index[:]
             if index[:48] == index[48:96]:
                 page_size, frames, pages, salts, backfilled, attempted = _HEADER.unpack(index)
-                # 64 KiB do not fit into the field.
+                # A page size of 64 KiB does not fit into the field, and is stored as 1.
                 page_size = (page_size & 0xFE00) + ((page_size & 1) << 16)
                 return _State(page_size, frames, pages, salts, backfilled, max(attempted, backfilled))
         return None
@@ -110,7 +110,7 @@ class WrittenLog:
 
     def least_file(self, size: int) -> int:
         """
-        How large the database file has to be at least, if it had C{size} bytes before.
+        The least size of a whole database file that had C{size} bytes before.
         """
         state = self._state()
         if state is None:
@@ -120,13 +120,13 @@ class WrittenLog:
 
     def whole(self) -> bool:
         """
-        Whether the log has all that it has to have.
+        Whether the log has all frames that are in use.
         """
         for _ in range(10):
             state = self._state()
             if state is None or self._has_all(state):
                 return True
-            # Another program may have begun the log again in between.
+            # Another program may have begun the log again during the check.
             if self._state() == state:
                 break
         return False
@@ -158,28 +158,28 @@ class WrittenLog:
 
     def all_in_file(self) -> bool:
         """
-        Whether the database file has all that was committed, without the log.
+        Whether the database file has all commits, without the log.
         """
         state = self._state()
         return state is not None and state.backfilled >= state.frames
 
     def cut(self) -> None:
         """
-        Shorten a log that is not whole to what the next start can use, so that no checkpoint copies a hole.
+        Shorten a log that is not whole to the frames that the next start can use, so that no checkpoint copies a hole.
         """
         state = self._state()
         if self._is_cut or state is None:
             return
         frames = self._usable(state)
         if frames < state.attempted:
-            # The file has later pages than these frames; together they would be no database.
+            # The database file has later pages than these frames. Together they would not be a valid database.
             frames = 0
         os.ftruncate(self._log, state.start(frames) if frames else 0)
         self._is_cut = True
 
     def _usable(self, state: _State) -> int:
         """
-        How many frames are before the first one that is missing.
+        How many frames there are before the first missing one.
         """
         if os.pread(self._log, _LOG_HEADER, 0)[16:24] != state.salts:
             return 0
@@ -191,7 +191,7 @@ class WrittenLog:
             if len(content) < size or (known and content != self._last):
                 return frame
             if content[8:16] != state.salts:
-                # Here is a hole. It may have begun in the frame before, which ends with zeros then.
+                # Here is a hole. If the previous frame ends with zeros, the hole may begin in that frame.
                 return frame - 1 if last.endswith(b"\0") else frame
             last = content
         return state.frames

@@ -16,10 +16,11 @@ from dstwist import record
 from dstwist.interfaces import Record
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.nesting import MAX_DEPTH
-from dstwist.store import sqlite_file, sqlite_rows
+from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema
 from dstwist.store.sqlite import SqliteStore
-from dstwist.store.sqlite_file import APPLICATION_ID, SCHEMA_VERSION, SqliteFile
+from dstwist.store.sqlite_file import SqliteFile
 from dstwist.store.sqlite_rows import commit
+from dstwist.store.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
 from tests.store import contract
 from tests.turns import LONGEST
 
@@ -118,21 +119,22 @@ class DurabilityTests(SqliteTestCase):
         for options, expected in (({}, 2), ({"synchronous": "normal"}, 1), ({"synchronous": "off"}, 0)):
             self.path = str(Path(self.mktemp()).absolute())
             values: list[int] = []
-            prepare = SqliteFile._prepare
+            prepare = sqlite_schema.prepare
 
             def prepared(
-                file: SqliteFile,
                 connection: sqlite3.Connection,
+                path: str,
+                synchronous: str,
                 prepare: Any = prepare,
                 values: list[int] = values,
             ) -> None:
-                prepare(file, connection)
+                prepare(connection, path, synchronous)
                 values.append(connection.execute("PRAGMA synchronous").fetchone()[0])
 
-            self.patch(SqliteFile, "_prepare", prepared)
+            self.patch(sqlite_file, "prepare", prepared)
             self.started(self.make(**options))
             self.assertEqual(values, [expected])
-            self.patch(SqliteFile, "_prepare", prepare)
+            self.patch(sqlite_file, "prepare", prepare)
 
     def test_stop_writes_all(self) -> None:
         """
@@ -405,7 +407,7 @@ class TroubleTests(SqliteTestCase):
         """
         The log that grew while another program read the file for long gives the disk back afterwards.
         """
-        self.patch(sqlite_file, "LOG_KEPT", 100_000)
+        self.patch(sqlite_schema, "LOG_KEPT", 100_000)
         store = self.started(self.make(synchronous="normal"))
         self.result(store.set("a", 1, {}))
         other = self.other_program()

@@ -1,0 +1,67 @@
+"""
+The schema of an SQLite store: whether a file is a database of dstwist, and which version its tables have.
+
+=================  ===================================================================================================
+in the file        meaning
+=================  ===================================================================================================
+C{application_id}  L{APPLICATION_ID}: the file is a database of dstwist
+C{user_version}    L{SCHEMA_VERSION}: the version of the tables, so that a later dstwist can change them
+=================  ===================================================================================================
+
+Always true: nothing is written to a file before it is known to be new or a database of dstwist.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from dstwist.errors import StoreError
+from dstwist.store.sqlite_rows import SCHEMA
+
+#: Marks a file as a database of dstwist: "dstw".
+APPLICATION_ID = 0x64737477
+
+#: The version of the tables. A file with a higher one was written by a newer dstwist.
+SCHEMA_VERSION = 1
+
+#: How much of the disk an empty write-ahead log may keep, in bytes. The log grows while another program reads the file.
+LOG_KEPT = 64 * 1024 * 1024
+
+
+def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+    """
+    Check that the file is new or a database of dstwist, and set how SQLite writes it.
+
+    @raise StoreError: the file cannot be used.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (application or version or tables):
+        raise StoreError(f"{path} is an SQLite file of another program")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} was written by a newer dstwist: its schema has version {version},"
+            f" this one knows none above {SCHEMA_VERSION}"
+        )
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreError(f"{path} cannot have a write-ahead log; is it on a network file system?")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+def create_table(connection: sqlite3.Connection) -> None:
+    """
+    Create the table in a new file, and check that it can be read.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if not version:
+        connection.execute(SCHEMA)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+    # A table that cannot be read fails the start, and not each read.
+    connection.execute("SELECT name, version, data FROM records LIMIT 0")
