@@ -43,12 +43,12 @@ class _Refused(Exception):
     """
     A token is refused. The text tells the log why.
 
-    @ivar told: the error text for the client.
+    @ivar client_error: the error text for the client.
     """
 
-    def __init__(self, reason: str, told: str = "invalid token") -> None:
+    def __init__(self, reason: str, client_error: str = "invalid token") -> None:
         super().__init__(reason)
-        self.told = told
+        self.client_error = client_error
 
 
 @implementer(IAuthenticator, ILifecycle)
@@ -93,7 +93,7 @@ class TokenAuthentication:
             self._log.info(
                 "AUTH_ERROR | {client}: token refused: {reason}", reason=refused, event="AUTH_ERROR", **about(handshake)
             )
-            return refusal(True, refused.told)
+            return refusal(True, refused.client_error)
 
     async def _verify(self, token: str) -> Mapping[str, Any]:
         """

@@ -117,12 +117,12 @@ class AuthReload:
             yield f"new: {_named(added)}"
         removed = [name for name in before if name not in now]
         if removed:
-            yield f"removed: {_named(removed)}{self._part_with(removed, before)}"
+            yield f"removed: {_named(removed)}{self._close_removed(removed, before)}"
         if key_count:
             changed = sum(_key_of(one) != _key_of(two) for one, two in zip(old, new, strict=True))
             yield f"{changed} of {key_count} keys of tokens changed"
 
-    def _part_with(self, removed: list[str], entries: dict[str, FileSettings]) -> str:
+    def _close_removed(self, removed: list[str], entries: dict[str, FileSettings]) -> str:
         """
         Close the connections of removed users, if the settings ask for that; return the text for the log.
         """

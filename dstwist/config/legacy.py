@@ -97,14 +97,18 @@ _CONNECTORS = {"message": "clusterNode", "cache": "cache", "storage": "storage"}
 _OWN_NAMES = (None, "uws", "ws", "http", "default")
 
 
-def modernise(found: dict[str, Any], reading: Reading) -> dict[str, Any]:
+def convert(found: dict[str, Any], reading: Reading) -> dict[str, Any]:
     """
     The content of a file of any version, in the form of v5 and later.
     """
-    return _Old(found, reading).modernised()
+    return _Converter(found, reading).convert()
 
 
-class _Old:
+class _Converter:
+    """
+    One file that is converted.
+    """
+
     def __init__(self, found: dict[str, Any], reading: Reading) -> None:
         self._tree = dict(found)
         self._reading = reading
@@ -113,7 +117,7 @@ class _Old:
         # By the name in v5 and later: the old option that has set it.
         self._said: dict[str, str] = {}
 
-    def modernised(self) -> dict[str, Any]:
+    def convert(self) -> dict[str, Any]:
         tree, reading = self._tree, self._reading
         old = any(tree.get(key) is not None for key in (*MOVED, *GONE) if key not in _AGELESS)
         for key in GONE:
@@ -179,7 +183,7 @@ class _Old:
                 if isinstance(entry, dict):
                     with self._reading.collecting():
                         path = self._reading.written(join("connectionEndpoints", i))
-                        self._modernise_endpoint(entry, path)
+                        self._convert_endpoint(entry, path)
 
     def _listed(self, endpoints: dict[str, Any], overrides: dict[str, Any]) -> list[dict[str, Any]]:
         """
@@ -211,7 +215,7 @@ class _Old:
                 entries.append({"type": kind, "options": options})
         return entries
 
-    def _modernise_endpoint(self, entry: dict[str, Any], path: str) -> None:
+    def _convert_endpoint(self, entry: dict[str, Any], path: str) -> None:
         kind = entry.get("type")
         if isinstance(kind, str) and kind in _OLD_TYPES:
             entry["type"] = _OLD_TYPES[kind]
@@ -222,11 +226,11 @@ class _Old:
         where = join(path, "options")
         self._move_tls(options, where)
         if entry.get("type") in _WEBSOCKETS:
-            self._modernise_websocket(options, where)
+            self._convert_websocket(options, where)
         elif entry.get("type") == "http":
-            self._modernise_http(options, where)
+            self._convert_http(options, where)
 
-    def _modernise_websocket(self, options: dict[str, Any], path: str) -> None:
+    def _convert_websocket(self, options: dict[str, Any], path: str) -> None:
         for key in _OF_PORT:
             value = options.pop(key, None)
             if value is not None:
@@ -279,7 +283,7 @@ class _Old:
                     problem = f"all endpoints are on one port, and {self._said.get(place, place)} says something else"
                     raise ConfigError(where, problem)
 
-    def _modernise_http(self, options: dict[str, Any], path: str) -> None:
+    def _convert_http(self, options: dict[str, Any], path: str) -> None:
         if options.get("allowAllOrigins") is not None:
             where = join(path, "allowAllOrigins")
             if not read_flag(options["allowAllOrigins"], where):

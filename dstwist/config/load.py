@@ -37,7 +37,7 @@ from dataclasses import fields, replace
 from dstwist.config.fields import as_section, from_mapping, key_of
 from dstwist.config.file import Reading, join
 from dstwist.config.http_server import HttpSettings
-from dstwist.config.legacy import modernise
+from dstwist.config.legacy import convert
 from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
 from dstwist.config.users import PasswordSettings, read_hash_options
@@ -97,7 +97,7 @@ def load(path: str | None, environ: Mapping[str, str]) -> Settings:
     tree = reading.read(source)
     settings = Settings()
     with reading.collecting():
-        settings = from_mapping(Settings, modernise(as_section(tree, ""), reading), "", reading)
+        settings = from_mapping(Settings, convert(as_section(tree, ""), reading), "", reading)
         _check_paths(settings)
     _raise_all(reading, source)
     if settings.logger.log_level is not None:

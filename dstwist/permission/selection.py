@@ -37,9 +37,9 @@ def build(
     The permission.
 
     @param seconds: the time, in seconds since 1970.
-    @param load: loads the records that rules refer to, see L{ValvePermission.load}.
+    @param load: loads the records that rules refer to, see L{ValvePermission}.
     @param context: the parts of the server that a plug-in may use.
-    @raise ConfigError: the rules cannot be used. The error tells all that is wrong with them.
+    @raise ConfigError: the rules or the plug-in cannot be used. The error lists all problems.
     """
     if settings.type == "none":
         return OpenPermission()

@@ -44,8 +44,6 @@ class ValvePermission:
 
     @ivar guards: the rules, by topic and action.
     @ivar warnings: the warnings about the first rules.
-    @ivar load: loads the records that rules refer to. If its Deferreds have fired already, the decision is made at
-        once. It has a time-out, and fails if a record cannot be loaded.
     """
 
     def __init__(
@@ -63,6 +61,8 @@ class ValvePermission:
     ) -> None:
         """
         @param seconds: the time, in seconds since 1970.
+        @param load: loads the records that rules refer to. If its Deferreds have fired already, the decision is made at
+            once. It has a time-out, and fails if a record cannot be loaded.
         @param max_iterations: the most passes of a decision, see L{dstwist.permission.valve.decision}.
         @param max_steps: the highest cost of a decision, see L{dstwist.permission.valve.values.Meter}.
         @param max_remembered: the most names whose rules are remembered.
@@ -70,7 +70,7 @@ class ValvePermission:
         @param log_values: whether the error text of a failed rule may contain the values that the rule used.
         @param warnings: warnings about the rules, logged when they come into force.
         """
-        self.load = load
+        self._load = load
         self._seconds = seconds
         self._max_iterations = max_iterations
         self._max_steps = max_steps
@@ -151,7 +151,7 @@ class ValvePermission:
             return fail(self._failed(error, rule, scope))
 
     def _decide(self, rule: Rule, scope: Scope, message: Message, change: Change | None) -> bool | Deferred[bool]:
-        load, seconds = self.load, self._seconds
+        load, seconds = self._load, self._seconds
         try:
             decision = Decision(rule, scope, message, change, load, seconds, self._max_iterations).decide()
         except RuleError as error:

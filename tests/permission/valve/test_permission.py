@@ -9,12 +9,11 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import ConfigError, RuleError
 from dstwist.interfaces import IPermission, Record
-from dstwist.permission.valve.permission import ValvePermission
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.router import Router
@@ -342,11 +341,3 @@ class ReplaceTests(PermissionCase):
         for number in range(2000):
             permission.allows(read(f"n{number}"), self.ann)
             self.assertLessEqual(found.remembered, 100)
-
-    def test_late_loader(self) -> None:
-        """
-        Where records come from can be said later.
-        """
-        permission = ValvePermission(rules("record", "read", "_('a').n === 1"), lambda: 0.0)
-        permission.load = lambda name: succeed(Record(1, {"n": 1}))
-        self.assertIs(permission.allows(read(), self.ann), True)
