@@ -106,6 +106,8 @@ class RecordDeleter:
         if len(subscribers) > MANY:
             # To send them DELETED takes as long as to remember them. Further requests for the record wait meanwhile.
             await self._turns.next()
+        if self._conflicts:
+            self._conflicts.dropped(name, sender)
         sender.send(Message(Topic.RECORD, RecordAction.DELETE_SUCCESS, name))
         self._news.deleted(name, sender)
 

@@ -23,7 +23,7 @@ event                               the held answer                             
 another write of the client meets   gets another acknowledgement                    none
 a conflict
 L{HOLD} is over                     is sent in its turn in the record's queue       resume after the answer
-the client reads the record         is sent before the record                       resume after the answer
+the client reads the record         is sent in its turn, and the record behind it   none
 the client deletes or discards the  is dropped                                      end
 record
 the record is deleted               its acknowledgements are sent before DELETED    end
@@ -75,15 +75,18 @@ class _Answer:
     @ivar first: when the first of them was refused, and C{last} when the last was.
     @ivar provided: whether the client was told that the record has a provider.
     @ivar to_predecessor: whether one of the writes may be meant for a deleted record of the same name.
+    @ivar reads: how often the client has read the record meanwhile, and C{record} what it read last.
     """
 
-    __slots__ = ("first", "last", "provided", "to_predecessor", "writes")
+    __slots__ = ("first", "last", "provided", "reads", "record", "to_predecessor", "writes")
 
     def __init__(self, now: float, provided: bool) -> None:
         self.writes: list[Message] = []
         self.first = self.last = now
         self.provided = provided
         self.to_predecessor = False
+        self.reads = 0
+        self.record: Record | None = None
 
 
 class HeldConflicts:
@@ -161,19 +164,26 @@ class HeldConflicts:
         """
         return connection in self._answers.get(name, ())
 
-    def read(self, name: str, connection: IConnection, record: Record) -> None:
+    def read(self, name: str, connection: IConnection, record: Record) -> bool:
         """
-        C{connection} is about to be sent C{record}: send it the answer first, if one is held.
+        C{connection} has read C{record}. Send it the record behind the answer, if one is held.
+
+        @return: whether one is held. If not, the caller sends the record.
         """
-        answer = self._end_hold(name, connection)
-        if answer is not None:
-            self._answer(name, connection, answer, record, True)
+        answer = self._answers.get(name, {}).get(connection)
+        if answer is None:
+            return False
+        answer.reads += 1
+        answer.record = record
+        return True
 
     def dropped(self, name: str, connection: IConnection) -> None:
         """
         C{connection} has deleted or discarded the record.
         """
-        self._end_hold(name, connection)
+        answer = self._end_hold(name, connection)
+        if answer is not None:
+            self._answer_reads(name, connection, answer)
 
     def revoked(self, name: str, connection: IConnection) -> None:
         """
@@ -182,17 +192,17 @@ class HeldConflicts:
         answer = self._end_hold(name, connection)
         if answer is not None:
             self._acknowledge(name, connection, answer)
+            self._answer_reads(name, connection, answer)
 
-    def deleted(self, name: str, exclude: IConnection | None = None) -> None:
+    def deleted(self, name: str) -> None:
         """
         The record is deleted, and its subscribers are about to be sent DELETED.
-
-        @param exclude: the client that has deleted the record, and has no callbacks any more.
         """
         for connection in list(self._answers.get(name, ())):
             answer = self._end_hold(name, connection)
-            if answer is not None and connection is not exclude and self._subscriptions.wants(name, connection):
+            if answer is not None and self._subscriptions.wants(name, connection):
                 self._acknowledge(name, connection, answer)
+                self._answer_reads(name, connection, answer)
 
     def stop(self) -> None:
         """
@@ -247,13 +257,11 @@ class HeldConflicts:
             # another conflict; the new answer is then due later.
             if (name, connection) not in self._due and (answer := self._end_hold(name, connection)) is not None:
                 self._answer(name, connection, answer, record, readable)
+                self._answer_reads(name, connection, answer, record)
 
     def _answer(
         self, name: str, connection: IConnection, answer: _Answer, record: Record | None, readable: bool
     ) -> None:
-        """
-        Send C{answer}, which is not held any more.
-        """
         if not self._subscriptions.wants(name, connection) or self._is_leaving(name, connection, answer):
             return
         if self._provided(name) is not answer.provided:
@@ -290,6 +298,17 @@ class HeldConflicts:
             del self._counts[connection]
         self._subscriptions.unmute(name, connection)
         return answer
+
+    def _answer_reads(self, name: str, connection: IConnection, answer: _Answer, record: Record | None = None) -> None:
+        """
+        Send the client the record that it has read.
+
+        @param record: the latest one; C{None}: the one that it has read.
+        """
+        found = answer.record if record is None else record
+        if answer.reads and found is not None:
+            for _ in range(answer.reads):
+                connection.send(answers.read_response(name, found))
 
     def _acknowledge(self, name: str, connection: IConnection, answer: _Answer) -> None:
         if not self._is_leaving(name, connection, answer):

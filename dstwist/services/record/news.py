@@ -136,7 +136,7 @@ class RecordNews:
         assert name is not None
         # The subscriptions end with the record. Messages that are held for subscribers are sent before.
         if self._conflicts:
-            self._conflicts.deleted(name, exclude)
+            self._conflicts.deleted(name)
         if self._acks:
             self._acks.deleted(name, exclude)
         self._send_news(news, exclude)

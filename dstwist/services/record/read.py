@@ -123,8 +123,8 @@ class RecordReader:
         return await self._permitted(name, message, sender, message.action, record or NOTHING), record
 
     def _respond(self, name: str, record: Record, sender: IConnection) -> None:
-        if self._conflicts:
-            self._conflicts.read(name, sender, record)
+        if self._conflicts and self._conflicts.read(name, sender, record):
+            return
         if not sender.dialect.knows_writes_by_version or self._subscriptions.wants(name, sender):
             # Other clients of v2 and v3 have sent the request before they heard that the record was deleted.
             self._replicas.sent(name, sender)

@@ -179,9 +179,37 @@ class AnswerTests(ConflictCase):
         """
         self.lose()
         self.say(self.bob, update("a", 4, {"bob": 1}))
-        self.assertEqual(self.say_text(self.ann, "R|SN|a+"), [*self.answer(4, '{"bob":1}', 3), 'R|R|a|4|{"bob":1}+'])
+        self.assertEqual(self.say_text(self.ann, "R|SN|a+R|SN|a+"), [])
         self.say(self.bob, update("a", 5, {"bob": 2}))
-        self.assertEqual(self.later(), ['R|U|a|5|{"bob":2}+'])
+        self.assertEqual(self.later(), [*self.answer(5, '{"bob":2}', 3), *['R|R|a|5|{"bob":2}+'] * 2])
+        self.lose(4)
+        self.assertEqual(self.later(), self.answer(5, '{"bob":2}', 4))
+
+    def test_read_and_ended(self) -> None:
+        """
+        However the hold ends, the read is answered.
+        """
+        self.addCleanup(self.flushLoggedErrors, StoreError)
+        shown = 'R|R|a|3|{"x":1}+'
+        lost, over = LOST.format(3), "R|A|D|a+"
+
+        def cannot_be_read() -> None:
+            self.cache.records.clear()
+            self.storage.outcome = "fails"
+            self.clock.advance(HOLD)
+
+        for end, expected in (
+            (self.discard, [shown, "R|A|US|a+"]),
+            (self.delete, [shown, over]),
+            (lambda: self.delete(self.bob), [lost, shown, over]),
+            (lambda: self.subscriptions.revoke("a", self.ann), [lost, shown]),
+            (cannot_be_read, [lost, shown]),
+        ):
+            self.serve()
+            self.lose()
+            self.assertEqual(self.say_text(self.ann, "R|SN|a+"), [])
+            end()
+            self.assertEqual(self.ann.take(), expected)
 
     def test_other_refusals(self) -> None:
         """
