@@ -148,7 +148,7 @@ def leaving(count: int, patterns: int) -> None:
     topics.report(f"a provider of {count} names leaves, {patterns} other patterns", provider.close)
 
 
-def newcomer(count: int, patterns: int) -> None:
+def new_listener(count: int, patterns: int) -> None:
     topics = Topics()
     topics.listener(*others(patterns))
     topics.subscribed(names(count))
@@ -209,8 +209,8 @@ def main() -> None:
     rematch_failed(30_000)
     leaving(NAMES, 0)
     leaving(NAMES, 100)
-    newcomer(NAMES, 0)
-    newcomer(NAMES, 100)
+    new_listener(NAMES, 0)
+    new_listener(NAMES, 100)
     silence(30_000)
     subscribing(NAMES, 1)
     subscribing(NAMES, 100)

@@ -24,7 +24,7 @@ class NewListeners:
 
     @param subscriptions: has the names.
     @param idle: whether a name has a subscriber, and neither a provider nor a search.
-    @param tried: the number up to which registrations were offered a name in vain.
+    @param tried_up_to: the number up to which registrations were offered a name in vain.
     @param search: searches for a provider of a name among the registrations above that number.
     """
 
@@ -33,13 +33,13 @@ class NewListeners:
         time_slices: TimeSlices,
         subscriptions: SubscriptionRegistry,
         idle: Callable[[str], bool],
-        tried: Callable[[str], int],
+        tried_up_to: Callable[[str], int],
         search: Callable[[str, int], None],
     ) -> None:
         self._time_slices = time_slices
         self._subscriptions = subscriptions
         self._idle = idle
-        self._tried = tried
+        self._tried_up_to = tried_up_to
         self._search = search
         # The listeners of this round, and those of the next one.
         self._current: dict[Registration, None] = {}
@@ -70,7 +70,7 @@ class NewListeners:
                     if not self._current:
                         break
                     if self._idle(name):
-                        after = self._tried(name)
+                        after = self._tried_up_to(name)
                         if self._may_want(name, after):
                             self._search(name, after)
                     yield

@@ -77,7 +77,7 @@ class ProviderAssignment:
         )
         self._rematch = Rematch(settings, clock, self._time_slices, self._search, self._searches.__contains__)
         self._new_listeners = NewListeners(
-            self._time_slices, subscriptions, self._is_idle, self._rematch.tried, self._searches.start
+            self._time_slices, subscriptions, self._is_idle, self._rematch.tried_up_to, self._searches.start
         )
         self._stopped = False
         subscriptions.observe(self._search, self._forget)

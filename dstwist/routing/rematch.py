@@ -64,7 +64,7 @@ class Rematch:
         time = self._clock.seconds() if failed is None else failed.time
         self._failed[name] = _Failure(time, latest)
 
-    def tried(self, name: str) -> int:
+    def tried_up_to(self, name: str) -> int:
         """
         The number up to which registrations were tried for C{name} in vain; 0 if there are none.
         """

@@ -310,7 +310,7 @@ class ListeningTests(SynchronousTestCase):
         self.hears(listener, "FOUND a a")
         self.assertFalse(self.stage.listeners.provided("a"))
 
-    def test_newcomer_waits(self) -> None:
+    def test_new_listener_waits(self) -> None:
         """
         A client that begins to listen while another is being asked is asked after that one.
         """
@@ -321,7 +321,7 @@ class ListeningTests(SynchronousTestCase):
         self.stage.reject(first, "a", "a")
         self.hears(second, "FOUND a a")
 
-    def test_newcomer_only(self) -> None:
+    def test_new_listener_only(self) -> None:
         """
         A listener that has declined is not asked again because a new listener comes.
         """

@@ -202,7 +202,7 @@ class OfferTests(PermissionCase):
         steps = [after - before for before, after in zip([0, *turns], turns, strict=False)]
         self.assertLess(max(steps), 2 * NAMES_PER_STEP)
 
-    def test_newcomer_past_many(self) -> None:
+    def test_new_listener_past_many(self) -> None:
         """
         A listener that comes while very many others are passed over is asked after them.
         """
