@@ -26,11 +26,11 @@ LIMITS = f"limits: {{closeDelay: {DELAY}}}\n"
 CLOSE_SOON = """
 from dstwist.connections.connection import Connection
 from twisted.internet import reactor
-let_in = Connection.let_in
-def let_in_for_a_moment(self, user, login):
-    let_in(self, user, login)
+authenticated = Connection.authenticated
+def authenticated_for_a_moment(self, user, login):
+    authenticated(self, user, login)
     reactor.callLater(0.01, self.close, "go away")
-Connection.let_in = let_in_for_a_moment
+Connection.authenticated = authenticated_for_a_moment
 """
 
 

@@ -36,7 +36,7 @@ UPGRADE = (
 )
 
 
-class EntranceScenario(Scenario):
+class AdmissionScenario(Scenario):
     """
     Servers with a configuration of their own, and sockets.
     """
@@ -70,7 +70,7 @@ class EntranceScenario(Scenario):
         return status, body.decode(), plain
 
 
-class ProxyTests(EntranceScenario):
+class ProxyTests(AdmissionScenario):
     """
     Clients behind proxies.
     """
@@ -118,7 +118,7 @@ class ProxyTests(EntranceScenario):
                 server.wait_for_line("INCOMING_CONNECTION | from no page (203.0.113.7, /")
 
 
-class OriginTests(EntranceScenario):
+class OriginTests(AdmissionScenario):
     """
     Web pages.
     """
@@ -136,7 +136,7 @@ class OriginTests(EntranceScenario):
             self.logged_in(generation, server)
 
 
-class LimitTests(EntranceScenario):
+class LimitTests(AdmissionScenario):
     """
     More than may be.
     """
