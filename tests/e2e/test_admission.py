@@ -19,12 +19,12 @@ KICK = """
 import signal
 from twisted.internet import reactor
 from dstwist.node import Node
-start = Node.startService
+start = Node.start
 def start_and_kick(node):
-    start(node)
     kick = lambda *signal: reactor.callFromThread(node.kick, "ann", "please leave")
     signal.signal(signal.SIGUSR2, kick)
-Node.startService = start_and_kick
+    return start(node)
+Node.start = start_and_kick
 """
 
 #: Where the delay of closes is not in question.
