@@ -24,7 +24,8 @@ from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import HEAVY, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.nesting import MAX_DEPTH, containers
-from dstwist.protocol.paths import LIMITS, Limits, check_depth, parse, set_many, setting_many, write_at
+from dstwist.protocol.path_tokens import parse
+from dstwist.protocol.paths import LIMITS, Limits, check_depth, set_many, setting_many, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
 from dstwist.protocol.weights import weigh_json
 
@@ -132,7 +133,7 @@ class Change:
         The data after the write.
 
         @raise ValueError: the write makes no sense, or not with the old data. L{InvalidPath
-            <dstwist.protocol.paths.InvalidPath>}: because of a path.
+            <dstwist.protocol.path_tokens.InvalidPath>}: because of a path.
         """
         value = self._data
         if value is not _UNKNOWN:

@@ -7,7 +7,8 @@ The first line is the path, the rest a record.
 from __future__ import annotations
 
 from dstwist.protocol.jsontext import dumps, loads
-from dstwist.protocol.paths import InvalidPath, parse, set_at, set_many
+from dstwist.protocol.path_tokens import InvalidPath, parse
+from dstwist.protocol.paths import set_at, set_many
 from dstwist.protocol.typed import UNDEFINED
 from tests.hostile.attacks_nonsense import NASTY_JSON, NASTY_PATHS
 

@@ -16,7 +16,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import HEAVY, loads
 from dstwist.protocol.message import Message
 from dstwist.protocol.nesting import MAX_DEPTH, looking_deeper
-from dstwist.protocol.paths import InvalidPath
+from dstwist.protocol.path_tokens import InvalidPath
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.record import NOTHING, Change, Record
 

@@ -1,15 +1,14 @@
 """
-Paths in records, with the meaning that they have for deepstream and its clients, and writes at paths.
+Writes at paths of records (L{dstwist.protocol.path_tokens}).
 
-================  ==========================  =============================================================
-path              tokens                      result on C{{}}, with the value 9
-================  ==========================  =============================================================
-C{a.b}            C{"a", "b"}                 C{{"a": {"b": 9}}}
-C{a[1]}           C{"a", 1}                   C{{"a": [null, 9]}}: a missing container before a number is an array
-C{a.1}            C{"a", "1"}                 C{{"a": {"1": 9}}}; if there is an array already, its element
-C{[1]}            C{"", 1}                    C{{"": [null, 9]}}
-C{a b .c[ 1 ]}    C{"a b", "c", 1}            blanks around a part and around a number are ignored
-================  ==========================  =============================================================
+================  ========================================================================
+path              result on C{{}}, with the value 9
+================  ========================================================================
+C{a.b}            C{{"a": {"b": 9}}}
+C{a[1]}           C{{"a": [null, 9]}}: a missing container before a number is an array
+C{a.1}            C{{"a": {"1": 9}}}; if there is an array already, its element
+C{[1]}            C{{"": [null, 9]}}
+================  ========================================================================
 
 Data is never changed in place: a write copies the containers along its path, and shares everything else with the old
 data. Scalars and C{null} along the path are replaced by containers.
@@ -26,20 +25,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from dstwist.protocol.jsontext import LARGE, copy_uncollected
 from dstwist.protocol.nesting import MAX_DEPTH, deeper_than, looking_deeper
-from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number, has_separators
-
-#: The longest path, in characters.
-MAX_LENGTH = 10000
-
-#: Longer paths are not cached: they are rare, and a client could fill the memory with them. The tokens of a path of
-#: this length take at most 5 KB.
-_MAX_CACHED_LENGTH = 200
-_CACHED = 4096
+from dstwist.protocol.path_tokens import CACHED, INDEX, MAX_CACHED_LENGTH, InvalidPath, Token, index_of, key_of, parse
+from dstwist.protocol.typed import JS_SPACE, UNDEFINED, has_separators
 
 #: The memory of an object or array that a path makes, with its place in the container above it, in bytes.
 _CONTAINER = 256
@@ -51,22 +42,9 @@ _CHANGES = 50
 
 _TOO_DEEP = f"the record would be nested deeper than {MAX_DEPTH} levels"
 
-_FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
-_BRACKET = re.compile(r"[\[\]]")
-_INDEX = re.compile("0|[1-9][0-9]{0,15}")
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:[eE][+-]?[0-9]+)?|Infinity)")
 # A token of a path for a client of v2 or v3, and the first characters of tokens that the client may take for numbers.
 _OLD_TOKEN = re.compile(rf"[^.\[\]{re.escape(JS_SPACE)}]+")
 _NUMERIC = frozenset("0123456789+-I")
-_PREFIXED = {"0x": 16, "0o": 8, "0b": 2}
-
-Token = str | int
-
-
-class InvalidPath(ValueError):
-    """
-    A path that is never valid, or not valid in this record. The text tells the author of the write why.
-    """
 
 
 class Limits(NamedTuple):
@@ -87,77 +65,6 @@ class Limits(NamedTuple):
 LIMITS = Limits()
 
 
-class _Number(str):
-    """
-    A number in brackets that is no index. It can only be the key of an existing object.
-    """
-
-    __slots__ = ()
-
-
-# -- reading
-
-
-def parse(path: str) -> tuple[Token, ...]:
-    """
-    The tokens of a path, at least one.
-
-    @raise InvalidPath: the path has no tokens, forbidden ones, or too many.
-    """
-    return _remembered(path) if len(path) <= _MAX_CACHED_LENGTH else _tokens(path)
-
-
-def _tokens(path: str) -> tuple[Token, ...]:
-    if len(path) > MAX_LENGTH:
-        raise InvalidPath(f"the path is longer than {MAX_LENGTH} characters")
-    tokens: list[Token] = []
-    for part in path.split("."):
-        part = part.strip(JS_SPACE)
-        if not part:
-            continue
-        key, *numbers = _BRACKET.split(part)
-        if key in _FORBIDDEN:
-            raise InvalidPath(f"the key {key} is forbidden in a path")
-        tokens.append(key)
-        tokens.extend(_number(text) for text in numbers if text)
-    if not tokens:
-        raise InvalidPath("the path is empty")
-    if len(tokens) > MAX_DEPTH:
-        raise InvalidPath(f"the path has more than {MAX_DEPTH} parts")
-    return tuple(tokens)
-
-
-_remembered = lru_cache(_CACHED)(_tokens)
-
-
-def _number(text: str) -> Token:
-    """
-    The token for the text between two brackets, as JavaScript's C{Number} converts it. The text contains no point.
-    """
-    text = text.strip(JS_SPACE)
-    if not text:
-        return 0
-    if _INDEX.fullmatch(text):
-        return _token(int(text))
-    if _DECIMAL.fullmatch(text):
-        return _token(float(text))
-    base = _PREFIXED.get(text[:2].lower())
-    digits = text[2:]
-    if base is None or not digits.isalnum() or not digits.isascii():
-        return _Number("NaN")
-    try:
-        return _token(int(digits, base))
-    except ValueError:
-        return _Number("NaN")
-
-
-def _token(number: int | float) -> Token:
-    # The limit is far above any index that is accepted, and far below the integers that doubles cannot hold exactly.
-    if 0 <= number <= 10**15 and number == int(number):
-        return int(number)
-    return _Number(format_number(number))
-
-
 def _way(path: str) -> _Way | tuple[()]:
     """
     The tokens of a path in the form of L{_Way}, if all clients split the path alike and it can be sent to all of them;
@@ -166,8 +73,8 @@ def _way(path: str) -> _Way | tuple[()]:
     tokens = parse(path)
     alike = not has_separators(path) and _OLD_TOKEN.findall(path) == [str(token) for token in tokens]
     way = (tokens, tokens[:-1], tokens[-1]) if alike else ()
-    if len(path) <= _MAX_CACHED_LENGTH:
-        if len(_ways) >= _CACHED:
+    if len(path) <= MAX_CACHED_LENGTH:
+        if len(_ways) >= CACHED:
             _ways.clear()
         _ways[path] = way
     return way
@@ -190,9 +97,9 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
     for i, token in enumerate(tokens[:-1]):
         child: Any
         if type(node) is dict:
-            child = node.get(_key(token), UNDEFINED)
+            child = node.get(key_of(token), UNDEFINED)
         elif type(node) is list:
-            index = _index(token)
+            index = index_of(token)
             child = node[index] if index < len(node) else UNDEFINED
         else:
             return False
@@ -297,10 +204,10 @@ def filled(data: Any, tokens: tuple[Token, ...]) -> int:
     node = data
     for token in tokens:
         if type(node) is dict:
-            node = node.get(_key(token))
+            node = node.get(key_of(token))
         elif type(node) is list:
             # If this is no index, another change of the same message replaces the array.
-            index = token if type(token) is int else int(token) if _INDEX.fullmatch(str(token)) else 0
+            index = token if type(token) is int else int(token) if INDEX.fullmatch(str(token)) else 0
             if index < len(node):
                 node = node[index]
             else:
@@ -351,10 +258,10 @@ class _Draft:
         """
         key: Any
         if type(node) is dict:
-            key = _key(token)
+            key = key_of(token)
             child = node.get(key)
         else:
-            key = _index(token)
+            key = index_of(token)
             child = node[key] if key < len(node) else None
         if id(child) in self._own:
             return child
@@ -370,13 +277,13 @@ class _Draft:
 
     def _put(self, node: Any, token: Token, value: Any) -> None:
         if type(node) is dict:
-            key = _key(token)
+            key = key_of(token)
             if value is UNDEFINED:
                 node.pop(key, None)
             else:
                 node[key] = value
             return
-        index = _index(token)
+        index = index_of(token)
         if value is not UNDEFINED:
             self._reach(node, index)
             node[index] = value
@@ -406,23 +313,3 @@ class _Draft:
         self._growth -= size
         if self._growth < 0:
             raise InvalidPath("the paths of the message would make the record too large")
-
-
-def _key(token: Token) -> str:
-    """
-    The key of an object that a token stands for.
-    """
-    return token if type(token) is str else str(token)
-
-
-def _index(token: Token) -> int:
-    """
-    The index of an existing array that a token stands for.
-    """
-    if type(token) is int:
-        return token
-    # A number after a point addresses an element, too, but only in its usual form: for JavaScript, "01" is a key.
-    if type(token) is str and _INDEX.fullmatch(token):
-        return int(token)
-    shown = token if len(str(token)) <= 40 else f"{str(token)[:40]}..."
-    raise InvalidPath(f'"{shown}" is no index, and there is an array in that place')

@@ -30,9 +30,9 @@ from dstwist.errors import RuleError
 from dstwist.permission.valve.rules import Rule
 from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import ActionName, Thrown, truthy, type_of
-from dstwist.protocol import paths
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.protocol.path_tokens import InvalidPath
 from dstwist.protocol.typed import UNDEFINED, value_of
 from dstwist.record import NOTHING, Change, Record
 
@@ -166,7 +166,7 @@ class Decision:
                 return UNDEFINED
             change = self._changed()
             return UNDEFINED if change is None else change.data
-        except paths.InvalidPath as error:
+        except InvalidPath as error:
             raise RuleError(str(error)) from None
         except ValueError:
             if message.action is RecordAction.PATCH_MULTI:

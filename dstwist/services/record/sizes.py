@@ -25,7 +25,8 @@ from functools import lru_cache
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsontext import dumps
-from dstwist.protocol.paths import Limits, filled, parse
+from dstwist.protocol.path_tokens import parse
+from dstwist.protocol.paths import Limits, filled
 from dstwist.protocol.weights import TEXT, weigh_json
 from dstwist.record import Change, Record
 

@@ -24,7 +24,8 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
-from dstwist.protocol.paths import parse, set_at, set_many
+from dstwist.protocol.path_tokens import parse
+from dstwist.protocol.paths import set_at, set_many
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry

@@ -13,7 +13,8 @@ from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.dialect import FOREIGN
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
-from dstwist.protocol.paths import parse, set_many
+from dstwist.protocol.path_tokens import parse
+from dstwist.protocol.paths import set_many
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
