@@ -28,10 +28,12 @@ MAX_LENGTH = 10000
 #: Longer paths are not cached: they are rare, and a client could fill the memory with them. The tokens of a path of
 #: this length take at most 5 KB.
 MAX_CACHED_LENGTH = 200
+#: The most paths that are cached.
 CACHED = 4096
 
 _FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
 _BRACKET = re.compile(r"[\[\]]")
+#: A whole number in the form that is an index.
 INDEX = re.compile("0|[1-9][0-9]{0,15}")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:[eE][+-]?[0-9]+)?|Infinity)")
 _PREFIXED = {"0x": 16, "0o": 8, "0b": 2}
