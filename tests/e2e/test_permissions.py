@@ -192,7 +192,7 @@ class ReloadTests(Scenario):
             before = len(ann.filter("presence"))
 
             self.reload(server, NO_GUESTS)
-            self.assertIn("7 ended", server.log)
+            server.wait_for_line("7 ended")
             ann.wait_for_report(7, "error")
             ann.wait_for_report(1, "stop", name="e/1")
             self.act(other, 2)

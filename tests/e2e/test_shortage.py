@@ -82,7 +82,7 @@ class ShortageTests(SynchronousTestCase):
                 client = RawClient(server.port, generation, "ann")
                 self.assertIs(self.write(client, generation, b'{"a":1}'), RecordAction.WRITE_ACKNOWLEDGEMENT)
                 client.close()
-            self.assertIn("OUT_OF_MEMORY | a JSON text of 8", server.log)
+            server.wait_for_line("OUT_OF_MEMORY | a JSON text of 8")
             bystander.close()
             server.stop()
 

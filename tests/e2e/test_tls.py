@@ -77,7 +77,7 @@ class ClientTests(TlsScenario):
             )
             client.login({})
             self.assertEqual(client.state, "OPEN")
-            self.assertIn(f"AUTH_SUCCESSFUL | ann-{generation}", server.log)
+            server.wait_for_line(f"AUTH_SUCCESSFUL | ann-{generation}")
 
     def test_refused(self) -> None:
         """
