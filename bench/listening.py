@@ -64,7 +64,7 @@ class Topics:
         )
 
     def connection(self) -> Deaf:
-        return Deaf(wire=WebSocketWire(protobuf.SERVER, binary=True))  # type: ignore[arg-type]
+        return Deaf(wire=WebSocketWire(protobuf.SERVER, binary=True))
 
     def subscribed(self, names: list[str]) -> None:
         connection = self.connection()

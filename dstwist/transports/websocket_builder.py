@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from zope.interface import classImplements
-
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.settings import Settings
 from dstwist.connections.connection import Connection
@@ -17,7 +15,7 @@ from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import HandshakeData, IAuthenticator, ICodec, IConnection
+from dstwist.interfaces import HandshakeData, IAuthenticator, IConnection
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.outgoing import Outgoing
 from dstwist.limits.rates import UserRateLimits
@@ -29,9 +27,6 @@ from dstwist.transports.incoming import Incoming
 from dstwist.transports.websocket import ConnectionFactory, WebSocketLink
 from dstwist.transports.websocket_factory import WebSocketFactory
 from dstwist.transports.wire import WebSocketWire
-
-classImplements(protobuf.ProtobufCodec, ICodec)
-classImplements(text.TextCodec, ICodec)
 
 _SPOKEN = {
     ("ws-binary",): "protobuf, for clients of v4 and later",

@@ -4,10 +4,16 @@ The frames around the payloads of a codec, for WebSockets.
 
 from __future__ import annotations
 
-from zope.interface import implementer
+from zope.interface import classImplements, implementer
 
 from dstwist.interfaces import ICodec, IWire
 from dstwist.protocol.message import Message
+from dstwist.protocol.protobuf import ProtobufCodec
+from dstwist.protocol.text import TextCodec
+
+# The codecs do not know the interfaces, which are above them.
+classImplements(ProtobufCodec, ICodec)
+classImplements(TextCodec, ICodec)
 
 #: The first byte of a whole message: final, no extension bits, opcode 1 or 2.
 TEXT = 0x81
