@@ -1,8 +1,8 @@
 """
-A record, and one change of it.
+A record, and the change that a write makes to it.
 
-A L{Change} is made once for each write. All parts work with that one object: permission rules judge it, the stores
-keep its result, and subscribers are told its changes. So a rule judges nothing but the effect of the write.
+A L{Change} is made once for each write. All parts use the same object: permission rules decide about it, the stores
+keep its result, and subscribers are sent its changes. So a rule always decides about the exact effect of the write.
 
 ==================================  ============================================  =====================
 write                               C{changes}                                    C{action}
@@ -37,10 +37,10 @@ _PATCH_MULTI = RecordAction.PATCH_MULTI
 #: The data of a change before it is computed: C{None} is the data of a record that does not exist.
 _UNKNOWN: Any = object()
 
-#: So many changes of one write are read in one step.
+#: How many changes of one write are read in one step.
 _MANY = 500
 
-#: orjson's texts come in a buffer of this size at least, which stays as large as it is: shorter ones are copied.
+#: orjson returns a text in a buffer of at least this size, which does not shrink. So shorter texts are copied.
 _ROOMY = 4096
 
 
@@ -51,10 +51,9 @@ class Record:
     @ivar version: 0 when it was created, one more with each write; -1 if it does not exist.
     @ivar data: an object or array, as Python values. It is never modified: a write makes new data, which may share
         parts with the old.
-    @ivar weight: how many bytes of memory the data takes with its JSON text, estimated from above
-        (L{dstwist.protocol.weights}); C{None}: it was not estimated yet, see L{weigh}. It does not change afterwards.
-    @ivar ceiling: a write that would bring the weight above this has the new record measured
-        (L{dstwist.services.record.sizes}).
+    @ivar weight: an upper bound for the memory of the data and its JSON text, in bytes (L{dstwist.protocol.weights});
+        C{None} before the first call of L{weigh}. It does not change afterwards.
+    @ivar ceiling: the weight above which the record that follows is measured (L{dstwist.services.record.sizes}).
     """
 
     __slots__ = ("_json", "ceiling", "data", "version", "weight")
@@ -79,8 +78,8 @@ class Record:
     @property
     def json(self) -> bytes:
         """
-        The data as JSON text. It is made when it is first asked for, and kept: the answers to all clients and the
-        stores share it.
+        The data as JSON text. It is made at the first use, and kept: the answers to all clients and the stores share
+        it.
         """
         text = self._json
         if text is None:
@@ -92,7 +91,7 @@ class Record:
 
     def weigh(self) -> int:
         """
-        The weight, which is estimated if it is not known yet.
+        The weight. The first call estimates it.
         """
         weight = self.weight
         if weight is None:
@@ -101,21 +100,21 @@ class Record:
         return weight
 
 
-#: A record that does not exist, as permission rules see it.
+#: The record that permission rules get if there is none.
 NOTHING = Record(-1, None)
 
 
 class Change:
     """
-    The effect that a write has on a record. It is computed when it is first asked for: to compute it can cost more than
-    to find out that the write is not permitted, or comes too late.
+    The effect of a write on a record. It is computed at its first use: to compute it can take longer than to find out
+    that the write is not permitted, or comes too late.
 
     @ivar old: the record before the write; L{NOTHING} if it does not exist.
     @ivar message: the write; any other message leaves the record as it is.
-    @ivar alike: whether every client that has the old data gets the new data from the same changes: known once L{data}
-        is. Clients of v2 and v3 read some paths in another way (C{services.md} section 4.11).
-    @ivar adds: whether the write may do more than put a scalar in the place of another value: known once L{data} is.
-    @param limits: what the paths of the write may make.
+    @ivar alike: whether every client that has the old data computes the same new data from the changes. Clients of v2
+        and v3 read some paths in another way (C{services.md} section 4.11). It is set when L{data} was computed.
+    @ivar adds: whether the write may do more than replace a value by a scalar. It is set when L{data} was computed.
+    @param limits: the limits for the paths of the write.
     """
 
     __slots__ = ("_changes", "_data", "_limits", "_value", "adds", "alike", "message", "old")
@@ -132,8 +131,8 @@ class Change:
         """
         The data after the write.
 
-        @raise ValueError: the write makes no sense, or not with the old data. L{InvalidPath
-            <dstwist.protocol.path_tokens.InvalidPath>}: because of a path.
+        @raise ValueError: the write is invalid, or does not fit the old data; L{InvalidPath
+            <dstwist.protocol.path_tokens.InvalidPath>} if a path is the reason.
         """
         value = self._data
         if value is not _UNKNOWN:
@@ -168,14 +167,15 @@ class Change:
     @property
     def is_long(self) -> bool:
         """
-        Whether it takes long to read what the write says: see L{computing}.
+        Whether it takes long to read the data of the write. If so, use L{computing}.
         """
         raw = self.message.data
         return raw is not None and len(raw) >= HEAVY and self.message.value is UNREAD
 
     def computing(self) -> Generator[None, None, None]:
         """
-        Compute the effect in steps; then it is at hand. This does not raise: L{apply} will.
+        Compute the effect in steps. If the write is invalid, this does not raise an exception; L{apply} does
+        afterwards.
         """
         try:
             self._data = yield from self._computing()
@@ -202,7 +202,7 @@ class Change:
             return (yield from setting_many(base, changes, self._limits))  # type: ignore[arg-type]
         if path is not None:
             tokens = parse(path)
-            # Counting brackets is quick, and clears most values.
+            # To count brackets is fast, and is enough for most values.
             if containers(raw or b"") > MAX_DEPTH - len(tokens):
                 yield from check_depth(tokens, value)
             data, self.alike, self.adds = write_at(base, path, value, self._limits, flat=True)
@@ -215,10 +215,10 @@ class Change:
     @property
     def changes(self) -> list[tuple[str | None, Any]]:
         """
-        The paths that the write changes, in their order, and their new values: L{UNDEFINED} erases. The path C{None}
-        stands for the whole record.
+        The paths that the write changes, in their order, and their new values. L{UNDEFINED} stands for no value: the
+        path is erased. The path C{None} stands for the whole record.
 
-        @raise ValueError: the write makes no sense.
+        @raise ValueError: the write is invalid.
         """
         message = self.message
         if self._data.__class__ is _Failed:
@@ -237,7 +237,7 @@ class Change:
     @property
     def action(self) -> RecordAction:
         """
-        The kind of the change, whatever the action of the message: UPDATE, PATCH, ERASE or PATCH_MULTI.
+        The kind of the change, which may differ from the action of the message: UPDATE, PATCH, ERASE or PATCH_MULTI.
         """
         message = self.message
         if message.action is _PATCH_MULTI:
@@ -249,9 +249,9 @@ class Change:
     @property
     def erases(self) -> bool:
         """
-        Whether the write removes something at a path.
+        Whether the write erases the value at a path.
 
-        @raise ValueError: the write makes no sense.
+        @raise ValueError: the write is invalid.
         """
         message = self.message
         if message.action is _PATCH_MULTI:
@@ -261,7 +261,7 @@ class Change:
 
 class _Failed:
     """
-    Takes the place of data if the write is invalid.
+    Stands for the data if the write is invalid.
     """
 
     __slots__ = ("error",)
@@ -274,7 +274,7 @@ def _many(value: Any) -> list[tuple[str | None, Any]]:
     """
     The changes of a PATCH_MULTI.
 
-    @raise ValueError: it is not a list of at least one object with a path each.
+    @raise ValueError: its data are not a list of at least one object, each with a path.
     """
     work = _reading_many(value)
     while True:

@@ -11,8 +11,8 @@ and the client throws if an acknowledgement arrives meanwhile::
               <----------------- R|WA|a|[2]|L      the client throws
 
 The two requests leave the client in one turn, but each in a frame of its own. So an acknowledgement to a client of v2
-and v3 that holds the record is held for L{HOLD}, and not sent if the client has let go of the record by then. If the
-server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.deleted},
+and v3 that is subscribed is held for L{HOLD}, and dropped if the client has deleted or discarded the record by then. If
+the server itself is about to end the subscription, it sends the acknowledgement first: L{Acknowledgements.deleted},
 L{Acknowledgements.revoked}.
 
 The client destroys the callbacks as well when it is told that another client has deleted the record. A write that it

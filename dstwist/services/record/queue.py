@@ -48,7 +48,7 @@ _READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 #: server's own.
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
 
-#: What a request weighs besides its data.
+#: The bytes that a request counts as besides its data.
 OVERHEAD = 200
 
 
