@@ -74,6 +74,28 @@ def read_response(name: str, version: int, value: Any) -> Message:
     return ask(A.READ_RESPONSE, name, dumps(value), version=version)
 
 
+def failed(message: Message) -> Message:
+    """
+    What a v4+ client is told of a write that was not done.
+    """
+    return message.error(A.RECORD_UPDATE_ERROR)
+
+
+def exists(message: Message, version: int, value: str, action: RecordAction = A.UPDATE) -> Message:
+    """
+    What a v4+ client is told of a write that came too late.
+    """
+    return ask(
+        A.VERSION_EXISTS,
+        message.name,
+        value.encode(),
+        version=version,
+        original_action=action,
+        correlation_id=message.correlation_id,
+        is_write_ack=message.is_write_ack,
+    )
+
+
 @implementer(IPermission)
 class Rules:
     """

@@ -9,14 +9,23 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from dstwist.errors import RuleError, StoreError
+from dstwist.errors import RuleError
 from dstwist.interfaces import Record
 from dstwist.limits.outgoing import LARGE
-from dstwist.protocol.dialect import JAVASCRIPT
+from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.record.held_discards import HOLD
 from dstwist.services.record.queue import OVERHEAD
-from tests.services.record.stage import A, RecordTestCase, ask, read_response, update, wanting_ack, written
+from tests.services.record.stage import (
+    A,
+    RecordTestCase,
+    ask,
+    read_response,
+    update,
+    wanting_ack,
+    written,
+)
+from tests.services.record.test_write_permission import ValveTestCase
 
 
 class ReadTests(RecordTestCase):
@@ -87,67 +96,6 @@ class ReadTests(RecordTestCase):
         read = ask(A.READ, "ab")
         self.assertEqual(self.say(self.young(), read), [read.error(A.RECORD_NOT_FOUND)])
         self.assertEqual(self.storage.calls, [])
-
-    def test_w52_errors_belong_to_requests(self) -> None:
-        """
-        W52: an error says that it is one, of which request, and with its correlation id.
-        """
-        self.cache.outcome = "fails"
-        for action in (A.READ, A.HEAD):
-            (answer,) = self.say(self.young(), ask(action, "a", correlation_id="7"))
-            self.assertEqual(
-                (answer.action, answer.is_error, answer.original_action, answer.correlation_id, answer.name),
-                (A.RECORD_LOAD_ERROR, True, action, "7", "a"),
-            )
-        write = wanting_ack(update("a", 1, {}), "8")
-        delete = ask(A.DELETE, "a", correlation_id="9")
-        create = ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="9")
-        for request, code in (
-            (write, A.RECORD_UPDATE_ERROR),
-            (delete, A.RECORD_DELETE_ERROR),
-            (create, A.RECORD_LOAD_ERROR),
-        ):
-            answer = self.say(self.young(), request)[-1]
-            self.assertEqual(
-                (answer.action, answer.is_error, answer.correlation_id), (code, True, request.correlation_id)
-            )
-        self.cache.behave = lambda operation, name: (0.0, "ok" if operation == "get" else "fails")
-        answer = self.say(self.young(), create)[1]
-        self.assertEqual((answer.action, answer.is_error, answer.name), (A.RECORD_CREATE_ERROR, True, "a"))
-        self.flushLoggedErrors(StoreError)
-
-    def test_record_stops_waiting(self) -> None:
-        """
-        The JavaScript client of v4+ takes no notice of these errors if it wants to hold the record. It stops waiting,
-        and raises an error, at a RECORD_UPDATE_ERROR of that request without a correlation id.
-        """
-        create = ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="9")
-        self.cache.outcome = "fails"
-        for code in (A.RECORD_LOAD_ERROR, A.RECORD_CREATE_ERROR):
-            ann = self.young()
-            ann.dialect = JAVASCRIPT
-            *_, error, ended = self.say(ann, create)
-            self.assertEqual(error, create.error(code, "a", error.detail))
-            expected = replace(create.error(A.RECORD_UPDATE_ERROR, "a", error.detail), correlation_id=None)
-            self.assertEqual(ended, expected)
-            self.cache.behave = lambda operation, name: (0.0, "ok" if operation == "get" else "fails")
-        self.flushLoggedErrors(StoreError)
-
-    def test_text_errors(self) -> None:
-        """
-        Text clients are told of the store first, and then get the answer to their request.
-        """
-        self.cache.outcome = "hangs"
-        cat = self.old()
-        self.say_text(cat, "R|SN|a+")
-        self.clock.advance(1.1)
-        self.assertEqual(cat.take(), ["R|E|CACHE_RETRIEVAL_TIMEOUT|a+", "R|E|SN|a|CACHE_RETRIEVAL_TIMEOUT+"])
-        self.cache.outcome = "fails"
-        why = "R|E|RECORD_LOAD_ERROR|error while loading a from cache+"
-        self.assertEqual(self.say_text(cat, "R|H|a+"), [why, "R|E|H|a|RECORD_LOAD_ERROR+"])
-        self.assertEqual(self.say_text(cat, "R|HD|a+"), [why, "R|E|HD|a|RECORD_LOAD_ERROR+"])
-        self.assertEqual(self.say_text(cat, "R|CR|a+"), [why])
-        self.flushLoggedErrors(StoreError)
 
     def test_timeouts(self) -> None:
         """
@@ -639,3 +587,88 @@ class ManyTests(RecordTestCase):
             self.assertFalse(ann.turn())
             self.assertEqual(list(self.subscriptions.names()), [])
             self.assertLessEqual(len(self.cache.records), 2 * NAMES_PER_STEP)
+
+
+class ReadTurnTests(ValveTestCase):
+    """
+    Reads are judged when they are served.
+    """
+
+    #: The rule lets everybody read what is open.
+    RULE = "oldData.open === true"
+
+    READS: tuple[Message, ...] = (
+        ask(A.READ, "a"),
+        ask(A.HEAD, "a"),
+        ask(A.HAS, "a"),
+        ask(A.SUBSCRIBE, names=("a",), correlation_id="1"),
+        ask(A.SUBSCRIBEANDHEAD, names=("a",), correlation_id="1"),
+        ask(A.SUBSCRIBEANDREAD, names=("a",), correlation_id="1"),
+        ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="1"),
+    )
+
+    def test_closed_meanwhile(self) -> None:
+        """
+        A client that asks for a record while its owner closes it, and writes a secret into it, sees nothing of that.
+        """
+        for request in self.READS:
+            self.guard(read=self.RULE)
+            self.have("a", 1, {"open": True})
+            self.storage.delay = 1.0
+            owner, eve = self.young(), self.young()
+            self.service.handle(update("a", 2, {"secret": 1}), owner)
+            self.service.handle(request, eve)
+            self.clock.advance(1.0)
+            self.clock.advance(1.0)
+            answers = eve.take()
+            self.assertIn(A.MESSAGE_DENIED, [answer.action for answer in answers], request)
+            self.assertNotIn("secret", str([answer.data for answer in answers]))
+            self.assertFalse(self.subscriptions.wants("a", eve), request)
+            self.assertNotIn(2, [answer.version for answer in answers], request)
+
+    def test_opened_meanwhile(self) -> None:
+        """
+        What its owner opens by a write under way may be read behind it.
+        """
+        self.guard(read=self.RULE)
+        self.storage.delay = 1.0
+        eve = self.young()
+        self.service.handle(update("a", 2, {"open": True}), self.young())
+        self.service.handle(ask(A.READ, "a"), eve)
+        self.clock.advance(1.0)
+        self.assertEqual(eve.take(), [read_response("a", 2, {"open": True})])
+
+    def test_denied(self) -> None:
+        """
+        Each read that is denied is answered with its own name, and nothing is served.
+        """
+        for request in self.READS:
+            self.guard(read=False)
+            eve = self.young()
+            answers = self.say(eve, request)
+            (denial,) = [answer for answer in answers if answer.action is A.MESSAGE_DENIED]
+            self.assertEqual((denial.name, denial.original_action), ("a", request.action))
+            self.assertTrue(denial.is_error)
+            self.assertFalse(self.subscriptions.wants("a", eve))
+            self.assertFalse({A.READ_RESPONSE, A.HEAD_RESPONSE, A.HAS_RESPONSE} & {each.action for each in answers})
+
+    def test_some_denied(self) -> None:
+        """
+        Of several names those that are permitted are served.
+        """
+        self.guard(read="name !== 'b'")
+        self.have("b", 1, {"open": True})
+        for request in self.READS[3:]:
+            eve = self.young()
+            request = replace(request, names=("a", "b", "c"))
+            answers = self.say(eve, request)
+            self.assertEqual([each.name for each in answers if each.action is A.MESSAGE_DENIED], ["b"], request)
+            self.assertEqual([name for name in "abc" if self.subscriptions.wants(name, eve)], ["a", "c"])
+
+    def test_rule_fails(self) -> None:
+        """
+        A rule that cannot be evaluated denies, in other words.
+        """
+        self.guard(read="oldData.x.y")
+        (answer,) = self.say(self.young(), ask(A.READ, "a"))
+        self.assertEqual(answer.action, A.MESSAGE_PERMISSION_ERROR)

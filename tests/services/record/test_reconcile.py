@@ -12,12 +12,23 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
+from dstwist.errors import StoreError
 from dstwist.interfaces import IConnection, Record
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeConnection, FakeStore
+from tests.services.record.stage import (
+    A,
+    RecordTestCase,
+    ask,
+    failed,
+    read_response,
+    update,
+    wanting_ack,
+    written,
+)
 
 BEFORE = Record(1, {"n": 1})
 AFTER = Record(2, {"n": 2})
@@ -153,3 +164,204 @@ class ReconciliationTests(SynchronousTestCase):
         self.storage.outcome = "ok"
         self.assertIsNone(self.run_now(self.reconciliation.refresh("a")))
         self.assertEqual(("a" in self.tiers.unresolved, self.resolved), (False, []))
+
+
+class FailingStoreTests(RecordTestCase):
+    """
+    Writes that the stores do not take.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 9, {"x": 0})
+        self.addCleanup(self.flushLoggedErrors, StoreError)
+
+    def fail_once(self, store: Any, outcome: str, operation: str = "set") -> None:
+        """
+        Have the next operation of a kind fail, and the others not.
+        """
+        outcomes = [outcome]
+
+        def behave(asked: str, name: str) -> tuple[float, str]:
+            return store.delay, outcomes.pop() if outcomes and asked == operation else "ok"
+
+        store.behave = behave
+
+    def test_w13_worst_result(self) -> None:
+        """
+        W13: a write that one of the stores did not take is not acknowledged, whichever it was and however slow.
+        """
+        for which in ("storage", "cache"):
+            for delay in (0.0, 1.0):
+                self.serve(cache_retrieval_timeout=2.0)
+                self.have("a", 9, {"x": 0})
+                store = getattr(self, which)
+                store.delay = delay
+                self.fail_once(store, "fails")
+                ann, request = self.young(), wanting_ack(update("a", 10, {"x": 1}))
+                answers = self.say(ann, request)
+                self.clock.pump([0.5] * 10)
+                self.assertEqual(answers + ann.take(), [failed(request)], (which, delay))
+
+    def test_w13_cache_failed(self) -> None:
+        """
+        W13: what the storage took and the cache did not is an error to its writer, and then the truth for all.
+        """
+        self.fail_once(self.cache, "fails")
+        ann, bob, request = self.young("a"), self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
+        self.assertEqual(self.say(ann, request), [failed(request), update("a", 10, {"x": 1})])
+        self.assertEqual(bob.take(), [update("a", 10, {"x": 1})])
+        self.assert_stored("a", 10, {"x": 1})
+
+    def test_w14_storage_failed(self) -> None:
+        """
+        W14: what the storage did not take is nowhere: its writer gets what is true, subscribers have heard of nothing
+        else, and the next writer wins with the same version.
+        """
+        self.fail_once(self.storage, "fails")
+        ann, bob, request = self.young("a"), self.young("a"), update("a", 10, {"x": 1})
+        self.assertEqual(self.say(ann, request), [failed(request), update("a", 9, {"x": 0})])
+        self.assertEqual(bob.take(), [])
+        self.assert_stored("a", 9, {"x": 0})
+        self.assertEqual(self.say(bob, wanting_ack(update("a", 10, {"x": 2}))), [written("a")])
+        self.assertEqual(ann.take(), [update("a", 10, {"x": 2})])
+
+    def test_in_step(self) -> None:
+        """
+        Who knows what is true is not told again: its next write may be on its way, and would be taken back by that.
+        """
+        delays = [0.0, 1.0]
+        outcomes = ["ok", "fails"]
+        self.storage.behave = lambda operation, name: (
+            delays.pop() if delays else 0.0,
+            outcomes.pop() if outcomes else "ok",
+        )
+        ann, bob = self.young("a"), self.young("a")
+        lost = update("a", 10, {"ann": 1})
+        self.say(ann, lost)
+        self.say(bob, update("a", 10, {"bob": 1}))
+        self.clock.pump([0.5] * 4)
+        self.assertEqual(bob.take(), [])
+        self.assertEqual(ann.take(), [failed(lost), update("a", 9, {"x": 0}), update("a", 10, {"bob": 1})])
+        self.assert_stored("a", 10, {"bob": 1})
+
+    def test_only_the_affected(self) -> None:
+        """
+        Writes that were not part of a failed commit go on, and what was refused because of it is decided again.
+        """
+        outcomes = ["fails", "ok"]
+        self.storage.behave = lambda operation, name: (1.0, outcomes.pop() if outcomes else "ok")
+        ann, bob = self.young(), self.young()
+        second = wanting_ack(update("a", -1, {"ann": 2}), "3")
+        self.say(self.young(), update("a", 10, {"cat": 1}))
+        lost, again = wanting_ack(update("a", 11, {"ann": 1}), "1"), wanting_ack(update("a", 11, {"bob": 1}), "2")
+        self.say(ann, lost)
+        self.say(bob, again)
+        self.say(ann, second)
+        self.clock.pump([0.5] * 20)
+        # Those three were committed together: none of ann's was done, and bob, who had lost to her, wins.
+        self.assertEqual(ann.take(), [failed(lost), failed(second)])
+        self.assertEqual(bob.take(), [written("a", "2")])
+        self.assert_stored("a", 11, {"bob": 1})
+
+    def test_mute_storage(self) -> None:
+        """
+        A storage that does not answer in time is an error to the writer, in time. If it has taken the write all the
+        same, everybody gets that.
+        """
+        self.fail_once(self.storage, "mute")
+        ann, bob, request = self.young("a"), self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
+        self.say(ann, request)
+        self.clock.advance(9.9)
+        self.assertEqual(ann.take(), [])
+        self.clock.advance(0.2)
+        self.assertEqual(ann.take(), [failed(request), update("a", 10, {"x": 1})])
+        self.assertEqual(bob.take(), [update("a", 10, {"x": 1})])
+        self.assert_stored("a", 10, {"x": 1})
+
+    def test_late_write(self) -> None:
+        """
+        A write that comes to pass after its time-out does not undo a later one: before it has, there is none.
+        """
+        delays = [15.0]
+        self.storage.behave = lambda operation, name: (delays.pop() if delays else 0.0, "ok")
+        ann = self.young("a")
+        first, second = [
+            wanting_ack(ask(A.CREATEANDUPDATE, "a", value, version=-1), value.decode()) for value in (b"[1]", b"[2]")
+        ]
+        self.say(ann, first)
+        self.clock.advance(10.1)
+        self.assertEqual(self.say(ann, second), [failed(first)])
+        self.clock.pump([0.5] * 30)
+        self.assertEqual(ann.take(), [failed(second), update("a", 10, [1])])
+        self.assertEqual(self.say(ann, second), [written("a", "[2]")])
+        self.assert_stored("a", 11, [2])
+
+    def test_tried_again(self) -> None:
+        """
+        What is true is found out, and told, as soon as the stores can say it, even if nobody asks.
+        """
+        ann, request = self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
+        self.storage.outcome = "lost"
+        self.assertEqual(self.say(ann, request), [failed(request)])
+        self.clock.pump([0.5] * 10)
+        self.assertEqual(ann.take(), [])
+        self.storage.outcome = "ok"
+        self.clock.pump([0.5] * 20)
+        self.assertEqual(ann.take(), [update("a", 10, {"x": 1})])
+        self.assert_stored("a", 10, {"x": 1})
+
+    def test_unresolved(self) -> None:
+        """
+        While a record is unresolved, reads and writes fail instead of showing a state that may be undone.
+        """
+        ann = self.young("a")
+        self.storage.outcome = "lost"
+        self.say(ann, update("a", 10, {"x": 1}))
+        read, write = ask(A.READ, "a"), update("a", 10, {"x": 2})
+        answers = self.say(ann, read, write)
+        self.assertEqual(answers, [read.error(A.RECORD_LOAD_ERROR, detail=answers[0].detail), failed(write)])
+        self.storage.outcome = "ok"
+        self.assertEqual(self.say(ann, read), [update("a", 10, {"x": 1}), read_response("a", 10, {"x": 1})])
+
+    def test_w16_load_failed(self) -> None:
+        """
+        W16: if a record cannot be loaded, every writer that waits for it is told, at once and not one after the other.
+        """
+        self.cache.records.clear()
+        self.storage.outcome = "hangs"
+        ann, bob, cat = self.young(), self.young(), self.old()
+        requests = [wanting_ack(update("a", version, {})) for version in (10, 11)]
+        self.say(ann, requests[0])
+        self.say(bob, requests[1], ask(A.READ, "a"))
+        self.say_text(cat, 'R|U|a|12|{}|{"writeSuccess":true}+')
+        self.clock.advance(2.1)
+        self.assertEqual(ann.take(), [failed(requests[0])])
+        answer, read = bob.take()
+        self.assertEqual((answer, read.action), (failed(requests[1]), A.STORAGE_RETRIEVAL_TIMEOUT))
+        self.assertEqual(
+            cat.take(),
+            ["R|E|STORAGE_RETRIEVAL_TIMEOUT|a+", "R|E|RECORD_UPDATE_ERROR|12+", "R|WA|a|[12]|Sa+"],
+        )
+        self.storage.outcome = "ok"
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 10, {}))), [written("a")])
+
+    def test_text_failure(self) -> None:
+        """
+        A text client is told which version was not written, and its callback why.
+        """
+        self.fail_once(self.storage, "fails")
+        self.assertEqual(
+            self.say_text(self.old(), 'R|U|a|10|{}|{"writeSuccess":true}+'),
+            ["R|E|RECORD_UPDATE_ERROR|10+", "R|WA|a|[10]|Sstorage error+"],
+        )
+
+    def test_nothing_left(self) -> None:
+        """
+        A service that was stopped tries nothing again.
+        """
+        self.storage.outcome = "fails"
+        self.say(self.young(), update("a", 10, {}))
+        self.successResultOf(self.service.stop())
+        self.say(FakeConnection(), update("a", 10, {}))
+        self.assertEqual(self.clock.getDelayedCalls(), [])

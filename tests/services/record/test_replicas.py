@@ -8,10 +8,19 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
+from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.record import Change, Record
+from dstwist.services.record.reminders import MEMORY, QUIET
 from dstwist.services.record.replicas import Replicas
 from tests.fakes import FakeConnection
-from tests.services.record.stage import update
+from tests.services.record.stage import (
+    A,
+    RecordTestCase,
+    ask,
+    exists,
+    patch,
+    update,
+)
 
 
 def change(before: object, after: object) -> Change:
@@ -78,3 +87,160 @@ class ResubscribedTests(SynchronousTestCase):
             self.assertTrue(self.replicas.may_target_predecessor("a", connection, 8))
             self.replicas.sent("a", connection)
             self.assertFalse(self.replicas.may_hold_predecessor("a", connection))
+
+
+class WrongCopyTests(RecordTestCase):
+    """
+    A record service repairs the copies that may be wrong.
+    """
+
+    def test_conflict_of_who_came_back(self) -> None:
+        """
+        A client that comes back and subscribes without reading may believe anything, also after it has read the record:
+        in a conflict it gets VERSION_EXISTS and what is true, until a write of its own is accepted, and that not soon
+        after one that was not.
+        """
+        self.have("a", 3, {"x": 1})
+        ann = self.young()
+        ann.dialect = JAVASCRIPT
+        late = update("a", 3, {"x": 2})
+        truth = update("a", 3, {"x": 1})
+        for subscription in (A.SUBSCRIBE, A.SUBSCRIBEANDHEAD):
+            self.say(ann, ask(subscription, names=("a",)))
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
+            self.say(ann, ask(A.READ, "a"))
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
+            self.clock.advance(MEMORY)
+            self.say(ann, update("a", 4, {"x": 1}))
+            self.assertEqual(self.say(ann, late), [])
+            self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
+            self.have("a", 3, {"x": 1})
+
+    def test_won_by_accident(self) -> None:
+        """
+        A client lost, and what it had sent right behind was accepted as the next version. By the news of the winner it
+        gives up both: so when it has not written for a while it is told what is true. Others are told as ever.
+        """
+        self.have("a", 1, {"start": 1})
+        ann, bob = self.young("a"), self.young("a")
+        ann.dialect = JAVASCRIPT
+        self.say(bob, update("a", 2, {"bob": 1}))
+        self.assertEqual(ann.take(), [update("a", 2, {"bob": 1})])
+        self.assertEqual(self.say(ann, update("a", 2, {"ann": 1}), update("a", 3, {"ann": 2})), [])
+        self.assertEqual(bob.take(), [update("a", 3, {"ann": 2})])
+        self.clock.advance(QUIET)
+        self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
+        self.clock.advance(MEMORY)
+        self.assertEqual(ann.take() + bob.take(), [])
+
+    def test_won_by_accident_and_lost_again(self) -> None:
+        """
+        While it is not sure what such a client believes, the news do not tell it why its next write is refused.
+        """
+        self.have("a", 1, {"start": 1})
+        ann, bob = self.young("a"), self.young("a")
+        ann.dialect = JAVASCRIPT
+        self.say(bob, update("a", 2, {"bob": 1}))
+        self.say(ann, update("a", 2, {"ann": 1}), update("a", 3, {"ann": 2}))
+        late = update("a", 3, {"ann": 3})
+        ann.take()
+        self.assertEqual(self.say(ann, late), [exists(late, 3, '{"ann":2}'), update("a", 3, {"ann": 2})])
+        self.clock.advance(QUIET + MEMORY)
+        self.assertEqual(ann.take(), [])
+
+    def test_won_by_accident_after_other_failures(self) -> None:
+        """
+        It does not matter why the first of the two writes was not done.
+        """
+        for refused, rule in (
+            (update("a", 2, {"ann": 1}), lambda message, record: message.version != 2),
+            (patch("a", 2, "", 1), lambda message, record: True),
+            (update("a", 9, {"ann": 1}), lambda message, record: True),
+        ):
+            self.have("a", 1, {"start": 1})
+            ann, bob = self.young("a"), self.young()
+            self.rules.rule = rule
+            self.say(ann, refused)
+            self.rules.rule = lambda message, record: True
+            self.say(bob, update("a", 2, {"bob": 1}))
+            self.say(ann, update("a", 3, {"ann": 2}))
+            ann.take()
+            self.clock.advance(QUIET)
+            self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
+
+    def test_wrote_before_it_was_back(self) -> None:
+        """
+        A v4+ client that comes back may write before it subscribes again. It takes the refusal for agreement, and so
+        does the version that it is told then: so a moment later it is told what is true.
+        """
+        for action in (A.SUBSCRIBE, A.SUBSCRIBEANDHEAD):
+            self.have("a", 5, {"bob": 5})
+            ann = self.young()
+            ann.dialect = JAVASCRIPT
+            late = update("a", 3, {"ann": 3})
+            self.assertEqual(self.say(ann, late), [exists(late, 5, '{"bob":5}')])
+            self.say(ann, ask(action, names=("a",)))
+            self.clock.advance(QUIET)
+            self.assertEqual(ann.take(), [update("a", 5, {"bob": 5})])
+            self.clock.advance(QUIET + MEMORY)
+            self.assertEqual(ann.take(), [])
+
+    def test_wrote_between_two_answers(self) -> None:
+        """
+        A text client that asks twice for a record, and writes between the answers, goes back to the second: a moment
+        later it is told that its write stands.
+        """
+        self.have("a", 5, {"bob": 5})
+        ann = self.old()
+        self.say_text(ann, "R|CR|a+R|CR|a+")
+        self.assertEqual(self.say_text(ann, 'R|U|a|6|{"ann":6}+'), [])
+        self.clock.advance(QUIET)
+        self.assertEqual(ann.take(), ['R|U|a|6|{"ann":6}+'])
+
+    def test_won_by_accident_and_left(self) -> None:
+        """
+        Who does not hold the record any more is told nothing of it.
+        """
+        self.have("a", 1, {})
+        ann, bob = self.young("a"), self.young("a")
+        for client in (ann, bob):
+            self.say(client, update("a", 1, {}), update("a", self.cache.records["a"].version + 1, {}))
+        self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
+        bob.close()
+        ann.take()
+        self.clock.advance(QUIET)
+        self.assertEqual(ann.take(), [])
+
+    def test_stop_with_losers(self) -> None:
+        """
+        A server that stops waits for nobody to be told.
+        """
+        self.have("a", 1, {})
+        self.say(self.young("a"), update("a", 1, {}), update("a", 2, {}))
+        self.successResultOf(self.service.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_who_came_back_is_forgotten(self) -> None:
+        """
+        Who unsubscribed, or whose record was deleted, holds nothing any more: VERSION_EXISTS alone tells of a conflict.
+        """
+        ann, bob = self.young(), self.young()
+        for ending in (ask(A.UNSUBSCRIBE, names=("a",)), ask(A.DELETE, "a")):
+            self.have("a", 3, {"x": 1})
+            self.say(ann, ask(A.SUBSCRIBE, names=("a",)))
+            self.say(ann if ending.names else bob, ending)
+            ann.take()
+            self.have("a", 3, {"x": 1})
+            late = update("a", 3, {"x": 2})
+            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}')])
+        self.say(ann, ask(A.SUBSCRIBE, names=("a",)))
+        ann.close()
+
+
+class InstantWrongCopyTests(WrongCopyTests):
+    """
+    The same with a cache that answers at once.
+    """
+
+    instant = True

@@ -11,7 +11,6 @@ from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreError
 from dstwist.interfaces import ITopicService, Record
-from dstwist.protocol import text
 from dstwist.protocol.constants import FROM_CLIENT, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.record.service import RecordService
@@ -292,32 +291,3 @@ class BackPressureTests(RecordTestCase):
         self.assertEqual(ann.reason, "internal error")
         self.assertEqual(bob.take(), [read_response("a", 0, {})])
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
-
-
-class FormTests(RecordTestCase):
-    """
-    The codes of errors.
-    """
-
-    def test_every_error_is_written(self) -> None:
-        """
-        W51: text has a form for every error of this topic that a service sends.
-        """
-        request = ask(A.UPDATE, "a", b"{}", version=1)
-        for code in (
-            A.VERSION_EXISTS,
-            A.RECORD_UPDATE_ERROR,
-            A.RECORD_CREATE_ERROR,
-            A.RECORD_DELETE_ERROR,
-            A.RECORD_LOAD_ERROR,
-            A.CACHE_RETRIEVAL_TIMEOUT,
-            A.STORAGE_RETRIEVAL_TIMEOUT,
-            A.INVALID_MESSAGE_DATA,
-            A.INVALID_LISTEN_REGEX,
-            A.INVALID_PATCH_ON_HOTPATH,
-            A.RECORD_NOT_FOUND,
-            RecordAction.MESSAGE_DENIED,
-        ):
-            error = request.error(code, detail="why")
-            error.version, error.data = 1, b"{}"
-            self.assertNotEqual(text.SERVER.encode(error), b"", code.name)

@@ -4,55 +4,30 @@ Writing records: who wins, who is told, and what happens when the stores do not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from dstwist import record
-from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import IPermission, IWire, Record
-from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.jsontext import NoRoom, dumps
-from dstwist.protocol.message import Message
-from dstwist.services.record.reminders import MEMORY, QUIET
-from tests.fakes import FakeConnection
+from dstwist.services.record.reminders import QUIET
 from tests.services.record.stage import (
     A,
     ReadableWire,
     RecordTestCase,
     Rules,
     ask,
+    exists,
+    failed,
     patch,
     read_response,
     update,
     wanting_ack,
     written,
 )
-
-
-def failed(message: Message) -> Message:
-    """
-    What a v4+ client is told of a write that was not done.
-    """
-    return message.error(A.RECORD_UPDATE_ERROR)
-
-
-def exists(message: Message, version: int, value: str, action: RecordAction = A.UPDATE) -> Message:
-    """
-    What a v4+ client is told of a write that came too late.
-    """
-    return ask(
-        A.VERSION_EXISTS,
-        message.name,
-        value.encode(),
-        version=version,
-        original_action=action,
-        correlation_id=message.correlation_id,
-        is_write_ack=message.is_write_ack,
-    )
 
 
 class HelperTests(RecordTestCase):
@@ -122,18 +97,6 @@ class WriteTests(RecordTestCase):
         self.say(ann, ask(A.UPDATE, "a", b"1", path="x", version=1), ask(A.PATCH, "a", b'{"y":2}', version=2))
         self.assert_stored("a", 2, {"y": 2})
 
-    def test_patch_multi(self) -> None:
-        """
-        Several paths are one step, in their order; all are told of the whole, since not all clients know the action.
-        """
-        self.have("a", 1, {"x": 1, "y": 1})
-        bob, cat = self.young("a"), self.old("a")
-        changes = b'[{"path":"x","data":{"z":2}},{"path":"x.z","data":null},{"path":"y"}]'
-        self.say(self.young(), ask(A.PATCH_MULTI, "a", changes, version=2))
-        self.assert_stored("a", 2, {"x": {"z": None}})
-        self.assertEqual(bob.take(), [update("a", 2, {"x": {"z": None}})])
-        self.assertEqual(cat.take(), ['R|U|a|2|{"x":{"z":null}}+'])
-
     def test_patch_multi_refused(self) -> None:
         """
         If one of several paths makes no sense, nothing is written.
@@ -162,18 +125,6 @@ class WriteTests(RecordTestCase):
         bob = self.young("a")
         self.say(self.young(), update("a", -1, {"x": 1}), update("a", -1, {"x": 2}))
         self.assertEqual(bob.take(), [update("a", 1, {"x": 1}), update("a", 2, {"x": 2})])
-
-    def test_news_are_nothing_but_news(self) -> None:
-        """
-        What a writer says besides its write stays with it: others would take it for answers to them.
-        """
-        self.have("a", 0, {})
-        bob = self.young("a")
-        request = wanting_ack(update("a", 1, {}))
-        request.is_ack = request.is_error = True
-        request.names = ("b",)
-        self.say(self.young(), request)
-        self.assertEqual(bob.take(), [update("a", 1, {})])
 
     def test_missing(self) -> None:
         """
@@ -451,110 +402,6 @@ class WriteTests(RecordTestCase):
         self.assertEqual(self.say(ann, request), [failed(request)])
         self.assertEqual(self.say(bob, request), [exists(request, 3, '{"x":1}'), failed(request)])
 
-    def test_conflict_of_who_came_back(self) -> None:
-        """
-        A client that comes back and subscribes without reading may believe anything, also after it has read the record:
-        in a conflict it gets VERSION_EXISTS and what is true, until a write of its own is accepted, and that not soon
-        after one that was not.
-        """
-        self.have("a", 3, {"x": 1})
-        ann = self.young()
-        ann.dialect = JAVASCRIPT
-        late = update("a", 3, {"x": 2})
-        truth = update("a", 3, {"x": 1})
-        for subscription in (A.SUBSCRIBE, A.SUBSCRIBEANDHEAD):
-            self.say(ann, ask(subscription, names=("a",)))
-            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
-            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
-            self.say(ann, ask(A.READ, "a"))
-            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
-            self.clock.advance(MEMORY)
-            self.say(ann, update("a", 4, {"x": 1}))
-            self.assertEqual(self.say(ann, late), [])
-            self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
-            self.have("a", 3, {"x": 1})
-
-    def test_won_by_accident(self) -> None:
-        """
-        A client lost, and what it had sent right behind was accepted as the next version. By the news of the winner it
-        gives up both: so when it has not written for a while it is told what is true. Others are told as ever.
-        """
-        self.have("a", 1, {"start": 1})
-        ann, bob = self.young("a"), self.young("a")
-        ann.dialect = JAVASCRIPT
-        self.say(bob, update("a", 2, {"bob": 1}))
-        self.assertEqual(ann.take(), [update("a", 2, {"bob": 1})])
-        self.assertEqual(self.say(ann, update("a", 2, {"ann": 1}), update("a", 3, {"ann": 2})), [])
-        self.assertEqual(bob.take(), [update("a", 3, {"ann": 2})])
-        self.clock.advance(QUIET)
-        self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
-        self.clock.advance(MEMORY)
-        self.assertEqual(ann.take() + bob.take(), [])
-
-    def test_won_by_accident_and_lost_again(self) -> None:
-        """
-        While it is not sure what such a client believes, the news do not tell it why its next write is refused.
-        """
-        self.have("a", 1, {"start": 1})
-        ann, bob = self.young("a"), self.young("a")
-        ann.dialect = JAVASCRIPT
-        self.say(bob, update("a", 2, {"bob": 1}))
-        self.say(ann, update("a", 2, {"ann": 1}), update("a", 3, {"ann": 2}))
-        late = update("a", 3, {"ann": 3})
-        ann.take()
-        self.assertEqual(self.say(ann, late), [exists(late, 3, '{"ann":2}'), update("a", 3, {"ann": 2})])
-        self.clock.advance(QUIET + MEMORY)
-        self.assertEqual(ann.take(), [])
-
-    def test_won_by_accident_after_other_failures(self) -> None:
-        """
-        It does not matter why the first of the two writes was not done.
-        """
-        for refused, rule in (
-            (update("a", 2, {"ann": 1}), lambda message, record: message.version != 2),
-            (patch("a", 2, "", 1), lambda message, record: True),
-            (update("a", 9, {"ann": 1}), lambda message, record: True),
-        ):
-            self.have("a", 1, {"start": 1})
-            ann, bob = self.young("a"), self.young()
-            self.rules.rule = rule
-            self.say(ann, refused)
-            self.rules.rule = lambda message, record: True
-            self.say(bob, update("a", 2, {"bob": 1}))
-            self.say(ann, update("a", 3, {"ann": 2}))
-            ann.take()
-            self.clock.advance(QUIET)
-            self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
-
-    def test_wrote_before_it_was_back(self) -> None:
-        """
-        A v4+ client that comes back may write before it subscribes again. It takes the refusal for agreement, and so
-        does the version that it is told then: so a moment later it is told what is true.
-        """
-        for action in (A.SUBSCRIBE, A.SUBSCRIBEANDHEAD):
-            self.have("a", 5, {"bob": 5})
-            ann = self.young()
-            ann.dialect = JAVASCRIPT
-            late = update("a", 3, {"ann": 3})
-            self.assertEqual(self.say(ann, late), [exists(late, 5, '{"bob":5}')])
-            self.say(ann, ask(action, names=("a",)))
-            self.clock.advance(QUIET)
-            self.assertEqual(ann.take(), [update("a", 5, {"bob": 5})])
-            self.clock.advance(QUIET + MEMORY)
-            self.assertEqual(ann.take(), [])
-
-    def test_wrote_between_two_answers(self) -> None:
-        """
-        A text client that asks twice for a record, and writes between the answers, goes back to the second: a moment
-        later it is told that its write stands.
-        """
-        self.have("a", 5, {"bob": 5})
-        ann = self.old()
-        self.say_text(ann, "R|CR|a+R|CR|a+")
-        self.assertEqual(self.say_text(ann, 'R|U|a|6|{"ann":6}+'), [])
-        self.clock.advance(QUIET)
-        self.assertEqual(ann.take(), ['R|U|a|6|{"ann":6}+'])
-
     def test_wrote_before_the_answer(self) -> None:
         """
         So does a text client that comes back, and writes while its request for the record waits for a slow storage.
@@ -571,45 +418,6 @@ class WriteTests(RecordTestCase):
         self.clock.advance(QUIET)
         self.assertEqual(ann.take(), ['R|U|a|7|{"ann":7}+'])
 
-    def test_won_by_accident_and_left(self) -> None:
-        """
-        Who does not hold the record any more is told nothing of it.
-        """
-        self.have("a", 1, {})
-        ann, bob = self.young("a"), self.young("a")
-        for client in (ann, bob):
-            self.say(client, update("a", 1, {}), update("a", self.cache.records["a"].version + 1, {}))
-        self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
-        bob.close()
-        ann.take()
-        self.clock.advance(QUIET)
-        self.assertEqual(ann.take(), [])
-
-    def test_stop_with_losers(self) -> None:
-        """
-        A server that stops waits for nobody to be told.
-        """
-        self.have("a", 1, {})
-        self.say(self.young("a"), update("a", 1, {}), update("a", 2, {}))
-        self.successResultOf(self.service.stop())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_path_of_many_meanings(self) -> None:
-        """
-        A path that not all clients would take alike is told of as the whole record; a client that takes it its own way
-        is told as well, when it has not written for a while.
-        """
-        self.have("a", 1, {"n": None})
-        ann, old, bob = self.young("a"), self.old("a"), self.old("a")
-        self.say(ann, patch("a", 2, "n.x", 1))
-        self.assertEqual(old.take(), ['R|U|a|2|{"n":{"x":1}}+'])
-        self.say_text(old, "R|P|a|3|m.0|N1+")
-        self.assertEqual(bob.take(), ['R|U|a|2|{"n":{"x":1}}+', 'R|U|a|3|{"n":{"x":1},"m":{"0":1}}+'])
-        self.assertEqual(ann.take(), [update("a", 3, {"n": {"x": 1}, "m": {"0": 1}})])
-        self.clock.advance(QUIET)
-        self.assertEqual(old.take(), ['R|U|a|3|{"n":{"x":1},"m":{"0":1}}+'])
-        self.assertEqual(ann.take() + bob.take(), [])
-
     def test_path_with_separators(self) -> None:
         """
         Text clients are told of a path that the protocol cannot carry as the whole record, where JSON escapes it.
@@ -621,22 +429,6 @@ class WriteTests(RecordTestCase):
             self.assertEqual(old.take(), [f'R|U|a|2|{{"b{escape}c":1}}+'])
             self.say(ann, patch("a", 3, "b", f"x{separator}"))
             self.assertEqual(old.take(), [f'R|P|a|3|b|O"x{escape}"+'])
-
-    def test_who_came_back_is_forgotten(self) -> None:
-        """
-        Who unsubscribed, or whose record was deleted, holds nothing any more: VERSION_EXISTS alone tells of a conflict.
-        """
-        ann, bob = self.young(), self.young()
-        for ending in (ask(A.UNSUBSCRIBE, names=("a",)), ask(A.DELETE, "a")):
-            self.have("a", 3, {"x": 1})
-            self.say(ann, ask(A.SUBSCRIBE, names=("a",)))
-            self.say(ann if ending.names else bob, ending)
-            ann.take()
-            self.have("a", 3, {"x": 1})
-            late = update("a", 3, {"x": 2})
-            self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}')])
-        self.say(ann, ask(A.SUBSCRIBE, names=("a",)))
-        ann.close()
 
     def test_w26_data_is_nobodys_to_change(self) -> None:
         """
@@ -707,122 +499,6 @@ class HotPathTests(RecordTestCase):
             ["R|E|INVALID_MESSAGE_DATA|unable to patch record data on hot path+"],
         )
         self.assert_gone("hot/a")
-
-
-class PermissionTests(RecordTestCase):
-    """
-    Who may write.
-    """
-
-    def test_refused(self) -> None:
-        """
-        What is not permitted is not written, and its writer is told.
-        """
-        self.have("a", 0, {})
-        self.rules.rule = lambda message, record: False
-        request = wanting_ack(update("a", 1, {}))
-        self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
-        self.assertEqual(self.say_text(self.old(), "R|U|a|1|{}+"), ["R|E|MESSAGE_DENIED|a|U|1|{}+"])
-        self.assert_stored("a", 0, {})
-
-    def test_broken_rule(self) -> None:
-        """
-        A rule that fails refuses as well, in its own words.
-        """
-        self.have("a", 0, {})
-        decision: Deferred[bool] = Deferred()
-        self.rules.rule = lambda message, record: decision
-        ann, request = self.young(), update("a", 1, {})
-        self.assertEqual(self.say(ann, request), [])
-        decision.errback(RuleError("no such thing"))
-        self.assertEqual(ann.take(), [request.error("MESSAGE_PERMISSION_ERROR")])
-        self.assert_stored("a", 0, {})
-
-    def test_what_is_asked(self) -> None:
-        """
-        A plain write needs the permission to write; one that may create needs both, and is asked with what is there.
-        """
-        self.have("a", 0, {"x": 1})
-        ann, there, nothing = self.young(), Record(0, {"x": 1}), Record(-1, None)
-        for request, expected in (
-            (ask(A.ERASE, "a", path="y", version=9), [(A.ERASE, there)]),
-            (ask(A.CREATEANDPATCH, "a", b"1", path="y", version=9), [(A.CREATE, there), (A.PATCH, there)]),
-            (ask(A.CREATEANDUPDATE, "b", b"{}", version=9), [(A.CREATE, nothing), (A.UPDATE, nothing)]),
-            (wanting_ack(update("b", 9, {})), [(A.CREATE, nothing), (A.UPDATE, nothing)]),
-            (wanting_ack(update("a", 9, {})), [(A.UPDATE, there)]),
-        ):
-            self.rules.asked.clear()
-            self.say(ann, request)
-            self.assertEqual(self.rules.asked, expected)
-
-    def test_parts_tell_of_the_whole(self) -> None:
-        """
-        What is asked about a part of a request tells which request that is: a rule may patch what is not there then.
-        """
-        seen: list[tuple[Any, Any, Any]] = []
-
-        def rule(message: Message, record: Record | None) -> bool:
-            seen.append((message.action, message.original_action, message.path))
-            return True
-
-        self.rules.rule = rule
-        self.say(self.young(), ask(A.CREATEANDPATCH, "a", b"1", version=-1, path="x"), patch("a", 2, "x", 2))
-        whole = A.CREATEANDPATCH
-        self.assertEqual(seen, [(A.CREATE, whole, "x"), (A.PATCH, whole, "x"), (A.PATCH, None, "x")])
-
-    def all_but(self, part: RecordAction) -> Callable[[Message, Record | None], bool]:
-        return lambda message, record: message.action is not part
-
-    def test_refused_in_part(self) -> None:
-        """
-        If creating or writing is refused, v4+ clients are told of their request, text clients of the part.
-        """
-        for part, letter in ((A.CREATE, "C"), (A.UPDATE, "U")):
-            self.rules.rule = self.all_but(part)
-            request = ask(A.CREATEANDUPDATE, "a", b"{}", version=-1)
-            self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
-            self.assertEqual(self.say_text(self.old(), "R|CU|a|-1|{}|{}+"), [f"R|E|MESSAGE_DENIED|a|{letter}+"])
-        self.assert_gone("a")
-
-    def test_w8_judged_on_what_is_there(self) -> None:
-        """
-        W8: the rule for a write sees the data that the write will change, however fast writes follow one another.
-        """
-        self.have("a", 0, {"x": 0})
-        self.storage.delay = 1.0
-        decisions: list[Deferred[bool]] = []
-
-        def growing(message: Message, record: Record | None) -> Deferred[bool]:
-            assert record is not None and isinstance(message.data, bytes)
-            decision: Deferred[bool] = Deferred()
-            decisions.append(decision)
-            self.clock.callLater(0.1, decision.callback, int(message.data) > record.data["x"])
-            return decision
-
-        self.rules.rule = growing
-        ann = self.young()
-        requests = [patch("a", -1, "x", value) for value in (1, 3, 2, 4)]
-        self.say(ann, *requests)
-        self.clock.pump([0.1] * 60)
-        self.assertEqual(ann.take(), [requests[2].error("MESSAGE_DENIED")])
-        self.assert_stored("a", 3, {"x": 4})
-
-    def test_w17_permission_outlasts_the_line(self) -> None:
-        """
-        W17: a setData whose permission takes longer than all writes before it is done all the same.
-        """
-        self.have("a", 0, {})
-        self.storage.delay = 1.0
-        decision: Deferred[bool] = Deferred()
-        self.rules.rule = lambda message, record: decision if message.action is A.CREATE else True
-        ann = self.young()
-        self.say(ann, update("a", 1, {"x": 1}), wanting_ack(ask(A.CREATEANDUPDATE, "a", b'{"x":2}', version=-1)))
-        self.clock.pump([1.0] * 5)
-        self.assertEqual(ann.take(), [])
-        decision.callback(True)
-        self.clock.pump([1.0] * 2)
-        self.assertEqual(ann.take(), [written("a")])
-        self.assert_stored("a", 2, {"x": 2})
 
 
 class InstantWriteTests(WriteTests):
@@ -999,204 +675,3 @@ class SlowStoreTests(RecordTestCase):
         self.assertEqual(len(bob.take()), 2)
         self.assertEqual(ann.take(), [])
         self.assert_stored("a", 11, {})
-
-
-class FailingStoreTests(RecordTestCase):
-    """
-    Writes that the stores do not take.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.have("a", 9, {"x": 0})
-        self.addCleanup(self.flushLoggedErrors, StoreError)
-
-    def fail_once(self, store: Any, outcome: str, operation: str = "set") -> None:
-        """
-        Have the next operation of a kind fail, and the others not.
-        """
-        outcomes = [outcome]
-
-        def behave(asked: str, name: str) -> tuple[float, str]:
-            return store.delay, outcomes.pop() if outcomes and asked == operation else "ok"
-
-        store.behave = behave
-
-    def test_w13_worst_result(self) -> None:
-        """
-        W13: a write that one of the stores did not take is not acknowledged, whichever it was and however slow.
-        """
-        for which in ("storage", "cache"):
-            for delay in (0.0, 1.0):
-                self.serve(cache_retrieval_timeout=2.0)
-                self.have("a", 9, {"x": 0})
-                store = getattr(self, which)
-                store.delay = delay
-                self.fail_once(store, "fails")
-                ann, request = self.young(), wanting_ack(update("a", 10, {"x": 1}))
-                answers = self.say(ann, request)
-                self.clock.pump([0.5] * 10)
-                self.assertEqual(answers + ann.take(), [failed(request)], (which, delay))
-
-    def test_w13_cache_failed(self) -> None:
-        """
-        W13: what the storage took and the cache did not is an error to its writer, and then the truth for all.
-        """
-        self.fail_once(self.cache, "fails")
-        ann, bob, request = self.young("a"), self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
-        self.assertEqual(self.say(ann, request), [failed(request), update("a", 10, {"x": 1})])
-        self.assertEqual(bob.take(), [update("a", 10, {"x": 1})])
-        self.assert_stored("a", 10, {"x": 1})
-
-    def test_w14_storage_failed(self) -> None:
-        """
-        W14: what the storage did not take is nowhere: its writer gets what is true, subscribers have heard of nothing
-        else, and the next writer wins with the same version.
-        """
-        self.fail_once(self.storage, "fails")
-        ann, bob, request = self.young("a"), self.young("a"), update("a", 10, {"x": 1})
-        self.assertEqual(self.say(ann, request), [failed(request), update("a", 9, {"x": 0})])
-        self.assertEqual(bob.take(), [])
-        self.assert_stored("a", 9, {"x": 0})
-        self.assertEqual(self.say(bob, wanting_ack(update("a", 10, {"x": 2}))), [written("a")])
-        self.assertEqual(ann.take(), [update("a", 10, {"x": 2})])
-
-    def test_in_step(self) -> None:
-        """
-        Who knows what is true is not told again: its next write may be on its way, and would be taken back by that.
-        """
-        delays = [0.0, 1.0]
-        outcomes = ["ok", "fails"]
-        self.storage.behave = lambda operation, name: (
-            delays.pop() if delays else 0.0,
-            outcomes.pop() if outcomes else "ok",
-        )
-        ann, bob = self.young("a"), self.young("a")
-        lost = update("a", 10, {"ann": 1})
-        self.say(ann, lost)
-        self.say(bob, update("a", 10, {"bob": 1}))
-        self.clock.pump([0.5] * 4)
-        self.assertEqual(bob.take(), [])
-        self.assertEqual(ann.take(), [failed(lost), update("a", 9, {"x": 0}), update("a", 10, {"bob": 1})])
-        self.assert_stored("a", 10, {"bob": 1})
-
-    def test_only_the_affected(self) -> None:
-        """
-        Writes that were not part of a failed commit go on, and what was refused because of it is decided again.
-        """
-        outcomes = ["fails", "ok"]
-        self.storage.behave = lambda operation, name: (1.0, outcomes.pop() if outcomes else "ok")
-        ann, bob = self.young(), self.young()
-        second = wanting_ack(update("a", -1, {"ann": 2}), "3")
-        self.say(self.young(), update("a", 10, {"cat": 1}))
-        lost, again = wanting_ack(update("a", 11, {"ann": 1}), "1"), wanting_ack(update("a", 11, {"bob": 1}), "2")
-        self.say(ann, lost)
-        self.say(bob, again)
-        self.say(ann, second)
-        self.clock.pump([0.5] * 20)
-        # Those three were committed together: none of ann's was done, and bob, who had lost to her, wins.
-        self.assertEqual(ann.take(), [failed(lost), failed(second)])
-        self.assertEqual(bob.take(), [written("a", "2")])
-        self.assert_stored("a", 11, {"bob": 1})
-
-    def test_mute_storage(self) -> None:
-        """
-        A storage that does not answer in time is an error to the writer, in time. If it has taken the write all the
-        same, everybody gets that.
-        """
-        self.fail_once(self.storage, "mute")
-        ann, bob, request = self.young("a"), self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
-        self.say(ann, request)
-        self.clock.advance(9.9)
-        self.assertEqual(ann.take(), [])
-        self.clock.advance(0.2)
-        self.assertEqual(ann.take(), [failed(request), update("a", 10, {"x": 1})])
-        self.assertEqual(bob.take(), [update("a", 10, {"x": 1})])
-        self.assert_stored("a", 10, {"x": 1})
-
-    def test_late_write(self) -> None:
-        """
-        A write that comes to pass after its time-out does not undo a later one: before it has, there is none.
-        """
-        delays = [15.0]
-        self.storage.behave = lambda operation, name: (delays.pop() if delays else 0.0, "ok")
-        ann = self.young("a")
-        first, second = [
-            wanting_ack(ask(A.CREATEANDUPDATE, "a", value, version=-1), value.decode()) for value in (b"[1]", b"[2]")
-        ]
-        self.say(ann, first)
-        self.clock.advance(10.1)
-        self.assertEqual(self.say(ann, second), [failed(first)])
-        self.clock.pump([0.5] * 30)
-        self.assertEqual(ann.take(), [failed(second), update("a", 10, [1])])
-        self.assertEqual(self.say(ann, second), [written("a", "[2]")])
-        self.assert_stored("a", 11, [2])
-
-    def test_tried_again(self) -> None:
-        """
-        What is true is found out, and told, as soon as the stores can say it, even if nobody asks.
-        """
-        ann, request = self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
-        self.storage.outcome = "lost"
-        self.assertEqual(self.say(ann, request), [failed(request)])
-        self.clock.pump([0.5] * 10)
-        self.assertEqual(ann.take(), [])
-        self.storage.outcome = "ok"
-        self.clock.pump([0.5] * 20)
-        self.assertEqual(ann.take(), [update("a", 10, {"x": 1})])
-        self.assert_stored("a", 10, {"x": 1})
-
-    def test_unresolved(self) -> None:
-        """
-        While a record is unresolved, reads and writes fail instead of showing a state that may be undone.
-        """
-        ann = self.young("a")
-        self.storage.outcome = "lost"
-        self.say(ann, update("a", 10, {"x": 1}))
-        read, write = ask(A.READ, "a"), update("a", 10, {"x": 2})
-        answers = self.say(ann, read, write)
-        self.assertEqual(answers, [read.error(A.RECORD_LOAD_ERROR, detail=answers[0].detail), failed(write)])
-        self.storage.outcome = "ok"
-        self.assertEqual(self.say(ann, read), [update("a", 10, {"x": 1}), read_response("a", 10, {"x": 1})])
-
-    def test_w16_load_failed(self) -> None:
-        """
-        W16: if a record cannot be loaded, every writer that waits for it is told, at once and not one after the other.
-        """
-        self.cache.records.clear()
-        self.storage.outcome = "hangs"
-        ann, bob, cat = self.young(), self.young(), self.old()
-        requests = [wanting_ack(update("a", version, {})) for version in (10, 11)]
-        self.say(ann, requests[0])
-        self.say(bob, requests[1], ask(A.READ, "a"))
-        self.say_text(cat, 'R|U|a|12|{}|{"writeSuccess":true}+')
-        self.clock.advance(2.1)
-        self.assertEqual(ann.take(), [failed(requests[0])])
-        answer, read = bob.take()
-        self.assertEqual((answer, read.action), (failed(requests[1]), A.STORAGE_RETRIEVAL_TIMEOUT))
-        self.assertEqual(
-            cat.take(),
-            ["R|E|STORAGE_RETRIEVAL_TIMEOUT|a+", "R|E|RECORD_UPDATE_ERROR|12+", "R|WA|a|[12]|Sa+"],
-        )
-        self.storage.outcome = "ok"
-        self.assertEqual(self.say(ann, wanting_ack(update("a", 10, {}))), [written("a")])
-
-    def test_text_failure(self) -> None:
-        """
-        A text client is told which version was not written, and its callback why.
-        """
-        self.fail_once(self.storage, "fails")
-        self.assertEqual(
-            self.say_text(self.old(), 'R|U|a|10|{}|{"writeSuccess":true}+'),
-            ["R|E|RECORD_UPDATE_ERROR|10+", "R|WA|a|[10]|Sstorage error+"],
-        )
-
-    def test_nothing_left(self) -> None:
-        """
-        A service that was stopped tries nothing again.
-        """
-        self.storage.outcome = "fails"
-        self.say(self.young(), update("a", 10, {}))
-        self.successResultOf(self.service.stop())
-        self.say(FakeConnection(), update("a", 10, {}))
-        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -4,12 +4,16 @@ Rules judge the effect of a write, whatever the write is called.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from dstwist.errors import RuleError
 from dstwist.interfaces import Record
 from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
+from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.dialect import FOREIGN
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
@@ -19,7 +23,15 @@ from dstwist.protocol.typed import UNDEFINED
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeConnection, FakeWire
-from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
+from tests.services.record.stage import (
+    A,
+    RecordTestCase,
+    ask,
+    patch,
+    update,
+    wanting_ack,
+    written,
+)
 
 OPEN = {"create": True, "read": True, "write": True, "delete": True, "listen": True, "notify": True}
 
@@ -208,46 +220,6 @@ class EffectTests(ValveTestCase):
             self.assert_denied(request)
 
 
-class SeveralTests(ValveTestCase):
-    """
-    PATCH_MULTI.
-    """
-
-    def test_known(self) -> None:
-        """
-        Clients that know PATCH_MULTI are told of it as that, all others of the whole record.
-        """
-        self.guard()
-        young, old, foreign = self.young("a"), self.old("a"), self.foreign("a")
-        changes = b'[{"path":"n","data":2},{"path":"owner"}]'
-        self.say(self.young(), ask(A.PATCH_MULTI, "a", changes, version=2))
-        self.assertEqual(foreign.take(), [ask(A.PATCH_MULTI, "a", changes, version=2)])
-        self.assertEqual(young.take(), [update("a", 2, {"n": 2})])
-        self.assertEqual(old.take(), ['R|U|a|2|{"n":2}+'])
-
-    def test_whole_record_is_not_made(self) -> None:
-        """
-        Where all subscribers know PATCH_MULTI, the record is not written out.
-        """
-        made: list[Record] = []
-        self.guard()
-        self.patch(Record, "json", property(made.append))
-        self.foreign("a")
-        self.say(self.young(), ask(A.PATCH_MULTI, "a", b'[{"path":"n","data":2}]', version=2))
-        self.assertEqual(made, [])
-
-    def test_remote(self) -> None:
-        """
-        Other nodes read the record anew: not all of their clients know PATCH_MULTI.
-        """
-        self.guard()
-        self.say(self.young(), ask(A.PATCH_MULTI, "a", b'[{"path":"n","data":2}]', version=2))
-        (news,) = self.cluster.published
-        young = self.young("a")
-        self.service.handle_remote(news)
-        self.assertEqual(young.take(), [update("a", 2, {"owner": "ann", "n": 2})])
-
-
 class ShownTests(ValveTestCase):
     """
     A conflict shows the record only to a client that may see it.
@@ -318,86 +290,117 @@ class ShownTests(ValveTestCase):
         self.assertEqual(answer.action, A.VERSION_EXISTS)
 
 
-class ReadTurnTests(ValveTestCase):
+class PermissionTests(RecordTestCase):
     """
-    Reads are judged when they are served.
+    Who may write.
     """
 
-    #: The rule lets everybody read what is open.
-    RULE = "oldData.open === true"
+    def test_refused(self) -> None:
+        """
+        What is not permitted is not written, and its writer is told.
+        """
+        self.have("a", 0, {})
+        self.rules.rule = lambda message, record: False
+        request = wanting_ack(update("a", 1, {}))
+        self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
+        self.assertEqual(self.say_text(self.old(), "R|U|a|1|{}+"), ["R|E|MESSAGE_DENIED|a|U|1|{}+"])
+        self.assert_stored("a", 0, {})
 
-    READS: tuple[Message, ...] = (
-        ask(A.READ, "a"),
-        ask(A.HEAD, "a"),
-        ask(A.HAS, "a"),
-        ask(A.SUBSCRIBE, names=("a",), correlation_id="1"),
-        ask(A.SUBSCRIBEANDHEAD, names=("a",), correlation_id="1"),
-        ask(A.SUBSCRIBEANDREAD, names=("a",), correlation_id="1"),
-        ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="1"),
-    )
+    def test_broken_rule(self) -> None:
+        """
+        A rule that fails refuses as well, in its own words.
+        """
+        self.have("a", 0, {})
+        decision: Deferred[bool] = Deferred()
+        self.rules.rule = lambda message, record: decision
+        ann, request = self.young(), update("a", 1, {})
+        self.assertEqual(self.say(ann, request), [])
+        decision.errback(RuleError("no such thing"))
+        self.assertEqual(ann.take(), [request.error("MESSAGE_PERMISSION_ERROR")])
+        self.assert_stored("a", 0, {})
 
-    def test_closed_meanwhile(self) -> None:
+    def test_what_is_asked(self) -> None:
         """
-        A client that asks for a record while its owner closes it, and writes a secret into it, sees nothing of that.
+        A plain write needs the permission to write; one that may create needs both, and is asked with what is there.
         """
-        for request in self.READS:
-            self.guard(read=self.RULE)
-            self.have("a", 1, {"open": True})
-            self.storage.delay = 1.0
-            owner, eve = self.young(), self.young()
-            self.service.handle(update("a", 2, {"secret": 1}), owner)
-            self.service.handle(request, eve)
-            self.clock.advance(1.0)
-            self.clock.advance(1.0)
-            answers = eve.take()
-            self.assertIn(A.MESSAGE_DENIED, [answer.action for answer in answers], request)
-            self.assertNotIn("secret", str([answer.data for answer in answers]))
-            self.assertFalse(self.subscriptions.wants("a", eve), request)
-            self.assertNotIn(2, [answer.version for answer in answers], request)
+        self.have("a", 0, {"x": 1})
+        ann, there, nothing = self.young(), Record(0, {"x": 1}), Record(-1, None)
+        for request, expected in (
+            (ask(A.ERASE, "a", path="y", version=9), [(A.ERASE, there)]),
+            (ask(A.CREATEANDPATCH, "a", b"1", path="y", version=9), [(A.CREATE, there), (A.PATCH, there)]),
+            (ask(A.CREATEANDUPDATE, "b", b"{}", version=9), [(A.CREATE, nothing), (A.UPDATE, nothing)]),
+            (wanting_ack(update("b", 9, {})), [(A.CREATE, nothing), (A.UPDATE, nothing)]),
+            (wanting_ack(update("a", 9, {})), [(A.UPDATE, there)]),
+        ):
+            self.rules.asked.clear()
+            self.say(ann, request)
+            self.assertEqual(self.rules.asked, expected)
 
-    def test_opened_meanwhile(self) -> None:
+    def test_parts_tell_of_the_whole(self) -> None:
         """
-        What its owner opens by a write under way may be read behind it.
+        What is asked about a part of a request tells which request that is: a rule may patch what is not there then.
         """
-        self.guard(read=self.RULE)
+        seen: list[tuple[Any, Any, Any]] = []
+
+        def rule(message: Message, record: Record | None) -> bool:
+            seen.append((message.action, message.original_action, message.path))
+            return True
+
+        self.rules.rule = rule
+        self.say(self.young(), ask(A.CREATEANDPATCH, "a", b"1", version=-1, path="x"), patch("a", 2, "x", 2))
+        whole = A.CREATEANDPATCH
+        self.assertEqual(seen, [(A.CREATE, whole, "x"), (A.PATCH, whole, "x"), (A.PATCH, None, "x")])
+
+    def all_but(self, part: RecordAction) -> Callable[[Message, Record | None], bool]:
+        return lambda message, record: message.action is not part
+
+    def test_refused_in_part(self) -> None:
+        """
+        If creating or writing is refused, v4+ clients are told of their request, text clients of the part.
+        """
+        for part, letter in ((A.CREATE, "C"), (A.UPDATE, "U")):
+            self.rules.rule = self.all_but(part)
+            request = ask(A.CREATEANDUPDATE, "a", b"{}", version=-1)
+            self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
+            self.assertEqual(self.say_text(self.old(), "R|CU|a|-1|{}|{}+"), [f"R|E|MESSAGE_DENIED|a|{letter}+"])
+        self.assert_gone("a")
+
+    def test_w8_judged_on_what_is_there(self) -> None:
+        """
+        W8: the rule for a write sees the data that the write will change, however fast writes follow one another.
+        """
+        self.have("a", 0, {"x": 0})
         self.storage.delay = 1.0
-        eve = self.young()
-        self.service.handle(update("a", 2, {"open": True}), self.young())
-        self.service.handle(ask(A.READ, "a"), eve)
-        self.clock.advance(1.0)
-        self.assertEqual(eve.take(), [read_response("a", 2, {"open": True})])
+        decisions: list[Deferred[bool]] = []
 
-    def test_denied(self) -> None:
-        """
-        Each read that is denied is answered with its own name, and nothing is served.
-        """
-        for request in self.READS:
-            self.guard(read=False)
-            eve = self.young()
-            answers = self.say(eve, request)
-            (denial,) = [answer for answer in answers if answer.action is A.MESSAGE_DENIED]
-            self.assertEqual((denial.name, denial.original_action), ("a", request.action))
-            self.assertTrue(denial.is_error)
-            self.assertFalse(self.subscriptions.wants("a", eve))
-            self.assertFalse({A.READ_RESPONSE, A.HEAD_RESPONSE, A.HAS_RESPONSE} & {each.action for each in answers})
+        def growing(message: Message, record: Record | None) -> Deferred[bool]:
+            assert record is not None and isinstance(message.data, bytes)
+            decision: Deferred[bool] = Deferred()
+            decisions.append(decision)
+            self.clock.callLater(0.1, decision.callback, int(message.data) > record.data["x"])
+            return decision
 
-    def test_some_denied(self) -> None:
-        """
-        Of several names those that are permitted are served.
-        """
-        self.guard(read="name !== 'b'")
-        self.have("b", 1, {"open": True})
-        for request in self.READS[3:]:
-            eve = self.young()
-            request = replace(request, names=("a", "b", "c"))
-            answers = self.say(eve, request)
-            self.assertEqual([each.name for each in answers if each.action is A.MESSAGE_DENIED], ["b"], request)
-            self.assertEqual([name for name in "abc" if self.subscriptions.wants(name, eve)], ["a", "c"])
+        self.rules.rule = growing
+        ann = self.young()
+        requests = [patch("a", -1, "x", value) for value in (1, 3, 2, 4)]
+        self.say(ann, *requests)
+        self.clock.pump([0.1] * 60)
+        self.assertEqual(ann.take(), [requests[2].error("MESSAGE_DENIED")])
+        self.assert_stored("a", 3, {"x": 4})
 
-    def test_rule_fails(self) -> None:
+    def test_w17_permission_outlasts_the_line(self) -> None:
         """
-        A rule that cannot be evaluated denies, in other words.
+        W17: a setData whose permission takes longer than all writes before it is done all the same.
         """
-        self.guard(read="oldData.x.y")
-        (answer,) = self.say(self.young(), ask(A.READ, "a"))
-        self.assertEqual(answer.action, A.MESSAGE_PERMISSION_ERROR)
+        self.have("a", 0, {})
+        self.storage.delay = 1.0
+        decision: Deferred[bool] = Deferred()
+        self.rules.rule = lambda message, record: decision if message.action is A.CREATE else True
+        ann = self.young()
+        self.say(ann, update("a", 1, {"x": 1}), wanting_ack(ask(A.CREATEANDUPDATE, "a", b'{"x":2}', version=-1)))
+        self.clock.pump([1.0] * 5)
+        self.assertEqual(ann.take(), [])
+        decision.callback(True)
+        self.clock.pump([1.0] * 2)
+        self.assertEqual(ann.take(), [written("a")])
+        self.assert_stored("a", 2, {"x": 2})

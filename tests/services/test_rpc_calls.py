@@ -1,0 +1,77 @@
+"""
+Tests for L{dstwist.services.rpc_calls}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.protocol.constants import RpcAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.services import rpc_calls
+from dstwist.services.rpc_calls import MAX_ID_LENGTH, Call, Provider, Requestor
+from tests.fakes import FakeConnection
+
+
+class ProviderTests(SynchronousTestCase):
+    """
+    L{Provider}: under which id it knows a call, and for how long.
+    """
+
+    def setUp(self) -> None:
+        self.provider = Provider(FakeConnection("bob"))
+
+    def take(self, call_id: str) -> str:
+        """
+        Give the provider a call of a new requestor; the id in the request that it is sent.
+        """
+        request = Message(Topic.RPC, RpcAction.REQUEST, "add", correlation_id=call_id, verbatim=object())
+        sent = self.provider.take(Call(Requestor(FakeConnection("ann")), request, 10))
+        assert sent.correlation_id is not None
+        # A request that is sent as it came must have the id that it came with.
+        self.assertEqual(sent is request, sent.correlation_id == call_id)
+        self.assertEqual(sent.verbatim is None, sent.correlation_id != call_id)
+        return sent.correlation_id
+
+    def test_own_id(self) -> None:
+        """
+        The provider gets the id of the requestor.
+        """
+        self.assertEqual(self.take("a"), "a")
+
+    def test_same_id(self) -> None:
+        """
+        Calls of two requestors with the same id have different ids for their provider, and so has a call with the id of
+        one that has ended.
+        """
+        ids = [self.take("a"), self.take("a"), self.take("a")]
+        self.assertEqual(len(set(ids)), 3)
+        self.provider.release(ids[0])
+        self.assertNotIn(self.take("a"), ids)
+
+    def test_chosen_by_a_client(self) -> None:
+        """
+        The new id is not one that a client has chosen.
+        """
+        self.take("call-1")
+        self.take("a")
+        self.assertNotIn(self.take("a"), ("call-1", "a"))
+
+    def test_unfit_ids(self) -> None:
+        """
+        An id that is too long, or contains separators of the text protocol, is replaced.
+        """
+        self.assertEqual(self.take("x" * MAX_ID_LENGTH), "x" * MAX_ID_LENGTH)
+        for call_id in ("y" * (MAX_ID_LENGTH + 1), "a\x1fb", "a\x1eb"):
+            self.assertNotEqual(self.take(call_id), call_id)
+
+    def test_forgotten(self) -> None:
+        """
+        Only the latest ended calls are remembered, and whether an answer to them is an error.
+        """
+        self.patch(rpc_calls, "MAX_ENDED", 2)
+        for call_id, complain in (("a", True), ("b", True), ("c", False)):
+            self.take(call_id)
+            self.provider.release(call_id, complain)
+        self.assertEqual(dict(self.provider.ended), {"b": True, "c": False})
+        self.assertEqual(self.provider.running, {})
