@@ -7,12 +7,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.config.endpoints import WebSocketEndpoint
+from dstwist.config.limits import LimitSettings
 from dstwist.interfaces import ILink
+from dstwist.limits.rates import UserRateLimits
+from dstwist.protocol.constants import ConnectionAction, Topic
+from dstwist.protocol.message import Message
 from dstwist.transports.metered import MeteredLink
+from dstwist.transports.websocket_factory import WebSocketFactory
 from tests.transports.helpers import TEXT, Client, Recorder, frame, web_sockets
+
+PING = Message(Topic.CONNECTION, ConnectionAction.PING)
 
 
 class Weary(Recorder):
@@ -44,6 +53,31 @@ class MeteredLinkTests(SynchronousTestCase):
         link = self.metered().link
         self.assertIsInstance(link, MeteredLink)
         verifyObject(ILink, link)
+
+    def test_counted(self) -> None:
+        """
+        The messages that its connection decodes count, however few bytes they have.
+        """
+        client = Client(web_sockets(max_message_rate=10))
+        decode = client.link.counted(lambda payload: [PING] * len(payload))
+        self.assertEqual(decode(b"x" * 10), [PING] * 10)
+        self.assertEqual(client.transport.producerState, "producing")
+        decode(b"x" * 5)
+        self.assertEqual(client.transport.producerState, "paused")
+        client.reactor.advance(0.6)
+        self.assertEqual(client.transport.producerState, "producing")
+
+    def test_user(self) -> None:
+        """
+        From the login on, the limits of the user hold for all connections of the user together.
+        """
+        limits = UserRateLimits(LimitSettings(max_message_rate_per_user=10), MemoryReactorClock())
+        factory = WebSocketFactory(WebSocketEndpoint(), Recorder, MemoryReactorClock(), limits)
+        clients = [Client(factory), Client(factory)]
+        for client in clients:
+            client.link.logged_in("ann")
+            client.link.counted(lambda payload: [PING] * 6)(b"")
+        self.assertEqual([client.transport.producerState for client in clients], ["producing", "paused"])
 
     def test_both(self) -> None:
         """
