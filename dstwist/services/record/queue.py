@@ -156,18 +156,19 @@ class RecordQueue:
         """
         Run C{work}, a C{step} that serves C{message}. The record is not busy.
         """
+        waits = False
         try:
             work.send(None)
+            waits = True
         except StopIteration:
-            if on_served is not None:
-                on_served()
             return
         except MemoryError:
             if not self._is_contained(Failure(), name, [(message, sender)]):
                 raise
-            if on_served is not None:
-                on_served()
             return
+        finally:
+            if not waits and on_served is not None:
+                on_served()
         queue = self._queues[name] = _Queue([self._charge(Request(step, name, message, sender, on_served))])
         self._wait(queue, work)
 

@@ -245,5 +245,9 @@ class RecordQueueTests(SynchronousTestCase):
         async def broken(name: str, message: Message, sender: IConnection) -> None:
             raise ZeroDivisionError
 
-        self.assertRaises(ZeroDivisionError, self.queue.submit, broken, "a", READ, self.ann)
+        served: list[str] = []
+        self.assertRaises(
+            ZeroDivisionError, self.queue.submit, broken, "a", READ, self.ann, lambda: served.append("served")
+        )
         self.assertNotIn("a", self.queue.busy)
+        self.assertEqual(served, ["served"])
