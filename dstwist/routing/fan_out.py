@@ -12,7 +12,7 @@ Always true: a name is in here exactly while it has a subscriber. The bytes of e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from dstwist.interfaces import IConnection, IWire
 from dstwist.limits.outgoing import LARGE, TurnBudget
@@ -39,8 +39,11 @@ class FanOut:
     def names(self) -> Iterable[str]:
         return self._names.keys()
 
-    def subscribers(self, name: str) -> list[IConnection]:
-        return [connection for members in self._names.get(name, {}).values() for connection in members]
+    def subscribers(self, name: str) -> Iterator[IConnection]:
+        """
+        The subscribers of C{name}, one by one: they can be many, and most callers look only at the first.
+        """
+        return (connection for members in self._names.get(name, {}).values() for connection in members)
 
     def count(self, name: str) -> int:
         """

@@ -141,7 +141,7 @@ class SubscriptionRegistry:
         The connections that are subscribed to C{name}.
         """
         found = self._fan_out.subscribers(name)
-        return [connection for connection in found if not connection.closed] if self._leaving else found
+        return [connection for connection in found if not connection.closed] if self._leaving else list(found)
 
     def wants(self, name: str, connection: IConnection) -> bool:
         """
