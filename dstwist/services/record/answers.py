@@ -218,7 +218,9 @@ def version_exists(name: str, message: Message, sender: IConnection, record: Rec
             version=record.version,
             original_action=effective(message),
             correlation_id=message.correlation_id,
-            is_write_ack=True if message.is_write_ack else None,
+            # A client of v2 and v3 would want an acknowledgement of the merged record as well. But its callback was
+            # triggered before, and the application may discard the record before the acknowledgement arrives.
+            is_write_ack=True if message.is_write_ack and not sender.dialect.knows_writes_by_version else None,
         )
     )
 

@@ -14,7 +14,7 @@ from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack
 
 LOST = "R|WA|a|[{}]|Sanother version of a exists+"
-EXISTS = 'R|E|VERSION_EXISTS|a|{}|{}|{{"writeSuccess":true}}+'
+EXISTS = "R|E|VERSION_EXISTS|a|{}|{}+"
 
 
 class ConflictCase(RecordTestCase):

@@ -481,14 +481,14 @@ class Machine(RuleBasedStateMachine):
         self, serial: str, client: Client, message: Message, answers: list[Message]
     ) -> tuple[tuple[Any, bool], ...]:
         pattern = [(answer.action, bool(answer.is_write_ack)) for answer in answers]
-        done, conflict = (A.WRITE_ACKNOWLEDGEMENT, True), (A.VERSION_EXISTS, True)
+        done, conflict = (A.WRITE_ACKNOWLEDGEMENT, True), (A.VERSION_EXISTS, False)
         if pattern == [done] and answers[0].detail == other_version(message.name or ""):
             # Several conflicts of a text client have one VERSION_EXISTS, and none if the record is deleted meanwhile.
             pattern.append(conflict)
         deleted = any(action is A.DELETE and name == message.name for _, action, name in self.asked)
         if client.dialect is TEXT and message.is_write_ack and deleted and answers and not any(a for _, a in pattern):
             # The write came behind the deletion, of which the client had not heard: its callback went with the record.
-            pattern = [(action, True) for action, _ in pattern]
+            pattern = [(action, action is not A.VERSION_EXISTS) for action, _ in pattern]
             self.let_go.add(serial)
         if serial in self.let_go and message.is_write_ack and done not in pattern:
             pattern.insert(0 if A.VERSION_EXISTS in dict(pattern) else len(pattern), done)
@@ -504,7 +504,7 @@ class Machine(RuleBasedStateMachine):
             return "written"
         if pattern == ((failed, done) if ack and client.dialect is TEXT else (failed,)):
             return "failed"
-        conflict = (A.VERSION_EXISTS, ack)
+        conflict = (A.VERSION_EXISTS, ack and client.dialect is not TEXT)
         if pattern == ((conflict,) if not ack else (done, conflict) if client.dialect is TEXT else (conflict, failed)):
             return "conflict"
         if pattern == ((A.INVALID_MESSAGE_DATA, ack), *((done,) if ack and client.dialect is TEXT else ())):

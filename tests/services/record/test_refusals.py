@@ -180,7 +180,7 @@ class RefusalTests(RecordTestCase):
         v4 and later are shown the record before.
         """
         old, ann = self.old("a"), self.young()
-        conflict = 'R|E|VERSION_EXISTS|a|3|{"list":[1],"x":1}|{"writeSuccess":true}+'
+        conflict = 'R|E|VERSION_EXISTS|a|3|{"list":[1],"x":1}+'
         self.assertEqual(
             self.say_text(old, 'R|U|a|3|{"x":2}' + WANTED), ["R|WA|a|[3]|Sanother version of a exists+", conflict]
         )

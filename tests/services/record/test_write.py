@@ -326,7 +326,7 @@ class WriteTests(RecordTestCase):
         self.have("a", 3, {"x": 1})
         request = wanting_ack(update("a", 3, {"x": 2}))
         self.assertEqual(self.say(self.young("a"), request), [exists(request, 3, '{"x":1}'), failed(request)])
-        conflict = 'R|E|VERSION_EXISTS|a|3|{"x":1}|{"writeSuccess":true}+'
+        conflict = 'R|E|VERSION_EXISTS|a|3|{"x":1}+'
         answers = ["R|WA|a|[3]|Sanother version of a exists+", conflict]
         self.assertEqual(self.say_text(self.old("a"), 'R|U|a|3|{"x":2}|{"writeSuccess":true}+'), answers)
 
