@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.store.sqlite} and L{dstwist.store.sqlite_file}, with real files.
+Tests for L{dstwist.store.sqlite}, with real files.
 """
 
 from __future__ import annotations
@@ -20,53 +20,9 @@ from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
 from dstwist.store.sqlite_rows import commit
-from dstwist.store.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
 from tests.store import contract
+from tests.store.stage import SqliteTestCase
 from tests.turns import LONGEST
-
-NOBODY = 65534
-
-
-class SqliteTestCase(contract.StoreTestCase):
-    """
-    A test with a file.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.path = str(Path(self.mktemp()).absolute())
-
-    def make(self, **options: Any) -> SqliteStore:
-        return SqliteStore(self.path, self.reactor, **options)
-
-    def refusal(self, path: str | None = None) -> str:
-        """
-        Why a store does not start.
-        """
-        return self.failure(SqliteStore(path or self.path, self.reactor).start())
-
-    def other_program(self) -> sqlite3.Connection:
-        """
-        Another user of the file.
-        """
-        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None)
-        self.addCleanup(connection.close)
-        return connection
-
-    def batches(self) -> list[list[str]]:
-        """
-        The names of what is written from now on, a list a transaction.
-        """
-        batches: list[list[str]] = []
-        write = SqliteFile.write
-
-        def recorded(file: SqliteFile, writes: Any) -> None:
-            if writes:
-                batches.append([write.name for write in writes])
-            write(file, writes)
-
-        self.patch(SqliteFile, "write", recorded)
-        return batches
 
 
 class SqliteStoreTests(SqliteTestCase, contract.StoreContract):
@@ -302,26 +258,6 @@ class TroubleTests(SqliteTestCase):
     What cannot be written fails with the reason, and leaves everything else as it was.
     """
 
-    def test_no_json(self) -> None:
-        """
-        A record that cannot be stored fails alone; those beside it, and an earlier version of it, are written.
-        """
-        store = self.started(self.make())
-        blocker = store.set("first", 1, {})
-        good, earlier = store.set("good", 1, {}), store.set("bad", 1, {})
-        bad: Deferred[None] = store.set("bad", 2, {"a": object()})
-        read = store.get("bad")
-        huge = store.set("huge", 2**63, {})
-        name = store.set("\ud800", 1, {})
-        for write in (blocker, good, earlier):
-            self.result(write)
-        self.assertIn("the record 'bad' cannot be stored", self.failure(bad))
-        self.assertIn("the record 'huge' cannot be stored", self.failure(huge))
-        self.assertIn("the record '\\ud800' cannot be stored", self.failure(name))
-        self.assertEqual(self.result(read), Record(1, {}))
-        self.assertEqual(self.result(store.get("good")), Record(1, {}))
-        self.assertIsNone(self.result(store.get("huge")))
-
     def test_full(self) -> None:
         """
         A file that may not grow, as on a full disk: a write that has no room fails, what was there stays and can still
@@ -371,118 +307,6 @@ class TroubleTests(SqliteTestCase):
         self.result(store.set("a", 3, {}))
         self.assertEqual(self.result(store.get("a")), Record(3, {}))
 
-    def test_no_such_name(self) -> None:
-        """
-        A name that no file can hold is of no record: reading finds nothing, and deleting fails alone.
-        """
-        store = self.started(self.make())
-        blocker = store.set("first", 1, {})
-        good, deleted = store.set("good", 1, {}), store.delete("\ud800")
-        self.result(blocker)
-        self.result(good)
-        self.assertIn("the record '\\ud800' cannot be stored", self.failure(deleted))
-        self.assertIsNone(self.result(store.get("\ud800")))
-        self.assertEqual(self.result(store.get("good")), Record(1, {}))
-
-    def test_moved(self) -> None:
-        """
-        When the file was deleted, or another one put into its place, writes fail rather than go where no restart would
-        find them.
-        """
-        self.patch(sqlite_file, "LOOK_INTERVAL", 0)
-        for replacement in (None, b"", b"another"):
-            store = self.make()
-            self.result(store.start())
-            self.result(store.set("a", 1, {}))
-            os.rename(self.path, f"{self.path}.old")
-            if replacement is not None:
-                Path(self.path).write_bytes(replacement)
-            self.assertIn(f"{self.path} has been moved or deleted", self.failure(store.set("a", 2, {})))
-            self.assertEqual(self.result(store.get("a")), Record(1, {}))
-            os.replace(f"{self.path}.old", self.path)
-            self.result(store.set("a", 3, {}))
-            self.result(store.stop())
-
-    def test_log_shrinks(self) -> None:
-        """
-        The log that grew while another program read the file for long gives the disk back afterwards.
-        """
-        self.patch(sqlite_schema, "LOG_KEPT", 100_000)
-        store = self.started(self.make(synchronous="normal"))
-        self.result(store.set("a", 1, {}))
-        other = self.other_program()
-        other.execute("BEGIN")
-        other.execute("SELECT count(*) FROM records").fetchone()
-        for version in range(60):
-            self.result(store.set("a", version, [chr(48 + version) * 100_000]))
-        self.assertGreater(os.path.getsize(f"{self.path}-wal"), 5_000_000)
-        other.execute("COMMIT")
-        for version in range(3):
-            self.result(store.set("a", version, ["x"]))
-        self.assertLessEqual(os.path.getsize(f"{self.path}-wal"), 100_000)
-
-    def test_foreign_rows(self) -> None:
-        """
-        What another program has put into the file and is no record is not served as one; the name is told.
-        """
-        store = self.started(self.make())
-        rows = {"a": (1, "5"), "b": ("x", "{}"), "c": (1, b"\xff"), "d": (1, ""), "e": (1.5, "{}")}
-        other = self.other_program()
-        for name, (version, data) in rows.items():
-            other.execute("INSERT INTO records VALUES (?, ?, ?)", (name, version, data))
-        for name in rows:
-            self.assertIn(f"what is stored for the record '{name}' is no", self.failure(store.get(name)))
-
-    def test_busy(self) -> None:
-        """
-        A program that keeps the file locked for too long makes writes fail; when it has gone they succeed.
-        """
-        store = self.started(self.make(busy_timeout=0.01))
-        other = self.other_program()
-        other.execute("BEGIN IMMEDIATE")
-        write = store.set("a", 1, {})
-        read = store.get("a")
-        self.assertIn("is locked by another program", self.failure(write))
-        self.assertIsNone(self.result(read))
-        other.execute("ROLLBACK")
-        self.result(store.set("a", 1, {}))
-
-    def test_copied_meanwhile(self) -> None:
-        """
-        The file can be copied by SQLite's own means while the server runs.
-        """
-        store = self.started(self.make())
-        self.result(store.set("a", 1, {}))
-        copy = sqlite3.connect(":memory:")
-        self.addCleanup(copy.close)
-        self.other_program().backup(copy)
-        self.assertEqual(copy.execute("SELECT name, version FROM records").fetchall(), [("a", 1)])
-
-    def test_damaged_record(self) -> None:
-        """
-        A record somebody has spoiled is named; others can be read.
-        """
-        store = self.started(self.make())
-        self.result(store.set("a", 1, {}))
-        self.result(store.set("b", 1, {}))
-        self.other_program().execute("UPDATE records SET data = '{bad' WHERE name = 'a'")
-        self.assertIn("what is stored for the record 'a' is no JSON", self.failure(store.get("a")))
-        self.assertEqual(self.result(store.get("b")), Record(1, {}))
-
-    def test_damaged_file(self) -> None:
-        """
-        A file that is damaged is called so.
-        """
-        store = self.make()
-        self.result(store.start())
-        self.result(store.set("a", 1, {}))
-        self.result(store.stop())
-        with open(self.path, "r+b") as file:
-            file.seek(4096)
-            file.write(b"\xff" * (os.path.getsize(self.path) - 4096))
-        store = self.started(self.make())
-        self.assertIn(f"{self.path} is damaged", self.failure(store.get("a")))
-
 
 class StartTests(SqliteTestCase):
     """
@@ -496,80 +320,6 @@ class StartTests(SqliteTestCase):
         self.make()
         self.assertFalse(os.path.exists(self.path))
 
-    def test_second_server(self) -> None:
-        """
-        A file belongs to one server; the second one is told which file is locked. When the first has stopped it may.
-        """
-        first = self.make()
-        self.result(first.start())
-        self.assertEqual(self.refusal(), f"{self.path} is in use by another dstwist, which has locked {self.path}.lock")
-        self.result(first.stop())
-        self.started(self.make())
-
-    def test_start_again(self) -> None:
-        """
-        A store that could not start can be started when the reason has gone.
-        """
-        os.mkdir(self.path)
-        store = self.make()
-        self.failure(store.start())
-        os.rmdir(self.path)
-        self.result(self.started(store).set("a", 1, {}))
-
-    def test_not_a_database(self) -> None:
-        """
-        A file that is something else is refused, and stays as it is.
-        """
-        content = b"# a configuration\n" * 100
-        Path(self.path).write_bytes(content)
-        self.assertIn(f"{self.path} is not an SQLite file", self.refusal())
-        self.assertEqual(Path(self.path).read_bytes(), content)
-
-    def test_other_programs_database(self) -> None:
-        """
-        A database of another program is refused, and gets no table of ours.
-        """
-        other = self.other_program()
-        other.execute("CREATE TABLE songs (title TEXT)")
-        self.assertIn(f"{self.path} is an SQLite file of another program", self.refusal())
-        self.assertEqual(other.execute("SELECT name FROM sqlite_master").fetchall(), [("songs",)])
-
-    def test_newer_schema(self) -> None:
-        """
-        A file of a newer dstwist is refused: an older one would not know what it means.
-        """
-        other = self.other_program()
-        other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-        self.assertIn("was written by a newer dstwist: its schema has version 2", self.refusal())
-
-    def test_no_table(self) -> None:
-        """
-        A file that is marked as ours, but has not our table, is refused at start.
-        """
-        for version in (SCHEMA_VERSION, -1):
-            other = self.other_program()
-            other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            other.execute(f"PRAGMA user_version = {version}")
-            self.assertIn(self.path, self.refusal())
-
-    def test_other_name(self) -> None:
-        """
-        A second server that comes to the same file by a symbolic link is refused, too.
-        """
-        self.started(self.make())
-        os.symlink(self.path, f"{self.path}.link")
-        self.assertIn("is in use by another dstwist", self.refusal(f"{self.path}.link"))
-
-    def test_marked(self) -> None:
-        """
-        Our files say whose they are, and of which schema.
-        """
-        self.started(self.make())
-        other = self.other_program()
-        self.assertEqual(other.execute("PRAGMA application_id").fetchone(), (APPLICATION_ID,))
-        self.assertEqual(other.execute("PRAGMA user_version").fetchone(), (SCHEMA_VERSION,))
-
     def test_mode(self) -> None:
         """
         What is in the file is not for every user of the machine.
@@ -579,26 +329,6 @@ class StartTests(SqliteTestCase):
         self.result(store.set("a", 1, {}))
         for suffix in ("", "-wal", "-shm", ".lock"):
             self.assertEqual(os.stat(self.path + suffix).st_mode & 0o777, 0o640, suffix)
-
-    def test_no_directory(self) -> None:
-        """
-        A directory that is not there is not made, and named.
-        """
-        path = f"{self.path}/missing/records.sqlite"
-        self.assertEqual(self.refusal(path), f"{path} cannot be opened: No such file or directory")
-
-    def test_read_only_directory(self) -> None:
-        """
-        A directory that nothing may be written to is told as such.
-        """
-        os.mkdir(self.path, 0o500)
-        if os.geteuid() == 0:
-            # Root may write everywhere.
-            os.chown(self.path, NOBODY, NOBODY)
-            os.seteuid(NOBODY)
-            self.addCleanup(os.seteuid, 0)
-        path = f"{self.path}/records.sqlite"
-        self.assertEqual(self.refusal(path), f"{path} cannot be opened: Permission denied")
 
 
 class TurnTests(SqliteTestCase):

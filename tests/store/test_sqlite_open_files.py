@@ -15,7 +15,7 @@ from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
 from dstwist.store.sqlite_open_files import OpenFiles
 from tests.logs import Lines
-from tests.store.test_sqlite import SqliteTestCase
+from tests.store.stage import SqliteTestCase
 
 MOVED = "has been moved or deleted"
 RESTORED = "-wal or -shm was deleted or replaced while the server runs. No write is lost"

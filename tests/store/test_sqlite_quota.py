@@ -14,7 +14,7 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import Record
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
-from tests.store.test_sqlite import SqliteTestCase
+from tests.store.stage import SqliteTestCase
 
 MIB = 1 << 20
 
