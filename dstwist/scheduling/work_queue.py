@@ -1,9 +1,9 @@
 """
 The requests of one requester: in order, in slices of time, one after the other.
 
-A client can ask in a megabyte for what takes the server minutes. So a requester has one slice of each turn of the
-reactor (L{dstwist.scheduling.turns}), if the turn has time left. The rest of its requests is served in later
-turns, when the requester has its turn. Until then the server does not read from it.
+The requests in a megabyte of data can take the server minutes. So a requester has one slice of each turn of the reactor
+(L{dstwist.scheduling.turns}), if the turn has time left. The rest of its requests is served in later turns, when the
+requester has its turn. Until then the server does not read from it.
 
 One request may take as long. A service makes it into C{work} (L{WorkQueue.do}), which stands at the head of the queue
 until it is done. Work that has to wait, as for a permission, stands there too: all requests of a requester are served
@@ -100,8 +100,8 @@ class WorkQueue(Generic[Request]):
 
     @param route: serves a message for the router, which comes from the requester.
     @param source: C{None} if there is nothing to read from.
-    @ivar waiting: what waits for a later turn, in order; C{None} if nothing does, which is so for most requesters all
-        the time. It is there while the queue is served, too.
+    @ivar waiting: the requests and the begun work that wait, in order; C{None} if nothing waits, as is usual. While
+        the queue is served it is a deque, too.
     @ivar busy: the queue is served later: in another turn, or when the awaited Deferred fires.
     @ivar ended: the requester has gone.
     """
@@ -244,7 +244,7 @@ class WorkQueue(Generic[Request]):
 
     def _serve_waiting(self) -> None:
         """
-        Serve what waits, as far as the time allows.
+        Serve the queue, as far as the time allows.
         """
         waiting, requester = self.waiting, self._requester
         if requester is None:
