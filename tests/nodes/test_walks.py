@@ -105,6 +105,14 @@ class WalkTests(SynchronousTestCase):
         node.startService()
         return node
 
+    def stop(self, node: Node, reactor: MemoryReactorClock) -> None:
+        """
+        Stop a node with limits of the log, which are those of the whole process.
+        """
+        stopped = node.stopService()
+        reactor.pump([1] * 60)
+        self.successResultOf(stopped)
+
     def client(self, node: Node, user: str) -> MemoryClient:
         client = MemoryClient(node, "v4")
         client.log_in(user)
@@ -236,6 +244,7 @@ class WalkTests(SynchronousTestCase):
 
         def act() -> None:
             node = make_node(options, reactor, {})
+            self.addCleanup(self.stop, node, reactor)
             node.privilegedStartService()
             node.startService()
             client = MemoryClient(node, "v4")
