@@ -50,7 +50,7 @@ class RecordNews:
         self._subscriptions = subscriptions
         self._send_news = subscriptions.publish
         self._replicas = replicas
-        self._suspect_copies = replicas.suspect_copies
+        self._unsettled = replicas.unsettled
         self._resubscribers = replicas.resubscribers
         self._acks = acks
         self._accepted = acks.accepted
@@ -63,7 +63,7 @@ class RecordNews:
         C{message} of C{sender} was written: C{change} led to C{state}. Tell all other subscribers, and acknowledge the
         write.
         """
-        if self._suspect_copies or self._resubscribers:
+        if self._unsettled or self._resubscribers:
             self._replicas.accepted(name, sender, message.version, change)  # type: ignore[arg-type]  # a write has one
         path = message.path
         action = message.action

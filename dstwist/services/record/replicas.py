@@ -1,52 +1,93 @@
 """
 Replicas: the copies of records that clients hold, and what a client may wrongly believe of a record.
 
-A subscribed client has a copy of the record and updates it by the news (UPDATE, PATCH, ERASE). Some events leave a copy
-wrong, and no later ordinary message shows that to the client. This module remembers for each client and record how the
-copy may be wrong. The table is the complete specification; all other modules report events and ask questions.
+A subscribed client holds a copy of the record. It applies a write to the copy before it sends the write, and updates
+the copy by the news of other writes (UPDATE, PATCH, ERASE). The copy can be wrong without any later message that shows
+it: if a write of the client is refused, if the client was offline, or if the record was deleted and created anew. So
+the server remembers, for each client and record, how the copy may be wrong, until it has sent the client the record (an
+UPDATE, VERSION_EXISTS or READ_RESPONSE), or until a write shows that the copy is right.
 
-================================  ===========  =================  ============  ===================================
-event                             refused      unsure             resubscribed  predecessor
-================================  ===========  =================  ============  ===================================
-accepted: a write                 -> unsure    time restarts      ends
-accepted: a write that the        ends         ends               ends
-client can send only after it
-was sent the record
-refused: a write                  begins       -> refused
-made_unsure: the copy             -> unsure    time restarts                    (a copy in neither becomes unsure)
-resubscribed: the client, which   -> unsure    time restarts      begins        begins, if there was one
-was not sent the record
-subscribed: the client, which     -> unsure    time restarts                    (a copy in neither becomes unsure,
-was sent the record but ignores                                                 if the version differs from the one
-it                                                                              that the client read)
-sent: the record, to the client                                                 ends (v2 and v3: if the client is
-                                                                                subscribed)
-left: the client is not                                           ends
-subscribed any more
-ended: the subscriptions, by a                                    ends
-deletion
-deleted: the record                                                             begins for subscribers
-no write for some time                         reminded,
-                                               -> refused
-nothing for some time             forgotten
-================================  ===========  =================  ============  ===================================
+Four states are remembered. A copy is C{refused}, C{unsure} or neither. Besides that, it may be C{resubscribed}, and its
+client may hold a C{predecessor}. In the examples, numbers are versions, and B is another client.
 
-C{refused} and C{unsure}: a write of the client was refused, and it may not know that yet, or its copy may be wrong
-because of that: L{dstwist.services.record.reminders}. A client that reconnects and writes before it has subscribed
-again was refused as well; its subscription then counts as an accepted write.
+B{refused}: a write of the client was refused, and the client may not know that yet. B{unsure}: the copy may be wrong,
+and the client will be I{reminded}: it is sent the record when it has written nothing for a while. Both are in
+L{dstwist.services.record.reminders}. Here A sends two writes before it hears of B's::
 
-C{resubscribed}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe they have the
-record. Neither updates nor a read show such a client that it is wrong: client 7.0.5 sends the writes that it made
+    client A                     server: B has written 2
+    UPDATE 2 ------------------> a conflict                                     A's copy: refused
+    UPDATE 3 ------------------> accepted, because 3 follows 2                  unsure
+             <------------------ VERSION_EXISTS 2: A merges, and believes
+                                 that 2 is the last version
+                                 L{QUIET} without a write of A
+             <------------------ UPDATE 3: the reminder                         refused
+                                 L{MEMORY} without another event                neither
+
+=========================================  ===========  =================  =========================================
+event                                      if neither   if C{refused}      if C{unsure}
+=========================================  ===========  =================  =========================================
+refused: a write                           -> refused   its time restarts  -> refused
+refused: more than L{AT_ONCE} writes in    -> unsure    -> unsure          -> unsure
+quick succession
+accepted: a write that the client can                   -> neither         (then it is C{refused})
+send only after it was sent the record
+accepted: a write that does not change                  no change          its time restarts
+the record (of a client that merges on
+news: as any other write)
+accepted: any other write                               -> unsure          its time restarts
+resubscribed: the client, not subscribed                -> unsure          its time restarts
+subscribed: the client, which has read     -> unsure    -> unsure          its time restarts
+the record shortly before (if neither: and
+got another version)
+made_unsure: the copy                      -> unsure    -> unsure          its time restarts
+not_reminded: the record is not readable   -> unsure    -> unsure          its time restarts, and is longer
+L{MEMORY} is over                                       -> neither
+L{QUIET} is over (it doubles)                                              the client is reminded, -> refused
+=========================================  ===========  =================  =========================================
+
+A copy that was reminded L{REMINDERS} times becomes C{neither} when an event would make it C{unsure}. The same happens
+to the oldest copies if there are too many.
+
+B{resubscribed}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe they have the
+record. Neither updates nor a read show such a client that its copy is wrong. Client 7.0.5 sends the writes that it made
 offline with the version that it has just read, not with the next one. The copy is right when a write of the client is
-accepted.
+accepted::
 
-C{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record.recent_deletions}.
+    client A, which has 5        server: B has written 6 while A was offline
+    SUBSCRIBEANDHEAD ----------> subscribed                                     A's copy: resubscribed
+             <------------------ HEAD_RESPONSE 6: A takes the version, but not the data
+    UPDATE 6 ------------------> a conflict
+             <------------------ VERSION_EXISTS 6, UPDATE 6: A merges
+    UPDATE 7 ------------------> accepted                                       not resubscribed
+
+B{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record.recent_deletions}.
 A client of v2 and v3 writes to a record only while it holds a copy. So after the deletion, all its writes that have a
-version are meant for the predecessor until it subscribes. A read does not end that: it may have been sent before such
-writes.
+version are meant for the predecessor until it subscribes. A read does not end the state: the client may have sent the
+read before such writes::
 
-A client that read the record shortly before it subscribes ignores the data that come with the subscription:
-L{dstwist.services.record.recent_reads}.
+    client A, which has 7        server: B has deleted 7, and written a new record up to 7
+    UPDATE 8 ------------------> a conflict: A has not heard of the deletion    A's copy: a predecessor
+             <------------------ VERSION_EXISTS 7                               no predecessor
+
+==============================================  ==================  ================================================
+event                                           C{resubscribed}     C{predecessor}
+==============================================  ==================  ================================================
+resubscribed: the client, which is not sent     begins, if it was   begins, if a deletion is remembered
+the record                                      not subscribed
+accepted: a write                               ends
+sent: the record, to the client                                     ends (callers report v2 and v3 clients only if
+                                                                    they are subscribed)
+left: the client is not subscribed any more     ends
+ended: the subscriptions, by a deletion         ends
+deleted: the record                                                 begins for subscribers
+the connection closes                           ends                ends
+the deletion is forgotten                                           ends
+==============================================  ==================  ================================================
+
+The tables are the complete specification; all other modules report events and ask questions. Two more things are
+remembered for a moment. A client that read the record shortly before it subscribes ignores the data that come with the
+subscription (event C{read}: L{dstwist.services.record.recent_reads}). A client that has asked to delete or discard the
+record has destroyed the callbacks of its writes (event C{leaves}).
 """
 
 from __future__ import annotations
@@ -67,44 +108,26 @@ class Replicas:
     """
     The copies that may be wrong.
 
-    @ivar suspect_copies: the copies that are C{refused} or C{unsure}.
-    @ivar resubscribers: the connections that have a C{resubscribed} copy. If there are none, and no suspect copies, an
-        accepted write need not be reported.
-    @ivar refused: a write was refused: L{Reminders.refused}.
-    @ivar not_reminded: the record could not be read: L{Reminders.not_reminded}.
-    @ivar made_unsure: the copy may be wrong for another reason than in the table. The client reads the path that it
-        wrote in its own way, or could not be told anything of the record when its write was refused:
-        L{Reminders.made_unsure}.
-    @ivar read: C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent a version of the record:
-        (name, connection, version).
-    @ivar sent: C{connection} is sent the record: (name, connection).
-    @ivar predecessors: the names of the records that were deleted a short time ago.
-    @ivar may_hold_predecessor: whether C{connection} may hold a deleted record of this name, or may not know yet that
-        it is deleted: (name, connection).
-    @ivar may_target_predecessor: whether a write may be meant for a predecessor: (name, connection, version).
+    @ivar unsettled: the copies that are C{refused} or C{unsure}.
+    @ivar resubscribers: the connections that have a C{resubscribed} copy. If there are none, and no unsettled copies,
+        an accepted write need not be reported.
+    @ivar predecessors: the names of the records whose deletion is remembered.
     @param remind: called with a name and a connection when it is time to send the client the record.
     """
 
     def __init__(
         self, settings: RecordSettings, clock: IReactorTime, remind: Callable[[str, IConnection], None]
     ) -> None:
-        self._reminders = reminders = Reminders(clock, remind)
-        self.refused = reminders.refused
-        self.not_reminded = reminders.not_reminded
-        self.made_unsure = reminders.made_unsure
+        self._reminders = Reminders(clock, remind)
+        self.unsettled = self._reminders.copies
         # The names of the records that are resubscribed.
         self._resubscribed: dict[IConnection, set[str]] = {}
         self.resubscribers: Sized = self._resubscribed
-        self.suspect_copies = reminders.copies
         # How many requests of a connection to delete or discard a record are not served yet.
         self._leaving: dict[tuple[IConnection, str], int] = {}
-        self._deletions = deletions = RecentDeletions(settings, clock)
-        self.predecessors = deletions.names
-        self.may_hold_predecessor = deletions.may_hold
-        self.may_target_predecessor = deletions.may_target
-        self.sent = deletions.clear
-        self._reads = reads = RecentReads(clock)
-        self.read = reads.add
+        self._deletions = RecentDeletions(settings, clock)
+        self.predecessors = self._deletions.names
+        self._reads = RecentReads(clock)
 
     # -- events
 
@@ -117,6 +140,41 @@ class Replicas:
         if self._resubscribed:
             self.left(name, connection)
         self._reminders.accepted(name, connection, version, change)
+
+    def refused(self, name: str, connection: IConnection, version: int = -1, current: int | None = None) -> bool:
+        """
+        A write of C{connection} was refused, or its client is about to take it back in its copy.
+
+        @param version: as sent.
+        @param current: the version of the record, which the client may be sent; C{None}: it may not.
+        @return: whether the caller sends the client the record at once.
+        """
+        return self._reminders.refused(name, connection, version, current)
+
+    def made_unsure(self, name: str, connection: IConnection) -> None:
+        """
+        The copy of C{connection}, which is subscribed, may be wrong. Either the client reads the path of its accepted
+        write in another way than the server, or its write was refused and the server could not send it the record.
+        """
+        self._reminders.made_unsure(name, connection)
+
+    def not_reminded(self, name: str, connection: IConnection) -> None:
+        """
+        It was time to send C{connection} the record, but the record could not be read.
+        """
+        self._reminders.not_reminded(name, connection)
+
+    def read(self, name: str, connection: IConnection, version: int) -> None:
+        """
+        C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent C{version} of the record.
+        """
+        self._reads.add(name, connection, version)
+
+    def sent(self, name: str, connection: IConnection) -> None:
+        """
+        C{connection} is sent the record.
+        """
+        self._deletions.clear(name, connection)
 
     def resubscribed(self, name: str, connection: IConnection, was_subscribed: bool) -> None:
         """
@@ -197,6 +255,18 @@ class Replicas:
         Whether the copy of C{connection}, which is subscribed, may differ from the result of the news.
         """
         return name in self._resubscribed.get(connection, ()) or self._reminders.is_unsure(name, connection)
+
+    def may_hold_predecessor(self, name: str, connection: IConnection) -> bool:
+        """
+        Whether C{connection} may hold a deleted record of this name, or may not know yet that the record is deleted.
+        """
+        return self._deletions.may_hold(name, connection)
+
+    def may_target_predecessor(self, name: str, connection: IConnection, version: int) -> bool:
+        """
+        Whether a write of C{connection} with C{version} may be meant for a predecessor.
+        """
+        return self._deletions.may_target(name, connection, version)
 
     def is_leaving(self, name: str, connection: IConnection, version: int | None) -> bool:
         """
