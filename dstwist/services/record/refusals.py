@@ -16,7 +16,7 @@ all other reasons                at once; with the answer to another write, if o
 ===============================  ================================================================================
 
 VERSION_EXISTS contains the record only for a client that is subscribed, or has the permission to read it.
-L{dstwist.services.record.write} checks that before it calls a L{Conflict}. In all other cases the record is sent to
+L{dstwist.services.record.write} checks that before it calls a L{SendConflict}. In all other cases the record is sent to
 subscribers only.
 """
 
@@ -42,10 +42,10 @@ from dstwist.services.record.replicas import Replicas
 _BLANK = Record(0, {})
 
 #: Sends the writer the answer to a refused write.
-Refusal = Callable[[], None]
+SendRefusal = Callable[[], None]
 
 
-class Conflict(partial[None]):
+class SendConflict(partial[None]):
     """
     A refusal whose answer contains the record.
     """

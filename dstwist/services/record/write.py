@@ -49,7 +49,7 @@ from dstwist.services.record.failures import RecordError
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue, Request
 from dstwist.services.record.reconcile import Reconciliation
-from dstwist.services.record.refusals import Conflict, RecordRefusals, Refusal
+from dstwist.services.record.refusals import RecordRefusals, SendConflict, SendRefusal
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordStore
 from dstwist.services.record.write_permission import WritePermission, creates, is_plain
@@ -65,7 +65,7 @@ _CREATEANDUPDATE = RecordAction.CREATEANDUPDATE
 BATCH = 64 * 1024 * 1024
 
 #: A write, its sender, its outcome, and the change on which it was decided.
-_Outcome = tuple[Message, IConnection, Record | Refusal, Change]
+_Outcome = tuple[Message, IConnection, Record | SendRefusal, Change]
 
 
 class RecordWriter:
@@ -98,11 +98,11 @@ class RecordWriter:
         self._allows = permission.allows
         self._publish = news.written
         self._refusals = refusals
-        self._permission = write_permission
+        self._write_permission = write_permission
         self._predecessors = refusals.predecessors
         self._may_target_predecessor = refusals.may_target_predecessor
         self._is_subscribed = refusals.is_subscribed
-        self._hot_path = settings.storage_hot_path_prefixes
+        self._hot_path_prefixes = settings.storage_hot_path_prefixes
         self._make = sizes.make
         self._limits = sizes.limits
         self._turns = Turns.of(clock)
@@ -135,7 +135,7 @@ class RecordWriter:
                 change = Change(state, message, self._limits)
                 decision = self._allows(message, sender, change)
                 if decision is True:
-                    outcome: Record | Refusal | None = None
+                    outcome: Record | SendRefusal | None = None
                     version = state.version + 1
                     if message.version == version and name not in self._predecessors:
                         # Nearly all writes. L{_decide} would make the same record, and handles the error.
@@ -149,7 +149,7 @@ class RecordWriter:
                         if self._keep(name, outcome):
                             self._publish(name, message, sender, outcome, change)
                             return
-                    elif outcome.__class__ is not Conflict or self._is_subscribed(name, sender):
+                    elif outcome.__class__ is not SendConflict or self._is_subscribed(name, sender):
                         outcome()
                         return
         self._queue.start(self._serve(name, message, sender, decision), self.write, name, message, sender)
@@ -190,21 +190,21 @@ class RecordWriter:
             if change.is_long:
                 long = True
                 await self._compute(change)
-            outcome: Record | Refusal | None
+            outcome: Record | SendRefusal | None
             if is_plain(message) and not (state is NOTHING and creates(message, sender)):
                 if decision is None:
                     decision = self._allows(message, sender, change)
                 outcome = (
                     None
                     if decision is True
-                    else await self._permission.check_decision(name, message, sender, change, decision)
+                    else await self._write_permission.check_decision(name, message, sender, change, decision)
                 )
                 decision = None
             else:
-                outcome = await self._permission.check_effect(name, message, sender, change)
+                outcome = await self._write_permission.check_effect(name, message, sender, change)
             if outcome is None:
                 outcome = self._decide(name, message, sender, change)
-                if isinstance(outcome, Conflict) and not await self._permission.may_see(name, sender, change):
+                if isinstance(outcome, SendConflict) and not await self._write_permission.may_see(name, sender, change):
                     outcome = partial(self._refusals.outdated, name, message, sender)
             outcomes.append((message, sender, outcome, change))
             if isinstance(outcome, Record):
@@ -258,7 +258,7 @@ class RecordWriter:
 
     # -- decision
 
-    def _decide(self, name: str, message: Message, sender: IConnection, change: Change) -> Record | Refusal:
+    def _decide(self, name: str, message: Message, sender: IConnection, change: Change) -> Record | SendRefusal:
         """
         The new state that a permitted write makes, or its refusal.
         """
@@ -282,7 +282,7 @@ class RecordWriter:
             if (
                 wanted == -1
                 or (state is NOTHING and wanted == 1)
-                or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path))
+                or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path_prefixes))
             ):
                 return self._make(current + 1, change)
             change.data  # noqa: B018
@@ -292,7 +292,7 @@ class RecordWriter:
             return partial(refusals.invalid, name, message, sender, state, str(problem))
         if wanted > current + 1 and not sender.dialect.merges_versions_ahead:
             return partial(refusals.ahead, name, message, sender, state)
-        return Conflict(refusals.conflict, name, message, sender, state)
+        return SendConflict(refusals.conflict, name, message, sender, state)
 
     # -- failures of the stores
 

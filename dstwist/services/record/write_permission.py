@@ -28,7 +28,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import NOTHING, Change
 from dstwist.services.record import answers
-from dstwist.services.record.refusals import RecordRefusals, Refusal
+from dstwist.services.record.refusals import RecordRefusals, SendRefusal
 
 _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
@@ -49,14 +49,16 @@ class WritePermission:
         self._allows = permission.allows
         self._refusals = refusals
         self._is_subscribed = refusals.is_subscribed
-        self._hot_path = settings.storage_hot_path_prefixes
+        self._hot_path_prefixes = settings.storage_hot_path_prefixes
         self._denials = denials
 
-    async def check_effect(self, name: str, message: Message, sender: IConnection, change: Change) -> Refusal | None:
+    async def check_effect(
+        self, name: str, message: Message, sender: IConnection, change: Change
+    ) -> SendRefusal | None:
         """
         The refusal of a write if a part of its effect is not permitted.
         """
-        if name.startswith(self._hot_path) and message.action in _UPSERTS and change.action is not _UPDATE:
+        if name.startswith(self._hot_path_prefixes) and message.action in _UPSERTS and change.action is not _UPDATE:
             return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
         may_create = message.action in _UPSERTS or (change.old is NOTHING and creates(message, sender))
         check: IntEnum
@@ -78,7 +80,7 @@ class WritePermission:
         change: Change,
         decision: bool | Deferred[bool],
         check: IntEnum | None = None,
-    ) -> Refusal | None:
+    ) -> SendRefusal | None:
         """
         The refusal that follows from a decision which is not C{True}; C{None} if the write is permitted after all.
 
