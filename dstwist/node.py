@@ -25,7 +25,7 @@ from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import connections_within, open_file_limit
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.log import Logger, about
 from dstwist.memory_limits import usable_memory
 from dstwist.permission.denials import Denials
@@ -33,7 +33,7 @@ from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
 from dstwist.permission.selection import build as build_permission
 from dstwist.plugins import PluginContext
-from dstwist.reload.sections import Reloads
+from dstwist.reload.on_sighup import Reloads
 from dstwist.routing.router import Router
 from dstwist.services.topics import TopicBuilder
 from dstwist.startup_checks import (
@@ -273,12 +273,12 @@ class Node(Service):
         return Deferred.fromCoroutine(self._lifecycle.stop())
 
 
-def _outgoing(settings: LimitSettings, reactor: Any) -> Outgoing:
+def _outgoing(settings: LimitSettings, reactor: Any) -> OutgoingBytes:
     """
     The budgets of outgoing bytes.
     """
     most = settings.max_outgoing_bytes
-    return Outgoing(reactor, settings.max_outgoing_bytes_per_turn, usable_memory() // 8 if most is None else most)
+    return OutgoingBytes(reactor, settings.max_outgoing_bytes_per_turn, usable_memory() // 8 if most is None else most)
 
 
 def _found(stores: Stores) -> str:

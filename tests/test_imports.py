@@ -17,7 +17,7 @@ import dstwist
 #: below its own, and no part beside it. Imports for type checking count, too.
 LAYERS = (
     "__init__",
-    "errors log memory_limits data_files",
+    "errors log memory_limits installed_files",
     "protocol",
     "config patterns record",
     "interfaces",

@@ -30,7 +30,7 @@ OF_THE_OPERATOR = {
     "process/log_file.py",
     "process/server.py",
     "permission/reload.py",
-    "reload/sections.py",
+    "reload/on_sighup.py",
     "process/out_of_memory.py",
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from dstwist.cli.failure import failed
-from dstwist.data_files import find_data_file
+from dstwist.installed_files import find_installed_file
 
 #: The directory of the operator's units.
 UNITS = Path("/etc/systemd/system")
@@ -118,7 +118,7 @@ def unit(name: str, program: str, config_file: str, log_dir: str | None = None) 
 
     @param program: the path of the command C{dstwist}.
     """
-    path = find_data_file("dstwist.service")
+    path = find_installed_file("dstwist.service")
     if path is None:
         raise failed("The unit file that comes with dstwist, dstwist.service, is not installed")
     start = f"{_quoted(program)} start --config {_quoted(config_file)} --data-dir /var/lib/{name} $DSTWIST_OPTS"

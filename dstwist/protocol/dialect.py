@@ -91,7 +91,7 @@ class Dialect:
         by INVALID_MESSAGE; otherwise an accept is answered by SUBSCRIPTION_FOR_PATTERN_REMOVED, so that the client
         stops providing.
     @ivar counts_own_subscriptions: a listener that is itself the only subscriber of a name is asked to provide it;
-        otherwise not (L{dstwist.routing.own_subscriptions}).
+        otherwise not (L{dstwist.routing.sole_subscribers}).
     @ivar forgets_calls_when_offline: a client whose connection closes never fails its pending calls; otherwise the
         client fails them itself.
     @ivar acks_reading_at_once: a request to subscribe and read is acknowledged before the record is loaded; otherwise

@@ -44,8 +44,8 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.text_fields import END, SEPARATOR, VERSION, WRITE_SUCCESS
-from dstwist.protocol.text_form import TOPICS, Form
 from dstwist.protocol.text_forms import CLIENT_CODES, FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SERVER_CODES
+from dstwist.protocol.text_layout import TOPICS, Form
 from dstwist.protocol.typed import is_typed, utf8
 
 # Looking up a member of an enumeration costs as much as the rest of the work for a short event.

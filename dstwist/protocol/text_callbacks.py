@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dstwist.protocol.message import Message
 from dstwist.protocol.text_fields import END, SEPARATOR, Field
-from dstwist.protocol.text_form import Form
+from dstwist.protocol.text_layout import Form
 
 #: The codes of reads. A client finds the callback of a read by this code, which stands where other errors have their
 #: own code.

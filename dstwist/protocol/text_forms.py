@@ -28,7 +28,7 @@ from dstwist.protocol.constants import (
 from dstwist.protocol.message import Message
 from dstwist.protocol.text_callbacks import CALLER, HeardForm
 from dstwist.protocol.text_fields import FIELDS, Field, Values, origin_fields
-from dstwist.protocol.text_form import LETTERS, TOPICS, Form
+from dstwist.protocol.text_layout import LETTERS, TOPICS, Form
 from dstwist.protocol.typed import without_separators
 
 #: Messages that both sides send in the same form.

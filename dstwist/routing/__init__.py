@@ -8,8 +8,8 @@ L{.fan_out}                 the subscribers of each name by wire: encode once, w
 L{.listeners}               what clients say that listen to patterns
 L{.registrations}           which connections listen to which patterns
 L{.provider_assignment}     which listener provides which name; L{.providers}, L{.new_listeners}, L{.rematch} and
-                            L{.own_subscriptions} are its parts
-L{.provider_search}         asks listeners about one name, one after the other, until one accepts;
-                            L{.search_order}, L{.offers} and L{.pending_decisions} are its parts
+                            L{.sole_subscribers} are its parts
+L{.topic_searches}          asks listeners about one name, one after the other, until one accepts;
+                            L{.provider_search}, L{.offers} and L{.pending_decisions} are its parts
 ==========================  ================================================================================
 """

@@ -7,7 +7,7 @@ its connections::
     publish(message) --> wires of the name --encode once each--> frame --write--> each connection of the wire
 
 Always true: a name is in here exactly while it has a subscriber. The bytes of each fan-out are counted
-(L{dstwist.limits.outgoing}).
+(L{dstwist.limits.outgoing_bytes}).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 
 from dstwist.interfaces import IConnection, IWire
-from dstwist.limits.outgoing import LARGE, TurnBudget
+from dstwist.limits.outgoing_bytes import LARGE, TurnBudget
 from dstwist.protocol.message import Message
 
 #: The subscribers of one name on one wire, with their C{write}.

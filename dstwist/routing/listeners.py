@@ -17,7 +17,7 @@ and what its section 13.3 asks of a better server.
 
 A listener is offered a name only if it has the permission to listen to that name (L{dstwist.routing.offers}). A
 listener of v2 or v3 is offered a name, and provides it, only while another client is subscribed
-(L{dstwist.routing.own_subscriptions}).
+(L{dstwist.routing.sole_subscribers}).
 
 ==================================  ==================================================================================
 an answer                           has this effect
@@ -56,8 +56,8 @@ from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.offers import OfferedNames, OfferRules
 from dstwist.routing.provider_assignment import ProviderAssignment
+from dstwist.routing.provider_search import Choose
 from dstwist.routing.registrations import Registration, Registrations, Unanswered
-from dstwist.routing.search_order import Choose
 from dstwist.routing.subscriptions import SubscriptionRegistry
 
 

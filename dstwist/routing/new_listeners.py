@@ -2,7 +2,7 @@
 New listeners: they are offered the names that have subscribers already.
 
 A new listener is matched only against names without a provider and without a running search: a running search asks it
-by itself (L{dstwist.routing.search_order}). A round goes through all names, in slices. Listeners that come during a
+by itself (L{dstwist.routing.provider_search}). A round goes through all names, in slices. Listeners that come during a
 round share the next one, so there is one list of names at a time, however many listeners come.
 """
 

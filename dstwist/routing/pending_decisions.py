@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from twisted.internet.defer import Deferred
 
 from dstwist.log import Logger
+from dstwist.routing.provider_search import ProviderSearch
 from dstwist.routing.registrations import Registration
-from dstwist.routing.search_order import ProviderSearch
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: How many decisions are awaited at a time.

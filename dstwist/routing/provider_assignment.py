@@ -10,7 +10,7 @@ all have declined a name              searched again at the next rematch (L{dstw
 a name loses its last subscriber      its search ends, and its provider is told to stop
 ====================================  =============================================================================
 
-L{dstwist.routing.provider_search} makes the searches, L{dstwist.routing.providers} keeps the providers.
+L{dstwist.routing.topic_searches} makes the searches, L{dstwist.routing.providers} keeps the providers.
 
 Work on many names is done in slices (L{dstwist.scheduling.time_slices}). If a listener leaves, each of its names still
 counts as provided by it, or as offered to it, until the work comes to that name. The listener that left is told nothing
@@ -28,13 +28,13 @@ from dstwist.config.settings import ListenSettings
 from dstwist.protocol.constants import Topic
 from dstwist.routing.new_listeners import NewListeners
 from dstwist.routing.offers import OfferRules
-from dstwist.routing.own_subscriptions import OwnSubscriptions
-from dstwist.routing.provider_search import ProviderSearches
+from dstwist.routing.provider_search import Choose
 from dstwist.routing.providers import Providers
 from dstwist.routing.registrations import Registration, Registrations
 from dstwist.routing.rematch import Rematch
-from dstwist.routing.search_order import Choose
+from dstwist.routing.sole_subscribers import SoleSubscribers
 from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.routing.topic_searches import TopicSearches
 from dstwist.scheduling.time_slices import TimeSlices
 
 
@@ -62,13 +62,13 @@ class ProviderAssignment:
         self._registrations = registrations
         self._rules = rules
         self._providers = Providers(topic, subscriptions, announce)
-        self._own_subscriptions = OwnSubscriptions(subscriptions)
+        self._sole_subscribers = SoleSubscribers(subscriptions)
         self._time_slices = TimeSlices(clock)
-        self._searches = ProviderSearches(
+        self._searches = TopicSearches(
             topic,
             registrations,
             rules,
-            self._own_subscriptions,
+            self._sole_subscribers,
             settings.response_timeout,
             clock,
             self._time_slices,
@@ -182,7 +182,7 @@ class ProviderAssignment:
         return True
 
     def _accept_late(self, allowed: bool, registration: Registration, name: str) -> None:
-        only = self._own_subscriptions.only(name, registration.connection)
+        only = self._sole_subscribers.only(name, registration.connection)
         if allowed and registration.listens and self._is_idle(name) and not only:
             self._provide(name, registration)
         elif registration.notified:
@@ -224,7 +224,7 @@ class ProviderAssignment:
         """
         C{name} has a second subscriber: a listener that was the only one may be offered the name now.
         """
-        listener = self._own_subscriptions.forget(name)
+        listener = self._sole_subscribers.forget(name)
         if listener is not None and not self._searches.readmit(name, listener) and self._is_idle(name):
             self._search(name)
 
@@ -233,9 +233,9 @@ class ProviderAssignment:
         C{name} has only one subscriber left: if that one provides the name, or is offered it, it has to stop.
         """
         holder = self.holder(name)
-        if holder is None or not self._own_subscriptions.only(name, holder.connection):
+        if holder is None or not self._sole_subscribers.only(name, holder.connection):
             return
-        self._own_subscriptions.pass_over(name, holder.connection)
+        self._sole_subscribers.pass_over(name, holder.connection)
         if name in self._searches:
             self._searches.give_up(holder, name)
         else:
@@ -246,7 +246,7 @@ class ProviderAssignment:
         """
         C{name} is not wanted any more.
         """
-        self._own_subscriptions.forget(name)
+        self._sole_subscribers.forget(name)
         self._rematch.forget(name)
         self._searches.cancel(name)
         self._providers.release(name)

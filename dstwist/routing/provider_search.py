@@ -1,336 +1,112 @@
 """
-The searches for providers of one topic: each offers one name to registrations, one at a time, until one accepts.
+The search for a provider of one name: which registrations it has tried, and which one it tries next.
 
-::
+A search remembers the registrations that it has tried, not those that it is going to try: names are many, and so may
+be registrations. Which registration comes next is decided when it is needed, from those that match at that moment:
 
-    start ---> may the next registration hear of the name? --no, or not any more--> the next one
-                  |                         |                                          ^
-                  | yes                     +--decided later--> waits                  |
-                  v                                                                    |
-               offered --rejects, leaves, or is silent for listen.responseTimeout -----+--none is left--> failed
-                  |
-                  +--accepts--> the search is over
-
-L{dstwist.routing.search_order} decides which registration is next. Before a registration is offered the name, the
-permission decides whether it may hear of it (L{dstwist.routing.offers}). If that takes a while, the search waits for
-the decision as it waits for an answer; a limited number of decisions is awaited at a time
-(L{dstwist.routing.pending_decisions}). A registration that is refused is passed over.
-
-A listener of v2 or v3 is not offered a name whose only subscriber it is (L{dstwist.routing.own_subscriptions}).
-
-Always true: a name has at most one search, and a search has at most one registration that is offered the name. Every
-message that is sent may close a connection, and so end registrations and subscriptions, before the call returns: code
-behind such a call relies on nothing that was true before it.
+=================================================  ===================================================================
+registration                                       is tried
+=================================================  ===================================================================
+registered before the search began                 first: in the order of the table, or shuffled
+registered while the search runs                   then: in the order of their numbers
+numbered up to C{ProviderSearch.after}             not at all: an earlier search tried it in vain
+tried by this search                               not again
+=================================================  ===================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
 
 from dstwist.interfaces import IConnection
-from dstwist.protocol.constants import ACTIONS, Topic
-from dstwist.protocol.message import Message
-from dstwist.routing.offers import OfferRules
-from dstwist.routing.own_subscriptions import OwnSubscriptions
-from dstwist.routing.pending_decisions import PendingDecisions
-from dstwist.routing.registrations import ListenerPattern, Registration, Registrations
-from dstwist.routing.search_order import Choose, ProviderSearch, take_next
-from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.time_slices import Steps, TimeSlices
+from dstwist.routing.registrations import ListenerPattern, Registration
+
+#: Chooses the place of the registration that is tried next, as L{random.choice}.
+Choose = Callable[[Sequence[int]], int]
+
+_NOTHING: frozenset[Any] = frozenset()
 
 
-class ProviderSearches:
+@dataclass(eq=False, slots=True)
+class ProviderSearch:
     """
-    The searches of one topic.
+    The search for a provider of one name.
 
-    @param rules: which names a registration may hear of.
-    @param response_timeout: how long a listener may take to answer an offer, in seconds.
-    @param choose: which of several registrations is tried first; C{None} for the first one.
-    @param failed: called with the name when a search has tried all matching registrations in vain.
+    @ivar after: registrations up to this number are not tried; 0 to try all.
+    @ivar began: the number of the latest registration when the search began.
+    @ivar current: the registration that is offered the name now, or that waits for its permission to hear of it.
+    @ivar offered: C{current} has been sent the offer.
+    @ivar matched: at least one registration was tried.
+    @ivar tried: registrations that did not accept, or that may not hear of the name.
+    @ivar refused: connections that may not hear of the name.
     """
 
-    def __init__(
-        self,
-        topic: Topic,
-        registrations: Registrations,
-        rules: OfferRules,
-        own_subscriptions: OwnSubscriptions,
-        response_timeout: float,
-        clock: IReactorTime,
-        time_slices: TimeSlices,
-        choose: Choose | None,
-        failed: Callable[[str], None],
-    ) -> None:
-        self._topic = topic
-        self._found = ACTIONS[topic]["SUBSCRIPTION_FOR_PATTERN_FOUND"]
-        self._timeout = ACTIONS[topic]["LISTEN_RESPONSE_TIMEOUT"]
-        self._registrations = registrations
-        self._rules = rules
-        self._own_subscriptions = own_subscriptions
-        self._clock = clock
-        self._time_slices = time_slices
-        self._choose = choose
-        self._failed = failed
-        self._searches: dict[str, ProviderSearch] = {}
-        self._offers: Deadlines[ProviderSearch] = Deadlines(response_timeout, clock, self._timed_out)
-        self._decisions = PendingDecisions(time_slices, self._continue_if_wanted)
-        self._stopped = False
+    name: str
+    after: int
+    began: int
+    current: Registration | None = None
+    offered: bool = False
+    matched: bool = False
+    # Most searches need neither: a set is made when there is something to remember.
+    tried: Set[Registration] = _NOTHING
+    refused: Set[IConnection] = _NOTHING
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._searches
+    def waiting(self, matching: Iterable[ListenerPattern]) -> tuple[list[Registration], list[Registration]]:
+        """
+        The registrations that are still to be tried.
 
-    def current(self, name: str) -> Registration | None:
+        @return: those that were there when the search began, in the order of the table; and those that came later,
+            sorted so that the latest is first.
         """
-        The registration that is offered C{name} now, or waits for its permission to hear of it; C{None} if there is
-        none.
-        """
-        search = self._searches.get(name)
-        return None if search is None else search.current
-
-    def stop(self) -> None:
-        """
-        Offer no name any more, and cancel all timers.
-        """
-        self._stopped = True
-        self.cancel_timers()
-
-    def cancel_timers(self) -> None:
-        """
-        Wait for no answer any more: no listener is left.
-        """
-        self._offers.stop()
-
-    # -- what happens to a search
-
-    def start(self, name: str, after: int = 0) -> None:
-        """
-        Search for a provider of C{name}, which has no search, among the registrations numbered above C{after}.
-        """
-        # Most names match no pattern: nothing is kept of them, and little is done.
-        matching = self._registrations.matching(name)
-        if matching and not self._stopped:
-            search = self._searches[name] = ProviderSearch(name, after, self._registrations.latest)
-            self._continue(search, matching)
-
-    def cancel(self, name: str) -> None:
-        """
-        End the search for C{name}, if there is one: the name is not wanted any more.
-        """
-        search = self._searches.pop(name, None)
-        if search is not None:
-            if search.current is not None and search.offered:
-                search.current.remember_unanswered(name)
-            self._stop_asking(search)
-            self._decisions.forget(search)
-
-    def accept(self, registration: Registration, name: str) -> bool:
-        """
-        End the search for C{name}, if C{registration} is offered the name now.
-
-        @return: whether it is.
-        """
-        search = self._offering(registration, name)
-        if search is None:
-            return False
-        self._stop_asking(search)
-        del self._searches[name]
-        return True
-
-    def reject(self, registration: Registration, name: str) -> bool:
-        """
-        Try the next registration, if C{registration} is offered C{name} now.
-
-        @return: whether it is.
-        """
-        search = self._offering(registration, name)
-        if search is None:
-            return False
-        self._try_next(search)
-        return True
-
-    def give_up(self, registration: Registration, name: str) -> None:
-        """
-        Try the next registration, if C{registration} is offered C{name} now. Its answer would come too late.
-        """
-        search = self._offering(registration, name)
-        if search is not None:
-            registration.remember_unanswered(name)
-            self._try_next(search)
-
-    def leave(self, registration: Registration, name: str) -> None:
-        """
-        Try the next registration, if C{registration}, which has ended, is the current one for C{name}.
-        """
-        search = self._searches.get(name)
-        if search is not None and search.current is registration:
-            self._try_next(search)
-
-    def withdraw(self, registration: Registration, name: str) -> bool:
-        """
-        Try the next registration, if C{registration}, which may not hear of C{name} any more, is the current one.
-
-        @return: whether it is.
-        """
-        search = self._searches.get(name)
-        if search is None or search.current is not registration:
-            return False
-        if search.offered:
-            registration.remember_unanswered(name)
-        self._stop_asking(search)
-        self._refuse(search, registration)
-        self._continue(search)
-        return True
-
-    def _offering(self, registration: Registration, name: str) -> ProviderSearch | None:
-        search = self._searches.get(name)
-        return search if search is not None and search.current is registration and search.offered else None
-
-    def readmit(self, name: str, connection: IConnection) -> bool:
-        """
-        Have the search for C{name} try the registrations of C{connection} again.
-
-        @return: whether there is a search.
-        """
-        search = self._searches.get(name)
-        if search is None:
-            return False
-        search.readmit(connection)
-        return True
-
-    # -- from one registration to the next
-
-    def _try_next(self, search: ProviderSearch) -> None:
-        self._pass_over(search)
-        self._continue(search)
-
-    def _continue(self, search: ProviderSearch, matching: list[ListenerPattern] | None = None) -> None:
-        """
-        Offer the name to the next registration that may hear of it, or end the search.
-
-        @param matching: the patterns that match the name, if they have been looked up just now.
-        """
-        early, late = self._waiting(search, matching)
-        steps = Steps(self._clock)
-        while True:
-            registration = take_next(early, late, self._choose)
-            if registration is None:
-                self._fail(search)
-                return
-            if self._offer(search, registration):
-                return
-            if steps.over():
-                break
-        self._time_slices.do(self._continue_in_slices(search, early, late))
-
-    def _continue_in_slices(
-        self, search: ProviderSearch, early: list[Registration], late: list[Registration]
-    ) -> Iterator[None]:
-        """
-        The same, past many registrations that may not hear of the name.
-        """
-        while search.current is None and self._searches.get(search.name) is search:
-            registration = take_next(early, late, self._choose)
-            if registration is None:
-                # Some may have registered meanwhile.
-                early, late = self._waiting(search)
-                registration = take_next(early, late, self._choose)
-            if registration is None:
-                self._fail(search)
-            elif registration.listens and self._offer(search, registration):
-                return
-            yield
-
-    def _continue_if_wanted(self, search: ProviderSearch) -> None:
-        if self._searches.get(search.name) is search:
-            self._continue(search)
-
-    def _waiting(
-        self, search: ProviderSearch, matching: list[ListenerPattern] | None = None
-    ) -> tuple[list[Registration], list[Registration]]:
-        if self._stopped:
-            return [], []
-        early, late = search.waiting(self._registrations.matching(search.name) if matching is None else matching)
-        if self._choose is None:
-            early.reverse()
+        after, began, tried = self.after, self.began, self.tried
+        early: list[Registration] = []
+        late: list[Registration] = []
+        for pattern in matching:
+            for registration in pattern.registrations.values():
+                number = registration.number
+                if number > after and registration not in tried:
+                    (early if number <= began else late).append(registration)
+        if len(late) > 1:
+            late.sort(key=lambda registration: -registration.number)
         return early, late
 
-    def _offer(self, search: ProviderSearch, registration: Registration) -> bool:
+    def pass_over(self, registration: Registration) -> None:
         """
-        Offer the name to C{registration}, if it may hear of it.
-
-        @return: whether the search has to wait now.
+        Do not try C{registration} again.
         """
-        if self._own_subscriptions.only(search.name, registration.connection):
-            self._own_subscriptions.pass_over(search.name, registration.connection)
-            search.pass_over(registration)
-            return False
-        search.matched = True
-        if self._decisions.queue(search):
-            return True
-        decision = registration.connection not in search.refused and self._rules.allow(registration, search.name)
-        if decision is True:
-            self._send_offer(search, registration)
-            return True
-        if isinstance(decision, Deferred):
-            search.current = registration
-            registration.asked[search.name] = None
-            self._decisions.wait(decision, self._decided, search, registration)
-            return True
-        self._refuse(search, registration)
-        return False
+        if not isinstance(self.tried, set):
+            self.tried = set()
+        self.tried.add(registration)
 
-    def _decided(self, allowed: bool, search: ProviderSearch, registration: Registration) -> None:
-        if self._searches.get(search.name) is search and search.current is registration and not search.offered:
-            self._stop_asking(search)
-            only = self._own_subscriptions.only
-            if allowed and registration.listens and not only(search.name, registration.connection):
-                self._send_offer(search, registration)
-            else:
-                if not allowed:
-                    self._refuse(search, registration)
-                self._continue(search)
+    def refuse(self, registration: Registration) -> None:
+        """
+        C{registration} may not hear of the name, and neither may its connection under another pattern.
+        """
+        self.pass_over(registration)
+        if not isinstance(self.refused, set):
+            self.refused = set()
+        self.refused.add(registration.connection)
 
-    def _refuse(self, search: ProviderSearch, registration: Registration) -> None:
-        if registration.connection not in search.refused:
-            self._rules.log_refusal(registration, search.name)
-        search.refuse(registration)
+    def readmit(self, connection: IConnection) -> None:
+        """
+        Try all registrations of C{connection} again.
+        """
+        self.tried = {registration for registration in self.tried if registration.connection is not connection}
 
-    def _send_offer(self, search: ProviderSearch, registration: Registration) -> None:
-        search.current = registration
-        search.offered = True
-        registration.asked[search.name] = None
-        self._offers.add(search)
-        registration.connection.send(
-            Message(self._topic, self._found, name=registration.pattern.text, subscription=search.name)
-        )
 
-    def _stop_asking(self, search: ProviderSearch) -> None:
-        if search.current is not None:
-            del search.current.asked[search.name]
-            search.current = None
-            search.offered = False
-            self._offers.remove(search)
+def take_next(early: list[Registration], late: list[Registration], choose: Choose | None) -> Registration | None:
+    """
+    Take out the registration that is tried next.
 
-    def _pass_over(self, search: ProviderSearch) -> None:
-        current = search.current
-        self._stop_asking(search)
-        if current is not None and current.listens:
-            search.pass_over(current)
-
-    def _timed_out(self, search: ProviderSearch) -> None:
-        current = search.current
-        assert current is not None
-        self._pass_over(search)
-        if current.listens:
-            current.remember_unanswered(search.name)
-            current.connection.send(Message(self._topic, self._timeout, subscription=search.name))
-        if self._searches.get(search.name) is search:
-            self._try_next(search)
-
-    def _fail(self, search: ProviderSearch) -> None:
-        del self._searches[search.name]
-        if search.matched:
-            self._failed(search.name)
+    @param early: those that were there when the search began.
+    @param late: those that came later.
+    @param choose: chooses one of C{early}; C{None} for the last one.
+    @return: C{None} if both are empty.
+    """
+    if choose is not None and len(early) > 1:
+        place = choose(range(len(early)))
+        early[place], early[-1] = early[-1], early[place]
+    waiting = early or late
+    return waiting.pop() if waiting else None

@@ -37,7 +37,7 @@ from zope.interface import implementer
 
 from dstwist.interfaces import IConnection, IRevocable, Work
 from dstwist.limits.budgets import Budget
-from dstwist.limits.outgoing import TurnBudget
+from dstwist.limits.outgoing_bytes import TurnBudget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message

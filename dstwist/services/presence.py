@@ -40,7 +40,7 @@ from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IConnection, ITopicService, Work
 from dstwist.limits.budgets import Budget
-from dstwist.limits.outgoing import TurnBudget
+from dstwist.limits.outgoing_bytes import TurnBudget
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message

@@ -23,7 +23,7 @@ from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import ICluster, IPermission, ITopicService
 from dstwist.limits.budgets import Budget
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.permission.denials import Denials
 from dstwist.permission.recheck import GrantType
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
@@ -84,7 +84,7 @@ class TopicBuilder:
         reactor: Any,
         cluster: ICluster,
         users: UserRegistry,
-        outgoing: Outgoing,
+        outgoing: OutgoingBytes,
         permission: IPermission,
         offers: IPermission | None,
         tiers: TieredStore,

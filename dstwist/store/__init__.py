@@ -14,7 +14,7 @@ L{.sqlite_schema}           whether a file is a database of dstwist, and the ver
 L{.sqlite_rows}             the table: how a record becomes a row, and back
 L{.sqlite_quota}            the limit for the size of the file and its write-ahead log
 L{.sqlite_lock}             the lock that keeps other servers away
-L{.sqlite_open_files}       whether the open files are still found under their names
+L{.sqlite_files_in_place}   whether the open files are still found under their names
 L{.sqlite_wal}              whether the write-ahead log still has what was written to it
 L{.sqlite_errors}           failures in words for an operator
 ==========================  ==========================================================================================

@@ -29,7 +29,7 @@ from dstwist.store.plugin_store import PluginStore
 from dstwist.store.sqlite import SqliteStore
 
 #: The file of the default storage, in the data directory.
-FILE = "records.sqlite"
+DEFAULT_FILE_NAME = "records.sqlite"
 
 #: The groups of entry points in which plug-ins register stores.
 CACHE_GROUP = "dstwist.cache"
@@ -88,7 +88,7 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
         if path is None:
             if data_dir is None:
                 raise ConfigError("storage.options.path", "missing; without --data-dir it must say which file")
-            path = os.path.join(os.path.abspath(data_dir), FILE)
+            path = os.path.join(os.path.abspath(data_dir), DEFAULT_FILE_NAME)
         store = SqliteStore(
             path, reactor, settings.synchronous, settings.max_bytes, settings.max_waiting, settings.busy_timeout
         )

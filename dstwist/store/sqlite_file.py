@@ -4,7 +4,7 @@ block.
 
 Always true: when L{SqliteFile.write} returns, each write without an error is on the disk, in files that the next start
 finds. After each commit it is checked that the file, its C{-wal} and its C{-shm} are in place under their names
-(L{dstwist.store.sqlite_open_files}):
+(L{dstwist.store.sqlite_files_in_place}):
 
 =========================  ==========================================================================================
 not in place               effect
@@ -30,8 +30,15 @@ from collections.abc import Callable
 
 from dstwist.errors import StoreError
 from dstwist.store.sqlite_errors import explained, file_truncated, log_truncated, moved, no_room
+from dstwist.store.sqlite_files_in_place import (
+    FILE_MOVED,
+    FILE_TRUNCATED,
+    LOG_MOVED,
+    LOG_TRUNCATED,
+    FilesInPlace,
+    sync_directory,
+)
 from dstwist.store.sqlite_lock import DatabaseLock
-from dstwist.store.sqlite_open_files import CUT, FILE, LOG, SHORT, OpenFiles, sync_directory
 from dstwist.store.sqlite_quota import Quota
 from dstwist.store.sqlite_rows import Read, Row, Write, commit, count, get, rows_of
 from dstwist.store.sqlite_schema import LOG_KEPT, SCHEMA_VERSION, create_table, prepare
@@ -76,7 +83,7 @@ class SqliteFile:
         self._tell = tell
         self._lock: DatabaseLock | None = None
         self._connection: sqlite3.Connection | None = None
-        self._files: OpenFiles | None = None
+        self._files: FilesInPlace | None = None
         # The device and inode of the file.
         self._identity: tuple[int, int] | None = None
         # Changes when another program writes to the file.
@@ -133,7 +140,7 @@ class SqliteFile:
                 self._quota.prepare(self._connection, LOG_KEPT)
                 self._checkpoint_at = self._quota.checkpoint_at(CHECKPOINT)
             create_table(self._connection)
-            self._files = OpenFiles(self._path)
+            self._files = FilesInPlace(self._path)
             self._foreign = self._foreign_writes()
         except BaseException:
             self._disconnect()
@@ -220,23 +227,23 @@ class SqliteFile:
         @raise StoreError: it would not find them.
         """
         try:
-            missing = FILE
+            missing = FILE_MOVED
             if self._files is None:
                 # The last attempt to open the file anew has failed.
                 self._connect()
             files = self._files
             if files is not None:
                 missing = files.look() or ""
-                if missing == SHORT and self._foreign != (foreign := self._foreign_writes()):
+                if missing == FILE_TRUNCATED and self._foreign != (foreign := self._foreign_writes()):
                     # Another program may have made it smaller with VACUUM.
                     self._foreign = foreign
                     files.take_size()
                     missing = files.look() or ""
-            if missing == FILE:
+            if missing == FILE_MOVED:
                 raise StoreError(moved(self._path))
-            if missing == SHORT:
+            if missing == FILE_TRUNCATED:
                 raise StoreError(file_truncated(self._path))
-            if missing == CUT:
+            if missing == LOG_TRUNCATED:
                 self._save()
             elif missing:
                 self._restore()
@@ -244,7 +251,7 @@ class SqliteFile:
             problem = str(explained(self._path, error))
             if problem != self._lost:
                 self._lost = self.problem = problem
-                if missing not in (SHORT, CUT):
+                if missing not in (FILE_TRUNCATED, LOG_TRUNCATED):
                     problem += (
                         ". Writes are refused until then. The last acknowledged writes may be in the files that were"
                         " moved: do not start the server on a copy without them"
@@ -273,7 +280,7 @@ class SqliteFile:
                 f"{self._path}-wal or -shm was deleted or replaced, and the log cannot be written anew"
                 f" ({error.strerror}); nothing is written until that succeeds or the file is put back"
             ) from None
-        if self._files.look() == FILE:
+        if self._files.look() == FILE_MOVED:
             raise StoreError(moved(self._path))
         self._disconnect()
         self._connect()
@@ -295,7 +302,7 @@ class SqliteFile:
             if self._files.all_in_file():
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 missing = self._files.look()
-                if missing in (None, LOG):
+                if missing in (None, LOG_MOVED):
                     self._tell(
                         True,
                         f"{self._path}-wal was truncated while the server runs. No write is lost: all were in the"

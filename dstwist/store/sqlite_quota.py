@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_open_files import OpenFiles
+from dstwist.store.sqlite_files_in_place import FilesInPlace
 from dstwist.store.sqlite_rows import Row
 
 #: The least size of the log, whatever C{maxBytes} is: with less, no transaction fits.
@@ -82,7 +82,9 @@ class Quota:
         if part:
             yield part, []
 
-    def make_room(self, connection: sqlite3.Connection, files: OpenFiles, rows: list[Row], busy_timeout: float) -> None:
+    def make_room(
+        self, connection: sqlite3.Connection, files: FilesInPlace, rows: list[Row], busy_timeout: float
+    ) -> None:
         """
         Empty the log if it has no room for a transaction.
 

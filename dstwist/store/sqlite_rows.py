@@ -28,13 +28,6 @@ COUNTING = 0.3
 #: The largest JSON text. SQLite's own limit for a column is a little higher.
 _MAX_DATA = 500_000_000
 
-SCHEMA = """
-    CREATE TABLE records (
-        name TEXT NOT NULL PRIMARY KEY,
-        version INTEGER NOT NULL,
-        data TEXT NOT NULL
-    )
-"""
 # The JSON text is passed as bytes, but stored as text, so that SQLite's own JSON functions can use it.
 _GET = "SELECT version, CAST(data AS BLOB) FROM records WHERE name = ?"
 _ROW = "(?, ?, CAST(? AS TEXT))"

@@ -16,7 +16,6 @@ from __future__ import annotations
 import sqlite3
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_rows import SCHEMA
 
 #: Marks a file as a database of dstwist: "dstw".
 APPLICATION_ID = 0x64737477
@@ -26,6 +25,14 @@ SCHEMA_VERSION = 1
 
 #: How much of the disk an empty write-ahead log may keep, in bytes. The log grows while another program reads the file.
 LOG_KEPT = 64 * 1024 * 1024
+
+_SCHEMA = """
+    CREATE TABLE records (
+        name TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL,
+        data TEXT NOT NULL
+    )
+"""
 
 
 def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
@@ -59,7 +66,7 @@ def create_table(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not version:
-        connection.execute(SCHEMA)
+        connection.execute(_SCHEMA)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dstwist.limits.outgoing import LARGE
+from dstwist.limits.outgoing_bytes import LARGE
 
 
 class Backlog:

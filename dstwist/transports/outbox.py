@@ -14,8 +14,8 @@ themselves; when the server is idle, a message leaves at once.
 Always true: frames leave whole, and in the order in which they were written. The backlog is bounded: a client whose
 backlog exceeds the limit is closed with a reason, and never skipped. A frame or batch of which a part has left does not
 count for the limit. The outbox keeps the backlog itself, and hands the transport only as much as it can send. Large
-frames are not copied: the backlogs of all subscribers hold the same object. L{dstwist.limits.outgoing} bounds the bytes
-of all connections together.
+frames are not copied: the backlogs of all subscribers hold the same object. L{dstwist.limits.outgoing_bytes} bounds
+the bytes of all connections together.
 
 Answers to one client can be a thousand times larger than its requests. So they go through L{Outbox.answer}, which sends
 them before many of them gather.
@@ -55,7 +55,7 @@ class Outbox:
     @param limit: how many bytes may wait for a client that does not read.
     @param overflow: called once, between two turns, to close the connection. Either more bytes than C{limit} would wait
         for this client; or too many bytes wait for all clients together, and most of them for this one.
-    @ivar counted: how many bytes of this outbox L{Outgoing} has counted.
+    @ivar counted: how many bytes of this outbox L{OutgoingBytes} has counted.
     @ivar given_up: the connection is about to be closed, or is closing.
     """
 

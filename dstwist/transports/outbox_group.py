@@ -5,8 +5,8 @@ Thousands of outboxes take too long for one turn (some microseconds each, a syst
 time (L{dstwist.scheduling.turns}), one slice per reactor turn, in the order in which they were written to. An
 outbox keeps its frames in order until its own flush, so each client receives everything in order.
 
-If the bytes of a turn exceed their budget (L{dstwist.limits.outgoing}) and one slice does not send them all, the server
-serves no new request until they are sent. So the queued bytes stay bounded, however many clients there are.
+If the bytes of a turn exceed their budget (L{dstwist.limits.outgoing_bytes}) and one slice does not send them all, the
+server serves no new request until they are sent. So the queued bytes stay bounded, however many clients there are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from dstwist.interfaces import IOutbox
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.log import Logger
 from dstwist.scheduling.turns import TIME_SLICE, TURN, Turns
 
@@ -52,7 +52,7 @@ class OutboxGroup:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, pause: float = 0.0, outgoing: Outgoing | None = None) -> None:
+    def __init__(self, clock: IReactorTime, pause: float = 0.0, outgoing: OutgoingBytes | None = None) -> None:
         self._clock = clock
         self._pause = pause
         self._dirty: list[IFlushed] = []
@@ -63,7 +63,7 @@ class OutboxGroup:
         # The end of the time that sockets with new room have in this turn, and the call that begins the next turn.
         self._refill_end = 0.0
         self._refill: IDelayedCall | None = None
-        self.outgoing = outgoing if outgoing is not None else Outgoing(clock)
+        self.outgoing = outgoing if outgoing is not None else OutgoingBytes(clock)
         self.outgoing.add(self)
 
     def add(self, outbox: IFlushed) -> None:

@@ -17,7 +17,7 @@ from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import HandshakeData, IAuthenticator, IConnection
 from dstwist.limits.failed_logins import FailedLogins
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.limits.rates import UserRateLimits
 from dstwist.protocol import dialect, protobuf, text
 from dstwist.routing.router import Router
@@ -50,7 +50,7 @@ class WebSocketBuilder:
         router: Router,
         users: UserRegistry,
         failed_logins: FailedLogins,
-        outgoing: Outgoing,
+        outgoing: OutgoingBytes,
         departed: Callable[[IConnection], None] | None,
     ) -> None:
         self._settings = settings

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.limits import LimitSettings
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.limits.rates import UserRateLimits
 from dstwist.scheduling.turns import Turns
 from dstwist.transports.close_delay import CloseDelay
@@ -42,7 +42,7 @@ class WebSocketFactory(WebSocketServerFactory):
         connect: ConnectionFactory,
         reactor: Any,
         budgets: UserRateLimits | None = None,
-        outgoing: Outgoing | None = None,
+        outgoing: OutgoingBytes | None = None,
         close_delay: CloseDelay | None = None,
         incoming: Incoming | None = None,
     ) -> None:

@@ -24,8 +24,8 @@ from dstwist.protocol.constants import RecordAction as R
 from dstwist.protocol.constants import RpcAction as P
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.text import CLIENT, SERVER, TextCodec
-from dstwist.protocol.text_form import LETTERS, Form
 from dstwist.protocol.text_forms import FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SPELLINGS
+from dstwist.protocol.text_layout import LETTERS, Form
 from tests.wire import readable, wire
 
 TOPIC_OF = {enumeration: topic for topic, enumeration in ACTIONS.items()}

@@ -20,7 +20,7 @@ from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
-from dstwist.routing.search_order import Choose
+from dstwist.routing.provider_search import Choose
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
@@ -243,14 +243,14 @@ MODULES = (
     "dstwist.routing.listeners",
     "dstwist.routing.registrations",
     "dstwist.routing.offers",
-    "dstwist.routing.own_subscriptions",
+    "dstwist.routing.sole_subscribers",
     "dstwist.routing.providers",
     "dstwist.routing.new_listeners",
     "dstwist.routing.rematch",
     "dstwist.routing.pending_decisions",
-    "dstwist.routing.provider_search",
+    "dstwist.routing.topic_searches",
     "dstwist.routing.provider_assignment",
-    "dstwist.routing.search_order",
+    "dstwist.routing.provider_search",
     "dstwist.scheduling.deadlines",
     "dstwist.scheduling.time_slices",
 )

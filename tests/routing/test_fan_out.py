@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.limits.outgoing import LARGE, TurnBudget
+from dstwist.limits.outgoing_bytes import LARGE, TurnBudget
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.fan_out import FanOut

@@ -336,7 +336,7 @@ class ListeningTests(SynchronousTestCase):
 
     def test_own_subscription(self) -> None:
         """
-        A listener of v4+ may provide what it alone subscribes to. See test_own_subscriptions for others.
+        A listener of v4+ may provide what it alone subscribes to. See test_sole_subscribers for others.
         """
         both = self.stage.listener("a")
         self.stage.subscribe(both, "a")

@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.routing.pending_decisions import MAX_PENDING, PendingDecisions
+from dstwist.routing.provider_search import ProviderSearch
 from dstwist.routing.registrations import Registration, Registrations
-from dstwist.routing.search_order import ProviderSearch
 from dstwist.scheduling.time_slices import TimeSlices
 from tests.fakes import FakeConnection
 from tests.routing.stage import PermissionCase, entries

@@ -1,129 +1,103 @@
 """
-Tests for L{dstwist.routing.provider_search}: many names, patterns and listeners, and clients that go in the midst of a
-search.
+Tests for L{dstwist.routing.provider_search}.
 """
 
 from __future__ import annotations
 
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.routing.provider_search import ProviderSearch, take_next
+from dstwist.routing.registrations import Registration, Registrations
 from tests.fakes import FakeConnection
-from tests.routing.stage import Fragile, SearchCase, entries
 
 
-class ProviderSearchesTests(SearchCase):
+class OrderTests(SynchronousTestCase):
     """
-    L{ProviderSearches} of records, where time passes only when a test says so.
+    L{ProviderSearch.waiting} and L{take_next}: the order in which registrations are tried.
     """
 
-    # -- what is looked at
+    def setUp(self) -> None:
+        self.registrations = Registrations()
 
-    def test_timers(self) -> None:
-        """
-        All searches share one timer.
-        """
-        self.stage.listener("a")
-        self.subscriber(*self.names(1000))
-        self.assertEqual(len(self.clock.getDelayedCalls()), 2)
+    def register(self, *patterns: str, connection: FakeConnection | None = None) -> list[Registration]:
+        return [self.registrations.add(connection or FakeConnection(), text, 100, {}) for text in patterns]
 
-    def test_w56_waiting(self) -> None:
-        """
-        W56: a search costs the same memory however many patterns match: it does not keep registrations that have not
-        been asked.
-        """
-        self.subscriber(*self.names(100))
-        listener = FakeConnection()
-        self.stage.listen(listener, "a")
-        before = entries(self.stage.listeners)
-        for number in range(200):
-            self.stage.listen(listener, f"a.{{0,{number}}}")
-        self.assertLess(entries(self.stage.listeners) - before, 1000)
+    def search(self, after: int = 0) -> ProviderSearch:
+        return ProviderSearch("a", after, self.registrations.latest)
 
-    # -- slices
+    def order(self, search: ProviderSearch) -> list[int]:
+        """
+        The numbers of the registrations in the order in which C{search} tries them, the first early one first.
+        """
+        early, late = search.waiting(self.registrations.matching("a"))
+        early.reverse()
+        numbers = []
+        while (registration := take_next(early, late, None)) is not None:
+            numbers.append(registration.number)
+        return numbers
 
-    def test_timeouts(self) -> None:
+    def test_early(self) -> None:
         """
-        If very many questions are not answered the next one is asked in slices; what is answered until then counts.
+        Those that were there when the search began are tried in the order of the table: by pattern, then by number.
         """
-        names = self.names(40)
-        slow, spare = self.stage.listener("a"), self.stage.listener("a")
-        subscriber = self.subscriber(*names)
-        slow.take()
-        self.busy()
-        self.clock.advance(0.5)
-        told = self.stage.heard(slow)
-        self.assertEqual(told[0], "TIMEOUT a0")
-        self.assertLess(len(told), 5)
-        self.stage.accept(slow, "a", "a39")
-        self.assertEqual(self.stage.heard(subscriber), ["PROVIDED a39"])
-        self.clock.tick = 0
-        self.turns()
-        self.assertEqual(told + self.stage.heard(slow), [f"TIMEOUT {name}" for name in names[:-1]])
-        self.assertEqual(self.stage.heard(spare), [f"FOUND a {name}" for name in names[:-1]])
+        self.register("a", ".", "b", "a")
+        self.assertEqual(self.order(self.search()), [1, 4, 2])
 
-    # -- clients that go because of what they are sent
+    def test_late(self) -> None:
+        """
+        Those that came later are tried after them, in the order of their numbers, whatever their patterns.
+        """
+        self.register("a", ".")
+        search = self.search()
+        self.register("a", ".", "a", "b")
+        self.assertEqual(self.order(search), [1, 2, 3, 4, 5])
 
-    def fragile(self, holds: int, action: str = "", pattern: str = "a") -> Fragile:
-        connection = Fragile(holds, action)
-        self.stage.listen(connection, pattern)
-        return connection
+    def test_after(self) -> None:
+        """
+        A search for new listeners leaves out those that an earlier search has tried.
+        """
+        self.register("a", "a", "a")
+        self.assertEqual(self.order(self.search(after=2)), [3])
 
-    def test_closed_by_acknowledgement(self) -> None:
+    def test_passed_over(self) -> None:
         """
-        A listener that goes by its acknowledgement is offered nothing.
+        A registration that was passed over or refused is not tried again; if it was refused, its connection is known.
         """
-        self.subscriber("a")
-        listener = self.fragile(0)
-        self.assertTrue(listener.closed)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.stage.heard(self.stage.listener("a")), ["FOUND a a"])
+        connection = FakeConnection()
+        one, two, other = self.register("a", ".", connection=connection) + self.register("a")
+        search = self.search()
+        search.pass_over(one)
+        self.assertEqual((self.order(search), set(search.refused)), ([3, 2], set()))
+        search.refuse(two)
+        self.assertEqual((self.order(search), set(search.refused)), ([3], {connection}))
+        self.assertEqual(self.order(self.search()), [1, 3, 2])
+        self.assertNotIn(other, search.tried)
 
-    def test_closed_by_offer(self) -> None:
+    def test_readmit(self) -> None:
         """
-        A listener that goes by an offer among many is asked no more, and the others are asked in its place; it may be
-        the subscriber as well.
+        A connection can be readmitted: all of its registrations are tried again, and no others.
         """
-        names = self.names(10)
-        self.subscriber(*names)
-        first = self.fragile(3, "FOUND")
-        self.assertTrue(first.closed)
-        second = self.fragile(3, "FOUND")
-        for name in self.names(10, "b"):
-            self.stage.subscribe(second, name)
-        last = self.stage.listener("a")
-        self.assertTrue(second.closed)
-        self.assertEqual(sorted(self.stage.heard(last)), sorted(f"FOUND a {name}" for name in names))
+        connection = FakeConnection()
+        registrations = self.register("a", ".", connection=connection) + self.register("a")
+        search = self.search()
+        for registration in registrations:
+            search.pass_over(registration)
+        self.assertEqual(self.order(search), [])
+        search.readmit(connection)
+        self.assertEqual(self.order(search), [1, 2])
 
-    def test_all_closed_by_offers(self) -> None:
+    def test_choose(self) -> None:
         """
-        However many go one after the other by the offers they get, nothing breaks, and nothing is left of them.
+        A choice is among the early ones only, and each of them is taken once.
         """
-        self.stage.listener("none")
-        before = entries(self.stage.listeners)
-        listeners = [self.fragile(2 + number % 3, "FOUND") for number in range(300)]
-        subscriber = self.subscriber(*self.names(1000))
-        self.assertTrue(all(listener.closed for listener in listeners))
-        subscriber.close()
-        self.assertEqual(entries(self.stage.listeners), before)
+        early, late = self.register("a", "a", "a"), self.register("a")
+        asked: list[int] = []
 
-    def test_closed_by_timeout(self) -> None:
-        """
-        A listener that goes when it is told that it was too slow is replaced once; so is one that has many patterns.
-        """
-        names = self.names(5)
-        slow = self.fragile(2, "TIMEOUT")
-        self.stage.listen(slow, "a.")
-        spare = self.stage.listener("a")
-        self.subscriber(*names)
-        self.clock.advance(0.5)
-        self.assertTrue(slow.closed)
-        self.assertEqual(sorted(self.stage.heard(spare)), sorted(f"FOUND a {name}" for name in names))
+        def first(places: object) -> int:
+            asked.append(len(places))  # type: ignore[arg-type]
+            return 0
 
-    def test_last_closed_by_timeout(self) -> None:
-        """
-        When the last listener goes because it is told that it was too slow no timer is left.
-        """
-        self.fragile(2, "TIMEOUT")
-        self.subscriber(*self.names(5))
-        self.clock.advance(0.5)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    # -- the log
+        taken = []
+        while (registration := take_next(early, late, first)) is not None:
+            taken.append(registration.number)
+        self.assertEqual((taken, asked), ([1, 3, 2, 4], [3, 2]))

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.permission.denials import Denials
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol.constants import PresenceAction, RpcAction, Topic
@@ -38,7 +38,7 @@ class TopicBuilderTests(SynchronousTestCase):
             self.clock,
             SingleNode(),
             self.users,
-            Outgoing(self.clock),
+            OutgoingBytes(self.clock),
             permission,
             None,
             TieredStore(MemoryStore(), None, settings.record, self.clock),

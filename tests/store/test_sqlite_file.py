@@ -13,7 +13,7 @@ from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file, sqlite_schema
 from dstwist.store.sqlite import SqliteStore
 from tests.store.stage import SqliteTestCase
-from tests.store.test_sqlite_open_files import NamesTestCase
+from tests.store.test_sqlite_files_in_place import NamesTestCase
 
 
 class FileTests(SqliteTestCase):

@@ -15,7 +15,7 @@ from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_rows import Row, commit
-from tests.store.test_sqlite_open_files import NamesTestCase, delete, replace
+from tests.store.test_sqlite_files_in_place import NamesTestCase, delete, replace
 
 LOST = "acknowledged writes that were only in it are lost"
 FRAME = 24 + 4096

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IOutbox
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.transports import backlog, outbox
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.outbox_group import OutboxGroup
@@ -211,7 +211,7 @@ class BudgetTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.outgoing = Outgoing(self.reactor, turn_limit=50, most=800)
+        self.outgoing = OutgoingBytes(self.reactor, turn_limit=50, most=800)
         self.group = OutboxGroup(self.reactor, outgoing=self.outgoing)
         self.patch(backlog, "LARGE", 10)
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IOutbox
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.scheduling.turns import Turns
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.outbox_group import EagerOutbox, OutboxGroup
@@ -178,7 +178,7 @@ class ManyOutboxesTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = BusyClock()
-        self.outgoing = Outgoing(self.clock, 10 * self.COUNT)
+        self.outgoing = OutgoingBytes(self.clock, 10 * self.COUNT)
         self.group = OutboxGroup(self.clock, 0, self.outgoing)
         self.sent: list[tuple[int, bytes]] = []
         self.outboxes = [self.outbox(number) for number in range(self.COUNT)]

@@ -17,7 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.transports import backlog, outbox, tcp_outbox
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.outbox_group import OutboxGroup
@@ -178,7 +178,7 @@ class LargeFrameTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.outgoing = Outgoing(self.reactor)
+        self.outgoing = OutgoingBytes(self.reactor)
         self.group = OutboxGroup(self.reactor, outgoing=self.outgoing)
         self.overflow = Overflow()
         self.patch(backlog, "LARGE", 10)

@@ -15,7 +15,7 @@ from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IConnection, Login
 from dstwist.limits.failed_logins import FailedLogins
-from dstwist.limits.outgoing import Outgoing
+from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
@@ -62,7 +62,7 @@ class WebSocketBuilderTests(SynchronousTestCase):
             Router(OpenPermission(), {Topic.EVENT: FakeService()}),
             UserRegistry(),
             FailedLogins(settings.limits, self.reactor),
-            Outgoing(self.reactor),
+            OutgoingBytes(self.reactor),
             self.departed,
         ).build()
 

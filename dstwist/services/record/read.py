@@ -19,7 +19,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from dstwist.interfaces import IConnection, IPermission, IWire, Record, Work
-from dstwist.limits.outgoing import LARGE
+from dstwist.limits.outgoing_bytes import LARGE
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.errors import RuleError
 from dstwist.interfaces import Record
-from dstwist.limits.outgoing import LARGE
+from dstwist.limits.outgoing_bytes import LARGE
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.record.held_discards import DISCARD_DELAY

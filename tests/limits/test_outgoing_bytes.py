@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.limits.outgoing}.
+Tests for L{dstwist.limits.outgoing_bytes}.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.limits.outgoing import Outgoing, TurnBudget
+from dstwist.limits.outgoing_bytes import OutgoingBytes, TurnBudget
 
 
 class FakeQueue:
@@ -26,7 +26,7 @@ class FakeOutbox:
     An outbox that keeps some of its bytes when it gives up for the first time.
     """
 
-    def __init__(self, outgoing: Outgoing, name: str, log: list[str], rest: int = 0) -> None:
+    def __init__(self, outgoing: OutgoingBytes, name: str, log: list[str], rest: int = 0) -> None:
         self.outgoing = outgoing
         self.name = name
         self.log = log
@@ -63,7 +63,7 @@ class TurnTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.outgoing = Outgoing(self.clock, turn_limit=100)
+        self.outgoing = OutgoingBytes(self.clock, turn_limit=100)
         self.queues = [FakeQueue(), FakeQueue()]
         for queue in self.queues:
             self.outgoing.add(queue)
@@ -110,7 +110,7 @@ class WaitingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.log: list[str] = []
-        self.outgoing = Outgoing(self.clock, most=800)
+        self.outgoing = OutgoingBytes(self.clock, most=800)
 
     def outboxes(self, *names: str, rest: int = 0) -> list[FakeOutbox]:
         return [FakeOutbox(self.outgoing, name, self.log, rest) for name in names]

@@ -4,21 +4,21 @@ Checks whether the files that SQLite has open are still found under their names,
 On Unix an open file can be deleted, moved away or replaced without an effect until the next start. The server then
 finds another file, or the file without its write-ahead log, which has the last writes.
 
-==================  ===================================  ==============================================================
-L{OpenFiles.look}   problem                              remedy
-==================  ===================================  ==============================================================
-C{None}             none: all files are in place
-L{FILE}             the database file is not in place    none: the operator has moved or replaced it
-L{SHORT}            the database file was truncated      none: the operator has to restore its content
-L{CUT}              the log was truncated                L{OpenFiles.cut_log}; then, if L{OpenFiles.all_in_file}, empty
-                                                         the log: nothing is lost
-L{LOG}              C{-wal} or C{-shm} is not in place   L{OpenFiles.restore_log}, then open the database anew
-==================  ===================================  ==============================================================
+======================  ===================================  ==========================================================
+L{FilesInPlace.look}    problem                              remedy
+======================  ===================================  ==========================================================
+C{None}                 none: all files are in place
+L{FILE_MOVED}           the database file is not in place    none: the operator has moved or replaced it
+L{FILE_TRUNCATED}       the database file was truncated      none: the operator has to restore its content
+L{LOG_TRUNCATED}        the log was truncated                L{FilesInPlace.cut_log}; then, if
+                                                             L{FilesInPlace.all_in_file}, empty the log: nothing is lost
+L{LOG_MOVED}            C{-wal} or C{-shm} is not in place   L{FilesInPlace.restore_log}, then open the database anew
+======================  ===================================  ==========================================================
 
-L{OpenFiles} has a descriptor of its own for the C{-wal} file, so that the content can be saved after the file was
+L{FilesInPlace} has a descriptor of its own for the C{-wal} file, so that the content can be saved after the file was
 deleted, and one for the C{-shm} file. Closing a file ends all POSIX locks that the process has on it, those of SQLite
 as well. SQLite has locks on the database file and on C{-shm}. So this module does not open the database file, and
-L{OpenFiles.close} must be called after SQLite has closed the database.
+L{FilesInPlace.close} must be called after SQLite has closed the database.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ import shutil
 
 from dstwist.store.sqlite_wal import WrittenLog
 
-FILE = "the database file"
-SHORT = "a part of the database file"
-CUT = "a part of its write-ahead log"
-LOG = "its write-ahead log"
+FILE_MOVED = "the database file"
+FILE_TRUNCATED = "a part of the database file"
+LOG_TRUNCATED = "a part of its write-ahead log"
+LOG_MOVED = "its write-ahead log"
 
 #: Identifies a file without its name: device and inode.
 _Identity = tuple[int, int]
 
 
-class OpenFiles:
+class FilesInPlace:
     """
     The files of a database that SQLite has just opened in WAL mode.
 
@@ -64,25 +64,25 @@ class OpenFiles:
         """
         Check the files.
 
-        @return: the problem: L{FILE}, L{SHORT}, L{CUT}, L{LOG}; C{None} if there is none.
+        @return: L{FILE_MOVED}, L{FILE_TRUNCATED}, L{LOG_TRUNCATED} or L{LOG_MOVED}; C{None} if there is no problem.
         """
         try:
             found = os.stat(self._path)
         except OSError:
-            return FILE
+            return FILE_MOVED
         if (found.st_dev, found.st_ino) != self._identities[0]:
-            return FILE
+            return FILE_MOVED
         if found.st_size < self._written.least_file(self._size):
-            return SHORT
+            return FILE_TRUNCATED
         self._size = found.st_size
         # This comes first, because a deleted log is restored only if it is whole.
         if not self._written.whole():
-            return CUT
+            return LOG_TRUNCATED
         try:
             if (_identity(self._log), _identity(self._index)) != self._identities[1:]:
-                return LOG
+                return LOG_MOVED
         except OSError:
-            return LOG
+            return LOG_MOVED
         return None
 
     def take_size(self) -> None:

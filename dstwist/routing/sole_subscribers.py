@@ -19,7 +19,7 @@ from dstwist.interfaces import IConnection
 from dstwist.routing.subscriptions import SubscriptionRegistry
 
 
-class OwnSubscriptions:
+class SoleSubscribers:
     """
     The names that were not offered to a listener because it is the only subscriber.
     """

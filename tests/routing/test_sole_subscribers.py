@@ -12,9 +12,9 @@ from tests.fakes import FakeConnection
 from tests.routing.stage import Stage, entries
 
 
-class OwnSubscriptionTests(SynchronousTestCase):
+class SoleSubscriberTests(SynchronousTestCase):
     """
-    L{OwnSubscriptions}, as clients come to feel it. The listener is of v2 if nothing else is said.
+    L{SoleSubscribers}, as clients come to feel it. The listener is of v2 if nothing else is said.
     """
 
     def setUp(self) -> None:

@@ -54,9 +54,9 @@ class TurnBudget:
         self.large = False
 
 
-class Queue(Protocol):
+class FlushableGroup(Protocol):
     """
-    The outboxes of one port that are flushed together.
+    The outboxes of one port, which are flushed together (L{dstwist.transports.outbox_group}).
     """
 
     def flush(self) -> None:
@@ -65,11 +65,11 @@ class Queue(Protocol):
         """
 
 
-class Waiting(Protocol):
+class CountedOutbox(Protocol):
     """
-    The outbox of one connection.
+    The outbox of one connection (L{dstwist.transports.outbox}), as far as its waiting bytes are counted.
 
-    @ivar counted: its share of L{Outgoing.waiting}.
+    @ivar counted: its share of L{OutgoingBytes.waiting}.
     @ivar given_up: the connection is about to be closed.
     """
 
@@ -92,7 +92,7 @@ class Waiting(Protocol):
         """
 
 
-class Outgoing(TurnBudget):
+class OutgoingBytes(TurnBudget):
     """
     The outgoing bytes of all connections.
 
@@ -103,49 +103,49 @@ class Outgoing(TurnBudget):
 
     _log = Logger()
 
-    __slots__ = ("_call", "_clock", "_outboxes", "_queues", "_slow", "_turns", "most", "waiting")
+    __slots__ = ("_call", "_clock", "_groups", "_outboxes", "_slow", "_turns", "most", "waiting")
 
     def __init__(self, clock: IReactorTime, turn_limit: int = sys.maxsize, most: int = sys.maxsize) -> None:
         super().__init__(turn_limit)
         self.most = most
         self.waiting = 0
         self._clock = clock
-        self._queues: list[Queue] = []
-        # The number of queues whose turn has begun.
+        self._groups: list[FlushableGroup] = []
+        # The number of groups whose turn has begun.
         self._turns = 0
         # The outboxes with waiting bytes.
-        self._outboxes: dict[Waiting, None] = {}
+        self._outboxes: dict[CountedOutbox, None] = {}
         # Outboxes that have given up, and are to be closed.
-        self._slow: list[Waiting] = []
+        self._slow: list[CountedOutbox] = []
         self._call: IDelayedCall | None = None
 
-    def add(self, queue: Queue) -> None:
+    def add(self, group: FlushableGroup) -> None:
         """
-        Flush C{queue} together with all others.
+        Flush C{group} together with all others.
         """
-        self._queues.append(queue)
+        self._groups.append(group)
 
     def make_room(self) -> None:
-        for queue in self._queues:
-            queue.flush()
+        for group in self._groups:
+            group.flush()
         super().make_room()
 
     def begun(self) -> None:
         """
-        The turn of a queue has begun: it has bytes.
+        The turn of a group has begun: it has bytes.
         """
         self._turns += 1
 
     def ended(self) -> None:
         """
-        The turn of a queue has ended. If no other queue has bytes, the next bytes have the whole budget again.
+        The turn of a group has ended. If no other group has bytes, the next bytes have the whole budget again.
         """
         self._turns -= 1
         if not self._turns:
             self.room = self.limit
             self.large = False
 
-    def account(self, outbox: Waiting, size: int) -> None:
+    def account(self, outbox: CountedOutbox, size: int) -> None:
         """
         C{size} bytes wait in C{outbox} now.
         """
@@ -158,7 +158,7 @@ class Outgoing(TurnBudget):
         if size > before and self.waiting > self.most:
             self._relieve()
 
-    def close_later(self, outbox: Waiting) -> None:
+    def close_later(self, outbox: CountedOutbox) -> None:
         """
         Close C{outbox} as soon as nothing else is in progress.
         """

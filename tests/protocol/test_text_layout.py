@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.protocol.text_form}.
+Tests for L{dstwist.protocol.text_layout}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_form import LETTERS, TOPICS, Form
+from dstwist.protocol.text_layout import LETTERS, TOPICS, Form
 
 
 class FormTests(SynchronousTestCase):

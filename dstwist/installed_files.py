@@ -11,7 +11,7 @@ from pathlib import Path
 _IN_CHECKOUT = {"dstwist.service": "etc/systemd/dstwist.service"}
 
 
-def find_data_file(name: str) -> Path | None:
+def find_installed_file(name: str) -> Path | None:
     """
     The path of the file C{name}, in the checkout or in the environment that has dstwist; C{None} if it is in neither.
     """

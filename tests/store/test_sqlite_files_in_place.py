@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.store.sqlite_open_files}: the files of a store are deleted, moved or replaced while it is open.
+Tests for L{dstwist.store.sqlite_files_in_place}: the files of a store are deleted, moved or replaced while it is open.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
-from dstwist.store.sqlite_open_files import OpenFiles
+from dstwist.store.sqlite_files_in_place import FilesInPlace
 from tests.logs import Lines
 from tests.store.stage import SqliteTestCase
 
@@ -132,9 +132,9 @@ class LogTests(NamesTestCase):
         The process may be killed at any moment while the log is put back: from then on nothing is lost.
         """
         copies: list[str] = []
-        restore, disconnect = OpenFiles.restore_log, SqliteFile._disconnect
+        restore, disconnect = FilesInPlace.restore_log, SqliteFile._disconnect
 
-        def restored(files: OpenFiles) -> None:
+        def restored(files: FilesInPlace) -> None:
             restore(files)
             copies.append(self.killed())
 
@@ -144,7 +144,7 @@ class LogTests(NamesTestCase):
 
         store = self.open()
         delete(self.wal, self.shm)
-        self.patch(OpenFiles, "restore_log", restored)
+        self.patch(FilesInPlace, "restore_log", restored)
         self.patch(SqliteFile, "_disconnect", disconnected)
         self.result(store.set("b", 1, {}))
         self.patch(SqliteFile, "_disconnect", disconnect)

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.reload.sections}.
+Tests for L{dstwist.reload.on_sighup}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dstwist.config.file import FileText
 from dstwist.config.http_server import HttpSettings, SslSettings
 from dstwist.config.settings import Settings
 from dstwist.errors import ConfigError
-from dstwist.reload.sections import Reloads
+from dstwist.reload.on_sighup import Reloads
 from tests.logs import Lines
 
 

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.data_files}.
+Tests for L{dstwist.installed_files}.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist import data_files
-from dstwist.data_files import find_data_file
+from dstwist import installed_files
+from dstwist.installed_files import find_installed_file
 
 
 class DataFileTests(SynchronousTestCase):
@@ -24,16 +24,16 @@ class DataFileTests(SynchronousTestCase):
         A checkout has it below C{etc}.
         """
         unit = Path(__file__).parent.parent / "etc" / "systemd" / "dstwist.service"
-        self.assertEqual(find_data_file("dstwist.service"), unit)
+        self.assertEqual(find_installed_file("dstwist.service"), unit)
 
     def test_installed(self) -> None:
         """
         Without a checkout, the environment has it below C{share}. Without both, there is none.
         """
         root = Path(self.mktemp()).absolute()
-        self.patch(data_files, "__file__", str(root / "lib" / "dstwist" / "data_files.py"))
+        self.patch(installed_files, "__file__", str(root / "lib" / "dstwist" / "installed_files.py"))
         self.patch(sysconfig, "get_path", {"data": str(root)}.__getitem__)
-        self.assertIsNone(find_data_file("dstwist.service"))
+        self.assertIsNone(find_installed_file("dstwist.service"))
         os.makedirs(root / "share" / "dstwist")
         (root / "share" / "dstwist" / "dstwist.service").write_text("[Unit]")
-        self.assertEqual(find_data_file("dstwist.service"), root / "share" / "dstwist" / "dstwist.service")
+        self.assertEqual(find_installed_file("dstwist.service"), root / "share" / "dstwist" / "dstwist.service")
