@@ -41,7 +41,7 @@ LEVELS: dict[str, NamedConstant | None] = {
 LEVEL_NAMES = {0: "DEBUG", 1: "INFO", 2: "WARN", 3: "ERROR", 100: "OFF"}
 
 #: How many characters of a client's text a line of the log shows.
-MOST_SHOWN = 200
+MAX_SHOWN_CHARACTERS = 200
 
 
 class LineLimit(Protocol):
@@ -91,7 +91,7 @@ def watch_failures(watch: Callable[[dict[str, Any]], object]) -> None:
     _failure_watchers.append(watch)
 
 
-def shown(text: str, most: int = MOST_SHOWN) -> str:
+def shown(text: str, most: int = MAX_SHOWN_CHARACTERS) -> str:
     """
     A client's text, fit for a line of the log: short, and without control characters, which could forge other lines.
     """

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 #: The result if the system states no limit at all.
-UNKNOWN = 1 << 30
+UNLIMITED_MEMORY_BYTES = 1 << 30
 
 _LIMIT_FILES = {"cgroup2": ("memory.max", "memory.high"), "cgroup": ("memory.limit_in_bytes",)}
 
@@ -27,7 +27,7 @@ def usable_memory(root: Path = Path("/")) -> int:
 
     @param root: the directory that has C{proc} and C{sys}.
     """
-    return min((*_machine(root), *_control_groups(root), *_resource_limits()), default=UNKNOWN)
+    return min((*_machine(root), *_control_groups(root), *_resource_limits()), default=UNLIMITED_MEMORY_BYTES)
 
 
 def allocations_can_fail(root: Path = Path("/")) -> bool:

@@ -21,11 +21,11 @@ from typing import Any
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsonparts import reading
-from dstwist.protocol.jsontext import HEAVY, dumps, loads
+from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.nesting import MAX_DEPTH, containers
 from dstwist.protocol.path_tokens import parse
-from dstwist.protocol.paths import LIMITS, Limits, check_depth, set_many, setting_many, write_at
+from dstwist.protocol.paths import DEFAULT_LIMITS, Limits, check_depth, set_many, setting_many, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
 from dstwist.protocol.weights import weigh_json
 
@@ -38,10 +38,10 @@ _PATCH_MULTI = RecordAction.PATCH_MULTI
 _UNKNOWN: Any = object()
 
 #: How many changes of one write are read in one step.
-_MANY = 500
+_CHANGES_PER_STEP = 500
 
 #: orjson returns a text in a buffer of at least this size, which does not shrink. So shorter texts are copied.
-_ROOMY = 4096
+_ORJSON_BUFFER_BYTES = 4096
 
 
 class Record:
@@ -84,7 +84,7 @@ class Record:
         text = self._json
         if text is None:
             text = dumps(self.data)
-            if len(text) < _ROOMY:
+            if len(text) < _ORJSON_BUFFER_BYTES:
                 text = bytes(memoryview(text))
             self._json = text
         return text
@@ -101,7 +101,7 @@ class Record:
 
 
 #: The record that permission rules get if there is none.
-NOTHING = Record(-1, None)
+NO_RECORD = Record(-1, None)
 
 
 class Change:
@@ -109,7 +109,7 @@ class Change:
     The effect of a write on a record. It is computed at its first use: to compute it can take longer than to find out
     that the write is not permitted, or comes too late.
 
-    @ivar old: the record before the write; L{NOTHING} if it does not exist.
+    @ivar old: the record before the write; L{NO_RECORD} if it does not exist.
     @ivar message: the write; any other message leaves the record as it is.
     @ivar alike: whether every client that has the old data computes the same new data from the changes. Clients of v2
         and v3 read some paths in another way (C{services.md} section 4.11). It is set when L{data} was computed.
@@ -121,7 +121,7 @@ class Change:
 
     _changes: list[tuple[str | None, Any]]
 
-    def __init__(self, old: Record, message: Message, limits: Limits = LIMITS) -> None:
+    def __init__(self, old: Record, message: Message, limits: Limits = DEFAULT_LIMITS) -> None:
         self.old = old
         self.message = message
         self._limits = limits
@@ -170,7 +170,7 @@ class Change:
         Whether it takes long to read the data of the write. If so, use L{computing}.
         """
         raw = self.message.data
-        return raw is not None and len(raw) >= HEAVY and self.message.value is UNREAD
+        return raw is not None and len(raw) >= READ_IN_PARTS_LENGTH and self.message.value is UNREAD
 
     def computing(self) -> Generator[None, None, None]:
         """
@@ -296,6 +296,6 @@ def _reading_many(value: Any) -> Generator[None, None, list[tuple[str | None, An
         if not isinstance(change, dict) or not isinstance(change.get("path"), str):
             raise ValueError("each change is an object with a path")
         changes.append((change["path"], change.get("data", UNDEFINED)))
-        if not number % _MANY:
+        if not number % _CHANGES_PER_STEP:
             yield None
     return changes

@@ -24,12 +24,12 @@ from zope.interface import implementer
 from dstwist.config.auth import AuthSettings, CertificateSettings, OpenSettings
 from dstwist.config.users import StorageSettings
 from dstwist.interfaces import IConnection, IPermission, Work
-from dstwist.limits.open_files import FEW_CONNECTIONS, connections_within
+from dstwist.limits.open_files import MIN_CONNECTIONS, connections_within
 from dstwist.log import OperatorLogger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic
 from dstwist.protocol.dialect import PROTOBUF
 from dstwist.protocol.message import Message
-from dstwist.record import NOTHING, Change
+from dstwist.record import NO_RECORD, Change
 
 _log = OperatorLogger()
 
@@ -78,7 +78,7 @@ async def _allows(permission: IPermission, action: RecordAction, name: str) -> b
     """
     message = Message(Topic.RECORD, action, name)
     try:
-        return bool(await maybeDeferred(permission.allows, message, _Stranger(), Change(NOTHING, message)))
+        return bool(await maybeDeferred(permission.allows, message, _Stranger(), Change(NO_RECORD, message)))
     except Exception:
         # A rule that fails denies.
         return False
@@ -96,7 +96,7 @@ def tell_of_open_files(files: int | None, max_connections: int | None) -> None:
         _log.info("INFO | open files: no limit, so there is none for connections", event="INFO")
         return
     wanted = max_connections or 0
-    if most < FEW_CONNECTIONS or most < wanted:
+    if most < MIN_CONNECTIONS or most < wanted:
         _log.warn(
             "INFO | open files: {files} at most, which allows {most} connections{instead}. Raise the hard limit"
             " (LimitNOFILE of systemd, ulimit -Hn)",

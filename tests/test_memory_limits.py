@@ -185,7 +185,7 @@ class UsableMemoryTests(MadeUpFiles):
             raise ValueError(name)
 
         self.patch(os, "sysconf", sysconf)
-        self.assertEqual(usable_memory(self.root / "nowhere"), memory_limits.UNKNOWN)
+        self.assertEqual(usable_memory(self.root / "nowhere"), memory_limits.UNLIMITED_MEMORY_BYTES)
 
     def test_this_machine(self) -> None:
         """

@@ -13,12 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import paths
 from dstwist.protocol.constants import RecordAction, Topic
-from dstwist.protocol.jsontext import HEAVY, loads
+from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, loads
 from dstwist.protocol.message import Message
 from dstwist.protocol.nesting import MAX_DEPTH, looking_deeper
 from dstwist.protocol.path_tokens import InvalidPath
 from dstwist.protocol.typed import UNDEFINED
-from dstwist.record import NOTHING, Change, Record
+from dstwist.record import NO_RECORD, Change, Record
 
 A = RecordAction
 OLD = Record(3, {"a": 1, "b": {"c": 2}})
@@ -135,7 +135,7 @@ class ChangeTests(SynchronousTestCase):
             return looking_deeper(value, depth)
 
         self.patch(paths, "looking_deeper", looking)
-        numbers = b"[%s]" % b",".join([b"1"] * HEAVY)
+        numbers = b"[%s]" % b",".join([b"1"] * READ_IN_PARTS_LENGTH)
         for depth, seen in ((2, 0), (MAX_DEPTH - 1, 0), (MAX_DEPTH, 1)):
             value = b"[" * (depth - 1) + numbers + b"]" * (depth - 1)
             for data in (value, "O" + value.decode()):
@@ -153,7 +153,7 @@ class ChangeTests(SynchronousTestCase):
         """
         A record that does not exist is changed as if it were an empty object.
         """
-        self.assertEqual(change(A.PATCH, b"5", "b.c", NOTHING).data, {"b": {"c": 5}})
+        self.assertEqual(change(A.PATCH, b"5", "b.c", NO_RECORD).data, {"b": {"c": 5}})
 
     def test_nonsense(self) -> None:
         """

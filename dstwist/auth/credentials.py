@@ -36,7 +36,7 @@ def refusal(final: bool, error: str | None = None) -> Login:
 
 
 #: The longest user id, in characters. Each login writes it to the log and sends it to all subscribers of presence.
-MAX_ID = 256
+MAX_USER_ID_CHARACTERS = 256
 
 
 def user_id(value: Any) -> str | None:
@@ -45,7 +45,7 @@ def user_id(value: Any) -> str | None:
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = dumps(value).decode("ascii")
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID or not is_printable(value):
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_USER_ID_CHARACTERS or not is_printable(value):
         return None
     return value
 

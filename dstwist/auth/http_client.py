@@ -26,14 +26,14 @@ from zope.interface import implementer
 from dstwist.errors import AuthError
 
 # The most idle connections that are kept per host for later requests.
-_KEPT = 16
+_MAX_IDLE_CONNECTIONS = 16
 
 # How long an idle connection is kept, in seconds. Node.js closes one after five seconds, and a request that is sent
 # while the connection closes would be lost.
-_IDLE = 4.0
+_IDLE_SECONDS = 4.0
 
 #: The longest error text, in characters.
-MAX_REASON = 300
+MAX_ERROR_CHARACTERS = 300
 
 
 class Response(NamedTuple):
@@ -166,7 +166,7 @@ class HttpClient:
                 raise AuthError(f"{late} within {self._timeout} s") from None
             if isinstance(reason, CancelledError):
                 raise reason from None
-            raise AuthError(f"{late}: {type(reason).__name__} {reason}"[:MAX_REASON]) from None
+            raise AuthError(f"{late}: {type(reason).__name__} {reason}"[:MAX_ERROR_CHARACTERS]) from None
         finally:
             if timer.active():
                 timer.cancel()
@@ -203,6 +203,6 @@ def make_http_client(reactor: Any, timeout: float, limit: int) -> HttpClient:
     """
     pool = HTTPConnectionPool(reactor)
     pool._factory = _QuietFactory
-    pool.maxPersistentPerHost = _KEPT
-    pool.cachedConnectionTimeout = _IDLE  # type: ignore[assignment]  # any number will do
+    pool.maxPersistentPerHost = _MAX_IDLE_CONNECTIONS
+    pool.cachedConnectionTimeout = _IDLE_SECONDS  # type: ignore[assignment]  # any number will do
     return HttpClient(Agent(reactor, connectTimeout=timeout, pool=pool), reactor, timeout, limit, pool)

@@ -9,13 +9,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from dstwist.auth.credentials import MAX_ID
+from dstwist.auth.credentials import MAX_USER_ID_CHARACTERS
 from dstwist.config.users import is_printable
 from dstwist.interfaces import HandshakeData, IAuthenticator, Login
 from dstwist.protocol.constants import OPEN_USER
 from dstwist.protocol.jsontext import dumps
 
-_TOO_LONG = b'{"error":"the username must not have more than %d characters"}' % MAX_ID
+_TOO_LONG = b'{"error":"the username must not have more than %d characters"}' % MAX_USER_ID_CHARACTERS
 
 
 @implementer(IAuthenticator)
@@ -34,6 +34,6 @@ class OpenAuthentication:
         user = name if isinstance(name, str) else dumps(name).decode()
         if not is_printable(user):
             return succeed(Login(False, client_data=b'{"error":"the username must be printable"}'))
-        if len(user) > MAX_ID:
+        if len(user) > MAX_USER_ID_CHARACTERS:
             return succeed(Login(False, client_data=_TOO_LONG))
         return succeed(Login(True, user))

@@ -32,10 +32,10 @@ from dstwist.reload.files import FileWatch
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: A log line names at most so many users.
-MOST_NAMED = 20
+MAX_LOGGED_USERS = 20
 
 #: The reason in the close frame for clients whose user was removed.
-REASON = "user removed"
+KICK_REASON = "user removed"
 
 
 class AuthReload:
@@ -142,7 +142,7 @@ class AuthReload:
 
     def _close(self, names: list[str]) -> Iterator[None]:
         for name in names:
-            self._kick(name, REASON)
+            self._kick(name, KICK_REASON)
             yield
 
 
@@ -185,5 +185,5 @@ def _users_of(settings: Iterable[AuthSettings]) -> dict[str, FileSettings]:
 
 
 def _named(names: list[str]) -> str:
-    told = ", ".join(shown(name) for name in names[:MOST_NAMED])
-    return told if len(names) <= MOST_NAMED else f"{told} and {len(names) - MOST_NAMED} more"
+    told = ", ".join(shown(name) for name in names[:MAX_LOGGED_USERS])
+    return told if len(names) <= MAX_LOGGED_USERS else f"{told} and {len(names) - MAX_LOGGED_USERS} more"

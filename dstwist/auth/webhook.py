@@ -23,10 +23,9 @@ any other               JSON object that is not empty    refused, the client rec
 any other               anything else                    refused
 ======================  ===============================  ===========================================================
 
-A usable C{id} is a number, or a printable text of 1 to L{MAX_ID} characters. The Node server also accepts true, a list
-or an object as an id, and the body C{false} as an acceptance.
-With C{reportInvalidParameters: false}, the next authenticator is asked after each refusal.
-Source: C{security.md} section 1.6.
+A usable C{id} is a number, or a printable text of 1 to L{MAX_USER_ID_CHARACTERS} characters. The Node server also
+accepts true, a list or an object as an id, and the body C{false} as an acceptance. With C{reportInvalidParameters:
+false}, the next authenticator is asked after each refusal. Source: C{security.md} section 1.6.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from dstwist.auth.concurrency import ConcurrencyLimit
-from dstwist.auth.credentials import MAX_ID, NOT_MINE, kind_of, refusal, user_id
+from dstwist.auth.credentials import MAX_USER_ID_CHARACTERS, NOT_MINE, kind_of, refusal, user_id
 from dstwist.auth.http_client import HttpClient, Response
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError
@@ -49,9 +48,9 @@ from dstwist.protocol.constants import UNNAMED_USER
 from dstwist.protocol.jsontext import dumps, loads
 
 #: The longest error text that is passed on to the client, in characters.
-MAX_ERROR = 4096
+MAX_ERROR_CHARACTERS = 4096
 
-_EXPECTED = f"expected a number or a printable text of 1 to {MAX_ID} characters"
+_EXPECTED = f"expected a number or a printable text of 1 to {MAX_USER_ID_CHARACTERS} characters"
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json; charset=utf-8"}
 # The value of a header by RFC 9110, section 5.5: no control characters, and no blanks at its ends.
 _HEADER_VALUE = re.compile("[\x21-\x7e\x80-\xff]([\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
@@ -263,7 +262,7 @@ def _refused(response: Response) -> Login:
     elif response.kind.startswith("text/"):
         value = response.body.decode("utf-8", "replace")
     if isinstance(value, str) and value:
-        return Login(False, client_data=dumps({"error": value[:MAX_ERROR]}))
+        return Login(False, client_data=dumps({"error": value[:MAX_ERROR_CHARACTERS]}))
     if isinstance(value, dict) and value:
         return Login(False, client_data=dumps(value))
     return Login(False)

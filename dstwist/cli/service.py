@@ -18,10 +18,10 @@ from dstwist.cli.failure import failed
 from dstwist.installed_files import find_installed_file
 
 #: The directory of the operator's units.
-UNITS = Path("/etc/systemd/system")
+UNIT_DIRECTORY = Path("/etc/systemd/system")
 
 #: The user of the shipped unit.
-USER = "dstwist"
+UNIT_USER = "dstwist"
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]+")
 
@@ -57,7 +57,7 @@ def _add(name: str, config_file: str | None, log_dir: str | None, dry_run: bool)
     if dry_run:
         click.echo(text, nl=False)
         return
-    path = UNITS / f"{name}.service"
+    path = UNIT_DIRECTORY / f"{name}.service"
     if path.exists():
         raise failed("Service already exists, please uninstall first")
     _check_system()
@@ -82,16 +82,16 @@ def _check_system() -> None:
     if shutil.which("systemctl") is None:
         raise failed("Only systemd services are supported")
     try:
-        pwd.getpwnam(USER)
+        pwd.getpwnam(UNIT_USER)
     except KeyError:
         raise failed(
-            f"There is no user {USER}. As root: useradd --system --user-group --home-dir /var/lib/dstwist"
-            f" --shell /usr/sbin/nologin {USER}"
+            f"There is no user {UNIT_USER}. As root: useradd --system --user-group --home-dir /var/lib/dstwist"
+            f" --shell /usr/sbin/nologin {UNIT_USER}"
         ) from None
 
 
 def _remove(name: str) -> None:
-    path = UNITS / f"{name}.service"
+    path = UNIT_DIRECTORY / f"{name}.service"
     if not path.exists():
         raise failed("Service doesn't exist, nothing to uninstall")
     _systemctl("disable", "--now", name)

@@ -36,7 +36,7 @@ Reader = Callable[[Any, str, Reading], Any]
 
 # The longest time of JavaScript's timers, about 24 days.
 MAX_MILLISECONDS = 2**31 - 1
-MAX_SIZE = 2**53
+MAX_INTEGER = 2**53
 
 
 def option(read: Reader, default: Any, *, key: str | None = None, built: bool = True) -> Any:
@@ -73,7 +73,7 @@ def texts(**kwargs: Any) -> Any:
     return option(lambda value, path, reading: () if value is None else read_texts(value, path), (), **kwargs)
 
 
-def integer(default: int, minimum: int = 1, maximum: int = MAX_SIZE, **kwargs: Any) -> Any:
+def integer(default: int, minimum: int = 1, maximum: int = MAX_INTEGER, **kwargs: Any) -> Any:
     """
     A field for a whole number.
     """
@@ -84,7 +84,7 @@ def limit(default: int | None, **kwargs: Any) -> Any:
     """
     A field for a limit. C{null} means no limit.
     """
-    return option(optional(integer_reader(1, MAX_SIZE)), default, **kwargs)
+    return option(optional(integer_reader(1, MAX_INTEGER)), default, **kwargs)
 
 
 def milliseconds(default: int, minimum: int = 1, **kwargs: Any) -> Any:

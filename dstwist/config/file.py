@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from dstwist.config.tree import MAX_DEPTH, MAX_NODES, Plain, core_scalar, extension, parse, read_bytes
+from dstwist.config.tree import MAX_YAML_DEPTH, MAX_YAML_NODES, Plain, core_scalar, extension, parse, read_bytes
 from dstwist.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{([^{}:]+)(?::-([^{}]*))?\}")
@@ -124,7 +124,7 @@ class Reading:
         # By the path of the content: the file, and its tree with line numbers.
         self._trees: dict[str, tuple[str, Any]] = {}
         self._environ = environ
-        self._nodes_left = MAX_NODES
+        self._nodes_left = MAX_YAML_NODES
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -218,9 +218,9 @@ class Reading:
         # Values are counted here because aliases are expanded here: ten lines of aliases can need more than all memory.
         self._nodes_left -= 1
         if self._nodes_left < 0:
-            raise ConfigError(path, f"more than {MAX_NODES} values; do aliases refer to aliases?")
-        if depth > MAX_DEPTH:
-            raise ConfigError(path, f"nested more than {MAX_DEPTH} levels deep")
+            raise ConfigError(path, f"more than {MAX_YAML_NODES} values; do aliases refer to aliases?")
+        if depth > MAX_YAML_DEPTH:
+            raise ConfigError(path, f"nested more than {MAX_YAML_DEPTH} levels deep")
         if isinstance(tree, dict):
             section: dict[str, Any] = {}
             for name, value in tree.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dstwist.config.fields import (
-    MAX_SIZE,
+    MAX_INTEGER,
     integer,
     integer_reader,
     limit,
@@ -52,13 +52,13 @@ class LimitSettings:
     max_subscriptions: int | None = limit(100000)
     # The memory that the subscriptions of all connections and topics may take, in bytes. By default an eighth of the
     # memory that the process may use.
-    max_subscription_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 8)
+    max_subscription_bytes: int | None = option(optional(integer_reader(1, MAX_INTEGER)), lambda: usable_memory() // 8)
     # The memory that the requests of all clients may take while they wait for a provider or a store, in bytes. By
     # default a sixteenth of the memory that the process may use.
-    max_pending_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 16)
+    max_pending_bytes: int | None = option(optional(integer_reader(1, MAX_INTEGER)), lambda: usable_memory() // 16)
     # The most bytes of messages that have arrived in part, of all clients. By default a sixteenth of the memory that
     # the process may use.
-    max_incoming_bytes: int | None = option(optional(integer_reader(1, MAX_SIZE)), lambda: usable_memory() // 16)
+    max_incoming_bytes: int | None = option(optional(integer_reader(1, MAX_INTEGER)), lambda: usable_memory() // 16)
     # The longest name of an event, a record, a procedure or a user, and the longest correlation id, in characters.
     max_name_length: int | None = limit(4096)
     # The server closes a connection only after it has been open for so long, because official clients reconnect at once

@@ -44,7 +44,7 @@ from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
 
 # By the name of an option: its section. Such an option at the top level probably lacks its indent.
-_INNER = {
+_SECTION_OF_OPTION = {
     key_of(field): name
     for name, cls in (
         ("httpServer.options", HttpSettings),
@@ -58,7 +58,7 @@ _INNER = {
 }
 
 # The most problems in one error.
-_MOST_TOLD = 100
+_MAX_PROBLEMS = 100
 
 #: The directories that are searched for a configuration, in this order; the last is that of the Node server.
 DIRECTORIES = ("conf", "/etc/dstwist", "/etc/deepstream")
@@ -135,10 +135,10 @@ def _raise_all(reading: Reading, source: str) -> None:
     Raise one error for all problems.
     """
     problems = reading.problems
-    told = [_placed(problem, reading, source, alone=len(problems) == 1) for problem in problems[:_MOST_TOLD]]
+    told = [_placed(problem, reading, source, alone=len(problems) == 1) for problem in problems[:_MAX_PROBLEMS]]
     if len(problems) > 1:
         lines = "".join(f"\n  {problem}" for problem in told)
-        more = f"\n  and {len(problems) - _MOST_TOLD} more" if len(problems) > _MOST_TOLD else ""
+        more = f"\n  and {len(problems) - _MAX_PROBLEMS} more" if len(problems) > _MAX_PROBLEMS else ""
         raise ConfigError("", f"{len(problems)} problems in {source}:{lines}{more}")
     for problem in told:
         raise problem
@@ -152,8 +152,8 @@ def _placed(problem: ConfigError, reading: Reading, source: str, alone: bool) ->
     file, line = reading.place(path)
     place = ([file] if alone or file != source else []) + ([f"line {line}"] if line is not None else [])
     text = problem.problem
-    if text.startswith("unknown option") and path in _INNER:
-        text = f"unknown option; it is an option of {_INNER[path]}: indent it below that"
+    if text.startswith("unknown option") and path in _SECTION_OF_OPTION:
+        text = f"unknown option; it is an option of {_SECTION_OF_OPTION[path]}: indent it below that"
     for key, names in reading.unset.items():
         # An option of a section is missing if the variable for it is not set.
         if key == path or key.startswith(f"{path}."):

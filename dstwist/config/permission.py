@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dstwist.config.fields import (
-    MAX_SIZE,
+    MAX_INTEGER,
     Component,
     as_section,
     flag,
@@ -39,7 +39,7 @@ def read_iterations(value: Any, path: str, reading: Reading) -> int:
     """
     C{maxRuleIterations}. A number that is too small is refused with the text of the Node server.
     """
-    iterations: int = integer_reader(-MAX_SIZE, MAX_SIZE)(value, path, reading)
+    iterations: int = integer_reader(-MAX_INTEGER, MAX_INTEGER)(value, path, reading)
     if iterations < 1:
         raise ConfigError(path, "Maximum rule iteration has to be at least one")
     return iterations

@@ -13,7 +13,7 @@ from typing import Any
 from dstwist.config.auth import AuthSettings, OpenSettings, read_auth
 from dstwist.config.endpoints import DEFAULT_ENDPOINTS, WebSocketEndpoint, read_endpoints
 from dstwist.config.fields import (
-    MAX_SIZE,
+    MAX_INTEGER,
     component,
     flag,
     from_mapping,
@@ -232,7 +232,7 @@ class LoggerOptions:
     log_denied: bool = flag(False)
     # The size at which the log file is rotated, in bytes; None (null): never. An addition of dstwist, like the one
     # below.
-    max_file_size: int | None = option(optional(integer_reader(10_000, MAX_SIZE)), 10_485_760)
+    max_file_size: int | None = option(optional(integer_reader(10_000, MAX_INTEGER)), 10_485_760)
     # How many older log files are kept.
     max_files: int = integer(10, maximum=10_000)
 

@@ -43,7 +43,7 @@ from dstwist.memory_limits import usable_memory
 
 #: By default, a store in memory takes this share (one in so many) of the memory that the process may use. The rest is
 #: for outgoing bytes, requests and subscriptions, and for the interpreter, which needs more memory than its objects.
-MEMORY_SHARE = 4
+MEMORY_DIVISOR = 4
 
 #: Connectors of the Node server.
 CONNECTORS = ("redis", "memcached", "hazelcast", "postgres", "mongodb", "rethinkdb", "elasticsearch")
@@ -63,7 +63,7 @@ def _read_synchronous(value: Any, path: str, reading: Reading) -> str:
 
 
 def _share_of_memory() -> int:
-    return usable_memory() // MEMORY_SHARE
+    return usable_memory() // MEMORY_DIVISOR
 
 
 def _bound(minimum: int, maximum: int) -> Any:

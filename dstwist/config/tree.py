@@ -30,9 +30,9 @@ from dstwist.config.yaml_errors import explained
 from dstwist.errors import ConfigError
 
 # Far above any real configuration, and low enough that a hostile one costs at most some seconds and some memory.
-MAX_BYTES = 16 * 1024 * 1024
-MAX_NODES = 1_000_000
-MAX_DEPTH = 100
+MAX_FILE_BYTES = 16 * 1024 * 1024
+MAX_YAML_NODES = 1_000_000
+MAX_YAML_DEPTH = 100
 
 _STR = "tag:yaml.org,2002:str"
 _COLLECTIONS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
@@ -94,11 +94,11 @@ def read_bytes(path: str) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except ValueError as error:
         raise OSError(None, str(error)) from None
-    if len(content) > MAX_BYTES:
-        raise OSError(None, f"larger than {MAX_BYTES} bytes")
+    if len(content) > MAX_FILE_BYTES:
+        raise OSError(None, f"larger than {MAX_FILE_BYTES} bytes")
     return content
 
 
@@ -149,7 +149,7 @@ def _parse_json(text: str) -> Any:
     except ValueError as error:
         raise ConfigError("", str(error)) from None
     except RecursionError:
-        raise ConfigError("", f"nested more than {MAX_DEPTH} levels deep") from None
+        raise ConfigError("", f"nested more than {MAX_YAML_DEPTH} levels deep") from None
 
 
 class _YamlTree:
@@ -161,7 +161,7 @@ class _YamlTree:
         self._text = text
         self._events = YAML(typ="safe", pure=True).parse(text)
         self._anchors: dict[str, Any] = {}
-        self._nodes_left = MAX_NODES
+        self._nodes_left = MAX_YAML_NODES
 
     def build(self) -> Any:
         tree = None
@@ -186,8 +186,8 @@ class _YamlTree:
 
     def _node(self, event: Any, depth: int) -> Any:
         self._count(event)
-        if depth > MAX_DEPTH:
-            raise _at(event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
+        if depth > MAX_YAML_DEPTH:
+            raise _at(event.start_mark, f"nested more than {MAX_YAML_DEPTH} levels deep")
         if isinstance(event, AliasEvent):
             # An anchor is known only after its value is complete, so no tree can contain itself.
             if event.anchor not in self._anchors:
@@ -208,7 +208,7 @@ class _YamlTree:
     def _count(self, event: Any) -> None:
         self._nodes_left -= 1
         if self._nodes_left < 0:
-            raise _at(event.start_mark, f"more than {MAX_NODES} values")
+            raise _at(event.start_mark, f"more than {MAX_YAML_NODES} values")
 
     def _scalar(self, event: ScalarEvent) -> Any:
         if event.tag in (_STR, "!"):

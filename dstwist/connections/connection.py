@@ -24,7 +24,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
+from dstwist.connections.endpoint import PAYLOAD_PIECE_BYTES, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.handshake import ClientHandshake
 from dstwist.interfaces import Decode, HandshakeData, IConnection, ILink, IReceiver, IWire, Login, Work
 from dstwist.log import Logger, about
@@ -32,13 +32,13 @@ from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIO
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.jsonparts import reading
-from dstwist.protocol.jsontext import HEAVY, known
+from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, known
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.scheduling.turns import Turns
 from dstwist.scheduling.work_queue import WorkQueue
 
 # A payload with no more messages than this is served without the queue.
-_FEW = 8
+_MAX_UNQUEUED_MESSAGES = 8
 
 # Members of enumerations are looked up at every use; this one is used for every message.
 _CONNECTION = Topic.CONNECTION
@@ -107,7 +107,7 @@ class Connection:
         self._route = context.router.route
         self._fitting = context.router.name_limit.fitting
         # Payloads up to this length are decoded at once, and cannot contain an oversized name.
-        self._short = min(context.router.name_limit.limit, LONG)
+        self._short = min(context.router.name_limit.limit, PAYLOAD_PIECE_BYTES)
         self._link = link
         self._context = context
         self._opened_at = context.clock.seconds()
@@ -151,12 +151,12 @@ class Connection:
             return self._queue.busy
         if len(payload) <= self._short:
             messages = self.decode(payload)
-        elif len(payload) <= LONG:
+        elif len(payload) <= PAYLOAD_PIECE_BYTES:
             messages = self._decode(payload)
         else:
-            return self._queue.serve(self.wire.codec.pieces(payload, LONG))
+            return self._queue.serve(self.wire.codec.pieces(payload, PAYLOAD_PIECE_BYTES))
         queue = self._queue
-        if queue.busy or len(messages) > _FEW:
+        if queue.busy or len(messages) > _MAX_UNQUEUED_MESSAGES:
             return queue.serve(messages)
         # The link checks the time between payloads.
         end = self._turns.slice_end() if len(messages) > 1 else None
@@ -183,7 +183,7 @@ class Connection:
         """
         if isinstance(request, Message | Malformed):
             self._handle(request)
-        elif len(request) <= 2 * LONG:
+        elif len(request) <= 2 * PAYLOAD_PIECE_BYTES:
             self._queue.serve_next(self._decode(request))
         else:
             self._queue.do(self._read_long(request))
@@ -212,7 +212,7 @@ class Connection:
 
     def _read_json(self, payload: bytes | str) -> Generator[None, None, list[Message | Malformed]]:
         found = self.wire.codec.json_apart(payload)
-        if found is None or len(found[0]) < HEAVY:
+        if found is None or len(found[0]) < READ_IN_PARTS_LENGTH:
             return self._decode(payload)
         text, keep = found
         value: Any

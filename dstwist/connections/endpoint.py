@@ -23,7 +23,7 @@ from dstwist.routing.router import Router
 
 #: Longer payloads are decoded in pieces of this size, each in its turn: a megabyte of short messages takes a third of a
 #: second to decode.
-LONG = 16384
+PAYLOAD_PIECE_BYTES = 16384
 
 
 class EndpointContext(NamedTuple):

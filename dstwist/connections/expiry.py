@@ -10,7 +10,7 @@ from dstwist.interfaces import IConnection
 from dstwist.log import Logger, about
 
 # The time of day may be set forward, so the time that is left is computed again at least this often, in seconds.
-_LONGEST_WAIT = 3600.0
+_MAX_WAIT_SECONDS = 3600.0
 
 
 class Expiry:
@@ -31,7 +31,7 @@ class Expiry:
         self._await()
 
     def _await(self) -> None:
-        wait = min(max(self._when - self._clock.seconds(), 0.0), _LONGEST_WAIT)
+        wait = min(max(self._when - self._clock.seconds(), 0.0), _MAX_WAIT_SECONDS)
         self._call = self._clock.callLater(wait, self._check)
 
     def _check(self) -> None:

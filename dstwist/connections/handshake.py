@@ -32,7 +32,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from dstwist.connections.before_login import BeforeLogin
-from dstwist.connections.endpoint import LONG, EndpointContext, IUnauthenticatedConnection
+from dstwist.connections.endpoint import PAYLOAD_PIECE_BYTES, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.login import LoginAttempt, LoginDecision, Outcome
 from dstwist.connections.received import HEARTBEATS, received_as
 from dstwist.connections.wrong_protocol import is_of_other_generation, log_generation, log_silence
@@ -113,9 +113,9 @@ class ClientHandshake:
             self._greeting = None
             connection.send(_GREETING)
         arrived: deque[Message | Malformed | bytes | str]
-        if len(payload) > LONG:
+        if len(payload) > PAYLOAD_PIECE_BYTES:
             # They are decoded one by one: most of them will not be needed.
-            arrived = deque(connection.wire.codec.pieces(payload, LONG))
+            arrived = deque(connection.wire.codec.pieces(payload, PAYLOAD_PIECE_BYTES))
         else:
             arrived = deque(connection.decode(payload))
             if not arrived:

@@ -15,7 +15,7 @@ from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: How many slots an interval has.
-SLOTS = 10
+SLOTS_PER_INTERVAL = 10
 
 
 class Heartbeat:
@@ -28,11 +28,11 @@ class Heartbeat:
     _log = Logger()
 
     def __init__(self, interval: float, clock: IReactorTime) -> None:
-        self._pause = interval / SLOTS
+        self._pause = interval / SLOTS_PER_INTERVAL
         self._clock = clock
         # A slot may have thousands of connections.
         self._slices = TimeSlices(clock)
-        self._slots: list[dict[object, Callable[[], None]]] = [{} for _ in range(SLOTS)]
+        self._slots: list[dict[object, Callable[[], None]]] = [{} for _ in range(SLOTS_PER_INTERVAL)]
         self._slot_of: dict[object, int] = {}
         self._current = 0
         self._call: IDelayedCall | None = None
@@ -61,7 +61,7 @@ class Heartbeat:
 
     def _tick(self) -> None:
         self._call = self._clock.callLater(self._pause, self._tick)
-        self._current = (self._current + 1) % SLOTS
+        self._current = (self._current + 1) % SLOTS_PER_INTERVAL
         self._slices.do(self._beats(self._slots[self._current]))
 
     def _beats(self, slot: dict[object, Callable[[], None]]) -> Iterator[None]:

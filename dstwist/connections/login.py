@@ -42,7 +42,7 @@ from dstwist.protocol.constants import UNNAMED_USER
 from dstwist.protocol.jsontext import dumps, loads
 
 # So many characters of refused credentials are worth a line of the log; tokens are long.
-_LOGGED = 2000
+_MAX_LOGGED_CHARACTERS = 2000
 
 
 class Outcome(Enum):
@@ -136,7 +136,9 @@ class LoginAttempt:
         fields = self._fields(name)
         self._log.info(
             "AUTH_UNSUCCESSFUL | invalid authentication data from {client}{credentials}",
-            credentials=f": {shown(self._text.decode(), _LOGGED)}" if self._logins.log_credentials else "",
+            credentials=f": {shown(self._text.decode(), _MAX_LOGGED_CHARACTERS)}"
+            if self._logins.log_credentials
+            else "",
             event="AUTH_UNSUCCESSFUL",
             **fields,
         )

@@ -16,7 +16,7 @@ from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.message import Malformed, Message
 
 #: A client that has sent nothing for this time, in seconds, may have waited for the server to speak.
-LONG_SILENCE = 1.0
+SILENCE_SECONDS = 1.0
 
 # By the frames they send.
 _GENERATIONS = {"binary": "v4 and later", "text": "v2 and v3"}
@@ -56,7 +56,7 @@ def log_silence(client: LoggedClient, seconds: float) -> None:
     """
     A client has gone without sending anything, on a path of type ws-binary, where clients speak first.
     """
-    if seconds >= LONG_SILENCE:
+    if seconds >= SILENCE_SECONDS:
         _log.info(
             "INVALID_MESSAGE | {client} has said nothing for {seconds:.0f} s on {path}, which is of type ws-binary; "
             "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text, "

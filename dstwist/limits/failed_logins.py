@@ -19,7 +19,7 @@ from dstwist.limits.exceeded import LimitExceeded
 from dstwist.limits.window_counter import window_counter
 
 # A longer user name counts as its beginning.
-_LONGEST_NAME = 256
+_MAX_NAME_CHARACTERS = 256
 
 
 class FailedLogins:
@@ -72,4 +72,4 @@ class FailedLogins:
 
 def _name(credentials: Any) -> str | None:
     name = credentials.get("username") if isinstance(credentials, dict) else None
-    return name[:_LONGEST_NAME] if isinstance(name, str) else None
+    return name[:_MAX_NAME_CHARACTERS] if isinstance(name, str) else None

@@ -24,7 +24,7 @@ a state             C{once}, of one connection if the line is about one, else of
 ==================  ==================================================================================================
 
 Always true: a kind remembers no more clients than C{maxLogLines}, since a client is remembered only with a line that is
-written; there are no more kinds than L{MOST_KINDS}, and no more states than L{MOST_STATES}. So memory and lines are
+written; there are no more kinds than L{MAX_KINDS}, and no more states than L{MAX_STATES}. So memory and lines are
 bounded, whatever clients do.
 
 L{LimitedObserver} limits the lines of Twisted, Autobahn, plug-ins and Python's warnings in the same way. Some of these
@@ -46,18 +46,18 @@ from dstwist.limits.addresses import key_of
 from dstwist.log import Logger, OperatorLogger, admitted, enforce, lift, shown
 
 #: How many kinds of lines are told apart; all others count as one.
-MOST_KINDS = 1000
+MAX_KINDS = 1000
 
 #: How many states are remembered in an interval; the lines about others are limited like lines without C{once}.
-MOST_STATES = 10_000
+MAX_STATES = 10_000
 
 # How many characters of a line stand in front of its count.
-_EXAMPLE = 300
+_EXAMPLE_CHARACTERS = 300
 # A longer user name counts as its beginning.
-_LONGEST_NAME = 256
+_MAX_NAME_CHARACTERS = 256
 
 _Kind = tuple[str, str | None, type[BaseException] | None]
-_OTHER: _Kind = ("", None, None)
+_OTHER_KINDS: _Kind = ("", None, None)
 # A state is of a connection, by its number, or of a client.
 _State = tuple[_Kind, int | str | None, str]
 
@@ -78,7 +78,7 @@ class _Unwritten:
         failure = fields.get("log_failure")
         if failure is not None:
             line = f"{line}: {failure.getErrorMessage()}"
-        self.line = shown(line, _EXAMPLE)
+        self.line = shown(line, _EXAMPLE_CHARACTERS)
 
 
 class _Lines:
@@ -148,7 +148,7 @@ class LogLimit:
         lasts = state in self._earlier_states
         if not lasts and not self._counts_among(kind, client, level, format, fields):
             return False
-        if len(self._states) < MOST_STATES:
+        if len(self._states) < MAX_STATES:
             self._states[state] = None
         return not lasts
 
@@ -162,8 +162,8 @@ class LogLimit:
         """
         lines = self._kinds.get(kind)
         if lines is None:
-            if len(self._kinds) >= MOST_KINDS:
-                kind = _OTHER
+            if len(self._kinds) >= MAX_KINDS:
+                kind = _OTHER_KINDS
             lines = self._kinds.setdefault(kind, _Lines())
         count = lines.by_client.get(client, 0)
         if self._most_of_client is not None and count >= self._most_of_client:
@@ -216,7 +216,7 @@ def _client(fields: dict[str, Any]) -> str | None:
         if key is not None:
             return key
     user = fields.get("user")
-    return None if user is None else str(user)[:_LONGEST_NAME]
+    return None if user is None else str(user)[:_MAX_NAME_CHARACTERS]
 
 
 @implementer(ILogObserver)

@@ -9,10 +9,10 @@ import resource
 
 #: The number of open files reserved for everything but client connections: stores, the log, the ports, certificates
 #: while they are read, connections to web services.
-RESERVED = 100
+RESERVED_FILES = 100
 
 #: The server warns at the start if there is room for fewer connections.
-FEW_CONNECTIONS = 500
+MIN_CONNECTIONS = 500
 
 
 def raise_limit() -> None:
@@ -40,4 +40,4 @@ def connections_within(files: int | None) -> int | None:
     """
     How many connections there may be if C{files} may be open; C{None} if there is no limit.
     """
-    return None if files is None else max(files - RESERVED, 1)
+    return None if files is None else max(files - RESERVED_FILES, 1)

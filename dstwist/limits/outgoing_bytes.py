@@ -25,7 +25,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.log import Logger
 
 #: Frames of this size and more are never copied for one subscriber; smaller ones are joined.
-LARGE = 16384
+LARGE_FRAME_BYTES = 16384
 
 
 class TurnBudget:
@@ -36,7 +36,8 @@ class TurnBudget:
 
     @ivar room: how many more bytes may be queued in this turn. Code that queues a frame subtracts its length for each
         client, and calls L{make_room} when this is negative.
-    @ivar large: a frame of at least L{LARGE} bytes was queued for several clients. Code that queues it sets this.
+    @ivar large: a frame of at least L{LARGE_FRAME_BYTES} bytes was queued for several clients. Code that queues it sets
+        this.
     """
 
     __slots__ = ("large", "limit", "room")

@@ -21,7 +21,7 @@ from dstwist.protocol.constants import UNNAMED_USER
 
 #: How long a connection is paused at most before its buckets are looked at again, in seconds. The client cannot be
 #: heard during a pause, and must not be taken for dead.
-LONGEST_PAUSE = 1.0
+MAX_PAUSE_SECONDS = 1.0
 
 
 class TokenBucket:
@@ -200,7 +200,7 @@ class RateLimit:
     def _await(self) -> None:
         wait = max([bucket.wait() for bucket in (*self._bytes, *self._messages)], default=0.0)
         if wait:
-            self._call = self._clock.callLater(min(wait, LONGEST_PAUSE), self._look)
+            self._call = self._clock.callLater(min(wait, MAX_PAUSE_SECONDS), self._look)
         else:
             self._resume()
 

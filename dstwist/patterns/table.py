@@ -24,13 +24,13 @@ from dstwist.patterns.javascript import MAX_COMPILED_SIZE, Pattern
 T = TypeVar("T")
 
 #: The most patterns that are compiled together. So many take a millisecond; ten thousand take a tenth of a second.
-BLOCK = 128
+BLOCK_PATTERNS = 128
 
 #: The number of names that are matched pattern by pattern before a block is compiled, which takes about as long.
-PATIENCE = 8
+NAMES_BEFORE_COMPILING = 8
 
 # The bytes of memory that a compiled set may always take. Larger sets may take as much as their patterns alone.
-_LEAST_SIZE = 1 << 20
+_MIN_SET_BYTES = 1 << 20
 
 
 class _Block(Generic[T]):
@@ -53,7 +53,7 @@ class _Block(Generic[T]):
         return [self._values[index] for index in sorted(found)] if found else []
 
     def wants_compiling(self) -> bool:
-        return self._asked >= PATIENCE and self._set is None
+        return self._asked >= NAMES_BEFORE_COMPILING and self._set is None
 
     def compile(self) -> bool:
         """
@@ -62,7 +62,7 @@ class _Block(Generic[T]):
         @return: whether that is possible.
         """
         options = re2.Options()
-        options.max_mem = max(len(self.entries) * MAX_COMPILED_SIZE, _LEAST_SIZE)
+        options.max_mem = max(len(self.entries) * MAX_COMPILED_SIZE, _MIN_SET_BYTES)
         options.log_errors = False
         made = re2.Set.SearchSet(options)
         try:
@@ -105,7 +105,7 @@ class PatternTable(Generic[T]):
         """
         Add C{pattern}, whose text is not in here.
         """
-        if not self._blocks or len(self._blocks[-1].entries) >= BLOCK:
+        if not self._blocks or len(self._blocks[-1].entries) >= BLOCK_PATTERNS:
             self._blocks.append(_Block({}))
         block = self._homes[text] = self._blocks[-1]
         self._values[text] = value
@@ -153,6 +153,8 @@ class PatternTable(Generic[T]):
         Use as few blocks as possible.
         """
         entries = [item for block in self._blocks for item in block.entries.items()]
-        self._blocks = [_Block(dict(entries[start : start + BLOCK])) for start in range(0, len(entries), BLOCK)]
+        self._blocks = [
+            _Block(dict(entries[start : start + BLOCK_PATTERNS])) for start in range(0, len(entries), BLOCK_PATTERNS)
+        ]
         self._homes = {text: block for block in self._blocks for text in block.entries}
         self._removed = 0

@@ -23,7 +23,7 @@ from dstwist.log import LEVELS, Logger, about, shown
 from dstwist.protocol.message import Message
 
 #: The longest error text of a rule in a log line, in characters.
-MOST_OF_ERROR = 1000
+MAX_ERROR_CHARACTERS = 1000
 
 
 class Denials:
@@ -52,7 +52,7 @@ class Denials:
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {client}: {error}",
                 # The text may contain names that the rule made of what the client sent.
-                error=shown(decision.getErrorMessage(), MOST_OF_ERROR),
+                error=shown(decision.getErrorMessage(), MAX_ERROR_CHARACTERS),
                 event="MESSAGE_PERMISSION_ERROR",
                 **about(sender),
             )

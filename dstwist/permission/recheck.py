@@ -22,8 +22,8 @@ is offered or provides
 L{dstwist.services.topics} makes a L{GrantType} for each line. A rule that fails denies.
 
 Always true: a run takes at most a time slice of each turn (L{dstwist.scheduling.time_slices}), and at most
-L{MAX_WAITING} of its checks wait for data. Grants that are requested during a run are not checked by it, because the
-new rules have decided about them already.
+L{MAX_WAITING_CHECKS} of its checks wait for data. Grants that are requested during a run are not checked by it, because
+the new rules have decided about them already.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.scheduling.turns import Turns
 
 #: The most checks that wait for the data that their rules need.
-MAX_WAITING = 100
+MAX_WAITING_CHECKS = 100
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class _Run:
                 for connection in list(grant_type.registry.connections()):
                     for name in grant_type.registry.names_of(connection):
                         self._check(grant_type, name, connection)
-                        yield self._until(MAX_WAITING - 1) if self._waiting >= MAX_WAITING else None
+                        yield self._until(MAX_WAITING_CHECKS - 1) if self._waiting >= MAX_WAITING_CHECKS else None
             if self._waiting:
                 yield self._until(0)
             self._say()

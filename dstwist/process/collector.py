@@ -12,9 +12,9 @@ pass       when                                        looks at
 short      as Python makes them                        young objects
 longer     after about 30,000 new objects that stay,   all that are not set apart: 1 to 3 ms. Survivors are set
            as Python makes them                        apart
-full       when the server is idle, once in            all objects, but only if there are few (L{MANY}) and they are
-           L{INTERVAL}, or has half as much memory     small (L{MUCH}): otherwise a client could have filled the
-           again as after the full pass before         memory to cause a long pass
+full       when the server is idle, once in            all objects, but only if there are few (L{MAX_BLOCKS}) and
+           L{FULL_PASS_INTERVAL}, or has half as much  they are small (L{MAX_BLOCK_BYTES}): otherwise a client could
+           memory again as after the full pass before  have filled the memory to cause a long pass
 =========  ==========================================  ==============================================================
 
 A reference cycle that becomes garbage after it was set apart stays until the next full pass. Such cycles are rare:
@@ -38,25 +38,25 @@ from twisted.internet.task import LoopingCall
 from dstwist.protocol.jsontext import set_values_apart
 
 #: How often the memory is compared, in seconds.
-CHECK = 10.0
+CHECK_INTERVAL = 10.0
 
 #: The server is idle if it has used less than this part of the time since the check before.
-IDLE = 0.02
+IDLE_CPU_SHARE = 0.02
 
 #: How long there is no full pass in idle moments after one, in seconds.
-INTERVAL = 600.0
+FULL_PASS_INTERVAL = 600.0
 
 #: How many times as much memory there may be as after the full pass before.
-GROWTH = 1.5
+MEMORY_GROWTH_FACTOR = 1.5
 
 #: With more blocks of memory than this, besides those of the start, there is no full pass: it would take over 20 ms.
-MANY = 200_000
+MAX_BLOCKS = 200_000
 
 #: Nor with more bytes of memory than this, besides those of the start: they may be arrays of 4 million numbers.
-MUCH = 32 << 20
+MAX_BLOCK_BYTES = 32 << 20
 
 #: When Python makes its passes: see L{gc.set_threshold}. The last figure is for the longer passes.
-THRESHOLDS = 700, 10, 3
+COLLECTOR_THRESHOLDS = 700, 10, 3
 
 
 def resident() -> int:
@@ -115,15 +115,15 @@ class Collector:
         self._blocks = blocks
         self._used = 0.0
         self._pass()
-        self._most_blocks = blocks() + MANY
-        self._most_memory = self._memory() + MUCH
+        self._most_blocks = blocks() + MAX_BLOCKS
+        self._most_memory = self._memory() + MAX_BLOCK_BYTES
 
     def start(self) -> None:
         """
         Set apart the objects that survive Python's longer passes, until the process ends.
         """
         gc.callbacks.append(set_apart)
-        gc.set_threshold(*THRESHOLDS)
+        gc.set_threshold(*COLLECTOR_THRESHOLDS)
         set_values_apart()
         self.watch()
 
@@ -131,11 +131,11 @@ class Collector:
         """
         Make a full pass whenever it is time.
         """
-        self._checks.start(CHECK, now=False)
+        self._checks.start(CHECK_INTERVAL, now=False)
 
     def _check(self) -> None:
         used = self._cpu() - self._used
-        idle = used < IDLE * CHECK and self._clock.seconds() - self._last >= INTERVAL
+        idle = used < IDLE_CPU_SHARE * CHECK_INTERVAL and self._clock.seconds() - self._last >= FULL_PASS_INTERVAL
         memory = self._memory()
         if (idle or memory > self._most) and self._blocks() <= self._most_blocks and memory <= self._most_memory:
             self._pass()
@@ -144,5 +144,5 @@ class Collector:
     def _pass(self) -> None:
         self._collect()
         self._last = self._clock.seconds()
-        self._most = self._memory() * GROWTH
+        self._most = self._memory() * MEMORY_GROWTH_FACTOR
         self._used = self._cpu()

@@ -38,12 +38,12 @@ from dstwist.protocol.jsontext import refusals
 EXIT_STATUS = 71
 
 #: With less room than this, the reason is not one large allocation.
-LEAST_ROOM = 4 << 20
+MIN_FREE_BYTES = 4 << 20
 
 #: Kept back, so that the end can be logged.
-RESERVE = 4 << 20
+RESERVED_BYTES = 4 << 20
 
-_LAST = b"OUT_OF_MEMORY | the process has no memory left and ends\n"
+_LAST_LOG_LINE = b"OUT_OF_MEMORY | the process has no memory left and ends\n"
 
 
 @implementer(ILogObserver)
@@ -63,7 +63,7 @@ class Shortage:
         self._room = room
         self._ending = False
         # It is never written to, so it takes only address space.
-        self._reserve: mmap.mmap | None = mmap.mmap(-1, RESERVE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._reserve: mmap.mmap | None = mmap.mmap(-1, RESERVED_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def install(self, publisher: LogPublisher) -> None:
         """
@@ -82,7 +82,7 @@ class Shortage:
         failure = event.get("log_failure")
         if failure is None or not isinstance(failure.value, MemoryError):
             return
-        if not event.get("contained") or not self._room(LEAST_ROOM):
+        if not event.get("contained") or not self._room(MIN_FREE_BYTES):
             self.end(failure)
 
     def _refused(self, size: int) -> None:
@@ -111,7 +111,7 @@ class Shortage:
                 **({} if failure is None else {"log_failure": failure}),
             )
         except MemoryError:
-            os.write(2, _LAST)
+            os.write(2, _LAST_LOG_LINE)
         finally:
             self._end(EXIT_STATUS)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 #: At most so many events are served in one turn. They take 5 to 8 ms if all of them are closed connections.
-MOST = 256
+MAX_EVENTS_PER_TURN = 256
 
 
 class BoundedPoller:
@@ -23,7 +23,7 @@ class BoundedPoller:
     @param poller: the object itself.
     """
 
-    def __init__(self, poller: Any, most: int = MOST) -> None:
+    def __init__(self, poller: Any, most: int = MAX_EVENTS_PER_TURN) -> None:
         self._poller = poller
         # Two of these are called for many messages: they are not wrapped.
         self.register = poller.register
@@ -43,7 +43,7 @@ class BoundedPoller:
 
 def bound_polls(reactor: Any) -> bool:
     """
-    Make C{reactor} serve at most L{MOST} events in one turn.
+    Make C{reactor} serve at most L{MAX_EVENTS_PER_TURN} events in one turn.
 
     @return: false if this is not known to work with the reactor.
     """

@@ -31,7 +31,7 @@ from dstwist.process.service_manager import ServiceManager
 from dstwist.process.signals import Signals
 
 #: The time for all parts but stores and authentication to start or to stop, in seconds.
-MARGIN = 30.0
+OTHER_PARTS_SECONDS = 30.0
 
 
 class Server(Service):
@@ -69,7 +69,7 @@ class Server(Service):
     # -- the life of a service
 
     def privilegedStartService(self) -> None:
-        self._manager.starting(self._node.longest_start + MARGIN)
+        self._manager.starting(self._node.longest_start + OTHER_PARTS_SECONDS)
         path = self._options.get("pidfile")
         if path and keep_pid_file(path, Owner.of(self._options)):
             # Otherwise twistd would try to remove it at the end, and report an error.
@@ -89,7 +89,7 @@ class Server(Service):
     def stopService(self) -> Deferred[None]:
         super().stopService()
         self._stopping = True
-        self._manager.stopping(self._node.longest_stop + MARGIN)
+        self._manager.stopping(self._node.longest_stop + OTHER_PARTS_SECONDS)
         stopped = self._node.stopService()
         stopped.addBoth(self._stopped)
         return stopped

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 #: How long further requests to stop are ignored after the first one, in seconds.
-SAME_REQUEST = 1.0
+REPEATED_SIGNAL_SECONDS = 1.0
 
 _held: set[int] = set()
 
@@ -112,5 +112,5 @@ class Signals:
         if self._stopping_since is None:
             self._stopping_since = now
             self._reactor.callFromThread(self._stop, signal.Signals(number).name)
-        elif now - self._stopping_since >= SAME_REQUEST:
+        elif now - self._stopping_since >= REPEATED_SIGNAL_SECONDS:
             self._quit(128 + number)

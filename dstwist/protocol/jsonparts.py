@@ -26,24 +26,24 @@ from dstwist.protocol.jsontext import find_room, loads
 from dstwist.protocol.nesting import MAX_DEPTH
 
 #: The length of a part, in bytes. Reading a part takes less than two milliseconds.
-PART = 32768
+PART_BYTES = 32768
 
 #: The most strings between two commas: the keys that lead to a value, and the value.
-_MOST_TEXTS = MAX_DEPTH + 2
+_MAX_STRINGS_BETWEEN_COMMAS = MAX_DEPTH + 2
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 #: The text up to a string that is not complete.
 _WHOLE_STRINGS = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"]*+)*+', re.DOTALL)
 _COMMA_OR_STRING = re.compile(rb'[",]')
 _RUNS = re.compile(rb"\[+|\{+|\]+|\}+")
-_FEW = 100
+_FEW_BRACKETS = 100
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 _ARRAY, _OBJECT = b"[{"
 _CLOSING = bytes.maketrans(b"[{", b"]}")
 
 
-def reading(text: bytes, keep: bool = True, size: int = PART) -> Generator[None, None, Any]:
+def reading(text: bytes, keep: bool = True, size: int = PART_BYTES) -> Generator[None, None, Any]:
     """
     Read C{text} in steps, each of which ends with a C{yield}. The generator returns the value.
 
@@ -157,7 +157,7 @@ def _cut(text: bytes, position: int, size: int) -> int:
         return len(text)
     found = _WHOLE_STRINGS.match(text, position, position + size)
     at = position + size if found is None else found.end()
-    for _ in range(_MOST_TEXTS):
+    for _ in range(_MAX_STRINGS_BETWEEN_COMMAS):
         sign = _COMMA_OR_STRING.search(text, at)
         if sign is None:
             return len(text)
@@ -188,7 +188,7 @@ def _brackets(part: bytes, kinds: bytes) -> tuple[int, bytes]:
     """
     rest = _STRING.sub(b"", part).translate(None, _NO_BRACKETS)
     size = 0
-    while len(rest) > _FEW and (not size or len(rest) < size - size // 4):
+    while len(rest) > _FEW_BRACKETS and (not size or len(rest) < size - size // 4):
         # Most containers are flat, and this is the fastest way to remove them.
         size = len(rest)
         rest = rest.replace(b"[]", b"").replace(b"{}", b"")

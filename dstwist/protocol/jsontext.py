@@ -32,43 +32,43 @@ from dstwist.protocol.json_stdlib import decode, stdlib_dumps
 from dstwist.protocol.nesting import MAX_DEPTH, deeper_than
 
 #: Texts of at most so many bytes cannot be nested too deeply.
-BRIEF = 2 * MAX_DEPTH
+NEVER_TOO_DEEP_LENGTH = 2 * MAX_DEPTH
 
 #: Texts of this length and more, in bytes, are read in parts if they come from a client.
-HEAVY = 65536
+READ_IN_PARTS_LENGTH = 65536
 
 #: Texts of this length and more, in bytes, are read with Python's garbage collector switched off.
-UNCOLLECTED = 4096
+UNCOLLECTED_LENGTH = 4096
 
 #: Objects and arrays with so many items or more are copied with the garbage collector switched off.
-LARGE = 1000
+UNCOLLECTED_ITEMS = 1000
 
-#: One pass of the garbage collector looks at the values of at most so many bytes of JSON; texts of at most L{BRIEF}
-#: bytes are not counted. In the worst case these are 65,000 numbers, or 45,000 arrays.
-APART = 131072
+#: One pass of the garbage collector looks at the values of at most so many bytes of JSON; texts of at most
+#: L{NEVER_TOO_DEEP_LENGTH} bytes are not counted. In the worst case these are 65,000 numbers, or 45,000 arrays.
+FREEZE_INTERVAL_LENGTH = 131072
 
 #: The bytes of memory that orjson needs at most for one byte of text, the value included. The highest figure measured
 #: is 46, for C{[[[[]]]],} repeated.
-ORJSON_FACTOR = 64
+ORJSON_BYTES_PER_BYTE = 64
 
 #: The same for the standard library. It has no buffer; orjson's has 12 bytes for one byte of text.
-STDLIB_FACTOR = 40
+STDLIB_BYTES_PER_BYTE = 40
 
 #: The address space, in bytes, that must stay free for the other threads while orjson reads: a password hash takes
 #: 46 MiB, a new thread up to 136 MiB.
-ORJSON_MARGIN = 256 << 20
+ORJSON_READ_MARGIN_BYTES = 256 << 20
 
 #: The address space, in bytes, that must be free before orjson writes. The length of the text is not known in advance,
 #: and the buffer doubles when it is full. The largest texts are those of whole records and of all users.
-ORJSON_WRITES = 1 << 30
+ORJSON_WRITE_BYTES = 1 << 30
 
 #: The address space, in bytes, that no text may take. The server needs it to go on while texts are refused.
-RESERVE = 32 << 20
+RESERVED_BYTES = 32 << 20
 
 #: Free memory is checked for each text of more than so many bytes,
-SHORT = 4096
+MAX_UNCHECKED_LENGTH = 4096
 #: and once for so many bytes of shorter texts.
-UNSEEN = 65536
+UNCHECKED_TOTAL_LENGTH = 65536
 
 
 class NoRoom(ValueError):
@@ -112,7 +112,7 @@ def _uncollected(make: Callable[[Any], Any], source: Any) -> Any:
     # number.
     global _young
     collects = gc.isenabled()
-    apart = _young >= APART
+    apart = _young >= FREEZE_INTERVAL_LENGTH
     if apart:
         _young = 0
         apart = collects and _sets_apart
@@ -131,7 +131,7 @@ def _uncollected(make: Callable[[Any], Any], source: Any) -> Any:
 
 def copy_uncollected(container: Any) -> Any:
     """
-    A copy of an object or array that has L{LARGE} items or more.
+    A copy of an object or array that has L{UNCOLLECTED_ITEMS} items or more.
     """
     global _young
     _young += 2 * len(container)
@@ -145,8 +145,8 @@ _known: tuple[bytes | str, Any] | None = None
 @contextlib.contextmanager
 def known(text: bytes | str, outcome: Any) -> Iterator[None]:
     """
-    Within this block, L{loads} of C{text} gives C{outcome}, if the text has at least L{HEAVY} bytes: it was read in
-    parts (L{dstwist.protocol.jsonparts}).
+    Within this block, L{loads} of C{text} gives C{outcome}, if the text has at least L{READ_IN_PARTS_LENGTH} bytes: it
+    was read in parts (L{dstwist.protocol.jsonparts}).
 
     @param outcome: the value, or the ValueError if the text is not JSON.
     """
@@ -172,7 +172,7 @@ def stdlib_loads(text: bytes | str) -> Any:
 
     @raise ValueError: the text is not JSON, or is nested deeper than L{MAX_DEPTH}.
     """
-    if len(text) >= HEAVY and _known is not None and text == _known[0]:
+    if len(text) >= READ_IN_PARTS_LENGTH and _known is not None and text == _known[0]:
         return _outcome()
     if not isinstance(text, str):
         text = text.decode("utf-8")
@@ -183,7 +183,7 @@ def _checked(
     value: Any, text: AnyStr, bracket: AnyStr, brace: AnyStr, is_flat: Callable[[Any], bool] = lambda value: False
 ) -> Any:
     # Counting brackets is cheap and sufficient for nearly every text; looking into the value is expensive.
-    if len(text) > BRIEF and text.count(bracket) + text.count(brace) > MAX_DEPTH:
+    if len(text) > NEVER_TOO_DEEP_LENGTH and text.count(bracket) + text.count(brace) > MAX_DEPTH:
         if not is_flat(value) and deeper_than(value, MAX_DEPTH):
             raise ValueError("nested too deeply")
     return value
@@ -201,19 +201,19 @@ def orjson_loads(text: bytes | str) -> Any:
     """
     global _young
     size = len(text)
-    if size > BRIEF:
-        if size >= HEAVY and _known is not None and text == _known[0]:
+    if size > NEVER_TOO_DEEP_LENGTH:
+        if size >= READ_IN_PARTS_LENGTH and _known is not None and text == _known[0]:
             return _outcome()
         _young += size
     try:
-        if size < UNCOLLECTED and _young < APART:
+        if size < UNCOLLECTED_LENGTH and _young < FREEZE_INTERVAL_LENGTH:
             value = _orjson_loads(text)
         else:
             value = _uncollected(_orjson_loads, text)
     except ValueError:
         # orjson refuses lone surrogates, JavaScript does not. They are rare: the standard library decides.
         return stdlib_loads(text)
-    if size <= BRIEF:
+    if size <= NEVER_TOO_DEEP_LENGTH:
         return value
     if isinstance(text, str):
         return _checked(value, text, "[", "{", _is_writable)
@@ -248,7 +248,7 @@ class Guarded:
     ================================================  ==================================
     enough for the worst case of C{fast}              read by C{fast}
     enough for the standard library                   read by the standard library
-    less, so that L{RESERVE} would be used up         refused
+    less, so that L{RESERVED_BYTES} would be used up  refused
     ================================================  ==================================
 
     @param fast: reads quickly, and may end the process if memory runs out.
@@ -273,7 +273,7 @@ class Guarded:
 
         @raise MemoryError: there is not enough memory for it.
         """
-        return self._write(value) if self._room(ORJSON_WRITES) else stdlib_dumps(value)
+        return self._write(value) if self._room(ORJSON_WRITE_BYTES) else stdlib_dumps(value)
 
     def loads(self, text: bytes | str) -> Any:
         """
@@ -292,31 +292,31 @@ class Guarded:
     def find_room(self, size: int) -> None:
         """
         Check that there is enough memory for the whole value of a text of C{size} bytes that is to be read in parts.
-        Each part is checked alone, so the parts could use up all memory but L{RESERVE}, and the work with the value
-        needs more.
+        Each part is checked alone, so the parts could use up all memory but L{RESERVED_BYTES}, and the work with the
+        value needs more.
 
         @raise NoRoom: there is not enough.
         """
-        if not self._room(STDLIB_FACTOR * size + RESERVE):
+        if not self._room(STDLIB_BYTES_PER_BYTE * size + RESERVED_BYTES):
             for told in refusals:
                 told(size)
             raise NoRoom
 
     def _loads(self, text: bytes | str) -> Any:
         size = len(text)
-        if size > SHORT:
-            if size >= HEAVY and _known is not None and text == _known[0]:
+        if size > MAX_UNCHECKED_LENGTH:
+            if size >= READ_IN_PARTS_LENGTH and _known is not None and text == _known[0]:
                 return _outcome()
-            if self._room(ORJSON_FACTOR * size + ORJSON_MARGIN):
+            if self._room(ORJSON_BYTES_PER_BYTE * size + ORJSON_READ_MARGIN_BYTES):
                 return self._fast(text)
-            if not self._room(STDLIB_FACTOR * size + RESERVE):
+            if not self._room(STDLIB_BYTES_PER_BYTE * size + RESERVED_BYTES):
                 raise NoRoom
         else:
             self._unseen -= size
             if self._unseen < 0:
-                if not self._room(RESERVE):
+                if not self._room(RESERVED_BYTES):
                     raise NoRoom
-                self._unseen = UNSEEN
+                self._unseen = UNCHECKED_TOTAL_LENGTH
         return stdlib_loads(text)
 
 
@@ -329,8 +329,8 @@ def _find_no_room(size: int) -> None:
 loads: Callable[[bytes | str], Any] = orjson_loads
 dumps: Callable[[Any], bytes] = orjson_dumps
 
-#: L{loads} without its own steps, for texts of at most L{BRIEF} bytes. It may refuse a text that L{loads} accepts, so
-#: the caller then calls L{loads}.
+#: L{loads} without its own steps, for texts of at most L{NEVER_TOO_DEEP_LENGTH} bytes. It may refuse a text that
+#: L{loads} accepts, so the caller then calls L{loads}.
 brief_loads: Callable[[bytes | str], Any] = _orjson_loads
 
 #: L{Guarded.find_room}.

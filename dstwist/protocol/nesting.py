@@ -13,8 +13,8 @@ from typing import Any
 MAX_DEPTH = 256
 
 #: The most objects and arrays, and the most items of them, that one step of L{looking_deeper} looks at.
-_CONTAINERS = 1000
-_ITEMS = 5000
+_CONTAINERS_PER_STEP = 1000
+_ITEMS_PER_STEP = 5000
 
 
 def containers(text: bytes | str) -> int:
@@ -55,14 +55,14 @@ def looking_deeper(value: Any, depth: int) -> Generator[None, None, bool]:
         if not layer:
             return False
         below: list[Any] = []
-        for start in range(0, len(layer), _CONTAINERS):
-            holders = layer[start : start + _CONTAINERS]
+        for start in range(0, len(layer), _CONTAINERS_PER_STEP):
+            holders = layer[start : start + _CONTAINERS_PER_STEP]
             items = chain.from_iterable([each.values() if type(each) is dict else each for each in holders])
             while True:
                 yield None
-                some = list(islice(items, _ITEMS))
+                some = list(islice(items, _ITEMS_PER_STEP))
                 below += [item for item in some if type(item) in kinds]
-                if len(some) < _ITEMS:
+                if len(some) < _ITEMS_PER_STEP:
                     break
         layer = below
     return bool(layer)

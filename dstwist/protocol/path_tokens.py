@@ -23,18 +23,18 @@ from dstwist.protocol.nesting import MAX_DEPTH
 from dstwist.protocol.typed import JS_SPACE, format_number
 
 #: The longest path, in characters.
-MAX_LENGTH = 10000
+MAX_PATH_CHARACTERS = 10000
 
 #: Longer paths are not cached: they are rare, and a client could fill the memory with them. The tokens of a path of
 #: this length take at most 5 KB.
-MAX_CACHED_LENGTH = 200
+MAX_CACHED_CHARACTERS = 200
 #: The most paths that are cached.
-CACHED = 4096
+MAX_CACHED_PATHS = 4096
 
 _FORBIDDEN = frozenset(("__proto__", "constructor", "prototype"))
 _BRACKET = re.compile(r"[\[\]]")
 #: A whole number in the form that is an index.
-INDEX = re.compile("0|[1-9][0-9]{0,15}")
+INDEX_PATTERN = re.compile("0|[1-9][0-9]{0,15}")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:[eE][+-]?[0-9]+)?|Infinity)")
 _PREFIXED = {"0x": 16, "0o": 8, "0b": 2}
 
@@ -61,12 +61,12 @@ def parse(path: str) -> tuple[Token, ...]:
 
     @raise InvalidPath: the path has no tokens, forbidden ones, or too many.
     """
-    return _remembered(path) if len(path) <= MAX_CACHED_LENGTH else _tokens(path)
+    return _remembered(path) if len(path) <= MAX_CACHED_CHARACTERS else _tokens(path)
 
 
 def _tokens(path: str) -> tuple[Token, ...]:
-    if len(path) > MAX_LENGTH:
-        raise InvalidPath(f"the path is longer than {MAX_LENGTH} characters")
+    if len(path) > MAX_PATH_CHARACTERS:
+        raise InvalidPath(f"the path is longer than {MAX_PATH_CHARACTERS} characters")
     tokens: list[Token] = []
     for part in path.split("."):
         part = part.strip(JS_SPACE)
@@ -84,7 +84,7 @@ def _tokens(path: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-_remembered = lru_cache(CACHED)(_tokens)
+_remembered = lru_cache(MAX_CACHED_PATHS)(_tokens)
 
 
 def _number(text: str) -> Token:
@@ -94,7 +94,7 @@ def _number(text: str) -> Token:
     text = text.strip(JS_SPACE)
     if not text:
         return 0
-    if INDEX.fullmatch(text):
+    if INDEX_PATTERN.fullmatch(text):
         return _token(int(text))
     if _DECIMAL.fullmatch(text):
         return _token(float(text))
@@ -129,7 +129,7 @@ def index_of(token: Token) -> int:
     if type(token) is int:
         return token
     # A number after a point addresses an element, too, but only in its usual form: for JavaScript, "01" is a key.
-    if type(token) is str and INDEX.fullmatch(token):
+    if type(token) is str and INDEX_PATTERN.fullmatch(token):
         return int(token)
     shown = token if len(str(token)) <= 40 else f"{str(token)[:40]}..."
     raise InvalidPath(f'"{shown}" is no index, and there is an array in that place')

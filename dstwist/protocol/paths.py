@@ -27,18 +27,27 @@ import re
 from collections.abc import Generator, Iterable
 from typing import Any, NamedTuple
 
-from dstwist.protocol.jsontext import LARGE, copy_uncollected
+from dstwist.protocol.jsontext import UNCOLLECTED_ITEMS, copy_uncollected
 from dstwist.protocol.nesting import MAX_DEPTH, deeper_than, looking_deeper
-from dstwist.protocol.path_tokens import CACHED, INDEX, MAX_CACHED_LENGTH, InvalidPath, Token, index_of, key_of, parse
+from dstwist.protocol.path_tokens import (
+    INDEX_PATTERN,
+    MAX_CACHED_CHARACTERS,
+    MAX_CACHED_PATHS,
+    InvalidPath,
+    Token,
+    index_of,
+    key_of,
+    parse,
+)
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, has_separators
 
 #: The memory of an object or array that a path makes, with its place in the container above it, in bytes.
-_CONTAINER = 256
+_CONTAINER_BYTES = 256
 #: The memory of a C{null} that fills a gap, in bytes.
-_GAP_ELEMENT = 8
+_GAP_ELEMENT_BYTES = 8
 
 #: The changes that are made in one step.
-_CHANGES = 50
+_CHANGES_PER_STEP = 50
 
 _TOO_DEEP = f"the record would be nested deeper than {MAX_DEPTH} levels"
 
@@ -62,7 +71,7 @@ class Limits(NamedTuple):
 
 
 #: The limits with the default settings.
-LIMITS = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 def _way(path: str) -> _Way | tuple[()]:
@@ -73,8 +82,8 @@ def _way(path: str) -> _Way | tuple[()]:
     tokens = parse(path)
     alike = not has_separators(path) and _OLD_TOKEN.findall(path) == [str(token) for token in tokens]
     way = (tokens, tokens[:-1], tokens[-1]) if alike else ()
-    if len(path) <= MAX_CACHED_LENGTH:
-        if len(_ways) >= CACHED:
+    if len(path) <= MAX_CACHED_CHARACTERS:
+        if len(_ways) >= MAX_CACHED_PATHS:
             _ways.clear()
         _ways[path] = way
     return way
@@ -112,7 +121,9 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 # -- writing
 
 
-def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bool = False) -> tuple[Any, bool, bool]:
+def write_at(
+    data: Any, path: str, value: Any, limits: Limits = DEFAULT_LIMITS, flat: bool = False
+) -> tuple[Any, bool, bool]:
     """
     Write C{value} at C{path}; L{UNDEFINED} erases. Returns three results:
 
@@ -133,12 +144,12 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bo
     tokens, above, last = way
     if type(value) in _SCALARS and type(data) is dict and type(last) is str:
         # Nearly all writes: a scalar within objects that all exist. An index token is never among their keys.
-        changed = node = data.copy() if len(data) < LARGE else copy_uncollected(data)
+        changed = node = data.copy() if len(data) < UNCOLLECTED_ITEMS else copy_uncollected(data)
         for token in above:
             child = node.get(token)
             if type(child) is not dict:
                 break
-            node[token] = node = child.copy() if len(child) < LARGE else copy_uncollected(child)
+            node[token] = node = child.copy() if len(child) < UNCOLLECTED_ITEMS else copy_uncollected(child)
         else:
             adds = last not in node
             node[last] = value
@@ -146,7 +157,9 @@ def write_at(data: Any, path: str, value: Any, limits: Limits = LIMITS, flat: bo
     return set_at(data, tokens, value, limits, flat), _found_alike(tokens, data, value is UNDEFINED), True
 
 
-def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LIMITS, flat: bool = False) -> Any:
+def set_at(
+    data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = DEFAULT_LIMITS, flat: bool = False
+) -> Any:
     """
     The data with C{value} at the place. L{UNDEFINED} erases the place; in an array, it becomes C{null}, so that the
     elements behind it keep their index. As in JavaScript clients, the containers along the path exist afterwards.
@@ -158,7 +171,9 @@ def set_at(data: Any, tokens: tuple[Token, ...], value: Any, limits: Limits = LI
     return draft.data
 
 
-def setting_many(data: Any, changes: Iterable[tuple[str, Any]], limits: Limits = LIMITS) -> Generator[None, None, Any]:
+def setting_many(
+    data: Any, changes: Iterable[tuple[str, Any]], limits: Limits = DEFAULT_LIMITS
+) -> Generator[None, None, Any]:
     """
     L{set_many} in steps, with paths that are not parsed yet.
     """
@@ -168,7 +183,7 @@ def setting_many(data: Any, changes: Iterable[tuple[str, Any]], limits: Limits =
         if isinstance(value, dict | list):
             yield from check_depth(tokens, value)
         draft.write(tokens, value, flat=True)
-        if not number % _CHANGES:
+        if not number % _CHANGES_PER_STEP:
             yield None
     return draft.data
 
@@ -183,7 +198,7 @@ def check_depth(tokens: tuple[Token, ...], value: Any) -> Generator[None, None, 
         raise InvalidPath(_TOO_DEEP)
 
 
-def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits: Limits = LIMITS) -> Any:
+def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits: Limits = DEFAULT_LIMITS) -> Any:
     """
     The data after several changes, one after the other. This is like L{set_at} for each change, but no container is
     copied twice, and the limits apply to all changes together.
@@ -207,7 +222,7 @@ def filled(data: Any, tokens: tuple[Token, ...]) -> int:
             node = node.get(key_of(token))
         elif type(node) is list:
             # If this is no index, another change of the same message replaces the array.
-            index = token if type(token) is int else int(token) if INDEX.fullmatch(str(token)) else 0
+            index = token if type(token) is int else int(token) if INDEX_PATTERN.fullmatch(str(token)) else 0
             if index < len(node):
                 node = node[index]
             else:
@@ -268,7 +283,7 @@ class _Draft:
         if isinstance(child, dict | list):
             child = self._copy(child)
         else:
-            self._grow(_CONTAINER)
+            self._grow(_CONTAINER_BYTES)
             child = self._copy({} if type(following) is str else [])
         if type(node) is list:
             self._reach(node, key)
@@ -291,7 +306,7 @@ class _Draft:
             node[index] = None
 
     def _copy(self, container: Any) -> Any:
-        made = container.copy() if len(container) < LARGE else copy_uncollected(container)
+        made = container.copy() if len(container) < UNCOLLECTED_ITEMS else copy_uncollected(container)
         self._own[id(made)] = made
         return made
 
@@ -306,7 +321,7 @@ class _Draft:
         if self._gap < 0:
             most = self._limits.gap
             raise InvalidPath(f"more than {most} elements would have to be filled in before the index {index}")
-        self._grow(_GAP_ELEMENT * missing)
+        self._grow(_GAP_ELEMENT_BYTES * missing)
         array.extend([None] * missing)
 
     def _grow(self, size: int) -> None:

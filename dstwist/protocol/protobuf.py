@@ -45,7 +45,7 @@ from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames
 from dstwist.protocol.protobuf_layout import ACK_WRITERS, SLOTS, WRITERS, Layout, bits, layout_of
 from dstwist.protocol.protobuf_parts import (
-    SMALL,
+    SMALL_NUMBERS,
     Undecodable,
     read_entry,
     read_envelope,
@@ -63,10 +63,10 @@ from dstwist.protocol.typed import to_json, utf8
 _CHECKED_ONLY = (Topic.EVENT, Topic.RPC, Topic.RECORD)
 
 #: The names that L{ProtobufCodec.names_apart} reads in one step.
-NAMES_AT_ONCE = 1000
+NAMES_PER_STEP = 1000
 
 # The length of the shortest envelope: a topic and an empty message.
-_SHORTEST = 4
+_MIN_ENVELOPE_BYTES = 4
 
 _ACTION = SLOTS["action"]
 _NAME = SLOTS["name"]
@@ -180,7 +180,7 @@ class ProtobufCodec:
                 position += 1
                 if length > 127:
                     length, position = varint(payload, position - 1)
-                elif length < _SHORTEST:
+                elif length < _MIN_ENVELOPE_BYTES:
                     break  # no message is so short, and decode() reads nothing behind it
                 position += length
                 if position > len(payload):
@@ -231,13 +231,13 @@ class ProtobufCodec:
                 else:
                     once[name] = None
                 number += 1
-                if not number % NAMES_AT_ONCE:
+                if not number % NAMES_PER_STEP:
                     yield None
         except (IndexError, Undecodable):
             return
         if once:
             yield (
-                sized(b"\x10" + SMALL[topic] + b"\x1a" + sized(rest)),
+                sized(b"\x10" + SMALL_NUMBERS[topic] + b"\x1a" + sized(rest)),
                 DistinctNames((*once, *repeated)),
             )
 
@@ -296,7 +296,7 @@ class ProtobufCodec:
                 continue
             if kind < _TEXT:
                 if 0 <= value < 128:
-                    body += tag + SMALL[value]
+                    body += tag + SMALL_NUMBERS[value]
                 elif kind == _INTEGER:  # original actions with greater numbers exist only in the text protocol
                     body += tag + written_number(value)
             elif kind == _ALL_NAMES:
@@ -310,7 +310,7 @@ class ProtobufCodec:
             else:
                 for name, version in value.items():
                     body += tag + sized(b"\n" + sized(utf8(name)) + b"\x10" + written_number(version))
-        return sized(b"\x10" + SMALL[topic] + b"\x1a" + sized(body))
+        return sized(b"\x10" + SMALL_NUMBERS[topic] + b"\x1a" + sized(body))
 
     def _message(self, layout: Layout, body: bytes, raw: bytes, plain: bool) -> Message | Malformed:
         """

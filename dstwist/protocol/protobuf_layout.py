@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from dstwist.protocol.constants import ACTIONS, TEXT_ONLY, AuthAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.protobuf_parts import SMALL
+from dstwist.protocol.protobuf_parts import SMALL_NUMBERS
 from dstwist.protocol.schema import ACKS, FIELDS, REQUESTS, Field, Kind
 
 #: The position of each field in the arguments of L{Message}: the decoder fills a list and passes it as the arguments.
@@ -92,7 +92,7 @@ def _rule(topic: Topic, action: IntEnum, server: bool) -> Rule:
 
 def _writer(fields: list[Field]) -> Writer:
     read = attrgetter(*(field.attribute for field in fields))
-    return read, tuple((SMALL[field.tag], int(field.kind)) for field in fields)
+    return read, tuple((SMALL_NUMBERS[field.tag], int(field.kind)) for field in fields)
 
 
 #: The writers of messages, by topic, and of acknowledgements that repeat only some fields.

@@ -11,10 +11,10 @@ from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import utf8
 
 #: The bytes of the small numbers; C{True} and C{False} are two of them.
-SMALL = [bytes((number,)) for number in range(128)]
-_SHORT = [chr(number) for number in range(128)]
+SMALL_NUMBERS = [bytes((number,)) for number in range(128)]
+_LENGTH_CHARACTERS = [chr(number) for number in range(128)]
 # With more names, it is worth checking whether all of them are simple.
-_SOME = 8
+_FEW_NAMES = 8
 
 
 class Undecodable(Exception):
@@ -122,7 +122,7 @@ def written_number(number: int) -> bytes:
     A number as a varint; a negative one takes ten bytes.
     """
     if 0 <= number < 16384:
-        return bytes((number & 0x7F | 0x80, number >> 7)) if number > 127 else SMALL[number]
+        return bytes((number & 0x7F | 0x80, number >> 7)) if number > 127 else SMALL_NUMBERS[number]
     number &= 0xFFFFFFFFFFFFFFFF
     digits = bytearray()
     while number > 127:
@@ -137,20 +137,20 @@ def sized(content: bytes | bytearray) -> bytes:
     C{content} with its length before it.
     """
     size = len(content)
-    return (SMALL[size] if size < 128 else written_number(size)) + content
+    return (SMALL_NUMBERS[size] if size < 128 else written_number(size)) + content
 
 
 def written_names(tag: bytes, names: tuple[str, ...] | Parts) -> bytes:
     """
     A field with C{tag} for each name.
     """
-    if len(names) > _SOME:
+    if len(names) > _FEW_NAMES:
         if isinstance(names, Parts):
             return b"".join(names.encoded(("protobuf", tag), lambda part: written_names(tag, part)))
         # For thousands of users, one text is much faster. It needs names that are short and ASCII; nearly all are.
         head = tag.decode("ascii")
         try:
-            text = "".join([f"{head}{_SHORT[len(name)]}{name}" for name in names])
+            text = "".join([f"{head}{_LENGTH_CHARACTERS[len(name)]}{name}" for name in names])
             if text.isascii():
                 return text.encode("ascii")
         except IndexError:

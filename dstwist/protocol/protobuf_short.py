@@ -21,7 +21,7 @@ from operator import attrgetter
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import brief_loads
 from dstwist.protocol.message import Message
-from dstwist.protocol.protobuf_parts import SMALL, sized, written_number
+from dstwist.protocol.protobuf_parts import SMALL_NUMBERS, sized, written_number
 from dstwist.protocol.typed import to_json
 
 _RECORD = Topic.RECORD
@@ -103,34 +103,34 @@ def record_payload(message: Message) -> bytes | None:
         return None
     # The first byte of each field is that of L{dstwist.protocol.schema.FIELDS}. Lengths are written here, because a
     # function call for each field would take a third of the whole time.
-    parts = [b"\x08", SMALL[message.action]]
+    parts = [b"\x08", SMALL_NUMBERS[message.action]]
     data = message.data
     if data is not None:
         text = data if data.__class__ is bytes else to_json(data)
         if text is not None:
             size = len(text)
-            parts += b"\x12", SMALL[size] if size < 128 else written_number(size), text
+            parts += b"\x12", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
     try:
         if (correlation_id := message.correlation_id) is not None:
             text = correlation_id.encode()
             size = len(text)
-            parts += b"\x1a", SMALL[size] if size < 128 else written_number(size), text
+            parts += b"\x1a", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
         if (name := message.name) is not None:
             text = name.encode()
             size = len(text)
-            parts += b"\x32", SMALL[size] if size < 128 else written_number(size), text
+            parts += b"\x32", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
         if (acknowledged := message.is_write_ack) is not None:
-            parts += b"\x58", SMALL[acknowledged]
+            parts += b"\x58", SMALL_NUMBERS[acknowledged]
         if (path := message.path) is not None:
             text = path.encode()
             size = len(text)
-            parts += b"\x62", SMALL[size] if size < 128 else written_number(size), text
+            parts += b"\x62", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
     except UnicodeEncodeError:
         return None
     if (version := message.version) is not None:
-        parts += b"\x68", SMALL[version] if 0 <= version < 128 else written_number(version)
+        parts += b"\x68", SMALL_NUMBERS[version] if 0 <= version < 128 else written_number(version)
     body = b"".join(parts)
     size = len(body)
     if size < 124:
-        return SMALL[size + 4] + b"\x10\x05\x1a" + SMALL[size] + body
+        return SMALL_NUMBERS[size + 4] + b"\x10\x05\x1a" + SMALL_NUMBERS[size] + body
     return sized(b"\x10\x05\x1a" + sized(body))

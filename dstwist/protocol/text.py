@@ -57,7 +57,7 @@ _EMIT_HEAD = "E\x1fEVT\x1f"
 _CHECKED_ONLY = ("E\x1f", "P\x1f", "R\x1f")
 
 #: Shorter messages are ignored.
-_SHORTEST = 3
+_MIN_MESSAGE_CHARACTERS = 3
 
 #: By the code of a write: the number of fields for a whole record, and for a path.
 _FIELD_COUNTS = {"U": (3, 4), "P": (4, 5), "CU": (4, 5)}
@@ -113,7 +113,7 @@ class TextCodec:
                     if name and is_typed(data):
                         messages.append(Message(_EVENT, _EMIT, name, data, segment, self))
                         continue
-            if len(segment) >= _SHORTEST:
+            if len(segment) >= _MIN_MESSAGE_CHARACTERS:
                 messages.append(self._read(segment))
         return messages
 

@@ -18,7 +18,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from dstwist.protocol.constants import EVERYONE, RecordAction, Topic
-from dstwist.protocol.jsontext import SHORT, dumps, is_json, loads, may_be_json
+from dstwist.protocol.jsontext import MAX_UNCHECKED_LENGTH, dumps, is_json, loads, may_be_json
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import Parts
 from dstwist.protocol.typed import (
@@ -144,7 +144,7 @@ def _read_record(text: str, values: Values) -> bool:
 
 
 def _read_change(text: str, values: Values) -> bool:
-    if text[:1] == "O" and len(text) > SHORT:
+    if text[:1] == "O" and len(text) > MAX_UNCHECKED_LENGTH:
         values["data"] = text
         return may_be_json(text[1:])
     return _read_data(text, values)

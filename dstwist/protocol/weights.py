@@ -27,11 +27,11 @@ from __future__ import annotations
 
 #: The weight of an entry of a dictionary without its key: the place of the entry, even directly after the dictionary
 #: has grown, and the object in it with its number.
-ENTRY = 300
+ENTRY_WEIGHT = 300
 
 
 #: The weight of a text without characters, or of a number.
-TEXT = 64
+TEXT_WEIGHT = 64
 
 
 def weigh_name(name: str) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 
 from dstwist.interfaces import IConnection, IWire
-from dstwist.limits.outgoing_bytes import LARGE, TurnBudget
+from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
 from dstwist.protocol.message import Message
 
 #: The subscribers of one name on one wire, with their C{write}.
@@ -121,7 +121,7 @@ class FanOut:
                         write(frame)
                 size = len(frame)
                 outgoing.room = room = outgoing.room - size * len(members)
-                if size >= LARGE:
+                if size >= LARGE_FRAME_BYTES:
                     outgoing.large = True
                 if room < 0:
                     outgoing.make_room()
@@ -172,7 +172,7 @@ class FanOut:
         """
         outgoing = self._outgoing
         outgoing.room -= size * members
-        if size >= LARGE:
+        if size >= LARGE_FRAME_BYTES:
             outgoing.large = True
         if outgoing.room < 0:
             outgoing.make_room()

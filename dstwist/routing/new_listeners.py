@@ -15,7 +15,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: Up to so many new listeners are matched with a name one by one; for more, the table of patterns is asked.
-_FEW = 4
+_MAX_ONE_BY_ONE = 4
 
 
 class NewListeners:
@@ -82,6 +82,6 @@ class NewListeners:
         """
         Whether a search could find a listener of this round.
         """
-        return len(self._current) > _FEW or any(
+        return len(self._current) > _MAX_ONE_BY_ONE or any(
             registration.number > after and registration.pattern.matches(name) for registration in self._current
         )

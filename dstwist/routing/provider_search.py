@@ -26,7 +26,7 @@ from dstwist.routing.registrations import ListenerPattern, Registration
 #: Chooses the place of the registration that is tried next, as L{random.choice}.
 Choose = Callable[[Sequence[int]], int]
 
-_NOTHING: frozenset[Any] = frozenset()
+_EMPTY_SET: frozenset[Any] = frozenset()
 
 
 @dataclass(eq=False, slots=True)
@@ -50,8 +50,8 @@ class ProviderSearch:
     offered: bool = False
     matched: bool = False
     # Most searches need neither: a set is made when there is something to remember.
-    tried: Set[Registration] = _NOTHING
-    refused: Set[IConnection] = _NOTHING
+    tried: Set[Registration] = _EMPTY_SET
+    refused: Set[IConnection] = _EMPTY_SET
 
     def waiting(self, matching: Iterable[ListenerPattern]) -> tuple[list[Registration], list[Registration]]:
         """

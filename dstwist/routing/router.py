@@ -34,10 +34,10 @@ from dstwist.scheduling.drain import DrainGroup, InFlight
 from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps
 
 #: Requests with more names are searched for repeated names.
-_MANY = 100
+_MAX_UNSEARCHED_NAMES = 100
 
 #: To search more names takes long; it is done in parts of this size.
-_VERY_MANY = 5000
+_NAMES_PER_STEP = 5000
 
 
 class Router:
@@ -85,8 +85,8 @@ class Router:
             return
         handle, authorized_by_service = service
         names = message.names
-        if names and len(names) > _MANY and not isinstance(names, DistinctNames):
-            if len(names) > _VERY_MANY:
+        if names and len(names) > _MAX_UNSEARCHED_NAMES and not isinstance(names, DistinctNames):
+            if len(names) > _NAMES_PER_STEP:
                 sender.do(self._route_distinct(message, sender))
                 return
             names = _without_repetitions(names)
@@ -126,10 +126,10 @@ class Router:
         names = message.names
         once: dict[str, None] = {}
         repeated: set[str] = set()
-        for start in range(0, len(names), _VERY_MANY):
+        for start in range(0, len(names), _NAMES_PER_STEP):
             if start:
                 yield None
-            for name in names[start : start + _VERY_MANY]:
+            for name in names[start : start + _NAMES_PER_STEP]:
                 if name in once:
                     repeated.add(name)
                 else:

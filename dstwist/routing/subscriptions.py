@@ -47,8 +47,8 @@ from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps, TimeSlices
 
 #: The bytes of memory that a subscription takes besides its name, and those that the first subscription to a name takes
 #: besides: for what other parts keep about the name, such as the search for its provider.
-_SUBSCRIPTION = 400
-_FIRST = 1200
+_SUBSCRIPTION_BYTES = 400
+_FIRST_SUBSCRIPTION_BYTES = 1200
 
 _Observer = Callable[[str], None]
 
@@ -303,7 +303,7 @@ class SubscriptionRegistry:
         members = self._fan_out.remove_all(name)
         if not members:
             return
-        self._room.give(_FIRST + sum(map(len, members)) * _weight(name, False))
+        self._room.give(_FIRST_SUBSCRIPTION_BYTES + sum(map(len, members)) * _weight(name, False))
         self._ended.setdefault(name, []).extend(members)
         forgetting = self._forget_all(name, members)
         if self._time_slices is None:
@@ -382,4 +382,4 @@ class SubscriptionRegistry:
 
 
 def _weight(name: str, first: bool) -> int:
-    return weigh_name(name) + (_SUBSCRIPTION + _FIRST if first else _SUBSCRIPTION)
+    return weigh_name(name) + (_SUBSCRIPTION_BYTES + _FIRST_SUBSCRIPTION_BYTES if first else _SUBSCRIPTION_BYTES)

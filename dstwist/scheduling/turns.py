@@ -9,8 +9,8 @@ Two things share the time of a turn, so that no client waits long for the others
 
 ::
 
-    turn    [ queue: one slice | what comes in: until TURN is over ] [ queue | what comes in ] ...
-                                   later() ------------------------------^
+    turn    [ queue: one slice | what comes in: until TURN_LENGTH is over ] [ queue | what comes in ] ...
+                                          later() ------------------------------^
 
 The reactor does not tell when a turn begins. A call that is made in the next turn tells it: L{Turns} has one pending
 whenever a party waits, and whenever the time since the last turn that is known to have begun is nearly over. So a
@@ -18,8 +18,8 @@ server with little to do rarely makes such calls, and the question whether a tur
 
 Always true: a party that stands in the queue is called once for that, in the order in which the parties came. Parties
 that have not been served at all in their turn (C{fresh}) come before those that have used up a slice, but not in two
-turns in a row. A turn lasts L{TURN}, L{UNMARKED} less a slice, and one step of each party that cannot be cut any
-further.
+turns in a row. A turn lasts L{TURN_LENGTH}, L{UNMARKED_TURN_LENGTH} less a slice, and one step of each party that
+cannot be cut any further.
 
 If the server has more to send than it may keep, it calls L{Turns.hold}: until L{Turns.release} no party is called, and
 everything that comes in waits.
@@ -43,10 +43,10 @@ from dstwist.log import Logger
 TIME_SLICE = 0.005
 
 #: How long all parties together may take, from the moment at which the turn is known to have begun.
-TURN = 2 * TIME_SLICE
+TURN_LENGTH = 2 * TIME_SLICE
 
 #: How long after the beginning of a turn L{Turns} assumes that no other turn has begun.
-UNMARKED = TIME_SLICE + 0.002
+UNMARKED_TURN_LENGTH = TIME_SLICE + 0.002
 
 
 class Turns:
@@ -64,7 +64,7 @@ class Turns:
         self._clock = clock
         # The clock of a test stands for both clocks.
         self.now: Callable[[], float] = time.monotonic if clock.seconds is time.time else clock.seconds
-        self.deadline = self.now() + UNMARKED
+        self.deadline = self.now() + UNMARKED_TURN_LENGTH
         self._fresh: deque[Callable[[], None]] = deque()
         self._waiting: deque[Callable[[], None]] = deque()
         self._passed_over = False
@@ -133,7 +133,7 @@ class Turns:
         self._held -= 1
         if not self._held:
             # If a call is pending, it begins the next turn.
-            self.deadline = self.now() + (UNMARKED if self._call is None else TIME_SLICE)
+            self.deadline = self.now() + (UNMARKED_TURN_LENGTH if self._call is None else TIME_SLICE)
 
     def next(self) -> Deferred[None]:
         """
@@ -158,9 +158,9 @@ class Turns:
         """
         Find out when the turn ends. If it is not the last turn that is known to have begun, it has begun now.
         """
-        began = self.deadline - UNMARKED
+        began = self.deadline - UNMARKED_TURN_LENGTH
         if not self._held:
-            self.deadline = (now if now > began + TURN else began) + TURN
+            self.deadline = (now if now > began + TURN_LENGTH else began) + TURN_LENGTH
         self._call = call = self._clock.callLater(0, self._begin)
         return call
 
@@ -174,7 +174,7 @@ class Turns:
             if len(self):
                 self._mark(now)
             return
-        self.deadline = now + UNMARKED
+        self.deadline = now + UNMARKED_TURN_LENGTH
         if not len(self):
             return
         call = self._mark(now)
@@ -199,12 +199,17 @@ class Turns:
         finally:
             self._serving = False
             self._passed_over = bool(self._waiting) and not served
-            self.deadline = 0.0 if self._held else now + TURN
-            if not self._held and not len(self) and call.active() and self.now() <= now + UNMARKED - TIME_SLICE:
+            self.deadline = 0.0 if self._held else now + TURN_LENGTH
+            if (
+                not self._held
+                and not len(self)
+                and call.active()
+                and self.now() <= now + UNMARKED_TURN_LENGTH - TIME_SLICE
+            ):
                 # Most turns are short. If nothing more comes, the end of this one does not matter.
                 call.cancel()
                 self._call = None
-                self.deadline = now + UNMARKED
+                self.deadline = now + UNMARKED_TURN_LENGTH
 
 
 _turns: WeakKeyDictionary[IReactorTime, Turns] = WeakKeyDictionary()

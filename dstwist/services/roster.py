@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from dstwist.protocol.name_parts import Part, Parts
 
 #: The largest number of users in a block.
-BLOCK = 256
+BLOCK_USERS = 256
 
 
 @dataclass(eq=False, slots=True)
@@ -47,7 +47,7 @@ class Roster:
         """
         Add C{user}, who is not in here.
         """
-        if len(self._last.users) >= BLOCK:
+        if len(self._last.users) >= BLOCK_USERS:
             self._last = _Block()
             self._blocks[self._last] = None
         block = self._homes[user] = self._last
@@ -61,7 +61,7 @@ class Roster:
         block = self._homes.pop(user)
         del block.users[user]
         block.part = None
-        if block is not self._last and len(block.users) <= BLOCK // 4:
+        if block is not self._last and len(block.users) <= BLOCK_USERS // 4:
             # Otherwise, when most users have gone, there would be many blocks of one user each.
             del self._blocks[block]
             for other in block.users:

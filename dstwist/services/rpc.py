@@ -52,10 +52,10 @@ from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
-from dstwist.services.rpc_calls import OVERHEAD, Call, Provider, Requestor
+from dstwist.services.rpc_calls import CALL_BYTES, Call, Provider, Requestor
 
 #: The error that a client with too many calls gets, as the error of the procedure.
-TOO_MANY = b'"TOO_MANY_PENDING_CALLS"'
+TOO_MANY_CALLS = b'"TOO_MANY_PENDING_CALLS"'
 
 # Members of enumerations are looked up at every use; these are used for every call.
 _RPC = Topic.RPC
@@ -225,7 +225,7 @@ class RpcService:
         if len(requestor.calls) >= self._max_calls or (requestor.calls and requestor.size + size > self._max_bytes):
             self._refuse(message, requestor)
             return
-        if not self._room.take(size + OVERHEAD):
+        if not self._room.take(size + CALL_BYTES):
             self._log.warn(
                 "TOO_MANY_PENDING_CALLS | maxPendingBytes: all clients have {size} bytes waiting for answers; a call "
                 "of {client} is refused",
@@ -374,7 +374,7 @@ class RpcService:
         requestor = call.requestor
         del requestor.calls[call.id]
         requestor.size -= call.size
-        self._room.give(call.size + OVERHEAD)
+        self._room.give(call.size + CALL_BYTES)
         self._answering.remove(call)
         if not call.accepted:
             self._accepting.remove(call)
@@ -385,4 +385,4 @@ class RpcService:
 
 def _too_many(message: Message) -> Message:
     # Clients of both generations pass this error to the application that made the call without change.
-    return Message(_RPC, RpcAction.REQUEST_ERROR, message.name, TOO_MANY, correlation_id=message.correlation_id)
+    return Message(_RPC, RpcAction.REQUEST_ERROR, message.name, TOO_MANY_CALLS, correlation_id=message.correlation_id)

@@ -13,13 +13,13 @@ from dstwist.protocol.typed import has_separators
 
 #: How many ended calls of a provider are remembered. A late or repeated answer to one of them is not taken for the
 #: answer to another call.
-MAX_ENDED = 1000
+MAX_ENDED_CALLS = 1000
 
 #: The memory of a call besides its data, in bytes.
-OVERHEAD = 2000
+CALL_BYTES = 2000
 
 #: Providers do not get longer ids, so that requestors cannot make the memory of ended calls large.
-MAX_ID_LENGTH = 100
+MAX_ID_CHARACTERS = 100
 
 
 class Provider:
@@ -47,7 +47,7 @@ class Provider:
         request = call.request
         call_id = call.id
         # A text client cannot be sent an id that contains separators.
-        if len(call_id) > MAX_ID_LENGTH or has_separators(call_id) or self._known(call_id):
+        if len(call_id) > MAX_ID_CHARACTERS or has_separators(call_id) or self._known(call_id):
             call_id = self._make_id()
             request = replace(request, correlation_id=call_id, verbatim=None)
         self.running[call_id] = call
@@ -64,7 +64,7 @@ class Provider:
         """
         del self.running[call_id]
         self.ended[call_id] = complain
-        if len(self.ended) > MAX_ENDED:
+        if len(self.ended) > MAX_ENDED_CALLS:
             self.ended.popitem(last=False)
 
     def _known(self, call_id: str) -> bool:

@@ -31,7 +31,7 @@ from zope.interface import implementer
 
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IInstantStore, Record
-from dstwist.protocol.weights import ENTRY, weigh_name
+from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 
 
 @implementer(IInstantStore)
@@ -148,4 +148,4 @@ class MemoryStore:
 
 
 def _entry(name: str) -> int:
-    return ENTRY + weigh_name(name)
+    return ENTRY_WEIGHT + weigh_name(name)

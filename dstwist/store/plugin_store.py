@@ -29,7 +29,7 @@ from dstwist.interfaces import IStore, IStoreStatus, Record
 
 #: How long the store counts as unable to write after a failed write, in seconds. While no client writes, no other write
 #: can show that the store works again.
-FAILURE_COUNTS = 10.0
+FAILURE_SECONDS = 10.0
 
 
 @implementer(IStore, IStoreStatus)
@@ -81,7 +81,7 @@ class PluginStore:
     def _not_written(self, failure: Failure) -> Failure:
         # Clients can fill a store on purpose, so a full store does not count as unable to write.
         if failure.check(StoreFull) is None:
-            self._failed_until = self._clock.seconds() + FAILURE_COUNTS
+            self._failed_until = self._clock.seconds() + FAILURE_SECONDS
             self._failure = failure.getErrorMessage()
         return failure
 

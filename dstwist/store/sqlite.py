@@ -40,7 +40,7 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import IRecordStore, IStoreStatus, Record
 from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TimeSlices
-from dstwist.store.sqlite_file import LOOK_INTERVAL, SqliteFile
+from dstwist.store.sqlite_file import FILE_CHECK_INTERVAL, SqliteFile
 from dstwist.store.sqlite_rows import Read, Write
 
 
@@ -292,7 +292,7 @@ class SqliteStore:
     def _work(self) -> None:
         while True:
             try:
-                job = self._jobs.get(timeout=LOOK_INTERVAL)
+                job = self._jobs.get(timeout=FILE_CHECK_INTERVAL)
             except queue.Empty:
                 # There is no operation. The acknowledged writes must be safe all the same.
                 self._file.look()

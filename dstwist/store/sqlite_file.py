@@ -41,19 +41,19 @@ from dstwist.store.sqlite_files_in_place import (
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_quota import Quota
 from dstwist.store.sqlite_rows import Read, Row, Write, commit, count, get, rows_of
-from dstwist.store.sqlite_schema import LOG_KEPT, SCHEMA_VERSION, create_table, prepare
+from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_table, prepare
 
 #: At how many pages the write-ahead log is moved into the database file.
-CHECKPOINT = 1000
+CHECKPOINT_PAGES = 1000
 
 #: How often the files are checked while nothing is written, in seconds. They are checked after each commit as well.
-LOOK_INTERVAL = 1.0
+FILE_CHECK_INTERVAL = 1.0
 
 #: The least time between two attempts to find out whether writes are possible, in seconds.
-TRY_INTERVAL = 1.0
+WRITE_CHECK_INTERVAL = 1.0
 
 #: If there was no room for so many writes of a transaction, the others are not attempted one by one.
-MOST_REFUSED = 100
+MAX_REFUSED_WRITES = 100
 
 #: Tells the operator something: whether it is serious, and a sentence.
 Tell = Callable[[bool, str], None]
@@ -78,7 +78,7 @@ class SqliteFile:
         self._path = path
         self._synchronous = synchronous
         self._quota = None if max_bytes is None else Quota(max_bytes)
-        self._checkpoint_at = CHECKPOINT
+        self._checkpoint_at = CHECKPOINT_PAGES
         self._busy_timeout = busy_timeout
         self._tell = tell
         self._lock: DatabaseLock | None = None
@@ -137,8 +137,8 @@ class SqliteFile:
         try:
             prepare(self._connection, self._path, self._synchronous)
             if self._quota is not None:
-                self._quota.prepare(self._connection, LOG_KEPT)
-                self._checkpoint_at = self._quota.checkpoint_at(CHECKPOINT)
+                self._quota.prepare(self._connection, MAX_EMPTY_LOG_BYTES)
+                self._checkpoint_at = self._quota.checkpoint_at(CHECKPOINT_PAGES)
             create_table(self._connection)
             self._files = FilesInPlace(self._path)
             self._foreign = self._foreign_writes()
@@ -347,7 +347,7 @@ class SqliteFile:
             self._try_sometimes()
 
     def _try_sometimes(self) -> None:
-        if time.monotonic() - self._tried >= TRY_INTERVAL:
+        if time.monotonic() - self._tried >= WRITE_CHECK_INTERVAL:
             self._try()
 
     def _write(self, writes: list[Write]) -> bool:
@@ -359,7 +359,7 @@ class SqliteFile:
         rows, deleted = rows_of(self._path, writes)
         if not rows and not deleted:
             return True
-        if self._lost or time.monotonic() - self._seen >= LOOK_INTERVAL:
+        if self._lost or time.monotonic() - self._seen >= FILE_CHECK_INTERVAL:
             # A write that is refused now has a known outcome.
             self._look()
         self._refused = 0
@@ -398,7 +398,7 @@ class SqliteFile:
         """
         connection = self._connection
         assert connection is not None and self._files is not None
-        if self._refused >= MOST_REFUSED and not deleted:
+        if self._refused >= MAX_REFUSED_WRITES and not deleted:
             return dict.fromkeys([row[0] for row in rows], StoreError(f"{self._path} has no room"))
         try:
             if self._quota is not None:

@@ -20,15 +20,15 @@ from dstwist.store.sqlite_files_in_place import FilesInPlace
 from dstwist.store.sqlite_rows import Row
 
 #: The least size of the log, whatever C{maxBytes} is: with less, no transaction fits.
-LEAST_LOG = 256 * 1024
+MIN_LOG_BYTES = 256 * 1024
 
 #: How many pages of the log a row may need in addition to its data: it is in the table and in the index of names, and
 #: may split a page of each.
-_PAGES_A_ROW = 6
+_LOG_PAGES_PER_ROW = 6
 
 #: A transaction writes the data of its rows and, since SQLite overwrites deleted data, the data that was there before.
 #: Pages, and their heads in the log, take a little more.
-_FACTOR = 2.1
+_LOG_BYTES_PER_BYTE = 2.1
 
 
 class QuotaError(Exception):
@@ -44,7 +44,7 @@ class Quota:
 
     def __init__(self, max_bytes: int) -> None:
         self._file = max_bytes - max_bytes // 4
-        self._log = max(max_bytes // 4, LEAST_LOG)
+        self._log = max(max_bytes // 4, MIN_LOG_BYTES)
         self._page = 4096
 
     def prepare(self, connection: sqlite3.Connection, log_kept: int) -> None:
@@ -67,7 +67,7 @@ class Quota:
         """
         Divide rows and deletions into transactions. Deletions come first, because they make room.
         """
-        most = max(1, self._log // 2 // (_PAGES_A_ROW * self._page))
+        most = max(1, self._log // 2 // (_LOG_PAGES_PER_ROW * self._page))
         for start in range(0, len(deleted), most):
             yield [], deleted[start : start + most]
         part: list[Row] = []
@@ -110,4 +110,4 @@ class Quota:
             )
 
     def _weight(self, row: Row) -> int:
-        return int((8 * len(row[0]) + len(row[2])) * _FACTOR) + _PAGES_A_ROW * self._page
+        return int((8 * len(row[0]) + len(row[2])) * _LOG_BYTES_PER_BYTE) + _LOG_PAGES_PER_ROW * self._page

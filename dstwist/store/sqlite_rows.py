@@ -23,10 +23,10 @@ from dstwist.interfaces import Record
 from dstwist.protocol.jsontext import loads
 
 #: How long counting the records may take, in seconds.
-COUNTING = 0.3
+MAX_COUNTING_SECONDS = 0.3
 
 #: The largest JSON text. SQLite's own limit for a column is a little higher.
-_MAX_DATA = 500_000_000
+_MAX_DATA_BYTES = 500_000_000
 
 # The JSON text is passed as bytes, but stored as text, so that SQLite's own JSON functions can use it.
 _GET = "SELECT version, CAST(data AS BLOB) FROM records WHERE name = ?"
@@ -151,12 +151,12 @@ def row_of(name: str, record: Record) -> Row:
     if not -(2**63) <= record.version < 2**63:
         raise ValueError("the version is too high")
     data = record.json
-    if len(data) > _MAX_DATA:
-        raise ValueError(f"it has more than {_MAX_DATA} bytes")
+    if len(data) > _MAX_DATA_BYTES:
+        raise ValueError(f"it has more than {_MAX_DATA_BYTES} bytes")
     return name, record.version, data
 
 
-def count(connection: sqlite3.Connection, seconds: float = COUNTING) -> str:
+def count(connection: sqlite3.Connection, seconds: float = MAX_COUNTING_SECONDS) -> str:
     """
     How many records there are, in words: their number if they can be counted in a short time, else their size.
     """

@@ -24,7 +24,7 @@ APPLICATION_ID = 0x64737477
 SCHEMA_VERSION = 1
 
 #: How much of the disk an empty write-ahead log may keep, in bytes. The log grows while another program reads the file.
-LOG_KEPT = 64 * 1024 * 1024
+MAX_EMPTY_LOG_BYTES = 64 * 1024 * 1024
 
 _SCHEMA = """
     CREATE TABLE records (
@@ -55,7 +55,7 @@ def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None
     if mode != "wal":
         raise StoreError(f"{path} cannot have a write-ahead log; is it on a network file system?")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
+    connection.execute(f"PRAGMA journal_size_limit = {MAX_EMPTY_LOG_BYTES}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 

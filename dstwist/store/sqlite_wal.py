@@ -27,11 +27,11 @@ from typing import NamedTuple
 #: C{nBackfillAttempted}. See "WAL-Index Format" in SQLite's documentation.
 _HEADER = struct.Struct("=14xHII8x8s8x48xI28xI")
 
-_LOG_HEADER = 32
-_FRAME_HEAD = 24
+_LOG_HEADER_BYTES = 32
+_FRAME_HEAD_BYTES = 24
 
 #: How much of the log is read at once, in bytes.
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 class _State(NamedTuple):
@@ -53,10 +53,10 @@ class _State(NamedTuple):
 
     @property
     def frame_size(self) -> int:
-        return _FRAME_HEAD + self.page_size
+        return _FRAME_HEAD_BYTES + self.page_size
 
     def start(self, frame: int) -> int:
-        return _LOG_HEADER + frame * self.frame_size
+        return _LOG_HEADER_BYTES + frame * self.frame_size
 
 
 class WrittenLog:
@@ -136,13 +136,13 @@ class WrittenLog:
             self._remember(state, b"")
             return True
         known = self.frames if state.salts == self._salts else 0
-        if not known and os.pread(self._log, _LOG_HEADER, 0)[16:24] != state.salts:
+        if not known and os.pread(self._log, _LOG_HEADER_BYTES, 0)[16:24] != state.salts:
             return False
         first = max(0, min(known, state.frames) - 1)
         size = state.frame_size
         last = b""
         while first < state.frames:
-            count = min(max(1, _CHUNK // size), state.frames - first)
+            count = min(max(1, _CHUNK_BYTES // size), state.frames - first)
             chunk = os.pread(self._log, count * size, state.start(first))
             if len(chunk) < count * size:
                 return False
@@ -181,7 +181,7 @@ class WrittenLog:
         """
         How many frames there are before the first missing one.
         """
-        if os.pread(self._log, _LOG_HEADER, 0)[16:24] != state.salts:
+        if os.pread(self._log, _LOG_HEADER_BYTES, 0)[16:24] != state.salts:
             return 0
         size = state.frame_size
         last = b""

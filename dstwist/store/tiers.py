@@ -29,15 +29,15 @@ from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import IRecordStore, IStore, Record
 
-CACHE = "cache"
-STORAGE = "storage"
+CACHE_TIER = "cache"
+STORAGE_TIER = "storage"
 
 
 class TierError(StoreError):
     """
     A tier failed, or did not answer in time.
 
-    @ivar tier: L{CACHE} or L{STORAGE}.
+    @ivar tier: L{CACHE_TIER} or L{STORAGE_TIER}.
     @ivar reason: the exception of the tier, or the time in seconds within which it did not answer.
     """
 
@@ -64,7 +64,10 @@ class TieredStore:
         self.unresolved: Container[str] = self._unresolved
         self._write_cache = record_writer(cache)
         self._clock = clock
-        self._timeouts = {CACHE: settings.cache_retrieval_timeout, STORAGE: settings.storage_retrieval_timeout}
+        self._timeouts = {
+            CACHE_TIER: settings.cache_retrieval_timeout,
+            STORAGE_TIER: settings.storage_retrieval_timeout,
+        }
         self._excluded = settings.storage_exclusion_prefixes
 
     def is_stored(self, name: str) -> bool:
@@ -119,9 +122,9 @@ class TieredStore:
         record: Record | None
         if self.is_stored(name):
             assert self.storage is not None
-            record = await self._answer(STORAGE, self.storage.get(name))
+            record = await self._answer(STORAGE_TIER, self.storage.get(name))
         else:
-            record = await self._answer(CACHE, self.cache.get(name))
+            record = await self._answer(CACHE_TIER, self.cache.get(name))
         return record
 
     async def refresh(self, name: str) -> Record | None:
@@ -132,16 +135,18 @@ class TieredStore:
         """
         record = await self.read_authority(name)
         if self.is_stored(name):
-            await self._answer(CACHE, self.cache.delete(name) if record is None else self._write_cache(name, record))
+            await self._answer(
+                CACHE_TIER, self.cache.delete(name) if record is None else self._write_cache(name, record)
+            )
         return record
 
     async def _read(
         self, name: str, asked: Deferred[Record | None], on_stored: Callable[[str, Record], object] | None
     ) -> Record | None:
-        record: Record | None = await self._answer(CACHE, asked)
+        record: Record | None = await self._answer(CACHE_TIER, asked)
         if record is None and self.is_stored(name):
             assert self.storage is not None
-            record = await self._answer(STORAGE, self.storage.get(name))
+            record = await self._answer(STORAGE_TIER, self.storage.get(name))
             if record is not None and on_stored is not None:
                 on_stored(name, record)
         return record

@@ -38,9 +38,9 @@ from dstwist.reload.files import FileWatch
 from dstwist.scheduling.turns import Turns
 from dstwist.tls.context import Served, TlsConnection, common_names, openssl_reasons, serve
 
-DAY = 86400.0
+DAY_SECONDS = 86400.0
 #: The log warns every day when a certificate expires within this time, in seconds, or is in the last third of its life.
-EXPIRES_SOON = 21 * DAY
+EXPIRY_WARNING_SECONDS = 21 * DAY_SECONDS
 
 #: The options that may come from files.
 _FILES = ("key", "cert", "ca", "client_ca", "client_crl")
@@ -85,7 +85,7 @@ class ServerCertificate:
         self._seconds = clock.seconds
         self._say("TLS_CERTIFICATE | {path}: serving {what}", what=self.served.describe())
         self._warn_of_permissions()
-        self._call_every(DAY, clock, self._check_expiry, now=True)
+        self._call_every(DAY_SECONDS, clock, self._check_expiry, now=True)
         interval = self._settings.reload_interval
         if interval is not None and list(self._files()):
             self._watch.start(interval, clock)
@@ -147,7 +147,7 @@ class ServerCertificate:
     def _check_expiry(self) -> None:
         served = self.served
         left = served.expires_at - self._seconds()
-        days = max(0, int(left // DAY))
+        days = max(0, int(left // DAY_SECONDS))
         if left <= 0:
             self._log.error(
                 "TLS_CERTIFICATE | {path}: the certificate has EXPIRED, clients will refuse it: {what}",
@@ -155,7 +155,7 @@ class ServerCertificate:
                 what=served.describe(),
                 event="TLS_CERTIFICATE",
             )
-        elif left < min(EXPIRES_SOON, (served.expires_at - served.begins_at) / 3):
+        elif left < min(EXPIRY_WARNING_SECONDS, (served.expires_at - served.begins_at) / 3):
             self._log.warn(
                 "TLS_CERTIFICATE | {path}: the certificate expires in {days} days: {what}",
                 path=self.path,

@@ -17,7 +17,7 @@ from dstwist.limits.rates import TokenBucket
 from dstwist.log import Logger
 
 #: The shortest pause, in seconds: turning a port off and on costs as much as some connections.
-SHORTEST_BREAK = 0.01
+MIN_PAUSE_SECONDS = 0.01
 
 
 def listen(ports: Iterable[IListeningPort], reactor: Any) -> None:
@@ -77,7 +77,7 @@ class AcceptRate:
             self._call = None
 
     def _pause(self, wait: float) -> None:
-        self._call = self._reactor.callLater(max(wait, SHORTEST_BREAK), self._go_on)
+        self._call = self._reactor.callLater(max(wait, MIN_PAUSE_SECONDS), self._go_on)
 
     def _go_on(self) -> None:
         self._call = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dstwist.limits.outgoing_bytes import LARGE
+from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES
 
 
 class Backlog:
@@ -61,7 +61,7 @@ class Backlog:
         """
         small: list[bytes] = []
         for frame in frames:
-            if len(frame) < LARGE:
+            if len(frame) < LARGE_FRAME_BYTES:
                 small.append(frame)
                 continue
             if small:
@@ -76,9 +76,9 @@ class Backlog:
         # The first piece may be on its way.
         last = self.pieces[-1] if len(self.pieces) > 1 else None
         self.size += len(data)
-        if type(last) is bytearray and len(last) < LARGE:
+        if type(last) is bytearray and len(last) < LARGE_FRAME_BYTES:
             last += data
-        elif more and len(data) < LARGE:
+        elif more and len(data) < LARGE_FRAME_BYTES:
             self.pieces.append(bytearray(data))
         else:
             self.pieces.append(data)

@@ -31,7 +31,7 @@ from dstwist.transports.outbox import Outbox
 #: How long a client may take for its part of the close handshake, in seconds.
 CLOSE_TIMEOUT = 2
 
-_READ_WHILE_CLOSING = 2048
+_CLOSING_READ_BYTES = 2048
 
 # Clients that are redirected wait for our close frame. When the server stops, clients cannot come back to it anyway.
 _NEVER_DELAYED = (NORMAL, GOING_AWAY)
@@ -161,7 +161,7 @@ class ClosingLink(WebSocketServerProtocol):
             self._outbox.shut()
         # A paused transport would not see the client's answer. It reads little at a time, since the time that other
         # frames take before that is not limited any more.
-        self.transport.bufferSize = _READ_WHILE_CLOSING
+        self.transport.bufferSize = _CLOSING_READ_BYTES
         self.transport.resumeProducing()
 
     def connectionLost(self, reason: Any = None) -> None:

@@ -22,7 +22,7 @@ from dstwist.config.values import Network
 LOCAL = "local"
 
 # No chain of proxies is longer; further addresses are invented.
-_MOST_HOPS = 20
+_MAX_HOPS = 20
 
 
 class Proxies:
@@ -56,7 +56,7 @@ class Proxies:
         if forwarded is None or not self.trusts(peer):
             return peer
         hop = peer
-        for text in reversed(forwarded.rsplit(",", _MOST_HOPS)[-_MOST_HOPS:]):
+        for text in reversed(forwarded.rsplit(",", _MAX_HOPS)[-_MAX_HOPS:]):
             try:
                 hop = str(plain(_without_port(text.strip())))
             except ValueError:

@@ -27,10 +27,10 @@ from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, check_prefli
 #: How long a client without a WebSocket may take to send its next request whole, in seconds.
 REQUEST_TIMEOUT = 60.0
 #: How many bytes are read from one client before other clients have their turn.
-READ_AT_ONCE = 4096
+READ_BYTES = 4096
 #: How long a client may go on sending a refused request, and how long it may take to close its side of a connection, in
 #: seconds.
-LINGER = 5.0
+LINGER_SECONDS = 5.0
 
 _TOO_LARGE = (
     b"HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -164,7 +164,7 @@ class BoundedRequest(Request):
         # No "100 Continue" behind the refusal.
         self.requestHeaders.removeHeader(b"Expect")
         self.transport.write(_TOO_LARGE)
-        self._drop_call = self.channel.callLater(LINGER, self.transport.abortConnection)
+        self._drop_call = self.channel.callLater(LINGER_SECONDS, self.transport.abortConnection)
 
 
 class Channel(HTTPChannel):
@@ -178,7 +178,7 @@ class Channel(HTTPChannel):
     def connectionMade(self) -> None:
         super().connectionMade()
         # All requests of one read are served at once; with the usual size these could be a few thousand.
-        self.transport.bufferSize = READ_AT_ONCE
+        self.transport.bufferSize = READ_BYTES
 
     def resetTimeout(self) -> None:
         # twisted.web would let a client go on that sends one byte a minute.
@@ -187,7 +187,7 @@ class Channel(HTTPChannel):
     def loseConnection(self) -> None:
         # Over TLS, closing waits until the client agrees, and no other time-out is left.
         if self._drop_call is None:
-            self._drop_call = self.callLater(LINGER, self.transport.abortConnection)
+            self._drop_call = self.callLater(LINGER_SECONDS, self.transport.abortConnection)
         super().loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -15,7 +15,7 @@ from dstwist.protocol.closing import TRY_AGAIN_LATER
 from dstwist.transports.closing_link import ClosingFactory, ClosingLink
 
 #: Smaller parts are not counted, in bytes.
-SMALL = 4096
+UNCOUNTED_PART_BYTES = 4096
 
 
 class Receiving(Protocol):
@@ -95,7 +95,7 @@ class CountedLink(ClosingLink):
                 part += self.message_data_total_length
                 if frame is not None and frame.opcode < 8:
                     part -= frame.length - self.current_frame_masker.pointer()
-            part = part if part > SMALL else 0
+            part = part if part > UNCOUNTED_PART_BYTES else 0
         if part != self.part:
             self.part = part
             self.factory.incoming.account(self, part)

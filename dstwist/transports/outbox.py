@@ -35,10 +35,10 @@ from dstwist.transports.backlog import Backlog
 from dstwist.transports.outbox_group import OutboxGroup
 
 #: Answers of more bytes than this are sent before the end of the turn.
-AT_ONCE = 65536
+MAX_WAITING_ANSWER_BYTES = 65536
 
 #: A transport that copies its data gets this many bytes at a time.
-PIECE = 131072
+PIECE_BYTES = 131072
 
 
 def _nothing() -> None:
@@ -147,7 +147,7 @@ class Outbox:
         self._frames.append(frame)
         size = len(frame)
         self._answered += size
-        if self._answered > AT_ONCE:
+        if self._answered > MAX_WAITING_ANSWER_BYTES:
             self._answered = 0
             self._relieve()
         else:
@@ -205,11 +205,11 @@ class Outbox:
         """
         self.flush()
         self._told = self.given_up = True
-        if self._backlog.size > AT_ONCE:
+        if self._backlog.size > MAX_WAITING_ANSWER_BYTES:
             self._finishing = True
             return
         if self._backlog:
-            self._transport.write(self._backlog.take(AT_ONCE))
+            self._transport.write(self._backlog.take(MAX_WAITING_ANSWER_BYTES))
         self._finished()
 
     def _finished(self) -> None:
@@ -254,7 +254,7 @@ class Outbox:
         """
         Send one batch. The transport is not stalled.
         """
-        if len(data) <= PIECE:
+        if len(data) <= PIECE_BYTES:
             self._handed = len(data)
             self._transport.write(data)
         else:
@@ -273,7 +273,7 @@ class Outbox:
         Send the backlog, as far as the transport takes it.
         """
         while self._backlog and not self._stalled:
-            piece = self._backlog.take(PIECE)
+            piece = self._backlog.take(PIECE_BYTES)
             self._handed = len(piece)
             self._transport.write(piece)
         self._backlog.begun = self._backlog.partly_sent
@@ -345,7 +345,7 @@ class Outbox:
         self._stalled = True
         if self._open:
             # Its buffers are full.
-            self._handed = max(self._handed, AT_ONCE)
+            self._handed = max(self._handed, MAX_WAITING_ANSWER_BYTES)
             self._account()
 
     def resumeProducing(self) -> None:

@@ -19,10 +19,10 @@ from zope.interface import implementer
 from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.log import Logger
-from dstwist.scheduling.turns import TIME_SLICE, TURN, Turns
+from dstwist.scheduling.turns import TIME_SLICE, TURN_LENGTH, Turns
 
 #: Up to this many outboxes are flushed without a look at the clock; frames that are not large take about 1 ms then.
-FEW = 128
+OUTBOXES_PER_CLOCK_LOOK = 128
 
 
 class IFlushed(Protocol):
@@ -125,13 +125,13 @@ class OutboxGroup:
         """
         dirty, self._dirty = self._dirty, []
         large = self.outgoing.large
-        if len(dirty) <= FEW and not large:
+        if len(dirty) <= OUTBOXES_PER_CLOCK_LOOK and not large:
             self._flush_each(dirty)
             return True
-        step = 1 if large else FEW
+        step = 1 if large else OUTBOXES_PER_CLOCK_LOOK
         now = self._turns.now
         # Nothing else needs the time of the turn while all requests wait for this.
-        end = now() + (TURN if self._holds else TIME_SLICE)
+        end = now() + (TURN_LENGTH if self._holds else TIME_SLICE)
         for start in range(0, len(dirty), step):
             self._flush_each(dirty[start : start + step])
             if now() > end and start + step < len(dirty):

@@ -33,15 +33,15 @@ from dstwist.transports.head import Head
 from dstwist.transports.origins import Origins, Refusal
 
 #: A longer request head is refused.
-MAX_HEAD = 16384
+MAX_HEAD_BYTES = 16384
 #: How many bytes are read at a time until the head is complete.
-FIRST_READ = 2048
+HEAD_READ_BYTES = 2048
 #: How long a client may take to send its request head, in seconds;
 HEAD_TIMEOUT = 10.0
 #: how long a client that will be refused may take,
 REFUSAL_TIMEOUT = 2.0
 #: and how many of these the server waits for. Further ones are dropped without an answer.
-MAX_REFUSED = 50
+MAX_REFUSED_CLIENTS = 50
 
 _TOO_LONG = Refusal(431, "The request head is too long.")
 
@@ -69,7 +69,7 @@ class Switch(Protocol):
 
     def connectionMade(self) -> None:
         # The chosen protocol sets its own size for the data behind the head.
-        self.transport.bufferSize = FIRST_READ
+        self.transport.bufferSize = HEAD_READ_BYTES
         factory = self.factory
         peer = address_of(self.transport)
         slot = factory.admission.enter()
@@ -81,7 +81,7 @@ class Switch(Protocol):
             exceeded = slot
         if exceeded is not None:
             self._refuse(exceeded, peer)
-            if len(factory.refused) > MAX_REFUSED:
+            if len(factory.refused) > MAX_REFUSED_CLIENTS:
                 self.abort()
                 return
         self._timeout = factory.clock.callLater(HEAD_TIMEOUT if exceeded is None else REFUSAL_TIMEOUT, self._too_slow)
@@ -91,7 +91,7 @@ class Switch(Protocol):
         self._head += data
         if self._in_line:
             return
-        end = self._head.find(b"\r\n\r\n", 0, MAX_HEAD)
+        end = self._head.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
         if end >= 0:
             if self.factory.turns.over():
                 # The handshakes of many clients would take too long in one turn.
@@ -100,7 +100,7 @@ class Switch(Protocol):
                 self.factory.turns.later(self._go_on, fresh=True)
             else:
                 self._choose(self._head[:end])
-        elif len(self._head) >= MAX_HEAD:
+        elif len(self._head) >= MAX_HEAD_BYTES:
             self.transport.write(answer(_TOO_LONG))
             # Read on until the time for the head is over: closing while the client sends would lose the answer.
             self._head = b""

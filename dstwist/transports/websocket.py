@@ -22,22 +22,22 @@ from zope.interface import implementer
 
 from dstwist.interfaces import Decode, HandshakeData, ILink, IOutbox, IReceiver
 from dstwist.limits.admission import ConnectionSlot
-from dstwist.log import MOST_SHOWN, Logger, about, shown
+from dstwist.log import MAX_SHOWN_CHARACTERS, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
 from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
-from dstwist.transports.incoming import SMALL, CountedLink, CountingFactory
+from dstwist.transports.incoming import UNCOUNTED_PART_BYTES, CountedLink, CountingFactory
 from dstwist.transports.outbox_group import EagerOutbox, OutboxGroup
 from dstwist.transports.tcp_outbox import outbox_for
-from dstwist.transports.wire import BINARY, TEXT
+from dstwist.transports.wire import BINARY_HEAD, TEXT_HEAD
 
 #: Whether small frames are cut out of the received bytes here.
 FAST_PATH = True
 
-_MAX_CONTROL = 125  # the longest payload of a control frame
-_READ_AT_ONCE = 65536  # bytes from one client before other clients have their turn
-_MOST_PIECES = 1000  # of a message; pieces of a byte or two take fifty times their size
+_MAX_CONTROL_BYTES = 125  # the longest payload of a control frame
+_READ_BYTES = 65536  # bytes from one client before other clients have their turn
+_MAX_PIECES = 1000  # of a message; pieces of a byte or two take fifty times their size
 
 # Numbers all connections of this process, for the log.
 _numbers = count(1)
@@ -94,7 +94,7 @@ class WebSocketLink(CountedLink):
     def connectionMade(self) -> None:
         settings = self.factory.settings
         self._turns = self.factory.turns
-        self.transport.bufferSize = _READ_AT_ONCE
+        self.transport.bufferSize = _READ_BYTES
         if ITCPTransport.providedBy(self.transport):
             # Autobahn tries this before it has read the option, and fails silently. Without it, the second of two short
             # answers would wait until the client's system acknowledges the first, which it does after 40 ms.
@@ -126,11 +126,11 @@ class WebSocketLink(CountedLink):
     def onFrameData(self, payload: bytes) -> bool | None:
         # Autobahn would collect empty fragments, and control frames that are too long, without end.
         frame = self.current_frame
-        if not payload or (frame.opcode > 7 and frame.length > _MAX_CONTROL):
+        if not payload or (frame.opcode > 7 and frame.length > _MAX_CONTROL_BYTES):
             return None
         result: bool | None = super().onFrameData(payload)
         for pieces in (self.frame_data, self.message_data):
-            if pieces and len(pieces) > _MOST_PIECES:
+            if pieces and len(pieces) > _MAX_PIECES:
                 pieces[:] = [b"".join(pieces)]
         return result
 
@@ -210,7 +210,7 @@ class WebSocketLink(CountedLink):
                         self.data = b""
                     data = self._take_frames(connection, data, end)
                     if not data:
-                        if self.part or len(self.data) > SMALL:
+                        if self.part or len(self.data) > UNCOUNTED_PART_BYTES:
                             self.count_part()
                         return
                 self._end = end
@@ -251,7 +251,7 @@ class WebSocketLink(CountedLink):
         try:
             while position < end:
                 opcode = data[position]
-                if opcode != BINARY and opcode != TEXT:
+                if opcode != BINARY_HEAD and opcode != TEXT_HEAD:
                     return data[position:]
                 start = position + 6
                 if start > end:
@@ -280,7 +280,7 @@ class WebSocketLink(CountedLink):
                 payload: bytes | str = (from_bytes(data[start : start + padded], "little") ^ pattern).to_bytes(
                     padded, "little"
                 )[:length]
-                if opcode == TEXT:
+                if opcode == TEXT_HEAD:
                     try:
                         payload = payload.decode("utf-8")  # type: ignore[union-attr]
                     except UnicodeDecodeError:
@@ -391,7 +391,7 @@ def _printable(text: str) -> str:
     """
     The start of C{text}, fit for the status line of a response.
     """
-    return "".join(char if " " <= char <= "~" else "?" for char in text[:MOST_SHOWN])
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:MAX_SHOWN_CHARACTERS])
 
 
 def _repeated(words: int) -> int:

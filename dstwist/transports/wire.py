@@ -16,8 +16,8 @@ classImplements(ProtobufCodec, ICodec)
 classImplements(TextCodec, ICodec)
 
 #: The first byte of a whole message: final, no extension bits, opcode 1 or 2.
-TEXT = 0x81
-BINARY = 0x82
+TEXT_HEAD = 0x81
+BINARY_HEAD = 0x82
 
 
 @implementer(IWire)
@@ -31,7 +31,7 @@ class WebSocketWire:
         self.patches_many = patches_many
         self.takes_patches = takes_patches
         self._encode = codec.encode
-        self._opcode = BINARY if binary else TEXT
+        self._opcode = BINARY_HEAD if binary else TEXT_HEAD
         # By length, for short frames, which most frames are.
         self._heads = [bytes((self._opcode, length)) for length in range(126)]
 

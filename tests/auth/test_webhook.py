@@ -13,9 +13,9 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from zope.interface.verify import verifyObject
 
-from dstwist.auth.credentials import MAX_ID
+from dstwist.auth.credentials import MAX_USER_ID_CHARACTERS
 from dstwist.auth.http_client import HttpClient, Response
-from dstwist.auth.webhook import MAX_ERROR, WebhookAuthentication
+from dstwist.auth.webhook import MAX_ERROR_CHARACTERS, WebhookAuthentication
 from dstwist.config.auth import WebhookSettings
 from dstwist.errors import AuthError, BusyError
 from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
@@ -209,7 +209,7 @@ class AnswerTests(HookCase):
             (200, JSON, b'{"id":null}', Login(True)),
             (200, JSON, b'"chris"', Login(True, "chris")),
             (200, "text/plain; charset=utf-8", "chris é".encode(), Login(True, "chris é")),
-            (200, "text/plain", b"x" * MAX_ID, Login(True, "x" * MAX_ID)),
+            (200, "text/plain", b"x" * MAX_USER_ID_CHARACTERS, Login(True, "x" * MAX_USER_ID_CHARACTERS)),
             (200, "TEXT/PLAIN", b"chris", Login(True, "chris")),
             (200, None, b"", Login(True)),
             (200, "text/html", b"", Login(True)),
@@ -304,7 +304,7 @@ class AnswerTests(HookCase):
             (JSON, b'{"id":"a\\nb"}'),
             (JSON, b'{"id":"\\ud800"}'),
             (JSON, b'""'),
-            ("text/plain", b"x" * (MAX_ID + 1)),
+            ("text/plain", b"x" * (MAX_USER_ID_CHARACTERS + 1)),
             ("text/plain", b"a\x1fb"),
             ("text/plain", b"chris\n"),
             ("text/plain", b"\xff"),
@@ -331,7 +331,7 @@ class AnswerTests(HookCase):
             (403, "text/html", b"<p>no", {"error": "<p>no"}),
             (401, JSON, b'"no"', {"error": "no"}),
             (401, JSON, b"not json", {"error": "not json"}),
-            (401, "text/plain", b"x" * 9999, {"error": "x" * MAX_ERROR}),
+            (401, "text/plain", b"x" * 9999, {"error": "x" * MAX_ERROR_CHARACTERS}),
             (401, JSON, b'{"clientData":1,"isValid":true}', {"clientData": 1, "isValid": True}),
             (401, JSON, b"{}", ...),
             (401, JSON, b"[1]", ...),

@@ -79,7 +79,7 @@ class ServiceTests(SynchronousTestCase):
         self.units = Path(self.mktemp()).absolute()
         self.units.mkdir()
         self.calls: list[tuple[str, ...]] = []
-        self.patch(cli_service, "UNITS", self.units)
+        self.patch(cli_service, "UNIT_DIRECTORY", self.units)
         self.patch(cli_service, "_systemctl", self.systemctl)
         self.patch(cli_service, "command", lambda: "/opt/my dstwist/bin/dstwist")
         self.patch(shutil, "which", lambda name: f"/bin/{name}")

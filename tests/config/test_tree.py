@@ -81,7 +81,7 @@ class TreeTests(FileCase):
             ('{"a": {"b": 1, "b": 2}}', 'the key "b" is there twice'),
             ('{"a": NaN}', "NaN is not JSON"),
             ("9" * 5000, "Exceeds the limit"),
-            ("[" * 100000, f"nested more than {tree.MAX_DEPTH} levels deep"),
+            ("[" * 100000, f"nested more than {tree.MAX_YAML_DEPTH} levels deep"),
         ):
             error = self.assertRaises(ConfigError, self.read, content, "any.json")
             self.assertTrue(str(error).startswith(at + expected), f"{error} should start with {expected}")
@@ -108,10 +108,10 @@ class TreeTests(FileCase):
             "nested more than 100 levels",
             str(self.assertRaises(ConfigError, self.read, "[" * 300 + "]" * 300, "a.json")),
         )
-        self.patch(tree, "MAX_NODES", 50)
+        self.patch(tree, "MAX_YAML_NODES", 50)
         merges = "a: &a {a: 1, b: 2, c: 3, d: 4, e: 5}\n" + "".join(f"m{i}: {{<<: *a}}\n" for i in range(10))
         self.assertIn("line 8, column 10: more than 50 values", str(self.assertRaises(ConfigError, self.read, merges)))
-        self.patch(tree, "MAX_BYTES", 10)
+        self.patch(tree, "MAX_FILE_BYTES", 10)
         self.assertIn("larger than 10 bytes", str(self.assertRaises(ConfigError, self.read, " " * 11)))
 
     def test_byte_order_mark(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.connections.heartbeat import SLOTS, Heartbeat
+from dstwist.connections.heartbeat import SLOTS_PER_INTERVAL, Heartbeat
 from tests.fakes import BusyClock
 from tests.turns import LONGEST, turn_lengths
 
@@ -62,13 +62,13 @@ class HeartbeatTests(SynchronousTestCase):
         take a slot.
         """
         came: dict[object, float] = {}
-        for number in range(SLOTS):
+        for number in range(SLOTS_PER_INTERVAL):
             key: object = number
             came[key] = self.clock.seconds()
             self.add(key)
             self.wait(3)
         beats = self.wait(30)
-        self.assertEqual(len({when for when, _ in beats}), SLOTS)
+        self.assertEqual(len({when for when, _ in beats}), SLOTS_PER_INTERVAL)
         for when, key in beats:
             self.assertIn((when - came[key]) % 30, (27, 0, 3))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.connections.wrong_protocol import LONG_SILENCE, log_silence
+from dstwist.connections.wrong_protocol import SILENCE_SECONDS, log_silence
 from dstwist.interfaces import HandshakeData
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.dialect import TEXT
@@ -139,5 +139,5 @@ class SilenceTests(SynchronousTestCase):
         A client that leaves at once, as monitors do, is no line.
         """
         lines = Lines(self)
-        log_silence(HandshakeData("192.0.2.1", path="/new"), LONG_SILENCE - 0.01)
+        log_silence(HandshakeData("192.0.2.1", path="/new"), SILENCE_SECONDS - 0.01)
         self.assertEqual(lines.of("info"), [])

@@ -8,7 +8,7 @@ import resource
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.limits.open_files import RESERVED, connections_within, open_file_limit, raise_limit
+from dstwist.limits.open_files import RESERVED_FILES, connections_within, open_file_limit, raise_limit
 
 
 class OpenFilesTests(SynchronousTestCase):
@@ -33,7 +33,7 @@ class OpenFilesTests(SynchronousTestCase):
         """
         raise_limit()
         self.assertEqual(self.limits, (4096, 4096))
-        self.assertEqual(connections_within(open_file_limit()), 4096 - RESERVED)
+        self.assertEqual(connections_within(open_file_limit()), 4096 - RESERVED_FILES)
 
     def test_forbidden(self) -> None:
         """
@@ -42,7 +42,7 @@ class OpenFilesTests(SynchronousTestCase):
         for problem in (OSError("not permitted"), ValueError("not allowed to raise maximum limit")):
             self.problem = problem
             raise_limit()
-            self.assertEqual(connections_within(open_file_limit()), 1024 - RESERVED)
+            self.assertEqual(connections_within(open_file_limit()), 1024 - RESERVED_FILES)
 
     def test_no_limit(self) -> None:
         """

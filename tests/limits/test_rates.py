@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.limits import LimitSettings
-from dstwist.limits.rates import LONGEST_PAUSE, RateLimit, TokenBucket, UserRateLimits, token_buckets
+from dstwist.limits.rates import MAX_PAUSE_SECONDS, RateLimit, TokenBucket, UserRateLimits, token_buckets
 from dstwist.log import about
 from dstwist.protocol.constants import UNNAMED_USER
 from tests.fakes import FakeConnection
@@ -154,9 +154,9 @@ class RateLimitTests(SynchronousTestCase):
         """
         rate_limit = self.rate_limit(1000)
         rate_limit.bytes(6000)
-        self.clock.pump([LONGEST_PAUSE] * 4)
+        self.clock.pump([MAX_PAUSE_SECONDS] * 4)
         self.assertEqual(self.events, ["pause"] + ["alive"] * 4)
-        self.clock.pump([LONGEST_PAUSE] * 2)
+        self.clock.pump([MAX_PAUSE_SECONDS] * 2)
         self.assertEqual(self.events[-2:], ["alive", "resume"])
 
     def test_user(self) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import RuleError
-from dstwist.permission.recheck import MAX_WAITING, GrantType, Recheck
+from dstwist.permission.recheck import MAX_WAITING_CHECKS, GrantType, Recheck
 from dstwist.protocol.constants import EventAction, PresenceAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -197,20 +197,20 @@ class RecheckTests(SynchronousTestCase):
         """
         Only so many rules wait for data at a time, so that the storage is not asked for everything at once.
         """
-        decisions: dict[str, Deferred[bool]] = {str(number): Deferred() for number in range(MAX_WAITING + 5)}
+        decisions: dict[str, Deferred[bool]] = {str(number): Deferred() for number in range(MAX_WAITING_CHECKS + 5)}
         self.subscribe(*decisions)
         self.recheck(**decisions)
         self.clock.advance(0)
         asked = self.permission.asked
-        self.assertEqual(len(asked), MAX_WAITING)
+        self.assertEqual(len(asked), MAX_WAITING_CHECKS)
         decisions[str(asked[0])].callback(True)
         self.clock.advance(0)
-        self.assertEqual(len(asked), MAX_WAITING + 1)
+        self.assertEqual(len(asked), MAX_WAITING_CHECKS + 1)
         for decision in decisions.values():
             if not decision.called:
                 decision.callback(False)
                 self.clock.advance(0)
-        self.assertEqual(len(asked), MAX_WAITING + 5)
+        self.assertEqual(len(asked), MAX_WAITING_CHECKS + 5)
         self.assertEqual(list(self.registry.names()), [asked[0]])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

@@ -13,11 +13,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.process.collector import (
-    CHECK,
-    INTERVAL,
-    MANY,
-    MUCH,
-    THRESHOLDS,
+    CHECK_INTERVAL,
+    COLLECTOR_THRESHOLDS,
+    FULL_PASS_INTERVAL,
+    MAX_BLOCK_BYTES,
+    MAX_BLOCKS,
     Collector,
     collect_all,
     resident,
@@ -47,14 +47,14 @@ class CollectorTests(SynchronousTestCase):
         return float(self.clock.seconds() * self.load)
 
     def wait(self, seconds: float) -> None:
-        self.clock.pump([CHECK] * int(seconds / CHECK))
+        self.clock.pump([CHECK_INTERVAL] * int(seconds / CHECK_INTERVAL))
 
     def test_start(self) -> None:
         """
         There is one pass at the start, and none while the server is busy and needs little more memory.
         """
         self.memory = 1400
-        self.wait(3 * INTERVAL)
+        self.wait(3 * FULL_PASS_INTERVAL)
         self.assertEqual(self.passes, 1)
 
     def test_growth(self) -> None:
@@ -64,21 +64,21 @@ class CollectorTests(SynchronousTestCase):
         """
         for memory, passes in ((1600, 2), (1600, 2), (100, 2), (1600, 2), (2300, 2), (2500, 3)):
             self.memory = memory
-            self.wait(CHECK)
+            self.wait(CHECK_INTERVAL)
             self.assertEqual(self.passes, passes)
 
     def test_idle(self) -> None:
         """
         An idle server makes one now and then; one that has work to do waits for that moment.
         """
-        self.wait(INTERVAL)
+        self.wait(FULL_PASS_INTERVAL)
         self.assertEqual(self.passes, 1)
         self.load = 0.0
-        self.wait(2 * CHECK)
+        self.wait(2 * CHECK_INTERVAL)
         self.assertEqual(self.passes, 2)
-        self.wait(INTERVAL - 2 * CHECK)
+        self.wait(FULL_PASS_INTERVAL - 2 * CHECK_INTERVAL)
         self.assertEqual(self.passes, 2)
-        self.wait(2 * CHECK)
+        self.wait(2 * CHECK_INTERVAL)
         self.assertEqual(self.passes, 3)
 
     def test_resident(self) -> None:
@@ -91,13 +91,13 @@ class CollectorTests(SynchronousTestCase):
         """
         There is none while there are very many objects: it would stop the server.
         """
-        self.blocks = MANY + 1
+        self.blocks = MAX_BLOCKS + 1
         self.load = 0.0
         self.memory = 10_000
-        self.wait(2 * INTERVAL)
+        self.wait(2 * FULL_PASS_INTERVAL)
         self.assertEqual(self.passes, 1)
-        self.blocks = MANY
-        self.wait(CHECK)
+        self.blocks = MAX_BLOCKS
+        self.wait(CHECK_INTERVAL)
         self.assertEqual(self.passes, 2)
 
     def test_much(self) -> None:
@@ -105,11 +105,11 @@ class CollectorTests(SynchronousTestCase):
         There is no full pass while much memory is in use: a few objects can be arrays of millions of items.
         """
         self.load = 0.0
-        self.memory += MUCH + 1
-        self.wait(2 * INTERVAL)
+        self.memory += MAX_BLOCK_BYTES + 1
+        self.wait(2 * FULL_PASS_INTERVAL)
         self.assertEqual(self.passes, 1)
         self.memory -= 1
-        self.wait(CHECK)
+        self.wait(CHECK_INTERVAL)
         self.assertEqual(self.passes, 2)
 
 
@@ -164,12 +164,12 @@ class SetApartTests(SynchronousTestCase):
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
         self.patch(jsontext, "_sets_apart", False)
         self.patch(jsontext, "_young", 0)
-        text = b"[%s]" % b",".join([b"[]"] * (jsontext.APART // 3))
+        text = b"[%s]" % b",".join([b"[]"] * (jsontext.FREEZE_INTERVAL_LENGTH // 3))
         value = jsontext.loads(text)
         self.assertEqual(gc.get_freeze_count(), 0)
         Collector(Clock(), lambda: None).start()
         self.assertIn(set_apart, gc.callbacks)
-        self.assertEqual(gc.get_threshold(), THRESHOLDS)
+        self.assertEqual(gc.get_threshold(), COLLECTOR_THRESHOLDS)
         circle: list[object] = []
         circle.append(_Reference())
         circle.append(circle)
@@ -178,9 +178,9 @@ class SetApartTests(SynchronousTestCase):
         value = jsontext.loads(text)
         self.assertIsNone(gone())
         frozen = gc.get_freeze_count()
-        self.assertGreater(frozen, jsontext.APART // 3)
+        self.assertGreater(frozen, jsontext.FREEZE_INTERVAL_LENGTH // 3)
         del value
-        self.assertLessEqual(gc.get_freeze_count(), frozen - jsontext.APART // 3)
+        self.assertLessEqual(gc.get_freeze_count(), frozen - jsontext.FREEZE_INTERVAL_LENGTH // 3)
 
 
 class ItemTests(SynchronousTestCase):
@@ -203,7 +203,7 @@ class ItemTests(SynchronousTestCase):
             kept.append(make(number))
             if not (number + 1) % (count // 10):
                 items = sum(len(each) for each in gc.get_objects() if type(each) is list or type(each) is dict)
-                self.assertLess(items, jsontext.APART)
+                self.assertLess(items, jsontext.FREEZE_INTERVAL_LENGTH)
         self.assertGreater(sum(map(len, kept)), least)
 
     def test_texts(self) -> None:

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist import log
 from dstwist.log import Logger
 from dstwist.process import out_of_memory
-from dstwist.process.out_of_memory import EXIT_STATUS, LEAST_ROOM, Shortage, grow_stack
+from dstwist.process.out_of_memory import EXIT_STATUS, MIN_FREE_BYTES, Shortage, grow_stack
 from dstwist.protocol import jsontext
 from tests.logs import Lines
 
@@ -27,7 +27,7 @@ class ShortageTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.ended: list[int] = []
-        self.free = LEAST_ROOM
+        self.free = MIN_FREE_BYTES
         self.patch(log, "_failure_watchers", [])
         self.patch(jsontext, "refusals", [])
         self.patch(out_of_memory, "refusals", jsontext.refusals)

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from dstwist.process.polling import MOST, BoundedPoller, bound_polls
+from dstwist.process.polling import MAX_EVENTS_PER_TURN, BoundedPoller, bound_polls
 
 try:
     from twisted.internet.epollreactor import EPollReactor
@@ -77,9 +77,9 @@ class BoundedPollTests(SynchronousTestCase):
         served before one is served again.
         """
         self.assertTrue(bound_polls(self.reactor))
-        self.add(MOST + 10)
+        self.add(MAX_EVENTS_PER_TURN + 10)
         self.reactor.doIteration(0)
-        self.assertEqual(len(self.read), MOST)
+        self.assertEqual(len(self.read), MAX_EVENTS_PER_TURN)
         self.reactor.doIteration(0)
         self.assertEqual(set(self.read[: len(self.readers)]), set(self.readers))
 

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.process import signals
-from dstwist.process.signals import SAME_REQUEST, Signals
+from dstwist.process.signals import REPEATED_SIGNAL_SECONDS, Signals
 from tests.process.reactor import SignalledReactor
 
 
@@ -77,9 +77,9 @@ class SignalTests(SynchronousTestCase):
         self.signals.take_stops()
         self.assertEqual(self.get(signal.SIGTERM), ["SIGTERM"])
         for number in (signal.SIGTERM, signal.SIGINT):
-            self.now = 100.0 + SAME_REQUEST - 0.01
+            self.now = 100.0 + REPEATED_SIGNAL_SECONDS - 0.01
             self.assertEqual(self.get(number), [])
-        self.now = 100.0 + SAME_REQUEST
+        self.now = 100.0 + REPEATED_SIGNAL_SECONDS
         self.assertEqual(self.get(signal.SIGTERM), [143])
         self.assertEqual(self.get(signal.SIGINT), [130])
 

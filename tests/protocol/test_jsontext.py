@@ -314,7 +314,7 @@ class GuardedTests(SynchronousTestCase):
         orjson reads a text only if there is room for whatever it may need.
         """
         size = 10_000
-        self.free = jsontext.ORJSON_FACTOR * size + jsontext.ORJSON_MARGIN
+        self.free = jsontext.ORJSON_BYTES_PER_BYTE * size + jsontext.ORJSON_READ_MARGIN_BYTES
         self.loads(self.text(size))
         self.free -= 1
         self.loads(self.text(size))
@@ -328,7 +328,7 @@ class GuardedTests(SynchronousTestCase):
         guarded = jsontext.Guarded(self.read_fast, lambda size: size <= self.free)
         self.patch(jsonparts, "find_room", guarded.find_room)
         self.patch(jsonparts, "loads", guarded.loads)
-        self.free = jsontext.STDLIB_FACTOR * size + jsontext.RESERVE
+        self.free = jsontext.STDLIB_BYTES_PER_BYTE * size + jsontext.RESERVED_BYTES
         text = b"[" + b"0," * (size // 2 - 2) + b"10]"
         self.assertEqual(len(text), size)
         for _ in jsonparts.reading(text):
@@ -349,7 +349,7 @@ class GuardedTests(SynchronousTestCase):
             return b"fast"
 
         dumps = jsontext.Guarded(self.read_fast, lambda size: size <= self.free, write_fast).dumps
-        self.free = jsontext.ORJSON_WRITES
+        self.free = jsontext.ORJSON_WRITE_BYTES
         self.assertEqual((dumps([1]), written), (b"fast", [[1]]))
         self.free -= 1
         self.assertEqual((dumps([2]), written), (b"[2]", [[1]]))
@@ -359,7 +359,7 @@ class GuardedTests(SynchronousTestCase):
         A text that might take what all else needs is refused, and that is told.
         """
         size = 10_000
-        self.free = jsontext.STDLIB_FACTOR * size + jsontext.RESERVE
+        self.free = jsontext.STDLIB_BYTES_PER_BYTE * size + jsontext.RESERVED_BYTES
         self.loads(self.text(size))
         self.free -= 1
         self.assertRaises(jsontext.NoRoom, self.loads, self.text(size))
@@ -370,8 +370,8 @@ class GuardedTests(SynchronousTestCase):
         Short texts are refused as well when there is no room, though it is not looked for each time.
         """
         self.loads(self.text(1000))
-        self.free = jsontext.RESERVE - 1
-        for _ in range(jsontext.UNSEEN // 1000):
+        self.free = jsontext.RESERVED_BYTES - 1
+        for _ in range(jsontext.UNCHECKED_TOTAL_LENGTH // 1000):
             self.loads(self.text(1000))
         for _ in range(3):
             self.assertRaises(jsontext.NoRoom, self.loads, self.text(1000))
@@ -396,5 +396,5 @@ class GuardedTests(SynchronousTestCase):
         """
         unit = "[[[[]]]],"
         needed = 4 * (56 + 16 + 8) + 16
-        self.assertLess(needed / len(unit), jsontext.STDLIB_FACTOR)
-        self.assertLess(needed / len(unit) + 12, jsontext.ORJSON_FACTOR)
+        self.assertLess(needed / len(unit), jsontext.STDLIB_BYTES_PER_BYTE)
+        self.assertLess(needed / len(unit) + 12, jsontext.ORJSON_BYTES_PER_BYTE)

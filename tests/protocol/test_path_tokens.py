@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.nesting import MAX_DEPTH
-from dstwist.protocol.path_tokens import MAX_LENGTH, InvalidPath, index_of, key_of, parse
+from dstwist.protocol.path_tokens import MAX_PATH_CHARACTERS, InvalidPath, index_of, key_of, parse
 
 PARSED: list[tuple[str, tuple[str | int, ...]]] = [
     ("a", ("a",)),
@@ -110,8 +110,8 @@ class ParseTests(SynchronousTestCase):
         """
         The longest and the deepest path are read; beyond, there is a clear refusal.
         """
-        self.assertEqual(parse("a" * MAX_LENGTH), ("a" * MAX_LENGTH,))
-        self.assertIn("longer", str(self.assertRaises(InvalidPath, parse, "a" * (MAX_LENGTH + 1))))
+        self.assertEqual(parse("a" * MAX_PATH_CHARACTERS), ("a" * MAX_PATH_CHARACTERS,))
+        self.assertIn("longer", str(self.assertRaises(InvalidPath, parse, "a" * (MAX_PATH_CHARACTERS + 1))))
         self.assertEqual(len(parse("[0]" * (MAX_DEPTH - 1))), MAX_DEPTH)
         self.assertIn("parts", str(self.assertRaises(InvalidPath, parse, "[0]" * MAX_DEPTH)))
 

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.nesting import MAX_DEPTH, deeper_than
 from dstwist.protocol.path_tokens import InvalidPath, parse
-from dstwist.protocol.paths import LIMITS, Limits, filled, set_at, set_many, write_at
+from dstwist.protocol.paths import DEFAULT_LIMITS, Limits, filled, set_at, set_many, write_at
 from dstwist.protocol.typed import UNDEFINED
 
 # Before, path, value, after: what the Node server does and loses nothing by.
@@ -274,7 +274,7 @@ class SetTests(SynchronousTestCase):
         """
         W3: an index far behind the end of an array is refused instead of filling the memory with null.
         """
-        most = LIMITS.gap
+        most = DEFAULT_LIMITS.gap
         self.assertEqual(len(self.change({}, f"a[{most}]", 1)["a"]), most + 1)
         for path in (f"a[{most + 1}]", f"a[{most + 1}].b", "a[4000000000]"):
             self.assertIn(str(most), str(self.assertRaises(InvalidPath, self.change, {}, path, 1)))
@@ -335,7 +335,7 @@ class SetTests(SynchronousTestCase):
         """
         The limit is for what has to be filled in: an array that is long already may grow at its end.
         """
-        items = [0] * (LIMITS.gap + 10)
+        items = [0] * (DEFAULT_LIMITS.gap + 10)
         changed = set_at({"a": items}, parse(f"a[{len(items)}]"), 1)
         self.assertEqual(changed["a"], [*items, 1])
 
@@ -429,7 +429,7 @@ class SetManyTests(SynchronousTestCase):
         """
         W3: the limit for filling gaps is for all changes of a message together; many small paths make no huge record.
         """
-        half = LIMITS.gap // 2
+        half = DEFAULT_LIMITS.gap // 2
         changed = set_many({}, [(parse(f"a[{half}]"), 1), (parse(f"b[{half}]"), 1)])
         self.assertEqual([len(changed["a"]), len(changed["b"])], [half + 1, half + 1])
         self.assertRaises(

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.jsontext import dumps, loads, stdlib_loads
-from dstwist.protocol.weights import ENTRY, weigh_json, weigh_name
+from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_json, weigh_name
 from tests.garbage import make_collections_short
 
 #: What an estimate may be below the truth.
@@ -135,6 +135,6 @@ class WeightTests(SynchronousTestCase):
         """
         names = [f"record/{number}" for number in range(100_000)]
         truth = traced(lambda: {"".join((name, "")) + "x": (number, None) for number, name in enumerate(names, 1000)})
-        self.assertGreaterEqual(sum(ENTRY + weigh_name(name) for name in names), truth)
+        self.assertGreaterEqual(sum(ENTRY_WEIGHT + weigh_name(name) for name in names), truth)
         for name in ("a" * 1000, "\xe4" * 1000, "\u20ac" * 1000, "\U0001f600" * 1000):
             self.assertGreaterEqual(weigh_name(name), LEAST * traced(lambda name=name: name[1:] + "a"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.limits.outgoing_bytes import LARGE, TurnBudget
+from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.fan_out import FanOut
@@ -140,10 +140,10 @@ class FanOutTests(SynchronousTestCase):
             self.fan_out = FanOut(budget)
             wire = Sized()
             self.subscriber("news", wire=wire)
-            wire.size = LARGE - 1
+            wire.size = LARGE_FRAME_BYTES - 1
             publish(self.fan_out)
             self.assertFalse(budget.large)
-            wire.size = LARGE
+            wire.size = LARGE_FRAME_BYTES
             publish(self.fan_out)
             self.assertTrue(budget.large)
 
@@ -224,8 +224,11 @@ class FanOutTests(SynchronousTestCase):
         budget = FlushedBudget(1 << 30)
         self.fan_out = FanOut(budget)
         ann = FakeConnection()
-        self.fan_out.write_shared(b"x" * LARGE, ann)
-        self.assertEqual((ann.take(), budget.limit - budget.room, budget.large), ([b"x" * LARGE], LARGE, True))
+        self.fan_out.write_shared(b"x" * LARGE_FRAME_BYTES, ann)
+        self.assertEqual(
+            (ann.take(), budget.limit - budget.room, budget.large),
+            ([b"x" * LARGE_FRAME_BYTES], LARGE_FRAME_BYTES, True),
+        )
         ann.close()
         self.fan_out.write_shared(b"x", ann)
-        self.assertEqual((ann.take(), budget.limit - budget.room), ([], LARGE))
+        self.assertEqual((ann.take(), budget.limit - budget.room), ([], LARGE_FRAME_BYTES))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.scheduling.turns import TIME_SLICE, TURN, Turns
+from dstwist.scheduling.turns import TIME_SLICE, TURN_LENGTH, Turns
 from tests.fakes import BusyClock
 from tests.turns import turn_lengths
 
@@ -42,9 +42,9 @@ class TurnsTests(SynchronousTestCase):
         """
         Let the turn be over, as requests do that take long.
         """
-        self.clock.rightNow += TURN
+        self.clock.rightNow += TURN_LENGTH
         while self.turns.slice_end():
-            self.clock.rightNow += TURN
+            self.clock.rightNow += TURN_LENGTH
 
     def test_shared(self) -> None:
         """
@@ -168,7 +168,8 @@ class TurnsTests(SynchronousTestCase):
 
     def test_length(self) -> None:
         """
-        However many parties wait and come in, no turn lasts longer than L{TURN} and a step of each of two parties.
+        However many parties wait and come in, no turn lasts longer than L{TURN_LENGTH} and a step of each of two
+        parties.
         """
         step = TIME_SLICE / 10
 
@@ -190,4 +191,4 @@ class TurnsTests(SynchronousTestCase):
         self.turns.later(party)
         lengths = turn_lengths(self.clock, come_in)
         self.assertEqual(self.served, 100)
-        self.assertLess(max(lengths), TURN + 2 * step)
+        self.assertLess(max(lengths), TURN_LENGTH + 2 * step)

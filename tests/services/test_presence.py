@@ -20,7 +20,7 @@ from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.presence import PresenceService
-from dstwist.services.roster import BLOCK
+from dstwist.services.roster import BLOCK_USERS
 from tests.fakes import FakeConnection, FakeWire
 from tests.wire import readable, wire
 
@@ -496,7 +496,7 @@ class LongQueryTests(PresenceTestCase):
                 return super().encode(message)
 
         ann = self.log_in("ann", PROTOBUF, SlowWire())
-        users = [self.log_in(f"user{number}") for number in range(3 * BLOCK)]
+        users = [self.log_in(f"user{number}") for number in range(3 * BLOCK_USERS)]
         ann.turns = True
         self.service.handle(QUERY_ALL, ann)
         self.assertEqual(ann.take(), [])

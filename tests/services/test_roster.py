@@ -12,7 +12,7 @@ from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import PresenceAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import Part, Parts
-from dstwist.services.roster import BLOCK, Roster
+from dstwist.services.roster import BLOCK_USERS, Roster
 
 
 def answer(names: object) -> Message:
@@ -49,10 +49,10 @@ class RosterTests(SynchronousTestCase):
         When most of very many users have gone, what is kept of them is not spread over many blocks.
         """
         roster = Roster()
-        for number in range(40 * BLOCK):
+        for number in range(40 * BLOCK_USERS):
             roster.add(str(number))
-        for number in range(40 * BLOCK):
-            if number % BLOCK:
+        for number in range(40 * BLOCK_USERS):
+            if number % BLOCK_USERS:
                 roster.remove(str(number))
         parts = roster.all_but(None).encoded("count", len)
         self.assertEqual(sum(parts), 40)
@@ -64,7 +64,7 @@ class RosterTests(SynchronousTestCase):
         nobody asks.
         """
         roster = Roster()
-        users = [f"u{number}" for number in range(10 * BLOCK)]
+        users = [f"u{number}" for number in range(10 * BLOCK_USERS)]
         for user in users:
             roster.add(user)
         encoded: list[int] = []
@@ -80,9 +80,9 @@ class RosterTests(SynchronousTestCase):
         self.assertEqual((ask(None), len(encoded)), (len(users), 10))
         self.assertEqual((ask(None), len(encoded)), (len(users), 0))
         # The block of the one who asks is encoded without him.
-        self.assertEqual((ask("u5"), encoded), (len(users) - 1, [BLOCK - 1]))
+        self.assertEqual((ask("u5"), encoded), (len(users) - 1, [BLOCK_USERS - 1]))
         roster.remove("u700")
-        self.assertEqual((ask(None), encoded), (len(users) - 1, [BLOCK - 1]))
+        self.assertEqual((ask(None), encoded), (len(users) - 1, [BLOCK_USERS - 1]))
         roster.add("new")
         self.assertEqual((ask(None), encoded), (len(users), [1]))
 

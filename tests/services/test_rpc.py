@@ -26,8 +26,8 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
-from dstwist.services.rpc import TOO_MANY, RpcService
-from dstwist.services.rpc_calls import MAX_ENDED, MAX_ID_LENGTH, OVERHEAD
+from dstwist.services.rpc import TOO_MANY_CALLS, RpcService
+from dstwist.services.rpc_calls import CALL_BYTES, MAX_ENDED_CALLS, MAX_ID_CHARACTERS
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import limit_lines
 from tests.turns import LONGEST, turn_lengths
@@ -491,10 +491,10 @@ class AnswerTests(RpcTestCase):
         """
         Of an id of any length nothing is kept beyond its call; the requestor gets it back whole.
         """
-        provider, long = self.provider(), "i" * (MAX_ID_LENGTH + 1)
+        provider, long = self.provider(), "i" * (MAX_ID_CHARACTERS + 1)
         self.request(long)
         call_id = self.asked(provider)
-        self.assertLess(len(call_id), MAX_ID_LENGTH)
+        self.assertLess(len(call_id), MAX_ID_CHARACTERS)
         self.say(provider, RpcAction.RESPONSE, call_id=call_id)
         self.assertEqual(self.requestor.take(), [rpc(RpcAction.RESPONSE, long)])
 
@@ -527,7 +527,7 @@ class AnswerTests(RpcTestCase):
         However many calls a provider had, only so many are remembered.
         """
         provider = self.provider()
-        for number in range(MAX_ENDED + 10):
+        for number in range(MAX_ENDED_CALLS + 10):
             gone = FakeConnection()
             self.request(str(number), requestor=gone)
             gone.close()
@@ -859,7 +859,7 @@ class RequestorTests(RpcTestCase):
         self.assertEqual([event["event"] for event in events], ["TOO_MANY_PENDING_CALLS"])
         self.assertIn("ann (192.0.2.1, /deepstream, #7) has 2 calls of ", formatEvent(events[0]))
         self.assertEqual(
-            self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, call_id, TOO_MANY) for call_id in ("c", "d")]
+            self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, call_id, TOO_MANY_CALLS) for call_id in ("c", "d")]
         )
         self.request("e", requestor=other)
         self.say(provider, RpcAction.RESPONSE, call_id="a")
@@ -874,20 +874,20 @@ class RequestorTests(RpcTestCase):
         provider = self.provider()
         self.request("a", b'"%s"' % (b"x" * 100))
         self.request("b", b"1")
-        self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "b", TOO_MANY)])
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "b", TOO_MANY_CALLS)])
         self.say(provider, RpcAction.RESPONSE, call_id="a")
         self.requestor.take()
         for call_id in ("c", "d", "e", "f"):  # each of five bytes
             self.request(call_id, b"1")
         self.assertEqual(self.requestor.take(), [])
         self.request("g", b"1")
-        self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "g", TOO_MANY)])
+        self.assertEqual(self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "g", TOO_MANY_CALLS)])
 
     def test_too_many_bytes_of_all(self) -> None:
         """
         All clients together hold only so much: a call past that is refused, whoever makes it, until others end.
         """
-        room = Budget(2 * OVERHEAD + 300)
+        room = Budget(2 * CALL_BYTES + 300)
         self.service = RpcService(self.providers, RpcSettings(), self.clock, self.choose, room)
         provider = self.provider()
         other = FakeConnection("cat")
@@ -895,11 +895,11 @@ class RequestorTests(RpcTestCase):
         self.request("b", b'"%s"' % (b"x" * 100), requestor=other)
         for requestor in (other, self.requestor):
             self.request("c", requestor=requestor)
-            self.assertEqual(requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "c", TOO_MANY)])
+            self.assertEqual(requestor.take(), [rpc(RpcAction.REQUEST_ERROR, "c", TOO_MANY_CALLS)])
         other.close()
         self.request("d")
         self.assertEqual(self.requestor.take(), [])
-        self.assertGreater(room.used, 2 * OVERHEAD)
+        self.assertGreater(room.used, 2 * CALL_BYTES)
         self.say(provider, RpcAction.RESPONSE, call_id="a")
         self.requestor.take()
         self.clock.advance(RESPONSE_TIMEOUT + 1)

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services import rpc_calls
-from dstwist.services.rpc_calls import MAX_ID_LENGTH, Call, Provider, Requestor
+from dstwist.services.rpc_calls import MAX_ID_CHARACTERS, Call, Provider, Requestor
 from tests.fakes import FakeConnection
 
 
@@ -61,15 +61,15 @@ class ProviderTests(SynchronousTestCase):
         """
         An id that is too long, or contains separators of the text protocol, is replaced.
         """
-        self.assertEqual(self.take("x" * MAX_ID_LENGTH), "x" * MAX_ID_LENGTH)
-        for call_id in ("y" * (MAX_ID_LENGTH + 1), "a\x1fb", "a\x1eb"):
+        self.assertEqual(self.take("x" * MAX_ID_CHARACTERS), "x" * MAX_ID_CHARACTERS)
+        for call_id in ("y" * (MAX_ID_CHARACTERS + 1), "a\x1fb", "a\x1eb"):
             self.assertNotEqual(self.take(call_id), call_id)
 
     def test_forgotten(self) -> None:
         """
         Only the latest ended calls are remembered, and whether an answer to them is an error.
         """
-        self.patch(rpc_calls, "MAX_ENDED", 2)
+        self.patch(rpc_calls, "MAX_ENDED_CALLS", 2)
         for call_id, complain in (("a", True), ("b", True), ("c", False)):
             self.take(call_id)
             self.provider.release(call_id, complain)

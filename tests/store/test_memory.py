@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IInstantStore, Record
-from dstwist.protocol.weights import ENTRY, weigh_name
+from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.store.memory import MemoryStore
 from tests.store import contract
 
@@ -21,7 +21,7 @@ def size(name: str, data: Any) -> int:
     """
     What a record takes of a store's C{max_bytes}.
     """
-    return Record(1, data).weigh() + weigh_name(name) + ENTRY
+    return Record(1, data).weigh() + weigh_name(name) + ENTRY_WEIGHT
 
 
 class MemoryStoreTests(contract.StoreContract):

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IStoreStatus, Record
 from dstwist.store.memory import MemoryStore
-from dstwist.store.plugin_store import FAILURE_COUNTS, PluginStore
+from dstwist.store.plugin_store import FAILURE_SECONDS, PluginStore
 from tests.store import contract
 
 
@@ -159,7 +159,7 @@ class StatusTests(contract.StoreTestCase):
         self.write(store)
         self.assertIsNone(store.problem())
         self.write(store, OSError("no route to host"))
-        self.reactor.advance(FAILURE_COUNTS - 0.1)
+        self.reactor.advance(FAILURE_SECONDS - 0.1)
         self.assertEqual(store.problem(), "no route to host")
         self.reactor.advance(0.1)
         self.assertIsNone(store.problem())

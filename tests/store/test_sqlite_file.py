@@ -25,7 +25,7 @@ class FileTests(SqliteTestCase):
         """
         The log that grew while another program read the file for long gives the disk back afterwards.
         """
-        self.patch(sqlite_schema, "LOG_KEPT", 100_000)
+        self.patch(sqlite_schema, "MAX_EMPTY_LOG_BYTES", 100_000)
         store = self.started(self.make(synchronous="normal"))
         self.result(store.set("a", 1, {}))
         other = self.other_program()
@@ -69,7 +69,7 @@ class FileTests(SqliteTestCase):
         When the file was deleted, or another one put into its place, writes fail rather than go where no restart would
         find them.
         """
-        self.patch(sqlite_file, "LOOK_INTERVAL", 0)
+        self.patch(sqlite_file, "FILE_CHECK_INTERVAL", 0)
         for replacement in (None, b"", b"another"):
             store = self.make()
             self.result(store.start())
@@ -91,8 +91,8 @@ class ProblemTests(NamesTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.patch(sqlite_file, "TRY_INTERVAL", 0.0)
-        self.patch(sqlite, "LOOK_INTERVAL", 0.01)
+        self.patch(sqlite_file, "WRITE_CHECK_INTERVAL", 0.0)
+        self.patch(sqlite, "FILE_CHECK_INTERVAL", 0.01)
 
     def full(self, store: SqliteStore) -> None:
         """

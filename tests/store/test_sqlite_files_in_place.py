@@ -42,8 +42,8 @@ class NamesTestCase(SqliteTestCase):
     def setUp(self) -> None:
         super().setUp()
         # The files are only looked for after a commit.
-        self.patch(sqlite_file, "LOOK_INTERVAL", 1000)
-        self.patch(sqlite, "LOOK_INTERVAL", 1000)
+        self.patch(sqlite_file, "FILE_CHECK_INTERVAL", 1000)
+        self.patch(sqlite, "FILE_CHECK_INTERVAL", 1000)
         self.use(Path(self.mktemp()).absolute())
         self.lines = Lines(self)
 
@@ -121,7 +121,7 @@ class LogTests(NamesTestCase):
         """
         If nothing is written, it is noticed as well.
         """
-        self.patch(sqlite, "LOOK_INTERVAL", 0.01)
+        self.patch(sqlite, "FILE_CHECK_INTERVAL", 0.01)
         self.open()
         delete(self.wal, self.shm)
         self.reactor.run_until(lambda: bool(self.lines.of("critical")))

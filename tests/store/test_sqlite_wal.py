@@ -107,7 +107,7 @@ class TruncatedLogTests(CutTestCase):
         """
         If nothing is written, it is noticed as well.
         """
-        self.patch(sqlite, "LOOK_INTERVAL", 0.01)
+        self.patch(sqlite, "FILE_CHECK_INTERVAL", 0.01)
         self.opened()
         os.truncate(self.wal, 0)
         self.reactor.run_until(lambda: bool(self.lines.of("critical")))
@@ -117,7 +117,7 @@ class TruncatedLogTests(CutTestCase):
         """
         No part of a truncated log is moved into the database file: that has what the last checkpoint left.
         """
-        self.patch(sqlite_file, "CHECKPOINT", 30)
+        self.patch(sqlite_file, "CHECKPOINT_PAGES", 30)
         for quota in (None, 4_000_000):
             self.use(Path(self.mktemp()).absolute())
             store = self.started(self.make(max_bytes=quota))
@@ -139,7 +139,7 @@ class TruncatedLogTests(CutTestCase):
         store = self.opened()
         self.other_program().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         os.truncate(self.wal, 0)
-        self.patch(sqlite_file, "LOOK_INTERVAL", 0)
+        self.patch(sqlite_file, "FILE_CHECK_INTERVAL", 0)
         self.result(store.set("later", 1, {}))
         self.assertIn("No write is lost: all were in the database file already", self.lines.last("critical"))
         self.result(store.set("later", 2, {}))
@@ -206,7 +206,7 @@ class TruncatedFileTests(CutTestCase):
         """
         The next write is not acknowledged, until the content is put back.
         """
-        self.patch(sqlite_file, "CHECKPOINT", 10)
+        self.patch(sqlite_file, "CHECKPOINT_PAGES", 10)
         store = self.opened()
         content = Path(self.path).read_bytes()
         for size in (0, 4096, len(content) - 1):
@@ -231,7 +231,7 @@ class NoFalseAlarmTests(CutTestCase):
         """
         chance = random.Random(1)
         for checkpoint, quota in ((1, None), (7, None), (1000, None), (1000, 3_000_000)):
-            self.patch(sqlite_file, "CHECKPOINT", checkpoint)
+            self.patch(sqlite_file, "CHECKPOINT_PAGES", checkpoint)
             self.use(Path(self.mktemp()).absolute())
             store = self.started(self.make(max_bytes=quota))
             other = self.other_program()

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import Record
-from dstwist.store.tiers import CACHE, STORAGE, TieredStore, TierError
+from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError
 from tests.fakes import FakeStore
 
 
@@ -143,7 +143,7 @@ class TieredStoreTests(SynchronousTestCase):
         self.tiers.mark_unresolved("a")
         self.storage.outcome = "fails"
         error = self.failureResultOf(self.tiers.load("a"), TierError).value
-        self.assertEqual(getattr(error, "tier", None), STORAGE)
+        self.assertEqual(getattr(error, "tier", None), STORAGE_TIER)
 
     def test_on_stored(self) -> None:
         """
@@ -185,4 +185,4 @@ class TieredStoreTests(SynchronousTestCase):
         self.cache.outcome = "fails"
         error = self.failureResultOf(Deferred.fromCoroutine(self.tiers.refresh("a")), TierError).value
         assert isinstance(error, TierError)
-        self.assertEqual((error.tier, type(error.reason)), (CACHE, StoreError))
+        self.assertEqual((error.tier, type(error.reason)), (CACHE_TIER, StoreError))

@@ -26,7 +26,14 @@ from dstwist.config.file import FileText
 from dstwist.config.http_server import HttpSettings, SslSettings
 from dstwist.endpoints import configured_endpoint
 from dstwist.errors import ConfigError
-from dstwist.tls.certificates import DAY, ServerCertificate, TlsEndpoint, TlsFactory, peer_certificate, read_peer
+from dstwist.tls.certificates import (
+    DAY_SECONDS,
+    ServerCertificate,
+    TlsEndpoint,
+    TlsFactory,
+    peer_certificate,
+    read_peer,
+)
 from dstwist.tls.context import TlsConnection
 from tests.e2e.certificates import Authority, pem_of
 from tests.fakes import BusyClock
@@ -60,7 +67,7 @@ class CertificateCase(SynchronousTestCase):
         A time at which all certificates that do not say otherwise are good.
         """
         certificate = self.authority.certificate
-        return certificate.not_valid_before_utc.timestamp() + 2 * DAY
+        return certificate.not_valid_before_utc.timestamp() + 2 * DAY_SECONDS
 
     def write(self, **kwargs: Any) -> None:
         """
@@ -151,7 +158,7 @@ class ReloadTests(CertificateCase):
         A new certificate that has expired already does not replace one that has not.
         """
         self.write(days=-1)
-        self.clock.advance(1.5 * DAY)
+        self.clock.advance(1.5 * DAY_SECONDS)
         self.kept("the new certificate has expired already")
 
     def test_not_from_files(self) -> None:
@@ -286,7 +293,7 @@ class WatchTests(CertificateCase):
             clock = Clock()
             certificate = ServerCertificate(settings, "ssl")
             certificate.start(clock)
-            self.assertEqual([call.getTime() for call in clock.getDelayedCalls()], [DAY])
+            self.assertEqual([call.getTime() for call in clock.getDelayedCalls()], [DAY_SECONDS])
             certificate.stop()
             self.assertEqual(clock.getDelayedCalls(), [])
 
@@ -311,14 +318,14 @@ class LogTests(CertificateCase):
         """
         Every day of the last three weeks, how many are left; after the end, that it has come.
         """
-        self.clock.pump([DAY] * 78)
+        self.clock.pump([DAY_SECONDS] * 78)
         self.assertEqual(self.lines.of("warn"), [])
-        self.clock.pump([DAY] * 5)
+        self.clock.pump([DAY_SECONDS] * 5)
         days = [line.partition("expires in ")[2].split()[0] for line in self.lines.of("warn")]
         self.assertEqual(days, sorted(days, key=int, reverse=True))
         self.assertTrue(2 <= len(days) <= 5 and int(days[-1]) < 20, days)
         self.assertEqual(self.lines.of("error"), [])
-        self.clock.pump([DAY] * 20)
+        self.clock.pump([DAY_SECONDS] * 20)
         self.assertIn("the certificate has EXPIRED", self.lines.last("error"))
 
     def test_short_lived(self) -> None:

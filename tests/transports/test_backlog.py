@@ -18,7 +18,7 @@ class BacklogTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.patch(backlog, "LARGE", 10)
+        self.patch(backlog, "LARGE_FRAME_BYTES", 10)
         self.backlog = Backlog()
 
     def test_large_frames(self) -> None:

@@ -11,7 +11,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.http_server import HttpSettings
-from dstwist.transports.http import LINGER, READ_AT_ONCE, REQUEST_TIMEOUT, HttpFactory, Root
+from dstwist.transports.http import LINGER_SECONDS, READ_BYTES, REQUEST_TIMEOUT, HttpFactory, Root
 from dstwist.transports.origins import Origins
 from dstwist.transports.shared_port import SharedPortFactory
 from tests.transports.helpers import PushTransport
@@ -306,7 +306,7 @@ class ConnectionTests(HttpTestCase):
         nothing is left.
         """
         self.ask("GET", "/health-check", "Connection: close")
-        self.reactor.advance(LINGER - 0.1)
+        self.reactor.advance(LINGER_SECONDS - 0.1)
         self.assertFalse(self.transport.aborted)
         self.reactor.advance(0.1)
         self.assertTrue(self.transport.aborted)
@@ -332,7 +332,7 @@ class ConnectionTests(HttpTestCase):
         Little is read at a time: thousands of pipelined requests would keep all others waiting.
         """
         self.ask("GET", "/health-check")
-        self.assertEqual(self.transport.bufferSize, READ_AT_ONCE)
+        self.assertEqual(self.transport.bufferSize, READ_BYTES)
 
     def test_idle(self) -> None:
         """
@@ -456,7 +456,7 @@ class LimitTests(HttpTestCase):
         for _ in range(100):
             self.assertEqual(self.answers(b"x" * 1000), [])
         self.assertEqual(request.content.getbuffer().nbytes, 0)
-        self.reactor.advance(LINGER)
+        self.reactor.advance(LINGER_SECONDS)
         self.assertTrue(self.transport.aborted)
 
     def test_too_large_to_the_end(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.transports import websocket
-from dstwist.transports.incoming import SMALL, Incoming
+from dstwist.transports.incoming import UNCOUNTED_PART_BYTES, Incoming
 from tests.transports.helpers import BINARY, TEXT, Client, close_code, frame, web_sockets
 
 #: Half of this message is more than a quarter of the limit.
@@ -70,7 +70,7 @@ class IncomingTests(SynchronousTestCase):
         """
         client, other = self.client(), self.client()
         client.send(frame(TEXT, b"x" * 50_000)[:40_000])
-        other.send(frame(TEXT, b"x" * 50_000)[:SMALL])
+        other.send(frame(TEXT, b"x" * 50_000)[:UNCOUNTED_PART_BYTES])
         self.assertEqual(self.incoming.held, 40_000)
 
     def test_limit(self) -> None:

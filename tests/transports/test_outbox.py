@@ -52,7 +52,7 @@ class OutboxTests(SynchronousTestCase):
         Answers leave at the end of the turn, in order with all else, but do not gather: when there are enough, they
         are sent in the midst of it.
         """
-        self.patch(outbox, "AT_ONCE", 8)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 8)
         self.transport.high = 100
         self.outbox.write(b"one ")
         self.outbox.answer(b"two ")
@@ -69,7 +69,7 @@ class OutboxTests(SynchronousTestCase):
         Answers to a client that does not read are kept up to the limit only, however many there are in one turn. The
         overflow is reported at the end of the turn, and not while a service answers.
         """
-        self.patch(outbox, "AT_ONCE", 8)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 8)
         self.write(b"0123456789+")
         for _ in range(1000):
             self.outbox.answer(b"12345")
@@ -213,7 +213,7 @@ class BudgetTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.outgoing = OutgoingBytes(self.reactor, turn_limit=50, most=800)
         self.group = OutboxGroup(self.reactor, outgoing=self.outgoing)
-        self.patch(backlog, "LARGE", 10)
+        self.patch(backlog, "LARGE_FRAME_BYTES", 10)
 
     def tcp(self, room: int | None = 0, limit: int = 1 << 20) -> tuple[Outbox, Any, Overflow]:
         transport, overflow = tcp(self.reactor, Idle(), room), Overflow()
@@ -311,7 +311,7 @@ class BudgetTests(SynchronousTestCase):
         """
         Once some frames are dropped nothing leaves but the last word, even if there is room again before that.
         """
-        self.patch(outbox, "AT_ONCE", 10)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 10)
         box, transport, _ = self.tcp()
 
         def make_room() -> None:
@@ -326,7 +326,7 @@ class BudgetTests(SynchronousTestCase):
         """
         That is so on all transports.
         """
-        self.patch(outbox, "AT_ONCE", 10)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 10)
         transport = PushTransport()
         box = Outbox(transport, self.group, 1 << 20, Overflow())
         box.pauseProducing()
@@ -346,7 +346,7 @@ class BudgetTests(SynchronousTestCase):
         """
         A connection that is closing anyway is not told again, but aborted.
         """
-        self.patch(outbox, "AT_ONCE", 10)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 10)
         slow, transport, overflow = self.tcp()
         slow.answer(b"x" * 500)
         slow.finish()
@@ -370,8 +370,8 @@ class BudgetTests(SynchronousTestCase):
         Other transports copy what they are given, so they are given no more than they want at a time; what they hold
         counts while they have too much of it.
         """
-        self.patch(outbox, "PIECE", 16)
-        self.patch(outbox, "AT_ONCE", 20)
+        self.patch(outbox, "PIECE_BYTES", 16)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 20)
         transport = PushTransport()
         transport.high = 20
         box = Outbox(transport, self.group, 1000, Overflow())
@@ -391,8 +391,8 @@ class BudgetTests(SynchronousTestCase):
         """
         That is so at the end, too: the transport is closed when it has taken everything.
         """
-        self.patch(outbox, "PIECE", 16)
-        self.patch(outbox, "AT_ONCE", 20)
+        self.patch(outbox, "PIECE_BYTES", 16)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 20)
         transport = PushTransport()
         transport.high = 20
         box = Outbox(transport, self.group, 1000, Overflow())

@@ -17,7 +17,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.http_server import HttpSettings
 from dstwist.config.limits import LimitSettings
 from dstwist.limits.admission import Admission
-from dstwist.transports.shared_port import HEAD_TIMEOUT, MAX_HEAD, MAX_REFUSED, REFUSAL_TIMEOUT, SharedPortFactory
+from dstwist.transports.shared_port import (
+    HEAD_TIMEOUT,
+    MAX_HEAD_BYTES,
+    MAX_REFUSED_CLIENTS,
+    REFUSAL_TIMEOUT,
+    SharedPortFactory,
+)
 from tests.fakes import BusyClock
 from tests.logs import Lines
 from tests.transports.helpers import PushTransport
@@ -248,7 +254,7 @@ class LimitTests(PortTestCase):
         A head of 16 KiB is taken.
         """
         head = request()
-        head = head[:-4] + b"x" * (MAX_HEAD - len(head)) + b"\r\n\r\n"
+        head = head[:-4] + b"x" * (MAX_HEAD_BYTES - len(head)) + b"\r\n\r\n"
         self.assertIs(self.who(head), self.new)
         self.assertIs(self.who(head[:-1], head[-1:]), self.new)
 
@@ -256,9 +262,9 @@ class LimitTests(PortTestCase):
         """
         A longer one is answered 431, once, however it arrives.
         """
-        for size in (1, 1000, MAX_HEAD * 2):
+        for size in (1, 1000, MAX_HEAD_BYTES * 2):
             switch, transport = self.connect()
-            data = request()[:-2] + b"x" * MAX_HEAD + b"\r\n\r\n"
+            data = request()[:-2] + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"
             for place in range(0, len(data), size):
                 switch.dataReceived(data[place : place + size])
             answer = transport.take()
@@ -411,7 +417,7 @@ class AdmissionTests(PortTestCase):
         """
         self.open_port(max_connections=1)
         self.come()
-        for number in range(MAX_REFUSED):
+        for number in range(MAX_REFUSED_CLIENTS):
             transport = self.come(head=b"")
             self.assertFalse(transport.aborted, number)
         last = self.come(head=b"")
@@ -438,7 +444,7 @@ class AdmissionTests(PortTestCase):
         """
         self.open_port(max_connections=2, max_connections_per_address=1)
         switches = []
-        for head in (None, b"GET", b"", b"x" * MAX_HEAD):
+        for head in (None, b"GET", b"", b"x" * MAX_HEAD_BYTES):
             for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
                 self.come(address, head)
                 switches.append(self.switch)

@@ -181,7 +181,7 @@ class LargeFrameTests(SynchronousTestCase):
         self.outgoing = OutgoingBytes(self.reactor)
         self.group = OutboxGroup(self.reactor, outgoing=self.outgoing)
         self.overflow = Overflow()
-        self.patch(backlog, "LARGE", 10)
+        self.patch(backlog, "LARGE_FRAME_BYTES", 10)
 
     def outbox(self, room: int | None = None, limit: int = 1000) -> tuple[Outbox, Any, SocketStub]:
         transport = tcp(self.reactor, Idle(), room)
@@ -230,7 +230,7 @@ class LargeFrameTests(SynchronousTestCase):
         """
         An answer is not copied either.
         """
-        self.patch(outbox, "AT_ONCE", 15)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 15)
         box, _, socket = self.outbox()
         large = b"0123456789"
         box.answer(large)
@@ -268,7 +268,7 @@ class LargeFrameTests(SynchronousTestCase):
         """
         Tiny frames are joined while they wait: each by itself would take several times its size.
         """
-        self.patch(backlog, "LARGE", 1000)
+        self.patch(backlog, "LARGE_FRAME_BYTES", 1000)
         box, transport, socket = self.outbox(room=0, limit=10000)
         for number in range(1000):
             box.write(b"%04d" % number)
@@ -311,7 +311,7 @@ class LargeFrameTests(SynchronousTestCase):
         """
         A long backlog is not handed to the transport at the end: the outbox sends it, and closes the transport then.
         """
-        self.patch(outbox, "AT_ONCE", 30)
+        self.patch(outbox, "MAX_WAITING_ANSWER_BYTES", 30)
         box, transport, socket = self.outbox(room=5)
         for _ in range(5):
             self.fan_out(b"0123456789", box)

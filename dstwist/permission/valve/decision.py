@@ -34,7 +34,7 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.path_tokens import InvalidPath
 from dstwist.protocol.typed import UNDEFINED, value_of
-from dstwist.record import NOTHING, Change, Record
+from dstwist.record import NO_RECORD, Change, Record
 
 #: Loads the record of a name: C{None}, or a record of version -1, if there is none.
 Loader = Callable[[str], Deferred[Record | None]]
@@ -179,7 +179,7 @@ class Decision:
         """
         message, change = self._message, self._change
         if change is None:
-            change = Change(NOTHING, message)
+            change = Change(NO_RECORD, message)
             if change.action is RecordAction.UPDATE:
                 return change
             change.changes  # noqa: B018  # fails if the write makes no sense; then nothing is loaded

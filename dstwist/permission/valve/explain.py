@@ -26,7 +26,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import UNDEFINED
 
 #: The longest value that is shown, in characters.
-_SHOWN = 200
+_MAX_VALUE_CHARACTERS = 200
 
 
 @dataclass
@@ -194,4 +194,4 @@ def shown(value: Any) -> str:
         text = "(nested deeply)"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
         text = str(int(value))
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_VALUE_CHARACTERS else f"{text[:_MAX_VALUE_CHARACTERS]}..."

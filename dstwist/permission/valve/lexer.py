@@ -28,7 +28,7 @@ from dstwist.permission.valve.values import as_float
 from dstwist.protocol.typed import JS_SPACE
 
 #: The longest rule, in characters.
-MAX_LENGTH = 10_000
+MAX_RULE_CHARACTERS = 10_000
 
 
 class RuleSyntaxError(RuleError):
@@ -82,8 +82,8 @@ def tokens_of(text: str) -> list[Token]:
 
     @raise RuleSyntaxError: the text has something that is no token of JavaScript.
     """
-    if len(text) > MAX_LENGTH:
-        raise RuleSyntaxError(f"a rule of more than {MAX_LENGTH} characters", MAX_LENGTH)
+    if len(text) > MAX_RULE_CHARACTERS:
+        raise RuleSyntaxError(f"a rule of more than {MAX_RULE_CHARACTERS} characters", MAX_RULE_CHARACTERS)
     return _Lexer(text).tokens()
 
 

@@ -38,9 +38,9 @@ from dstwist.permission.valve.tree import Binary, Chain, Conditional, Literal, L
 from dstwist.permission.valve.values import ActionName
 
 #: The most warnings about one file.
-MAX_TOLD = 100
+MAX_WARNINGS = 100
 #: The most pairs of patterns that are compared for each kind of rule.
-MAX_PAIRS = 20_000
+MAX_PATTERN_PAIRS = 20_000
 
 _SECTION = re.compile("[a-z]+")
 _NUMBER = re.compile("[0-9]+$")
@@ -65,7 +65,7 @@ def warnings_of(rules: Rules, path: str = "", place: Callable[[str], str] | None
     """
     found: list[ConfigError] = []
     for rule, problem in _warnings(rules):
-        if len(found) > MAX_TOLD:
+        if len(found) > MAX_WARNINGS:
             break
         section = _SECTION.match(rule.where)
         assert section is not None, "a rule's place begins with its section"
@@ -73,9 +73,11 @@ def warnings_of(rules: Rules, path: str = "", place: Callable[[str], str] | None
         found.append(ConfigError(where, problem, "" if place is None else place(where)))
     if place is not None:
         found.sort(key=lambda warning: _line(place(warning.path)))
-    told = [str(warning) for warning in found[:MAX_TOLD]]
+    told = [str(warning) for warning in found[:MAX_WARNINGS]]
     return (
-        told if len(found) <= MAX_TOLD else [*told, f"more than {MAX_TOLD} rules look wrong; the others are not listed"]
+        told
+        if len(found) <= MAX_WARNINGS
+        else [*told, f"more than {MAX_WARNINGS} rules look wrong; the others are not listed"]
     )
 
 
@@ -274,7 +276,7 @@ def _hidden(kept: list[Rule]) -> Iterator[tuple[Rule, str]]:
         begins = [shape.prefix[:length] for length in range(len(shape.prefix) + 1)]
         for other, wide in chain.from_iterable(earlier.get(prefix, ()) for prefix in begins):
             pairs += 1
-            if pairs > MAX_PAIRS:
+            if pairs > MAX_PATTERN_PAIRS:
                 return
             if other.pattern.match(shape.sample) is not None and covers(wide, shape):
                 longer = "longer" if other.pattern.weight > rule.pattern.weight else "as long, and later in the file"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from dstwist.permission.valve.lexer import RuleSyntaxError, Token, tokens_of
 from dstwist.permission.valve.tree import (
-    MAX_DEPTH,
+    MAX_RULE_DEPTH,
     Array,
     Binary,
     Chain,
@@ -134,8 +134,8 @@ class _Parser:
         node.start = start
         node.end = self._tokens[self._at - 1].end if end is None else end
         node.depth = 1 + max((part.depth for part in node.parts()), default=0)
-        if node.depth > MAX_DEPTH:
-            raise RuleSyntaxError(f"nested more than {MAX_DEPTH} levels deep", start)
+        if node.depth > MAX_RULE_DEPTH:
+            raise RuleSyntaxError(f"nested more than {MAX_RULE_DEPTH} levels deep", start)
         return node
 
     def finish(self) -> None:
@@ -157,8 +157,8 @@ class _Parser:
 
     def expression(self) -> _Steps[Node]:
         self._brackets += 1
-        if self._brackets > MAX_DEPTH:
-            raise RuleSyntaxError(f"nested more than {MAX_DEPTH} levels deep", self._tokens[self._at].start)
+        if self._brackets > MAX_RULE_DEPTH:
+            raise RuleSyntaxError(f"nested more than {MAX_RULE_DEPTH} levels deep", self._tokens[self._at].start)
         start = self._tokens[self._at].start
         cases: list[tuple[Node, Node]] = []
         tree = yield self._binary()

@@ -23,7 +23,7 @@ from dstwist.permission.valve.utf16 import length
 from dstwist.protocol.typed import UNDEFINED
 
 #: The longest pattern, in characters.
-MAX_LENGTH = 1000
+MAX_PATTERN_CHARACTERS = 1000
 
 _INVALID_VARIABLE = re.compile(r"\$[^a-zA-Z0-9]", re.S)
 _VARIABLE = re.compile(r"\$[a-zA-Z0-9]+")
@@ -57,8 +57,8 @@ class PathPattern:
             raise BadPath("path can't start with /")
         if invalid := _INVALID_VARIABLE.search(text):
             raise BadPath(f"invalid variable name {invalid[0]}")
-        if len(text) > MAX_LENGTH:
-            raise BadPath(f"path is longer than {MAX_LENGTH} characters")
+        if len(text) > MAX_PATTERN_CHARACTERS:
+            raise BadPath(f"path is longer than {MAX_PATTERN_CHARACTERS} characters")
         self.text = text
         self.weight = length(text)
         # If a variable occurs several times, its last group counts.

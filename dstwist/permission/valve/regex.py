@@ -23,8 +23,8 @@ from dstwist.permission.valve.values import Meter, Thrown, TooMuch
 from dstwist.protocol.typed import UNDEFINED
 
 #: The longest expression, and the longest text to be matched, in characters.
-MAX_EXPRESSION = 1000
-MAX_SUBJECT = 10_000
+MAX_EXPRESSION_CHARACTERS = 1000
+MAX_SUBJECT_CHARACTERS = 10_000
 
 _FOLDED_OTHERWISE = re.compile(
     "[\u017f\u019b\u0264\u0390\u03b0\u03f4\u1c89\u1c8a\u1e9e\u1f80-\u1faf\u1fb3\u1fbc\u1fc3\u1fcc\u1fd3\u1fe3\u1ff3\u1ffc"
@@ -45,8 +45,8 @@ class Regex:
         """
         @raise InvalidPattern: the source is no regular expression, or is not supported.
         """
-        if len(source) > MAX_EXPRESSION:
-            raise InvalidPattern(f"longer than {MAX_EXPRESSION} characters")
+        if len(source) > MAX_EXPRESSION_CHARACTERS:
+            raise InvalidPattern(f"longer than {MAX_EXPRESSION_CHARACTERS} characters")
         if len(set(flags)) < len(flags) or not set(flags) <= set("gimsuy") or {"g", "y"} <= set(flags):
             raise InvalidPattern(f"invalid flags {flags}")
         if "i" in flags and _FOLDED_OTHERWISE.search(source):
@@ -62,8 +62,8 @@ class Regex:
         """
         The result of JavaScript's C{text.match(expression)}.
         """
-        if len(text) > MAX_SUBJECT:
-            raise TooMuch(f"a text of more than {MAX_SUBJECT} characters is not matched")
+        if len(text) > MAX_SUBJECT_CHARACTERS:
+            raise TooMuch(f"a text of more than {MAX_SUBJECT_CHARACTERS} characters is not matched")
         if not text.isascii():
             text = self._checked(text)
         elif "m" in self.flags and "\r" in text:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 #: The most steps for one pair of patterns.
-MAX_STEPS = 2000
+MAX_PAIR_STEPS = 2000
 
 _TOKEN = re.compile(
     r"(?P<variable>\$[a-zA-Z0-9]+)|(?P<any>\*)|(?P<one>\.)|\\(?P<escaped>[^a-zA-Z0-9])|(?P<plain>[^\\^$+?()\[\]{}|])"
@@ -20,10 +20,10 @@ _TOKEN = re.compile(
 _ANY = "any"
 _NO_SLASH = "no slash"
 # A character that no pattern has, and the text for each kind of step in a sample.
-_RARE = "\ue000"
-_SAMPLES = {_ANY: f"{_RARE}/{_RARE}", _NO_SLASH: _RARE}
+_RARE_CHARACTER = "\ue000"
+_SAMPLES = {_ANY: f"{_RARE_CHARACTER}/{_RARE_CHARACTER}", _NO_SLASH: _RARE_CHARACTER}
 # Stands for all characters that are in neither pattern.
-_OTHER = ""
+_OTHER_CHARACTERS = ""
 
 
 class Shape:
@@ -45,7 +45,7 @@ class Shape:
             fixed += 1
         self.prefix = "".join(steps[:fixed])
         self.sample = "".join(
-            ("" if loop is None else _SAMPLES[loop]) + (step if len(step) == 1 else _RARE)
+            ("" if loop is None else _SAMPLES[loop]) + (step if len(step) == 1 else _RARE_CHARACTER)
             for loop, step in zip(loops, [*steps, "\n"], strict=True)
         )[:-1]
 
@@ -55,7 +55,7 @@ class Shape:
         """
         if self.loops[place] is not None or (place < len(self.steps) and len(self.steps[place]) > 1):
             return ()
-        return (self.steps[place],) if place < len(self.steps) else (_OTHER,)
+        return (self.steps[place],) if place < len(self.steps) else (_OTHER_CHARACTERS,)
 
     def after(self, places: frozenset[int], character: str) -> frozenset[int]:
         """
@@ -101,13 +101,13 @@ def shape_of(pattern: str) -> Shape | None:
 
 def covers(wide: Shape, narrow: Shape) -> bool:
     """
-    Whether C{wide} matches every name that C{narrow} matches. C{False} also if that takes more than L{MAX_STEPS}.
+    Whether C{wide} matches every name that C{narrow} matches. C{False} also if that takes more than L{MAX_PAIR_STEPS}.
     """
-    alphabet = {step for shape in (wide, narrow) for step in shape.steps if len(step) == 1} | {"/", _OTHER}
+    alphabet = {step for shape in (wide, narrow) for step in shape.steps if len(step) == 1} | {"/", _OTHER_CHARACTERS}
     start = (0, frozenset((0,)))
     seen, waiting = {start}, [start]
     end, last = len(narrow.steps), len(wide.steps)
-    for _ in range(MAX_STEPS):
+    for _ in range(MAX_PAIR_STEPS):
         if not waiting:
             return True
         place, others = waiting.pop()

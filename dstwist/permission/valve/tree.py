@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 #: The deepest tree, and the deepest nesting of brackets.
-MAX_DEPTH = 200
+MAX_RULE_DEPTH = 200
 
 
 @dataclass(slots=True, eq=False)

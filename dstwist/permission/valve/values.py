@@ -31,7 +31,7 @@ from dstwist.permission.valve.utf16 import characters
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
 
 #: The longest text that a rule may make, in characters.
-MAX_TEXT = 1 << 20
+MAX_TEXT_CHARACTERS = 1 << 20
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _RADIX = re.compile(r"0(?:[xX](?P<x>[0-9a-fA-F]+)|[oO](?P<o>[0-7]+)|[bB](?P<b>[01]+))")
@@ -117,8 +117,8 @@ def concatenated(left: str, right: str, meter: Meter) -> str:
     """
     The two texts as one.
     """
-    if len(left) + len(right) > MAX_TEXT:
-        raise TooMuch(f"RangeError: a text of more than {MAX_TEXT} characters")
+    if len(left) + len(right) > MAX_TEXT_CHARACTERS:
+        raise TooMuch(f"RangeError: a text of more than {MAX_TEXT_CHARACTERS} characters")
     meter.read(left)
     meter.read(right)
     # Two halves of a character may become neighbours.
@@ -228,8 +228,8 @@ def _text_of_array(array: list[Any], meter: Meter) -> str:
             meter.read(text)
             pieces.append(text)
             size += len(text)
-            if size > MAX_TEXT:
-                raise TooMuch(f"RangeError: a text of more than {MAX_TEXT} characters")
+            if size > MAX_TEXT_CHARACTERS:
+                raise TooMuch(f"RangeError: a text of more than {MAX_TEXT_CHARACTERS} characters")
         else:
             stack.pop()
             first = False

@@ -38,10 +38,10 @@ from dstwist.services.record.replicas import Replicas
 ACK_DELAY = 0.005
 
 #: How many acknowledgements are held at a time. If there are more, the oldest is sent at once.
-MOST = 10_000
+MAX_HELD_ACKS = 10_000
 
 #: How many are held for one connection. Further ones are sent at once.
-MOST_EACH = 1000
+MAX_HELD_ACKS_EACH = 1000
 
 
 class _Held:
@@ -156,10 +156,10 @@ class Acknowledgements:
         acknowledgement = answers.acknowledgement(name, message, sender, reason)
         count = self._counts.get(sender, 0)
         # A client without a copy keeps the callback elsewhere, and does not destroy it.
-        if message.version == -1 or count >= MOST_EACH or not self._wants(name, sender):
+        if message.version == -1 or count >= MAX_HELD_ACKS_EACH or not self._wants(name, sender):
             self._send(name, acknowledgement, sender)
             return
-        if len(self._held) >= MOST:
+        if len(self._held) >= MAX_HELD_ACKS:
             self._release()
             count = self._counts.get(sender, 0)
         held = _Held(self._clock.seconds() + ACK_DELAY, name, acknowledgement, sender)

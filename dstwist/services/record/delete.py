@@ -20,7 +20,7 @@ from dstwist.interfaces import IConnection, IPermission
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.record import NOTHING, Change
+from dstwist.record import NO_RECORD, Change
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record import answers
@@ -33,7 +33,7 @@ from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.store import RecordStore
 
 #: A deletion with more subscribers takes two turns of the reactor.
-MANY = 10_000
+ONE_TURN_SUBSCRIBERS = 10_000
 
 
 class RecordDeleter:
@@ -88,7 +88,7 @@ class RecordDeleter:
         except RecordError as error:
             self.not_deleted(name, message, sender, error)
             return
-        decision = await answers.decided(self._allows(message, sender, Change(record or NOTHING, message)))
+        decision = await answers.decided(self._allows(message, sender, Change(record or NO_RECORD, message)))
         if decision is not True:
             answers.deletion_refused(name, message, sender, decision, self._denials)
             self._end_subscription(name, sender)
@@ -103,7 +103,7 @@ class RecordDeleter:
         version = -1 if record is None else record.version
         subscribers = self._subscriptions.subscribers(name)
         self._replicas.deleted(name, version, subscribers)
-        if len(subscribers) > MANY:
+        if len(subscribers) > ONE_TURN_SUBSCRIBERS:
             # To send them DELETED takes as long as to remember them. Further requests for the record wait meanwhile.
             await self._turns.next()
         if self._conflicts:

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from dstwist.errors import StoreError, StoreFull
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
-from dstwist.store.tiers import CACHE, TierError
+from dstwist.store.tiers import CACHE_TIER, TierError
 
 _log = Logger()
 
@@ -48,7 +48,7 @@ def read_failed(name: str, error: TierError) -> RecordError:
     """
     tier = error.tier
     if not isinstance(error.reason, Exception):
-        late = RecordAction.CACHE_RETRIEVAL_TIMEOUT if tier == CACHE else RecordAction.STORAGE_RETRIEVAL_TIMEOUT
+        late = RecordAction.CACHE_RETRIEVAL_TIMEOUT if tier == CACHE_TIER else RecordAction.STORAGE_RETRIEVAL_TIMEOUT
         complain(late, name, tier, f"no answer within {error.reason:g} s")
         return RecordError(late, name)
     complain(RecordAction.RECORD_LOAD_ERROR, name, tier, error.reason)

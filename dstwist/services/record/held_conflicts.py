@@ -56,11 +56,11 @@ from dstwist.services.record.replicas import Replicas
 _RECORD = Topic.RECORD
 
 #: How long further conflicts of a client can delay its answer, in seconds.
-LONGEST = 3 * ACK_DELAY
+MAX_CONFLICT_DELAY = 3 * ACK_DELAY
 
 #: How many answers are held at a time, and how many for one connection. Further ones are sent at once.
-MOST = 10_000
-MOST_EACH = 500
+MAX_HELD_CONFLICTS = 10_000
+MAX_HELD_CONFLICTS_EACH = 500
 
 _RELEASE = Message(_RECORD, RecordAction.READ)
 
@@ -135,7 +135,7 @@ class HeldConflicts:
         answer = self._answers.get(name, {}).get(sender)
         if answer is None:
             count = self._counts.get(sender, 0)
-            if self._stopped or self._count >= MOST or count >= MOST_EACH:
+            if self._stopped or self._count >= MAX_HELD_CONFLICTS or count >= MAX_HELD_CONFLICTS_EACH:
                 return False
             answer = _Answer(now, self._provided(name))
             self._answers.setdefault(name, {})[sender] = answer
@@ -219,7 +219,7 @@ class HeldConflicts:
         answer = self._answers[name][connection]
         now = self._seconds()
         # A client that has just met another conflict may delete or discard the record right behind that.
-        if not self._stopped and now - answer.last < ACK_DELAY / 2 and now - answer.first < LONGEST:
+        if not self._stopped and now - answer.last < ACK_DELAY / 2 and now - answer.first < MAX_CONFLICT_DELAY:
             self._due.add(key)
         elif name in self._ready:
             self._ready[name].append(connection)

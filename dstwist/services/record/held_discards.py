@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.interfaces import IConnection
 from dstwist.protocol.message import Message
-from dstwist.protocol.weights import ENTRY, weigh_name
+from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.shares import Shares
 
@@ -30,15 +30,15 @@ from dstwist.services.record.shares import Shares
 DISCARD_DELAY = 0.2
 
 #: How many acknowledgements are held at a time. If there are more, the oldest is sent at once.
-MOST = 10_000
+MAX_HELD_DISCARDS = 10_000
 
 #: How many are held for one connection, and how many bytes of memory they may take. If there are more, its oldest is
 #: sent at once.
-MOST_EACH = 1000
-MOST_BYTES_EACH = 1024 * 1024
+MAX_HELD_DISCARDS_EACH = 1000
+MAX_HELD_DISCARD_BYTES_EACH = 1024 * 1024
 
 #: The memory of one of them besides its name and entry, in bytes.
-_DISCARD = 500
+_DISCARD_BYTES = 500
 
 
 class HeldDiscards:
@@ -63,12 +63,12 @@ class HeldDiscards:
         if key in self._acks:
             connection.send(ack)
             return
-        while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
+        while (own := self._shares.excess(connection, MAX_HELD_DISCARDS_EACH, MAX_HELD_DISCARD_BYTES_EACH)) is not None:
             self.release(own, connection)
-        if len(self._acks) >= MOST:
+        if len(self._acks) >= MAX_HELD_DISCARDS:
             self._due.expire_first()
         self._acks[key] = ack
-        self._shares.add(name, connection, ENTRY + _DISCARD + weigh_name(name))
+        self._shares.add(name, connection, ENTRY_WEIGHT + _DISCARD_BYTES + weigh_name(name))
         self._due.add(key)
 
     def release(self, name: str, connection: IConnection) -> bool:

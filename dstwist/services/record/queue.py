@@ -12,9 +12,9 @@ Always true: of one record at most one step is under way.
 limit                   above it
 ======================  ==============================================================================================
 maxQueuedRequests       of one record: the request is refused, unless it ends subscriptions
-maxPendingBytes         of one connection, data and L{OVERHEAD} of each request: the connection is paused until half of
-                        these bytes are served. Requests for one record each that it has sent already are still queued;
-                        a request for many records goes on when the connection is resumed
+maxPendingBytes         of one connection, data and L{REQUEST_BYTES} of each request: the connection is paused until
+                        half of these bytes are served. Requests for one record each that it has sent already are
+                        still queued; a request for many records goes on when the connection is resumed
 limits.maxPendingBytes  of all connections: each connection that sends another request is paused until one of its own
                         requests is served
 ======================  ==============================================================================================
@@ -49,7 +49,7 @@ _READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
 
 #: The bytes that a request counts as besides its data.
-OVERHEAD = 200
+REQUEST_BYTES = 200
 
 
 class Request(NamedTuple):
@@ -391,4 +391,4 @@ class RecordQueue:
 
 
 def _weight(message: Message) -> int:
-    return OVERHEAD + (len(message.data) if message.data is not None else 0)
+    return REQUEST_BYTES + (len(message.data) if message.data is not None else 0)

@@ -19,11 +19,11 @@ from dataclasses import replace
 from enum import IntEnum
 
 from dstwist.interfaces import IConnection, IPermission, IWire, Record, Work
-from dstwist.limits.outgoing_bytes import LARGE
+from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.record import NOTHING, Change
+from dstwist.record import NO_RECORD, Change
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
@@ -120,7 +120,7 @@ class RecordReader:
         except RecordError as error:
             answers.not_loaded(name, message, sender, error)
             return False, None
-        return await self._permitted(name, message, sender, message.action, record or NOTHING), record
+        return await self._permitted(name, message, sender, message.action, record or NO_RECORD), record
 
     def _respond(self, name: str, record: Record, sender: IConnection) -> None:
         if self._conflicts and self._conflicts.read(name, sender, record):
@@ -128,7 +128,7 @@ class RecordReader:
         if not sender.dialect.knows_writes_by_version or self._subscriptions.wants(name, sender):
             # Other clients of v2 and v3 have sent the request before they heard that the record was deleted.
             self._replicas.sent(name, sender)
-        if len(record.json) < LARGE:
+        if len(record.json) < LARGE_FRAME_BYTES:
             sender.send(answers.read_response(name, record))
             return
         # Many clients may read it at the same time. All of their outboxes contain the same frame.
@@ -175,7 +175,7 @@ class RecordReader:
             answers.not_loaded(name, message, sender, error)
             return
         if record is None:
-            if not await self._permitted(name, message, sender, RecordAction.CREATE, NOTHING):
+            if not await self._permitted(name, message, sender, RecordAction.CREATE, NO_RECORD):
                 return
             record = Record(0, {})
             try:
@@ -253,7 +253,7 @@ class RecordReader:
                     self._resubscribe(name, message, sender)
                     answers.not_loaded(name, message, sender, error)
                 return
-            if not await self._permitted(name, message, sender, message.action, record or NOTHING):
+            if not await self._permitted(name, message, sender, message.action, record or NO_RECORD):
                 return
             self._resubscribe(name, message, sender)
             if versions is None:
@@ -331,7 +331,7 @@ class RecordReader:
         Whether a part of a request is permitted. If not, the sender gets an error.
 
         @param check: the action that stands for the part.
-        @param record: the record that is sent; L{NOTHING} if it does not exist, C{None} if no part of it is sent.
+        @param record: the record that is sent; L{NO_RECORD} if it does not exist, C{None} if no part of it is sent.
         """
         asked = Message(_RECORD, check, name, None, message.raw, None, (), message.correlation_id)
         change = None if record is None else Change(record, asked)

@@ -27,12 +27,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
-from dstwist.protocol.weights import ENTRY, weigh_name
+from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: The memory of a deletion besides its name and entry, and of a suspect, which is in two sets, in bytes.
-_DELETION = 300
-_SUSPECT = 200
+_DELETION_BYTES = 300
+_SUSPECT_BYTES = 200
 
 
 @dataclass(eq=False, slots=True)
@@ -83,7 +83,7 @@ class RecentDeletions:
             return
         suspects = set(subscribers) if old is None else old.suspects.union(subscribers)
         self._deletions[name] = deletion = _Deletion(version, now + self._lifetime, suspects)
-        self.weight += _weight(name) + _SUSPECT * len(suspects)
+        self.weight += _weight(name) + _SUSPECT_BYTES * len(suspects)
         self._make_room()
         # They are suspects from now on. They may be very many, so the index of names by connection follows in slices.
         self._slices.do(self._add_all_to_index(name, deletion, list(suspects)))
@@ -98,7 +98,7 @@ class RecentDeletions:
             if connection in deletion.suspects:
                 if connection.closed:
                     deletion.suspects.remove(connection)
-                    self.weight -= _SUSPECT
+                    self.weight -= _SUSPECT_BYTES
                 else:
                     self._add_to_index(name, connection)
             yield
@@ -118,7 +118,7 @@ class RecentDeletions:
         if deletion is None or connection.closed or connection in deletion.suspects:
             return
         deletion.suspects.add(connection)
-        self.weight += _SUSPECT
+        self.weight += _SUSPECT_BYTES
         self._add_to_index(name, connection)
         self._make_room()
 
@@ -131,7 +131,7 @@ class RecentDeletions:
             deletion.suspects.remove(connection)
             # If it is not in the index yet, it will not get there.
             self._suspected.get(connection, set()).discard(name)
-            self.weight -= _SUSPECT
+            self.weight -= _SUSPECT_BYTES
 
     def may_hold(self, name: str, connection: IConnection) -> bool:
         """
@@ -162,7 +162,7 @@ class RecentDeletions:
     def _forget(self, name: str) -> _Deletion | None:
         deletion = self._deletions.pop(name, None)
         if deletion is not None:
-            self.weight -= _weight(name) + _SUSPECT * len(deletion.suspects)
+            self.weight -= _weight(name) + _SUSPECT_BYTES * len(deletion.suspects)
             self._slices.do(self._remove_from_index(name, list(deletion.suspects)))
         return deletion
 
@@ -189,9 +189,9 @@ class RecentDeletions:
             # It may have been forgotten meanwhile, and the name deleted once more.
             if deletion is not None and connection in deletion.suspects:
                 deletion.suspects.remove(connection)
-                self.weight -= _SUSPECT
+                self.weight -= _SUSPECT_BYTES
             yield
 
 
 def _weight(name: str) -> int:
-    return ENTRY + _DELETION + weigh_name(name)
+    return ENTRY_WEIGHT + _DELETION_BYTES + weigh_name(name)

@@ -12,8 +12,8 @@ the first answer for both::
     SUBSCRIBECREATEANDREAD a ----------------> subscribed
              <-------------------------------- READ_RESPONSE 2      the client ignores it
 
-So each read of such a client is remembered for L{MEMORY}. If the record has another version when the client
-subscribes, or a write of the client was refused in between, its copy is wrong.
+So each read of such a client is remembered for L{READ_MEMORY_SECONDS}. If the record has another version when the
+client subscribes, or a write of the client was refused in between, its copy is wrong.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.interfaces import IConnection
-from dstwist.protocol.weights import ENTRY, weigh_name
+from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.shares import Shares
 
 #: For how long a read is remembered, in seconds. Clients gather subscriptions for a tenth of a second by default.
-MEMORY = 2.0
+READ_MEMORY_SECONDS = 2.0
 
 #: How many reads are remembered, and how many bytes of memory they may take.
-MOST = 10_000
-MOST_BYTES = 16 * 1024 * 1024
+MAX_READS = 10_000
+MAX_READ_BYTES = 16 * 1024 * 1024
 
 #: The same for the reads of one connection.
-MOST_EACH = 2000
-MOST_BYTES_EACH = 2 * 1024 * 1024
+MAX_READS_EACH = 2000
+MAX_READ_BYTES_EACH = 2 * 1024 * 1024
 
 #: The memory of a read besides its name and entry, in bytes.
-_READ = 200
+_READ_BYTES = 200
 
 _Key = tuple[IConnection, str]
 
@@ -49,7 +49,7 @@ class RecentReads:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._versions: dict[_Key, int] = {}
-        self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
+        self._memory: Deadlines[_Key] = Deadlines(READ_MEMORY_SECONDS, clock, self._forget)
         self._shares = Shares()
         self._weight = 0
 
@@ -65,18 +65,18 @@ class RecentReads:
             self._versions[key] = version
             weight = _weight(name)
             self._weight += weight
-            while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
+            while (own := self._shares.excess(connection, MAX_READS_EACH, MAX_READ_BYTES_EACH)) is not None:
                 self._memory.remove((connection, own))
                 self._forget((connection, own))
             self._shares.add(name, connection, weight)
-            while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
+            while self._memory and (len(self._memory) >= MAX_READS or self._weight > MAX_READ_BYTES):
                 self._memory.expire_first()
             self._memory.add(key)
 
     def take(self, name: str, connection: IConnection) -> int | None:
         """
-        The version that C{connection} was sent first within L{MEMORY}; C{None} if there was no read. The read is
-        forgotten.
+        The version that C{connection} was sent first within L{READ_MEMORY_SECONDS}; C{None} if there was no read. The
+        read is forgotten.
         """
         key = (connection, name)
         version = self._versions.get(key)
@@ -101,4 +101,4 @@ class RecentReads:
 
 
 def _weight(name: str) -> int:
-    return ENTRY + _READ + weigh_name(name)
+    return ENTRY_WEIGHT + _READ_BYTES + weigh_name(name)

@@ -7,7 +7,7 @@ the record is I{unresolved}, until its authority (L{dstwist.store.tiers}) says w
     a write fails --> unresolved --> the authority is asked, and the cache made to agree --> on_resolved is called
                           ^                    |
                           |                    | fails
-                          +---- L{RETRY_FIRST}, then twice as long each time, at most L{RETRY_MOST}
+                          +---- L{FIRST_RETRY_SECONDS}, then twice as long each time, at most L{MAX_RETRY_SECONDS}
 
 The authority is asked right after the failure, by each request that needs the record, and again after the time above. A
 store executes the operations on one name in order, so no earlier write can change the record after this answer.
@@ -42,8 +42,8 @@ from dstwist.services.record.queue import RecordQueue
 from dstwist.store.tiers import TieredStore, TierError
 
 #: How long an unresolved record waits for the next attempt, in seconds: the first and the longest time.
-RETRY_FIRST = 1.0
-RETRY_MOST = 60.0
+FIRST_RETRY_SECONDS = 1.0
+MAX_RETRY_SECONDS = 60.0
 
 #: The request of the server itself.
 _RECONCILE = Message(Topic.RECORD, RecordAction.NOTIFY)
@@ -105,7 +105,7 @@ class Reconciliation:
             unresolved = self._records[name] = _Unresolved()
             self._tiers.mark_unresolved(name)
         if unresolved.timer is None or not unresolved.timer.active():
-            unresolved.wait = min(unresolved.wait * 2, RETRY_MOST) or RETRY_FIRST
+            unresolved.wait = min(unresolved.wait * 2, MAX_RETRY_SECONDS) or FIRST_RETRY_SECONDS
             unresolved.timer = None if self._stopped else self._clock.callLater(unresolved.wait, self._retry, name)
 
     def assume(self, name: str, record: Record | None) -> None:

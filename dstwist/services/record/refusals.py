@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 from dstwist.interfaces import IConnection
 from dstwist.permission.denials import Denials
 from dstwist.protocol.message import Message
-from dstwist.record import NOTHING, Record
+from dstwist.record import NO_RECORD, Record
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
@@ -39,7 +39,7 @@ from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.replicas import Replicas
 
-_BLANK = Record(0, {})
+_EMPTY_RECORD = Record(0, {})
 
 #: Sends the writer the answer to a refused write.
 SendRefusal = Callable[[], None]
@@ -101,7 +101,7 @@ class RecordRefusals:
         """
         The write is not permitted, or the rule failed.
 
-        @param state: the record, or L{NOTHING}; in the methods below as well.
+        @param state: the record, or L{NO_RECORD}; in the methods below as well.
         """
         self._send_record(name, message, sender, state)
         answers.refused(name, message, sender, decision, check, self._denials)
@@ -136,7 +136,7 @@ class RecordRefusals:
         The version of the write is higher than the next one.
         """
         self._send_record(name, message, sender, state)
-        answers.ahead(message, sender, _BLANK if state is NOTHING else state)
+        answers.ahead(message, sender, _EMPTY_RECORD if state is NO_RECORD else state)
 
     def conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
         """
@@ -159,12 +159,12 @@ class RecordRefusals:
             and self._hold(name, message, sender, to_predecessor)
         ):
             return
-        record = _BLANK if state is NOTHING else state
+        record = _EMPTY_RECORD if state is NO_RECORD else state
         # Client 2.3.4 calls the merge a success if it still waits for the acknowledgement.
         self._acks.refused(name, message, sender, answers.other_version(name), before=True)
         if unsure or not (subscribed and sender.dialect.merges_on_news):
             answers.version_exists(name, message, sender, record)
-        if unsure and subscribed and state is not NOTHING and not sender.dialect.merges_versions_ahead:
+        if unsure and subscribed and state is not NO_RECORD and not sender.dialect.merges_versions_ahead:
             sender.send(answers.update(name, state))
         if message.is_write_ack and not sender.dialect.knows_writes_by_version:
             # VERSION_EXISTS alone leaves the callback waiting.
@@ -223,7 +223,7 @@ class RecordRefusals:
         """
         version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
         # v4+ clients raise an error if they are sent a record of which they have no copy.
-        shown = state is not NOTHING and self.is_subscribed(name, sender) and not self._holds(name, sender)
+        shown = state is not NO_RECORD and self.is_subscribed(name, sender) and not self._holds(name, sender)
         current = state.version if shown else None
         if self._replicas.refused(name, sender, version, current):
             sender.send(answers.update(name, state))

@@ -13,7 +13,8 @@ A copy is in one of two states, or in neither:
 
 - C{refused}: a write of the client was refused, and the client may not know that yet.
 - C{unsure}: a write was accepted behind the refused one, or the copy may be wrong for another reason. The client is
-  reminded when it has not written for L{QUIET}. An earlier reminder would make it give up writes that are on their way.
+  reminded when it has not written for L{QUIET_SECONDS}. An earlier reminder would make it give up writes that are on
+  their way.
 
 The transitions are in the table of L{dstwist.services.record.replicas}.
 
@@ -22,8 +23,9 @@ next version for them, and clients whose merge strategy keeps their own data aft
 loops:
 
 - A write that does not change the record does not make its client unsure.
-- Each further reminder comes after twice the time, and after L{REMINDERS} of them the copy is forgotten.
-- The first L{AT_ONCE} refusals in quick succession send the client the record at once. Further ones only remind it.
+- Each further reminder comes after twice the time, and after L{MAX_REMINDERS} of them the copy is forgotten.
+- The first L{REFUSALS_BEFORE_SENDING} refusals in quick succession send the client the record at once. Further ones
+  only remind it.
 
 Always true: a copy that is remembered has a timer, which reminds its client or forgets it.
 """
@@ -35,40 +37,40 @@ from collections.abc import Callable, Sized
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.interfaces import IConnection
-from dstwist.protocol.weights import ENTRY, weigh_name
+from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import Change
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.shares import Shares
 
 #: The time without a write of the client before the first reminder, in seconds. It doubles for each further reminder.
-QUIET = 0.5
+QUIET_SECONDS = 0.5
 
 #: How often a client is reminded.
-REMINDERS = 7
+MAX_REMINDERS = 7
 
 #: So many refusals in quick succession send the record at once,
-AT_ONCE = 8
+REFUSALS_BEFORE_SENDING = 8
 
 #: if the time between two of them is not longer than this, in seconds. A client that answers by itself takes less time,
 #: a user takes more.
-REACTION = 2.0
+REACTION_SECONDS = 2.0
 
 #: If the record cannot be read when it is time for a reminder, the next attempt comes after so many doublings.
-_NOT_READABLE = 3
+_UNREADABLE_DOUBLINGS = 3
 
 #: So long a write may be on its way that its client sent before it got the outcome of an earlier one, in seconds.
-MEMORY = 10.0
+COPY_MEMORY_SECONDS = 10.0
 
 #: How many copies are remembered, and how many bytes of memory they may take. Above that, the oldest are forgotten.
-MOST = 100000
-MOST_BYTES = 64 * 1024 * 1024
+MAX_COPIES = 100000
+MAX_COPY_BYTES = 64 * 1024 * 1024
 
 #: The same for the copies of one connection.
-MOST_EACH = 5000
-MOST_BYTES_EACH = 4 * 1024 * 1024
+MAX_COPIES_EACH = 5000
+MAX_COPY_BYTES_EACH = 4 * 1024 * 1024
 
 #: The memory of one copy besides its name and entry, in bytes.
-_COPY = 400
+_COPY_BYTES = 400
 
 _Key = tuple[IConnection, str]
 
@@ -107,9 +109,9 @@ class Reminders:
         self.copies: Sized = self._copies
         self._seconds = clock.seconds
         # The copies that are refused, and those that are unsure, by the number of their reminders.
-        self._memory: Deadlines[_Key] = Deadlines(MEMORY, clock, self._forget)
+        self._memory: Deadlines[_Key] = Deadlines(COPY_MEMORY_SECONDS, clock, self._forget)
         self._quiet: list[Deadlines[_Key]] = [
-            Deadlines(QUIET * 2**number, clock, self._is_quiet) for number in range(REMINDERS)
+            Deadlines(QUIET_SECONDS * 2**number, clock, self._is_quiet) for number in range(MAX_REMINDERS)
         ]
         self._shares = Shares()
         self._weight = 0
@@ -148,9 +150,9 @@ class Reminders:
         if current is None:
             return False
         now = self._seconds()
-        if now - copy.last > REACTION:
+        if now - copy.last > REACTION_SECONDS:
             copy.shown = 0
-        if copy.shown >= AT_ONCE:
+        if copy.shown >= REFUSALS_BEFORE_SENDING:
             self._make_unsure(key, copy)
             return False
         copy.shown += 1
@@ -175,7 +177,7 @@ class Reminders:
             key = (connection, name)
             copy = self._make_refused(key)
             copy.reminders = max(copy.reminders - 1, 0)
-            self._make_unsure(key, copy, _NOT_READABLE)
+            self._make_unsure(key, copy, _UNREADABLE_DOUBLINGS)
 
     def resubscribed(self, name: str, connection: IConnection) -> None:
         """
@@ -219,7 +221,7 @@ class Reminders:
         connection, name = key
         copy = self._copies.get(key)
         if copy is None:
-            while (own := self._shares.excess(connection, MOST_EACH, MOST_BYTES_EACH)) is not None:
+            while (own := self._shares.excess(connection, MAX_COPIES_EACH, MAX_COPY_BYTES_EACH)) is not None:
                 self._drop((connection, own))
             copy = self._copies[key] = _Copy()
             weight = _weight(name)
@@ -230,7 +232,7 @@ class Reminders:
             self._shares.renew(name, connection)
         copy.unsure = False
         copy.next = None
-        while self._memory and (len(self._memory) >= MOST or self._weight > MOST_BYTES):
+        while self._memory and (len(self._memory) >= MAX_COPIES or self._weight > MAX_COPY_BYTES):
             self._memory.expire_first()
         self._memory.add(key)
         return copy
@@ -239,9 +241,9 @@ class Reminders:
         """
         Make a copy C{unsure}, or forget it if its client was reminded often enough.
 
-        @param least: the least number of doublings of L{QUIET}.
+        @param least: the least number of doublings of L{QUIET_SECONDS}.
         """
-        if copy.reminders == REMINDERS:
+        if copy.reminders == MAX_REMINDERS:
             self._drop(key)
             return
         self._stop_timers(key, copy)
@@ -273,4 +275,4 @@ class Reminders:
 
 
 def _weight(name: str) -> int:
-    return ENTRY + _COPY + weigh_name(name)
+    return ENTRY_WEIGHT + _COPY_BYTES + weigh_name(name)

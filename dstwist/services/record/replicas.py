@@ -19,16 +19,17 @@ L{dstwist.services.record.reminders}. Here A sends two writes before it hears of
     UPDATE 3 ------------------> accepted, because 3 follows 2                  unsure
              <------------------ VERSION_EXISTS 2: A merges, and believes
                                  that 2 is the last version
-                                 L{QUIET} without a write of A
+                                 L{QUIET_SECONDS} without a write of A
              <------------------ UPDATE 3: the reminder                         refused
-                                 L{MEMORY} without another event                neither
+                                 L{COPY_MEMORY_SECONDS} without another event   neither
 
 =========================================  ===========  =================  =========================================
 event                                      if neither   if C{refused}      if C{unsure}
 =========================================  ===========  =================  =========================================
 refused: a write                           -> refused   its time restarts  -> refused
-refused: more than L{AT_ONCE} writes in    -> unsure    -> unsure          -> unsure
-quick succession
+refused: more than                         -> unsure    -> unsure          -> unsure
+L{REFUSALS_BEFORE_SENDING} writes in quick
+succession
 accepted: a write that the client can                   -> neither         (then it is C{refused})
 send only after it was sent the record
 accepted: a write that does not change                  no change          its time restarts
@@ -41,12 +42,12 @@ the record shortly before (if neither: and
 got another version)
 made_unsure: the copy                      -> unsure    -> unsure          its time restarts
 not_reminded: the record is not readable   -> unsure    -> unsure          its time restarts, and is longer
-L{MEMORY} is over                                       -> neither
-L{QUIET} is over (it doubles)                                              the client is reminded, -> refused
+L{COPY_MEMORY_SECONDS} is over                          -> neither
+L{QUIET_SECONDS} is over (it doubles)                                      the client is reminded, -> refused
 =========================================  ===========  =================  =========================================
 
-A copy that was reminded L{REMINDERS} times becomes C{neither} when an event would make it C{unsure}. The same happens
-to the oldest copies if there are too many.
+A copy that was reminded L{MAX_REMINDERS} times becomes C{neither} when an event would make it C{unsure}. The same
+happens to the oldest copies if there are too many.
 
 B{resubscribed}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe they have the
 record. Neither updates nor a read show such a client that its copy is wrong. Client 7.0.5 sends the writes that it made

@@ -34,7 +34,7 @@ from dstwist.protocol.constants import RecordAction
 from dstwist.services.record.failures import RecordError, complain, read_failed, write_failed
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
-from dstwist.store.tiers import CACHE, STORAGE, TieredStore, TierError, record_writer, within
+from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, record_writer, within
 
 #: With more unresolved records, all writes are refused.
 MAX_UNRESOLVED = 100000
@@ -114,9 +114,9 @@ class RecordStore:
         """
         self._check_room(RecordAction.RECORD_UPDATE_ERROR)
         if self._is_stored(name):
-            await self._write(name, STORAGE, self._write_storage(name, record), RecordAction.RECORD_UPDATE_ERROR)
+            await self._write(name, STORAGE_TIER, self._write_storage(name, record), RecordAction.RECORD_UPDATE_ERROR)
         if not self._keep(name, record):
-            await self._write(name, CACHE, self._write_cache(name, record), RecordAction.RECORD_UPDATE_ERROR)
+            await self._write(name, CACHE_TIER, self._write_cache(name, record), RecordAction.RECORD_UPDATE_ERROR)
 
     async def delete(self, name: str) -> None:
         """
@@ -127,8 +127,8 @@ class RecordStore:
         self._check_room(RecordAction.RECORD_DELETE_ERROR)
         if self._is_stored(name):
             assert self._storage is not None
-            await self._write(name, STORAGE, self._storage.delete(name), RecordAction.RECORD_DELETE_ERROR)
-        await self._write(name, CACHE, self._cache.delete(name), RecordAction.RECORD_DELETE_ERROR)
+            await self._write(name, STORAGE_TIER, self._storage.delete(name), RecordAction.RECORD_DELETE_ERROR)
+        await self._write(name, CACHE_TIER, self._cache.delete(name), RecordAction.RECORD_DELETE_ERROR)
 
     def _promote(self, name: str, record: Record) -> None:
         """
@@ -138,7 +138,7 @@ class RecordStore:
         self._write_cache(name, record).addErrback(self._not_promoted, name)
 
     def _not_promoted(self, failure: Failure, name: str) -> None:
-        complain(RecordAction.RECORD_LOAD_ERROR, name, CACHE, failure.value)
+        complain(RecordAction.RECORD_LOAD_ERROR, name, CACHE_TIER, failure.value)
 
     def _check_room(self, action: RecordAction) -> None:
         if len(self._reconciliation) >= MAX_UNRESOLVED:

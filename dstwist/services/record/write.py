@@ -40,9 +40,9 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection, IPermission
 from dstwist.protocol.constants import RecordAction, Topic
-from dstwist.protocol.jsontext import HEAVY, NoRoom
+from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, NoRoom
 from dstwist.protocol.message import UNREAD, Message
-from dstwist.record import NOTHING, Change, Record
+from dstwist.record import NO_RECORD, Change, Record
 from dstwist.scheduling.time_slices import STEP_TIME, TurnPause
 from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.services.record.failures import RecordError
@@ -62,7 +62,7 @@ _CREATEANDUPDATE = RecordAction.CREATEANDUPDATE
 #: The limit for the weight (L{dstwist.protocol.weights}) of the states of one batch, and of the answers that contain
 #: the record. All of them are in memory at the same time. Larger batches would save commits only for records whose
 #: commit costs less than their writes.
-BATCH = 64 * 1024 * 1024
+MAX_BATCH_WEIGHT = 64 * 1024 * 1024
 
 #: A write, its sender, its outcome, and the change on which it was decided.
 _Outcome = tuple[Message, IConnection, Record | SendRefusal, Change]
@@ -128,7 +128,7 @@ class RecordWriter:
             self._keeps_at_once
             and (action is _PATCH or action is _UPDATE)  # is_plain(message)
             and message.data is not None
-            and (message.value is not UNREAD or len(message.data) < HEAVY)
+            and (message.value is not UNREAD or len(message.data) < READ_IN_PARTS_LENGTH)
         ):
             state = self._known(name)
             if state is not None and name not in self._unresolved:
@@ -178,10 +178,10 @@ class RecordWriter:
                 # The writes behind this one fail with the same error.
                 self._not_written(name, message, sender, error)
                 return
-        state = first = loaded or NOTHING
+        state = first = loaded or NO_RECORD
         outcomes: list[_Outcome] = []
         taken: list[Request] = []
-        room = BATCH
+        room = MAX_BATCH_WEIGHT
         long = False
         now = self._turns.now
         deadline = now() + TIME_SLICE
@@ -191,7 +191,7 @@ class RecordWriter:
                 long = True
                 await self._compute(change)
             outcome: Record | SendRefusal | None
-            if is_plain(message) and not (state is NOTHING and creates(message, sender)):
+            if is_plain(message) and not (state is NO_RECORD and creates(message, sender)):
                 if decision is None:
                     decision = self._allows(message, sender, change)
                 outcome = (
@@ -269,7 +269,7 @@ class RecordWriter:
         if message.is_write_ack and refusals.has_no_callback(name, message, sender):
             message = replace(message, is_write_ack=None)
         try:
-            if state is NOTHING:
+            if state is NO_RECORD:
                 if not creates(message, sender):
                     change.data  # noqa: B018  # raises if the write is invalid
                     reason = f"Received update for non-existant record {name}"
@@ -281,7 +281,7 @@ class RecordWriter:
                 return self._make(wanted, change)
             if (
                 wanted == -1
-                or (state is NOTHING and wanted == 1)
+                or (state is NO_RECORD and wanted == 1)
                 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path_prefixes))
             ):
                 return self._make(current + 1, change)
@@ -310,7 +310,7 @@ class RecordWriter:
         @param taken: the requests of all writes but the first.
         """
         again = []
-        self._reconciliation.assume(name, None if first is NOTHING else first)
+        self._reconciliation.assume(name, None if first is NO_RECORD else first)
         for place, (message, sender, outcome, change) in enumerate(outcomes):
             if isinstance(outcome, Record):
                 self._refusals.commit_failed(name, message, sender, error.detail)

@@ -26,7 +26,7 @@ from dstwist.interfaces import IConnection, IPermission
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.record import NOTHING, Change
+from dstwist.record import NO_RECORD, Change
 from dstwist.services.record import answers
 from dstwist.services.record.refusals import RecordRefusals, SendRefusal
 
@@ -60,7 +60,7 @@ class WritePermission:
         """
         if name.startswith(self._hot_path_prefixes) and message.action in _UPSERTS and change.action is not _UPDATE:
             return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
-        may_create = message.action in _UPSERTS or (change.old is NOTHING and creates(message, sender))
+        may_create = message.action in _UPSERTS or (change.old is NO_RECORD and creates(message, sender))
         check: IntEnum
         for check in _checks(change, may_create, sender):
             # The original action tells the rules that this write creates the record if it does not exist.
@@ -95,7 +95,7 @@ class WritePermission:
         """
         Whether the answer to a conflict may contain the record.
         """
-        if self._is_subscribed(name, sender) or change.old is NOTHING:
+        if self._is_subscribed(name, sender) or change.old is NO_RECORD:
             return True
         read = Message(Topic.RECORD, RecordAction.READ, name)
         decision = await answers.decided(self._allows(read, sender, Change(change.old, read)))

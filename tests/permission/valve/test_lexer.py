@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.permission.valve.lexer import MAX_LENGTH, RuleSyntaxError, tokens_of
+from dstwist.permission.valve.lexer import MAX_RULE_CHARACTERS, RuleSyntaxError, tokens_of
 from dstwist.permission.valve.parser import parse
 from tests.permission.pieces import PIECES
 
@@ -61,8 +61,8 @@ class TokenTests(SynchronousTestCase):
         """
         Up to 10,000 characters.
         """
-        parse("a" * MAX_LENGTH)
-        error = self.assertRaises(RuleSyntaxError, parse, "a" * (MAX_LENGTH + 1))
+        parse("a" * MAX_RULE_CHARACTERS)
+        error = self.assertRaises(RuleSyntaxError, parse, "a" * (MAX_RULE_CHARACTERS + 1))
         self.assertIn("more than 10000 characters", str(error))
 
     @settings(deadline=None, max_examples=200)

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.tree import parse
 from dstwist.errors import ConfigError
-from dstwist.permission.valve.lint import MAX_TOLD, warnings_of
+from dstwist.permission.valve.lint import MAX_WARNINGS, warnings_of
 from dstwist.permission.valve.rules import load_permissions
 from tests.permission.cases import TABLE, permissions
 from tests.permission.valve.helpers import LintCase, linted
@@ -165,15 +165,15 @@ class LintTests(LintCase):
 
     def test_many(self) -> None:
         """
-        The same is told once of a rule, and no more than L{MAX_TOLD} in all.
+        The same is told once of a rule, and no more than L{MAX_WARNINGS} in all.
         """
         self.says("yes || yes", self.undefined("yes", "; did you mean true? In YAML 1.2 yes is a text"))
-        many = {f"b/{number}": {"write": "yes"} for number in range(MAX_TOLD)}
-        self.assertEqual(len(warnings_of(self.loaded(many))), MAX_TOLD)
+        many = {f"b/{number}": {"write": "yes"} for number in range(MAX_WARNINGS)}
+        self.assertEqual(len(warnings_of(self.loaded(many))), MAX_WARNINGS)
         many["c"] = {"write": "yes"}
         told = warnings_of(self.loaded(many))
         self.assertEqual(
-            (len(told), told[-1]), (MAX_TOLD + 1, "more than 100 rules look wrong; the others are not listed")
+            (len(told), told[-1]), (MAX_WARNINGS + 1, "more than 100 rules look wrong; the others are not listed")
         )
 
     def loaded(self, entries: dict[str, Any], path: str = "") -> Any:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.permission.valve.compiler import compiled
 from dstwist.permission.valve.lexer import RuleSyntaxError
 from dstwist.permission.valve.parser import parse
-from dstwist.permission.valve.tree import MAX_DEPTH
+from dstwist.permission.valve.tree import MAX_RULE_DEPTH
 from tests.permission.pieces import PIECES
 
 ACCEPTED = (
@@ -218,9 +218,9 @@ class LimitTests(SynchronousTestCase):
             ("!", ""),
             ("`${", "}`"),
         ):
-            most = MAX_DEPTH - 1
+            most = MAX_RULE_DEPTH - 1
             parse(opening * most + "a" + closing * most)
-            for depth in (MAX_DEPTH + 1, 1000):
+            for depth in (MAX_RULE_DEPTH + 1, 1000):
                 text = opening * depth + "a" + closing * depth
                 error = str(self.assertRaises(RuleSyntaxError, parse, text))
                 self.assertIn("nested more than 200 levels deep", error, opening)

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.permission.valve.regex import MAX_SUBJECT, Regex, regex_of_text
+from dstwist.permission.valve.regex import MAX_SUBJECT_CHARACTERS, Regex, regex_of_text
 from dstwist.permission.valve.values import Meter, Thrown, TooMuch
 from dstwist.protocol.typed import UNDEFINED
 
@@ -105,8 +105,8 @@ class RefusalTests(SynchronousTestCase):
         """
         Texts of more than 10,000 characters are not matched.
         """
-        self.assertEqual(match("^x*", "x" * MAX_SUBJECT), ["x" * MAX_SUBJECT])
-        self.assertRaises(TooMuch, match, "^x*", "x" * (MAX_SUBJECT + 1))
+        self.assertEqual(match("^x*", "x" * MAX_SUBJECT_CHARACTERS), ["x" * MAX_SUBJECT_CHARACTERS])
+        self.assertRaises(TooMuch, match, "^x*", "x" * (MAX_SUBJECT_CHARACTERS + 1))
 
     def test_catastrophe(self) -> None:
         """

@@ -80,5 +80,5 @@ class HidingTests(SynchronousTestCase):
         """
         wide, narrow = "*", "*a*a*a*"
         self.assertTrue(covered(wide, narrow))
-        self.patch(shadowing, "MAX_STEPS", 3)
+        self.patch(shadowing, "MAX_PAIR_STEPS", 3)
         self.assertFalse(covered(wide, narrow))

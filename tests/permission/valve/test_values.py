@@ -298,8 +298,8 @@ class LimitTests(SynchronousTestCase):
         """
         No text of more than a megabyte is put together, be it from texts or from an array.
         """
-        half = "x" * (values.MAX_TEXT // 2)
-        self.assertEqual(len(values.concatenated(half, half, meter())), values.MAX_TEXT)
+        half = "x" * (values.MAX_TEXT_CHARACTERS // 2)
+        self.assertEqual(len(values.concatenated(half, half, meter())), values.MAX_TEXT_CHARACTERS)
         self.assertRaises(TooMuch, values.concatenated, half + "x", half, meter())
         self.assertRaises(TooMuch, values.to_text, [half, half, half], meter())
 

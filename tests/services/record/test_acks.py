@@ -12,7 +12,7 @@ from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.services.record.acks import ACK_DELAY, MOST, MOST_EACH, Acknowledgements
+from dstwist.services.record.acks import ACK_DELAY, MAX_HELD_ACKS, MAX_HELD_ACKS_EACH, Acknowledgements
 from dstwist.services.record.replicas import Replicas
 from tests.fakes import FakeConnection
 from tests.services.record.stage import update, wanting_ack
@@ -120,12 +120,12 @@ class AcknowledgementTests(SynchronousTestCase):
         """
         If there are too many, the oldest is sent at once.
         """
-        clients = [self.client("a") for _ in range(MOST // 10 + 2)]
+        clients = [self.client("a") for _ in range(MAX_HELD_ACKS // 10 + 2)]
         for client in clients:
             for version in range(10):
                 self.acks.accepted("a", self.write(version=version), client)
         heard = [len(client.take()) for client in clients]
-        self.assertEqual((heard[:3], sum(heard), len(self.acks)), ([10, 10, 0], 20, MOST))
+        self.assertEqual((heard[:3], sum(heard), len(self.acks)), ([10, 10, 0], 20, MAX_HELD_ACKS))
         self.clock.advance(ACK_DELAY)
         self.assertEqual([len(client.take()) for client in clients], [0, 0] + [10] * (len(clients) - 2))
 
@@ -135,13 +135,13 @@ class AcknowledgementTests(SynchronousTestCase):
         """
         greedy, old = self.client("a"), self.client("a")
         self.acks.accepted("a", self.write(), old)
-        for version in range(MOST + 1):
+        for version in range(MAX_HELD_ACKS + 1):
             self.acks.accepted("a", self.write(version=version), greedy)
         heard = self.outcomes(greedy)
-        self.assertEqual((heard[0], len(heard)), ((MOST_EACH, None), MOST + 1 - MOST_EACH))
+        self.assertEqual((heard[0], len(heard)), ((MAX_HELD_ACKS_EACH, None), MAX_HELD_ACKS + 1 - MAX_HELD_ACKS_EACH))
         self.assertEqual(self.outcomes(old), [])
         self.clock.advance(ACK_DELAY)
-        self.assertEqual((len(self.outcomes(old)), len(self.outcomes(greedy))), (1, MOST_EACH))
+        self.assertEqual((len(self.outcomes(old)), len(self.outcomes(greedy))), (1, MAX_HELD_ACKS_EACH))
 
     def test_revoked(self) -> None:
         """

@@ -188,7 +188,7 @@ class DeleteTests(RecordTestCase):
         Very many subscribers are told in a turn of their own. Requests for the record in the meantime are served after
         that.
         """
-        self.patch(record_delete, "MANY", 2)
+        self.patch(record_delete, "ONE_TURN_SUBSCRIBERS", 2)
         self.have("a", 3, {})
         ann, bob, cat = self.young("a"), self.young("a"), self.young("a")
         ann.take(), bob.take(), cat.take()

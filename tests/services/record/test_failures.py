@@ -13,7 +13,7 @@ from zope.interface import implementer
 from dstwist.errors import StoreError, StoreFull
 from dstwist.protocol.constants import RecordAction
 from dstwist.services.record.failures import complain, read_failed, write_failed
-from dstwist.store.tiers import CACHE, STORAGE, TierError
+from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TierError
 
 
 class FailureTests(SynchronousTestCase):
@@ -44,10 +44,10 @@ class FailureTests(SynchronousTestCase):
         A client is told which tier failed, and not why; the log has both.
         """
         for tier, reason, action, detail, problem in (
-            (CACHE, StoreError("secret"), "RECORD_LOAD_ERROR", "error while loading a from cache", "secret"),
-            (STORAGE, StoreError("secret"), "RECORD_LOAD_ERROR", "error while loading a from storage", "secret"),
-            (CACHE, 1.5, "CACHE_RETRIEVAL_TIMEOUT", "a", "no answer within 1.5 s"),
-            (STORAGE, 2.0, "STORAGE_RETRIEVAL_TIMEOUT", "a", "no answer within 2 s"),
+            (CACHE_TIER, StoreError("secret"), "RECORD_LOAD_ERROR", "error while loading a from cache", "secret"),
+            (STORAGE_TIER, StoreError("secret"), "RECORD_LOAD_ERROR", "error while loading a from storage", "secret"),
+            (CACHE_TIER, 1.5, "CACHE_RETRIEVAL_TIMEOUT", "a", "no answer within 1.5 s"),
+            (STORAGE_TIER, 2.0, "STORAGE_RETRIEVAL_TIMEOUT", "a", "no answer within 2 s"),
         ):
             error = read_failed("a", TierError(tier, reason))
             self.assertEqual((error.action.name, error.detail), (action, detail))
@@ -59,9 +59,9 @@ class FailureTests(SynchronousTestCase):
         """
         update, delete = RecordAction.RECORD_UPDATE_ERROR, RecordAction.RECORD_DELETE_ERROR
         for action, tier, reason, detail, problem in (
-            (update, STORAGE, StoreError("secret"), "storage error", "secret"),
-            (update, CACHE, StoreFull("5 GB"), "cache is full", "5 GB"),
-            (delete, STORAGE, 1.5, "storage timeout", "no answer within 1.5 s"),
+            (update, STORAGE_TIER, StoreError("secret"), "storage error", "secret"),
+            (update, CACHE_TIER, StoreFull("5 GB"), "cache is full", "5 GB"),
+            (delete, STORAGE_TIER, 1.5, "storage timeout", "no answer within 1.5 s"),
         ):
             error = write_failed("a", action, tier, reason)
             self.assertEqual((error.action, error.detail), (action, detail))
@@ -71,12 +71,12 @@ class FailureTests(SynchronousTestCase):
         """
         An exception that no store should raise is a mistake in its code, and logged with its traceback.
         """
-        complain(RecordAction.RECORD_LOAD_ERROR, "a", CACHE, KeyError("typo"))
+        complain(RecordAction.RECORD_LOAD_ERROR, "a", CACHE_TIER, KeyError("typo"))
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     def test_hostile_name(self) -> None:
         """
         Control characters of a name do not reach the log.
         """
-        complain(RecordAction.RECORD_LOAD_ERROR, "a\nb", CACHE, "late")
+        complain(RecordAction.RECORD_LOAD_ERROR, "a\nb", CACHE_TIER, "late")
         self.assertNotIn("\n", str(self.events[-1]["name"]))

@@ -8,8 +8,8 @@ from dstwist.errors import StoreError
 from dstwist.protocol.message import Message
 from dstwist.services.record import held_conflicts
 from dstwist.services.record.acks import ACK_DELAY
-from dstwist.services.record.held_conflicts import MOST, MOST_EACH
-from dstwist.services.record.reminders import QUIET
+from dstwist.services.record.held_conflicts import MAX_HELD_CONFLICTS, MAX_HELD_CONFLICTS_EACH
+from dstwist.services.record.reminders import QUIET_SECONDS
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack
 
@@ -98,7 +98,7 @@ class AnswerTests(ConflictCase):
         self.lose(4)
         self.service.handle(patch("a", 5, "y", 3), self.ann)
         self.assertEqual(self.later(), self.answer(5, '{"x":1,"y":3}', 4))
-        self.assertEqual(self.later(QUIET), [])
+        self.assertEqual(self.later(QUIET_SECONDS), [])
 
     def test_crossed(self) -> None:
         """
@@ -108,7 +108,7 @@ class AnswerTests(ConflictCase):
         self.lose()
         self.later()
         self.service.handle(update("a", 4, {"crossed": 1}), self.ann)
-        self.assertEqual(self.later(QUIET), ['R|U|a|4|{"crossed":1}+'])
+        self.assertEqual(self.later(QUIET_SECONDS), ['R|U|a|4|{"crossed":1}+'])
 
     def test_lost_again(self) -> None:
         """
@@ -140,20 +140,20 @@ class AnswerTests(ConflictCase):
         """
         self.lose()
         greedy = self.old()
-        for number in range(MOST_EACH + 1):
+        for number in range(MAX_HELD_CONFLICTS_EACH + 1):
             name = str(number)
             self.have(name, 3, {})
             self.subscriptions.add(name, greedy)
             self.lose(client=greedy, name=name)
         self.assertEqual(len(greedy.take()), 2)
         self.assertEqual(self.ann.take(), [])
-        self.patch(held_conflicts, "MOST", MOST_EACH + 1)
+        self.patch(held_conflicts, "MAX_HELD_CONFLICTS", MAX_HELD_CONFLICTS_EACH + 1)
         other = self.old("a")
         self.lose(client=other)
         self.assertEqual(len(other.take()), 2)
         self.assertEqual(len(self.later()), 2)
-        self.assertEqual(len(greedy.take()), 2 * MOST_EACH)
-        self.assertGreater(MOST, MOST_EACH)
+        self.assertEqual(len(greedy.take()), 2 * MAX_HELD_CONFLICTS_EACH)
+        self.assertGreater(MAX_HELD_CONFLICTS, MAX_HELD_CONFLICTS_EACH)
 
     def test_provider(self) -> None:
         """

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
-from dstwist.services.record.held_discards import DISCARD_DELAY, MOST, MOST_EACH, HeldDiscards
+from dstwist.services.record.held_discards import DISCARD_DELAY, MAX_HELD_DISCARDS, MAX_HELD_DISCARDS_EACH, HeldDiscards
 from tests.fakes import FakeConnection
 
 
@@ -68,13 +68,13 @@ class HeldDiscardsTests(SynchronousTestCase):
 
     def test_bound(self) -> None:
         """
-        Past L{MOST} the oldest leaves at once.
+        Past L{MAX_HELD_DISCARDS} the oldest leaves at once.
         """
-        clients = [FakeConnection(dialect=TEXT) for _ in range(MOST + 2)]
+        clients = [FakeConnection(dialect=TEXT) for _ in range(MAX_HELD_DISCARDS + 2)]
         for client in clients:
             self.discards.hold("a", ack("a"), client)
         heard = [len(client.take()) for client in clients]
-        self.assertEqual((heard[:3], sum(heard), len(self.discards)), ([1, 1, 0], 2, MOST))
+        self.assertEqual((heard[:3], sum(heard), len(self.discards)), ([1, 1, 0], 2, MAX_HELD_DISCARDS))
 
     def test_share(self) -> None:
         """
@@ -82,9 +82,9 @@ class HeldDiscardsTests(SynchronousTestCase):
         """
         bob = FakeConnection(dialect=TEXT)
         self.discards.hold("a", ack("a"), bob)
-        for number in range(MOST_EACH + 2):
+        for number in range(MAX_HELD_DISCARDS_EACH + 2):
             self.discards.hold(str(number), ack(str(number)), self.ann)
-        self.assertEqual((self.ann.take(), len(self.discards)), ([ack("0"), ack("1")], MOST_EACH + 1))
+        self.assertEqual((self.ann.take(), len(self.discards)), ([ack("0"), ack("1")], MAX_HELD_DISCARDS_EACH + 1))
         self.discards.hold("x" * 2_000_000, ack("x" * 2_000_000), self.ann)
         self.discards.hold("y", ack("y"), self.ann)
         self.assertEqual(len(self.discards), 2)

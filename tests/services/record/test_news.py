@@ -9,7 +9,7 @@ from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue
-from dstwist.services.record.reminders import QUIET
+from dstwist.services.record.reminders import QUIET_SECONDS
 from dstwist.services.record.replicas import Replicas
 from tests.services.record.stage import (
     A,
@@ -51,7 +51,7 @@ class WrittenTests(RecordTestCase):
         self.say_text(old, "R|P|a|3|m.0|N1+")
         self.assertEqual(bob.take(), ['R|U|a|2|{"n":{"x":1}}+', 'R|U|a|3|{"n":{"x":1},"m":{"0":1}}+'])
         self.assertEqual(ann.take(), [update("a", 3, {"n": {"x": 1}, "m": {"0": 1}})])
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(old.take(), ['R|U|a|3|{"n":{"x":1},"m":{"0":1}}+'])
         self.assertEqual(ann.take() + bob.take(), [])
 

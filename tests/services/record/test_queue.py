@@ -14,7 +14,7 @@ from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
 from dstwist.limits.budgets import Budget
 from dstwist.protocol.message import Message
-from dstwist.services.record.queue import OVERHEAD, RecordQueue
+from dstwist.services.record.queue import REQUEST_BYTES, RecordQueue
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, ask
 
@@ -176,7 +176,7 @@ class RecordQueueTests(SynchronousTestCase):
         its own requests is done.
         """
         self.make()
-        budget = Budget(3 * OVERHEAD)
+        budget = Budget(3 * REQUEST_BYTES)
         self.queue = RecordQueue(RecordSettings(), lambda name, message, sender: None, self.clock, budget)
         bob, cat = FakeConnection("bob"), FakeConnection("cat")
         for name, connection in (("a", self.ann), ("b", bob), ("c", self.ann)):
@@ -196,7 +196,7 @@ class RecordQueueTests(SynchronousTestCase):
         """
         A connection is paused beyond its limit, data and requests counted, and resumed at half of it.
         """
-        self.make(max_pending_bytes=3 * OVERHEAD)
+        self.make(max_pending_bytes=3 * REQUEST_BYTES)
         for _ in range(3):
             self.queue.submit(self.slow, "a", READ, self.ann)
         self.assertFalse(self.ann.paused)

@@ -11,11 +11,11 @@ from twisted.internet.defer import Deferred
 
 from dstwist.errors import RuleError
 from dstwist.interfaces import Record
-from dstwist.limits.outgoing_bytes import LARGE
+from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.record.held_discards import DISCARD_DELAY
-from dstwist.services.record.queue import OVERHEAD
+from dstwist.services.record.queue import REQUEST_BYTES
 from tests.services.record.stage import (
     A,
     RecordTestCase,
@@ -60,7 +60,7 @@ class ReadTests(RecordTestCase):
         All clients that read a large record are sent the same frame, for as long as the record stays as it is; each
         dialect has its own.
         """
-        text = "x" * LARGE
+        text = "x" * LARGE_FRAME_BYTES
         self.have("a", 3, {"x": text})
         readers = [self.young() for _ in range(3)]
         for reader in readers:
@@ -550,7 +550,7 @@ class ManyTests(RecordTestCase):
         If the stores are slow, only so many records of one client wait for them at a time; all are served in the end.
         """
         for action in (A.SUBSCRIBECREATEANDREAD, A.SUBSCRIBEANDREAD, A.SUBSCRIBEANDHEAD, A.SUBSCRIBE, A.NOTIFY):
-            self.serve(max_pending_bytes=NAMES_PER_STEP * OVERHEAD)
+            self.serve(max_pending_bytes=NAMES_PER_STEP * REQUEST_BYTES)
             self.cache.delay = self.storage.delay = 0.5
             names = tuple(f"n{number}" for number in range(10 * NAMES_PER_STEP))
             ann = self.young()

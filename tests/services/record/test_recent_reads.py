@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.services.record import recent_reads as record_reads
-from dstwist.services.record.recent_reads import MEMORY, MOST, MOST_EACH, RecentReads
-from dstwist.services.record.reminders import QUIET
+from dstwist.services.record.recent_reads import MAX_READS, MAX_READS_EACH, READ_MEMORY_SECONDS, RecentReads
+from dstwist.services.record.reminders import QUIET_SECONDS
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, update
 
@@ -36,7 +36,7 @@ class ReadsTests(SynchronousTestCase):
         self.assertEqual(self.reads.take("a", self.ann), 1)
         self.assertIsNone(self.reads.take("a", self.ann))
         self.reads.add("a", self.ann, 3)
-        self.clock.advance(MEMORY)
+        self.clock.advance(READ_MEMORY_SECONDS)
         self.assertIsNone(self.reads.take("a", self.ann))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -44,11 +44,11 @@ class ReadsTests(SynchronousTestCase):
         """
         If there are too many, or they take too much memory, the first are forgotten.
         """
-        self.patch(record_reads, "MOST", 3)
+        self.patch(record_reads, "MAX_READS", 3)
         for number in range(5):
             self.reads.add(str(number), self.ann, 1)
         self.assertEqual([self.reads.take(str(number), self.ann) for number in range(5)], [None, None, 1, 1, 1])
-        self.patch(record_reads, "MOST_BYTES", 10_000)
+        self.patch(record_reads, "MAX_READ_BYTES", 10_000)
         for number in range(3):
             self.reads.add(str(number) * 4000, self.ann, 1)
         self.assertEqual(len(self.reads), 2)
@@ -59,12 +59,12 @@ class ReadsTests(SynchronousTestCase):
         """
         bob = FakeConnection("bob")
         self.reads.add("a", bob, 1)
-        for number in range(MOST + 1):
+        for number in range(MAX_READS + 1):
             self.reads.add(str(number), self.ann, 1)
-        self.assertEqual(len(self.reads), MOST_EACH + 1)
+        self.assertEqual(len(self.reads), MAX_READS_EACH + 1)
         self.assertIsNone(self.reads.take("0", self.ann))
-        self.assertEqual(self.reads.take(str(MOST), self.ann), 1)
-        self.patch(record_reads, "MOST_BYTES_EACH", 10_000)
+        self.assertEqual(self.reads.take(str(MAX_READS), self.ann), 1)
+        self.patch(record_reads, "MAX_READ_BYTES_EACH", 10_000)
         for number in range(3):
             self.reads.add(str(number) * 4000, self.ann, 1)
         self.assertLessEqual(len(self.reads), 5)
@@ -99,7 +99,7 @@ class SnapshotTests(RecordTestCase):
         self.say(self.ann, self.read)
         self.say(self.bob, update("a", 2, {"bob": 1}))
         self.say(self.ann, update("a", 2, {"ann": 1}), self.subscription)
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(self.ann.take(), [update("a", 2, {"bob": 1})])
         self.clock.advance(60)
         self.assertEqual(self.ann.take(), [])
@@ -118,7 +118,7 @@ class SnapshotTests(RecordTestCase):
         self.say(self.ann, ask(A.UNSUBSCRIBE, names=("a",)), self.read)
         self.say(self.bob, update("a", 3, {"bob": 2}))
         self.say(self.ann, self.subscription)
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(self.ann.take(), [update("a", 3, {"bob": 2})])
 
     def test_nothing_happened(self) -> None:
@@ -129,7 +129,7 @@ class SnapshotTests(RecordTestCase):
         self.clock.advance(60)
         self.assertEqual(self.ann.take(), [])
         self.say(self.ann, ask(A.UNSUBSCRIBE, names=("a",)), self.read)
-        self.clock.advance(MEMORY)
+        self.clock.advance(READ_MEMORY_SECONDS)
         self.say(self.bob, update("a", 2, {"bob": 1}))
         self.say(self.ann, self.subscription)
         self.clock.advance(60)

@@ -18,7 +18,7 @@ from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Malformed, Message
 from dstwist.services.record.acks import ACK_DELAY
-from dstwist.services.record.reminders import AT_ONCE, QUIET, REMINDERS
+from dstwist.services.record.reminders import MAX_REMINDERS, QUIET_SECONDS, REFUSALS_BEFORE_SENDING
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack, written
 
@@ -255,7 +255,7 @@ class InsistingTests(RecordTestCase):
 
             self.service.handle(update("a", 4, {"mine": 1}), client)
             # The record and the error each time.
-            self.assertLessEqual(self.run_client(client, insist), 2 * (AT_ONCE + REMINDERS + 1))
+            self.assertLessEqual(self.run_client(client, insist), 2 * (REFUSALS_BEFORE_SENDING + MAX_REMINDERS + 1))
 
     def test_writes_after_each_reminder(self) -> None:
         """
@@ -270,7 +270,7 @@ class InsistingTests(RecordTestCase):
                 return update("a", message.version + 1, {"n": next(numbers)})  # type: ignore[operator] # noqa: B023
 
             self.service.handle(update("a", self.cache.records["a"].version, {"late": 1}), client)
-            self.assertLessEqual(self.run_client(client, restless), REMINDERS + 1)
+            self.assertLessEqual(self.run_client(client, restless), MAX_REMINDERS + 1)
 
     def test_several_restless(self) -> None:
         """
@@ -324,7 +324,7 @@ class InsistingTests(RecordTestCase):
         old.take()
         self.say_text(old, "R|P|a|6|c|N1+")
         self.say_text(old, 'R|U|a|7|{"x":1,"c":1}+')
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(old.take(), ['R|U|a|7|{"x":1,"c":1}+'])
         self.assertEqual(self.say_text(old, 'R|U|a|8|{"x":1,"c":1}+'), [])
         self.clock.advance(60)

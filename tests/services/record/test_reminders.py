@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.interfaces import IConnection
 from dstwist.record import Change, Record
 from dstwist.services.record import reminders
-from dstwist.services.record.reminders import MEMORY, MOST, MOST_EACH, QUIET, Reminders
+from dstwist.services.record.reminders import COPY_MEMORY_SECONDS, MAX_COPIES, MAX_COPIES_EACH, QUIET_SECONDS, Reminders
 from tests.fakes import FakeConnection
 from tests.services.record.stage import update
 
@@ -59,15 +59,15 @@ class RemindersTests(SynchronousTestCase):
         self.assertFalse(self.reminders.is_unsure("a", self.ann))
         self.win()
         self.assertTrue(self.reminders.is_unsure("a", self.ann))
-        self.clock.advance(QUIET - 0.01)
+        self.clock.advance(QUIET_SECONDS - 0.01)
         self.assert_reminded(0)
         self.clock.advance(0.01)
         self.assert_reminded(1)
         self.assertFalse(self.reminders.is_unsure("a", self.ann))
-        self.clock.advance(MEMORY)
+        self.clock.advance(COPY_MEMORY_SECONDS)
         self.assert_reminded(1)
         self.assertEqual(len(self.reminders.copies), 0)
-        self.clock.advance(QUIET)  # when its timer finds out that no client is left
+        self.clock.advance(QUIET_SECONDS)  # when its timer finds out that no client is left
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_still_writing(self) -> None:
@@ -77,9 +77,9 @@ class RemindersTests(SynchronousTestCase):
         self.lose()
         for _ in range(10):
             self.win()
-            self.clock.advance(QUIET / 2)
+            self.clock.advance(QUIET_SECONDS / 2)
         self.assert_reminded(0)
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assert_reminded(1)
 
     def test_crossed(self) -> None:
@@ -89,10 +89,10 @@ class RemindersTests(SynchronousTestCase):
         """
         self.lose()
         self.win()
-        self.clock.advance(QUIET)
-        self.clock.advance(MEMORY - 0.1)
+        self.clock.advance(QUIET_SECONDS)
+        self.clock.advance(COPY_MEMORY_SECONDS - 0.1)
         self.win()
-        self.clock.advance(2 * QUIET - 0.01)
+        self.clock.advance(2 * QUIET_SECONDS - 0.01)
         self.assert_reminded(1)
         self.clock.advance(0.01)
         self.assert_reminded(2)
@@ -103,15 +103,15 @@ class RemindersTests(SynchronousTestCase):
         way.
         """
         self.lose()
-        self.clock.advance(MEMORY - 0.1)
+        self.clock.advance(COPY_MEMORY_SECONDS - 0.1)
         self.lose()
-        self.clock.advance(MEMORY - 0.1)
+        self.clock.advance(COPY_MEMORY_SECONDS - 0.1)
         self.assertTrue(self.reminders.remembers("a", self.ann))
         self.clock.advance(0.1)
         self.assertEqual(len(self.reminders.copies), 0)
         self.win()
         self.assertEqual(len(self.reminders.copies), 0)
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assert_reminded(0)
 
     def test_told_otherwise(self) -> None:
@@ -122,7 +122,7 @@ class RemindersTests(SynchronousTestCase):
         self.win()
         self.lose()
         self.assertFalse(self.reminders.is_unsure("a", self.ann))
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assert_reminded(0)
 
     def test_others(self) -> None:
@@ -132,20 +132,20 @@ class RemindersTests(SynchronousTestCase):
         self.lose()
         self.win(name="b")
         self.win(FakeConnection("bob"))
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(self.reminded, [])
 
     def test_too_many(self) -> None:
         """
         If too many clients lost, the first are forgotten.
         """
-        self.patch(reminders, "MOST", 2)
+        self.patch(reminders, "MAX_COPIES", 2)
         self.lose()
         for name in "bcd":
             self.reminders.refused(name, self.ann)
         self.assertEqual(self.remembered(*"abcd"), ["c", "d"])
         self.win()
-        self.clock.advance(QUIET + MEMORY)
+        self.clock.advance(QUIET_SECONDS + COPY_MEMORY_SECONDS)
         self.assert_reminded(0)
         self.assertEqual(len(self.reminders.copies), 0)
 
@@ -154,14 +154,14 @@ class RemindersTests(SynchronousTestCase):
         The same holds if their names take too much memory; the latest is always remembered, and a forgotten one makes
         room.
         """
-        self.patch(reminders, "MOST_BYTES", 10_000)
+        self.patch(reminders, "MAX_COPY_BYTES", 10_000)
         names = [f"{number}" + "x" * 4000 for number in range(6)]
         for name in names:
             self.reminders.refused(name, self.ann)
         self.assertEqual(self.remembered(*names), names[-2:])
         self.reminders.refused("y" * 20_000, self.ann)
         self.assertEqual(len(self.reminders.copies), 1)
-        self.clock.advance(MEMORY)
+        self.clock.advance(COPY_MEMORY_SECONDS)
         for name in names[:2]:
             self.reminders.refused(name, self.ann)
         self.assertEqual(len(self.reminders.copies), 2)
@@ -175,11 +175,11 @@ class RemindersTests(SynchronousTestCase):
         self.lose()
         self.win()
         self.reminders.refused("a", bob)
-        for number in range(MOST + 1):
+        for number in range(MAX_COPIES + 1):
             self.reminders.refused(str(number), self.ann)
             if number % 3 == 0:
                 self.win(name=str(number))
-        self.assertEqual(len(self.reminders.copies), MOST_EACH + 1)
+        self.assertEqual(len(self.reminders.copies), MAX_COPIES_EACH + 1)
         self.assertFalse(self.reminders.remembers("a", self.ann))
         self.win(bob)
         self.assertTrue(self.reminders.is_unsure("a", bob))
@@ -191,7 +191,7 @@ class RemindersTests(SynchronousTestCase):
         """
         bob = FakeConnection("bob")
         self.reminders.refused("a", bob)
-        self.patch(reminders, "MOST_BYTES_EACH", 10_000)
+        self.patch(reminders, "MAX_COPY_BYTES_EACH", 10_000)
         names = [f"{number}" + "x" * 4000 for number in range(6)]
         for name in names:
             self.reminders.refused(name, self.ann)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.settings import RecordSettings
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.record import Change, Record
-from dstwist.services.record.reminders import MEMORY, QUIET
+from dstwist.services.record.reminders import COPY_MEMORY_SECONDS, QUIET_SECONDS
 from dstwist.services.record.replicas import Replicas
 from tests.fakes import FakeConnection
 from tests.services.record.stage import (
@@ -111,7 +111,7 @@ class WrongCopyTests(RecordTestCase):
             self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
             self.say(ann, ask(A.READ, "a"))
             self.assertEqual(self.say(ann, late), [exists(late, 3, '{"x":1}'), truth])
-            self.clock.advance(MEMORY)
+            self.clock.advance(COPY_MEMORY_SECONDS)
             self.say(ann, update("a", 4, {"x": 1}))
             self.assertEqual(self.say(ann, late), [])
             self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
@@ -129,9 +129,9 @@ class WrongCopyTests(RecordTestCase):
         self.assertEqual(ann.take(), [update("a", 2, {"bob": 1})])
         self.assertEqual(self.say(ann, update("a", 2, {"ann": 1}), update("a", 3, {"ann": 2})), [])
         self.assertEqual(bob.take(), [update("a", 3, {"ann": 2})])
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
-        self.clock.advance(MEMORY)
+        self.clock.advance(COPY_MEMORY_SECONDS)
         self.assertEqual(ann.take() + bob.take(), [])
 
     def test_won_by_accident_and_lost_again(self) -> None:
@@ -146,7 +146,7 @@ class WrongCopyTests(RecordTestCase):
         late = update("a", 3, {"ann": 3})
         ann.take()
         self.assertEqual(self.say(ann, late), [exists(late, 3, '{"ann":2}'), update("a", 3, {"ann": 2})])
-        self.clock.advance(QUIET + MEMORY)
+        self.clock.advance(QUIET_SECONDS + COPY_MEMORY_SECONDS)
         self.assertEqual(ann.take(), [])
 
     def test_won_by_accident_after_other_failures(self) -> None:
@@ -166,7 +166,7 @@ class WrongCopyTests(RecordTestCase):
             self.say(bob, update("a", 2, {"bob": 1}))
             self.say(ann, update("a", 3, {"ann": 2}))
             ann.take()
-            self.clock.advance(QUIET)
+            self.clock.advance(QUIET_SECONDS)
             self.assertEqual(ann.take(), [update("a", 3, {"ann": 2})])
 
     def test_wrote_before_it_was_back(self) -> None:
@@ -181,9 +181,9 @@ class WrongCopyTests(RecordTestCase):
             late = update("a", 3, {"ann": 3})
             self.assertEqual(self.say(ann, late), [exists(late, 5, '{"bob":5}')])
             self.say(ann, ask(action, names=("a",)))
-            self.clock.advance(QUIET)
+            self.clock.advance(QUIET_SECONDS)
             self.assertEqual(ann.take(), [update("a", 5, {"bob": 5})])
-            self.clock.advance(QUIET + MEMORY)
+            self.clock.advance(QUIET_SECONDS + COPY_MEMORY_SECONDS)
             self.assertEqual(ann.take(), [])
 
     def test_wrote_between_two_answers(self) -> None:
@@ -195,7 +195,7 @@ class WrongCopyTests(RecordTestCase):
         ann = self.old()
         self.say_text(ann, "R|CR|a+R|CR|a+")
         self.assertEqual(self.say_text(ann, 'R|U|a|6|{"ann":6}+'), [])
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(ann.take(), ['R|U|a|6|{"ann":6}+'])
 
     def test_won_by_accident_and_left(self) -> None:
@@ -209,7 +209,7 @@ class WrongCopyTests(RecordTestCase):
         self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
         bob.close()
         ann.take()
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(ann.take(), [])
 
     def test_stop_with_losers(self) -> None:

@@ -15,9 +15,9 @@ from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_typed
 from dstwist.protocol.weights import weigh_json
-from dstwist.record import NOTHING, Change, Record
+from dstwist.record import NO_RECORD, Change, Record
 from dstwist.services.record import sizes as record_sizes
-from dstwist.services.record.sizes import MEMORY, RecordSizes
+from dstwist.services.record.sizes import WEIGHT_PER_TEXT_BYTE, RecordSizes
 
 
 def write(path: str | None, text: bytes | str | None, action: RecordAction = RecordAction.PATCH) -> Message:
@@ -124,7 +124,7 @@ class SizesTests(SynchronousTestCase):
             except ValueError as error:
                 if "a record" in str(error):
                     text = dumps(change.data)
-                    self.assertTrue(len(text) > limit or weigh_json(text) > MEMORY * limit)
+                    self.assertTrue(len(text) > limit or weigh_json(text) > WEIGHT_PER_TEXT_BYTE * limit)
                 continue
             assert record.weight is not None
             self.assertGreaterEqual(record.weight, 0.9 * memory(record.data), record)
@@ -146,8 +146,8 @@ class SizesTests(SynchronousTestCase):
             except ValueError as error:
                 self.assertIn("bytes of memory", str(error))
                 break
-        self.assertLess(weigh_json(dumps(record.data)), MEMORY * 1000)
-        self.assertGreater(weigh_json(dumps(record.data)), MEMORY * 900)
+        self.assertLess(weigh_json(dumps(record.data)), WEIGHT_PER_TEXT_BYTE * 1000)
+        self.assertGreater(weigh_json(dumps(record.data)), WEIGHT_PER_TEXT_BYTE * 900)
 
     def test_text(self) -> None:
         """
@@ -176,7 +176,7 @@ class SizesTests(SynchronousTestCase):
         as it is far from its limits.
         """
         self.sizes = RecordSizes(10**6, 1000)
-        record = self.serve(NOTHING, write(None, dumps({f"k{n}": n for n in range(3000)}), RecordAction.UPDATE))
+        record = self.serve(NO_RECORD, write(None, dumps({f"k{n}": n for n in range(3000)}), RecordAction.UPDATE))
         for number in range(5000):
             record = self.serve(record, write(f"k{number % 3000}", dumps(number)))
         for number in range(1000):
@@ -211,7 +211,7 @@ class SizesTests(SynchronousTestCase):
         An array that grows at its end is not measured each time, however long it is.
         """
         self.sizes = RecordSizes(10**6, 1000)
-        record = self.serve(NOTHING, write(None, dumps({"list": [0] * 5000}), RecordAction.UPDATE))
+        record = self.serve(NO_RECORD, write(None, dumps({"list": [0] * 5000}), RecordAction.UPDATE))
         for number in range(5000, 5500):
             record = self.serve(record, write(f"list[{number}]", b"1"))
         self.assertLess(self.measured, 3)

@@ -13,7 +13,7 @@ from dstwist import record
 from dstwist.interfaces import IPermission, IWire, Record
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.jsontext import NoRoom, dumps
-from dstwist.services.record.reminders import QUIET
+from dstwist.services.record.reminders import QUIET_SECONDS
 from tests.services.record.stage import (
     A,
     ReadableWire,
@@ -415,7 +415,7 @@ class WriteTests(RecordTestCase):
         self.assertEqual(ann.take(), ["R|A|S|a+", 'R|R|a|6|{"bob":6}+'])
         self.clock.advance(1.0)
         self.assertEqual(ann.take(), [])
-        self.clock.advance(QUIET)
+        self.clock.advance(QUIET_SECONDS)
         self.assertEqual(ann.take(), ['R|U|a|7|{"ann":7}+'])
 
     def test_path_with_separators(self) -> None:

@@ -33,7 +33,7 @@ class BatchTests(RecordTestCase):
         The states of one batch are limited by their weight; the writes behind it form the next. All are acknowledged,
         and told in their order.
         """
-        self.patch(record_write, "BATCH", 6000)
+        self.patch(record_write, "MAX_BATCH_WEIGHT", 6000)
         ann, bob = self.young(), self.young("a")
         for version in range(1, 11):
             self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
@@ -68,7 +68,7 @@ class BatchTests(RecordTestCase):
         """
         Refusals that show the record count like states of it, and all of them share its JSON text.
         """
-        self.patch(record_write, "BATCH", 3000)
+        self.patch(record_write, "MAX_BATCH_WEIGHT", 3000)
         ann = self.young()
         self.service.handle(update("a", 1, {"filler": "-" * 1000}), self.young())
         for _ in range(10):
@@ -82,7 +82,7 @@ class BatchTests(RecordTestCase):
         """
         If the commit of a batch fails, the writes behind it are decided on the state before it.
         """
-        self.patch(record_write, "BATCH", 2000)
+        self.patch(record_write, "MAX_BATCH_WEIGHT", 2000)
         ann = self.young()
         for version in (1, 2, 3, 4):
             self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)
