@@ -71,12 +71,15 @@ def load_plugin(
     interface: Any,
     context: PluginContext,
     find: Callable[[PluginSettings, str], Callable[..., Any]] = find,
+    called_as: Any = None,
 ) -> Any:
     """
     The plug-in that C{settings} name. It provides C{interface}, and has all methods of it.
 
     @param group: the group of the entry points.
     @param find: for parts that are named in a further way.
+    @param called_as: an interface with the arguments that the plug-in is always called with, if these are more than
+        C{interface} requires.
     @raise ConfigError: the plug-in cannot be found, made or used. The error has the key that named it.
     """
     try:
@@ -88,7 +91,7 @@ def load_plugin(
     if not interface.providedBy(plugin):
         raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.{interface.__name__}")
     try:
-        verifyObject(interface, plugin)
+        verifyObject(interface if called_as is None else called_as, plugin, tentative=True)
     except Invalid as error:
         problem = " ".join(str(error).split())
         raise ConfigError(

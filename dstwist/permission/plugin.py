@@ -12,7 +12,7 @@ from inspect import iscoroutine, signature
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from zope.interface import implementer
+from zope.interface import Interface, implementer
 
 from dstwist.config.plugins import PluginSettings
 from dstwist.errors import RuleError
@@ -21,6 +21,14 @@ from dstwist.plugins import PluginContext, load_plugin
 from dstwist.protocol.message import Message
 
 GROUP = "dstwist.permission"
+
+
+class ICalledPermission(Interface):
+    """
+    L{IPermission} as a plug-in sees it: it is given the change in each call, so its method may require it.
+    """
+
+    def allows(message: Message, sender: IConnection, change: Change | None) -> bool | Deferred[bool]: ...
 
 
 @implementer(IPermission, IDecider)
@@ -79,4 +87,5 @@ def load(settings: PluginSettings, context: PluginContext) -> IPermission:
 
     @raise ConfigError: it cannot be used.
     """
-    return PluginPermission(load_plugin(settings, GROUP, IPermission, context), settings.source)
+    plugin = load_plugin(settings, GROUP, IPermission, context, called_as=ICalledPermission)
+    return PluginPermission(plugin, settings.source)

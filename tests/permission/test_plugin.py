@@ -43,6 +43,32 @@ class Given:
         return type(self).decision()
 
 
+@implementer(IPermission)
+class Requiring:
+    """
+    Requires the third argument, which it is always given.
+    """
+
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
+        pass
+
+    def allows(self, message: Message, sender: Any, change: Any) -> bool:  # type: ignore[override]
+        return change is None
+
+
+@implementer(IPermission)
+class Short:
+    """
+    Takes too few arguments.
+    """
+
+    def __init__(self, options: dict[str, Any], context: Any) -> None:
+        pass
+
+    def allows(self, message: Message, sender: Any) -> bool:  # type: ignore[override]
+        return True
+
+
 class Nothing:
     """
     Is no permission.
@@ -99,6 +125,12 @@ class PluginPermissionTests(SynchronousTestCase):
         self.assertTrue(self.allows(self.given(lambda: later(True))))
         self.assertFalse(self.allows(self.given(lambda: later("yes"))))
 
+    def test_required(self) -> None:
+        """
+        A method may require the change, since it is given one in each call.
+        """
+        self.assertTrue(self.allows(self.build(f"{{module: '{HERE}:Requiring'}}")))
+
     def test_mistakes_deny(self) -> None:
         """
         A plug-in that fails denies, and the error names the class.
@@ -125,6 +157,7 @@ class PluginPermissionTests(SynchronousTestCase):
         """
         for section, problem in (
             (f"{{module: '{HERE}:Nothing'}}", f"permission.module: {HERE}:Nothing does not provide"),
+            (f"{{module: '{HERE}:Short'}}", f"permission.module: {HERE}:Short is not what IPermission asks for"),
             (f"{{module: '{HERE}:Absent'}}", f"permission.module: cannot load {HERE}:Absent: AttributeError"),
             ("{path: office_hours.py:OfficeHours}", "permission.path: cannot load"),
             ("{name: absent}", "permission.name: the entry point absent of dstwist.permission is not installed"),
