@@ -9,7 +9,8 @@ the router::
                          |                                                                          ^
                          +---------------- close, lost, time-out, limit ----------------------------+
 
-Always true: no message reaches a closed connection, and all callbacks for its end have been called by then.
+Always true: no message reaches a closed connection. When L{Connection.close} or L{Connection.lost} returns, all
+callbacks for the end of the connection have been called.
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
 A L{WorkQueue} serves requests in order and in slices of time. While the queue is empty, which it nearly always is, the

@@ -15,7 +15,7 @@ _OF_CONNECTION: Mapping[object, Received] = {
     ConnectionAction.PING: Received.PING,
     ConnectionAction.PONG: Received.PONG,
 }
-#: Messages that clients repeat which do nothing else.
+#: The kinds of messages that clients repeat all the time, only to show that they are there.
 HEARTBEATS = frozenset({Received.PING, Received.PONG})
 
 

@@ -1,10 +1,10 @@
 """
-Answers to conflicts that are held for a moment: those to acknowledged writes of clients of v2 and v3.
+Answers to conflicts that are held for a moment: the answers to acknowledged writes of clients of v2 and v3.
 
-The answer is the acknowledgement with the error, which triggers the callback, and then VERSION_EXISTS with the record
-(L{dstwist.services.record.refusals}). Client 2.3.4 destroys the callbacks and the record when it deletes or discards
-the record. The server learns of that later, and the client throws on both messages if they arrive meanwhile. So the
-answer is held for L{ACK_DELAY}, and dropped if the client has deleted or discarded the record by then::
+Such an answer consists of two messages: the acknowledgement with the error, which triggers the callback, and then
+VERSION_EXISTS with the record (L{dstwist.services.record.refusals}). Client 2.3.4 destroys the callbacks and the record
+when it deletes or discards the record. Until the server gets that request, the client throws on both messages. So the
+answer is held for L{ACK_DELAY}, and dropped if the client deletes or discards the record meanwhile::
 
     client                       server
                                  another client has written a 2
@@ -72,10 +72,12 @@ class _Answer:
     The held answer to one client about one record.
 
     @ivar writes: the writes that are refused, without their data.
-    @ivar first: when the first of them was refused, and C{last} when the last was.
+    @ivar first: when the first of these writes was refused.
+    @ivar last: when the last of these writes was refused.
     @ivar provided: whether the client was told that the record has a provider.
     @ivar to_predecessor: whether one of the writes may be meant for a deleted record of the same name.
-    @ivar reads: how often the client has read the record meanwhile, and C{record} what it read last.
+    @ivar reads: how often the client has read the record while the answer was held.
+    @ivar record: the record that the client has read last; C{None} if there was no read.
     """
 
     __slots__ = ("first", "last", "provided", "reads", "record", "to_predecessor", "writes")

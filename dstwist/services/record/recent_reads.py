@@ -32,7 +32,7 @@ READ_MEMORY_SECONDS = 2.0
 MAX_READS = 10_000
 MAX_READ_BYTES = 16 * 1024 * 1024
 
-#: The same for the reads of one connection.
+#: How many reads of one connection are remembered, and how many bytes of memory they may take.
 MAX_READS_EACH = 2000
 MAX_READ_BYTES_EACH = 2 * 1024 * 1024
 

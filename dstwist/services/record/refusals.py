@@ -89,8 +89,9 @@ class RecordRefusals:
 
     def queued(self, name: str, message: Message, sender: IConnection) -> None:
         """
-        The write waits for earlier requests about the record. A client of v2 and v3 that comes back may write before
-        its request for the record is answered. The answer then takes the write back in the client's copy.
+        The write waits for earlier requests about the record. A client of v2 and v3 that reconnects may write before
+        its request for the record is answered. The answer, which the server sends first, takes the write back in the
+        client's copy.
         """
         if sender.dialect.knows_writes_by_version and message.version != -1 and not self.is_subscribed(name, sender):
             self._replicas.refused(name, sender)
@@ -101,7 +102,7 @@ class RecordRefusals:
         """
         The write is not permitted, or the rule failed.
 
-        @param state: the record, or L{NO_RECORD}; in the methods below as well.
+        @param state: the record; L{NO_RECORD} if it does not exist. It is the same argument in the methods below.
         """
         self._send_record(name, message, sender, state)
         answers.refused(name, message, sender, decision, check, self._denials)
@@ -146,7 +147,8 @@ class RecordRefusals:
             # The client has no copy any more. It may have asked for the new record, which VERSION_EXISTS would break.
             self.outdated(name, message, sender)
             return
-        # A writer with the next version has a copy of a deleted record of this name. No message has told it so.
+        # The version is the next one, so only L{may_target_predecessor} makes it a conflict: the writer has a copy of
+        # a deleted record of this name, and no message has told the writer of the deletion.
         to_predecessor = message.version == state.version + 1
         subscribed = self.is_subscribed(name, sender)
         unsure = to_predecessor or self._replicas.may_differ(name, sender)

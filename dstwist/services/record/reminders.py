@@ -9,14 +9,9 @@ the first of these writes is refused, but the second has the next version by the
     A gets B's 2, merges, and believes from then on that this is the last version
 
 The server does not send A its own write 3, so A would never notice. So the server I{reminds} A: it sends A the record.
-A copy is in one of two states, or in neither:
-
-- C{refused}: a write of the client was refused, and the client may not know that yet.
-- C{unsure}: a write was accepted behind the refused one, or the copy may be wrong for another reason. The client is
-  reminded when it has not written for L{QUIET_SECONDS}. An earlier reminder would make it give up writes that are on
-  their way.
-
-The transitions are in the table of L{dstwist.services.record.replicas}.
+A copy is C{refused}, C{unsure} or neither. L{dstwist.services.record.replicas} says when each state begins and ends. A
+client with an C{unsure} copy is reminded when it has not written for L{QUIET_SECONDS}. An earlier reminder would make
+the client give up writes that are on their way.
 
 Some clients answer a reminder with another write: the clients for Java and Android after each UPDATE that is not the
 next version for them, and clients whose merge strategy keeps their own data after each refusal. Three rules end such
@@ -48,24 +43,25 @@ QUIET_SECONDS = 0.5
 #: How often a client is reminded.
 MAX_REMINDERS = 7
 
-#: So many refusals in quick succession send the record at once,
+#: How many refusals in quick succession send the client the record at once.
 REFUSALS_BEFORE_SENDING = 8
 
-#: if the time between two of them is not longer than this, in seconds. A client that answers by itself takes less time,
-#: a user takes more.
+#: The longest time between two refusals in quick succession, in seconds. A client that answers by itself takes less
+#: time, a user takes more.
 REACTION_SECONDS = 2.0
 
-#: If the record cannot be read when it is time for a reminder, the next attempt comes after so many doublings.
+#: How often L{QUIET_SECONDS} is doubled at least if the record could not be read when it was time for a reminder.
 _UNREADABLE_DOUBLINGS = 3
 
-#: So long a write may be on its way that its client sent before it got the outcome of an earlier one, in seconds.
+#: How long a copy stays C{refused}, in seconds: a write that the client sent before it knew of the refusal has come by
+#: then.
 COPY_MEMORY_SECONDS = 10.0
 
 #: How many copies are remembered, and how many bytes of memory they may take. Above that, the oldest are forgotten.
 MAX_COPIES = 100000
 MAX_COPY_BYTES = 64 * 1024 * 1024
 
-#: The same for the copies of one connection.
+#: How many copies of one connection are remembered, and how many bytes of memory they may take.
 MAX_COPIES_EACH = 5000
 MAX_COPY_BYTES_EACH = 4 * 1024 * 1024
 
@@ -81,7 +77,8 @@ class _Copy:
 
     @ivar unsure: whether it is C{unsure}.
     @ivar reminders: how often the client was reminded.
-    @ivar shown: how often the client was sent the record in quick succession, and C{last} when.
+    @ivar shown: how often the client was sent the record in quick succession.
+    @ivar last: when the client was last sent the record.
     @ivar next: the version of a write that the client can send only after it was sent the record; C{None}: unknown.
     """
 

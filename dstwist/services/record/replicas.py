@@ -27,27 +27,29 @@ L{dstwist.services.record.reminders}. Here A sends two writes before it hears of
 event                                      if neither   if C{refused}      if C{unsure}
 =========================================  ===========  =================  =========================================
 refused: a write                           -> refused   its time restarts  -> refused
-refused: more than                         -> unsure    -> unsure          -> unsure
-L{REFUSALS_BEFORE_SENDING} writes in quick
-succession
+refused: too many in quick succession      -> unsure    -> unsure          -> unsure
+(L{REFUSALS_BEFORE_SENDING})
 accepted: a write that the client can                   -> neither         (then it is C{refused})
 send only after it was sent the record
 accepted: a write that does not change                  no change          its time restarts
 the record (of a client that merges on
 news: as any other write)
 accepted: any other write                               -> unsure          its time restarts
-resubscribed: the client, not subscribed                -> unsure          its time restarts
+resubscribed: the client, which was not                 -> unsure          its time restarts
+subscribed before
 subscribed: the client, which has read     -> unsure    -> unsure          its time restarts
-the record shortly before (if neither: and
-got another version)
+the record shortly before (if neither:
+another version of it)
 made_unsure: the copy                      -> unsure    -> unsure          its time restarts
 not_reminded: the record is not readable   -> unsure    -> unsure          its time restarts, and is longer
-L{COPY_MEMORY_SECONDS} is over                          -> neither
-L{QUIET_SECONDS} is over (it doubles)                                      the client is reminded, -> refused
+the time of C{refused} is over                          -> neither
+(L{COPY_MEMORY_SECONDS})
+the time of C{unsure} is over                                              the client is reminded, -> refused
+(L{QUIET_SECONDS}, doubled each time)
 =========================================  ===========  =================  =========================================
 
-A copy that was reminded L{MAX_REMINDERS} times becomes C{neither} when an event would make it C{unsure}. The same
-happens to the oldest copies if there are too many.
+After L{MAX_REMINDERS} reminders, a copy is forgotten (C{neither}) by the next event that would make it C{unsure}. The
+oldest copies are forgotten if there are too many.
 
 B{resubscribed}: the client subscribed with SUBSCRIBE or SUBSCRIBEANDHEAD, as v4+ clients do that believe they have the
 record. Neither updates nor a read show such a client that its copy is wrong. Client 7.0.5 sends the writes that it made
