@@ -87,7 +87,7 @@ the connection closes                           ends                ends
 the deletion is forgotten                                           ends
 ==============================================  ==================  ================================================
 
-The tables are the complete specification; all other modules report events and ask questions. Two more things are
+The tables are the complete specification, and all other modules report events and ask questions. Two more things are
 remembered for a moment. A client that read the record shortly before it subscribes ignores the data that come with the
 subscription (event C{read}: L{dstwist.services.record.recent_reads}). A client that has asked to delete or discard the
 record has destroyed the callbacks of its writes (event C{leaves}).

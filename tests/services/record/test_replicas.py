@@ -4,13 +4,20 @@ Tests for L{dstwist.services.record.replicas}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.record import Change, Record
-from dstwist.services.record.reminders import COPY_MEMORY_SECONDS, QUIET_SECONDS
+from dstwist.services.record.reminders import (
+    COPY_MEMORY_SECONDS,
+    MAX_REMINDERS,
+    QUIET_SECONDS,
+    REFUSALS_BEFORE_SENDING,
+)
 from dstwist.services.record.replicas import Replicas
 from tests.fakes import FakeConnection
 from tests.services.record.stage import (
@@ -28,6 +35,102 @@ def change(before: object, after: object) -> Change:
     A write of a whole record.
     """
     return Change(Record(2, before), update("a", 3, after))
+
+
+class TableTests(SynchronousTestCase):
+    """
+    The table of C{refused} and C{unsure} in the docstring of L{dstwist.services.record.replicas}.
+    """
+
+    def setUp(self) -> None:
+        self.ann = FakeConnection("ann")
+
+    def begin(self, state: str) -> None:
+        """
+        Have a copy in C{state}.
+        """
+        self.clock = Clock()
+        self.reminded: list[str] = []
+        self.replicas = Replicas(RecordSettings(), self.clock, lambda name, connection: self.reminded.append(name))
+        if state != "neither":
+            self.replicas.refused("a", self.ann)
+        if state == "unsure":
+            self.replicas.made_unsure("a", self.ann)
+
+    def state(self) -> str:
+        self.replicas.left("a", self.ann)  # ends resubscribed
+        if self.replicas.may_differ("a", self.ann):
+            return "unsure"
+        return "refused" if self.replicas.unsettled else "neither"
+
+    def accept(self, before: object = 1, after: object = 2, version: int = 3) -> None:
+        self.replicas.accepted("a", self.ann, version, change({"x": before}, {"x": after}))
+
+    def subscribe_after_read(self, version: int) -> None:
+        self.replicas.read("a", self.ann, 1)
+        self.replicas.subscribed("a", self.ann, version)
+
+    def refuse_often(self) -> None:
+        for _ in range(REFUSALS_BEFORE_SENDING + 1):
+            self.replicas.refused("a", self.ann, 3, 2)
+
+    def accept_after_sent(self) -> None:
+        """
+        The writer had version 3, when the record was at 2. It writes 3 again after it was sent the record.
+        """
+        self.assertTrue(self.replicas.refused("a", self.ann, 3, 2))
+        self.accept(version=3)
+
+    def test_refused_and_unsure(self) -> None:
+        """
+        Each event leads from neither, refused and unsure to the states in the table.
+        """
+        replicas, ann = lambda: self.replicas, self.ann
+        rows: list[tuple[str, Callable[[], object], tuple[str, str, str]]] = [
+            ("refused", lambda: replicas().refused("a", ann), ("refused", "refused", "refused")),
+            ("too many", self.refuse_often, ("unsure", "unsure", "unsure")),
+            ("after sent", self.accept_after_sent, ("neither", "neither", "neither")),
+            ("no change", lambda: self.accept(1, 1), ("neither", "refused", "unsure")),
+            ("accepted", self.accept, ("neither", "unsure", "unsure")),
+            ("resubscribed", lambda: replicas().resubscribed("a", ann, False), ("neither", "unsure", "unsure")),
+            ("was subscribed", lambda: replicas().resubscribed("a", ann, True), ("neither", "refused", "unsure")),
+            ("read another", lambda: self.subscribe_after_read(2), ("unsure", "unsure", "unsure")),
+            ("read the same", lambda: self.subscribe_after_read(1), ("neither", "unsure", "unsure")),
+            ("made unsure", lambda: replicas().made_unsure("a", ann), ("unsure", "unsure", "unsure")),
+            ("not reminded", lambda: replicas().not_reminded("a", ann), ("unsure", "unsure", "unsure")),
+            ("sent", lambda: replicas().sent("a", ann), ("neither", "refused", "unsure")),
+            ("left", lambda: replicas().left("a", ann), ("neither", "refused", "unsure")),
+            ("quiet", lambda: self.clock.advance(QUIET_SECONDS), ("neither", "refused", "refused")),
+            ("forgotten", lambda: self.clock.pump([QUIET_SECONDS, COPY_MEMORY_SECONDS]), ("neither",) * 3),
+        ]
+        for event, happen, after in rows:
+            for state, expected in zip(("neither", "refused", "unsure"), after, strict=True):
+                self.begin(state)
+                happen()
+                self.assertEqual(self.state(), expected, (event, state))
+                self.assertEqual(self.reminded, ["a"] * (state == "unsure" and event in ("quiet", "forgotten")))
+                self.replicas.stop()
+
+    def test_merges_on_news(self) -> None:
+        """
+        A write that does not change the record makes the copy of a client that merges on news unsure.
+        """
+        self.ann.dialect = JAVASCRIPT
+        self.begin("refused")
+        self.accept(1, 1)
+        self.assertEqual(self.state(), "unsure")
+
+    def test_last_reminder(self) -> None:
+        """
+        After the last reminder, the next event forgets the copy.
+        """
+        self.begin("unsure")
+        for number in range(MAX_REMINDERS):
+            self.assertEqual(self.state(), "unsure")
+            self.clock.advance(QUIET_SECONDS * 2**number)
+            self.accept()
+        self.assertEqual(self.state(), "neither")
+        self.assertEqual(self.reminded, ["a"] * MAX_REMINDERS)
 
 
 class ResubscribedTests(SynchronousTestCase):
