@@ -18,7 +18,7 @@ from dstwist.limits.addresses import key_of
 from dstwist.limits.exceeded import LimitExceeded
 from dstwist.limits.window_counter import window_counter
 
-# A longer user name counts as its beginning.
+# Longer user names are cut to this length before they are counted.
 _MAX_NAME_CHARACTERS = 256
 
 
@@ -34,7 +34,8 @@ class FailedLogins:
 
     def check(self, address: str, credentials: Any) -> LimitExceeded | None:
         """
-        Why a login is refused without a look at its C{credentials}; C{None} if it is not.
+        Why a login is refused before the password is checked; C{None} if it is not refused. The address and the user
+        name decide.
         """
         key, name = key_of(address), _name(credentials)
         if self._of_address is not None and key is not None and self._of_address.is_full(key):

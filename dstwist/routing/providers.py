@@ -53,7 +53,7 @@ class Providers:
 
     def remove(self, name: str) -> None:
         """
-        Do the same for a name that has subscribers, and tell them, too.
+        Tell the provider of C{name} to stop, as L{release} does, and tell the subscribers that C{name} has no provider.
         """
         self.release(name)
         self._announce(name, "SUBSCRIPTION_HAS_NO_PROVIDER")

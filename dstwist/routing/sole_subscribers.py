@@ -2,15 +2,17 @@
 Listeners of v2 and v3 that are the only subscribers of a name.
 
 Such a client subscribes to the records that it provides, in order to write to them. Its own subscription would keep the
-name in use for ever, so the subscription does not count for the listener itself (as in deepstream 2.x)::
+name in use for ever, so the subscription does not count for the listener itself (as in deepstream 2.x). Here L is the
+listener, and X and Y are other clients::
 
     X subscribes       L is offered the name, accepts, and subscribes as well
     X leaves           L is told to stop; no other listener is offered the name now
     L unsubscribes     the name has no subscriber
     or: Y subscribes   all listeners are tried again, and L may be offered the name
 
-For other listeners the subscription of L counts. They are tried by a search that has already begun, and otherwise at
-the next rematch. If they were tried at once, two listeners could make each other providers in turn without end.
+The subscription of L counts for other listeners: they may be offered the name. A search that has already begun offers
+it to them; otherwise the next rematch does. If the name were offered to them as soon as X leaves, two listeners could
+make each other providers in turn without end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 The subscriptions of one topic: which connection is subscribed to which name, and which names have a subscriber.
 
-Always true: the observers have been told of exactly the names that are in here.
+Always true: the observers have been told of exactly the names that the registry contains (C{name in registry}).
 
 When a connection closes, none of its subscriptions is left for callers of this module. If it had many, they are removed
 from the names in slices (L{dstwist.scheduling.time_slices}), and the observers are told as that goes. Until then a
@@ -45,9 +45,11 @@ from dstwist.protocol.weights import weigh_name
 from dstwist.routing.fan_out import FanOut, Members
 from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps, TimeSlices
 
-#: The bytes of memory that a subscription takes besides its name, and those that the first subscription to a name takes
-#: besides: for what other parts keep about the name, such as the search for its provider.
+#: The bytes of memory that a subscription takes in addition to its name.
 _SUBSCRIPTION_BYTES = 400
+
+#: The bytes of memory that the first subscription to a name takes in addition: other parts keep data about the name,
+#: such as the search for its provider.
 _FIRST_SUBSCRIPTION_BYTES = 1200
 
 _Observer = Callable[[str], None]

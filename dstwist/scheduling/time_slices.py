@@ -37,10 +37,11 @@ from dstwist.interfaces import Work
 from dstwist.log import Logger
 from dstwist.scheduling.turns import TIME_SLICE, Turns
 
-#: How many names one step of a request deals with,
+#: The most names that one step of a request deals with.
 NAMES_PER_STEP = 50
 
-#: or fewer, if they take longer than this, in seconds: a rule or a search can make each of them expensive.
+#: A step ends before the next name if it has taken longer than this, in seconds. A rule or a search can make each name
+#: expensive.
 STEP_TIME = 0.001
 
 

@@ -12,14 +12,15 @@ Two things share the time of a turn, so that no client waits long for the others
     turn    [ queue: one slice | what comes in: until TURN_LENGTH is over ] [ queue | what comes in ] ...
                                           later() ------------------------------^
 
-The reactor does not tell when a turn begins. A call that is made in the next turn tells it: L{Turns} has one pending
-whenever a party waits, and whenever the time since the last turn that is known to have begun is nearly over. So a
-server with little to do rarely makes such calls, and the question whether a turn is over costs one look at the clock.
+The reactor does not tell when a turn begins. So L{Turns} has the reactor call it in the next turn (C{callLater(0)}):
+that call marks the beginning of the turn. L{Turns} asks for the call when a party waits, and when the time of the last
+marked turn is nearly used up. A server with little to do rarely makes such calls, and whether a turn is over costs one
+look at the clock.
 
-Always true: a party that stands in the queue is called once for that, in the order in which the parties came. Parties
-that have not been served at all in their turn (C{fresh}) come before those that have used up a slice, but not in two
-turns in a row. A turn lasts L{TURN_LENGTH}, L{UNMARKED_TURN_LENGTH} less a slice, and one step of each party that
-cannot be cut any further.
+Always true: a party is called once for each time that it joins the queue. Parties are called in the order in which they
+joined, with one exception: parties that have not been served at all in their turn (C{fresh}) are called before parties
+that have used up a slice, but not in two turns in a row. A turn lasts at most the sum of L{TURN_LENGTH},
+L{UNMARKED_TURN_LENGTH} minus one slice, and for each party one step that cannot be cut any further.
 
 If the server has more to send than it may keep, it calls L{Turns.hold}: until L{Turns.release} no party is called, and
 everything that comes in waits.

@@ -41,7 +41,8 @@ def _set(rows: int) -> str:
     )
 
 
-# A statement for many rows: for each statement the thread has to get the interpreter from the reactor several times.
+# One statement writes many rows. For each statement, the thread of the store takes the interpreter lock (GIL) from the
+# reactor's thread several times.
 _SET_ONE = _set(1)
 _SETS = [(rows, _set(rows)) for rows in (256, 32, 4, 1)]
 
