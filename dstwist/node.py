@@ -12,7 +12,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 
-from dstwist.auth.methods import build as build_authentication
+from dstwist.auth.methods import build_authentication
 from dstwist.auth.methods import describe as describe_authentication
 from dstwist.auth.reload import AuthReload
 from dstwist.cluster.single import SingleNode
@@ -31,7 +31,7 @@ from dstwist.memory_limits import usable_memory
 from dstwist.permission.denials import Denials
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
-from dstwist.permission.selection import build as build_permission
+from dstwist.permission.selection import build_permission
 from dstwist.plugins import PluginContext
 from dstwist.reload.on_sighup import Reloads
 from dstwist.routing.router import Router
@@ -110,7 +110,7 @@ class Node(Service):
             None if isinstance(self._permission, OpenPermission) else self._permission,
             tiers,
             denials,
-        ).build()
+        ).build_topics()
         router = Router(self._permission, topics.by_topic, settings.limits.max_name_length, reactor, denials)
         rules = RuleReload(self._permission, settings.permission, topics.grant_types, reactor, router.drain)
         self.reloads.add_section("permission", lambda settings: rules.reload(settings.permission))
@@ -123,7 +123,7 @@ class Node(Service):
             failed_logins,
             outgoing,
             self._departed if self._authenticator.departures else None,
-        ).build()
+        ).build_factories()
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
         self.factory = SharedPortFactory(

@@ -146,7 +146,7 @@ def makeService(options: Mapping[str, Any]) -> Server:
     try:
         make_files(twistd, options["data-dir"])
         raise_limit()
-        node = make_node(options, reactor, os.environ)
+        node = build_node(options, reactor, os.environ)
     except UsageError as error:
         raise _refused(CONFIG_STATUS, error) from None
     except StartError as error:
@@ -172,7 +172,7 @@ def _refused(status: int, error: Exception) -> SystemExit:
     return SystemExit(status)
 
 
-def make_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, str] = os.environ) -> Node:
+def build_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, str] = os.environ) -> Node:
     """
     The node that C{options} describe.
 

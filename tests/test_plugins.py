@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from dstwist.auth.methods import build
+from dstwist.auth.methods import build_authentication
 from dstwist.config.load import load as load_settings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
@@ -87,7 +87,7 @@ class PluginCase(AuthCase):
     def build(self, auth: str, **more: Any) -> None:
         self.write("config.yml", f"auth:\n  - {auth}\n")
         settings = load_settings(str(self.directory / "config.yml"), {})
-        self.authenticator = build(settings.auth, self.clock, **more)
+        self.authenticator = build_authentication(settings.auth, self.clock, **more)
         self.successResultOf(self.authenticator.start())
 
     def refused(self, auth: str) -> str:

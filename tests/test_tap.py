@@ -23,7 +23,7 @@ from dstwist.endpoints import BACKLOG
 from dstwist.log import Logger
 from dstwist.node import Node
 from dstwist.process import signals
-from dstwist.tap import Options, make_node, makeService, overridden
+from dstwist.tap import Options, build_node, makeService, overridden
 from dstwist.tls.certificates import TlsEndpoint
 from tests.e2e.certificates import Certificates, make_certificates
 from tests.logs import Lines
@@ -41,7 +41,7 @@ class TapTestCase(SynchronousTestCase):
         options = Options()
         options.parseOptions(list(words))
         self.reactor: Any = MemoryReactorClock()
-        return make_node(options, self.reactor, environ)
+        return build_node(options, self.reactor, environ)
 
     def config(self, text: str) -> str:
         path = str(self.mktemp())

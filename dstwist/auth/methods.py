@@ -26,14 +26,16 @@ from dstwist.plugins import PluginContext, load_plugin
 GROUP = "dstwist.authentication"
 
 
-def build(settings: tuple[AuthSettings, ...], reactor: Any, storage: IStore | None = None) -> ChainAuthentication:
+def build_authentication(
+    settings: tuple[AuthSettings, ...], reactor: Any, storage: IStore | None = None
+) -> ChainAuthentication:
     """
     All authenticators, as one chain.
 
     @param storage: the storage of records, if there is one. It must be started before the first login.
     @raise ConfigError: an authenticator cannot be made.
     """
-    return ChainAuthentication([_build(entry, reactor, storage) for entry in settings])
+    return ChainAuthentication([_build_authenticator(entry, reactor, storage) for entry in settings])
 
 
 def describe(settings: tuple[AuthSettings, ...]) -> str:
@@ -44,7 +46,7 @@ def describe(settings: tuple[AuthSettings, ...]) -> str:
     return texts[0] if len(texts) == 1 else "".join(f"\n\t{i}) {text}" for i, text in enumerate(texts, 1))
 
 
-def _build(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:
+def _build_authenticator(settings: AuthSettings, reactor: Any, storage: IStore | None) -> IAuthenticator:
     if isinstance(settings, OpenSettings):
         return OpenAuthentication()
     if isinstance(settings, CertificateSettings):

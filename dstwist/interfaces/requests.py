@@ -93,7 +93,7 @@ class IRevocable(Interface):
         The names that C{connection} holds, as a list that the caller may change.
         """
 
-    def wants(name: str, connection: IConnection) -> bool:
+    def holds(name: str, connection: IConnection) -> bool:
         """
         Whether C{connection} holds that name.
         """

@@ -157,7 +157,7 @@ class _Run:
 
     def _check(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
         # The connection may have closed, or may have ended the grant, since the names were listed.
-        if connection.closed or not grant_type.registry.wants(name, connection):
+        if connection.closed or not grant_type.registry.holds(name, connection):
             return
         self._checked += 1
         decision = self._allows(grant_type.request(name), connection)

@@ -27,7 +27,7 @@ def load_rules(settings: PermissionSettings) -> tuple[Rules, list[str]]:
     return rules, warnings_of(rules, settings.where, settings.place)
 
 
-def build(
+def build_permission(
     settings: PermissionSettings,
     seconds: Callable[[], float],
     load: Loader = no_records,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Part(tuple[str, ...]):
+class NamePart(tuple[str, ...]):
     """
     A part of the names.
 
@@ -20,24 +20,24 @@ class Part(tuple[str, ...]):
 
     encoded: dict[object, Any]
 
-    def __new__(cls, names: Sequence[str]) -> Part:
+    def __new__(cls, names: Sequence[str]) -> NamePart:
         part = super().__new__(cls, names)
         part.encoded = {}
         return part
 
 
-class Parts:
+class NameParts:
     """
     All names, in parts. As the C{names} of a message, they are as good as a tuple.
     """
 
     __slots__ = ("_parts",)
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[NamePart]) -> None:
         self._parts = parts
 
     @property
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Sequence[NamePart]:
         return self._parts
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class Parts:
         return chain.from_iterable(self._parts)
 
     def __eq__(self, other: object) -> bool:
-        return tuple(self) == (tuple(other) if isinstance(other, Parts) else other)
+        return tuple(self) == (tuple(other) if isinstance(other, NameParts) else other)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -320,7 +320,7 @@ class ProtobufCodec:
         @param plain: the envelope is the whole payload, and contains only a topic and a message.
         """
         # Unpacking costs less than reading two attributes of a named tuple.
-        topic, blank, fields, rules, originals = layout
+        topic, blank, fields, requirements, originals = layout
         values = blank.copy()
         values[_RAW] = raw
         names: list[str] = []
@@ -365,7 +365,7 @@ class ProtobufCodec:
         if names:
             values[_NAMES] = tuple(names)
 
-        rule = rules.get(values[_ACTION])
+        rule = requirements.get(values[_ACTION])
         if rule is None:
             answer = None if topic in REFUSALS else self._unknown_topic()
             return Malformed(Fault.UNKNOWN_ACTION, topic, values[_ACTION], answer, raw)

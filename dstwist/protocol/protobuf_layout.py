@@ -26,7 +26,7 @@ def bits(names: Iterable[str]) -> int:
     return sum(1 << SLOTS[name] for name in names)
 
 
-class Rule(NamedTuple):
+class Requirements(NamedTuple):
     """
     The requirements for messages with one action.
     """
@@ -34,9 +34,9 @@ class Rule(NamedTuple):
     action: IntEnum
     #: The slots of the texts that must not be empty.
     texts: tuple[int, ...]
-    #: The bits of the required fields,
+    #: The bits of the required fields.
     needed: int
-    #: and the bits of the required and the forbidden fields.
+    #: The bits of the required and the forbidden fields together.
     checked: int
     #: Whether the data must be an object or an array.
     structured: bool
@@ -52,8 +52,8 @@ class Layout(NamedTuple):
     blank: list[Any]
     #: By the first byte of a field: its kind, its slot and its bit.
     fields: dict[int, tuple[int, int, int]]
-    #: By number: the rules of the actions that are accepted.
-    rules: dict[int, Rule]
+    #: By number: the requirements of the actions that are accepted.
+    requirements: dict[int, Requirements]
     #: By number: all actions, for errors that name one.
     originals: dict[int, IntEnum]
 
@@ -74,20 +74,20 @@ def layout_of(topic: Topic, allowed: frozenset[IntEnum], server: bool) -> Layout
         topic,
         blank,
         {field.tag: (int(field.kind), SLOTS[field.attribute], bits([field.attribute])) for field in FIELDS[topic]},
-        {int(action): _rule(topic, action, server) for action in allowed if action < TEXT_ONLY},
+        {int(action): _requirements(topic, action, server) for action in allowed if action < TEXT_ONLY},
         {int(action): action for action in ACTIONS[topic] if action < TEXT_ONLY},
     )
 
 
-def _rule(topic: Topic, action: IntEnum, server: bool) -> Rule:
+def _requirements(topic: Topic, action: IntEnum, server: bool) -> Requirements:
     if not server:
-        return Rule(action, (), 0, 0, False)
+        return Requirements(action, (), 0, 0, False)
     required, optional = REQUESTS[topic, action]
     kinds = {field.attribute: field.kind for field in FIELDS[topic]}
     needed = bits(required)
     barred = bits(kinds) & ~bits(("action", *required, *optional))
     texts = tuple(SLOTS[name] for name in required if kinds[name] is Kind.TEXT)
-    return Rule(action, texts, needed, needed | barred, action is AuthAction.REQUEST)
+    return Requirements(action, texts, needed, needed | barred, action is AuthAction.REQUEST)
 
 
 def _writer(fields: list[Field]) -> Writer:

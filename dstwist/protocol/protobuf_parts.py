@@ -7,7 +7,7 @@ for a length that exceeds the bytes at hand.
 
 from __future__ import annotations
 
-from dstwist.protocol.name_parts import Parts
+from dstwist.protocol.name_parts import NameParts
 from dstwist.protocol.typed import utf8
 
 #: The bytes of the small numbers; C{True} and C{False} are two of them.
@@ -140,12 +140,12 @@ def sized(content: bytes | bytearray) -> bytes:
     return (SMALL_NUMBERS[size] if size < 128 else written_number(size)) + content
 
 
-def written_names(tag: bytes, names: tuple[str, ...] | Parts) -> bytes:
+def written_names(tag: bytes, names: tuple[str, ...] | NameParts) -> bytes:
     """
     A field with C{tag} for each name.
     """
     if len(names) > _FEW_NAMES:
-        if isinstance(names, Parts):
+        if isinstance(names, NameParts):
             return b"".join(names.encoded(("protobuf", tag), lambda part: written_names(tag, part)))
         # For thousands of users, one text is much faster. It needs names that are short and ASCII; nearly all are.
         head = tag.decode("ascii")

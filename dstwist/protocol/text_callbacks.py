@@ -19,7 +19,7 @@ C{error} event has no listener throws, and does not read the rest of the frame.
 from __future__ import annotations
 
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_fields import END, SEPARATOR, Field
+from dstwist.protocol.text_fields import END, SEPARATOR, TextField
 from dstwist.protocol.text_layout import Form
 
 #: The codes of reads. A client finds the callback of a read by this code, which stands where other errors have their
@@ -70,4 +70,4 @@ def _write_caller(message: Message) -> str | None:
 
 
 #: This field is only written. It is read as the echo of a request.
-CALLER = Field(lambda text, values: False, _write_caller)
+CALLER = TextField(lambda text, values: False, _write_caller)

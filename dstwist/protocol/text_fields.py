@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from dstwist.protocol.constants import EVERYONE, RecordAction, Topic
 from dstwist.protocol.jsontext import MAX_UNCHECKED_LENGTH, dumps, is_json, loads, may_be_json
 from dstwist.protocol.message import Message
-from dstwist.protocol.name_parts import Parts
+from dstwist.protocol.name_parts import NameParts
 from dstwist.protocol.typed import (
     UNDEFINED,
     forwardable,
@@ -46,7 +46,7 @@ VERSION = re.compile(r"-?[0-9]{1,15}")
 Values = dict[str, Any]
 
 
-class Field(NamedTuple):
+class TextField(NamedTuple):
     """
     One field of a form.
 
@@ -59,14 +59,14 @@ class Field(NamedTuple):
     greedy: bool = False
 
 
-def literal(text: str) -> Field:
+def literal(text: str) -> TextField:
     """
     A field with a fixed text.
     """
-    return Field(lambda found, values: found == text, lambda message: text)
+    return TextField(lambda found, values: found == text, lambda message: text)
 
 
-def _text(key: str, empty: bool = True, greedy: bool = False) -> Field:
+def _text(key: str, empty: bool = True, greedy: bool = False) -> TextField:
     def read(text: str, values: Values) -> bool:
         values[key] = text
         return empty or bool(text)
@@ -75,7 +75,7 @@ def _text(key: str, empty: bool = True, greedy: bool = False) -> Field:
         text: str | None = getattr(message, key)
         return None if text is None or has_separators(text) else text
 
-    return Field(read, write, greedy)
+    return TextField(read, write, greedy)
 
 
 def _write_detail(message: Message) -> str | None:
@@ -230,7 +230,7 @@ def _write_online(message: Message) -> str | None:
     names: Any = message.names
     if not names:
         return None
-    if isinstance(names, Parts):
+    if isinstance(names, NameParts):
         return _joined(names.encoded("text", _separated))
     return _joined([_separated(names)])
 
@@ -279,40 +279,40 @@ def _write_frame(message: Message) -> str:
 
 
 #: By the name in a pattern, C{<name>}: the field.
-FIELDS: dict[str, Field] = {
-    "name": Field(_text("name", empty=False).read, _write_name),
-    "names": Field(_read_names, _write_name),
+FIELDS: dict[str, TextField] = {
+    "name": TextField(_text("name", empty=False).read, _write_name),
+    "names": TextField(_read_names, _write_name),
     "subscription": _text("subscription", empty=False),
     "id": _text("correlation_id"),
     "path": _text("path"),
     "url": _text("url"),
-    "detail": Field(_text("detail").read, _write_detail),
-    "version": Field(_read_version, _write_version),
+    "detail": TextField(_text("detail").read, _write_detail),
+    "version": TextField(_read_version, _write_version),
     # "[2]": a list, but always with one version.
-    "versions": Field(_read_versions, _write_versions),
+    "versions": TextField(_read_versions, _write_versions),
     # A typed value. A form with "given" does not write messages without a value; another form does.
-    "data": Field(_read_data, _write_data),
-    "given": Field(_read_data, _write_given),
+    "data": TextField(_read_data, _write_data),
+    "given": TextField(_read_data, _write_given),
     # The JSON text of an object or an array.
-    "json": Field(_read_json, _write_json),
+    "json": TextField(_read_json, _write_json),
     # The data of a write: a JSON text or a typed value that may be too large to be read with the free memory.
-    "record": Field(_read_record, _write_json),
-    "change": Field(_read_change, _write_data),
-    "flag": Field(_read_flag, _write_data),
+    "record": TextField(_read_record, _write_json),
+    "change": TextField(_read_change, _write_data),
+    "flag": TextField(_read_flag, _write_data),
     # The config field: always written, or only to request a write acknowledgement (or repeat the request).
-    "config": Field(_read_config, _write_config),
-    "ack": Field(_read_config, _write_ack),
+    "config": TextField(_read_config, _write_config),
+    "ack": TextField(_read_config, _write_ack),
     # The error of a call, untyped, and the outcome of a write, typed.
-    "failure": Field(_read_failure, _plain),
-    "outcome": Field(_read_outcome, _write_outcome),
+    "failure": TextField(_read_failure, _plain),
+    "outcome": TextField(_read_outcome, _write_outcome),
     # Names as a JSON array; names as one field each; the user in an error about presence.
-    "users": Field(_read_users, _write_users),
-    "online": Field(_read_online, _write_online, greedy=True),
-    "user": Field(_read_everyone, _write_everyone),
-    "everyone": Field(lambda text, values: text in ("Q", "S", "US", "U"), lambda message: None),
+    "users": TextField(_read_users, _write_users),
+    "online": TextField(_read_online, _write_online, greedy=True),
+    "user": TextField(_read_everyone, _write_everyone),
+    "everyone": TextField(lambda text, values: text in ("Q", "S", "US", "U"), lambda message: None),
     # The message of the client that an error repeats, or another text about the error; the whole payload of the client.
-    "echo": Field(_read_echo, _write_echo, greedy=True),
-    "frame": Field(_read_echo, _write_frame, greedy=True),
+    "echo": TextField(_read_echo, _write_echo, greedy=True),
+    "frame": TextField(_read_echo, _write_frame, greedy=True),
 }
 
 #: The codes of the permission checks within CR and CU in their denials. Clients do not send these as messages.
@@ -333,7 +333,7 @@ _READS = (RecordAction.READ, RecordAction.HAS, RecordAction.HEAD)
 Spellings = Mapping[tuple[Topic, IntEnum], str]
 
 
-def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, Field]:
+def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, TextField]:
     """
     The fields in the errors of a topic that tell which request failed:
 
@@ -393,8 +393,8 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
         return f"unexpected state for rpc {_write_name(message)} with action {spelled(message.original_action)}"
 
     return {
-        "denied": Field(read_denied, write_denied, greedy=True),
-        "unverifiable": Field(read_denied, write_unverifiable, greedy=True),
-        "asked": Field(read_asked, write_asked),
-        "unexpected": Field(FIELDS["detail"].read, write_unexpected),
+        "denied": TextField(read_denied, write_denied, greedy=True),
+        "unverifiable": TextField(read_denied, write_unverifiable, greedy=True),
+        "asked": TextField(read_asked, write_asked),
+        "unexpected": TextField(FIELDS["detail"].read, write_unexpected),
     }

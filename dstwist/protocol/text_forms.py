@@ -27,7 +27,7 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.message import Message
 from dstwist.protocol.text_callbacks import CALLER, HeardForm
-from dstwist.protocol.text_fields import FIELDS, Field, Values, origin_fields
+from dstwist.protocol.text_fields import FIELDS, TextField, Values, origin_fields
 from dstwist.protocol.text_layout import LETTERS, TOPICS, Form
 from dstwist.protocol.typed import without_separators
 
@@ -179,7 +179,7 @@ def _write_topic(message: Message) -> str:
     return without_separators(message.detail or "") if topic is None else LETTERS.get(topic, topic.name)
 
 
-_TOPIC = {"topic": Field(_read_topic, _write_topic)}
+_TOPIC = {"topic": TextField(_read_topic, _write_topic)}
 
 _HANDSHAKE = [
     Form("X|E|UNKNOWN_TOPIC|<topic>", ParserAction.UNKNOWN_TOPIC, example="X|E|UNKNOWN_TOPIC|Z+", fields=_TOPIC),

@@ -9,7 +9,7 @@ from typing import Any
 
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_fields import END, FIELDS, SEPARATOR, Field, Values, literal
+from dstwist.protocol.text_fields import END, FIELDS, SEPARATOR, TextField, Values, literal
 from dstwist.protocol.typed import has_separators
 
 #: The letter of each topic.
@@ -47,7 +47,7 @@ class Form:
         verbatim: bool = False,
         reads: bool = True,
         writes: bool = True,
-        fields: dict[str, Field] = FIELDS,
+        fields: dict[str, TextField] = FIELDS,
         **constants: Any,
     ) -> None:
         letter, self.code, *parts = pattern.split("|")

@@ -224,7 +224,7 @@ class ListenerRegistry:
         listener = self._listeners.get(connection)
         return () if listener is None else listener.patterns.values()
 
-    def wants(self, name: str, connection: IConnection) -> bool:
+    def holds(self, name: str, connection: IConnection) -> bool:
         listener = self._listeners.get(connection)
         return listener is not None and name in listener.patterns
 

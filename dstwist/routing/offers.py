@@ -138,7 +138,7 @@ class OfferedNames:
             for name in names
         ]
 
-    def wants(self, name: str, connection: IConnection) -> bool:
+    def holds(self, name: str, connection: IConnection) -> bool:
         holder = self._holder(name)
         return holder is not None and holder.connection is connection
 

@@ -145,7 +145,7 @@ class SubscriptionRegistry:
         found = self._fan_out.subscribers(name)
         return [connection for connection in found if not connection.closed] if self._leaving else list(found)
 
-    def wants(self, name: str, connection: IConnection) -> bool:
+    def is_subscribed(self, name: str, connection: IConnection) -> bool:
         """
         Whether C{connection} is subscribed to C{name}.
         """
@@ -153,11 +153,14 @@ class SubscriptionRegistry:
             self._forget(name, connection)
         return name in self._subscribed.get(connection, ())
 
+    #: The name of L{IRevocable} for it.
+    holds = is_subscribed
+
     def is_only(self, name: str, connection: IConnection) -> bool:
         """
         Whether C{connection} is the only one that is subscribed to C{name}.
         """
-        if not self.wants(name, connection):
+        if not self.is_subscribed(name, connection):
             return False
         if not self._leaving:
             return self._fan_out.count(name) == 1
@@ -200,7 +203,7 @@ class SubscriptionRegistry:
                 steps.begin()
             if self.add(name, connection):
                 acked = True
-            elif self.wants(name, connection):
+            elif self.is_subscribed(name, connection):
                 connection.send(message.error(self._repeated, name, flagged=False))
                 acked = acked or connection.dialect.acks_repeated_subscriptions
             else:
@@ -295,7 +298,7 @@ class SubscriptionRegistry:
         """
         Undo L{mute}, if C{connection} is still subscribed.
         """
-        if self.wants(name, connection):
+        if self.is_subscribed(name, connection):
             self._fan_out.unmute(name, connection)
 
     def end(self, name: str) -> None:

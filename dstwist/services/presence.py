@@ -44,7 +44,7 @@ from dstwist.limits.outgoing_bytes import TurnBudget
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
-from dstwist.protocol.name_parts import Parts
+from dstwist.protocol.name_parts import NameParts
 from dstwist.protocol.typed import has_separators
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
@@ -146,7 +146,7 @@ class PresenceService:
                 continue
             if self.single_users.add(user, sender):
                 continue
-            if not self.single_users.wants(user, sender):
+            if not self.single_users.is_subscribed(user, sender):
                 sender.send(message.error("MESSAGE_DENIED", user))
             elif sender.dialect.acks_repeated_subscriptions:
                 sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
@@ -177,7 +177,9 @@ class PresenceService:
         wire, steps = sender.wire, Steps(self._clock)
         for part in self._online.all_but(None).parts:
             if wire not in part.encoded:
-                wire.encode(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=_names(Parts((part,)))))
+                wire.encode(
+                    Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=_names(NameParts((part,))))
+                )
                 part.encoded[wire] = True
                 if steps.over():
                     yield None
@@ -249,12 +251,12 @@ class PresenceService:
             told = {
                 connection
                 for connection in self.single_users.subscribers(user)
-                if connection.dialect.hears_of_users_once and self.all_users.wants(EVERYONE, connection)
+                if connection.dialect.hears_of_users_once and self.all_users.is_subscribed(EVERYONE, connection)
             }
             self.single_users.publish_to(user, Message(Topic.PRESENCE, to_some, user), told)
 
 
-def _names(parts: Parts) -> Any:
+def _names(parts: NameParts) -> Any:
     """
     Codecs treat parts as a tuple of names.
     """

@@ -1,16 +1,16 @@
 """
 The roster: the users who are online, in a form in which all of them can be sent at little cost.
 
-The users are in blocks. A block makes a L{Part} for the first query, which each codec encodes once. The part is used
-again until a user of the block comes or goes. So the cost of an answer is that of the blocks that have changed since
-the last answer, and of joining the encoded parts. The order of the users has no meaning.
+The users are in blocks. A block makes a L{NamePart} for the first query, which each codec encodes once. The part is
+used again until a user of the block comes or goes. So the cost of an answer is that of the blocks that have changed
+since the last answer, and of joining the encoded parts. The order of the users has no meaning.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dstwist.protocol.name_parts import Part, Parts
+from dstwist.protocol.name_parts import NamePart, NameParts
 
 #: The largest number of users in a block.
 BLOCK_USERS = 256
@@ -19,11 +19,11 @@ BLOCK_USERS = 256
 @dataclass(eq=False, slots=True)
 class _Block:
     users: dict[str, None] = field(default_factory=dict)
-    part: Part | None = None
+    part: NamePart | None = None
 
-    def as_part(self) -> Part:
+    def as_part(self) -> NamePart:
         if self.part is None:
-            self.part = Part(tuple(self.users))
+            self.part = NamePart(tuple(self.users))
         return self.part
 
 
@@ -67,14 +67,14 @@ class Roster:
             for other in block.users:
                 self.add(other)
 
-    def all_but(self, user: str | None) -> Parts:
+    def all_but(self, user: str | None) -> NameParts:
         """
         All users as they are now, without C{user}.
         """
         own = None if user is None else self._homes.get(user)
-        return Parts(
+        return NameParts(
             [
-                block.as_part() if block is not own else Part([each for each in block.users if each != user])
+                block.as_part() if block is not own else NamePart([each for each in block.users if each != user])
                 for block in self._blocks
             ]
         )

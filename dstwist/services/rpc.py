@@ -352,7 +352,7 @@ class RpcService:
 
     def _not_accepted(self, call: Call) -> None:
         call.provider.release(call.provider_id)
-        if self._subscriptions.wants(call.name, call.provider.connection):
+        if self._subscriptions.is_subscribed(call.name, call.provider.connection):
             self._drop(call)
             self._fail(call, RpcAction.ACCEPT_TIMEOUT)
         else:

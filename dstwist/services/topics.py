@@ -104,7 +104,7 @@ class TopicBuilder:
         self._pending_bytes = Budget(settings.limits.max_pending_bytes)
         self._topics = Topics()
 
-    def build(self) -> Topics:
+    def build_topics(self) -> Topics:
         """
         The services of the topics that are switched on.
         """

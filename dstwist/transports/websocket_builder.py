@@ -66,7 +66,7 @@ class WebSocketBuilder:
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self._incoming = Incoming(limits.max_incoming_bytes)
 
-    def build(self) -> tuple[dict[str, str], dict[str, WebSocketFactory]]:
+    def build_factories(self) -> tuple[dict[str, str], dict[str, WebSocketFactory]]:
         """
         By path: the protocols that clients speak there, and the factory of the WebSockets.
         """

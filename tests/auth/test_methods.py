@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth.file import FileAuthentication
 from dstwist.auth.jwt import TokenAuthentication
-from dstwist.auth.methods import build, describe
+from dstwist.auth.methods import build_authentication, describe
 from dstwist.auth.open import OpenAuthentication
 from dstwist.auth.storage import StorageAuthentication
 from dstwist.auth.webhook import WebhookAuthentication
@@ -27,11 +27,11 @@ JWKS = JwtSettings(algorithms=("RS256",), jwks_url="https://issuer.example/keys"
 
 class BuildTests(SynchronousTestCase):
     """
-    L{build}.
+    L{build_authentication}.
     """
 
     def build(self, *settings: Any, **more: Any) -> Any:
-        return build(settings, MemoryReactorClock(), **more)
+        return build_authentication(settings, MemoryReactorClock(), **more)
 
     def test_each(self) -> None:
         """
@@ -58,7 +58,7 @@ class BuildTests(SynchronousTestCase):
         They are started and stopped together; afterwards nothing of them is left.
         """
         reactor = MemoryReactorClock()
-        chain = build((FileSettings(users={"ann": User("secret")}), WEBHOOK, JWKS), reactor)
+        chain = build_authentication((FileSettings(users={"ann": User("secret")}), WEBHOOK, JWKS), reactor)
         self.successResultOf(chain.start())
         login = self.successResultOf(chain.login(HANDSHAKE, {"username": "ann", "password": "secret"}))
         self.assertEqual(login.user, "ann")

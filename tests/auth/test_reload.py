@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth.chain import ChainAuthentication
-from dstwist.auth.methods import build
+from dstwist.auth.methods import build_authentication
 from dstwist.auth.reload import AuthReload
 from dstwist.config.auth import AuthSettings, JwtSettings, OpenSettings
 from dstwist.config.file import FileText
@@ -52,7 +52,7 @@ class AuthReloadTests(SynchronousTestCase):
         self.kicked: list[tuple[str, str]] = []
 
     def build(self, *settings: AuthSettings) -> None:
-        self.chain: ChainAuthentication = build(settings, self.clock)
+        self.chain: ChainAuthentication = build_authentication(settings, self.clock)
         self.successResultOf(self.chain.start())
         self.reloads = AuthReload(
             self.chain,
@@ -211,7 +211,7 @@ class WatchTests(SynchronousTestCase):
         self.read = 0
 
     def start(self, *settings: AuthSettings) -> AuthReload:
-        chain = build(settings, self.clock)
+        chain = build_authentication(settings, self.clock)
         reloads = AuthReload(chain, settings, UserRegistry().count, lambda user, reason: None, self.clock)
         reloads.start(self.read_again)
         self.addCleanup(reloads.stop)

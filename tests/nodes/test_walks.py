@@ -27,7 +27,7 @@ from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction
 from dstwist.protocol.message import Message
 from dstwist.record import Record
 from dstwist.store.memory import MemoryStore
-from dstwist.tap import Options, make_node
+from dstwist.tap import Options, build_node
 from tests.nodes.client import MemoryClient
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "architecture.rst"
@@ -243,7 +243,7 @@ class WalkTests(SynchronousTestCase):
         reactor = MemoryReactorClock()
 
         def act() -> None:
-            node = make_node(options, reactor, {})
+            node = build_node(options, reactor, {})
             self.addCleanup(self.stop, node, reactor)
             node.privilegedStartService()
             node.startService()

@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 from dstwist.config.load import load
 from dstwist.errors import ConfigError, RuleError
 from dstwist.interfaces import IPermission
-from dstwist.permission.selection import build
+from dstwist.permission.selection import build_permission
 from dstwist.plugins import PluginContext
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -90,7 +90,7 @@ class PluginPermissionTests(SynchronousTestCase):
         Path(path).write_text(f"permission: {section}\n")
         for example in EXAMPLES.glob("*.py"):
             Path(directory, example.name).write_bytes(example.read_bytes())
-        permission = build(load(path, {}).permission, lambda: 0.0, context=PluginContext(None))
+        permission = build_permission(load(path, {}).permission, lambda: 0.0, context=PluginContext(None))
         verifyObject(IPermission, permission)
         return permission
 

@@ -17,7 +17,7 @@ from dstwist.errors import ConfigError
 from dstwist.interfaces import IPermission, Record
 from dstwist.permission.recheck import GrantType
 from dstwist.permission.reload import RuleReload
-from dstwist.permission.selection import build
+from dstwist.permission.selection import build_permission
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
@@ -53,7 +53,7 @@ class RuleReloadTests(SynchronousTestCase):
         return self.loads[-1]
 
     def reload(self, old: PermissionSettings) -> RuleReload:
-        self.permission: IPermission = build(old, self.clock.seconds, self.load)
+        self.permission: IPermission = build_permission(old, self.clock.seconds, self.load)
         listeners = ListenerRegistry(Topic.EVENT, self.subscriptions, ListenSettings(), self.clock)
         service = EventService(self.subscriptions, listeners, FakeCluster())
         self.router = Router(self.permission, {Topic.EVENT: service})

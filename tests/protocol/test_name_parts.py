@@ -8,22 +8,22 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import PresenceAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.name_parts import Part, Parts
+from dstwist.protocol.name_parts import NamePart, NameParts
 
 
 class PartsTests(SynchronousTestCase):
     """
-    L{Parts}.
+    L{NameParts}.
     """
 
     def test_like_a_tuple(self) -> None:
         """
-        Parts in a message are as good as the tuple of all their names.
+        Parts of names in a message are as good as the tuple of all their names.
         """
-        parts = Parts([Part(("a", "b")), Part(()), Part(("c",))])
+        parts = NameParts([NamePart(("a", "b")), NamePart(()), NamePart(("c",))])
         self.assertEqual((len(parts), tuple(parts), repr(parts)), (3, ("a", "b", "c"), "('a', 'b', 'c')"))
         self.assertEqual(parts, ("a", "b", "c"))
-        self.assertEqual(parts, Parts([Part(("a", "b", "c"))]))
+        self.assertEqual(parts, NameParts([NamePart(("a", "b", "c"))]))
         self.assertNotEqual(parts, ("a", "b"))
         self.assertEqual([part for part in parts.parts if part], [("a", "b"), ("c",)])
         message = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=("a", "b", "c"))
@@ -39,9 +39,9 @@ class PartsTests(SynchronousTestCase):
             encoded.append(names)
             return "+".join(names)
 
-        kept = Part(("a", "b"))
-        self.assertEqual(Parts([kept, Part(()), Part(("c",))]).encoded("text", encode), ["a+b", "c"])
-        self.assertEqual(Parts([kept, Part(("d",))]).encoded("text", encode), ["a+b", "d"])
+        kept = NamePart(("a", "b"))
+        self.assertEqual(NameParts([kept, NamePart(()), NamePart(("c",))]).encoded("text", encode), ["a+b", "c"])
+        self.assertEqual(NameParts([kept, NamePart(("d",))]).encoded("text", encode), ["a+b", "d"])
         self.assertEqual(encoded, [("a", "b"), ("c",), ("d",)])
-        Parts([kept]).encoded("protobuf", encode)
+        NameParts([kept]).encoded("protobuf", encode)
         self.assertEqual(encoded[3:], [("a", "b")])

@@ -33,7 +33,7 @@ class LayoutTests(SynchronousTestCase):
         A server knows the fields that a request must have, and those that it must not have.
         """
         layout = layout_of(Topic.RECORD, FROM_CLIENT[Topic.RECORD], server=True)
-        rule = layout.rules[RecordAction.PATCH]
+        rule = layout.requirements[RecordAction.PATCH]
         self.assertEqual(rule.needed, bits(("name", "version", "path", "data")))
         self.assertTrue(rule.checked & bits(["names"]))
         self.assertFalse(rule.checked & bits(["correlation_id"]))
@@ -44,7 +44,9 @@ class LayoutTests(SynchronousTestCase):
         A client takes the messages of the server with any fields.
         """
         layout = layout_of(Topic.RECORD, frozenset(ACTIONS[Topic.RECORD]), server=False)
-        self.assertEqual({(rule.needed, rule.checked, rule.texts) for rule in layout.rules.values()}, {(0, 0, ())})
+        self.assertEqual(
+            {(rule.needed, rule.checked, rule.texts) for rule in layout.requirements.values()}, {(0, 0, ())}
+        )
 
     def test_text_only(self) -> None:
         """
@@ -52,7 +54,7 @@ class LayoutTests(SynchronousTestCase):
         """
         for topic, actions in ACTIONS.items():
             layout = layout_of(topic, frozenset(actions), server=False)
-            self.assertTrue(all(number < TEXT_ONLY for number in (*layout.rules, *layout.originals)), topic)
+            self.assertTrue(all(number < TEXT_ONLY for number in (*layout.requirements, *layout.originals)), topic)
 
 
 class WriterTests(SynchronousTestCase):

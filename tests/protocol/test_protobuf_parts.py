@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol.name_parts import Part, Parts
+from dstwist.protocol.name_parts import NamePart, NameParts
 from dstwist.protocol.protobuf_parts import (
     Undecodable,
     read_entry,
@@ -124,5 +124,5 @@ class WriteTests(SynchronousTestCase):
         names = tuple(f"n{number}" for number in range(20))
         one_by_one = b"".join(written_names(b"\x3a", (name,)) for name in names)
         self.assertEqual(written_names(b"\x3a", names), one_by_one)
-        parts = Parts([Part(names[:5]), Part(()), Part(names[5:])])
+        parts = NameParts([NamePart(names[:5]), NamePart(()), NamePart(names[5:])])
         self.assertEqual(written_names(b"\x3a", parts), one_by_one)

@@ -799,7 +799,7 @@ class RevocationTests(SynchronousTestCase):
         self.assertEqual(self.stage.heard(bob), ["FOUND a.* abc"])
         self.assertEqual(self.stage.heard(cat), ["UNPROVIDED abc"])
         self.assertEqual(self.listeners.names_of(ann), ["b.*"])
-        self.assertEqual((self.listeners.wants("a.*", ann), self.listeners.wants("b.*", ann)), (False, True))
+        self.assertEqual((self.listeners.holds("a.*", ann), self.listeners.holds("b.*", ann)), (False, True))
         self.assertEqual(list(self.listeners.connections()), [ann, bob])
 
     def test_being_asked(self) -> None:
@@ -860,4 +860,4 @@ class RevocationTests(SynchronousTestCase):
         """
         ann, bob = self.stage.listener("a.*"), FakeConnection()
         self.assertEqual([self.listeners.revoke("b", ann), self.listeners.revoke("a.*", bob)], [False, False])
-        self.assertEqual((self.listeners.names_of(bob), self.listeners.wants("a.*", bob)), ([], False))
+        self.assertEqual((self.listeners.names_of(bob), self.listeners.holds("a.*", bob)), ([], False))

@@ -398,7 +398,7 @@ class OfferedTests(PermissionCase):
         self.assertEqual(set(self.offered.names_of(self.ann)), {"a1", "a2"})
         self.assertEqual(list(self.offered.connections()), [self.ann, self.bob])
         self.assertEqual(
-            [self.offered.wants(name, who) for name in ("a1", "a2", "a3") for who in (self.ann, self.bob)],
+            [self.offered.holds(name, who) for name in ("a1", "a2", "a3") for who in (self.ann, self.bob)],
             [True, False, True, False, False, False],
         )
         self.assertEqual(self.offered.names_of(FakeConnection()), [])

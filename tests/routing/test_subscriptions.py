@@ -324,12 +324,12 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         A caller that sends its own answers subscribes and ends subscriptions, and the registry sends nothing.
         """
         connection = FakeConnection()
-        self.assertFalse(self.registry.wants("a", connection))
+        self.assertFalse(self.registry.is_subscribed("a", connection))
         self.assertEqual([self.registry.add("a", connection) for _ in range(2)], [True, False])
-        self.assertTrue(self.registry.wants("a", connection))
+        self.assertTrue(self.registry.is_subscribed("a", connection))
         self.assertEqual([self.registry.discard("a", connection) for _ in range(2)], [True, False])
         self.assertFalse(self.registry.discard("a", FakeConnection()))
-        self.assertFalse(self.registry.wants("a", connection))
+        self.assertFalse(self.registry.is_subscribed("a", connection))
         self.assertEqual(connection.take(), [])
         self.assertEqual(self.seen, [("first", "a"), ("last", "a")])
 
@@ -383,7 +383,7 @@ class MutingTests(SynchronousTestCase):
         """
         self.registry.mute("a", self.ann)
         self.assertEqual((self.heard(), self.heard("b")), ([0, 3], [3, 3]))
-        self.assertTrue(self.registry.wants("a", self.ann))
+        self.assertTrue(self.registry.is_subscribed("a", self.ann))
         self.registry.unmute("a", self.ann)
         self.assertEqual(self.heard(), [3, 3])
 
@@ -559,7 +559,7 @@ class LongEndTests(SynchronousTestCase):
         self.assertNotIn(name, self.released)
         self.assertNotIn(name, self.registry)
         self.assertEqual(self.registry.subscribers(name), [])
-        self.assertFalse(self.registry.wants(name, ann))
+        self.assertFalse(self.registry.is_subscribed(name, ann))
         self.assertEqual(self.registry.names_of(ann), [])
 
     def test_taken_over(self) -> None:
@@ -642,7 +642,7 @@ class ManySubscribersTests(SynchronousTestCase):
         self.assertNotIn("a", self.registry)
         self.assertEqual(self.registry.subscribers("a"), [])
         self.assertTrue(all(self.registry.names_of(each) == ["b"] for each in self.connections[:10]))
-        self.assertFalse(any(self.registry.wants("a", each) for each in self.connections))
+        self.assertFalse(any(self.registry.is_subscribed("a", each) for each in self.connections))
         self.assertFalse(self.registry.discard("a", self.connections[10]))
         self.registry.publish(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"))
         self.assertEqual(self.connections[0].take(), [])
@@ -659,7 +659,7 @@ class ManySubscribersTests(SynchronousTestCase):
         self.assertTrue(self.registry.add("a", ann))
         self.finish()
         self.assertEqual(self.registry.subscribers("a"), [ann])
-        self.assertTrue(self.registry.wants("a", ann))
+        self.assertTrue(self.registry.is_subscribed("a", ann))
         self.assertEqual(sorted(self.registry.names_of(bob)), ["b", "c"])
 
     def test_close(self) -> None:

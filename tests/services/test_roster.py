@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.constants import PresenceAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.name_parts import Part, Parts
+from dstwist.protocol.name_parts import NamePart, NameParts
 from dstwist.services.roster import BLOCK_USERS, Roster
 
 
@@ -93,7 +93,7 @@ class RosterTests(SynchronousTestCase):
         odd = ("\u20ac", "x" * 300, "a\x1fb", "a\x1eb", "")
         for names in ((), ("ann",), ("ann", *odd), tuple(f"u{number}" for number in range(1000))):
             for cut in (1, 3, 300):
-                parts = Parts([Part(names[start : start + cut]) for start in range(0, len(names), cut)])
+                parts = NameParts([NamePart(names[start : start + cut]) for start in range(0, len(names), cut)])
                 self.assertEqual((len(parts), list(parts)), (len(names), list(names)))
                 for codec in (protobuf.SERVER, text.SERVER):
                     self.assertEqual(codec.encode(answer(parts)), codec.encode(answer(names)))

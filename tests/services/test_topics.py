@@ -43,7 +43,7 @@ class TopicBuilderTests(SynchronousTestCase):
             None,
             TieredStore(MemoryStore(), None, settings.record, self.clock),
             Denials(permission),
-        ).build()
+        ).build_topics()
 
     def test_all(self) -> None:
         """

@@ -64,7 +64,7 @@ class WebSocketBuilderTests(SynchronousTestCase):
             FailedLogins(settings.limits, self.reactor),
             OutgoingBytes(self.reactor),
             self.departed,
-        ).build()
+        ).build_factories()
 
     def departed(self, connection: IConnection) -> None:
         self.left.append(connection.user)

@@ -51,7 +51,7 @@ class Question:
 
 
 @dataclass
-class Part:
+class RulePart:
     """
     A part of a rule, and its value.
 
@@ -83,7 +83,7 @@ class Answer:
     rule: Rule | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     others: list[Rule] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[RulePart] = field(default_factory=list)
     error: str | None = None
 
 
@@ -167,17 +167,17 @@ class _Watcher:
 
         return watched
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[RulePart]:
         """
         All parts, each before the parts that it contains.
         """
-        found: list[Part] = []
+        found: list[RulePart] = []
         around: list[int] = []
         for start, end in sorted(self._values, key=lambda place: (place[0], -place[1])):
             while around and around[-1] <= start:
                 around.pop()
             text = " ".join(self._rule.text[start:end].split())
-            found.append(Part(text, len(around), self._outcomes.get((start, end))))
+            found.append(RulePart(text, len(around), self._outcomes.get((start, end))))
             around.append(end)
         return found
 

@@ -68,7 +68,7 @@ class Acknowledgements:
     """
 
     def __init__(self, subscriptions: SubscriptionRegistry, replicas: Replicas, clock: IReactorTime) -> None:
-        self._wants = subscriptions.wants
+        self._is_subscribed = subscriptions.is_subscribed
         self._is_leaving = replicas.is_leaving
         self._may_hold_predecessor = replicas.may_hold_predecessor
         self._clock = clock
@@ -114,7 +114,7 @@ class Acknowledgements:
             message.version != -1
             and sender.dialect.knows_writes_by_version
             and self._may_hold_predecessor(name, sender)
-            and not self._wants(name, sender)
+            and not self._is_subscribed(name, sender)
         )
 
     def deleted(self, name: str, exclude: IConnection | None = None) -> None:
@@ -125,7 +125,7 @@ class Acknowledgements:
         """
         for held in self._names.pop(name, ()):
             self._remove(held)
-            if held.connection is not exclude and self._wants(name, held.connection):
+            if held.connection is not exclude and self._is_subscribed(name, held.connection):
                 self._send(name, held.message, held.connection)
 
     def revoked(self, name: str, connection: IConnection) -> None:
@@ -156,7 +156,7 @@ class Acknowledgements:
         acknowledgement = answers.acknowledgement(name, message, sender, reason)
         count = self._counts.get(sender, 0)
         # A client without a copy keeps the callback elsewhere, and does not destroy it.
-        if message.version == -1 or count >= MAX_HELD_ACKS_EACH or not self._wants(name, sender):
+        if message.version == -1 or count >= MAX_HELD_ACKS_EACH or not self._is_subscribed(name, sender):
             self._send(name, acknowledgement, sender)
             return
         if len(self._held) >= MAX_HELD_ACKS:
@@ -190,7 +190,7 @@ class Acknowledgements:
         if not named:
             del self._names[held.name]
         self._remove(held)
-        if self._wants(held.name, held.connection):
+        if self._is_subscribed(held.name, held.connection):
             self._send(held.name, held.message, held.connection)
 
     def _remove(self, held: _Held) -> None:

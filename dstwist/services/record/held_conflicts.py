@@ -202,7 +202,7 @@ class HeldConflicts:
         """
         for connection in list(self._answers.get(name, ())):
             answer = self._end_hold(name, connection)
-            if answer is not None and self._subscriptions.wants(name, connection):
+            if answer is not None and self._subscriptions.is_subscribed(name, connection):
                 self._acknowledge(name, connection, answer)
                 self._answer_reads(name, connection, answer)
 
@@ -264,7 +264,7 @@ class HeldConflicts:
     def _answer(
         self, name: str, connection: IConnection, answer: _Answer, record: Record | None, readable: bool
     ) -> None:
-        if not self._subscriptions.wants(name, connection) or self._is_leaving(name, connection, answer):
+        if not self._subscriptions.is_subscribed(name, connection) or self._is_leaving(name, connection, answer):
             return
         if self._provided(name) is not answer.provided:
             action = (

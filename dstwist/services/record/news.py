@@ -80,7 +80,7 @@ class RecordNews:
             return
         elif not alike:
             news = answers.update(name, state)
-            if sender.dialect.has_its_own_paths and self._subscriptions.wants(name, sender):
+            if sender.dialect.has_its_own_paths and self._subscriptions.is_subscribed(name, sender):
                 self._replicas.made_unsure(name, sender)
         elif path is None:
             news = Message(_RECORD, _UPDATE, name, message.data, version=state.version)

@@ -94,7 +94,7 @@ class RecordReader:
         if record is None:
             sender.send(message.error(RecordAction.RECORD_NOT_FOUND))
         else:
-            if sender.dialect.reads_once and not self._subscriptions.wants(name, sender):
+            if sender.dialect.reads_once and not self._subscriptions.is_subscribed(name, sender):
                 self._replicas.read(name, sender, record.version)
             self._respond(name, record, sender)
 
@@ -125,7 +125,7 @@ class RecordReader:
     def _respond(self, name: str, record: Record, sender: IConnection) -> None:
         if self._conflicts and self._conflicts.read(name, sender, record):
             return
-        if not sender.dialect.knows_writes_by_version or self._subscriptions.wants(name, sender):
+        if not sender.dialect.knows_writes_by_version or self._subscriptions.is_subscribed(name, sender):
             # Other clients of v2 and v3 have sent the request before they heard that the record was deleted.
             self._replicas.sent(name, sender)
         if len(record.json) < LARGE_FRAME_BYTES:
@@ -152,7 +152,7 @@ class RecordReader:
             if self._listeners.provided(name):
                 sender.send(Message(_RECORD, RecordAction.SUBSCRIPTION_HAS_PROVIDER, name))
             return True
-        if not self._subscriptions.wants(name, sender):
+        if not self._subscriptions.is_subscribed(name, sender):
             answers.refused(name, message, sender, False, RecordAction.READ)
             return None
         answer = message.error(RecordAction.MULTIPLE_SUBSCRIPTIONS, name, flagged=False)

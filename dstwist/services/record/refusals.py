@@ -68,7 +68,7 @@ class RecordRefusals:
         conflicts: HeldConflicts,
         denials: Denials,
     ) -> None:
-        self.is_subscribed = subscriptions.wants
+        self.is_subscribed = subscriptions.is_subscribed
         self.predecessors = replicas.predecessors
         self.has_no_callback = acks.has_no_callback
         self._replicas = replicas

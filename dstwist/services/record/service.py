@@ -238,7 +238,7 @@ class RecordService:
         self._news.received(message)
 
     def _remind(self, name: str, connection: IConnection) -> None:
-        if self._subscriptions.wants(name, connection):
+        if self._subscriptions.is_subscribed(name, connection):
             self._submit(self._send_record, name, _REMIND, connection, always=True)
 
     async def _send_record(self, name: str, message: Message, subscriber: IConnection) -> None:
@@ -249,7 +249,7 @@ class RecordService:
             return
         if (
             record is not None
-            and self._subscriptions.wants(name, subscriber)
+            and self._subscriptions.is_subscribed(name, subscriber)
             and not self._conflicts.holds(name, subscriber)
         ):
             subscriber.send(answers.update(name, record))
@@ -265,5 +265,5 @@ class RecordService:
         elif record is not None:
             news = answers.update(name, record)
             for connection in writers:
-                if self._subscriptions.wants(name, connection):
+                if self._subscriptions.is_subscribed(name, connection):
                     connection.send(news)

@@ -623,7 +623,7 @@ class ReadTurnTests(ValveTestCase):
             answers = eve.take()
             self.assertIn(A.MESSAGE_DENIED, [answer.action for answer in answers], request)
             self.assertNotIn("secret", str([answer.data for answer in answers]))
-            self.assertFalse(self.subscriptions.wants("a", eve), request)
+            self.assertFalse(self.subscriptions.is_subscribed("a", eve), request)
             self.assertNotIn(2, [answer.version for answer in answers], request)
 
     def test_opened_meanwhile(self) -> None:
@@ -649,7 +649,7 @@ class ReadTurnTests(ValveTestCase):
             (denial,) = [answer for answer in answers if answer.action is A.MESSAGE_DENIED]
             self.assertEqual((denial.name, denial.original_action), ("a", request.action))
             self.assertTrue(denial.is_error)
-            self.assertFalse(self.subscriptions.wants("a", eve))
+            self.assertFalse(self.subscriptions.is_subscribed("a", eve))
             self.assertFalse({A.READ_RESPONSE, A.HEAD_RESPONSE, A.HAS_RESPONSE} & {each.action for each in answers})
 
     def test_some_denied(self) -> None:
@@ -663,7 +663,7 @@ class ReadTurnTests(ValveTestCase):
             request = replace(request, names=("a", "b", "c"))
             answers = self.say(eve, request)
             self.assertEqual([each.name for each in answers if each.action is A.MESSAGE_DENIED], ["b"], request)
-            self.assertEqual([name for name in "abc" if self.subscriptions.wants(name, eve)], ["a", "c"])
+            self.assertEqual([name for name in "abc" if self.subscriptions.is_subscribed(name, eve)], ["a", "c"])
 
     def test_rule_fails(self) -> None:
         """
