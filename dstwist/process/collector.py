@@ -21,7 +21,7 @@ A reference cycle that becomes garbage after it was set apart stays until the ne
 those that exceptions leave are young.
 
 A pass looks at each item of an array, also if it is a number, which is no object to the collector. So the values of
-JSON texts are set apart when enough of them were made (L{dstwist.protocol.jsontext}).
+JSON texts are set apart when enough of them were made (L{dstwist.protocol.uncollected}).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from dstwist.protocol.jsontext import set_values_apart
+from dstwist.protocol.uncollected import set_values_apart
 
 #: How often the memory is compared, in seconds.
 CHECK_INTERVAL = 10.0

@@ -4,7 +4,8 @@ JSON as JavaScript reads and writes it: by orjson, and by the standard library w
 Both give the same values for the same text (C{tests/protocol/test_jsontext.py}):
 
 - C{NaN} and C{Infinity} are refused in a text, and written as C{null};
-- integers beyond 64 bits become floats;
+- integers beyond 64 bits become floats, and the standard library is made to do the same
+  (L{dstwist.protocol.json_stdlib});
 - lone surrogates that are written as escapes are kept;
 - a text that is nested too deeply is refused, and does not exhaust the stack;
 - a number that no double can hold (C{1e400}) is refused. JavaScript reads C{Infinity} and writes C{null}, so it never
@@ -21,7 +22,6 @@ L{dstwist.protocol.nesting.deeper_than} before it stores the text, because no re
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Callable, Iterator
 from typing import Any, AnyStr
 
@@ -30,8 +30,9 @@ import orjson
 from dstwist.memory_limits import allocations_can_fail, has_room
 from dstwist.protocol.json_stdlib import decode, stdlib_dumps
 from dstwist.protocol.nesting import MAX_DEPTH, deeper_than
+from dstwist.protocol.uncollected import make_uncollected
 
-#: Texts of at most so many bytes cannot be nested too deeply.
+#: Texts of at most this length, in bytes, cannot be nested too deeply: each level takes two bytes.
 NEVER_TOO_DEEP_LENGTH = 2 * MAX_DEPTH
 
 #: Texts of this length and more, in bytes, are read in parts if they come from a client.
@@ -40,18 +41,20 @@ READ_IN_PARTS_LENGTH = 65536
 #: Texts of this length and more, in bytes, are read with Python's garbage collector switched off.
 UNCOLLECTED_LENGTH = 4096
 
-#: Objects and arrays with so many items or more are copied with the garbage collector switched off.
+#: Objects and arrays with this number of items and more are copied with the garbage collector switched off.
 UNCOLLECTED_ITEMS = 1000
 
-#: One pass of the garbage collector looks at the values of at most so many bytes of JSON; texts of at most
-#: L{NEVER_TOO_DEEP_LENGTH} bytes are not counted. In the worst case these are 65,000 numbers, or 45,000 arrays.
+#: After texts of this length together, in bytes, their values are set apart (L{dstwist.protocol.uncollected}), so that
+#: no pass of the garbage collector looks at more values. In the worst case these are 65,000 numbers, or 45,000 arrays.
+#: Texts of at most L{NEVER_TOO_DEEP_LENGTH} bytes are not counted.
 FREEZE_INTERVAL_LENGTH = 131072
 
-#: The bytes of memory that orjson needs at most for one byte of text, the value included. The highest figure measured
-#: is 46, for C{[[[[]]]],} repeated.
+#: The most bytes of memory that orjson needs for one byte of text, the value included. The highest figure measured is
+#: 46, for C{[[[[]]]],} repeated.
 ORJSON_BYTES_PER_BYTE = 64
 
-#: The same for the standard library. It has no buffer; orjson's has 12 bytes for one byte of text.
+#: The most bytes of memory that the standard library needs for one byte of text. It has no buffer; the buffer of orjson
+#: has 12 bytes for one byte of text.
 STDLIB_BYTES_PER_BYTE = 40
 
 #: The address space, in bytes, that must stay free for the other threads while orjson reads: a password hash takes
@@ -65,9 +68,10 @@ ORJSON_WRITE_BYTES = 1 << 30
 #: The address space, in bytes, that no text may take. The server needs it to go on while texts are refused.
 RESERVED_BYTES = 32 << 20
 
-#: Free memory is checked for each text of more than so many bytes,
+#: Free memory is checked for each text that is longer than this, in bytes.
 MAX_UNCHECKED_LENGTH = 4096
-#: and once for so many bytes of shorter texts.
+
+#: Free memory is checked once for shorter texts of this length together, in bytes.
 UNCHECKED_TOTAL_LENGTH = 65536
 
 
@@ -85,48 +89,19 @@ class NoRoom(ValueError):
 refusals: list[Callable[[int], object]] = []
 
 
-#: Whether L{set_values_apart} was called.
-_sets_apart = False
-
-
-def set_values_apart() -> None:
-    """
-    Hide large values from the garbage collector from now on (C{gc.freeze}). Reference counting frees them, and a pass
-    over millions of items would stop the process for a second. This affects the whole process, so only the owner of the
-    process calls it.
-    """
-    global _sets_apart
-    _sets_apart = True
-
-
 #: About how many bytes of JSON were read into values since values were last set apart.
 _young = 0
 
 
 def _uncollected(make: Callable[[Any], Any], source: Any) -> Any:
     """
-    The result of C{make(source)}, made with the garbage collector switched off. The caller has counted it in L{_young}.
+    The result of C{make(source)}, made without the garbage collector. The caller has counted it in L{_young}.
     """
-    # With the collector switched on, reading many thousand containers takes four times as long: a pass runs for every
-    # few hundred of them and finds nothing, because all are in use. A pass over one array of numbers looks at each
-    # number.
     global _young
-    collects = gc.isenabled()
-    apart = _young >= FREEZE_INTERVAL_LENGTH
-    if apart:
+    set_apart = _young >= FREEZE_INTERVAL_LENGTH
+    if set_apart:
         _young = 0
-        apart = collects and _sets_apart
-        if apart:
-            # Free young reference cycles first; otherwise they would be set apart, too, and never be freed.
-            gc.collect(1)
-    gc.disable()
-    try:
-        return make(source)
-    finally:
-        if apart:
-            gc.freeze()
-        if collects:
-            gc.enable()
+    return make_uncollected(make, source, set_apart)
 
 
 def copy_uncollected(container: Any) -> Any:

@@ -23,7 +23,7 @@ from dstwist.process.collector import (
     resident,
     set_apart,
 )
-from dstwist.protocol import jsonparts, jsontext, paths
+from dstwist.protocol import jsonparts, jsontext, paths, uncollected
 
 
 class CollectorTests(SynchronousTestCase):
@@ -162,7 +162,7 @@ class SetApartTests(SynchronousTestCase):
         """
         self.addCleanup(gc.callbacks.remove, set_apart)
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
-        self.patch(jsontext, "_sets_apart", False)
+        self.patch(uncollected, "_sets_apart", False)
         self.patch(jsontext, "_young", 0)
         text = b"[%s]" % b",".join([b"[]"] * (jsontext.FREEZE_INTERVAL_LENGTH // 3))
         value = jsontext.loads(text)
@@ -189,7 +189,7 @@ class ItemTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.patch(jsontext, "_sets_apart", True)
+        self.patch(uncollected, "_sets_apart", True)
         self.patch(jsontext, "_young", 0)
         gc.freeze()
         self.addCleanup(gc.unfreeze)
