@@ -23,8 +23,8 @@ a user leaves  PRESENCE_LEAVE_ALL                PRESENCE_LEAVE, after PRESENCE_
 
 Requests without names are answered like all others. A repeated subscription, and the end of a subscription that does
 not exist, are acknowledged: clients of v2 and v3 report a missing acknowledgement of presence. MULTIPLE_SUBSCRIPTIONS
-is sent before the acknowledgement of a repeated subscription. Clients of v2 and v3 get it for subscriptions to all
-users only; they do not know it for single users.
+is sent before the acknowledgement of a repeated subscription. Clients of v2 and v3 know MULTIPLE_SUBSCRIPTIONS only for
+subscriptions to all users, and get it only for these.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ UNPROVIDE        names               see L{dstwist.routing.subscriptions}
 REQUEST          name, id, data?     to a provider, chosen at random; if there is none: NO_RPC_PROVIDER
 ACCEPT           name, id            to the requestor; repeated: MULTIPLE_ACCEPT to the provider
 RESPONSE         name, id, data?     to the requestor; ends the call
-REQUEST_ERROR    name, id, data?     the same
+REQUEST_ERROR    name, id, data?     to the requestor; ends the call
 REJECT           name, id            to a provider that was not asked yet; if there is none: NO_RPC_PROVIDER
 ===============  ==================  ================================================================================
 

@@ -1,5 +1,5 @@
 """
-Calls, and the lists of calls of each requestor and provider. L{dstwist.services.rpc} decides what happens to them.
+Calls, and the lists of calls of each requestor and provider. L{dstwist.services.rpc} decides what happens to the calls.
 """
 
 from __future__ import annotations

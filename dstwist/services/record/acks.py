@@ -2,8 +2,8 @@
 Write acknowledgements, which trigger the callbacks of writes.
 
 Clients of v4 and later get the acknowledgement at once. Clients of v2 and v3 find the callback by the record and the
-version. Client 2.3.4 destroys the callbacks when it deletes or discards the record. The server learns of that later,
-and the client throws if an acknowledgement arrives meanwhile::
+version. Client 2.3.4 destroys the callbacks when it deletes or discards the record. Until the server gets that request,
+it may send an acknowledgement, on which the client throws::
 
     client                       server
     R|U|a|2|{..}|{..} ---------> written
@@ -15,8 +15,8 @@ and v3 that is subscribed is held for L{ACK_DELAY}, and dropped if the client de
 If the server itself is about to end the subscription, it sends the acknowledgement first:
 L{Acknowledgements.deleted}, L{Acknowledgements.revoked}.
 
-The client destroys the callbacks as well when it is told that another client has deleted the record. A write that it
-sent before that is not acknowledged: L{Acknowledgements.has_no_callback}.
+The client destroys the callbacks as well when it is told that another client has deleted the record. So a write that
+the client sent before it was told is not acknowledged: L{Acknowledgements.has_no_callback}.
 
 The acknowledgement of a write that met a conflict leaves with its VERSION_EXISTS:
 L{dstwist.services.record.held_conflicts}.

@@ -8,8 +8,8 @@ Deleting records.
 The subscriptions of all clients to the record end with its deletion. A deletion of a record that does not exist
 succeeds as well.
 
-If the deletion is refused or fails, the record stays. Text clients have forgotten their copy all the same when they
-sent the request, so their subscriptions end then too.
+If the deletion is refused or fails, the record stays. A text client forgets its copy when it sends the request, so its
+subscription ends even then.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ answer is held for L{ACK_DELAY}, and dropped if the client deletes or discards t
     R|P|a|2|x|N1|{..} ---------> refused: the answer is held
     R|D|a ---------------------> deleted: the answer is dropped
 
-While the answer is held, the client does not know that its copy is wrong. So it is sent no news of the record: a PATCH
-could have the next version of the wrong copy, and the client would apply it instead of merging. For the same reason the
-client is not sent the record in any other way before the answer. The answer contains the record as it is when the
-answer is sent. That includes all news that the client missed, and its own writes that were accepted meanwhile. Clients
+While the answer is held, the client does not know that its copy is wrong. So the client is sent no news of the record:
+a PATCH could have the next version of the wrong copy, and the client would apply the PATCH instead of merging. For this
+reason the client is not sent the record in any other way before the answer. The answer contains the record as it is
+when the answer is sent, with all news that the client missed, and its own writes that were accepted meanwhile. Clients
 accept the whole record in VERSION_EXISTS at any version, so the client misses nothing, and merges once.
 
 ==================================  ==============================================  ====================================

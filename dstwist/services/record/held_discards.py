@@ -10,7 +10,7 @@ has kept, and behind it a request to subscribe again, because it still has the r
            <---------------- R|A|US|a
 
 If the discard were acknowledged at once, the client would have forgotten the record when the answers to R|CR arrive. It
-would raise each of them as an error, and all later news of the record too.
+would raise each answer as an error, and all later news of the record too.
 
 If no R|CR follows, the acknowledgement is sent after L{DISCARD_DELAY}. Always true: a client whose acknowledgement is
 held still has the old record, so R|CR cannot be meant for another one.
@@ -32,8 +32,8 @@ DISCARD_DELAY = 0.2
 #: How many acknowledgements are held at a time. If there are more, the oldest is sent at once.
 MAX_HELD_DISCARDS = 10_000
 
-#: How many are held for one connection, and how many bytes of memory they may take. If there are more, its oldest is
-#: sent at once.
+#: How many acknowledgements are held for one connection, and how many bytes of memory they may take. If there are more,
+#: the oldest one of the connection is sent at once.
 MAX_HELD_DISCARDS_EACH = 1000
 MAX_HELD_DISCARD_BYTES_EACH = 1024 * 1024
 

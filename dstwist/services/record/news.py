@@ -13,7 +13,7 @@ a deletion                             DELETED, which ends all subscriptions to 
 a record that was read anew            UPDATE; DELETED if it does not exist
 =====================================  =====================================================================
 
-If the message of the writer is the same as its news, it is forwarded as it came.
+If the news of a write equals the message of the writer, that message is forwarded as it came.
 """
 
 from __future__ import annotations

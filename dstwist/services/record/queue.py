@@ -2,9 +2,9 @@
 The queue of each record: its requests are served one after the other, in the order in which they came.
 
 A I{step} is a coroutine function that serves one request. It is started at once if the record is not busy, and runs as
-far as it can without waiting. With stores and permissions that answer at once this is to its end, and nothing is
-stored. A step that has to wait makes its record I{busy}: further requests for the record wait in its queue until the
-queue is empty.
+far as it can without waiting. With stores and permissions that answer at once the step runs to its end, and the queue
+stores nothing. A step that has to wait makes its record I{busy}: further requests for the record wait in the queue
+until the queue is empty.
 
 Always true: of one record at most one step is under way.
 
@@ -13,7 +13,7 @@ limit                   above it
 ======================  ==============================================================================================
 maxQueuedRequests       of one record: the request is refused, unless it ends subscriptions
 maxPendingBytes         of one connection, data and L{REQUEST_BYTES} of each request: the connection is paused until
-                        half of these bytes are served. Requests for one record each that it has sent already are
+                        half of these bytes are served. Requests for one record each that have arrived already are
                         still queued; a request for many records goes on when the connection is resumed
 limits.maxPendingBytes  of all connections: each connection that sends another request is paused until one of its own
                         requests is served

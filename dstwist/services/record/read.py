@@ -5,10 +5,10 @@ The permission to read is decided in the turn of a request, on the record that i
 the data and who may read them, no client sees the new data by a request that came before the write.
 
 A subscriber is told first whether the record has a provider, and is then sent the record. The record is sent in the
-step that begins the subscription, so the first news follows that version. This is true of SUBSCRIBEANDREAD and
-SUBSCRIBECREATEANDREAD. Clients that send SUBSCRIBE or SUBSCRIBEANDHEAD have a copy already.
+step that begins the subscription, so the first news has the next version. Only SUBSCRIBEANDREAD and
+SUBSCRIBECREATEANDREAD send the record. Clients that send SUBSCRIBE or SUBSCRIBEANDHEAD have a copy already.
 
-A request for several records is one step (L{dstwist.services.record.queue}) for each of them. If they are many,
+A request for several records is one step (L{dstwist.services.record.queue}) for each record. If there are many records,
 requests of other connections are served in between.
 """
 

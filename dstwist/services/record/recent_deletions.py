@@ -6,16 +6,17 @@ I{predecessor}, at version 7 say, and writes version 8, would overwrite the new 
 So the last version of a predecessor is remembered for a while, with its I{suspects}, the connections that may have a
 copy of it:
 
-- those that were subscribed when the record was deleted, since their writes may be on their way;
-- those that subscribe later without being sent the record (SUBSCRIBEANDHEAD of v4+ clients that reconnect).
+- the connections that were subscribed when the record was deleted, since their writes may be on their way;
+- the connections that subscribe later without being sent the record (SUBSCRIBEANDHEAD of v4+ clients that reconnect).
 
-A connection is no longer a suspect when it was sent the new record. Until then its writes of a version up to the one
-that would have followed the predecessor's last are conflicts. Writes of version -1, and writes of connections that are
+A connection is no longer a suspect when it was sent the new record. Until then its writes up to the version after the
+predecessor's last one are conflicts: in the example up to 8. Writes of version -1, and writes of connections that are
 no suspects, are not affected.
 
-A deletion is forgotten after C{deletionMemory}, if there are more than C{maxDeletionMemory} of them, and if they weigh
-more than C{maxDeletionBytes} with their suspects. All are forgotten when the server ends. A client does not say which
-of two records of one name and version it has, so the server cannot do more.
+A deletion is forgotten after C{deletionMemory}. The oldest deletions are forgotten earlier if there are more than
+C{maxDeletionMemory}, or if all deletions weigh more than C{maxDeletionBytes} with their suspects. All deletions are
+forgotten when the server ends. A client does not say which of two records of one name and version it has, so the server
+cannot do more.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Reconciliation of records whose last write has an unknown outcome.
 
 A store that fails a write, or does not answer in time, may have written the record, or may write it later. From then on
-the record is I{unresolved}, until its authority (L{dstwist.store.tiers}) says what it holds::
+the record is I{unresolved}, until its authority (L{dstwist.store.tiers}) says what the record contains::
 
     a write fails --> unresolved --> the authority is asked, and the cache made to agree --> on_resolved is called
                           ^                    |
@@ -19,8 +19,8 @@ is what it was before the failed writes (L{assume})  the clients whose writes fa
 is anything else                                     all subscribers
 ===================================================  ==============================================
 
-In the first case all other clients have the record already. They may have sent the next version, and would give it up
-if they were sent the record once more.
+In the first case all other clients have the record already. They may have sent a write of the next version, and would
+give up that write if they were sent the record once more.
 
 Always true: an unresolved record has a timer, unless the server stops or the record is being reconciled. All methods
 but L{Reconciliation.stop} are called by steps of the record's queue.

@@ -1,9 +1,9 @@
 """
 Refusing writes: the answer to the writer, and the current record if the writer's copy is wrong.
 
-A client writes to its copy before it sends the write, so each refusal leaves a copy wrong, and the next write behind it
-has the wrong version. So a subscribed client is sent the current record. It is sent before the answer, so that a write
-that the client makes as soon as it gets the answer has the right version.
+A client writes to its copy before it sends the write. So each refusal leaves a copy wrong, and the next write of the
+client has the wrong version. So a subscribed client is sent the current record, and then the answer: a write that the
+client makes as soon as it gets the answer has the right version.
 
 ===============================  ================================================================================
 reason of the refusal            the record is sent
@@ -16,8 +16,8 @@ all other reasons                at once; with the answer to another write, if o
 ===============================  ================================================================================
 
 VERSION_EXISTS contains the record only for a client that is subscribed, or has the permission to read it.
-L{dstwist.services.record.write} checks that before it calls a L{SendConflict}. In all other cases the record is sent to
-subscribers only.
+L{dstwist.services.record.write} checks this condition before it calls a L{SendConflict}. In all other cases the record
+is sent to subscribers only.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ next version for them, and clients whose merge strategy keeps their own data aft
 loops:
 
 - A write that does not change the record does not make its client unsure.
-- Each further reminder comes after twice the time, and after L{MAX_REMINDERS} of them the copy is forgotten.
-- The first L{REFUSALS_BEFORE_SENDING} refusals in quick succession send the client the record at once. Further ones
-  only remind it.
+- Each further reminder comes after twice the time, and after L{MAX_REMINDERS} reminders the copy is forgotten.
+- The first L{REFUSALS_BEFORE_SENDING} refusals in quick succession send the client the record at once. After a further
+  refusal the client is only reminded.
 
 Always true: a copy that is remembered has a timer, which reminds its client or forgets it.
 """

@@ -7,14 +7,13 @@ commit  to the storage, and after its answer to the cache
 delete  from the storage, and after its answer from the cache
 ======  =============================================================================================================
 
-So no client reads a state that a crash could take back. Records whose names have a prefix of
+In this order no client reads a state that a crash could take back. Records whose names have a prefix of
 C{storageExclusionPrefixes} are only in the cache; so are all records if there is no storage.
 
 A write that fails leaves the record unresolved: L{dstwist.services.record.reconcile}. An unresolved record is
 reconciled before it is loaded.
 
-If a load fails, all requests that are queued behind it fail with the same error; the record is not loaded again for
-them.
+If a load fails, all requests that are queued for the record fail with the same error, without another load.
 
 Always true: of one record at most one operation is under way, since all methods are called by steps of
 L{RecordQueue<dstwist.services.record.queue.RecordQueue>}.

@@ -17,7 +17,7 @@ version of the write                 outcome
 ===================================  ===================================================================================
 -1                                   the next version
 the current one and one              that version
-less, or the same                    VERSION_EXISTS
+the current one or less              VERSION_EXISTS
 more                                 INVALID_VERSION
 of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.record.replicas}
 ===================================  ===================================================================================

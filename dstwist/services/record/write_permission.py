@@ -3,10 +3,10 @@ The permission of writes: which rules a write needs, and its refusal if one of t
 
 The rules that a write needs follow from its effect (C{services.md} section 1):
 
-- I{create}, if it may create the record;
-- I{write}, if it sets a value;
-- I{delete}, if a v4+ client erases the value at a path, by any message. Text clients have no message for that: they
-  patch with "no value", for which every deepstream server asks for I{write}.
+- I{create}, if the write may create the record;
+- I{write}, if the write sets a value;
+- I{delete}, if a v4+ client erases the value at a path, by any message. Text clients have no message to erase a value:
+  they patch with "no value", for which every deepstream server asks for I{write}.
 
 A write that only sets a value in an existing record needs one rule. L{dstwist.services.record.write} asks the
 permission about it without this module, because nearly all writes are such.
