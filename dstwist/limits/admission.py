@@ -7,9 +7,9 @@ Which connections are admitted: how many there are, from which address, and how 
               |                      |
               +----- refused --------+
 
-Always true: a slot is counted once in the total, once at its address, and among the unauthenticated ones of that
-address until its client has logged in. An address without a slot is not remembered for longer than a second. Each limit
-is one of C{limits}; C{None} is no limit.
+Always true: a slot is counted once in the total and once at its address. Until its client has logged in, it is also
+counted among the unauthenticated slots of that address. An address without a slot is not remembered for longer than a
+second. Each limit is one of C{limits}; C{None} is no limit.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
 """
 The bytes that wait for clients: the budget of one turn, and the budget of the process.
 
-A fan-out is counted once, frame length times subscribers, and not for each subscriber. So is each answer. The bytes of
-a turn are those that no outbox has tried to send yet; the waiting bytes are those that the clients' sockets did not
-take::
+A fan-out is counted once, as frame length times subscribers, and not for each subscriber. Each answer is counted once,
+too. The bytes of a turn are those that no outbox has tried to send yet; the waiting bytes are those that the sockets of
+the clients did not take::
 
     publish, answer ---> bytes of this turn ---flush---> sockets
                           <= maxOutgoingBytesPerTurn  |
                                                       +-----> waiting bytes <= maxOutgoingBytes ---> sockets
 
 Always true: when the bytes of a turn exceed their budget, all outboxes are flushed before the next message is served.
-When the waiting bytes exceed theirs, the outboxes with most waiting bytes drop what they hold, at once; their
+When the waiting bytes exceed their budget, the outboxes with the most waiting bytes drop them at once. Their
 connections are closed later, when the turn is over, because closing calls back into the services.
 """
 

@@ -2,7 +2,7 @@
 Counts by key within a time window, for limits like "so many failed logins a minute".
 
 The window of a key begins with its first count, and when it ends the key is forgotten. Always true: no more than
-L{MAX_KEYS} keys are remembered, however many clients there are; of more, the oldest are forgotten first.
+L{MAX_KEYS} keys are remembered, however many clients there are; the oldest key is forgotten to make room for a new one.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
 """
-Reading again while the server runs: sections of the configuration (L{.sections}), and files that change (L{.files}).
+Reading again while the server runs: what SIGHUP reloads (L{.on_sighup}), and files that change (L{.files}).
 """

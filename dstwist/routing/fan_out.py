@@ -6,7 +6,7 @@ its connections::
 
     publish(message) --> wires of the name --encode once each--> frame --write--> each connection of the wire
 
-Always true: a name is in here exactly while it has a subscriber. The bytes of each fan-out are counted
+Always true: the fan-out contains a name exactly while the name has a subscriber. The bytes of each fan-out are counted
 (L{dstwist.limits.outgoing_bytes}).
 """
 

@@ -29,12 +29,12 @@ in time
 of any other listener               the answer is refused
 ==================================  ==================================================================================
 
-A new listener is offered the names without a provider; listeners that have declined are not asked again then. Names
-that all have declined are offered to all again every C{listen.rematchInterval}, but not within C{listen.matchCooldown}
-of the last time.
+A new listener is offered the names without a provider; listeners that have declined such a name are not asked again
+then. Names that all listeners have declined are offered to all of them again every C{listen.rematchInterval}, but not
+within C{listen.matchCooldown} of the last such round.
 
-This module has the listeners, and what clients say; L{dstwist.routing.provider_assignment} has the searches and the
-providers.
+This module has the listeners, and serves the requests of clients; L{dstwist.routing.provider_assignment} has the
+searches and the providers.
 
 Only subscribers of records are told whether their name has a provider (SUBSCRIPTION_HAS_PROVIDER).
 """

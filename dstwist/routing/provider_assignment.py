@@ -1,5 +1,5 @@
 """
-Which listener provides which name: looks for a provider whenever there may be one, and for another when one leaves.
+Which listener provides which name: searches for a provider when a name may get one, and again when its provider leaves.
 
 ====================================  =============================================================================
 a name gets its first subscriber      all listeners are searched

@@ -1,8 +1,8 @@
 """
 The search for a provider of one name: which registrations it has tried, and which one it tries next.
 
-A search remembers the registrations that it has tried, not those that it is going to try: names are many, and so may
-be registrations. Which registration comes next is decided when it is needed, from those that match at that moment:
+A search remembers the registrations that it has tried, not those that it is going to try: there are many names, and
+there may be many registrations. When the search needs the next registration, it chooses from those that match then:
 
 =================================================  ===================================================================
 registration                                       is tried

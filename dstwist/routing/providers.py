@@ -1,5 +1,5 @@
 """
-The providers of the names of a topic, and the messages to providers and subscribers about that.
+The providers of the names of a topic: tells subscribers whether their name has a provider, and providers to stop.
 """
 
 from __future__ import annotations

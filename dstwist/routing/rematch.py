@@ -2,8 +2,8 @@
 Names for which no listener was found, and the next search for one.
 
 Listeners that declined a name, were silent, or may not be told the name, are tried again every
-C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last time that all were tried. Until then a
-search tries only the listeners that have come since.
+C{listen.rematchInterval}, but not within C{listen.matchCooldown} of the last search that tried all listeners. Until
+then, a search tries only the listeners that began to listen after that search.
 """
 
 from __future__ import annotations

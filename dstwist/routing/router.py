@@ -1,8 +1,8 @@
 """
 The way of a request from an open connection to its topic: limits on names, permission, then the topic's service.
 
-Some actions a service authorizes itself (L{dstwist.interfaces.ITopicService}): it asks the permission when it has the
-data that the decision depends on. For all other actions the router asks.
+A service authorizes some actions itself (L{dstwist.interfaces.ITopicService}): it asks the permission when it has the
+data that the decision depends on. The router asks for all other actions.
 
 Always true: the requests of one connection reach their services in the order in which they came, however long a
 permission takes to decide. A request that has to wait is work of the connection (L{dstwist.interfaces.IConnection.do}),

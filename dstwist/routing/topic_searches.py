@@ -12,8 +12,8 @@ The searches for providers of one topic: each offers one name to registrations, 
                   +--accepts--> the search is over
 
 L{dstwist.routing.provider_search} decides which registration is next. Before a registration is offered the name, the
-permission decides whether it may hear of it (L{dstwist.routing.offers}). If that takes a while, the search waits for
-the decision as it waits for an answer; a limited number of decisions is awaited at a time
+permission decides whether the client may hear of the name (L{dstwist.routing.offers}). If that takes a while, the
+search waits for the decision as it waits for an answer; a limited number of decisions is awaited at a time
 (L{dstwist.routing.pending_decisions}). A registration that is refused is passed over.
 
 A listener of v2 or v3 is not offered a name whose only subscriber it is (L{dstwist.routing.sole_subscribers}).

@@ -1,9 +1,9 @@
 """
 Deadlines with one delay for all, on one timer.
 
-The delay is the same for all keys, so they fall due in the order in which they were added. To add or remove a key costs
-no search and no timer of its own, and nothing is left of a key that is removed. If very many keys fall due at once,
-some of them wait for later turns of the reactor.
+The delay is the same for all keys, so keys fall due in the order in which they were added. To add or remove a key costs
+no search and no timer, and a removed key leaves nothing behind. If very many keys fall due at once, some of these keys
+wait for later turns of the reactor.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Operations in flight, so that a caller that changes something can wait for the end of those that began before.
+Operations in flight: a caller that makes a change can wait until all operations that began before it have ended.
 
 For example, new permission rules are acknowledged only when all requests that the old rules decided about are served.
 """

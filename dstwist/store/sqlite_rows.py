@@ -1,5 +1,7 @@
 """
-The table of an SQLite store: reads, writes, rows and their statements.
+The rows of an SQLite store: reads and writes of records, and their SQL statements.
+
+L{dstwist.store.sqlite_schema} has the table:
 
 ============  =================================================================
 column        content

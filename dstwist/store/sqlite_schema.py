@@ -1,5 +1,5 @@
 """
-The schema of an SQLite store: whether a file is a database of dstwist, and which version its tables have.
+The schema of an SQLite store: its table, whether a file is a database of dstwist, and which version its tables have.
 
 =================  ===================================================================================================
 in the file        meaning

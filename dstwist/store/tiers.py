@@ -50,7 +50,8 @@ class TierError(StoreError):
 
 class TieredStore:
     """
-    The cache and the storage of one node, for all parts that read records.
+    Reads the records of one node from the cache and the storage, for all parts that need them.
+    L{dstwist.services.record.store.RecordStore} writes them.
 
     @ivar unresolved: the names of the records whose last write is unresolved: it failed or was late, and may or may not
         have taken effect. The record service (L{dstwist.services.record.reconcile}) marks these records.

@@ -41,7 +41,7 @@ MAX_UNRESOLVED = 100000
 
 class RecordStore:
     """
-    Loads, writes and deletes records.
+    Loads, writes and deletes records, for the steps of their queues. It reads through L{TieredStore}.
 
     @ivar known: the record, if the cache has it and needs no time to answer. For records that are not unresolved.
     @ivar unresolved: the names of the records whose last write is unresolved.
