@@ -11,7 +11,7 @@ any other                                   Twisted's: C{tcp:}, C{unix:}, C{syst
 ==========================================  ===========================================================================
 
 The ports of all endpoints are bound first, and listen later (L{dstwist.transports.ports}). The default of C{backlog},
-the number of connections that may wait to be accepted, is L{BACKLOG}.
+the number of connections that may wait to be accepted, is L{DEFAULT_BACKLOG}.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from dstwist.transports.ports import binding
 
 #: How many connections may wait to be accepted. With the 50 of Twisted, nearly all clients that reconnect at once after
 #: a restart have to try again a second later.
-BACKLOG = 1024
+DEFAULT_BACKLOG = 1024
 
 #: Twisted's names of options that have another name in the configuration.
 _OLD_NAMES = {"privateKey": "key", "certKey": "cert", "extraCertChain": "ca", "dhParameters": "dhParams"}
 _TWISTED_NAMES = {key: name for name, key in _OLD_NAMES.items()}
 #: Options of the port; all others are options of TLS.
-_OF_TCP = ("interface", "backlog")
+_TCP_OPTIONS = ("interface", "backlog")
 
 #: By kind of port: the place of the backlog among the arguments without a name. The kind itself has place 0.
 _BACKLOG_AT = {"tcp": 3, "tcp6": 2, "unix": 3}
@@ -58,7 +58,7 @@ def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoi
     @raise ConfigError: the certificate cannot be used.
     """
     kind = TCP6ServerEndpoint if ":" in http.host else TCP4ServerEndpoint
-    endpoint: IStreamServerEndpoint = kind(binding(reactor), http.port, BACKLOG, http.host)
+    endpoint: IStreamServerEndpoint = kind(binding(reactor), http.port, DEFAULT_BACKLOG, http.host)
     if http.ssl is None:
         return endpoint
     return TlsEndpoint(endpoint, ServerCertificate(http.ssl, "httpServer.options.ssl"), reactor)
@@ -120,7 +120,7 @@ def _split(description: str) -> tuple[str, dict[str, str]]:
     of_tcp, options = words[1:2], {}
     for word in words[2:]:
         key, equals, value = word.partition("=")
-        if not equals or key in _OF_TCP:
+        if not equals or key in _TCP_OPTIONS:
             of_tcp.append(word)
         else:
             options[_OLD_NAMES.get(key, key)] = value
@@ -137,7 +137,7 @@ def _with_backlog(description: str) -> str:
     place = _BACKLOG_AT.get(words[0])
     if place is None or len(unnamed) > place or any(word.startswith("backlog=") for word in words):
         return description
-    return f"{description}:backlog={BACKLOG}"
+    return f"{description}:backlog={DEFAULT_BACKLOG}"
 
 
 def _words(description: str) -> list[str]:

@@ -14,7 +14,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.http_server import HttpSettings
-from dstwist.endpoints import BACKLOG, configured_endpoint, described_endpoint
+from dstwist.endpoints import DEFAULT_BACKLOG, configured_endpoint, described_endpoint
 from dstwist.errors import ConfigError
 from dstwist.tls.certificates import TlsEndpoint
 from dstwist.transports.ports import LateTcpPort, Ports
@@ -75,22 +75,22 @@ class DescriptionTests(SynchronousTestCase):
         As many connections may wait as on the port of the configuration, unless the description says how many.
         """
         for description, expected in (
-            ("tcp:6020", BACKLOG),
-            ("tcp:6020:interface=127.0.0.1", BACKLOG),
-            ("tcp:6020:127.0.0.1", BACKLOG),
+            ("tcp:6020", DEFAULT_BACKLOG),
+            ("tcp:6020:interface=127.0.0.1", DEFAULT_BACKLOG),
+            ("tcp:6020:127.0.0.1", DEFAULT_BACKLOG),
             ("tcp:6020:127.0.0.1:9", 9),
             ("tcp:6020:backlog=7:interface=127.0.0.1", 7),
-            (r"tcp6:6020:interface=\:\:1", BACKLOG),
+            (r"tcp6:6020:interface=\:\:1", DEFAULT_BACKLOG),
             ("tcp6:6020:8", 8),
-            ("haproxy:tcp:6020", BACKLOG),
+            ("haproxy:tcp:6020", DEFAULT_BACKLOG),
             ("haproxy:tcp:6020:backlog=7", 7),
-            (f"tls:6020:{self.tls}", BACKLOG),
-            (f"haproxy:tls:6020:{self.tls}", BACKLOG),
+            (f"tls:6020:{self.tls}", DEFAULT_BACKLOG),
+            (f"haproxy:tls:6020:{self.tls}", DEFAULT_BACKLOG),
         ):
             self.assertEqual(self.listen(description)[2], expected, description)
         for description, expected in (
-            (r"unix:/tmp/a\=b", BACKLOG),
-            ("unix:/tmp/a:mode=600", BACKLOG),
+            (r"unix:/tmp/a\=b", DEFAULT_BACKLOG),
+            ("unix:/tmp/a:mode=600", DEFAULT_BACKLOG),
             (r"unix:/tmp/a\=b:600:5", 5),
         ):
             self.successResultOf(self.endpoint(description).listen(Factory.forProtocol(Taker)))

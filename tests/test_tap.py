@@ -19,7 +19,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.load import load
-from dstwist.endpoints import BACKLOG
+from dstwist.endpoints import DEFAULT_BACKLOG
 from dstwist.log import Logger
 from dstwist.node import Node
 from dstwist.process import signals
@@ -74,7 +74,7 @@ class OptionsTests(TapTestCase):
         node = self.make()
         node.privilegedStartService()
         ((port, _, backlog, interface),) = self.reactor.tcpServers
-        self.assertEqual((port, interface, backlog), (6020, "0.0.0.0", BACKLOG))
+        self.assertEqual((port, interface, backlog), (6020, "0.0.0.0", DEFAULT_BACKLOG))
         self.assertEqual(sorted(node.web_sockets), ["/deepstream", "/deepstream-v3"])
 
     def test_shipped_config(self) -> None:

@@ -23,7 +23,7 @@ from dstwist.interfaces import IAuthenticator, IStore
 from dstwist.plugins import PluginContext, load_plugin
 
 #: The group of the entry points of authenticators.
-GROUP = "dstwist.authentication"
+AUTHENTICATION_GROUP = "dstwist.authentication"
 
 
 def build_authentication(
@@ -62,7 +62,9 @@ def _build_authenticator(settings: AuthSettings, reactor: Any, storage: IStore |
         return WebhookAuthentication(settings, http_client, reactor)
     if isinstance(settings, JwtSettings):
         return TokenAuthentication(settings, _keys(settings, reactor), reactor)
-    plugin: IAuthenticator = load_plugin(settings, GROUP, IAuthenticator, PluginContext(reactor, storage))
+    plugin: IAuthenticator = load_plugin(
+        settings, AUTHENTICATION_GROUP, IAuthenticator, PluginContext(reactor, storage)
+    )
     return plugin
 
 

@@ -4,7 +4,7 @@ Configuration files of v2, v3 and v4, converted to the form of v5 and later befo
 =============================================  ====================================================================
 in the file                                    becomes
 =============================================  ====================================================================
-C{rpcAckTimeout} and others, at the top        the option of a section, by the table L{MOVED}
+C{rpcAckTimeout} and others, at the top        the option of a section, by the table L{MOVED_KEYS}
 C{connectionEndpoints: {websocket, http}}      a list; C{websocket} is C{ws-text}, by default on C{/deepstream}
 C{port}, C{host}, C{healthCheckPath} of one    C{httpServer.options}, if there is no such section
 C{sslKey}, C{sslCert} and others of one        C{httpServer.options.ssl}
@@ -28,7 +28,7 @@ from dstwist.config.file import Reading, join
 from dstwist.errors import ConfigError
 
 #: By the name of an option of the top level: the places that it has now.
-MOVED: dict[str, tuple[str, ...]] = {
+MOVED_KEYS: dict[str, tuple[str, ...]] = {
     "sslKey": ("httpServer.options.ssl.key",),
     "sslCert": ("httpServer.options.ssl.cert",),
     "sslCa": ("httpServer.options.ssl.ca",),
@@ -60,7 +60,7 @@ MOVED: dict[str, tuple[str, ...]] = {
 }
 
 #: Options of the top level that have no successor.
-GONE = (
+REMOVED_KEYS = (
     "externalUrl",
     "webServerEnabled",
     "tcpServerEnabled",
@@ -72,7 +72,7 @@ GONE = (
 )
 
 #: Options of the top level that override those of the websocket endpoint.
-OF_WEBSOCKET = (
+WEBSOCKET_KEYS = (
     "urlPath",
     "heartbeatInterval",
     "outgoingBufferTimeout",
@@ -84,12 +84,12 @@ OF_WEBSOCKET = (
 )
 
 # Options that are often found at the top of files of v5, too, so that they do not show the version of a file.
-_AGELESS = ("host", "port", "healthCheckPath", "allowAllOrigins", "origins", "colors", *OF_WEBSOCKET)
+_KEYS_OF_ALL_VERSIONS = ("host", "port", "healthCheckPath", "allowAllOrigins", "origins", "colors", *WEBSOCKET_KEYS)
 
-_OF_PORT = ("host", "port", "healthCheckPath")
-_OF_TLS = ("sslKey", "sslCert", "sslCa", "sslDHParams", "sslPassphrase")
+_PORT_KEYS = ("host", "port", "healthCheckPath")
+_TLS_KEYS = ("sslKey", "sslCert", "sslCa", "sslDHParams", "sslPassphrase")
 # Options of an HTTP endpoint in v3 and v4, which was a server of its own.
-_OF_HTTP_SERVER = (*_OF_PORT, "origins", "maxMessageSize", "headers")
+_HTTP_SERVER_KEYS = (*_PORT_KEYS, "origins", "maxMessageSize", "headers")
 _OLD_TYPES = {"ws-websocket": "ws-binary", "uws-websocket": "ws-binary", "node-http": "http", "uws-http": "http"}
 _WEBSOCKETS = ("ws-binary", "ws-text", "ws-json")
 _CONNECTORS = {"message": "clusterNode", "cache": "cache", "storage": "storage"}
@@ -119,14 +119,14 @@ class _Converter:
 
     def convert(self) -> dict[str, Any]:
         tree, reading = self._tree, self._reading
-        old = any(tree.get(key) is not None for key in (*MOVED, *GONE) if key not in _AGELESS)
-        for key in GONE:
+        old = any(tree.get(key) is not None for key in (*MOVED_KEYS, *REMOVED_KEYS) if key not in _KEYS_OF_ALL_VERSIONS)
+        for key in REMOVED_KEYS:
             if tree.pop(key, None) is not None:
                 reading.notes.append(f"CONFIG | {key} is an option of v2 or v3 that does not exist any more; no effect")
         if tree.pop("storageExclusion", None) is not None:
             problem = "regular expressions are not taken; use record.storageExclusionPrefixes, a list of prefixes"
             reading.problems.append(ConfigError("storageExclusion", problem))
-        for key, places in MOVED.items():
+        for key, places in MOVED_KEYS.items():
             value = tree.pop(key, None)
             if value is not None:
                 with reading.collecting():
@@ -165,8 +165,8 @@ class _Converter:
 
     def _move_endpoints(self, old: bool) -> None:
         tree = self._tree
-        overrides = {key: tree.pop(key) for key in OF_WEBSOCKET if tree.get(key) is not None}
-        for key in OF_WEBSOCKET:
+        overrides = {key: tree.pop(key) for key in WEBSOCKET_KEYS if tree.get(key) is not None}
+        for key in WEBSOCKET_KEYS:
             tree.pop(key, None)
         endpoints = tree.get("connectionEndpoints")
         if "connectionEndpoints" not in tree and old:
@@ -231,7 +231,7 @@ class _Converter:
             self._convert_http(options, where)
 
     def _convert_websocket(self, options: dict[str, Any], path: str) -> None:
-        for key in _OF_PORT:
+        for key in _PORT_KEYS:
             value = options.pop(key, None)
             if value is not None:
                 with self._reading.collecting():
@@ -253,7 +253,7 @@ class _Converter:
             self._no_effect(path, place)
         elif place not in self._said:
             self._move(place, path, value)
-        elif self._said[place] in _AGELESS:
+        elif self._said[place] in _KEYS_OF_ALL_VERSIONS:
             self._reading.notes.append(f"CONFIG | {path} has no effect: {self._said[place]} at the top overrides it")
         elif value != (used := self._tree["httpServer"]["options"][key]):
             problem = f"all endpoints are on one port, and {self._said[place]} says {shown(used)}"
@@ -266,11 +266,11 @@ class _Converter:
         """
         Move the keys and certificates of an endpoint. Now all endpoints share one port.
         """
-        for key in _OF_TLS:
+        for key in _TLS_KEYS:
             value = options.pop(key, None)
             if value is None:
                 continue
-            where, (place,) = join(path, key), MOVED[key]
+            where, (place,) = join(path, key), MOVED_KEYS[key]
             used: Any = self._tree
             for name in place.split("."):
                 used = used.get(name) if isinstance(used, dict) else None
@@ -289,7 +289,7 @@ class _Converter:
             if not read_flag(options["allowAllOrigins"], where):
                 raise ConfigError(where, "use httpServer.options.allowAllOrigins, which is for all endpoints")
         options.pop("allowAllOrigins", None)
-        for key in _OF_HTTP_SERVER:
+        for key in _HTTP_SERVER_KEYS:
             if options.pop(key, None) is not None:
                 self._no_effect(join(path, key), f"httpServer.options.{key}")
 

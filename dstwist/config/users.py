@@ -31,9 +31,9 @@ from dstwist.errors import ConfigError
 
 #: The most rounds of PBKDF2. One derivation may take about a second, but not minutes, because every client that
 #: connects can cause one.
-MAX_ROUNDS = 10_000_000
+MAX_HASH_ROUNDS = 10_000_000
 #: The highest parameters of argon2, for the same reason: KiB of memory, passes, lanes.
-MAX_ARGON2 = {"m": 1024 * 1024, "t": 64, "p": 64}
+MAX_ARGON2_PARAMETERS = {"m": 1024 * 1024, "t": 64, "p": 64}
 
 _ARGON2 = re.compile(
     r"\$argon2(?:id|i|d)\$v=\d{1,3}\$m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,10})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
@@ -95,7 +95,7 @@ class PasswordSettings:
     # The digest of PBKDF2. None (absent, false or empty in the file): passwords are in clear, or in argon2's format.
     hash: str | None = option(_read_digest, None)
     # How often PBKDF2 applies it, and how many bytes come out. Both are needed with hash.
-    iterations: int | None = option(optional(integer_reader(1, MAX_ROUNDS)), None)
+    iterations: int | None = option(optional(integer_reader(1, MAX_HASH_ROUNDS)), None)
     key_length: int | None = option(optional(integer_reader(1, 1024)), None)
     # Whether a wrong or unusable login is refused. False: it is left to the next authenticator.
     report_invalid_parameters: bool = flag(True)
@@ -117,8 +117,8 @@ def _check_hash(options: PasswordSettings, given: Mapping[str, Any], path: str) 
         # The value is there, but is wrong, and that is reported already.
         return
     blocks = -(-options.key_length // hashlib.new(options.hash).digest_size)
-    if options.iterations * blocks > MAX_ROUNDS:
-        problem = f"with this keyLength at most {MAX_ROUNDS // blocks}, or a login would take minutes"
+    if options.iterations * blocks > MAX_HASH_ROUNDS:
+        problem = f"with this keyLength at most {MAX_HASH_ROUNDS // blocks}, or a login would take minutes"
         raise ConfigError(join(path, "iterations"), problem)
 
 
@@ -176,8 +176,8 @@ def excess(cost: Mapping[str, int] | None) -> str | None:
     The error text for argon2 parameters that are too high or zero; C{None} if they can be used.
     """
     for key, value in (cost or {}).items():
-        if not 1 <= value <= MAX_ARGON2[key]:
-            return f"argon2 with {key}={value}; expected a number from 1 to {MAX_ARGON2[key]}"
+        if not 1 <= value <= MAX_ARGON2_PARAMETERS[key]:
+            return f"argon2 with {key}={value}; expected a number from 1 to {MAX_ARGON2_PARAMETERS[key]}"
     return None
 
 

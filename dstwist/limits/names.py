@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import IntEnum
 
-from dstwist.protocol.constants import BULKS, EventAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.constants import BULK_ACTIONS, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames
@@ -78,7 +78,7 @@ class NameLimit:
             return [message]
         if call_id is not None and len(call_id) > limit:
             return [self._refusal(message, "a correlation id", call_id, None)]
-        if message.action in BULKS[message.topic]:
+        if message.action in BULK_ACTIONS[message.topic]:
             if max(map(len, names), default=0) <= limit:
                 return [message]
             distinct = isinstance(names, DistinctNames)

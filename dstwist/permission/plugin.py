@@ -20,7 +20,7 @@ from dstwist.interfaces import Change, IConnection, IDecider, IPermission
 from dstwist.plugins import PluginContext, load_plugin
 from dstwist.protocol.message import Message
 
-GROUP = "dstwist.permission"
+PERMISSION_GROUP = "dstwist.permission"
 
 
 class ICalledPermission(Interface):
@@ -87,5 +87,5 @@ def load(settings: PluginSettings, context: PluginContext) -> IPermission:
 
     @raise ConfigError: it cannot be used.
     """
-    plugin = load_plugin(settings, GROUP, IPermission, context, called_as=ICalledPermission)
+    plugin = load_plugin(settings, PERMISSION_GROUP, IPermission, context, called_as=ICalledPermission)
     return PluginPermission(plugin, settings.source)

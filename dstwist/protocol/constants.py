@@ -2,8 +2,8 @@
 Topics and actions, each exactly once.
 
 The numbers are those of the protobuf protocol (v4+ clients). The text protocol (v2/v3 clients) has letters for the same
-actions; they are in L{dstwist.protocol.text_forms}. Actions from C{TEXT_ONLY} upwards exist only in the text protocol:
-the protobuf codec cannot encode them, and sends nothing in their place.
+actions; they are in L{dstwist.protocol.text_forms}. Actions from C{FIRST_TEXT_ONLY_ACTION} upwards exist only in the
+text protocol: the protobuf codec cannot encode them, and sends nothing in their place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 #: The lowest number of the actions that only the text protocol has.
-TEXT_ONLY = 1000
+FIRST_TEXT_ONLY_ACTION = 1000
 
 
 class Topic(IntEnum):
@@ -63,9 +63,9 @@ class ConnectionAction(IntEnum):
     AUTHENTICATION_TIMEOUT = 100
     INVALID_MESSAGE = 101
     #: The server's first message to a text client, which answers with CHALLENGE.
-    CHALLENGE_REQUEST = TEXT_ONLY
-    MESSAGE_PARSE_ERROR = TEXT_ONLY + 1
-    UNKNOWN_ACTION = TEXT_ONLY + 2
+    CHALLENGE_REQUEST = FIRST_TEXT_ONLY_ACTION
+    MESSAGE_PARSE_ERROR = FIRST_TEXT_ONLY_ACTION + 1
+    UNKNOWN_ACTION = FIRST_TEXT_ONLY_ACTION + 2
 
 
 class AuthAction(IntEnum):
@@ -109,8 +109,8 @@ class EventAction(IntEnum):
     INVALID_MESSAGE_DATA = 105
     MULTIPLE_SUBSCRIPTIONS = 106
     NOT_SUBSCRIBED = 107
-    INVALID_MESSAGE = TEXT_ONLY
-    UNKNOWN_ACTION = TEXT_ONLY + 1
+    INVALID_MESSAGE = FIRST_TEXT_ONLY_ACTION
+    UNKNOWN_ACTION = FIRST_TEXT_ONLY_ACTION + 1
 
 
 class RecordAction(IntEnum):
@@ -173,11 +173,11 @@ class RecordAction(IntEnum):
     INVALID_MESSAGE_DATA = 116
     MULTIPLE_SUBSCRIPTIONS = 117
     NOT_SUBSCRIBED = 118
-    INVALID_MESSAGE = TEXT_ONLY
-    UNKNOWN_ACTION = TEXT_ONLY + 1
+    INVALID_MESSAGE = FIRST_TEXT_ONLY_ACTION
+    UNKNOWN_ACTION = FIRST_TEXT_ONLY_ACTION + 1
     #: Does the record exist? v4+ clients send HEAD instead.
-    HAS = TEXT_ONLY + 2
-    HAS_RESPONSE = TEXT_ONLY + 3
+    HAS = FIRST_TEXT_ONLY_ACTION + 2
+    HAS_RESPONSE = FIRST_TEXT_ONLY_ACTION + 3
 
 
 class RpcAction(IntEnum):
@@ -205,7 +205,7 @@ class RpcAction(IntEnum):
     INVALID_MESSAGE_DATA = 108
     MULTIPLE_PROVIDERS = 109
     NOT_PROVIDED = 110
-    UNKNOWN_ACTION = TEXT_ONLY + 1
+    UNKNOWN_ACTION = FIRST_TEXT_ONLY_ACTION + 1
 
 
 class PresenceAction(IntEnum):
@@ -232,7 +232,7 @@ class PresenceAction(IntEnum):
     MESSAGE_DENIED = 102
     MULTIPLE_SUBSCRIPTIONS = 103
     NOT_SUBSCRIBED = 104
-    UNKNOWN_ACTION = TEXT_ONLY + 1
+    UNKNOWN_ACTION = FIRST_TEXT_ONLY_ACTION + 1
 
 
 class MonitoringAction(IntEnum):
@@ -329,7 +329,7 @@ FROM_CLIENT: dict[Topic, frozenset[IntEnum]] = {
 }
 
 #: The requests for several names at once. In all other requests only C{name} counts, even if a client sends more names.
-BULKS: dict[Topic, frozenset[IntEnum]] = {
+BULK_ACTIONS: dict[Topic, frozenset[IntEnum]] = {
     Topic.EVENT: frozenset({EventAction.SUBSCRIBE, EventAction.UNSUBSCRIBE}),
     Topic.RECORD: frozenset(
         {

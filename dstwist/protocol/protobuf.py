@@ -39,7 +39,15 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
-from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, EventAction, ParserAction, RecordAction, Topic
+from dstwist.protocol.constants import (
+    ACTIONS,
+    FIRST_TEXT_ONLY_ACTION,
+    FROM_CLIENT,
+    EventAction,
+    ParserAction,
+    RecordAction,
+    Topic,
+)
 from dstwist.protocol.jsontext import NoRoom, brief_loads, loads
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames
@@ -274,7 +282,7 @@ class ProtobufCodec:
         if message.verbatim is self:
             return message.raw  # type: ignore[return-value]  # a verbatim message has the bytes of this codec
         topic = message.topic
-        if message.action >= TEXT_ONLY or topic not in WRITERS:
+        if message.action >= FIRST_TEXT_ONLY_ACTION or topic not in WRITERS:
             return b""
         if topic is _RECORD:
             payload = record_payload(message)

@@ -10,7 +10,7 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from dstwist.protocol.constants import ACTIONS, TEXT_ONLY, AuthAction, Topic
+from dstwist.protocol.constants import ACTIONS, FIRST_TEXT_ONLY_ACTION, AuthAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf_parts import SMALL_NUMBERS
 from dstwist.protocol.schema import ACKS, FIELDS, REQUESTS, Field, Kind
@@ -74,8 +74,8 @@ def layout_of(topic: Topic, allowed: frozenset[IntEnum], server: bool) -> Layout
         topic,
         blank,
         {field.tag: (int(field.kind), SLOTS[field.attribute], bits([field.attribute])) for field in FIELDS[topic]},
-        {int(action): _requirements(topic, action, server) for action in allowed if action < TEXT_ONLY},
-        {int(action): action for action in ACTIONS[topic] if action < TEXT_ONLY},
+        {int(action): _requirements(topic, action, server) for action in allowed if action < FIRST_TEXT_ONLY_ACTION},
+        {int(action): action for action in ACTIONS[topic] if action < FIRST_TEXT_ONLY_ACTION},
     )
 
 

@@ -43,7 +43,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.protocol.text_fields import END, SEPARATOR, VERSION, WRITE_SUCCESS
+from dstwist.protocol.text_fields import FIELD_SEPARATOR, MESSAGE_END, VERSION_PATTERN, WRITE_SUCCESS
 from dstwist.protocol.text_forms import CLIENT_CODES, FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SERVER_CODES
 from dstwist.protocol.text_layout import TOPICS, Form
 from dstwist.protocol.typed import is_typed, utf8
@@ -104,10 +104,10 @@ class TextCodec:
             except UnicodeDecodeError:
                 return [Malformed(Fault.NOT_TEXT, raw=payload)]
         messages: list[Message | Malformed] = []
-        for segment in payload.split(END):
+        for segment in payload.split(MESSAGE_END):
             # The hot path: an event is checked, and is not decoded further.
             if segment.startswith(_EMIT_HEAD):
-                parts = segment.split(SEPARATOR)
+                parts = segment.split(FIELD_SEPARATOR)
                 if len(parts) == 4:
                     name, data = parts[2:]
                     if name and is_typed(data):
@@ -121,7 +121,7 @@ class TextCodec:
         """
         The payload in parts of whole messages. A part ends with the message that makes it longer than C{size}.
         """
-        end: Any = END if isinstance(payload, str) else END.encode()
+        end: Any = MESSAGE_END if isinstance(payload, str) else MESSAGE_END.encode()
         text: Any = payload
         found, start = [], 0
         while (cut := text.find(end, start + size)) >= 0:
@@ -149,7 +149,7 @@ class TextCodec:
         """
         if isinstance(payload, bytes):
             return None
-        field = max(payload.removesuffix(END).split(SEPARATOR), key=len)
+        field = max(payload.removesuffix(MESSAGE_END).split(FIELD_SEPARATOR), key=len)
         if field.startswith("O"):
             field = field[1:]
         elif field.lstrip(" \t\r\n")[:1] not in ("{", "["):
@@ -161,7 +161,7 @@ class TextCodec:
         The payload of this message; empty if the text protocol has no form for it.
         """
         if message.verbatim is self and isinstance(message.raw, str):
-            return (message.raw + END).encode()
+            return (message.raw + MESSAGE_END).encode()
         for form in self._writable.get((message.topic, message.action, bool(message.is_ack)), ()):
             text = form.write(message)
             if text is not None:
@@ -169,7 +169,7 @@ class TextCodec:
         return b""
 
     def _read(self, segment: str) -> Message | Malformed:
-        parts = segment.split(SEPARATOR)
+        parts = segment.split(FIELD_SEPARATOR)
         if len(parts) < 2 or parts[1] not in self._codes:
             return Malformed(Fault.UNPARSABLE, answer=_PARSE_ERROR, raw=segment)
         letter, code, *fields = parts
@@ -212,10 +212,10 @@ def _invalid_data(topic: Topic, code: str, fields: list[str], raw: str) -> Messa
     detail = None
     if topic is Topic.RECORD and fields and code in _FIELD_COUNTS:
         if len(fields) not in _FIELD_COUNTS[code]:
-            detail = fields[0] if code == "CU" and len(fields) < 4 else SEPARATOR.join(fields)
+            detail = fields[0] if code == "CU" and len(fields) < 4 else FIELD_SEPARATOR.join(fields)
         elif not fields[0]:
             detail = "record name must have non-zero length" if code == "CU" else None
-        elif not VERSION.fullmatch(fields[1]):
+        elif not VERSION_PATTERN.fullmatch(fields[1]):
             return Message(topic, RecordAction.INVALID_VERSION, name=fields[0], raw=raw, is_error=True)
     return Message(topic, ACTIONS[topic]["INVALID_MESSAGE_DATA"], raw=raw, is_error=True, detail=detail)
 
@@ -224,7 +224,7 @@ def _write(topic: Topic, code: str, fields: list[str]) -> Message | None:
     """
     The fields of an invalid write that could be read, at least the record and the version.
     """
-    if topic is not Topic.RECORD or len(fields) < 3 or not fields[0] or not VERSION.fullmatch(fields[1]):
+    if topic is not Topic.RECORD or len(fields) < 3 or not fields[0] or not VERSION_PATTERN.fullmatch(fields[1]):
         return None
     action = _WRITES.get(code)
     if action is None:

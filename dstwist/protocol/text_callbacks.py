@@ -19,12 +19,12 @@ C{error} event has no listener throws, and does not read the rest of the frame.
 from __future__ import annotations
 
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_fields import END, SEPARATOR, TextField
+from dstwist.protocol.text_fields import FIELD_SEPARATOR, MESSAGE_END, TextField
 from dstwist.protocol.text_layout import Form
 
 #: The codes of reads. A client finds the callback of a read by this code, which stands where other errors have their
 #: own code.
-READS = ("SN", "H", "HD")
+READ_CODES = ("SN", "H", "HD")
 
 
 class HeardForm(Form):
@@ -40,11 +40,11 @@ class HeardForm(Form):
 def _heard(message: Message) -> str:
     if not isinstance(message.raw, str):
         return ""  # the error answers no request
-    letter, code, *fields = message.raw.split(SEPARATOR, 4)
+    letter, code, *fields = message.raw.split(FIELD_SEPARATOR, 4)
     error = message.action.name
     # If there are more fields, the name contained a separator, and the client would search for the whole name.
     if letter == "R" and len(fields) == 1 and fields[0]:
-        if code in READS:
+        if code in READ_CODES:
             return _error(letter, code, fields[0], error)
         if code == "CR" and error != "MESSAGE_DENIED":
             return _error(letter, "MESSAGE_DENIED", fields[0], "R")
@@ -56,7 +56,7 @@ def _heard(message: Message) -> str:
 
 
 def _error(letter: str, *fields: str) -> str:
-    return SEPARATOR.join((letter, "E", *fields)) + END
+    return FIELD_SEPARATOR.join((letter, "E", *fields)) + MESSAGE_END
 
 
 def _write_caller(message: Message) -> str | None:
@@ -65,9 +65,9 @@ def _write_caller(message: Message) -> str | None:
     """
     if not isinstance(message.raw, str):
         return None
-    letter, code, *fields = message.raw.split(SEPARATOR, 4)
-    return SEPARATOR.join(fields[:2]) if code == "REQ" and len(fields) > 1 and all(fields[:2]) else None
+    letter, code, *fields = message.raw.split(FIELD_SEPARATOR, 4)
+    return FIELD_SEPARATOR.join(fields[:2]) if code == "REQ" and len(fields) > 1 and all(fields[:2]) else None
 
 
 #: This field is only written. It is read as the echo of a request.
-CALLER = TextField(lambda text, values: False, _write_caller)
+CALLER_FIELD = TextField(lambda text, values: False, _write_caller)

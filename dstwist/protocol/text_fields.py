@@ -33,15 +33,15 @@ from dstwist.protocol.typed import (
 )
 
 #: Ends a message.
-END = "\x1e"
+MESSAGE_END = "\x1e"
 #: Separates the parts of a message.
-SEPARATOR = "\x1f"
+FIELD_SEPARATOR = "\x1f"
 
 #: The config field of a write that requests an acknowledgement. Any other object requests none.
 WRITE_SUCCESS = '{"writeSuccess":true}'
 
 #: Client 2.3.4 counts versions in doubles. A text with more digits than a double can hold is no version.
-VERSION = re.compile(r"-?[0-9]{1,15}")
+VERSION_PATTERN = re.compile(r"-?[0-9]{1,15}")
 
 Values = dict[str, Any]
 
@@ -96,7 +96,7 @@ def _read_names(text: str, values: Values) -> bool:
 
 
 def _read_version(text: str, values: Values) -> bool:
-    if not VERSION.fullmatch(text):
+    if not VERSION_PATTERN.fullmatch(text):
         return False
     values["version"] = int(text)
     return True
@@ -222,7 +222,7 @@ def _write_users(message: Message) -> str:
 
 
 def _read_online(text: str, values: Values) -> bool:
-    values["names"] = tuple(text.split(SEPARATOR))
+    values["names"] = tuple(text.split(FIELD_SEPARATOR))
     return True
 
 
@@ -237,18 +237,18 @@ def _write_online(message: Message) -> str | None:
 
 def _joined(parts: list[str | None]) -> str | None:
     found = [part for part in parts if part is not None]
-    return SEPARATOR.join(found) if found else None
+    return FIELD_SEPARATOR.join(found) if found else None
 
 
 def _separated(names: tuple[str, ...]) -> str | None:
     """
     The names that the protocol can carry; C{None} if it can carry none of them.
     """
-    written = SEPARATOR.join(names)
+    written = FIELD_SEPARATOR.join(names)
     # All names are checked at once, because there may be thousands, and nearly never is there one to leave out.
-    if END in written or written.count(SEPARATOR) >= len(names):
+    if MESSAGE_END in written or written.count(FIELD_SEPARATOR) >= len(names):
         names = tuple(name for name in names if not has_separators(name))
-        return SEPARATOR.join(names) if names else None
+        return FIELD_SEPARATOR.join(names) if names else None
     return written
 
 
@@ -270,7 +270,7 @@ def _read_echo(text: str, values: Values) -> bool:
 def _write_echo(message: Message) -> str:
     text = message.raw if message.detail is None else message.detail
     # The separators of the request stay: the client receives what it has sent.
-    return text.replace(END, "") if isinstance(text, str) else _write_name(message) or ""
+    return text.replace(MESSAGE_END, "") if isinstance(text, str) else _write_name(message) or ""
 
 
 def _write_frame(message: Message) -> str:
@@ -350,11 +350,11 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
         return spellings.get((topic, action), action.name) if action is not None else ""
 
     def read_denied(text: str, values: Values) -> bool:
-        name, _, rest = text.partition(SEPARATOR)
-        code, separator, rest = rest.partition(SEPARATOR)
+        name, _, rest = text.partition(FIELD_SEPARATOR)
+        code, separator, rest = rest.partition(FIELD_SEPARATOR)
         values["name"] = name
         values["original_action"] = actions.get(code)
-        values["raw"] = f"{letter}{SEPARATOR}{code}{SEPARATOR}{name}{separator}{rest}"
+        values["raw"] = f"{letter}{FIELD_SEPARATOR}{code}{FIELD_SEPARATOR}{name}{separator}{rest}"
         return True
 
     def write_denied(message: Message) -> str:
@@ -368,12 +368,12 @@ def origin_fields(letter: str, topic: Topic, spellings: Spellings) -> dict[str, 
             fields = [name, code]
             if message.correlation_id is not None:
                 fields.append(without_separators(message.correlation_id))
-            return SEPARATOR.join(fields)
-        code, _, rest = message.raw.partition(SEPARATOR)[2].partition(SEPARATOR)
-        name, separator, rest = rest.partition(SEPARATOR)
+            return FIELD_SEPARATOR.join(fields)
+        code, _, rest = message.raw.partition(FIELD_SEPARATOR)[2].partition(FIELD_SEPARATOR)
+        name, separator, rest = rest.partition(FIELD_SEPARATOR)
         if topic is Topic.RECORD and code in ("CR", "CU"):
-            return name + SEPARATOR + (_INNER_CHECKS.get(action, code) if action is not None else code)
-        return f"{name}{SEPARATOR}{code}{separator}{rest}"
+            return name + FIELD_SEPARATOR + (_INNER_CHECKS.get(action, code) if action is not None else code)
+        return f"{name}{FIELD_SEPARATOR}{code}{separator}{rest}"
 
     def write_unverifiable(message: Message) -> str:
         if isinstance(message.raw, str) and message.raw.startswith(("R\x1fCR\x1f", "R\x1fCU\x1f")):

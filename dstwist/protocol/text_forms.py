@@ -26,7 +26,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_callbacks import CALLER, HeardForm
+from dstwist.protocol.text_callbacks import CALLER_FIELD, HeardForm
 from dstwist.protocol.text_fields import FIELDS, TextField, Values, origin_fields
 from dstwist.protocol.text_layout import LETTERS, TOPICS, Form
 from dstwist.protocol.typed import without_separators
@@ -290,8 +290,8 @@ _RPC_ANSWERS = [
     Form("P|E|INVALID_RPC_CORRELATION_ID|<unexpected>", RpcAction.INVALID_RPC_CORRELATION_ID,
          fields={**FIELDS, **origin_fields("P", Topic.RPC, SPELLINGS)},
          example="P|E|INVALID_RPC_CORRELATION_ID|unexpected state for rpc add with action RES+"),
-    *_errors(Topic.RPC, again="MULTIPLE_PROVIDERS", never="NOT_PROVIDED"),
-    Form("P|E|INVALID_MESSAGE_DATA|<caller>", RpcAction.INVALID_MESSAGE_DATA, fields={"caller": CALLER}, reads=False,
+    *_errors(Topic.RPC, again="MULTIPLE_PROVIDERS", never="NOT_PROVIDED"), Form("P|E|INVALID_MESSAGE_DATA|<caller>",
+    RpcAction.INVALID_MESSAGE_DATA, fields={"caller": CALLER_FIELD}, reads=False,
          example="P|E|INVALID_MESSAGE_DATA|add|1+"),
     Form("P|E|INVALID_MESSAGE_DATA|<echo>", RpcAction.INVALID_MESSAGE_DATA, example="P|E|INVALID_MESSAGE_DATA|P|S+"),
     _CALL_ERROR,

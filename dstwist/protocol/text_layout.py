@@ -9,7 +9,7 @@ from typing import Any
 
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_fields import END, FIELDS, SEPARATOR, TextField, Values, literal
+from dstwist.protocol.text_fields import FIELD_SEPARATOR, FIELDS, MESSAGE_END, TextField, Values, literal
 from dstwist.protocol.typed import has_separators
 
 #: The letter of each topic.
@@ -67,7 +67,7 @@ class Form:
         self.fields = [fields[part[1:-1]] if part.startswith("<") else literal(part) for part in parts]
         # The text before the first variable field. In nearly all forms, only fields follow.
         fixed = next((at for at, part in enumerate(parts) if part.startswith("<")), len(parts))
-        self._head = SEPARATOR.join((letter, self.code, *parts[:fixed])).replace("+", END)
+        self._head = FIELD_SEPARATOR.join((letter, self.code, *parts[:fixed])).replace("+", MESSAGE_END)
         self._varying = self.fields[fixed:]
         self._bulk = parts[fixed:] == ["<names>"]
 
@@ -80,7 +80,7 @@ class Form:
             return None
         values: Values = {"raw": raw, "verbatim": verbatim if self.verbatim else None, **self.constants}
         for at, field in enumerate(self.fields):
-            text = SEPARATOR.join(fields[at:]) if field.greedy else fields[at]
+            text = FIELD_SEPARATOR.join(fields[at:]) if field.greedy else fields[at]
             if not field.read(text, values):
                 return None
         return Message(self.topic, self.actions[0], **values)
@@ -92,12 +92,16 @@ class Form:
         if self._bulk and message.names:
             # The text protocol has no bulk messages: write a message for each name.
             return "".join(
-                [f"{self._head}{SEPARATOR}{name}{END}" for name in message.names if not has_separators(name)]
+                [
+                    f"{self._head}{FIELD_SEPARATOR}{name}{MESSAGE_END}"
+                    for name in message.names
+                    if not has_separators(name)
+                ]
             )
         written = self._head
         for field in self._varying:
             text = field.write(message)
             if text is None:
                 return None
-            written += SEPARATOR + text
-        return written + END
+            written += FIELD_SEPARATOR + text
+        return written + MESSAGE_END

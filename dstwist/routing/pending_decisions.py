@@ -15,7 +15,7 @@ from dstwist.routing.registrations import Registration
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: How many decisions are awaited at a time.
-MAX_PENDING = 100
+MAX_PENDING_DECISIONS = 100
 
 
 class PendingDecisions:
@@ -40,7 +40,7 @@ class PendingDecisions:
 
         @return: whether it is in the queue.
         """
-        if self._awaited < MAX_PENDING:
+        if self._awaited < MAX_PENDING_DECISIONS:
             return False
         self._queue[search] = None
         return True
@@ -75,7 +75,7 @@ class PendingDecisions:
 
     def _resume_all(self) -> Iterator[None]:
         try:
-            while self._queue and self._awaited < MAX_PENDING:
+            while self._queue and self._awaited < MAX_PENDING_DECISIONS:
                 search = next(iter(self._queue))
                 del self._queue[search]
                 self._resume(search)

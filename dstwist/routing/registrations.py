@@ -23,7 +23,7 @@ from dstwist.patterns.table import PatternTable
 
 #: The number of unanswered offers that are remembered for one connection, so that late answers are recognised. A
 #: listener that never answers is offered names again and again: without a bound its silence would fill the memory.
-MAX_UNANSWERED = 1000
+MAX_UNANSWERED_OFFERS = 1000
 
 #: Offers that a connection left unanswered: pattern and name, the oldest first.
 Unanswered = dict[tuple[str, str], None]
@@ -73,7 +73,7 @@ class Registration:
         if self.listens:
             self.unanswered.pop((self.pattern.text, name), None)
             self.unanswered[self.pattern.text, name] = None
-            if len(self.unanswered) > MAX_UNANSWERED:
+            if len(self.unanswered) > MAX_UNANSWERED_OFFERS:
                 del self.unanswered[next(iter(self.unanswered))]
 
     def forget_unanswered(self, name: str) -> bool:

@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from dstwist.interfaces import IConnection, IPermission, ITopicService, IWriteService, Work
 from dstwist.limits.names import NameLimit
 from dstwist.permission.denials import Denials
-from dstwist.protocol.constants import BULKS, ParserAction, Topic
+from dstwist.protocol.constants import BULK_ACTIONS, ParserAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import DistinctNames
 from dstwist.scheduling.drain import DrainGroup, InFlight
@@ -95,7 +95,7 @@ class Router:
             handle(message, sender)
             return
         # The permission decides about the name, and the service gets only that.
-        if names and message.action in BULKS.get(message.topic, ()):
+        if names and message.action in BULK_ACTIONS.get(message.topic, ()):
             if len(names) > 1:
                 sender.do(self._authorize(message, sender))
                 return

@@ -11,7 +11,7 @@ from typing import Any
 
 from dstwist.config.endpoints import DEFAULT_ENDPOINTS
 from dstwist.config.file import files_of
-from dstwist.config.legacy import GONE, MOVED
+from dstwist.config.legacy import MOVED_KEYS, REMOVED_KEYS
 from dstwist.config.settings import Settings
 from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
@@ -117,7 +117,7 @@ class FileTests(ConfigCase):
         notes = noted(settings)
         for key in ("broadcastTimeout", "connectionEndpoints.http.options.port", "connectionEndpoints.websocket"):
             self.assertIn(key, notes)
-        for key in MOVED:
+        for key in MOVED_KEYS:
             self.assertEqual(f"\n{key}: " in V3 and f"{key}: null" not in V3, key in notes, key)
 
     def test_v4(self) -> None:
@@ -211,7 +211,7 @@ class OptionTests(ConfigCase):
             ("allowAllOrigins", "colors", "shuffleListenProviders", "provideRPCRequestorDetails"), True
         )
         self.write("cert.pem", "-----BEGIN TEST-----\n")
-        for key in [*MOVED, *GONE]:
+        for key in [*MOVED_KEYS, *REMOVED_KEYS]:
             tree = {key: samples.get(key, 3000)}
             if key.startswith("ssl"):
                 tree = {"sslKey": "cert.pem", "sslCert": "cert.pem"} | {key: "cert.pem"}

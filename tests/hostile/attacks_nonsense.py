@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from dstwist.protocol.constants import FROM_CLIENT, TEXT_ONLY, EventAction, Topic
+from dstwist.protocol.constants import FIRST_TEXT_ONLY_ACTION, FROM_CLIENT, EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.schema import FIELDS, REQUESTS, Kind
 from dstwist.protocol.text_forms import FROM_CLIENT_FORMS
@@ -119,7 +119,7 @@ def bad_fields_of_v4() -> Iterator[bytes]:
     """
     for topic, actions in FROM_CLIENT.items():
         for action in sorted(actions):
-            if action >= TEXT_ONLY:
+            if action >= FIRST_TEXT_ONLY_ACTION:
                 continue
             good: dict[int, bytes] = {}
             known = (*REQUESTS[topic, action].required, *REQUESTS[topic, action].optional)

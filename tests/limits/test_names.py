@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.limits.names import NameLimit
 from dstwist.protocol.constants import (
     ACTIONS,
-    BULKS,
+    BULK_ACTIONS,
     FROM_CLIENT,
     ConnectionAction,
     EventAction,
@@ -63,7 +63,7 @@ class NameLimitTests(SynchronousTestCase):
         Whatever a client may ask about one name is refused if the name is too long, and not if it is just short enough.
         """
         for topic in REFUSALS:
-            for action in FROM_CLIENT[topic] - BULKS[topic]:
+            for action in FROM_CLIENT[topic] - BULK_ACTIONS[topic]:
                 fits = Message(topic, action, FITS, correlation_id=FITS)
                 self.assertEqual(self.fitting(fits), [fits])
                 if "LISTEN" not in action.name:
@@ -82,7 +82,7 @@ class NameLimitTests(SynchronousTestCase):
         """
         Names of a bulk request that are too long are refused one by one, each once, and the others are served.
         """
-        for topic, actions in BULKS.items():
+        for topic, actions in BULK_ACTIONS.items():
             for action in actions:
                 fits = Message(topic, action, names=("a", FITS), correlation_id="7")
                 self.assertEqual(self.fitting(fits), [fits])

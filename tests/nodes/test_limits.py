@@ -21,7 +21,7 @@ from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import ListenSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import (
-    BULKS,
+    BULK_ACTIONS,
     AuthAction,
     ConnectionAction,
     EventAction,
@@ -195,7 +195,7 @@ class NameLengthTests(NodeCase):
                         message = Message(topic, action)
                         if "correlation_id" in chain(*REQUESTS[topic, action]):
                             message.correlation_id = "1"
-                        if action in BULKS[topic]:
+                        if action in BULK_ACTIONS[topic]:
                             message.names = (name,)
                         else:
                             message.name = name

@@ -8,11 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import (
     ACTIONS,
-    BULKS,
+    BULK_ACTIONS,
+    FIRST_TEXT_ONLY_ACTION,
     FROM_CLIENT,
     NAMELESS_USERS,
     OPEN_USER,
-    TEXT_ONLY,
     UNNAMED_USER,
     Topic,
 )
@@ -29,7 +29,7 @@ class ActionTests(SynchronousTestCase):
         """
         for topic, actions in ACTIONS.items():
             self.assertEqual(len(actions), len(actions.__members__), topic)
-            self.assertTrue(all(action < 128 or action >= TEXT_ONLY for action in actions), topic)
+            self.assertTrue(all(action < 128 or action >= FIRST_TEXT_ONLY_ACTION for action in actions), topic)
 
     def test_from_client(self) -> None:
         """
@@ -37,7 +37,7 @@ class ActionTests(SynchronousTestCase):
         """
         for topic, sent in FROM_CLIENT.items():
             self.assertTrue(sent and sent <= frozenset(ACTIONS[topic]), topic)
-        for topic, bulks in BULKS.items():
+        for topic, bulks in BULK_ACTIONS.items():
             self.assertLessEqual(bulks, FROM_CLIENT[topic], topic)
 
     def test_not_addressed(self) -> None:

@@ -18,7 +18,7 @@ from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.json_stdlib import stdlib_dumps
 from dstwist.protocol.message import Malformed, Message
 from dstwist.protocol.nesting import MAX_DEPTH
-from dstwist.protocol.text_fields import END, SEPARATOR
+from dstwist.protocol.text_fields import FIELD_SEPARATOR, MESSAGE_END
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -266,10 +266,10 @@ class CodecTests(SynchronousTestCase):
             f"R|CU|a|-1|b|O{data}|{{}}",
         )
         for text in writes:
-            text = text.replace("|", SEPARATOR) + END
+            text = text.replace("|", FIELD_SEPARATOR) + MESSAGE_END
             (message,) = text_module.SERVER.decode(text)
             self.assertIsInstance(message, Message, text[:30])
-        emit = f"E|EVT|a|O{data}".replace("|", SEPARATOR) + END
+        emit = f"E|EVT|a|O{data}".replace("|", FIELD_SEPARATOR) + MESSAGE_END
         self.assertIsInstance(text_module.SERVER.decode(emit)[0], Malformed)
         for topic, action, kind in (
             (Topic.RECORD, RecordAction.UPDATE, Message),

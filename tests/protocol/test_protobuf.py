@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import (
     ACTIONS,
+    FIRST_TEXT_ONLY_ACTION,
     FROM_CLIENT,
-    TEXT_ONLY,
     AuthAction,
     ConnectionAction,
     EventAction,
@@ -226,7 +226,9 @@ PING = bytes.fromhex("0610021a020802")
 UNKNOWN_TOPIC = Message(PARSER, ParserAction.UNKNOWN_TOPIC)
 
 #: All (topic, action) pairs that have a number in this protocol.
-DECLARED = [(topic, action) for topic, actions in ACTIONS.items() for action in actions if action < TEXT_ONLY]
+DECLARED = [
+    (topic, action) for topic, actions in ACTIONS.items() for action in actions if action < FIRST_TEXT_ONLY_ACTION
+]
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["a/1", "x" * 127, "x" * 128, "é" * 9000])
 VALUES = st.recursive(
@@ -277,7 +279,7 @@ def fill(topic: Topic, action: IntEnum, contents: dict[str, Any], request: bool 
 
     @param request: it is to be one that a server accepts.
     """
-    originals = [None, *(original for original in ACTIONS[topic] if original < TEXT_ONLY)]
+    originals = [None, *(original for original in ACTIONS[topic] if original < FIRST_TEXT_ONLY_ACTION)]
     chosen: dict[str, Any] = {
         field.attribute: contents[field.attribute] for field in FIELDS[topic] if field.attribute != "action"
     }
@@ -493,7 +495,7 @@ class EncodeTests(SynchronousTestCase):
         """
         for topic, actions in ACTIONS.items():
             for action in actions:
-                if action >= TEXT_ONLY:
+                if action >= FIRST_TEXT_ONLY_ACTION:
                     self.assertEqual(SERVER.encode(Message(topic, action, name="x")), b"")
         self.assertEqual(SERVER.encode(Message(Topic.UNKNOWN, EventAction.EMIT)), b"")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol.constants import ACTIONS, FROM_CLIENT, TEXT_ONLY, EventAction, RecordAction, Topic
+from dstwist.protocol.constants import ACTIONS, FIRST_TEXT_ONLY_ACTION, FROM_CLIENT, EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf_layout import ACK_WRITERS, SLOTS, WRITERS, bits, layout_of
 from dstwist.protocol.schema import ACKS, FIELDS
@@ -54,7 +54,9 @@ class LayoutTests(SynchronousTestCase):
         """
         for topic, actions in ACTIONS.items():
             layout = layout_of(topic, frozenset(actions), server=False)
-            self.assertTrue(all(number < TEXT_ONLY for number in (*layout.requirements, *layout.originals)), topic)
+            self.assertTrue(
+                all(number < FIRST_TEXT_ONLY_ACTION for number in (*layout.requirements, *layout.originals)), topic
+            )
 
 
 class WriterTests(SynchronousTestCase):

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol.constants import ACTIONS, TEXT_ONLY, Topic
+from dstwist.protocol.constants import ACTIONS, FIRST_TEXT_ONLY_ACTION, Topic
 from dstwist.protocol.message import Malformed, Message
 from dstwist.protocol.protobuf import CLIENT, SERVER
 from dstwist.protocol.schema import FIELDS, REQUESTS, Kind
@@ -138,7 +138,7 @@ class GoogleTests(SynchronousTestCase):
             declared = self.pool.FindEnumTypeByName(f"{topic.name}_ACTION").values_by_name
             self.assertEqual(
                 {name: value.number for name, value in declared.items()},
-                {f"{topic.name}_{action.name}": int(action) for action in actions if action < TEXT_ONLY},
+                {f"{topic.name}_{action.name}": int(action) for action in actions if action < FIRST_TEXT_ONLY_ACTION},
             )
 
     @EVERY_ACTION

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import protobuf
-from dstwist.protocol.constants import TEXT_ONLY, RecordAction, Topic
+from dstwist.protocol.constants import FIRST_TEXT_ONLY_ACTION, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf_short import record_payload, short_write
 
@@ -159,7 +159,7 @@ class RecordPayloadTests(SynchronousTestCase):
 
     @QUICK
     @given(
-        action=st.sampled_from([action for action in RecordAction if action < TEXT_ONLY]),
+        action=st.sampled_from([action for action in RecordAction if action < FIRST_TEXT_ONLY_ACTION]),
         fields=st.fixed_dictionaries(
             {},
             optional={

@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import EVERYONE, EventAction, PresenceAction, RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.text_fields import FIELDS, SEPARATOR, Values, literal, origin_fields
+from dstwist.protocol.text_fields import FIELD_SEPARATOR, FIELDS, Values, literal, origin_fields
 from dstwist.protocol.text_forms import SPELLINGS
 
 #: A name that cannot be sent to a text client.
-UNSENDABLE = f"a{SEPARATOR}b"
+UNSENDABLE = f"a{FIELD_SEPARATOR}b"
 
 
 class FieldTests(SynchronousTestCase):
@@ -47,7 +47,7 @@ class FieldTests(SynchronousTestCase):
             ("ack", "{}", {"is_write_ack": None}),
             ("failure", "no", {"data": "Sno"}),
             ("users", '["a","b"]', {"names": ("a", "b")}),
-            ("online", f"a{SEPARATOR}b", {"names": ("a", "b")}),
+            ("online", f"a{FIELD_SEPARATOR}b", {"names": ("a", "b")}),
             ("user", "U", {"name": EVERYONE}),
         ):
             self.assertEqual(self.read(field, text), values, (field, text))
@@ -95,7 +95,7 @@ class FieldTests(SynchronousTestCase):
         for field in ("name", "subscription", "id", "path"):
             self.assertIsNone(FIELDS[field].write(message), field)
         for field in ("data", "detail", "failure", "outcome"):
-            self.assertNotIn(SEPARATOR, FIELDS[field].write(message) or SEPARATOR, field)
+            self.assertNotIn(FIELD_SEPARATOR, FIELDS[field].write(message) or FIELD_SEPARATOR, field)
         self.assertEqual(FIELDS["data"].write(message), 'O"a\\u001fb"')
 
     def test_name_of_error(self) -> None:
@@ -110,8 +110,8 @@ class FieldTests(SynchronousTestCase):
         Names that the protocol cannot carry are left out of a list; a list without any other is not written.
         """
         for names, written in (
-            (("a", "b"), f"a{SEPARATOR}b"),
-            (("a", UNSENDABLE, "c"), f"a{SEPARATOR}c"),
+            (("a", "b"), f"a{FIELD_SEPARATOR}b"),
+            (("a", UNSENDABLE, "c"), f"a{FIELD_SEPARATOR}c"),
             ((UNSENDABLE,), None),
             ((), None),
         ):
@@ -164,7 +164,7 @@ class FieldTests(SynchronousTestCase):
         A denial tells which request it answers: the name first, then the code and the other fields of the request.
         """
         fields = origin_fields("R", Topic.RECORD, SPELLINGS)
-        raw = SEPARATOR.join(("R", "U", "a", "2", "{}"))
+        raw = FIELD_SEPARATOR.join(("R", "U", "a", "2", "{}"))
         for message, written in (
             (Message(Topic.RECORD, RecordAction.MESSAGE_DENIED, "a", raw=raw), ("a", "U", "2", "{}")),
             (
@@ -173,7 +173,7 @@ class FieldTests(SynchronousTestCase):
             ),
         ):
             text = fields["denied"].write(message)
-            self.assertEqual(text, SEPARATOR.join(written))
+            self.assertEqual(text, FIELD_SEPARATOR.join(written))
             assert text is not None
             values: Values = {}
             self.assertTrue(fields["denied"].read(text, values))

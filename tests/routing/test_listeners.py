@@ -14,7 +14,7 @@ from dstwist.interfaces import IRevocable
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
-from dstwist.routing.registrations import MAX_UNANSWERED
+from dstwist.routing.registrations import MAX_UNANSWERED_OFFERS
 from tests.fakes import FakeConnection
 from tests.routing.stage import Stage, entries
 
@@ -601,7 +601,7 @@ class ListeningTests(SynchronousTestCase):
         W56: of a listener that never answers only so many questions are remembered, the latest ones.
         """
         listener = self.stage.listener("a", dialect=TEXT)
-        names = [f"a{number}" for number in range(MAX_UNANSWERED + 1)]
+        names = [f"a{number}" for number in range(MAX_UNANSWERED_OFFERS + 1)]
         for name in names:
             self.stage.subscriber(name)
         self.stage.clock.advance(0.5)
@@ -618,7 +618,7 @@ class ListeningTests(SynchronousTestCase):
         self.stage.subscriber("a0").close()
         self.stage.subscriber("a1").close()
         self.stage.subscriber("a0").close()
-        for number in range(2, MAX_UNANSWERED + 1):
+        for number in range(2, MAX_UNANSWERED_OFFERS + 1):
             self.stage.subscriber(f"a{number}").close()
         listener.take()
         self.stage.reject(listener, "a", "a0")

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.routing.pending_decisions import MAX_PENDING, PendingDecisions
+from dstwist.routing.pending_decisions import MAX_PENDING_DECISIONS, PendingDecisions
 from dstwist.routing.provider_search import ProviderSearch
 from dstwist.routing.registrations import Registration, Registrations
 from dstwist.scheduling.time_slices import TimeSlices
@@ -51,7 +51,7 @@ class PendingDecisionsTests(SynchronousTestCase):
         """
         Searches queue while there is no room, and go on in their order when there is, unless they are over.
         """
-        decisions = [self.wait() for _ in range(MAX_PENDING)]
+        decisions = [self.wait() for _ in range(MAX_PENDING_DECISIONS)]
         searches = [ProviderSearch(name, 0, 1) for name in "bcd"]
         self.assertEqual([self.pending.queue(search) for search in searches], [True] * 3)
         self.pending.forget(searches[1])
@@ -84,15 +84,15 @@ class ManyLaterTests(PermissionCase):
         self.stage = self.make(lambda user, name: self.decisions.setdefault(name, Deferred()), rematch_interval=None)
         self.ann = self.listener(self.stage, "ann", ".*")
         self.subscriber = FakeConnection()
-        self.count = MAX_PENDING + 50
+        self.count = MAX_PENDING_DECISIONS + 50
         for number in range(self.count):
             self.stage.subscribe(self.subscriber, str(number))
 
     def test_queue(self) -> None:
         """
-        No more than L{MAX_PENDING} are awaited at a time; the others queue, and all are decided.
+        No more than L{MAX_PENDING_DECISIONS} are awaited at a time; the others queue, and all are decided.
         """
-        self.assertEqual(len(self.decisions), MAX_PENDING)
+        self.assertEqual(len(self.decisions), MAX_PENDING_DECISIONS)
         for number in range(self.count):
             self.decisions[str(number)].callback(True)
         found = [f"FOUND .* {number}" for number in range(self.count)]
@@ -103,12 +103,12 @@ class ManyLaterTests(PermissionCase):
         Names without subscribers leave the queue.
         """
         before = entries(self.stage.listeners)
-        for number in range(MAX_PENDING, self.count):
+        for number in range(MAX_PENDING_DECISIONS, self.count):
             self.stage.unsubscribe(self.subscriber, str(number))
         # Each was in the table of searches and in the queue.
         self.assertEqual(entries(self.stage.listeners), before - 2 * 50)
         self.decisions["0"].callback(True)
-        self.assertEqual(len(self.decisions), MAX_PENDING)
+        self.assertEqual(len(self.decisions), MAX_PENDING_DECISIONS)
 
     def test_listener_leaves(self) -> None:
         """

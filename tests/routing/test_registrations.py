@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.patterns.javascript import InvalidPattern
-from dstwist.routing.registrations import MAX_UNANSWERED, ListenerPattern, Registration, Registrations
+from dstwist.routing.registrations import MAX_UNANSWERED_OFFERS, ListenerPattern, Registration, Registrations
 from tests.fakes import FakeConnection
 
 
@@ -54,11 +54,11 @@ class RegistrationTests(SynchronousTestCase):
         """
         W56: of one connection only so many are remembered under all patterns together, the latest ones.
         """
-        for number in range(MAX_UNANSWERED):
+        for number in range(MAX_UNANSWERED_OFFERS):
             self.one.remember_unanswered(str(number))
         self.one.remember_unanswered("0")
         self.other.remember_unanswered("x")
-        self.assertEqual(len(self.one.unanswered), MAX_UNANSWERED)
+        self.assertEqual(len(self.one.unanswered), MAX_UNANSWERED_OFFERS)
         self.assertEqual([self.one.forget_unanswered(name) for name in ("0", "1", "2")], [True, False, True])
         self.assertTrue(self.other.forget_unanswered("x"))
 

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from dstwist.errors import RuleError
 from dstwist.interfaces import IConnection, IPermission
 from dstwist.permission.open import OpenPermission
-from dstwist.protocol.constants import BULKS, FROM_CLIENT, EventAction, ParserAction, Topic
+from dstwist.protocol.constants import BULK_ACTIONS, FROM_CLIENT, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
 from dstwist.record import Change
@@ -113,9 +113,9 @@ class RouterTests(SynchronousTestCase):
         """
         Bulk requests are those that services serve name by name, of what clients may send.
         """
-        for topic, actions in BULKS.items():
+        for topic, actions in BULK_ACTIONS.items():
             self.assertLessEqual(actions, FROM_CLIENT[topic])
-        names = {action.name for actions in BULKS.values() for action in actions}
+        names = {action.name for actions in BULK_ACTIONS.values() for action in actions}
         self.assertEqual(
             names,
             {"SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBEANDHEAD", "SUBSCRIBEANDREAD", "SUBSCRIBECREATEANDREAD", "NOTIFY"}

@@ -36,7 +36,7 @@ from dstwist.services.record.reconcile import Reconciliation
 from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, record_writer, within
 
 #: With more unresolved records, all writes are refused.
-MAX_UNRESOLVED = 100000
+MAX_UNRESOLVED_RECORDS = 100000
 
 
 class RecordStore:
@@ -140,7 +140,7 @@ class RecordStore:
         complain(RecordAction.RECORD_LOAD_ERROR, name, CACHE_TIER, failure.value)
 
     def _check_room(self, action: RecordAction) -> None:
-        if len(self._reconciliation) >= MAX_UNRESOLVED:
+        if len(self._reconciliation) >= MAX_UNRESOLVED_RECORDS:
             raise RecordError(action, "too many records are waiting for the stores to recover")
 
     async def _write(self, name: str, tier: str, answer: Deferred[None], action: RecordAction) -> None:

@@ -84,7 +84,7 @@ class RecordStoreTests(SynchronousTestCase):
         """
         With too many unresolved records, all writes are refused.
         """
-        self.patch(record_store, "MAX_UNRESOLVED", 2)
+        self.patch(record_store, "MAX_UNRESOLVED_RECORDS", 2)
         self.storage.outcome = "fails"
         for name in "ab":
             self.run_failing(self.store.commit(name, Record(1, {})))
