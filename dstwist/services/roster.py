@@ -1,9 +1,9 @@
 """
-The roster: the users who are online, in a form in which all of them can be sent at little cost.
+The roster: the users who are online, in a form in which a list of all users costs little to send.
 
 The users are in blocks. A block makes a L{NamePart} for the first query, which each codec encodes once. The part is
-used again until a user of the block comes or goes. So the cost of an answer is that of the blocks that have changed
-since the last answer, and of joining the encoded parts. The order of the users has no meaning.
+used again until a user of the block comes or goes. So an answer encodes only the blocks that have changed since the
+last answer, and joins the encoded parts. The order of the users has no meaning.
 """
 
 from __future__ import annotations

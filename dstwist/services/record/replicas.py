@@ -1,18 +1,18 @@
 """
 Replicas: the copies of records that clients hold, and what a client may wrongly believe of a record.
 
-A subscribed client holds a copy of the record. It applies a write to the copy before it sends the write, and updates
-the copy by the news of other writes (UPDATE, PATCH, ERASE). The copy can be wrong without any later message that shows
-it: if a write of the client is refused, if the client was offline, or if the record was deleted and created anew. So
-the server remembers, for each client and record, how the copy may be wrong, until it has sent the client the record (an
-UPDATE, VERSION_EXISTS or READ_RESPONSE), or until a write shows that the copy is right.
+A subscribed client holds a copy of the record, applies each write to the copy before it sends the write, and updates
+the copy by the news of other writes (UPDATE, PATCH, ERASE). If a write of the client is refused, if the client was
+offline, or if the record was deleted and created anew, the copy can be wrong without any later message that shows this
+to the client. So the server remembers how the copy may be wrong, and sends the client the record (in an UPDATE,
+VERSION_EXISTS or READ_RESPONSE); it forgets the copy when a write shows that the copy is right, or after some time.
 
 Four states are remembered. A copy is C{refused}, C{unsure} or neither. Besides that, it may be C{resubscribed}, and its
 client may hold a C{predecessor}. In the examples, numbers are versions, and B is another client.
 
 B{refused}: a write of the client was refused, and the client may not know that yet. B{unsure}: the copy may be wrong,
 and the client will be I{reminded}: it is sent the record when it has written nothing for a while. Both are in
-L{dstwist.services.record.reminders}. Here A sends two writes before it hears of B's::
+L{dstwist.services.record.reminders}. Here A sends two writes before it hears of the write of B::
 
     client A                     server: B has written 2
     UPDATE 2 ------------------> a conflict                                     A's copy: refused
@@ -29,14 +29,14 @@ event                                      if neither   if C{refused}      if C{
 refused: a write                           -> refused   its time restarts  -> refused
 refused: too many in quick succession      -> unsure    -> unsure          -> unsure
 (L{REFUSALS_BEFORE_SENDING})
-accepted: a write that the client can                   -> neither         (then it is C{refused})
+accepted: a write that the client can                   -> neither         (such a copy is never C{unsure})
 send only after it was sent the record
 accepted: a write that does not change                  no change          its time restarts
 the record (of a client that merges on
 news: as any other write)
 accepted: any other write                               -> unsure          its time restarts
 resubscribed: the client, which was not                 -> unsure          its time restarts
-subscribed before
+subscribed and is not sent the record
 subscribed: the client, which has read     -> unsure    -> unsure          its time restarts
 the record shortly before (if neither:
 another version of it)
@@ -88,9 +88,9 @@ the deletion is forgotten                                           ends
 ==============================================  ==================  ================================================
 
 The tables are the complete specification, and all other modules report events and ask questions. Two more things are
-remembered for a moment. A client that read the record shortly before it subscribes ignores the data that come with the
-subscription (event C{read}: L{dstwist.services.record.recent_reads}). A client that has asked to delete or discard the
-record has destroyed the callbacks of its writes (event C{leaves}).
+remembered for a short time. A client that read the record shortly before it subscribes ignores the data that come with
+the subscription (event C{read}: L{dstwist.services.record.recent_reads}). A client that has asked to delete or discard
+the record has destroyed the callbacks of its writes (event C{leaves}).
 """
 
 from __future__ import annotations
