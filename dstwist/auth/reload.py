@@ -31,7 +31,7 @@ from dstwist.log import shown
 from dstwist.reload.files import FileWatch
 from dstwist.scheduling.time_slices import TimeSlices
 
-#: A log line names at most so many users.
+#: The most users that a log line names.
 MAX_LOGGED_USERS = 20
 
 #: The reason in the close frame for clients whose user was removed.

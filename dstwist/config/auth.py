@@ -181,11 +181,11 @@ class JwtSettings:
     C{jwt}: a signed token proves the identity of the client. An addition of dstwist.
     """
 
-    # The key for the signatures, as exactly one of three options. A secret shared with the issuer,
+    # The key for the signatures is exactly one of the next three options. A secret that is shared with the issuer.
     secret: str | None = option(optional(_read_secret), None)
-    # the issuer's public key (PEM, or the name of a PEM file),
+    # The issuer's public key (PEM, or the name of a PEM file).
     public_key: str | None = option(_TOKEN_KEY, None)
-    # or the URL where the issuer publishes its keys, as a JSON Web Key Set.
+    # The URL where the issuer publishes its keys, as a JSON Web Key Set.
     jwks_url: str | None = option(optional(_read_key_url), None)
     # The signature algorithms that are accepted. There is no default.
     algorithms: tuple[str, ...] = option(_read_algorithms, ())

@@ -90,7 +90,7 @@ class WebSocketEndpoint:
     # How long a client may stay connected without a login, from the start or from the last refusal. None (false or null
     # in the file): for ever.
     unauthenticated_client_timeout: float | None = option(optional(milliseconds_reader(1), False), 180.0)
-    # A client is disconnected after so many failed logins.
+    # The number of failed logins after which a client is disconnected.
     max_auth_attempts: int = integer(3)
     # Whether the credentials of failed logins are logged: passwords in clear.
     log_invalid_auth_data: bool = flag(False)

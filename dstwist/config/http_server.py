@@ -55,9 +55,10 @@ class SslSettings:
     min_version: str = option(read_tls_version, "TLSv1.2")
     # The ciphers, by OpenSSL's names; those of TLS 1.3 start with TLS_. None: the ciphers that count as secure.
     ciphers: str | None = text(None)
-    # Whether clients are asked for a certificate,
+    # Whether clients are asked for a certificate.
     request_cert: bool = flag(False)
-    # and whether they need one. False: clients without a valid certificate may connect, and must log in by other means.
+    # Whether clients that are asked need a valid certificate. False: clients without a valid one may connect, and must
+    # log in by other means.
     reject_unauthorized: bool = flag(True)
     # The authorities that sign the certificates of clients, as PEM.
     client_ca: str | None = option(optional(read_pem), None)

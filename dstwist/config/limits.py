@@ -29,19 +29,20 @@ class LimitSettings:
 
     # The most connections. None: the number of files that the process may open, less a hundred.
     max_connections: int | None = limit(None)
-    # The most connections of one address,
+    # The most connections of one address.
     max_connections_per_address: int | None = limit(None)
-    # the most of these before their login,
+    # The most connections of one address whose clients have not logged in yet.
     max_unauthenticated_per_address: int | None = limit(None)
-    # and the most connections of one user.
+    # The most connections of one user.
     max_connections_per_user: int | None = limit(None)
     # The most new connections that are accepted per second; others wait in the queue of the system.
     max_connection_rate: int | None = limit(None)
-    # The most of one address; others are refused.
+    # The most new connections of one address per second; others are refused.
     max_connection_rate_per_address: int | None = limit(None)
-    # The most logins that may fail within the window, from one address
+    # The most logins from one address that may fail within the window.
     max_failed_logins_per_address: int | None = limit(1000)
-    # and under one user name. With this limit, a client that knows a name can lock out the user.
+    # The most logins under one user name that may fail within the window. With this limit, a client that knows a name
+    # can lock out the user.
     max_failed_logins_per_user: int | None = limit(None)
     # The length of the window, which begins with the first failed login.
     failed_login_window: float = milliseconds(60000)
@@ -61,19 +62,19 @@ class LimitSettings:
     max_incoming_bytes: int | None = option(optional(integer_reader(1, MAX_INTEGER)), lambda: usable_memory() // 16)
     # The longest name of an event, a record, a procedure or a user, and the longest correlation id, in characters.
     max_name_length: int | None = limit(4096)
-    # The server closes a connection only after it has been open for so long, because official clients reconnect at once
-    # and repeat the request that the connection was closed for.
+    # The server closes a connection only after it has been open for this time, because official clients reconnect at
+    # once and repeat the request that the connection was closed for.
     close_delay: float = milliseconds(4000, minimum=0)
     # The most connections that wait to be closed; others are closed at once.
     max_delayed_closes: int = integer(1000)
-    # The most log lines of one kind in an interval, and the most of these about one client or user. At the end of the
-    # interval the number of the others is logged.
+    # The most log lines of one kind in an interval, and the most of these lines about one client or user. At the end
+    # of the interval, the number of the lines that were left out is logged.
     max_log_lines: int | None = limit(200)
     max_log_lines_per_client: int | None = limit(20)
     # The length of the interval.
     log_interval: float = option(milliseconds_reader(100, 86400000), 10.0)
-    # How many bytes may wait for all clients together. Past it the clients for which most waits are cut off. None: an
-    # eighth of the memory that the process may use.
+    # How many bytes may wait for all clients together. Past this limit, the clients with the most waiting bytes are cut
+    # off. None: an eighth of the memory that the process may use.
     max_outgoing_bytes: int | None = limit(None)
     # How many bytes may be queued for all clients before they are sent; nothing more is served until then.
     max_outgoing_bytes_per_turn: int = integer(16777216)

@@ -41,7 +41,7 @@ from dstwist.config.plugins import PluginSettings, read_plugin
 from dstwist.errors import ConfigError
 from dstwist.memory_limits import usable_memory
 
-#: By default, a store in memory takes this share (one in so many) of the memory that the process may use. The rest is
+#: By default, a store in memory takes the memory that the process may use, divided by this number. The rest is
 #: for outgoing bytes, requests and subscriptions, and for the interpreter, which needs more memory than its objects.
 MEMORY_DIVISOR = 4
 

@@ -22,9 +22,9 @@ class Budget:
 
     def take(self, amount: int) -> bool:
         """
-        Take C{amount} bytes, if so many are left.
+        Take C{amount} bytes if they are left.
 
-        @return: whether they are.
+        @return: whether they were left.
         """
         used = self.used + amount
         if used > self.limit:

@@ -149,7 +149,7 @@ class _Run:
 
     def _until(self, waiting: int) -> Deferred[None]:
         """
-        Fires when at most so many checks wait.
+        Fires when at most C{waiting} checks wait.
         """
         self._wanted = waiting
         self._room = Deferred()

@@ -52,7 +52,7 @@ class Shortage:
     Watches for MemoryErrors.
 
     @param end: ends the process at once with a status.
-    @param room: whether the process can have so many more bytes.
+    @param room: whether the process can have that number of bytes in addition.
     """
 
     _log = OperatorLogger()

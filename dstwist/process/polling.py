@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-#: At most so many events are served in one turn. They take 5 to 8 ms if all of them are closed connections.
+#: The most events that are served in one turn. They take 5 to 8 ms if all of them are closed connections.
 MAX_EVENTS_PER_TURN = 256
 
 

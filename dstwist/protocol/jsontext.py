@@ -227,7 +227,7 @@ class Guarded:
     ================================================  ==================================
 
     @param fast: reads quickly, and may end the process if memory runs out.
-    @param room: whether so many bytes are free.
+    @param room: whether that number of bytes is free.
     @param write: writes quickly, and may end the process if memory runs out.
     """
 

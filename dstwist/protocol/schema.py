@@ -32,7 +32,7 @@ from dstwist.protocol.constants import (
 class Kind(IntEnum):
     """
     The kind of a field. On the wire, kinds up to L{ORIGINAL_ACTION} are a number; kinds from L{TEXT} on are a length
-    and so many bytes.
+    and bytes of that length.
     """
 
     INTEGER = 0

@@ -14,7 +14,7 @@ from dstwist.routing.registrations import Registration
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import TimeSlices
 
-#: Up to so many new listeners are matched with a name one by one; for more, the table of patterns is asked.
+#: The most new listeners that are matched with a name one by one; if there are more, the table of patterns is asked.
 _MAX_ONE_BY_ONE = 4
 
 

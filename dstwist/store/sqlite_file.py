@@ -52,7 +52,7 @@ FILE_CHECK_INTERVAL = 1.0
 #: The least time between two attempts to find out whether writes are possible, in seconds.
 WRITE_CHECK_INTERVAL = 1.0
 
-#: If there was no room for so many writes of a transaction, the others are not attempted one by one.
+#: If this number of writes of a transaction had no room, the other writes are not attempted one by one.
 MAX_REFUSED_WRITES = 100
 
 #: Tells the operator something: whether it is serious, and a sentence.

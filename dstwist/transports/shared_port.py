@@ -36,11 +36,11 @@ from dstwist.transports.origins import Origins, Refusal
 MAX_HEAD_BYTES = 16384
 #: How many bytes are read at a time until the head is complete.
 HEAD_READ_BYTES = 2048
-#: How long a client may take to send its request head, in seconds;
+#: How long a client may take to send its request head, in seconds.
 HEAD_TIMEOUT = 10.0
-#: how long a client that will be refused may take,
+#: How long a client that will be refused may take to send its request head, in seconds.
 REFUSAL_TIMEOUT = 2.0
-#: and how many of these the server waits for. Further ones are dropped without an answer.
+#: The most refused clients that the server waits for. Further ones are dropped without an answer.
 MAX_REFUSED_CLIENTS = 50
 
 _TOO_LONG = Refusal(431, "The request head is too long.")
