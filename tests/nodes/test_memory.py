@@ -10,7 +10,7 @@ from dstwist.config.stores import MemorySettings
 from dstwist.protocol.constants import RecordAction as A
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
-from dstwist.services.record.acks import ACK_DELAY
+from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from tests.nodes.client import GENERATIONS, MemoryClient
 from tests.nodes.test_limits import NodeCase
 
@@ -28,7 +28,7 @@ class MemoryCase(NodeCase):
 
     def hear(self, client: MemoryClient) -> list[Message]:
         self.reactor.advance(0)
-        self.reactor.advance(ACK_DELAY)
+        self.reactor.advance(ACK_DELAY_SECONDS)
         return client.heard()
 
 

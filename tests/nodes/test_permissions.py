@@ -17,7 +17,7 @@ from dstwist.errors import ConfigError
 from dstwist.node import Node
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.services.record.held_discards import DISCARD_DELAY
+from dstwist.services.record.held_discards import DISCARD_DELAY_SECONDS
 from tests.logs import Lines
 from tests.nodes.client import GENERATIONS, MemoryClient
 
@@ -400,7 +400,7 @@ class ReloadTests(SynchronousTestCase):
         client.say(*ends)
         heard = self.heard(client)
         # A record to which the client is not subscribed comes last: it may be asked for again.
-        self.reactor.advance(DISCARD_DELAY)
+        self.reactor.advance(DISCARD_DELAY_SECONDS)
         heard += self.heard(client)
         ends.append(ends.pop(2))
         self.assertEqual([(message.action, message.is_ack) for message in heard], [(end.action, True) for end in ends])

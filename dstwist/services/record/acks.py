@@ -11,8 +11,8 @@ it may send an acknowledgement, on which the client throws::
               <----------------- R|WA|a|[2]|L      the client throws
 
 The two requests leave the client in one turn, but each in a frame of its own. So an acknowledgement to a client of v2
-and v3 that is subscribed is held for L{ACK_DELAY}, and dropped if the client deletes or discards the record meanwhile.
-If the server itself is about to end the subscription, it sends the acknowledgement first:
+and v3 that is subscribed is held for L{ACK_DELAY_SECONDS}, and dropped if the client deletes or discards the record
+meanwhile. If the server itself is about to end the subscription, it sends the acknowledgement first:
 L{Acknowledgements.deleted}, L{Acknowledgements.revoked}.
 
 The client destroys the callbacks as well when it is told that another client has deleted the record. So a write that
@@ -35,7 +35,7 @@ from dstwist.services.record import answers
 from dstwist.services.record.replicas import Replicas
 
 #: How long an acknowledgement is held, in seconds.
-ACK_DELAY = 0.005
+ACK_DELAY_SECONDS = 0.005
 
 #: How many acknowledgements are held at a time. If there are more, the oldest is sent at once.
 MAX_HELD_ACKS = 10_000
@@ -162,7 +162,7 @@ class Acknowledgements:
         if len(self._held) >= MAX_HELD_ACKS:
             self._release()
             count = self._counts.get(sender, 0)
-        held = _Held(self._clock.seconds() + ACK_DELAY, name, acknowledgement, sender)
+        held = _Held(self._clock.seconds() + ACK_DELAY_SECONDS, name, acknowledgement, sender)
         self._held.append(held)
         named = self._names.get(name)
         if named is None:
@@ -170,7 +170,7 @@ class Acknowledgements:
         named.append(held)
         self._counts[sender] = count + 1
         if self._call is None:
-            self._call = self._clock.callLater(ACK_DELAY, self._release_all)
+            self._call = self._clock.callLater(ACK_DELAY_SECONDS, self._release_all)
 
     def _release_all(self) -> None:
         self._call = None
@@ -178,7 +178,7 @@ class Acknowledgements:
         while self._held and self._held[0].due <= now:
             self._release()
         if self._held:
-            self._call = self._clock.callLater(max(self._held[0].due - now, ACK_DELAY / 5), self._release_all)
+            self._call = self._clock.callLater(max(self._held[0].due - now, ACK_DELAY_SECONDS / 5), self._release_all)
 
     def _release(self) -> None:
         held = self._held.popleft()

@@ -4,7 +4,7 @@ Answers to conflicts that are held for a moment: the answers to acknowledged wri
 Such an answer consists of two messages: the acknowledgement with the error, which triggers the callback, and then
 VERSION_EXISTS with the record (L{dstwist.services.record.refusals}). Client 2.3.4 destroys the callbacks and the record
 when it deletes or discards the record. Until the server gets that request, the client throws on both messages. So the
-answer is held for L{ACK_DELAY}, and dropped if the client deletes or discards the record meanwhile::
+answer is held for L{ACK_DELAY_SECONDS}, and dropped if the client deletes or discards the record meanwhile::
 
     client                       server
                                  another client has written a 2
@@ -22,7 +22,7 @@ event                               the held answer                             
 ==================================  ==============================================  ====================================
 another write of the client meets   gets another acknowledgement                    none
 a conflict
-L{ACK_DELAY} is over                     is sent in its turn in the record's queue       resume after the answer
+L{ACK_DELAY_SECONDS} is over         is sent in its turn in the record's queue       resume after the answer
 the client reads the record         is sent in its turn, and the record behind it   none
 the client deletes or discards the  is dropped                                      end
 record
@@ -48,7 +48,7 @@ from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record import answers
-from dstwist.services.record.acks import ACK_DELAY
+from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.replicas import Replicas
@@ -56,7 +56,7 @@ from dstwist.services.record.replicas import Replicas
 _RECORD = Topic.RECORD
 
 #: How long further conflicts of a client can delay its answer, in seconds.
-MAX_CONFLICT_DELAY = 3 * ACK_DELAY
+MAX_CONFLICT_DELAY_SECONDS = 3 * ACK_DELAY_SECONDS
 
 #: How many answers are held at a time, and how many for one connection. Further ones are sent at once.
 MAX_HELD_CONFLICTS = 10_000
@@ -121,7 +121,7 @@ class HeldConflicts:
         # steps would divide the writes in the queue into smaller batches.
         self._ready: dict[str, list[IConnection]] = {}
         # Always true: an answer that is held has a deadline, or is ready, or its step is under way.
-        self._due: Deadlines[_Key] = Deadlines(ACK_DELAY, clock, self._is_due)
+        self._due: Deadlines[_Key] = Deadlines(ACK_DELAY_SECONDS, clock, self._is_due)
         self._stopped = False
 
     def __len__(self) -> int:
@@ -221,7 +221,11 @@ class HeldConflicts:
         answer = self._answers[name][connection]
         now = self._seconds()
         # A client that has just met another conflict may delete or discard the record right behind that.
-        if not self._stopped and now - answer.last < ACK_DELAY / 2 and now - answer.first < MAX_CONFLICT_DELAY:
+        if (
+            not self._stopped
+            and now - answer.last < ACK_DELAY_SECONDS / 2
+            and now - answer.first < MAX_CONFLICT_DELAY_SECONDS
+        ):
             self._due.add(key)
         elif name in self._ready:
             self._ready[name].append(connection)

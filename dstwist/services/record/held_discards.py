@@ -12,8 +12,8 @@ has kept, and behind it a request to subscribe again, because it still has the r
 If the discard were acknowledged at once, the client would have forgotten the record when the answers to R|CR arrive. It
 would raise each answer as an error, and all later news of the record too.
 
-If no R|CR follows, the acknowledgement is sent after L{DISCARD_DELAY}. Always true: a client whose acknowledgement is
-held still has the old record, so R|CR cannot be meant for another one.
+If no R|CR follows, the acknowledgement is sent after L{DISCARD_DELAY_SECONDS}. Always true: a client whose
+acknowledgement is held still has the old record, so R|CR cannot be meant for another one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.shares import Shares
 
 #: How long an acknowledgement is held, in seconds. Clients wait for 2 seconds by default before they complain.
-DISCARD_DELAY = 0.2
+DISCARD_DELAY_SECONDS = 0.2
 
 #: How many acknowledgements are held at a time. If there are more, the oldest is sent at once.
 MAX_HELD_DISCARDS = 10_000
@@ -48,7 +48,7 @@ class HeldDiscards:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._acks: dict[tuple[IConnection, str], Message] = {}
-        self._due: Deadlines[tuple[IConnection, str]] = Deadlines(DISCARD_DELAY, clock, self._acknowledge)
+        self._due: Deadlines[tuple[IConnection, str]] = Deadlines(DISCARD_DELAY_SECONDS, clock, self._acknowledge)
         self._shares = Shares()
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class HeldDiscards:
     def hold(self, name: str, ack: Message, connection: IConnection) -> None:
         """
         C{connection} has discarded the record C{name}, to which it is not subscribed. Send the connection C{ack} after
-        L{DISCARD_DELAY}.
+        L{DISCARD_DELAY_SECONDS}.
         """
         key = connection, name
         if key in self._acks:

@@ -21,7 +21,7 @@ from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.services.record.acks import ACK_DELAY
+from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeCluster, FakeConnection, FakeStore, FakeWire
@@ -201,7 +201,7 @@ class RecordTestCase(SynchronousTestCase):
         assert all(isinstance(message, Message) for message in messages), messages
         answers = self.say(connection, *messages)  # type: ignore[arg-type]
         if "writeSuccess" in payload:
-            self.clock.advance(ACK_DELAY)
+            self.clock.advance(ACK_DELAY_SECONDS)
         return answers + connection.take()
 
     def have(self, name: str, version: int, value: Any) -> None:

@@ -12,7 +12,7 @@ from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.services.record.acks import ACK_DELAY, MAX_HELD_ACKS, MAX_HELD_ACKS_EACH, Acknowledgements
+from dstwist.services.record.acks import ACK_DELAY_SECONDS, MAX_HELD_ACKS, MAX_HELD_ACKS_EACH, Acknowledgements
 from dstwist.services.record.replicas import Replicas
 from tests.fakes import FakeConnection
 from tests.services.record.stage import update, wanting_ack
@@ -47,12 +47,12 @@ class AcknowledgementTests(SynchronousTestCase):
         """
         old = self.client("a", "b")
         self.acks.accepted("a", self.write(), old)
-        self.clock.advance(ACK_DELAY / 2)
+        self.clock.advance(ACK_DELAY_SECONDS / 2)
         self.acks.refused("b", self.write("b", 7), old, "MESSAGE_DENIED")
         self.assertEqual(self.outcomes(old), [])
-        self.clock.advance(ACK_DELAY / 2)
+        self.clock.advance(ACK_DELAY_SECONDS / 2)
         self.assertEqual(self.outcomes(old), [(2, None)])
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual(self.outcomes(old), [(7, "MESSAGE_DENIED")])
         self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
 
@@ -83,16 +83,16 @@ class AcknowledgementTests(SynchronousTestCase):
         self.subscriptions.discard("a", old)
         served = self.replicas.leaves("b", old)
         self.acks.refused("b", self.write("b", 3), old, "why", before=True)
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual(len(old.take()), 1)
         self.acks.accepted("b", self.write("b", 3), old)
         again = self.replicas.leaves("b", old)
         served()
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual(old.take(), [])
         again()
         self.acks.accepted("b", self.write("b", 4), old)
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual(self.outcomes(old), [(4, None)])
         self.assertFalse(self.replicas.is_leaving("b", old, 4))
 
@@ -109,11 +109,11 @@ class AcknowledgementTests(SynchronousTestCase):
         self.assertEqual((self.outcomes(old), len(self.acks)), ([], 3))
         self.acks.deleted("a", deleter)
         self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual((self.outcomes(old), self.outcomes(deleter)), ([(2, None)], []))
         self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
         self.acks.accepted("a", self.write(), old)
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual(self.outcomes(old), [(2, None)])
 
     def test_too_many(self) -> None:
@@ -126,7 +126,7 @@ class AcknowledgementTests(SynchronousTestCase):
                 self.acks.accepted("a", self.write(version=version), client)
         heard = [len(client.take()) for client in clients]
         self.assertEqual((heard[:3], sum(heard), len(self.acks)), ([10, 10, 0], 20, MAX_HELD_ACKS))
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual([len(client.take()) for client in clients], [0, 0] + [10] * (len(clients) - 2))
 
     def test_share(self) -> None:
@@ -140,7 +140,7 @@ class AcknowledgementTests(SynchronousTestCase):
         heard = self.outcomes(greedy)
         self.assertEqual((heard[0], len(heard)), ((MAX_HELD_ACKS_EACH, None), MAX_HELD_ACKS + 1 - MAX_HELD_ACKS_EACH))
         self.assertEqual(self.outcomes(old), [])
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual((len(self.outcomes(old)), len(self.outcomes(greedy))), (1, MAX_HELD_ACKS_EACH))
 
     def test_revoked(self) -> None:
@@ -159,7 +159,7 @@ class AcknowledgementTests(SynchronousTestCase):
         self.acks.revoked("d", ann)
         self.assertEqual((self.outcomes(ann), self.outcomes(bob)), ([(2, None), (4, None)], []))
         served()
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual((self.outcomes(ann), self.outcomes(bob)), ([(2, None)], [(3, None)]))
         self.assertEqual((len(self.acks), self.clock.getDelayedCalls()), (0, []))
 

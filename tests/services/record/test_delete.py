@@ -7,7 +7,7 @@ from __future__ import annotations
 from dstwist.interfaces import Record
 from dstwist.protocol import text
 from dstwist.services.record import delete as record_delete
-from dstwist.services.record.acks import ACK_DELAY
+from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from tests.logs import Lines
 from tests.services.record.stage import A, RecordTestCase, ask, read_response, update, wanting_ack, written
 
@@ -48,7 +48,7 @@ class DeleteTests(RecordTestCase):
         self.say(cat, *write)  # type: ignore[arg-type]
         self.say(self.young(), ask(A.DELETE, "a"))
         self.assertEqual(cat.take(), ["R|WA|a|[8]|L+", "R|A|D|a+"])
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual(cat.take(), [])
 
     def test_missing(self) -> None:

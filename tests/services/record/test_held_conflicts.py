@@ -7,7 +7,7 @@ from __future__ import annotations
 from dstwist.errors import StoreError
 from dstwist.protocol.message import Message
 from dstwist.services.record import held_conflicts
-from dstwist.services.record.acks import ACK_DELAY
+from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.held_conflicts import MAX_HELD_CONFLICTS, MAX_HELD_CONFLICTS_EACH
 from dstwist.services.record.reminders import QUIET_SECONDS
 from tests.fakes import FakeConnection
@@ -44,7 +44,7 @@ class ConflictCase(RecordTestCase):
     def discard(self) -> None:
         self.service.handle(ask(A.UNSUBSCRIBE, names=("a",)), self.ann)
 
-    def later(self, seconds: float = ACK_DELAY) -> list[Message]:
+    def later(self, seconds: float = ACK_DELAY_SECONDS) -> list[Message]:
         self.clock.advance(seconds)
         return self.ann.take()
 
@@ -62,8 +62,8 @@ class AnswerTests(ConflictCase):
         The error for the callback comes first, the record behind it.
         """
         self.lose()
-        self.assertEqual(self.later(ACK_DELAY / 2), [])
-        self.assertEqual(self.later(ACK_DELAY / 2), self.answer(3, '{"x":1}', 3))
+        self.assertEqual(self.later(ACK_DELAY_SECONDS / 2), [])
+        self.assertEqual(self.later(ACK_DELAY_SECONDS / 2), self.answer(3, '{"x":1}', 3))
         self.assertEqual(self.later(), [])
 
     def test_several(self) -> None:
@@ -117,10 +117,10 @@ class AnswerTests(ConflictCase):
         answers = []
         for number in range(12):
             self.lose(number % 3 + 1)
-            answers.append(self.later(ACK_DELAY / 3 + 0.0001))
+            answers.append(self.later(ACK_DELAY_SECONDS / 3 + 0.0001))
         sizes = [len(answer) for answer in answers]
         self.assertEqual(sum(1 for size in sizes if size > 1), 1)
-        self.assertEqual(self.later(4 * ACK_DELAY)[-1], EXISTS.format(3, '{"x":1}'))
+        self.assertEqual(self.later(4 * ACK_DELAY_SECONDS)[-1], EXISTS.format(3, '{"x":1}'))
 
     def test_at_once(self) -> None:
         """
@@ -196,7 +196,7 @@ class AnswerTests(ConflictCase):
         def cannot_be_read() -> None:
             self.cache.records.clear()
             self.storage.outcome = "fails"
-            self.clock.advance(ACK_DELAY)
+            self.clock.advance(ACK_DELAY_SECONDS)
 
         for end, expected in (
             (self.discard, [shown, "R|A|US|a+"]),
@@ -253,12 +253,12 @@ class AnswerTests(ConflictCase):
         """
         other = self.old("a")
         self.lose()
-        self.clock.advance(ACK_DELAY / 2)
+        self.clock.advance(ACK_DELAY_SECONDS / 2)
         self.lose(client=other)
         self.storage.delay = 1.0
         for version in (4, 5, 6):
             self.say(self.bob, update("a", version, {"bob": version}))
-            self.clock.advance(ACK_DELAY / 2)
+            self.clock.advance(ACK_DELAY_SECONDS / 2)
         self.assertEqual(self.later(1.0), self.answer(4, '{"bob":4}', 3))
         self.assertEqual(other.take(), self.answer(4, '{"bob":4}', 3))
         self.clock.advance(1.0)
@@ -274,7 +274,7 @@ class AnswerTests(ConflictCase):
         self.patch(self.ann, "write", lambda frame: 1 / 0)
         self.storage.delay = 1.0
         self.say(self.bob, update("a", 4, {"bob": 1}))
-        self.clock.pump([ACK_DELAY, 1.0])
+        self.clock.pump([ACK_DELAY_SECONDS, 1.0])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual([client.reason for client in (self.ann, other)], ["internal error"] * 2)
 
@@ -415,13 +415,13 @@ class LettingGoTests(ConflictCase):
         What the new copy loses is answered in its own time, and its news are held as well.
         """
         self.lose(2)
-        self.clock.advance(ACK_DELAY * 0.9)
+        self.clock.advance(ACK_DELAY_SECONDS * 0.9)
         self.discard()
         self.say_text(self.ann, "R|CR|a+")
         self.lose(3)
-        self.assertEqual(self.later(ACK_DELAY / 2), [])
+        self.assertEqual(self.later(ACK_DELAY_SECONDS / 2), [])
         self.say(self.bob, update("a", 4, {"bob": 1}))
-        self.assertEqual(self.later(ACK_DELAY / 2), self.answer(4, '{"bob":1}', 3))
+        self.assertEqual(self.later(ACK_DELAY_SECONDS / 2), self.answer(4, '{"bob":1}', 3))
 
     def test_closed(self) -> None:
         """

@@ -10,7 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
-from dstwist.services.record.held_discards import DISCARD_DELAY, MAX_HELD_DISCARDS, MAX_HELD_DISCARDS_EACH, HeldDiscards
+from dstwist.services.record.held_discards import (
+    DISCARD_DELAY_SECONDS,
+    MAX_HELD_DISCARDS,
+    MAX_HELD_DISCARDS_EACH,
+    HeldDiscards,
+)
 from tests.fakes import FakeConnection
 
 
@@ -30,10 +35,10 @@ class HeldDiscardsTests(SynchronousTestCase):
 
     def test_held(self) -> None:
         """
-        An acknowledgement leaves after L{DISCARD_DELAY}, once.
+        An acknowledgement leaves after L{DISCARD_DELAY_SECONDS}, once.
         """
         self.discards.hold("a", ack("a"), self.ann)
-        self.clock.advance(DISCARD_DELAY - 0.01)
+        self.clock.advance(DISCARD_DELAY_SECONDS - 0.01)
         self.assertEqual(self.ann.take(), [])
         self.clock.advance(0.02)
         self.assertEqual((self.ann.take(), len(self.discards)), ([ack("a")], 0))

@@ -14,7 +14,7 @@ from dstwist.interfaces import Record
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
-from dstwist.services.record.held_discards import DISCARD_DELAY
+from dstwist.services.record.held_discards import DISCARD_DELAY_SECONDS
 from dstwist.services.record.queue import REQUEST_BYTES
 from tests.services.record.stage import (
     A,
@@ -379,7 +379,7 @@ class SubscribeTests(RecordTestCase):
         """
         ann = self.old("a")
         self.assertEqual(self.say_text(ann, "R|US|a+R|US|a+"), ["R|A|US|a+"])
-        self.clock.advance(DISCARD_DELAY)
+        self.clock.advance(DISCARD_DELAY_SECONDS)
         self.assertEqual(ann.take(), ["R|A|US|a+"])
         self.clock.advance(10)
         self.assertEqual(ann.take(), [])

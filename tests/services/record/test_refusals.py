@@ -17,7 +17,7 @@ from dstwist.protocol import protobuf, text
 from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Malformed, Message
-from dstwist.services.record.acks import ACK_DELAY
+from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.reminders import MAX_REMINDERS, QUIET_SECONDS, REFUSALS_BEFORE_SENDING
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack, written
@@ -514,7 +514,7 @@ class MalformedTests(RecordTestCase):
             (malformed,) = text.SERVER.decode((payload + WANTED).replace("|", "\x1f").replace("+", "\x1e"))
             assert isinstance(malformed, Malformed) and malformed.request is not None
             self.service.malformed(malformed.request, old)
-            self.clock.advance(ACK_DELAY)
+            self.clock.advance(ACK_DELAY_SECONDS)
             self.assertEqual(old.take(), ["R|WA|a|[4]|SINVALID_MESSAGE_DATA+"])
             self.clock.advance(60)
             self.assertEqual(old.take(), ['R|U|a|3|{"x":1}+'])

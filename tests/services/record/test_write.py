@@ -15,7 +15,7 @@ from dstwist.interfaces import IPermission, IWire, Record
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.jsontext import NoRoom, dumps
 from dstwist.protocol.message import Message
-from dstwist.services.record.acks import ACK_DELAY
+from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.reminders import QUIET_SECONDS
 from tests.services.record.stage import (
     A,
@@ -514,7 +514,7 @@ class InstantWriteTests(WriteTests):
 
 class MemoryOnlyTests(RecordTestCase):
     """
-    Writes to records that are in a cache alone which does without Deferreds: the short way.
+    Writes to records that are only in a cache that does without Deferreds: the fast path.
     """
 
     instant = True
@@ -616,7 +616,7 @@ class SameOutcomeTests(RecordTestCase):
         subscriber = self.young(name)
         sender.take()
         told = self.say(sender, replace(write))
-        self.clock.advance(ACK_DELAY)
+        self.clock.advance(ACK_DELAY_SECONDS)
         return told + sender.take(), subscriber.take(), self.rules.asked, self.cache.records.get(name)
 
     def test_same_outcome(self) -> None:
