@@ -22,7 +22,7 @@ event                               the held answer                             
 ==================================  ==============================================  ====================================
 another write of the client meets   gets another acknowledgement                    none
 a conflict
-L{ACK_DELAY_SECONDS} is over         is sent in its turn in the record's queue       resume after the answer
+L{ACK_DELAY_SECONDS} is over        is sent in its turn in the record's queue       resume after the answer
 the client reads the record         is sent in its turn, and the record behind it   none
 the client deletes or discards the  is dropped                                      end
 record
