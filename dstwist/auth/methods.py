@@ -1,5 +1,5 @@
 """
-Makes the authenticators from the settings.
+Builds the authenticators from the settings.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Makes the permission from the settings.
+Builds the permission from the settings.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ SIGTERM, SIGINT     ends a process that has       the first one stops the server
 ==================  ============================  ==================================================================
 
 By default, the system ends a process by each of these signals. So L{hold} is called before anything else is imported;
-it needs little itself.
+this module itself imports little.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 Files that change while the server runs.
 
-A timer looks at their size and time. A change counts when two looks in a row find the same, so that a program has the
-time to write several files, or a large one.
+A timer looks at the size and the time of each file. A change counts when two looks in a row find the same size and
+time, so that a program has the time to write several files, or a large one.
 """
 
 from __future__ import annotations

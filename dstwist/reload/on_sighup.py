@@ -9,8 +9,9 @@ L{Reloads.add_section}        the settings, read from the configuration file aga
 ============================  ====================================================================
 
 A part returns the text for the log, or raises a L{DstwistError} if it cannot use the new settings. It changes nothing
-before it knows that. Parts are independent: if the configuration file is broken, the certificates are renewed all the
-same. If a section has changed that no part reads again, the log says that the change takes a restart.
+before it knows whether it can use all of them. Parts are independent: even if the configuration file is broken, the
+certificates are renewed. If a section has changed that no part reads again, the log says that the change takes a
+restart.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class Reloads:
 
     def run_section(self, field: str) -> bool:
         """
-        The same for the part with the section C{field}.
+        Reload the part with the section C{field}, and log the result.
+
+        @return: whether the part uses its new settings.
         """
         reload = dict(self._sections)[field]
         try:
@@ -138,7 +141,7 @@ def _key(name: str) -> str:
 
 def _without_certificate(settings: Settings) -> Settings:
     """
-    The settings, with the paths of certificates in the place of their content: another part reads them again.
+    The settings, with the paths of certificates in the place of their content: another part reads the files again.
     """
     ssl = settings.http.ssl
     if ssl is None:

@@ -4,7 +4,7 @@ The stores of records: the cache and the storage.
 ==========================  ==========================================================================================
 module                      task
 ==========================  ==========================================================================================
-L{.from_settings}           makes the cache and the storage that the settings ask for
+L{.from_settings}           builds the cache and the storage from the settings
 L{.tiers}                   reads records from the cache, else from the storage (the record service writes both)
 L{.memory}                  a store in the memory of this process
 L{.plugin_store}            a store of a plug-in

@@ -3,11 +3,11 @@ The certificate of a TLS port, which may change while the server runs.
 
 ::
 
-    files --reload()--> key, chain, options --all are right-----> used for new connections
-                                            --one is not right--> the old ones stay, and the log says why
+    files --reload()--> key, chain, options --all are right----> used for new connections
+                                            --one is wrong-----> the old ones stay in use, and the log says why
 
 Open connections keep the certificate that they began with. The files are read again on SIGHUP, and after a change; see
-L{dstwist.reload.files}. They are looked at every C{reloadInterval}.
+L{dstwist.reload.files}. The server looks for a change every C{reloadInterval}.
 
 Always true: key, certificate and options that are in use were checked together.
 """

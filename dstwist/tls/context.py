@@ -9,9 +9,10 @@ Always true, since no client that is still maintained needs anything else:
 - the server chooses C{http/1.1} for clients that ask (ALPN)
 - a server that asks for certificates resumes no sessions, so each connection shows its own certificate
 
-The context starts as that of Twisted's C{CertificateOptions}. What that cannot do is set afterwards: no renegotiation;
-ciphers of TLS 1.3; lists of revoked certificates; and a client certificate that is not good, but is no reason to refuse
-the connection. The ALPN callback of Twisted needs a wrapped factory, which a context does not have here.
+The context starts as the context of Twisted's C{CertificateOptions}. This module adds the settings that
+C{CertificateOptions} does not have: no renegotiation; ciphers of TLS 1.3; lists of revoked certificates; and a client
+certificate that is not good, but is no reason to refuse the connection. The ALPN callback of Twisted needs a wrapped
+factory, which a context does not have here.
 
 Key and certificates may be in one file or in several, in any order. The certificate of the server is the one that
 belongs to the key.

@@ -1,6 +1,6 @@
 """
-Which texts may be rules: the checks of the Node server, with its error texts and in its order. They search the text, so
-they also find what is in quotes and in comments.
+Which texts may be rules: the checks of the Node server, with its error texts and in its order. The checks search the
+text, so they also find words in quotes and in comments.
 """
 
 from __future__ import annotations
