@@ -37,7 +37,7 @@ from dstwist.log import Logger
 from dstwist.protocol.jsontext import loads
 
 #: The most keys of one issuer; real issuers have two or three.
-MAX_KEYS = 100
+MAX_PUBLISHED_KEYS = 100
 
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 # PyJWK needs an algorithm to read a key; any algorithm of the key's type will do.
@@ -210,8 +210,8 @@ def _read_keys(body: bytes) -> list[_PublishedKey]:
     entries = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(entries, list):
         raise AuthError("not a key set")
-    if len(entries) > MAX_KEYS:
-        raise AuthError(f"more than {MAX_KEYS} keys")
+    if len(entries) > MAX_PUBLISHED_KEYS:
+        raise AuthError(f"more than {MAX_PUBLISHED_KEYS} keys")
     keys = [key for entry in entries if (key := _read_key(entry)) is not None]
     if not keys:
         raise AuthError("no usable key in the key set")

@@ -95,15 +95,16 @@ class IRevocable(Interface):
 
     def holds(name: str, connection: IConnection) -> bool:
         """
-        Whether C{connection} holds that name.
+        Whether C{connection} holds C{name}.
         """
 
     def revoke(name: str, connection: IConnection) -> bool:
         """
-        End it although the client did not ask for that. The client gets no message about it, only about its
-        consequences. If the client ends it as well, which it may do at any time, that is acknowledged once.
+        End C{name} for C{connection} although the client did not ask for that. The client gets no message about the
+        end, only about its consequences. If the client ends C{name} as well, which it may do at any time, the request
+        is acknowledged once.
 
-        @return: whether the connection held it.
+        @return: whether C{connection} held C{name}.
         """
 
 

@@ -24,8 +24,8 @@ a state             C{once}, of one connection if the line is about one, else of
 ==================  ==================================================================================================
 
 Always true: a kind remembers no more clients than C{maxLogLines}, since a client is remembered only with a line that is
-written; there are no more kinds than L{MAX_KINDS}, and no more states than L{MAX_STATES}. So memory and lines are
-bounded, whatever clients do.
+written; there are no more kinds than L{MAX_LINE_KINDS}, and no more states than L{MAX_REMEMBERED_STATES}. So memory and
+lines are bounded, whatever clients do.
 
 L{LimitedObserver} limits the lines of Twisted, Autobahn, plug-ins and Python's warnings in the same way. Some of these
 come from threads, so C{admits} starts no timer.
@@ -46,10 +46,10 @@ from dstwist.limits.addresses import key_of
 from dstwist.log import Logger, OperatorLogger, admitted, enforce, lift, shown
 
 #: How many kinds of lines are told apart; all others count as one.
-MAX_KINDS = 1000
+MAX_LINE_KINDS = 1000
 
 #: How many states are remembered in an interval; the lines about others are limited like lines without C{once}.
-MAX_STATES = 10_000
+MAX_REMEMBERED_STATES = 10_000
 
 # How many characters of a line stand in front of its count.
 _EXAMPLE_CHARACTERS = 300
@@ -148,7 +148,7 @@ class LogLimit:
         lasts = state in self._earlier_states
         if not lasts and not self._counts_among(kind, client, level, format, fields):
             return False
-        if len(self._states) < MAX_STATES:
+        if len(self._states) < MAX_REMEMBERED_STATES:
             self._states[state] = None
         return not lasts
 
@@ -162,7 +162,7 @@ class LogLimit:
         """
         lines = self._kinds.get(kind)
         if lines is None:
-            if len(self._kinds) >= MAX_KINDS:
+            if len(self._kinds) >= MAX_LINE_KINDS:
                 kind = _OTHER_KINDS
             lines = self._kinds.setdefault(kind, _Lines())
         count = lines.by_client.get(client, 0)

@@ -2,7 +2,8 @@
 Counts by key within a time window, for limits like "so many failed logins a minute".
 
 The window of a key begins with its first count, and when it ends the key is forgotten. Always true: no more than
-L{MAX_KEYS} keys are remembered, however many clients there are; the oldest key is forgotten to make room for a new one.
+L{MAX_COUNTED_KEYS} keys are remembered, however many clients there are; the oldest key is forgotten to make room for a
+new one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.scheduling.deadlines import Deadlines
 
 #: How many keys one counter remembers.
-MAX_KEYS = 100_000
+MAX_COUNTED_KEYS = 100_000
 
 
 class WindowCounter:
@@ -43,7 +44,7 @@ class WindowCounter:
         """
         count = self._counts.get(key, 0)
         if not count:
-            if len(self._counts) >= MAX_KEYS:
+            if len(self._counts) >= MAX_COUNTED_KEYS:
                 self._ends.expire_first()
             self._ends.add(key)
         self._counts[key] = count + 1

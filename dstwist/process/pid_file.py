@@ -15,7 +15,7 @@ import signal
 from dstwist.process.file_owner import Owner
 
 #: No more files are open at the start.
-_MOST_DESCRIPTORS = 4096
+_MAX_DESCRIPTORS = 4096
 
 
 def keep_pid_file(path: str, owner: Owner) -> bool:
@@ -48,7 +48,7 @@ def _wait_and_remove(pipe: int, path: str, server: int) -> None:
     os.chdir("/")
     # An open log file would stay on the disk after it was rotated and deleted.
     os.dup2(pipe, 3)
-    os.closerange(4, _MOST_DESCRIPTORS)
+    os.closerange(4, _MAX_DESCRIPTORS)
     os.read(3, 1)
     remove_pid_file(path, server)
 

@@ -15,7 +15,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import TimeSlices
 
 #: The most new listeners that are matched with a name one by one; if there are more, the table of patterns is asked.
-_MAX_ONE_BY_ONE = 4
+_MAX_MATCHED_ONE_BY_ONE = 4
 
 
 class NewListeners:
@@ -82,6 +82,6 @@ class NewListeners:
         """
         Whether a search could find a listener of this round.
         """
-        return len(self._current) > _MAX_ONE_BY_ONE or any(
+        return len(self._current) > _MAX_MATCHED_ONE_BY_ONE or any(
             registration.number > after and registration.pattern.matches(name) for registration in self._current
         )

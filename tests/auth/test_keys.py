@@ -16,7 +16,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.auth.http_client import Response
-from dstwist.auth.keys import MAX_KEYS, ConfiguredKey, PublishedKeys, fits, read_public_key
+from dstwist.auth.keys import MAX_PUBLISHED_KEYS, ConfiguredKey, PublishedKeys, fits, read_public_key
 from dstwist.config.auth import KEY_TYPES, JwtSettings
 from dstwist.errors import AuthError
 from tests.auth.helpers import AuthCase
@@ -232,7 +232,7 @@ class PublishedKeysTests(PublishedCase):
             Response(200, "", b'{"keys": 5}'),
             Response(200, "", b'{"keys": []}'),
             Response(200, "", json.dumps({"keys": [jwk("RSA1024")]}).encode()),
-            Response(200, "", json.dumps({"keys": [jwk("P-256")] * (MAX_KEYS + 1)}).encode()),
+            Response(200, "", json.dumps({"keys": [jwk("P-256")] * (MAX_PUBLISHED_KEYS + 1)}).encode()),
         ):
             self.issuer.answer = answer
             self.clock.advance(100)

@@ -192,9 +192,9 @@ class LogLimitTests(LimitCase):
 
     def test_many_kinds(self) -> None:
         """
-        No more kinds are told apart than L{log_limit.MAX_KINDS}.
+        No more kinds are told apart than L{log_limit.MAX_LINE_KINDS}.
         """
-        self.patch(log_limit, "MAX_KINDS", 5)
+        self.patch(log_limit, "MAX_LINE_KINDS", 5)
         for number in range(100):
             self._log.warn(f"kind {number}")
         self.assertEqual(len(self.lines.of("warn")), 8)
@@ -308,7 +308,7 @@ class StateTests(LimitCase):
         """
         Only so many states are remembered; lines about more are limited like others.
         """
-        self.patch(log_limit, "MAX_STATES", 2)
+        self.patch(log_limit, "MAX_REMEMBERED_STATES", 2)
         written = [len(self.fast(number, address=f"192.0.2.{number}")) for number in (1, 2, 3, 1, 2, 3, 3, 3)]
         self.assertEqual(written, [1, 1, 1, 0, 0, 1, 1, 0])
         self.assertEqual(len(self.limit._states), 2)

@@ -20,7 +20,7 @@ class WindowCounterTests(SynchronousTestCase):
         """
         Whatever comes, only so many are remembered; the oldest are forgotten first, and all of them in the end.
         """
-        self.patch(window_counter, "MAX_KEYS", 100)
+        self.patch(window_counter, "MAX_COUNTED_KEYS", 100)
         clock = Clock()
         window = WindowCounter(1, 60.0, clock)
         for number in range(1000):

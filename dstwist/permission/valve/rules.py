@@ -33,7 +33,7 @@ from dstwist.protocol.constants import Topic
 from dstwist.protocol.typed import UNDEFINED
 
 #: The rules of longer names are not remembered, so that the memory for this has a bound in bytes, too.
-MAX_REMEMBERED_NAME = 100
+MAX_REMEMBERED_NAME_CHARACTERS = 100
 
 _NO_USER = {"isAuthenticated": False, "id": None, "data": None}
 
@@ -158,7 +158,7 @@ class RuleSet:
             self._older = self._recent
             self._recent = {}
         found = self._older.pop(name, None) or self.search(name)
-        if found is not None and len(name) <= MAX_REMEMBERED_NAME:
+        if found is not None and len(name) <= MAX_REMEMBERED_NAME_CHARACTERS:
             self._recent[name] = found
         return found
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import ConfigError
-from dstwist.permission.valve.rules import MAX_REMEMBERED_NAME, Rules, RuleSet, load_permissions
+from dstwist.permission.valve.rules import MAX_REMEMBERED_NAME_CHARACTERS, Rules, RuleSet, load_permissions
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 
 OPEN: dict[str, Any] = {
@@ -221,8 +221,8 @@ class MemoryTests(SynchronousTestCase):
         """
         Neither are very long ones, which would take more memory than the limit says.
         """
-        self.assertIsNotNone(self.rules.find("x" * MAX_REMEMBERED_NAME))
-        self.assertIsNotNone(self.rules.find("x" * (MAX_REMEMBERED_NAME + 1)))
+        self.assertIsNotNone(self.rules.find("x" * MAX_REMEMBERED_NAME_CHARACTERS))
+        self.assertIsNotNone(self.rules.find("x" * (MAX_REMEMBERED_NAME_CHARACTERS + 1)))
         self.assertEqual(self.rules.remembered, 1)
 
     def test_evacuation(self) -> None:
