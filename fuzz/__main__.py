@@ -22,7 +22,7 @@ CORPUS = Path(__file__).with_name("corpus")
 
 def by_mutation(target: Any, name: str, seconds: float) -> int:
     """
-    Change seeds at random. What is found goes to the corpus.
+    Change seeds at random. Payloads that cause a failure go to the corpus.
 
     @return: how much was found.
     """

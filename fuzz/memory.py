@@ -83,7 +83,7 @@ class World:
             raise AssertionError(f"the client beside heard {heard}")
         self._uses += 1
         if self._uses == 2000:
-            # What clients legally leave behind, records, would only slow it down.
+            # Records, which clients may leave behind, would only slow it down.
             self._renew()
 
 

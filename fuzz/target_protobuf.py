@@ -1,5 +1,5 @@
 """
-The protobuf codec, in both roles: whatever is sent is decoded, in time, and what was decoded can be said again.
+The protobuf codec, in both roles: it decodes any payload in time, and can encode each message that it decoded.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The text codec, in both roles: whatever is sent is decoded, and what was decoded can be said again.
+The text codec, in both roles: it decodes any payload, and can encode each message that it decoded.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-An authenticator of your own: whoever connects from certain networks comes in, with a role for the permission rules.
+An authenticator of your own: clients of certain networks may connect, and get a role for the permission rules.
 
 In config.yml::
 
@@ -26,7 +26,7 @@ class AddressAuthentication:
     """
 
     def __init__(self, options: dict[str, Any], context: Any) -> None:
-        # What is raised here keeps the server from starting, and is shown with the place in config.yml.
+        # If this raises an exception, the server does not start, and shows it with the place in config.yml.
         self._roles = {ip_network(network): role for network, role in options["networks"].items()}
 
     # Without "async", it can also return a Deferred, or the Login itself.

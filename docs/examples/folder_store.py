@@ -50,7 +50,7 @@ class FolderStore:
 
     def _in_thread(self, work: Callable[[], Any]) -> Deferred[Any]:
         """
-        What takes time does not belong into the reactor. Its failures must be StoreErrors.
+        Work that takes time does not belong into the reactor. Its failures must be StoreErrors.
         """
 
         def run() -> Any:
@@ -62,7 +62,7 @@ class FolderStore:
         return self._lock.run(deferToThreadPool, self._reactor, self._reactor.getThreadPool(), run)
 
     def _path(self, name: str) -> str:
-        # Whatever a name looks like, its file is in the folder.
+        # The file is in the folder for every name that a record can have.
         return os.path.join(self._folder, quote(name, safe="") + ".json")
 
     def _read(self, path: str) -> Record | None:

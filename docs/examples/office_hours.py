@@ -1,5 +1,5 @@
 """
-A permission of your own: everybody may read, and write during office hours.
+A permission of your own: all clients may read at any time, and write during office hours.
 
 In config.yml::
 
@@ -29,9 +29,10 @@ class OfficeHours:
     """
 
     def __init__(self, options: dict[str, Any], context: Any) -> None:
-        # What is raised here keeps the server from starting, and is shown with the place in config.yml.
+        # If this raises an exception, the server does not start, and shows it with the place in config.yml.
         self._hours = range(options["from"], options["until"])
 
-    # Can return a Deferred, or be "async", if it has to ask somebody. What raises denies, and is in the log.
+    # Can return a Deferred, or be "async", if it has to wait for an answer. An exception denies the request, and is
+    # logged.
     def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool:
         return message.action in READS or datetime.now().hour in self._hours
