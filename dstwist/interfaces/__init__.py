@@ -18,7 +18,7 @@ from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDe
 from dstwist.interfaces.cluster import ICluster
 from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.interfaces.permission import IDecider, IPermission
-from dstwist.interfaces.records import IInstantStore, IRecordStore, IStore, IStoreMaker, IStoreStatus
+from dstwist.interfaces.records import IInstantStore, IRecordStore, ISharedStore, IStore, IStoreMaker, IStoreStatus
 from dstwist.interfaces.requests import IConnection, IRevocable, ITopicService, IWriteService, Work
 from dstwist.interfaces.transport import Decode, ICodec, ILink, IOutbox, IReceiver, IWire
 
@@ -43,6 +43,7 @@ __all__ = [
     "IReceiver",
     "IRecordStore",
     "IRevocable",
+    "ISharedStore",
     "IStore",
     "IStoreMaker",
     "IStoreStatus",

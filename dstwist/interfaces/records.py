@@ -4,14 +4,14 @@ The stores of records: caches and storages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from dstwist.interfaces.lifecycle import ILifecycle
-from dstwist.record import Record
+from dstwist.record import Change, Record
 
 
 class IStore(ILifecycle):
@@ -47,6 +47,52 @@ class IStore(ILifecycle):
     def delete(name: str) -> Deferred[None]:
         """
         Remove a record. It is no failure if there is no record.
+        """
+
+
+class ISharedStore(IStore):
+    """
+    A store that several writers can share: services of one process, or processes. It decides which of two writers is
+    the first. Each write names the version that it follows, and is refused if the store has another one.
+
+    Each operation is atomic for all users of the store. A write that is refused changes nothing.
+
+    If the Deferred of a write fails, or does not fire in time, the write is I{in doubt}: it may have taken effect, and
+    it may take effect later. The caller does not repeat such a write. It calls C{fence}, and then C{get}. One failure
+    leaves no doubt: after L{dstwist.errors.StoreFull} the write had no effect.
+    """
+
+    def replace(
+        name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
+    ) -> Deferred[Record | None]:
+        """
+        Keep a record in place of the one that has the version C{expected}; C{None}: in the place of no record. A
+        durable store has it on disk when the Deferred fires.
+
+        @param changes: the writes that lead from the expected record to C{record}, in their order, each with its paths
+            and values (L{dstwist.record.Change.changes}). The store may write them instead of the whole record. If
+            there are none, the record is new, or the way to it is unknown.
+        @return: C{None} if the record is kept. Otherwise the record that the store has instead;
+            L{dstwist.record.NO_RECORD} if it has none.
+        """
+
+    def remove(name: str, expected: int | None) -> Deferred[Record | None]:
+        """
+        Remove the record if it has the version C{expected}; C{None}: make sure that there is none.
+
+        @return: as of C{replace}.
+        """
+
+    def heads(names: Iterable[str]) -> Deferred[dict[str, int]]:
+        """
+        The version of each record; -1 if there is no record. These are versions that C{get} could give.
+        """
+
+    def fence() -> Deferred[None]:
+        """
+        Make sure that no operation which was called by this process so far takes effect after an operation that is
+        called once the Deferred has fired. A store that executes the operations on each name in their order, whatever
+        happens, has nothing to do. A store behind a connection that broke ends the old connection at its server.
         """
 
 

@@ -24,17 +24,19 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from dstwist.errors import StoreFull
-from dstwist.interfaces import IInstantStore, Record
+from dstwist.interfaces import Change, IInstantStore, ISharedStore, Record
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
+from dstwist.record import NO_RECORD
 
 
-@implementer(IInstantStore)
+@implementer(IInstantStore, ISharedStore)
 class MemoryStore:
     """
     Records in dictionaries.
@@ -123,6 +125,26 @@ class MemoryStore:
             self._firm_weight -= record.weigh() + _entry(name)
         else:
             self._forget(name)
+        return succeed(None)
+
+    def replace(
+        self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
+    ) -> Deferred[Record | None]:
+        found = self.known(name) or NO_RECORD
+        if found.version != (-1 if expected is None else expected):
+            return succeed(found)
+        return self.write(name, record)  # type: ignore[return-value]  # C{None}: the record is kept
+
+    def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
+        found = self.known(name) or NO_RECORD
+        if found.version != (-1 if expected is None else expected):
+            return succeed(found)
+        return self.delete(name)  # type: ignore[return-value]  # C{None}: the record is removed
+
+    def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
+        return succeed({name: (self.known(name) or NO_RECORD).version for name in names})
+
+    def fence(self) -> Deferred[None]:
         return succeed(None)
 
     def _keep_loose(self, name: str, record: Record, weight: int) -> None:

@@ -11,6 +11,9 @@ the data are on the disk by then. If a transaction has several writes of one rec
     thread     [ write a=1, commit ] [ read c  write a=2, b=1, commit ] ...
     fires                          a=1        c                       a=2, b=1, get a
 
+- A write with an expectation is compared in the thread, in its turn between the other writes of the record. A write
+  that is refused takes no part in the transaction, but it waits for it: the record that it is given was written there,
+  or before.
 - A read waits for the earlier writes of its record, and gets their result. So no client is sent data that a crash could
   undo. All other reads are executed before the writes of a transaction, and wait for none.
 - A write that cannot be a row fails alone. So does a write for which there is no room (disk full, C{maxBytes}): the
@@ -30,18 +33,19 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, succeed
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import IRecordStore, IStoreStatus, Record
+from dstwist.interfaces import Change, IRecordStore, ISharedStore, IStoreStatus, Record
 from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.store.sqlite_file import FILE_CHECK_INTERVAL, SqliteFile
-from dstwist.store.sqlite_rows import Read, Write
+from dstwist.store.sqlite_rows import Heads, Read, Write
 
 
 class _Batch:
@@ -56,7 +60,7 @@ class _Batch:
         self.writes: list[Write] = []
 
 
-@implementer(IRecordStore, IStoreStatus)
+@implementer(IRecordStore, ISharedStore, IStoreStatus)
 class SqliteStore:
     """
     Records in an SQLite file.
@@ -157,33 +161,67 @@ class SqliteStore:
     def get(self, name: str) -> Deferred[Record | None]:
         if not self._ready or self._waiting >= self._max_waiting:
             return fail(self._unavailable())
-        self._waiting += 1
         read = Read(name)
         before = self._unwritten.get(name)
         if before is not None:
+            self._waiting += 1
             before.readers.append(read)
         else:
-            self._next.reads.append(read)
-            self._run()
+            self._read(read)
         return read.deferred
+
+    def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
+        if not self._ready or self._waiting >= self._max_waiting:
+            return fail(self._unavailable())
+        names = list(names)
+        heads = Heads([name for name in names if name not in self._unwritten])
+        self._read(heads)
+        # These are read behind their writes.
+        unwritten = [name for name in names if name in self._unwritten]
+        found = [heads.deferred, *map(self.get, unwritten)]
+
+        def all_found(results: list[Any]) -> dict[str, int]:
+            versions: dict[str, int] = results[0]
+            for name, record in zip(unwritten, results[1:], strict=True):
+                versions[name] = -1 if record is None else record.version
+            return versions
+
+        return gatherResults(found, consumeErrors=True).addCallbacks(all_found, _first_error)
+
+    def fence(self) -> Deferred[None]:
+        # The operations on each name are executed in their order, so no operation is late.
+        return succeed(None)
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
         return self.write(name, Record(version, data))
 
     def write(self, name: str, record: Record) -> Deferred[None]:
-        return self._write(name, record)
+        return self._write(Write(name, record))
 
     def delete(self, name: str) -> Deferred[None]:
-        return self._write(name, None)
+        return self._write(Write(name, None))
 
-    def _write(self, name: str, record: Record | None) -> Deferred[None]:
+    def replace(
+        self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
+    ) -> Deferred[Record | None]:
+        return self._write(Write(name, record, expected, changes))
+
+    def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
+        return self._write(Write(name, None, expected))
+
+    def _write(self, write: Write) -> Deferred[Any]:
         if not self._ready or self._waiting >= self._max_waiting:
             return fail(self._unavailable())
         self._waiting += 1
-        write = self._unwritten[name] = Write(name, record)
+        self._unwritten[write.name] = write
         self._next.writes.append(write)
         self._run()
         return write.deferred
+
+    def _read(self, read: Read) -> None:
+        self._waiting += 1
+        self._next.reads.append(read)
+        self._run()
 
     def _unavailable(self) -> StoreError:
         if not self._ready:
@@ -224,19 +262,19 @@ class SqliteStore:
         while outcomes:
             outcome = outcomes.popleft()
             if isinstance(outcome, Read):
-                self._fire(outcome.deferred, outcome.record, outcome.error)
+                self._fire(outcome.deferred, outcome.result, outcome.error)
                 yield
                 continue
-            self._fire(outcome.deferred, None, outcome.error)
+            self._fire(outcome.deferred, outcome.found, outcome.error)
             yield
             if outcome.error is None:
                 for read in outcome.readers:
-                    self._fire(read.deferred, outcome.record, None)
+                    self._fire(read.deferred, outcome.outcome, None)
                     yield
         self._handing_out = False
         self._close_if_idle()
 
-    def _fire(self, deferred: Deferred[Any], result: Record | None, error: Exception | None) -> None:
+    def _fire(self, deferred: Deferred[Any], result: Any, error: Exception | None) -> None:
         self._waiting -= 1
         try:
             if error is None:
@@ -300,3 +338,11 @@ class SqliteStore:
             if job is None:
                 return
             job()
+
+
+def _first_error(failure: Failure) -> Failure:
+    """
+    The failure of the first of several Deferreds, instead of the one that tells which it was.
+    """
+    assert isinstance(failure.value, FirstError)
+    return failure.value.subFailure

@@ -40,7 +40,7 @@ from dstwist.store.sqlite_files_in_place import (
 )
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_quota import Quota
-from dstwist.store.sqlite_rows import Read, Row, Write, commit, count, get, rows_of
+from dstwist.store.sqlite_rows import Read, Row, Write, commit, count, rows_of, unreadable
 from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_table, prepare
 
 #: At how many pages the write-ahead log is moved into the database file.
@@ -326,9 +326,9 @@ class SqliteFile:
             try:
                 if self._connection is None:
                     raise StoreError(f"{self._path} is not open")
-                read.record = get(self._connection, read.name)
+                read.run(self._connection)
             except ValueError as error:
-                read.error = StoreError(f"{self._path}: what is stored for the record {read.name!r} {error}")
+                read.error = unreadable(self._path, read.name, error)
             except Exception as error:
                 read.error = explained(self._path, error)
 
@@ -356,21 +356,24 @@ class SqliteFile:
 
         @return: whether there was room for all writes.
         """
-        rows, deleted = rows_of(self._path, writes)
-        if not rows and not deleted:
+        if not writes:
             return True
         if self._lost or time.monotonic() - self._seen >= FILE_CHECK_INTERVAL:
             # A write that is refused now has a known outcome.
             self._look()
+        assert self._connection is not None
         self._refused = 0
         problems: dict[str, StoreError] = {}
         try:
+            rows, deleted = rows_of(self._connection, self._path, writes)
+            if not rows and not deleted:
+                return True
             for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
                 problems |= self._store(*part)
-        except Exception:
+        except Exception as error:
             # If the files are not in place, that is the reason.
             self._look()
-            raise
+            raise explained(self._path, error) from None
         # The writes are on the disk. Before any client gets its answer, it is checked that the next start finds them.
         self._look()
         self._checkpoint()

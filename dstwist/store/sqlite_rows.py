@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import Record
+from dstwist.interfaces import Change, Record
 from dstwist.protocol.jsontext import loads
+from dstwist.record import NO_RECORD
 
 #: How long counting the records may take, in seconds.
 MAX_COUNTING_SECONDS = 0.3
@@ -52,35 +54,81 @@ _SETS = [(rows, _set(rows)) for rows in (256, 32, 4, 1)]
 Row = tuple[str, int, bytes]
 
 
+#: The expectation of a write that takes effect whatever there is.
+ANY: Any = object()
+
+#: How many names one statement looks up.
+_NAMES_PER_STATEMENT = 256
+
+
 class Read:
     """
-    One read. Its Deferred fires with the record.
+    One read. Its Deferred fires with C{result}.
     """
 
-    __slots__ = ("deferred", "error", "name", "record")
+    __slots__ = ("deferred", "error", "name", "result")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.deferred: Deferred[Record | None] = Deferred()
-        self.record: Record | None = None
+        self.deferred: Deferred[Any] = Deferred()
+        self.result: Any = None
         self.error: Exception | None = None
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        """
+        Fill in the result.
+        """
+        self.result = get(connection, self.name)
+
+
+class Heads(Read):
+    """
+    The read of the versions of many records.
+    """
+
+    __slots__ = ("names",)
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(names[0] if names else "")
+        self.names = names
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        found = versions(connection, self.names)
+        # Another program may have written any value as a version. Such a row is no record.
+        self.result = {name: version if isinstance(version := found.get(name), int) else -1 for name in self.names}
 
 
 class Write:
     """
-    One write, or a deletion if C{record} is None.
+    One write, or a deletion if C{record} is None. Its Deferred fires with C{found}.
 
+    @ivar expected: the version that the write follows; C{None}: there is no record; L{ANY}: whatever there is.
+    @ivar changes: the changes that lead from the expected record to C{record}, if they are known.
+    @ivar found: if the write was refused: the record that is there instead.
     @ivar readers: the reads that were requested after it and before the next write of the same record.
     """
 
-    __slots__ = ("deferred", "error", "name", "readers", "record")
+    __slots__ = ("changes", "deferred", "error", "expected", "found", "name", "readers", "record")
 
-    def __init__(self, name: str, record: Record | None) -> None:
+    def __init__(
+        self, name: str, record: Record | None, expected: int | None = ANY, changes: Sequence[Change] = ()
+    ) -> None:
         self.name = name
         self.record = record
-        self.deferred: Deferred[None] = Deferred()
+        self.expected = expected
+        self.changes = changes
+        self.found: Record | None = None
+        self.deferred: Deferred[Any] = Deferred()
         self.readers: list[Read] = []
         self.error: Exception | None = None
+
+    @property
+    def outcome(self) -> Record | None:
+        """
+        The record that is there after the write; C{None} if there is none.
+        """
+        found = self.found
+        return self.record if found is None else None if found is NO_RECORD else found
 
 
 def get(connection: sqlite3.Connection, name: str) -> Record | None:
@@ -126,23 +174,65 @@ def commit(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) 
     connection.execute("COMMIT")
 
 
-def rows_of(path: str, writes: list[Write]) -> tuple[list[Row], list[str]]:
+def rows_of(connection: sqlite3.Connection, path: str, writes: list[Write]) -> tuple[list[Row], list[str]]:
     """
-    The rows to write, and the names of the rows to delete, after the last write of each record. Writes that cannot be
-    rows get their C{error}.
+    The rows to write, and the names of the rows to delete, after the last write of each record. A write that expects
+    another version than there is gets C{found}; a write that cannot be a row gets its C{error}.
     """
+    expecting = {write.name for write in writes if write.expected is not ANY}
+    found = versions(connection, expecting) if expecting else {}
     rows: dict[str, Row | None] = {}
-    for write in reversed(writes):
+    last: dict[str, Write] = {}
+    for write in writes:
         name, record = write.name, write.record
-        # A write is left out if a later one replaces it, unless the later one cannot be a row.
-        if name not in rows:
-            try:
-                name.encode("utf-8")
-                rows[name] = None if record is None else row_of(name, record)
-            except (TypeError, ValueError, RecursionError, MemoryError) as error:
-                problem = "not enough memory" if isinstance(error, MemoryError) else error
-                write.error = StoreError(f"{path}: the record {name!r} cannot be stored: {problem}")
+        if write.expected is not ANY:
+            before = last.get(name)
+            current = found.get(name) if before is None else before.record and before.record.version
+            if current != write.expected:
+                try:
+                    write.found = (get(connection, name) if before is None else before.record) or NO_RECORD
+                except ValueError as error:
+                    write.error = unreadable(path, name, error)
+                continue
+        try:
+            name.encode("utf-8")
+            rows[name] = None if record is None else row_of(name, record)
+            last[name] = write
+        except (TypeError, ValueError, RecursionError, MemoryError) as error:
+            problem = "not enough memory" if isinstance(error, MemoryError) else error
+            write.error = StoreError(f"{path}: the record {name!r} cannot be stored: {problem}")
     return [row for row in rows.values() if row is not None], [name for name, row in rows.items() if row is None]
+
+
+def unreadable(path: str, name: str, error: ValueError) -> StoreError:
+    """
+    The row of that name is not a record.
+
+    @param error: as raised by L{get}.
+    """
+    return StoreError(f"{path}: what is stored for the record {name!r} {error}")
+
+
+def versions(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
+    """
+    The versions of those records that exist.
+    """
+    # No row can have a name that is no UTF-8.
+    names = [name for name in names if name.isascii() or _is_utf8(name)]
+    found: dict[str, int] = {}
+    for start in range(0, len(names), _NAMES_PER_STATEMENT):
+        part = names[start : start + _NAMES_PER_STATEMENT]
+        statement = f"SELECT name, version FROM records WHERE name IN ({', '.join('?' * len(part))})"
+        found.update(connection.execute(statement, part))
+    return found
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def row_of(name: str, record: Record) -> Row:

@@ -24,7 +24,7 @@ def size(name: str, data: Any) -> int:
     return Record(1, data).weigh() + weigh_name(name) + ENTRY_WEIGHT
 
 
-class MemoryStoreTests(contract.StoreContract):
+class MemoryStoreTests(contract.SharedStoreContract):
     """
     The contract, without limits.
     """
@@ -158,6 +158,18 @@ class LimitsTests(contract.StoreTestCase):
         self.failureResultOf(store.set("c", 1, []), StoreFull)
         self.result(store.delete("b"))
         self.result(store.set("c", 1, []))
+
+    def test_storage_refuses_replacements(self) -> None:
+        """
+        So it is with an expectation: a write for which there is no room has changed nothing.
+        """
+        store = MemoryStore(max_bytes=size("a", ["x" * 50]), evict=False)
+        self.assertIsNone(self.result(store.replace("a", None, Record(1, ["x" * 50]))))
+        self.failureResultOf(store.replace("a", 1, Record(2, ["x" * 51])), StoreFull)
+        self.failureResultOf(store.replace("b", None, Record(0, {})), StoreFull)
+        self.assertEqual(self.result(store.heads("ab")), {"a": 1, "b": -1})
+        self.assertIsNone(self.result(store.remove("a", 1)))
+        self.assertIsNone(self.result(store.replace("b", None, Record(0, {}))))
 
     def test_full_storage_shrinks(self) -> None:
         """

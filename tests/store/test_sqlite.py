@@ -25,7 +25,7 @@ from tests.store.stage import SqliteTestCase
 from tests.turns import LONGEST
 
 
-class SqliteStoreTests(SqliteTestCase, contract.StoreContract):
+class SqliteStoreTests(SqliteTestCase, contract.SharedStoreContract):
     """
     The contract.
     """
@@ -280,6 +280,38 @@ class TroubleTests(SqliteTestCase):
         self.result(store.delete("big"))
         self.result(store.set("a", 3, ["x" * 20000]))
         self.assertEqual(self.result(store.get("a")), Record(3, ["x" * 20000]))
+
+    def test_refused_by_a_failed_write(self) -> None:
+        """
+        A write that another write of its transaction has beaten fails with that one: it is not given a record that is
+        not on the disk.
+        """
+        store = self.started(self.make(max_bytes=65536))
+        self.result(store.set("a", 1, {}))
+        blocker = store.set("b", 1, {})
+        big = store.replace("a", 1, Record(2, ["x" * 60000]))
+        beaten, gone, read = store.replace("a", 1, Record(2, {})), store.remove("a", 1), store.get("a")
+        self.result(blocker)
+        for write in (big, beaten, gone):
+            self.assertIn("cannot grow", self.failure(write))
+        self.assertEqual(self.result(read), Record(1, {}))
+
+    def test_expectation_cannot_be_checked(self) -> None:
+        """
+        If the versions cannot be read, the writes fail with the reason, and nothing is written.
+        """
+        store = self.started(self.make())
+
+        def broken(*arguments: object) -> Any:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        self.patch(sqlite_rows, "versions", broken)
+        blocker = store.set("b", 1, {})
+        writes = [store.replace("a", None, Record(0, {})), store.set("c", 1, {}), store.heads(["a"])]
+        self.result(blocker)
+        for write in writes:
+            self.assertIn("disk I/O error", self.failure(write))
+        self.assertIsNone(self.result(store.get("c")))
 
     def test_no_memory(self) -> None:
         """

@@ -62,7 +62,9 @@ class RowTests(SqliteTestCase):
         for name, (version, data) in rows.items():
             other.execute("INSERT INTO records VALUES (?, ?, ?)", (name, version, data))
         for name in rows:
-            self.assertIn(f"what is stored for the record '{name}' is no", self.failure(store.get(name)))
+            for asked in (store.get(name), store.replace(name, None, Record(0, {})), store.remove(name, 7)):
+                self.assertIn(f"what is stored for the record '{name}' is no", self.failure(asked))
+        self.assertEqual(self.result(store.heads("abcde")), {"a": 1, "b": -1, "c": 1, "d": 1, "e": -1})
 
     def test_damaged_record(self) -> None:
         """
