@@ -83,7 +83,7 @@ class LoginAttempt:
     @ivar decision: fires with the L{LoginDecision}. It fails only by a mistake of ours.
     """
 
-    __slots__ = ("_abandoned", "_client", "_credentials", "_logins", "_text", "decision")
+    __slots__ = ("_abandoned", "_client", "_count", "_credentials", "_logins", "_text", "decision")
 
     _log = Logger()
 
@@ -93,7 +93,14 @@ class LoginAttempt:
         self._text = text
         self._credentials = loads(text)
         self._abandoned = False
+        self._count = 1
         self.decision = self._decide()
+
+    def join(self) -> None:
+        """
+        One more login, equal to this one, waits for the decision. A refusal counts for all of them.
+        """
+        self._count += 1
 
     def abandon(self) -> None:
         """
@@ -115,7 +122,7 @@ class LoginAttempt:
         if login.accepted:
             failed_logins.succeeded(self._credentials)
         else:
-            failed_logins.failed(self._client.address, self._credentials)
+            failed_logins.failed(self._client.address, self._credentials, self._count)
         if self._abandoned:
             return LoginDecision(Outcome.UNDECIDED)
         return self._accepted(login) if login.accepted else self._refused(login)

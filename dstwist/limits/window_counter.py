@@ -32,22 +32,22 @@ class WindowCounter:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def is_full(self, key: str) -> bool:
+    def is_full(self, key: str, times: int = 1) -> bool:
         """
-        Whether the limit is reached for C{key}.
+        Whether the limit is reached for C{key}, so many times over.
         """
-        return self._counts.get(key, 0) >= self._most
+        return self._counts.get(key, 0) >= self._most * times
 
-    def add(self, key: str) -> None:
+    def add(self, key: str, number: int = 1) -> None:
         """
-        Count one more for C{key}.
+        Count C{number} more for C{key}.
         """
         count = self._counts.get(key, 0)
         if not count:
             if len(self._counts) >= MAX_COUNTED_KEYS:
                 self._ends.expire_first()
             self._ends.add(key)
-        self._counts[key] = count + 1
+        self._counts[key] = count + number
 
     def clear(self, key: str) -> None:
         """

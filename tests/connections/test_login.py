@@ -156,6 +156,18 @@ class LoginTests(SynchronousTestCase):
             self.logins().begin(CLIENT, ANN).abandon()
         self.assertIs(self.decide().outcome, Outcome.EXCEEDED)
 
+    def test_joined_refusal(self) -> None:
+        """
+        If equal logins wait for one decision, a refusal counts for each.
+        """
+        decision: Deferred[Login] = Deferred()
+        self.authenticator.decisions = [decision]
+        attempt = self.logins().begin(CLIENT, ANN)
+        attempt.join()
+        decision.callback(Login(False))
+        self.assertIs(self.successResultOf(attempt.decision).outcome, Outcome.REFUSED)
+        self.assertIs(self.decide().outcome, Outcome.EXCEEDED)
+
     def test_abandoned_failure(self) -> None:
         """
         A failure of the authenticator is logged although the client has gone.

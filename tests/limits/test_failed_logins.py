@@ -29,8 +29,8 @@ class FailedLoginsTests(SynchronousTestCase):
             self.assertIsNone(self.failures.check(address, credentials))
             self.failures.failed(address, credentials)
 
-    def limit(self, address: str = "192.0.2.1", credentials: Any = ANN) -> str | None:
-        exceeded = self.failures.check(address, credentials)
+    def limit(self, address: str = "192.0.2.1", credentials: Any = ANN, remembered: bool = False) -> str | None:
+        exceeded = self.failures.check(address, credentials, remembered)
         return exceeded and exceeded.limit
 
     def test_per_address(self) -> None:
@@ -81,6 +81,34 @@ class FailedLoginsTests(SynchronousTestCase):
             self.let_fail(3, credentials=credentials)
         self.let_fail(1, credentials={"username": "x" * 1000000})
         self.assertEqual(self.limit(credentials={"username": "x" * 2000000}), "maxFailedLoginsPerUser")
+
+    def test_several(self) -> None:
+        """
+        Equal logins that were decided together count each.
+        """
+        self.limited(max_failed_logins_per_user=3)
+        self.failures.failed("192.0.2.1", ANN, 3)
+        self.assertEqual(self.limit(), "maxFailedLoginsPerUser")
+
+    def test_remembered(self) -> None:
+        """
+        A login that is remembered is refused after twice as many tries. Only tries past a limit count, and only for
+        that limit.
+        """
+        self.limited(max_failed_logins_per_address=2, max_failed_logins_per_user=3)
+        self.failures.guessed("192.0.2.1", ANN)
+        self.let_fail(2)
+        self.assertEqual((self.limit(), self.limit(remembered=True)), ("maxFailedLoginsPerAddress", None))
+        self.failures.guessed("192.0.2.1", ANN)
+        self.assertIsNone(self.limit(remembered=True))
+        self.failures.guessed("192.0.2.1", ANN)
+        self.assertEqual(self.limit(remembered=True), "maxFailedLoginsPerAddress")
+        self.assertIsNone(self.limit("192.0.2.2"))
+        self.let_fail(1, "192.0.2.2")
+        for _ in range(3):
+            self.assertIsNone(self.limit("192.0.2.2", remembered=True))
+            self.failures.guessed("192.0.2.2", ANN)
+        self.assertEqual(self.limit("192.0.2.2", remembered=True), "maxFailedLoginsPerUser")
 
     def test_off(self) -> None:
         """

@@ -45,6 +45,16 @@ class WindowCounterTests(SynchronousTestCase):
         clock.advance(1.01)
         self.assertFalse(counter.is_full("a"))
 
+    def test_several_times(self) -> None:
+        """
+        Several are counted at once, and a limit may be reached several times over.
+        """
+        counter = WindowCounter(2, 60.0, Clock())
+        counter.add("a", 3)
+        self.assertEqual((counter.is_full("a"), counter.is_full("a", 2)), (True, False))
+        counter.add("a")
+        self.assertTrue(counter.is_full("a", 2))
+
     def test_no_limit(self) -> None:
         """
         Without a limit there is no counter.
