@@ -35,6 +35,7 @@ from twisted.python.failure import Failure
 
 from dstwist import __version__
 from dstwist.config.settings import Settings
+from dstwist.connections.request_logins import RequestLogins
 from dstwist.errors import DstwistError, StartError
 from dstwist.interfaces import ILifecycle
 from dstwist.limits.admission import Admission
@@ -196,6 +197,7 @@ class ClientSide:
         topics: Topics,
         admission: Admission,
         failed_logins: FailedLogins,
+        request_logins: RequestLogins,
         accept_rate: AcceptRate | None,
         clock: IReactorTime,
     ) -> None:
@@ -207,6 +209,7 @@ class ClientSide:
         self._topics = topics
         self._admission = admission
         self._failed_logins = failed_logins
+        self._request_logins = request_logins
         self._accept_rate = accept_rate
         self._clock = clock
 
@@ -277,6 +280,7 @@ class ClientSide:
         await self._ports.close()
         self._factory.close()
         self._admission.stop()
+        self._request_logins.stop()
         self._failed_logins.stop()
 
 

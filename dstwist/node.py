@@ -18,6 +18,8 @@ from dstwist.auth.reload import AuthReload
 from dstwist.cluster.single import SingleNode
 from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import Settings
+from dstwist.connections.login import Logins
+from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IConnection, IStoreStatus
 from dstwist.lifecycle import ClientSide, Dependencies, Dependency, Lifecycle, Watcher
@@ -63,6 +65,9 @@ class Node(Service):
     @ivar factory: the factory of all connections.
     @ivar web_sockets: by path, the factory of the WebSockets that the connections become.
     @ivar reloads: the parts that L{reload} reads again.
+    @ivar request_logins: decides on logins of single requests. Requesters without a connection log in by
+        C{request_logins.login(HandshakeData(...), credentials)}. The Deferred gives a
+        L{dstwist.connections.login.LoginDecision}, and the requester cancels it if it goes before that.
     """
 
     _log = Logger()
@@ -88,11 +93,19 @@ class Node(Service):
         )
         self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
         self._users = UserRegistry()
-        logins = AuthReload(self._authenticator, settings.auth, self._users.count, self.kick, reactor)
+        failed_logins = FailedLogins(settings.limits, reactor)
+        self.request_logins = RequestLogins(
+            # Without maxConnectionsPerUser: a request is no connection.
+            Logins(self._authenticator, failed_logins, self._users, reactor),
+            settings.limits.request_login_cache_time,
+            reactor,
+        )
+        logins = AuthReload(
+            self._authenticator, settings.auth, self._users.count, self.kick, self.request_logins.forget, reactor
+        )
         self.reloads.add_section("auth", lambda settings: logins.reload(settings.auth))
         self._files = open_file_limit()
         admission = Admission(settings.limits, reactor, connections_within(self._files))
-        failed_logins = FailedLogins(settings.limits, reactor)
         tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
             settings.permission, reactor.seconds, tiers.load, PluginContext(reactor, stores.storage)
@@ -146,6 +159,7 @@ class Node(Service):
             topics,
             admission,
             failed_logins,
+            self.request_logins,
             accept_rate,
             reactor,
         )
@@ -224,10 +238,12 @@ class Node(Service):
         """
         Close all connections of C{user} on this node, with close code 1008 and C{reason}.
 
-        A kicked user can reconnect if the credentials are still valid. The official clients do so by themselves.
+        A kicked user can reconnect if the credentials are still valid. The official clients do so by themselves. The
+        next single request of the user asks the authenticator again.
 
         @return: the number of connections.
         """
+        self.request_logins.forget(user)
         connections = self._users.connections(user)
         for connection in connections:
             self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(connection))

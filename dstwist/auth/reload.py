@@ -9,6 +9,8 @@ C{file}         the users                                        stay; those of 
 C{jwt}          C{secret} or C{publicKey}                        stay until their token expires
 ==============  ===============================================  ==================================================
 
+Logins of single requests that are remembered are forgotten, whatever has changed.
+
 All is reloaded, or nothing. If other options of C{auth} have changed as well, nothing is: with the options of another
 hash, for instance, no user could log in.
 """
@@ -45,6 +47,7 @@ class AuthReload:
     @param settings: those that C{chain} was built from.
     @param connections_of: the number of connections that a user has.
     @param kick: closes all connections of a user, with a reason.
+    @param forget: forgets the logins that are remembered.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class AuthReload:
         settings: tuple[AuthSettings, ...],
         connections_of: Callable[[str], int],
         kick: Callable[[str, str], object],
+        forget: Callable[[], object],
         clock: Any,
     ) -> None:
         self._chain = chain
         self._settings = settings
         self._connections_of = connections_of
         self._kick = kick
+        self._forget = forget
         self._clock = clock
         self._slices = TimeSlices(clock)
         self._watch: FileWatch | None = None
@@ -102,6 +107,7 @@ class AuthReload:
             elif isinstance(part, TokenAuthentication) and key is not None:
                 part.replace(key)
         self._settings = settings
+        self._forget()
         return "; ".join(self._describe(old, settings))
 
     def _describe(self, old: tuple[AuthSettings, ...], new: tuple[AuthSettings, ...]) -> Iterator[str]:

@@ -46,6 +46,8 @@ class LimitSettings:
     max_failed_logins_per_user: int | None = limit(None)
     # The length of the window, which begins with the first failed login.
     failed_login_window: float = milliseconds(60000)
+    # How long an accepted login of a single request (without a connection) is remembered; 0: not at all.
+    request_login_cache_time: float = milliseconds(10000, minimum=0)
     # How many messages and bytes per second are read from all connections of one user.
     max_message_rate_per_user: int | None = limit(None)
     max_byte_rate_per_user: int | None = limit(None)

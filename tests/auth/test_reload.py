@@ -5,6 +5,7 @@ Tests for L{dstwist.auth.reload}: users and keys that are read again.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock
@@ -50,6 +51,7 @@ class AuthReloadTests(SynchronousTestCase):
         self.clock = Clock()
         self.registry = UserRegistry()
         self.kicked: list[tuple[str, str]] = []
+        self.forget: Callable[[], object] = lambda: None
 
     def build(self, *settings: AuthSettings) -> None:
         self.chain: ChainAuthentication = build_authentication(settings, self.clock)
@@ -59,6 +61,7 @@ class AuthReloadTests(SynchronousTestCase):
             settings,
             self.registry.count,
             lambda user, reason: self.kicked.append((user, reason)),
+            lambda: self.forget(),
             self.clock,
         )
         self.addCleanup(self.reloads.stop)
@@ -105,6 +108,19 @@ class AuthReloadTests(SynchronousTestCase):
             error = self.assertRaises(ConfigError, self.reload, *settings)
             self.assertIn("options other than users and keys have changed; that needs a restart", str(error))
             self.assertTrue(self.accepts(username="ann", password="1"))
+
+    def test_remembered_logins(self) -> None:
+        """
+        Remembered logins are forgotten when the new users apply already, and not if nothing changes.
+        """
+        accepted: list[bool] = []
+        self.forget = lambda: accepted.append(self.accepts(username="ann", password="1"))
+        self.build(users(ann="1"))
+        with self.assertRaises(ConfigError):
+            self.reload(users(ann="2"), OpenSettings())
+        self.assertEqual(accepted, [])
+        self.reload(users(ann="2"))
+        self.assertEqual(accepted, [False])
 
     def test_bad_key(self) -> None:
         """
@@ -212,7 +228,7 @@ class WatchTests(SynchronousTestCase):
 
     def start(self, *settings: AuthSettings) -> AuthReload:
         chain = build_authentication(settings, self.clock)
-        reloads = AuthReload(chain, settings, UserRegistry().count, lambda user, reason: None, self.clock)
+        reloads = AuthReload(chain, settings, UserRegistry().count, lambda user, reason: None, lambda: None, self.clock)
         reloads.start(self.read_again)
         self.addCleanup(reloads.stop)
         return reloads

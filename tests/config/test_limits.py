@@ -24,6 +24,7 @@ class LimitTests(ConfigCase):
             {
                 "max_failed_logins_per_address": 1000,
                 "failed_login_window": 60.0,
+                "request_login_cache_time": 10.0,
                 "max_subscriptions": 100000,
                 "max_subscription_bytes": usable_memory() // 8,
                 "max_pending_bytes": usable_memory() // 16,
@@ -40,6 +41,7 @@ class LimitTests(ConfigCase):
         )
         limits = self.load("limits: {maxConnections: 5, failedLoginWindow: 1500, maxSubscriptions: null}").limits
         self.assertEqual((5, 1.5, None), (limits.max_connections, limits.failed_login_window, limits.max_subscriptions))
+        self.assertEqual(0.0, self.load("limits: {requestLoginCacheTime: 0}").limits.request_login_cache_time)
 
     def test_refused(self) -> None:
         """

@@ -5,6 +5,7 @@ A whole node whose clients have to say who they are.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from jwt import encode
@@ -15,9 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.auth import JwtSettings
+from dstwist.config.limits import LimitSettings
 from dstwist.config.plugins import PluginSettings
 from dstwist.config.settings import Settings
 from dstwist.config.users import FileSettings, User
+from dstwist.connections.login import Outcome
 from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
 from dstwist.node import Node
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
@@ -146,3 +149,91 @@ class AuthNodeTests(SynchronousTestCase):
         self.assertIn("no directory", lines.last("critical"))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.successResultOf(node.stopService())
+
+
+class RequestLoginTests(SynchronousTestCase):
+    """
+    Logins of requests: C{Node.request_logins}.
+    """
+
+    def start(self, **limits: Any) -> Node:
+        self.reactor = MemoryReactorClock()
+        self.settings = Settings(auth=(_users(ann="secret", bob="hidden"),), limits=LimitSettings(**limits))
+        node = Node(self.settings, [], self.reactor, reread=lambda: self.settings)
+        node.startService()
+        self.reactor.advance(0)
+        return node
+
+    def attempt(self, node: Node, user: str, password: str) -> Outcome:
+        """
+        The outcome of a login for one request.
+        """
+        credentials = json.dumps({"username": user, "password": password}).encode()
+        login = node.request_logins.login(HandshakeData("192.0.2.1"), credentials)
+        outcome: Outcome = self.successResultOf(login).outcome
+        return outcome
+
+    def test_reload(self) -> None:
+        """
+        After a reload of the users, a login with an old password is refused, although it was accepted a moment ago.
+        """
+        node = self.start()
+        for user, password in (("ann", "secret"), ("bob", "hidden")):
+            self.assertIs(self.attempt(node, user, password), Outcome.ACCEPTED)
+        self.settings = replace(self.settings, auth=(_users(bob="new"),))
+        # The new users apply from the reload on.
+        self.assertIs(self.attempt(node, "ann", "secret"), Outcome.ACCEPTED)
+        self.assertTrue(node.reload())
+        for user, password in (("ann", "secret"), ("bob", "hidden")):
+            self.assertIs(self.attempt(node, user, password), Outcome.REFUSED)
+        self.assertIs(self.attempt(node, "bob", "new"), Outcome.ACCEPTED)
+
+    def test_kick(self) -> None:
+        """
+        The next request of a kicked user asks the authenticator again. The logins of other users stay.
+        """
+        node = self.start(max_failed_logins_per_address=1)
+        for user, password in (("ann", "secret"), ("bob", "hidden")):
+            self.assertIs(self.attempt(node, user, password), Outcome.ACCEPTED)
+        self.assertIs(self.attempt(node, "ann", "wrong"), Outcome.REFUSED)
+        node.kick("ann", "contract ended")
+        self.assertIs(self.attempt(node, "bob", "hidden"), Outcome.ACCEPTED)
+        self.assertIs(self.attempt(node, "ann", "secret"), Outcome.EXCEEDED)
+
+    def test_time(self) -> None:
+        """
+        C{limits.requestLoginCacheTime} says how long a login is remembered.
+        """
+        for seconds, remembered in ((5.0, True), (3.0, False), (0.0, False)):
+            node = self.start(max_failed_logins_per_address=1, request_login_cache_time=seconds)
+            self.assertIs(self.attempt(node, "ann", "secret"), Outcome.ACCEPTED)
+            self.reactor.advance(4)
+            self.assertIs(self.attempt(node, "ann", "wrong"), Outcome.REFUSED)
+            outcome = Outcome.ACCEPTED if remembered else Outcome.EXCEEDED
+            self.assertIs(self.attempt(node, "ann", "secret"), outcome)
+
+    def test_connections_of_user(self) -> None:
+        """
+        A request is no connection: a user with as many connections as possible can make requests, and these leave the
+        connections to the user.
+        """
+        node = self.start(max_connections_per_user=1)
+        self.assertIs(self.attempt(node, "ann", "secret"), Outcome.ACCEPTED)
+        client = MemoryClient(node, "v4")
+        client.say(CHALLENGE, Message(Topic.AUTH, AuthAction.REQUEST, data=b'{"username":"ann","password":"secret"}'))
+        self.assertIs(client.heard()[-1].action, AuthAction.AUTH_SUCCESSFUL)
+        self.reactor.advance(20)
+        self.assertIs(self.attempt(node, "ann", "secret"), Outcome.ACCEPTED)
+
+    def test_stop(self) -> None:
+        """
+        A node that has stopped leaves no timer of its logins in the application that embeds it.
+        """
+        node = self.start()
+        self.assertIs(self.attempt(node, "ann", "secret"), Outcome.ACCEPTED)
+        self.successResultOf(node.stopService())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+def _users(**passwords: str) -> FileSettings:
+    return FileSettings(users={name: User(password) for name, password in passwords.items()})
