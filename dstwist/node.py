@@ -21,13 +21,14 @@ from dstwist.config.settings import Settings
 from dstwist.connections.login import Logins
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import IConnection, IStoreStatus
+from dstwist.interfaces import IRequester, IStoreStatus
 from dstwist.lifecycle import ClientSide, Dependencies, Dependency, Lifecycle, Watcher
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import connections_within, open_file_limit
 from dstwist.limits.outgoing_bytes import OutgoingBytes
+from dstwist.limits.rates import UserRateLimits
 from dstwist.log import Logger, about
 from dstwist.memory_limits import usable_memory
 from dstwist.permission.denials import Denials
@@ -133,6 +134,7 @@ class Node(Service):
             self._authenticator,
             router,
             self._users,
+            UserRateLimits(settings.limits, reactor),
             failed_logins,
             outgoing,
             self._departed if self._authenticator.departures else None,
@@ -200,7 +202,7 @@ class Node(Service):
         await warn_of_open_doors(settings.auth, self._permission, self._ports.hosts)
         warn_of_unasked_certificates(settings.auth, any(each.asks for each in self._certificates))
 
-    def _departed(self, connection: IConnection) -> None:
+    def _departed(self, connection: IRequester) -> None:
         if connection.user is not None:
             self._authenticator.departed(connection.user)
 

@@ -13,7 +13,7 @@ L{warn_of_unasked_certificates}       logins by certificate are configured, but 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -23,18 +23,17 @@ from zope.interface import implementer
 
 from dstwist.config.auth import AuthSettings, CertificateSettings, OpenSettings
 from dstwist.config.users import StorageSettings
-from dstwist.interfaces import IConnection, IPermission, Work
+from dstwist.interfaces import IIdentity, IPermission
 from dstwist.limits.open_files import MIN_CONNECTIONS, connections_within
 from dstwist.log import OperatorLogger
 from dstwist.protocol.constants import OPEN_USER, RecordAction, Topic
-from dstwist.protocol.dialect import PROTOBUF
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Change
 
 _log = OperatorLogger()
 
 
-@implementer(IConnection)
+@implementer(IIdentity)
 class _Stranger:
     """
     A client without a name: the checks ask what such a client may do.
@@ -44,32 +43,7 @@ class _Stranger:
     client_data: bytes | None = None
     server_data: Any = None
     address = "127.0.0.1"
-    path = ""
-    number = 0
-    wire: Any = None
-    dialect = PROTOBUF
-    closed = False
-
-    def send(self, message: Message) -> None:
-        pass
-
-    def write(self, frame: bytes) -> None:
-        pass
-
-    def do(self, work: Work) -> None:
-        pass
-
-    def pause(self) -> None:
-        pass
-
-    def resume(self) -> None:
-        pass
-
-    def close(self, reason: str) -> None:
-        pass
-
-    def on_close(self, callback: Callable[[IConnection], None]) -> None:
-        pass
+    is_server = False
 
 
 async def _allows(permission: IPermission, action: RecordAction, name: str) -> bool:

@@ -19,15 +19,16 @@ from zope.interface.verify import verifyObject
 from dstwist.errors import StoreError
 from dstwist.interfaces import (
     Change,
-    Decode,
     HandshakeData,
     IAuthenticator,
     ICluster,
     ICodec,
     IConnection,
+    IIdentity,
     IInstantStore,
     ILink,
     IPermission,
+    IRequester,
     ITopicService,
     IWire,
     Login,
@@ -139,37 +140,34 @@ class FakeCodec:
         return message
 
 
-@implementer(IConnection)
-class FakeConnection:
+@implementer(IRequester)
+class FakeRequester:
     """
-    A connection that keeps what it was sent.
+    A requester that keeps what it was sent. No fan-out reaches it.
 
     @ivar turns: whether long work waits for L{turn}.
     """
 
-    def __init__(self, user: str = "ann", wire: Any = None, dialect: Dialect = PROTOBUF) -> None:
+    def __init__(self, user: str = "ann", dialect: Dialect = PROTOBUF) -> None:
         self.user: str | None = user
         self.client_data: bytes | None = None
         self.server_data: Any = None
         self.address = "192.0.2.1"
         self.path = "/deepstream"
         self.number = 7
-        self.wire = wire or FakeWire()
         self.dialect = dialect
+        self.is_server = False
         self.closed = False
         self.reason: str | None = None
         self.paused = False
         self.turns = False
-        self.callbacks: list[Callable[[IConnection], None]] = []
-        self._taken: list[Message] = []
+        self.callbacks: list[Callable[[IRequester], None]] = []
+        self._taken: list[Any] = []
         self._works: list[Work] = []
 
     def send(self, message: Message) -> None:
         if not self.closed:
-            self.write(self.wire.encode(message))
-
-    def write(self, frame: Any) -> None:
-        self._taken.append(frame)
+            self._taken.append(message)
 
     def do(self, work: Work) -> None:
         """
@@ -213,7 +211,7 @@ class FakeConnection:
         for callback in callbacks:
             callback(self)
 
-    def on_close(self, callback: Callable[[IConnection], None]) -> None:
+    def on_close(self, callback: Callable[[IRequester], None]) -> None:
         self.callbacks.append(callback)
 
     def take(self) -> list[Message]:
@@ -222,6 +220,24 @@ class FakeConnection:
         """
         taken, self._taken = self._taken, []
         return [unframed(frame) for frame in taken]
+
+
+@implementer(IConnection)
+class FakeConnection(FakeRequester):
+    """
+    A connection that keeps what it was sent.
+    """
+
+    def __init__(self, user: str = "ann", wire: Any = None, dialect: Dialect = PROTOBUF) -> None:
+        super().__init__(user, dialect)
+        self.wire = wire or FakeWire()
+
+    def send(self, message: Message) -> None:
+        if not self.closed:
+            self.write(self.wire.encode(message))
+
+    def write(self, frame: Any) -> None:
+        self._taken.append(frame)
 
 
 @implementer(ILink)
@@ -252,10 +268,7 @@ class FakeLink:
     def flush(self) -> None:
         self.flushed += 1
 
-    def counted(self, decode: Decode) -> Decode:
-        return decode
-
-    def logged_in(self, user: str) -> None:
+    def logged_in(self) -> None:
         self.known = True
 
     def pause(self) -> None:
@@ -303,7 +316,7 @@ class FakeService:
         self.authorizes_itself: frozenset[IntEnum] = frozenset()
         self.then: Callable[[], None] | None = None
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         self.handled.append(message)
         if self.then is not None:
             self.then()
@@ -322,7 +335,7 @@ class FakePermission:
         self.decisions = decisions
         self.asked: list[str | None] = []
 
-    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> bool | Deferred[bool]:
         self.asked.append(message.name)
         decision: bool | Deferred[bool] = self.decisions.get(message.name or "", True)
         return decision
@@ -458,6 +471,7 @@ class FakesTests(SynchronousTestCase):
         """
         verifyObject(IWire, FakeWire())
         verifyObject(ICodec, FakeCodec())
+        verifyObject(IRequester, FakeRequester())
         verifyObject(IConnection, FakeConnection())
         verifyObject(ILink, FakeLink())
         verifyObject(ICluster, FakeCluster())

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.auth import CertificateSettings, OpenSettings
 from dstwist.config.users import StorageSettings
-from dstwist.interfaces import IConnection, Record
+from dstwist.interfaces import IIdentity, Record
 from dstwist.protocol.constants import RecordAction
 from dstwist.startup_checks import (
     tell_of_open_files,
@@ -90,7 +90,7 @@ class OpenTableTests(AuthCase):
             ((message, sender, change),) = self.permission.asked
             self.assertEqual((message.name, message.action), ("users/x", RecordAction.READ))
             self.assertEqual((sender.user, change.old), ("open", Record(-1, None)))
-            verifyObject(IConnection, sender)
+            verifyObject(IIdentity, sender)
 
     def test_closed(self) -> None:
         """

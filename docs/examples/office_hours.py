@@ -15,7 +15,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from dstwist.interfaces import Change, IConnection, IPermission
+from dstwist.interfaces import Change, IIdentity, IPermission
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 
@@ -34,5 +34,5 @@ class OfficeHours:
 
     # Can return a Deferred, or be "async", if it has to wait for an answer. An exception denies the request, and is
     # logged.
-    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool:
+    def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> bool:
         return message.action in READS or datetime.now().hour in self._hours

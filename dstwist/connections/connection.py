@@ -13,8 +13,9 @@ Always true: no message reaches a closed connection. When L{Connection.close} or
 callbacks for the end of the connection have been called.
 Sources: C{text-protocol.md} section 7, C{binary-protocol.md} section 7.
 
-A L{WorkQueue} serves requests in order and in slices of time. While the queue is empty, which it nearly always is, the
-connection calls the router itself: a message that does not have to wait does not pass through the queue.
+A L{WorkQueue} serves requests in order and in slices of time (L{dstwist.connections.requester}). While the queue is
+empty, which it nearly always is, the connection calls the router itself: a message that does not have to wait does not
+pass through the queue.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from zope.interface import implementer
 
 from dstwist.connections.endpoint import PAYLOAD_PIECE_BYTES, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.handshake import ClientHandshake
-from dstwist.interfaces import Decode, HandshakeData, IConnection, ILink, IReceiver, IWire, Login, Work
+from dstwist.connections.requester import Requester
+from dstwist.interfaces import Decode, HandshakeData, ILink, IReceiver, IWire, Login, Work
 from dstwist.log import Logger, about
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
@@ -50,7 +52,7 @@ _UNKNOWN_TOPIC = Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC, original_topi
 
 
 @implementer(IUnauthenticatedConnection, IReceiver)
-class Connection:
+class Connection(Requester):
     """
     One client.
 
@@ -60,53 +62,34 @@ class Connection:
 
     __slots__ = (
         "_answer",
-        "_callbacks",
+        "_context",
         "_handshake",
-        "_fitting",
         "_is_open",
         "_link",
         "_opened_at",
-        "_queue",
-        "_context",
-        "_route",
         "_short",
         "_silence",
         "_turns",
-        "address",
-        "client_data",
-        "closed",
         "decode",
-        "dialect",
         "heard",
-        "number",
-        "path",
-        "server_data",
-        "user",
         "wire",
         "write",
     )
 
     _log = Logger()
+    _queue: WorkQueue[Message | Malformed | bytes | str]
 
     def __init__(
         self, link: ILink, wire: IWire, dialect: Dialect, handshake: HandshakeData, context: EndpointContext
     ) -> None:
-        self.user: str | None = None
-        self.client_data: bytes | None = None
-        self.server_data: Any = None
-        self.address = handshake.address
-        self.path = handshake.path
-        self.number = handshake.number
+        super().__init__(handshake, dialect, context.router, context.clock, link, context.rates)
         self.wire = wire
-        self.dialect = dialect
-        self.closed = False
         self.heard = True
         self.write: Callable[[bytes], None] = link.outbox.write
-        self.decode: Decode = link.counted(wire.codec.decode)
+        decode = wire.codec.decode
+        self.decode: Decode = decode if self._rate_limit is None else self._rate_limit.counted(decode)
         self._answer: Callable[[bytes], None] = link.outbox.answer
         self._turns = Turns.of(context.clock)
-        self._route = context.router.route
-        self._fitting = context.router.name_limit.fitting
         # Payloads up to this length are decoded at once, and cannot contain an oversized name.
         self._short = min(context.router.name_limit.limit, PAYLOAD_PIECE_BYTES)
         self._link = link
@@ -116,8 +99,6 @@ class Connection:
         # C{None} once the client is logged in.
         self._handshake: ClientHandshake | None = ClientHandshake(self, link, handshake, context)
         self._silence = 0
-        self._queue: WorkQueue[Message | Malformed | bytes | str] = WorkQueue(context.clock, self, self._route, link)
-        self._callbacks: list[Callable[[IConnection], None]] = []
 
     def open(self) -> None:
         """
@@ -129,7 +110,9 @@ class Connection:
 
     def authenticated(self, user: str, login: Login) -> None:
         self.user = user
-        self._link.logged_in(user)
+        self._link.logged_in()
+        if self._rate_limit is not None:
+            self._rate_limit.logged_in(user)
         self.client_data = login.client_data
         self.server_data = login.server_data
         self._handshake = None
@@ -175,8 +158,9 @@ class Connection:
     def serve(self, requests: Iterable[Message | Malformed | bytes | str]) -> bool:
         return self._queue.serve(requests)
 
-    def do(self, work: Work) -> None:
-        self._queue.do(work)
+    def count_bytes(self, count: int) -> None:
+        if self._rate_limit is not None:
+            self._rate_limit.count_bytes(count)
 
     def serve_own(self, request: Message | Malformed | bytes | str) -> None:
         """
@@ -235,10 +219,8 @@ class Connection:
         if isinstance(message, Malformed):
             if message.fault is Fault.NOT_TEXT:
                 self.close("invalid UTF-8", INVALID_PAYLOAD)
-            elif message.answer is not None:
-                self.send(message.answer)
-                if message.request is not None and self._is_open:
-                    self._context.router.malformed(message.request, self)
+            else:
+                self.refuse(message)
         elif message.topic is not Topic.CONNECTION:
             self._route(message, self)
         elif message.action is ConnectionAction.PING:
@@ -251,15 +233,6 @@ class Connection:
             frame = self.wire.encode(message)
             if frame:
                 self._answer(frame)
-
-    def pause(self) -> None:
-        self._queue.pause()
-
-    def resume(self) -> None:
-        self._queue.resume()
-
-    def on_close(self, callback: Callable[[IConnection], None]) -> None:
-        self._callbacks.append(callback)
 
     def close(self, reason: str, code: int = POLICY_VIOLATION) -> None:
         """
@@ -279,18 +252,11 @@ class Connection:
     def _end(self, reason: str) -> None:
         self.closed = True
         opened, self._is_open = self._is_open, False
-        self._queue.end()
         if self._handshake is not None:
             self._handshake.end()
             self._handshake = None
         self._context.heartbeat.remove(self)
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            try:
-                callback(self)
-            except Exception:
-                # The other callbacks have to be called as well, and the socket has to be closed.
-                self._log.failure("a callback for the end of {client} failed", **about(self))
+        self._end_requests()
         if opened:
             # After all callbacks: observers of users find nothing of the connection any more.
             self._context.users.remove(self)

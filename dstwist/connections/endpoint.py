@@ -17,6 +17,7 @@ from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IConnection, IWire, Login
+from dstwist.limits.rates import RateLimits
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.message import Malformed, Message
 from dstwist.routing.router import Router
@@ -43,6 +44,8 @@ class EndpointContext(NamedTuple):
     close_delay: float = LimitSettings().close_delay
     #: The wire of clients that do not understand PATCH.
     whole_wire: IWire | None = None
+    #: How much clients may send in a second.
+    rates: RateLimits | None = None
 
 
 class IUnauthenticatedConnection(IConnection):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.log import Logger, about
 
 # The time of day may be set forward, so the time that is left is computed again at least this often, in seconds.
@@ -22,7 +22,7 @@ class Expiry:
 
     _log = Logger()
 
-    def __init__(self, connection: IConnection, when: float, clock: IReactorTime) -> None:
+    def __init__(self, connection: IRequester, when: float, clock: IReactorTime) -> None:
         self._connection = connection
         self._when = when
         self._clock = clock
@@ -44,7 +44,7 @@ class Expiry:
         )
         self._connection.close("login expired")
 
-    def _stop(self, connection: IConnection) -> None:
+    def _stop(self, connection: IRequester) -> None:
         if self._call is not None:
             self._call.cancel()
             self._call = None

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from dstwist.connections.expiry import Expiry
 from dstwist.connections.users import UserRegistry
 from dstwist.errors import BusyError
-from dstwist.interfaces import HandshakeData, IAuthenticator, IConnection, Login
+from dstwist.interfaces import HandshakeData, IAuthenticator, IRequester, Login
 from dstwist.limits.exceeded import LimitExceeded, log_refusal
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.log import Client, Logger, about, shown
@@ -207,7 +207,7 @@ class Logins:
         """
         return LoginAttempt(self, client, text)
 
-    def end_in_time(self, connection: IConnection, login: Login) -> None:
+    def end_in_time(self, connection: IRequester, login: Login) -> None:
         """
         Close C{connection} when C{login} ends, if it does.
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import NAMELESS_USERS
 
 _Observer = Callable[[str], None]
@@ -23,7 +23,7 @@ class UserRegistry:
     """
 
     def __init__(self) -> None:
-        self._users: dict[str, dict[IConnection, None]] = {}
+        self._users: dict[str, dict[IRequester, None]] = {}
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
 
@@ -43,7 +43,7 @@ class UserRegistry:
         """
         return self._users.keys()
 
-    def connections(self, user: str) -> list[IConnection]:
+    def connections(self, user: str) -> list[IRequester]:
         """
         The connections of C{user}, in the order of their logins.
         """
@@ -55,7 +55,7 @@ class UserRegistry:
         """
         return len(self._users.get(user, ()))
 
-    def add(self, connection: IConnection) -> None:
+    def add(self, connection: IRequester) -> None:
         """
         C{connection} has logged in.
         """
@@ -70,7 +70,7 @@ class UserRegistry:
         for observer in self._on_first:
             observer(user)
 
-    def remove(self, connection: IConnection) -> None:
+    def remove(self, connection: IRequester) -> None:
         """
         C{connection} has ended, and all callbacks for its end have been called.
         """

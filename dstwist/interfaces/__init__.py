@@ -3,7 +3,7 @@ The interfaces between the parts of dstwist, each named for a role. Authors of p
 
 =====================  ==================================================================================
 L{.transport}          codecs, wires, links and what receives their payloads
-L{.requests}           connections, the work that they ask for, and the topics that serve them
+L{.requests}           the parties that ask, their work, and the topics that serve them
 L{.permission}         decisions on what a client may do
 L{.authentication}     decisions on who a client is
 L{.records}            caches and storages
@@ -19,8 +19,16 @@ from dstwist.interfaces.cluster import ICluster
 from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.interfaces.permission import IDecider, IPermission
 from dstwist.interfaces.records import IInstantStore, IRecordStore, ISharedStore, IStore, IStoreMaker, IStoreStatus
-from dstwist.interfaces.requests import IConnection, IRevocable, ITopicService, IWriteService, Work
-from dstwist.interfaces.transport import Decode, ICodec, ILink, IOutbox, IReceiver, IWire
+from dstwist.interfaces.requests import (
+    IConnection,
+    IIdentity,
+    IRequester,
+    IRevocable,
+    ITopicService,
+    IWriteService,
+    Work,
+)
+from dstwist.interfaces.transport import Decode, Frame, ICodec, ILink, IOutbox, IReceiver, IWire
 
 # Stores and permissions of plug-ins need these, too.
 from dstwist.record import Change, Record
@@ -28,6 +36,7 @@ from dstwist.record import Change, Record
 __all__ = [
     "Change",
     "Decode",
+    "Frame",
     "HandshakeData",
     "IAuthenticator",
     "ICluster",
@@ -35,6 +44,7 @@ __all__ = [
     "IConnection",
     "IDecider",
     "IDepartures",
+    "IIdentity",
     "IInstantStore",
     "ILifecycle",
     "ILink",
@@ -42,6 +52,7 @@ __all__ = [
     "IPermission",
     "IReceiver",
     "IRecordStore",
+    "IRequester",
     "IRevocable",
     "ISharedStore",
     "IStore",

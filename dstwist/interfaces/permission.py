@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from dstwist.interfaces.requests import IConnection
+from dstwist.interfaces.requests import IIdentity
 from dstwist.protocol.message import Message
 from dstwist.record import Change
 
@@ -17,9 +17,9 @@ class IPermission(Interface):
     Decides on requests. The router asks it, and so do services for the actions that they authorize themselves.
     """
 
-    def allows(message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
+    def allows(message: Message, identity: IIdentity, change: Change | None = None) -> bool | Deferred[bool]:
         """
-        Whether C{sender} may do what C{message} asks, at once or later. If the rule cannot be evaluated, this gives a
+        Whether C{identity} may do what C{message} asks, at once or later. If the rule cannot be evaluated, this gives a
         Deferred that fails, which denies the request as well. The caller logs the failure once. Its text says which
         rule failed and why; no client gets it.
 

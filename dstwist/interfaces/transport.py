@@ -10,6 +10,7 @@ From bytes to messages and back: codecs, wires, links, and the receivers of thei
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from zope.interface import Attribute, Interface
 
@@ -17,6 +18,9 @@ from dstwist.protocol.message import Malformed, Message
 
 #: Gives the messages of one payload, see L{ICodec.decode}.
 Decode = Callable[[bytes | str], list[Malformed | Message]]
+
+#: A message as a wire has made it: C{bytes} for a socket. It has a length, in bytes; a frame of length 0 is not sent.
+Frame = Any
 
 
 class ICodec(Interface):
@@ -68,7 +72,7 @@ class IWire(Interface):
 
     patches_many: bool = Attribute("Its clients understand PATCH_MULTI, the news of changes at several paths.")
 
-    def encode(message: Message) -> bytes:
+    def encode(message: Message) -> Frame:
         """
         The frame for C{message}, ready to be written; empty if this protocol has no form for it.
         """
@@ -109,14 +113,9 @@ class ILink(Interface):
         "call for each frame."
     )
 
-    def counted(decode: Decode) -> Decode:
+    def logged_in() -> None:
         """
-        C{decode}, or a function that does the same and counts the messages, if there is a limit of their rate.
-        """
-
-    def logged_in(user: str) -> None:
-        """
-        The client has logged in as C{user}: the limits are those of this user from now on.
+        The client has logged in: it may send longer messages from now on.
         """
 
     def pause() -> None:
@@ -157,6 +156,11 @@ class IReceiver(Interface):
         Take one payload.
 
         @return: true if all payloads behind it have to wait until the connection resumes the link.
+        """
+
+    def count_bytes(count: int) -> None:
+        """
+        C{count} bytes have come, if there is a limit of their rate. Called after L{receive} of their payloads.
         """
 
     def close(reason: str, code: int) -> None:

@@ -10,17 +10,17 @@ connection without limits has no L{RateLimit}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.config.limits import LimitSettings
-from dstwist.log import Logger
+from dstwist.interfaces import Decode
+from dstwist.log import LoggedClient, Logger, about
 from dstwist.protocol.constants import UNNAMED_USER
+from dstwist.protocol.message import Malformed, Message
 
-#: How long a connection is paused at most before its buckets are looked at again, in seconds. The client cannot be
-#: heard during a pause, and must not be taken for dead.
+#: How long a requester is paused at most before its buckets are looked at again, in seconds.
 MAX_PAUSE_SECONDS = 1.0
 
 
@@ -110,14 +110,62 @@ class UserRateLimits:
             del self._counts[user], self._shares[user]
 
 
+class Throttled(LoggedClient, Protocol):
+    """
+    A requester, as its rate limit sees it.
+    """
+
+    def pause(self) -> None:
+        """
+        Take no more requests.
+        """
+
+    def resume(self) -> None:
+        """
+        Undo L{pause}.
+        """
+
+
+class RateLimits:
+    """
+    The rate limits of all requesters of one kind.
+
+    @param max_bytes: how many bytes each of them may send in a second; C{None} for any number.
+    @param max_messages: how many messages.
+    @param users: the limits that all requesters of a user share.
+    """
+
+    def __init__(
+        self, max_bytes: int | None, max_messages: int | None, users: UserRateLimits, clock: IReactorTime
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._max_messages = max_messages
+        self._users = users
+        self._clock = clock
+
+    @property
+    def limited(self) -> bool:
+        """
+        Whether there is any limit.
+        """
+        return self._max_bytes is not None or self._max_messages is not None or self._users.limited
+
+    def start(self, requester: Throttled) -> RateLimit | None:
+        """
+        The limit of C{requester}, which has come; C{None} if there is no limit.
+        """
+        if not self.limited:
+            return None
+        sent_bytes = token_buckets("maxByteRate", self._max_bytes, self._clock)
+        sent_messages = token_buckets("maxMessageRate", self._max_messages, self._clock)
+        return RateLimit(sent_bytes, sent_messages, self._users, self._clock, requester)
+
+
 class RateLimit:
     """
-    The rate limits of one connection.
+    The rate limits of one requester.
 
-    @param pause: stops reading from the client.
-    @param resume: reads on.
-    @param alive: called during a pause, so that the heartbeat does not take the silence for the client's.
-    @param client: the fields of lines about the client, see L{dstwist.log.about}.
+    @param requester: is paused while it has sent too much.
     """
 
     _log = Logger()
@@ -128,23 +176,30 @@ class RateLimit:
         sent_messages: list[TokenBucket],
         users: UserRateLimits,
         clock: IReactorTime,
-        pause: Callable[[], None],
-        resume: Callable[[], None],
-        alive: Callable[[], None],
-        client: Callable[[], dict[str, Any]],
+        requester: Throttled,
     ) -> None:
         self._bytes = list(sent_bytes)
         self._messages = list(sent_messages)
         self._users = users
         self._clock = clock
-        self._pause = pause
-        self._resume = resume
-        self._alive = alive
+        self._requester: Throttled | None = requester
         self._call: IDelayedCall | None = None
-        self._client = client
         self._user: str | None = None
 
-    def bytes(self, count: int) -> None:
+    def counted(self, decode: Decode) -> Decode:
+        """
+        A function that does the same as C{decode}, and counts the messages.
+        """
+        count = self.count_messages
+
+        def counted(payload: bytes | str) -> list[Malformed | Message]:
+            messages = decode(payload)
+            count(len(messages))
+            return messages
+
+        return counted
+
+    def count_bytes(self, count: int) -> None:
         """
         C{count} bytes have arrived.
         """
@@ -152,7 +207,7 @@ class RateLimit:
             if bucket.spend(count):
                 self._throttle(bucket)
 
-    def messages(self, count: int) -> None:
+    def count_messages(self, count: int) -> None:
         """
         C{count} messages have arrived.
         """
@@ -162,7 +217,7 @@ class RateLimit:
 
     def logged_in(self, user: str) -> None:
         """
-        The client is C{user}, and shares the limits of that user.
+        The requester is C{user}, and shares the limits of that user.
         """
         if self._users.limited and self._user is None and user != UNNAMED_USER:
             self._user = user
@@ -172,19 +227,21 @@ class RateLimit:
 
     def stop(self) -> None:
         """
-        The connection is closed.
+        The requester has gone.
         """
         if self._call is not None:
             self._call.cancel()
             self._call = None
         self._bytes.clear()
         self._messages.clear()
+        # Without the circle, both are freed at once.
+        self._requester = None
         user, self._user = self._user, None
         if user is not None:
             self._users.leave(user)
 
     def _throttle(self, bucket: TokenBucket) -> None:
-        if self._call is not None:
+        if self._call is not None or self._requester is None:
             return
         self._log.warn(
             "LIMIT_EXCEEDED | {limit}: {client} sends more than {rate} a second, reading it more slowly",
@@ -192,22 +249,18 @@ class RateLimit:
             rate=bucket.rate,
             event="LIMIT_EXCEEDED",
             once=bucket.name,
-            **self._client(),
+            **about(self._requester),
         )
-        self._pause()
+        self._requester.pause()
         self._await()
 
     def _await(self) -> None:
+        self._call = None
         wait = max([bucket.wait() for bucket in (*self._bytes, *self._messages)], default=0.0)
         if wait:
-            self._call = self._clock.callLater(min(wait, MAX_PAUSE_SECONDS), self._look)
-        else:
-            self._resume()
-
-    def _look(self) -> None:
-        self._call = None
-        self._alive()
-        self._await()
+            self._call = self._clock.callLater(min(wait, MAX_PAUSE_SECONDS), self._await)
+        elif self._requester is not None:
+            self._requester.resume()
 
 
 def token_buckets(name: str, rate: int | None, clock: IReactorTime) -> list[TokenBucket]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from dstwist.interfaces import IConnection, IDecider, IPermission
+from dstwist.interfaces import IDecider, IPermission, IRequester
 from dstwist.log import LEVELS, Logger, about, shown
 from dstwist.protocol.message import Message
 
@@ -40,7 +40,7 @@ class Denials:
         self._decider = permission if IDecider.providedBy(permission) else None
         self._level: Any = LEVELS["INFO" if at_info else "DEBUG"]
 
-    def tell(self, decision: object, request: Message, sender: IConnection, name: str | None = None) -> None:
+    def tell(self, decision: object, request: Message, sender: IRequester, name: str | None = None) -> None:
         """
         Log that C{request} was refused.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
-from dstwist.interfaces import Change, IConnection, IPermission
+from dstwist.interfaces import Change, IIdentity, IPermission
 from dstwist.protocol.message import Message
 
 
@@ -16,5 +16,5 @@ class OpenPermission:
     Allows everything.
     """
 
-    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool:
+    def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> bool:
         return True

@@ -16,7 +16,7 @@ from zope.interface import Interface, implementer
 
 from dstwist.config.plugins import PluginSettings
 from dstwist.errors import RuleError
-from dstwist.interfaces import Change, IConnection, IDecider, IPermission
+from dstwist.interfaces import Change, IDecider, IIdentity, IPermission
 from dstwist.plugins import PluginContext, load_plugin
 from dstwist.protocol.message import Message
 
@@ -28,7 +28,7 @@ class ICalledPermission(Interface):
     L{IPermission} as a plug-in sees it: it is given the change in each call, so its method may require it.
     """
 
-    def allows(message: Message, sender: IConnection, change: Change | None) -> bool | Deferred[bool]: ...
+    def allows(message: Message, identity: IIdentity, change: Change | None) -> bool | Deferred[bool]: ...
 
 
 @implementer(IPermission, IDecider)
@@ -43,9 +43,11 @@ class PluginPermission:
         self._allows = _with_record(permission.allows) if _takes_record(permission.allows) else permission.allows
         self._source = source
 
-    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> bool | Deferred[bool]:
+        if identity.is_server:
+            return True
         try:
-            decision = self._allows(message, sender, change)
+            decision = self._allows(message, identity, change)
         except Exception as error:
             return fail(self._problem(error))
         # Other values, such as a text, do not allow, even if they are true in Python.
@@ -75,8 +77,8 @@ def _takes_record(allows: Callable[..., Any]) -> bool:
 
 
 def _with_record(allows: Callable[..., Any]) -> Callable[..., Any]:
-    def allows_change(message: Message, sender: IConnection, change: Change | None) -> Any:
-        return allows(message, sender, None if change is None else change.old)
+    def allows_change(message: Message, identity: IIdentity, change: Change | None) -> Any:
+        return allows(message, identity, None if change is None else change.old)
 
     return allows_change
 

@@ -36,7 +36,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from dstwist.interfaces import IConnection, IPermission, IRevocable, Work
+from dstwist.interfaces import IPermission, IRequester, IRevocable, Work
 from dstwist.log import Logger
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import ACTIONS, Topic
@@ -155,7 +155,7 @@ class _Run:
         self._room = Deferred()
         return self._room
 
-    def _check(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
+    def _check(self, grant_type: GrantType, name: str, connection: IRequester) -> None:
         # The connection may have closed, or may have ended the grant, since the names were listed.
         if connection.closed or not grant_type.registry.holds(name, connection):
             return
@@ -169,7 +169,7 @@ class _Run:
             self._denials.tell(decision, grant_type.request(name), connection)
             self._end(grant_type, name, connection)
 
-    def _decided(self, decision: bool | Failure, grant_type: GrantType, name: str, connection: IConnection) -> None:
+    def _decided(self, decision: bool | Failure, grant_type: GrantType, name: str, connection: IRequester) -> None:
         if self._stopped:
             return
         self._waiting -= 1
@@ -183,7 +183,7 @@ class _Run:
                 room, self._room = self._room, None
                 room.callback(None)
 
-    def _end(self, grant_type: GrantType, name: str, connection: IConnection) -> None:
+    def _end(self, grant_type: GrantType, name: str, connection: IRequester) -> None:
         if grant_type.registry.revoke(name, connection):
             self._ended += 1
             if grant_type.denied_as is not None:

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
 
-from dstwist.interfaces import IConnection, IWire
+from dstwist.interfaces import Frame, IConnection, IRequester, IWire
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
 from dstwist.protocol.message import Message
 
 #: The subscribers of one name on one wire, with their C{write}.
-Members = dict[IConnection, Callable[[bytes], None]]
+Members = dict[IRequester, Callable[[Frame], None]]
 
 
 class FanOut:
@@ -39,7 +39,7 @@ class FanOut:
     def names(self) -> Iterable[str]:
         return self._names.keys()
 
-    def subscribers(self, name: str) -> Iterator[IConnection]:
+    def subscribers(self, name: str) -> Iterator[IRequester]:
         """
         The subscribers of C{name}, one by one: they can be many, and most callers look only at the first.
         """
@@ -101,7 +101,7 @@ class FanOut:
 
     # -- the fan-out
 
-    def publish(self, message: Message, exclude: IConnection | None = None) -> None:
+    def publish(self, message: Message, exclude: IRequester | None = None) -> None:
         """
         Send C{message} to all subscribers of its name but C{exclude}.
         """
@@ -126,7 +126,7 @@ class FanOut:
                 if room < 0:
                     outgoing.make_room()
 
-    def publish_either(self, many: Message, whole: Callable[[], Message], exclude: IConnection | None = None) -> None:
+    def publish_either(self, many: Message, whole: Callable[[], Message], exclude: IRequester | None = None) -> None:
         """
         Send C{many}, a PATCH or PATCH_MULTI, to all subscribers of its name but C{exclude}. Clients whose wire does not
         take it get the message that C{whole} makes.
@@ -146,7 +146,7 @@ class FanOut:
                         write(frame)
                 self._count_bytes(len(frame), len(members))
 
-    def publish_to(self, name: str, message: Message, exclude: Container[IConnection] = ()) -> None:
+    def publish_to(self, name: str, message: Message, exclude: Container[IRequester] = ()) -> None:
         """
         Send C{message} to all subscribers of C{name}, which may not be the message's own name, but those in C{exclude}.
         """
@@ -158,7 +158,7 @@ class FanOut:
                         write(frame)
                 self._count_bytes(len(frame), len(members))
 
-    def write_shared(self, frame: bytes, connection: IConnection) -> None:
+    def write_shared(self, frame: Frame, connection: IConnection) -> None:
         """
         Send C{connection} a large frame that other connections are sent as well.
         """
@@ -178,7 +178,7 @@ class FanOut:
             outgoing.make_room()
 
 
-def _drop(frame: bytes) -> None:
+def _drop(frame: Frame) -> None:
     """
     Takes the frames for a connection that is muted.
     """

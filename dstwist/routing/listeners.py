@@ -49,7 +49,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from dstwist.config.settings import ListenSettings
-from dstwist.interfaces import IConnection, IPermission, IRevocable
+from dstwist.interfaces import IPermission, IRequester, IRevocable
 from dstwist.log import Logger, about
 from dstwist.patterns.javascript import InvalidPattern
 from dstwist.protocol.constants import ACTIONS, Topic
@@ -101,7 +101,7 @@ class ListenerRegistry:
         self._actions = actions = ACTIONS[topic]
         self._settings = settings
         self._registrations = Registrations()
-        self._listeners: dict[IConnection, _Listener] = {}
+        self._listeners: dict[IRequester, _Listener] = {}
         self._assignment = ProviderAssignment(
             topic,
             subscriptions,
@@ -122,7 +122,7 @@ class ListenerRegistry:
             actions["LISTEN_REJECT"]: self._reject,
         }
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         """
         Serve a message of the listen family.
         """
@@ -142,7 +142,7 @@ class ListenerRegistry:
 
     # -- requests of clients
 
-    def _listen(self, message: Message, sender: IConnection) -> None:
+    def _listen(self, message: Message, sender: IRequester) -> None:
         if sender.closed:
             return
         text = _name(message)
@@ -171,7 +171,7 @@ class ListenerRegistry:
         sender.send(message.ack())
         self._assignment.offer_existing(registration)
 
-    def _log_exceeded(self, sender: IConnection) -> None:
+    def _log_exceeded(self, sender: IRequester) -> None:
         self._log.warn(
             "LIMIT_EXCEEDED | listen.maxPatterns: {client} listens to more than {limit} patterns of {topic}",
             limit=self._settings.max_patterns,
@@ -181,7 +181,7 @@ class ListenerRegistry:
             **about(sender),
         )
 
-    def _unlisten(self, message: Message, sender: IConnection) -> None:
+    def _unlisten(self, message: Message, sender: IRequester) -> None:
         text, listener = _name(message), self._listeners.get(sender)
         registration = listener.patterns.pop(text, None) if listener is not None else None
         lost = listener.revoked.pop(text, None) if listener is not None else None
@@ -192,7 +192,7 @@ class ListenerRegistry:
             lost.notified = False
         sender.send(message.ack())
 
-    def _accept(self, message: Message, sender: IConnection) -> None:
+    def _accept(self, message: Message, sender: IRequester) -> None:
         registration = self._registration_for(message, sender)
         if registration is None or not self._assignment.accept(registration, _subscription(message)):
             if sender.dialect.complains_of_unasked_answers:
@@ -201,34 +201,34 @@ class ListenerRegistry:
                 action = self._actions["SUBSCRIPTION_FOR_PATTERN_REMOVED"]
                 sender.send(Message(self._topic, action, message.name, subscription=message.subscription))
 
-    def _reject(self, message: Message, sender: IConnection) -> None:
+    def _reject(self, message: Message, sender: IRequester) -> None:
         registration = self._registration_for(message, sender)
         if registration is None or not self._assignment.reject(registration, _subscription(message)):
             if sender.dialect.complains_of_unasked_answers:
                 sender.send(message.error("INVALID_MESSAGE"))
 
-    def _registration_for(self, message: Message, sender: IConnection) -> Registration | None:
+    def _registration_for(self, message: Message, sender: IRequester) -> Registration | None:
         listener = self._listeners.get(sender)
         return None if listener is None else listener.patterns.get(_name(message))
 
     # -- who listens
 
-    def connections(self) -> Iterable[IConnection]:
+    def connections(self) -> Iterable[IRequester]:
         return self._listeners.keys()
 
-    def names_of(self, connection: IConnection) -> list[str]:
+    def names_of(self, connection: IRequester) -> list[str]:
         listener = self._listeners.get(connection)
         return [] if listener is None else list(listener.patterns)
 
-    def _registrations_of(self, connection: IConnection) -> Iterable[Registration]:
+    def _registrations_of(self, connection: IRequester) -> Iterable[Registration]:
         listener = self._listeners.get(connection)
         return () if listener is None else listener.patterns.values()
 
-    def holds(self, name: str, connection: IConnection) -> bool:
+    def holds(self, name: str, connection: IRequester) -> bool:
         listener = self._listeners.get(connection)
         return listener is not None and name in listener.patterns
 
-    def revoke(self, name: str, connection: IConnection) -> bool:
+    def revoke(self, name: str, connection: IRequester) -> bool:
         listener = self._listeners.get(connection)
         registration = None if listener is None else listener.patterns.pop(name, None)
         if listener is None or registration is None:
@@ -241,7 +241,7 @@ class ListenerRegistry:
 
     # -- listeners that leave
 
-    def _closed(self, connection: IConnection) -> None:
+    def _closed(self, connection: IRequester) -> None:
         self._end(list(self._listeners.pop(connection).patterns.values()))
 
     def _end(self, leaving: list[Registration], notify: bool = False) -> None:

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IPermission, IRevocable
+from dstwist.interfaces import IPermission, IRequester, IRevocable
 from dstwist.log import Logger, about, shown
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import ACTIONS, Topic
@@ -117,8 +117,8 @@ class OfferedNames:
 
     def __init__(
         self,
-        listeners: Callable[[], Iterable[IConnection]],
-        registrations: Callable[[IConnection], Iterable[Registration]],
+        listeners: Callable[[], Iterable[IRequester]],
+        registrations: Callable[[IRequester], Iterable[Registration]],
         holder: Callable[[str], Registration | None],
         withdraw: Callable[[Registration, str], None],
     ) -> None:
@@ -127,10 +127,10 @@ class OfferedNames:
         self._holder = holder
         self._withdraw = withdraw
 
-    def connections(self) -> Iterable[IConnection]:
+    def connections(self) -> Iterable[IRequester]:
         return self._listeners()
 
-    def names_of(self, connection: IConnection) -> list[str]:
+    def names_of(self, connection: IRequester) -> list[str]:
         return [
             name
             for registration in self._registrations(connection)
@@ -138,11 +138,11 @@ class OfferedNames:
             for name in names
         ]
 
-    def holds(self, name: str, connection: IConnection) -> bool:
+    def holds(self, name: str, connection: IRequester) -> bool:
         holder = self._holder(name)
         return holder is not None and holder.connection is connection
 
-    def revoke(self, name: str, connection: IConnection) -> bool:
+    def revoke(self, name: str, connection: IRequester) -> bool:
         holder = self._holder(name)
         if holder is None or holder.connection is not connection:
             return False

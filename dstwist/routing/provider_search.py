@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.routing.registrations import ListenerPattern, Registration
 
 #: Chooses the place of the registration that is tried next, as L{random.choice}.
@@ -51,7 +51,7 @@ class ProviderSearch:
     matched: bool = False
     # Most searches need neither: a set is made when there is something to remember.
     tried: Set[Registration] = _EMPTY_SET
-    refused: Set[IConnection] = _EMPTY_SET
+    refused: Set[IRequester] = _EMPTY_SET
 
     def waiting(self, matching: Iterable[ListenerPattern]) -> tuple[list[Registration], list[Registration]]:
         """
@@ -89,7 +89,7 @@ class ProviderSearch:
             self.refused = set()
         self.refused.add(registration.connection)
 
-    def readmit(self, connection: IConnection) -> None:
+    def readmit(self, connection: IRequester) -> None:
         """
         Try all registrations of C{connection} again.
         """

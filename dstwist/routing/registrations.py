@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.patterns.javascript import compile_pattern
 from dstwist.patterns.table import PatternTable
 
@@ -39,7 +39,7 @@ class ListenerPattern:
 
     text: str
     matches: Callable[[str], bool]
-    registrations: dict[IConnection, Registration] = field(default_factory=dict)
+    registrations: dict[IRequester, Registration] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -56,7 +56,7 @@ class Registration:
     @ivar provides: the names that it provides.
     """
 
-    connection: IConnection
+    connection: IRequester
     pattern: ListenerPattern
     number: int
     unanswered: Unanswered
@@ -109,7 +109,7 @@ class Registrations:
     def __bool__(self) -> bool:
         return bool(len(self._patterns))
 
-    def add(self, connection: IConnection, text: str, max_length: int, unanswered: Unanswered) -> Registration:
+    def add(self, connection: IRequester, text: str, max_length: int, unanswered: Unanswered) -> Registration:
         """
         Register C{connection}, which is not registered for it, for the pattern C{text}.
 

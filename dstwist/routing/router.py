@@ -5,7 +5,7 @@ A service authorizes some actions itself (L{dstwist.interfaces.ITopicService}): 
 data that the decision depends on. The router asks for all other actions.
 
 Always true: the requests of one connection reach their services in the order in which they came, however long a
-permission takes to decide. A request that has to wait is work of the connection (L{dstwist.interfaces.IConnection.do}),
+permission takes to decide. A request that has to wait is work of the connection (L{dstwist.interfaces.IRequester.do}),
 and later requests wait behind it. Each name of a bulk request is authorized by itself, in steps
 (L{dstwist.scheduling.time_slices.Steps}). The service gets the request with the permitted names only (C{services.md}
 section 1).
@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from dstwist.interfaces import IConnection, IPermission, ITopicService, IWriteService, Work
+from dstwist.interfaces import IPermission, IRequester, ITopicService, IWriteService, Work
 from dstwist.limits.names import NameLimit
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import BULK_ACTIONS, ParserAction, Topic
@@ -75,7 +75,7 @@ class Router:
         """
         return self._bulks.drain()
 
-    def route(self, message: Message, sender: IConnection) -> None:
+    def route(self, message: Message, sender: IRequester) -> None:
         """
         Have the service of its topic serve C{message}, or tell C{sender} why not.
         """
@@ -111,7 +111,7 @@ class Router:
         else:
             sender.send(self._refusal(decision, message, name, sender))
 
-    def malformed(self, message: Message, sender: IConnection) -> None:
+    def malformed(self, message: Message, sender: IRequester) -> None:
         """
         Have the service send C{sender} the true state after a write that could not be read: L{IWriteService}.
         """
@@ -119,7 +119,7 @@ class Router:
         if service is not None and message.action in service.authorizes_itself and message.name is not None:
             service.malformed(message, sender)
 
-    def _route_distinct(self, message: Message, sender: IConnection) -> Work:
+    def _route_distinct(self, message: Message, sender: IRequester) -> Work:
         """
         Do L{route} for a request with very many names, after a search for repeated ones.
         """
@@ -137,7 +137,7 @@ class Router:
         distinct = DistinctNames((*once, *(name for name in once if name in repeated)) if repeated else once)
         self.route(replace(message, names=distinct), sender)
 
-    def _wait(self, decision: Deferred[bool], name: str | None, message: Message, sender: IConnection) -> Work:
+    def _wait(self, decision: Deferred[bool], name: str | None, message: Message, sender: IRequester) -> Work:
         results: list[bool | Failure] = []
         yield decision.addBoth(results.append)
         (result,) = results
@@ -146,7 +146,7 @@ class Router:
         else:
             sender.send(self._refusal(result, message, name, sender))
 
-    def _authorize(self, message: Message, sender: IConnection) -> Work:
+    def _authorize(self, message: Message, sender: IRequester) -> Work:
         """
         Have the service serve the permitted names of a bulk request.
         """
@@ -191,14 +191,14 @@ class Router:
             elif allowed:
                 self._handlers[message.topic](replace(message, names=tuple(allowed)), sender)
 
-    def _refusal(self, decision: object, message: Message, name: str | None, sender: IConnection) -> Message:
+    def _refusal(self, decision: object, message: Message, name: str | None, sender: IRequester) -> Message:
         """
         The error for the sender. Only the log contains the rule that denied, and the reason why a rule failed.
         """
         self._denials.tell(decision, message, sender, name)
         return message.error("MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED", name)
 
-    def _unknown_topic(self, message: Message, sender: IConnection) -> None:
+    def _unknown_topic(self, message: Message, sender: IRequester) -> None:
         sender.send(
             Message(
                 Topic.PARSER,

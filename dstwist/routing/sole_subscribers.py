@@ -17,7 +17,7 @@ make each other providers in turn without end.
 
 from __future__ import annotations
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.routing.subscriptions import SubscriptionRegistry
 
 
@@ -28,21 +28,21 @@ class SoleSubscribers:
 
     def __init__(self, subscriptions: SubscriptionRegistry) -> None:
         self._subscriptions = subscriptions
-        self._passed_over: dict[str, IConnection] = {}
+        self._passed_over: dict[str, IRequester] = {}
 
-    def only(self, name: str, listener: IConnection) -> bool:
+    def only(self, name: str, listener: IRequester) -> bool:
         """
         Whether C{listener} is the only subscriber of C{name}, and its subscription does not count.
         """
         return not listener.dialect.counts_own_subscriptions and self._subscriptions.is_only(name, listener)
 
-    def pass_over(self, name: str, listener: IConnection) -> None:
+    def pass_over(self, name: str, listener: IRequester) -> None:
         """
         C{listener} provides C{name} no longer, or is not offered it.
         """
         self._passed_over[name] = listener
 
-    def forget(self, name: str) -> IConnection | None:
+    def forget(self, name: str) -> IRequester | None:
         """
         Forget the listener that was passed over for C{name}.
 

@@ -23,7 +23,7 @@ unsubscribe   any                             ack: a client that ended a subscri
                                               it is back, and v2/v3 clients throw at an error without listener
 ============  ==============================  ====================================================================
 
-A bulk request has one ack, after all of its names. A long one is served in steps (L{IConnection.do}).
+A bulk request has one ack, after all of its names. A long one is served in steps (L{IRequester.do}).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from enum import IntEnum
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IRevocable, Work
+from dstwist.interfaces import IConnection, IRequester, IRevocable, Work
 from dstwist.limits.budgets import Budget
 from dstwist.limits.outgoing_bytes import TurnBudget
 from dstwist.log import Logger, about
@@ -98,12 +98,12 @@ class SubscriptionRegistry:
         self._limit = sys.maxsize if limit is None else limit
         self._repeated: IntEnum = actions[repeated]
         self.all_take_patches = True
-        self._subscribed: dict[IConnection, set[str]] = {}
+        self._subscribed: dict[IRequester, set[str]] = {}
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
         self._on_second: list[_Observer] = []
         self._on_single: list[_Observer] = []
-        self._on_revoke: list[Callable[[str, IConnection], None]] = []
+        self._on_revoke: list[Callable[[str, IRequester], None]] = []
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
@@ -120,7 +120,7 @@ class SubscriptionRegistry:
         self._on_second.append(second)
         self._on_single.append(single)
 
-    def on_revoke(self, callback: Callable[[str, IConnection], None]) -> None:
+    def on_revoke(self, callback: Callable[[str, IRequester], None]) -> None:
         """
         Have C{callback} called with the name and the connection whenever a subscription has ended by L{revoke}, before
         the client is told.
@@ -138,14 +138,14 @@ class SubscriptionRegistry:
         """
         return self._fan_out.names()
 
-    def subscribers(self, name: str) -> list[IConnection]:
+    def subscribers(self, name: str) -> list[IRequester]:
         """
         The connections that are subscribed to C{name}.
         """
         found = self._fan_out.subscribers(name)
         return [connection for connection in found if not connection.closed] if self._leaving else list(found)
 
-    def is_subscribed(self, name: str, connection: IConnection) -> bool:
+    def is_subscribed(self, name: str, connection: IRequester) -> bool:
         """
         Whether C{connection} is subscribed to C{name}.
         """
@@ -156,7 +156,7 @@ class SubscriptionRegistry:
     #: The name of L{IRevocable} for it.
     holds = is_subscribed
 
-    def is_only(self, name: str, connection: IConnection) -> bool:
+    def is_only(self, name: str, connection: IRequester) -> bool:
         """
         Whether C{connection} is the only one that is subscribed to C{name}.
         """
@@ -166,29 +166,29 @@ class SubscriptionRegistry:
             return self._fan_out.count(name) == 1
         return all(other is connection or other.closed for other in self._fan_out.subscribers(name))
 
-    def connections(self) -> Iterable[IConnection]:
+    def connections(self) -> Iterable[IRequester]:
         return self._subscribed.keys()
 
-    def names_of(self, connection: IConnection) -> list[str]:
+    def names_of(self, connection: IRequester) -> list[str]:
         names = self._subscribed.get(connection, ())
         for name in [name for name in self._ended if name in names]:
             self._forget(name, connection)
         return list(names)
 
-    def subscribe(self, message: Message, connection: IConnection) -> None:
+    def subscribe(self, message: Message, connection: IRequester) -> None:
         """
         Subscribe C{connection} to all names of C{message}.
         """
         # A client that has closed while its permission was decided gets nothing.
         connection.do(self.subscribing(message, connection))
 
-    def unsubscribe(self, message: Message, connection: IConnection) -> None:
+    def unsubscribe(self, message: Message, connection: IRequester) -> None:
         """
         End the subscriptions of C{connection} to all names of C{message}.
         """
         connection.do(self.unsubscribing(message, connection))
 
-    def subscribing(self, message: Message, connection: IConnection) -> Work:
+    def subscribing(self, message: Message, connection: IRequester) -> Work:
         """
         The work of L{subscribe}.
         """
@@ -212,7 +212,7 @@ class SubscriptionRegistry:
         if acked:
             connection.send(message.ack())
 
-    def unsubscribing(self, message: Message, connection: IConnection) -> Work:
+    def unsubscribing(self, message: Message, connection: IRequester) -> Work:
         """
         The work of L{unsubscribe}.
         """
@@ -226,10 +226,11 @@ class SubscriptionRegistry:
             over = steps.over()
         connection.send(message.ack())
 
-    def add(self, name: str, connection: IConnection) -> bool:
+    def add(self, name: str, connection: IRequester) -> bool:
         """
-        Subscribe C{connection}, which is open, to C{name} without an answer.
+        Subscribe C{connection}, which is open, to C{name} without an answer. It has to be an L{IConnection}.
 
+        @raise TypeError: a fan-out does not reach it.
         @return: whether this is a new subscription: it was not subscribed before, and no limit is exceeded.
         """
         if self._ended:
@@ -238,6 +239,8 @@ class SubscriptionRegistry:
         if subscribed is None:
             if connection.closed:
                 return False  # by the answer for the name before this one
+            if not IConnection.providedBy(connection):
+                raise TypeError(f"{connection!r} cannot subscribe: a fan-out does not reach it")
             subscribed = self._subscribed[connection] = set()
             connection.on_close(self._closed)
         elif name in subscribed:
@@ -254,9 +257,9 @@ class SubscriptionRegistry:
             self._log_exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
             return False
         subscribed.add(name)
-        if not connection.wire.takes_patches:
+        if not connection.wire.takes_patches:  # type: ignore[attr-defined]
             self.all_take_patches = False
-        fan_out.add(name, connection)
+        fan_out.add(name, connection)  # type: ignore[arg-type]  # checked at its first subscription
         if first:
             for observer in self._on_first:
                 observer(name)
@@ -265,7 +268,7 @@ class SubscriptionRegistry:
                 observer(name)
         return True
 
-    def discard(self, name: str, connection: IConnection) -> bool:
+    def discard(self, name: str, connection: IRequester) -> bool:
         """
         End the subscription of C{connection} to C{name} without an answer.
 
@@ -280,26 +283,26 @@ class SubscriptionRegistry:
         self._remove(name, connection)
         return True
 
-    def revoke(self, name: str, connection: IConnection) -> bool:
+    def revoke(self, name: str, connection: IRequester) -> bool:
         if not self.discard(name, connection):
             return False
         for callback in self._on_revoke:
             callback(name, connection)
         return True
 
-    def mute(self, name: str, connection: IConnection) -> None:
+    def mute(self, name: str, connection: IRequester) -> None:
         """
         Leave C{connection}, which is subscribed, out of each fan-out of C{name} until L{unmute}, or until its
         subscription ends.
         """
-        self._fan_out.mute(name, connection)
+        self._fan_out.mute(name, connection)  # type: ignore[arg-type]
 
-    def unmute(self, name: str, connection: IConnection) -> None:
+    def unmute(self, name: str, connection: IRequester) -> None:
         """
         Undo L{mute}, if C{connection} is still subscribed.
         """
         if self.is_subscribed(name, connection):
-            self._fan_out.unmute(name, connection)
+            self._fan_out.unmute(name, connection)  # type: ignore[arg-type]
 
     def end(self, name: str) -> None:
         """
@@ -335,7 +338,7 @@ class SubscriptionRegistry:
         if left:  # they have ended once more meanwhile
             self._ended[name] = left
 
-    def _forget(self, name: str, connection: IConnection) -> None:
+    def _forget(self, name: str, connection: IRequester) -> None:
         """
         Have C{connection} forget C{name} now, if its subscription has ended.
         """
@@ -343,9 +346,9 @@ class SubscriptionRegistry:
             if members.pop(connection, None) is not None and connection in self._subscribed:
                 self._subscribed[connection].discard(name)
 
-    def _remove(self, name: str, connection: IConnection) -> None:
+    def _remove(self, name: str, connection: IRequester) -> None:
         fan_out = self._fan_out
-        if not fan_out.remove(name, connection):
+        if not fan_out.remove(name, connection):  # type: ignore[arg-type]
             return  # its subscriptions have ended
         last = name not in fan_out
         self._room.give(_weight(name, last))
@@ -356,7 +359,7 @@ class SubscriptionRegistry:
             for observer in self._on_single:
                 observer(name)
 
-    def _log_exceeded(self, connection: IConnection, name: str, limit: int, of: str) -> None:
+    def _log_exceeded(self, connection: IRequester, name: str, limit: int, of: str) -> None:
         self._log.warn(
             "LIMIT_EXCEEDED | {name}: {client} wants more than {limit} {of} of {topic}",
             name=name,
@@ -368,7 +371,7 @@ class SubscriptionRegistry:
             **about(connection),
         )
 
-    def _closed(self, connection: IConnection) -> None:
+    def _closed(self, connection: IRequester) -> None:
         names = self._subscribed.pop(connection)
         if self._time_slices is None or len(names) <= NAMES_PER_STEP:
             for name in names:
@@ -377,7 +380,7 @@ class SubscriptionRegistry:
             self._leaving += 1
             self._time_slices.do(self._leave(names, connection))
 
-    def _leave(self, names: set[str], connection: IConnection) -> Iterator[None]:
+    def _leave(self, names: set[str], connection: IRequester) -> Iterator[None]:
         try:
             for name in names:
                 self._remove(name, connection)

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.offers import OfferRules
@@ -188,7 +188,7 @@ class TopicSearches:
         search = self._searches.get(name)
         return search if search is not None and search.current is registration and search.offered else None
 
-    def readmit(self, name: str, connection: IConnection) -> bool:
+    def readmit(self, name: str, connection: IRequester) -> bool:
         """
         Have the search for C{name} try the registrations of C{connection} again.
 

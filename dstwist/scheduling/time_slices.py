@@ -8,7 +8,7 @@ The table shows what runs a work, and how it is cut into steps:
 ==============================  ================================  ==================================================
 the work of                     is run by                         and is cut into steps by
 ==============================  ================================  ==================================================
-a request of a client           L{IConnection.do}: the client's   L{Steps}: each C{yield} gives others their turn, so
+a request of a client           L{IRequester.do}: the client's   L{Steps}: each C{yield} gives others their turn, so
                                 later requests wait behind it     a step is up to L{NAMES_PER_STEP} names
 the server: a connection        L{TimeSlices.do}: no client       C{yield} after each item: L{TimeSlices} looks at the
 leaves, rules change ...        waits for it                      clock

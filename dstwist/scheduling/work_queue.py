@@ -179,7 +179,7 @@ class WorkQueue(Generic[Request]):
 
     def do(self, work: Work) -> None:
         """
-        Do C{work} before all requests that come later, as L{dstwist.interfaces.IConnection.do} says.
+        Do C{work} before all requests that come later, as L{dstwist.interfaces.IRequester.do} says.
         """
         if self.ended:
             return

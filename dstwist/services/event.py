@@ -24,7 +24,7 @@ from enum import IntEnum
 
 from zope.interface import implementer
 
-from dstwist.interfaces import ICluster, IConnection, ITopicService
+from dstwist.interfaces import ICluster, IRequester, ITopicService
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
@@ -47,7 +47,7 @@ class EventService:
         self._publish = subscriptions.publish
         # With one node there is nothing to publish. Even a call that does nothing would cost each event some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
-        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+        self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             EventAction.SUBSCRIBE: subscriptions.subscribe,
             EventAction.UNSUBSCRIBE: subscriptions.unsubscribe,
             EventAction.LISTEN: listeners.handle,
@@ -56,7 +56,7 @@ class EventService:
             EventAction.LISTEN_REJECT: listeners.handle,
         }
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         if message.action is not _EMIT:
             # No default: the codecs let through only what a client may send.
             self._actions[message.action](message, sender)

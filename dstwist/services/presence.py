@@ -38,7 +38,7 @@ from zope.interface import implementer
 
 from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import IConnection, ITopicService, Work
+from dstwist.interfaces import IConnection, IRequester, ITopicService, IWire, Work
 from dstwist.limits.budgets import Budget
 from dstwist.limits.outgoing_bytes import TurnBudget
 from dstwist.protocol.constants import EVERYONE, PresenceAction, Topic
@@ -90,7 +90,7 @@ class PresenceService:
         self._stopped = False
         self._clock = clock
         users.observe(self._user_joined, self._user_left)
-        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+        self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             PresenceAction.SUBSCRIBE_ALL: self._subscribe_all,
             PresenceAction.UNSUBSCRIBE_ALL: self._unsubscribe_all,
             PresenceAction.SUBSCRIBE: self._subscribe,
@@ -99,7 +99,7 @@ class PresenceService:
             PresenceAction.QUERY: self._query,
         }
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)
 
@@ -117,7 +117,7 @@ class PresenceService:
 
     # -- subscriptions
 
-    def _subscribe_all(self, message: Message, sender: IConnection) -> None:
+    def _subscribe_all(self, message: Message, sender: IRequester) -> None:
         # The client may have gone before its permission was decided.
         if sender.closed:
             return
@@ -125,14 +125,14 @@ class PresenceService:
             sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", EVERYONE, flagged=False))
         sender.send(message.ack())
 
-    def _unsubscribe_all(self, message: Message, sender: IConnection) -> None:
+    def _unsubscribe_all(self, message: Message, sender: IRequester) -> None:
         self.all_users.discard(EVERYONE, sender)
         sender.send(message.ack())
 
-    def _subscribe(self, message: Message, sender: IConnection) -> None:
+    def _subscribe(self, message: Message, sender: IRequester) -> None:
         sender.do(self._subscribing(message, sender))
 
-    def _subscribing(self, message: Message, sender: IConnection) -> Work:
+    def _subscribing(self, message: Message, sender: IRequester) -> Work:
         steps = Steps(self._clock)
         over = False
         for user in message.names:
@@ -152,10 +152,10 @@ class PresenceService:
                 sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
         sender.send(message.ack())
 
-    def _unsubscribe(self, message: Message, sender: IConnection) -> None:
+    def _unsubscribe(self, message: Message, sender: IRequester) -> None:
         sender.do(self._unsubscribing(message, sender))
 
-    def _unsubscribing(self, message: Message, sender: IConnection) -> Work:
+    def _unsubscribing(self, message: Message, sender: IRequester) -> Work:
         steps = Steps(self._clock)
         over = False
         for user in message.names:
@@ -168,15 +168,16 @@ class PresenceService:
 
     # -- queries
 
-    def _query_all(self, message: Message, sender: IConnection) -> None:
+    def _query_all(self, message: Message, sender: IRequester) -> None:
         sender.do(self._querying_all(sender))
 
-    def _querying_all(self, sender: IConnection) -> Work:
+    def _querying_all(self, sender: IRequester) -> Work:
         # To encode very many users takes long, so it is done in steps. The last step makes the answer from the users
         # who are online then. It encodes only the parts that have changed meanwhile.
-        wire, steps = sender.wire, Steps(self._clock)
+        steps = Steps(self._clock)
+        wire: IWire | None = sender.wire if IConnection.providedBy(sender) else None
         for part in self._online.all_but(None).parts:
-            if wire not in part.encoded:
+            if wire is not None and wire not in part.encoded:
                 wire.encode(
                     Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=_names(NameParts((part,))))
                 )
@@ -187,10 +188,10 @@ class PresenceService:
         others = _names(self._online.all_but(sender.user))
         sender.send(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL_RESPONSE, names=others))
 
-    def _query(self, message: Message, sender: IConnection) -> None:
+    def _query(self, message: Message, sender: IRequester) -> None:
         sender.do(self._querying(message, sender))
 
-    def _querying(self, message: Message, sender: IConnection) -> Work:
+    def _querying(self, message: Message, sender: IRequester) -> Work:
         online: dict[str, bool] = {}
         # Joins and leaves meanwhile change the answer, so that it is true when it is sent.
         self._answers.append(online)

@@ -44,7 +44,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from dstwist.config.settings import RpcSettings
-from dstwist.interfaces import IConnection, ITopicService, Work
+from dstwist.interfaces import IRequester, ITopicService, Work
 from dstwist.limits.budgets import Budget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import RpcAction, Topic
@@ -92,8 +92,8 @@ class RpcService:
         self._tells_requestor = settings.provide_requestor_name or settings.provide_requestor_data
         self._choose = choose
         self._room = Budget() if room is None else room
-        self._providers: dict[IConnection, Provider] = {}
-        self._requestors: dict[IConnection, Requestor] = {}
+        self._providers: dict[IRequester, Provider] = {}
+        self._requestors: dict[IRequester, Requestor] = {}
         # The providers by name: those that were looked up since the last change of any provider.
         self._candidates: dict[str, list[Provider]] = {}
         subscriptions.on_revoke(lambda name, connection: self._candidates.clear())
@@ -101,7 +101,7 @@ class RpcService:
         self._slices = TimeSlices(clock)
         self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
         self._answering: Deadlines[Call] = Deadlines(settings.response_timeout, clock, self._not_answered)
-        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+        self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             RpcAction.REQUEST: self._request,
             RpcAction.ACCEPT: self._accept,
             RpcAction.RESPONSE: self._answer,
@@ -111,7 +111,7 @@ class RpcService:
             RpcAction.UNPROVIDE: self._unprovide,
         }
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)
 
@@ -139,17 +139,17 @@ class RpcService:
 
     # -- providers
 
-    def _provide(self, message: Message, sender: IConnection) -> None:
+    def _provide(self, message: Message, sender: IRequester) -> None:
         sender.do(self._providing(message, sender))
 
-    def _providing(self, message: Message, sender: IConnection) -> Work:
+    def _providing(self, message: Message, sender: IRequester) -> Work:
         for _ in self._subscriptions.subscribing(message, sender):
             self._changed(sender)
             yield None
         if message.names:
             self._changed(sender)
 
-    def _changed(self, sender: IConnection) -> None:
+    def _changed(self, sender: IRequester) -> None:
         """
         C{sender} provides more than before.
         """
@@ -160,11 +160,11 @@ class RpcService:
             # removed the connection.
             sender.on_close(self._provider_left)
 
-    def _unprovide(self, message: Message, sender: IConnection) -> None:
+    def _unprovide(self, message: Message, sender: IRequester) -> None:
         # The provider keeps the calls that it has: its next message may answer one of them.
         sender.do(self._unproviding(message, sender))
 
-    def _unproviding(self, message: Message, sender: IConnection) -> Work:
+    def _unproviding(self, message: Message, sender: IRequester) -> Work:
         for _ in self._subscriptions.unsubscribing(message, sender):
             self._candidates.clear()
             yield None
@@ -178,7 +178,7 @@ class RpcService:
                 self._candidates[name] = providers
         return providers
 
-    def _provider_left(self, connection: IConnection) -> None:
+    def _provider_left(self, connection: IRequester) -> None:
         self._candidates.clear()
         provider = self._providers.pop(connection, None)
         if provider is not None:
@@ -203,7 +203,7 @@ class RpcService:
 
     # -- calls
 
-    def _request(self, message: Message, sender: IConnection) -> None:
+    def _request(self, message: Message, sender: IRequester) -> None:
         # The client may have gone before its permission was decided.
         if sender.closed:
             return
@@ -266,7 +266,7 @@ class RpcService:
         )
         requestor.connection.send(_too_many(message))
 
-    def _requestor_left(self, connection: IConnection) -> None:
+    def _requestor_left(self, connection: IRequester) -> None:
         requestor = self._requestors.pop(connection, None)
         if requestor is not None:
             self._slices.do(self._drop_calls(requestor))
@@ -285,7 +285,7 @@ class RpcService:
 
     # -- answers
 
-    def _running(self, message: Message, sender: IConnection) -> Call | None:
+    def _running(self, message: Message, sender: IRequester) -> Call | None:
         """
         The call that C{sender} answers. If there is none, the sender gets an error, unless the requestor has gone.
         """
@@ -304,7 +304,7 @@ class RpcService:
         sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
         return None
 
-    def _accept(self, message: Message, sender: IConnection) -> None:
+    def _accept(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is None:
             return
@@ -315,7 +315,7 @@ class RpcService:
         self._accepting.remove(call)
         call.requestor.connection.send(Message(_RPC, _ACCEPT, call.name, None, None, None, (), call.id))
 
-    def _answer(self, message: Message, sender: IConnection) -> None:
+    def _answer(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
             self._end(call)
@@ -323,7 +323,7 @@ class RpcService:
                 Message(_RPC, message.action, call.name, message.data, None, None, (), call.id)
             )
 
-    def _reject(self, message: Message, sender: IConnection) -> None:
+    def _reject(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
             self._reroute(call)

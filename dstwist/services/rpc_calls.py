@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import has_separators
 
@@ -32,7 +32,7 @@ class Provider:
 
     __slots__ = ("_made", "connection", "ended", "running")
 
-    def __init__(self, connection: IConnection) -> None:
+    def __init__(self, connection: IRequester) -> None:
         self.connection = connection
         self.running: dict[str, Call] = {}
         self.ended: OrderedDict[str, bool] = OrderedDict()
@@ -89,7 +89,7 @@ class Requestor:
 
     __slots__ = ("calls", "connection", "size")
 
-    def __init__(self, connection: IConnection) -> None:
+    def __init__(self, connection: IRequester) -> None:
         self.connection = connection
         self.calls: dict[str, Call] = {}
         self.size = 0

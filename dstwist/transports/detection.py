@@ -57,6 +57,10 @@ class Detection:
             connection.open()
         return connection.receive(payload)
 
+    def count_bytes(self, count: int) -> None:
+        # A limit applies when there is a connection. Before that, a client can send no more than one message.
+        pass
+
     def lost(self, reason: str) -> None:
         self._stop()
         if self._text is not None:

@@ -20,7 +20,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
 
-from dstwist.interfaces import Decode, HandshakeData, ILink, IOutbox, IReceiver
+from dstwist.interfaces import HandshakeData, ILink, IOutbox, IReceiver
 from dstwist.limits.admission import ConnectionSlot
 from dstwist.log import MAX_SHOWN_CHARACTERS, Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, TRY_AGAIN_LATER
@@ -304,10 +304,7 @@ class WebSocketLink(CountedLink):
 
     # -- ILink
 
-    def counted(self, decode: Decode) -> Decode:
-        return decode
-
-    def logged_in(self, user: str) -> None:
+    def logged_in(self) -> None:
         self._take_messages_up_to(self.factory.settings.max_message_size)
         if self.slot is not None:
             self.slot.logged_in()

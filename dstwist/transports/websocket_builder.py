@@ -15,10 +15,10 @@ from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import HandshakeData, IAuthenticator, IConnection
+from dstwist.interfaces import HandshakeData, IAuthenticator, IRequester
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.outgoing_bytes import OutgoingBytes
-from dstwist.limits.rates import UserRateLimits
+from dstwist.limits.rates import RateLimits, UserRateLimits
 from dstwist.protocol import dialect, protobuf, text
 from dstwist.routing.router import Router
 from dstwist.transports.close_delay import CloseDelay
@@ -49,20 +49,21 @@ class WebSocketBuilder:
         authenticator: IAuthenticator,
         router: Router,
         users: UserRegistry,
+        user_rates: UserRateLimits,
         failed_logins: FailedLogins,
         outgoing: OutgoingBytes,
-        departed: Callable[[IConnection], None] | None,
+        departed: Callable[[IRequester], None] | None,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._authenticator = authenticator
         self._router = router
         self._users = users
+        self._user_rates = user_rates
         self._failed_logins = failed_logins
         self._outgoing = outgoing
         self._departed = departed
         limits = settings.limits
-        self._budgets = UserRateLimits(limits, reactor)
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self._incoming = Incoming(limits.max_incoming_bytes)
 
@@ -96,8 +97,17 @@ class WebSocketBuilder:
 
     def _factory(self, settings: WebSocketEndpoint, connect: ConnectionFactory) -> WebSocketFactory:
         return WebSocketFactory(
-            settings, connect, self._reactor, self._budgets, self._outgoing, self._close_delay, self._incoming
+            settings,
+            connect,
+            self._reactor,
+            self._rates(settings).limited,
+            self._outgoing,
+            self._close_delay,
+            self._incoming,
         )
+
+    def _rates(self, settings: WebSocketEndpoint) -> RateLimits:
+        return RateLimits(settings.max_byte_rate, settings.max_message_rate, self._user_rates, self._reactor)
 
     def _connections(self, endpoint: WebSocketEndpoint) -> ConnectionFactory:
         many_wire = whole_wire = None
@@ -126,6 +136,7 @@ class WebSocketBuilder:
             many_wire,
             self._settings.limits.close_delay,
             whole_wire,
+            self._rates(endpoint),
         )
         departed = self._departed
 

@@ -10,9 +10,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
 
 from dstwist.config.endpoints import WebSocketEndpoint
-from dstwist.config.limits import LimitSettings
 from dstwist.limits.outgoing_bytes import OutgoingBytes
-from dstwist.limits.rates import UserRateLimits
 from dstwist.scheduling.turns import Turns
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.incoming import Incoming
@@ -26,7 +24,7 @@ class WebSocketFactory(WebSocketServerFactory):
     All WebSockets of one path.
 
     @param connect: makes the connection behind each WebSocket.
-    @param budgets: how much the connections of each user may send together.
+    @param metered: connections count the bytes that clients send.
     @param outgoing: how much may wait for the clients of all paths together.
     @param close_delay: the delayed closes of all paths together; without it, no close is delayed.
     @param incoming: the unfinished messages of the clients of all paths together.
@@ -41,15 +39,13 @@ class WebSocketFactory(WebSocketServerFactory):
         settings: WebSocketEndpoint,
         connect: ConnectionFactory,
         reactor: Any,
-        budgets: UserRateLimits | None = None,
+        metered: bool = False,
         outgoing: OutgoingBytes | None = None,
         close_delay: CloseDelay | None = None,
         incoming: Incoming | None = None,
     ) -> None:
-        if settings.max_byte_rate or settings.max_message_rate or (budgets is not None and budgets.limited):
+        if metered:
             self.protocol = MeteredLink
-            budgets = budgets if budgets is not None else UserRateLimits(LimitSettings(), reactor)
-        self.budgets = budgets
         super().__init__(server="dstwist", reactor=reactor)
         self.settings = settings
         self.close_delay = close_delay if close_delay is not None else CloseDelay(0.0, 0, reactor)

@@ -251,7 +251,7 @@ class BothDialects:
         """
         A mistake of ours while a client is let in costs its connection and a line in the log.
         """
-        self.patch(self.link, "logged_in", lambda user: 1 // 0)
+        self.patch(self.link, "logged_in", lambda: 1 // 0)
         self.say(CHALLENGE, LOGIN)
         self.assertEqual(self.link.closed, (1011, "internal error"))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

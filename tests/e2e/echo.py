@@ -66,6 +66,9 @@ class Echo:
         frame = (_TEXT if is_text else _BINARY).encode(payload) or (b"\x81\x00" if is_text else b"\x82\x00")
         self._link.outbox.write(frame)
 
+    def count_bytes(self, count: int) -> None:
+        pass
+
     def close(self, reason: str, code: int) -> None:
         self._link.close(code, reason)
 

@@ -349,16 +349,16 @@ class RateLimitTests(NodeCase):
         """
         self.node({"max_message_rate": 10})
         client = self.client("v4", "ann")
-        link = client.protocol._chosen
-        link.pause()
+        connection = client.protocol._chosen.connection
+        connection.pause()
         self.emit(client, 20)
         self.reactor.pump([1.0] * 5)
         self.assertTrue(self.paused(client))
-        link.resume()
+        connection.resume()
         self.assertFalse(self.paused(client))
         self.emit(client, 20)
-        link.pause()
-        link.resume()
+        connection.pause()
+        connection.resume()
         self.assertTrue(self.paused(client))
 
     def test_off(self) -> None:

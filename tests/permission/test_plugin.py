@@ -125,6 +125,15 @@ class PluginPermissionTests(SynchronousTestCase):
         self.assertTrue(self.allows(self.given(lambda: later(True))))
         self.assertFalse(self.allows(self.given(lambda: later("yes"))))
 
+    def test_server(self) -> None:
+        """
+        It is not asked about requests of the server itself.
+        """
+        server = FakeConnection("ann")
+        server.is_server = True
+        self.assertIs(self.given(lambda: False).allows(EMIT, server), True)
+        self.assertIs(self.given(lambda: 1 // 0).allows(EMIT, server), True)
+
     def test_required(self) -> None:
         """
         A method may require the change, since it is given one in each call.

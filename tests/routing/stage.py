@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.settings import ListenSettings
-from dstwist.interfaces import IConnection, IPermission
+from dstwist.interfaces import IIdentity, IPermission
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.message import Message
@@ -210,11 +210,11 @@ class Rule:
 
     def __init__(self, decide: Callable[[str | None, str | None], Any]) -> None:
         self.decide = decide
-        self.asked: list[tuple[Message, IConnection]] = []
+        self.asked: list[tuple[Message, IIdentity]] = []
 
-    def allows(self, message: Message, sender: IConnection, *others: Any) -> Decision:
-        self.asked.append((message, sender))
-        decision: Decision = self.decide(sender.user, message.name)
+    def allows(self, message: Message, identity: IIdentity, *others: Any) -> Decision:
+        self.asked.append((message, identity))
+        decision: Decision = self.decide(identity.user, message.name)
         return decision
 
 

@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IPermission
+from dstwist.interfaces import IIdentity, IPermission
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
@@ -52,8 +52,8 @@ class Rule:
         self.clock = clock
         self.undecided = 0
 
-    def allows(self, message: Message, sender: IConnection, *others: Any) -> bool | Deferred[bool]:
-        decision = (int(sender.user or ""), message.name) not in self.refused
+    def allows(self, message: Message, identity: IIdentity, *others: Any) -> bool | Deferred[bool]:
+        decision = (int(identity.user or ""), message.name) not in self.refused
         if not self.delay:
             return decision
         self.undecided += 1

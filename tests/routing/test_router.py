@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError
-from dstwist.interfaces import IConnection, IPermission
+from dstwist.interfaces import IIdentity, IPermission
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol.constants import BULK_ACTIONS, FROM_CLIENT, EventAction, ParserAction, Topic
 from dstwist.protocol.dialect import TEXT
@@ -247,9 +247,9 @@ class RouterTests(SynchronousTestCase):
         self.ann.turns = True
 
         class Expensive(FakePermission):
-            def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> Any:
+            def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> Any:
                 clock.rightNow += 0.0004
-                return super().allows(message, sender, change)
+                return super().allows(message, identity, change)
 
         permission = Expensive()
         router = Router(permission, {Topic.EVENT: self.service}, clock=clock)

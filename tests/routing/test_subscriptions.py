@@ -18,7 +18,7 @@ from dstwist.protocol.dialect import TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
-from tests.fakes import BusyClock, FakeConnection, FakeWire
+from tests.fakes import BusyClock, FakeConnection, FakeRequester, FakeWire
 from tests.garbage import make_collections_short
 from tests.logs import Lines
 from tests.turns import LONGEST, turn_lengths
@@ -355,6 +355,21 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.assertEqual((self.registry.subscribers("news"), self.seen), ([], [("last", "news")]))
         self.assertEqual(self.registry.subscribers("other"), [ann])
         self.assertEqual(ann.take() + bob.take(), [])
+
+
+class SocketlessTests(SynchronousTestCase):
+    """
+    Requesters that no fan-out reaches.
+    """
+
+    def test_refused(self) -> None:
+        """
+        One that is no connection cannot subscribe, and leaves nothing behind.
+        """
+        registry = SubscriptionRegistry(Topic.EVENT)
+        self.assertRaises(TypeError, registry.add, "news", FakeRequester())
+        self.assertNotIn("news", registry)
+        self.assertEqual(list(registry.connections()), [])
 
 
 class MutingTests(SynchronousTestCase):

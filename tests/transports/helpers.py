@@ -160,6 +160,7 @@ class Recorder:
         self.handshake = handshake
         self.heard = False
         self.payloads: list[bytes | str] = []
+        self.counted = 0
         self.events: list[str] = []
         self.problem: Exception | None = None
 
@@ -173,6 +174,9 @@ class Recorder:
             raise self.problem
         self.payloads.append(payload)
         return None
+
+    def count_bytes(self, count: int) -> None:
+        self.counted += count
 
     def close(self, reason: str, code: int) -> None:
         self.events.append("close")

@@ -29,7 +29,7 @@ class IncomingTests(SynchronousTestCase):
 
     def client(self) -> Client:
         client = Client(self.factory)
-        client.link.logged_in("ann")
+        client.link.logged_in()
         return client
 
     def half(self, client: Client, final: bool = True) -> bytes:

@@ -13,9 +13,10 @@ from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import IConnection, Login
+from dstwist.interfaces import IRequester, Login
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.outgoing_bytes import OutgoingBytes
+from dstwist.limits.rates import UserRateLimits
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
@@ -61,12 +62,13 @@ class WebSocketBuilderTests(SynchronousTestCase):
             self.authenticator,
             Router(OpenPermission(), {Topic.EVENT: FakeService()}),
             UserRegistry(),
+            UserRateLimits(settings.limits, self.reactor),
             FailedLogins(settings.limits, self.reactor),
             OutgoingBytes(self.reactor),
             self.departed,
         ).build_factories()
 
-    def departed(self, connection: IConnection) -> None:
+    def departed(self, connection: IRequester) -> None:
         self.left.append(connection.user)
 
     def say(self, client: Client, *sent: Message) -> list[Any]:

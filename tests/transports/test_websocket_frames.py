@@ -254,7 +254,7 @@ class FrameTests(SynchronousTestCase):
         for fast in (True, False):
             self.patch(websocket, "FAST_PATH", fast)
             client = Client(web_sockets(max_message_size=100_000))
-            client.link.logged_in("ann")
+            client.link.logged_in()
             for length in (1023, 1024, 1025, 1028, 65535, 65536, 100_000):
                 payload = (bytes(range(251)) * 400)[:length]
                 data = frame(BINARY, payload)
@@ -272,7 +272,7 @@ class FrameTests(SynchronousTestCase):
             self.patch(websocket, "FAST_PATH", fast)
             client = Client(web_sockets(max_message_size=after, max_message_size_before_login=before))
             if limit:
-                client.link.logged_in("ann")
+                client.link.logged_in()
             most = after if limit else min(before, after)
             client.send(frame(BINARY, b"x" * most))
             connection = client.connection

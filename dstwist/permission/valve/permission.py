@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from dstwist.config.fields import shown
 from dstwist.errors import RuleError, StoreError
-from dstwist.interfaces import Change, IConnection, IDecider, IPermission, Record
+from dstwist.interfaces import Change, IDecider, IIdentity, IPermission, Record
 from dstwist.permission.valve.actions import SECTIONS
 from dstwist.permission.valve.decision import Decision, Loader
 from dstwist.permission.valve.rules import Guard, Rule, Rules
@@ -90,7 +90,7 @@ class ValvePermission:
         self.guards = rules.guards
         return self._undecided.drain()
 
-    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> bool | Deferred[bool]:
         """
         The decision of the rule. Never raises: if the rule fails, the Deferred has failed with a L{RuleError} that
         tells the log which rule failed and why. Clients must not see this text.
@@ -102,11 +102,13 @@ class ValvePermission:
         name = message.name
         found = guard.find(NO_NAME if name is None or not guard.named else name)
         if found is None:
-            return False
+            return identity.is_server
         rule, groups = found
         if rule.constant is not None:
-            return rule.constant
-        return self.evaluate(guard, rule, groups, message, sender, change)
+            return rule.constant or identity.is_server
+        if identity.is_server:
+            return True
+        return self.evaluate(guard, rule, groups, message, identity, change)
 
     def decider(self, message: Message, name: str | None) -> str:
         guard = self.guards.get(message.topic, {}).get(message.action)
@@ -124,7 +126,7 @@ class ValvePermission:
         rule: Rule,
         groups: tuple[Any, ...],
         message: Message,
-        sender: IConnection,
+        identity: IIdentity,
         change: Change | None = None,
     ) -> bool | Deferred[bool]:
         """
@@ -136,10 +138,10 @@ class ValvePermission:
         if name is None or not guard.named:
             name = UNDEFINED
             groups = (UNDEFINED,) * len(groups)
-        data = sender.server_data
+        data = identity.server_data
         user = {
-            "isAuthenticated": sender.user not in _ANYBODY,
-            "id": sender.user,
+            "isAuthenticated": identity.user not in _ANYBODY,
+            "id": identity.user,
             "data": data if truthy(data) else None,
         }
         scope = Scope(user, guard.action, name, groups, Meter(self._max_steps))

@@ -28,7 +28,7 @@ from collections import deque
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
@@ -54,7 +54,7 @@ class _Held:
 
     __slots__ = ("connection", "due", "is_over", "message", "name")
 
-    def __init__(self, due: float, name: str, message: Message, connection: IConnection) -> None:
+    def __init__(self, due: float, name: str, message: Message, connection: IRequester) -> None:
         self.due = due
         self.name = name
         self.message = message
@@ -75,13 +75,13 @@ class Acknowledgements:
         # The oldest first. Acknowledgements that are over stay in this one until they are due.
         self._held: deque[_Held] = deque()
         self._names: dict[str, deque[_Held]] = {}
-        self._counts: dict[IConnection, int] = {}
+        self._counts: dict[IRequester, int] = {}
         self._call: IDelayedCall | None = None
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def accepted(self, name: str, message: Message, sender: IConnection) -> None:
+    def accepted(self, name: str, message: Message, sender: IRequester) -> None:
         """
         A write was accepted, and is final.
         """
@@ -90,7 +90,7 @@ class Acknowledgements:
         else:
             answers.acknowledged(name, message, sender)
 
-    def refused(self, name: str, message: Message, sender: IConnection, reason: str, before: bool = False) -> None:
+    def refused(self, name: str, message: Message, sender: IRequester, reason: str, before: bool = False) -> None:
         """
         A write was refused. Clients of v4 and later find its callback by the error, so they need no acknowledgement.
 
@@ -105,7 +105,7 @@ class Acknowledgements:
         else:
             self._send_later(name, message, sender, reason)
 
-    def has_no_callback(self, name: str, message: Message, sender: IConnection) -> bool:
+    def has_no_callback(self, name: str, message: Message, sender: IRequester) -> bool:
         """
         Whether a client of v2 and v3 has destroyed the callback of a write, because another client has deleted the
         record.
@@ -117,7 +117,7 @@ class Acknowledgements:
             and not self._is_subscribed(name, sender)
         )
 
-    def deleted(self, name: str, exclude: IConnection | None = None) -> None:
+    def deleted(self, name: str, exclude: IRequester | None = None) -> None:
         """
         The record is deleted, or about to be: send all clients that are still subscribed their acknowledgements.
 
@@ -128,7 +128,7 @@ class Acknowledgements:
             if held.connection is not exclude and self._is_subscribed(name, held.connection):
                 self._send(name, held.message, held.connection)
 
-    def revoked(self, name: str, connection: IConnection) -> None:
+    def revoked(self, name: str, connection: IRequester) -> None:
         """
         The subscription of C{connection} has ended because of new rules: send the client its acknowledgements.
         """
@@ -152,7 +152,7 @@ class Acknowledgements:
         while self._held:
             self._release()
 
-    def _send_later(self, name: str, message: Message, sender: IConnection, reason: str | None) -> None:
+    def _send_later(self, name: str, message: Message, sender: IRequester, reason: str | None) -> None:
         acknowledgement = answers.acknowledgement(name, message, sender, reason)
         count = self._counts.get(sender, 0)
         # A client without a copy keeps the callback elsewhere, and does not destroy it.
@@ -201,6 +201,6 @@ class Acknowledgements:
         else:
             del self._counts[held.connection]
 
-    def _send(self, name: str, acknowledgement: Message, connection: IConnection) -> None:
+    def _send(self, name: str, acknowledgement: Message, connection: IRequester) -> None:
         if not self._is_leaving(name, connection, acknowledgement.version):
             connection.send(acknowledgement)

@@ -29,7 +29,7 @@ from enum import IntEnum
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from dstwist.interfaces import IConnection, Record
+from dstwist.interfaces import IRequester, Record
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -69,7 +69,7 @@ def head_response(name: str, record: Record | None) -> Message:
     return Message(_RECORD, RecordAction.HEAD_RESPONSE, name, version=-1 if record is None else record.version)
 
 
-def not_loaded(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+def not_loaded(name: str, message: Message, sender: IRequester, error: RecordError) -> None:
     """
     A record could not be read.
     """
@@ -82,7 +82,7 @@ def not_loaded(name: str, message: Message, sender: IConnection, error: RecordEr
     _stop_waiting(name, message, sender, error)
 
 
-def not_created(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+def not_created(name: str, message: Message, sender: IRequester, error: RecordError) -> None:
     """
     A record that was to be created could not be written.
     """
@@ -90,7 +90,7 @@ def not_created(name: str, message: Message, sender: IConnection, error: RecordE
     _stop_waiting(name, message, sender, error)
 
 
-def _stop_waiting(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+def _stop_waiting(name: str, message: Message, sender: IRequester, error: RecordError) -> None:
     """
     End the wait of a client for a record that it asked for.
     """
@@ -100,7 +100,7 @@ def _stop_waiting(name: str, message: Message, sender: IConnection, error: Recor
         sender.send(replace(ended, correlation_id=None))
 
 
-def _announce(name: str, sender: IConnection, error: RecordError) -> None:
+def _announce(name: str, sender: IRequester, error: RecordError) -> None:
     sender.send(Message(_RECORD, error.action, name, is_error=True, detail=error.detail))
 
 
@@ -119,7 +119,7 @@ async def decided(decision: bool | Deferred[bool]) -> bool | Failure:
 def refused(
     name: str,
     message: Message,
-    sender: IConnection,
+    sender: IRequester,
     decision: bool | Failure,
     check: IntEnum,
     denials: Denials | None = None,
@@ -155,14 +155,14 @@ def effective(message: Message) -> RecordAction:
     return RecordAction.UPDATE if message.path is None else RecordAction.PATCH
 
 
-def acknowledged(name: str, message: Message, sender: IConnection) -> None:
+def acknowledged(name: str, message: Message, sender: IRequester) -> None:
     """
     A write succeeded, and is stored.
     """
     sender.send(acknowledgement(name, message, sender))
 
 
-def acknowledgement(name: str, message: Message, sender: IConnection, reason: str | None = None) -> Message:
+def acknowledgement(name: str, message: Message, sender: IRequester, reason: str | None = None) -> Message:
     """
     The acknowledgement for the callback of a write.
 
@@ -184,7 +184,7 @@ def other_version(name: str) -> str:
     return f"another version of {name} exists"
 
 
-def write_failed(message: Message, sender: IConnection) -> None:
+def write_failed(message: Message, sender: IRequester) -> None:
     """
     A write failed.
     """
@@ -194,7 +194,7 @@ def write_failed(message: Message, sender: IConnection) -> None:
     sender.send(failure)
 
 
-def not_written(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+def not_written(name: str, message: Message, sender: IRequester, error: RecordError) -> None:
     """
     A write failed because the record could not be read.
     """
@@ -203,7 +203,7 @@ def not_written(name: str, message: Message, sender: IConnection, error: RecordE
     write_failed(message, sender)
 
 
-def version_exists(name: str, message: Message, sender: IConnection, record: Record) -> None:
+def version_exists(name: str, message: Message, sender: IRequester, record: Record) -> None:
     """
     Another write came first.
 
@@ -225,7 +225,7 @@ def version_exists(name: str, message: Message, sender: IConnection, record: Rec
     )
 
 
-def ahead(message: Message, sender: IConnection, record: Record) -> None:
+def ahead(message: Message, sender: IRequester, record: Record) -> None:
     """
     The version of a write is higher than the next one.
     """
@@ -237,14 +237,14 @@ def ahead(message: Message, sender: IConnection, record: Record) -> None:
     )
 
 
-def not_on_hot_path(message: Message, sender: IConnection) -> None:
+def not_on_hot_path(message: Message, sender: IRequester) -> None:
     """
     A write is to a path of a record that has a hot path prefix.
     """
     sender.send(message.error(RecordAction.INVALID_PATCH_ON_HOTPATH))
 
 
-def invalid(message: Message, sender: IConnection) -> None:
+def invalid(message: Message, sender: IRequester) -> None:
     """
     A write is invalid.
     """
@@ -265,7 +265,7 @@ _LATE = {
 }
 
 
-def not_deleted(name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+def not_deleted(name: str, message: Message, sender: IRequester, error: RecordError) -> None:
     """
     A record could not be deleted.
     """
@@ -277,7 +277,7 @@ def not_deleted(name: str, message: Message, sender: IConnection, error: RecordE
 
 
 def deletion_refused(
-    name: str, message: Message, sender: IConnection, decision: bool | Failure, denials: Denials
+    name: str, message: Message, sender: IRequester, decision: bool | Failure, denials: Denials
 ) -> None:
     """
     A deletion is not permitted.
@@ -286,7 +286,7 @@ def deletion_refused(
     _deletion_ended(message, sender)
 
 
-def _deletion_ended(message: Message, sender: IConnection) -> None:
+def _deletion_ended(message: Message, sender: IRequester) -> None:
     if sender.dialect.hears_by_update_errors:
         # After an error the client still waits; the acknowledgement ends that, and tells it nothing.
         sender.send(message.ack())

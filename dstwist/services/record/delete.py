@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.interfaces import IConnection, IPermission
+from dstwist.interfaces import IPermission, IRequester
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -65,7 +65,7 @@ class RecordDeleter:
         self._turns = Turns.of(clock)
         self._denials = denials
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         """
         Delete a record in the turn of the request.
         """
@@ -75,14 +75,14 @@ class RecordDeleter:
         served = self._replicas.leaves(name, sender) if sender.dialect.knows_writes_by_version else None
         self._submit(self._delete, name, message, sender, served)
 
-    def not_deleted(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+    def not_deleted(self, name: str, message: Message, sender: IRequester, error: RecordError) -> None:
         """
         The record could not be deleted.
         """
         answers.not_deleted(name, message, sender, error)
         self._end_subscription(name, sender)
 
-    async def _delete(self, name: str, message: Message, sender: IConnection) -> None:
+    async def _delete(self, name: str, message: Message, sender: IRequester) -> None:
         try:
             record = await self._store.load(name)
         except RecordError as error:
@@ -111,7 +111,7 @@ class RecordDeleter:
         sender.send(Message(Topic.RECORD, RecordAction.DELETE_SUCCESS, name))
         self._news.deleted(name, sender)
 
-    def _end_subscription(self, name: str, sender: IConnection) -> None:
+    def _end_subscription(self, name: str, sender: IRequester) -> None:
         """
         The record stays. End the subscription of a client that has forgotten its copy.
         """

@@ -38,7 +38,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import Record
@@ -64,7 +64,7 @@ MAX_HELD_CONFLICTS_EACH = 500
 
 _RELEASE = Message(_RECORD, RecordAction.READ)
 
-_Key = tuple[str, IConnection]
+_Key = tuple[str, IRequester]
 
 
 class _Answer:
@@ -114,12 +114,12 @@ class HeldConflicts:
         self._load = load
         self._turns = Turns.of(clock)
         self._seconds = clock.seconds
-        self._answers: dict[str, dict[IConnection, _Answer]] = {}
-        self._counts: dict[IConnection, int] = {}
+        self._answers: dict[str, dict[IRequester, _Answer]] = {}
+        self._counts: dict[IRequester, int] = {}
         self._count = 0
         # The clients whose answers are due, by name. One step in the queue of the record sends all of them: several
         # steps would divide the writes in the queue into smaller batches.
-        self._ready: dict[str, list[IConnection]] = {}
+        self._ready: dict[str, list[IRequester]] = {}
         # Always true: an answer that is held has a deadline, or is ready, or its step is under way.
         self._due: Deadlines[_Key] = Deadlines(ACK_DELAY_SECONDS, clock, self._is_due)
         self._stopped = False
@@ -127,7 +127,7 @@ class HeldConflicts:
     def __len__(self) -> int:
         return self._count
 
-    def hold(self, name: str, message: Message, sender: IConnection, to_predecessor: bool) -> bool:
+    def hold(self, name: str, message: Message, sender: IRequester, to_predecessor: bool) -> bool:
         """
         Hold the answer to a write of C{sender}, which is subscribed.
 
@@ -160,13 +160,13 @@ class HeldConflicts:
         )
         return True
 
-    def holds(self, name: str, connection: IConnection) -> bool:
+    def holds(self, name: str, connection: IRequester) -> bool:
         """
         Whether an answer to C{connection} is held, which will contain the record.
         """
         return connection in self._answers.get(name, ())
 
-    def read(self, name: str, connection: IConnection, record: Record) -> bool:
+    def read(self, name: str, connection: IRequester, record: Record) -> bool:
         """
         C{connection} has read C{record}. Send it the record behind the answer, if one is held.
 
@@ -179,7 +179,7 @@ class HeldConflicts:
         answer.record = record
         return True
 
-    def dropped(self, name: str, connection: IConnection) -> None:
+    def dropped(self, name: str, connection: IRequester) -> None:
         """
         C{connection} has deleted or discarded the record.
         """
@@ -187,7 +187,7 @@ class HeldConflicts:
         if answer is not None:
             self._answer_reads(name, connection, answer)
 
-    def revoked(self, name: str, connection: IConnection) -> None:
+    def revoked(self, name: str, connection: IRequester) -> None:
         """
         The subscription of C{connection} has ended, because the client may not see the record any more.
         """
@@ -253,7 +253,7 @@ class HeldConflicts:
                 connection.close("internal error")
             raise
 
-    async def _answer_all(self, name: str, ready: list[IConnection], record: Record | None, readable: bool) -> None:
+    async def _answer_all(self, name: str, ready: list[IRequester], record: Record | None, readable: bool) -> None:
         pause = TurnPause(self._turns)
         for connection in ready:
             if pause.due():
@@ -266,7 +266,7 @@ class HeldConflicts:
                 self._answer_reads(name, connection, answer, record)
 
     def _answer(
-        self, name: str, connection: IConnection, answer: _Answer, record: Record | None, readable: bool
+        self, name: str, connection: IRequester, answer: _Answer, record: Record | None, readable: bool
     ) -> None:
         if not self._subscriptions.is_subscribed(name, connection) or self._is_leaving(name, connection, answer):
             return
@@ -285,7 +285,7 @@ class HeldConflicts:
             if answer.to_predecessor:
                 self._replicas.sent(name, connection)
 
-    def _end_hold(self, name: str, connection: IConnection) -> _Answer | None:
+    def _end_hold(self, name: str, connection: IRequester) -> _Answer | None:
         """
         Remove the answer, if there is one. From now on the client gets news.
         """
@@ -305,7 +305,7 @@ class HeldConflicts:
         self._subscriptions.unmute(name, connection)
         return answer
 
-    def _answer_reads(self, name: str, connection: IConnection, answer: _Answer, record: Record | None = None) -> None:
+    def _answer_reads(self, name: str, connection: IRequester, answer: _Answer, record: Record | None = None) -> None:
         """
         Send the client the record that it has read.
 
@@ -316,10 +316,10 @@ class HeldConflicts:
             for _ in range(answer.reads):
                 connection.send(answers.read_response(name, found))
 
-    def _acknowledge(self, name: str, connection: IConnection, answer: _Answer) -> None:
+    def _acknowledge(self, name: str, connection: IRequester, answer: _Answer) -> None:
         if not self._is_leaving(name, connection, answer):
             for write in answer.writes:
                 connection.send(answers.acknowledgement(name, write, connection, answers.other_version(name)))
 
-    def _is_leaving(self, name: str, connection: IConnection, answer: _Answer) -> bool:
+    def _is_leaving(self, name: str, connection: IRequester, answer: _Answer) -> bool:
         return self._replicas.is_leaving(name, connection, answer.writes[-1].version)

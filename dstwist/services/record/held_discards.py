@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.message import Message
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
@@ -47,14 +47,14 @@ class HeldDiscards:
     """
 
     def __init__(self, clock: IReactorTime) -> None:
-        self._acks: dict[tuple[IConnection, str], Message] = {}
-        self._due: Deadlines[tuple[IConnection, str]] = Deadlines(DISCARD_DELAY_SECONDS, clock, self._acknowledge)
+        self._acks: dict[tuple[IRequester, str], Message] = {}
+        self._due: Deadlines[tuple[IRequester, str]] = Deadlines(DISCARD_DELAY_SECONDS, clock, self._acknowledge)
         self._shares = Shares()
 
     def __len__(self) -> int:
         return len(self._acks)
 
-    def hold(self, name: str, ack: Message, connection: IConnection) -> None:
+    def hold(self, name: str, ack: Message, connection: IRequester) -> None:
         """
         C{connection} has discarded the record C{name}, to which it is not subscribed. Send the connection C{ack} after
         L{DISCARD_DELAY_SECONDS}.
@@ -71,7 +71,7 @@ class HeldDiscards:
         self._shares.add(name, connection, ENTRY_WEIGHT + _DISCARD_BYTES + weigh_name(name))
         self._due.add(key)
 
-    def release(self, name: str, connection: IConnection) -> bool:
+    def release(self, name: str, connection: IRequester) -> bool:
         """
         Acknowledge the discard of C{name} now, if its acknowledgement is held.
 
@@ -92,7 +92,7 @@ class HeldDiscards:
         self._acks.clear()
         self._shares.clear()
 
-    def _acknowledge(self, key: tuple[IConnection, str]) -> None:
+    def _acknowledge(self, key: tuple[IRequester, str]) -> None:
         connection, name = key
         self._shares.remove(name, connection)
         connection.send(self._acks.pop(key))

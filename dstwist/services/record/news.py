@@ -18,7 +18,7 @@ If the news of a write equals the message of the writer, that message is forward
 
 from __future__ import annotations
 
-from dstwist.interfaces import ICluster, IConnection
+from dstwist.interfaces import ICluster, IRequester
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import Change, Record
@@ -58,7 +58,7 @@ class RecordNews:
         # With one node there is nothing to publish. Even a call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
 
-    def written(self, name: str, message: Message, sender: IConnection, state: Record, change: Change) -> None:
+    def written(self, name: str, message: Message, sender: IRequester, state: Record, change: Change) -> None:
         """
         C{message} of C{sender} was written: C{change} led to C{state}. Tell all other subscribers, and acknowledge the
         write.
@@ -98,7 +98,7 @@ class RecordNews:
         if message.is_write_ack:
             self._accepted(name, message, sender)
 
-    def _publish_many(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def _publish_many(self, name: str, message: Message, sender: IRequester, state: Record) -> None:
         news = Message(_RECORD, _PATCH_MULTI, name, message.data, version=state.version)
         if self._publish_remote is not None:
             self._publish_remote(news)
@@ -106,7 +106,7 @@ class RecordNews:
         if message.is_write_ack:
             self._accepted(name, message, sender)
 
-    def deleted(self, name: str, sender: IConnection) -> None:
+    def deleted(self, name: str, sender: IRequester) -> None:
         """
         Tell all nodes and all subscribers but C{sender} that C{sender} has deleted a record.
         """
@@ -125,7 +125,7 @@ class RecordNews:
         """
         self.received(_state(name, record))
 
-    def received(self, news: Message, exclude: IConnection | None = None) -> None:
+    def received(self, news: Message, exclude: IRequester | None = None) -> None:
         """
         Tell the subscribers on this node, but C{exclude}, news that all other nodes have.
         """
@@ -144,7 +144,7 @@ class RecordNews:
             self._replicas.ended(name, self._subscriptions.subscribers(name))
         self._subscriptions.end(name)
 
-    def _publish_everywhere(self, news: Message, exclude: IConnection | None = None) -> None:
+    def _publish_everywhere(self, news: Message, exclude: IRequester | None = None) -> None:
         if self._publish_remote is not None:
             self._publish_remote(news)
         self.received(news, exclude)

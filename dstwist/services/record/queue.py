@@ -35,7 +35,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IConnection, Work
+from dstwist.interfaces import IRequester, Work
 from dstwist.limits.budgets import Budget
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
@@ -57,7 +57,7 @@ class Request(NamedTuple):
     A request in a queue.
 
     @ivar name: the name of the record.
-    @ivar sender: an L{IConnection}, or C{None}: see L{Step}.
+    @ivar sender: an L{IRequester}, or C{None}: see L{Step}.
     @ivar on_served: called when the request was served, with or without success.
     """
 
@@ -99,7 +99,7 @@ class RecordQueue:
     def __init__(
         self,
         settings: RecordSettings,
-        refuse: Callable[[str, Message, IConnection], None],
+        refuse: Callable[[str, Message, IRequester], None],
         clock: IReactorTime,
         budget: Budget | None = None,
     ) -> None:
@@ -108,10 +108,10 @@ class RecordQueue:
         self._pending_limit = settings.max_pending_bytes
         self._queues: dict[str, _Queue] = {}
         self.busy: Container[str] = self._queues
-        self._pending: dict[IConnection, int] = {}
+        self._pending: dict[IRequester, int] = {}
         self._budget = Budget() if budget is None else budget
         # The connections that are paused, and what fires when they are resumed.
-        self._paused: dict[IConnection, Deferred[None]] = {}
+        self._paused: dict[IRequester, Deferred[None]] = {}
         self._idle: Deferred[None] | None = None
         # Serves the queues that need not wait. Many requests can wait for one load or commit: they get a slice of each
         # turn.
@@ -123,7 +123,7 @@ class RecordQueue:
         step: Step,
         name: str,
         message: Message,
-        sender: IConnection | None,
+        sender: IRequester | None,
         on_served: Callable[[], None] | None = None,
         always: bool = False,
     ) -> None:
@@ -150,7 +150,7 @@ class RecordQueue:
         step: Step,
         name: str,
         message: Message,
-        sender: IConnection | None,
+        sender: IRequester | None,
         on_served: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -172,13 +172,13 @@ class RecordQueue:
         queue = self._queues[name] = _Queue([self._charge(Request(step, name, message, sender, on_served))])
         self._wait(queue, work)
 
-    def submit_each(self, step: Step, message: Message, sender: IConnection) -> None:
+    def submit_each(self, step: Step, message: Message, sender: IRequester) -> None:
         """
         Have C{step} serve each name of C{message} in its turn.
         """
         sender.do(self._submitting(step, message, sender))
 
-    def submit_all(self, step: Step, message: Message, sender: IConnection, finish: Callable[[], None]) -> None:
+    def submit_all(self, step: Step, message: Message, sender: IRequester, finish: Callable[[], None]) -> None:
         """
         L{submit_each}, and call C{finish} when all names are served. It is not called if C{sender} closes before all
         names are queued.
@@ -199,7 +199,7 @@ class RecordQueue:
         self,
         step: Step,
         message: Message,
-        sender: IConnection,
+        sender: IRequester,
         on_served: Callable[[], None] | None = None,
         always: bool = False,
     ) -> Work:
@@ -218,18 +218,18 @@ class RecordQueue:
         """
         return Steps(self._clock)
 
-    def resumed(self, sender: IConnection) -> Deferred[None] | None:
+    def resumed(self, sender: IRequester) -> Deferred[None] | None:
         """
         Fires when C{sender} is resumed, which its work waits for before it submits more; C{None} if it is not paused.
         """
         return self._paused.get(sender)
 
-    def submit_one(self, step: Step) -> Callable[[Message, IConnection], None]:
+    def submit_one(self, step: Step) -> Callable[[Message, IRequester], None]:
         """
         A function that takes messages about one record each, and has C{step} serve them.
         """
 
-        def enter(message: Message, sender: IConnection) -> None:
+        def enter(message: Message, sender: IRequester) -> None:
             assert message.name is not None, "codecs let none through without its name"
             self.submit(step, message.name, message, sender)
 
@@ -345,7 +345,7 @@ class RecordQueue:
             if request.sender is not None:
                 request.sender.close("internal error")
 
-    def _is_contained(self, failure: Failure, name: str, requests: list[tuple[Message, IConnection | None]]) -> bool:
+    def _is_contained(self, failure: Failure, name: str, requests: list[tuple[Message, IRequester | None]]) -> bool:
         """
         There was not enough memory. A read that fails changes nothing, so its client gets an error and stays connected.
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import IntEnum
 
-from dstwist.interfaces import IConnection, IPermission, IWire, Record, Work
+from dstwist.interfaces import IConnection, IPermission, IRequester, IWire, Record, Work
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
@@ -74,7 +74,7 @@ class RecordReader:
         self._conflicts = conflicts
         # The last large answer on each wire.
         self._large: dict[IWire, tuple[bytes, str, int, bytes]] = {}
-        self.actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+        self.actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             RecordAction.READ: queue.submit_one(self._read),
             RecordAction.HEAD: queue.submit_one(self._head),
             RecordAction.HAS: queue.submit_one(self._has),
@@ -87,7 +87,7 @@ class RecordReader:
 
     # -- reading
 
-    async def _read(self, name: str, message: Message, sender: IConnection) -> None:
+    async def _read(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
         if not found:
             return
@@ -98,18 +98,18 @@ class RecordReader:
                 self._replicas.read(name, sender, record.version)
             self._respond(name, record, sender)
 
-    async def _head(self, name: str, message: Message, sender: IConnection) -> None:
+    async def _head(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
         if found:
             sender.send(answers.head_response(name, record))
 
-    async def _has(self, name: str, message: Message, sender: IConnection) -> None:
+    async def _has(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
         if found:
             there = "F" if record is None else "T"
             sender.send(Message(_RECORD, RecordAction.HAS_RESPONSE, name, there))
 
-    async def _load(self, name: str, message: Message, sender: IConnection) -> tuple[bool, Record | None]:
+    async def _load(self, name: str, message: Message, sender: IRequester) -> tuple[bool, Record | None]:
         """
         Load the record for C{sender}. If that fails or is not permitted, the sender gets an error.
 
@@ -122,13 +122,13 @@ class RecordReader:
             return False, None
         return await self._permitted(name, message, sender, message.action, record or NO_RECORD), record
 
-    def _respond(self, name: str, record: Record, sender: IConnection) -> None:
+    def _respond(self, name: str, record: Record, sender: IRequester) -> None:
         if self._conflicts and self._conflicts.read(name, sender, record):
             return
         if not sender.dialect.knows_writes_by_version or self._subscriptions.is_subscribed(name, sender):
             # Other clients of v2 and v3 have sent the request before they heard that the record was deleted.
             self._replicas.sent(name, sender)
-        if len(record.json) < LARGE_FRAME_BYTES:
+        if len(record.json) < LARGE_FRAME_BYTES or not IConnection.providedBy(sender):
             sender.send(answers.read_response(name, record))
             return
         # Many clients may read it at the same time. All of their outboxes contain the same frame.
@@ -142,7 +142,7 @@ class RecordReader:
 
     # -- subscribing
 
-    def _add_subscriber(self, name: str, message: Message, sender: IConnection) -> bool | None:
+    def _add_subscriber(self, name: str, message: Message, sender: IRequester) -> bool | None:
         """
         Subscribe C{sender}.
 
@@ -161,12 +161,12 @@ class RecordReader:
         sender.send(answer)
         return False
 
-    def _subscribe_create_and_read(self, message: Message, sender: IConnection) -> None:
+    def _subscribe_create_and_read(self, message: Message, sender: IRequester) -> None:
         if sender.dialect.acks_reading_at_once:
             sender.send(message.ack())
         self._queue.submit_each(self._create_and_read, message, sender)
 
-    async def _create_and_read(self, name: str, message: Message, sender: IConnection) -> None:
+    async def _create_and_read(self, name: str, message: Message, sender: IRequester) -> None:
         if self._discards and self._discards.release(name, sender):
             return
         try:
@@ -203,19 +203,19 @@ class RecordReader:
             self._replicas.subscribed(name, sender, record.version)
         self._respond(name, record, sender)
 
-    def _subscribe_and_read(self, message: Message, sender: IConnection) -> None:
+    def _subscribe_and_read(self, message: Message, sender: IRequester) -> None:
         sender.send(message.ack())
         self._queue.submit_each(self._read_if_there, message, sender)
 
-    async def _read_if_there(self, name: str, message: Message, sender: IConnection) -> None:
+    async def _read_if_there(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
         if found and not sender.closed and self._add_subscriber(name, message, sender) is not None:
             self._respond(name, record or _NOT_THERE, sender)
 
-    def _subscribe_and_head(self, message: Message, sender: IConnection) -> None:
+    def _subscribe_and_head(self, message: Message, sender: IRequester) -> None:
         sender.do(self._subscribing_and_heading(message, sender))
 
-    def _subscribing_and_heading(self, message: Message, sender: IConnection) -> Work:
+    def _subscribing_and_heading(self, message: Message, sender: IRequester) -> Work:
         """
         Send the versions of many names in several parts. The acknowledgement follows the first part.
         """
@@ -233,7 +233,7 @@ class RecordReader:
             for name in missing:
                 sender.send(answers.head_response(name, None))
 
-    def _send_versions(self, names: Iterator[str], message: Message, sender: IConnection) -> tuple[int, list[str]]:
+    def _send_versions(self, names: Iterator[str], message: Message, sender: IRequester) -> tuple[int, list[str]]:
         """
         Serve as many C{names} as one part may have, and send the versions that are known at once. The other versions
         are sent when they are known.
@@ -244,7 +244,7 @@ class RecordReader:
         versions: dict[str, int] | None = {}
         missing: list[str] = []
 
-        async def head(name: str, message: Message, sender: IConnection) -> None:
+        async def head(name: str, message: Message, sender: IRequester) -> None:
             try:
                 record = await self._store.load(name)
             except RecordError as error:
@@ -274,7 +274,7 @@ class RecordReader:
         versions = None
         return asked, missing
 
-    def _resubscribe(self, name: str, message: Message, sender: IConnection) -> None:
+    def _resubscribe(self, name: str, message: Message, sender: IRequester) -> None:
         """
         Subscribe a client that may have a copy already, of any version.
         """
@@ -283,10 +283,10 @@ class RecordReader:
         joined = self._add_subscriber(name, message, sender)
         self._replicas.resubscribed(name, sender, was_subscribed=not joined)
 
-    def _subscribe(self, message: Message, sender: IConnection) -> None:
+    def _subscribe(self, message: Message, sender: IRequester) -> None:
         allowed = not message.names
 
-        async def join(name: str, message: Message, sender: IConnection) -> None:
+        async def join(name: str, message: Message, sender: IRequester) -> None:
             nonlocal allowed
             # No part of the record is sent, so it is not loaded here. A rule that needs it loads it.
             if await self._permitted(name, message, sender, message.action, None):
@@ -299,10 +299,10 @@ class RecordReader:
 
         self._queue.submit_all(join, message, sender, acknowledge)
 
-    def _unsubscribe(self, message: Message, sender: IConnection) -> None:
+    def _unsubscribe(self, message: Message, sender: IRequester) -> None:
         ended = False
 
-        async def leave(name: str, message: Message, sender: IConnection) -> None:
+        async def leave(name: str, message: Message, sender: IRequester) -> None:
             nonlocal ended
             ended = self._subscriptions.discard(name, sender) or ended
             self._replicas.left(name, sender)
@@ -325,7 +325,7 @@ class RecordReader:
         self._queue.submit_all(leave, message, sender, acknowledge)
 
     async def _permitted(
-        self, name: str, message: Message, sender: IConnection, check: IntEnum, record: Record | None
+        self, name: str, message: Message, sender: IRequester, check: IntEnum, record: Record | None
     ) -> bool:
         """
         Whether a part of a request is permitted. If not, the sender gets an error.

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.scheduling.time_slices import TimeSlices
 
@@ -40,7 +40,7 @@ _SUSPECT_BYTES = 200
 class _Deletion:
     version: int
     expires: float
-    suspects: set[IConnection]
+    suspects: set[IRequester]
 
 
 class RecentDeletions:
@@ -60,11 +60,11 @@ class RecentDeletions:
         # The oldest first.
         self._deletions: dict[str, _Deletion] = {}
         self.names: Container[str] = self._deletions
-        self._suspected: dict[IConnection, set[str]] = {}
+        self._suspected: dict[IRequester, set[str]] = {}
         # Runs the work for the many names of a connection, or the many suspects of a name.
         self._slices = TimeSlices(clock)
 
-    def add(self, name: str, version: int, subscribers: list[IConnection]) -> None:
+    def add(self, name: str, version: int, subscribers: list[IRequester]) -> None:
         """
         A record was deleted.
 
@@ -89,7 +89,7 @@ class RecentDeletions:
         # They are suspects from now on. They may be very many, so the index of names by connection follows in slices.
         self._slices.do(self._add_all_to_index(name, deletion, list(suspects)))
 
-    def _add_all_to_index(self, name: str, deletion: _Deletion, suspects: list[IConnection]) -> Iterator[None]:
+    def _add_all_to_index(self, name: str, deletion: _Deletion, suspects: list[IRequester]) -> Iterator[None]:
         """
         Add C{name} to the index for each of its suspects, so that it is found when the connection closes.
         """
@@ -104,14 +104,14 @@ class RecentDeletions:
                     self._add_to_index(name, connection)
             yield
 
-    def _add_to_index(self, name: str, connection: IConnection) -> None:
+    def _add_to_index(self, name: str, connection: IRequester) -> None:
         names = self._suspected.get(connection)
         if names is None:
             names = self._suspected[connection] = set()
             connection.on_close(self._closed)
         names.add(name)
 
-    def suspect(self, name: str, connection: IConnection) -> None:
+    def suspect(self, name: str, connection: IRequester) -> None:
         """
         C{connection} may have a copy of the predecessor, if there is one.
         """
@@ -123,7 +123,7 @@ class RecentDeletions:
         self._add_to_index(name, connection)
         self._make_room()
 
-    def clear(self, name: str, connection: IConnection) -> None:
+    def clear(self, name: str, connection: IRequester) -> None:
         """
         C{connection} was sent the new record.
         """
@@ -134,14 +134,14 @@ class RecentDeletions:
             self._suspected.get(connection, set()).discard(name)
             self.weight -= _SUSPECT_BYTES
 
-    def may_hold(self, name: str, connection: IConnection) -> bool:
+    def may_hold(self, name: str, connection: IRequester) -> bool:
         """
         Whether C{connection} may have a copy of the predecessor, or may not know yet that it is deleted.
         """
         deletion = self._deletions.get(name)
         return deletion is not None and connection in deletion.suspects
 
-    def may_target(self, name: str, connection: IConnection, version: int) -> bool:
+    def may_target(self, name: str, connection: IRequester, version: int) -> bool:
         """
         Whether a write of C{connection} with C{version} may be meant for the predecessor.
         """
@@ -167,7 +167,7 @@ class RecentDeletions:
             self._slices.do(self._remove_from_index(name, list(deletion.suspects)))
         return deletion
 
-    def _remove_from_index(self, name: str, connections: list[IConnection]) -> Iterator[None]:
+    def _remove_from_index(self, name: str, connections: list[IRequester]) -> Iterator[None]:
         """
         Remove C{name} from the index for C{connections}, unless they are suspects again.
         """
@@ -178,10 +178,10 @@ class RecentDeletions:
                     names.discard(name)
             yield
 
-    def _closed(self, connection: IConnection) -> None:
+    def _closed(self, connection: IRequester) -> None:
         self._slices.do(self._clear_all(connection, self._suspected.pop(connection)))
 
-    def _clear_all(self, connection: IConnection, names: set[str]) -> Iterator[None]:
+    def _clear_all(self, connection: IRequester, names: set[str]) -> Iterator[None]:
         """
         C{connection} is closed, and no longer a suspect.
         """

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.shares import Shares
@@ -39,7 +39,7 @@ MAX_READ_BYTES_EACH = 2 * 1024 * 1024
 #: The memory of a read besides its name and entry, in bytes.
 _READ_BYTES = 200
 
-_Key = tuple[IConnection, str]
+_Key = tuple[IRequester, str]
 
 
 class RecentReads:
@@ -56,7 +56,7 @@ class RecentReads:
     def __len__(self) -> int:
         return len(self._versions)
 
-    def add(self, name: str, connection: IConnection, version: int) -> None:
+    def add(self, name: str, connection: IRequester, version: int) -> None:
         """
         C{connection}, which is not subscribed, was sent C{version} of the record.
         """
@@ -73,7 +73,7 @@ class RecentReads:
                 self._memory.expire_first()
             self._memory.add(key)
 
-    def take(self, name: str, connection: IConnection) -> int | None:
+    def take(self, name: str, connection: IRequester) -> int | None:
         """
         The version that C{connection} was sent first within L{READ_MEMORY_SECONDS}; C{None} if there was no read. The
         read is forgotten.

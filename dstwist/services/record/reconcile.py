@@ -34,7 +34,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.interfaces import IConnection, Record
+from dstwist.interfaces import IRequester, Record
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.record.failures import RecordError, read_failed
@@ -52,7 +52,7 @@ _NOT_ASSUMED: Any = object()
 
 #: Called with the name of a record, the record (C{None} if there is none), and the clients to be told; C{None} stands
 #: for all subscribers.
-OnResolved = Callable[[str, Record | None, list[IConnection] | None], None]
+OnResolved = Callable[[str, Record | None, list[IRequester] | None], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -68,7 +68,7 @@ class _Unresolved:
     wait: float = 0.0
     timer: IDelayedCall | None = None
     assumed: Record | None = _NOT_ASSUMED
-    writers: dict[IConnection, None] = field(default_factory=dict)
+    writers: dict[IRequester, None] = field(default_factory=dict)
 
     def cancel(self) -> None:
         """
@@ -117,7 +117,7 @@ class Reconciliation:
         if unresolved is not None and unresolved.assumed is _NOT_ASSUMED:
             unresolved.assumed = record
 
-    def add_writer(self, name: str, connection: IConnection) -> bool:
+    def add_writer(self, name: str, connection: IRequester) -> bool:
         """
         A write of C{connection} failed. The client is sent the record when it is resolved.
 

@@ -28,7 +28,7 @@ from functools import partial
 
 from twisted.python.failure import Failure
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.permission.denials import Denials
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Record
@@ -77,7 +77,7 @@ class RecordRefusals:
         self._holds = conflicts.holds
         self._denials = denials
 
-    def may_target_predecessor(self, name: str, message: Message, sender: IConnection) -> bool:
+    def may_target_predecessor(self, name: str, message: Message, sender: IRequester) -> bool:
         """
         Whether a write, which has a version, may be meant for a deleted record of this name.
         """
@@ -87,7 +87,7 @@ class RecordRefusals:
             name, message, sender
         )
 
-    def queued(self, name: str, message: Message, sender: IConnection) -> None:
+    def queued(self, name: str, message: Message, sender: IRequester) -> None:
         """
         The write waits for earlier requests about the record. A client of v2 and v3 that reconnects may write before
         its request for the record is answered. The answer, which the server sends first, takes the write back in the
@@ -97,7 +97,7 @@ class RecordRefusals:
             self._replicas.refused(name, sender)
 
     def denied(
-        self, name: str, message: Message, sender: IConnection, state: Record, decision: bool | Failure, check: IntEnum
+        self, name: str, message: Message, sender: IRequester, state: Record, decision: bool | Failure, check: IntEnum
     ) -> None:
         """
         The write is not permitted, or the rule failed.
@@ -109,7 +109,7 @@ class RecordRefusals:
         reason = "MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED"
         self._acks.refused(name, message, sender, reason)
 
-    def not_on_hot_path(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def not_on_hot_path(self, name: str, message: Message, sender: IRequester, state: Record) -> None:
         """
         The write is to a path, and the record has a hot path prefix.
         """
@@ -117,7 +117,7 @@ class RecordRefusals:
         answers.not_on_hot_path(message, sender)
         self._acks.refused(name, message, sender, "unable to patch record data on hot path")
 
-    def invalid(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+    def invalid(self, name: str, message: Message, sender: IRequester, state: Record, reason: str) -> None:
         """
         The write is invalid, or does not fit this record.
         """
@@ -125,21 +125,21 @@ class RecordRefusals:
         answers.invalid(message, sender)
         self._acks.refused(name, message, sender, reason)
 
-    def failed(self, name: str, message: Message, sender: IConnection, state: Record, reason: str) -> None:
+    def failed(self, name: str, message: Message, sender: IRequester, state: Record, reason: str) -> None:
         """
         There is not enough memory for the write, or the record does not exist and the write does not create it.
         """
         self._send_record(name, message, sender, state)
         self._failed(name, message, sender, reason)
 
-    def ahead(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def ahead(self, name: str, message: Message, sender: IRequester, state: Record) -> None:
         """
         The version of the write is higher than the next one.
         """
         self._send_record(name, message, sender, state)
         answers.ahead(message, sender, _EMPTY_RECORD if state is NO_RECORD else state)
 
-    def conflict(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def conflict(self, name: str, message: Message, sender: IRequester, state: Record) -> None:
         """
         Another write came first. The writer may see the record.
         """
@@ -174,7 +174,7 @@ class RecordRefusals:
         if to_predecessor:
             self._replicas.sent(name, sender)
 
-    def outdated(self, name: str, message: Message, sender: IConnection) -> None:
+    def outdated(self, name: str, message: Message, sender: IRequester) -> None:
         """
         Another write came first, and the writer may not see the record. VERSION_EXISTS without data would not do:
         client 2.3.4 throws on it, and clients 4 to 7 take the missing data for the data of the record.
@@ -182,16 +182,14 @@ class RecordRefusals:
         self._replicas.refused(name, sender)
         self._failed(name, message, sender, answers.other_version(name))
 
-    def commit_failed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+    def commit_failed(self, name: str, message: Message, sender: IRequester, reason: str) -> None:
         """
         The stores failed to write the record. The writer is sent the record when it is resolved.
         """
         self._replicas.refused(name, sender)
         self._failed(name, message, sender, reason)
 
-    def unreadable(
-        self, name: str, message: Message, sender: IConnection, error: RecordError, unresolved: bool
-    ) -> None:
+    def unreadable(self, name: str, message: Message, sender: IRequester, error: RecordError, unresolved: bool) -> None:
         """
         The record could not be read.
 
@@ -201,25 +199,25 @@ class RecordRefusals:
         answers.not_written(name, message, sender, error)
         self._acks.refused(name, message, sender, error.detail)
 
-    def queue_full(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+    def queue_full(self, name: str, message: Message, sender: IRequester, reason: str) -> None:
         """
         The queue of the record is full.
         """
         self._record_unknown(name, sender, False)
         self._failed(name, message, sender, reason)
 
-    def malformed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+    def malformed(self, name: str, message: Message, sender: IRequester, reason: str) -> None:
         """
         The message could not be decoded, and its client has got an error.
         """
         self._record_unknown(name, sender, False)
         self._acks.refused(name, message, sender, reason)
 
-    def _failed(self, name: str, message: Message, sender: IConnection, reason: str) -> None:
+    def _failed(self, name: str, message: Message, sender: IRequester, reason: str) -> None:
         answers.write_failed(message, sender)
         self._acks.refused(name, message, sender, reason)
 
-    def _send_record(self, name: str, message: Message, sender: IConnection, state: Record) -> None:
+    def _send_record(self, name: str, message: Message, sender: IRequester, state: Record) -> None:
         """
         Send the record to a writer that has a copy of it.
         """
@@ -230,7 +228,7 @@ class RecordRefusals:
         if self._replicas.refused(name, sender, version, current):
             sender.send(answers.update(name, state))
 
-    def _record_unknown(self, name: str, sender: IConnection, unresolved: bool) -> None:
+    def _record_unknown(self, name: str, sender: IRequester, unresolved: bool) -> None:
         if unresolved or not self.is_subscribed(name, sender):
             self._replicas.refused(name, sender)
         else:

@@ -31,7 +31,7 @@ from collections.abc import Callable, Sized
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import Change
 from dstwist.scheduling.deadlines import Deadlines
@@ -68,7 +68,7 @@ MAX_COPY_BYTES_EACH = 4 * 1024 * 1024
 #: The memory of one copy besides its name and entry, in bytes.
 _COPY_BYTES = 400
 
-_Key = tuple[IConnection, str]
+_Key = tuple[IRequester, str]
 
 
 class _Copy:
@@ -100,7 +100,7 @@ class Reminders:
     @param remind: called with a name and a connection when it is time to send the client the record.
     """
 
-    def __init__(self, clock: IReactorTime, remind: Callable[[str, IConnection], None]) -> None:
+    def __init__(self, clock: IReactorTime, remind: Callable[[str, IRequester], None]) -> None:
         self._remind = remind
         self._copies: dict[_Key, _Copy] = {}
         self.copies: Sized = self._copies
@@ -116,7 +116,7 @@ class Reminders:
 
     # -- events
 
-    def accepted(self, name: str, connection: IConnection, version: int, change: Change) -> None:
+    def accepted(self, name: str, connection: IRequester, version: int, change: Change) -> None:
         """
         A write of C{connection} was accepted.
 
@@ -132,7 +132,7 @@ class Reminders:
             # A client that merges on news is not told of a conflict, so its version has to be right as well.
             self._make_unsure(key, copy)
 
-    def refused(self, name: str, connection: IConnection, version: int = -1, current: int | None = None) -> bool:
+    def refused(self, name: str, connection: IRequester, version: int = -1, current: int | None = None) -> bool:
         """
         A write of C{connection} was refused, or its client is about to take it back.
 
@@ -158,7 +158,7 @@ class Reminders:
         copy.next = current + 1 if version > current else None
         return True
 
-    def made_unsure(self, name: str, connection: IConnection) -> None:
+    def made_unsure(self, name: str, connection: IRequester) -> None:
         """
         The copy of C{connection} may be wrong.
         """
@@ -166,7 +166,7 @@ class Reminders:
             key = (connection, name)
             self._make_unsure(key, self._make_refused(key))
 
-    def not_reminded(self, name: str, connection: IConnection) -> None:
+    def not_reminded(self, name: str, connection: IRequester) -> None:
         """
         It was time to remind C{connection}, but the record could not be read.
         """
@@ -176,7 +176,7 @@ class Reminders:
             copy.reminders = max(copy.reminders - 1, 0)
             self._make_unsure(key, copy, _UNREADABLE_DOUBLINGS)
 
-    def resubscribed(self, name: str, connection: IConnection) -> None:
+    def resubscribed(self, name: str, connection: IRequester) -> None:
         """
         C{connection} subscribed, and was not sent the record. A C{refused} copy becomes C{unsure}: client 7.0.5 takes
         the version that it is sent for that of its own data.
@@ -199,13 +199,13 @@ class Reminders:
 
     # -- questions
 
-    def remembers(self, name: str, connection: IConnection) -> bool:
+    def remembers(self, name: str, connection: IRequester) -> bool:
         """
         Whether the copy of C{connection} is C{refused} or C{unsure}.
         """
         return (connection, name) in self._copies
 
-    def is_unsure(self, name: str, connection: IConnection) -> bool:
+    def is_unsure(self, name: str, connection: IRequester) -> bool:
         """
         Whether the copy of C{connection} is C{unsure}.
         """

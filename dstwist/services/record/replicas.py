@@ -100,7 +100,7 @@ from collections.abc import Callable, Sized
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.record import Change
 from dstwist.services.record.recent_deletions import RecentDeletions
 from dstwist.services.record.recent_reads import RecentReads
@@ -119,22 +119,22 @@ class Replicas:
     """
 
     def __init__(
-        self, settings: RecordSettings, clock: IReactorTime, remind: Callable[[str, IConnection], None]
+        self, settings: RecordSettings, clock: IReactorTime, remind: Callable[[str, IRequester], None]
     ) -> None:
         self._reminders = Reminders(clock, remind)
         self.unsettled = self._reminders.copies
         # The names of the records that are resubscribed.
-        self._resubscribed: dict[IConnection, set[str]] = {}
+        self._resubscribed: dict[IRequester, set[str]] = {}
         self.resubscribers: Sized = self._resubscribed
         # How many requests of a connection to delete or discard a record are not served yet.
-        self._leaving: dict[tuple[IConnection, str], int] = {}
+        self._leaving: dict[tuple[IRequester, str], int] = {}
         self._deletions = RecentDeletions(settings, clock)
         self.predecessors = self._deletions.names
         self._reads = RecentReads(clock)
 
     # -- events
 
-    def accepted(self, name: str, connection: IConnection, version: int, change: Change) -> None:
+    def accepted(self, name: str, connection: IRequester, version: int, change: Change) -> None:
         """
         A write of C{connection} was accepted.
 
@@ -144,7 +144,7 @@ class Replicas:
             self.left(name, connection)
         self._reminders.accepted(name, connection, version, change)
 
-    def refused(self, name: str, connection: IConnection, version: int = -1, current: int | None = None) -> bool:
+    def refused(self, name: str, connection: IRequester, version: int = -1, current: int | None = None) -> bool:
         """
         A write of C{connection} was refused, or its client is about to take it back in its copy.
 
@@ -154,32 +154,32 @@ class Replicas:
         """
         return self._reminders.refused(name, connection, version, current)
 
-    def made_unsure(self, name: str, connection: IConnection) -> None:
+    def made_unsure(self, name: str, connection: IRequester) -> None:
         """
         The copy of C{connection}, which is subscribed, may be wrong. Either the client reads the path of its accepted
         write in another way than the server, or its write was refused and the server could not send it the record.
         """
         self._reminders.made_unsure(name, connection)
 
-    def not_reminded(self, name: str, connection: IConnection) -> None:
+    def not_reminded(self, name: str, connection: IRequester) -> None:
         """
         It was time to send C{connection} the record, but the record could not be read.
         """
         self._reminders.not_reminded(name, connection)
 
-    def read(self, name: str, connection: IConnection, version: int) -> None:
+    def read(self, name: str, connection: IRequester, version: int) -> None:
         """
         C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent C{version} of the record.
         """
         self._reads.add(name, connection, version)
 
-    def sent(self, name: str, connection: IConnection) -> None:
+    def sent(self, name: str, connection: IRequester) -> None:
         """
         C{connection} is sent the record.
         """
         self._deletions.clear(name, connection)
 
-    def resubscribed(self, name: str, connection: IConnection, was_subscribed: bool) -> None:
+    def resubscribed(self, name: str, connection: IRequester, was_subscribed: bool) -> None:
         """
         C{connection}, which is open, asked for a subscription and is not sent the record.
 
@@ -194,7 +194,7 @@ class Replicas:
             self._reminders.resubscribed(name, connection)
         self._deletions.suspect(name, connection)
 
-    def subscribed(self, name: str, connection: IConnection, version: int) -> None:
+    def subscribed(self, name: str, connection: IRequester, version: int) -> None:
         """
         C{connection} subscribed, and is sent C{version} of the record.
         """
@@ -202,7 +202,7 @@ class Replicas:
         if read is not None and (read != version or self._reminders.remembers(name, connection)):
             self.made_unsure(name, connection)
 
-    def left(self, name: str, connection: IConnection) -> None:
+    def left(self, name: str, connection: IRequester) -> None:
         """
         C{connection} is not subscribed any more.
         """
@@ -210,14 +210,14 @@ class Replicas:
         if names is not None:
             names.discard(name)
 
-    def ended(self, name: str, subscribers: list[IConnection]) -> None:
+    def ended(self, name: str, subscribers: list[IRequester]) -> None:
         """
         The subscriptions of C{subscribers} end, because the record is deleted.
         """
         for subscriber in subscribers:
             self.left(name, subscriber)
 
-    def deleted(self, name: str, version: int, subscribers: list[IConnection]) -> None:
+    def deleted(self, name: str, version: int, subscribers: list[IRequester]) -> None:
         """
         The record was deleted.
 
@@ -226,7 +226,7 @@ class Replicas:
         """
         self._deletions.add(name, version, subscribers)
 
-    def leaves(self, name: str, connection: IConnection) -> Callable[[], None]:
+    def leaves(self, name: str, connection: IRequester) -> Callable[[], None]:
         """
         C{connection} asks to delete or discard the record.
 
@@ -253,30 +253,30 @@ class Replicas:
 
     # -- questions
 
-    def may_differ(self, name: str, connection: IConnection) -> bool:
+    def may_differ(self, name: str, connection: IRequester) -> bool:
         """
         Whether the copy of C{connection}, which is subscribed, may differ from the result of the news.
         """
         return name in self._resubscribed.get(connection, ()) or self._reminders.is_unsure(name, connection)
 
-    def may_hold_predecessor(self, name: str, connection: IConnection) -> bool:
+    def may_hold_predecessor(self, name: str, connection: IRequester) -> bool:
         """
         Whether C{connection} may hold a deleted record of this name, or may not know yet that the record is deleted.
         """
         return self._deletions.may_hold(name, connection)
 
-    def may_target_predecessor(self, name: str, connection: IConnection, version: int) -> bool:
+    def may_target_predecessor(self, name: str, connection: IRequester, version: int) -> bool:
         """
         Whether a write of C{connection} with C{version} may be meant for a predecessor.
         """
         return self._deletions.may_target(name, connection, version)
 
-    def is_leaving(self, name: str, connection: IConnection, version: int | None) -> bool:
+    def is_leaving(self, name: str, connection: IRequester, version: int | None) -> bool:
         """
         Whether C{connection} has destroyed the callback of the write of C{version} with its copy, and throws on the
         acknowledgement. Without a copy (version -1) the callback is kept elsewhere.
         """
         return version != -1 and (connection, name) in self._leaving
 
-    def _closed(self, connection: IConnection) -> None:
+    def _closed(self, connection: IRequester) -> None:
         del self._resubscribed[connection]

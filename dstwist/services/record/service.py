@@ -40,7 +40,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import ICluster, IConnection, IPermission, IWriteService, Record
+from dstwist.interfaces import ICluster, IPermission, IRequester, IWriteService, Record
 from dstwist.limits.budgets import Budget
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
@@ -143,7 +143,7 @@ class RecordService:
         self._deleter = deleter = RecordDeleter(
             store, reconciliation, queue, permission, subscriptions, replicas, conflicts, news, clock, denials
         )
-        self._actions: dict[IntEnum, Callable[[Message, IConnection], None]] = {
+        self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.handle),
             RecordAction.DELETE: deleter.handle,
@@ -154,11 +154,11 @@ class RecordService:
             RecordAction.LISTEN_REJECT: listeners.handle,
         }
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)
 
-    def malformed(self, message: Message, sender: IConnection) -> None:
+    def malformed(self, message: Message, sender: IRequester) -> None:
         name = message.name
         if name is not None and message.action in _WRITES:
             self._refusals.malformed(name, message, sender, RecordAction.INVALID_MESSAGE_DATA.name)
@@ -188,7 +188,7 @@ class RecordService:
     def _stopped(self, _: None) -> None:
         self._acks.stop()
 
-    def _queue_full(self, name: str, message: Message, sender: IConnection) -> None:
+    def _queue_full(self, name: str, message: Message, sender: IRequester) -> None:
         """
         The queue of a record is full, so a request is refused.
         """
@@ -200,7 +200,7 @@ class RecordService:
         else:
             answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
 
-    def _on_revoke(self, name: str, connection: IConnection) -> None:
+    def _on_revoke(self, name: str, connection: IRequester) -> None:
         """
         C{connection} may not see the record any more. Its callbacks get the outcome of its writes before it is told so.
         """
@@ -209,10 +209,10 @@ class RecordService:
 
     # -- changes by others
 
-    def _notify(self, message: Message, sender: IConnection) -> None:
+    def _notify(self, message: Message, sender: IRequester) -> None:
         failed: list[str] = []
 
-        async def refresh(name: str, message: Message, sender: IConnection) -> None:
+        async def refresh(name: str, message: Message, sender: IRequester) -> None:
             try:
                 self._news.refreshed(name, await self._reconciliation.refresh(name))
             except RecordError as error:
@@ -237,11 +237,11 @@ class RecordService:
     async def _publish_in_turn(self, name: str, message: Message, sender: None) -> None:
         self._news.received(message)
 
-    def _remind(self, name: str, connection: IConnection) -> None:
+    def _remind(self, name: str, connection: IRequester) -> None:
         if self._subscriptions.is_subscribed(name, connection):
             self._submit(self._send_record, name, _REMIND, connection, always=True)
 
-    async def _send_record(self, name: str, message: Message, subscriber: IConnection) -> None:
+    async def _send_record(self, name: str, message: Message, subscriber: IRequester) -> None:
         try:
             record = await self._store.load(name)
         except RecordError:
@@ -254,7 +254,7 @@ class RecordService:
         ):
             subscriber.send(answers.update(name, record))
 
-    def _on_resolved(self, name: str, record: Record | None, writers: list[IConnection] | None) -> None:
+    def _on_resolved(self, name: str, record: Record | None, writers: list[IRequester] | None) -> None:
         """
         Send all subscribers an unresolved record that was reconciled.
 

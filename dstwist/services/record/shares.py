@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 
 
 class _Share:
@@ -31,12 +31,12 @@ class Shares:
     """
 
     def __init__(self) -> None:
-        self._shares: dict[IConnection, _Share] = {}
+        self._shares: dict[IRequester, _Share] = {}
 
     def __len__(self) -> int:
         return len(self._shares)
 
-    def add(self, name: str, connection: IConnection, weight: int) -> None:
+    def add(self, name: str, connection: IRequester, weight: int) -> None:
         """
         Make C{name}, which has no entry, the latest of C{connection}.
         """
@@ -46,13 +46,13 @@ class Shares:
         share.names[name] = weight
         share.weight += weight
 
-    def renew(self, name: str, connection: IConnection) -> None:
+    def renew(self, name: str, connection: IRequester) -> None:
         """
         Make C{name}, which has an entry, the latest of C{connection}.
         """
         self._shares[connection].names.move_to_end(name)
 
-    def remove(self, name: str, connection: IConnection) -> None:
+    def remove(self, name: str, connection: IRequester) -> None:
         """
         C{name}, which has an entry, is forgotten.
         """
@@ -61,7 +61,7 @@ class Shares:
         if not share.names:
             del self._shares[connection]
 
-    def excess(self, connection: IConnection, most: int, most_bytes: int) -> str | None:
+    def excess(self, connection: IRequester, most: int, most_bytes: int) -> str | None:
         """
         The oldest name of C{connection}, if it has C{most} names or more, or they take more than C{most_bytes};
         otherwise C{None}.

@@ -38,7 +38,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IConnection, IPermission
+from dstwist.interfaces import IPermission, IRequester
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, NoRoom
 from dstwist.protocol.message import UNREAD, Message
@@ -65,7 +65,7 @@ _CREATEANDUPDATE = RecordAction.CREATEANDUPDATE
 MAX_BATCH_WEIGHT = 64 * 1024 * 1024
 
 #: A write, its sender, its outcome, and the change on which it was decided.
-_Outcome = tuple[Message, IConnection, Record | SendRefusal, Change]
+_Outcome = tuple[Message, IRequester, Record | SendRefusal, Change]
 
 
 class RecordWriter:
@@ -109,7 +109,7 @@ class RecordWriter:
         # Acquired while a long write is read.
         self._long_writes = DeferredLock()
 
-    def handle(self, message: Message, sender: IConnection) -> None:
+    def handle(self, message: Message, sender: IRequester) -> None:
         """
         Serve a write in its turn.
 
@@ -159,7 +159,7 @@ class RecordWriter:
                         return
         self._queue.start(self._serve(name, message, sender, decision), self.write, name, message, sender)
 
-    async def write(self, name: str, message: Message, sender: IConnection) -> None:
+    async def write(self, name: str, message: Message, sender: IRequester) -> None:
         """
         Serve a write, and the writes that are queued right behind it, as one batch.
         """
@@ -169,7 +169,7 @@ class RecordWriter:
         self,
         name: str,
         message: Message,
-        sender: IConnection,
+        sender: IRequester,
         decision: bool | Deferred[bool] | None,
     ) -> None:
         """
@@ -263,7 +263,7 @@ class RecordWriter:
 
     # -- decision
 
-    def _decide(self, name: str, message: Message, sender: IConnection, change: Change) -> Record | SendRefusal:
+    def _decide(self, name: str, message: Message, sender: IRequester, change: Change) -> Record | SendRefusal:
         """
         The new state that a permitted write makes, or its refusal.
         """
@@ -301,7 +301,7 @@ class RecordWriter:
 
     # -- failures of the stores
 
-    def _not_written(self, name: str, message: Message, sender: IConnection, error: RecordError) -> None:
+    def _not_written(self, name: str, message: Message, sender: IRequester, error: RecordError) -> None:
         unresolved = self._reconciliation.add_writer(name, sender)
         self._refusals.unreadable(name, message, sender, error, unresolved)
 

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IConnection, IPermission
+from dstwist.interfaces import IPermission, IRequester
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -52,9 +52,7 @@ class WritePermission:
         self._hot_path_prefixes = settings.storage_hot_path_prefixes
         self._denials = denials
 
-    async def check_effect(
-        self, name: str, message: Message, sender: IConnection, change: Change
-    ) -> SendRefusal | None:
+    async def check_effect(self, name: str, message: Message, sender: IRequester, change: Change) -> SendRefusal | None:
         """
         The refusal of a write if a part of its effect is not permitted.
         """
@@ -76,7 +74,7 @@ class WritePermission:
         self,
         name: str,
         message: Message,
-        sender: IConnection,
+        sender: IRequester,
         change: Change,
         decision: bool | Deferred[bool],
         check: IntEnum | None = None,
@@ -91,7 +89,7 @@ class WritePermission:
             return None
         return partial(self._refusals.denied, name, message, sender, change.old, result, check or message.action)
 
-    async def may_see(self, name: str, sender: IConnection, change: Change) -> bool:
+    async def may_see(self, name: str, sender: IRequester, change: Change) -> bool:
         """
         Whether the answer to a conflict may contain the record.
         """
@@ -112,14 +110,14 @@ def is_plain(message: Message) -> bool:
     return (action is _PATCH or action is _UPDATE) and message.data is not None
 
 
-def creates(message: Message, sender: IConnection) -> bool:
+def creates(message: Message, sender: IRequester) -> bool:
     """
     Whether a write creates its record if that does not exist.
     """
     return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
 
 
-def _checks(change: Change, may_create: bool, sender: IConnection) -> list[RecordAction]:
+def _checks(change: Change, may_create: bool, sender: IRequester) -> list[RecordAction]:
     """
     The actions for which a change needs permission. Each stands for its rule.
     """

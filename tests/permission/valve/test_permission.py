@@ -134,6 +134,16 @@ class AllowsTests(PermissionCase):
                 self.assertIs(permission.allows(Message(Topic.PRESENCE, action, name), self.ann), True)
         self.assertIs(permission.allows(Message(Topic.PRESENCE, PresenceAction.QUERY, "bob"), self.ann), False)
 
+    def test_server(self) -> None:
+        """
+        No rule applies to the server itself, whether one denies, fails or is missing.
+        """
+        self.ann.is_server = True
+        for rule in (False, "1 === 2", "user.data.x.y", "oldData.x === 1"):
+            permission = self.permission("record", "read", rule)
+            self.assertIs(permission.allows(read("r"), self.ann), True)
+            self.assertIs(permission.allows(read("a\nb"), self.ann), True)
+
     def test_server_data(self) -> None:
         """
         user.data is what the authenticator said, and null if that is nothing.

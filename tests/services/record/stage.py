@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.settings import ListenSettings, RecordSettings
-from dstwist.interfaces import Change, IConnection, IPermission, IWire, Record
+from dstwist.interfaces import Change, IIdentity, IPermission, IWire, Record
 from dstwist.protocol import text
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import TEXT
@@ -108,7 +108,7 @@ class Rules:
         self.rule: Callable[[Message, Record | None], bool | Deferred[bool]] = lambda message, record: True
         self.asked: list[tuple[Any, Record | None]] = []
 
-    def allows(self, message: Message, sender: IConnection, change: Change | None = None) -> bool | Deferred[bool]:
+    def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> bool | Deferred[bool]:
         record = None if change is None else change.old
         self.asked.append((message.action, record))
         return self.rule(message, record)

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.services.record.recent_deletions import RecentDeletions
 from tests.fakes import BusyClock, FakeConnection
 from tests.turns import LONGEST, turn_lengths
@@ -103,7 +103,7 @@ class RecentDeletionsTests(SynchronousTestCase):
         for name in names:
             self.deletions.add(name, 1, [])
         self.assertEqual([name in self.deletions.names for name in names], [False, True, True])
-        crowd: list[IConnection] = [FakeConnection() for _ in range(30)]
+        crowd: list[IRequester] = [FakeConnection() for _ in range(30)]
         self.deletions.add("a", 1, crowd)
         self.assertEqual([name in self.deletions.names for name in (*names, "a")], [False, False, False, True])
         self.deletions.add("b", 1, [])
@@ -166,7 +166,7 @@ class ManyHoldersTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = BusyClock()
         self.deletions = RecentDeletions(RecordSettings(), self.clock)
-        self.connections: list[IConnection] = [FakeConnection(str(number)) for number in range(self.COUNT)]
+        self.connections: list[IRequester] = [FakeConnection(str(number)) for number in range(self.COUNT)]
         self.clock.tick = 0.000_01
 
     def remember(self, version: int = 7) -> None:

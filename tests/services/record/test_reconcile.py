@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
-from dstwist.interfaces import IConnection, Record
+from dstwist.interfaces import IRequester, Record
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
@@ -45,11 +45,11 @@ class ReconciliationTests(SynchronousTestCase):
         settings = RecordSettings()
         self.tiers = TieredStore(self.cache, self.storage, settings, self.clock)
         self.queue = RecordQueue(settings, lambda name, message, sender: None, self.clock)
-        self.resolved: list[tuple[str, Record | None, list[IConnection] | None]] = []
+        self.resolved: list[tuple[str, Record | None, list[IRequester] | None]] = []
         self.reconciliation = Reconciliation(self.tiers, self.queue, self.clock, self.on_resolved)
         self.ann = FakeConnection("ann", None)
 
-    def on_resolved(self, name: str, record: Record | None, writers: list[IConnection] | None) -> None:
+    def on_resolved(self, name: str, record: Record | None, writers: list[IRequester] | None) -> None:
         self.resolved.append((name, record, writers))
 
     def run_now(self, work: Coroutine[Any, Any, Any]) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.interfaces import IConnection
+from dstwist.interfaces import IRequester
 from dstwist.record import Change, Record
 from dstwist.services.record import reminders
 from dstwist.services.record.reminders import COPY_MEMORY_SECONDS, MAX_COPIES, MAX_COPIES_EACH, QUIET_SECONDS, Reminders
@@ -29,14 +29,14 @@ class RemindersTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.reminded: list[tuple[str, IConnection]] = []
+        self.reminded: list[tuple[str, IRequester]] = []
         self.reminders = Reminders(self.clock, lambda name, connection: self.reminded.append((name, connection)))
         self.ann = FakeConnection("ann")
 
     def lose(self) -> None:
         self.reminders.refused("a", self.ann)
 
-    def win(self, connection: IConnection | None = None, name: str = "a") -> None:
+    def win(self, connection: IRequester | None = None, name: str = "a") -> None:
         """
         A write that changes the record is accepted.
         """
