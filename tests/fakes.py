@@ -4,7 +4,7 @@ Stand-ins for the neighbours of what is tested, each verified against the interf
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import IntEnum
 from typing import Any
@@ -18,9 +18,12 @@ from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreError
 from dstwist.interfaces import (
+    ANY_VERSION,
     Change,
+    Done,
     HandshakeData,
     IAuthenticator,
+    ICallbackStore,
     ICluster,
     ICodec,
     IConnection,
@@ -444,6 +447,21 @@ class FakeStore:
             answer.errback(StoreError("out of order"))
 
 
+@implementer(ICallbackStore)
+class FakeCallbackStore(FakeStore):
+    """
+    A L{FakeStore} that needs no Deferreds for writes.
+    """
+
+    def submit(
+        self, name: str, expected: Any, record: Record, changes: Sequence[Change], done: Done, argument: Any
+    ) -> None:
+        assert expected is ANY_VERSION
+        self.write(name, record).addCallbacks(
+            lambda _: done(argument, None, None), lambda failure: done(argument, failure.value, None)
+        )
+
+
 @implementer(IAuthenticator)
 class FakeAuthenticator:
     """
@@ -478,4 +496,5 @@ class FakesTests(SynchronousTestCase):
         verifyObject(ITopicService, FakeService())
         verifyObject(IPermission, FakePermission())
         verifyObject(IInstantStore, FakeStore())
+        verifyObject(ICallbackStore, FakeCallbackStore())
         verifyObject(IAuthenticator, FakeAuthenticator())

@@ -18,7 +18,17 @@ from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDe
 from dstwist.interfaces.cluster import ICluster
 from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.interfaces.permission import IDecider, IPermission
-from dstwist.interfaces.records import IInstantStore, IRecordStore, ISharedStore, IStore, IStoreMaker, IStoreStatus
+from dstwist.interfaces.records import (
+    ANY_VERSION,
+    Done,
+    ICallbackStore,
+    IInstantStore,
+    IRecordStore,
+    ISharedStore,
+    IStore,
+    IStoreMaker,
+    IStoreStatus,
+)
 from dstwist.interfaces.requests import (
     IConnection,
     IIdentity,
@@ -34,11 +44,14 @@ from dstwist.interfaces.transport import Decode, Frame, ICodec, ILink, IOutbox, 
 from dstwist.record import Change, Record
 
 __all__ = [
+    "ANY_VERSION",
     "Change",
     "Decode",
+    "Done",
     "Frame",
     "HandshakeData",
     "IAuthenticator",
+    "ICallbackStore",
     "ICluster",
     "ICodec",
     "IConnection",

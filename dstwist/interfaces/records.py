@@ -4,7 +4,7 @@ The stores of records: caches and storages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -104,6 +104,29 @@ class IRecordStore(IStore):
     def write(name: str, record: Record) -> Deferred[None]:
         """
         Like C{set}.
+        """
+
+
+#: The version that L{ICallbackStore.submit} expects if the write takes effect whatever there is.
+ANY_VERSION: Any = object()
+
+#: Called when a write has ended: with the argument of the caller, the L{dstwist.errors.StoreError} if the write has
+#: failed, and the record that is there instead if the write was refused.
+Done = Callable[[Any, Exception | None, Record | None], object]
+
+
+class ICallbackStore(IRecordStore):
+    """
+    A store that tells the outcome of a write without a Deferred, which would cost as much as the write.
+    """
+
+    def submit(
+        name: str, expected: int | None, record: Record, changes: Sequence[Change], done: Done, argument: Any
+    ) -> None:
+        """
+        Like C{write} if C{expected} is L{ANY_VERSION}, otherwise like L{ISharedStore.replace}. When the Deferred would
+        fire or fail, the store calls C{done} with C{argument}. If the store cannot take the write, it may do that
+        before this method returns.
         """
 
 

@@ -55,12 +55,14 @@ class Deadlines(Generic[K]):
         if self._call is None and not self._waits:
             self._call = self._clock.callLater(self._delay, self._expire)
 
-    def remove(self, key: K) -> None:
+    def remove(self, key: K) -> bool:
         """
         Remove C{key}, if it is in here.
+
+        @return: whether it was.
         """
         # The timer stays: when it fires, it looks which keys are due.
-        self._due.pop(key, None)
+        return self._due.pop(key, None) is not None
 
     def expire_first(self) -> None:
         """

@@ -91,7 +91,7 @@ class MemoryStore:
         if old is not None:
             grown = weight - old.weight  # type: ignore[operator]  # it was weighed when it was kept
         elif not name.startswith(self._kept):
-            self._keep_loose(name, record, weight + _entry(name))
+            self._keep_loose(name, record, weight)
             return True
         elif len(firm) >= self._max_entries:
             return False
@@ -148,7 +148,18 @@ class MemoryStore:
         return succeed(None)
 
     def _keep_loose(self, name: str, record: Record, weight: int) -> None:
-        self._forget(name)
+        loose = self._loose
+        old = loose.get(name)
+        if old is not None:
+            # Most writes replace a record, and there is room for the new one.
+            total = self._loose_weight + weight - old.weight  # type: ignore[operator]  # it was weighed when it was kept
+            if self._firm_weight + total <= self._max_bytes:
+                loose[name] = record
+                loose.move_to_end(name)
+                self._loose_weight = total
+                return
+            self._forget(name)
+        weight += _entry(name)
         # A record that is larger than the room for loose records would only drive out the others.
         if self._firm_weight + weight > self._max_bytes:
             return

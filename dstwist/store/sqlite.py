@@ -41,11 +41,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import Change, IRecordStore, ISharedStore, IStoreStatus, Record
+from dstwist.interfaces import ANY_VERSION, Change, Done, ICallbackStore, ISharedStore, IStoreStatus, Record
 from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.store.sqlite_file import FILE_CHECK_INTERVAL, SqliteFile
-from dstwist.store.sqlite_rows import Heads, Read, Write
+from dstwist.store.sqlite_rows import Heads, Read, Write, fire
 
 
 class _Batch:
@@ -60,7 +60,7 @@ class _Batch:
         self.writes: list[Write] = []
 
 
-@implementer(IRecordStore, ISharedStore, IStoreStatus)
+@implementer(ICallbackStore, ISharedStore, IStoreStatus)
 class SqliteStore:
     """
     Records in an SQLite file.
@@ -165,6 +165,8 @@ class SqliteStore:
         before = self._unwritten.get(name)
         if before is not None:
             self._waiting += 1
+            if before.readers is None:
+                before.readers = []
             before.readers.append(read)
         else:
             self._read(read)
@@ -196,32 +198,49 @@ class SqliteStore:
         return self.write(name, Record(version, data))
 
     def write(self, name: str, record: Record) -> Deferred[None]:
-        return self._write(Write(name, record))
+        return self._write(name, ANY_VERSION, record)
 
     def delete(self, name: str) -> Deferred[None]:
-        return self._write(Write(name, None))
+        return self._write(name, ANY_VERSION, None)
 
     def replace(
         self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
     ) -> Deferred[Record | None]:
-        return self._write(Write(name, record, expected, changes))
+        return self._write(name, expected, record, changes)
 
     def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
-        return self._write(Write(name, None, expected))
+        return self._write(name, expected, None)
 
-    def _write(self, write: Write) -> Deferred[Any]:
+    def _write(
+        self, name: str, expected: int | None, record: Record | None, changes: Sequence[Change] = ()
+    ) -> Deferred[Any]:
+        written: Deferred[Any] = Deferred()
+        self.submit(name, expected, record, changes, fire, written)
+        return written
+
+    def submit(
+        self,
+        name: str,
+        expected: int | None,
+        record: Record | None,
+        changes: Sequence[Change],
+        done: Done,
+        argument: Any,
+    ) -> None:
         if not self._ready or self._waiting >= self._max_waiting:
-            return fail(self._unavailable())
+            done(argument, self._unavailable(), None)
+            return
         self._waiting += 1
-        self._unwritten[write.name] = write
+        self._unwritten[name] = write = Write(name, expected, record, changes, done, argument)
         self._next.writes.append(write)
-        self._run()
-        return write.deferred
+        if not self._running:
+            self._run()
 
     def _read(self, read: Read) -> None:
         self._waiting += 1
         self._next.reads.append(read)
-        self._run()
+        if not self._running:
+            self._run()
 
     def _unavailable(self) -> StoreError:
         if not self._ready:
@@ -232,10 +251,8 @@ class SqliteStore:
 
     def _run(self) -> None:
         """
-        Give the thread the next transaction, unless it is busy.
+        Give the thread the next transaction. The thread is idle.
         """
-        if self._running:
-            return
         batch, self._next = self._next, _Batch()
         self._running = True
 
@@ -249,7 +266,7 @@ class SqliteStore:
 
     def _hand_out(self, outcomes: Sequence[Read | Write]) -> None:
         """
-        Fire the Deferreds of C{outcomes}, and those of the reads behind each write, in slices.
+        Tell C{outcomes}, and those of the reads behind each write, in slices.
         """
         self._outcomes += outcomes
         if self._outcomes and not self._handing_out:
@@ -261,29 +278,19 @@ class SqliteStore:
         outcomes = self._outcomes
         while outcomes:
             outcome = outcomes.popleft()
-            if isinstance(outcome, Read):
-                self._fire(outcome.deferred, outcome.result, outcome.error)
-                yield
-                continue
-            self._fire(outcome.deferred, outcome.found, outcome.error)
-            yield
-            if outcome.error is None:
+            self._waiting -= 1
+            if outcome.readers is not None and outcome.error is None:
                 for read in outcome.readers:
-                    self._fire(read.deferred, outcome.outcome, None)
-                    yield
+                    read.result = outcome.result
+                outcomes.extendleft(reversed(outcome.readers))
+            try:
+                outcome.tell()
+            except Exception:
+                # There may be not enough memory, for instance. The other outcomes are handed out all the same.
+                self._log.failure("a request could not go on after its operation on the storage")
+            yield
         self._handing_out = False
         self._close_if_idle()
-
-    def _fire(self, deferred: Deferred[Any], result: Any, error: Exception | None) -> None:
-        self._waiting -= 1
-        try:
-            if error is None:
-                deferred.callback(result)
-            else:
-                deferred.errback(error)
-        except Exception:
-            # There may be not enough memory, for instance. The other Deferreds fire all the same.
-            self._log.failure("a request could not go on after its operation on the storage")
 
     def _done(self, writes: list[Write], error: Exception | None) -> None:
         self._running = False
@@ -291,7 +298,7 @@ class SqliteStore:
             write.error = write.error or error
             if self._unwritten.get(write.name) is write:
                 del self._unwritten[write.name]
-            if write.error is not None:
+            if write.error is not None and write.readers is not None:
                 # The write that these reads waited for has failed. They read the row that is there.
                 self._next.reads += write.readers
         # The thread gets the waiting operations before any Deferred fires and leads to more of them.

@@ -22,7 +22,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import Change, Record
+from dstwist.interfaces import ANY_VERSION, Change, Done, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.record import NO_RECORD
 
@@ -54,9 +54,6 @@ _SETS = [(rows, _set(rows)) for rows in (256, 32, 4, 1)]
 Row = tuple[str, int, bytes]
 
 
-#: The expectation of a write that takes effect whatever there is.
-ANY: Any = object()
-
 #: How many names one statement looks up.
 _NAMES_PER_STATEMENT = 256
 
@@ -67,6 +64,9 @@ class Read:
     """
 
     __slots__ = ("deferred", "error", "name", "result")
+
+    #: As of L{Write}.
+    readers: list[Read] | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -79,6 +79,12 @@ class Read:
         Fill in the result.
         """
         self.result = get(connection, self.name)
+
+    def tell(self) -> None:
+        """
+        Fire the Deferred.
+        """
+        fire(self.deferred, self.error, self.result)
 
 
 class Heads(Read):
@@ -100,35 +106,60 @@ class Heads(Read):
 
 class Write:
     """
-    One write, or a deletion if C{record} is None. Its Deferred fires with C{found}.
+    One write, or a deletion if C{record} is None.
 
-    @ivar expected: the version that the write follows; C{None}: there is no record; L{ANY}: whatever there is.
+    @ivar expected: the version that the write follows; C{None}: there is no record; L{ANY_VERSION}: whatever there is.
     @ivar changes: the changes that lead from the expected record to C{record}, if they are known.
+    @ivar done: called with C{argument}, C{error} and C{found} when the write has ended.
     @ivar found: if the write was refused: the record that is there instead.
-    @ivar readers: the reads that were requested after it and before the next write of the same record.
+    @ivar readers: the reads that were requested after it and before the next write of the same record; C{None} if there
+        are none.
     """
 
-    __slots__ = ("changes", "deferred", "error", "expected", "found", "name", "readers", "record")
+    __slots__ = ("argument", "changes", "done", "error", "expected", "found", "name", "readers", "record")
 
     def __init__(
-        self, name: str, record: Record | None, expected: int | None = ANY, changes: Sequence[Change] = ()
+        self,
+        name: str,
+        expected: int | None,
+        record: Record | None,
+        changes: Sequence[Change],
+        done: Done,
+        argument: Any,
     ) -> None:
         self.name = name
-        self.record = record
         self.expected = expected
+        self.record = record
         self.changes = changes
+        self.done = done
+        self.argument = argument
         self.found: Record | None = None
-        self.deferred: Deferred[Any] = Deferred()
-        self.readers: list[Read] = []
+        self.readers: list[Read] | None = None
         self.error: Exception | None = None
 
     @property
-    def outcome(self) -> Record | None:
+    def result(self) -> Record | None:
         """
         The record that is there after the write; C{None} if there is none.
         """
         found = self.found
         return self.record if found is None else None if found is NO_RECORD else found
+
+    def tell(self) -> None:
+        """
+        Call C{done}.
+        """
+        self.done(self.argument, self.error, self.found)
+
+
+def fire(deferred: Deferred[Any], error: Exception | None, result: Any) -> None:
+    """
+    Fire a Deferred: the end of an operation.
+    """
+    if error is None:
+        deferred.callback(result)
+    else:
+        deferred.errback(error)
 
 
 def get(connection: sqlite3.Connection, name: str) -> Record | None:
@@ -179,13 +210,13 @@ def rows_of(connection: sqlite3.Connection, path: str, writes: list[Write]) -> t
     The rows to write, and the names of the rows to delete, after the last write of each record. A write that expects
     another version than there is gets C{found}; a write that cannot be a row gets its C{error}.
     """
-    expecting = {write.name for write in writes if write.expected is not ANY}
+    expecting = {write.name for write in writes if write.expected is not ANY_VERSION}
     found = versions(connection, expecting) if expecting else {}
     rows: dict[str, Row | None] = {}
     last: dict[str, Write] = {}
     for write in writes:
         name, record = write.name, write.record
-        if write.expected is not ANY:
+        if write.expected is not ANY_VERSION:
             before = last.get(name)
             current = found.get(name) if before is None else before.record and before.record.version
             if current != write.expected:

@@ -47,8 +47,8 @@ class DeadlinesTests(SynchronousTestCase):
         """
         for number in range(1000):
             self.deadlines.add(str(number))
-            self.deadlines.remove(str(number))
-        self.deadlines.remove("unknown")
+            self.assertTrue(self.deadlines.remove(str(number)))
+        self.assertFalse(self.deadlines.remove("unknown"))
         self.assertEqual(len(self.deadlines), 0)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.advance(20)

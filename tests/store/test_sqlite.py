@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from zope.interface.verify import verifyObject
 
 from dstwist import record
-from dstwist.interfaces import Record
+from dstwist.interfaces import ANY_VERSION, ICallbackStore, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.nesting import MAX_DEPTH
 from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema
@@ -38,6 +39,72 @@ class NormalSqliteStoreTests(SqliteStoreTests):
 
     def make(self, **options: Any) -> SqliteStore:
         return super().make(synchronous="normal", **options)
+
+
+class CallbackTests(SqliteTestCase):
+    """
+    Writes without Deferreds.
+    """
+
+    def submitted(self, store: SqliteStore, *writes: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """
+        Submit C{writes}, and wait for the calls of their callbacks.
+        """
+        told: list[tuple[Any, ...]] = []
+        for number, (name, expected, written) in enumerate(writes):
+            store.submit(name, expected, written, (), lambda *outcome: told.append(outcome), number)
+        self.reactor.run_until(lambda: len(told) == len(writes))
+        return told
+
+    def test_interface(self) -> None:
+        """
+        It provides L{ICallbackStore}.
+        """
+        verifyObject(ICallbackStore, self.make())
+
+    def test_submit(self) -> None:
+        """
+        The callback gets its argument after the commit, in the order of the writes.
+        """
+        store = self.started(self.make())
+        writes = [(name, ANY_VERSION, Record(version, {})) for version, name in enumerate("abcab")]
+        self.assertEqual(self.submitted(store, *writes), [(number, None, None) for number in range(5)])
+        rows = self.other_program().execute("SELECT name, version FROM records ORDER BY name").fetchall()
+        self.assertEqual(rows, [("a", 3), ("b", 4), ("c", 2)])
+
+    def test_refused(self) -> None:
+        """
+        A write that expects another version than there is gets the record that is there.
+        """
+        store = self.started(self.make())
+        first, second = Record(1, {"x": 1}), Record(2, {"x": 2})
+        writes: list[tuple[Any, ...]] = [("a", None, first), ("a", 1, second), ("a", 1, Record(2, {"x": 3}))]
+        self.assertEqual(self.submitted(store, *writes), [(0, None, None), (1, None, None), (2, None, second)])
+
+    def test_failed(self) -> None:
+        """
+        A write that fails gets the error; at once if the store takes no more writes.
+        """
+        store = self.started(self.make(max_waiting=1))
+        ((number, error, found),) = self.submitted(store, ("a", ANY_VERSION, Record(2**63, {})))
+        self.assertEqual((number, found), (0, None))
+        self.assertIn("the version is too high", str(error))
+        told: list[tuple[Any, ...]] = []
+        for number in range(2):
+            store.submit("a", ANY_VERSION, Record(1, {}), (), lambda *outcome: told.append(outcome), number)
+        self.assertEqual([number for number, *_ in told], [1])
+        self.assertIn("operations are waiting", str(told[0][1]))
+        self.reactor.run_until(lambda: len(told) == 2)
+        self.assertEqual(told[1], (0, None, None))
+
+    def test_broken(self) -> None:
+        """
+        A callback that raises an exception loses none of the other outcomes.
+        """
+        store = self.started(self.make())
+        store.submit("a", ANY_VERSION, Record(1, {}), (), lambda *outcome: 1 // 0, None)
+        self.assertEqual(self.submitted(store, ("b", ANY_VERSION, Record(1, {}))), [(0, None, None)])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class DurabilityTests(SqliteTestCase):

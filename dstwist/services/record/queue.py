@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Coroutine, Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -68,21 +67,41 @@ class Request(NamedTuple):
     on_served: Callable[[], None] | None
 
 
-@dataclass(eq=False, slots=True)
 class _Queue:
     """
     The requests for one busy record.
 
+    @ivar name: the name of the record.
     @ivar served: the requests that the step under way serves.
-    @ivar waiting: the requests behind them.
+    @ivar waiting: the requests behind them; C{None} as long as there were none. Most records have none, and a deque
+        takes more memory than all the rest.
     @ivar failure: why the record could not be loaded.
     @ivar failing: how many of the waiting requests fail for the same reason.
     """
 
-    served: list[Request]
-    waiting: deque[Request] = field(default_factory=deque)
-    failure: Exception | None = None
-    failing: int = 0
+    __slots__ = ("failing", "failure", "name", "served", "waiting")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.served: list[Request] = NONE_SERVED
+        self.waiting: deque[Request] | None = None
+        self.failure: Exception | None = None
+        self.failing = 0
+
+
+#: The requests of a queue that has not begun to serve any. It is never modified.
+NONE_SERVED: list[Request] = []
+
+
+class Held(_Queue):
+    """
+    The queue of a record that is busy with one request, which is served without a coroutine: L{RecordQueue.hold}.
+    """
+
+    __slots__ = ("message", "sender")
+
+    message: Message
+    sender: IRequester
 
 
 class RecordQueue:
@@ -136,8 +155,11 @@ class RecordQueue:
         queue = self._queues.get(name)
         if queue is None:
             self.start(step(name, message, sender), step, name, message, sender, on_served)
-        elif always or len(queue.waiting) < self._limit:
-            queue.waiting.append(self._charge(Request(step, name, message, sender, on_served)))
+        elif always or len(queue.waiting or ()) < self._limit:
+            if queue.waiting is None:
+                queue.waiting = deque()
+            self._charge(message, sender)
+            queue.waiting.append(Request(step, name, message, sender, on_served))
         else:
             assert sender is not None
             self._refuse(name, message, sender)
@@ -169,8 +191,42 @@ class RecordQueue:
         finally:
             if not waits and on_served is not None:
                 on_served()
-        queue = self._queues[name] = _Queue([self._charge(Request(step, name, message, sender, on_served))])
+        queue = self._queues[name] = _Queue(name)
+        self._charge(message, sender)
+        queue.served = [Request(step, name, message, sender, on_served)]
         self._wait(queue, work)
+
+    def hold(self, held: Held) -> None:
+        """
+        Make a record busy, to serve a request without a coroutine. The record is not busy. At the end call L{release},
+        L{go_on} or L{broke}.
+        """
+        self._queues[held.name] = held
+        self._charge(held.message, held.sender)
+
+    def release(self, held: Held) -> None:
+        """
+        The request of L{hold} is served.
+        """
+        self._discharge(held.message, held.sender)
+        if held.waiting is None:
+            self._remove(held)
+        else:
+            self._slices.do(self._serving(held))
+
+    def go_on(self, held: Held, step: Step, work: Coroutine[Any, Any, None]) -> None:
+        """
+        The coroutine C{work} serves the rest of the request of L{hold}, as C{step} would.
+        """
+        held.served = [Request(step, held.name, held.message, held.sender, None)]
+        self._wait(held, work)
+
+    def broke(self, held: Held) -> None:
+        """
+        An exception, which is being handled, has ended the request of L{hold}.
+        """
+        self._report(Failure(), held.name, [(held.message, held.sender)])
+        self.release(held)
 
     def submit_each(self, step: Step, message: Message, sender: IRequester) -> None:
         """
@@ -261,6 +317,7 @@ class RecordQueue:
             queue = self._queues[name]
             given = set(map(id, requests))
             queue.served = [request for request in queue.served if id(request) not in given]
+            assert queue.waiting is not None
             queue.waiting.extendleft(reversed(requests))
 
     def failed(self, name: str, failure: Exception) -> None:
@@ -270,7 +327,7 @@ class RecordQueue:
         queue = self._queues.get(name)
         if queue is not None:
             queue.failure = failure
-            queue.failing = len(queue.waiting)
+            queue.failing = len(queue.waiting or ())
 
     def failure(self, name: str) -> Exception | None:
         """
@@ -294,7 +351,7 @@ class RecordQueue:
     # -- serving
 
     def _wait(self, queue: _Queue, work: Coroutine[Any, Any, None]) -> None:
-        # The coroutine waits already. Deferred.fromCoroutine resumes it, and it goes on waiting.
+        # If the coroutine waits already, Deferred.fromCoroutine resumes it, and it goes on waiting.
         Deferred.fromCoroutine(work).addErrback(self._step_failed, queue).addCallback(self._served, queue)
 
     def _served(self, _: object, queue: _Queue) -> None:
@@ -304,11 +361,13 @@ class RecordQueue:
         """
         Serve the queue until it is empty, or has to wait again.
         """
-        name = queue.served[0].name
+        name = queue.name
         while True:
             served, queue.served = queue.served, []
             for request in served:
-                self._release(request)
+                self._discharge(request.message, request.sender)
+                if request.on_served is not None:
+                    request.on_served()
             if not queue.waiting:
                 break
             request = queue.waiting.popleft()
@@ -329,21 +388,25 @@ class RecordQueue:
                 continue
             self._wait(queue, work)
             return
-        del self._queues[name]
+        self._remove(queue)
+
+    def _remove(self, queue: _Queue) -> None:
+        del self._queues[queue.name]
         if self._idle is not None and not self._queues:
             idle, self._idle = self._idle, None
             idle.callback(None)
 
     def _step_failed(self, failure: Failure, queue: _Queue) -> None:
-        name = queue.served[0].name
-        requests = [(request.message, request.sender) for request in queue.served]
+        self._report(failure, queue.name, [(request.message, request.sender) for request in queue.served])
+
+    def _report(self, failure: Failure, name: str, requests: list[tuple[Message, IRequester | None]]) -> None:
         if failure.check(MemoryError) and self._is_contained(failure, name, requests):
             return
         # It is unknown which part of the requests was served. Their senders are disconnected, and start anew.
         self._log.failure("serving the record {name} failed", failure, name=shown(name))
-        for request in queue.served:
-            if request.sender is not None:
-                request.sender.close("internal error")
+        for _, sender in requests:
+            if sender is not None:
+                sender.close("internal error")
 
     def _is_contained(self, failure: Failure, name: str, requests: list[tuple[Message, IRequester | None]]) -> bool:
         """
@@ -361,34 +424,30 @@ class RecordQueue:
 
     # -- pending bytes
 
-    def _charge(self, request: Request) -> Request:
-        sender = request.sender
+    def _charge(self, message: Message, sender: IRequester | None) -> None:
         if sender is None:
-            return request
-        weight = _weight(request.message)
+            return
+        data = message.data
+        weight = REQUEST_BYTES if data is None else REQUEST_BYTES + len(data)
         pending = self._pending[sender] = self._pending.get(sender, 0) + weight
         # Above the limit for all connections, each one that sends more waits for its own requests.
         excess = self._budget.charge(weight) or pending > self._pending_limit
         if excess and sender not in self._paused:
             self._paused[sender] = Deferred()
             sender.pause()
-        return request
 
-    def _release(self, request: Request) -> None:
-        sender = request.sender
-        if sender is not None:
-            weight = _weight(request.message)
-            self._budget.give(weight)
-            pending = self._pending[sender] = self._pending[sender] - weight
-            if not pending:
-                del self._pending[sender]
-            if sender in self._paused and pending <= self._pending_limit // 2:
-                room = self._paused.pop(sender)
-                sender.resume()
-                room.callback(None)
-        if request.on_served is not None:
-            request.on_served()
-
-
-def _weight(message: Message) -> int:
-    return REQUEST_BYTES + (len(message.data) if message.data is not None else 0)
+    def _discharge(self, message: Message, sender: IRequester | None) -> None:
+        if sender is None:
+            return
+        data = message.data
+        weight = REQUEST_BYTES if data is None else REQUEST_BYTES + len(data)
+        self._budget.give(weight)
+        pending = self._pending[sender] - weight
+        if pending:
+            self._pending[sender] = pending
+        else:
+            del self._pending[sender]
+        if self._paused and sender in self._paused and pending <= self._pending_limit // 2:
+            room = self._paused.pop(sender)
+            sender.resume()
+            room.callback(None)

@@ -186,6 +186,7 @@ class RecordService:
         return self._queue.drained().addCallback(self._stopped)
 
     def _stopped(self, _: None) -> None:
+        self._store.stop()
         self._acks.stop()
 
     def _queue_full(self, name: str, message: Message, sender: IRequester) -> None:

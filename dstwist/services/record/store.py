@@ -13,6 +13,9 @@ C{storageExclusionPrefixes} are only in the cache; so are all records if there i
 A write that fails leaves the record unresolved: L{dstwist.services.record.reconcile}. An unresolved record is
 reconciled before it is loaded.
 
+Nearly all requests that reach the storage are writes. So if the storage writes without Deferreds (L{ICallbackStore}),
+L{RecordStore.begin} makes none, and one timer watches the time of all writes.
+
 If a load fails, all requests that are queued for the record fail with the same error, without another load.
 
 Always true: of one record at most one operation is under way, since all methods are called by steps of
@@ -22,21 +25,78 @@ L{RecordQueue<dstwist.services.record.queue.RecordQueue>}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IInstantStore, Record
+from dstwist.interfaces import ANY_VERSION, Change, ICallbackStore, IInstantStore, IRequester, Record
 from dstwist.protocol.constants import RecordAction
+from dstwist.protocol.message import Message
+from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.failures import RecordError, complain, read_failed, write_failed
-from dstwist.services.record.queue import RecordQueue
+from dstwist.services.record.queue import NONE_SERVED, Held, RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, record_writer, within
 
 #: With more unresolved records, all writes are refused.
 MAX_UNRESOLVED_RECORDS = 100000
+
+
+class Commit(Held):
+    """
+    One write to the stores. If it is the write of one request, it is the queue of its record as well: each object more
+    for each write that is under way costs time.
+
+    @ivar change: the change that led to C{record}.
+    @ivar done: called with this object when the write has ended, and with the L{RecordError} if it failed.
+    """
+
+    __slots__ = ("change", "done", "record")
+
+    def __init__(
+        self,
+        name: str,
+        message: Message,
+        sender: IRequester,
+        record: Record,
+        change: Change,
+        done: Callable[[Any, RecordError | None], None],
+    ) -> None:
+        # The fields of L{Held} are set here, because another call would take a fifth of the time of this one.
+        self.name = name
+        self.message = message
+        self.sender = sender
+        self.served = NONE_SERVED
+        self.waiting = None
+        self.failure = None
+        self.failing = 0
+        self.record = record
+        self.change = change
+        self.done = done
+
+
+class _AwaitedCommit:
+    """
+    One write to the stores that a coroutine waits for.
+
+    @ivar ended: fires when the write has ended, with the L{RecordError} if it failed.
+    """
+
+    __slots__ = ("ended", "name", "record")
+
+    def __init__(self, name: str, record: Record) -> None:
+        self.name = name
+        self.record = record
+        self.ended: Deferred[None] = Deferred()
+
+    def done(self, commit: object, error: RecordError | None) -> None:
+        if error is None:
+            self.ended.callback(None)
+        else:
+            self.ended.errback(error)
 
 
 class RecordStore:
@@ -47,7 +107,9 @@ class RecordStore:
     @ivar unresolved: the names of the records whose last write is unresolved.
     @ivar keep: writes a record that is only in the cache, if the cache needs no time for that. Returns whether it did;
         if not, use L{commit}.
-    @ivar keeps_at_once: whether there can be records for which L{keep} returns C{True}.
+    @ivar has_storage: whether there is a storage.
+    @ivar is_instant: whether the cache is one that L{known} and L{keep} can use.
+    @ivar has_callbacks: whether the storage has callbacks, so that L{begin} can be used.
     """
 
     def __init__(
@@ -64,7 +126,8 @@ class RecordStore:
         self.unresolved = tiers.unresolved
         self._keep: Callable[[str, Record], bool] = _not_kept if instant is None else instant.keep
         self.keep = self._keep if storage is None else self._keep_excluded
-        self.keeps_at_once = instant is not None and (storage is None or bool(settings.storage_exclusion_prefixes))
+        self.is_instant = instant is not None
+        self.has_storage = storage is not None
         self._tiers = tiers
         self._reconciliation = reconciliation
         self._cache = cache
@@ -76,6 +139,12 @@ class RecordStore:
         self._excluded = settings.storage_exclusion_prefixes
         self._write_timeout = settings.write_timeout
         self._clock = clock
+        callbacks = None if storage is None else ICallbackStore(storage, None)
+        self.has_callbacks = callbacks is not None
+        self._submit = None if callbacks is None else callbacks.submit
+        # The writes that the storage has not answered.
+        self._commits: Deadlines[Commit | _AwaitedCommit] = Deadlines(settings.write_timeout, clock, self._late)
+        self._on_answer = self._answered
 
     def peek(self, name: str) -> Record | None:
         """
@@ -86,6 +155,12 @@ class RecordStore:
 
     def _keep_excluded(self, name: str, record: Record) -> bool:
         return name.startswith(self._excluded) and self._keep(name, record)
+
+    def stop(self) -> None:
+        """
+        Nothing is under way any more, and nothing follows.
+        """
+        self._commits.stop()
 
     async def load(self, name: str) -> Record | None:
         """
@@ -111,11 +186,17 @@ class RecordStore:
 
         @raise RecordError: RECORD_UPDATE_ERROR; the record is unresolved now.
         """
+        is_stored = self._is_stored(name)
+        if is_stored and self._submit is not None:
+            commit = _AwaitedCommit(name, record)
+            self.begin(commit)
+            await commit.ended
+            return
         self._check_room(RecordAction.RECORD_UPDATE_ERROR)
-        if self._is_stored(name):
+        if is_stored:
             await self._write(name, STORAGE_TIER, self._write_storage(name, record), RecordAction.RECORD_UPDATE_ERROR)
         if not self._keep(name, record):
-            await self._write(name, CACHE_TIER, self._write_cache(name, record), RecordAction.RECORD_UPDATE_ERROR)
+            await self._write_to_cache(name, record)
 
     async def delete(self, name: str) -> None:
         """
@@ -128,6 +209,51 @@ class RecordStore:
             assert self._storage is not None
             await self._write(name, STORAGE_TIER, self._storage.delete(name), RecordAction.RECORD_DELETE_ERROR)
         await self._write(name, CACHE_TIER, self._cache.delete(name), RecordAction.RECORD_DELETE_ERROR)
+
+    def begin(self, commit: Commit | _AwaitedCommit) -> None:
+        """
+        Write a record to the storage, which must have callbacks, and to the cache. Then call C{commit.done}: in a later
+        turn, or before this method returns. If there is an error, the record is unresolved.
+        """
+        assert self._submit is not None
+        # This is a set, which is nearly always empty.
+        if self.unresolved:
+            try:
+                self._check_room(RecordAction.RECORD_UPDATE_ERROR)
+            except RecordError as error:
+                commit.done(commit, error)
+                return
+        self._commits.add(commit)
+        try:
+            self._submit(commit.name, ANY_VERSION, commit.record, (), self._on_answer, commit)
+        except Exception as problem:
+            self._answered(commit, problem)
+
+    def _answered(self, commit: Commit | _AwaitedCommit, error: Exception | None, found: Record | None = None) -> None:
+        """
+        The storage has written the record, or has failed.
+        """
+        if not self._commits.remove(commit):
+            return  # Its time was up.
+        if error is not None:
+            self._failed(commit, error)
+        elif self._keep(commit.name, commit.record):
+            commit.done(commit, None)
+        else:
+            Deferred.fromCoroutine(self._write_to_cache(commit.name, commit.record)).addCallbacks(
+                lambda _: commit.done(commit, None), lambda failure: commit.done(commit, failure.value)
+            )
+
+    def _late(self, commit: Commit | _AwaitedCommit) -> None:
+        self._failed(commit, self._write_timeout)
+
+    def _failed(self, commit: Commit | _AwaitedCommit, reason: Exception | float) -> None:
+        problem = write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, STORAGE_TIER, reason)
+        self._reconciliation.add(commit.name)
+        commit.done(commit, problem)
+
+    async def _write_to_cache(self, name: str, record: Record) -> None:
+        await self._write(name, CACHE_TIER, self._write_cache(name, record), RecordAction.RECORD_UPDATE_ERROR)
 
     def _promote(self, name: str, record: Record) -> None:
         """

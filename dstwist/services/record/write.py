@@ -51,7 +51,7 @@ from dstwist.services.record.queue import RecordQueue, Request
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.refusals import RecordRefusals, SendConflict, SendRefusal
 from dstwist.services.record.sizes import RecordSizes
-from dstwist.services.record.store import RecordStore
+from dstwist.services.record.store import Commit, RecordStore
 from dstwist.services.record.write_permission import WritePermission, creates, is_plain
 
 _RECORD = Topic.RECORD
@@ -89,7 +89,15 @@ class RecordWriter:
         self._peek = store.peek
         self._known = store.known
         self._unresolved = store.unresolved
-        self._keeps_at_once = store.keeps_at_once
+        # Whether there can be writes for the fast path.
+        self._is_fast = store.is_instant and (
+            store.has_callbacks or not store.has_storage or bool(settings.storage_exclusion_prefixes)
+        )
+        self._begin = store.begin if store.has_callbacks else None
+        self._excluded = settings.storage_exclusion_prefixes
+        self._hold = queue.hold
+        self._release = queue.release
+        self._on_commit = self._committed
         self._store = store
         self._reconciliation = reconciliation
         self._keep = store.keep
@@ -113,8 +121,8 @@ class RecordWriter:
         """
         Serve a write in its turn.
 
-        The fast path is for a write that need not wait for anything: the record is not busy, the cache answers at once,
-        no storage has the record, and the permission is decided at once. Such a write needs no coroutine, which would
+        The fast path is for a write that waits for nothing but a storage with callbacks: the record is not busy, the
+        cache answers at once, and the permission is decided at once. Such a write needs no coroutine, which would
         nearly double its time. L{_serve} serves all other writes. If the permission has been asked, L{_serve} gets its
         decision.
 
@@ -129,7 +137,7 @@ class RecordWriter:
         decision: bool | Deferred[bool] | None = None
         action = message.action
         if (
-            self._keeps_at_once
+            self._is_fast
             and (action is _PATCH or action is _UPDATE)  # is_plain(message); the call takes 1 % longer
             and message.data is not None
             and (message.value is not UNREAD or len(message.data) < READ_IN_PARTS_LENGTH)
@@ -151,6 +159,11 @@ class RecordWriter:
                     if outcome is None:
                         outcome = self._decide(name, message, sender, change)
                     if isinstance(outcome, Record):
+                        if self._begin is not None and not name.startswith(self._excluded):
+                            commit = Commit(name, message, sender, outcome, change, self._on_commit)
+                            self._hold(commit)
+                            self._begin(commit)
+                            return
                         if self._keep(name, outcome):
                             self._publish(name, message, sender, outcome, change)
                             return
@@ -158,6 +171,22 @@ class RecordWriter:
                         outcome()
                         return
         self._queue.start(self._serve(name, message, sender, decision), self.write, name, message, sender)
+
+    def _committed(self, commit: Commit, error: RecordError | None) -> None:
+        """
+        The commit of a write on the fast path has ended.
+        """
+        message, change = commit.message, commit.change
+        if error is not None:
+            outcomes: list[_Outcome] = [(message, commit.sender, commit.record, change)]
+            self._queue.go_on(commit, self.write, self._commit_failed(commit.name, change.old, outcomes, [], error))
+            return
+        try:
+            self._publish(commit.name, message, commit.sender, commit.record, change)
+        except Exception:
+            self._queue.broke(commit)
+        else:
+            self._release(commit)
 
     async def write(self, name: str, message: Message, sender: IRequester) -> None:
         """

@@ -24,7 +24,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
-from tests.fakes import FakeCluster, FakeConnection, FakeStore, FakeWire
+from tests.fakes import FakeCallbackStore, FakeCluster, FakeConnection, FakeStore, FakeWire
 from tests.wire import readable
 
 A = RecordAction
@@ -133,9 +133,11 @@ class RecordTestCase(SynchronousTestCase):
     A record service between a cache, a storage and some connections.
 
     @cvar instant: whether the cache does without Deferreds what takes no time.
+    @cvar callbacks: whether the storage writes without Deferreds.
     """
 
     instant = False
+    callbacks = False
 
     def setUp(self) -> None:
         self.serve()
@@ -147,7 +149,7 @@ class RecordTestCase(SynchronousTestCase):
         self.clock = Clock() if clock is None else clock
         self.cache = FakeStore(self.clock)
         self.cache.instant = self.instant
-        self.storage = FakeStore(self.clock)
+        self.storage = FakeCallbackStore(self.clock) if self.callbacks else FakeStore(self.clock)
         self.rules = Rules()
         self.cluster = FakeCluster()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)

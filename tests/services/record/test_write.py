@@ -16,7 +16,10 @@ from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.jsontext import NoRoom, dumps
 from dstwist.protocol.message import Message
 from dstwist.services.record.acks import ACK_DELAY_SECONDS
+from dstwist.services.record.news import RecordNews
 from dstwist.services.record.reminders import QUIET_SECONDS
+from dstwist.services.record.write import RecordWriter
+from tests.fakes import FakeCallbackStore
 from tests.services.record.stage import (
     A,
     ReadableWire,
@@ -512,6 +515,14 @@ class InstantWriteTests(WriteTests):
     instant = True
 
 
+class CallbackWriteTests(InstantWriteTests):
+    """
+    All of L{WriteTests}, with such a cache and a storage that writes without Deferreds.
+    """
+
+    callbacks = True
+
+
 class MemoryOnlyTests(RecordTestCase):
     """
     Writes to records that are only in a cache that does without Deferreds: the fast path.
@@ -586,17 +597,180 @@ class MemoryOnlyTests(RecordTestCase):
         self.assertEqual(self.storage.calls, [])
 
 
-class SameOutcomeTests(RecordTestCase):
+class CallbackStorageTests(RecordTestCase):
     """
-    The fast path of L{dstwist.services.record.write.RecordWriter.handle}, and the coroutine.
+    Writes to records of a storage that writes without Deferreds: the other fast path.
     """
 
-    def outcome(self, instant: bool, write: Message, kind: str, denied: tuple[A, ...], state: str) -> tuple[Any, ...]:
+    instant = True
+    callbacks = True
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 0, {"x": 0})
+        self.storage.delay = 1.0
+
+    def test_no_coroutine(self) -> None:
+        """
+        A write that need not wait for anything but the storage is served without a coroutine.
+        """
+        self.patch(RecordWriter, "_serve", None)
+        ann, bob = self.young("a"), self.young("a")
+        self.assertEqual(self.say(ann, wanting_ack(patch("a", 1, "x", 1))), [])
+        self.assertEqual((bob.take(), self.cache.records["a"].version), ([], 0))
+        self.clock.advance(1.0)
+        self.assertEqual((ann.take(), bob.take()), ([written("a")], [patch("a", 1, "x", 1)]))
+        self.assert_stored("a", 1, {"x": 1})
+
+    def test_fails(self) -> None:
+        """
+        If the storage fails, the writer is told so, and is sent the record as it is. Its next write is good.
+        """
+        ann, bob = self.young("a"), self.young("a")
+        self.storage.outcome = "fails"
+        write = wanting_ack(patch("a", 1, "x", 1))
+        self.storage.delay = 0.5
+        self.say(ann, write)
+        self.storage.outcome = "ok"
+        self.clock.pump([0.5, 0.5])
+        self.assertEqual(ann.take(), [failed(write), update("a", 0, {"x": 0})])
+        self.assertEqual(bob.take(), [])
+        self.say(ann, patch("a", 1, "x", 2))
+        self.clock.advance(0.5)
+        self.assert_stored("a", 1, {"x": 2})
+        self.expect_complaints()
+
+    def test_late(self) -> None:
+        """
+        If the storage answers too late, the record is read again. The answer that comes after all changes nothing.
+        """
+        ann, bob = self.young("a"), self.young("a")
+        self.storage.delay = self.settings.write_timeout + 0.5
+        write = wanting_ack(patch("a", 1, "x", 1))
+        self.say(ann, write, patch("a", 2, "x", 2))
+        self.storage.delay = 0.0
+        self.clock.advance(self.settings.write_timeout)
+        self.assertEqual((ann.take()[:1], bob.take()), ([failed(write)], []))
+        self.clock.advance(0.5)
+        self.assert_stored("a", 2, {"x": 2})
+        self.assertEqual([message.version for message in bob.take()], [1, 2])
+        self.expect_complaints()
+
+    def test_refused_to_keep(self) -> None:
+        """
+        A cache that can tell at once what it has, but not keep it, is waited for.
+        """
+        ann, bob = self.young("a"), self.young("a")
+        self.cache.behave = lambda operation, name: (0.0 if operation == "get" else 1.0, "ok")
+        self.say(ann, wanting_ack(patch("a", 1, "x", 1)))
+        self.clock.advance(1.0)
+        self.assertEqual((ann.take(), bob.take()), ([], []))
+        self.clock.advance(1.0)
+        self.assertEqual((ann.take(), bob.take()), ([written("a")], [patch("a", 1, "x", 1)]))
+        self.assert_stored("a", 1, {"x": 1})
+
+    def test_cache_fails(self) -> None:
+        """
+        If that fails, the write fails.
+        """
+        ann = self.young("a")
+        self.cache.behave = lambda operation, name: (0.0, "ok") if operation == "get" else (1.0, "fails")
+        write = wanting_ack(patch("a", 1, "x", 1))
+        self.say(ann, write)
+        self.clock.advance(1.0)
+        self.clock.advance(1.0)
+        self.assertEqual(ann.take()[:1], [failed(write)])
+        self.service.stop()
+        self.expect_complaints()
+
+    def test_raises(self) -> None:
+        """
+        A storage that raises an exception has failed.
+        """
+        ann = self.young("a")
+
+        def submit(*arguments: object) -> None:
+            raise RuntimeError("broken")
+
+        self.patch(FakeCallbackStore, "submit", submit)
+        self.serve()
+        self.have("a", 0, {"x": 0})
+        write = wanting_ack(patch("a", 1, "x", 1))
+        self.assertEqual(self.say(ann, write)[:1], [failed(write)])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_broken(self) -> None:
+        """
+        A client whose write cannot be told of is disconnected. The requests behind the write are served.
+        """
+        ann, bob = self.young(), self.young()
+        works = RecordNews.written
+        self.patch(RecordNews, "written", lambda *arguments: 1 // 0)
+        self.serve()
+        self.have("a", 0, {"x": 0})
+        self.storage.delay = 1.0
+        self.say(ann, patch("a", 1, "x", 1))
+        self.say(bob, ask(A.READ, "a"))
+        self.clock.advance(1.0)
+        self.patch(RecordNews, "written", works)
+        self.assertEqual(ann.reason, "internal error")
+        self.assertEqual(bob.take(), [read_response("a", 1, {"x": 1})])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_bounds(self) -> None:
+        """
+        A write under way counts as a queued one: for the bytes of its sender, and for the end of the service.
+        """
+        self.serve(max_pending_bytes=300)
+        self.have("a", 0, {"x": 0})
+        self.have("b", 0, {"x": 0})
+        self.storage.delay = 1.0
+        ann = self.young()
+        self.say(ann, patch("a", 1, "x", 1))
+        self.assertFalse(ann.paused)
+        self.say(ann, patch("b", 1, "x", 1))
+        self.assertTrue(ann.paused)
+        stopped = self.service.stop()
+        self.assertNoResult(stopped)
+        self.clock.advance(1.0)
+        self.assertFalse(ann.paused)
+        self.successResultOf(stopped)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_one_timer(self) -> None:
+        """
+        The time-outs of all writes under way share one timer.
+        """
+        self.clock.advance(10.0)
+        ann = self.young()
+        for number in range(100):
+            self.have(f"r{number}", 0, {"x": 0})
+        self.storage.outcome = "hangs"
+        self.storage.delay = 0.0
+        self.say(ann, *(patch(f"r{number}", 1, "x", 1) for number in range(100)))
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+
+
+class SameOutcomeTests(RecordTestCase):
+    """
+    The fast paths of L{dstwist.services.record.write.RecordWriter.handle}, and the coroutine.
+    """
+
+    def outcome(
+        self,
+        instant: bool,
+        write: Message,
+        kind: str,
+        denied: tuple[A, ...],
+        state: str,
+        storage: bool = False,
+    ) -> tuple[Any, ...]:
         """
         All that comes of a write: the messages to its sender and to a subscriber, the questions to the permission, and
         the record. The record is at version 3.
         """
-        self.serve(storage=False, max_size=1000, storage_hot_path_prefixes=("hot/",))
+        self.callbacks = storage
+        self.serve(storage=storage, max_size=1000, storage_hot_path_prefixes=("hot/",))
         self.cache.instant = instant
         name = write.name
         assert name is not None
@@ -621,7 +795,7 @@ class SameOutcomeTests(RecordTestCase):
 
     def test_same_outcome(self) -> None:
         """
-        A write has the same outcome on both: accepted or refused, for each reason.
+        A write has the same outcome on all three: accepted or refused, for each reason.
         """
         writes = []
         for version in (-1, 3, 4, 5):
@@ -649,7 +823,9 @@ class SameOutcomeTests(RecordTestCase):
             for kind in kinds:
                 for write in writes:
                     case = (write, kind, denied, state)
-                    self.assertEqual(self.outcome(True, *case), self.outcome(False, *case), case)
+                    expected = self.outcome(False, *case)
+                    self.assertEqual(self.outcome(True, *case), expected, case)
+                    self.assertEqual(self.outcome(True, *case, storage=True), expected, case)
 
 
 class SlowStoreTests(RecordTestCase):
@@ -744,3 +920,12 @@ class SlowStoreTests(RecordTestCase):
         self.assertEqual(len(bob.take()), 2)
         self.assertEqual(ann.take(), [])
         self.assert_stored("a", 11, {})
+
+
+class InstantSlowStoreTests(SlowStoreTests):
+    """
+    All of L{SlowStoreTests}, with a cache that does without Deferreds and a storage that writes without them.
+    """
+
+    instant = True
+    callbacks = True

@@ -1,0 +1,178 @@
+"""
+Acknowledged writes per CPU-second of a server that stores them in SQLite, by how many are in flight.
+
+One client patches 1000 records in turn, and sends the next patch when one is acknowledged. With C{--checkout}, servers
+of both checkouts run in turn.
+
+::
+
+    python -m bench.acknowledged [--checkout DIRECTORY] [--rounds 3] [--profile FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+from bench.sockets import Server, connect, free_port
+from dstwist.protocol import protobuf
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from tests.nodes.client import client_frame, server_frame
+
+SECONDS = 3.0
+RECORDS = 1000
+IN_FLIGHT = (1, 50, 500)
+DATA = b'{"name":"somebody","at":1700000000,"position":{"x":1,"y":2},"text":"%s"}' % (b"x" * 100)
+
+#: Runs twistd and prints the CPU time of each function of the main thread at the end.
+_PROFILED = (
+    "import cProfile, sys; from twisted.scripts.twistd import run; p = cProfile.Profile()\n"
+    "try: p.runcall(run)\n"
+    "finally: p.dump_stats({file!r})"
+)
+
+
+@contextlib.contextmanager
+def server(checkout: str, directory: str, profile: str | None) -> Iterator[Server]:
+    """
+    A server of C{checkout} that stores its records in C{directory}.
+    """
+    port = free_port()
+    code = "from twisted.scripts.twistd import run; run()" if profile is None else _PROFILED.format(file=profile)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "--nodaemon", "--pidfile=", "dstwist", "--log-level", "error"]
+        + ["--data-dir", directory, "--listen", f"tcp:{port}:interface=127.0.0.1"],
+        stdout=subprocess.DEVNULL,
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": checkout},
+    )
+    try:
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.1)
+        yield Server(process.pid, port)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+class Writer:
+    """
+    A client that counts the acknowledgements of its writes.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._socket = connect(server, "writer")
+        self._received = b""
+        self._sent = 0
+        self._frames: dict[int, bytes] = {}
+
+    def create(self) -> None:
+        """
+        Create all records.
+        """
+        for number in range(RECORDS):
+            message = Message(Topic.RECORD, RecordAction.CREATEANDUPDATE, f"record/{number}", DATA, version=1)
+            message.is_write_ack, message.correlation_id = True, str(number)
+            self._socket.sendall(client_frame(protobuf.CLIENT.encode(message), 2))
+        left = RECORDS
+        while left:
+            left -= self.acknowledgements()
+
+    def send(self, count: int) -> None:
+        """
+        Send C{count} patches.
+        """
+        frames = []
+        for number in range(self._sent, self._sent + count):
+            record, version = number % RECORDS, number // RECORDS + 2
+            message = Message(
+                Topic.RECORD, RecordAction.PATCH, f"record/{record}", b"%d.5" % version, path="position.x"
+            )
+            message.version, message.is_write_ack, message.correlation_id = version, True, str(number)
+            frames.append(client_frame(protobuf.CLIENT.encode(message), 2))
+        self._sent += count
+        self._socket.sendall(b"".join(frames))
+
+    def acknowledgements(self) -> int:
+        """
+        Wait for answers.
+
+        @return: how many there are.
+        """
+        data = self._received + self._socket.recv(1 << 18)
+        position = count = 0
+        while (frame := server_frame(data, position)) is not None:
+            _, payload, position = frame
+            for message in protobuf.CLIENT.decode(payload):
+                if not isinstance(message, Message) or message.action is not RecordAction.WRITE_ACKNOWLEDGEMENT:
+                    if isinstance(message, Message) and message.topic is not Topic.RECORD:
+                        continue
+                    raise AssertionError(f"{message!r}")
+                count += 1
+        self._received = data[position:]
+        return count
+
+    def run(self, in_flight: int, seconds: float) -> int:
+        """
+        Have C{in_flight} writes under way for C{seconds}.
+
+        @return: how many were acknowledged.
+        """
+        done = 0
+        end = time.monotonic() + seconds
+        self.send(in_flight)
+        while time.monotonic() < end:
+            count = self.acknowledgements()
+            done += count
+            self.send(count)
+        left = in_flight
+        while left:
+            left -= self.acknowledgements()
+        return done + in_flight
+
+
+def measure(checkout: str, in_flight: int, profile: str | None = None) -> tuple[float, float]:
+    """
+    Acknowledged writes per CPU-second of the server, and per second.
+    """
+    with tempfile.TemporaryDirectory() as directory, server(checkout, directory, profile) as running:
+        writer = Writer(running)
+        writer.create()
+        cpu, start = running.cpu(), time.monotonic()
+        done = writer.run(in_flight, SECONDS)
+        return done / (running.cpu() - cpu), done / (time.monotonic() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--checkout", help="another checkout to compare with")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--in-flight", type=int, nargs="*", default=IN_FLIGHT)
+    parser.add_argument("--profile", help="write the profile of a server of this checkout into this file")
+    options = parser.parse_args()
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    checkouts = [os.path.abspath(options.checkout), here] if options.checkout else [here]
+    print("in flight   per CPU-second   per second   checkout", flush=True)
+    for in_flight in options.in_flight:
+        figures: dict[str, list[tuple[float, float]]] = {checkout: [] for checkout in checkouts}
+        for _ in range(options.rounds):
+            for checkout in checkouts:
+                figures[checkout].append(measure(checkout, in_flight, options.profile))
+        for checkout, rounds in figures.items():
+            rates = [statistics.median(column) for column in zip(*rounds, strict=True)]
+            print(f"{in_flight:9}{rates[0]:17,.0f}{rates[1]:13,.0f}   {checkout}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
