@@ -25,7 +25,7 @@ from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.nesting import MAX_DEPTH, containers
 from dstwist.protocol.path_tokens import parse
-from dstwist.protocol.paths import DEFAULT_LIMITS, Limits, check_depth, set_many, setting_many, write_at
+from dstwist.protocol.paths import DEFAULT_LIMITS, Limits, check_depth, set_many, setting_many, value_at, write_at
 from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
 from dstwist.protocol.weights import weigh_json
 
@@ -180,7 +180,8 @@ class Change:
         try:
             self._data = yield from self._computing()
         except ValueError as error:
-            self._data = _Failed(error)
+            # The traceback refers to the value of the write.
+            self._data = _Failed(error.with_traceback(None))
 
     def _computing(self) -> Generator[None, None, Any]:
         message = self.message
@@ -233,6 +234,32 @@ class Change:
         except AttributeError:
             changes = self._changes = _many(value_of(message.data))
             return changes
+
+    def replaced(self) -> list[Any]:
+        """
+        The parts of the old data that the new data do not have, after a write that is valid. They may share parts with
+        the new data.
+        """
+        message = self.message
+        old = self.old.data
+        if message.path is None or message.action is _PATCH_MULTI:
+            return [old]
+        return [value_at(old, parse(message.path))]
+
+    def release(self) -> list[Any]:
+        """
+        Give up the values that L{computing} has made: that of the write, and the new data. The caller frees them.
+        Afterwards this change is of no use. An exception of L{apply} refers to it, in a circle of references.
+        """
+        try:
+            value = self._value
+        except AttributeError:
+            return []
+        data = self._data
+        self._data = self._value = None
+        self._changes = []
+        # The value of an UPDATE is the new data.
+        return [value] if data is value or data.__class__ is _Failed else [value, data]
 
     @property
     def action(self) -> RecordAction:

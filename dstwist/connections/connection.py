@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
-from typing import Any
 
 from zope.interface import implementer
 
@@ -34,6 +33,7 @@ from dstwist.log import Logger, about
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
 from dstwist.protocol.dialect import Dialect
+from dstwist.protocol.freeing import freeing
 from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, known
 from dstwist.protocol.message import Fault, Malformed, Message
@@ -200,13 +200,15 @@ class Connection(Requester):
         if found is None or len(found[0]) < READ_IN_PARTS_LENGTH:
             return self._decode(payload)
         text, keep = found
-        value: Any
         try:
-            value = yield from reading(text if isinstance(text, bytes) else text.encode(), keep)
+            read = [(yield from reading(text if isinstance(text, bytes) else text.encode(), keep))]
         except ValueError as error:
-            value = error
-        with known(text, value):
-            return self._decode(payload)
+            with known(text, error):
+                return self._decode(payload)
+        with known(text, read[0]):
+            messages = self._decode(payload)
+        yield from freeing(read)
+        return messages
 
     def _decode(self, payload: bytes | str) -> list[Message | Malformed]:
         """

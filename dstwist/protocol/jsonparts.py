@@ -22,6 +22,7 @@ import re
 from collections.abc import Generator, Iterable
 from typing import Any
 
+from dstwist.protocol.freeing import freeing
 from dstwist.protocol.jsontext import find_room, loads
 from dstwist.protocol.nesting import MAX_DEPTH
 
@@ -51,6 +52,23 @@ def reading(text: bytes, keep: bool = True, size: int = PART_BYTES) -> Generator
     @raise ValueError: the text is not JSON, or there is not enough memory for its value.
     """
     find_room(len(text))
+    read: list[Any] = []
+    try:
+        return (yield from _reading(text, keep, size, read))
+    except ValueError as error:
+        # Tracebacks refer to the value as well: that of the error, and that of the error that led to it.
+        problem = error.with_traceback(None)
+        problem.__context__ = None
+    yield from freeing(read)
+    raise problem
+
+
+def _reading(text: bytes, keep: bool, size: int, read: list[Any]) -> Generator[None, None, Any]:
+    """
+    L{reading}.
+
+    @param read: gets the value as soon as a part of it is read.
+    """
     marks = _Marks()
     kinds = b""  # the opening brackets of the containers that are open
     opened: list[Any] = []  # these containers, from the outermost to the innermost
@@ -74,6 +92,7 @@ def reading(text: bytes, keep: bool = True, size: int = PART_BYTES) -> Generator
                 marks.add(opened, value)
             else:
                 root = value
+                read.append(root)
             opened = opened[:left] + added[left:]
             if not last:
                 opened[-1].pop(*marks.last[after[-1]])

@@ -211,6 +211,22 @@ def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits
     return draft.data
 
 
+def value_at(data: Any, tokens: tuple[Token, ...]) -> Any:
+    """
+    The value at a place to which L{set_at} can write; C{None} if there is none.
+    """
+    node = data
+    for token in tokens:
+        if type(node) is dict:
+            node = node.get(key_of(token))
+        elif type(node) is list:
+            index = index_of(token)
+            node = node[index] if index < len(node) else None
+        else:
+            return None
+    return node
+
+
 def filled(data: Any, tokens: tuple[Token, ...]) -> int:
     """
     The number of elements that a write at the place fills in before indices past the end of an array.

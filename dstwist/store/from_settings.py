@@ -24,6 +24,7 @@ from dstwist.config.stores import (
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IInstantStore, IStore, IStoreMaker
 from dstwist.plugins import PluginContext, find, load_plugin
+from dstwist.scheduling.large_values import LargeValues
 from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import PluginStore
 from dstwist.store.sqlite import SqliteStore
@@ -68,7 +69,8 @@ def build_stores(
     else:
         # Without a storage, a record that the cache forgets would be lost.
         evict = storage_made is not None
-        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=evict, kept=excluded)
+        free = LargeValues(reactor).free
+        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=evict, kept=excluded, free=free)
         cache_description = f"memory, {_limits(cache, evict)}"
     return Stores(cache_made, storage_made, cache_description, storage_description)
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -32,6 +32,7 @@ from zope.interface import implementer
 
 from dstwist.errors import StoreFull
 from dstwist.interfaces import Change, IInstantStore, ISharedStore, Record
+from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import NO_RECORD
 
@@ -45,6 +46,7 @@ class MemoryStore:
     @param max_bytes: the limit for their weight; C{None}: no limit.
     @param evict: whether records are forgotten to stay within the limits; otherwise writes are refused.
     @param kept: the prefixes of the names of records that are never forgotten.
+    @param free: frees the data of a large record that is forgotten (L{dstwist.scheduling.large_values}).
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class MemoryStore:
         max_bytes: int | None = None,
         evict: bool = True,
         kept: tuple[str, ...] = (),
+        free: Callable[[list[Any]], object] | None = None,
     ) -> None:
         self._max_entries = sys.maxsize if max_entries is None else max_entries
         self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
         bounded = max_entries is not None or max_bytes is not None
         # Without limits no record is ever forgotten, so the order of use is not needed.
         self._kept = kept if evict and bounded else ("",)
+        self._free = free
         self._firm: dict[str, Record] = {}
         # The record used last is at the end. Unlike a dict, an OrderedDict finds its first key at once.
         self._loose: OrderedDict[str, Record] = OrderedDict()
@@ -172,12 +176,15 @@ class MemoryStore:
         while loose and (
             self._firm_weight + self._loose_weight > self._max_bytes or len(loose) + len(self._firm) > self._max_entries
         ):
-            self._forget(next(iter(loose)))
+            record = self._forget(next(iter(loose)))
+            if record is not None and record.weigh() > LARGE_WEIGHT and self._free is not None:
+                self._free([record.data])
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, name: str) -> Record | None:
         record = self._loose.pop(name, None)
         if record is not None:
             self._loose_weight -= record.weigh() + _entry(name)
+        return record
 
 
 def _entry(name: str) -> int:

@@ -86,7 +86,7 @@ class BuildTests(SynchronousTestCase):
         storage: AnyStorage | None = None,
         data_dir: str | None = None,
     ) -> Stores:
-        return build_stores(cache or MemorySettings(), storage or DefaultStorage(), data_dir, Reactor)
+        return build_stores(cache or MemorySettings(), storage or DefaultStorage(), data_dir, Reactor())
 
     def refusal(self, settings: AnyStorage) -> str:
         return str(self.assertRaises(ConfigError, self.build, storage=settings))
@@ -144,7 +144,7 @@ class BuildTests(SynchronousTestCase):
         """
         A full cache does not forget the records that are not in the storage because of their names.
         """
-        cache = build_stores(MemorySettings(1), MemorySettings(), None, Reactor, ("temp/",)).cache
+        cache = build_stores(MemorySettings(1), MemorySettings(), None, Reactor(), ("temp/",)).cache
         self.successResultOf(cache.set("temp/a", 1, {}))
         self.successResultOf(cache.set("b", 1, {}))
         self.assertIsNotNone(self.successResultOf(cache.get("temp/a")))

@@ -8,10 +8,12 @@ import gc
 import tracemalloc
 from typing import Any
 
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IInstantStore, Record
+from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.store.memory import MemoryStore
 from tests.store import contract
@@ -71,6 +73,24 @@ class LooseLimitsTests(MemoryStoreTests):
 
     def make(self) -> Any:
         return MemoryStore(max_entries=1000, max_bytes=1_000_000)
+
+
+class LargeRecordTests(SynchronousTestCase):
+    """
+    Large records that are forgotten.
+    """
+
+    def test_freed(self) -> None:
+        """
+        Their data is given to the function that frees it. Small records are simply dropped.
+        """
+        freed: list[Any] = []
+        store = MemoryStore(max_entries=1, free=freed.extend)
+        large = ["x" * LARGE_WEIGHT]
+        for data in (["small"], large, []):
+            store.set(str(id(data)), 1, data)
+        self.assertEqual(len(freed), 1)
+        self.assertIs(freed[0], large)
 
 
 class FirmLimitsTests(MemoryStoreTests):

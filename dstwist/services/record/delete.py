@@ -19,9 +19,11 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.interfaces import IPermission, IRequester
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Change
 from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.large_values import LargeValues
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record import answers
 from dstwist.services.record.failures import RecordError
@@ -51,6 +53,7 @@ class RecordDeleter:
         replicas: Replicas,
         conflicts: HeldConflicts,
         news: RecordNews,
+        large_values: LargeValues,
         clock: IReactorTime,
         denials: Denials,
     ) -> None:
@@ -62,6 +65,7 @@ class RecordDeleter:
         self._replicas = replicas
         self._conflicts = conflicts
         self._news = news
+        self._large_values = large_values
         self._turns = Turns.of(clock)
         self._denials = denials
 
@@ -100,6 +104,8 @@ class RecordDeleter:
             self._reconciliation.assume(name, record)
             await self._reconciliation.try_to_reconcile(name)
             return
+        if record is not None and (record.weight or 0) > LARGE_WEIGHT:
+            self._large_values.free([record.data])
         version = -1 if record is None else record.version
         subscribers = self._subscriptions.subscribers(name)
         self._replicas.deleted(name, version, subscribers)

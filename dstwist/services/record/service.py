@@ -48,6 +48,7 @@ from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.large_values import LargeValues
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.delete import RecordDeleter
@@ -126,6 +127,7 @@ class RecordService:
         self._reconciliation = reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
         self._store = store = RecordStore(tiers, reconciliation, queue, settings, clock)
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
+        large_values = LargeValues(clock)
         self._replicas = replicas = Replicas(settings, clock, self._remind)
         self._discards = discards = HeldDiscards(clock)
         self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
@@ -138,10 +140,30 @@ class RecordService:
         self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
         write_permission = WritePermission(permission, refusals, settings, denials)
         writer = RecordWriter(
-            store, reconciliation, queue, permission, news, refusals, write_permission, sizes, settings, clock
+            store,
+            reconciliation,
+            queue,
+            permission,
+            news,
+            refusals,
+            write_permission,
+            sizes,
+            large_values,
+            settings,
+            clock,
         )
         self._deleter = deleter = RecordDeleter(
-            store, reconciliation, queue, permission, subscriptions, replicas, conflicts, news, clock, denials
+            store,
+            reconciliation,
+            queue,
+            permission,
+            subscriptions,
+            replicas,
+            conflicts,
+            news,
+            large_values,
+            clock,
+            denials,
         )
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             **reader.actions,

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -40,9 +41,11 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IPermission, IRequester
 from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, NoRoom
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NO_RECORD, Change, Record
+from dstwist.scheduling.large_values import LargeValues
 from dstwist.scheduling.time_slices import STEP_TIME, TurnPause
 from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.services.record.failures import RecordError
@@ -83,6 +86,7 @@ class RecordWriter:
         refusals: RecordRefusals,
         write_permission: WritePermission,
         sizes: RecordSizes,
+        large_values: LargeValues,
         settings: RecordSettings,
         clock: IReactorTime,
     ) -> None:
@@ -113,6 +117,7 @@ class RecordWriter:
         self._hot_path_prefixes = settings.storage_hot_path_prefixes
         self._make = sizes.make
         self._limits = sizes.limits
+        self._free = large_values.free
         self._turns = Turns.of(clock)
         # Acquired while a long write is read.
         self._long_writes = DeferredLock()
@@ -166,6 +171,8 @@ class RecordWriter:
                             return
                         if self._keep(name, outcome):
                             self._publish(name, message, sender, outcome, change)
+                            if (state.weight or 0) > LARGE_WEIGHT:
+                                self._free(change.replaced())
                             return
                     elif not isinstance(outcome, SendConflict) or self._is_subscribed(name, sender):
                         outcome()
@@ -256,11 +263,28 @@ class RecordWriter:
                 await self._store.commit(name, state)
             except RecordError as error:
                 await self._commit_failed(name, first, outcomes, taken, error)
+                if long:
+                    self._free([value for *_, change in outcomes for value in change.release()])
                 return
         await self._publish_outcomes(name, outcomes)
         if long:
-            # To free the old record is a long step as well.
+            # The values of this batch that are not large are freed when it ends, which takes some time as well.
             await self._turns.next()
+        self._free_unused(outcomes)
+
+    def _free_unused(self, outcomes: list[_Outcome]) -> None:
+        """
+        Free the large values that no record needs after a batch.
+        """
+        unused: list[Any] = []
+        for _, _, outcome, change in outcomes:
+            if not isinstance(outcome, Record):
+                if change.is_long:
+                    unused += change.release()
+            elif (change.old.weight or 0) > LARGE_WEIGHT:
+                unused += change.replaced()
+        if unused:
+            self._free(unused)
 
     async def _compute(self, change: Change) -> None:
         """
