@@ -183,8 +183,13 @@ def read_component(value: Any, path: str, reading: Reading, default: str = "defa
 
     @param runs: whether the section has an effect in dstwist. If not, any options are accepted; options that are no
         section are noted and ignored.
+    @raise ConfigError: among others, the section names a class in Python. The operator would wait for it in vain.
     """
     found = as_section(value, path)
+    for key in ("module", "path"):
+        if isinstance(found.get(key), str) and (key == "module" or is_python(found[key])):
+            problem = "this part takes no class of your own; the section plugins does, see docs/plugins.rst"
+            raise ConfigError(join(path, key), problem)
     for key in found:
         if key not in _COMPONENT_KEYS:
             unknown_option(join(path, key), suggestion(key, _COMPONENT_KEYS), reading, runs)
@@ -199,6 +204,13 @@ def read_component(value: Any, path: str, reading: Reading, default: str = "defa
             return Component(f"plug-in {read_text(found[key], where)}", where, options)
     where = join(path, "type")
     return Component(read_text(found.get("type", default), where), where, options)
+
+
+def is_python(source: str) -> bool:
+    """
+    Whether the C{path} of a plug-in is meant as a class in Python, perhaps with a mistake.
+    """
+    return source.endswith(".py") or bool(re.fullmatch(r"(.*\.py|[A-Za-z_][\w.]*):\w*", source, re.DOTALL))
 
 
 def as_section(value: Any, path: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ bytes. A field with C{built=False} is read and checked, but has no effect yet.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ from dstwist.config.file import Reading, join
 from dstwist.config.http_server import HttpSettings, read_http
 from dstwist.config.limits import LimitSettings
 from dstwist.config.permission import PermissionSettings, read_permission
+from dstwist.config.plugins import PluginSettings, read_plugins
 from dstwist.config.stores import (
     CacheSettings,
     DefaultStorage,
@@ -41,7 +43,7 @@ from dstwist.config.stores import (
     read_cache,
     read_storage,
 )
-from dstwist.config.unsupported import read_ignored, read_monitoring, read_plugins
+from dstwist.config.unsupported import read_ignored, read_monitoring
 from dstwist.config.values import (
     LOG_LEVELS,
     generate_uid,
@@ -295,8 +297,8 @@ class Settings:
     subscriptions: SubscriptionSettings = component(SubscriptionSettings)
     # Reports to the makers of the Node server. They are never sent.
     telemetry: TelemetrySettings = section(TelemetrySettings, runs=False)
-    # Plug-ins of the Node server, which cannot run here.
-    plugins: tuple[str, ...] = option(read_plugins, ())
+    # Plug-ins that run beside the parts of the server, by name. Those of the Node server cannot run here.
+    plugins: Mapping[str, PluginSettings] = option(read_plugins, dict)
     # A logo at start.
     show_logo: bool = flag(False, built=False)
     # How long the parts of the server may take to start.

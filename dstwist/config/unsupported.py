@@ -1,5 +1,5 @@
 """
-Sections for parts of the Node server that dstwist does not have: C{monitoring}, C{clusterNode}, C{plugins}.
+Sections for parts of the Node server that dstwist does not have: C{monitoring} and C{clusterNode}.
 
 They are read and checked. A value other than the default is reported in C{reading.notes}, because it has no effect.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dstwist.config.fields import as_section, not_built, read_component
+from dstwist.config.fields import not_built, read_component
 from dstwist.config.file import Reading, join
 
 
@@ -32,17 +32,3 @@ def _read_ignored(value: Any, path: str, reading: Reading, silent: tuple[str, ..
     if found.type not in silent:
         not_built(path, reading)
     return found.type
-
-
-def read_plugins(value: Any, path: str, reading: Reading) -> tuple[str, ...]:
-    """
-    The names of the plug-ins.
-    """
-    if isinstance(value, list):
-        reading.notes.append(f"CONFIG | {path} has no effect: plug-ins of the Node server cannot run here")
-        return ()
-    plugins = as_section(value, path)
-    for name in plugins:
-        read_component(plugins[name], join(path, name), reading, runs=False)
-        not_built(join(path, name), reading)
-    return tuple(plugins)

@@ -223,9 +223,9 @@ class OptionTests(ConfigCase):
         lost.
         """
         settings = self.load(
-            "plugins: {message: {name: redis}, cache: null, storage: {type: memory}, other: {path: x}}"
+            "plugins: {message: {name: redis}, cache: null, storage: {type: memory}, other: {module: 'a:B'}}"
         )
-        self.assertEqual(("other",), settings.plugins)
+        self.assertEqual(["other"], list(settings.plugins))
         self.assertEqual("MemorySettings", type(settings.storage).__name__)
         self.assertIn("clusterNode", noted(settings))
         self.assertEqual(
@@ -318,8 +318,8 @@ class ShippedTests(ConfigCase):
             ("logger: {name: winston, options: [{type: console}]}", "logger.options"),
             ("logger: {type: default, options: [{type: console}]}", "logger.options"),
             ("plugins: [{name: x}]", "plugins"),
-            ("plugins: {x: {name: y, options: text}}", "plugins.x.options"),
-            ("plugins: {x: {name: y, optoins: text}}", "plugins.x.optoins"),
+            ("plugins: {x: {path: ./y, options: text}}", "plugins.x.options"),
+            ("plugins: {x: {path: ./y, optoins: text}}", "plugins.x.optoins"),
             ("monitoring: {type: http, options: {url: /m, headerKye: k}}", "monitoring"),
             ("locks: {options: {holdTimeuot: 1}}", "locks.options.holdTimeuot"),
             ("telemetry: {options: {enabeld: true}}", "telemetry.options.enabeld"),

@@ -280,7 +280,6 @@ class NoteTests(ConfigCase):
                 "connectionEndpoints[4] (type mqtt)",
                 "logger.options.colors",
                 "clusterRegistry.options.nodeInactiveTimeout",
-                "plugins.heap-snapshot",
             ],
             self.not_built(TYPICAL, PORT="7000"),
         )

@@ -9,7 +9,7 @@ from tests.config.helpers import ConfigCase
 
 class UnsupportedTests(ConfigCase):
     """
-    C{monitoring}, C{clusterNode} and C{plugins}.
+    C{monitoring} and C{clusterNode}.
     """
 
     def test_noted(self) -> None:
@@ -20,7 +20,6 @@ class UnsupportedTests(ConfigCase):
             ("monitoring: {type: http}", "monitoring"),
             ("monitoring: [{type: default}, {type: log}]", "monitoring[1]"),
             ("clusterNode: {name: redis}", "clusterNode"),
-            ("plugins: {p: {path: ./p}}", "plugins.p"),
         ):
             self.assertEqual([path], self.not_built(content), content)
 
@@ -28,26 +27,26 @@ class UnsupportedTests(ConfigCase):
         """
         Sections that ask for the default, or for nothing, need no note.
         """
-        for content in ("monitoring: {type: none}", "monitoring: [{type: default}]", "clusterNode: ", "plugins: {}"):
+        for content in ("monitoring: {type: none}", "monitoring: [{type: default}]", "clusterNode: "):
             self.assertEqual((), self.load(content).notes, content)
 
     def test_types(self) -> None:
         """
-        The settings name the types, and the plug-ins.
+        The settings name the types.
         """
-        settings = self.load(
-            "monitoring: [{type: default}, {type: log}]\nclusterNode: {name: redis}\nplugins: {p: {path: ./p}}"
-        )
+        settings = self.load("monitoring: [{type: default}, {type: log}]\nclusterNode: {name: redis}")
         self.assertEqual(("default", "log"), settings.monitoring)
         self.assertEqual("plug-in redis", settings.cluster_node)
-        self.assertEqual(("p",), settings.plugins)
 
-    def test_list_of_plugins(self) -> None:
+    def test_own(self) -> None:
         """
-        The list of plug-ins of older versions is noted, too.
+        A class in Python is refused: it would not run, and the section C{plugins} is for it.
         """
-        settings = self.load("plugins: [{name: x}]")
-        self.assertEqual((), settings.plugins)
-        self.assertEqual(
-            ("CONFIG | plugins has no effect: plug-ins of the Node server cannot run here",), settings.notes
-        )
+        for content, path in (
+            ("logger: {module: 'a.b:C'}", "logger.module"),
+            ("logger: {path: log.py:C}", "logger.path"),
+            ("monitoring: [{type: none}, {path: 'a.b:C'}]", "monitoring[1].path"),
+            ("clusterNode: {path: ./bus.py}", "clusterNode.path"),
+            ("connectionEndpoints: [{type: ws-text}, {path: mine.py:C}]", "connectionEndpoints[1].path"),
+        ):
+            self.assertIn(f"{path}: this part takes no class of your own", self.refusal(content))
