@@ -9,16 +9,17 @@ start                                                       stop
 3. Files are watched: certificates, rules, users            2. Files are no longer watched
 4. The dependencies start one after the other: storage,     3. A start that is under way is cancelled
    cache, authentication                                    4. WebSockets are closed, and get C{shutdownTimeout}
-5. The log gets the warnings of L{dstwist.startup_checks}   5. The records wait until the stores have all writes
-6. The ports accept connections                             6. The dependencies stop in the reverse order
-                                                            7. The ports are closed; HTTP is served until now
-                                                            8. The log limit ends
+5. The plug-ins start in the order of the configuration     5. The plug-ins stop in the reverse order
+6. The log gets the warnings of L{dstwist.startup_checks}   6. The records wait until the stores have all writes
+7. The ports accept connections                             7. The dependencies stop in the reverse order
+                                                            8. The ports are closed; HTTP is served until now
+                                                            9. The log limit ends
 ==========================================================  ========================================================
 
 Always true:
 
 - A dependency is stopped once if it has started, or if its start was given up. A dependency whose start has failed is
-  not stopped: it has nothing to let go of.
+  not stopped: it has nothing to let go of. The same holds for plug-ins.
 - A time-out or a stop never waits for a dependency. It cancels the Deferred of the dependency, and goes on whether the
   dependency obeys or not.
 - Nothing starts after L{Lifecycle.stop} was called.
@@ -59,7 +60,7 @@ def _say(text: str, **fields: object) -> None:
 
 class Dependency(NamedTuple):
     """
-    A part that clients cannot do without, and that may take long to start and to stop.
+    A part that clients cannot do without, and that may take long to start and to stop; or a plug-in of the operator.
 
     @ivar name: for the log.
     @ivar part: C{None} if there is none, which the log says too.
@@ -253,7 +254,8 @@ class ClientSide:
 
     async def disconnect(self, timeout: float) -> None:
         """
-        Close all WebSockets. Those that are not closed after C{timeout} seconds are dropped.
+        Close all WebSockets. Those that are not closed after C{timeout} seconds are dropped. The topics still serve
+        requests of the server itself.
         """
         self._topics.disconnecting()
         for factory in self._web_sockets:
@@ -263,6 +265,11 @@ class ClientSide:
         await drained
         if late.active():
             late.cancel()
+
+    async def stop_topics(self) -> None:
+        """
+        Return when the stores have all writes.
+        """
         await self._topics.stop()
 
     def _drop(self) -> None:
@@ -296,6 +303,7 @@ class Lifecycle:
         settings: Settings,
         watchers: Sequence[Watcher],
         dependencies: Dependencies,
+        plugins: Dependencies,
         check: Callable[[], Coroutine[Deferred[Any], Any, None]],
         client_side: ClientSide,
         log_limit: LogLimit | None,
@@ -303,6 +311,7 @@ class Lifecycle:
         self._settings = settings
         self._watchers = watchers
         self._dependencies = dependencies
+        self._plugins = plugins
         self._check = check
         self._client_side = client_side
         self._log_limit = log_limit
@@ -313,14 +322,14 @@ class Lifecycle:
         """
         How long the start may take, in seconds.
         """
-        return self._dependencies.longest_start
+        return self._dependencies.longest_start + self._plugins.longest_start
 
     @property
     def longest_stop(self) -> float:
         """
         How long the stop may take, in seconds.
         """
-        return self._settings.shutdown_timeout + self._dependencies.longest_stop
+        return self._settings.shutdown_timeout + self._plugins.longest_stop + self._dependencies.longest_stop
 
     def start(self) -> Deferred[None]:
         """
@@ -348,6 +357,7 @@ class Lifecycle:
 
     async def _start(self) -> None:
         await self._dependencies.start()
+        await self._plugins.start()
         # A check may catch the error that cancels it.
         await independent(Deferred.fromCoroutine(self._check()), "a check of the configuration")
         self._client_side.open()
@@ -370,6 +380,8 @@ class Lifecycle:
         if self._starting is not None:
             self._starting.cancel()
         await self._client_side.disconnect(self._settings.shutdown_timeout)
+        await self._plugins.stop()
+        await self._client_side.stop_topics()
         await self._dependencies.stop()
         await self._client_side.close()
         if self._log_limit is not None:

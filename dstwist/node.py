@@ -4,7 +4,7 @@ The composition root: builds all parts of one server process and wires them, onc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,6 +36,7 @@ from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
 from dstwist.permission.selection import build_permission
 from dstwist.plugins import PluginContext
+from dstwist.plugins.hosting import Plugins
 from dstwist.reload.on_sighup import Reloads
 from dstwist.routing.router import Router
 from dstwist.services.topics import TopicBuilder
@@ -113,6 +114,9 @@ class Node(Service):
         )
         outgoing = _outgoing(settings.limits, reactor)
         denials = Denials(self._permission, settings.logger.log_denied)
+        plugins = Plugins(settings.plugins, reactor)
+        if plugins:
+            self._users.observe_connections(plugins.logged_in, plugins.logged_out)
         topics = TopicBuilder(
             settings,
             reactor,
@@ -168,12 +172,8 @@ class Node(Service):
         self._lifecycle = Lifecycle(
             settings,
             self._watchers(rules, logins, reactor),
-            Dependencies(
-                self._dependencies(),
-                settings.dependency_initialization_timeout,
-                settings.shutdown_timeout,
-                reactor,
-            ),
+            self._started_in_turn(self._dependencies(), reactor),
+            self._started_in_turn([Dependency(*part) for part in plugins.parts(None)], reactor),
             self._check,
             self._client_side,
             log_limit,
@@ -194,6 +194,10 @@ class Node(Service):
             Dependency("cache", stores.cache, lambda: stores.cache_description),
             Dependency("authentication", self._authenticator, lambda: describe_authentication(self._settings.auth)),
         ]
+
+    def _started_in_turn(self, parts: Sequence[Dependency], reactor: Any) -> Dependencies:
+        settings = self._settings
+        return Dependencies(parts, settings.dependency_initialization_timeout, settings.shutdown_timeout, reactor)
 
     async def _check(self) -> None:
         settings = self._settings
@@ -216,14 +220,14 @@ class Node(Service):
     @property
     def longest_start(self) -> float:
         """
-        How long the stores and the authentication may take to start, in seconds.
+        How long the stores, the authentication and the plug-ins may take to start, in seconds.
         """
         return self._lifecycle.longest_start
 
     @property
     def longest_stop(self) -> float:
         """
-        How long the clients, the stores and the authentication may take to stop, in seconds.
+        How long the clients, the plug-ins, the stores and the authentication may take to stop, in seconds.
         """
         return self._lifecycle.longest_stop
 

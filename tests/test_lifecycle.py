@@ -77,6 +77,9 @@ class FakeClientSide:
     async def disconnect(self, timeout: float) -> None:
         self._calls.append("disconnect")
 
+    async def stop_topics(self) -> None:
+        self._calls.append("stop topics")
+
     async def close(self) -> None:
         self._calls.append("close")
 
@@ -233,7 +236,10 @@ class LifeTests(LifecycleTestCase):
         watcher = Watcher(lambda: self.calls.append("watch"), lambda: self.calls.append("do not watch"))
         notes = ("CONFIG | x has no effect", "CONFIG_TRANSFORM | Loaded content from a")
         settings = Settings(source="a.yml", notes=notes)
-        self.life = Lifecycle(settings, [watcher], self.dependencies, self.check, client_side, None)
+        self.plugin = FakePart("plugin", self.calls)
+        self.plugin.starting = succeed(None)
+        plugins = Dependencies([Dependency("plugin", self.plugin, lambda: "mine")], 2.0, 3.0, self.clock)
+        self.life = Lifecycle(settings, [watcher], self.dependencies, plugins, self.check, client_side, None)
 
     async def check(self) -> None:
         self.calls.append("check")
@@ -245,16 +251,51 @@ class LifeTests(LifecycleTestCase):
 
     def test_order(self) -> None:
         """
-        Connections are accepted last of all, and refused first. The stores stop when the clients have gone.
+        Connections are accepted last of all, and refused first. Plug-ins have the stores from their start to their
+        stop; they stop when the clients have gone, and before the records are written.
         """
         started = self.life.start()
         self.storage.starting.callback(None)
         self.cache.starting.callback(None)
         self.successResultOf(started)
-        self.assertEqual(self.calls, ["watch", "start storage", "start cache", "check", "open"])
+        self.assertEqual(self.calls, ["watch", "start storage", "start cache", "start plugin", "check", "open"])
         del self.calls[:]
         self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
-        self.assertEqual(self.calls, ["refuse", "do not watch", "disconnect", "stop cache", "stop storage", "close"])
+        self.assertEqual(
+            self.calls,
+            [
+                "refuse",
+                "do not watch",
+                "disconnect",
+                "stop plugin",
+                "stop topics",
+                "stop cache",
+                "stop storage",
+                "close",
+            ],
+        )
+
+    def test_longest(self) -> None:
+        """
+        A start and a stop may take the sum of the times of all dependencies and plug-ins, and of C{shutdownTimeout}.
+        """
+        self.assertEqual(self.life.longest_start, 4 * 2.0)
+        self.assertEqual(self.life.longest_stop, 10.0 + 4 * 3.0)
+
+    def test_plugin_fails(self) -> None:
+        """
+        If a plug-in cannot start, nothing is opened, and the stores stop.
+        """
+        self.plugin.starting = fail(StartError("no license"))
+        started = self.life.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        self.failureResultOf(started, StartError)
+        self.assertEqual(self.lines.last("critical"), "PLUGIN_INITIALIZATION_ERROR | plugin: no license")
+        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.assertNotIn("open", self.calls)
+        self.assertNotIn("stop plugin", self.calls)
+        self.assertEqual(self.calls[-3:], ["stop cache", "stop storage", "close"])
 
     def test_log(self) -> None:
         """
@@ -303,6 +344,7 @@ class LifeTests(LifecycleTestCase):
             "do not watch",
             "cancel cache",
             "disconnect",
+            "stop topics",
             "stop cache",
             "stop storage",
             "close",
@@ -313,7 +355,14 @@ class LifeTests(LifecycleTestCase):
         If it is the first, the others are not started.
         """
         self.assert_interrupted(
-            "start storage", "refuse", "do not watch", "cancel storage", "disconnect", "stop storage", "close"
+            "start storage",
+            "refuse",
+            "do not watch",
+            "cancel storage",
+            "disconnect",
+            "stop topics",
+            "stop storage",
+            "close",
         )
 
     def test_stop_while_checking(self) -> None:

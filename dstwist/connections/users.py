@@ -4,7 +4,7 @@ The users that are logged in on this node, and their connections.
 A user is logged in as long as the user has at least one connection, of any transport and generation. Connections
 without a user's name (C{OPEN}, C{open}) belong to no user, and are not in the registry (C{services.md} section 6.1).
 Always true: a connection is in the registry only from its login until its end, and the observers have been told of
-exactly the users in the registry.
+exactly the users in the registry. Observers of connections are told of all connections, with a user or without.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import NAMELESS_USERS
 
 _Observer = Callable[[str], None]
+_ConnectionObserver = Callable[[IRequester], None]
 
 
 class UserRegistry:
@@ -26,6 +27,8 @@ class UserRegistry:
         self._users: dict[str, dict[IRequester, None]] = {}
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
+        self._on_login: list[_ConnectionObserver] = []
+        self._on_end: list[_ConnectionObserver] = []
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
@@ -33,6 +36,14 @@ class UserRegistry:
         """
         self._on_first.append(first)
         self._on_last.append(last)
+
+    def observe_connections(self, login: _ConnectionObserver, end: _ConnectionObserver) -> None:
+        """
+        Call C{login} with each connection that logs in, and C{end} with each of them that ends. Observers must not end
+        a connection.
+        """
+        self._on_login.append(login)
+        self._on_end.append(end)
 
     def __contains__(self, user: str) -> bool:
         return user in self._users
@@ -59,6 +70,8 @@ class UserRegistry:
         """
         C{connection} has logged in.
         """
+        for observe in self._on_login:
+            observe(connection)
         user = connection.user
         if user is None or user in NAMELESS_USERS:
             return
@@ -74,6 +87,8 @@ class UserRegistry:
         """
         C{connection} has ended, and all callbacks for its end have been called.
         """
+        for observe in self._on_end:
+            observe(connection)
         user = connection.user
         if user is None or user in NAMELESS_USERS:
             return

@@ -8,6 +8,7 @@ L{.permission}         decisions on what a client may do
 L{.authentication}     decisions on who a client is
 L{.records}            caches and storages
 L{.lifecycle}          parts that start and stop
+L{.plugins}            code of the operator beside the parts
 L{.cluster}            other nodes
 =====================  ==================================================================================
 """
@@ -18,6 +19,7 @@ from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDe
 from dstwist.interfaces.cluster import ICluster
 from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.interfaces.permission import IDecider, IPermission
+from dstwist.interfaces.plugins import IPlugin, IPluginMaker
 from dstwist.interfaces.records import (
     ANY_VERSION,
     Done,
@@ -63,6 +65,8 @@ __all__ = [
     "ILink",
     "IOutbox",
     "IPermission",
+    "IPlugin",
+    "IPluginMaker",
     "IReceiver",
     "IRecordStore",
     "IRequester",

@@ -5,10 +5,7 @@ Builds cache and storage from the settings.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
-
-from twisted.plugin import getPlugins
 
 from dstwist.config.fields import suggestion
 from dstwist.config.plugins import PluginSettings
@@ -23,7 +20,7 @@ from dstwist.config.stores import (
 )
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IInstantStore, IStore, IStoreMaker
-from dstwist.plugins import PluginContext, find, load_plugin
+from dstwist.plugins import NotInstalled, PluginContext, load_plugin
 from dstwist.scheduling.large_values import LargeValues
 from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import PluginStore
@@ -115,27 +112,11 @@ def _named(settings: PluginSettings) -> str:
 
 
 def _load(settings: PluginSettings, reactor: Any, group: str) -> IStore:
-    store: IStore = load_plugin(settings, group, IStore, PluginContext(reactor), _find)
+    try:
+        store: IStore = load_plugin(settings, group, IStore, PluginContext(reactor), makers=IStoreMaker)
+    except NotInstalled:
+        name = settings.source
+        problem = f"there is no store of the type {name}: neither built in nor a plug-in of that name"
+        raise ConfigError(settings.where, problem + suggestion(name, _TYPES)) from None
     # A store that answers at once is asked directly. Its methods must not fail in other ways than IStore says.
     return store if IInstantStore.providedBy(store) else PluginStore(store, settings.source, reactor)
-
-
-def _find(settings: PluginSettings, group: str) -> Callable[..., Any]:
-    """
-    The same as L{find}, and C{name} may be that of a plug-in of Twisted.
-    """
-    if settings.kind != "name":
-        return find(settings, group)
-    name = settings.source
-    makers = [maker for maker in getPlugins(IStoreMaker) if maker.name == name]
-    if len(makers) > 1:
-        raise ConfigError(settings.where, f"there are {len(makers)} plug-ins for stores of the type {name}")
-    if makers:
-        make: Callable[..., Any] = makers[0].make
-        return make
-    try:
-        return find(settings, group)
-    except ConfigError:
-        hint = suggestion(name, _TYPES)
-        problem = f"there is no store of the type {name}: neither built in nor a plug-in of that name"
-        raise ConfigError(settings.where, problem + hint) from None

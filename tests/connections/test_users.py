@@ -70,3 +70,19 @@ class UserRegistryTests(SynchronousTestCase):
             self.log_in(nameless)
             self.assertEqual(self.users.connections(nameless), [])
         self.assertEqual(self.seen, [])
+
+    def test_connections(self) -> None:
+        """
+        Observers of connections are told of each connection, with the name of a user or without.
+        """
+        seen: list[tuple[str, object]] = []
+        self.users.observe_connections(
+            lambda connection: seen.append(("login", connection)), lambda connection: seen.append(("end", connection))
+        )
+        one, two, nameless = self.log_in("ann"), self.log_in("ann"), self.log_in(OPEN_USER)
+        for connection in (two, nameless, one):
+            self.users.remove(connection)
+        self.assertEqual(
+            seen,
+            [("login", one), ("login", two), ("login", nameless), ("end", two), ("end", nameless), ("end", one)],
+        )

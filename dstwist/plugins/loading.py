@@ -1,13 +1,12 @@
 """
-Plug-ins: classes of the operator that do the work of a part of the server.
+The class that a section of the configuration names is found and called; the result is the plug-in.
 
-Stores, authenticators and permissions can be plug-ins. A section of the configuration names the class:
-
-======================  ==============================================================
+======================  ======================================================================================
 C{module}, C{path}      C{package.module:Class}: Python can import the module
 C{path}                 C{file.py:Class}
-C{name}                 an entry point, in a group for each kind of part
-======================  ==============================================================
+C{name}                 an entry point, in a group for each kind of part; or a Twisted plug-in that makes the
+                        plug-in, for kinds of parts that have an interface for that
+======================  ======================================================================================
 
 The class is called with the C{options} of the section and a L{PluginContext}. The result must provide the interface of
 its part. A function that returns such an object will do as well.
@@ -18,17 +17,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any
 
+from twisted.plugin import getPlugins
 from zope.interface import Invalid
 from zope.interface.verify import verifyObject
 
 from dstwist.config.plugins import PluginSettings
 from dstwist.errors import ConfigError
-from dstwist.interfaces import IStore
+from dstwist.interfaces import IPlugin, IStore
 
 
 @dataclass(frozen=True)
@@ -37,27 +37,43 @@ class PluginContext:
     The parts of the server that a plug-in may use.
 
     @ivar reactor: the reactor of the server.
-    @ivar storage: the storage of records; C{None} if there is none, and for plug-ins that are stores.
+    @ivar storage: the storage of records, for authenticators and permissions; C{None} if there is none, and for others.
+    @ivar plugins: for an entry of C{plugins}: the plug-ins above it, by name. They start before it, and stop after it.
     """
 
     reactor: Any
     storage: IStore | None = None
+    plugins: Mapping[str, IPlugin] = field(default_factory=dict)
 
 
-def find(settings: PluginSettings, group: str) -> Callable[..., Any]:
+class NotInstalled(ConfigError):
+    """
+    The configuration refers to a plug-in by a name that no plug-in has.
+    """
+
+
+def find(settings: PluginSettings, group: str, makers: Any = None) -> Callable[..., Any]:
     """
     The class or function that C{settings} name.
 
     It runs code of the operator, which may raise any exception.
 
     @param group: the group of the entry points.
+    @param makers: the interface of the Twisted plug-ins that make such plug-ins, for example
+        L{IPluginMaker<dstwist.interfaces.IPluginMaker>}; C{None} if there is none.
     """
     if settings.kind == "name":
-        found = list(entry_points(group=group, name=settings.source))
-        if len(found) != 1:
-            problem = "is not installed" if not found else "is there more than once"
-            raise ConfigError(settings.where, f"the entry point {settings.source} of {group} {problem}")
-        factory: Callable[..., Any] = found[0].load()
+        name = settings.source
+        found: list[Any] = []
+        if makers is not None:
+            found = [maker.make for maker in getPlugins(makers) if maker.name == name]
+        found = found or [entry_point.load() for entry_point in entry_points(group=group, name=name)]
+        if not found:
+            twisted = "" if makers is None else "there is no Twisted plug-in of that name, and "
+            raise NotInstalled(settings.where, f"{twisted}the entry point {name} of {group} is not installed")
+        if len(found) > 1:
+            raise ConfigError(settings.where, f"there are {len(found)} plug-ins of the name {name}")
+        factory: Callable[..., Any] = found[0]
         return factory
     place, _, name = settings.source.rpartition(":")
     module = _load_file(place) if place.endswith(".py") else importlib.import_module(place)
@@ -70,20 +86,19 @@ def load_plugin(
     group: str,
     interface: Any,
     context: PluginContext,
-    find: Callable[[PluginSettings, str], Callable[..., Any]] = find,
+    makers: Any = None,
     called_as: Any = None,
 ) -> Any:
     """
     The plug-in that C{settings} name. It provides C{interface}, and has all methods of it.
 
-    @param group: the group of the entry points.
-    @param find: for parts that are named in a further way.
+    @param group: the group of the entry points; C{makers} is for Twisted plug-ins, see L{find}.
     @param called_as: an interface with the arguments that the plug-in is always called with, if these are more than
         C{interface} requires.
     @raise ConfigError: the plug-in cannot be found, made or used. The error has the key that named it.
     """
     try:
-        plugin = find(settings, group)(dict(settings.options), context)
+        plugin = find(settings, group, makers)(dict(settings.options), context)
     except ConfigError:
         raise
     except Exception as error:

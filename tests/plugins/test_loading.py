@@ -18,7 +18,7 @@ from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILife
 from tests.auth.helpers import AuthCase
 from tests.config.helpers import without_places
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 HERE = __name__
 
 
@@ -158,7 +158,11 @@ class LoadTests(PluginCase):
             ("path: missing.py:Class", "path", "FileNotFoundError"),
             ("path: empty.py", "path", "expected file.py:Class or package.module:Class"),
             ("path: ./old.js", "path", "JavaScript cannot run here"),
-            ("name: nothing-of-that-name", "name", "the entry point nothing-of-that-name"),
+            (
+                "name: nothing-of-that-name",
+                "name",
+                "the entry point nothing-of-that-name of dstwist.authentication is not installed",
+            ),
         ):
             problem = self.refused(auth)
             self.assertTrue(without_places(problem).startswith(f"auth[0].{where}: "), problem)
