@@ -1,13 +1,14 @@
 """
 A store in one file: SQLite, with a thread of its own.
 
-The operations that are requested while a transaction runs become the next transaction. So the more writes there are,
-the more of them share the time of one commit. The Deferreds of writes fire after the commit. With C{synchronous: full}
-the data are on the disk by then. If a transaction has several writes of one record, only the last one is executed.
+The operations that are requested in one turn of the reactor, or while a transaction runs, become the next transaction.
+So the more writes there are, the more of them share the time of one commit. The Deferreds of writes fire after the
+commit. With C{synchronous: full} the data are on the disk by then. If a transaction has several writes of one record,
+only the last one is executed.
 
 ::
 
-    reactor    set a=1   set a=2  set b=1  get c         get a
+    reactor    set a=1 | set a=2  set b=1  get c         get a             a bar: the end of a turn
     thread     [ write a=1, commit ] [ read c  write a=2, b=1, commit ] ...
     fires                          a=1        c                       a=2, b=1, get a
 
@@ -96,6 +97,8 @@ class SqliteStore:
         self._stopped: Deferred[None] | None = None
         # Whether the thread executes a batch, or closes the file.
         self._running = False
+        # Whether the thread gets the next batch in the next turn.
+        self._soon = False
         self._next = _Batch()
         self._waiting = 0
         # The executed operations whose Deferreds have not fired.
@@ -139,7 +142,7 @@ class SqliteStore:
         return stopped
 
     def _close_if_idle(self) -> None:
-        if self._stopped is not None and not self._running and not self._handing_out:
+        if self._stopped is not None and not (self._running or self._soon or self._handing_out):
             stopped, self._running = self._stopped, True
             self._submit(self._file.close, lambda error: self._closed(stopped, error))
 
@@ -233,14 +236,14 @@ class SqliteStore:
         self._waiting += 1
         self._unwritten[name] = write = Write(name, expected, record, changes, done, argument)
         self._next.writes.append(write)
-        if not self._running:
-            self._run()
+        if not self._running and not self._soon:
+            self._run_soon()
 
     def _read(self, read: Read) -> None:
         self._waiting += 1
         self._next.reads.append(read)
-        if not self._running:
-            self._run()
+        if not self._running and not self._soon:
+            self._run_soon()
 
     def _unavailable(self) -> StoreError:
         if not self._ready:
@@ -249,10 +252,20 @@ class SqliteStore:
 
     # -- transactions, in the thread of the reactor
 
+    def _run_soon(self) -> None:
+        """
+        Give the thread the next transaction when all of this turn was requested. The thread is idle. At once, the first
+        operation of a turn would be a transaction of its own, and the thread would compete with this one for the
+        interpreter.
+        """
+        self._soon = True
+        self._reactor.callLater(0, self._run)
+
     def _run(self) -> None:
         """
         Give the thread the next transaction. The thread is idle.
         """
+        self._soon = False
         batch, self._next = self._next, _Batch()
         self._running = True
 
