@@ -1,5 +1,5 @@
 """
-Where the server listens: the endpoints of the command line or of the configuration.
+Where the server listens: the endpoints of the command line, of a program with a node, or of the configuration.
 
 ==========================================  ===========================================================================
 C{--listen}                                 endpoint
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, quoteStringArgument, serverFromString
@@ -51,6 +51,25 @@ _WORD = re.compile(r"(?:[^:\\]|\\.)*", re.DOTALL)
 _NAMED = re.compile(r"(?:[^=\\]|\\.)*=", re.DOTALL)
 
 
+def endpoints_for(
+    listen: Iterable[str | IStreamServerEndpoint],
+    http: HttpSettings,
+    reactor: Any,
+    environ: Mapping[str, str],
+    option: str,
+) -> list[IStreamServerEndpoint]:
+    """
+    The endpoints C{listen}, or their descriptions; without any, the endpoint of C{httpServer.options}.
+
+    @param option: the name of the option that gives C{listen}, for errors.
+    @raise ConfigError: a description is invalid, or a certificate cannot be used.
+    """
+    endpoints = [
+        described_endpoint(each, reactor, environ, option) if isinstance(each, str) else each for each in listen
+    ]
+    return endpoints or [configured_endpoint(http, reactor)]
+
+
 def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoint:
     """
     The endpoint of C{httpServer.options}.
@@ -64,13 +83,16 @@ def configured_endpoint(http: HttpSettings, reactor: Any) -> IStreamServerEndpoi
     return TlsEndpoint(endpoint, ServerCertificate(http.ssl, "httpServer.options.ssl"), reactor)
 
 
-def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str]) -> IStreamServerEndpoint:
+def described_endpoint(
+    description: str, reactor: Any, environ: Mapping[str, str], option: str = "--listen"
+) -> IStreamServerEndpoint:
     """
     The endpoint of C{--listen description}.
 
+    @param option: the name of the option, for errors.
     @raise ConfigError: the description is invalid, or the certificate cannot be used.
     """
-    path = _name_of(description)
+    path = _name_of(description, option)
     inner = description.removeprefix("haproxy:")
     try:
         if inner.partition(":")[0] not in ("tls", "ssl"):
@@ -82,7 +104,7 @@ def described_endpoint(description: str, reactor: Any, environ: Mapping[str, str
         # Endpoint parsers are plug-ins, which may raise any exception.
         problem = "the port is no number" if "invalid literal for int()" in str(error) else str(error)
         raise ConfigError(path, problem + _suggestion(description)) from None
-    settings = _tls(options, description, environ)
+    settings = _tls(options, path, environ)
     if inner is not description:
         # From outside to inside: TCP, then the header, then TLS.
         endpoint = proxyEndpoint(endpoint)
@@ -105,11 +127,11 @@ def _suggestion(description: str) -> str:
     return f"; did you mean tcp:{port}{f':interface={host}' if host else ''}?"
 
 
-def _name_of(description: str) -> str:
+def _name_of(description: str, option: str) -> str:
     """
     The name of the endpoint in errors and in the log, without a passphrase.
     """
-    return "--listen " + re.sub(r"(:passphrase)=(?:[^:\\]|\\.)*", r"\1=...", description)
+    return f"{option} " + re.sub(r"(:passphrase)=(?:[^:\\]|\\.)*", r"\1=...", description)
 
 
 def _split(description: str) -> tuple[str, dict[str, str]]:
@@ -153,8 +175,7 @@ def _words(description: str) -> list[str]:
     return words
 
 
-def _tls(options: dict[str, str], description: str, environ: Mapping[str, str]) -> SslSettings:
-    path = _name_of(description)
+def _tls(options: dict[str, str], path: str, environ: Mapping[str, str]) -> SslSettings:
     reading = Reading(os.getcwd(), environ)
     # The values are texts, as those of environment variables are. They are read as numbers or flags where needed.
     given: dict[str, Any] = {key: FromVariable(value) for key, value in options.items()}

@@ -4,13 +4,14 @@ The exceptions that dstwist raises.
 ::
 
     DstwistError
-     +-- ConfigError       the configuration cannot be used; names the key's path
-     +-- StoreError        a cache or storage failed or did not answer in time
-     |    +-- StoreFull    it has no room for a write, which changed nothing
-     +-- AuthError         an authenticator failed (not: refused) or did not answer in time
-     |    +-- BusyError    there are too many logins at the moment
-     +-- RuleError         a permission rule has no value: it failed, or took too many steps
-     +-- StartError        the server cannot start: a port is taken, a store cannot be opened
+     +-- ConfigError        the configuration cannot be used; names the key's path
+     +-- StoreError         a cache or storage failed or did not answer in time
+     |    +-- StoreFull     it has no room for a write, which changed nothing
+     +-- AuthError          an authenticator failed (not: refused) or did not answer in time
+     |    +-- BusyError     there are too many logins at the moment
+     +-- RuleError          a permission rule has no value: it failed, or took too many steps
+     +-- StartError         the server cannot start: a port is taken, a store cannot be opened
+          +-- StoppedError  it was stopped
 
 A mistake of a *client* is data, not an exception: see L{dstwist.protocol.message.Malformed}.
 """
@@ -75,6 +76,14 @@ class StartError(DstwistError):
     @ivar event: deepstream's name for it, for the log.
     """
 
-    def __init__(self, reason: str, event: str = "PLUGIN_INITIALIZATION_ERROR") -> None:
+    event = "PLUGIN_INITIALIZATION_ERROR"
+
+    def __init__(self, reason: str, event: str = event) -> None:
         super().__init__(reason)
         self.event = event
+
+
+class StoppedError(StartError):
+    """
+    The server was stopped, so it does not start.
+    """

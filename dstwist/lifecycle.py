@@ -6,52 +6,47 @@ start                                                       stop
 ==========================================================  ========================================================
 1. The log limit works                                      1. New WebSockets are refused. Sockets of systemd are
 2. The log gets version, file and notes of configuration       left to the next server
-3. Files are watched: certificates, rules, users            2. Files are no longer watched
-4. The dependencies start one after the other: storage,     3. A start that is under way is cancelled
-   cache, authentication                                    4. WebSockets are closed, and get C{shutdownTimeout}
-5. The plug-ins start in the order of the configuration     5. The plug-ins stop in the reverse order
-6. The log gets the warnings of L{dstwist.startup_checks}   6. The records wait until the stores have all writes
-7. The ports accept connections                             7. The dependencies stop in the reverse order
-                                                            8. The ports are closed; HTTP is served until now
+3. The ports are bound, if they are not bound already       2. Files are no longer watched
+4. Files are watched: certificates, rules, users            3. A start that is under way is cancelled
+5. The dependencies start one after the other: storage,     4. WebSockets are closed, and get C{shutdownTimeout}
+   cache, authentication                                    5. The plug-ins stop in the reverse order
+6. The plug-ins start in the order of the configuration     6. The records wait until the stores have all writes
+7. The log gets the warnings of L{dstwist.startup_checks}   7. The dependencies stop in the reverse order
+8. The ports accept connections                             8. The ports are closed; HTTP is served until now
                                                             9. The log limit ends
 ==========================================================  ========================================================
 
 Always true:
 
+- A node starts at most once and stops at most once, however often it is asked to. A start that fails stops the node.
+- Each caller gets a Deferred of its own.
 - A dependency is stopped once if it has started, or if its start was given up. A dependency whose start has failed is
   not stopped: it has nothing to let go of. The same holds for plug-ins.
 - A time-out or a stop never waits for a dependency. It cancels the Deferred of the dependency, and goes on whether the
   dependency obeys or not.
-- Nothing starts after L{Lifecycle.stop} was called.
+- Nothing starts after L{Lifecycle.stop} was called. A step of the stop that fails does not prevent the next steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, gatherResults, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist import __version__
+from dstwist.client_side import ClientSide
 from dstwist.config.settings import Settings
-from dstwist.connections.request_logins import RequestLogins
-from dstwist.errors import DstwistError, StartError
+from dstwist.errors import DstwistError, StartError, StoppedError
 from dstwist.interfaces import ILifecycle
-from dstwist.limits.admission import Admission
-from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
-from dstwist.log import OperatorLogger
-from dstwist.protocol.closing import GOING_AWAY
-from dstwist.services.topics import Topics
-from dstwist.transports.accept_rate import AcceptRate
-from dstwist.transports.origins import Refusal
-from dstwist.transports.ports import Ports, where
-from dstwist.transports.shared_port import SharedPortFactory
-from dstwist.transports.websocket_factory import WebSocketFactory
+from dstwist.log import OperatorLogger, labelled
 
 _log = OperatorLogger()
+
+_STOPPED = "the node was stopped, and cannot start again"
 
 
 def _say(text: str, **fields: object) -> None:
@@ -181,121 +176,59 @@ def independent(work: Deferred[None], name: str) -> Deferred[None]:
     return outcome
 
 
-class ClientSide:
+class _Run:
     """
-    All that clients reach: ports, WebSockets and topics.
-
-    @param paths: by path, which clients are served there, for the log.
+    Work that is done once, and whose outcome any number of callers wait for.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        ports: Ports,
-        factory: SharedPortFactory,
-        web_sockets: Mapping[str, WebSocketFactory],
-        paths: Mapping[str, str],
-        topics: Topics,
-        admission: Admission,
-        failed_logins: FailedLogins,
-        request_logins: RequestLogins,
-        accept_rate: AcceptRate | None,
-        clock: IReactorTime,
-    ) -> None:
-        self._settings = settings
-        self._ports = ports
-        self._factory = factory
-        self._web_sockets = list(web_sockets.values())
-        self._paths = paths
-        self._topics = topics
-        self._admission = admission
-        self._failed_logins = failed_logins
-        self._request_logins = request_logins
-        self._accept_rate = accept_rate
-        self._clock = clock
+    def __init__(self) -> None:
+        self._done = False
+        self._failure: Failure | None = None
+        self._waiting: list[Deferred[None]] = []
+
+    def begin(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        """
+        Do C{work}.
+        """
+        Deferred.fromCoroutine(work).addCallbacks(self._end, self._end)
+
+    def outcome(self) -> Deferred[None]:
+        """
+        A Deferred for the outcome, of the caller's own: to cancel it does not affect the work.
+        """
+        outcome: Deferred[None] = Deferred()
+        self._waiting.append(outcome)
+        if self._done:
+            self._tell()
+        return outcome
 
     @property
-    def refusing(self) -> bool:
+    def succeeded(self) -> bool:
         """
-        Whether new WebSockets are refused.
+        Whether the work is done.
         """
-        return self._factory.refusal is not None
+        return self._done and self._failure is None
 
-    def bind(self) -> None:
-        """
-        Bind the ports; connections are not accepted yet.
+    def _end(self, result: Failure | None) -> None:
+        self._done, self._failure = True, result
+        self._tell()
 
-        @raise StartError: a port cannot be bound.
-        """
-        self._ports.bind(self._factory)
-
-    def open(self) -> None:
-        """
-        Accept connections.
-
-        @raise StartError: another process listens at one of the addresses.
-        """
-        self._ports.open()
-        self._factory.accept()
-        http = self._settings.http
-        for port in self._ports.listening:
-            _say("Listening for http connections on {where}", where=where(port))
-        _say("Listening for health checks on path {path}", path=http.health_check_path)
-        _say("Listening for checks whether it is ready on path {path}", path=http.ready_path)
-        for path, clients in self._paths.items():
-            _say("Listening for websocket connections on path {path} ({clients})", path=path, clients=clients)
-
-    def refuse(self) -> None:
-        """
-        Refuse new WebSockets, and leave new connections at sockets of systemd to the next server.
-        """
-        self._factory.refuse(Refusal(503, "The server is stopping."))
-        self._ports.let_go()
-
-    async def disconnect(self, timeout: float) -> None:
-        """
-        Close all WebSockets. Those that are not closed after C{timeout} seconds are dropped. The topics still serve
-        requests of the server itself.
-        """
-        self._topics.disconnecting()
-        for factory in self._web_sockets:
-            factory.close(GOING_AWAY, "server shutting down")
-        drained = gatherResults([factory.drained() for factory in self._web_sockets])
-        late: IDelayedCall = self._clock.callLater(timeout, self._drop)
-        await drained
-        if late.active():
-            late.cancel()
-
-    async def stop_topics(self) -> None:
-        """
-        Return when the stores have all writes.
-        """
-        await self._topics.stop()
-
-    def _drop(self) -> None:
-        _log.warn("INFO | some clients did not close in time, dropping them", event="INFO")
-        for factory in self._web_sockets:
-            factory.abort()
-
-    async def close(self) -> None:
-        """
-        Close the ports, and the connections that are no WebSockets.
-        """
-        if self._accept_rate is not None:
-            self._accept_rate.stop()
-        self._factory.stop_accepting()
-        await self._ports.close()
-        self._factory.close()
-        self._admission.stop()
-        self._request_logins.stop()
-        self._failed_logins.stop()
+    def _tell(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for outcome in waiting:
+            if self._failure is None:
+                outcome.callback(None)
+            else:
+                # Each has a failure of its own, because the code that handles a failure changes it.
+                outcome.errback(Failure(self._failure.value))
 
 
 class Lifecycle:
     """
-    Starts and stops the parts of one node.
+    Starts and stops the parts of one node, once.
 
     @param check: logs warnings about the configuration, when the dependencies have started.
+    @param label: the label of the node, for logs.
     """
 
     def __init__(
@@ -307,6 +240,7 @@ class Lifecycle:
         check: Callable[[], Coroutine[Deferred[Any], Any, None]],
         client_side: ClientSide,
         log_limit: LogLimit | None,
+        label: str = "",
     ) -> None:
         self._settings = settings
         self._watchers = watchers
@@ -315,6 +249,12 @@ class Lifecycle:
         self._check = check
         self._client_side = client_side
         self._log_limit = log_limit
+        self._label = label
+        self._bound = False
+        self._problem: StartError | None = None
+        self._start: _Run | None = None
+        self._stop: _Run | None = None
+        # The part of the start that a stop cancels.
         self._starting: Deferred[None] | None = None
 
     @property
@@ -331,20 +271,69 @@ class Lifecycle:
         """
         return self._settings.shutdown_timeout + self._plugins.longest_stop + self._dependencies.longest_stop
 
+    def bind(self) -> None:
+        """
+        Bind the ports now, and not in L{start}.
+
+        @raise StartError: a port cannot be bound; then no port is bound.
+        """
+        self._client_side.bind()
+        self._bound = True
+
+    def refuse(self, problem: StartError) -> None:
+        """
+        Have the start fail with C{problem}.
+        """
+        self._problem = problem
+
     def start(self) -> Deferred[None]:
         """
-        Start all parts. The Deferred fires when connections are accepted.
+        Start all parts; called again, wait for the same start. The Deferred fires when connections are accepted.
 
-        It fails with a L{StartError} if a part cannot start; the log has the reason then, and the caller has to stop
-        what has started. It fails with a C{CancelledError} if L{stop} was called before.
+        If the start fails, the Deferred fails when all parts that had started are stopped: with a L{StartError}, or
+        with a L{ConfigError} if a file has become invalid after the configuration was read. The log has the reason. It
+        fails with a L{StoppedError} if L{stop} was called before. To cancel the Deferred stops the node; the Deferred
+        then fails with a C{CancelledError} when the node has stopped.
         """
+        if self._stop is not None and (self._start is None or self._start.succeeded):
+            return fail(StoppedError(_STOPPED))
+        if self._start is None:
+            self._start = _Run()
+            with labelled(self._label):
+                self._start.begin(self._do_start())
+        return self._start.outcome().addErrback(self._given_up)
+
+    def _given_up(self, failure: Failure) -> Deferred[None]:
+        if failure.check(CancelledError):
+            # The outcome of a start is never a CancelledError, so the caller has cancelled.
+            return self.stop().addBoth(lambda _: failure)
+        return fail(failure)
+
+    async def _do_start(self) -> None:
+        self._starting = independent(Deferred.fromCoroutine(self._start_parts()), "the start")
+        try:
+            await self._starting
+        except Exception as error:
+            problem = self._explained(error)
+            await self.stop()
+            raise problem from None
+
+    async def _start_parts(self) -> None:
         if self._log_limit is not None:
             self._log_limit.start()
         self._introduce()
+        if self._problem is not None:
+            raise self._problem
+        if not self._bound:
+            self.bind()
         for watcher in self._watchers:
             watcher.start()
-        self._starting = independent(Deferred.fromCoroutine(self._start()), "the start")
-        return self._starting.addErrback(self._not_started)
+        await self._dependencies.start()
+        await self._plugins.start()
+        # A check may catch the error that cancels it.
+        await independent(Deferred.fromCoroutine(self._check()), "a check of the configuration")
+        self._client_side.open()
+        _say("dstwist started")
 
     def _introduce(self) -> None:
         _say("server name: {name}", name=self._settings.server_name)
@@ -355,35 +344,55 @@ class Lifecycle:
             # A note is a warning, unless it says that a file was loaded.
             (_log.info if note.startswith("CONFIG_TRANSFORM") else _log.warn)("{note}", note=note)
 
-    async def _start(self) -> None:
-        await self._dependencies.start()
-        await self._plugins.start()
-        # A check may catch the error that cancels it.
-        await independent(Deferred.fromCoroutine(self._check()), "a check of the configuration")
-        self._client_side.open()
-        _say("dstwist started")
-
-    def _not_started(self, failure: Failure) -> Failure:
-        if isinstance(failure.value, StartError):
-            _log.critical("{event} | {reason}", reason=str(failure.value), event=failure.value.event)
-        elif not failure.check(CancelledError):
-            _log.failure("dstwist does not start", failure)
-        return failure
-
-    async def stop(self) -> None:
+    def _explained(self, error: Exception) -> DstwistError:
         """
-        Stop all parts, also during or after a start that failed.
+        Log why the node does not start.
+
+        @return: the error for the caller.
         """
-        self._client_side.refuse()
-        for watcher in self._watchers:
-            watcher.stop()
-        if self._starting is not None:
-            self._starting.cancel()
-        await self._client_side.disconnect(self._settings.shutdown_timeout)
-        await self._plugins.stop()
-        await self._client_side.stop_topics()
-        await self._dependencies.stop()
-        await self._client_side.close()
+        if self._stop is not None:
+            return StoppedError(_STOPPED)
+        if isinstance(error, DstwistError):
+            event = getattr(error, "event", StartError.event)
+            _log.critical("{event} | {reason}", reason=str(error), event=event)
+            return error
+        _log.failure("dstwist does not start", Failure(error))
+        return StartError(f"{type(error).__name__}: {error}")
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop all parts, also before, during or after a start; called again, wait for the same stop. The Deferred fires
+        when all parts have stopped. To cancel the Deferred does not affect the stop.
+        """
+        if self._stop is None:
+            self._stop = _Run()
+            with labelled(self._label):
+                self._stop.begin(self._do_stop())
+        return self._stop.outcome()
+
+    async def _do_stop(self) -> None:
+        steps: list[tuple[str, Callable[[], object]]] = [
+            ("refusing clients", self._client_side.refuse),
+            *(("a watch of files", watcher.stop) for watcher in self._watchers),
+            ("the start", self._cancel_start),
+            ("disconnecting clients", lambda: self._client_side.disconnect(self._settings.shutdown_timeout)),
+            ("the plug-ins", self._plugins.stop),
+            ("the records", self._client_side.stop_topics),
+            ("the stores", self._dependencies.stop),
+            ("the ports", self._client_side.close),
+        ]
+        for name, step in steps:
+            try:
+                done = step()
+                if isinstance(done, Coroutine):
+                    await done
+            except Exception:
+                # The other steps have to be done as well.
+                _log.failure("PLUGIN_ERROR | {name} did not stop in order", name=name, event="PLUGIN_ERROR")
         if self._log_limit is not None:
             self._log_limit.stop()
         _say("dstwist stopped")
+
+    def _cancel_start(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()

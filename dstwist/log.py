@@ -13,15 +13,20 @@ about one client                     the fields of L{about}; C{client} in the fo
                                      C{ann (192.0.2.1, /deepstream, #17)}
 about a state that lasts, such as    the field C{once}, a text that names the state: the line is written when the
 a client that sends too fast         state begins, however often it is logged while the state lasts
+of a node with a label               the field C{node}, and C{[label]} at the end of the line. L{about} has the label of
+                                     the client's node, and L{labelled} is for all lines of a start, a stop or a reload
 ===================================  ===============================================================================
 
 The format of a line is a constant: it is the kind of the line. L{dstwist.limits.log_lines} decides which lines are
-written; this module only asks it. While no node runs there is no limit, and C{once} has no effect.
+written; this module only asks it. While no node runs there is no limit, and C{once} has no effect. The level and the
+limits apply to the lines of L{Logger}. The lines of other programs in the process are not changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
 from constantly import NamedConstant  # type: ignore[import-untyped]
@@ -55,33 +60,53 @@ class LineLimit(Protocol):
         """
 
 
-# The limits of the nodes that run in this process; the last one is in force. The log belongs to the whole process, and
-# so does its limit.
-_limits: list[LineLimit] = []
+# The limits of the nodes that run in this process, each with the label of its node.
+_limits: list[tuple[str, LineLimit]] = []
+
+# The label of the node that starts, stops or reloads.
+_label: ContextVar[str] = ContextVar("dstwist_node", default="")
 
 _failure_watchers: list[Callable[[dict[str, Any]], object]] = []
 
 
-def enforce(limit: LineLimit) -> None:
+def enforce(limit: LineLimit, node: str = "") -> None:
     """
-    Ask C{limit} about every line, until L{lift}.
+    Ask C{limit} about all lines of the node with the label C{node}, until L{lift}. The limit that was enforced last is
+    also asked about the lines of nodes that have no limit.
     """
-    _limits.append(limit)
+    _limits.append((node, limit))
 
 
 def lift(limit: LineLimit) -> None:
     """
     Undo L{enforce}. The limit that was in force before is in force again.
     """
-    if limit in _limits:
-        _limits.remove(limit)
+    _limits[:] = [(node, other) for node, other in _limits if other is not limit]
 
 
 def admitted(namespace: str, level: NamedConstant, format: str | None, fields: dict[str, Any]) -> bool:
     """
     Whether a line is written, as far as its number is limited. Asked once for each line.
     """
-    return not _limits or _limits[-1].admits(namespace, level, format, fields)
+    if not _limits:
+        return True
+    limit = _limits[-1][1]
+    if len(_limits) > 1:
+        of = fields.get("node", "")
+        limit = next((limit for node, limit in reversed(_limits) if node == of), limit)
+    return limit.admits(namespace, level, format, fields)
+
+
+@contextmanager
+def labelled(node: str) -> Iterator[None]:
+    """
+    All lines of this block, and of the coroutines that begin in it, are about the node with the label C{node}.
+    """
+    token = _label.set(node)
+    try:
+        yield
+    finally:
+        _label.reset(token)
 
 
 def watch_failures(watch: Callable[[dict[str, Any]], object]) -> None:
@@ -104,6 +129,7 @@ class LoggedClient(Protocol):
 
     @ivar number: the number of the connection, unique in this process; 0 for a request without a connection.
     @ivar path: the path of the URL that the client is connected to.
+    @ivar node: the label of the node that serves the client; empty if the node has none.
     """
 
     @property
@@ -118,6 +144,9 @@ class LoggedClient(Protocol):
     @property
     def path(self) -> str: ...
 
+    @property
+    def node(self) -> str: ...
+
 
 class Client(NamedTuple):
     """
@@ -128,6 +157,7 @@ class Client(NamedTuple):
     address: str
     path: str
     number: int
+    node: str = ""
 
     @property
     def place(self) -> str:
@@ -145,20 +175,21 @@ def about(client: LoggedClient) -> dict[str, Any]:
     """
     The fields of a line about C{client}. They do not keep C{client} alive; the text is made when the line is written.
     """
-    user, address, path, number = client.user, client.address, client.path, client.number
+    user, address, path, number, node = client.user, client.address, client.path, client.number, client.node
     return {
-        "client": Client(user, address, path, number),
+        "client": Client(user, address, path, number, node),
         "user": user,
         "address": address,
         "path": path,
         "connection": number,
+        "node": node,
     }
 
 
 class Logger(TwistedLogger):
     """
     A Twisted logger that drops lines below the level of this process, and lines that the limit does not admit, before
-    any other work is done for them.
+    any other work is done for them. The owner of the process decides on the level.
     """
 
     _threshold: NamedConstant | None = LogLevel.info
@@ -186,8 +217,13 @@ class Logger(TwistedLogger):
         threshold = Logger._threshold
         if threshold is None or level < threshold:
             return
+        node = kwargs.get("node") or _label.get()
+        if node:
+            kwargs["node"] = node
         if self._limited and not admitted(self.namespace, level, format, kwargs):
             return
+        if node and format is not None:
+            format += " [{node}]"
         super().emit(level, format, **kwargs)
 
 

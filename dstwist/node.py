@@ -1,35 +1,46 @@
 """
-The composition root: builds all parts of one server process and wires them, once.
+The composition root: builds all parts of one server and wires them, once.
+
+A node is an object of the program that it runs in: that program owns the process, its reactor, its log and its signals,
+and may have several nodes. Always true: a node ends no process and stops no reactor, and it fails by a Deferred or an
+exception of L{dstwist.errors}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.python.failure import Failure
 
 from dstwist.auth.methods import build_authentication
 from dstwist.auth.methods import describe as describe_authentication
 from dstwist.auth.reload import AuthReload
+from dstwist.client_side import ClientSide
 from dstwist.cluster.single import SingleNode
 from dstwist.config.limits import LimitSettings
+from dstwist.config.load import ignored_in_programs, load
 from dstwist.config.settings import Settings
 from dstwist.connections.login import Logins
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
+from dstwist.endpoints import endpoints_for
+from dstwist.errors import ConfigError, StartError
 from dstwist.interfaces import IRequester, IStoreStatus
-from dstwist.lifecycle import ClientSide, Dependencies, Dependency, Lifecycle, Watcher
+from dstwist.lifecycle import Dependencies, Dependency, Lifecycle, Watcher
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import connections_within, open_file_limit
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.limits.rates import UserRateLimits
-from dstwist.log import Logger, about
+from dstwist.log import Logger, about, labelled
 from dstwist.memory_limits import usable_memory
 from dstwist.permission.denials import Denials
 from dstwist.permission.open import OpenPermission
@@ -59,11 +70,11 @@ from dstwist.transports.websocket_builder import WebSocketBuilder
 
 class Node(Service):
     """
-    One server.
+    One server. L{from_config} and L{from_settings} make it.
 
     @param reread: reads the configuration again; C{None} without a configuration file.
-    @param log_limit: the limit of log lines while the node runs. It is for the log of the whole process, so the owner
-        of the process makes it.
+    @param log_limit: the limit of log lines while the node runs.
+    @param label: stands at the end of the log lines about this node, if a program has several.
     @ivar factory: the factory of all connections.
     @ivar web_sockets: by path, the factory of the WebSockets that the connections become.
     @ivar reloads: the parts that L{reload} reads again.
@@ -82,8 +93,10 @@ class Node(Service):
         data_dir: str | None = None,
         reread: Callable[[], Settings] | None = None,
         log_limit: LogLimit | None = None,
+        label: str = "",
     ) -> None:
         self._settings = settings
+        self._label = label
         endpoints = list(endpoints)
         self._ports = ports = Ports(endpoints, reactor)
         self._certificates = [each.certificate for each in endpoints if isinstance(each, TlsEndpoint)]
@@ -142,6 +155,7 @@ class Node(Service):
             failed_logins,
             outgoing,
             self._departed if self._authenticator.departures else None,
+            label,
         ).build_factories()
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
@@ -155,6 +169,7 @@ class Node(Service):
             admission,
             None if accept_rate is None else accept_rate.arrived,
             accepting=False,
+            node=label,
         )
         self._client_side = ClientSide(
             settings,
@@ -177,10 +192,74 @@ class Node(Service):
             self._check,
             self._client_side,
             log_limit,
+            label,
         )
 
+    @classmethod
+    def from_config(
+        cls,
+        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        *,
+        reactor: Any,
+        data_dir: str | os.PathLike[str] | None = None,
+        listen: Iterable[str | IStreamServerEndpoint] = (),
+        environ: Mapping[str, str] = os.environ,
+        label: str = "",
+    ) -> Self:
+        """
+        A node as a configuration describes it. Nothing is opened before L{start}.
+
+        @param config: the path of a configuration file, or the content of one. Relative paths in the content start at
+            the working directory. Without it, all options have their defaults.
+        @param reactor: the reactor of the program.
+        @param data_dir: the directory for data that survives a restart. It is created if it does not exist.
+        @param listen: where to listen, in the place of C{httpServer.options}: Twisted endpoints, or their descriptions,
+            such as C{tcp:6020:interface=127.0.0.1}.
+        @param environ: the variables for C{${NAME}} in the configuration.
+        @param label: stands at the end of the log lines about this node.
+        @raise ConfigError: the configuration cannot be used. The error has the path of the key.
+        """
+        if config is not None and not isinstance(config, Mapping):
+            # A reload reads it again, after the program may have changed the directory.
+            config = os.path.abspath(config)
+        read = partial(load, config, environ)
+        settings = read()
+        settings = replace(settings, notes=(*settings.notes, *ignored_in_programs(settings)))
+        reread = None if config is None or isinstance(config, Mapping) else read
+        return cls.from_settings(settings, reactor, data_dir, listen, environ, label, reread)
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        reactor: Any,
+        data_dir: str | os.PathLike[str] | None = None,
+        listen: Iterable[str | IStreamServerEndpoint] = (),
+        environ: Mapping[str, str] = os.environ,
+        label: str = "",
+        reread: Callable[[], Settings] | None = None,
+    ) -> Self:
+        """
+        The same as L{from_config}, with settings that were read already.
+
+        @param reread: reads the settings again; C{None} if only certificates, users and rules in files of their own
+            can be read again.
+        """
+        if data_dir is not None:
+            data_dir = os.fspath(data_dir)
+            try:
+                os.makedirs(data_dir, mode=0o750, exist_ok=True)
+            except OSError as error:
+                raise ConfigError("data_dir", f"cannot create {data_dir}: {error.strerror}") from None
+        endpoints = endpoints_for(listen, settings.http, reactor, environ, "listen")
+        log_limit = LogLimit(settings.limits, reactor, label)
+        return cls(settings, endpoints, reactor, data_dir, reread, log_limit, label)
+
     def _watchers(self, rules: RuleReload, logins: AuthReload, reactor: Any) -> list[Watcher]:
-        run = self.reloads.run_section
+        def run(section: str) -> bool:
+            with labelled(self._label):
+                return self.reloads.run_section(section)
+
         return [
             *(Watcher(partial(certificate.start, reactor), certificate.stop) for certificate in self._certificates),
             Watcher(partial(rules.start, partial(run, "permission")), rules.stop),
@@ -238,7 +317,8 @@ class Node(Service):
 
         @return: whether everything could be used. A part that could not stays as it was, and the log says why.
         """
-        return self.reloads.run()
+        with labelled(self._label):
+            return self.reloads.run()
 
     def kick(self, user: str, reason: str) -> int:
         """
@@ -268,31 +348,63 @@ class Node(Service):
                 return f"the {name} cannot write"
         return None
 
-    def privilegedStartService(self) -> None:
+    @property
+    def hosts(self) -> list[Any]:
         """
-        Bind the ports, before the process gives up its privileges.
-
-        @raise StartError: a port cannot be bound.
+        The addresses of the ports that are bound.
         """
-        self._client_side.bind()
+        return self._ports.hosts
 
-    def startService(self) -> None:
-        # The log has the reason if the node cannot start.
-        self.start().addErrback(lambda failure: None)
+    # -- start and stop
+
+    def bind(self) -> None:
+        """
+        Bind the ports now, and not in L{start}: a process may be about to give up its privileges.
+
+        @raise StartError: a port cannot be bound; then no port is bound.
+        """
+        self._lifecycle.bind()
 
     def start(self) -> Deferred[None]:
         """
         Start all parts, and then accept connections: see L{Lifecycle.start}.
         """
-        super().startService()
-        return self._lifecycle.start()
+        self.running = 1
+        return self._lifecycle.start().addErrback(self._not_started)
 
-    def stopService(self) -> Deferred[None]:
+    def stop(self) -> Deferred[None]:
         """
         Stop all parts: see L{Lifecycle.stop}.
         """
-        super().stopService()
-        return Deferred.fromCoroutine(self._lifecycle.stop())
+        self.running = 0
+        return self._lifecycle.stop()
+
+    def _not_started(self, failure: Failure) -> Failure:
+        self.running = 0
+        return failure
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *problem: object) -> None:
+        await self.stop()
+
+    # -- as a service of twisted.application
+
+    def privilegedStartService(self) -> None:
+        try:
+            self.bind()
+        except StartError as error:
+            # The other services of the program are to start. L{start} fails.
+            self._lifecycle.refuse(error)
+
+    def startService(self) -> None:
+        # The log has the reason if the node cannot start.
+        self.start().addErrback(lambda failure: None)
+
+    def stopService(self) -> Deferred[None]:
+        return self.stop()
 
 
 def _outgoing(settings: LimitSettings, reactor: Any) -> OutgoingBytes:

@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import globalLogBeginner, globalLogPublisher
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
@@ -30,9 +29,9 @@ from twisted.python.usage import UsageError
 from dstwist.config.load import load
 from dstwist.config.settings import Settings
 from dstwist.config.values import generate_uid
-from dstwist.endpoints import configured_endpoint, described_endpoint
+from dstwist.endpoints import endpoints_for
 from dstwist.errors import ConfigError, StartError
-from dstwist.limits.log_lines import LogLimit, limit_all
+from dstwist.limits.log_lines import limit_all
 from dstwist.limits.open_files import raise_limit
 from dstwist.log import LEVEL_NAMES, LEVELS, Logger
 from dstwist.memory_limits import allocations_can_fail
@@ -203,10 +202,10 @@ def build_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, s
             os.makedirs(data_dir, mode=0o750, exist_ok=True)
         except OSError as error:
             raise UsageError(f"--data-dir {data_dir}: {error.strerror}") from None
-    endpoints = _endpoints(options["listen"], settings, reactor, environ)
     try:
+        endpoints = endpoints_for(options["listen"], settings.http, reactor, environ, "--listen")
         reread = read if path is not None else None
-        node = Node(settings, endpoints, reactor, data_dir, reread, LogLimit(settings.limits, reactor))
+        node = Node.from_settings(settings, reactor, data_dir, endpoints, environ, reread=reread)
     except ConfigError as error:
         raise UsageError(str(error)) from None
     if level is None:
@@ -246,14 +245,3 @@ def _log_crashes(server: Server) -> None:
     if allocations_can_fail():
         grow_stack()
     faulthandler.enable()
-
-
-def _endpoints(
-    descriptions: list[str], settings: Settings, reactor: Any, environ: Mapping[str, str]
-) -> list[IStreamServerEndpoint]:
-    try:
-        if not descriptions:
-            return [configured_endpoint(settings.http, reactor)]
-        return [described_endpoint(description, reactor, environ) for description in descriptions]
-    except ConfigError as error:
-        raise UsageError(str(error)) from None

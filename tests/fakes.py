@@ -158,6 +158,7 @@ class FakeRequester:
         self.address = "192.0.2.1"
         self.path = "/deepstream"
         self.number = 7
+        self.node = ""
         self.dialect = dialect
         self.is_server = False
         self.closed = False

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import Settings
-from dstwist.errors import StartError, StoreError
+from dstwist.errors import StartError, StoppedError, StoreError
 from dstwist.interfaces import ILifecycle
 from dstwist.lifecycle import Dependencies, Dependency, Lifecycle, Watcher
 from tests.logs import Lines
@@ -67,6 +67,9 @@ class FakeClientSide:
 
     def __init__(self, calls: list[str]) -> None:
         self._calls = calls
+
+    def bind(self) -> None:
+        self._calls.append("bind")
 
     def open(self) -> None:
         self._calls.append("open")
@@ -232,14 +235,29 @@ class LifeTests(LifecycleTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.checking: Deferred[None] = succeed(None)
+        self.watch_problem: Exception | None = None
+        self.unwatch_problem: Exception | None = None
+        self.make()
+
+    def make(self, label: str = "") -> None:
         client_side: Any = FakeClientSide(self.calls)
-        watcher = Watcher(lambda: self.calls.append("watch"), lambda: self.calls.append("do not watch"))
+        watcher = Watcher(self.watch, self.unwatch)
         notes = ("CONFIG | x has no effect", "CONFIG_TRANSFORM | Loaded content from a")
         settings = Settings(source="a.yml", notes=notes)
         self.plugin = FakePart("plugin", self.calls)
         self.plugin.starting = succeed(None)
         plugins = Dependencies([Dependency("plugin", self.plugin, lambda: "mine")], 2.0, 3.0, self.clock)
-        self.life = Lifecycle(settings, [watcher], self.dependencies, plugins, self.check, client_side, None)
+        self.life = Lifecycle(settings, [watcher], self.dependencies, plugins, self.check, client_side, None, label)
+
+    def watch(self) -> None:
+        self.calls.append("watch")
+        if self.watch_problem is not None:
+            raise self.watch_problem
+
+    def unwatch(self) -> None:
+        self.calls.append("do not watch")
+        if self.unwatch_problem is not None:
+            raise self.unwatch_problem
 
     async def check(self) -> None:
         self.calls.append("check")
@@ -258,9 +276,9 @@ class LifeTests(LifecycleTestCase):
         self.storage.starting.callback(None)
         self.cache.starting.callback(None)
         self.successResultOf(started)
-        self.assertEqual(self.calls, ["watch", "start storage", "start cache", "start plugin", "check", "open"])
+        self.assertEqual(self.calls, ["bind", "watch", "start storage", "start cache", "start plugin", "check", "open"])
         del self.calls[:]
-        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.successResultOf(self.life.stop())
         self.assertEqual(
             self.calls,
             [
@@ -292,7 +310,7 @@ class LifeTests(LifecycleTestCase):
         self.cache.starting.callback(None)
         self.failureResultOf(started, StartError)
         self.assertEqual(self.lines.last("critical"), "PLUGIN_INITIALIZATION_ERROR | plugin: no license")
-        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.successResultOf(self.life.stop())
         self.assertNotIn("open", self.calls)
         self.assertNotIn("stop plugin", self.calls)
         self.assertEqual(self.calls[-3:], ["stop cache", "stop storage", "close"])
@@ -317,7 +335,7 @@ class LifeTests(LifecycleTestCase):
         self.storage.starting.errback(StoreError("locked"))
         self.failureResultOf(started, StartError)
         self.assertEqual(self.lines.last("critical"), "PLUGIN_INITIALIZATION_ERROR | storage: locked")
-        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
+        self.successResultOf(self.life.stop())
         self.assertNotIn("open", self.calls)
 
     def assert_interrupted(self, *expected: str) -> None:
@@ -327,9 +345,9 @@ class LifeTests(LifecycleTestCase):
         started = self.life.start()
         if "start cache" in expected:
             self.storage.starting.callback(None)
-        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
-        self.failureResultOf(started, CancelledError)
-        self.assertEqual(self.calls, ["watch", *expected])
+        self.successResultOf(self.life.stop())
+        self.failureResultOf(started, StoppedError)
+        self.assertEqual(self.calls, ["bind", "watch", *expected])
         self.assertEqual(self.lines.of("critical"), [])
         self.assertFalse(self.clock.getDelayedCalls())
 
@@ -373,9 +391,111 @@ class LifeTests(LifecycleTestCase):
         started = self.life.start()
         self.storage.starting.callback(None)
         self.cache.starting.callback(None)
-        self.successResultOf(Deferred.fromCoroutine(self.life.stop()))
-        self.failureResultOf(started, CancelledError)
+        self.successResultOf(self.life.stop())
+        self.failureResultOf(started, StoppedError)
         self.assertNotIn("open", self.calls)
+
+    def test_each_its_own(self) -> None:
+        """
+        All callers of a start or a stop wait for the same one, and one that waits no longer does not affect the others.
+        """
+        starts = [self.life.start(), self.life.start()]
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        for started in starts:
+            self.successResultOf(started)
+        self.storage.stopping = Deferred()
+        stops = [self.life.stop(), self.life.stop()]
+        stops[0].cancel()
+        self.failureResultOf(stops[0], CancelledError)
+        self.assertNoResult(stops[1])
+        self.storage.stopping.callback(None)
+        self.successResultOf(stops[1])
+        self.successResultOf(self.life.stop())
+        for call in ("start storage", "stop storage", "close"):
+            self.assertEqual(self.calls.count(call), 1)
+
+    def test_failure_closes(self) -> None:
+        """
+        A start that fails has stopped all parts when its Deferred fails.
+        """
+        self.storage.stopping = Deferred()
+        started = self.life.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.errback(StoreError("locked"))
+        self.assertNoResult(started)
+        self.storage.stopping.callback(None)
+        self.failureResultOf(started, StartError)
+        self.assertEqual(self.calls[-4:], ["disconnect", "stop topics", "stop storage", "close"])
+
+    def test_watcher_fails(self) -> None:
+        """
+        If a part breaks without an error of ours, the start fails with one, and the log has the traceback.
+        """
+        self.watch_problem = ZeroDivisionError("oops")
+        failure = self.failureResultOf(self.life.start(), StartError)
+        self.assertEqual(failure.getErrorMessage(), "ZeroDivisionError: oops")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.calls[-1], "close")
+
+    def test_cancel(self) -> None:
+        """
+        To cancel the start stops all parts; the Deferred fails when they have stopped.
+        """
+        self.storage.stopping = Deferred()
+        started = self.life.start()
+        self.storage.starting.callback(None)
+        other = self.life.start()
+        started.cancel()
+        self.assertNoResult(started)
+        self.storage.stopping.callback(None)
+        self.failureResultOf(started, CancelledError)
+        self.failureResultOf(other, StoppedError)
+        self.assertEqual(self.calls[-1], "close")
+        self.assertEqual(self.lines.of("critical"), [])
+
+    def test_stop_before_start(self) -> None:
+        """
+        A node that was stopped before does not start.
+        """
+        self.successResultOf(self.life.stop())
+        del self.calls[:]
+        self.failureResultOf(self.life.start(), StoppedError)
+        self.assertEqual(self.calls, [])
+
+    def test_refused(self) -> None:
+        """
+        A start that was refused fails with that problem, and closes what was bound.
+        """
+        self.life.refuse(StartError("port 6020 is taken"))
+        self.failureResultOf(self.life.start(), StartError)
+        self.assertNotIn("bind", self.calls)
+        self.assertEqual(self.lines.last("critical"), "PLUGIN_INITIALIZATION_ERROR | port 6020 is taken")
+
+    def test_step_fails(self) -> None:
+        """
+        A step of the stop that fails is logged, and does not prevent the next steps.
+        """
+        self.unwatch_problem = ZeroDivisionError()
+        started = self.life.start()
+        self.successResultOf(self.life.stop())
+        self.failureResultOf(started, StoppedError)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.calls[-1], "close")
+
+    def test_label(self) -> None:
+        """
+        All lines of the start and the stop of a node with a label end with the label.
+        """
+        self.make("left")
+        started = self.life.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        self.successResultOf(started)
+        self.successResultOf(self.life.stop())
+        lines = self.lines.of("info") + self.lines.of("warn")
+        self.assertGreater(len(lines), 8)
+        self.assertEqual([line for line in lines if not line.endswith(" [left]")], [])
 
 
 class StubbornLifeTests(LifeTests):

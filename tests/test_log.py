@@ -26,6 +26,7 @@ LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
 OF_THE_OPERATOR = {
     "startup_checks.py",
     "limits/log_lines.py",
+    "client_side.py",
     "lifecycle.py",
     "process/log_file.py",
     "process/server.py",
@@ -44,6 +45,7 @@ NO_LOGGERS = {
 #: Calls whose format is not a constant on the spot, by module and function. Each takes one of a few constants.
 NOT_ON_THE_SPOT = {
     ("tls/certificates.py", "_say"),
+    ("client_side.py", "_say"),
     ("lifecycle.py", "_say"),
     ("routing/providers.py", "log_stopped"),
     ("transports/websocket.py", "fail"),

@@ -5,6 +5,8 @@ Threads for hashing passwords. One hash takes a large part of a second, which wo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from threading import Thread
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -13,6 +15,14 @@ from twisted.python.threadpool import ThreadPool
 
 from dstwist.auth.concurrency import ConcurrencyLimit
 from dstwist.errors import AuthError
+
+
+class _DaemonPool(ThreadPool):
+    """
+    Threads that do not prevent the end of a process which forgets to stop them.
+    """
+
+    threadFactory = staticmethod(partial(Thread, daemon=True))  # type: ignore[assignment]
 
 
 class HashPool:
@@ -25,7 +35,7 @@ class HashPool:
         @param pool: the thread pool; by default one of its own.
         """
         self._reactor = reactor
-        self._threads = pool or ThreadPool(minthreads=0, maxthreads=threads, name="passwords")
+        self._threads = pool or _DaemonPool(minthreads=0, maxthreads=threads, name="passwords")
         full = "too many logins wait for their passwords to be checked"
         # A thread cannot be interrupted.
         self._limit = ConcurrencyLimit(threads, waiting, full, interruptible=False)

@@ -182,6 +182,14 @@ class Reading:
         self._trees[""] = path, tree
         return self._resolve(tree, "", 0, macros=True)
 
+    def take(self, content: Mapping[str, Any]) -> Any:
+        """
+        The content of a configuration that is in no file.
+        """
+        tree = _plain(content)
+        self._trees[""] = "", tree
+        return self._resolve(tree, "", 0, macros=True)
+
     def load(self, argument: str, path: str) -> Any:
         """
         The content of a file that the configuration refers to, by C{fileLoad(argument)} or by an option that names it.
@@ -266,6 +274,17 @@ class Reading:
         if not expanded.isascii() and expanded.encode("utf-8", "replace").decode() != expanded:
             raise ConfigError(path, "not a text: it holds half a character")
         return expanded
+
+
+def _plain(tree: Any) -> Any:
+    """
+    C{tree} as a file would have it.
+    """
+    if isinstance(tree, Mapping):
+        return {str(key): _plain(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_plain(value) for value in tree]
+    return os.fspath(tree) if isinstance(tree, os.PathLike) else tree
 
 
 def _line(path: str, found: str, tree: Any) -> int | None:

@@ -6,9 +6,9 @@ Reads the settings from a configuration file of deepstream.io (v2 to v10), YAML 
     settings = load("/etc/dstwist/config.yml", os.environ)
     settings.http.port, settings.endpoints[0].url_path
 
-The input is the path and the environment; the output is a L{Settings}, or a L{ConfigError} that names all problems. No
-other module reads configuration files or environment variables, and no port or store is opened before all of it is
-read.
+The input is the path or the content, and the environment; the output is a L{Settings}, or a L{ConfigError} that names
+all problems. No other module reads configuration files or environment variables, and no port or store is opened before
+all of it is read.
 
 ==============================  ==================================================
 module                          reads
@@ -34,6 +34,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from typing import Any
 
 from dstwist.config.fields import as_section, from_mapping, key_of
 from dstwist.config.file import Reading, join
@@ -84,18 +85,24 @@ def _file_in(directory: str) -> str | None:
     return next(filter(os.path.exists, paths), None)
 
 
-def load(path: str | None, environ: Mapping[str, str]) -> Settings:
+def load(config: str | Mapping[str, Any] | None, environ: Mapping[str, str]) -> Settings:
     """
-    The settings in the file C{path}; without a path, the defaults.
+    The settings in the file with the path C{config}, or in C{config} itself if it is the content of a file; without
+    either, the defaults.
 
-    @raise ConfigError: the file cannot be used. The error lists all problems, one per line.
+    @raise ConfigError: the configuration cannot be used. The error lists all problems, one per line.
     """
-    if path is None:
+    if config is None:
         return Settings()
-    source = os.path.abspath(path)
-    reading = Reading(os.path.dirname(source), environ)
-    # An error here names the file already.
-    tree = reading.read(source)
+    if isinstance(config, str):
+        source = os.path.abspath(config)
+        reading = Reading(os.path.dirname(source), environ)
+        # An error here names the file already.
+        tree = reading.read(source)
+    else:
+        source = ""
+        reading = Reading(os.getcwd(), environ)
+        tree = reading.take(config)
     settings = Settings()
     with reading.collecting():
         settings = from_mapping(Settings, convert(as_section(tree, ""), reading), "", reading)
@@ -103,7 +110,24 @@ def load(path: str | None, environ: Mapping[str, str]) -> Settings:
     _raise_all(reading, source)
     if settings.logger.log_level is not None:
         settings = replace(settings, log_level=settings.logger.log_level)
-    return replace(settings, source=source, notes=tuple(reading.notes))
+    return replace(settings, source=source or None, notes=tuple(reading.notes))
+
+
+def ignored_in_programs(settings: Settings) -> list[str]:
+    """
+    Notes about options that have no effect in a node of another program, because the program decides about its log.
+    """
+    default = Settings()
+    ignored = {
+        "logLevel": settings.log_level != default.log_level,
+        "logger.options": settings.logger.max_file_size != default.logger.max_file_size
+        or settings.logger.max_files != default.logger.max_files,
+    }
+    return [
+        f"CONFIG | {key} has no effect: the program that the node is part of decides about the log"
+        for key, is_set in ignored.items()
+        if is_set
+    ]
 
 
 def load_hashing(path: str, environ: Mapping[str, str]) -> PasswordSettings | None:
@@ -140,7 +164,7 @@ def _raise_all(reading: Reading, source: str) -> None:
     if len(problems) > 1:
         lines = "".join(f"\n  {problem}" for problem in told)
         more = f"\n  and {len(problems) - _MAX_PROBLEMS} more" if len(problems) > _MAX_PROBLEMS else ""
-        raise ConfigError("", f"{len(problems)} problems in {source}:{lines}{more}")
+        raise ConfigError("", f"{len(problems)} problems in {source or 'the configuration'}:{lines}{more}")
     for problem in told:
         raise problem
 

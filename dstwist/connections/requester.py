@@ -54,6 +54,7 @@ class Requester:
         "client_data",
         "closed",
         "dialect",
+        "node",
         "number",
         "path",
         "server_data",
@@ -80,6 +81,7 @@ class Requester:
         self.address = origin.address
         self.path = origin.path
         self.number = origin.number
+        self.node = origin.node
         self.dialect = dialect
         self.closed = False
         self._router = router

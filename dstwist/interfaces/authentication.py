@@ -44,6 +44,7 @@ class HandshakeData:
     @ivar certificate: the client's certificate; C{None} if the client has shown no certificate that the server trusts.
     @ivar path: the path of the URL that the client is connected to.
     @ivar number: the number of the connection; 0 for a request without one.
+    @ivar node: the label of the node that serves the client, for logs.
     """
 
     address: str
@@ -52,6 +53,7 @@ class HandshakeData:
     certificate: PeerCertificate | None = None
     path: str = ""
     number: int = 0
+    node: str = ""
 
     @property
     def user(self) -> str | None:

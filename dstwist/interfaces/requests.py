@@ -41,6 +41,7 @@ class IRequester(IIdentity):
 
     path: str = Attribute("The path of the URL that the client is connected to, for logs.")
     number: int = Attribute("The number of the connection, unique in this process, for logs; 0 without a connection.")
+    node: str = Attribute("The label of the node that serves this party, for logs; empty if the node has none.")
     dialect = Attribute("The L{dstwist.protocol.dialect.Dialect} of this party.")
     closed: bool = Attribute("It has ended, or is ending: nothing reaches the party any more.")
 

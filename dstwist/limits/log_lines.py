@@ -99,11 +99,14 @@ class _Lines:
 class LogLimit:
     """
     The limit of one node, in force from L{start} to L{stop}.
+
+    @param node: the label of the node.
     """
 
     _log = OperatorLogger()
 
-    def __init__(self, settings: LimitSettings, clock: IReactorTime) -> None:
+    def __init__(self, settings: LimitSettings, clock: IReactorTime, node: str = "") -> None:
+        self._node = node
         self._most = settings.max_log_lines
         self._most_of_client = settings.max_log_lines_per_client
         self._interval = settings.log_interval
@@ -119,7 +122,7 @@ class LogLimit:
         """
         Enforce the limit.
         """
-        enforce(self)
+        enforce(self, self._node)
         self._began = self._clock.seconds()
         self._end_call = self._clock.callLater(self._interval, self._end)
 
@@ -206,6 +209,7 @@ class LogLimit:
             source=source,
             seconds=seconds,
             event=unwritten.event,
+            node=self._node,
         )
 
 

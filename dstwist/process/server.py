@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from dstwist.errors import StartError
+from dstwist.errors import StartError, StoppedError
 from dstwist.log import OperatorLogger
 from dstwist.node import Node
 from dstwist.process import signals
@@ -75,10 +75,11 @@ class Server(Service):
             # Otherwise twistd would try to remove it at the end, and report an error.
             self._options["pidfile"] = ""
         try:
-            self._node.privilegedStartService()
+            self._node.bind()
         except StartError as error:
-            self._log.critical("{event} | {reason}", event="PLUGIN_INITIALIZATION_ERROR", reason=str(error))
-            self._give_up(str(error))
+            reason = f"{error} (--host, --port and --listen say where to listen)"
+            self._log.critical("{event} | {reason}", event="PLUGIN_INITIALIZATION_ERROR", reason=reason)
+            self._give_up(reason)
 
     def startService(self) -> None:
         super().startService()
@@ -90,7 +91,7 @@ class Server(Service):
         super().stopService()
         self._stopping = True
         self._manager.stopping(self._node.longest_stop + OTHER_PARTS_SECONDS)
-        stopped = self._node.stopService()
+        stopped = self._node.stop()
         stopped.addBoth(self._stopped)
         return stopped
 
@@ -104,7 +105,7 @@ class Server(Service):
         self.signals.take_all()
 
     def _not_started(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
+        if failure.check(StoppedError):
             self._report.failed("the server was stopped before it was ready")
             return
         self._reason = reason = failure.getErrorMessage()

@@ -302,6 +302,6 @@ class WorkQueue(Generic[Request]):
         # The requester refers to this queue, and the router may be part of it. Without the circle all of it is freed at
         # once.
         client = self._client
-        self._client = Client(client.user, client.address, client.path, client.number)
+        self._client = Client(client.user, client.address, client.path, client.number, client.node)
         self._requester = None
         self._route = _drop

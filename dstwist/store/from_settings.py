@@ -86,7 +86,7 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
         path = settings.path
         if path is None:
             if data_dir is None:
-                raise ConfigError("storage.options.path", "missing; without --data-dir it must say which file")
+                raise ConfigError("storage.options.path", "missing; without a data directory it must say which file")
             path = os.path.join(os.path.abspath(data_dir), DEFAULT_FILE_NAME)
         store = SqliteStore(
             path, reactor, settings.synchronous, settings.max_bytes, settings.max_waiting, settings.busy_timeout

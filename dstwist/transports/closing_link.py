@@ -43,6 +43,7 @@ class ClosingFactory(Protocol):
     """
 
     settings: WebSocketEndpoint
+    node: str
     close_delay: CloseDelay
     reactor: Any
 
@@ -80,6 +81,13 @@ class ClosingLink(WebSocketServerProtocol):
         The path of the URL that the client is connected to.
         """
         return self.factory.settings.url_path
+
+    @property
+    def node(self) -> str:
+        """
+        The label of the node, for logs.
+        """
+        return self.factory.node
 
     @property
     def user(self) -> str | None:

@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from twisted.internet import tcp, unix
 from twisted.internet.base import ReactorBase
-from twisted.internet.defer import gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
@@ -117,6 +117,8 @@ class Ports:
     def __init__(self, endpoints: Iterable[IStreamServerEndpoint], reactor: Any) -> None:
         self._endpoints = list(endpoints)
         self._reactor = reactor
+        # Fire when ports that were given up are closed.
+        self._closing: list[Deferred[Any]] = []
         self.listening: list[IListeningPort] = []
 
     @property
@@ -142,7 +144,7 @@ class Ports:
         # Connections to ports that listen already wait in the system's queue.
         do_not_listen(self.listening, self._reactor)
         if problems:
-            self._close(list(self.listening))
+            self._closing.append(self._close(list(self.listening)))
             raise StartError("\n".join(problems))
 
     def open(self) -> None:
@@ -164,15 +166,16 @@ class Ports:
         """
         Leave new connections to sockets from systemd to the next server.
         """
-        self._close([port for port in self.listening if getattr(port, "kept_by_system", False)])
+        self._closing.append(self._close([port for port in self.listening if getattr(port, "kept_by_system", False)]))
 
     async def close(self) -> None:
         """
         Close all ports.
         """
-        await self._close(list(self.listening))
+        closing, self._closing = [*self._closing, self._close(list(self.listening))], []
+        await gatherResults(closing)
 
-    def _close(self, ports: list[IListeningPort]) -> Any:
+    def _close(self, ports: list[IListeningPort]) -> Deferred[Any]:
         for port in ports:
             self.listening.remove(port)
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
@@ -197,11 +200,9 @@ def _problem(failure: Failure) -> str:
 
 #: By error number: the advice for the operator.
 _ADVICE = {
-    errno.EADDRINUSE: " Another program has this port, perhaps another dstwist: stop it, or choose another port by "
-    "--port or --listen.",
-    errno.EACCES: " Ports below 1024 need the capability CAP_NET_BIND_SERVICE; or choose another port by --port or "
-    "--listen.",
-    errno.EADDRNOTAVAIL: " This machine does not have that address; choose another one by --host or --listen.",
+    errno.EADDRINUSE: " Another program has this port, perhaps another dstwist: stop it, or choose another port.",
+    errno.EACCES: " Ports below 1024 need the capability CAP_NET_BIND_SERVICE; or choose another port.",
+    errno.EADDRNOTAVAIL: " This machine does not have that address; choose another one.",
 }
 
 

@@ -130,6 +130,7 @@ class Switch(Protocol):
                 address=address_of(self.transport),
                 problem=problem,
                 event="TLS_HANDSHAKE",
+                node=self.factory.node,
             )
 
     def abort(self) -> None:
@@ -175,7 +176,7 @@ class Switch(Protocol):
     def _refuse(self, exceeded: LimitExceeded, address: str) -> None:
         factory = self.factory
         # There is no connection yet, and no user.
-        log_refusal(exceeded, {"client": address, "address": address})
+        log_refusal(exceeded, {"client": address, "address": address, "node": factory.node})
         self._refusal = Refusal(503 if exceeded.server_wide else 429, exceeded.text)
         factory.refused.add(self)
 
@@ -188,7 +189,7 @@ class Switch(Protocol):
                 "INVALID_MESSAGE | WebSocket refused: {reason} ({client.place})",
                 reason=shown(self._refusal.text),
                 event="INVALID_MESSAGE",
-                **about(HandshakeData(address, path=shown(head.web_socket.decode("latin-1")))),
+                **about(HandshakeData(address, path=shown(head.web_socket.decode("latin-1")), node=self.factory.node)),
             )
 
     def _answer(self, refusal: Refusal) -> None:
@@ -217,6 +218,7 @@ class SharedPortFactory(Factory):
 
     @param web_sockets: the factories of WebSockets, by path.
     @param arrived: called for each accepted connection.
+    @param node: the label of the node, for logs.
     @ivar waiting: connections whose request head is not complete.
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar asking: connections that speak HTTP.
@@ -236,7 +238,9 @@ class SharedPortFactory(Factory):
         admission: Admission | None = None,
         arrived: Callable[[], None] | None = None,
         accepting: bool = True,
+        node: str = "",
     ) -> None:
+        self.node = node
         settings = settings if settings is not None else HttpSettings()
         self._web_sockets = web_sockets
         self.http = http

@@ -357,7 +357,7 @@ class WebSocketLink(CountedLink):
         self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))
         self.number = next(_numbers)
         handshake = HandshakeData(
-            self.address, self._headers, None, peer_certificate(self.transport), self.path, self.number
+            self.address, self._headers, None, peer_certificate(self.transport), self.path, self.number, factory.node
         )
         self.connection = factory.connect(self, handshake)
         self.connection.open()

@@ -40,6 +40,7 @@ class WebSocketBuilder:
     Makes the factories of the WebSockets of all paths.
 
     @param departed: called with each connection that has closed; C{None} if no part needs that.
+    @param node: the label of the node, for logs.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class WebSocketBuilder:
         failed_logins: FailedLogins,
         outgoing: OutgoingBytes,
         departed: Callable[[IRequester], None] | None,
+        node: str = "",
     ) -> None:
         self._settings = settings
         self._reactor = reactor
@@ -63,6 +65,7 @@ class WebSocketBuilder:
         self._failed_logins = failed_logins
         self._outgoing = outgoing
         self._departed = departed
+        self._node = node
         limits = settings.limits
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self._incoming = Incoming(limits.max_incoming_bytes)
@@ -104,6 +107,7 @@ class WebSocketBuilder:
             self._outgoing,
             self._close_delay,
             self._incoming,
+            self._node,
         )
 
     def _rates(self, settings: WebSocketEndpoint) -> RateLimits:

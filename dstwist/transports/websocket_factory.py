@@ -28,6 +28,7 @@ class WebSocketFactory(WebSocketServerFactory):
     @param outgoing: how much may wait for the clients of all paths together.
     @param close_delay: the delayed closes of all paths together; without it, no close is delayed.
     @param incoming: the unfinished messages of the clients of all paths together.
+    @param node: the label of the node, for logs.
     @ivar links: the WebSockets, each from its handshake to the end of its transport.
     """
 
@@ -43,11 +44,13 @@ class WebSocketFactory(WebSocketServerFactory):
         outgoing: OutgoingBytes | None = None,
         close_delay: CloseDelay | None = None,
         incoming: Incoming | None = None,
+        node: str = "",
     ) -> None:
         if metered:
             self.protocol = MeteredLink
         super().__init__(server="dstwist", reactor=reactor)
         self.settings = settings
+        self.node = node
         self.close_delay = close_delay if close_delay is not None else CloseDelay(0.0, 0, reactor)
         self.incoming = incoming if incoming is not None else Incoming()
         self.connect = connect

@@ -227,6 +227,7 @@ class RememberedTests(RequestLoginCase):
             "certificate": [None, *(replace(CERTIFICATE, **{name: value}) for name, value in changed.items())],
             "path": ["/other"],
             "number": [2],
+            "node": ["left"],
         }
         self.assertEqual(set(others), {field.name for field in fields(HandshakeData)})
         for name, values in others.items():

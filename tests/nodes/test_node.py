@@ -484,5 +484,5 @@ class LifeTests(NodeTestCase):
                 return fail(CannotListenError("127.0.0.1", 6020, OSError(98, "Address already in use")))
 
         node = Node(Settings(), [Taken()], MemoryReactorClock())  # type: ignore[list-item]
-        refused = self.assertRaises(StartError, node.privilegedStartService)
+        refused = self.assertRaises(StartError, node.bind)
         self.assertIn("6020", str(refused))

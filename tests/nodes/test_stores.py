@@ -217,7 +217,7 @@ class StartTests(StoresTestCase):
                 return fail(CannotListenError("127.0.0.1", 6020, OSError(98, "Address already in use")))
 
         node = Node(self.settings, [Taken()], self.reactor)  # type: ignore[list-item]
-        self.assertRaises(StartError, node.privilegedStartService)
+        self.assertRaises(StartError, node.bind)
         self.assertEqual(self.log, [])
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.errors import StartError
+from dstwist.errors import StartError, StoppedError
 from dstwist.process import signals
 from dstwist.process.server import Server, make_files
 from dstwist.process.service_manager import ServiceManager
@@ -37,7 +37,7 @@ class FakeNode:
         self.started: Deferred[None] = Deferred()
         self.stopped: Deferred[None] = Deferred()
 
-    def privilegedStartService(self) -> None:
+    def bind(self) -> None:
         if self.port_problem:
             raise StartError(self.port_problem)
 
@@ -46,8 +46,9 @@ class FakeNode:
             self.fail(self.fails_at_once)
         return self.started
 
-    def stopService(self) -> Deferred[None]:
-        self.started.cancel()
+    def stop(self) -> Deferred[None]:
+        if not self.started.called:
+            self.started.errback(StoppedError("stopped"))
         return self.stopped
 
     def reload(self) -> bool:
@@ -136,7 +137,7 @@ class ServerTests(SynchronousTestCase):
         """
         self.node.port_problem = "port 6020 is taken"
         self.assertEqual(self.assertRaises(SystemExit, self.start).code, 1)
-        self.assertEqual(self.report.said, ["port 6020 is taken"])
+        self.assertEqual(self.report.said, ["port 6020 is taken (--host, --port and --listen say where to listen)"])
         self.assertIn("port 6020 is taken", self.lines.last("critical"))
         self.assertFalse(self.pid_file.exists())
 

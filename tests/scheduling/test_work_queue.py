@@ -37,6 +37,7 @@ class FakeRequester:
     address = "192.0.2.1"
     path = "/api"
     number = 0
+    node = ""
 
     def __init__(self, clock: Clock) -> None:
         self.source = FakeLink()

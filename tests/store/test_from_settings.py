@@ -120,7 +120,8 @@ class BuildTests(SynchronousTestCase):
         self.assertIsInstance(storage, SqliteStore)
         self.assertEqual(storage.path, "/srv/r.sqlite")
         self.assertEqual(
-            self.refusal(SqliteSettings()), "storage.options.path: missing; without --data-dir it must say which file"
+            self.refusal(SqliteSettings()),
+            "storage.options.path: missing; without a data directory it must say which file",
         )
 
     def test_limits(self) -> None:

@@ -1,0 +1,139 @@
+"""
+All that clients reach, as the start and the stop of a node see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.defer import gatherResults
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.config.settings import Settings
+from dstwist.connections.request_logins import RequestLogins
+from dstwist.limits.admission import Admission
+from dstwist.limits.failed_logins import FailedLogins
+from dstwist.log import OperatorLogger
+from dstwist.protocol.closing import GOING_AWAY
+from dstwist.services.topics import Topics
+from dstwist.transports.accept_rate import AcceptRate
+from dstwist.transports.origins import Refusal
+from dstwist.transports.ports import Ports, where
+from dstwist.transports.shared_port import SharedPortFactory
+from dstwist.transports.websocket_factory import WebSocketFactory
+
+_log = OperatorLogger()
+
+
+def _say(text: str, **fields: object) -> None:
+    _log.info(f"INFO | {text}", event="INFO", **fields)
+
+
+class ClientSide:
+    """
+    All that clients reach: ports, WebSockets and topics.
+
+    @param paths: by path, which clients are served there, for the log.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ports: Ports,
+        factory: SharedPortFactory,
+        web_sockets: Mapping[str, WebSocketFactory],
+        paths: Mapping[str, str],
+        topics: Topics,
+        admission: Admission,
+        failed_logins: FailedLogins,
+        request_logins: RequestLogins,
+        accept_rate: AcceptRate | None,
+        clock: IReactorTime,
+    ) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._factory = factory
+        self._web_sockets = list(web_sockets.values())
+        self._paths = paths
+        self._topics = topics
+        self._admission = admission
+        self._failed_logins = failed_logins
+        self._request_logins = request_logins
+        self._accept_rate = accept_rate
+        self._clock = clock
+
+    @property
+    def refusing(self) -> bool:
+        """
+        Whether new WebSockets are refused.
+        """
+        return self._factory.refusal is not None
+
+    def bind(self) -> None:
+        """
+        Bind the ports; connections are not accepted yet.
+
+        @raise StartError: a port cannot be bound.
+        """
+        self._ports.bind(self._factory)
+
+    def open(self) -> None:
+        """
+        Accept connections.
+
+        @raise StartError: another process listens at one of the addresses.
+        """
+        self._ports.open()
+        self._factory.accept()
+        http = self._settings.http
+        for port in self._ports.listening:
+            _say("Listening for http connections on {where}", where=where(port))
+        _say("Listening for health checks on path {path}", path=http.health_check_path)
+        _say("Listening for checks whether it is ready on path {path}", path=http.ready_path)
+        for path, clients in self._paths.items():
+            _say("Listening for websocket connections on path {path} ({clients})", path=path, clients=clients)
+
+    def refuse(self) -> None:
+        """
+        Refuse new WebSockets, and leave new connections at sockets of systemd to the next server.
+        """
+        self._factory.refuse(Refusal(503, "The server is stopping."))
+        self._ports.let_go()
+
+    async def disconnect(self, timeout: float) -> None:
+        """
+        Close all WebSockets. Those that are not closed after C{timeout} seconds are dropped. The topics still serve
+        requests of the server itself.
+        """
+        self._topics.disconnecting()
+        for factory in self._web_sockets:
+            factory.close(GOING_AWAY, "server shutting down")
+        drained = gatherResults([factory.drained() for factory in self._web_sockets])
+        late: IDelayedCall = self._clock.callLater(timeout, self._drop)
+        await drained
+        if late.active():
+            late.cancel()
+
+    async def stop_topics(self) -> None:
+        """
+        Return when the stores have all writes.
+        """
+        await self._topics.stop()
+
+    def _drop(self) -> None:
+        _log.warn("INFO | some clients did not close in time, dropping them", event="INFO")
+        for factory in self._web_sockets:
+            factory.abort()
+
+    async def close(self) -> None:
+        """
+        Close the ports, and the connections that are no WebSockets.
+        """
+        if self._accept_rate is not None:
+            self._accept_rate.stop()
+        self._factory.stop_accepting()
+        await self._ports.close()
+        self._factory.close()
+        self._admission.stop()
+        self._request_logins.stop()
+        self._failed_logins.stop()
