@@ -171,7 +171,11 @@ class Connection(Requester):
         elif len(request) <= 2 * PAYLOAD_PIECE_BYTES:
             self._queue.serve_next(self._decode(request))
         else:
-            self._queue.do(self._read_long(request))
+            pieces = self.wire.codec.pieces(request, PAYLOAD_PIECE_BYTES)
+            if len(pieces) > 1:
+                self._queue.serve_next(pieces)
+            else:
+                self._queue.do(self._read_long(request))
 
     def serving_failed(self) -> None:
         self.close("internal error", INTERNAL_ERROR)

@@ -149,7 +149,8 @@ class ClientHandshake:
         while arrived and (self._state is State.CHALLENGE or self._state is State.LOGIN):
             message = arrived.popleft()
             if isinstance(message, bytes | str):
-                arrived.extendleft(reversed(self._connection.decode(message)))
+                pieces = self._connection.wire.codec.pieces(message, PAYLOAD_PIECE_BYTES)
+                arrived.extendleft(reversed(pieces if len(pieces) > 1 else self._connection.decode(message)))
                 continue
             if payload is not None and isinstance(message, Malformed) and message.fault is Fault.UNPARSABLE:
                 # Before the login, the error is about the payload as a whole.

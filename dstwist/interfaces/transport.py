@@ -38,7 +38,8 @@ class ICodec(Interface):
     def pieces(payload: bytes | str, size: int) -> list[bytes | str]:
         """
         A payload in parts. Each part has whole messages, and just enough of them to exceed C{size}. The parts, decoded
-        one after the other, give the same messages as the payload. Never raises.
+        one after the other, give the same messages as the payload. The last part may be longer: call this method for it
+        again, until it is the only part. Never raises.
         """
 
     def names_apart(payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:

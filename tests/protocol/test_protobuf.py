@@ -28,7 +28,7 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.protocol.protobuf import CLIENT, SERVER
+from dstwist.protocol.protobuf import CLIENT, MAX_PIECES, SERVER
 from dstwist.protocol.schema import ACKS, FIELDS, REQUESTS, Kind
 
 PARSER, CONNECTION, AUTH, EVENT = Topic.PARSER, Topic.CONNECTION, Topic.AUTH, Topic.EVENT
@@ -386,6 +386,20 @@ class FrameTests(SynchronousTestCase):
                 self.assertEqual(codec.decode(payload + payload[:size]), [message])
 
 
+def all_pieces(payload: bytes, size: int) -> list[Any]:
+    """
+    All pieces of a payload, in as many steps as it takes.
+    """
+    pieces: list[Any] = []
+    rest: Any = payload
+    while rest:
+        *first, rest = SERVER.pieces(rest, size)
+        if not first:
+            return [*pieces, rest]
+        pieces += first
+    return pieces
+
+
 class PieceTests(SynchronousTestCase):
     """
     Payloads that are decoded piece by piece.
@@ -401,7 +415,7 @@ class PieceTests(SynchronousTestCase):
         for those in front of a message that is long by itself.
         """
         payload = b"".join(envelopes)
-        pieces: list[Any] = SERVER.pieces(payload, size)
+        pieces = all_pieces(payload, size)
         self.assertEqual(b"".join(pieces), payload)
         if b"\x00" not in envelopes:  # that is none, and says nothing behind something else
             found = [message for piece in pieces for message in SERVER.decode(piece)]
@@ -415,9 +429,19 @@ class PieceTests(SynchronousTestCase):
         """
         Nothing is lost of what is no message.
         """
-        pieces: list[Any] = SERVER.pieces(payload, 5)
+        pieces = all_pieces(payload, 5)
         self.assertEqual(b"".join(pieces), payload)
         self.assertEqual(SERVER.pieces("text", 1), ["text"])
+
+    def test_steps(self) -> None:
+        """
+        Only a few pieces are found at once, however many envelopes a payload has.
+        """
+        envelope = b"\x06\x10\x02\x1a\x02\x08\x02"
+        pieces: list[Any] = SERVER.pieces(envelope * 10_000, 20)
+        self.assertEqual(len(pieces), MAX_PIECES + 1)
+        self.assertEqual(set(pieces[:-1]), {envelope * 3})
+        self.assertEqual(b"".join(pieces), envelope * 10_000)
 
 
 class RoundTripTests(SynchronousTestCase):
