@@ -59,6 +59,10 @@ _CHECKED_ONLY = ("E\x1f", "P\x1f", "R\x1f")
 #: Shorter messages are ignored.
 _MIN_MESSAGE_CHARACTERS = 3
 
+#: A message is split at this number of separators at most, since it may have a million. No form has as many fields, and
+#: the forms with any number of fields read them as one text.
+_MAX_SEPARATORS = 32
+
 #: By the code of a write: the number of fields for a whole record, and for a path.
 _FIELD_COUNTS = {"U": (3, 4), "P": (4, 5), "CU": (4, 5)}
 
@@ -107,7 +111,7 @@ class TextCodec:
         for segment in payload.split(MESSAGE_END):
             # The hot path: an event is checked, and is not decoded further.
             if segment.startswith(_EMIT_HEAD):
-                parts = segment.split(FIELD_SEPARATOR)
+                parts = segment.split(FIELD_SEPARATOR, 4)
                 if len(parts) == 4:
                     name, data = parts[2:]
                     if name and is_typed(data):
@@ -149,7 +153,7 @@ class TextCodec:
         """
         if isinstance(payload, bytes):
             return None
-        field = max(payload.removesuffix(MESSAGE_END).split(FIELD_SEPARATOR), key=len)
+        field = max(payload.removesuffix(MESSAGE_END).split(FIELD_SEPARATOR, _MAX_SEPARATORS), key=len)
         if field.startswith("O"):
             field = field[1:]
         elif field.lstrip(" \t\r\n")[:1] not in ("{", "["):
@@ -169,7 +173,7 @@ class TextCodec:
         return b""
 
     def _read(self, segment: str) -> Message | Malformed:
-        parts = segment.split(FIELD_SEPARATOR)
+        parts = segment.split(FIELD_SEPARATOR, _MAX_SEPARATORS)
         if len(parts) < 2 or parts[1] not in self._codes:
             return Malformed(Fault.UNPARSABLE, answer=_PARSE_ERROR, raw=segment)
         letter, code, *fields = parts

@@ -7,6 +7,7 @@ Section numbers are those of the text protocol's specification.
 from __future__ import annotations
 
 import json
+import tracemalloc
 from enum import IntEnum
 from typing import Any
 
@@ -902,6 +903,24 @@ class FuzzTests(SynchronousTestCase):
     """
     Every message is read as it was written, and no input does harm.
     """
+
+    def test_separators(self) -> None:
+        """
+        A message of very many separators is refused as a whole, and is not split at each of them.
+        """
+        for head in ("E\x1fEVT\x1f", "E\x1fS\x1f", "R\x1fP\x1f", "U\x1fS\x1f"):
+            payload = head + "\x1f" * 300_000
+            tracemalloc.start()
+            self.addCleanup(tracemalloc.stop)
+            found = SERVER.decode(payload + "\x1e")
+            SERVER.json_apart(payload)
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            (malformed,) = found
+            assert isinstance(malformed, Malformed)
+            self.assertIs(malformed.fault, Fault.INVALID_DATA)
+            self.assertEqual(malformed.raw, payload)
+            self.assertLess(most, 6 * len(payload))
 
     @given(st.text("E\x1e\x1fVTa|S1é"), st.integers(1, 30))
     def test_pieces(self, text: str, size: int) -> None:
