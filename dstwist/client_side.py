@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dstwist.api.hub import Hub
 from dstwist.config.settings import Settings
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.limits.admission import Admission
@@ -48,9 +49,11 @@ class ClientSide:
         failed_logins: FailedLogins,
         request_logins: RequestLogins,
         accept_rate: AcceptRate | None,
+        application: Hub,
         clock: IReactorTime,
     ) -> None:
         self._settings = settings
+        self._application = application
         self._ports = ports
         self._factory = factory
         self._web_sockets = list(web_sockets.values())
@@ -76,6 +79,12 @@ class ClientSide:
         @raise StartError: a port cannot be bound.
         """
         self._ports.bind(self._factory)
+
+    def serve_application(self) -> None:
+        """
+        The stores answer from now on, so the application that embeds the node may make requests.
+        """
+        self._application.start()
 
     def open(self) -> None:
         """
@@ -116,8 +125,9 @@ class ClientSide:
 
     async def stop_topics(self) -> None:
         """
-        Return when the stores have all writes.
+        End the requests of the application. Return when the stores have all writes.
         """
+        self._application.stop()
         await self._topics.stop()
 
     def _drop(self) -> None:

@@ -10,10 +10,11 @@ start                                                       stop
 4. Files are watched: certificates, rules, users            3. A start that is under way is cancelled
 5. The dependencies start one after the other: storage,     4. WebSockets are closed, and get C{shutdownTimeout}
    cache, authentication                                    5. The plug-ins stop in the reverse order
-6. The plug-ins start in the order of the configuration     6. The records wait until the stores have all writes
-7. The log gets the warnings of L{dstwist.startup_checks}   7. The dependencies stop in the reverse order
-8. The ports accept connections                             8. The ports are closed; HTTP is served until now
-                                                            9. The log limit ends
+6. The application may use C{Node.api}                      6. The handles of C{Node.api} are closed
+7. The plug-ins start in the order of the configuration     7. The records wait until the stores have all writes
+8. The log gets the warnings of L{dstwist.startup_checks}   8. The dependencies stop in the reverse order
+9. The ports accept connections                             9. The ports are closed; HTTP is served until now
+                                                            10. The log limit ends
 ==========================================================  ========================================================
 
 Always true:
@@ -329,6 +330,7 @@ class Lifecycle:
         for watcher in self._watchers:
             watcher.start()
         await self._dependencies.start()
+        self._client_side.serve_application()
         await self._plugins.start()
         # A check may catch the error that cancels it.
         await independent(Deferred.fromCoroutine(self._check()), "a check of the configuration")

@@ -19,6 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python.failure import Failure
 
+from dstwist.api.api import Api
+from dstwist.api.hub import Hub
 from dstwist.auth.methods import build_authentication
 from dstwist.auth.methods import describe as describe_authentication
 from dstwist.auth.reload import AuthReload
@@ -75,6 +77,7 @@ class Node(Service):
     @param reread: reads the configuration again; C{None} without a configuration file.
     @param log_limit: the limit of log lines while the node runs.
     @param label: stands at the end of the log lines about this node, if a program has several.
+    @ivar api: records, events and so on for the application that embeds the node.
     @ivar factory: the factory of all connections.
     @ivar web_sockets: by path, the factory of the WebSockets that the connections become.
     @ivar reloads: the parts that L{reload} reads again.
@@ -145,13 +148,16 @@ class Node(Service):
         router = Router(self._permission, topics.by_topic, settings.limits.max_name_length, reactor, denials)
         rules = RuleReload(self._permission, settings.permission, topics.grant_types, reactor, router.drain)
         self.reloads.add_section("permission", lambda settings: rules.reload(settings.permission))
+        user_rates = UserRateLimits(settings.limits, reactor)
+        hub = Hub(router, user_rates, reactor)
+        self.api = Api(hub, hub.server)
         clients, self.web_sockets = WebSocketBuilder(
             settings,
             reactor,
             self._authenticator,
             router,
             self._users,
-            UserRateLimits(settings.limits, reactor),
+            user_rates,
             failed_logins,
             outgoing,
             self._departed if self._authenticator.departures else None,
@@ -182,13 +188,14 @@ class Node(Service):
             failed_logins,
             self.request_logins,
             accept_rate,
+            hub,
             reactor,
         )
         self._lifecycle = Lifecycle(
             settings,
             self._watchers(rules, logins, reactor),
             self._started_in_turn(self._dependencies(), reactor),
-            self._started_in_turn([Dependency(*part) for part in plugins.parts(None)], reactor),
+            self._started_in_turn([Dependency(*part) for part in plugins.parts(self.api)], reactor),
             self._check,
             self._client_side,
             log_limit,

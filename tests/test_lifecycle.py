@@ -71,6 +71,9 @@ class FakeClientSide:
     def bind(self) -> None:
         self._calls.append("bind")
 
+    def serve_application(self) -> None:
+        self._calls.append("serve")
+
     def open(self) -> None:
         self._calls.append("open")
 
@@ -276,7 +279,9 @@ class LifeTests(LifecycleTestCase):
         self.storage.starting.callback(None)
         self.cache.starting.callback(None)
         self.successResultOf(started)
-        self.assertEqual(self.calls, ["bind", "watch", "start storage", "start cache", "start plugin", "check", "open"])
+        self.assertEqual(
+            self.calls, ["bind", "watch", "start storage", "start cache", "serve", "start plugin", "check", "open"]
+        )
         del self.calls[:]
         self.successResultOf(self.life.stop())
         self.assertEqual(

@@ -28,7 +28,7 @@ from zope.interface import implementer
 from dstwist.connections.endpoint import PAYLOAD_PIECE_BYTES, EndpointContext, IUnauthenticatedConnection
 from dstwist.connections.handshake import ClientHandshake
 from dstwist.connections.requester import Requester
-from dstwist.interfaces import Decode, HandshakeData, ILink, IReceiver, IWire, Login, Work
+from dstwist.interfaces import Decode, HandshakeData, ICodecWire, ILink, IReceiver, Login, Work
 from dstwist.log import Logger, about
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserAction, Topic
@@ -80,7 +80,7 @@ class Connection(Requester):
     _queue: WorkQueue[Message | Malformed | bytes | str]
 
     def __init__(
-        self, link: ILink, wire: IWire, dialect: Dialect, handshake: HandshakeData, context: EndpointContext
+        self, link: ILink, wire: ICodecWire, dialect: Dialect, handshake: HandshakeData, context: EndpointContext
     ) -> None:
         super().__init__(handshake, dialect, context.router, context.clock, link, context.rates)
         self.wire = wire

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
+from zope.interface import Attribute
 
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.limits import LimitSettings
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import IConnection, IWire, Login
+from dstwist.interfaces import ICodecWire, IConnection, Login
 from dstwist.limits.rates import RateLimits
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.message import Malformed, Message
@@ -39,11 +40,11 @@ class EndpointContext(NamedTuple):
     clock: IReactorTime
     users: UserRegistry
     #: The wire of clients that understand PATCH_MULTI.
-    many_wire: IWire | None = None
+    many_wire: ICodecWire | None = None
     #: How long to keep a client that cannot log in now, but perhaps soon, in seconds.
     close_delay: float = LimitSettings().close_delay
     #: The wire of clients that do not understand PATCH.
-    whole_wire: IWire | None = None
+    whole_wire: ICodecWire | None = None
     #: How much clients may send in a second.
     rates: RateLimits | None = None
 
@@ -52,6 +53,8 @@ class IUnauthenticatedConnection(IConnection):
     """
     A connection as its handshake sees it.
     """
+
+    wire: ICodecWire = Attribute("The wire between the client and this connection.")
 
     def decode(payload: bytes | str) -> list[Message | Malformed]:
         """

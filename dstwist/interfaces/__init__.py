@@ -40,7 +40,7 @@ from dstwist.interfaces.requests import (
     IWriteService,
     Work,
 )
-from dstwist.interfaces.transport import Decode, Frame, ICodec, ILink, IOutbox, IReceiver, IWire
+from dstwist.interfaces.transport import Decode, Frame, ICodec, ICodecWire, ILink, IOutbox, IReceiver, IWire
 
 # Stores and permissions of plug-ins need these, too.
 from dstwist.record import Change, Record
@@ -56,6 +56,7 @@ __all__ = [
     "ICallbackStore",
     "ICluster",
     "ICodec",
+    "ICodecWire",
     "IConnection",
     "IDecider",
     "IDepartures",

@@ -63,11 +63,9 @@ class ICodec(Interface):
 
 class IWire(Interface):
     """
-    A transport's framing around a codec. There is one object for each combination, and wires are compared by identity:
-    a frame that is encoded for one connection of a wire can be written to all of them.
+    Makes frames of messages, for all connections of one kind. Wires are compared by identity: a frame that is encoded
+    for one connection of a wire can be written to all of them.
     """
-
-    codec: ICodec = Attribute("The codec inside.")
 
     takes_patches: bool = Attribute("Its clients understand PATCH, the news of a change at one path.")
 
@@ -77,6 +75,14 @@ class IWire(Interface):
         """
         The frame for C{message}, ready to be written; empty if this protocol has no form for it.
         """
+
+
+class ICodecWire(IWire):
+    """
+    A transport's framing around a codec. There is one object for each combination.
+    """
+
+    codec: ICodec = Attribute("The codec inside.")
 
 
 class IOutbox(Interface):

@@ -265,6 +265,10 @@ JAVASCRIPT = replace(
 #: A client of a third party that sends its library's name: it was written from the protocol, which has PATCH_MULTI.
 FOREIGN = replace(PROTOBUF, name="protobuf, other", takes_patches=True, patches_many=True)
 
+#: The API of the node, in the same process (L{dstwist.api}). It is never out of date. It finds the request of each
+#: error by the correlation id, so it needs the id in each denial.
+IN_PROCESS = replace(PROTOBUF, name="in process", names_inner_checks=True, takes_patches=True, patches_many=True)
+
 
 def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:
     """

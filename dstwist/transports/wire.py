@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from zope.interface import classImplements, implementer
 
-from dstwist.interfaces import ICodec, IWire
+from dstwist.interfaces import ICodec, ICodecWire
 from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf import ProtobufCodec
 from dstwist.protocol.text import TextCodec
@@ -20,7 +20,7 @@ TEXT_HEAD = 0x81
 BINARY_HEAD = 0x82
 
 
-@implementer(IWire)
+@implementer(ICodecWire)
 class WebSocketWire:
     """
     Server frames around the payloads of one codec. They are not masked: the same bytes go to all connections.

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.limits import LimitSettings
@@ -17,7 +18,7 @@ from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import HandshakeData, IPermission
+from dstwist.interfaces import HandshakeData, ICodecWire, IPermission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
@@ -37,6 +38,7 @@ HEARTBEAT = 30.0
 CLOSE_DELAY = LimitSettings().close_delay
 
 
+@implementer(ICodecWire)
 class CodecWire(FakeWire):
     """
     A wire whose frames are payloads.

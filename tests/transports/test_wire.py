@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.interfaces import IWire
+from dstwist.interfaces import ICodecWire
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.transports.wire import WebSocketWire
@@ -31,7 +31,7 @@ class WireTests(SynchronousTestCase):
         """
         It is a wire.
         """
-        verifyObject(IWire, WebSocketWire(self.Codec(), binary=True))  # type: ignore[arg-type]
+        verifyObject(ICodecWire, WebSocketWire(self.Codec(), binary=True))  # type: ignore[arg-type]
 
     def test_frames(self) -> None:
         """
