@@ -4,7 +4,7 @@ Stand-ins for the neighbours of what is tested, each verified against the interf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from enum import IntEnum
 from typing import Any
@@ -32,6 +32,7 @@ from dstwist.interfaces import (
     ILink,
     IPermission,
     IRequester,
+    ISharedStore,
     ITopicService,
     IWire,
     Login,
@@ -41,6 +42,7 @@ from dstwist.interfaces import (
 from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Malformed, Message
+from dstwist.record import NO_RECORD
 
 
 class BusyClock(Clock):
@@ -298,9 +300,8 @@ class FakeCluster:
     A cluster that keeps what it was told.
     """
 
-    is_single = False
-
-    def __init__(self) -> None:
+    def __init__(self, single: bool = False) -> None:
+        self.is_single = single
         self.published: list[Message] = []
 
     def publish(self, message: Message) -> None:
@@ -345,7 +346,7 @@ class FakePermission:
         return decision
 
 
-@implementer(IInstantStore)
+@implementer(IInstantStore, ISharedStore)
 class FakeStore:
     """
     A store that is as slow and as unreliable as a test wants it. Operations on one name take effect in order.
@@ -410,6 +411,35 @@ class FakeStore:
 
         return self._do("delete", name, effect)
 
+    def replace(
+        self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
+    ) -> Deferred[Record | None]:
+        def effect() -> Record | None:
+            found = self.records.get(name, NO_RECORD)
+            if found.version != (-1 if expected is None else expected):
+                return found
+            self._put(name, record.version, record.data)
+            return None
+
+        return self._do("set", name, effect, record.version)
+
+    def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
+        def effect() -> Record | None:
+            self._check(name)
+            found = self.records.get(name, NO_RECORD)
+            if found.version != (-1 if expected is None else expected):
+                return found
+            self.records.pop(name, None)
+            return None
+
+        return self._do("delete", name, effect)
+
+    def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
+        return succeed({name: self.records.get(name, NO_RECORD).version for name in names})
+
+    def fence(self) -> Deferred[None]:
+        return succeed(None)
+
     def put(self, name: str, version: int, data: Any) -> None:
         """
         Have a record without anybody having asked for it.
@@ -457,9 +487,9 @@ class FakeCallbackStore(FakeStore):
     def submit(
         self, name: str, expected: Any, record: Record, changes: Sequence[Change], done: Done, argument: Any
     ) -> None:
-        assert expected is ANY_VERSION
-        self.write(name, record).addCallbacks(
-            lambda _: done(argument, None, None), lambda failure: done(argument, failure.value, None)
+        assert expected is not ANY_VERSION
+        self.replace(name, expected, record, changes).addCallbacks(
+            lambda found: done(argument, None, found), lambda failure: done(argument, failure.value, None)
         )
 
 
@@ -497,5 +527,6 @@ class FakesTests(SynchronousTestCase):
         verifyObject(ITopicService, FakeService())
         verifyObject(IPermission, FakePermission())
         verifyObject(IInstantStore, FakeStore())
+        verifyObject(ISharedStore, FakeStore())
         verifyObject(ICallbackStore, FakeCallbackStore())
         verifyObject(IAuthenticator, FakeAuthenticator())

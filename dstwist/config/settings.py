@@ -137,7 +137,8 @@ class RecordSettings:
     storage_exclusion_prefixes: tuple[str, ...] = texts()
     # Records whose names start like this are written without a check of the version.
     storage_hot_path_prefixes: tuple[str, ...] = texts()
-    # How long the cache, and the storage, may take to write. An addition of dstwist, like all below.
+    # How long the cache, and the storage, may take to write, and how long a write is tried again while other writers of
+    # a shared store are faster. An addition of dstwist, like all below.
     write_timeout: float = milliseconds(10000)
     # The largest record, in bytes of JSON text.
     max_size: int = integer(8388608)

@@ -19,11 +19,11 @@ from dstwist.config.stores import (
     StorageSettings,
 )
 from dstwist.errors import ConfigError
-from dstwist.interfaces import IInstantStore, IStore, IStoreMaker
+from dstwist.interfaces import IInstantStore, ISharedStore, IStore, IStoreMaker
 from dstwist.plugins import NotInstalled, PluginContext, load_plugin
 from dstwist.scheduling.large_values import LargeValues
 from dstwist.store.memory import MemoryStore
-from dstwist.store.plugin_store import PluginStore
+from dstwist.store.plugin_store import PluginStore, SharedPluginStore
 from dstwist.store.sqlite import SqliteStore
 
 #: The file of the default storage, in the data directory.
@@ -119,4 +119,7 @@ def _load(settings: PluginSettings, reactor: Any, group: str) -> IStore:
         problem = f"there is no store of the type {name}: neither built in nor a plug-in of that name"
         raise ConfigError(settings.where, problem + suggestion(name, _TYPES)) from None
     # A store that answers at once is asked directly. Its methods must not fail in other ways than IStore says.
-    return store if IInstantStore.providedBy(store) else PluginStore(store, settings.source, reactor)
+    if IInstantStore.providedBy(store):
+        return store
+    wrapper = SharedPluginStore if ISharedStore.providedBy(store) else PluginStore
+    return wrapper(store, settings.source, reactor)

@@ -9,6 +9,7 @@ returns a Deferred                                    that Deferred
 is an C{async def}                                    a Deferred for its outcome
 raises an exception, or returns a value               a Deferred that has failed or fired with it
 C{get}: gives neither a record nor C{None}            a Deferred that fails with L{StoreError}
+C{replace}, C{remove}: the same                       the same; the write is in doubt then
 ====================================================  ====================================================
 
 A store that cannot report its state (L{IStoreStatus}) counts as unable to write for some seconds after a failed write,
@@ -17,6 +18,7 @@ unless a write succeeds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -25,7 +27,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.errors import StoreError, StoreFull
-from dstwist.interfaces import IStore, IStoreStatus, Record
+from dstwist.interfaces import Change, ISharedStore, IStore, IStoreStatus, Record
+from dstwist.record import NO_RECORD
 
 #: How long the store counts as unable to write after a failed write, in seconds. While no client writes, no other write
 #: can show that the store works again.
@@ -56,7 +59,7 @@ class PluginStore:
         return maybeDeferred(self._inner.stop)
 
     def get(self, name: str) -> Deferred[Record | None]:
-        return maybeDeferred(self._inner.get, name).addCallback(self._checked, name)
+        return maybeDeferred(self._inner.get, name).addCallback(self._checked, "get", name)
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
         return self._watched(maybeDeferred(self._inner.set, name, version, data))
@@ -72,11 +75,12 @@ class PluginStore:
             return self._status.problem()
         return self._failure if self._clock.seconds() < self._failed_until else None
 
-    def _watched(self, write: Deferred[None]) -> Deferred[None]:
+    def _watched(self, write: Deferred[Any]) -> Deferred[Any]:
         return write if self._status is not None else write.addCallbacks(self._written, self._not_written)
 
-    def _written(self, result: None) -> None:
+    def _written(self, result: Any) -> Any:
         self._failed_until = 0.0
+        return result
 
     def _not_written(self, failure: Failure) -> Failure:
         # Clients can fill a store on purpose, so a full store does not count as unable to write.
@@ -85,9 +89,38 @@ class PluginStore:
             self._failure = failure.getErrorMessage()
         return failure
 
-    def _checked(self, found: Any, name: str) -> Record | None:
+    def _checked(self, found: Any, method: str, name: str) -> Record | None:
         if found is None:
             return None
         if isinstance(found, Record) and isinstance(found.version, int) and isinstance(found.data, (dict, list)):
             return found
-        raise StoreError(f"{self._source}: get({name!r}) gave neither None nor a Record(version, object or array)")
+        raise StoreError(f"{self._source}: {method}({name!r}) gave neither None nor a Record(version, object or array)")
+
+
+@implementer(ISharedStore)
+class SharedPluginStore(PluginStore):
+    """
+    The store C{inner} of a plug-in, which decides between several writers.
+    """
+
+    def replace(
+        self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
+    ) -> Deferred[Record | None]:
+        return self._decided(maybeDeferred(self._inner.replace, name, expected, record, changes), "replace", name)
+
+    def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
+        return self._decided(maybeDeferred(self._inner.remove, name, expected), "remove", name)
+
+    def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
+        return maybeDeferred(self._inner.heads, names)
+
+    def fence(self) -> Deferred[None]:
+        return maybeDeferred(self._inner.fence)
+
+    def _decided(self, write: Deferred[Any], method: str, name: str) -> Deferred[Record | None]:
+        return self._watched(write.addCallback(self._checked_instead, method, name))
+
+    def _checked_instead(self, found: Any, method: str, name: str) -> Record | None:
+        if isinstance(found, Record) and found.version == NO_RECORD.version:
+            return NO_RECORD
+        return self._checked(found, method, name)

@@ -5,12 +5,13 @@ Reading records from two tiers: a cache in front of a storage.
 a record                                    is read from
 ==========================================  ==========================================================================
 whose last write is known to have ended     the cache; if the cache does not have it, the storage
-whose last write is unresolved              the authority: a failed or late write may have left an old value in the
+whose last write is unresolved              the arbiter: a failed or late write may have left an old value in the
                                             cache
 ==========================================  ==========================================================================
 
-The I{authority} of a record is the tier that has the last word about it: the storage, or the cache for records that are
-not stored (names with a prefix of C{storageExclusionPrefixes}, and all records if there is no storage).
+The I{arbiter} of a record is the tier that decides which of several writers is the first: the storage, or the cache for
+records that are not stored (names with a prefix of C{storageExclusionPrefixes}, and all records if there is no
+storage).
 
 Always true: reading changes neither tier. The caller decides whether a record from the storage goes into the cache.
 Only the steps of the record's queue (L{dstwist.services.record.queue}) may do that, because any other caller could
@@ -27,7 +28,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
-from dstwist.interfaces import IRecordStore, IStore, Record
+from dstwist.interfaces import ISharedStore, IStore, Record
+from dstwist.store.sole_writer import record_writer, shared
 
 CACHE_TIER = "cache"
 STORAGE_TIER = "storage"
@@ -64,6 +66,8 @@ class TieredStore:
         self._unresolved: set[str] = set()
         self.unresolved: Container[str] = self._unresolved
         self._write_cache = record_writer(cache)
+        self._shared_cache = shared(cache)
+        self._shared_storage = None if storage is None else shared(storage)
         self._clock = clock
         self._timeouts = {
             CACHE_TIER: settings.cache_retrieval_timeout,
@@ -73,19 +77,28 @@ class TieredStore:
 
     def is_stored(self, name: str) -> bool:
         """
-        Whether the storage is the authority of a record.
+        Whether the storage is the arbiter of a record.
         """
         return self.storage is not None and not name.startswith(self._excluded)
 
+    def arbiter(self, name: str) -> tuple[ISharedStore, str]:
+        """
+        The arbiter of a record, and its tier.
+        """
+        storage = self._shared_storage
+        if storage is None or name.startswith(self._excluded):
+            return self._shared_cache, CACHE_TIER
+        return storage, STORAGE_TIER
+
     def mark_unresolved(self, name: str) -> None:
         """
-        The outcome of the last write of a record is unknown. From now on the record is read from its authority.
+        The outcome of the last write of a record is unknown. From now on the record is read from its arbiter.
         """
         self._unresolved.add(name)
 
     def mark_resolved(self, name: str) -> None:
         """
-        The outcome is known, and the cache agrees with the authority.
+        The outcome is known, and the cache agrees with the arbiter.
         """
         self._unresolved.discard(name)
 
@@ -98,7 +111,7 @@ class TieredStore:
         Fails with L{TierError} if a tier fails, or does not answer in time.
         """
         if name in self._unresolved:
-            return Deferred.fromCoroutine(self.read_authority(name))
+            return Deferred.fromCoroutine(self.read_arbiter(name))
         asked = self.cache.get(name)
         if asked.called and isinstance(asked.result, Record):
             return asked
@@ -114,27 +127,29 @@ class TieredStore:
         """
         return await self._read(name, self.cache.get(name), on_stored)
 
-    async def read_authority(self, name: str) -> Record | None:
+    async def read_arbiter(self, name: str) -> Record | None:
         """
-        The record as its authority has it; C{None} if there is none.
+        The record as its arbiter has it; C{None} if there is none.
 
-        @raise TierError: the authority failed, or did not answer in time.
+        @raise TierError: the arbiter failed, or did not answer in time.
         """
-        record: Record | None
-        if self.is_stored(name):
-            assert self.storage is not None
-            record = await self._answer(STORAGE_TIER, self.storage.get(name))
-        else:
-            record = await self._answer(CACHE_TIER, self.cache.get(name))
+        arbiter, tier = self.arbiter(name)
+        record: Record | None = await self._answer(tier, arbiter.get(name))
         return record
 
     async def refresh(self, name: str) -> Record | None:
         """
-        L{read_authority}, and make the cache agree. Only for the steps of the record's queue.
+        L{read_arbiter}, and make the cache agree. Only for the steps of the record's queue. If the last write of the
+        record is unresolved, it cannot take effect afterwards any more.
 
         @raise TierError: a tier failed, or did not answer in time.
         """
-        record = await self.read_authority(name)
+        if name in self._unresolved:
+            await self._answer(CACHE_TIER, self._shared_cache.fence())
+            arbiter, tier = self.arbiter(name)
+            if tier == STORAGE_TIER:
+                await self._answer(tier, arbiter.fence())
+        record = await self.read_arbiter(name)
         if self.is_stored(name):
             await self._answer(
                 CACHE_TIER, self.cache.delete(name) if record is None else self._write_cache(name, record)
@@ -168,13 +183,3 @@ def within(answer: Deferred[Any], timeout: float, clock: IReactorTime) -> Deferr
     timer.
     """
     return answer if answer.called else answer.addTimeout(timeout, clock)
-
-
-def record_writer(store: IStore) -> Callable[[str, Record], Deferred[None]]:
-    """
-    The function that writes a record to C{store}. If the store accepts L{Record} objects, the function passes the
-    object itself, so that its JSON text is made once.
-    """
-    if IRecordStore.providedBy(store):
-        return IRecordStore(store).write
-    return lambda name, record: store.set(name, record.version, record.data)

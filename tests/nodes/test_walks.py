@@ -189,7 +189,7 @@ class WalkTests(SynchronousTestCase):
             {
                 "RecordQueue.submit",
                 "WritePermission.check_effect",
-                "SqliteStore.write",
+                "SqliteStore.submit",
                 "SqliteFile.write",
                 "SqliteStore._done",
             },

@@ -13,17 +13,19 @@ from typing import Any
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
+from zope.interface.verify import verifyObject
 
 import twisted.plugins
 from dstwist.config.plugins import PluginSettings
 from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
-from dstwist.interfaces import IStore, Record
+from dstwist.interfaces import ISharedStore, IStore, Record
 from dstwist.store.from_settings import Stores, build_stores
 from dstwist.store.memory import MemoryStore
 from dstwist.store.sqlite import SqliteStore
 from tests.store import contract
+from tests.store.faulty import FaultyStore
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "docs" / "examples"
 
@@ -69,6 +71,13 @@ def half_a_store(options: Any, context: Any) -> Any:
 
 def memory(options: Any, context: Any) -> MemoryStore:
     return MemoryStore(**options)
+
+
+def shared_memory(options: Any, context: Any) -> FaultyStore:
+    """
+    A store that decides between its writers, and is not instant.
+    """
+    return FaultyStore(MemoryStore())
 
 
 def plugin(source: str, kind: str = "module", **options: Any) -> PluginSettings:
@@ -162,6 +171,15 @@ class BuildTests(SynchronousTestCase):
         self.successResultOf(stores.storage.set("a", 1, {}))
         self.failureResultOf(stores.storage.set("b", 1, {}))
         self.assertIsInstance(stores.cache, MemoryStore)
+
+    def test_shared(self) -> None:
+        """
+        A store of the operator's own that decides between its writers is used as such.
+        """
+        store = self.build(storage=plugin(f"{__name__}:shared_memory")).storage
+        assert store is not None
+        verifyObject(ISharedStore, store)
+        self.assertIsNone(self.successResultOf(ISharedStore(store).replace("a", None, Record(0, {}))))
 
     def test_refused(self) -> None:
         """

@@ -11,8 +11,9 @@ from zope.interface import implementer
 
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IStoreStatus, Record
+from dstwist.record import NO_RECORD
 from dstwist.store.memory import MemoryStore
-from dstwist.store.plugin_store import FAILURE_SECONDS, PluginStore
+from dstwist.store.plugin_store import FAILURE_SECONDS, PluginStore, SharedPluginStore
 from tests.store import contract
 
 
@@ -63,6 +64,18 @@ class Careless:
         raise OSError("disk")
 
 
+class CarelessShared(Careless):
+    """
+    The same, with several writers.
+    """
+
+    def replace(self, name: str, expected: int | None, record: Record, changes: Any) -> Any:
+        return self.gives
+
+    def remove(self, name: str, expected: int | None) -> Any:
+        return self.gives
+
+
 class CoroutineTests(contract.StoreContract):
     """
     The contract, by coroutines.
@@ -70,6 +83,33 @@ class CoroutineTests(contract.StoreContract):
 
     def make(self) -> Any:
         return PluginStore(Coroutines(), "it", self.reactor)
+
+
+class SharedCoroutines(Coroutines):
+    """
+    A store all of coroutines, which decides between its writers.
+    """
+
+    async def replace(self, name: str, expected: int | None, record: Record, changes: Any = ()) -> Any:
+        return await self._inner.replace(name, expected, record, changes)
+
+    async def remove(self, name: str, expected: int | None) -> Any:
+        return await self._inner.remove(name, expected)
+
+    async def heads(self, names: Any) -> Any:
+        return await self._inner.heads(names)
+
+    async def fence(self) -> None:
+        await self._inner.fence()
+
+
+class SharedCoroutineTests(contract.SharedStoreContract):
+    """
+    The contract of a store with several writers, by coroutines.
+    """
+
+    def make(self) -> Any:
+        return SharedPluginStore(SharedCoroutines(), "it", self.reactor)
 
 
 class CarelessTests(contract.StoreTestCase):
@@ -103,6 +143,21 @@ class CarelessTests(contract.StoreTestCase):
         for wrong in wrongs:
             self.inner.gives = wrong
             self.assertIn("my.py:Mine: get('a') gave neither None nor a Record", self.failure(self.store.get("a")))
+
+    def test_no_outcome(self) -> None:
+        """
+        What a refused write finds must be a record as well.
+        """
+        inner = CarelessShared()
+        store = SharedPluginStore(inner, "my.py:Mine", self.reactor)
+        asked = {"replace": lambda: store.replace("a", 1, Record(2, {})), "remove": lambda: store.remove("a", 1)}
+        outcomes: list[tuple[Any, Any]] = [(None, None), (Record(3, {}), Record(3, {})), (Record(-1, None), NO_RECORD)]
+        for method, ask in asked.items():
+            for inner.gives, expected in outcomes:
+                self.assertEqual(self.result(ask()), expected)
+            for inner.gives in (False, True, 2, Record(1, None)):
+                self.assertIn(f"my.py:Mine: {method}('a') gave neither None nor", self.failure(ask()))
+            self.assertIsNotNone(store.problem())
 
     def failure_of(self, kind: type[Exception], deferred: Deferred[None]) -> str:
         return str(self.failureResultOf(deferred, kind).value)

@@ -7,12 +7,13 @@ module                              task
 B{requests}
 L{.service}                         the topic: makes the parts, and gives each request to one of them
 L{.queue}                           the order: requests for one record are served one after the other
-L{.read}, L{.write}, L{.delete}     the steps that serve a request in its turn; L{.write} decides which write is a
-                                    conflict
+L{.read}, L{.write}, L{.delete}     the steps that serve a request in its turn
+L{.decide}                          which write is accepted, which is a conflict, and the record that a write makes
 L{.write_permission}                which rules a write needs
 L{.sizes}                           how large a record may become
 B{stores}
 L{.store}                           the cache and the storage as one store
+L{.attempts}                        how often a write is tried that other nodes overtake
 L{.reconcile}                       asks the storage again after a write with an unknown outcome
 L{.failures}                        the log line and the exception for a store that fails or is late
 B{messages to clients}

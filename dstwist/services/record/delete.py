@@ -4,6 +4,8 @@ Deleting records.
 ::
 
     load --> permitted? --> delete in the stores --> DELETE_SUCCESS to the sender, DELETED to all other subscribers
+                 ^                |
+                 +----------------+  another node has written the record since
 
 The subscriptions of all clients to the record end with its deletion. A deletion of a record that does not exist
 succeeds as well.
@@ -92,21 +94,43 @@ class RecordDeleter:
         except RecordError as error:
             self.not_deleted(name, message, sender, error)
             return
-        decision = await answers.decided(self._allows(message, sender, Change(record or NO_RECORD, message)))
-        if decision is not True:
-            answers.deletion_refused(name, message, sender, decision, self._denials)
-            self._end_subscription(name, sender)
-            return
-        try:
-            await self._store.delete(name)
-        except RecordError as error:
-            self.not_deleted(name, message, sender, error)
-            self._reconciliation.assume(name, record)
-            await self._reconciliation.try_to_reconcile(name)
-            return
-        if record is not None and (record.weight or 0) > LARGE_WEIGHT:
-            self._large_values.free([record.data])
-        version = -1 if record is None else record.version
+        attempts = None
+        while True:
+            decision = await answers.decided(self._allows(message, sender, Change(record or NO_RECORD, message)))
+            try:
+                if decision is True:
+                    found = await self._store.delete(name, record)
+                else:
+                    found = await self._store.confirm(name, record)
+            except RecordError as error:
+                self.not_deleted(name, message, sender, error)
+                self._reconciliation.assume(name, record)
+                await self._reconciliation.try_to_reconcile(name)
+                return
+            if found is None:
+                if decision is True:
+                    if record is not None and (record.weight or 0) > LARGE_WEIGHT:
+                        self._large_values.free([record.data])
+                    await self._deleted(name, -1 if record is None else record.version, sender)
+                    return
+                answers.deletion_refused(name, message, sender, decision, self._denials)
+                self._end_subscription(name, sender)
+                break
+            record = None if found is NO_RECORD else found
+            attempts = attempts or self._store.attempts()
+            if not await attempts.another():
+                self.not_deleted(name, message, sender, self._store.outpaced(name, RecordAction.RECORD_DELETE_ERROR))
+                break
+        if attempts is not None:
+            # The record stays, but it is not what the subscribers know: another node has written it.
+            self._news.refreshed(name, record)
+
+    async def _deleted(self, name: str, version: int, sender: IRequester) -> None:
+        """
+        The stores have deleted the record. Tell all clients.
+
+        @param version: its last one; -1 if it did not exist.
+        """
         subscribers = self._subscriptions.subscribers(name)
         self._replicas.deleted(name, version, subscribers)
         if len(subscribers) > ONE_TURN_SUBSCRIBERS:

@@ -9,6 +9,7 @@ the cache does not answer in time     CACHE_RETRIEVAL_TIMEOUT     CACHE_RETRIEVA
 the storage does not answer in time   STORAGE_RETRIEVAL_TIMEOUT   STORAGE_RETRIEVAL_TIMEOUT
 a write fails or is late              RECORD_UPDATE_ERROR         RECORD_UPDATE_ERROR
 a deletion fails or is late           RECORD_DELETE_ERROR         RECORD_DELETE_ERROR
+other writers are always faster       the error of the client     RECORD_UPDATE_ERROR or RECORD_DELETE_ERROR
 ====================================  ==========================  ========================================
 
 The log line contains the exact problem. The client is told which tier failed, but not why.
@@ -68,6 +69,17 @@ def write_failed(name: str, action: RecordAction, tier: str, reason: Exception |
         return RecordError(action, f"{tier} timeout")
     complain(action, name, tier, reason)
     return RecordError(action, f"{tier} {'is full' if isinstance(reason, StoreFull) else 'error'}")
+
+
+def outpaced(name: str, action: RecordAction, tier: str, seconds: float) -> RecordError:
+    """
+    Log that other nodes were faster to write the record C{name}, in each attempt of that time.
+
+    @param action: the error for the client.
+    @return: the error for the client.
+    """
+    complain(action, name, tier, f"other nodes were faster for {seconds:g} s")
+    return RecordError(action, f"other writers of {name} are faster")
 
 
 def complain(action: RecordAction, name: str, tier: str, problem: object) -> None:

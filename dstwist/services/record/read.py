@@ -179,7 +179,8 @@ class RecordReader:
                 return
             record = Record(0, {})
             try:
-                await self._store.commit(name, record)
+                # If another node has created the record meanwhile, that one is read.
+                record = await self._store.commit(name, None, record) or record
             except RecordError as error:
                 answers.not_created(name, message, sender, error)
                 self._reconciliation.assume(name, None)

@@ -2,15 +2,16 @@
 Reconciliation of records whose last write has an unknown outcome.
 
 A store that fails a write, or does not answer in time, may have written the record, or may write it later. From then on
-the record is I{unresolved}, until its authority (L{dstwist.store.tiers}) says what the record contains::
+the record is I{unresolved}, until its arbiter (L{dstwist.store.tiers}) says what the record contains::
 
-    a write fails --> unresolved --> the authority is asked, and the cache made to agree --> on_resolved is called
+    a write fails --> unresolved --> the arbiter is asked, and the cache made to agree --> on_resolved is called
                           ^                    |
                           |                    | fails
                           +---- L{FIRST_RETRY_SECONDS}, then twice as long each time, at most L{MAX_RETRY_SECONDS}
 
-The authority is asked right after the failure, by each request that needs the record, and again after the time above. A
-store executes the operations on one name in order, so no earlier write can change the record after this answer.
+The arbiter is asked right after the failure, by each request that needs the record, and again after the time above.
+Before that the stores are fenced (C{fence} of L{ISharedStore<dstwist.interfaces.ISharedStore>}), so no earlier write
+can change the record after this answer. A write is not repeated: its writer gets an error, and then the record.
 
 ===================================================  ==============================================
 the record                                           is sent to
@@ -98,7 +99,7 @@ class Reconciliation:
 
     def add(self, name: str) -> None:
         """
-        The record is unresolved, because a write failed or the authority could not be asked.
+        The record is unresolved, because a write failed or the arbiter could not be asked.
         """
         unresolved = self._records.get(name)
         if unresolved is None:
@@ -133,7 +134,7 @@ class Reconciliation:
         """
         Resolve the record, and return it; C{None} if there is none.
 
-        @raise RecordError: the authority could not be asked; the record stays unresolved.
+        @raise RecordError: the arbiter could not be asked; the record stays unresolved.
         """
         unresolved = self._records.get(name)
         record = await self.refresh(name)
@@ -152,10 +153,10 @@ class Reconciliation:
 
     async def refresh(self, name: str) -> Record | None:
         """
-        The record as its authority has it; C{None} if there is none. Afterwards the cache agrees, and the record is
+        The record as its arbiter has it; C{None} if there is none. Afterwards the cache agrees, and the record is
         resolved. The caller tells subscribers about it.
 
-        @raise RecordError: the authority could not be asked; the record is unresolved now.
+        @raise RecordError: the arbiter could not be asked; the record is unresolved now.
         """
         try:
             record = await self._tiers.refresh(name)

@@ -16,7 +16,7 @@ all other reasons                at once; with the answer to another write, if o
 ===============================  ================================================================================
 
 VERSION_EXISTS contains the record only for a client that is subscribed, or has the permission to read it.
-L{dstwist.services.record.write} checks this condition before it calls a L{SendConflict}. In all other cases the record
+L{dstwist.services.record.decide} checks this condition before it calls a L{SendConflict}. In all other cases the record
 is sent to subscribers only.
 """
 

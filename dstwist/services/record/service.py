@@ -15,7 +15,7 @@ SUBSCRIBE, UNSUBSCRIBE        names                ack
 READ                          name                 READ_RESPONSE, RECORD_NOT_FOUND
 HEAD, HAS                     name                 HEAD_RESPONSE, HAS_RESPONSE; version -1, or false, if it does not
                                                    exist
-UPDATE, PATCH, ERASE, ...     name, version, ...   see L{dstwist.services.record.write}
+UPDATE, PATCH, ERASE, ...     name, version, ...   see L{dstwist.services.record.decide}
 DELETE                        name                 DELETE_SUCCESS, and DELETED to all others; ends all subscriptions
 NOTIFY                        names                ack, when each was read anew and sent to its subscribers
 LISTEN, ...                   name                 see L{dstwist.routing.listeners}
@@ -51,6 +51,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.large_values import LargeValues
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
+from dstwist.services.record.decide import WriteDecisions
 from dstwist.services.record.delete import RecordDeleter
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
@@ -125,7 +126,7 @@ class RecordService:
         self._queue = queue = RecordQueue(settings, self._queue_full, clock, pending)
         self._submit = queue.submit
         self._reconciliation = reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
-        self._store = store = RecordStore(tiers, reconciliation, queue, settings, clock)
+        self._store = store = RecordStore(tiers, reconciliation, queue, settings, clock, cluster.is_single)
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         large_values = LargeValues(clock)
         self._replicas = replicas = Replicas(settings, clock, self._remind)
@@ -139,6 +140,7 @@ class RecordService:
         self._news = news = RecordNews(subscriptions, replicas, acks, conflicts, cluster)
         self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
         write_permission = WritePermission(permission, refusals, settings, denials)
+        decisions = WriteDecisions(queue, permission, refusals, write_permission, sizes, settings, clock)
         writer = RecordWriter(
             store,
             reconciliation,
@@ -146,7 +148,7 @@ class RecordService:
             permission,
             news,
             refusals,
-            write_permission,
+            decisions,
             sizes,
             large_values,
             settings,

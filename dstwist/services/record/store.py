@@ -3,12 +3,16 @@ The cache and the storage as one store.
 
 ======  =============================================================================================================
 load    from the cache; if the cache does not have the record, from the storage, and the cache is given what is found
-commit  to the storage, and after its answer to the cache
-delete  from the storage, and after its answer from the cache
+commit  to the arbiter (L{dstwist.store.tiers}), and after its answer to the cache, if that is another store
+delete  from the arbiter, and after its answer from the cache
 ======  =============================================================================================================
 
 In this order no client reads a state that a crash could take back. Records whose names have a prefix of
 C{storageExclusionPrefixes} are only in the cache; so are all records if there is no storage.
+
+A commit or a deletion names the record on which it was decided. If another writer was faster, the arbiter has another
+version and refuses: nothing was written, the cache is given the record that is there, and the caller decides again. In
+a cluster, the cache of a node may be outdated, so a refusal is confirmed by the arbiter as well.
 
 A write that fails leaves the record unresolved: L{dstwist.services.record.reconcile}. An unresolved record is
 reconciled before it is loaded.
@@ -24,7 +28,7 @@ L{RecordQueue<dstwist.services.record.queue.RecordQueue>}.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -32,17 +36,24 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import ANY_VERSION, Change, ICallbackStore, IInstantStore, IRequester, Record
+from dstwist.interfaces import Change, ICallbackStore, IInstantStore, IRequester, Record
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
+from dstwist.record import NO_RECORD
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.services.record.failures import RecordError, complain, read_failed, write_failed
+from dstwist.services.record.attempts import Attempts
+from dstwist.services.record.failures import RecordError, complain, outpaced, read_failed, write_failed
 from dstwist.services.record.queue import NONE_SERVED, Held, RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
-from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, record_writer, within
+from dstwist.store.sole_writer import record_writer
+from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, within
 
 #: With more unresolved records, all writes are refused.
 MAX_UNRESOLVED_RECORDS = 100000
+
+#: Called when a write has ended: with the commit; with the L{RecordError} if it failed; and, if the arbiter refused it,
+#: with the record that is there instead.
+Ended = Callable[[Any, RecordError | None, Record | None], None]
 
 
 class Commit(Held):
@@ -51,7 +62,7 @@ class Commit(Held):
     for each write that is under way costs time.
 
     @ivar change: the change that led to C{record}.
-    @ivar done: called with this object when the write has ended, and with the L{RecordError} if it failed.
+    @ivar done: called with this object when the write has ended.
     """
 
     __slots__ = ("change", "done", "record")
@@ -63,7 +74,7 @@ class Commit(Held):
         sender: IRequester,
         record: Record,
         change: Change,
-        done: Callable[[Any, RecordError | None], None],
+        done: Ended,
     ) -> None:
         # The fields of L{Held} are set here, because another call would take a fifth of the time of this one.
         self.name = name
@@ -82,7 +93,8 @@ class _AwaitedCommit:
     """
     One write to the stores that a coroutine waits for.
 
-    @ivar ended: fires when the write has ended, with the L{RecordError} if it failed.
+    @ivar ended: fires when the write has ended, with the record that is there instead if the arbiter refused it; fails
+        with the L{RecordError} if the write failed.
     """
 
     __slots__ = ("ended", "name", "record")
@@ -90,11 +102,11 @@ class _AwaitedCommit:
     def __init__(self, name: str, record: Record) -> None:
         self.name = name
         self.record = record
-        self.ended: Deferred[None] = Deferred()
+        self.ended: Deferred[Record | None] = Deferred()
 
-    def done(self, commit: object, error: RecordError | None) -> None:
+    def done(self, commit: object, error: RecordError | None, found: Record | None) -> None:
         if error is None:
-            self.ended.callback(None)
+            self.ended.callback(found)
         else:
             self.ended.errback(error)
 
@@ -110,6 +122,7 @@ class RecordStore:
     @ivar has_storage: whether there is a storage.
     @ivar is_instant: whether the cache is one that L{known} and L{keep} can use.
     @ivar has_callbacks: whether the storage has callbacks, so that L{begin} can be used.
+    @param alone: whether no other node writes to the storage.
     """
 
     def __init__(
@@ -119,6 +132,7 @@ class RecordStore:
         queue: RecordQueue,
         settings: RecordSettings,
         clock: IReactorTime,
+        alone: bool = True,
     ) -> None:
         cache, storage = tiers.cache, tiers.storage
         instant = IInstantStore(cache, None)
@@ -131,10 +145,9 @@ class RecordStore:
         self._tiers = tiers
         self._reconciliation = reconciliation
         self._cache = cache
-        self._storage = storage
-        self._is_stored = tiers.is_stored
+        self._arbiter = tiers.arbiter
         self._write_cache = record_writer(cache)
-        self._write_storage = record_writer(cache if storage is None else storage)
+        self._alone = alone
         self._queue = queue
         self._excluded = settings.storage_exclusion_prefixes
         self._write_timeout = settings.write_timeout
@@ -152,6 +165,12 @@ class RecordStore:
         record: L{load} it.
         """
         return None if name in self.unresolved else self.known(name)
+
+    def is_final(self, name: str) -> bool:
+        """
+        Whether the cache is right about the record, so that a refusal need not be confirmed: L{confirm}.
+        """
+        return self._alone or self._arbiter(name)[1] == CACHE_TIER
 
     def _keep_excluded(self, name: str, record: Record) -> bool:
         return name.startswith(self._excluded) and self._keep(name, record)
@@ -180,40 +199,91 @@ class RecordStore:
             self._queue.failed(name, problem)
             raise problem from error
 
-    async def commit(self, name: str, record: Record) -> None:
+    async def commit(
+        self, name: str, before: Record | None, record: Record, changes: Sequence[Change] = ()
+    ) -> Record | None:
         """
-        Write a record.
+        Write C{record} in place of C{before}.
 
+        @param before: the record on which the write was decided; C{None}: there was none.
+        @param changes: the changes that lead from C{before} to C{record}.
+        @return: C{None} if the record is written. Otherwise another writer was faster: the record that is there
+            instead; L{NO_RECORD} if there is none.
         @raise RecordError: RECORD_UPDATE_ERROR; the record is unresolved now.
         """
-        is_stored = self._is_stored(name)
-        if is_stored and self._submit is not None:
+        action = RecordAction.RECORD_UPDATE_ERROR
+        expected = None if before is None else before.version
+        arbiter, tier = self._arbiter(name)
+        if tier == STORAGE_TIER and self._submit is not None:
             commit = _AwaitedCommit(name, record)
-            self.begin(commit)
-            await commit.ended
-            return
-        self._check_room(RecordAction.RECORD_UPDATE_ERROR)
-        if is_stored:
-            await self._write(name, STORAGE_TIER, self._write_storage(name, record), RecordAction.RECORD_UPDATE_ERROR)
-        if not self._keep(name, record):
-            await self._write_to_cache(name, record)
+            self.begin(commit, expected, changes)
+            return await commit.ended
+        self._check_room(action)
+        if tier == CACHE_TIER:
+            known = self.known(name)
+            if known is not None and known.version == expected and self._keep(name, record):
+                return None
+        found: Record | None = await self._write(name, tier, arbiter.replace(name, expected, record, changes), action)
+        if tier == STORAGE_TIER:
+            await self._fill_cache(name, record if found is None else found, action)
+        return found
 
-    async def delete(self, name: str) -> None:
+    async def confirm(self, name: str, before: Record | None) -> Record | None:
+        """
+        For a request that is refused: make sure that the record on which this was decided is not outdated.
+
+        @return: as of L{commit}.
+        @raise RecordError: as of L{load}.
+        """
+        if self.is_final(name):
+            return None
+        try:
+            found = await self._tiers.read_arbiter(name) or NO_RECORD
+        except TierError as error:
+            raise read_failed(name, error) from error
+        if found.version == (before or NO_RECORD).version:
+            return None
+        await self._fill_cache(name, found, RecordAction.RECORD_UPDATE_ERROR)
+        return found
+
+    async def delete(self, name: str, before: Record | None) -> Record | None:
         """
         Delete a record.
 
+        @param before: the record on which the deletion was decided; C{None}: there was none.
+        @return: as of L{commit}.
         @raise RecordError: RECORD_DELETE_ERROR; the record is unresolved now.
         """
-        self._check_room(RecordAction.RECORD_DELETE_ERROR)
-        if self._is_stored(name):
-            assert self._storage is not None
-            await self._write(name, STORAGE_TIER, self._storage.delete(name), RecordAction.RECORD_DELETE_ERROR)
-        await self._write(name, CACHE_TIER, self._cache.delete(name), RecordAction.RECORD_DELETE_ERROR)
+        action = RecordAction.RECORD_DELETE_ERROR
+        self._check_room(action)
+        arbiter, tier = self._arbiter(name)
+        removal = arbiter.remove(name, None if before is None else before.version)
+        found: Record | None = await self._write(name, tier, removal, action)
+        if tier == STORAGE_TIER:
+            await self._fill_cache(name, NO_RECORD if found is None else found, action)
+        return found
 
-    def begin(self, commit: Commit | _AwaitedCommit) -> None:
+    def attempts(self) -> Attempts:
+        """
+        The attempts of a write that was refused once, because another writer was faster.
+        """
+        return Attempts(self._write_timeout, self._clock)
+
+    def outpaced(self, name: str, action: RecordAction) -> RecordError:
+        """
+        Other writers were faster in each attempt, so that there are no more.
+
+        @param action: the error for the client.
+        """
+        return outpaced(name, action, self._arbiter(name)[1], self._write_timeout)
+
+    def begin(self, commit: Commit | _AwaitedCommit, expected: int | None, changes: Sequence[Change]) -> None:
         """
         Write a record to the storage, which must have callbacks, and to the cache. Then call C{commit.done}: in a later
         turn, or before this method returns. If there is an error, the record is unresolved.
+
+        @param expected: the version of the record on which the write was decided; C{None}: there was none.
+        @param changes: the changes that lead from that record to the new one.
         """
         assert self._submit is not None
         # This is a set, which is nearly always empty.
@@ -221,27 +291,29 @@ class RecordStore:
             try:
                 self._check_room(RecordAction.RECORD_UPDATE_ERROR)
             except RecordError as error:
-                commit.done(commit, error)
+                commit.done(commit, error, None)
                 return
         self._commits.add(commit)
         try:
-            self._submit(commit.name, ANY_VERSION, commit.record, (), self._on_answer, commit)
+            self._submit(commit.name, expected, commit.record, changes, self._on_answer, commit)
         except Exception as problem:
-            self._answered(commit, problem)
+            self._answered(commit, problem, None)
 
-    def _answered(self, commit: Commit | _AwaitedCommit, error: Exception | None, found: Record | None = None) -> None:
+    def _answered(self, commit: Commit | _AwaitedCommit, error: Exception | None, found: Record | None) -> None:
         """
-        The storage has written the record, or has failed.
+        The storage has written the record, or has refused or failed.
         """
         if not self._commits.remove(commit):
             return  # Its time was up.
         if error is not None:
             self._failed(commit, error)
-        elif self._keep(commit.name, commit.record):
-            commit.done(commit, None)
+        elif found is None and self._keep(commit.name, commit.record):
+            commit.done(commit, None, None)
         else:
-            Deferred.fromCoroutine(self._write_to_cache(commit.name, commit.record)).addCallbacks(
-                lambda _: commit.done(commit, None), lambda failure: commit.done(commit, failure.value)
+            record = commit.record if found is None else found
+            filling = self._fill_cache(commit.name, record, RecordAction.RECORD_UPDATE_ERROR)
+            Deferred.fromCoroutine(filling).addCallbacks(
+                lambda _: commit.done(commit, None, found), lambda failure: commit.done(commit, failure.value, None)
             )
 
     def _late(self, commit: Commit | _AwaitedCommit) -> None:
@@ -250,10 +322,16 @@ class RecordStore:
     def _failed(self, commit: Commit | _AwaitedCommit, reason: Exception | float) -> None:
         problem = write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, STORAGE_TIER, reason)
         self._reconciliation.add(commit.name)
-        commit.done(commit, problem)
+        commit.done(commit, problem, None)
 
-    async def _write_to_cache(self, name: str, record: Record) -> None:
-        await self._write(name, CACHE_TIER, self._write_cache(name, record), RecordAction.RECORD_UPDATE_ERROR)
+    async def _fill_cache(self, name: str, record: Record, action: RecordAction) -> None:
+        """
+        Give the cache a record that the storage has; L{NO_RECORD}: the storage has none.
+        """
+        if record is NO_RECORD:
+            await self._write(name, CACHE_TIER, self._cache.delete(name), action)
+        elif not self._keep(name, record):
+            await self._write(name, CACHE_TIER, self._write_cache(name, record), action)
 
     def _promote(self, name: str, record: Record) -> None:
         """
@@ -269,11 +347,10 @@ class RecordStore:
         if len(self._reconciliation) >= MAX_UNRESOLVED_RECORDS:
             raise RecordError(action, "too many records are waiting for the stores to recover")
 
-    async def _write(self, name: str, tier: str, answer: Deferred[None], action: RecordAction) -> None:
+    async def _write(self, name: str, tier: str, answer: Deferred[Any], action: RecordAction) -> Any:
         reason: Exception | float
         try:
-            await within(answer, self._write_timeout, self._clock)
-            return
+            return await within(answer, self._write_timeout, self._clock)
         except TimeoutError:
             reason = self._write_timeout
         except Exception as error:

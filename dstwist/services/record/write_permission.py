@@ -8,7 +8,7 @@ The rules that a write needs follow from its effect (C{services.md} section 1):
 - I{delete}, if a v4+ client erases the value at a path, by any message. Text clients have no message to erase a value:
   they patch with "no value", for which every deepstream server asks for I{write}.
 
-A write that only sets a value in an existing record needs one rule. L{dstwist.services.record.write} asks the
+A write that only sets a value in an existing record needs one rule. L{dstwist.services.record.decide} asks the
 permission about it without this module, because nearly all writes are such.
 """
 

@@ -142,16 +142,18 @@ class RecordTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.serve()
 
-    def serve(self, storage: bool = True, clock: Clock | None = None, **settings: Any) -> None:
+    def serve(self, storage: bool = True, clock: Clock | None = None, single: bool = False, **settings: Any) -> None:
         """
         Have a service, anew.
+
+        @param single: whether there are no other nodes, which might have written more than the cache has.
         """
         self.clock = Clock() if clock is None else clock
         self.cache = FakeStore(self.clock)
         self.cache.instant = self.instant
         self.storage = FakeCallbackStore(self.clock) if self.callbacks else FakeStore(self.clock)
         self.rules = Rules()
-        self.cluster = FakeCluster()
+        self.cluster = FakeCluster(single)
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         self.listeners = ListenerRegistry(
             Topic.RECORD, self.subscriptions, ListenSettings(shuffle_providers=False), self.clock, announce=True

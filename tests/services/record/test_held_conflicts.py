@@ -23,7 +23,7 @@ class ConflictCase(RecordTestCase):
     """
 
     def setUp(self) -> None:
-        self.serve()
+        self.serve(single=True)
 
     def serve(self, *args: object, **settings: object) -> None:
         super().serve(*args, **settings)  # type: ignore[arg-type]

@@ -55,10 +55,10 @@ class RecordStoreTests(SynchronousTestCase):
         The cache gets nothing that the storage does not have: nobody reads what a crash could take back.
         """
         self.storage.outcome = "fails"
-        error = self.run_failing(self.store.commit("a", Record(1, {})))
+        error = self.run_failing(self.store.commit("a", None, Record(1, {})))
         self.assertEqual((error.action, error.detail), (RecordAction.RECORD_UPDATE_ERROR, "storage error"))
         self.assertEqual(self.cache.calls, [])
-        error = self.run_failing(self.store.delete("b"))
+        error = self.run_failing(self.store.delete("b", None))
         self.assertEqual(error.action, RecordAction.RECORD_DELETE_ERROR)
         self.assertEqual(self.cache.calls, [])
 
@@ -71,7 +71,7 @@ class RecordStoreTests(SynchronousTestCase):
         self.cache.put("b", 1, {})
         self.storage.put("a", 1, {"old": 1})
         self.storage.outcome = "lost"
-        self.run_failing(self.store.commit("a", Record(2, {"new": 1})))
+        self.run_failing(self.store.commit("a", Record(1, {}), Record(2, {"new": 1})))
         self.assertIsNone(self.store.peek("a"))
         self.assertIsNotNone(self.store.peek("b"))
         self.storage.outcome = "ok"
@@ -87,10 +87,10 @@ class RecordStoreTests(SynchronousTestCase):
         self.patch(record_store, "MAX_UNRESOLVED_RECORDS", 2)
         self.storage.outcome = "fails"
         for name in "ab":
-            self.run_failing(self.store.commit(name, Record(1, {})))
+            self.run_failing(self.store.commit(name, None, Record(1, {})))
         self.storage.calls.clear()
-        self.assertIn("too many", self.run_failing(self.store.commit("c", Record(1, {}))).detail)
-        self.assertIn("too many", self.run_failing(self.store.delete("c")).detail)
+        self.assertIn("too many", self.run_failing(self.store.commit("c", None, Record(1, {}))).detail)
+        self.assertIn("too many", self.run_failing(self.store.delete("c", None)).detail)
         self.assertEqual(self.storage.calls, [])
 
     def test_excluded(self) -> None:
@@ -99,7 +99,7 @@ class RecordStoreTests(SynchronousTestCase):
         """
         self.make_store(RecordSettings(storage_exclusion_prefixes=("a",)))
         self.cache.outcome = "lost"
-        self.run_failing(self.store.commit("a", Record(1, {})))
+        self.run_failing(self.store.commit("a", None, Record(1, {})))
         self.cache.outcome = "ok"
         self.assertEqual(self.run_now(self.store.load("a")), Record(1, {}))
         self.assertEqual(self.storage.calls, [])
@@ -113,7 +113,7 @@ class RecordStoreTests(SynchronousTestCase):
         self.cache.put("a", 1, {"member": True})
         self.storage.put("a", 1, {"member": True})
         self.storage.outcome = "lost"
-        self.run_failing(self.store.commit("a", Record(2, {"member": False})))
+        self.run_failing(self.store.commit("a", Record(1, {}), Record(2, {"member": False})))
         self.storage.outcome = "ok"
         self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(2, {"member": False}))
         self.run_now(self.store.load("a"))
