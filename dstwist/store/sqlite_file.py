@@ -42,6 +42,7 @@ from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_quota import Quota
 from dstwist.store.sqlite_rows import Read, Row, Write, commit, count, rows_of, unreadable
 from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_table, prepare
+from dstwist.store.sqlite_versions import KnownVersions
 
 #: At how many pages the write-ahead log is moved into the database file.
 CHECKPOINT_PAGES = 1000
@@ -93,6 +94,7 @@ class SqliteFile:
         self._lost = ""
         self._refused = 0
         self._tried = 0.0
+        self._versions = KnownVersions()
         self.contents = "nothing yet"
         self.problem: str | None = None
 
@@ -260,6 +262,8 @@ class SqliteFile:
             raise StoreError(self._lost) from None
         self._seen = time.monotonic()
         if self._lost:
+            # Another copy of the file may have been put back.
+            self._versions.clear()
             self._lost, self.problem = "", None
             self._tell(False, f"{self._path} is in place again; writes go on")
 
@@ -341,6 +345,8 @@ class SqliteFile:
         try:
             fine = self._write(writes)
         except Exception:
+            # The writes may be in the file all the same.
+            self._versions.clear()
             self._try_sometimes()
             raise
         if not fine or self.problem is not None:
@@ -365,7 +371,8 @@ class SqliteFile:
         self._refused = 0
         problems: dict[str, StoreError] = {}
         try:
-            rows, deleted = rows_of(self._connection, self._path, writes)
+            found = self._versions.look_up(self._connection, writes)
+            rows, deleted = rows_of(self._connection, self._path, writes, found)
             if not rows and not deleted:
                 return True
             for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
@@ -380,6 +387,7 @@ class SqliteFile:
         if problems:
             for write in writes:
                 write.error = write.error or problems.get(write.name)
+        self._versions.wrote(writes)
         return not problems
 
     def _checkpoint(self) -> None:

@@ -205,13 +205,15 @@ def commit(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) 
     connection.execute("COMMIT")
 
 
-def rows_of(connection: sqlite3.Connection, path: str, writes: list[Write]) -> tuple[list[Row], list[str]]:
+def rows_of(
+    connection: sqlite3.Connection, path: str, writes: list[Write], found: dict[str, int]
+) -> tuple[list[Row], list[str]]:
     """
     The rows to write, and the names of the rows to delete, after the last write of each record. A write that expects
     another version than there is gets C{found}; a write that cannot be a row gets its C{error}.
+
+    @param found: the versions of those records that exist, for all writes that expect one.
     """
-    expecting = {write.name for write in writes if write.expected is not ANY_VERSION}
-    found = versions(connection, expecting) if expecting else {}
     rows: dict[str, Row | None] = {}
     last: dict[str, Write] = {}
     for write in writes:

@@ -17,7 +17,7 @@ from dstwist import record
 from dstwist.interfaces import ANY_VERSION, ICallbackStore, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.nesting import MAX_DEPTH
-from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema
+from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema, sqlite_versions
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
 from dstwist.store.sqlite_rows import commit
@@ -372,6 +372,7 @@ class TroubleTests(SqliteTestCase):
             raise sqlite3.OperationalError("disk I/O error")
 
         self.patch(sqlite_rows, "versions", broken)
+        self.patch(sqlite_versions, "versions", broken)
         blocker = store.set("b", 1, {})
         self.reactor.advance(0)
         writes = [store.replace("a", None, Record(0, {})), store.set("c", 1, {}), store.heads(["a"])]
