@@ -189,9 +189,9 @@ class Connection(Requester):
             if found is None:
                 yield None
                 continue
-            request, names = found
+            request, names, raw = found
             messages = [
-                replace(message, names=names, raw=payload) if isinstance(message, Message) else message
+                replace(message, names=names, raw=raw) if isinstance(message, Message) else message
                 for message in self.decode(request)
             ]
             messages = self._fitting(messages, self.dialect.is_refused_once)

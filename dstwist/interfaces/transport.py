@@ -42,11 +42,11 @@ class ICodec(Interface):
         again, until it is the only part. Never raises.
         """
 
-    def names_apart(payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:
+    def names_apart(payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...], bytes | str] | None]:
         """
         Read the names of a payload that is one bulk request, in steps. Each step gives C{None}. The last item is the
-        same request with its first name only, and all of its names. There is no such item if the payload is not a bulk
-        request, or if requests of this protocol have so few names that they can be read at once. Never raises.
+        same request with its first name only, all of its names, and the whole request as its message has it (C{raw}).
+        There is no such item if the payload is not a valid bulk request with very many names. Never raises.
         """
 
     def json_apart(payload: bytes | str) -> tuple[bytes | str, bool] | None:

@@ -79,9 +79,10 @@ class NameLimit:
         if call_id is not None and len(call_id) > limit:
             return [self._refusal(message, "a correlation id", call_id, None)]
         if message.action in BULK_ACTIONS[message.topic]:
-            if max(map(len, names), default=0) <= limit:
-                return [message]
             distinct = isinstance(names, DistinctNames)
+            longest = names.longest if isinstance(names, DistinctNames) else None
+            if (max(map(len, names), default=0) if longest is None else longest) <= limit:
+                return [message]
             long = [name for name in (names if distinct else dict.fromkeys(names)) if len(name) > limit]
             told = long[:1] if told_once else long
             refusals: list[Message | Malformed] = [self._refusal(message, "a name", name, name) for name in told]

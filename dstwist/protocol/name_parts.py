@@ -73,6 +73,56 @@ class NameParts:
 class DistinctNames(tuple[str, ...]):
     """
     The names of a request, all different, followed by those names again that the request repeats.
+
+    @ivar longest: how many characters the longest name has; C{None} if that is not known.
+    @ivar fields: the names in the encoding of the request, if it can be used again; otherwise empty.
     """
 
-    __slots__ = ()
+    longest: int | None = None
+    fields: bytes = b""
+
+
+class NameReader:
+    """
+    Makes L{DistinctNames} of names that are read little by little.
+
+    @ivar longest: how many characters the longest name has.
+    @ivar characters: how many characters all names have.
+    """
+
+    __slots__ = ("_once", "_repeated", "characters", "longest")
+
+    def __init__(self) -> None:
+        self._once: dict[str, None] = {}
+        self._repeated: dict[str, None] = {}
+        self.longest = 0
+        self.characters = 0
+
+    def add(self, names: Sequence[str]) -> None:
+        """
+        Add the names that follow.
+        """
+        lengths = list(map(len, names))
+        self.longest = max(self.longest, max(lengths, default=0))
+        self.characters += sum(lengths)
+        once = self._once
+        for name in names:
+            if name in once:
+                self._repeated[name] = None
+            else:
+                once[name] = None
+
+    def distinct(self) -> DistinctNames:
+        """
+        All names so far.
+        """
+        names = DistinctNames((*self._once, *self._repeated) if self._repeated else self._once)
+        names.longest = self.longest
+        return names
+
+    @property
+    def repeats(self) -> bool:
+        """
+        Whether a name came more than once.
+        """
+        return bool(self._repeated)

@@ -50,11 +50,12 @@ from dstwist.protocol.constants import (
 )
 from dstwist.protocol.jsontext import NoRoom, brief_loads, loads
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.protocol.name_parts import DistinctNames
+from dstwist.protocol.name_parts import DistinctNames, NameReader
 from dstwist.protocol.protobuf_layout import ACK_WRITERS, SLOTS, WRITERS, Layout, bits, layout_of
 from dstwist.protocol.protobuf_parts import (
     SMALL_NUMBERS,
     Undecodable,
+    are_plain,
     read_entry,
     read_envelope,
     signed,
@@ -210,17 +211,17 @@ class ProtobufCodec:
             found.append(payload[start:])
         return found
 
-    def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes, DistinctNames] | None]:
+    def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes, DistinctNames, bytes] | None]:
         """
         Read the names of a bulk request with very many names in steps.
 
         @return: C{None} after each step. The last item, if the payload is such a request, is the same request with only
-            its first name, and all of its names as L{DistinctNames}.
+            its first name, all of its names, and the payload.
         """
         if isinstance(payload, str):
             return
-        once: dict[str, None] = {}
-        repeated: dict[str, None] = {}
+        reader = NameReader()
+        names: list[str] = []
         rest = bytearray()
         try:
             length, start = varint(payload, 0)
@@ -228,30 +229,36 @@ class ProtobufCodec:
             layout = self._layouts.get(topic)
             if layout is None or not plain or start + length != len(payload):
                 return
-            position, size, number = 0, len(body), 0
+            position, size = 0, len(body)
+            found, together, first, last = False, True, 0, 0
             while position < size:
                 begin = position
                 known = layout.fields.get(body[position])
                 position = skip(body, position)
-                if known is None or known[0] != _ALL_NAMES or not once:
-                    rest += body[begin:position]
                 if known is None or known[0] != _ALL_NAMES:
+                    rest += body[begin:position]
                     continue
-                name = body[varint(body, begin + 1)[1] : position].decode("utf-8", "replace")
-                if name in once:
-                    repeated[name] = None
-                else:
-                    once[name] = None
-                number += 1
-                if not number % NAMES_PER_STEP:
+                if not found:
+                    rest += body[begin:position]
+                    found, first = True, begin
+                elif begin != last:
+                    together = False
+                last = position
+                names.append(body[varint(body, begin + 1)[1] : position].decode("utf-8", "replace"))
+                if len(names) == NAMES_PER_STEP:
+                    reader.add(names)
+                    names.clear()
                     yield None
         except (IndexError, Undecodable):
             return
-        if once:
-            yield (
-                sized(b"\x10" + SMALL_NUMBERS[topic] + b"\x1a" + sized(rest)),
-                DistinctNames((*once, *repeated)),
-            )
+        if found:
+            reader.add(names)
+            distinct = reader.distinct()
+            fields = body[first:last] if together else b""
+            if are_plain(fields, len(distinct), reader):
+                # For the acknowledgement. It repeats all names, and to encode them takes as long as to read them.
+                distinct.fields = fields
+            yield sized(b"\x10" + SMALL_NUMBERS[topic] + b"\x1a" + sized(rest)), distinct, payload
 
     def json_apart(self, payload: bytes | str) -> tuple[bytes | str, bool] | None:
         """

@@ -7,7 +7,7 @@ for a length that exceeds the bytes at hand.
 
 from __future__ import annotations
 
-from dstwist.protocol.name_parts import NameParts
+from dstwist.protocol.name_parts import DistinctNames, NameParts, NameReader
 from dstwist.protocol.typed import utf8
 
 #: The bytes of the small numbers; C{True} and C{False} are two of them.
@@ -70,6 +70,15 @@ def skip(data: bytes, position: int) -> int:
     if position + length > len(data):
         raise Undecodable
     return position + length
+
+
+def are_plain(fields: bytes, count: int, names: NameReader) -> bool:
+    """
+    Whether C{fields}, C{count} of them, are those that L{written_names} makes of the C{names} in them. This is only
+    found out if the names are short and ASCII, and none is repeated.
+    """
+    plain = names.longest < 128 and not names.repeats and fields.isascii()
+    return plain and len(fields) == 2 * count + names.characters
 
 
 def read_envelope(data: bytes) -> tuple[int, bytes, bool]:
@@ -145,6 +154,8 @@ def written_names(tag: bytes, names: tuple[str, ...] | NameParts) -> bytes:
     A field with C{tag} for each name.
     """
     if len(names) > _FEW_NAMES:
+        if isinstance(names, DistinctNames) and names.fields[:1] == tag:
+            return names.fields
         if isinstance(names, NameParts):
             return b"".join(names.encoded(("protobuf", tag), lambda part: written_names(tag, part)))
         # For thousands of users, one text is much faster. It needs names that are short and ASCII; nearly all are.

@@ -42,8 +42,12 @@ from dstwist.protocol.constants import (
     RecordAction,
     Topic,
 )
+from dstwist.protocol.freeing import freeing
+from dstwist.protocol.jsonparts import reading
+from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, dumps
 from dstwist.protocol.message import Fault, Malformed, Message
-from dstwist.protocol.text_fields import FIELD_SEPARATOR, MESSAGE_END, VERSION_PATTERN, WRITE_SUCCESS
+from dstwist.protocol.name_parts import DistinctNames, NameReader
+from dstwist.protocol.text_fields import FIELD_SEPARATOR, MESSAGE_END, VERSION_PATTERN, WRITE_SUCCESS, checked_users
 from dstwist.protocol.text_forms import CLIENT_CODES, FROM_CLIENT_FORMS, FROM_SERVER_FORMS, SERVER_CODES
 from dstwist.protocol.text_layout import TOPICS, Form
 from dstwist.protocol.typed import is_typed, utf8
@@ -52,6 +56,10 @@ from dstwist.protocol.typed import is_typed, utf8
 _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
 _EMIT_HEAD = "E\x1fEVT\x1f"
+_PRESENCE_HEAD = "U\x1f"
+
+#: The users that L{TextCodec.names_apart} reads in one step.
+_USERS_PER_STEP = 5000
 
 #: The topics whose data is only checked here. The record service reads the data at the turn of the request.
 _CHECKED_ONLY = ("E\x1f", "P\x1f", "R\x1f")
@@ -140,11 +148,35 @@ class TextCodec:
             found.append(text[start:])
         return found
 
-    def names_apart(self, payload: bytes | str) -> Iterator[tuple[bytes | str, tuple[str, ...]] | None]:
+    def names_apart(self, payload: bytes | str) -> Iterator[tuple[str, DistinctNames, str] | None]:
         """
-        No items: bulk requests of this protocol are JSON, see L{json_apart}.
+        Read the users of a presence request in steps.
+
+        @return: C{None} after each step. The last item, if the payload is such a request with a long text and is valid,
+            is the same request with only its first user, all of its users, and the request without its end.
         """
-        return iter(())
+        if not isinstance(payload, str) or not payload.startswith(_PRESENCE_HEAD):
+            return
+        raw = payload.removesuffix(MESSAGE_END)
+        head, separator, text = raw.rpartition(FIELD_SEPARATOR)
+        if len(text) < READ_IN_PARTS_LENGTH:
+            return
+        users: Any = None
+        reader = NameReader()
+        try:
+            users = yield from reading(utf8(text))
+            for start in range(0, len(users) if isinstance(users, list) else 0, _USERS_PER_STEP):
+                reader.add(checked_users(users[start : start + _USERS_PER_STEP]))
+                yield None
+        except ValueError:
+            pass
+        else:
+            names = reader.distinct()
+            request = head + separator + dumps([*names[:1]]).decode()
+            if names and all(isinstance(message, Message) for message in self.decode(request)):
+                yield request, names, raw
+        read, users = [users], None
+        yield from freeing(read)
 
     def json_apart(self, payload: bytes | str) -> tuple[bytes | str, bool] | None:
         """

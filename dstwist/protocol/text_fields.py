@@ -208,13 +208,29 @@ def _read_users(text: str, values: Values) -> bool:
         users = loads(text)
     except ValueError:
         return False
-    # There may be a quarter of a million users, so this must be fast.
-    if not isinstance(users, list) or not {str}.issuperset(map(type, users)):
+    if not isinstance(users, list):
         return False
-    values["names"] = tuple(users)
+    try:
+        values["names"] = tuple(checked_users(users))
+    except ValueError:
+        return False
+    return True
+
+
+def checked_users(users: list[Any]) -> list[str]:
+    """
+    C{users}, the value of a field.
+
+    @raise ValueError: not all of them are names.
+    """
+    # There may be very many users, so this must be fast.
+    if not {str}.issuperset(map(type, users)):
+        raise ValueError("users are not all texts")
     # A user name with half a character could not be sent to any client.
     joined = "".join(users)
-    return joined.isascii() or utf8(joined).decode("utf-8") == joined
+    if not joined.isascii() and utf8(joined).decode("utf-8") != joined:
+        raise ValueError("users have half a character")
+    return users
 
 
 def _write_users(message: Message) -> str:

@@ -21,6 +21,7 @@ from dstwist.protocol.constants import (
     Topic,
 )
 from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.name_parts import DistinctNames
 from dstwist.protocol.schema import REFUSALS
 
 FITS, LONG, LONGER = "ä" * 10, "b" * 11, "c" * 12
@@ -92,6 +93,20 @@ class NameLimitTests(SynchronousTestCase):
                 self.check(first, message, LONG, "a name of 11")
                 self.check(second, message, LONGER, "a name of 12")
                 self.assertEqual(rest, fits)
+
+    def test_longest_known(self) -> None:
+        """
+        If it is known how long the longest name is, the names are not looked at again.
+        """
+        names = DistinctNames(("a", "x" * 99))
+        names.longest = 1
+        message = Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="1")
+        self.assertEqual(NameLimit(9).fitting([message], False), [message])
+        names.longest = 99
+        refusal, rest = NameLimit(9).fitting([message], False)
+        self.assertIsInstance(refusal, Malformed)
+        assert isinstance(rest, Message)
+        self.assertEqual(rest.names, ("a",))
 
     def test_getting(self) -> None:
         """

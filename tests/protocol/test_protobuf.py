@@ -29,6 +29,7 @@ from dstwist.protocol.constants import (
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Fault, Malformed, Message
 from dstwist.protocol.protobuf import CLIENT, MAX_PIECES, SERVER
+from dstwist.protocol.protobuf_parts import read_envelope, sized
 from dstwist.protocol.schema import ACKS, FIELDS, REQUESTS, Kind
 
 PARSER, CONNECTION, AUTH, EVENT = Topic.PARSER, Topic.CONNECTION, Topic.AUTH, Topic.EVENT
@@ -1056,10 +1057,46 @@ class ManyNamesTests(SynchronousTestCase):
         distinct = tuple(f"n{number}" for number in range(3500))
         for names, read in ((distinct, distinct), ((*distinct, "n7", "n5", "n7"), (*distinct, "n7", "n5"))):
             request = Message(EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="1")
-            *steps, (rest, found) = self.read(CLIENT.encode(request))
+            payload = CLIENT.encode(request)
+            *steps, (rest, found, raw) = self.read(payload)
             self.assertEqual(steps, [None] * 3)
-            self.assertEqual(found, read)
+            self.assertEqual((found, found.longest), (read, 5))
+            self.assertIs(raw, payload)
             self.assertEqual(SERVER.decode(rest), [dataclasses.replace(request, names=("n0",))])
+
+    def test_fields(self) -> None:
+        """
+        The acknowledgement is the same as without the encoded names of the request, and contains them as they came if
+        they are plain.
+        """
+        plain = [b"n%d" % number for number in range(20)]
+        for topic, action in ((EVENT, EventAction.SUBSCRIBE), (RECORD, RecordAction.SUBSCRIBECREATEANDREAD)):
+            payload = CLIENT.encode(Message(topic, action, names=("abc",), correlation_id="1"))
+            _, body, _ = read_envelope(payload[1:])
+            place = body.index(b"\x03abc") - 1
+            tag, rest = body[place : place + 1], body[:place] + body[place + 5 :]
+            fields = b"".join(tag + bytes((len(name),)) + name for name in plain)
+            for text, kept in (
+                (rest + fields, True),
+                (fields + rest, True),
+                (fields + rest + tag + b"\x01z", False),
+                (rest + fields + tag + b"\x02n1", False),
+                (rest + fields + tag + b"\x81\x00z", False),
+                (rest + fields + tag + b"\x01\xff", False),
+                (rest + fields + tag + b"\x02\xc3\xa9", False),
+                (rest + fields + tag + b"\xc8\x01" + b"z" * 200, False),
+            ):
+                found = [
+                    each
+                    for each in self.read(sized(b"\x10" + bytes((topic,)) + b"\x1a" + sized(text)))
+                    if each is not None
+                ]
+                ((request, names, _),) = found
+                self.assertEqual(names.fields, fields if kept else b"")
+                (message,) = SERVER.decode(request)
+                assert isinstance(message, Message)
+                ack = dataclasses.replace(message, names=names).ack()
+                self.assertEqual(SERVER.encode(ack), SERVER.encode(dataclasses.replace(ack, names=tuple(names))))
 
     def test_nothing(self) -> None:
         """

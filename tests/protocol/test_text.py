@@ -899,6 +899,41 @@ def fields_of(form: Form) -> dict[str, st.SearchStrategy[Any]]:
     return {**fixed, **varying}
 
 
+class ManyUsersTests(SynchronousTestCase):
+    """
+    Presence requests whose users are read little by little.
+    """
+
+    def read(self, users: Any, head: str = "U\x1fS\x1f1\x1f") -> list[Any]:
+        return list(SERVER.names_apart(head + (users if isinstance(users, str) else json.dumps(users)) + "\x1e"))
+
+    def test_same_request(self) -> None:
+        """
+        The result is the request that decode() reads; each repeated user comes once more at the end.
+        """
+        distinct = [f"user{number}" for number in range(20_000)]
+        for users, read in ((distinct, distinct), ([*distinct, "user7", "user5"], [*distinct, "user7", "user5"])):
+            found = self.read(users)
+            ((rest, names, raw),) = [each for each in found if each is not None]
+            self.assertGreater(found.index((rest, names, raw)), 5)
+            self.assertEqual((list(names), names.longest), (read, 9))
+            self.assertEqual(raw, "U\x1fS\x1f1\x1f" + json.dumps(users))
+            (message,) = SERVER.decode(rest)
+            assert isinstance(message, Message)
+            self.assertEqual((message.action, message.correlation_id, message.names), (U.SUBSCRIBE, "1", ("user0",)))
+
+    def test_nothing(self) -> None:
+        """
+        A payload that is anything else is left to be read in one go.
+        """
+        many = [f"user{number}" for number in range(20_000)]
+        text = json.dumps(many)
+        for users in (many[:10], [*many, 1], [*many, "\ud800"], {"a": many}, text[:-1], text[:-1] + ",]", "1" * 70_000):
+            self.assertEqual([each for each in self.read(users) if each is not None], [])
+        for head in ("U\x1fS\x1f", "U\x1fX\x1f1\x1f", "E\x1fS\x1f1\x1f", "U\x1fS\x1f1\x1f2\x1f", "U\x1f"):
+            self.assertEqual([each for each in self.read(many, head) if each is not None], [])
+
+
 class FuzzTests(SynchronousTestCase):
     """
     Every message is read as it was written, and no input does harm.
