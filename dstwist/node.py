@@ -209,7 +209,7 @@ class Node(Service):
         *,
         reactor: Any,
         data_dir: str | os.PathLike[str] | None = None,
-        listen: Iterable[str | IStreamServerEndpoint] = (),
+        listen: str | Iterable[str | IStreamServerEndpoint] = (),
         environ: Mapping[str, str] = os.environ,
         label: str = "",
     ) -> Self:
@@ -220,8 +220,8 @@ class Node(Service):
             the working directory. Without it, all options have their defaults.
         @param reactor: the reactor of the program.
         @param data_dir: the directory for data that survives a restart. It is created if it does not exist.
-        @param listen: where to listen, in the place of C{httpServer.options}: Twisted endpoints, or their descriptions,
-            such as C{tcp:6020:interface=127.0.0.1}.
+        @param listen: where to listen, in the place of C{httpServer.options}: a description of an endpoint, such as
+            C{tcp:6020:interface=127.0.0.1}, or several descriptions and endpoints.
         @param environ: the variables for C{${NAME}} in the configuration.
         @param label: stands at the end of the log lines about this node.
         @raise ConfigError: the configuration cannot be used. The error has the path of the key.
@@ -233,6 +233,7 @@ class Node(Service):
         settings = read()
         settings = replace(settings, notes=(*settings.notes, *ignored_in_programs(settings)))
         reread = None if config is None or isinstance(config, Mapping) else read
+        listen = [listen] if isinstance(listen, str) else listen
         return cls.from_settings(settings, reactor, data_dir, listen, environ, label, reread)
 
     @classmethod

@@ -72,8 +72,8 @@ def tell_of_open_files(files: int | None, max_connections: int | None) -> None:
     wanted = max_connections or 0
     if most < MIN_CONNECTIONS or most < wanted:
         _log.warn(
-            "INFO | open files: {files} at most, which allows {most} connections{instead}. Raise the hard limit"
-            " (LimitNOFILE of systemd, ulimit -Hn)",
+            "INFO | open files: {files} at most, which allows {most} connections{instead}. Raise the limit of the "
+            "process (LimitNOFILE of systemd, ulimit -n)",
             files=files,
             most=most,
             instead=f" instead of the {wanted} of limits.maxConnections" if most < wanted else "",

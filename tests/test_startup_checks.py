@@ -126,7 +126,7 @@ class OpenFileTests(SynchronousTestCase):
         self.assertEqual(self.line(600)[0], "info")
         level, line = self.line(599)
         self.assertEqual(level, "warn")
-        self.assertIn("599 at most, which allows 499 connections. Raise the hard limit", line)
+        self.assertIn("599 at most, which allows 499 connections. Raise the limit", line)
         level, line = self.line(4096, most=5000)
         self.assertEqual(level, "warn")
         self.assertIn("allows 3996 connections instead of the 5000 of limits.maxConnections", line)

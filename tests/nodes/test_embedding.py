@@ -176,12 +176,15 @@ class TwoNodesTests(EmbeddingTestCase):
         """
         With a label, each line says which node it is about.
         """
+        path = Path(self.mktemp())
+        path.write_text("auth: {type: none}\n")
         for label in ("left", "right"):
             self.lines.clear()
-            node = self.started({"auth": [{"type": "none"}]}, label=label)
+            node = self.started(path, label=label)
             self.client(node)
             node.kick("ann", "out")
-            node.reload()
+            self.assertTrue(node.reload())
+            self.assertIn("RELOAD | ", self.lines.last("info"))
             self.reactor.advance(0)
             stopped = node.stop()
             self.reactor.advance(20)
@@ -389,9 +392,11 @@ class ConfigTests(EmbeddingTestCase):
         """
         Endpoints are descriptions or objects. An invalid description is refused, with its name as an argument.
         """
-        node = Node.from_config(reactor=self.reactor, listen=["tcp:7000", "tcp:7001:interface=127.0.0.1"])
-        node.bind()
-        self.assertEqual([server[0] for server in self.reactor.tcpServers], [7000, 7001])
+        for listen, ports in (("tcp:7000", [7000]), (["tcp:7001", "tcp:7002:interface=127.0.0.1"], [7001, 7002])):
+            self.reactor.tcpServers.clear()
+            node = Node.from_config(reactor=self.reactor, listen=listen)
+            node.bind()
+            self.assertEqual([server[0] for server in self.reactor.tcpServers], ports)
         error = self.assertRaises(ConfigError, self.node, listen="nonsense:1")
         self.assertTrue(str(error).startswith("listen nonsense:1: "), str(error))
 

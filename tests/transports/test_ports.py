@@ -10,7 +10,7 @@ import socket
 from typing import Any
 
 from twisted.internet.base import ReactorBase
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP4ServerEndpoint, UNIXServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.posixbase import PosixReactorBase
@@ -117,6 +117,32 @@ class PortTests(SynchronousTestCase):
         self.assertIn(f"127.0.0.1:{host.port}", str(error))
         self.assertIn("Another program has this port, perhaps another dstwist", str(error))
         self.assertEqual(ports.listening, [])
+
+    def test_waits(self) -> None:
+        """
+        C{close} waits for all ports, also for those that were given up because another address is taken.
+        """
+        closed: Deferred[None] = Deferred()
+
+        class Port:
+            def stopListening(self) -> Deferred[None]:
+                return closed
+
+        class Free:
+            def listen(self, factory: Any) -> Any:
+                return succeed(Port())
+
+        class Taken:
+            def listen(self, factory: Any) -> Any:
+                return fail(CannotListenError("10.0.0.1", 80, OSError(errno.EADDRINUSE, "no")))
+
+        endpoints: list[Any] = [Free(), Taken()]
+        ports = Ports(endpoints, self.reactor)
+        self.assertRaises(StartError, ports.bind, self.factory)
+        done = Deferred.fromCoroutine(ports.close())
+        self.assertNoResult(done)
+        closed.callback(None)
+        self.successResultOf(done)
 
     def test_taken_later(self) -> None:
         """
