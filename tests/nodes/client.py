@@ -1,5 +1,10 @@
 """
-A client in memory: real payloads in real WebSocket frames, on a transport that is a string.
+Clients of a node in memory.
+
+==================  ================================================================================================
+L{MemoryClient}     real payloads in real WebSocket frames, on a transport that is a string
+L{InProcessClient}  the application that embeds the node: no WebSocket; requests are messages, and so are answers
+==================  ================================================================================================
 """
 
 from __future__ import annotations
@@ -9,8 +14,11 @@ from typing import Any, cast
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransportWithDisconnection
 
+from dstwist.api.requester import Identity, InProcessRequester
+from dstwist.interfaces import HandshakeData
 from dstwist.node import Node
 from dstwist.protocol import protobuf, text
+from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
 from dstwist.protocol.message import Message
 
@@ -21,6 +29,13 @@ GENERATIONS: dict[str, tuple[str, Any, int]] = {
     "v3": ("/deepstream-v3", text.CLIENT, 1),
     "v4": ("/deepstream", protobuf.CLIENT, 2),
 }
+
+
+#: The kind of L{InProcessClient}, in the place of a generation.
+API = "api"
+
+#: All kinds of clients.
+KINDS = (*GENERATIONS, API)
 
 
 def client_frame(payload: bytes, opcode: int) -> bytes:
@@ -54,17 +69,59 @@ def server_frame(data: bytes | bytearray, position: int = 0) -> tuple[int, bytes
     return (data[position] & 15, bytes(data[start:end]), end) if end <= len(data) else None
 
 
-class MemoryClient:
+class Client:
     """
     One client of a node.
 
-    @ivar closed: the code and reason of the server's close frame.
+    @ivar generation: the kind of client.
+    @ivar closed: the code and reason with which the server has closed it.
+    @ivar transport: has C{loseConnection}, with which the client leaves.
+    """
+
+    generation: str
+    closed: tuple[int, str] | None
+    transport: Any
+
+    def say(self, *messages: Message) -> None:
+        """
+        Send messages, one after the other.
+        """
+        raise NotImplementedError
+
+    def heard(self) -> list[Any]:
+        """
+        The messages of the server since the last call.
+        """
+        raise NotImplementedError
+
+    def log_in(self, user: str, sdk_type: str | None = "javascript") -> None:
+        """
+        All that comes before the first request.
+        """
+        raise NotImplementedError
+
+    def subscribe(self, name: str) -> None:
+        """
+        Subscribe to an event.
+        """
+        self.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=(name,), correlation_id="0"))
+
+    def emit(self, name: str, data: Any) -> None:
+        """
+        Emit an event, its data in the encoding of this client's generation.
+        """
+        self.say(Message(Topic.EVENT, EventAction.EMIT, name, data))
+
+
+class MemoryClient(Client):
+    """
+    One client at a WebSocket.
     """
 
     def __init__(self, node: Node, generation: str, path: str | None = None) -> None:
         default, self.codec, self.opcode = GENERATIONS[generation]
         self.generation = generation
-        self.closed: tuple[int, str] | None = None
+        self.closed = None
         self.transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
         self.protocol = cast(Any, node.factory.buildProtocol(self.transport.getPeer()))
         self.transport.protocol = self.protocol
@@ -78,9 +135,6 @@ class MemoryClient:
         self.transport.clear()
 
     def say(self, *messages: Message) -> None:
-        """
-        Send messages, a frame each.
-        """
         for message in messages:
             self.send(self.codec.encode(message))
 
@@ -91,9 +145,6 @@ class MemoryClient:
         self.protocol.dataReceived(client_frame(payload, self.opcode))
 
     def heard(self) -> list[Any]:
-        """
-        The messages of the server since the last call.
-        """
         data = self._unread + self.transport.value()
         self.transport.clear()
         messages = []
@@ -108,21 +159,53 @@ class MemoryClient:
         return messages
 
     def log_in(self, user: str, sdk_type: str | None = "javascript") -> None:
-        """
-        All that comes before the first request.
-        """
         self.say(Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://localhost", sdk_type=sdk_type))
         self.say(Message(Topic.AUTH, AuthAction.REQUEST, data=b'{"username":"%s"}' % user.encode()))
         assert self.heard()[-1].action is AuthAction.AUTH_SUCCESSFUL
 
-    def subscribe(self, name: str) -> None:
-        """
-        Subscribe to an event.
-        """
-        self.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=(name,), correlation_id="0"))
 
-    def emit(self, name: str, data: Any) -> None:
-        """
-        Emit an event, its data in the encoding of this client's generation.
-        """
-        self.say(Message(Topic.EVENT, EventAction.EMIT, name, data))
+class InProcessClient(Client):
+    """
+    One requester in the process of the node. Its login is that of a single request. C{closed} has no reason.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.generation = API
+        self.transport = self
+        self._node = node
+        self._heard: list[Any] = []
+        self._requester: InProcessRequester | None = None
+
+    @property
+    def closed(self) -> tuple[int, str] | None:  # type: ignore[override]
+        requester = self._requester
+        return (POLICY_VIOLATION, "") if requester is not None and requester.closed else None
+
+    def log_in(self, user: str, sdk_type: str | None = "javascript") -> None:
+        decisions: list[Any] = []
+        credentials = b'{"username":"%s"}' % user.encode()
+        self._node.request_logins.login(HandshakeData("192.0.2.1"), credentials).addCallback(decisions.append)
+        (decision,) = decisions
+        hub = self._node.api._hub
+        identity = Identity(decision.user, decision.client_data, decision.login.server_data, "192.0.2.1")
+        self._requester = InProcessRequester(identity, hub._router, hub._clock, self._heard.append, hub._rates)
+
+    def say(self, *messages: Message) -> None:
+        assert self._requester is not None
+        for message in messages:
+            self._requester.request([message])
+
+    def heard(self) -> list[Any]:
+        heard, self._heard[:] = self._heard[:], []
+        return heard
+
+    def loseConnection(self) -> None:
+        assert self._requester is not None
+        self._requester.close("gone")
+
+
+def connect(node: Node, kind: str) -> Client:
+    """
+    A client of C{kind}, one of L{KINDS}, that is not logged in.
+    """
+    return InProcessClient(node) if kind == API else MemoryClient(node, kind)

@@ -25,10 +25,12 @@ from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyReactor
 from tests.logs import Lines
-from tests.nodes.client import MemoryClient
+from tests.nodes.client import API, MemoryClient, connect
 
 NAMES = tuple(f"n{number:05}" for number in range(5000))
 PING = Message(Topic.CONNECTION, ConnectionAction.PING)
+#: A request with one answer, for all kinds of clients.
+BEHIND = Message(Topic.PRESENCE, PresenceAction.QUERY, names=("zed",), correlation_id="behind")
 
 BULKS: list[tuple[Topic, IntEnum]] = [
     (Topic.EVENT, EventAction.SUBSCRIBE),
@@ -59,6 +61,9 @@ class BulkTests(SynchronousTestCase):
     Requests about many names.
     """
 
+    #: The kind of client that asks for many names.
+    kind = "v4"
+
     def node(self, rules: Any = None) -> None:
         Lines(self)
         self.reactor: Any = BusyReactor()
@@ -68,7 +73,7 @@ class BulkTests(SynchronousTestCase):
         self.at = Node(settings, [], self.reactor)
         self.at.startService()
         self.reactor.advance(0)
-        self.greedy, self.modest = MemoryClient(self.at, "v4"), MemoryClient(self.at, "v4")
+        self.greedy, self.modest = connect(self.at, self.kind), MemoryClient(self.at, "v4")
         self.greedy.log_in("greedy")
         self.modest.log_in("modest")
         # Ten steps, and the look at the clock that is one too many.
@@ -82,10 +87,10 @@ class BulkTests(SynchronousTestCase):
         """
         # In a turn that has all of its time left.
         self.reactor.advance(0)
-        self.greedy.say(Message(topic, action, names=NAMES, correlation_id="1"), PING)
+        self.greedy.say(Message(topic, action, names=NAMES, correlation_id="1"), BEHIND)
         heard: list[Message] = []
         asked = answered = 0
-        while not heard or heard[-1].action is not ConnectionAction.PONG:
+        while not heard or heard[-1].correlation_id != BEHIND.correlation_id:
             self.modest.say(PING)
             asked += 1
             self.reactor.advance(0)
@@ -136,3 +141,11 @@ class BulkTests(SynchronousTestCase):
                 self.reactor.advance(0)
             for grant_type in self.at._client_side._topics.grant_types:
                 self.assertEqual([each for each in grant_type.registry.connections() if each.closed], [])
+
+
+class InProcessBulkTests(BulkTests):
+    """
+    The same for a requester in the process of the node.
+    """
+
+    kind = API

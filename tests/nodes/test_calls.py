@@ -11,10 +11,10 @@ from dstwist.node import Node
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
-from tests.nodes.client import MemoryClient
+from tests.nodes.client import API, KINDS, Client
 from tests.nodes.test_node import VALUES, NodeTestCase
 
-PAIRS = [(caller, provider) for caller in ("v3", "v4") for provider in ("v3", "v4")]
+PAIRS = [(caller, provider) for caller in KINDS for provider in KINDS]
 
 
 def rpc(action: RpcAction, call_id: str | None = "c1", data: Any = None) -> Message:
@@ -26,7 +26,7 @@ class CallTestCase(NodeTestCase):
     A node, providers and callers.
     """
 
-    def provider(self, node: Node, generation: str, user: str = "bob") -> MemoryClient:
+    def provider(self, node: Node, generation: str, user: str = "bob") -> Client:
         client = self.client(node, generation, user)
         client.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="0"))
         self.turn()
@@ -34,11 +34,11 @@ class CallTestCase(NodeTestCase):
         self.assertTrue(ack.is_ack)
         return client
 
-    def say(self, client: MemoryClient, *messages: Message) -> None:
+    def say(self, client: Client, *messages: Message) -> None:
         client.say(*messages)
         self.turn()
 
-    def heard(self, client: MemoryClient) -> list[tuple[RpcAction, str | None]]:
+    def heard(self, client: Client) -> list[tuple[RpcAction, str | None]]:
         """
         Actions and ids of what the client heard.
         """
@@ -58,7 +58,7 @@ class BothGenerationsTests(CallTestCase):
             node = self.start()
             provider, caller = self.provider(node, providing), self.client(node, calling)
             for json, typed in VALUES:
-                by_generation = {"v3": typed, "v4": json}
+                by_generation = {"v3": typed, "v4": json, API: json}
                 self.say(caller, rpc(RpcAction.REQUEST, data=by_generation[calling]))
                 (request,) = provider.heard()
                 self.assertEqual((request.action, request.name), (RpcAction.REQUEST, "add"))
@@ -90,13 +90,13 @@ class BothGenerationsTests(CallTestCase):
         """
         A call that all reject reaches each provider once, whatever its generation, and fails.
         """
-        for calling in ("v3", "v4"):
+        for calling in KINDS:
             node = self.start()
-            providers = [self.provider(node, generation, generation) for generation in ("v3", "v4") * 2]
+            providers = [self.provider(node, generation, generation) for generation in KINDS * 2]
             caller = self.client(node, calling)
             self.say(caller, rpc(RpcAction.REQUEST))
-            asked: list[MemoryClient] = []
-            while len(asked) < 4:
+            asked: list[Client] = []
+            while len(asked) < 6:
                 ((provider, requests),) = [(p, heard) for p in providers if (heard := p.heard())]
                 self.assertEqual(len(requests), 1)
                 self.assertNotIn(provider, asked)
@@ -121,7 +121,7 @@ class BothGenerationsTests(CallTestCase):
         """
         The configured times are those that count, and a late provider is told that it is too late.
         """
-        for generation in ("v3", "v4"):
+        for generation in KINDS:
             node = self.start(Settings(rpc=RpcSettings(ack_timeout=0.1, response_timeout=0.3)))
             caller, provider = self.client(node, generation), self.provider(node, generation)
             self.say(caller, rpc(RpcAction.REQUEST, "a"), rpc(RpcAction.REQUEST, "b"))
@@ -148,10 +148,10 @@ class ConnectionTests(CallTestCase):
         W30: a call whose provider loses its connection is carried out by another one; with none left it fails at once.
         """
         node = self.start()
-        providers = {self.provider(node, generation) for generation in ("v3", "v4")}
+        providers = {self.provider(node, generation) for generation in KINDS}
         caller = self.client(node, "v4")
         self.say(caller, rpc(RpcAction.REQUEST))
-        for _ in range(2):
+        for _ in KINDS:
             ((provider, heard),) = [(p, heard) for p in providers if (heard := p.heard())]
             self.say(provider, rpc(RpcAction.ACCEPT, heard[0].correlation_id))
             self.assertEqual(self.heard(caller), [(RpcAction.ACCEPT, "c1")])
@@ -176,10 +176,11 @@ class ConnectionTests(CallTestCase):
 
     def test_requestor(self) -> None:
         """
-        A v4+ provider is told who calls, if that is configured; v2/v3 providers have no place for it.
+        Providers of v4+ and in the process are told who calls, if that is configured; those of v2/v3 have no place for
+        it.
         """
         node = self.start(Settings(rpc=RpcSettings(provide_requestor_name=True)))
-        for generation, name in (("v3", None), ("v4", "ann")):
+        for generation, name in (("v3", None), ("v4", "ann"), (API, "ann")):
             provider, caller = self.provider(node, generation), self.client(node, "v3", "ann")
             self.say(caller, rpc(RpcAction.REQUEST, data="N1"))
             (request,) = provider.heard()

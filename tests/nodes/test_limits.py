@@ -33,7 +33,7 @@ from dstwist.protocol.constants import (
 from dstwist.protocol.message import Message
 from dstwist.protocol.schema import REFUSALS, REQUESTS
 from tests.logs import Lines, limit_lines
-from tests.nodes.client import GENERATIONS, MemoryClient
+from tests.nodes.client import GENERATIONS, KINDS, Client, MemoryClient, connect
 
 EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
 
@@ -60,8 +60,8 @@ class NodeCase(SynchronousTestCase):
         self.reactor.advance(0)
         return self.at
 
-    def client(self, generation: str, user: str) -> MemoryClient:
-        client = MemoryClient(self.at, generation)
+    def client(self, generation: str, user: str) -> Any:
+        client = connect(self.at, generation)
         client.log_in(user)
         return client
 
@@ -76,8 +76,8 @@ class SubscriptionLimitTests(NodeCase):
     C{limits.maxSubscriptions} and C{listen.maxPatterns}.
     """
 
-    def check(self, say: Callable[[MemoryClient, str], None], line: str) -> None:
-        for generation in GENERATIONS:
+    def check(self, say: Callable[[Client, str], None], line: str) -> None:
+        for generation in KINDS:
             self.node(limits=LimitSettings(max_subscriptions=3), listen=ListenSettings(max_patterns=3))
             greedy, modest = self.client(generation, "greedy"), self.client(generation, "modest")
             for client, count in ((greedy, 3), (modest, 3)):
@@ -185,7 +185,7 @@ class NameLengthTests(NodeCase):
             Topic.RPC: (P.REQUEST, P.PROVIDE, P.UNPROVIDE),
             Topic.PRESENCE: (U.SUBSCRIBE, U.QUERY, U.UNSUBSCRIBE),
         }
-        for generation in GENERATIONS:
+        for generation in KINDS:
             self.node()
             client = self.client(generation, "ann")
             for topic, actions in requests.items():
@@ -376,7 +376,7 @@ class OutgoingTests(NodeCase):
     """
 
     def slow_subscriber(self, generation: str, user: str, topic: Topic, action: IntEnum, name: str) -> MemoryClient:
-        client = self.client(generation, user)
+        client: MemoryClient = self.client(generation, user)
         client.say(Message(topic, action, names=(name,), correlation_id="1"))
         self.reactor.advance(0)
         client.heard()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from itertools import permutations
 from typing import Any
 
 from twisted.internet.defer import fail
@@ -31,7 +32,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from tests.logs import Lines
-from tests.nodes.client import MemoryClient
+from tests.nodes.client import API, KINDS, Client, MemoryClient, connect
 
 #: One value of each kind, as JSON and as a typed value.
 VALUES: list[tuple[bytes | None, str]] = [
@@ -68,13 +69,13 @@ class NodeTestCase(SynchronousTestCase):
         """
         self.reactor.advance(0)
 
-    def client(self, node: Node, generation: str, user: str = "ann") -> MemoryClient:
-        client = MemoryClient(node, generation)
+    def client(self, node: Node, generation: str, user: str = "ann") -> Client:
+        client = connect(node, generation)
         self.turn()
         client.log_in(user)
         return client
 
-    def subscriber(self, node: Node, generation: str) -> MemoryClient:
+    def subscriber(self, node: Node, generation: str) -> Client:
         client = self.client(node, generation)
         client.subscribe("news")
         self.turn()
@@ -93,8 +94,8 @@ class EventTests(NodeTestCase):
         Every kind of value emitted by one generation reaches both with its data intact.
         """
         node = self.start()
-        subscribers = [self.subscriber(node, generation) for generation in ("v3", "v4", "v3", "v4")]
-        for generation in ("v3", "v4"):
+        subscribers = [self.subscriber(node, generation) for generation in KINDS * 2]
+        for generation in KINDS:
             emitter = self.client(node, generation)
             for json, typed in VALUES:
                 emitter.emit("news", typed if generation == "v3" else json)
@@ -109,17 +110,17 @@ class EventTests(NodeTestCase):
 
     def test_w48_one_message_two_encodings(self) -> None:
         """
-        W48: a v4+ client and a text client get the same event whichever of them is served first.
+        W48: all kinds of clients get the same event whichever of them is served first.
         """
-        for order in (("v3", "v4"), ("v4", "v3")):
+        for order in permutations(KINDS):
             node = self.start()
-            first, second = (self.subscriber(node, generation) for generation in order)
+            clients = [self.subscriber(node, generation) for generation in order]
             emitter = self.client(node, "v4")
             emitter.emit("news", b"0")
             emitter.emit("news", b'"s"')
             self.turn()
-            by_generation = {client.generation: [e.data for e in client.heard()] for client in (first, second)}
-            self.assertEqual(by_generation, {"v3": ["N0", "Ss"], "v4": [b"0", b'"s"']})
+            by_generation = {client.generation: [e.data for e in client.heard()] for client in clients}
+            self.assertEqual(by_generation, {"v3": ["N0", "Ss"], "v4": [b"0", b'"s"'], API: [b"0", b'"s"']})
 
     def test_w54_all_endpoints_on_one_port(self) -> None:
         """
@@ -144,22 +145,25 @@ class EventTests(NodeTestCase):
         The emitter does not hear itself, though it is subscribed.
         """
         node = self.start()
-        ann = self.subscriber(node, "v4")
-        ann.emit("news", b"1")
-        self.turn()
-        self.assertEqual(ann.heard(), [])
+        for generation in ("v4", API):
+            ann = self.subscriber(node, generation)
+            ann.emit("news", b"1")
+            self.turn()
+            self.assertEqual(ann.heard(), [])
 
     def test_nonsense_stays_with_its_sender(self) -> None:
         """
         Data that is no JSON, or no typed value, is refused, and reaches no client: it would kill official clients.
         """
         node = self.start()
-        subscribers = [self.subscriber(node, generation) for generation in ("v3", "v4")]
-        old, young = self.client(node, "v3"), self.client(node, "v4")
+        subscribers = [self.subscriber(node, generation) for generation in KINDS]
+        old, young = MemoryClient(node, "v3"), self.client(node, "v4")
+        self.turn()
+        old.log_in("ann")
         old.send(b"E\x1fEVT\x1fnews\x1fQ1\x1e")
         young.emit("news", b"{bad")
         self.turn()
-        self.assertEqual([subscriber.heard() for subscriber in subscribers], [[], []])
+        self.assertEqual([subscriber.heard() for subscriber in subscribers], [[], [], []])
         for emitter in (old, young):
             self.assertEqual([m.action for m in emitter.heard()], [EventAction.INVALID_MESSAGE_DATA])
 
@@ -167,7 +171,7 @@ class EventTests(NodeTestCase):
         """
         A provider of one generation is asked for the subscriptions of the other.
         """
-        for listening, subscribing in (("v3", "v4"), ("v4", "v3")):
+        for listening, subscribing in permutations(KINDS, 2):
             node = self.start()
             provider = self.client(node, listening)
             provider.say(Message(Topic.EVENT, EventAction.LISTEN, "^n"))
@@ -185,7 +189,7 @@ class EventTests(NodeTestCase):
         A topic that is switched off is answered UNKNOWN_TOPIC.
         """
         node = self.start(Settings(features=FeatureSettings(event=False, record=False, rpc=False, presence=False)))
-        for generation in ("v3", "v4"):
+        for generation in KINDS:
             client = self.client(node, generation)
             client.subscribe("news")
             client.say(
@@ -450,6 +454,7 @@ class LifeTests(NodeTestCase):
             clients = [listener, half, *(self.subscriber(node, generation) for _ in range(3))]
             self.reactor.advance(1)  # the listener is silent, and is given up
             for client in clients:
+                assert isinstance(client, MemoryClient)
                 left.append(weakref.ref(client.protocol._chosen))
                 client.transport.loseConnection()
             del listener, half, clients, client

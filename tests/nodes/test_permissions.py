@@ -19,7 +19,7 @@ from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction
 from dstwist.protocol.message import Message
 from dstwist.services.record.held_discards import DISCARD_DELAY_SECONDS
 from tests.logs import Lines
-from tests.nodes.client import GENERATIONS, MemoryClient
+from tests.nodes.client import KINDS, Client, connect
 
 RULES: dict[str, Any] = {
     "record": {
@@ -60,15 +60,15 @@ class PermissionNodeTests(SynchronousTestCase):
     def settings(self, rules: Any) -> PermissionSettings:
         return PermissionSettings(permissions=rules, type="config", where="permission.options.permissions")
 
-    def client(self, user: str, generation: str = "v4") -> MemoryClient:
-        client = MemoryClient(self.node, generation)
+    def client(self, user: str, generation: str = "v4") -> Client:
+        client = connect(self.node, generation)
         client.log_in(user)
         return client
 
-    def heard(self, client: MemoryClient) -> list[tuple[Any, Any]]:
+    def heard(self, client: Client) -> list[tuple[Any, Any]]:
         return [(message.action, message.name) for message in self.messages(client)]
 
-    def messages(self, client: MemoryClient) -> list[Message]:
+    def messages(self, client: Client) -> list[Message]:
         self.reactor.advance(0)
         heard: list[Message] = client.heard()
         return heard
@@ -77,7 +77,7 @@ class PermissionNodeTests(SynchronousTestCase):
         """
         Clients of both generations are told what they may not subscribe to, and get nothing of it.
         """
-        for generation in GENERATIONS:
+        for generation in KINDS:
             client = self.client("ann", generation)
             client.subscribe("secret")
             self.assertIn((EventAction.MESSAGE_DENIED, "secret"), self.heard(client))
@@ -179,7 +179,7 @@ class PermissionNodeTests(SynchronousTestCase):
         """
         A listener hears only of names that the rule for listening permits, however wide its pattern is.
         """
-        for generation in GENERATIONS:
+        for generation in KINDS:
             for topic, actions in ((Topic.EVENT, EventAction), (Topic.RECORD, RecordAction)):
                 found = actions["SUBSCRIPTION_FOR_PATTERN_FOUND"]
                 ann, bob = self.client("ann", generation), self.client("bob")
@@ -240,17 +240,17 @@ class ReloadTests(SynchronousTestCase):
             )
         )
 
-    def client(self, user: str, generation: str) -> MemoryClient:
-        client = MemoryClient(self.node, generation)
+    def client(self, user: str, generation: str) -> Client:
+        client = connect(self.node, generation)
         client.log_in(user)
         return client
 
-    def heard(self, client: MemoryClient) -> list[Message]:
+    def heard(self, client: Client) -> list[Message]:
         self.reactor.advance(0)
         heard: list[Message] = client.heard()
         return heard
 
-    def everything(self, client: MemoryClient) -> None:
+    def everything(self, client: Client) -> None:
         """
         Have a client subscribe to, listen to and provide all there is.
         """
@@ -269,7 +269,7 @@ class ReloadTests(SynchronousTestCase):
         """
         Whatever a client has ends when new rules forbid it. The client is told of each, and has nothing any more.
         """
-        clients = [self.client(f"user-{generation}", generation) for generation in GENERATIONS]
+        clients = [self.client(f"user-{generation}", generation) for generation in KINDS]
         other = self.client("bob", "v4")
         for client in clients:
             self.everything(client)
@@ -299,7 +299,7 @@ class ReloadTests(SynchronousTestCase):
             )
         self.assertEqual(
             self.lines.last("info"),
-            "RELOAD | permission: 14 subscriptions checked by the new rules, 14 ended, 0 of them because their rule "
+            "RELOAD | permission: 21 subscriptions checked by the new rules, 21 ended, 0 of them because their rule "
             "failed",
         )
         self.rules = OPEN
@@ -309,7 +309,7 @@ class ReloadTests(SynchronousTestCase):
         other.say(write("doc", -1, b'{"n":1}', RecordAction.CREATEANDUPDATE))
         other.say(Message(Topic.RPC, RpcAction.REQUEST, "add", b"1", correlation_id="9"))
         self.client("cat", "v4")
-        self.assertEqual([self.heard(client) for client in clients], [[], []])
+        self.assertEqual([self.heard(client) for client in clients], [[], [], []])
         self.assertIn(RpcAction.NO_RPC_PROVIDER, [message.action for message in self.heard(other)])
 
     def test_provider(self) -> None:
@@ -336,7 +336,7 @@ class ReloadTests(SynchronousTestCase):
         more; the next listener is asked about them. When the rules permit them again it is asked again.
         """
         only_bob = {"*": {**OPEN["event"]["*"]}, "abc": {"listen": "user.id === 'bob'"}}
-        for generation in GENERATIONS:
+        for generation in KINDS:
             ann, bob, cat = self.client("ann", generation), self.client("bob", generation), self.client("cat", "v4")
             ann.say(Message(Topic.EVENT, EventAction.LISTEN, "a.*"))
             cat.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("abc", "abd"), correlation_id="1"))
@@ -361,7 +361,7 @@ class ReloadTests(SynchronousTestCase):
         """
         Subscriptions that the new rules permit go on without a gap.
         """
-        for generation in GENERATIONS:
+        for generation in KINDS:
             client, other = self.client("ann", generation), self.client("bob", "v4")
             for name in ("news", "secret"):
                 client.subscribe(name)

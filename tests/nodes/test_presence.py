@@ -8,7 +8,7 @@ from dstwist.config.settings import PresenceSettings, Settings
 from dstwist.node import Node
 from dstwist.protocol.constants import PresenceAction, Topic
 from dstwist.protocol.message import Message
-from tests.nodes.client import MemoryClient
+from tests.nodes.client import KINDS, Client, MemoryClient
 from tests.nodes.test_node import NodeTestCase
 
 SUBSCRIBE_ALL = Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL)
@@ -24,18 +24,18 @@ class PresenceTests(NodeTestCase):
     Users of both generations, and who is told of them.
     """
 
-    def watcher(self, node: Node, generation: str, *requests: Message) -> MemoryClient:
+    def watcher(self, node: Node, generation: str, *requests: Message) -> Client:
         client = self.client(node, generation, f"watcher-{generation}")
         client.say(*requests)
         self.turn()
         self.assertTrue(all(answer.is_ack for answer in client.heard()))
         return client
 
-    def lose(self, client: MemoryClient) -> None:
+    def lose(self, client: Client) -> None:
         client.transport.loseConnection()
         self.turn()
 
-    def told(self, client: MemoryClient) -> list[tuple[bool, str]]:
+    def told(self, client: Client) -> list[tuple[bool, str]]:
         """
         News about users that log in and leave.
         """
@@ -50,7 +50,7 @@ class PresenceTests(NodeTestCase):
         node = self.start()
         watchers = [
             self.watcher(node, generation, request)
-            for generation in ("v3", "v4")
+            for generation in KINDS
             for request in (SUBSCRIBE_ALL, subscribe("ann", "bob"))
         ]
         for watcher in watchers:
@@ -68,7 +68,7 @@ class PresenceTests(NodeTestCase):
         """
         A client is told of its login first; nothing of its own coming reaches it.
         """
-        for generation in ("v3", "v4"):
+        for generation in KINDS:
             node = self.start()
             client = self.client(node, generation)
             client.say(SUBSCRIBE_ALL, subscribe("ann"))
@@ -108,7 +108,7 @@ class PresenceTests(NodeTestCase):
         """
         W37: requests of no users at all are answered, in both dialects.
         """
-        for generation in ("v3", "v4"):
+        for generation in KINDS:
             client = self.client(self.start(), generation)
             for number, action in enumerate(("SUBSCRIBE", "UNSUBSCRIBE", "QUERY")):
                 client.say(Message(Topic.PRESENCE, PresenceAction[action], correlation_id=str(number)))

@@ -16,7 +16,7 @@ from dstwist.node import Node
 from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import value_of
-from tests.nodes.client import GENERATIONS, MemoryClient
+from tests.nodes.client import KINDS, Client, connect
 
 #: What is sent, by generation; what a rule takes it for; and the value for everyone, beyond it.
 VALUES: list[tuple[str, str | bytes, str, Any]] = [
@@ -78,20 +78,20 @@ class ValueTests(SynchronousTestCase):
         self.under_test.privilegedStartService()
         self.under_test.startService()
 
-    def client(self, generation: str) -> MemoryClient:
-        client = MemoryClient(self.under_test, generation)
+    def client(self, generation: str) -> Client:
+        client = connect(self.under_test, generation)
         client.log_in("ann")
         return client
 
-    def heard(self, client: MemoryClient) -> list[Any]:
+    def heard(self, client: Client) -> list[Any]:
         self.reactor.advance(0)
         return client.heard()
 
-    def everyone(self) -> list[MemoryClient]:
+    def everyone(self) -> list[Client]:
         """
         A client of each generation, subscribed to an event and to a record, and the provider of a procedure.
         """
-        clients = [self.client(generation) for generation in GENERATIONS]
+        clients = [self.client(generation) for generation in KINDS]
         for number, client in enumerate(clients):
             client.subscribe("e")
             client.say(
@@ -147,4 +147,4 @@ class ValueTests(SynchronousTestCase):
                 sender.say(request)
                 (answer,) = self.heard(sender)
                 self.assertEqual((answer.topic, answer.action.name), (request.topic, "INVALID_MESSAGE_DATA"), request)
-                self.assertEqual([self.heard(client) for client in others], [[], []])
+                self.assertEqual([self.heard(client) for client in others], [[], [], []])

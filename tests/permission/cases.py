@@ -58,12 +58,12 @@ def message_of(case: Mapping[str, Any]) -> Message:
     )
 
 
-def sender_of(case: Mapping[str, Any]) -> FakeConnection:
+def sender_of(case: Mapping[str, Any], connect: Callable[[str], FakeConnection] = FakeConnection) -> FakeConnection:
     """
-    The client of a case.
+    The client of a case, made by C{connect}.
     """
     user = case.get("user", TABLE["base_user"])
-    sender = FakeConnection(user["id"])
+    sender = connect(user["id"])
     sender.server_data = user["data"]
     return sender
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.file import Reading
 from dstwist.errors import ConfigError, RuleError
@@ -18,12 +17,14 @@ from dstwist.permission.valve.actions import GUARDS
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import ACTIONS, Topic
 from tests.permission.cases import TABLE, Records, message_of, permission_of, permissions, sender_of
+from tests.requesters import RequesterTestCase, for_each_requester
 
 #: That one is about an option, and tested with the configuration.
 _ELSEWHERE = "cfg-max-iterations-zero"
 
 
-class CaseTests(SynchronousTestCase):
+@for_each_requester
+class CaseTests(RequesterTestCase):
     """
     The table, group by group.
     """
@@ -62,7 +63,7 @@ class CaseTests(SynchronousTestCase):
         change = None
         if how == "at hand" and message.topic is Topic.RECORD:
             change = Change(records.records.get(message.name or "", Record(-1, None)), message)
-        decision = permission.allows(message, sender_of(case), change)
+        decision = permission.allows(message, sender_of(case, self.connect), change)
         records.arrive()
         if isinstance(decision, Deferred):
             results: list[Any] = []

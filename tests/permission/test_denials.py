@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError
@@ -18,8 +17,9 @@ from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, Topic
 from dstwist.protocol.message import Message
-from tests.fakes import FakeConnection, FakePermission
+from tests.fakes import FakePermission
 from tests.logs import Lines
+from tests.requesters import RequesterTestCase, for_each_requester
 
 RULES: dict[str, Any] = {
     "record": {"*": {"read": True}, "price/$id": {"write": "user.id === $id"}},
@@ -27,10 +27,10 @@ RULES: dict[str, Any] = {
     "rpc": {"*": {}},
     "presence": {"*": {"allow": False}},
 }
-ANN = "ann (192.0.2.1, /deepstream, #7)"
 
 
-class DenialTests(SynchronousTestCase):
+@for_each_requester
+class DenialTests(RequesterTestCase):
     """
     L{Denials}.
     """
@@ -40,11 +40,11 @@ class DenialTests(SynchronousTestCase):
         self.lines = Lines(self)
 
     def tell(self, request: Message, decision: object = False, **options: Any) -> None:
-        Denials(self.permission, **options).tell(decision, request, FakeConnection())
+        Denials(self.permission, **options).tell(decision, request, self.connect())
 
     def check(self, request: Message, line: str) -> None:
         self.tell(request, at_info=True)
-        self.assertEqual(self.lines.last("info"), f"MESSAGE_DENIED | {ANN}: {line}")
+        self.assertEqual(self.lines.last("info"), f"MESSAGE_DENIED | {self.shown_client('ann')}: {line}")
 
     def test_interface(self) -> None:
         """
@@ -81,7 +81,7 @@ class DenialTests(SynchronousTestCase):
             f'RECORD UPDATE of price/bob is denied by record["price/$id"].write (rules.yml: line {len(path)}): '
             "user.id === $id",
         )
-        decision: Any = self.permission.allows(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"), FakeConnection())
+        decision: Any = self.permission.allows(Message(Topic.EVENT, EventAction.EMIT, "a", b"1"), self.connect())
         self.assertIn(
             'error when executing event["*"].publish (rules.yml: line 49) (data.a.b === 1) for "a"',
             self.failureResultOf(decision).getErrorMessage(),
@@ -137,7 +137,7 @@ class DenialTests(SynchronousTestCase):
         A rule that failed is a warning, with the client.
         """
         self.tell(Message(Topic.EVENT, EventAction.EMIT, "news"), Failure(RuleError("no value")))
-        self.assertEqual(self.lines.of("warn"), [f"MESSAGE_PERMISSION_ERROR | {ANN}: no value"])
+        self.assertEqual(self.lines.of("warn"), [f"MESSAGE_PERMISSION_ERROR | {self.shown_client('ann')}: no value"])
         failure = Failure(RuleError("no record a\nAUTH_SUCCESSFUL | root" + "x" * 10000))
         self.tell(Message(Topic.EVENT, EventAction.EMIT, "news"), failure)
         self.assertIn("no record a?AUTH_SUCCESSFUL | root", self.lines.last("warn"))
@@ -148,7 +148,8 @@ class DenialTests(SynchronousTestCase):
         A permission that cannot tell what decided is named as a whole.
         """
         denials = Denials(FakePermission(), at_info=True)
-        denials.tell(False, Message(Topic.EVENT, EventAction.EMIT, "news"), FakeConnection())
+        denials.tell(False, Message(Topic.EVENT, EventAction.EMIT, "news"), self.connect())
         self.assertEqual(
-            self.lines.last("info"), f"MESSAGE_DENIED | {ANN}: EVENT EMIT of news is denied by the permission"
+            self.lines.last("info"),
+            f"MESSAGE_DENIED | {self.shown_client('ann')}: EVENT EMIT of news is denied by the permission",
         )

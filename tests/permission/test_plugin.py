@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -20,7 +19,7 @@ from dstwist.permission.selection import build_permission
 from dstwist.plugins import PluginContext
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
-from tests.fakes import FakeConnection
+from tests.requesters import RequesterTestCase, for_each_requester
 
 EXAMPLES = Path(__file__).parent.parent.parent / "docs" / "examples"
 EMIT = Message(Topic.EVENT, EventAction.EMIT, "news", b"1")
@@ -78,7 +77,8 @@ class Nothing:
         pass
 
 
-class PluginPermissionTests(SynchronousTestCase):
+@for_each_requester
+class PluginPermissionTests(RequesterTestCase):
     """
     From the configuration to the decision.
     """
@@ -95,7 +95,7 @@ class PluginPermissionTests(SynchronousTestCase):
         return permission
 
     def allows(self, permission: IPermission, message: Message = EMIT) -> Any:
-        decision = permission.allows(message, FakeConnection())
+        decision = permission.allows(message, self.connect())
         return self.successResultOf(decision) if isinstance(decision, Deferred) else decision
 
     def given(self, decision: Any) -> IPermission:
@@ -129,7 +129,7 @@ class PluginPermissionTests(SynchronousTestCase):
         """
         It is not asked about requests of the server itself.
         """
-        server = FakeConnection("ann")
+        server = self.connect("ann")
         server.is_server = True
         self.assertIs(self.given(lambda: False).allows(EMIT, server), True)
         self.assertIs(self.given(lambda: 1 // 0).allows(EMIT, server), True)
@@ -156,7 +156,7 @@ class PluginPermissionTests(SynchronousTestCase):
             (broken_later, "ValueError: no idea"),
             (lambda: "yes", "TypeError: expected True, False or a Deferred, got 'yes'"),
         ):
-            answer: Any = self.given(decision).allows(EMIT, FakeConnection())
+            answer: Any = self.given(decision).allows(EMIT, self.connect())
             error = self.failureResultOf(answer, RuleError).value
             self.assertEqual(str(error), f"{HERE}:Given: {problem}")
 

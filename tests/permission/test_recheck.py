@@ -9,7 +9,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import RuleError
 from dstwist.permission.recheck import MAX_WAITING_CHECKS, GrantType, Recheck
@@ -19,6 +18,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import FakeConnection, FakePermission
 from tests.logs import Lines, limit_lines
+from tests.requesters import RequesterTestCase, for_each_requester
 
 SUBSCRIBE = EventAction.SUBSCRIBE
 
@@ -45,7 +45,8 @@ class SlowPermission(FakePermission):
         return super().allows(*args, **kwargs)
 
 
-class RecheckTests(SynchronousTestCase):
+@for_each_requester
+class RecheckTests(RequesterTestCase):
     """
     L{Recheck}, of the subscriptions to events.
     """
@@ -54,7 +55,7 @@ class RecheckTests(SynchronousTestCase):
         self.lines = Lines(self)
         self.clock = Clock()
         self.registry = SubscriptionRegistry(Topic.EVENT)
-        self.ann = FakeConnection("ann")
+        self.ann = self.connect("ann")
         self.permission = FakePermission()
 
     def recheck(self, **decisions: Any) -> Recheck:
@@ -87,7 +88,7 @@ class RecheckTests(SynchronousTestCase):
         """
         A denied grant ends, and its client is told. All other grants stay, without a message.
         """
-        bob = FakeConnection("bob")
+        bob = self.connect("bob")
         self.subscribe("news", "secret")
         self.subscribe("news", "secret", "more", to=bob)
         self.recheck(secret=False)
@@ -160,7 +161,7 @@ class RecheckTests(SynchronousTestCase):
         """
         A grant that its client ends between two turns is not checked any more, nor are those of a client that leaves.
         """
-        bob = FakeConnection("bob")
+        bob = self.connect("bob")
         self.fill_turns()
         self.subscribe(*map(str, range(IN_A_TURN)), "late", "later")
         self.subscribe("late", to=bob)
@@ -230,9 +231,7 @@ class RecheckTests(SynchronousTestCase):
         self.assertEqual(list(self.registry.names()), [])
         warned = self.lines.of("warn")
         self.assertEqual(len(warned), 10)
-        self.assertTrue(
-            warned[0].startswith("MESSAGE_PERMISSION_ERROR | ann (192.0.2.1, /deepstream, #7): no value for ")
-        )
+        self.assertTrue(warned[0].startswith(f"MESSAGE_PERMISSION_ERROR | {self.shown_client('ann')}: no value for "))
         self.assertEqual(
             self.said(),
             f"{len(names) + 1} subscriptions checked by the new rules, {len(names) + 1} ended, "

@@ -9,7 +9,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.permission import PermissionSettings
 from dstwist.config.settings import ListenSettings
@@ -25,8 +24,9 @@ from dstwist.routing.router import Router
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.event import EventService
-from tests.fakes import FakeCluster, FakeConnection
+from tests.fakes import FakeCluster
 from tests.logs import Lines
+from tests.requesters import RequesterTestCase, for_each_requester
 
 SUBSCRIBE = EventAction.SUBSCRIBE
 
@@ -36,7 +36,8 @@ def settings(subscribe: Any, **options: Any) -> PermissionSettings:
     return PermissionSettings(permissions=rules, type="config", where="permission.options.permissions", **options)
 
 
-class RuleReloadTests(SynchronousTestCase):
+@for_each_requester
+class RuleReloadTests(RequesterTestCase):
     """
     L{RuleReload}.
     """
@@ -46,7 +47,7 @@ class RuleReloadTests(SynchronousTestCase):
         self.clock = Clock()
         self.loads: list[Deferred[Record | None]] = []
         self.subscriptions = SubscriptionRegistry(Topic.EVENT)
-        self.ann = FakeConnection("ann")
+        self.ann = self.connect("ann")
 
     def load(self, name: str) -> Deferred[Record | None]:
         self.loads.append(Deferred())
@@ -184,7 +185,7 @@ class RuleReloadTests(SynchronousTestCase):
         """
         names = [f"n{number}" for number in range(4 * NAMES_PER_STEP)]
         for turns in range(9):
-            self.ann = FakeConnection("ann")
+            self.ann = self.connect("ann")
             reload = self.reload(settings(True))
             self.ann.turns = True
             self.subscribe(*names)

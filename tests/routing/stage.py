@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.settings import ListenSettings
@@ -25,6 +24,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import Lines
+from tests.requesters import RequesterTestCase
 
 #: How the log names the clients of these tests.
 ANN = "ann (192.0.2.1, /deepstream, #7)"
@@ -33,6 +33,8 @@ ANN = "ann (192.0.2.1, /deepstream, #7)"
 class Stage:
     """
     One topic of one node with its subscribers and listeners. Messages to clients are shown in short: C{FOUND a.* abc}.
+
+    @param connect: makes the clients.
     """
 
     SHORT = {
@@ -49,9 +51,11 @@ class Stage:
         choose: Choose | None = None,
         clock: Clock | None = None,
         permission: IPermission | None = None,
+        connect: Callable[..., FakeConnection] = FakeConnection,
         **options: Any,
     ) -> None:
         self.topic = topic
+        self.connect = connect
         self.clock = clock or Clock()
         self.subscriptions = SubscriptionRegistry(topic)
         self.listeners = ListenerRegistry(
@@ -89,7 +93,7 @@ class Stage:
         self.tell(connection, "LISTEN_REJECT", pattern, name)
 
     def subscriber(self, name: str, dialect: Dialect = PROTOBUF) -> FakeConnection:
-        connection = FakeConnection(dialect=dialect)
+        connection = self.connect(dialect=dialect)
         self.subscribe(connection, name)
         connection.take()
         return connection
@@ -98,11 +102,11 @@ class Stage:
         """
         A connection that listens; what it was sent at once is kept for L{heard}, but not the acknowledgements.
         """
-        connection = FakeConnection(dialect=dialect)
+        connection = self.connect(dialect=dialect)
         for pattern in patterns:
             self.listen(connection, pattern)
         for message in [message for message in connection.take() if not message.is_ack]:
-            connection.write(message)
+            connection.send(message)
         return connection
 
     def heard(self, connection: FakeConnection) -> list[str]:
@@ -137,14 +141,14 @@ class Fragile(FakeConnection):
         super().send(message)
 
 
-class SearchCase(SynchronousTestCase):
+class SearchCase(RequesterTestCase):
     """
     Tests of a L{Stage} of records, where time passes only when a test says so.
     """
 
     def setUp(self) -> None:
         self.clock = BusyClock()
-        self.stage = Stage(clock=self.clock)
+        self.stage = Stage(clock=self.clock, connect=self.connect)
 
     def busy(self, steps: int = 4) -> None:
         """
@@ -156,7 +160,7 @@ class SearchCase(SynchronousTestCase):
         return [f"{prefix}{number}" for number in range(count)]
 
     def subscriber(self, *names: str) -> FakeConnection:
-        connection = FakeConnection("subscriber")
+        connection = self.connect("subscriber")
         for name in names:
             self.stage.subscribe(connection, name)
         connection.take()
@@ -218,7 +222,7 @@ class Rule:
         return decision
 
 
-class PermissionCase(SynchronousTestCase):
+class PermissionCase(RequesterTestCase):
     """
     Tests of a L{Stage} with a L{Rule}.
     """
@@ -228,10 +232,10 @@ class PermissionCase(SynchronousTestCase):
 
     def make(self, decide: Callable[[str | None, str | None], Any], **options: Any) -> Stage:
         self.rule = Rule(decide)
-        return Stage(permission=self.rule, **options)
+        return Stage(permission=self.rule, connect=self.connect, **options)
 
     def listener(self, stage: Stage, user: str, *patterns: str, dialect: Any = PROTOBUF) -> FakeConnection:
-        connection = FakeConnection(user, dialect=dialect)
+        connection = self.connect(user, dialect=dialect)
         for pattern in patterns:
             stage.listen(connection, pattern)
         connection.take()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IRevocable
@@ -16,10 +15,12 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT
 from dstwist.protocol.message import Message
 from dstwist.routing.registrations import MAX_UNANSWERED_OFFERS
 from tests.fakes import FakeConnection
+from tests.requesters import RequesterTestCase, for_each_requester
 from tests.routing.stage import Stage, entries
 
 
-class ListeningTests(SynchronousTestCase):
+@for_each_requester
+class ListeningTests(RequesterTestCase):
     """
     L{ListenerRegistry} of records, with C{services.md} section 7 beside it.
     """
@@ -30,7 +31,7 @@ class ListeningTests(SynchronousTestCase):
         self.stage = self.make()
 
     def make(self, **options: Any) -> Stage:
-        return Stage(self.topic, **options)
+        return Stage(self.topic, connect=self.connect, **options)
 
     def hears(self, connection: FakeConnection, *expected: str) -> None:
         """
@@ -47,7 +48,7 @@ class ListeningTests(SynchronousTestCase):
         Listening is acknowledged, and nothing else happens while no name has a subscriber.
         """
         for dialect in (TEXT, PROTOBUF):
-            connection = FakeConnection(dialect=dialect)
+            connection = self.connect(dialect=dialect)
             self.stage.listen(connection, "a.*")
             self.hears(connection, "ACK LISTEN a.*")
 
@@ -55,7 +56,7 @@ class ListeningTests(SynchronousTestCase):
         """
         Text that is not a regular expression is refused with the reason, and not acknowledged.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         self.stage.listen(connection, "a[")
         (error,) = connection.take()
         self.assertEqual((error.action.name, error.name, error.is_error), ("INVALID_LISTEN_REGEX", "a[", True))
@@ -94,7 +95,7 @@ class ListeningTests(SynchronousTestCase):
         backtracking server is served in no time.
         """
         stage = self.make(max_pattern_length=10)
-        connection = FakeConnection()
+        connection = self.connect()
         for pattern in ("a" * 11, r"(a)\1", "(?=a)"):
             stage.listen(connection, pattern)
             self.assertEqual(stage.heard(connection), [f"INVALID_LISTEN_REGEX {pattern}"])
@@ -108,13 +109,13 @@ class ListeningTests(SynchronousTestCase):
         already it may ask for again.
         """
         stage = self.make(max_patterns=2)
-        connection = FakeConnection()
+        connection = self.connect()
         for pattern in ("a", "b", "b"):
             stage.listen(connection, pattern)
         stage.heard(connection)
         stage.listen(connection, "c")
         self.assertEqual(stage.heard(connection), ["MESSAGE_DENIED c"])
-        other = FakeConnection()
+        other = self.connect()
         stage.listen(other, "c")
         self.assertEqual(stage.heard(other), ["ACK LISTEN c"])
         stage.unlisten(connection, "a")
@@ -125,7 +126,7 @@ class ListeningTests(SynchronousTestCase):
         """
         W55: a listener whose permission took longer than it stayed is not registered.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         connection.close()
         self.stage.listen(connection, "a")
         other = self.stage.listener("a")
@@ -147,7 +148,7 @@ class ListeningTests(SynchronousTestCase):
         W37: the end of a listening that never was is acknowledged: the client may have ended it while it was offline.
         """
         for dialect in (TEXT, PROTOBUF):
-            stranger, listener = FakeConnection(dialect=dialect), self.stage.listener("a", dialect=dialect)
+            stranger, listener = self.connect(dialect=dialect), self.stage.listener("a", dialect=dialect)
             for connection in (stranger, listener):
                 self.stage.unlisten(connection, "b")
                 self.hears(connection, "ACK UNLISTEN b")
@@ -470,7 +471,7 @@ class ListeningTests(SynchronousTestCase):
         for dialect, answer in ((TEXT, "INVALID_MESSAGE a"), (PROTOBUF, "REMOVED a a")):
             asked = self.stage.listener("a")
             waiting = self.stage.listener("a", dialect=dialect)
-            stranger = FakeConnection(dialect=dialect)
+            stranger = self.connect(dialect=dialect)
             subscriber = self.stage.subscriber("a")
             for connection in (waiting, stranger):
                 self.stage.accept(connection, "a", "a")
@@ -504,7 +505,7 @@ class ListeningTests(SynchronousTestCase):
         """
         W37: an answer about a name without subscribers is answered, too.
         """
-        young, old = FakeConnection(), FakeConnection(dialect=TEXT)
+        young, old = self.connect(), self.connect(dialect=TEXT)
         for connection in (young, old):
             self.stage.accept(connection, "a", "b")
             self.stage.reject(connection, "a", "b")
@@ -724,7 +725,7 @@ class ListeningTests(SynchronousTestCase):
         """
         W39: thousands of short-lived names leave nothing behind at their provider.
         """
-        listener, subscriber = self.stage.listener("a"), FakeConnection()
+        listener, subscriber = self.stage.listener("a"), self.connect()
         before = entries(self.stage.listeners)
         for number in range(3000):
             name = f"a{number}"
@@ -763,6 +764,7 @@ class ListeningTests(SynchronousTestCase):
         self.assertEqual(self.stage.clock.getDelayedCalls(), [])
 
 
+@for_each_requester
 class EventListeningTests(ListeningTests):
     """
     L{ListenerRegistry} of events: the same, except that subscribers are not told of providers.
@@ -771,13 +773,14 @@ class EventListeningTests(ListeningTests):
     topic = Topic.EVENT
 
 
-class RevocationTests(SynchronousTestCase):
+@for_each_requester
+class RevocationTests(RequesterTestCase):
     """
     Listeners that end although their client did not ask for that.
     """
 
     def setUp(self) -> None:
-        self.stage = Stage()
+        self.stage = Stage(connect=self.connect)
         self.listeners = self.stage.listeners
 
     def test_interface(self) -> None:
@@ -841,7 +844,7 @@ class RevocationTests(SynchronousTestCase):
         """
         A client's revoked listeners are remembered up to the number of patterns that it may have, and until it is gone.
         """
-        stage = Stage(max_patterns=2)
+        stage = Stage(connect=self.connect, max_patterns=2)
         before = entries(stage.listeners)
         ann = stage.listener(dialect=TEXT)
         for pattern in "abc":
@@ -858,6 +861,6 @@ class RevocationTests(SynchronousTestCase):
         """
         A client that does not listen loses nothing.
         """
-        ann, bob = self.stage.listener("a.*"), FakeConnection()
+        ann, bob = self.stage.listener("a.*"), self.connect()
         self.assertEqual([self.listeners.revoke("b", ann), self.listeners.revoke("a.*", bob)], [False, False])
         self.assertEqual((self.listeners.names_of(bob), self.listeners.holds("a.*", bob)), ([], False))

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tests.fakes import FakeConnection
+from tests.requesters import for_each_requester
 from tests.routing.stage import SearchCase
 
 
+@for_each_requester
 class NewListenersTests(SearchCase):
     """
     Clients that have just begun to listen; time passes only when a test says so.
@@ -49,7 +50,7 @@ class NewListenersTests(SearchCase):
         names = self.names(40)
         self.subscriber(*names)
         self.busy()
-        listener = FakeConnection()
+        listener = self.connect()
         self.stage.listen(listener, "a")
         first = self.stage.heard(listener)
         self.assertEqual(first[:2], ["ACK LISTEN a", "FOUND a a0"])
@@ -90,7 +91,7 @@ class NewListenersTests(SearchCase):
         names = self.names(20)
         subscriber = self.subscriber(*names)
         self.busy()
-        listener = FakeConnection()
+        listener = self.connect()
         self.stage.listen(listener, "a")
         for name in ("a17", "a18"):
             self.stage.unsubscribe(subscriber, name)
@@ -111,7 +112,7 @@ class NewListenersTests(SearchCase):
         for leave in (self.stage.unlisten, lambda connection, _: connection.close()):
             subscriber = self.subscriber(*self.names(40))
             self.busy()
-            listener = FakeConnection()
+            listener = self.connect()
             self.stage.listen(listener, "a")
             leave(listener, "a")
             listener.take()
@@ -127,7 +128,7 @@ class NewListenersTests(SearchCase):
         """
         self.subscriber(*self.names(20))
         self.busy()
-        listener = FakeConnection()
+        listener = self.connect()
         self.stage.listen(listener, "a")
         self.stage.unlisten(listener, "a")
         listener.take()
@@ -144,7 +145,7 @@ class NewListenersTests(SearchCase):
         """
         subscriber = self.subscriber(*self.names(20, "b"))
         self.busy()
-        first, second = FakeConnection(), FakeConnection()
+        first, second = self.connect(), self.connect()
         self.stage.listen(first, "b")
         self.stage.listen(second, ".")
         self.stage.subscribe(subscriber, "a")

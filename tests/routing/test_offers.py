@@ -5,7 +5,6 @@ Tests for L{dstwist.routing.offers}: which names listeners are told.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError
@@ -16,10 +15,12 @@ from dstwist.protocol.message import Message
 from dstwist.routing.offers import DECISION_TIMEOUT
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.scheduling.turns import TIME_SLICE
-from tests.fakes import BusyClock, FakeConnection
+from tests.fakes import BusyClock
+from tests.requesters import RequesterTestCase, for_each_requester
 from tests.routing.stage import PermissionCase, Stage
 
 
+@for_each_requester
 class OfferTests(PermissionCase):
     """
     L{OfferRules}, as listeners come to feel it.
@@ -34,7 +35,7 @@ class OfferTests(PermissionCase):
             for dialect in (TEXT, PROTOBUF):
                 stage = self.make(lambda user, name: str(name).startswith("game/"), topic=topic)
                 stage.subscriber("game/1"), stage.subscriber("secret/1")
-                listener = FakeConnection(dialect=dialect)
+                listener = self.connect(dialect=dialect)
                 stage.listen(listener, "game/.*|secret/.*")
                 stage.subscriber("game/2"), stage.subscriber("secret/2")
                 self.assertEqual(
@@ -98,7 +99,7 @@ class OfferTests(PermissionCase):
                 stage.subscriber("ab")
                 self.assertEqual(stage.heard(old), ["FOUND a.* ab"])
                 stage.accept(old, "a.*", "ab")
-                young = FakeConnection("young")
+                young = self.connect("young")
                 stage.listen(young, ".*")
                 self.assertIn(f"FOUND .* {name}", stage.heard(young))
 
@@ -129,7 +130,7 @@ class OfferTests(PermissionCase):
             if decision is later:
                 later.errback(RuleError("no luck"))
             self.assertEqual((stage.heard(ann), stage.heard(bob)), ([], ["FOUND a.* abc"]))
-            expected = "MESSAGE_PERMISSION_ERROR | ann (192.0.2.1, /deepstream, #7): no luck"
+            expected = f"MESSAGE_PERMISSION_ERROR | {self.shown_client('ann')}: no luck"
             self.assertEqual(self.lines.last("warn"), expected)
 
     def test_other_than_true(self) -> None:
@@ -152,8 +153,8 @@ class OfferTests(PermissionCase):
         self.assertEqual(
             self.lines.of("info"),
             [
-                "MESSAGE_DENIED | ann (192.0.2.1, /deepstream, #7) listens to a.*|? of RECORD, but may not listen to "
-                "all names that match: abc is the first that is not offered, by the permission"
+                f"MESSAGE_DENIED | {self.shown_client('ann')} listens to a.*|? of RECORD, but may not listen to all "
+                "names that match: abc is the first that is not offered, by the permission"
             ],
         )
 
@@ -237,6 +238,7 @@ class OfferTests(PermissionCase):
         self.assertEqual(clock.getDelayedCalls(), [])
 
 
+@for_each_requester
 class LaterTests(PermissionCase):
     """
     Rules that need a moment: for a record that they refer to.
@@ -368,6 +370,7 @@ class LaterTests(PermissionCase):
         self.assertEqual((self.heard(), self.stage.clock.getDelayedCalls()), (([], []), []))
 
 
+@for_each_requester
 class OfferedTests(PermissionCase):
     """
     L{OfferedNames}: what new rules take away.
@@ -401,7 +404,7 @@ class OfferedTests(PermissionCase):
             [self.offered.holds(name, who) for name in ("a1", "a2", "a3") for who in (self.ann, self.bob)],
             [True, False, True, False, False, False],
         )
-        self.assertEqual(self.offered.names_of(FakeConnection()), [])
+        self.assertEqual(self.offered.names_of(self.connect()), [])
 
     def test_provider(self) -> None:
         """
@@ -445,7 +448,8 @@ class OfferedTests(PermissionCase):
         self.assertEqual(self.stage.heard(self.ann), [])
 
 
-class OpenTests(SynchronousTestCase):
+@for_each_requester
+class OpenTests(RequesterTestCase):
     """
     A permission that permits everything.
     """
@@ -454,7 +458,7 @@ class OpenTests(SynchronousTestCase):
         """
         No message is made to ask with.
         """
-        stage = Stage()
+        stage = Stage(connect=self.connect)
         listener = stage.listener(".*")
         stage.subscriber("abc")
         self.assertEqual(stage.heard(listener), ["FOUND .* abc"])

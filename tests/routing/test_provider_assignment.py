@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.fakes import FakeConnection
+from tests.requesters import for_each_requester
 from tests.routing.stage import Fragile, SearchCase, entries
 
 
+@for_each_requester
 class ProviderAssignmentTests(SearchCase):
     """
     Listeners that leave, or may not provide a name any more; time passes only when a test says so.
@@ -146,7 +148,7 @@ class ProviderAssignmentTests(SearchCase):
         only = self.stage.listener("a")
         self.busy()
         only.close()
-        new_listener = FakeConnection()
+        new_listener = self.connect()
         self.stage.listen(new_listener, "a")
         self.turns()
         heard = self.stage.heard(new_listener)

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from dstwist.protocol.constants import Topic
 from dstwist.scheduling.turns import TIME_SLICE
 from tests.fakes import FakeConnection
+from tests.requesters import RequesterTestCase, for_each_requester
 from tests.routing.stage import SearchCase, Stage
 
 
+@for_each_requester
 class RematchTests(SearchCase):
     """
     Names that no listener took; time passes only when a test says so.
@@ -92,7 +92,7 @@ class RematchTests(SearchCase):
         If very many names were not taken all are asked again in slices, about each once, even if that lasts until the
         next time that all are asked.
         """
-        self.stage = Stage(clock=self.clock, response_timeout=1000.0)
+        self.stage = Stage(connect=self.connect, clock=self.clock, response_timeout=1000.0)
         names = self.names(40)
         listener = self.stage.listener("a")
         self.subscriber(*names)
@@ -111,7 +111,8 @@ class RematchTests(SearchCase):
         self.assertEqual(told + self.stage.heard(listener), [f"FOUND a {name}" for name in names])
 
 
-class RematchTimeTests(SynchronousTestCase):
+@for_each_requester
+class RematchTimeTests(RequesterTestCase):
     """
     The times of rematches, for listeners to records.
     """
@@ -122,7 +123,7 @@ class RematchTimeTests(SynchronousTestCase):
         self.stage = self.make()
 
     def make(self, **options: Any) -> Stage:
-        return Stage(self.topic, **options)
+        return Stage(self.topic, connect=self.connect, **options)
 
     def hears(self, connection: FakeConnection, *expected: str) -> None:
         """
@@ -230,6 +231,7 @@ class RematchTimeTests(SynchronousTestCase):
         self.assertEqual(len(self.stage.clock.getDelayedCalls()), 1)
 
 
+@for_each_requester
 class EventRematchTimeTests(RematchTimeTests):
     """
     The times of rematches, for listeners to events.

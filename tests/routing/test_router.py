@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import RuleError
@@ -20,7 +19,8 @@ from dstwist.protocol.message import Message
 from dstwist.record import Change
 from dstwist.routing.router import Router
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
-from tests.fakes import FakeConnection, FakePermission, FakeService
+from tests.fakes import FakePermission, FakeService
+from tests.requesters import RequesterTestCase, for_each_requester
 
 
 def emit(name: str) -> Message:
@@ -35,14 +35,15 @@ def refusal(action: EventAction, name: str, original: EventAction, correlation_i
     return Message(Topic.EVENT, action, name, original_action=original, correlation_id=correlation_id, is_error=True)
 
 
-class RouterTests(SynchronousTestCase):
+@for_each_requester
+class RouterTests(RequesterTestCase):
     """
     L{Router}: permission, then topic, in order.
     """
 
     def setUp(self) -> None:
         self.service = FakeService()
-        self.ann = FakeConnection("ann")
+        self.ann = self.connect("ann")
 
     def router(self, **decisions: Any) -> Router:
         self.permission = FakePermission(**decisions)
@@ -169,7 +170,7 @@ class RouterTests(SynchronousTestCase):
             (EventAction.MESSAGE_DENIED, {"no": False, "no2": failed[0]}),
             (EventAction.MESSAGE_PERMISSION_ERROR, {"no": failed[1], "no2": False}),
         ):
-            bob = FakeConnection("bob", dialect=TEXT)
+            bob = self.connect("bob", dialect=TEXT)
             self.service.handled.clear()
             self.router(**decisions).route(subscribe("no", "ok", "no2"), bob)
             self.assertEqual(bob.take(), [refusal(first, "no", EventAction.SUBSCRIBE, "3")])
@@ -196,7 +197,7 @@ class RouterTests(SynchronousTestCase):
         decision: Deferred[bool] = Deferred()
         router = self.router(a=decision)
         router.route(emit("a"), self.ann)
-        router.route(emit("c"), FakeConnection("bob"))
+        router.route(emit("c"), self.connect("bob"))
         self.assertEqual((self.service.handled, self.ann.paused), ([emit("c")], True))
         decision.callback(True)
         self.assertEqual((self.service.handled, self.ann.paused), ([emit("c"), emit("a")], False))
@@ -299,7 +300,7 @@ class RouterTests(SynchronousTestCase):
         self.service.then = lambda: self.ann.do(iter((None, None, None)))
         router.route(subscribe(*names), self.ann)
         drained = router.drain()
-        bob = FakeConnection("bob")
+        bob = self.connect("bob")
         bob.turns = True
         router.route(subscribe(*names), bob)
         served = 0
@@ -314,7 +315,7 @@ class RouterTests(SynchronousTestCase):
         A request that is given up because its sender has gone is not waited for.
         """
         for turns in range(3):
-            ann = FakeConnection("ann")
+            ann = self.connect("ann")
             ann.turns = True
             router = self.router()
             self.service.then = lambda ann=ann: ann.do(iter((None, None, None)))
@@ -352,7 +353,7 @@ class RouterTests(SynchronousTestCase):
         """
         for request in (emit("a"), subscribe("a", "b")):
             decision: Deferred[bool] = Deferred()
-            ann = FakeConnection("ann")
+            ann = self.connect("ann")
             self.router(a=decision).route(request, ann)
             ann.close()
             decision.callback(True)

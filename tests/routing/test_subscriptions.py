@@ -21,6 +21,7 @@ from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from tests.fakes import BusyClock, FakeConnection, FakeRequester, FakeWire
 from tests.garbage import make_collections_short
 from tests.logs import Lines
+from tests.requesters import RequesterTestCase, for_each_requester
 from tests.turns import LONGEST, turn_lengths
 
 
@@ -40,7 +41,8 @@ def repeated(request: Message, name: str) -> Message:
     return Message(Topic.EVENT, EventAction.MULTIPLE_SUBSCRIPTIONS, name, original_action=request.action)
 
 
-class SubscriptionRegistryTests(SynchronousTestCase):
+@for_each_requester
+class SubscriptionRegistryTests(RequesterTestCase):
     """
     L{SubscriptionRegistry}, with C{services.md} section 2 beside it.
     """
@@ -53,7 +55,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         )
 
     def subscriber(self, *names: str, wire: FakeWire | None = None, dialect: Dialect | None = None) -> FakeConnection:
-        connection = FakeConnection(wire=wire)
+        connection = self.connect(wire=wire)
         if dialect is not None:
             connection.dialect = dialect
         self.registry.subscribe(subscribe(*names), connection)
@@ -64,7 +66,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         A bulk request has one acknowledgement, after all its names.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         request = subscribe("a", "b")
         self.registry.subscribe(request, connection)
         self.assertEqual(connection.take(), [request.ack()])
@@ -102,7 +104,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         other = SubscriptionRegistry(Topic.PRESENCE, room=room)
         long = ["a" * 2000, "b" * 2000, "c" * 2000]
         logged = Lines(self)
-        one, two = self.subscriber(*long), FakeConnection()
+        one, two = self.subscriber(*long), self.connect()
         request = subscribe("x" * 5000, "d")
         self.registry.subscribe(request, two)
         self.assertEqual((sorted(self.registry.names()), self.registry.subscribers("d")), ([*long[:2], "d"], [two]))
@@ -110,7 +112,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         lines = logged.of("warn")
         self.assertEqual(["maxSubscriptionBytes" in line for line in lines], [True, True], lines)
         self.assertLessEqual(room.used, 10_000)
-        three = FakeConnection()
+        three = self.connect()
         self.assertFalse(other.add("p" * 4000, three))
         one.close()
         self.assertTrue(other.add("p" * 4000, three))
@@ -124,7 +126,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         make_collections_short(self)
         for prefix in ("name/", "n" * 500, "\u20ac" * 100):
-            for connections in ([FakeConnection()], [FakeConnection() for _ in range(20)]):
+            for connections in ([self.connect()], [self.connect() for _ in range(20)]):
                 room = Budget()
                 registry = SubscriptionRegistry(Topic.EVENT, room=room)
                 payloads = [[f"{prefix}{number}" for number in range(200)] for _ in connections]
@@ -145,7 +147,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         The names of a long request are dealt with a few in each turn; the one acknowledgement follows the last.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         connection.turns = True
         names = tuple(f"n{number}" for number in range(3 * NAMES_PER_STEP))
         for request, ask, left in (
@@ -165,7 +167,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.registry = SubscriptionRegistry(Topic.EVENT, limit=2)
         listed: list[object] = []
         self.patch(self.registry, "names_of", listed.append)
-        connection = FakeConnection()
+        connection = self.connect()
         added = [self.registry.add(name, connection) for name in ("a", "b", "c")]
         self.assertEqual((added, listed), ([True, True, False], []))
 
@@ -174,7 +176,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         The limit holds in a later turn as well.
         """
         self.registry = SubscriptionRegistry(Topic.EVENT, limit=NAMES_PER_STEP + 1)
-        connection = FakeConnection()
+        connection = self.connect()
         connection.turns = True
         request = subscribe(*(f"n{number}" for number in range(4 * NAMES_PER_STEP)))
         self.registry.subscribe(request, connection)
@@ -189,7 +191,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         A client that leaves in the midst of a long request is subscribed to nothing, and each name that began has
         ended.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         connection.turns = True
         self.registry.subscribe(subscribe(*(f"n{number}" for number in range(3 * NAMES_PER_STEP))), connection)
         connection.turn()
@@ -214,7 +216,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         The same name twice in one request is a repetition as well.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         request = subscribe("a", "a")
         self.registry.subscribe(request, connection)
         self.assertEqual(connection.take(), [repeated(request, "a"), request.ack()])
@@ -242,7 +244,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         The end of a subscription that never was is acknowledged, in both generations: the client may have ended it
         while it was offline.
         """
-        for connection in (FakeConnection(), FakeConnection(dialect=TEXT)):
+        for connection in (self.connect(), self.connect(dialect=TEXT)):
             for names in (("a",), ("a", "b")):
                 self.registry.unsubscribe(unsubscribe(*names), connection)
                 self.assertEqual(connection.take(), [unsubscribe(*names).ack()])
@@ -274,7 +276,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         self.registry.observe_few(
             lambda name: seen.append(("second", name)), lambda name: seen.append(("single", name))
         )
-        ann, bob, eve = (FakeConnection(user) for user in ("ann", "bob", "eve"))
+        ann, bob, eve = (self.connect(user) for user in ("ann", "bob", "eve"))
         for connection in (ann, bob, eve):
             self.registry.add("news", connection)
             self.assertEqual(self.registry.is_only("news", ann), connection is ann)
@@ -304,7 +306,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         However often a connection comes and goes, one close callback is all it carries.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         for _ in range(30):
             self.registry.subscribe(subscribe("a", "b"), connection)
             self.registry.unsubscribe(unsubscribe("a", "b"), connection)
@@ -314,7 +316,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         W55: a subscription that arrives after its connection closed (its permission took longer) is not registered.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         connection.close()
         self.registry.subscribe(subscribe("a"), connection)
         self.assertNotIn("a", self.registry)
@@ -323,12 +325,12 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         """
         A caller that sends its own answers subscribes and ends subscriptions, and the registry sends nothing.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         self.assertFalse(self.registry.is_subscribed("a", connection))
         self.assertEqual([self.registry.add("a", connection) for _ in range(2)], [True, False])
         self.assertTrue(self.registry.is_subscribed("a", connection))
         self.assertEqual([self.registry.discard("a", connection) for _ in range(2)], [True, False])
-        self.assertFalse(self.registry.discard("a", FakeConnection()))
+        self.assertFalse(self.registry.discard("a", self.connect()))
         self.assertFalse(self.registry.is_subscribed("a", connection))
         self.assertEqual(connection.take(), [])
         self.assertEqual(self.seen, [("first", "a"), ("last", "a")])
@@ -338,7 +340,7 @@ class SubscriptionRegistryTests(SynchronousTestCase):
         A topic may have its own names for the errors.
         """
         registry = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS")
-        connection = FakeConnection()
+        connection = self.connect()
         provide = Message(Topic.RPC, RpcAction.PROVIDE, names=("add",))
         registry.subscribe(provide, connection)
         registry.subscribe(provide, connection)
@@ -372,7 +374,8 @@ class SocketlessTests(SynchronousTestCase):
         self.assertEqual(list(registry.connections()), [])
 
 
-class MutingTests(SynchronousTestCase):
+@for_each_requester
+class MutingTests(RequesterTestCase):
     """
     Connections that are left out for a while.
     """
@@ -380,7 +383,7 @@ class MutingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.registry = SubscriptionRegistry(Topic.EVENT)
         wire = FakeWire()
-        self.ann, self.bob = FakeConnection("ann", wire), FakeConnection("bob", wire)
+        self.ann, self.bob = self.connect("ann", wire), self.connect("bob", wire)
         for connection in (self.ann, self.bob):
             for name in "ab":
                 self.registry.add(name, connection)
@@ -423,7 +426,8 @@ class MutingTests(SynchronousTestCase):
         self.assertEqual(self.heard()[0], 0)
 
 
-class RevocationTests(SynchronousTestCase):
+@for_each_requester
+class RevocationTests(RequesterTestCase):
     """
     Subscriptions that end although their client did not ask for that.
     """
@@ -434,7 +438,7 @@ class RevocationTests(SynchronousTestCase):
         self.registry.observe(lambda name: None, self.last.append)
 
     def subscriber(self, *names: str, dialect: Dialect = TEXT) -> FakeConnection:
-        connection = FakeConnection(dialect=dialect)
+        connection = self.connect(dialect=dialect)
         self.registry.subscribe(subscribe(*names), connection)
         connection.take()
         return connection
@@ -461,7 +465,7 @@ class RevocationTests(SynchronousTestCase):
         """
         A connection without subscriptions loses nothing.
         """
-        stranger = FakeConnection()
+        stranger = self.connect()
         self.assertEqual((self.registry.names_of(stranger), self.registry.revoke("a", stranger)), ([], False))
 
     def test_observers(self) -> None:
@@ -501,7 +505,7 @@ class RevocationTests(SynchronousTestCase):
         """
         A client that leaves after it lost what it had leaves nothing behind.
         """
-        ann = FakeConnection(dialect=TEXT)
+        ann = self.connect(dialect=TEXT)
         for name in "abcd":
             self.registry.subscribe(subscribe(name), ann)
             self.registry.revoke(name, ann)
@@ -509,7 +513,8 @@ class RevocationTests(SynchronousTestCase):
         self.assertEqual((list(self.registry.connections()), list(self.registry.names())), ([], []))
 
 
-class LongEndTests(SynchronousTestCase):
+@for_each_requester
+class LongEndTests(RequesterTestCase):
     """
     The end of connections that want thousands of names, each of which takes its time.
     """
@@ -527,7 +532,7 @@ class LongEndTests(SynchronousTestCase):
         self.released.append(name)
 
     def subscriber(self, prefix: str) -> FakeConnection:
-        connection = FakeConnection(prefix)
+        connection = self.connect(prefix)
         names = tuple(f"{prefix}{number}" for number in range(self.COUNT))
         self.registry.subscribe(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names), connection)
         connection.take()
@@ -555,7 +560,7 @@ class LongEndTests(SynchronousTestCase):
         """
         single: list[str] = []
         self.registry.observe_few(lambda name: None, single.append)
-        leaver, stayer = self.subscriber("x"), FakeConnection()
+        leaver, stayer = self.subscriber("x"), self.connect()
         for number in (0, self.COUNT - 1):
             self.registry.add(f"x{number}", stayer)
         leaver.close()
@@ -581,7 +586,7 @@ class LongEndTests(SynchronousTestCase):
         """
         A client that subscribes to such a name meanwhile receives its messages and keeps it; the name never ended.
         """
-        ann, bob = self.subscriber("ann"), FakeConnection("bob")
+        ann, bob = self.subscriber("ann"), self.connect("bob")
         ann.close()
         name = next(iter(self.registry.names()))
         self.registry.subscribe(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=(name,)), bob)
@@ -606,7 +611,8 @@ class LongEndTests(SynchronousTestCase):
         self.assertEqual(self.released.count(name), 1)
 
 
-class ManySubscribersTests(SynchronousTestCase):
+@for_each_requester
+class ManySubscribersTests(RequesterTestCase):
     """
     L{SubscriptionRegistry.end} of a name with very many subscribers, when each step takes some time.
     """
@@ -620,7 +626,7 @@ class ManySubscribersTests(SynchronousTestCase):
         self.registry.observe(lambda name: None, self.released)
         self.names: list[str] = []
         self.wire = FakeWire()
-        self.connections = [FakeConnection(str(number), self.wire) for number in range(self.COUNT)]
+        self.connections = [self.connect(str(number), self.wire) for number in range(self.COUNT)]
         for connection in self.connections:
             self.registry.add("a", connection)
             self.registry.add("b", connection)

@@ -5,7 +5,6 @@ The EVENT topic.
 from __future__ import annotations
 
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.cluster.single import SingleNode
@@ -17,11 +16,13 @@ from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.event import EventService
 from tests.fakes import FakeCluster, FakeConnection, FakeWire
+from tests.requesters import RequesterTestCase, for_each_requester
 
 HELLO = Message(Topic.EVENT, EventAction.EMIT, name="news", data=b'"hello"')
 
 
-class EventServiceTests(SynchronousTestCase):
+@for_each_requester
+class EventServiceTests(RequesterTestCase):
     """
     L{EventService}.
     """
@@ -40,7 +41,7 @@ class EventServiceTests(SynchronousTestCase):
         self.wire = FakeWire()
 
     def subscriber(self, user: str) -> FakeConnection:
-        connection = FakeConnection(user, self.wire)
+        connection = self.connect(user, self.wire)
         request = Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("news",))
         self.service.handle(request, connection)
         self.assertEqual(connection.take(), [request.ack()])
@@ -75,7 +76,7 @@ class EventServiceTests(SynchronousTestCase):
         """
         An emit goes to the cluster even if nobody here wants it.
         """
-        self.service.handle(HELLO, FakeConnection())
+        self.service.handle(HELLO, self.connect())
         self.assertEqual(self.cluster.published, [HELLO])
 
     def test_single_node(self) -> None:
@@ -94,7 +95,7 @@ class EventServiceTests(SynchronousTestCase):
         """
         ann = self.subscriber("ann")
         stray = Message(Topic.EVENT, EventAction.EMIT, "news", b'"hello"', is_ack=True, correlation_id="1")
-        self.service.handle(stray, FakeConnection())
+        self.service.handle(stray, self.connect())
         self.assertEqual(ann.take(), [HELLO])
 
     def test_verbatim(self) -> None:
@@ -103,7 +104,7 @@ class EventServiceTests(SynchronousTestCase):
         """
         ann = self.subscriber("ann")
         clean = Message(Topic.EVENT, EventAction.EMIT, "news", b"1", b"raw", object())
-        self.service.handle(clean, FakeConnection())
+        self.service.handle(clean, self.connect())
         self.assertIs(ann.take()[0], clean)
 
     def test_remote_emit(self) -> None:
@@ -129,7 +130,7 @@ class EventServiceTests(SynchronousTestCase):
         """
         The listen family reaches the listeners, and providers of events are never announced to subscribers.
         """
-        ann, pat = self.subscriber("ann"), FakeConnection("pat")
+        ann, pat = self.subscriber("ann"), self.connect("pat")
         listen = Message(Topic.EVENT, EventAction.LISTEN, name="^n")
         self.service.handle(listen, pat)
         found = Message(Topic.EVENT, EventAction.SUBSCRIPTION_FOR_PATTERN_FOUND, name="^n", subscription="news")

@@ -13,7 +13,6 @@ from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -30,6 +29,7 @@ from dstwist.services.rpc import TOO_MANY_CALLS, RpcService
 from dstwist.services.rpc_calls import CALL_BYTES, MAX_ENDED_CALLS, MAX_ID_CHARACTERS
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import limit_lines
+from tests.requesters import RequesterTestCase, for_each_requester
 from tests.turns import LONGEST, turn_lengths
 from tests.wire import readable
 
@@ -66,7 +66,7 @@ def unknown(action: RpcAction, call_id: str = "x") -> Message:
     return rpc(action, call_id).error("INVALID_RPC_CORRELATION_ID")
 
 
-class RpcTestCase(SynchronousTestCase):
+class RpcTestCase(RequesterTestCase):
     """
     A service whose choice among providers is the first one.
     """
@@ -79,14 +79,14 @@ class RpcTestCase(SynchronousTestCase):
         self.providers = SubscriptionRegistry(Topic.RPC, "MULTIPLE_PROVIDERS")
         self.service = RpcService(self.providers, RpcSettings(**settings), self.clock, self.choose)
         self.chosen_from: list[int] = []
-        self.requestor = FakeConnection("ann")
+        self.requestor = self.connect("ann")
 
     def choose(self, providers: Sequence[Any]) -> Any:
         self.chosen_from.append(len(providers))
         return providers[0]
 
     def provider(self, user: str = "bob", dialect: Dialect = PROTOBUF) -> FakeConnection:
-        connection = FakeConnection(user, dialect=dialect)
+        connection = self.connect(user, dialect=dialect)
         self.service.handle(PROVIDE, connection)
         self.assertEqual(connection.take(), [PROVIDE.ack()])
         return connection
@@ -118,6 +118,7 @@ class RpcTestCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+@for_each_requester
 class CallTests(RpcTestCase):
     """
     The ordinary course of a call, with C{services.md} section 5.2 beside it.
@@ -246,7 +247,7 @@ class CallTests(RpcTestCase):
         """
         A client of v2 or v3 does not call back when its connection ends, so it is told of each call that has no answer.
         """
-        provider, old = self.provider(), FakeConnection("old", dialect=TEXT)
+        provider, old = self.provider(), self.connect("old", dialect=TEXT)
         for call_id in ("a", "b", "c"):
             self.request(call_id, requestor=old)
         self.request()
@@ -258,6 +259,7 @@ class CallTests(RpcTestCase):
         self.assertEqual((self.requestor.take(), provider.take()), ([], []))
 
 
+@for_each_requester
 class ProvidingTests(RpcTestCase):
     """
     Who provides what, and how one of several is chosen.
@@ -284,7 +286,7 @@ class ProvidingTests(RpcTestCase):
         was offline.
         """
         for dialect in (PROTOBUF, TEXT):
-            connection = FakeConnection(dialect=dialect)
+            connection = self.connect(dialect=dialect)
             self.service.handle(UNPROVIDE, connection)
             self.assertEqual(connection.take(), [UNPROVIDE.ack()])
 
@@ -294,7 +296,7 @@ class ProvidingTests(RpcTestCase):
         """
         for action in (RpcAction.PROVIDE, RpcAction.UNPROVIDE):
             request = Message(Topic.RPC, action, correlation_id="0")
-            connection = FakeConnection()
+            connection = self.connect()
             self.service.handle(request, connection)
             self.assertEqual(connection.take(), [request.ack()])
             self.assertEqual(connection.callbacks, [])
@@ -304,7 +306,7 @@ class ProvidingTests(RpcTestCase):
         Of many procedures a few are provided in each turn, with one acknowledgement behind the last. Those that are can
         be called, and not those that are not; so it is when they end.
         """
-        early, late = FakeConnection("early"), FakeConnection("late")
+        early, late = self.connect("early"), self.connect("late")
         late.turns = True
         names = ("add", *(f"p{number}" for number in range(2 * NAMES_PER_STEP - 2)), "last")
         self.service.handle(Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0"), early)
@@ -324,7 +326,7 @@ class ProvidingTests(RpcTestCase):
         found = []
         for name in ("add", "last"):
             self.chosen_from.clear()
-            requestor = FakeConnection()
+            requestor = self.connect()
             self.service.handle(Message(Topic.RPC, RpcAction.REQUEST, name, b"1", correlation_id="x"), requestor)
             found += [name] if self.chosen_from == [2] else []
             requestor.close()
@@ -335,7 +337,7 @@ class ProvidingTests(RpcTestCase):
         Who leaves in the midst of a request to provide many procedures provides none.
         """
         for turns in range(2):
-            provider = FakeConnection()
+            provider = self.connect()
             provider.turns = True
             names = tuple(f"p{number}" for number in range(3 * NAMES_PER_STEP))
             self.service.handle(Message(Topic.RPC, RpcAction.PROVIDE, names=names, correlation_id="0"), provider)
@@ -352,7 +354,7 @@ class ProvidingTests(RpcTestCase):
         Each of several providers gets its share of the calls.
         """
         service = RpcService(self.providers, RpcSettings(), self.clock, random.Random(1).choice)
-        providers = [FakeConnection(name) for name in ("a", "b", "c")]
+        providers = [self.connect(name) for name in ("a", "b", "c")]
         for provider in providers:
             service.handle(PROVIDE, provider)
             provider.take()
@@ -381,7 +383,7 @@ class ProvidingTests(RpcTestCase):
         """
         W55: who is gone by the time he is permitted to provide, or to call, does neither.
         """
-        gone = FakeConnection()
+        gone = self.connect()
         gone.close()
         self.service.handle(PROVIDE, gone)
         self.request()
@@ -391,6 +393,7 @@ class ProvidingTests(RpcTestCase):
         self.assertEqual((provider.take(), gone.callbacks), ([], []))
 
 
+@for_each_requester
 class AnswerTests(RpcTestCase):
     """
     Who may answer, and when.
@@ -401,7 +404,7 @@ class AnswerTests(RpcTestCase):
         W6: nobody but the provider that was asked can accept, reject or answer a call, though he knows its id and
         provides the procedure too.
         """
-        provider, other, stranger = self.provider(), self.provider("eve"), FakeConnection("mallory")
+        provider, other, stranger = self.provider(), self.provider("eve"), self.connect("mallory")
         self.request()
         for action in (RpcAction.ACCEPT, RpcAction.REJECT, RpcAction.RESPONSE, RpcAction.REQUEST_ERROR):
             for connection in (other, stranger, self.requestor):
@@ -415,7 +418,7 @@ class AnswerTests(RpcTestCase):
         """
         W6: two requestors that use the same id each get their own answer, under that id.
         """
-        provider, other = self.provider(), FakeConnection("eve")
+        provider, other = self.provider(), self.connect("eve")
         self.request(data=b'"ann"')
         self.request(data=b'"eve"', requestor=other)
         requests = provider.take()
@@ -431,7 +434,7 @@ class AnswerTests(RpcTestCase):
         """
         W6: an id that looks like one of the server's own is kept apart from it.
         """
-        provider, other, third = self.provider(), FakeConnection("eve"), FakeConnection("joe")
+        provider, other, third = self.provider(), self.connect("eve"), self.connect("joe")
         self.request("x")
         self.request("x", requestor=other)
         made = provider.take()[1].correlation_id or ""
@@ -441,14 +444,14 @@ class AnswerTests(RpcTestCase):
         following = made[:-1] + str(int(made[-1]) + 2)
         self.request(following)
         self.assertEqual(self.asked(provider), following)
-        self.request("x", requestor=FakeConnection())
+        self.request("x", requestor=self.connect())
         self.assertNotIn(self.asked(provider), ("x", made, following))
 
     def test_w6_late_answer_to_an_earlier_call(self) -> None:
         """
         W6: a late answer to a call that timed out is not taken for that to a later call of the same id.
         """
-        provider, other = self.provider(), FakeConnection("eve")
+        provider, other = self.provider(), self.connect("eve")
         self.request()
         self.say(provider, RpcAction.ACCEPT)
         self.clock.advance(RESPONSE_TIMEOUT)
@@ -478,7 +481,7 @@ class AnswerTests(RpcTestCase):
         """
         W6: nor is a second answer of a provider to the same call.
         """
-        provider, other = self.provider(), FakeConnection("eve")
+        provider, other = self.provider(), self.connect("eve")
         self.request()
         self.say(provider, RpcAction.RESPONSE, data=b'"for ann"')
         self.request(requestor=other)
@@ -528,7 +531,7 @@ class AnswerTests(RpcTestCase):
         """
         provider = self.provider()
         for number in range(MAX_ENDED_CALLS + 10):
-            gone = FakeConnection()
+            gone = self.connect()
             self.request(str(number), requestor=gone)
             gone.close()
         provider.take()
@@ -539,6 +542,7 @@ class AnswerTests(RpcTestCase):
         self.assertEqual(provider.take(), [])
 
 
+@for_each_requester
 class RerouteTests(RpcTestCase):
     """
     Who is asked next, with C{services.md} section 5.3 beside it.
@@ -694,6 +698,7 @@ class RerouteTests(RpcTestCase):
         self.nothing_left()
 
 
+@for_each_requester
 class TimeTests(RpcTestCase):
     """
     Calls that take too long.
@@ -789,6 +794,7 @@ class TimeTests(RpcTestCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 2)
 
 
+@for_each_requester
 class RequestorTests(RpcTestCase):
     """
     What a requestor is to the server, and what it may cost.
@@ -804,7 +810,7 @@ class RequestorTests(RpcTestCase):
         self.asked(provider)
         self.requestor.close()
         known = weakref.ref(self.requestor)
-        self.requestor = FakeConnection()
+        self.requestor = self.connect()
         gc.collect()
         self.assertIsNone(known())
         self.clock.advance(RESPONSE_TIMEOUT)
@@ -853,11 +859,11 @@ class RequestorTests(RpcTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, log)
         limit_lines(self)
         self.build(max_pending_calls=2)
-        provider, other = self.provider(), FakeConnection()
+        provider, other = self.provider(), self.connect()
         for call_id in ("a", "b", "c", "d"):
             self.request(call_id)
         self.assertEqual([event["event"] for event in events], ["TOO_MANY_PENDING_CALLS"])
-        self.assertIn("ann (192.0.2.1, /deepstream, #7) has 2 calls of ", formatEvent(events[0]))
+        self.assertIn(f"{self.shown_client('ann')} has 2 calls of ", formatEvent(events[0]))
         self.assertEqual(
             self.requestor.take(), [rpc(RpcAction.REQUEST_ERROR, call_id, TOO_MANY_CALLS) for call_id in ("c", "d")]
         )
@@ -890,7 +896,7 @@ class RequestorTests(RpcTestCase):
         room = Budget(2 * CALL_BYTES + 300)
         self.service = RpcService(self.providers, RpcSettings(), self.clock, self.choose, room)
         provider = self.provider()
-        other = FakeConnection("cat")
+        other = self.connect("cat")
         self.request("a", b'"%s"' % (b"x" * 100))
         self.request("b", b'"%s"' % (b"x" * 100), requestor=other)
         for requestor in (other, self.requestor):
@@ -955,6 +961,7 @@ class RequestorTests(RpcTestCase):
         self.assertEqual(provider.take(), [rpc(RpcAction.REQUEST, data=b"1")])
 
 
+@for_each_requester
 class AnythingTests(RpcTestCase):
     """
     What holds whatever clients do, and in whatever order.
@@ -972,7 +979,7 @@ class AnythingTests(RpcTestCase):
 
     def walk(self, chance: random.Random) -> None:
         self.service = RpcService(self.providers, RpcSettings(), self.clock, chance.choice)
-        clients = [FakeConnection(str(number)) for number in range(5)]
+        clients = [self.connect(str(number)) for number in range(5)]
         calls: dict[FakeConnection, list[str]] = {client: [] for client in clients}
         asked: dict[FakeConnection, list[Message]] = {client: [] for client in clients}
         ended: list[tuple[FakeConnection, str]] = []
@@ -1010,7 +1017,7 @@ class AnythingTests(RpcTestCase):
             elif step < 0.97:
                 clients.remove(client)
                 client.close()
-                clients.append(FakeConnection(f"{client.user}+{number}"))
+                clients.append(self.connect(f"{client.user}+{number}"))
                 calls[clients[-1]], asked[clients[-1]] = [], []
             listen()
         # Those who have ceased to provide may be asked one after the other.
@@ -1023,6 +1030,7 @@ class AnythingTests(RpcTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+@for_each_requester
 class WireTests(RpcTestCase):
     """
     What the answers look like on the wire.
@@ -1084,12 +1092,13 @@ class WireTests(RpcTestCase):
         self.request()
         (request,) = text.SERVER.decode("P\x1fREQ\x1fadd\x1fx\x1e")
         assert isinstance(request, Message)
-        self.service.handle(request, FakeConnection())
+        self.service.handle(request, self.connect())
         sent = provider.take()[1]
         self.assertEqual(self.written(sent), [f"P|REQ|add|{sent.correlation_id}|U+"])
         self.assertNotEqual(sent.correlation_id, "x")
 
 
+@for_each_requester
 class ManyCallsTests(RpcTestCase):
     """
     The end of connections with thousands of calls, each of which takes its time to deal with.
@@ -1106,23 +1115,11 @@ class ManyCallsTests(RpcTestCase):
             self.request(str(number))
         self.first.take()
 
-    def charge(self, connection: FakeConnection) -> None:
-        """
-        Have all that C{connection} is sent take time.
-        """
-        write = connection.write
-
-        def charged(frame: Any) -> None:
-            self.clock.rightNow += 2e-5
-            write(frame)
-
-        connection.write = charged  # type: ignore[method-assign]
-
     def test_provider_leaves(self) -> None:
         """
         Each call goes to another provider, and no turn lasts too long. A call that is made meanwhile goes to that one.
         """
-        self.charge(self.second)
+        self.charge(2e-5, self.clock, self.second)
         lengths = turn_lengths(self.clock, self.first.close)
         self.assertLess(max(lengths), LONGEST)
         self.assertGreater(len(lengths), 3)
@@ -1132,7 +1129,7 @@ class ManyCallsTests(RpcTestCase):
         """
         The provider that leaves gets no call any more, from the moment at which it closes.
         """
-        self.charge(self.second)
+        self.charge(2e-5, self.clock, self.second)
         self.first.close()
         asked = len(self.second.take())
         self.assertLess(asked, self.COUNT)
@@ -1144,7 +1141,7 @@ class ManyCallsTests(RpcTestCase):
         """
         A call that is over before its turn has come is dealt with once.
         """
-        self.charge(self.second)
+        self.charge(2e-5, self.clock, self.second)
         self.first.close()
         asked = len(self.second.take())
         self.clock.rightNow += ACK_TIMEOUT

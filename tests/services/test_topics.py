@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import Settings
@@ -20,10 +19,11 @@ from dstwist.protocol.message import Message
 from dstwist.services.topics import TopicBuilder, Topics
 from dstwist.store.memory import MemoryStore
 from dstwist.store.tiers import TieredStore
-from tests.fakes import FakeConnection
+from tests.requesters import RequesterTestCase, for_each_requester
 
 
-class TopicBuilderTests(SynchronousTestCase):
+@for_each_requester
+class TopicBuilderTests(RequesterTestCase):
     """
     L{TopicBuilder} and the L{Topics} that it builds.
     """
@@ -75,7 +75,7 @@ class TopicBuilderTests(SynchronousTestCase):
         When the server is about to close all connections, no client is told that other users leave.
         """
         topics = self.build()
-        watcher, bob = FakeConnection("ann"), FakeConnection("bob")
+        watcher, bob = self.connect("ann"), self.connect("bob")
         self.users.add(bob)
         topics.by_topic[Topic.PRESENCE].handle(Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL), watcher)
         watcher.take()
@@ -91,11 +91,11 @@ class TopicBuilderTests(SynchronousTestCase):
         """
         topics = self.build()
         rpc = topics.by_topic[Topic.RPC]
-        providers = [FakeConnection("one"), FakeConnection("two")]
+        providers = [self.connect("one"), self.connect("two")]
         for provider in providers:
             rpc.handle(Message(Topic.RPC, RpcAction.PROVIDE, names=("add",)), provider)
             provider.take()
-        requestor = FakeConnection("ann")
+        requestor = self.connect("ann")
         rpc.handle(Message(Topic.RPC, RpcAction.REQUEST, "add", correlation_id="1"), requestor)
         (asked,) = (provider for provider in providers if provider.take())
         topics.disconnecting()

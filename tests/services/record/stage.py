@@ -9,7 +9,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from dstwist.config.settings import ListenSettings, RecordSettings
@@ -25,6 +24,7 @@ from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeCallbackStore, FakeCluster, FakeConnection, FakeStore, FakeWire
+from tests.requesters import RequesterTestCase
 from tests.wire import readable
 
 A = RecordAction
@@ -128,7 +128,7 @@ class ReadableWire:
         return readable(self.codec.encode(message))
 
 
-class RecordTestCase(SynchronousTestCase):
+class RecordTestCase(RequesterTestCase):
     """
     A record service between a cache, a storage and some connections.
 
@@ -175,7 +175,7 @@ class RecordTestCase(SynchronousTestCase):
         """
         A v4+ client that is subscribed to C{names}.
         """
-        connection = FakeConnection("young", self.wire)
+        connection = self.connect("young", self.wire)
         for name in names:
             self.subscriptions.add(name, connection)
         return connection
@@ -184,10 +184,19 @@ class RecordTestCase(SynchronousTestCase):
         """
         A text client that is subscribed to C{names}; it takes what it was sent as text.
         """
-        connection = FakeConnection("old", self.text_wire, TEXT)
+        connection = self.connect("old", self.text_wire, TEXT)
         for name in names:
             self.subscriptions.add(name, connection)
         return connection
+
+    def denied(self, request: Message, part: RecordAction) -> Message:
+        """
+        The denial of C{part} of C{request}. Clients of v4+ are told of their request.
+        """
+        denial = request.error(A.MESSAGE_DENIED)
+        if self.in_process:
+            denial.original_action = part
+        return denial
 
     def say(self, connection: FakeConnection, *messages: Message) -> list[Any]:
         """

@@ -10,9 +10,11 @@ from dstwist.errors import StoreError
 from dstwist.protocol import text
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.dialect import JAVASCRIPT
+from tests.requesters import for_each_requester
 from tests.services.record.stage import A, RecordTestCase, ask, update, wanting_ack
 
 
+@for_each_requester
 class FormTests(RecordTestCase):
     """
     The codes of errors.
@@ -42,6 +44,7 @@ class FormTests(RecordTestCase):
             self.assertNotEqual(text.SERVER.encode(error), b"", code.name)
 
 
+@for_each_requester
 class ReadErrorTests(RecordTestCase):
     """
     The errors of reads, for clients of each generation.

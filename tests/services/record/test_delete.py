@@ -9,9 +9,11 @@ from dstwist.protocol import text
 from dstwist.services.record import delete as record_delete
 from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from tests.logs import Lines
+from tests.requesters import for_each_requester
 from tests.services.record.stage import A, RecordTestCase, ask, read_response, update, wanting_ack, written
 
 
+@for_each_requester
 class DeleteTests(RecordTestCase):
     """
     DELETE.
@@ -201,6 +203,7 @@ class DeleteTests(RecordTestCase):
         self.assertNotIn("a", self.subscriptions)
 
 
+@for_each_requester
 class StaleWriterTests(RecordTestCase):
     """
     W25: writers of a deleted record, and the next record of its name.

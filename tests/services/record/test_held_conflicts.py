@@ -11,6 +11,7 @@ from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.held_conflicts import MAX_HELD_CONFLICTS, MAX_HELD_CONFLICTS_EACH
 from dstwist.services.record.reminders import QUIET_SECONDS
 from tests.fakes import FakeConnection
+from tests.requesters import for_each_requester
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack
 
 LOST = "R|WA|a|[{}]|Sanother version of a exists+"
@@ -52,6 +53,7 @@ class ConflictCase(RecordTestCase):
         return [LOST.format(each) for each in lost] + [EXISTS.format(version, data)]
 
 
+@for_each_requester
 class AnswerTests(ConflictCase):
     """
     A client that keeps the record gets the answer a moment later.
@@ -332,6 +334,7 @@ class AnswerTests(ConflictCase):
         self.assertEqual(self.later(), ["R|WA|a|[4]|L+"])
 
 
+@for_each_requester
 class LettingGoTests(ConflictCase):
     """
     A client that lets go of the record hears nothing of its writes: client 2.3.4 throws on both messages.
@@ -433,6 +436,7 @@ class LettingGoTests(ConflictCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+@for_each_requester
 class EndedTests(ConflictCase):
     """
     The subscription ends, and the client has not let go of the record.

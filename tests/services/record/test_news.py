@@ -11,6 +11,7 @@ from dstwist.services.record.news import RecordNews
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reminders import QUIET_SECONDS
 from dstwist.services.record.replicas import Replicas
+from tests.requesters import for_each_requester
 from tests.services.record.stage import (
     A,
     RecordTestCase,
@@ -22,6 +23,7 @@ from tests.services.record.stage import (
 from tests.services.record.test_write_permission import ValveTestCase
 
 
+@for_each_requester
 class WrittenTests(RecordTestCase):
     """
     The news of a write.
@@ -68,6 +70,7 @@ class WrittenTests(RecordTestCase):
         self.assertEqual(cat.take(), ['R|U|a|2|{"x":{"z":null}}+'])
 
 
+@for_each_requester
 class InstantWrittenTests(WrittenTests):
     """
     The same with a cache that answers at once.
@@ -76,6 +79,7 @@ class InstantWrittenTests(WrittenTests):
     instant = True
 
 
+@for_each_requester
 class SeveralTests(ValveTestCase):
     """
     PATCH_MULTI.
@@ -116,6 +120,7 @@ class SeveralTests(ValveTestCase):
         self.assertEqual(young.take(), [update("a", 2, {"owner": "ann", "n": 2})])
 
 
+@for_each_requester
 class NewsTests(RecordTestCase):
     """
     News that no write leads to.

@@ -12,6 +12,7 @@ from dstwist.services.record import recent_reads as record_reads
 from dstwist.services.record.recent_reads import MAX_READS, MAX_READS_EACH, READ_MEMORY_SECONDS, RecentReads
 from dstwist.services.record.reminders import QUIET_SECONDS
 from tests.fakes import FakeConnection
+from tests.requesters import for_each_requester
 from tests.services.record.stage import A, RecordTestCase, ask, update
 
 
@@ -79,6 +80,7 @@ class ReadsTests(SynchronousTestCase):
         self.assertEqual((len(self.reads), self.clock.getDelayedCalls()), (0, []))
 
 
+@for_each_requester
 class SnapshotTests(RecordTestCase):
     """
     Client 7.0.5: a snapshot, and the record itself right behind.

@@ -19,6 +19,7 @@ from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeConnection, FakeStore
+from tests.requesters import for_each_requester
 from tests.services.record.stage import (
     A,
     RecordTestCase,
@@ -166,6 +167,7 @@ class ReconciliationTests(SynchronousTestCase):
         self.assertEqual(("a" in self.tiers.unresolved, self.resolved), (False, []))
 
 
+@for_each_requester
 class FailingStoreTests(RecordTestCase):
     """
     Writes that the stores do not take.
@@ -363,5 +365,5 @@ class FailingStoreTests(RecordTestCase):
         self.storage.outcome = "fails"
         self.say(self.young(), update("a", 10, {}))
         self.successResultOf(self.service.stop())
-        self.say(FakeConnection(), update("a", 10, {}))
+        self.say(self.connect(), update("a", 10, {}))
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -20,6 +20,7 @@ from dstwist.protocol.message import Malformed, Message
 from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.reminders import MAX_REMINDERS, QUIET_SECONDS, REFUSALS_BEFORE_SENDING
 from tests.fakes import FakeConnection
+from tests.requesters import for_each_requester
 from tests.services.record.stage import A, RecordTestCase, ask, patch, update, wanting_ack, written
 
 WANTED = '|{"writeSuccess":true}+'
@@ -41,6 +42,7 @@ def allow(message: Message, record: Record | None) -> bool:
     return True
 
 
+@for_each_requester
 class RefusalTests(RecordTestCase):
     """
     Each reason that lets the record be read.
@@ -158,7 +160,7 @@ class RefusalTests(RecordTestCase):
             ["R|E|MESSAGE_DENIED|a|C+", "R|WA|a|[-1]|SMESSAGE_DENIED+"],
         )
         request = wanting_ack(ask(A.CREATEANDUPDATE, "a", b'{"x":2}', version=-1))
-        self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
+        self.assertEqual(self.say(self.young(), request), [self.denied(request, A.CREATE)])
 
     def test_hot_path(self) -> None:
         """
@@ -203,6 +205,7 @@ class RefusalTests(RecordTestCase):
             self.assertEqual([message for message in client.take() if "good" in str(message)], [])
 
 
+@for_each_requester
 class InsistingTests(RecordTestCase):
     """
     Clients that answer an update with another write.
@@ -216,7 +219,7 @@ class InsistingTests(RecordTestCase):
         """
         Subscribers of each of C{dialects} that take messages, not text.
         """
-        clients = [FakeConnection("ann", self.wire, dialect) for dialect in dialects]
+        clients = [self.connect("ann", self.wire, dialect) for dialect in dialects]
         for client in clients:
             self.subscriptions.add("a", client)
         return clients
@@ -387,6 +390,7 @@ class InsistingTests(RecordTestCase):
         self.assertEqual([copies[client][1] for client in clients], [record.data] * 3)
 
 
+@for_each_requester
 class UnknownRecordTests(RecordTestCase):
     """
     Refusals while the record cannot be told.
@@ -451,6 +455,7 @@ class UnknownRecordTests(RecordTestCase):
         self.assertEqual([message.action for message in self.say(ann, late)], [A.VERSION_EXISTS, A.UPDATE])
 
 
+@for_each_requester
 class DeletionTests(RecordTestCase):
     """
     Deletions that are refused.
@@ -462,7 +467,7 @@ class DeletionTests(RecordTestCase):
         self.addCleanup(self.flushLoggedErrors, StoreError)
 
     def delete(self, dialect: Dialect) -> list[tuple[Any, Any, Any]]:
-        ann = FakeConnection("ann", self.wire, dialect)
+        ann = self.connect("ann", self.wire, dialect)
         answers = self.say(ann, ask(A.DELETE, "a"))
         return [(answer.action, answer.name, answer.original_action or answer.is_ack) for answer in answers]
 
@@ -489,6 +494,7 @@ class DeletionTests(RecordTestCase):
         self.assertEqual(self.delete(JAVASCRIPT), [error, (A.DELETE, "a", True)])
 
 
+@for_each_requester
 class MalformedTests(RecordTestCase):
     """
     Writes that the codec refuses.
@@ -544,6 +550,7 @@ class MalformedTests(RecordTestCase):
         self.assertEqual(ann.take(), [])
 
 
+@for_each_requester
 class DestroyedCallbackTests(RecordTestCase):
     """
     Client 2.3.4 destroys the callbacks of its writes to a record when it deletes or discards the record, and throws on

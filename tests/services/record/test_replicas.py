@@ -20,6 +20,7 @@ from dstwist.services.record.reminders import (
 )
 from dstwist.services.record.replicas import Replicas
 from tests.fakes import FakeConnection
+from tests.requesters import for_each_requester
 from tests.services.record.stage import (
     A,
     RecordTestCase,
@@ -192,6 +193,7 @@ class ResubscribedTests(SynchronousTestCase):
             self.assertFalse(self.replicas.may_hold_predecessor("a", connection))
 
 
+@for_each_requester
 class WrongCopyTests(RecordTestCase):
     """
     A record service repairs the copies that may be wrong.
@@ -341,6 +343,7 @@ class WrongCopyTests(RecordTestCase):
         ann.close()
 
 
+@for_each_requester
 class InstantWrongCopyTests(WrongCopyTests):
     """
     The same with a cache that answers at once.

@@ -14,9 +14,11 @@ from dstwist.interfaces import ITopicService, Record
 from dstwist.protocol.constants import FROM_CLIENT, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.record.service import RecordService
+from tests.requesters import for_each_requester
 from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack, written
 
 
+@for_each_requester
 class RecordServiceTests(RecordTestCase):
     """
     L{RecordService}.
@@ -141,6 +143,7 @@ class RecordServiceTests(RecordTestCase):
         self.assert_stored("a", 3, {})
 
 
+@for_each_requester
 class NotifyTests(RecordTestCase):
     """
     NOTIFY: what was changed in the storage behind the server's back.
@@ -221,6 +224,7 @@ class NotifyTests(RecordTestCase):
         self.assertEqual(bob.take(), [update("a", 2, {"x": 2})] * 2)
 
 
+@for_each_requester
 class RemoteTests(RecordTestCase):
     """
     What other nodes say.
@@ -245,6 +249,7 @@ class RemoteTests(RecordTestCase):
         self.assertNotIn("a", self.subscriptions)
 
 
+@for_each_requester
 class BackPressureTests(RecordTestCase):
     """
     Clients that send faster than the stores take.

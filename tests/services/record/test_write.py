@@ -20,6 +20,7 @@ from dstwist.services.record.news import RecordNews
 from dstwist.services.record.reminders import QUIET_SECONDS
 from dstwist.services.record.write import RecordWriter
 from tests.fakes import FakeCallbackStore
+from tests.requesters import for_each_requester
 from tests.services.record.stage import (
     A,
     ReadableWire,
@@ -36,6 +37,7 @@ from tests.services.record.stage import (
 )
 
 
+@for_each_requester
 class HelperTests(RecordTestCase):
     """
     What these tests are made with.
@@ -49,6 +51,7 @@ class HelperTests(RecordTestCase):
         verifyObject(IWire, ReadableWire())
 
 
+@for_each_requester
 class WriteTests(RecordTestCase):
     """
     Writes, with stores that answer at once.
@@ -464,6 +467,7 @@ class WriteTests(RecordTestCase):
         self.assertEqual(cat.take(), ["R|P|a|5|x|U+"])
 
 
+@for_each_requester
 class HotPathTests(RecordTestCase):
     """
     Records with a hot-path prefix.
@@ -507,6 +511,7 @@ class HotPathTests(RecordTestCase):
         self.assert_gone("hot/a")
 
 
+@for_each_requester
 class InstantWriteTests(WriteTests):
     """
     All of L{WriteTests}, with a cache that does without Deferreds and a storage behind it.
@@ -515,6 +520,7 @@ class InstantWriteTests(WriteTests):
     instant = True
 
 
+@for_each_requester
 class CallbackWriteTests(InstantWriteTests):
     """
     All of L{WriteTests}, with such a cache and a storage that writes without Deferreds.
@@ -523,6 +529,7 @@ class CallbackWriteTests(InstantWriteTests):
     callbacks = True
 
 
+@for_each_requester
 class MemoryOnlyTests(RecordTestCase):
     """
     Writes to records that are only in a cache that does without Deferreds: the fast path.
@@ -597,6 +604,7 @@ class MemoryOnlyTests(RecordTestCase):
         self.assertEqual(self.storage.calls, [])
 
 
+@for_each_requester
 class CallbackStorageTests(RecordTestCase):
     """
     Writes to records of a storage that writes without Deferreds: the other fast path.
@@ -751,6 +759,7 @@ class CallbackStorageTests(RecordTestCase):
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
 
 
+@for_each_requester
 class SameOutcomeTests(RecordTestCase):
     """
     The fast paths of L{dstwist.services.record.write.RecordWriter.handle}, and the coroutine.
@@ -828,6 +837,7 @@ class SameOutcomeTests(RecordTestCase):
                     self.assertEqual(self.outcome(True, *case, storage=True), expected, case)
 
 
+@for_each_requester
 class SlowStoreTests(RecordTestCase):
     """
     Writes while the stores take their time.
@@ -922,6 +932,7 @@ class SlowStoreTests(RecordTestCase):
         self.assert_stored("a", 11, {})
 
 
+@for_each_requester
 class InstantSlowStoreTests(SlowStoreTests):
     """
     All of L{SlowStoreTests}, with a cache that does without Deferreds and a storage that writes without them.

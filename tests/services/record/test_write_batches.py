@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from dstwist.interfaces import Record
 from dstwist.scheduling.turns import TIME_SLICE
-from tests.fakes import BusyClock, FakeConnection
+from tests.fakes import BusyClock
+from tests.requesters import for_each_requester
 from tests.services.record.stage import A, RecordTestCase, ask, patch, read_response, update, wanting_ack
 
 
+@for_each_requester
 class TurnTests(RecordTestCase):
     """
     What waits for one load.
@@ -67,6 +69,7 @@ class TurnTests(RecordTestCase):
         self.assertEqual(Record(1, {"x": 1}).json, first.data)
 
 
+@for_each_requester
 class AnnouncementTests(RecordTestCase):
     """
     What is told after the commit of a batch.
@@ -83,13 +86,7 @@ class AnnouncementTests(RecordTestCase):
         The news of one batch are told in several turns if they take long, in their order; what comes meanwhile is
         served behind them.
         """
-        write = FakeConnection.write
-
-        def slow(connection: FakeConnection, frame: object) -> None:
-            self.clock.rightNow += 0.003
-            write(connection, frame)
-
-        self.patch(FakeConnection, "write", slow)
+        self.charge(0.003, self.clock)
         ann, bob = self.young(), self.young("a")
         for version in range(1, 9):
             self.service.handle(wanting_ack(patch("a", version, "x", version), str(version)), ann)

@@ -23,6 +23,7 @@ from dstwist.protocol.typed import UNDEFINED
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeConnection, FakeWire
+from tests.requesters import for_each_requester
 from tests.services.record.stage import (
     A,
     RecordTestCase,
@@ -93,7 +94,7 @@ class ValveTestCase(RecordTestCase):
         """
         A v4+ client that knows PATCH_MULTI.
         """
-        connection = FakeConnection("foreign", FakeWire(patches_many=True), FOREIGN)
+        connection = self.connect("foreign", FakeWire(patches_many=True), FOREIGN)
         for name in names:
             self.subscriptions.add(name, connection)
         return connection
@@ -112,6 +113,7 @@ def after(before: Any, news: Message) -> Any:
     return set_many(before, [(parse(each["path"]), each.get("data", UNDEFINED)) for each in value])
 
 
+@for_each_requester
 class EffectTests(ValveTestCase):
     """
     Every combination of action and fields, those included that no client sends.
@@ -220,6 +222,7 @@ class EffectTests(ValveTestCase):
             self.assert_denied(request)
 
 
+@for_each_requester
 class ShownTests(ValveTestCase):
     """
     A conflict shows the record only to a client that may see it.
@@ -290,6 +293,7 @@ class ShownTests(ValveTestCase):
         self.assertEqual(answer.action, A.VERSION_EXISTS)
 
 
+@for_each_requester
 class PermissionTests(RecordTestCase):
     """
     Who may write.
@@ -356,12 +360,13 @@ class PermissionTests(RecordTestCase):
 
     def test_refused_in_part(self) -> None:
         """
-        If creating or writing is refused, v4+ clients are told of their request, text clients of the part.
+        If creating or writing is refused, v4+ clients are told of their request, text clients of the part. Requesters
+        in the process are told of the part as well.
         """
         for part, letter in ((A.CREATE, "C"), (A.UPDATE, "U")):
             self.rules.rule = self.all_but(part)
             request = ask(A.CREATEANDUPDATE, "a", b"{}", version=-1)
-            self.assertEqual(self.say(self.young(), request), [request.error("MESSAGE_DENIED")])
+            self.assertEqual(self.say(self.young(), request), [self.denied(request, part)])
             self.assertEqual(self.say_text(self.old(), "R|CU|a|-1|{}|{}+"), [f"R|E|MESSAGE_DENIED|a|{letter}+"])
         self.assert_gone("a")
 
