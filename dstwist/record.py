@@ -20,12 +20,22 @@ from collections.abc import Generator
 from typing import Any
 
 from dstwist.protocol.constants import RecordAction
+from dstwist.protocol.drafts import Limits
 from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, dumps, loads
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.nesting import MAX_DEPTH, containers
+from dstwist.protocol.patched import PATCHED, plain
 from dstwist.protocol.path_tokens import parse
-from dstwist.protocol.paths import DEFAULT_LIMITS, Limits, check_depth, set_many, setting_many, value_at, write_at
+from dstwist.protocol.paths import (
+    ADDS_PATH,
+    DEFAULT_LIMITS,
+    check_depth,
+    set_many,
+    setting_many,
+    value_at,
+    write_at,
+)
 from dstwist.protocol.typed import UNDEFINED, is_undefined, utf8, value_of
 from dstwist.protocol.weights import weigh_json
 
@@ -34,7 +44,7 @@ _PATCH = RecordAction.PATCH
 _ERASE = RecordAction.ERASE
 _PATCH_MULTI = RecordAction.PATCH_MULTI
 
-#: The data of a change before it is computed: C{None} is the data of a record that does not exist.
+#: The content of a change before it is computed: C{None} is that of a record that does not exist.
 _UNKNOWN: Any = object()
 
 #: How many changes of one write are read in one step.
@@ -49,20 +59,20 @@ class Record:
     A record: its version and its data.
 
     @ivar version: 0 when it was created, one more with each write; -1 if it does not exist.
-    @ivar data: an object or array, as Python values. It is never modified: a write makes new data, which may share
-        parts with the old.
+    @ivar content: its data, which may be patched (L{dstwist.protocol.patched}). It is never modified: a write makes new
+        data, which shares parts with the old.
     @ivar weight: an upper bound for the memory of the data and its JSON text, in bytes (L{dstwist.protocol.weights});
         C{None} before the first call of L{weigh}. It does not change afterwards.
     @ivar ceiling: the weight above which the record that follows is measured (L{dstwist.services.record.sizes}).
     """
 
-    __slots__ = ("_json", "ceiling", "data", "version", "weight")
+    __slots__ = ("_json", "ceiling", "content", "version", "weight")
     __match_args__ = ("version", "data")
     __hash__ = None  # type: ignore[assignment]  # its data has none either
 
     def __init__(self, version: int, data: Any, weight: int | None = None, ceiling: int = 0) -> None:
         self.version = version
-        self.data = data
+        self.content = data
         self.weight = weight
         self.ceiling = ceiling
         self._json: bytes | None = None
@@ -74,6 +84,16 @@ class Record:
 
     def __repr__(self) -> str:
         return f"Record(version={self.version!r}, data={self.data!r})"
+
+    @property
+    def data(self) -> Any:
+        """
+        The data as ordinary Python values: an object or array.
+        """
+        data = self.content
+        if type(data) in PATCHED:
+            data = self.content = plain(data)
+        return data
 
     @property
     def json(self) -> bytes:
@@ -95,8 +115,7 @@ class Record:
         """
         weight = self.weight
         if weight is None:
-            text = dumps(self.data) if self._json is None else self._json
-            weight = self.weight = weigh_json(text)
+            weight = self.weight = weigh_json(dumps(self.data) if self._json is None else self._json)
         return weight
 
 
@@ -112,8 +131,8 @@ class Change:
     @ivar old: the record before the write; L{NO_RECORD} if it does not exist.
     @ivar message: the write; any other message leaves the record as it is.
     @ivar alike: whether every client that has the old data computes the same new data from the changes. Clients of v2
-        and v3 read some paths in another way (C{services.md} section 4.11). It is set when L{data} was computed.
-    @ivar adds: whether the write may do more than replace a value by a scalar. It is set when L{data} was computed.
+        and v3 read some paths in another way (C{services.md} section 4.11). It is set by L{apply}.
+    @ivar adds: what the write may add to the memory of the record (L{dstwist.protocol.paths}). It is set by L{apply}.
     @param limits: the limits for the paths of the write.
     """
 
@@ -129,7 +148,7 @@ class Change:
 
     def apply(self) -> Any:
         """
-        The data after the write.
+        The L{content<Record>} after the write.
 
         @raise ValueError: the write is invalid, or does not fit the old data; L{InvalidPath
             <dstwist.protocol.path_tokens.InvalidPath>} if a path is the reason.
@@ -141,13 +160,13 @@ class Change:
             return value
         message = self.message
         path = message.path
-        base = self.old.data
+        base = self.old.content
         if base is None:
             base = {}
         if message.action is _PATCH_MULTI:
             changes = [(parse(each), value) for each, value in self.changes]  # type: ignore[arg-type]
             value = set_many(base, changes, self._limits)
-            self.alike = self.adds = True
+            self.alike, self.adds = True, ADDS_PATH
         else:
             value = message.value
             if value is UNREAD:
@@ -156,13 +175,21 @@ class Change:
             if path is not None:
                 value, self.alike, self.adds = write_at(base, path, value, self._limits)
             elif isinstance(value, dict | list):
-                self.alike = self.adds = True
+                self.alike, self.adds = True, ADDS_PATH
             else:
                 raise ValueError("a record is an object or an array")
         self._data = value
         return value
 
-    data = property(apply)
+    @property
+    def data(self) -> Any:
+        """
+        The data after the write, as ordinary Python values. Raises as L{apply}.
+        """
+        data = self.apply()
+        if type(data) in PATCHED:
+            data = self._data = plain(data)
+        return data
 
     @property
     def is_long(self) -> bool:
@@ -193,13 +220,13 @@ class Change:
         else:
             value = value_of(raw)
         self._value = value
-        base = self.old.data
+        base = self.old.content
         if base is None:
             base = {}
         path = message.path
         if message.action is _PATCH_MULTI:
             changes = self._changes = yield from _reading_many(value)
-            self.alike = self.adds = True
+            self.alike, self.adds = True, ADDS_PATH
             return (yield from setting_many(base, changes, self._limits))  # type: ignore[arg-type]
         if path is not None:
             tokens = parse(path)
@@ -210,7 +237,7 @@ class Change:
             return data
         if not isinstance(value, dict | list):
             raise ValueError("a record is an object or an array")
-        self.alike = self.adds = True
+        self.alike, self.adds = True, ADDS_PATH
         return value
 
     @property
@@ -241,8 +268,8 @@ class Change:
         the new data.
         """
         message = self.message
-        old = self.old.data
-        if message.path is None or message.action is _PATCH_MULTI:
+        old = self.old.content
+        if message.path is None or message.action is _PATCH_MULTI or type(old) in PATCHED:
             return [old]
         return [value_at(old, parse(message.path))]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Generator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,7 +17,9 @@ from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, loads
 from dstwist.protocol.message import Message
 from dstwist.protocol.nesting import MAX_DEPTH, looking_deeper
+from dstwist.protocol.patched import PATCHED
 from dstwist.protocol.path_tokens import InvalidPath
+from dstwist.protocol.paths import set_at
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.record import NO_RECORD, Change, Record
 
@@ -62,6 +65,45 @@ class RecordTests(SynchronousTestCase):
         kept = [record.json for record in records]
         self.assertLess(resident() - before, 2000 * 1024)
         self.assertEqual(len(kept), 2000)
+
+    def test_patched(self) -> None:
+        """
+        The data of a record is always ordinary, and its content until then shares memory with the versions before it.
+        """
+        data = {f"k{number}": number for number in range(2000)}
+        record = Record(1, set_at(data, ("k7",), 1))
+        self.assertIn(type(record.content), PATCHED)
+        expected = data | {"k7": 1}
+        for new in (lambda: record.data, lambda: loads(record.json), lambda: Record(1, record.content).data):
+            self.assertEqual(new(), expected)
+            self.assertIs(type(new()), dict)
+        self.assertIs(record.data, record.content)
+        self.assertEqual(record, Record(1, expected))
+        self.assertEqual(Record(1, set_at(data, ("k7",), 1)), record)
+        self.assertEqual(Record(1, set_at(data, ("k7",), 1)).weigh(), record.weigh())
+        self.assertEqual(data["k7"], 7)
+
+    def test_other_thread(self) -> None:
+        """
+        A thread that writes the JSON text of a version gets that version, whatever is written meanwhile.
+        """
+        record = Record(0, {"rows": [{"n": 0} for _ in range(1000)]})
+        expected, versions = [], []
+        rows = [0] * 1000
+        for number in range(1, 1001):
+            rows[number % 7] = number
+            record = Record(number, set_at(record.content, ("rows", number % 7, "n"), number))
+            versions.append(record)
+            expected.append(sum(rows))
+        made: list[int] = []
+        thread = Thread(
+            target=lambda: made.extend(sum(row["n"] for row in loads(each.json)["rows"]) for each in versions)
+        )
+        thread.start()
+        while thread.is_alive():
+            record = Record(0, set_at(record.content, ("rows", 7, "n"), 0))
+        thread.join()
+        self.assertEqual(made, expected)
 
 
 def resident() -> int:
@@ -171,6 +213,18 @@ class ChangeTests(SynchronousTestCase):
             made = change(action, data, path)
             for _ in range(2):
                 self.assertRaises(problem, lambda made=made: made.data)
+
+    def test_large(self) -> None:
+        """
+        The new data of a large record is ordinary as well. The new record need not make it.
+        """
+        old = Record(3, [0] * 2000)
+        made = change(A.PATCH, b"5", "7", old)
+        self.assertIn(type(made.apply()), PATCHED)
+        self.assertEqual(made.data, [0] * 7 + [5] + [0] * 1992)
+        self.assertIs(made.apply(), made.data)
+        self.assertEqual(old.data, [0] * 2000)
+        self.assertEqual(change(A.PATCH_MULTI, b'[{"path":"7","data":5}]', None, old).data, made.data)
 
     def test_alike(self) -> None:
         """

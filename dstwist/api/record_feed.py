@@ -25,8 +25,8 @@ from dstwist.api.feeds import Feed, Feeds
 from dstwist.api.subscription import Subscription
 from dstwist.api.values import from_data
 from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.drafts import Limits
 from dstwist.protocol.message import Data, Message
-from dstwist.protocol.paths import Limits
 from dstwist.record import Change, Record
 
 _RECORD = Topic.RECORD

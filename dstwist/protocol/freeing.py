@@ -14,6 +14,8 @@ containers: Python frees them, but not yet their items::
 This takes up to nine times as long as to free the value at once, so it is not worth while for values that are lighter
 than L{LARGE_WEIGHT}.
 
+So it does with patched containers (L{dstwist.protocol.patched}), which have a base and changed items.
+
 Always true: a container with another reference is neither changed nor looked into. Records share containers with their
 predecessors.
 """
@@ -67,9 +69,13 @@ def _shorten(part: list[Any], values: list[Any]) -> None:
     """
     Move the one container in C{part} to C{values}, and its last items behind it.
     """
-    container = part.pop()
+    container: Any = part.pop()
+    if not isinstance(container, list | dict):
+        # A patched container: its base and its changed items.
+        values += get_referents(container)
+        return
     values.append(container)
-    if type(container) is list:
+    if isinstance(container, list):
         values += filter(is_tracked, container[-ITEMS_PER_STEP:])
         del container[-ITEMS_PER_STEP:]
     else:

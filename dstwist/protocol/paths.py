@@ -11,7 +11,8 @@ C{[1]}            C{{"": [null, 9]}}
 ================  ========================================================================
 
 Data is never changed in place: a write copies the containers along its path, and shares everything else with the old
-data. Scalars and C{null} along the path are replaced by containers.
+data. If there are large containers on the path, the new data is patched (L{dstwist.protocol.patched}). Scalars and
+C{null} along the path are replaced by containers.
 
 L{InvalidPath} is raised for writes whose result JSON cannot hold, or that are not safe: a path without tokens, keys
 that reach into the prototypes of a JavaScript client, keys of an array that are no index, gaps and nesting beyond the
@@ -25,10 +26,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-from dstwist.protocol.jsontext import UNCOLLECTED_ITEMS, copy_uncollected
-from dstwist.protocol.nesting import MAX_DEPTH, deeper_than, looking_deeper
+from dstwist.protocol.drafts import TOO_DEEP, Draft, Limits, replaced_at
+from dstwist.protocol.nesting import MAX_DEPTH, looking_deeper
+from dstwist.protocol.patched import ARRAYS, LARGE_ITEMS, OBJECTS, PATCHED
 from dstwist.protocol.path_tokens import (
     INDEX_PATTERN,
     MAX_CACHED_CHARACTERS,
@@ -41,33 +43,12 @@ from dstwist.protocol.path_tokens import (
 )
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, has_separators
 
-#: The memory of an object or array that a path makes, with its place in the container above it, in bytes.
-_CONTAINER_BYTES = 256
-#: The memory of a C{null} that fills a gap, in bytes.
-_GAP_ELEMENT_BYTES = 8
-
 #: The changes that are made in one step.
 _CHANGES_PER_STEP = 50
-
-_TOO_DEEP = f"the record would be nested deeper than {MAX_DEPTH} levels"
 
 # A token of a path for a client of v2 or v3, and the first characters of tokens that the client may take for numbers.
 _OLD_TOKEN = re.compile(rf"[^.\[\]{re.escape(JS_SPACE)}]+")
 _NUMERIC = frozenset("0123456789+-I")
-
-
-class Limits(NamedTuple):
-    """
-    Limits for the containers and elements that the paths of one message create, beside the values in the message. They
-    are checked before anything is created.
-
-    @ivar gap: the most C{null}s that are filled in between the end of an array and the index that is written: the
-        setting C{record.maxArrayGap}.
-    @ivar growth: the most memory for filled gaps and for containers along the paths, in bytes.
-    """
-
-    gap: int = 1000
-    growth: int = 8 * 1024 * 1024
 
 
 #: The limits with the default settings.
@@ -105,9 +86,9 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
     node = data
     for i, token in enumerate(tokens[:-1]):
         child: Any
-        if type(node) is dict:
+        if type(node) in OBJECTS:
             child = node.get(key_of(token), UNDEFINED)
-        elif type(node) is list:
+        elif type(node) in ARRAYS:
             index = index_of(token)
             child = node[index] if index < len(node) else UNDEFINED
         else:
@@ -115,7 +96,15 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
         if child is UNDEFINED:
             return not erases and not any(type(token) is str and token[0] in _NUMERIC for token in tokens[i + 1 :])
         node = child
-    return isinstance(node, dict | list)
+    return type(node) in OBJECTS or type(node) in ARRAYS
+
+
+#: The types of values without depth. UNDEFINED is none of them: it stands for an erasure.
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+#: What a write may add to the memory of a record, besides its value: nothing, what the new data has in C{retained}
+#: (L{dstwist.protocol.patched}), or that and what its path makes.
+ADDS_NOTHING, ADDS_RETAINED, ADDS_PATH = range(3)
 
 
 # -- writing
@@ -123,7 +112,7 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 
 def write_at(
     data: Any, path: str, value: Any, limits: Limits = DEFAULT_LIMITS, flat: bool = False
-) -> tuple[Any, bool, bool]:
+) -> tuple[Any, bool, int]:
     """
     Write C{value} at C{path}; L{UNDEFINED} erases. Returns three results:
 
@@ -131,7 +120,7 @@ def write_at(
      2. whether all clients would make the same data of this write. Clients of v2 and v3 differ (C{services.md} section
         4.11): a path with separators cannot be sent to them, they split paths at blanks, take every number for an index
         where no container exists, create nothing for an erasure, and throw on scalars and C{null} along the path;
-     3. whether the path may add anything beside the value. A scalar that replaces another value adds nothing.
+     3. what the write may add besides the value: L{ADDS_NOTHING}, L{ADDS_RETAINED} or L{ADDS_PATH}.
 
     @param flat: whether the value is known not to be nested too deeply for its place.
     @raise InvalidPath: the path is not valid, or not valid in this data.
@@ -140,21 +129,25 @@ def write_at(
     if way is None:
         way = _way(path)
     if not way:
-        return set_at(data, parse(path), value, limits, flat), False, True
+        return set_at(data, parse(path), value, limits, flat), False, ADDS_PATH
     tokens, above, last = way
-    if type(value) in _SCALARS and type(data) is dict and type(last) is str:
-        # Nearly all writes: a scalar within objects that all exist. An index token is never among their keys.
-        changed = node = data.copy() if len(data) < UNCOLLECTED_ITEMS else copy_uncollected(data)
-        for token in above:
-            child = node.get(token)
-            if type(child) is not dict:
-                break
-            node[token] = node = child.copy() if len(child) < UNCOLLECTED_ITEMS else copy_uncollected(child)
-        else:
-            adds = last not in node
-            node[last] = value
-            return changed, True, adds
-    return set_at(data, tokens, value, limits, flat), _found_alike(tokens, data, value is UNDEFINED), True
+    if type(value) in _SCALARS:
+        if type(data) is dict and len(data) < LARGE_ITEMS and type(last) is str:
+            # Nearly all writes: a scalar within small objects that all exist. An index token is never among their keys.
+            changed = node = data.copy()
+            for token in above:
+                child = node.get(token)
+                if type(child) is not dict or len(child) >= LARGE_ITEMS:
+                    break
+                node[token] = node = child.copy()
+            else:
+                adds = ADDS_NOTHING if last in node else ADDS_PATH
+                node[last] = value
+                return changed, True, adds
+        replaced = replaced_at(data, tokens, value)
+        if replaced is not None:
+            return replaced, True, ADDS_RETAINED if type(replaced) in PATCHED else ADDS_NOTHING
+    return set_at(data, tokens, value, limits, flat), _found_alike(tokens, data, value is UNDEFINED), ADDS_PATH
 
 
 def set_at(
@@ -166,7 +159,7 @@ def set_at(
 
     @raise InvalidPath: the place cannot exist in this data.
     """
-    draft = _Draft(data, limits)
+    draft = Draft(data, limits)
     draft.write(tokens, value, flat)
     return draft.data
 
@@ -177,7 +170,7 @@ def setting_many(
     """
     L{set_many} in steps, with paths that are not parsed yet.
     """
-    draft = _Draft(data, limits)
+    draft = Draft(data, limits)
     for number, (path, value) in enumerate(changes, 1):
         tokens = parse(path)
         if isinstance(value, dict | list):
@@ -195,7 +188,7 @@ def check_depth(tokens: tuple[Token, ...], value: Any) -> Generator[None, None, 
     @raise InvalidPath: it is nested too deeply.
     """
     if (yield from looking_deeper(value, MAX_DEPTH - len(tokens))):
-        raise InvalidPath(_TOO_DEEP)
+        raise InvalidPath(TOO_DEEP)
 
 
 def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits: Limits = DEFAULT_LIMITS) -> Any:
@@ -205,7 +198,7 @@ def set_many(data: Any, changes: Iterable[tuple[tuple[Token, ...], Any]], limits
 
     @raise InvalidPath: one of the places cannot exist.
     """
-    draft = _Draft(data, limits)
+    draft = Draft(data, limits)
     for tokens, value in changes:
         draft.write(tokens, value)
     return draft.data
@@ -234,9 +227,9 @@ def filled(data: Any, tokens: tuple[Token, ...]) -> int:
     count = 0
     node = data
     for token in tokens:
-        if type(node) is dict:
+        if type(node) in OBJECTS:
             node = node.get(key_of(token))
-        elif type(node) is list:
+        elif type(node) in ARRAYS:
             # If this is no index, another change of the same message replaces the array.
             index = token if type(token) is int else int(token) if INDEX_PATTERN.fullmatch(str(token)) else 0
             if index < len(node):
@@ -248,99 +241,3 @@ def filled(data: Any, tokens: tuple[Token, ...]) -> int:
             count += token if type(token) is int else 0
             node = None
     return count
-
-
-#: The types of values without depth. UNDEFINED is none of them: it stands for an erasure.
-_SCALARS = frozenset((str, int, float, bool, type(None)))
-
-
-class _Draft:
-    """
-    Data that is being changed.
-
-    @ivar data: the data so far. It must not be passed on before the last change.
-    """
-
-    __slots__ = ("_gap", "_growth", "_limits", "_own", "data")
-
-    def __init__(self, data: Any, limits: Limits) -> None:
-        # By id, the containers made here, which may be changed in place. They are kept alive so that no other object
-        # gets their id.
-        self._own: dict[int, Any] = {}
-        self._limits = limits
-        self._gap, self._growth = limits
-        # Only a store that was written by another server can contain a record that is a scalar.
-        self.data = self._copy(data if isinstance(data, dict | list) else {})
-
-    def write(self, tokens: tuple[Token, ...], value: Any, flat: bool = False) -> None:
-        if not tokens:
-            raise InvalidPath("the path is empty")
-        if not flat and isinstance(value, dict | list) and deeper_than(value, MAX_DEPTH - len(tokens)):
-            raise InvalidPath(_TOO_DEEP)
-        node = self.data
-        last = len(tokens) - 1
-        for i in range(last):
-            node = self._child(node, tokens[i], tokens[i + 1])
-        self._put(node, tokens[last], value)
-
-    def _child(self, node: Any, token: Token, following: Token) -> Any:
-        """
-        The container at a place, copied or created so that it may be changed.
-        """
-        key: Any
-        if type(node) is dict:
-            key = key_of(token)
-            child = node.get(key)
-        else:
-            key = index_of(token)
-            child = node[key] if key < len(node) else None
-        if id(child) in self._own:
-            return child
-        if isinstance(child, dict | list):
-            child = self._copy(child)
-        else:
-            self._grow(_CONTAINER_BYTES)
-            child = self._copy({} if type(following) is str else [])
-        if type(node) is list:
-            self._reach(node, key)
-        node[key] = child
-        return child
-
-    def _put(self, node: Any, token: Token, value: Any) -> None:
-        if type(node) is dict:
-            key = key_of(token)
-            if value is UNDEFINED:
-                node.pop(key, None)
-            else:
-                node[key] = value
-            return
-        index = index_of(token)
-        if value is not UNDEFINED:
-            self._reach(node, index)
-            node[index] = value
-        elif index < len(node):
-            node[index] = None
-
-    def _copy(self, container: Any) -> Any:
-        made = container.copy() if len(container) < UNCOLLECTED_ITEMS else copy_uncollected(container)
-        self._own[id(made)] = made
-        return made
-
-    def _reach(self, array: list[Any], index: int) -> None:
-        """
-        Extend an array so that it has an element at C{index}.
-        """
-        missing = index + 1 - len(array)
-        if missing <= 0:
-            return
-        self._gap -= missing - 1
-        if self._gap < 0:
-            most = self._limits.gap
-            raise InvalidPath(f"more than {most} elements would have to be filled in before the index {index}")
-        self._grow(_GAP_ELEMENT_BYTES * missing)
-        array.extend([None] * missing)
-
-    def _grow(self, size: int) -> None:
-        self._growth -= size
-        if self._growth < 0:
-            raise InvalidPath("the paths of the message would make the record too large")

@@ -178,7 +178,7 @@ class MemoryStore:
         ):
             record = self._forget(next(iter(loose)))
             if record is not None and record.weigh() > LARGE_WEIGHT and self._free is not None:
-                self._free([record.data])
+                self._free([record.content])
 
     def _forget(self, name: str) -> Record | None:
         record = self._loose.pop(name, None)

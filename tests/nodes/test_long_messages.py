@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.settings import Settings
 from dstwist.interfaces import Change, Record
 from dstwist.node import Node
-from dstwist.protocol import jsontext, paths
+from dstwist.protocol import drafts, jsontext
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
@@ -39,7 +39,7 @@ class LongMessageTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor: Any = BusyReactor()
-        read, write = jsontext._orjson_loads, paths._Draft.write
+        read, write = jsontext._orjson_loads, drafts.Draft.write
 
         def charged_read(text: bytes | str) -> Any:
             self.reactor.rightNow += BYTE * len(text)
@@ -50,7 +50,7 @@ class LongMessageTests(SynchronousTestCase):
             write(draft, *arguments, **options)
 
         self.patch(jsontext, "_orjson_loads", charged_read)
-        self.patch(paths._Draft, "write", charged_write)
+        self.patch(drafts.Draft, "write", charged_write)
         make = RecordSizes.make
 
         def charged_make(sizes: RecordSizes, version: int, change: Change) -> Record:

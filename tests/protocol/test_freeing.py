@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.freeing import CONTAINERS_PER_STEP, ITEMS_PER_STEP, freeing
 from dstwist.protocol.jsontext import loads
+from dstwist.protocol.paths import set_many
 
 #: An array is two blocks of memory, and an object is three.
 MOST_BLOCKS = 3 * CONTAINERS_PER_STEP + ITEMS_PER_STEP + 1000
@@ -81,6 +82,20 @@ class FreeingTests(SynchronousTestCase):
         Many arrays whose items are too many for one step, though those of each array are not.
         """
         self.free(lambda: [[f"{number}-{n}" for n in range(100)] for number in range(2000)], 200_000)
+
+    def test_patched(self) -> None:
+        """
+        Patched containers, in small parts as well.
+        """
+        for size in (2000, 100_000):
+
+            def make(size: int = size) -> Any:
+                content: Any = {"a": {f"k{n}": [n] for n in range(size)}, "b": [[n] for n in range(size)]}
+                for number in range(100):
+                    content = set_many(content, [(("a", f"k{number}"), [[], []]), (("b", number), [[]])])
+                return content
+
+            self.free(make, 2 * size)
 
     def test_shared(self) -> None:
         """

@@ -48,6 +48,7 @@ from dstwist.permission.valve.values import (
     truthy,
     type_of,
 )
+from dstwist.protocol.patched import PatchedObject
 from dstwist.protocol.typed import UNDEFINED
 
 #: Wraps the function of every node, when a rule is to be explained.
@@ -256,7 +257,8 @@ class _Compiler:
         name = link.key
 
         def get(value: Any, scope: Scope) -> Any:
-            if type(value) is dict:
+            kind = type(value)
+            if kind is dict or kind is PatchedObject:
                 return value.get(name, UNDEFINED)
             return member(value, name, scope.meter)
 

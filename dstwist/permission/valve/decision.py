@@ -165,7 +165,7 @@ class Decision:
             if message.action not in _WRITES:
                 return UNDEFINED
             change = self._changed()
-            return UNDEFINED if change is None else change.data
+            return UNDEFINED if change is None else change.apply()
         except InvalidPath as error:
             raise RuleError(str(error)) from None
         except ValueError:
@@ -261,4 +261,4 @@ class Decision:
 
 
 def _data_of(record: Record | None) -> Any:
-    return None if record is None or record.version < 0 else record.data
+    return None if record is None or record.version < 0 else record.content

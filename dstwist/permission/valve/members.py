@@ -25,6 +25,7 @@ from dstwist.permission.valve.values import (
     to_number,
     to_text,
 )
+from dstwist.protocol.patched import PatchedArray, PatchedObject
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED
 
 _INDEX = re.compile("0|[1-9][0-9]{0,9}")
@@ -43,13 +44,17 @@ def member(value: Any, key: Any, meter: Meter) -> Any:
         return value.get(to_key(key, meter), UNDEFINED)
     if isinstance(value, list):
         return _element(value, to_key(key, meter))
+    if isinstance(value, PatchedObject):
+        return value.get(to_key(key, meter), UNDEFINED)
+    if isinstance(value, PatchedArray):
+        return _element(value, to_key(key, meter))
     if isinstance(value, (bool, int, float, Regex, Function)):
         to_key(key, meter)
         return UNDEFINED
     return _part(str(value), to_key(key, meter), meter)
 
 
-def _element(array: list[Any], key: str) -> Any:
+def _element(array: list[Any] | PatchedArray, key: str) -> Any:
     if _INDEX.fullmatch(key):
         return array[int(key)] if int(key) < len(array) else UNDEFINED
     if key == "length":
@@ -77,9 +82,9 @@ def has(container: Any, key: Any, meter: Meter) -> bool:
     """
     C{key in container}
     """
-    if isinstance(container, dict):
+    if isinstance(container, (dict, PatchedObject)):
         return to_key(key, meter) in container
-    if isinstance(container, list):
+    if isinstance(container, (list, PatchedArray)):
         key = to_key(key, meter)
         if _INDEX.fullmatch(key):
             return int(key) < len(container)
@@ -96,7 +101,10 @@ def call(value: Any, name: str, arguments: list[Any], meter: Meter) -> Any:
     method: Method | None = None
     if isinstance(value, list):
         method = _ARRAY_METHODS.get(name)
-    elif not isinstance(value, (dict, bool, int, float, Regex, Function)):
+    elif isinstance(value, PatchedArray):
+        method = _ARRAY_METHODS.get(name)
+        value = value.merged()
+    elif not isinstance(value, (dict, PatchedObject, bool, int, float, Regex, Function)):
         value = str(value)
         method = _TEXT_METHODS.get(name)
     if method is None:

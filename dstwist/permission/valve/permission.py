@@ -22,6 +22,7 @@ from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import Meter, truthy
 from dstwist.protocol.constants import NAMELESS_USERS
 from dstwist.protocol.message import Message
+from dstwist.protocol.patched import plain
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.scheduling.drain import InFlight
 
@@ -183,7 +184,7 @@ class ValvePermission:
         values = {name: known[name] for name in known if name in rule.reads}
         variables = rule.pattern.variables
         values |= {name: scope.variables[place] for name, place in variables.items() if name in rule.reads}
-        return ", ".join(f"{name} = {json.dumps(value, default=repr)}" for name, value in values.items())
+        return ", ".join(f"{name} = {json.dumps(plain(value), default=repr)}" for name, value in values.items())
 
 
 def _shortened(text: str, limit: int = 500) -> str:

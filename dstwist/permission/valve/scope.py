@@ -10,6 +10,7 @@ from typing import Any
 
 from dstwist.permission.valve.regex import Regex
 from dstwist.permission.valve.values import Function, Meter
+from dstwist.protocol.patched import PatchedArray, PatchedObject
 from dstwist.protocol.typed import UNDEFINED
 
 
@@ -78,8 +79,8 @@ NAMESPACES: dict[str, dict[str, float]] = {
     },
 }
 KINDS: dict[str, Callable[[Any], bool]] = {
-    "Array": lambda value: isinstance(value, list),
-    "Object": lambda value: isinstance(value, (dict, list, Regex, Function)),
+    "Array": lambda value: isinstance(value, (list, PatchedArray)),
+    "Object": lambda value: isinstance(value, (dict, list, PatchedObject, PatchedArray, Regex, Function)),
     "RegExp": lambda value: isinstance(value, Regex),
     "Function": lambda value: isinstance(value, Function),
     # Rules cannot make instances of these: texts, numbers and booleans are none.

@@ -10,7 +10,9 @@ boolean         C{bool}
 number          C{float}                    an C{int} from JSON counts as the nearest C{float}
 string          C{str}                      two adjacent halves of a character are always one character
 object          C{dict}                     from JSON or an object literal; equal only to itself
+                L{PatchedObject}            from a record
 array           C{list}                     from JSON or an array literal; equal only to itself
+                L{PatchedArray}             from a record
 function        L{Function}                 a method that is not called
 regex           L{dstwist.permission.valve.regex.Regex}
 ==============  ==========================  =====================================================================
@@ -28,6 +30,7 @@ from typing import Any
 
 from dstwist.errors import RuleError
 from dstwist.permission.valve.utf16 import characters
+from dstwist.protocol.patched import PatchedArray, PatchedObject, plain
 from dstwist.protocol.typed import JS_SPACE, UNDEFINED, format_number
 
 #: The longest text that a rule may make, in characters.
@@ -131,7 +134,7 @@ def concatenated(left: str, right: str, meter: Meter) -> str:
 
 
 def truthy(value: Any) -> bool:
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list, PatchedObject, PatchedArray)):
         return True
     if isinstance(value, float):
         # NaN is false, and equal to nothing.
@@ -183,6 +186,8 @@ def to_text(value: Any, meter: Meter) -> str:
         return value
     if isinstance(value, list):
         return _text_of_array(value, meter)
+    if isinstance(value, PatchedArray):
+        return _text_of_array(plain(value), meter)
     return _text_of_single(value)
 
 
@@ -197,7 +202,7 @@ def _text_of_single(value: Any) -> str:
         return "null"
     if value is UNDEFINED:
         return "undefined"
-    if isinstance(value, dict):
+    if isinstance(value, (dict, PatchedObject)):
         # JavaScript would call a member of this name.
         if "toString" in value:
             raise Thrown("TypeError: Cannot convert object to primitive value")

@@ -180,7 +180,7 @@ class WriteDecisions:
         try:
             if state is NO_RECORD:
                 if not creates(message, sender):
-                    change.data  # noqa: B018  # raises if the write is invalid
+                    change.apply()  # raises if the write is invalid
                     reason = f"Received update for non-existant record {name}"
                     return partial(refusals.failed, name, message, sender, state, reason)
                 current = 0
@@ -194,7 +194,7 @@ class WriteDecisions:
                 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path_prefixes))
             ):
                 return self._make(current + 1, change)
-            change.data  # noqa: B018
+            change.apply()
         except NoRoom as problem:
             return partial(refusals.failed, name, message, sender, state, str(problem))
         except ValueError as problem:

@@ -110,7 +110,7 @@ class RecordDeleter:
             if found is None:
                 if decision is True:
                     if record is not None and (record.weight or 0) > LARGE_WEIGHT:
-                        self._large_values.free([record.data])
+                        self._large_values.free([record.content])
                     await self._deleted(name, -1 if record is None else record.version, sender)
                     return
                 answers.deletion_refused(name, message, sender, decision, self._denials)

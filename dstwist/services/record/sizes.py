@@ -24,9 +24,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dstwist.protocol.constants import RecordAction
-from dstwist.protocol.jsontext import dumps
+from dstwist.protocol.drafts import Limits
+from dstwist.protocol.patched import PATCHED
 from dstwist.protocol.path_tokens import parse
-from dstwist.protocol.paths import Limits, filled
+from dstwist.protocol.paths import ADDS_PATH, filled
 from dstwist.protocol.weights import TEXT_WEIGHT, weigh_json
 from dstwist.record import Change, Record
 
@@ -102,18 +103,20 @@ class RecordSizes:
                     # Each character weighs at least 2, so the estimate exceeds the ceiling.
                     return self._measured(Record(version, data), old)
                 weight += _by_value(text)
-                if change.adds:
+                if change.adds == ADDS_PATH:
                     weight += self._by_path(path, old)
             else:
                 weight = weigh_json(text or b"")
                 # The write replaces all data, so the old weight does not matter.
                 ceiling = min(2 * weight + MIN_UNMEASURED_GROWTH, self._plain)
+            if data.__class__ in PATCHED:
+                weight += data.retained
             if weight <= ceiling:
                 return Record(version, data, weight, ceiling)
         return self._measured(Record(version, data), old)
 
     def _measured(self, record: Record, old: Record) -> Record:
-        text = dumps(record.data)
+        text = record.json
         size = len(text)
         weight = weigh_json(text)
         if (size > self._limit and size >= len(old.json)) or (weight > self._most and weight >= weigh_json(old.json)):
@@ -133,7 +136,7 @@ class RecordSizes:
         """
         weight, indexed = _parts(path) if len(path) <= _MAX_CACHED_CHARACTERS else _parts_of(path)
         if indexed:
-            weight += _GAP_ELEMENT_WEIGHT * min(filled(old.data, parse(path)), self.limits.gap)
+            weight += _GAP_ELEMENT_WEIGHT * min(filled(old.content, parse(path)), self.limits.gap)
         return weight
 
 

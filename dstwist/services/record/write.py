@@ -296,7 +296,7 @@ class RecordWriter:
                     unused += change.release()
                 elif change.is_long:
                     # The store may still have the change, so it is not released.
-                    unused += [*(value for _, value in change.changes), outcome.data]
+                    unused += [*(value for _, value in change.changes), outcome.content]
             self._free(unused)
 
     def _free_unused(self, outcomes: list[Outcome]) -> None:

@@ -11,6 +11,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from dstwist.interfaces import Record
 from dstwist.permission.valve.permission import ValvePermission
 from dstwist.protocol.constants import RecordAction
+from dstwist.protocol.patched import plain
+from dstwist.protocol.path_tokens import parse
+from dstwist.protocol.paths import set_at, set_many
+from dstwist.protocol.typed import UNDEFINED
 from tests.permission.valve.helpers import EMIT, PermissionCase, allows, read, rules, write
 
 
@@ -199,3 +203,94 @@ class RecordTests(PermissionCase):
         permission = self.permission("event", "publish", "oldData")
         self.assertIs(permission.allows(EMIT, self.ann), False)
         self.assertEqual(self.records.loaded, [])
+
+
+class LargeRecordTests(PermissionCase):
+    """
+    Rules about large records. They see no difference between patched and ordinary containers.
+    """
+
+    RULES = (
+        "oldData.keys.k7 === 7 && data.keys.k7 === 8",
+        "oldData.keys['k' + 8] === 'fresh'",
+        "oldData.keys.gone === undefined && oldData.keys.k9 === undefined",
+        "'k7' in oldData.keys && !('gone' in oldData.keys) && !('k9' in oldData.keys)",
+        "oldData.rows.length === 1501 && oldData.rows[1500] === 'end' && oldData.rows[1501] === undefined",
+        "oldData.rows[7].x === 1 && oldData.rows[8] === 'fresh' && oldData.rows['9'] === 9",
+        "7 in oldData.rows && 'length' in oldData.rows && !(1501 in oldData.rows)",
+        "oldData.rows.indexOf('fresh') === 8 && oldData.rows.indexOf('end', -1) === 1500",
+        "oldData.rows.includes('fresh') && oldData.rows.includes(oldData.rows[7]) && !oldData.rows.includes(8)",
+        "oldData.rows === oldData.rows && oldData.keys === oldData.keys && oldData === _('r')",
+        "oldData.rows !== data.rows || data.rows === oldData.rows",
+        "oldData.keys != oldData.rows && oldData.keys != null && oldData != undefined",
+        "oldData.rows instanceof Array && oldData.rows instanceof Object && !(oldData.keys instanceof Array)",
+        "oldData.keys instanceof Object && oldData instanceof Object",
+        "typeof oldData.rows === 'object' && typeof oldData.keys === 'object'",
+        "'' + oldData.keys === '[object Object]' && oldData + '' === '[object Object]'",
+        "('' + oldData.rows).startsWith('0,1,2,3,4,5,6,[object Object],fresh,9,10')",
+        "oldData.rows == '' + oldData.rows",
+        "oldData && oldData.rows && oldData.keys ? true : false",
+        "oldData.rows.indexOf && !oldData.keys.indexOf && !oldData.rows.foo",
+        "oldData.names[0] === 'ann' && oldData.names.length === 2 && oldData.names.includes('bob')",
+    )
+
+    def setUp(self) -> None:
+        super().setUp()
+        ordinary = {"keys": {f"k{n}": n for n in range(1500)}, "rows": [*range(1500)], "names": ["ann", "bob"]}
+        changes = (
+            ("keys.k8", "fresh"),
+            ("keys.k9", UNDEFINED),
+            ("rows[7]", {"x": 1}),
+            ("rows[8]", "fresh"),
+            ("rows[1500]", "end"),
+        )
+        patched = set_many(ordinary, [(parse(path), value) for path, value in changes])
+        self.contents = [patched, plain(patched)]
+
+    def test_same(self) -> None:
+        """
+        Each rule permits the write to either.
+        """
+        for rule in self.RULES:
+            permission = self.permission("record", "write", rule)
+            for content in self.contents:
+                record = self.records.records["r"] = Record(1, content)
+                self.assertIs(allows(permission, write(b"8", "keys.k7"), self.ann, record), True, rule)
+                self.assertIs(record.content, content)
+
+    def test_failures(self) -> None:
+        """
+        Each rule fails in the same way for either.
+        """
+        for rule in ("oldData.rows.startsWith('a')", "oldData.keys.indexOf(1)", "'x' in oldData.keys.k7"):
+            problems = set()
+            for content in self.contents:
+                permission = self.permission("record", "write", rule)
+                problems.add(self.problem(allows(permission, write(b"8", "keys.k7"), self.ann, Record(1, content))))
+            self.assertEqual(len(problems), 1, problems)
+
+    def test_logged(self) -> None:
+        """
+        The log shows the values of either.
+        """
+        permission = self.permission("record", "write", "oldData.a.b.c", log_values=True)
+        for content in self.contents:
+            problem = self.problem(allows(permission, write(b"8", "keys.k7"), self.ann, Record(1, content)))
+            self.assertIn('with oldData = {"keys": {"k0": 0, "k1": 1', problem)
+
+    def test_old_version(self) -> None:
+        """
+        A rule that waits for another record sees the version that it was given, whatever is written meanwhile.
+        """
+        permission = self.permission(
+            "record", "read", "_('a').rows[7].x === 1 && _('b') === null", load=self.records.later
+        )
+        content = self.records.records["a"] = Record(1, self.contents[0])
+        decision = permission.allows(read(), self.ann)
+        assert isinstance(decision, Deferred)
+        self.records.arrive()
+        later = content.content
+        for number in range(1000):
+            later = set_at(later, ("rows", number), 2)
+        self.records.arrive()
+        self.assertIs(self.successResultOf(decision), True)

@@ -20,12 +20,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import ListenSettings, RecordSettings
 from dstwist.log import Logger
+from dstwist.protocol import drafts, patched, paths
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.dialect import JAVASCRIPT, PROTOBUF, TEXT
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
 from dstwist.protocol.path_tokens import parse
-from dstwist.protocol.paths import set_at, set_many
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -43,9 +43,16 @@ CREATING = (A.CREATEANDUPDATE, A.CREATEANDPATCH)
 
 names = st.sampled_from(NAMES)
 clients = st.integers(0, CLIENTS - 1)
-paths = st.sampled_from(sorted(PATHS))
+written_paths = st.sampled_from(sorted(PATHS))
 # Mostly what a client would write; else the same again, something old, or something to come.
 offsets = st.sampled_from([1, 1, 1, 1, 0, -1, 2, None, None])
+
+
+def set_at(data: Any, tokens: tuple[str | int, ...], value: Any) -> Any:
+    """
+    The data after a change, as ordinary values.
+    """
+    return patched.plain(paths.set_at(data, tokens, value))
 
 
 class Client(FakeConnection):
@@ -257,7 +264,7 @@ class Machine(RuleBasedStateMachine):
     @rule(
         number=clients,
         name=names,
-        path=paths,
+        path=written_paths,
         offset=offsets,
         ack=st.booleans(),
         kind=st.sampled_from(["update", "update", "patch", "patch", "erase", "multi", "set", "set path", "wrong"]),
@@ -595,7 +602,7 @@ class SlowMachine(Machine):
                 states.append((message.version, set_at(before, PATHS[message.path], value)))
             elif message.action is A.PATCH_MULTI:
                 changes = [(parse(change["path"]), change.get("data", UNDEFINED)) for change in loads(message.data)]
-                states.append((message.version, set_many(before, changes)))
+                states.append((message.version, patched.plain(paths.set_many(before, changes))))
             else:
                 states.append((message.version, loads(message.data)))
         return states
@@ -735,6 +742,15 @@ class ModelTests(SynchronousTestCase):
         """
         With slow stores everything comes out as if each request were served at once, in the order of asking.
         """
+        self.explore(SlowMachine)
+
+    def test_large_containers(self) -> None:
+        """
+        So it does if the records are patched, and not copied, as large ones are.
+        """
+        for module in (drafts, paths):
+            self.patch(module, "LARGE_ITEMS", 1)
+        self.patch(patched, "_MIN_CHANGES", 2)
         self.explore(SlowMachine)
 
     def test_races(self) -> None:

@@ -5,6 +5,7 @@ Tests for L{dstwist.services.record.news}.
 from __future__ import annotations
 
 from dstwist.interfaces import Record
+from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.news import RecordNews
@@ -101,9 +102,9 @@ class SeveralTests(ValveTestCase):
         """
         Where all subscribers know PATCH_MULTI, the record is not written out.
         """
-        made: list[Record] = []
+        made: list[str] = []
         self.guard()
-        self.patch(Record, "json", property(made.append))
+        self.patch(answers, "update", lambda name, record: made.append(name))
         self.foreign("a")
         self.say(self.young(), ask(A.PATCH_MULTI, "a", b'[{"path":"n","data":2}]', version=2))
         self.assertEqual(made, [])

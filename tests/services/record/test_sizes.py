@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist import record as record_module
+from dstwist.protocol import drafts, patched, paths
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
+from dstwist.protocol.patched import PatchedArray, PatchedObject, plain
 from dstwist.protocol.typed import to_typed
 from dstwist.protocol.weights import weigh_json
 from dstwist.record import NO_RECORD, Change, Record
@@ -31,12 +34,21 @@ def several(*changes: tuple[str, Any]) -> Message:
 
 def memory(data: Any) -> int:
     """
-    What data takes in memory, with its JSON text: from below, as every key may be shared.
+    What data takes in memory, with its JSON text: from below, as every key may be shared. Patched containers take what
+    their base takes as well; containers in both are counted once.
     """
-    total = len(dumps(data))
+    total = len(dumps(plain(data)))
     found = [data]
+    shared: set[int] = set()
     for value in found:
-        if isinstance(value, dict):
+        if isinstance(value, dict | list):
+            if id(value) in shared:
+                continue
+            shared.add(id(value))
+        if isinstance(value, PatchedObject | PatchedArray):
+            total += 72
+            found += [value.base, value.changed]
+        elif isinstance(value, dict):
             total += 184 if 0 < len(value) <= 5 else 64 + 20 * len(value)
             found += value.values()
         elif isinstance(value, list):
@@ -99,7 +111,7 @@ class SizesTests(SynchronousTestCase):
             self.measured += 1
             return real(data)
 
-        self.patch(record_sizes, "dumps", counting)
+        self.patch(record_module, "dumps", counting)
         self.sizes = RecordSizes(1000, 100)
 
     def serve(self, record: Record, message: Message) -> Record:
@@ -129,6 +141,52 @@ class SizesTests(SynchronousTestCase):
             assert record.weight is not None
             self.assertGreaterEqual(record.weight, 0.9 * memory(record.data), record)
             self.assertLessEqual(len(dumps(record.data)), limit)
+
+    @settings(max_examples=100, deadline=None, derandomize=True)
+    @given(st.data())
+    def test_large_from_above(self, data: st.DataObject) -> None:
+        """
+        The weight of a large record is not below the memory that it takes, with all that the bases keep of former
+        versions. When the record is measured, its weight is that of an ordinary record with the same data.
+        """
+        for module in (drafts, paths):
+            self.patch(module, "LARGE_ITEMS", 100)
+        self.patch(patched, "_MIN_CHANGES", data.draw(st.sampled_from([4, 20])))
+        sizes = RecordSizes(10**6, 100)
+        rows = [{"n": number, "s": "text", "deep": {"a": [0]}} for number in range(120)]
+        keys: Any = {f"k{number}": number for number in range(120)}
+        record = Record(
+            0, data.draw(st.sampled_from([rows, keys, {"rows": rows}, {"a": {"keys": keys, "rows": rows}}]))
+        )
+        places = ["k7", "k8", "k119", "new", "7.n", "8.deep.a[0]", "9.s", "120", "rows[7].n", "rows[8].deep.a[0]"]
+        places += [
+            "rows[9].s",
+            "rows[120].x",
+            "rows[10]",
+            "a.keys.k7",
+            "a.keys.new.x",
+            "a.rows[7].deep.a[0]",
+            "a.keys.k9",
+        ]
+        writes = st.one_of(
+            st.builds(lambda path, value: write(path, dumps(value)), st.sampled_from(places), VALUES),
+            st.builds(lambda path, value: write(path, dumps(value)), st.sampled_from(places), st.integers()),
+            st.builds(lambda path: write(path, None, RecordAction.ERASE), st.sampled_from(places)),
+            st.lists(st.tuples(st.sampled_from(places), VALUES), min_size=1, max_size=9).map(
+                lambda each: several(*each)
+            ),
+        )
+        for message in data.draw(st.lists(writes, min_size=1, max_size=60)):
+            self.measured = 0
+            try:
+                record = sizes.make(record.version + 1, Change(record, message, sizes.limits))
+            except ValueError:
+                continue
+            assert record.weight is not None
+            if self.measured:
+                self.assertEqual(record.weight, weigh_json(dumps(plain(record.content))))
+            self.assertGreaterEqual(record.weight, 0.9 * memory(record.content))
+        self.assertEqual(Record(0, record.content).weigh(), weigh_json(record.json))
 
     def test_memory(self) -> None:
         """
@@ -205,6 +263,29 @@ class SizesTests(SynchronousTestCase):
             self.serve(Record(0, {}), write("a", text))
             self.assertEqual(len(weighed), 1)
             weighed.clear()
+
+    def test_large_keeps_copies(self) -> None:
+        """
+        The first write to an item of a large container counts the copy of the item, since the base keeps the item.
+        """
+        self.sizes = RecordSizes(8 * 10**6, 1000)
+        rows = [{f"k{number}": 0 for number in range(100)} for _ in range(1000)]
+        record = self.serve(NO_RECORD, write(None, dumps(rows), RecordAction.UPDATE))
+        first = self.serve(record, write("7.k1", b"1"))
+        second = self.serve(first, write("7.k2", b"1"))
+        self.assertGreater(first.weigh() - record.weigh(), 5000)
+        self.assertLess(second.weigh() - first.weigh(), 1000)
+
+    def test_large_seldom_measured(self) -> None:
+        """
+        A large record is measured for the memory that it takes since the last time, and not for each patch.
+        """
+        self.sizes = RecordSizes(8 * 10**6, 1000)
+        rows = [{"n": number, "name": f"the name of {number}"} for number in range(10_000)]
+        record = self.serve(NO_RECORD, write(None, dumps({"rows": rows}), RecordAction.UPDATE))
+        for number in range(5000):
+            record = self.serve(record, write(f"rows[{number}].n", b"1"))
+        self.assertLess(self.measured, 5)
 
     def test_appended(self) -> None:
         """
