@@ -14,10 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
-from twisted.python.failure import Failure
 
 from dstwist.api.api import Api
 from dstwist.api.hub import Hub
@@ -33,7 +30,7 @@ from dstwist.connections.login import Logins
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
 from dstwist.endpoints import endpoints_for
-from dstwist.errors import ConfigError, StartError
+from dstwist.errors import ConfigError
 from dstwist.interfaces import IRequester, IStoreStatus
 from dstwist.lifecycle import Dependencies, Dependency, Lifecycle, Watcher
 from dstwist.limits.admission import Admission
@@ -44,6 +41,7 @@ from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.limits.rates import UserRateLimits
 from dstwist.log import Logger, about, labelled
 from dstwist.memory_limits import usable_memory
+from dstwist.node_service import NodeService
 from dstwist.permission.denials import Denials
 from dstwist.permission.open import OpenPermission
 from dstwist.permission.reload import RuleReload
@@ -70,7 +68,7 @@ from dstwist.transports.shared_port import SharedPortFactory
 from dstwist.transports.websocket_builder import WebSocketBuilder
 
 
-class Node(Service):
+class Node(NodeService):
     """
     One server. L{from_config} and L{from_settings} make it.
 
@@ -149,7 +147,7 @@ class Node(Service):
         rules = RuleReload(self._permission, settings.permission, topics.grant_types, reactor, router.drain)
         self.reloads.add_section("permission", lambda settings: rules.reload(settings.permission))
         user_rates = UserRateLimits(settings.limits, reactor)
-        hub = Hub(router, user_rates, reactor)
+        hub = Hub(router, user_rates, reactor, label)
         self.api = Api(hub, hub.server)
         clients, self.web_sockets = WebSocketBuilder(
             settings,
@@ -304,20 +302,6 @@ class Node(Service):
         """
         return self._settings
 
-    @property
-    def longest_start(self) -> float:
-        """
-        How long the stores, the authentication and the plug-ins may take to start, in seconds.
-        """
-        return self._lifecycle.longest_start
-
-    @property
-    def longest_stop(self) -> float:
-        """
-        How long the clients, the plug-ins, the stores and the authentication may take to stop, in seconds.
-        """
-        return self._lifecycle.longest_stop
-
     def reload(self) -> bool:
         """
         Read certificates, users and permission rules again. Clients stay connected, but may lose subscriptions that
@@ -362,57 +346,6 @@ class Node(Service):
         The addresses of the ports that are bound.
         """
         return self._ports.hosts
-
-    # -- start and stop
-
-    def bind(self) -> None:
-        """
-        Bind the ports now, and not in L{start}: a process may be about to give up its privileges.
-
-        @raise StartError: a port cannot be bound; then no port is bound.
-        """
-        self._lifecycle.bind()
-
-    def start(self) -> Deferred[None]:
-        """
-        Start all parts, and then accept connections: see L{Lifecycle.start}.
-        """
-        self.running = 1
-        return self._lifecycle.start().addErrback(self._not_started)
-
-    def stop(self) -> Deferred[None]:
-        """
-        Stop all parts: see L{Lifecycle.stop}.
-        """
-        self.running = 0
-        return self._lifecycle.stop()
-
-    def _not_started(self, failure: Failure) -> Failure:
-        self.running = 0
-        return failure
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *problem: object) -> None:
-        await self.stop()
-
-    # -- as a service of twisted.application
-
-    def privilegedStartService(self) -> None:
-        try:
-            self.bind()
-        except StartError as error:
-            # The other services of the program are to start. L{start} fails.
-            self._lifecycle.refuse(error)
-
-    def startService(self) -> None:
-        # The log has the reason if the node cannot start.
-        self.start().addErrback(lambda failure: None)
-
-    def stopService(self) -> Deferred[None]:
-        return self.stop()
 
 
 def _outgoing(settings: LimitSettings, reactor: Any) -> OutgoingBytes:

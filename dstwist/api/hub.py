@@ -10,6 +10,8 @@ Always true: no request of a handle reaches the server before L{Hub.start} and a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.api.errors import HandleClosed
@@ -25,15 +27,17 @@ class Hub:
 
     @ivar server: the handle of the server itself, which makes no requests before L{start}.
     @param rates: the limits that all requesters of a user share.
+    @param node: the label of the node, for logs.
     """
 
-    def __init__(self, router: Router, rates: UserRateLimits, clock: IReactorTime) -> None:
+    def __init__(self, router: Router, rates: UserRateLimits, clock: IReactorTime, node: str = "") -> None:
         self._router = router
+        self._node = node
         self._rates = RateLimits(None, None, rates, clock)
         self._clock = clock
         self._handles: dict[Handle, None] = {}
         self._refusal: str | None = "the node has not started"
-        self.server = Handle(Identity(is_server=True), router, clock, None, HandleClosed(self._refusal))
+        self.server = Handle(Identity(is_server=True, node=node), router, clock, None, HandleClosed(self._refusal))
         self._add(self.server)
 
     def open(self, identity: Identity) -> Handle:
@@ -44,7 +48,7 @@ class Hub:
         """
         if self._refusal is not None:
             raise HandleClosed(self._refusal)
-        handle = Handle(identity, self._router, self._clock, self._rates)
+        handle = Handle(replace(identity, node=self._node), self._router, self._clock, self._rates)
         self._add(handle)
         return handle
 

@@ -46,6 +46,7 @@ class Identity:
 
     @ivar client_data: JSON text.
     @ivar is_server: no rule applies.
+    @ivar node: the label of the node, for logs.
     """
 
     user: str | None = None
@@ -53,6 +54,7 @@ class Identity:
     server_data: Any = None
     address: str = ""
     is_server: bool = False
+    node: str = ""
 
 
 class _Served:
@@ -109,7 +111,7 @@ class InProcessRequester(Requester):
         rates: RateLimits | None = None,
     ) -> None:
         self._gate = _Gate(self._serve)
-        origin = Client(identity.user, identity.address, API_PATH, 0)
+        origin = Client(identity.user, identity.address, API_PATH, 0, identity.node)
         super().__init__(origin, IN_PROCESS, router, clock, self._gate, rates)
         self.is_server: bool = identity.is_server
         self.client_data = identity.client_data

@@ -193,6 +193,17 @@ class TwoNodesTests(EmbeddingTestCase):
             self.assertIn(f"AUTH_SUCCESSFUL | ann (192.0.2.1, /deepstream, #{self.number()}) [{label}]", lines)
             self.assertEqual([line for line in lines if not line.endswith(f" [{label}]")], [])
 
+    def test_lines_of_program(self) -> None:
+        """
+        So do the lines about requests of the program itself.
+        """
+        node = self.started({"permission": NO_EVENTS, "logger": {"options": {"logDenied": True}}}, label="left")
+        node.api.as_user("ann").events.emit("news", 1).addErrback(lambda failure: None)
+        self.reactor.advance(0)
+        line = self.lines.last("info")
+        self.assertTrue(line.startswith("MESSAGE_DENIED | ann (api): EVENT EMIT of news is denied by"), line)
+        self.assertTrue(line.endswith(" [left]"), line)
+
     def number(self) -> str:
         (line,) = [line for line in self.lines.of("info") if line.startswith("AUTH_SUCCESSFUL")]
         return line.partition("#")[2].partition(")")[0]
