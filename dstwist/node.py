@@ -17,6 +17,7 @@ from typing import Any, Self
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from dstwist.api.api import Api
+from dstwist.api.figures import Counting
 from dstwist.api.hub import Hub
 from dstwist.auth.methods import build_authentication
 from dstwist.auth.methods import describe as describe_authentication
@@ -147,8 +148,6 @@ class Node(NodeService):
         rules = RuleReload(self._permission, settings.permission, topics.grant_types, reactor, router.drain)
         self.reloads.add_section("permission", lambda settings: rules.reload(settings.permission))
         user_rates = UserRateLimits(settings.limits, reactor)
-        hub = Hub(router, user_rates, reactor, label)
-        self.api = Api(hub, hub.server)
         clients, self.web_sockets = WebSocketBuilder(
             settings,
             reactor,
@@ -161,6 +160,9 @@ class Node(NodeService):
             self._departed if self._authenticator.departures else None,
             label,
         ).build_factories()
+        figures = Counting(self.web_sockets, self._users, topics, stores.cache)
+        self._hub = hub = Hub(router, user_rates, reactor, self.request_logins, self.kick, figures.count, label)
+        self.api = Api(hub, hub.server)
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
         self.factory = SharedPortFactory(
@@ -326,7 +328,7 @@ class Node(NodeService):
         for connection in connections:
             self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(connection))
             connection.close(reason)
-        return len(connections)
+        return len(connections) + self._hub.kicked(user, reason)
 
     def not_ready(self) -> str | None:
         """

@@ -14,15 +14,24 @@ A handle is no connection: its user is not online because of it, and no limit of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from dstwist.api.errors import make_error
 from dstwist.api.events import Events
+from dstwist.api.failing import failing
+from dstwist.api.figures import Figures
 from dstwist.api.handle import Handle
 from dstwist.api.hub import Hub
+from dstwist.api.lists import Lists
+from dstwist.api.presence import Presence
 from dstwist.api.records import Records
 from dstwist.api.requester import Identity
-from dstwist.api.values import to_json
+from dstwist.api.rpc import Rpc
+from dstwist.api.values import check_name, to_json
 
 
 class Api:
@@ -32,6 +41,9 @@ class Api:
 
     @ivar events: emits events, and subscribes to them.
     @ivar records: reads and writes records, and subscribes to them.
+    @ivar lists: reads and changes lists.
+    @ivar rpc: calls procedures, and provides them.
+    @ivar presence: tells which users are online.
     """
 
     def __init__(self, hub: Hub, handle: Handle) -> None:
@@ -39,6 +51,9 @@ class Api:
         self._handle = handle
         self.events = Events(handle)
         self.records = Records(handle)
+        self.lists = Lists(self.records)
+        self.rpc = Rpc(handle)
+        self.presence = Presence(handle)
 
     @property
     def user(self) -> str | None:
@@ -59,8 +74,50 @@ class Api:
         @param client_data: the data about the user for clients, as JSON: for providers of procedures.
         @raise HandleClosed: the node does not run.
         """
+        check_name(user, "user")
         client_text = None if client_data is None else to_json(client_data)
         return Api(self._hub, self._hub.open(Identity(user, client_text, server_data, address)))
+
+    @failing
+    def login(
+        self, credentials: dict[str, Any], address: str = "", headers: Mapping[str, str] | None = None
+    ) -> Deferred[Api]:
+        """
+        A handle for the user with these credentials. The authentication of the node decides, with the limits for failed
+        logins. It fails with L{LoginRefused<dstwist.api.errors.LoginRefused>} or L{LoginUndecided
+        <dstwist.api.errors.LoginUndecided>}. The handle is closed when the login expires, or the user is kicked.
+
+        @param credentials: as a client would send them: C{{"username": "ann", "password": "..."}}.
+        @param address: the address of the client in whose place the application logs in, for limits and logs.
+        @param headers: the headers of the request of the client, for authenticators that look at them.
+        """
+        login = self._hub.login(credentials, address, headers or {}, None)
+        return login.addCallback(lambda handle: Api(self._hub, handle))
+
+    def kick(self, user: str, reason: str) -> int:
+        """
+        Close all connections of C{user} on this node, and all handles that have logged in as the user. A handle of a
+        user may not do this.
+
+        @param reason: is sent to the clients.
+        @return: how many connections and handles.
+        @raise MessageDenied: this is not the handle of the server.
+        """
+        self._only_server()
+        return self._hub.kick_user(user, reason)
+
+    def figures(self) -> Figures:
+        """
+        How many connections, users and so on the node has.
+
+        @raise MessageDenied: this is not the handle of the server.
+        """
+        self._only_server()
+        return self._hub.figures()
+
+    def _only_server(self) -> None:
+        if not self._handle.identity.is_server:
+            raise make_error("MESSAGE_DENIED", self.user, "only the server itself may do this")
 
     def close(self, reason: str = "the application has closed it") -> None:
         """

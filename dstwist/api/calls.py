@@ -131,6 +131,13 @@ class Calls:
     def __len__(self) -> int:
         return len(self._calls)
 
+    @property
+    def closed(self) -> bool:
+        """
+        Whether no requests are made now.
+        """
+        return self._refusal is not None
+
     def ask(self, message: Message, always: bool = False) -> Deferred[Message]:
         """
         Make a request.

@@ -15,6 +15,7 @@ L{ResponseTimeout}        RESPONSE_TIMEOUT, ACCEPT_TIMEOUT                    an
 L{InvalidValue}           INVALID_MESSAGE_DATA                                any request: a value is no JSON, or a
                                                                               name is no text
 L{LoginRefused}           AUTH_UNSUCCESSFUL, TOO_MANY_AUTH_ATTEMPTS           C{login}
+L{LoginUndecided}         AUTH_ERROR                                          C{login}: try again later
 L{SlowConsumer}           SLOW_CONSUMER                                       a subscription
 L{TooManyRequests}        TOO_MANY_REQUESTS                                   any request
 L{HandleClosed}           IS_CLOSED                                           any request
@@ -123,6 +124,15 @@ class LoginRefused(ApiError):
     def __init__(self, event: str, detail: str, client_data: Any) -> None:
         super().__init__(event, None, detail)
         self.client_data = client_data
+
+
+class LoginUndecided(ApiError):
+    """
+    The authenticator could not decide, or is busy. The caller may try again.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("AUTH_ERROR", None, detail)
 
 
 class SlowConsumer(ApiError):

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from dstwist.api.failing import failing
 from dstwist.api.feeds import Feed, Feeds
 from dstwist.api.handle import Handle
+from dstwist.api.listening import Listeners, Listening, Wanted
 from dstwist.api.subscription import Subscription
 from dstwist.api.values import check_name, from_data, to_json
 from dstwist.api.wire import message_bytes
@@ -48,6 +49,7 @@ class Events:
         handle.news[_EVENT, EventAction.EMIT] = feeds.received
         handle.denied[_EVENT, EventAction.SUBSCRIBE] = feeds.received
         handle.on_close.append(feeds.close)
+        self._listeners = Listeners(handle, _EVENT)
 
     @failing
     def emit(self, name: str, data: Any = None) -> Deferred[None]:
@@ -72,3 +74,14 @@ class Events:
         """
         check_name(name)
         return self._feeds.join(name, callback)
+
+    @failing
+    def listen(self, pattern: str, wanted: Wanted) -> Deferred[Listening]:
+        """
+        Provide the events whose names match C{pattern}, a regular expression, while clients subscribe to them.
+
+        @param wanted: is called with each name that gets its first subscriber. It returns a function, which is called
+            when the last subscriber has left, or C{True}. It returns C{None} or C{False} if it does not provide the
+            event. It may return a coroutine or a Deferred.
+        """
+        return self._listeners.listen(pattern, wanted)

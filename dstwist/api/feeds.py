@@ -30,12 +30,15 @@ from dstwist.api import subscription
 from dstwist.api.calls import Calls
 from dstwist.api.deliveries import Deliveries
 from dstwist.api.errors import ApiError, SlowConsumer, make_error
+from dstwist.api.ongoing import ignore
 from dstwist.api.subscription import Item, Subscription
 from dstwist.api.wire import message_bytes
 from dstwist.log import Logger
 from dstwist.protocol.message import Message
 
 _log = Logger()
+
+Convert = Callable[[Any], Any]
 
 
 class Feed(Generic[Item]):
@@ -53,7 +56,7 @@ class Feed(Generic[Item]):
         self._is_open = False
         self._is_over = False
         self._subscriptions: list[Subscription[Item]] = []
-        self._joining: dict[Deferred[Subscription[Item]], Callable[[Item], object] | None] = {}
+        self._joining: dict[Deferred[Subscription[Any]], tuple[Callable[[Any], object] | None, Convert | None]] = {}
         # The news that were not delivered.
         self._waiting = 0
         self._waiting_bytes = 0
@@ -97,14 +100,18 @@ class Feed(Generic[Item]):
         """
         self._calls.ask(self.subscribing()).addCallbacks(self._subscribed, self._refused).addErrback(_broke)
 
-    def join(self, callback: Callable[[Item], object] | None) -> Deferred[Subscription[Item]]:
+    def join(
+        self, callback: Callable[[Any], object] | None, convert: Convert | None = None
+    ) -> Deferred[Subscription[Any]]:
         """
         A new subscription.
+
+        @param convert: makes another item of each; C{None}: it gets the items as they are.
         """
         if self._is_open:
-            return succeed(self._begin(callback))
-        joining: Deferred[Subscription[Item]] = Deferred(self._cancelled)
-        self._joining[joining] = callback
+            return succeed(self._begin(callback, convert))
+        joining: Deferred[Subscription[Any]] = Deferred(self._cancelled)
+        self._joining[joining] = (callback, convert)
         return joining
 
     def put(self, make: Callable[[], Item], size: int) -> None:
@@ -114,8 +121,8 @@ class Feed(Generic[Item]):
         for each in list(self._subscriptions):
             each.put(make, size)
 
-    def _begin(self, callback: Callable[[Item], object] | None) -> Subscription[Item]:
-        begun: Subscription[Item] = Subscription(self.name, callback, self._leave)
+    def _begin(self, callback: Callable[[Any], object] | None, convert: Convert | None) -> Subscription[Any]:
+        begun: Subscription[Any] = Subscription(self.name, callback, self._leave, convert)
         self._subscriptions.append(begun)
         self.joined(begun)
         return begun
@@ -126,7 +133,7 @@ class Feed(Generic[Item]):
         self._subscriptions.remove(subscription)
         return self._end_if_unused()
 
-    def _cancelled(self, joining: Deferred[Subscription[Item]]) -> None:
+    def _cancelled(self, joining: Deferred[Subscription[Any]]) -> None:
         del self._joining[joining]
         self._end_if_unused()
 
@@ -135,7 +142,7 @@ class Feed(Generic[Item]):
             return succeed(None)
         self._is_over = True
         self._feeds.remove(self)
-        return self._calls.ask(self.unsubscribing(), always=True).addCallbacks(lambda _: None, _ignored)
+        return self._calls.ask(self.unsubscribing(), always=True).addCallbacks(lambda _: None, ignore)
 
     def end(self, error: ApiError) -> None:
         """
@@ -161,9 +168,9 @@ class Feed(Generic[Item]):
         self.opened(answer)
         while self._joining:
             # One by one: the application may cancel others.
-            joining, callback = next(iter(self._joining.items()))
+            joining, (callback, convert) = next(iter(self._joining.items()))
             del self._joining[joining]
-            joining.callback(self._begin(callback))
+            joining.callback(self._begin(callback, convert))
 
     def _refused(self, failure: Failure) -> None:
         failure.trap(ApiError)
@@ -191,7 +198,7 @@ class Feed(Generic[Item]):
         message, size = news
         self._waiting -= 1
         self._waiting_bytes -= size
-        if self._is_over:
+        if self._is_over or self._calls.closed:
             return
         if message.is_error:
             self.end(make_error(message.action.name, self.name, message.detail))
@@ -200,7 +207,7 @@ class Feed(Generic[Item]):
 
     def _overflow(self, _: None) -> None:
         if not self._is_over:
-            self._calls.ask(self.unsubscribing(), always=True).addErrback(_ignored)
+            self._calls.ask(self.unsubscribing(), always=True).addErrback(ignore)
             self.end(SlowConsumer(self.name))
 
 
@@ -221,15 +228,19 @@ class Feeds(Generic[F]):
     def __len__(self) -> int:
         return len(self._feeds)
 
-    def join(self, name: str, callback: Callable[[Any], object] | None) -> Deferred[Subscription[Any]]:
+    def join(
+        self, name: str, callback: Callable[[Any], object] | None, convert: Convert | None = None
+    ) -> Deferred[Subscription[Any]]:
         """
         A new subscription to C{name}.
+
+        @param convert: makes another item of each; C{None}: it gets the items as they are.
         """
         feed = self._feeds.get(name)
         if feed is not None:
-            return feed.join(callback)
+            return feed.join(callback, convert)
         feed = self._feeds[name] = self._kind(name, self, self._calls, self._deliveries)
-        joining = feed.join(callback)
+        joining = feed.join(callback, convert)
         feed.ask()
         return joining
 
@@ -240,11 +251,13 @@ class Feeds(Generic[F]):
         if self._feeds.get(feed.name) is feed:
             del self._feeds[feed.name]
 
-    def received(self, message: Message) -> None:
+    def received(self, message: Message, name: str | None = None) -> None:
         """
         News have come. Called while the server is at work.
+
+        @param name: the name of the feed, if it is not that of the message.
         """
-        feed = self._feeds.get(message.name or "")
+        feed = self._feeds.get(name or message.name or "")
         if feed is not None:
             feed.received(message)
 
@@ -254,11 +267,6 @@ class Feeds(Generic[F]):
         """
         for feed in list(self._feeds.values()):
             feed.end(error)
-
-
-def _ignored(failure: Failure) -> None:
-    # The subscription has ended for the application, whatever the server says.
-    failure.trap(ApiError)
 
 
 def _broke(failure: Failure) -> None:

@@ -41,7 +41,7 @@ class Handle:
     @ivar subscribing: makes the requests that are followed by news.
     @ivar news: who takes the news, by topic and action.
     @ivar denied: by topic and action of the request: told if new rules end what the request has begun.
-    @ivar on_close: called once, with the reason, when the handle closes.
+    @ivar on_close: called once, with the reason, in a later turn after the handle has closed.
     @param refusal: the error of all requests, until L{start} is called; C{None}: requests can be made at once.
     """
 
@@ -83,7 +83,7 @@ class Handle:
 
     def close(self, reason: str) -> None:
         """
-        End all requests, subscriptions and so on.
+        End all requests, subscriptions and so on. The application is told in a later turn.
         """
         if self.closed:
             return
@@ -94,12 +94,11 @@ class Handle:
         self._asks.close(reason)
         self._subscribes.close(reason)
         for callback in self.on_close:
-            callback(error)
+            self.deliveries.add(callback, error)
 
     def _requester_closed(self, requester: IRequester) -> None:
-        if not self.closed:
-            # The server may be at work for other requesters.
-            self.deliveries.add(self.close, "the server has closed it")
+        # The server has closed it, not the application.
+        self.close(self._subscribes.reason or self._asks.reason)
 
     def _answered(self, message: Message) -> None:
         self.asking.received(message)

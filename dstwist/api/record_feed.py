@@ -123,7 +123,7 @@ class RecordFeed(Feed[Snapshot]):
         self._deliveries.add(self._show_first, subscription)
 
     def _show_first(self, subscription: Subscription[Snapshot]) -> None:
-        if subscription in self._new:
+        if subscription in self._new and not self._calls.closed:
             self._new.discard(subscription)
             state = self._state
             subscription.put(partial(state.snapshot, self.name), len(state.text or b""))

@@ -17,6 +17,7 @@ from dstwist.api.errors import InvalidValue, VersionExists
 from dstwist.api.failing import failing
 from dstwist.api.feeds import Feeds
 from dstwist.api.handle import Handle
+from dstwist.api.listening import Listeners, Listening, Wanted
 from dstwist.api.record_feed import RecordFeed, Snapshot, snapshot_of
 from dstwist.api.subscription import Subscription, run
 from dstwist.api.values import check_name, to_json
@@ -47,6 +48,7 @@ class Records:
             handle.news[_RECORD, action] = feeds.received
         handle.denied[_RECORD, RecordAction.SUBSCRIBECREATEANDREAD] = feeds.received
         handle.on_close.append(feeds.close)
+        self._listeners = Listeners(handle, _RECORD)
 
     # -- reading
 
@@ -175,8 +177,30 @@ class Records:
             (C{snapshot.exists}). It may return a coroutine, which is run. If it is C{None}, iterate over the
             subscription: C{async for snapshot in subscription}.
         """
+        return self.subscribe_as(name, None, callback)
+
+    @failing
+    def subscribe_as(
+        self, name: str, convert: Callable[[Snapshot], Any] | None, callback: Callable[[Any], object] | None
+    ) -> Deferred[Subscription[Any]]:
+        """
+        Subscribe to a record, and make another item of each snapshot.
+        """
         check_name(name)
-        return self._feeds.join(name, callback)
+        return self._feeds.join(name, callback, convert)
+
+    # -- listening
+
+    @failing
+    def listen(self, pattern: str, wanted: Wanted) -> Deferred[Listening]:
+        """
+        Provide the records whose names match C{pattern}, a regular expression, while clients subscribe to them.
+
+        @param wanted: is called with each name that gets its first subscriber. It returns a function, which is called
+            when the last subscriber has left, or C{True}: subscribers are told that the record has a provider. It
+            returns C{None} or C{False} if it does not provide the record. It may return a coroutine or a Deferred.
+        """
+        return self._listeners.listen(pattern, wanted)
 
 
 def _version_of(answer: Message) -> int:

@@ -96,11 +96,12 @@ class InProcessRequester(Requester):
     """
     Makes requests of messages.
 
+    @ivar reason: why it was closed.
     @param receive: takes each message that the server sends.
     @param rates: C{None} if there is no limit of rates.
     """
 
-    __slots__ = ("_gate", "_receive", "_turns", "is_server", "wire")
+    __slots__ = ("_gate", "_receive", "_turns", "is_server", "reason", "wire")
 
     def __init__(
         self,
@@ -119,6 +120,7 @@ class InProcessRequester(Requester):
         self.wire = MESSAGE_WIRE
         self._turns = Turns.of(clock)
         self._receive = receive
+        self.reason = ""
         if self._rate_limit is not None and identity.user is not None:
             self._rate_limit.logged_in(identity.user)
 
@@ -189,5 +191,8 @@ class InProcessRequester(Requester):
         self.close("internal error")
 
     def close(self, reason: str) -> None:
+        if self.closed:
+            return
+        self.reason = reason
         super().close(reason)
         self._gate.kept.clear()

@@ -23,13 +23,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from dstwist.api.errors import ApiError, SlowConsumer
+from dstwist.api.ongoing import Ongoing
 from dstwist.log import Logger, shown
 
 #: How many items may wait for the application, in one subscription.
@@ -56,15 +56,13 @@ def run(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
     return result if isinstance(result, Deferred) else succeed(result)
 
 
-class Subscription(Generic[Item]):
+class Subscription(Ongoing, Generic[Item]):
     """
     One subscription. An iteration over it ends when the application closes it.
 
-    @ivar name: the name that it is about.
-    @ivar closed: it has ended.
-    @ivar error: the error that has ended it; C{None} if it has not ended, or the application has closed it.
     @param callback: is called with each item, if it is not C{None}.
     @param leave: called once, when the application closes the subscription.
+    @param convert: makes the item for the application; C{None}: it gets the items as they are.
     """
 
     def __init__(
@@ -72,48 +70,15 @@ class Subscription(Generic[Item]):
         name: str,
         callback: Callable[[Item], object] | None,
         leave: Callable[[Subscription[Any]], Deferred[None]],
+        convert: Callable[[Any], Item] | None = None,
     ) -> None:
-        self.name = name
-        self.closed = False
-        self.error: ApiError | None = None
+        super().__init__(name)
         self._callback = callback
-        self._leave = leave
+        self._feed_left = leave
+        self._convert = convert
         self._items: deque[tuple[Callable[[], Item], int]] = deque()
         self._bytes = 0
         self._reader: Deferred[None] | None = None
-        self._on_end: list[Deferred[None]] = []
-
-    # -- for the application
-
-    def close(self) -> Deferred[None]:
-        """
-        End it.
-
-        @return: fires when the server has ended it, too.
-        """
-        if self.closed:
-            return succeed(None)
-        self._items.clear()
-        self._close(None)
-        return self._leave(self)
-
-    def ended(self) -> Deferred[None]:
-        """
-        Fires when the application has closed the subscription; fails with the error that has ended it.
-        """
-        ended: Deferred[None] = Deferred(lambda cancelled: self._on_end.remove(cancelled))
-        if self.closed:
-            return succeed(None) if self.error is None else fail(self.error)
-        self._on_end.append(ended)
-        return ended
-
-    async def __aenter__(self) -> Subscription[Item]:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
 
     def __aiter__(self) -> Subscription[Item]:
         return self
@@ -135,16 +100,18 @@ class Subscription(Generic[Item]):
             await self._reader
         make, size = self._items.popleft()
         self._bytes -= size
-        return make()
+        return self._made(make)
+
+    def _made(self, make: Callable[[], Any]) -> Item:
+        item: Item = make() if self._convert is None else self._convert(make())
+        return item
 
     def _reader_gone(self, reader: Deferred[None]) -> None:
         self._reader = None
 
-    # -- for the feed; only in a delivery
-
     def put(self, make: Callable[[], Item], size: int) -> None:
         """
-        Give the application an item.
+        Give the application an item. Called by the feed, only in a delivery.
 
         @param make: makes the item. Each subscriber gets one of its own.
         """
@@ -152,44 +119,34 @@ class Subscription(Generic[Item]):
             return
         if self._callback is not None:
             self._call(self._callback, make)
-            return
-        if len(self._items) >= MAX_WAITING_ITEMS or (self._items and self._bytes + size > MAX_WAITING_ITEM_BYTES):
-            self._leave(self)
+        elif len(self._items) >= MAX_WAITING_ITEMS or (self._items and self._bytes + size > MAX_WAITING_ITEM_BYTES):
             self.end(SlowConsumer(self.name))
-            return
-        self._items.append((make, size))
-        self._bytes += size
-        self._wake()
+            self._feed_left(self)
+        else:
+            self._items.append((make, size))
+            self._bytes += size
+            self._wake()
 
     def _call(self, callback: Callable[[Item], object], make: Callable[[], Item]) -> None:
-        run(lambda: callback(make())).addErrback(self._failed)
+        run(lambda: callback(self._made(make))).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         _log.failure("the callback for {name} failed", failure, name=shown(self.name), contained=True)
 
-    def end(self, error: ApiError) -> None:
-        """
-        End it, because of C{error}.
-        """
-        if not self.closed:
-            if isinstance(error, SlowConsumer):
-                _log.warn(
-                    "SLOW_CONSUMER | the application does not keep up with {name}, its subscription is ended",
-                    name=shown(self.name),
-                    event="SLOW_CONSUMER",
-                )
-            self._close(error)
+    def _leave(self) -> Deferred[None]:
+        return self._feed_left(self)
 
-    def _close(self, error: ApiError | None) -> None:
-        self.closed = True
-        self.error = error
+    def _finish(self, error: ApiError | None) -> None:
+        if error is None:
+            self._items.clear()
+        elif isinstance(error, SlowConsumer):
+            _log.warn(
+                "SLOW_CONSUMER | the application does not keep up with {name}, its subscription is ended",
+                name=shown(self.name),
+                event="SLOW_CONSUMER",
+            )
+        super()._finish(error)
         self._wake()
-        waiting, self._on_end = self._on_end, []
-        for ended in waiting:
-            if error is None:
-                ended.callback(None)
-            else:
-                ended.errback(error)
 
     def _wake(self) -> None:
         reader, self._reader = self._reader, None

@@ -12,7 +12,7 @@ Always true: the fan-out contains a name exactly while the name has a subscriber
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 
 from dstwist.interfaces import Frame, IConnection, IRequester, IWire
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
@@ -36,7 +36,7 @@ class FanOut:
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
-    def names(self) -> Iterable[str]:
+    def names(self) -> Collection[str]:
         return self._names.keys()
 
     def subscribers(self, name: str) -> Iterator[IRequester]:

@@ -29,7 +29,7 @@ A bulk request has one ack, after all of its names. A long one is served in step
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import IntEnum
 
 from twisted.internet.interfaces import IReactorTime
@@ -132,7 +132,7 @@ class SubscriptionRegistry:
             return name in self._fan_out
         return any(not connection.closed for connection in self._fan_out.subscribers(name))
 
-    def names(self) -> Iterable[str]:
+    def names(self) -> Collection[str]:
         """
         All names that have a subscriber, or are about to be released.
         """

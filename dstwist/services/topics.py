@@ -43,6 +43,7 @@ class Topics:
 
     @ivar by_topic: the services that are switched on.
     @ivar grant_types: the kinds of grants (subscriptions, listeners and so on) that new rules may take from clients.
+    @ivar subscriptions: the subscriptions of events and records, and the providers of procedures.
     @ivar stop_before_closing: the services that would react to the end of each connection.
     """
 
@@ -50,6 +51,7 @@ class Topics:
     grant_types: list[GrantType] = field(default_factory=list)
     records: RecordService | None = None
     listeners: list[ListenerRegistry] = field(default_factory=list)
+    subscriptions: dict[Topic, SubscriptionRegistry] = field(default_factory=dict)
     stop_before_closing: list[RpcService | PresenceService] = field(default_factory=list)
 
     def disconnecting(self) -> None:
@@ -152,6 +154,7 @@ class TopicBuilder:
         providers = SubscriptionRegistry(
             Topic.RPC, "MULTIPLE_PROVIDERS", limit, self._subscription_bytes, clock=self._reactor
         )
+        self._topics.subscriptions[Topic.RPC] = providers
         service = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending_bytes)
         self._topics.by_topic[Topic.RPC] = service
         self._topics.stop_before_closing.append(service)
@@ -182,4 +185,5 @@ class TopicBuilder:
             topic, subscriptions, self._settings.listen, self._reactor, announce=announce, permission=self._offers
         )
         self._topics.listeners.append(listeners)
+        self._topics.subscriptions[topic] = subscriptions
         return subscriptions, listeners

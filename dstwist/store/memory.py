@@ -69,6 +69,9 @@ class MemoryStore:
         self._firm_weight = 0
         self._loose_weight = 0
 
+    def __len__(self) -> int:
+        return len(self._firm) + len(self._loose)
+
     def start(self) -> Deferred[None]:
         return succeed(None)
 

@@ -89,11 +89,11 @@ class RequesterTests(SynchronousTestCase):
         """
         Requests above the rate of the user are kept, and served as time goes on.
         """
-        requester = self.make(max_message_rate_per_user=10)
+        requester = self.make(max_message_rate_per_user=8)
         for number in range(15):
             requester.request([emit(str(number))])
-        self.assertEqual(len(self.handled()), 11)
-        self.clock.pump([0.1] * 10)
+        self.assertEqual(len(self.handled()), 9)
+        self.clock.pump([0.125] * 10)
         self.assertEqual(self.handled(), [str(number) for number in range(15)])
 
     def test_closed(self) -> None:

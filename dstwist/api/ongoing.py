@@ -1,0 +1,89 @@
+"""
+Things that go on until they are closed: subscriptions, provided procedures, listeners.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from twisted.internet.defer import Deferred, fail, succeed
+
+from dstwist.api.errors import ApiError
+
+
+class Ongoing:
+    """
+    Something that ends when the application closes it, or by an error: new rules deny it (L{MessageDenied
+    <dstwist.api.errors.MessageDenied>}), or the handle is closed (L{HandleClosed<dstwist.api.errors.HandleClosed>}).
+    It can be used in an C{async with} statement.
+
+    @ivar name: the name or the pattern that it is about.
+    @ivar closed: it has ended.
+    @ivar error: the error that has ended it; C{None} if it has not ended, or the application has closed it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.closed = False
+        self.error: ApiError | None = None
+        self._on_end: list[Deferred[None]] = []
+
+    def close(self) -> Deferred[None]:
+        """
+        End it. It has ended for the application when this returns.
+
+        @return: fires when it has ended for the server, too.
+        """
+        if self.closed:
+            return succeed(None)
+        self._finish(None)
+        return self._leave()
+
+    def ended(self) -> Deferred[None]:
+        """
+        Fires when the application has closed it; fails with the error that has ended it.
+        """
+        if self.closed:
+            return succeed(None) if self.error is None else fail(self.error)
+        ended: Deferred[None] = Deferred(self._on_end.remove)
+        self._on_end.append(ended)
+        return ended
+
+    def end(self, error: ApiError) -> None:
+        """
+        It has ended because of C{error}. Called by the API, only in a delivery.
+        """
+        if not self.closed:
+            self._finish(error)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _leave(self) -> Deferred[None]:
+        """
+        The application has closed it: tell the server.
+        """
+        raise NotImplementedError
+
+    def _finish(self, error: ApiError | None) -> None:
+        self.closed = True
+        self.error = error
+        waiting, self._on_end = self._on_end, []
+        for ended in waiting:
+            if error is None:
+                ended.callback(None)
+            else:
+                ended.errback(error)
+
+
+def ignore(failure: Any) -> None:
+    """
+    For the end of something that has ended for the application, whatever the server says.
+    """
+    failure.trap(ApiError)
