@@ -32,7 +32,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record.answers import other_version
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
-from tests.fakes import FakeCluster, FakeConnection, FakeStore
+from tests.fakes import FakeCallbackStore, FakeCluster, FakeConnection, FakeStore
 from tests.services.record.stage import A, Rules, ask
 
 NAMES = ("a", "cached")
@@ -227,11 +227,12 @@ class Machine(RuleBasedStateMachine):
     """
 
     settings = RecordSettings(storage_exclusion_prefixes=("cached",))
+    storage_class = FakeStore
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.cache, self.storage = FakeStore(self.clock), FakeStore(self.clock)
+        self.cache, self.storage = FakeStore(self.clock), self.storage_class(self.clock)
         self.cluster = FakeCluster()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, ListenSettings(), self.clock, announce=True)
@@ -753,6 +754,16 @@ class ModelTests(SynchronousTestCase):
         self.patch(patched, "_MIN_CHANGES", 2)
         self.explore(SlowMachine)
 
+    def test_callbacks(self) -> None:
+        """
+        So it does if the storage writes without Deferreds.
+        """
+
+        class CallbackMachine(SlowMachine):
+            storage_class = FakeCallbackStore
+
+        self.explore(CallbackMachine)
+
     def test_races(self) -> None:
         """
         Whoever writes before it has heard of the others: in the end all hold what is kept.
@@ -765,3 +776,13 @@ class ModelTests(SynchronousTestCase):
         storage in the end, and one answer to every request.
         """
         self.explore(BrokenMachine)
+
+    def test_broken_callbacks(self) -> None:
+        """
+        So it is if the storage writes without Deferreds.
+        """
+
+        class CallbackMachine(BrokenMachine):
+            storage_class = FakeCallbackStore
+
+        self.explore(CallbackMachine)
