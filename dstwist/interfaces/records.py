@@ -165,6 +165,22 @@ class IStoreStatus(Interface):
         """
 
 
+class IEnumerableStore(Interface):
+    """
+    A store that can list the names of its records, so that they can be exported.
+    """
+
+    def names(cursor: Any, limit: int) -> Deferred[tuple[Sequence[str], Any]]:
+        """
+        The names of some records, in an order that the store chooses, and the cursor of the names that follow. A record
+        that exists from the first call to the last is in at least one answer; other records may be.
+
+        @param cursor: C{None}: from the begin. Otherwise the cursor of an earlier answer.
+        @param limit: about how many names to return.
+        @return: the second item is C{None} after the last names.
+        """
+
+
 class IStoreMaker(Interface):
     """
     Makes the stores of a type that does not come with dstwist. A L{twisted.plugin.IPlugin} in C{twisted.plugins} that

@@ -22,6 +22,7 @@ most C{maxBytes}. Weights are upper bounds (L{dstwist.protocol.weights}).
 
 from __future__ import annotations
 
+import heapq
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -31,13 +32,13 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from dstwist.errors import StoreFull
-from dstwist.interfaces import Change, IInstantStore, ISharedStore, Record
+from dstwist.interfaces import Change, IEnumerableStore, IInstantStore, ISharedStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import NO_RECORD
 
 
-@implementer(IInstantStore, ISharedStore)
+@implementer(IInstantStore, ISharedStore, IEnumerableStore)
 class MemoryStore:
     """
     Records in dictionaries.
@@ -153,6 +154,11 @@ class MemoryStore:
 
     def fence(self) -> Deferred[None]:
         return succeed(None)
+
+    def names(self, cursor: Any, limit: int) -> Deferred[tuple[Sequence[str], Any]]:
+        after = (name for name in (*self._firm, *self._loose) if cursor is None or name > cursor)
+        found = heapq.nsmallest(limit, after)
+        return succeed((found, found[-1] if len(found) == limit else None))
 
     def _keep_loose(self, name: str, record: Record, weight: int) -> None:
         loose = self._loose

@@ -24,10 +24,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides, implementer
 
 from dstwist.errors import StoreError, StoreFull
-from dstwist.interfaces import Change, ISharedStore, IStore, IStoreStatus, Record
+from dstwist.interfaces import Change, IEnumerableStore, ISharedStore, IStore, IStoreStatus, Record
 from dstwist.record import NO_RECORD
 
 #: How long the store counts as unable to write after a failed write, in seconds. While no client writes, no other write
@@ -51,6 +51,8 @@ class PluginStore:
         # If the last write failed: the time until which that counts, and the reason.
         self._failed_until = 0.0
         self._failure = ""
+        if IEnumerableStore.providedBy(inner):
+            alsoProvides(self, IEnumerableStore)
 
     def start(self) -> Deferred[None]:
         return maybeDeferred(self._inner.start)
@@ -66,6 +68,12 @@ class PluginStore:
 
     def delete(self, name: str) -> Deferred[None]:
         return self._watched(maybeDeferred(self._inner.delete, name))
+
+    def names(self, cursor: Any, limit: int) -> Deferred[tuple[Sequence[str], Any]]:
+        """
+        As of L{IEnumerableStore}, if the plug-in provides that.
+        """
+        return maybeDeferred(self._inner.names, cursor, limit)
 
     def contents(self) -> str:
         return "" if self._status is None else self._status.contents()

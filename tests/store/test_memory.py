@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreFull
-from dstwist.interfaces import IInstantStore, Record
+from dstwist.interfaces import IEnumerableStore, IInstantStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.store.memory import MemoryStore
@@ -291,3 +291,28 @@ class LimitsTests(contract.StoreTestCase):
         self.result(store.stop())
         self.result(store.start())
         self.assertIsNone(self.result(store.get("a")))
+
+
+class NamesTests(contract.StoreTestCase):
+    """
+    The names of the records.
+    """
+
+    def test_names(self) -> None:
+        """
+        All names are listed in pages, those of records that may be forgotten as well.
+        """
+        store = MemoryStore(max_bytes=10_000, kept=("a",))
+        verifyObject(IEnumerableStore, store)
+        for name in ("b", "a2", "c", "a1"):
+            self.result(store.set(name, 1, {}))
+        for limit in (1, 2, 3, 4, 5):
+            names: list[str] = []
+            cursor = None
+            while True:
+                page, cursor = self.result(store.names(cursor, limit))
+                self.assertLessEqual(len(page), limit)
+                names += page
+                if cursor is None:
+                    break
+            self.assertEqual(names, ["a1", "a2", "b", "c"])

@@ -8,9 +8,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
+from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreFull
-from dstwist.interfaces import IStoreStatus, Record
+from dstwist.interfaces import IEnumerableStore, IStoreStatus, Record
 from dstwist.record import NO_RECORD
 from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import FAILURE_SECONDS, PluginStore, SharedPluginStore
@@ -237,3 +238,28 @@ class StatusTests(contract.StoreTestCase):
         self.assertEqual((store.problem(), store.contents()), (None, "7 records"))
         inner.trouble = "away"
         self.assertEqual(store.problem(), "away")
+
+
+@implementer(IEnumerableStore)
+class Listing(Careless):
+    """
+    It can list its names.
+    """
+
+    def names(self, cursor: Any, limit: int) -> Any:
+        return [f"after {cursor}"], limit
+
+
+class NamesTests(contract.StoreTestCase):
+    """
+    The names of the records of a store that can list them.
+    """
+
+    def test_names(self) -> None:
+        """
+        The names are those of the plug-in, if it has any.
+        """
+        store = PluginStore(Listing(), "it", self.reactor)
+        verifyObject(IEnumerableStore, store)
+        self.assertEqual(self.result(store.names("a", 7)), (["after a"], 7))
+        self.assertFalse(IEnumerableStore.providedBy(PluginStore(Careless(), "it", self.reactor)))
