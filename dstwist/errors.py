@@ -7,6 +7,7 @@ The exceptions that dstwist raises.
      +-- ConfigError        the configuration cannot be used; names the key's path
      +-- StoreError         a cache or storage failed or did not answer in time
      |    +-- StoreFull     it has no room for a write, which changed nothing
+     +-- TransferError      records cannot be copied out of a store, or into one
      +-- AuthError          an authenticator failed (not: refused) or did not answer in time
      |    +-- BusyError     there are too many logins at the moment
      +-- RuleError          a permission rule has no value: it failed, or took too many steps
@@ -48,6 +49,12 @@ class StoreError(DstwistError):
 class StoreFull(StoreError):
     """
     A cache or a storage has no room for a write. The write changed nothing.
+    """
+
+
+class TransferError(DstwistError):
+    """
+    Records cannot be copied out of a store or into one. The text is for the operator.
     """
 
 

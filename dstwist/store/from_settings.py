@@ -83,16 +83,25 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
             f"memory, {_limits(settings, False)}; records are gone when the server stops",
         )
     if isinstance(settings, SqliteSettings):
-        path = settings.path
-        if path is None:
-            if data_dir is None:
-                raise ConfigError("storage.options.path", "missing; without a data directory it must say which file")
-            path = os.path.join(os.path.abspath(data_dir), DEFAULT_FILE_NAME)
+        path = sqlite_path(settings, data_dir)
         store = SqliteStore(
             path, reactor, settings.synchronous, settings.max_bytes, settings.max_waiting, settings.busy_timeout
         )
         return store, f"sqlite {path}, synchronous {settings.synchronous}"
     return _load(settings, reactor, STORAGE_GROUP), _named(settings)
+
+
+def sqlite_path(settings: SqliteSettings, data_dir: str | None) -> str:
+    """
+    The path of the file of an SQLite storage.
+
+    @raise ConfigError: neither the settings nor a data directory say where it is.
+    """
+    if settings.path is not None:
+        return settings.path
+    if data_dir is None:
+        raise ConfigError("storage.options.path", "missing; without a data directory it must say which file")
+    return os.path.join(os.path.abspath(data_dir), DEFAULT_FILE_NAME)
 
 
 def _limits(settings: MemorySettings, evict: bool) -> str:

@@ -35,17 +35,28 @@ _SCHEMA = """
 """
 
 
-def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+def identify(connection: sqlite3.Connection, path: str) -> int:
     """
-    Check that the file is new or a database of dstwist, and set how SQLite writes it.
+    Check that the file is new or a database of dstwist.
 
-    @raise StoreError: the file cannot be used.
+    @return: the version of its tables; 0 if it is new.
+    @raise StoreError: it is a file of another program.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (application or version or tables):
         raise StoreError(f"{path} is an SQLite file of another program")
+    return int(version)
+
+
+def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None:
+    """
+    Check that the file is new or a database of dstwist, and set how SQLite writes it.
+
+    @raise StoreError: the file cannot be used.
+    """
+    version = identify(connection, path)
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{path} was written by a newer dstwist: its schema has version {version},"

@@ -1,0 +1,131 @@
+"""
+Tests for L{dstwist.transfer.sqlite_reader}.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from zope.interface.verify import verifyObject
+
+from dstwist.errors import StoreError, TransferError
+from dstwist.interfaces import IEnumerableStore, Record
+from dstwist.transfer import sqlite_reader
+from dstwist.transfer.sqlite_reader import SqliteReader
+from tests.transfer.stage import FilesTestCase
+
+
+class SqliteReaderTests(FilesTestCase):
+    """
+    L{SqliteReader}.
+    """
+
+    def reader(self) -> SqliteReader:
+        reader: SqliteReader = self.started(SqliteReader(self.path))
+        return reader
+
+    def all_names(self, reader: SqliteReader, limit: int) -> list[list[str]]:
+        """
+        The names of all pages.
+        """
+        pages = []
+        cursor = None
+        while True:
+            names, cursor = self.result(reader.names(cursor, limit))
+            pages.append(list(names))
+            if cursor is None:
+                return pages
+
+    def test_interface(self) -> None:
+        """
+        It is an L{IEnumerableStore}.
+        """
+        verifyObject(IEnumerableStore, SqliteReader(self.path))
+
+    def test_names(self) -> None:
+        """
+        Each name is on one page, whatever characters it has.
+        """
+        names = ["a", "A", "\u00e9", "nul\x00inside", "'", "", " "]
+        store = self.store()
+        for name in names:
+            self.result(store.set(name, 1, {}))
+        reader = self.reader()
+        for limit in (1, 2, 3, 7, 100):
+            pages = self.all_names(reader, limit)
+            self.assertEqual(sorted(sum(pages, [])), sorted(names))
+            self.assertTrue(all(len(page) <= limit for page in pages))
+
+    def test_while_written(self) -> None:
+        """
+        Records that are made or deleted between two pages do not move the others.
+        """
+        store = self.store()
+        for name in "bdfh":
+            self.result(store.set(name, 1, {}))
+        reader = self.reader()
+        first, cursor = self.result(reader.names(None, 2))
+        self.result(store.delete("b"))
+        self.result(store.set("a", 1, {}))
+        self.result(store.set("e", 1, {}))
+        rest, cursor = self.result(reader.names(cursor, 10))
+        self.assertEqual([*first, *rest], ["b", "d", "e", "f", "h"])
+        self.assertIsNone(cursor)
+
+    def test_get(self) -> None:
+        """
+        A record is read as it is at that moment.
+        """
+        store = self.store()
+        self.result(store.set("a", 1, {"x": [1]}))
+        reader = self.reader()
+        self.assertEqual(self.result(reader.get("a")), Record(1, {"x": [1]}))
+        self.result(store.set("a", 2, {}))
+        self.assertEqual(self.result(reader.get("a")), Record(2, {}))
+        self.assertIsNone(self.result(reader.get("b")))
+
+    def test_log_not_kept(self) -> None:
+        """
+        Between two calls the write-ahead log can be emptied.
+        """
+        store = self.store()
+        for name in "abc":
+            self.result(store.set(name, 1, {}))
+        reader = self.reader()
+        self.result(reader.names(None, 2))
+        self.result(reader.get("a"))
+        other = sqlite3.connect(self.path, timeout=0)
+        self.addCleanup(other.close)
+        self.assertEqual(other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone(), (0, 0, 0))
+
+    def test_unreadable(self) -> None:
+        """
+        A row that is no record fails alone.
+        """
+        self.put("a", "b")
+        connection = sqlite3.connect(self.path)
+        connection.execute("UPDATE records SET data = '[' WHERE name = 'a'")
+        connection.commit()
+        connection.close()
+        reader = self.reader()
+        self.assertIn("'a' is no JSON", self.failure(reader.get("a")))
+        self.assertIsNotNone(self.result(reader.get("b")))
+
+    def test_damaged(self) -> None:
+        """
+        A damaged file is a L{StoreError}.
+        """
+        self.put(*(f"record{number}" for number in range(1000)))
+        self.damage(self.path)
+        reader = self.reader()
+        self.failureResultOf(reader.names(None, 2000), StoreError)
+
+    def test_versions(self) -> None:
+        """
+        A file of an older or newer dstwist is refused, and the text says what to do.
+        """
+        self.put("a")
+        for version, text in ((0, "written by a newer dstwist"), (99, "Start the server once")):
+            self.patch(sqlite_reader, "SCHEMA_VERSION", version)
+            failure = self.failureResultOf(SqliteReader(self.path).start(), TransferError)
+            self.assertIn(text, str(failure.value))
