@@ -13,12 +13,14 @@ from collections.abc import Sequence
 import click
 
 from dstwist import __version__
+from dstwist.cli.backup import backup, restore
 from dstwist.cli.failure import failed
 from dstwist.cli.info import info
 from dstwist.cli.nginx import nginx
 from dstwist.cli.permissions import permissions
 from dstwist.cli.replaced import daemon, install
 from dstwist.cli.service import service
+from dstwist.cli.transfer import export_command, import_command
 from dstwist.config.load import find, load, load_hashing
 from dstwist.config.stores import SqliteSettings
 from dstwist.errors import ConfigError
@@ -37,7 +39,7 @@ def main() -> None:
     """
 
 
-for command in (permissions, service, info, nginx, daemon, install):
+for command in (permissions, service, info, nginx, backup, restore, export_command, import_command, daemon, install):
     main.add_command(command)
 
 
