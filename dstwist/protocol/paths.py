@@ -102,9 +102,9 @@ def _found_alike(tokens: tuple[Token, ...], data: Any, erases: bool) -> bool:
 #: The types of values without depth. UNDEFINED is none of them: it stands for an erasure.
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
-#: What a write may add to the memory of a record, besides its value: nothing, what the new data has in C{retained}
-#: (L{dstwist.protocol.patched}), or that and what its path makes.
-ADDS_NOTHING, ADDS_RETAINED, ADDS_PATH = range(3)
+#: What a write may add to the memory of a record, besides its value: nothing; what its path makes, and what the new
+#: data has in C{retained} (L{dstwist.protocol.patched}); only the latter.
+ADDS_NOTHING, ADDS_PATH, ADDS_RETAINED = range(3)
 
 
 # -- writing
@@ -141,7 +141,7 @@ def write_at(
                     break
                 node[token] = node = child.copy()
             else:
-                adds = ADDS_NOTHING if last in node else ADDS_PATH
+                adds = last not in node  # ADDS_NOTHING or ADDS_PATH
                 node[last] = value
                 return changed, True, adds
         replaced = replaced_at(data, tokens, value)

@@ -106,6 +106,29 @@ class LargeRecordTests(FreeingTestCase):
             patch = Message(Topic.RECORD, action, "large", data, path="a[1]", version=version)
             self.assert_freed(lambda patch=patch: self.client.say(patch))  # type: ignore[misc]
 
+    def patch_array(self, last: int) -> None:
+        """
+        Replace the first element of an array in the record, and then others. All are in the base until it is merged.
+        """
+        for index in range(last):
+            patch = Message(Topic.RECORD, RecordAction.PATCH, "large", b"1", path=f"a[{index}]", version=index + 2)
+            self.client.say(patch)
+
+    def test_merged(self) -> None:
+        """
+        A write merges the changed items of a large array into its base.
+        """
+        self.have(b'{"a":[%s%s]}' % (LARGE, b",0" * 1500))
+        self.assert_freed(lambda: self.patch_array(140))
+
+    def test_patched_and_deleted(self) -> None:
+        """
+        It is deleted while the base has a value that was replaced.
+        """
+        self.have(b'{"a":[%s%s]}' % (LARGE, b",0" * 1500))
+        self.patch_array(2)
+        self.assert_freed(lambda: self.client.say(Message(Topic.RECORD, RecordAction.DELETE, "large")))
+
     def test_several_patches(self) -> None:
         """
         A write of several paths replaces a large part of it.

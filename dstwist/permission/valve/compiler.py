@@ -251,10 +251,12 @@ class _Compiler:
     def _plain_step(self, link: Link) -> Callable[[Any, Scope], Any]:
         if link.arguments is not None:
             return self._call(str(link.key), link.arguments)
-        if isinstance(link.key, Node):
-            key = self.code(link.key)
-            return lambda value, scope: _indexed(value, key(scope), scope.meter)
         name = link.key
+        if isinstance(name, Literal):
+            name = to_key(name.value, Meter(0))
+        elif isinstance(name, Node):
+            key = self.code(name)
+            return lambda value, scope: _indexed(value, key(scope), scope.meter)
 
         def get(value: Any, scope: Scope) -> Any:
             kind = type(value)
