@@ -1,5 +1,5 @@
 """
-Failures of an SQLite store, in words for an operator.
+What an operator is told of an SQLite store: why it failed, and what it found at the start.
 """
 
 from __future__ import annotations
@@ -56,6 +56,27 @@ def log_truncated(path: str) -> str:
     return (
         f"{path}-wal was truncated or overwritten while the server runs: acknowledged writes that were only in it are"
         " lost. Nothing is written until the next start, which goes on with what is left. Find out what did that"
+    )
+
+
+def has_other_names(path: str, names: int) -> str:
+    return (
+        f"{path} has {names} names (hard links): opened by another one, it is without the writes that are in its"
+        " write-ahead log"
+    )
+
+
+def was_not_closed(path: str) -> str:
+    return (
+        f"{path} was not closed: the server that had it before was killed or crashed, or the machine went down. Its"
+        " write-ahead log was read; nothing has to be done"
+    )
+
+
+def was_older(path: str, before: int, version: int) -> str:
+    return (
+        f"{path} was written by an older dstwist: its schema had version {before}, and has version {version} now. The"
+        " older dstwist cannot open it any more"
     )
 
 

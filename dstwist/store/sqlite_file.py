@@ -29,7 +29,17 @@ import time
 from collections.abc import Callable
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_errors import explained, file_truncated, log_truncated, moved, no_room
+from dstwist.store.sqlite_changes import Folding
+from dstwist.store.sqlite_errors import (
+    explained,
+    file_truncated,
+    has_other_names,
+    log_truncated,
+    moved,
+    no_room,
+    was_not_closed,
+    was_older,
+)
 from dstwist.store.sqlite_files_in_place import (
     FILE_MOVED,
     FILE_TRUNCATED,
@@ -40,8 +50,8 @@ from dstwist.store.sqlite_files_in_place import (
 )
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_quota import Quota
-from dstwist.store.sqlite_rows import Read, Row, Write, commit, count, rows_of, unreadable
-from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_table, prepare
+from dstwist.store.sqlite_rows import AnyRow, Read, Write, commit, count, rows_of, unreadable
+from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_tables, prepare
 from dstwist.store.sqlite_versions import KnownVersions
 
 #: At how many pages the write-ahead log is moved into the database file.
@@ -92,6 +102,7 @@ class SqliteFile:
         # When the files were last found in place, and the problem if they are not.
         self._seen = 0.0
         self._lost = ""
+        self._folding = Folding()
         self._refused = 0
         self._tried = 0.0
         self._versions = KnownVersions()
@@ -114,17 +125,9 @@ class SqliteFile:
             sync_directory(os.path.dirname(os.path.abspath(self._path)))
             names = os.stat(self._path).st_nlink
             if names > 1:
-                self._tell(
-                    False,
-                    f"{self._path} has {names} names (hard links): opened by another one, it is without the writes"
-                    " that are in its write-ahead log",
-                )
+                self._tell(False, has_other_names(self._path, names))
             if crashed:
-                self._tell(
-                    False,
-                    f"{self._path} was not closed: the server that had it before was killed or crashed, or the machine"
-                    " went down. Its write-ahead log was read; nothing has to be done",
-                )
+                self._tell(False, was_not_closed(self._path))
             self._lock.mark_open()
         except Exception as error:
             self.close()
@@ -138,16 +141,20 @@ class SqliteFile:
         self._connection = sqlite3.connect(self._path, self._busy_timeout, isolation_level=None)
         try:
             prepare(self._connection, self._path, self._synchronous)
+            # A file that has reached its limit needs some pages for new tables.
+            version = create_tables(self._connection)
             if self._quota is not None:
                 self._quota.prepare(self._connection, MAX_EMPTY_LOG_BYTES)
                 self._checkpoint_at = self._quota.checkpoint_at(CHECKPOINT_PAGES)
-            create_table(self._connection)
             self._files = FilesInPlace(self._path)
             self._foreign = self._foreign_writes()
         except BaseException:
             self._disconnect()
             raise
         self._identity, self._seen = identity, time.monotonic()
+        self._folding.forget()
+        if 0 < version < SCHEMA_VERSION:
+            self._tell(False, was_older(self._path, version, SCHEMA_VERSION))
 
     def _disconnect(self) -> None:
         files, self._files = self._files, None
@@ -372,12 +379,13 @@ class SqliteFile:
         problems: dict[str, StoreError] = {}
         try:
             found = self._versions.look_up(self._connection, writes)
-            rows, deleted = rows_of(self._connection, self._path, writes, found)
+            rows, deleted = rows_of(self._connection, self._path, writes, found, self._folding)
             if not rows and not deleted:
                 return True
             for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
                 problems |= self._store(*part)
         except Exception as error:
+            self._folding.forget()
             # If the files are not in place, that is the reason.
             self._look()
             raise explained(self._path, error) from None
@@ -385,6 +393,7 @@ class SqliteFile:
         self._look()
         self._checkpoint()
         if problems:
+            self._folding.forget()
             for write in writes:
                 write.error = write.error or problems.get(write.name)
         self._versions.wrote(writes)
@@ -401,7 +410,7 @@ class SqliteFile:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._look()
 
-    def _store(self, rows: list[Row], deleted: list[str]) -> dict[str, StoreError]:
+    def _store(self, rows: list[AnyRow], deleted: list[str]) -> dict[str, StoreError]:
         """
         Write and delete.
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from dstwist.errors import StoreError
 from dstwist.store.sqlite_files_in_place import FilesInPlace
-from dstwist.store.sqlite_rows import Row
+from dstwist.store.sqlite_rows import AnyRow
 
 #: The least size of the log, whatever C{maxBytes} is: with less, no transaction fits.
 MIN_LOG_BYTES = 256 * 1024
@@ -28,7 +28,7 @@ _LOG_PAGES_PER_ROW = 6
 
 #: A transaction writes the data of its rows and, since SQLite overwrites deleted data, the data that was there before.
 #: Pages, and their heads in the log, take a little more.
-_LOG_BYTES_PER_BYTE = 2.1
+_LOG_BYTES_PER_BYTE = 2.5
 
 
 class QuotaError(Exception):
@@ -63,14 +63,14 @@ class Quota:
         """
         return min(pages, self._log // 2 // self._page)
 
-    def parts(self, rows: list[Row], deleted: list[str]) -> Iterator[tuple[list[Row], list[str]]]:
+    def parts(self, rows: list[AnyRow], deleted: list[str]) -> Iterator[tuple[list[AnyRow], list[str]]]:
         """
         Divide rows and deletions into transactions. Deletions come first, because they make room.
         """
         most = max(1, self._log // 2 // (_LOG_PAGES_PER_ROW * self._page))
         for start in range(0, len(deleted), most):
             yield [], deleted[start : start + most]
-        part: list[Row] = []
+        part: list[AnyRow] = []
         size = 0
         for row in rows:
             weight = self._weight(row)
@@ -83,7 +83,7 @@ class Quota:
             yield part, []
 
     def make_room(
-        self, connection: sqlite3.Connection, files: FilesInPlace, rows: list[Row], busy_timeout: float
+        self, connection: sqlite3.Connection, files: FilesInPlace, rows: list[AnyRow], busy_timeout: float
     ) -> None:
         """
         Empty the log if it has no room for a transaction.
@@ -109,5 +109,5 @@ class Quota:
                 " from being emptied"
             )
 
-    def _weight(self, row: Row) -> int:
+    def _weight(self, row: AnyRow) -> int:
         return int((8 * len(row[0]) + len(row[2])) * _LOG_BYTES_PER_BYTE) + _LOG_PAGES_PER_ROW * self._page

@@ -1,7 +1,8 @@
 """
 The rows of an SQLite store: reads and writes of records, and their SQL statements.
 
-L{dstwist.store.sqlite_schema} has the table:
+L{dstwist.store.sqlite_schema} has the tables. L{dstwist.store.sqlite_changes} describes the table C{changes}. This is
+the table C{records}:
 
 ============  =================================================================
 column        content
@@ -25,6 +26,7 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import ANY_VERSION, Change, Done, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.record import NO_RECORD
+from dstwist.store.sqlite_changes import ChangeRow, Folding, add, changed
 
 #: How long counting the records may take, in seconds.
 MAX_COUNTING_SECONDS = 0.3
@@ -33,7 +35,10 @@ MAX_COUNTING_SECONDS = 0.3
 _MAX_DATA_BYTES = 500_000_000
 
 # The JSON text is passed as bytes, but stored as text, so that SQLite's own JSON functions can use it.
-_GET = "SELECT version, CAST(data AS BLOB) FROM records WHERE name = ?"
+_GET = (
+    "SELECT version, CAST(data AS BLOB), EXISTS (SELECT 1 FROM changes WHERE changes.name = records.name)"
+    " FROM records WHERE name = ?"
+)
 _ROW = "(?, ?, CAST(? AS TEXT))"
 _DELETE = "DELETE FROM records WHERE name = ?"
 
@@ -50,8 +55,14 @@ def _set(rows: int) -> str:
 _SET_ONE = _set(1)
 _SETS = [(rows, _set(rows)) for rows in (256, 32, 4, 1)]
 
+_CHANGED_VERSIONS = (
+    "SELECT name, max(changes.version) FROM changes JOIN records USING (name) WHERE name IN ({}) GROUP BY name"
+)
+
 #: Name, version and JSON text of a record.
 Row = tuple[str, int, bytes]
+
+AnyRow = Row | ChangeRow
 
 
 #: How many names one statement looks up.
@@ -173,7 +184,11 @@ def get(connection: sqlite3.Connection, name: str) -> Record | None:
     except UnicodeError:
         # No row can have that name.
         return None
-    return row and _loaded(*row)
+    if row is None:
+        return None
+    version, text, has_changes = row
+    record = _loaded(version, text)
+    return Record(*changed(connection, name, record.version, record.data)) if has_changes else record
 
 
 def _loaded(version: Any, text: bytes | None) -> Record:
@@ -187,34 +202,52 @@ def _loaded(version: Any, text: bytes | None) -> Record:
     return Record(version, data)
 
 
-def commit(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) -> None:
+def commit(connection: sqlite3.Connection, rows: Sequence[AnyRow], deleted: list[str]) -> None:
     """
     Write and delete in one transaction. If that fails, the transaction may still be open.
     """
     if len(rows) + len(deleted) == 1:
         # A statement is a transaction of its own.
-        connection.execute(*((_DELETE, deleted) if deleted else (_SET_ONE, rows[0])))
+        if deleted:
+            connection.execute(_DELETE, deleted)
+        else:
+            _write_one(connection, rows[0])
         return
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(_DELETE, [(name,) for name in deleted])
+    whole: list[Row] = []
+    for row in rows:
+        if isinstance(row, ChangeRow):
+            _write_one(connection, row)
+        else:
+            whole.append(row)
     done = 0
     for size, statement in _SETS:
-        while done + size <= len(rows):
-            connection.execute(statement, [value for row in rows[done : done + size] for value in row])
+        while done + size <= len(whole):
+            connection.execute(statement, [value for row in whole[done : done + size] for value in row])
             done += size
     connection.execute("COMMIT")
 
 
+def _write_one(connection: sqlite3.Connection, row: AnyRow) -> None:
+    if isinstance(row, ChangeRow):
+        if add(connection, row):
+            return
+        # Another program has written the record.
+        row = row_of(row.name, row.record)
+    connection.execute(_SET_ONE, row)
+
+
 def rows_of(
-    connection: sqlite3.Connection, path: str, writes: list[Write], found: dict[str, int]
-) -> tuple[list[Row], list[str]]:
+    connection: sqlite3.Connection, path: str, writes: list[Write], found: dict[str, int], folding: Folding
+) -> tuple[list[AnyRow], list[str]]:
     """
     The rows to write, and the names of the rows to delete, after the last write of each record. A write that expects
     another version than there is gets C{found}; a write that cannot be a row gets its C{error}.
 
     @param found: the versions of those records that exist, for all writes that expect one.
     """
-    rows: dict[str, Row | None] = {}
+    rows: dict[str, AnyRow | None] = {}
     last: dict[str, Write] = {}
     for write in writes:
         name, record = write.name, write.record
@@ -229,12 +262,37 @@ def rows_of(
                 continue
         try:
             name.encode("utf-8")
-            rows[name] = None if record is None else row_of(name, record)
+            if record is None:
+                rows[name] = None
+                folding.deleted(name)
+            elif write.changes and (row := _change_row(connection, write, record, rows, folding)) is not None:
+                rows[name] = row
+            else:
+                rows[name] = whole = row_of(name, record)
+                folding.wrote(name, len(whole[2]))
             last[name] = write
         except (TypeError, ValueError, RecursionError, MemoryError) as error:
             problem = "not enough memory" if isinstance(error, MemoryError) else error
             write.error = StoreError(f"{path}: the record {name!r} cannot be stored: {problem}")
     return [row for row in rows.values() if row is not None], [name for name, row in rows.items() if row is None]
+
+
+def _change_row(
+    connection: sqlite3.Connection,
+    write: Write,
+    record: Record,
+    rows: dict[str, AnyRow | None],
+    folding: Folding,
+) -> ChangeRow | None:
+    """
+    The row of the changes of a write; C{None} if the record has to be written whole.
+    """
+    if write.name not in rows:
+        return folding.row(connection, write.name, record, write.changes)
+    planned = rows[write.name]
+    if not isinstance(planned, ChangeRow):
+        return None
+    return folding.row(connection, write.name, record, write.changes, planned)
 
 
 def unreadable(path: str, name: str, error: ValueError) -> StoreError:
@@ -257,6 +315,7 @@ def versions(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, 
         part = names[start : start + _NAMES_PER_STATEMENT]
         statement = f"SELECT name, version FROM records WHERE name IN ({', '.join('?' * len(part))})"
         found.update(connection.execute(statement, part))
+        found.update(connection.execute(_CHANGED_VERSIONS.format(", ".join("?" * len(part))), part))
     return found
 
 

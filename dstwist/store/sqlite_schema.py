@@ -1,5 +1,5 @@
 """
-The schema of an SQLite store: its table, whether a file is a database of dstwist, and which version its tables have.
+The schema of an SQLite store: its tables, whether a file is a database of dstwist, and which version its tables have.
 
 =================  ===================================================================================================
 in the file        meaning
@@ -7,6 +7,16 @@ in the file        meaning
 C{application_id}  L{APPLICATION_ID}: the file is a database of dstwist
 C{user_version}    L{SCHEMA_VERSION}: the version of the tables, so that a later dstwist can change them
 =================  ===================================================================================================
+
+==========  ==========================================================================================================
+version     has
+==========  ==========================================================================================================
+1           the table C{records}
+2           the table C{changes} as well (L{dstwist.store.sqlite_changes})
+==========  ==========================================================================================================
+
+A file of an older version gets what it lacks in one transaction, at the first start. This takes no longer for a large
+file. An older dstwist refuses a file of a newer version.
 
 Always true: nothing is written to a file before it is known to be new or a database of dstwist.
 """
@@ -16,17 +26,18 @@ from __future__ import annotations
 import sqlite3
 
 from dstwist.errors import StoreError
+from dstwist.store.sqlite_changes import SCHEMA
 
 #: Marks a file as a database of dstwist: "dstw".
 APPLICATION_ID = 0x64737477
 
 #: The version of the tables. A file with a higher one was written by a newer dstwist.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: How much of the disk an empty write-ahead log may keep, in bytes. The log grows while another program reads the file.
 MAX_EMPTY_LOG_BYTES = 64 * 1024 * 1024
 
-_SCHEMA = """
+_RECORDS = """
     CREATE TABLE records (
         name TEXT NOT NULL PRIMARY KEY,
         version INTEGER NOT NULL,
@@ -70,16 +81,23 @@ def prepare(connection: sqlite3.Connection, path: str, synchronous: str) -> None
     connection.execute("PRAGMA wal_autocheckpoint = 0")
 
 
-def create_table(connection: sqlite3.Connection) -> None:
+def create_tables(connection: sqlite3.Connection) -> int:
     """
-    Create the table in a new file, and check that it can be read.
+    Create the tables that the file does not have, and check that they can be read.
+
+    @return: the version that the file had; 0 if it is new.
     """
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not version:
-        connection.execute(_SCHEMA)
+        connection.execute(_RECORDS)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    if 0 <= version < SCHEMA_VERSION:
+        for statement in SCHEMA:
+            connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
     # A table that cannot be read fails the start, and not each read.
     connection.execute("SELECT name, version, data FROM records LIMIT 0")
+    connection.execute("SELECT name, version, previous, data FROM changes LIMIT 0")
+    return int(version)

@@ -3,7 +3,9 @@ The crash test: a server under load is killed with SIGKILL at a random moment, a
 had acknowledged or shown to anybody may be gone when it is back.
 
 Clients of both generations (L{tests.e2e.crash_clients}) keep several requests under way all the time; some write, some
-subscribe, some read again and again. After each kill
+subscribe, some read again and again. Some records are so large that the store writes changes to them, and folds them
+later. Before some starts, the file is changed into one of the version before, and the server is killed while it
+migrates the file. After each kill
 
 - no version is less than one that was acknowledged (acknowledged writes lost);
 - no version is less than one that any reader has been shown (versions gone back);
@@ -15,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +26,8 @@ from pathlib import Path
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json
-from tests.e2e.crash_clients import NAMES, OWN, SHARED, Actor, Book, Poller, Subscriber, Writer, right
+from dstwist.store.sqlite_rows import get
+from tests.e2e.crash_clients import LARGE, NAMES, OWN, SHARED, Actor, Book, Poller, Subscriber, Writer, right
 from tests.e2e.raw import RawClient
 from tests.e2e.server import PATIENCE, Server, ServerFailed
 
@@ -33,6 +37,10 @@ MOST_SECONDS = 0.02
 
 #: How often it is killed while it starts.
 KILLED_AT_START = 0.2
+
+#: How often it is killed while it migrates a file, and within how many seconds after it has begun.
+KILLED_WHILE_MIGRATING = 0.3
+MIGRATION_SECONDS = 0.01
 
 
 class CrashTest:
@@ -44,6 +52,9 @@ class CrashTest:
         self.book = Book()
         self._random = random.Random(seed)
         self._server = Server(config=config, data_dir=data_dir)
+        self._file = data_dir / "records.sqlite"
+        # The versions of the rows of large records after the kill before.
+        self._rows: dict[str, int] = {}
         self._versions: dict[str, int] = {}
 
     def round(self) -> None:
@@ -52,6 +63,8 @@ class CrashTest:
         """
         if self._random.random() < KILLED_AT_START:
             self._kill_while_starting(self._random.uniform(0.0, 1.5))
+        if self._file.exists() and self._random.random() < KILLED_WHILE_MIGRATING:
+            self._kill_while_migrating(self._random.uniform(0.0, MIGRATION_SECONDS))
         self._server.start()
         self._compare()
         port, seed = self._server.port, self._random.getrandbits(32)
@@ -72,6 +85,16 @@ class CrashTest:
                 self.book.complain(f"{actor.name} does not notice that the server is gone")
         if trouble:
             self.book.complain("the server's log:\n" + "\n".join(trouble))
+        if self._file.exists():
+            self._count_changes()
+
+    def _count_changes(self) -> None:
+        with contextlib.closing(sqlite3.connect(self._file)) as file:
+            self.book.unfolded += file.execute("SELECT count(*) FROM changes").fetchone()[0]
+            rows = dict(file.execute("SELECT name, version FROM records"))
+        for name in LARGE & rows.keys():
+            self.book.folded += rows[name] != self._rows.get(name)
+            self._rows[name] = rows[name]
 
     def _wait(self) -> None:
         """
@@ -103,6 +126,42 @@ class CrashTest:
             self._server.start()
         timer.join()
         self._server.kill()
+
+    def _kill_while_migrating(self, delay: float) -> None:
+        """
+        Have a file of version 1, as an older server has left it, and kill a server that has just opened it.
+        """
+        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            for (name,) in file.execute("SELECT DISTINCT name FROM changes").fetchall():
+                record = get(file, name)
+                assert record is not None
+                row = record.version, record.json.decode(), name
+                file.execute("UPDATE records SET version = ?, data = ? WHERE name = ?", row)
+            for (trigger,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                file.execute(f"DROP TRIGGER {trigger}")
+            file.execute("DROP TABLE changes")
+            file.execute("PRAGMA user_version = 1")
+            file.execute("COMMIT")
+        log = self._file.with_name(self._file.name + "-wal")
+
+        def kill() -> None:
+            # The server creates the log when it opens the file.
+            late = time.monotonic() + PATIENCE
+            while not log.exists() and time.monotonic() < late:
+                time.sleep(0.0005)
+            time.sleep(delay)
+            self._server.kill()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with contextlib.suppress(ServerFailed):
+            self._server.start()
+        killer.join()
+        self._server.kill()
+        with contextlib.closing(sqlite3.connect(self._file)) as file:
+            (version,) = file.execute("PRAGMA user_version").fetchone()
+        self.book.migrations[version - 1] += 1
 
     def _compare(self) -> None:
         """

@@ -41,10 +41,18 @@ _REFUSALS = frozenset(
 ) | {RecordAction.VERSION_EXISTS, RecordAction.INVALID_VERSION, RecordAction.INVALID_MESSAGE_DATA}
 
 
-def own_data(version: int) -> dict[str, int]:
+#: The first record of each writer is large: the store writes its changes and folds them later.
+LARGE = frozenset(names[0] for names in OWN.values())
+_PADDING = "x" * 20_000
+
+
+def own_data(name: str, version: int) -> dict[str, Any]:
     """
-    What a record of one writer holds. The first and every third version is written as a whole, the others by path.
+    What a record of one writer holds. The first and every third version is written as a whole, the others by path; a
+    large record is rarely written as a whole.
     """
+    if name in LARGE:
+        return {"n": version, "whole": max(1, version - version % 200), "padding": _PADDING}
     return {"n": version, "whole": max(1, version - version % 3)}
 
 
@@ -58,6 +66,9 @@ class Book:
     @ivar counted: by shared record and writer, how many writes were acknowledged or shown to anybody.
     @ivar sent: likewise, how many were sent.
     @ivar deleted: whose deletion was acknowledged.
+    @ivar unfolded: how many rows of changes the file had after the kills.
+    @ivar folded: how often a large record was found to be written whole meanwhile.
+    @ivar migrations: how often a server was killed while it migrated the file: before and after the commit.
     """
 
     acknowledged: dict[str, int] = field(default_factory=dict)
@@ -69,6 +80,9 @@ class Book:
     observations: int = 0
     lost: int = 0
     gone_back: int = 0
+    unfolded: int = 0
+    folded: int = 0
+    migrations: list[int] = field(default_factory=lambda: [0, 0])
     problems: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -93,7 +107,9 @@ class Book:
     def __str__(self) -> str:
         return (
             f"{self.acknowledgements} writes acknowledged, {self.lost} of them lost;"
-            f" {self.observations} versions seen, {self.gone_back} gone back; {len(self.problems)} problems"
+            f" {self.observations} versions seen, {self.gone_back} gone back; {self.unfolded} changes unfolded,"
+            f" {self.folded} times folded; killed while migrating: {self.migrations[0]} before the commit,"
+            f" {self.migrations[1]} after it; {len(self.problems)} problems"
         )
 
 
@@ -158,7 +174,7 @@ class Writer(Actor):
         if kind < 0.65:
             name = self.random.choice(self._own)
             version = self._versions[name] = self._versions.get(name, 0) + 1
-            data = own_data(version)
+            data = own_data(name, version)
             if data["whole"] == version:
                 return self._request(("own", name, version), version, data)
             return self._request(("own", name, version), version, version, "n")
@@ -275,4 +291,4 @@ def right(name: str, version: int, data: Any) -> bool:
     """
     if name in SHARED:
         return bool(sum(data.get("count", {}).values()) == version)
-    return bool(data == own_data(version))
+    return bool(data == own_data(name, version))

@@ -39,6 +39,7 @@ class CrashTests(SynchronousTestCase):
         book = self.crash(ROUNDS, seed)
         self.assertEqual(book.problems, [], f"seed {seed}: {book}")
         self.assertGreater(book.acknowledgements, 100)
+        self.assertGreater(book.unfolded, 0)
         self.assertGreater(book.observations, 100)
 
     def test_less_careful(self) -> None:

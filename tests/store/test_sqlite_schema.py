@@ -6,11 +6,103 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dstwist.interfaces import Record
+from dstwist.store import sqlite_schema
+from dstwist.store.sqlite import SqliteStore
+from dstwist.store.sqlite_changes import SCHEMA
 from dstwist.store.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
 from tests.store.stage import SqliteTestCase
 
+#: What made a file of version 1.
+VERSION_1 = f"""
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE records (
+        name TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL,
+        data TEXT NOT NULL
+    );
+    PRAGMA application_id = {APPLICATION_ID};
+    PRAGMA user_version = 1;
+    INSERT INTO records VALUES ('a', 7, '{{"x":1}}'), ('b', 0, '[]');
+"""
 
-class SchemaTests(SqliteTestCase):
+
+class SchemaTestCase(SqliteTestCase):
+    """
+    A test with files of other versions.
+    """
+
+    def old_file(self) -> None:
+        """
+        Have a file of version 1 with two records.
+        """
+        self.other_program().executescript(VERSION_1)
+
+    def tables(self) -> list[str]:
+        """
+        The tables of the file.
+        """
+        rows = self.other_program().execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return [name for (name,) in rows]
+
+
+class OldFileTests(SchemaTestCase):
+    """
+    Files of version 1.
+    """
+
+    def told(self, store: SqliteStore) -> list[str]:
+        """
+        Start a store, and return what it tells the operator.
+        """
+        told: list[str] = []
+        self.patch(SqliteStore, "_say", lambda store, serious, text: told.append(text))
+        self.started(store)
+        return told
+
+    def test_migrated(self) -> None:
+        """
+        The first start adds what is missing, and tells the operator. The records stay.
+        """
+        self.old_file()
+        store = self.make()
+        told = self.told(store)[0]
+        self.assertIn("its schema had version 1, and has version 2 now. The older dstwist cannot open it", told)
+        self.assertEqual(store.contents(), "2 records")
+        self.assertEqual(self.result(store.get("a")), Record(7, {"x": 1}))
+        self.assertEqual(self.other_program().execute("PRAGMA user_version").fetchone(), (SCHEMA_VERSION,))
+        self.assertEqual(self.tables(), ["changes", "records"])
+        self.result(store.stop())
+        self.assertNotIn("older dstwist", "".join(self.told(self.make())))
+
+    def test_interrupted(self) -> None:
+        """
+        A start that ends in the middle leaves the file as it was. The next one does all of it.
+        """
+        self.old_file()
+        for statements in range(len(SCHEMA) + 1):
+            self.patch(sqlite_schema, "SCHEMA", (*SCHEMA[:statements], "CREATE TABLE"))
+            self.assertIn(self.path, self.refusal())
+            self.assertEqual(self.other_program().execute("PRAGMA user_version").fetchone(), (1,))
+            self.assertEqual(self.tables(), ["records"])
+        self.patch(sqlite_schema, "SCHEMA", SCHEMA)
+        store = self.started(self.make())
+        self.assertEqual(self.tables(), ["changes", "records"])
+        self.assertEqual(self.result(store.get("b")), Record(0, []))
+
+    def test_full(self) -> None:
+        """
+        A file that has reached its limit is migrated all the same.
+        """
+        self.old_file()
+        other = self.other_program()
+        other.execute("INSERT INTO records VALUES ('c', 1, ?)", ['["' + "x" * 100_000 + '"]'])
+        store = self.started(self.make(max_bytes=65536))
+        self.assertEqual(self.result(store.get("a")), Record(7, {"x": 1}))
+        self.assertIn("cannot grow", self.failure(store.set("d", 1, ["x" * 50_000])))
+
+
+class SchemaTests(SchemaTestCase):
     """
     The files that a store opens, and those that it refuses.
     """
@@ -40,7 +132,7 @@ class SchemaTests(SqliteTestCase):
         other = self.other_program()
         other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-        self.assertIn("was written by a newer dstwist: its schema has version 2", self.refusal())
+        self.assertIn("was written by a newer dstwist: its schema has version 3", self.refusal())
 
     def test_no_table(self) -> None:
         """
@@ -51,6 +143,14 @@ class SchemaTests(SqliteTestCase):
             other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             other.execute(f"PRAGMA user_version = {version}")
             self.assertIn(self.path, self.refusal())
+
+    def test_other_tables(self) -> None:
+        """
+        So is a file that has not all our tables.
+        """
+        self.old_file()
+        self.other_program().execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self.assertIn("no such table: changes", self.refusal())
 
     def test_marked(self) -> None:
         """
