@@ -115,8 +115,9 @@ class RecordFeed(Feed[Snapshot]):
 
     def opened(self, answer: Message) -> None:
         version = -1 if answer.version is None else answer.version
-        if version != self._state.version or version >= 0:
-            self._show(_State(version, answer.data) if version >= 0 else _NOT_THERE)
+        state = _State(version, answer.data) if version >= 0 else _NOT_THERE
+        if version != self._state.version or state.text != self._state.text:
+            self._show(state)
 
     def joined(self, subscription: Subscription[Snapshot]) -> None:
         self._new.add(subscription)

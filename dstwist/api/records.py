@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from dstwist.api.errors import InvalidValue, VersionExists
+from dstwist.api.errors import InvalidValue, RecordNotFound, VersionExists
 from dstwist.api.failing import failing
 from dstwist.api.feeds import Feeds
 from dstwist.api.handle import Handle
@@ -127,11 +127,12 @@ class Records:
         return Deferred.fromCoroutine(self._update(name, function))
 
     async def _update(self, name: str, function: Callable[[Any], Any]) -> Snapshot:
-        check_name(name)
-        answer = await self._asking.ask(Message(_RECORD, RecordAction.HEAD, name))
-        version, data = _version_of(answer), {}
-        if version >= 0:
+        version, data = -1, {}
+        try:
             found = await self.get(name)
+        except RecordNotFound:
+            pass
+        else:
             version, data = found.version, found.data
         attempts = 0
         while True:

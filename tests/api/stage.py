@@ -17,6 +17,7 @@ from dstwist.api.api import Api
 from dstwist.config.permission import PermissionSettings
 from dstwist.config.settings import Settings
 from dstwist.node import Node
+from dstwist.permission.open import OpenPermission
 from tests.nodes.client import MemoryClient
 
 T = TypeVar("T")
@@ -40,7 +41,20 @@ class ApiTestCase(SynchronousTestCase):
 
     settings = Settings()
 
+    #: Whether the permission takes its time, until L{permit}.
+    waits = False
+
     def setUp(self) -> None:
+        self._decisions: list[Deferred[bool]] = []
+        allows = OpenPermission.allows
+
+        def decide(permission: OpenPermission, *request: Any) -> bool | Deferred[bool]:
+            if not self.waits:
+                return allows(permission, *request)
+            self._decisions.append(Deferred())
+            return self._decisions[-1]
+
+        self.patch(OpenPermission, "allows", decide)
         self.node = self.make_node(self.settings)
         self.node.startService()
         self.api: Api = self.node.api
@@ -54,6 +68,17 @@ class ApiTestCase(SynchronousTestCase):
         node = Node(settings, [endpoint], self.reactor)
         node.privilegedStartService()
         return node
+
+    def permit(self, permitted: bool = True) -> None:
+        """
+        Decide on all requests that wait for the permission.
+        """
+        self.waits = False
+        decisions, self._decisions = self._decisions, []
+        for decision in decisions:
+            if not decision.called:
+                decision.callback(permitted)
+        self.turn()
 
     def turn(self) -> None:
         """
@@ -97,3 +122,9 @@ def collect(taken: list[Any]) -> Callable[[Any], None]:
         taken.append(item)
 
     return take
+
+
+def ignore(item: Any) -> None:
+    """
+    A callback that does nothing.
+    """

@@ -10,7 +10,7 @@ from dstwist.api.errors import InvalidValue, MessageDenied
 from dstwist.protocol.constants import EventAction
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.typed import to_json
-from tests.api.stage import ApiTestCase, collect, rules
+from tests.api.stage import ApiTestCase, collect, ignore, rules
 from tests.nodes.client import GENERATIONS
 
 VALUES: list[Any] = [{"a": [1, None, {"b": "c"}]}, [], "x", "", 1.5, 0, True, False]
@@ -86,7 +86,7 @@ class EventTests(ApiTestCase):
         error = self.refused(self.api.events.emit("news", {"a": [1, object()]}), InvalidValue)
         self.assertEqual(str(error), "INVALID_MESSAGE_DATA: value['a'][1]: of type object is no JSON")
         self.refused(self.api.events.emit(""), InvalidValue)
-        self.refused(self.api.events.subscribe(3, print), InvalidValue)  # type: ignore[arg-type]
+        self.refused(self.api.events.subscribe(3, ignore), InvalidValue)  # type: ignore[arg-type]
 
 
 class UserEventTests(ApiTestCase):

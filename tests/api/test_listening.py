@@ -12,7 +12,7 @@ from dstwist.api.api import Api
 from dstwist.api.errors import ApiError, HandleClosed, MessageDenied
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
-from tests.api.stage import ApiTestCase, rules
+from tests.api.stage import ApiTestCase, ignore, rules
 from tests.nodes.client import GENERATIONS, MemoryClient
 
 
@@ -104,7 +104,7 @@ class ListeningTests(ApiTestCase):
         A listener that ends stops providing, and the names go to others.
         """
         listening = self.done(self.api.events.listen("^news/", self.provide))
-        error = self.refused(self.api.events.listen("^news/", print), ApiError)
+        error = self.refused(self.api.events.listen("^news/", ignore), ApiError)
         self.assertEqual(error.event, "MULTIPLE_SUBSCRIPTIONS")
         self.client().subscribe("news/a")
         self.assertEqual(self.take(), ["+news/a"])
@@ -152,8 +152,8 @@ class ListeningTests(ApiTestCase):
         """
         A pattern that is none is refused.
         """
-        self.assertEqual(self.refused(self.api.events.listen("(", print), ApiError).event, "INVALID_LISTEN_REGEX")
-        self.assertEqual(self.refused(self.api.events.listen("(", print), ApiError).event, "INVALID_LISTEN_REGEX")
+        self.assertEqual(self.refused(self.api.events.listen("(", ignore), ApiError).event, "INVALID_LISTEN_REGEX")
+        self.assertEqual(self.refused(self.api.events.listen("(", ignore), ApiError).event, "INVALID_LISTEN_REGEX")
 
 
 class RuleTests(ApiTestCase):
@@ -170,7 +170,7 @@ class RuleTests(ApiTestCase):
         The rules decide about a user: about the pattern, and about each name.
         """
         taken: list[str] = []
-        self.refused(self.api.as_user("bob").events.listen("news", print), MessageDenied)
+        self.refused(self.api.as_user("bob").events.listen("news", ignore), MessageDenied)
         self.done(self.api.as_user("ann").events.listen(".*", taken.append))
         for name in ("news/1", "secret/1"):
             self.client().subscribe(name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dstwist.api.errors import MessageDenied
 from dstwist.api.presence import PresenceChange
-from tests.api.stage import ApiTestCase, rules
+from tests.api.stage import ApiTestCase, ignore, rules
 
 
 class PresenceTests(ApiTestCase):
@@ -65,7 +65,7 @@ class RuleTests(ApiTestCase):
         bob = self.api.as_user("bob")
         self.refused(bob.presence.online(), MessageDenied)
         self.refused(bob.presence.is_online("ann"), MessageDenied)
-        self.refused(bob.presence.subscribe(print), MessageDenied)
-        self.refused(bob.presence.subscribe(print, user="ann"), MessageDenied)
-        self.done(self.api.as_user("ann").presence.subscribe(print))
-        self.done(self.api.presence.subscribe(print))
+        self.refused(bob.presence.subscribe(ignore), MessageDenied)
+        self.refused(bob.presence.subscribe(ignore, user="ann"), MessageDenied)
+        self.done(self.api.as_user("ann").presence.subscribe(ignore))
+        self.done(self.api.presence.subscribe(ignore))

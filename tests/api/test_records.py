@@ -10,7 +10,7 @@ from dstwist.api.errors import ApiError, InvalidValue, MessageDenied, RecordNotF
 from dstwist.api.record_feed import Snapshot
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from tests.api.stage import ApiTestCase, rules
+from tests.api.stage import ApiTestCase, ignore, rules
 from tests.nodes.client import GENERATIONS, MemoryClient
 
 
@@ -274,7 +274,7 @@ class UserRecordTests(RecordTestCase):
         for asked in (
             bob.records.get(name),
             bob.records.head(name),
-            bob.records.subscribe(name, print),
+            bob.records.subscribe(name, ignore),
             bob.records.delete(name),
             bob.records.update(name, lambda data: data),
             ann.records.set(name, {"n": 0}),

@@ -23,7 +23,7 @@ from dstwist.config.settings import RpcSettings, Settings
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json
-from tests.api.stage import ApiTestCase, rules
+from tests.api.stage import ApiTestCase, ignore, rules
 from tests.nodes.client import MemoryClient
 
 
@@ -215,7 +215,7 @@ class ProvideTests(ApiTestCase):
         A handle provides a procedure once at a time. After that it is not provided any more.
         """
         provision = self.done(self.api.rpc.provide("add", lambda request: 1))
-        self.assertEqual(self.refused(self.api.rpc.provide("add", print), ApiError).event, "MULTIPLE_PROVIDERS")
+        self.assertEqual(self.refused(self.api.rpc.provide("add", ignore), ApiError).event, "MULTIPLE_PROVIDERS")
         self.done(provision.close())
         self.done(provision.close())
         self.refused(self.api.rpc.call("add"), NoRpcProvider)
@@ -280,8 +280,8 @@ class RuleTests(ApiTestCase):
         The rules decide about a user, and not about the server.
         """
         ann, bob = self.api.as_user("ann"), self.api.as_user("bob")
-        self.refused(bob.rpc.provide("a", print), MessageDenied)
+        self.refused(bob.rpc.provide("a", ignore), MessageDenied)
         self.done(ann.rpc.provide("a", lambda request: 1))
         self.assertEqual(self.refused(ann.rpc.call("a"), MessageDenied).event, "MESSAGE_DENIED")
         self.assertEqual((self.done(bob.rpc.call("a")), self.done(self.api.rpc.call("a"))), (1, 1))
-        self.refused(bob.rpc.provide("a", print), MessageDenied)
+        self.refused(bob.rpc.provide("a", ignore), MessageDenied)
