@@ -129,7 +129,7 @@ class Node(NodeService):
         )
         outgoing = _outgoing(settings.limits, reactor)
         denials = Denials(self._permission, settings.logger.log_denied)
-        plugins = Plugins(settings.plugins, reactor)
+        plugins = Plugins(settings.plugins, reactor, label)
         if plugins:
             self._users.observe_connections(plugins.logged_in, plugins.logged_out)
         topics = TopicBuilder(

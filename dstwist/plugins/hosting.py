@@ -37,13 +37,15 @@ class Plugins:
     The plug-ins of one node.
 
     @param settings: by name, in the order in which they start.
+    @param node: the label of the node, for logs.
     @raise ConfigError: one of them cannot be made.
     """
 
     _log = Logger()
 
-    def __init__(self, settings: Mapping[str, PluginSettings], reactor: Any) -> None:
+    def __init__(self, settings: Mapping[str, PluginSettings], reactor: Any, node: str = "") -> None:
         self._settings = settings
+        self._node = node
         self._plugins: dict[str, IPlugin] = {}
         for name, each in settings.items():
             context = PluginContext(reactor, plugins=MappingProxyType(dict(self._plugins)))
@@ -118,6 +120,7 @@ class Plugins:
             failure,
             name=name,
             hook=hook,
+            node=self._node,
             once=f"{name} {hook}",
             contained=True,
             event="PLUGIN_ERROR",

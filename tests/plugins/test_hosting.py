@@ -90,6 +90,7 @@ class PluginsTestCase(SynchronousTestCase):
                 for name in names
             },
             self.clock,
+            "one",
         )
 
 
@@ -291,5 +292,5 @@ class HookTests(PluginsTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
         self.assertEqual(
             lines.of("critical"),
-            ["PLUGIN_ERROR | logged_in of the plug-in a failed", "PLUGIN_ERROR | logged_out of the plug-in a failed"],
+            [f"PLUGIN_ERROR | logged_{way} of the plug-in a failed [one]" for way in ("in", "out")],
         )
