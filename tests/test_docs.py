@@ -65,6 +65,7 @@ NO_CODE = {
     "dstwist.conf",
     "dstwist.install",
     "dstwist.pid",
+    "dstwist.plugin",
     "dstwist.service",
     "dstwist.socket",
     "dstwist.storage",

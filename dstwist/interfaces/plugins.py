@@ -34,7 +34,7 @@ class IPlugin(Interface):
         The server does not start if this fails, or takes longer than C{dependencyInitializationTimeout}. After a
         failure, C{stop} is not called.
 
-        @param api: the requests of the server itself: L{dstwist.node.Node}C{.api}.
+        @param api: the L{Api<dstwist.api.api.Api>} of the node: makes requests of the server itself.
         """
 
     def stop() -> Awaitable[None] | None:

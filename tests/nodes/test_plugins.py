@@ -4,13 +4,17 @@ A whole node and its plug-ins: they are ready before the first client, see login
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.api.api import Api
 from dstwist.config.limits import LimitSettings
 from dstwist.config.plugins import PluginSettings
 from dstwist.config.settings import Settings
@@ -18,8 +22,12 @@ from dstwist.errors import ConfigError
 from dstwist.interfaces import IIdentity
 from dstwist.node import Node
 from dstwist.plugins import Plugin, PluginContext
+from dstwist.protocol.constants import RpcAction, Topic
+from dstwist.protocol.message import Message
 from dstwist.store.memory import MemoryStore
 from tests.nodes.client import GENERATIONS, MemoryClient
+
+EXAMPLE = Path(__file__).resolve().parent.parent.parent / "docs" / "examples" / "audit.py"
 
 #: The plug-in of the test that runs.
 _made: list[Guard] = []
@@ -34,20 +42,22 @@ class Guard(Plugin):
         super().__init__(options, context)
         self.calls: list[Any] = []
         self.starting: Deferred[None] = Deferred()
-        self.kick: Any = None
         _made.append(self)
 
-    def start(self, api: Any) -> Deferred[None]:
+    def start(self, api: Api) -> Deferred[None]:
+        self.api = api
         self.calls.append("start")
         return self.starting
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         self.calls.append("stop")
+        await self.api.records.set("guard", {"says": "good night"})
+        self.calls.append("written")
 
     def logged_in(self, identity: IIdentity) -> None:
         self.calls.append(("in", identity.user, identity.address))
         if identity.user == "mallory":
-            self.kick("mallory", "not wanted")
+            self.api.kick("mallory", "not wanted")
 
     def logged_out(self, identity: IIdentity) -> None:
         self.calls.append(("out", identity.user))
@@ -55,11 +65,12 @@ class Guard(Plugin):
 
 class NotedStore(MemoryStore):
     """
-    A storage that notes its stop with the calls of the plug-in.
+    A storage that notes with the calls of the plug-in that it stops, and what the plug-in has written.
     """
 
     def stop(self) -> Deferred[None]:
-        _made[0].calls.append("stop storage")
+        found = self.known("guard")
+        _made[0].calls.append(("stop storage", None if found is None else found.data))
         return super().stop()
 
 
@@ -80,7 +91,6 @@ class PluginTests(SynchronousTestCase):
         self.node = self.make(f"{__name__}:Guard")
         (self.plugin,) = _made
         self.addCleanup(_made.clear)
-        self.plugin.kick = self.node.kick
         self.node.privilegedStartService()
         self.started = self.node.start()
 
@@ -123,7 +133,7 @@ class PluginTests(SynchronousTestCase):
         self.assertEqual(self.failureResultOf(self.started).getErrorMessage(), reason)
         self.assertIsNone(self.node.factory.buildProtocol(None))
         self.successResultOf(self.node.stopService())
-        self.assertEqual(self.plugin.calls, ["start", "stop", "stop storage"])
+        self.assertEqual(self.plugin.calls, ["start", "stop", "written", ("stop storage", {"says": "good night"})])
 
     def test_logins(self) -> None:
         """
@@ -158,13 +168,73 @@ class PluginTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        The plug-in is told that all clients are gone, then it stops, then the stores.
+        The plug-in is told that all clients are gone, then it stops, then the stores. It can still write a record.
         """
         self.plugin.starting.callback(None)
         client = self.log_in("ann")
         stopped = self.node.stopService()
         client.transport.loseConnection()
         self.successResultOf(stopped)
-        self.assertEqual(
-            self.plugin.calls, ["start", ("in", "ann", "192.0.2.1"), ("out", "ann"), "stop", "stop storage"]
+        self.assertEqual(self.plugin.calls[-3:], ["stop", "written", ("stop storage", {"says": "good night"})])
+        self.assertEqual(self.plugin.calls[:-3], ["start", ("in", "ann", "192.0.2.1"), ("out", "ann")])
+
+
+class ExampleTests(SynchronousTestCase):
+    """
+    The example of the manual. L{tests.e2e.test_plugins} runs it in a real server.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.file = Path(self.mktemp())
+
+    def make(self, **options: Any) -> Node:
+        settings = Settings(
+            plugins={"audit": PluginSettings("path", f"{EXAMPLE}:Audit", options, "plugins.audit.path")}
         )
+        return Node(settings, [TCP4ServerEndpoint(self.reactor, 6020)], self.reactor)
+
+    def test_audit(self) -> None:
+        """
+        Logins and logouts are in the file, the procedure tells who is online, and the port has the figures.
+        """
+        node = self.make(file=str(self.file))
+        started = node.start()
+        self.reactor.advance(0)
+        self.successResultOf(started)
+        ann, bob = MemoryClient(node, "v3"), MemoryClient(node, "v4")
+        ann.log_in("ann")
+        bob.log_in("bob")
+        self.reactor.advance(0)
+        ann.say(Message(Topic.RPC, RpcAction.REQUEST, "audit/online", b"{}", correlation_id="1"))
+        self.reactor.advance(0)
+        self.assertEqual(ann.heard()[-1].data, 'O{"ann":1,"bob":1}')
+        bob.transport.loseConnection()
+        self.reactor.advance(0)
+        lines = [json.loads(line) for line in self.file.read_text().splitlines()]
+        self.assertEqual(
+            [(line["event"], line["user"]) for line in lines], [("login", "ann"), ("login", "bob"), ("logout", "bob")]
+        )
+        self.assertEqual(self.page(), b"dstwist_logins_total 2\ndstwist_connections 1\n")
+        stopped = node.stop()
+        ann.transport.loseConnection()
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.file.read_text().splitlines()), 4)
+
+    def page(self) -> bytes:
+        """
+        The page that Prometheus gets.
+        """
+        ports = {port: factory for port, factory, *_ in self.reactor.tcpServers}
+        transport = StringTransport()
+        protocol: Any = ports[9420].buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b"GET /metrics HTTP/1.0\r\n\r\n")
+        page: bytes = transport.value().partition(b"\r\n\r\n")[2]
+        return page
+
+    def test_option_missing(self) -> None:
+        """
+        Without its option, the server does not start.
+        """
+        self.assertIn("plugins.audit.path: cannot load", str(self.assertRaises(ConfigError, self.make)))
