@@ -54,8 +54,7 @@ class FileAuthentication:
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
-        self._pool.stop()
-        return succeed(None)
+        return self._pool.stop()
 
     def replace(self, users: Mapping[str, User]) -> None:
         """

@@ -39,7 +39,9 @@ class HashPool:
         full = "too many logins wait for their passwords to be checked"
         # A thread cannot be interrupted.
         self._limit = ConcurrencyLimit(threads, waiting, full, interruptible=False)
-        self._stopped = False
+        self._running = 0
+        # Fires when the threads have ended; None before L{stop}.
+        self._stopped: Deferred[None] | None = None
 
     def start(self) -> None:
         """
@@ -47,12 +49,14 @@ class HashPool:
         """
         self._threads.start()
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         """
-        End the threads. Blocks until the running functions end; waiting ones fail.
+        End the threads. Fires when the running functions have ended; waiting ones fail.
         """
-        self._stopped = True
-        self._threads.stop()
+        stopped: Deferred[None] = Deferred()
+        self._stopped = stopped
+        self._end_threads()
+        return stopped
 
     def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """
@@ -62,6 +66,18 @@ class HashPool:
         return self._limit.run(self._submit, function, *args)
 
     def _submit(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        if self._stopped:
+        if self._stopped is not None:
             return fail(AuthError("the server is stopping"))
-        return deferToThreadPool(self._reactor, self._threads, function, *args)
+        self._running += 1
+        return deferToThreadPool(self._reactor, self._threads, function, *args).addBoth(self._ended)
+
+    def _ended(self, result: Any) -> Any:
+        self._running -= 1
+        self._end_threads()
+        return result
+
+    def _end_threads(self) -> None:
+        # To end busy threads would block the reactor, and all other parts of the program with it.
+        if self._stopped is not None and not self._running:
+            self._threads.stop()
+            self._stopped.callback(None)

@@ -59,8 +59,7 @@ class StorageAuthentication:
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
-        self._pool.stop()
-        return succeed(None)
+        return self._pool.stop()
 
     def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
         name, password = name_and_password(credentials)

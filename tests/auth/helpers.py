@@ -30,8 +30,9 @@ class DirectPool:
     def start(self) -> None:
         self.calls.append("start")
 
-    def stop(self) -> None:
+    def stop(self) -> Deferred[None]:
         self.calls.append("stop")
+        return succeed(None)
 
     def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
         self.asked.append(args)

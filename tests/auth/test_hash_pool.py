@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -112,23 +114,43 @@ class HashPoolTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        Stopping ends the threads. What still waited for one fails, and so does what comes later.
+        Stopping ends the threads when they have done their work, and blocks nothing meanwhile. What still waited for a
+        thread fails, and so does what comes later.
         """
         results = [self.pool.run(int) for _ in range(3)]
-        self.pool.stop()
+        stopped = self.pool.stop()
         self.threads.work()
         self.successResultOf(results[0])
         self.failureResultOf(results[2], AuthError)
         self.failureResultOf(self.pool.run(int), AuthError)
+        self.assertNoResult(stopped)
+        self.assertEqual(self.threads.calls, ["start"])
+        self.threads.work()
+        self.successResultOf(stopped)
+        self.assertEqual(self.threads.calls, ["start", "stop"])
+
+    def test_stop_idle(self) -> None:
+        """
+        Idle threads end at once.
+        """
+        self.successResultOf(self.pool.stop())
         self.assertEqual(self.threads.calls, ["start", "stop"])
 
     def test_own_threads(self) -> None:
         """
         Unless told otherwise it has real threads.
         """
-        pool = HashPool(FakeReactor(), 1, 1)
+        calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
+
+        class QueueReactor:
+            def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
+                calls.put(partial(function, *args))
+
+        pool = HashPool(QueueReactor(), 1, 1)
         pool.start()
         result = pool.run(threading.current_thread)
-        # Joins the thread, so that the work is done.
-        pool.stop()
+        stopped = pool.stop()
+        self.assertNoResult(stopped)
+        calls.get()()
         self.assertIsNot(self.successResultOf(result), threading.current_thread())
+        self.successResultOf(stopped)
