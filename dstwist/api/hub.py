@@ -97,7 +97,8 @@ class Hub:
             raise HandleClosed(self._refusal)
         if not isinstance(credentials, dict):
             raise InvalidValue("credentials are an object")
-        client = HandshakeData(address, {name.lower(): value for name, value in headers.items()}, url, path=API_PATH)
+        lower = {name.lower(): value for name, value in headers.items()}
+        client = HandshakeData(address, lower, url, path=API_PATH, node=self._node)
         return self._logins.begin(client, to_json(credentials))
 
     def _accept(self, client: HandshakeData, decision: LoginDecision) -> Handle:

@@ -232,6 +232,8 @@ class RequestLoginTests(SynchronousTestCase):
         node = self.start()
         self.assertIs(self.attempt(node, "ann", "secret"), Outcome.ACCEPTED)
         self.successResultOf(node.stopService())
+        # The holders of the API are told of the end in a later turn.
+        self.reactor.advance(0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 

@@ -169,6 +169,7 @@ class TwoNodesTests(EmbeddingTestCase):
         self.assertIn("6020", error.getErrorMessage())
         self.assertNotIn("--", error.getErrorMessage())
         self.assertFalse(bad.running)
+        self.reactor.advance(0)
         self.assertEqual(len(self.reactor.getDelayedCalls()), timers)
         self.assertEqual(self.deliveries(good), [[b"0"]])
 

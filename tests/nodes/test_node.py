@@ -350,6 +350,7 @@ class LifeTests(NodeTestCase):
         for client in clients:
             client.transport.loseConnection()
         self.successResultOf(stopped)
+        self.turn()
         self.assertFalse(self.reactor.getDelayedCalls())
 
     def test_stop_other_connections(self) -> None:
@@ -367,6 +368,7 @@ class LifeTests(NodeTestCase):
             transports.append(transport)
         self.successResultOf(node.stopService())
         self.assertEqual([transport.connected for transport in transports], [False, False])
+        self.turn()
         self.assertFalse(self.reactor.getDelayedCalls())
 
     def test_stop_ends_last(self) -> None:

@@ -279,6 +279,7 @@ class StopTests(StoresTestCase):
         self.successResultOf(self.node.stopService())
         self.assertIsNone(self.node.factory.buildProtocol(None))
         self.assertEqual(self.log, ["start storage", "start cache", "stop cache", "stop storage"])
+        self.reactor.advance(0)
         self.assertFalse(self.reactor.getDelayedCalls())
 
 
