@@ -28,6 +28,7 @@ from dstwist.permission.valve.permission import ValvePermission
 from dstwist.permission.valve.rules import load_permissions
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -137,7 +138,8 @@ def cost(make: Callable[[], tuple[Any, list[str], str]], subscribed: bool, has_r
     service.handle(Message(Topic.RECORD, get, names=(NAME,), correlation_id="0"), subscriber)
     if not subscribed:
         service.handle(Message(Topic.RECORD, RecordAction.UNSUBSCRIBE, names=(NAME,), correlation_id="1"), subscriber)
-    store.set(NAME, 0, data)
+    # As of a client: each key is a text of its own.
+    store.set(NAME, 0, loads(dumps(data)))
     del data
     patches = [Message(Topic.RECORD, RecordAction.PATCH, NAME, b"1.5", path=path, version=0) for path in paths]
     for patch in patches:
