@@ -4,22 +4,27 @@ Clients of a node in memory.
 ==================  ================================================================================================
 L{MemoryClient}     real payloads in real WebSocket frames, on a transport that is a string
 L{InProcessClient}  the application that embeds the node: no WebSocket; requests are messages, and so are answers
+L{AskingClient}     the same for a party that no fan-out reaches, such as a single HTTP request: it cannot subscribe
 ==================  ================================================================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransportWithDisconnection
 
 from dstwist.api.requester import Identity, InProcessRequester
+from dstwist.connections.requester import Requester
 from dstwist.interfaces import HandshakeData
+from dstwist.log import Client as LoggedClient
 from dstwist.node import Node
 from dstwist.protocol import protobuf, text
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
+from dstwist.protocol.dialect import PROTOBUF
 from dstwist.protocol.message import Message
 
 MASK = b"\x12\x34\x56\x78"
@@ -34,8 +39,14 @@ GENERATIONS: dict[str, tuple[str, Any, int]] = {
 #: The kind of L{InProcessClient}, in the place of a generation.
 API = "api"
 
-#: All kinds of clients.
+#: The kind of L{AskingClient}.
+ASKING = "asking"
+
+#: All kinds of clients that can subscribe.
 KINDS = (*GENERATIONS, API)
+
+#: All kinds of clients.
+ASKING_KINDS = (*KINDS, ASKING)
 
 
 def client_frame(payload: bytes, opcode: int) -> bytes:
@@ -169,12 +180,13 @@ class InProcessClient(Client):
     One requester in the process of the node. Its login is that of a single request. C{closed} has no reason.
     """
 
+    generation = API
+
     def __init__(self, node: Node) -> None:
-        self.generation = API
         self.transport = self
         self._node = node
         self._heard: list[Any] = []
-        self._requester: InProcessRequester | None = None
+        self._requester: Requester | None = None
 
     @property
     def closed(self) -> tuple[int, str] | None:  # type: ignore[override]
@@ -186,9 +198,13 @@ class InProcessClient(Client):
         credentials = b'{"username":"%s"}' % user.encode()
         self._node.request_logins.login(HandshakeData("192.0.2.1"), credentials).addCallback(decisions.append)
         (decision,) = decisions
+        self._requester = self._make(
+            Identity(decision.user, decision.client_data, decision.login.server_data, "192.0.2.1")
+        )
+
+    def _make(self, identity: Identity) -> Requester:
         hub = self._node.api._hub
-        identity = Identity(decision.user, decision.client_data, decision.login.server_data, "192.0.2.1")
-        self._requester = InProcessRequester(identity, hub._router, hub._clock, self._heard.append, hub._rates)
+        return InProcessRequester(identity, hub._router, hub._clock, self._heard.append, hub._rates)
 
     def say(self, *messages: Message) -> None:
         assert self._requester is not None
@@ -204,8 +220,39 @@ class InProcessClient(Client):
         self._requester.close("gone")
 
 
+class _AskingRequester(Requester):
+    """
+    A requester without a wire.
+    """
+
+    def __init__(self, take: Callable[[Message], object], *args: Any) -> None:
+        super().__init__(*args)
+        self._take = take
+
+    def send(self, message: Message) -> None:
+        if not self.closed:
+            self._take(message)
+
+
+class AskingClient(InProcessClient):
+    """
+    A requester that no fan-out reaches.
+    """
+
+    generation = ASKING
+
+    def _make(self, identity: Identity) -> Requester:
+        hub = self._node.api._hub
+        origin = LoggedClient(identity.user, identity.address, "/api", 0)
+        requester = _AskingRequester(self._heard.append, origin, PROTOBUF, hub._router, hub._clock)
+        requester.client_data, requester.server_data = identity.client_data, identity.server_data
+        return requester
+
+
 def connect(node: Node, kind: str) -> Client:
     """
-    A client of C{kind}, one of L{KINDS}, that is not logged in.
+    A client of C{kind}, one of L{ASKING_KINDS}, that is not logged in.
     """
+    if kind == ASKING:
+        return AskingClient(node)
     return InProcessClient(node) if kind == API else MemoryClient(node, kind)

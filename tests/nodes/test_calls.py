@@ -11,10 +11,10 @@ from dstwist.node import Node
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
-from tests.nodes.client import API, KINDS, Client
+from tests.nodes.client import API, ASKING, ASKING_KINDS, KINDS, Client
 from tests.nodes.test_node import VALUES, NodeTestCase
 
-PAIRS = [(caller, provider) for caller in KINDS for provider in KINDS]
+PAIRS = [(caller, provider) for caller in ASKING_KINDS for provider in KINDS]
 
 
 def rpc(action: RpcAction, call_id: str | None = "c1", data: Any = None) -> Message:
@@ -58,7 +58,7 @@ class BothGenerationsTests(CallTestCase):
             node = self.start()
             provider, caller = self.provider(node, providing), self.client(node, calling)
             for json, typed in VALUES:
-                by_generation = {"v3": typed, "v4": json, API: json}
+                by_generation = {"v3": typed, "v4": json, API: json, ASKING: json}
                 self.say(caller, rpc(RpcAction.REQUEST, data=by_generation[calling]))
                 (request,) = provider.heard()
                 self.assertEqual((request.action, request.name), (RpcAction.REQUEST, "add"))
@@ -90,7 +90,7 @@ class BothGenerationsTests(CallTestCase):
         """
         A call that all reject reaches each provider once, whatever its generation, and fails.
         """
-        for calling in KINDS:
+        for calling in ASKING_KINDS:
             node = self.start()
             providers = [self.provider(node, generation, generation) for generation in KINDS * 2]
             caller = self.client(node, calling)

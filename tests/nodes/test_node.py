@@ -32,7 +32,7 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
 from dstwist.transports.closing_link import CLOSE_TIMEOUT
 from tests.logs import Lines
-from tests.nodes.client import API, KINDS, Client, MemoryClient, connect
+from tests.nodes.client import API, ASKING_KINDS, KINDS, Client, MemoryClient, connect
 
 #: One value of each kind, as JSON and as a typed value.
 VALUES: list[tuple[bytes | None, str]] = [
@@ -95,7 +95,7 @@ class EventTests(NodeTestCase):
         """
         node = self.start()
         subscribers = [self.subscriber(node, generation) for generation in KINDS * 2]
-        for generation in KINDS:
+        for generation in ASKING_KINDS:
             emitter = self.client(node, generation)
             for json, typed in VALUES:
                 emitter.emit("news", typed if generation == "v3" else json)

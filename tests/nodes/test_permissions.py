@@ -19,7 +19,10 @@ from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction
 from dstwist.protocol.message import Message
 from dstwist.services.record.held_discards import DISCARD_DELAY_SECONDS
 from tests.logs import Lines
-from tests.nodes.client import KINDS, Client, connect
+from tests.nodes.client import API, ASKING, KINDS, Client, connect
+
+#: The kinds of clients that write records in the same form.
+WRITERS = ("v4", API, ASKING)
 
 RULES: dict[str, Any] = {
     "record": {
@@ -91,17 +94,18 @@ class PermissionNodeTests(SynchronousTestCase):
         """
         A rule sees what another record holds at the moment.
         """
-        listener, ann = self.client("bob"), self.client("ann")
-        listener.subscribe("room/1")
-        self.heard(listener)
-        ann.emit("room/1", b"1")
-        self.assertEqual(self.heard(ann), [(EventAction.MESSAGE_PERMISSION_ERROR, "room/1")])
-        ann.say(write("private/ann", 1, b'{"rooms":["1"]}', RecordAction.CREATEANDUPDATE))
-        self.assertEqual([action for action, _ in self.heard(ann)], [RecordAction.WRITE_ACKNOWLEDGEMENT])
-        ann.emit("room/1", b"1")
-        ann.emit("room/2", b"1")
-        self.assertEqual(self.heard(ann), [(EventAction.MESSAGE_DENIED, "room/2")])
-        self.assertEqual(self.heard(listener), [(EventAction.EMIT, "room/1")])
+        for kind in WRITERS:
+            listener, ann = self.client("bob"), self.client(kind, kind)
+            listener.subscribe("room/1")
+            self.heard(listener)
+            ann.emit("room/1", b"1")
+            self.assertEqual(self.heard(ann), [(EventAction.MESSAGE_PERMISSION_ERROR, "room/1")])
+            ann.say(write(f"private/{kind}", 1, b'{"rooms":["1"]}', RecordAction.CREATEANDUPDATE))
+            self.assertEqual([action for action, _ in self.heard(ann)], [RecordAction.WRITE_ACKNOWLEDGEMENT])
+            ann.emit("room/1", b"1")
+            ann.emit("room/2", b"1")
+            self.assertEqual(self.heard(ann), [(EventAction.MESSAGE_DENIED, "room/2")])
+            self.assertEqual(self.heard(listener), [(EventAction.EMIT, "room/1")])
 
     def test_fields_of_another_action(self) -> None:
         """
@@ -141,25 +145,28 @@ class PermissionNodeTests(SynchronousTestCase):
         """
         The rules decide on a write with the record at the turn of the write. A refused write changes nothing.
         """
-        ann = self.client("ann")
-        ann.say(write("count/a", -1, b'{"n":1}', RecordAction.CREATEANDUPDATE))
-        ann.say(write("count/a", -1, b"2", RecordAction.PATCH, "n"))
-        ann.say(write("count/a", -1, b"9", RecordAction.PATCH, "n"))
-        ann.say(write("count/a", -1, b'{"n":3}', RecordAction.UPDATE))
-        done, denied = RecordAction.WRITE_ACKNOWLEDGEMENT, RecordAction.MESSAGE_DENIED
-        self.assertEqual([action for action, _ in self.heard(ann)], [done, done, denied, done])
+        for kind in WRITERS:
+            ann, name = self.client("ann", kind), f"count/{kind}"
+            ann.say(write(name, -1, b'{"n":1}', RecordAction.CREATEANDUPDATE))
+            ann.say(write(name, -1, b"2", RecordAction.PATCH, "n"))
+            ann.say(write(name, -1, b"9", RecordAction.PATCH, "n"))
+            ann.say(write(name, -1, b'{"n":3}', RecordAction.UPDATE))
+            done, denied = RecordAction.WRITE_ACKNOWLEDGEMENT, RecordAction.MESSAGE_DENIED
+            self.assertEqual([action for action, _ in self.heard(ann)], [done, done, denied, done], kind)
 
     def test_creating_by_path(self) -> None:
         """
         The rule of setData with a path sees the record that would come of it.
         """
-        ann = self.client("ann")
-        ann.say(write("new/a", -1, b"2", RecordAction.CREATEANDPATCH, "a.b"))
-        ann.say(write("new/a", -1, b"1", RecordAction.CREATEANDPATCH, "a.b"))
-        self.assertEqual(
-            [action for action, _ in self.heard(ann)],
-            [RecordAction.MESSAGE_DENIED, RecordAction.WRITE_ACKNOWLEDGEMENT],
-        )
+        for kind in WRITERS:
+            ann, name = self.client("ann", kind), f"new/{kind}"
+            ann.say(write(name, -1, b"2", RecordAction.CREATEANDPATCH, "a.b"))
+            ann.say(write(name, -1, b"1", RecordAction.CREATEANDPATCH, "a.b"))
+            self.assertEqual(
+                [action for action, _ in self.heard(ann)],
+                [RecordAction.MESSAGE_DENIED, RecordAction.WRITE_ACKNOWLEDGEMENT],
+                kind,
+            )
 
     def test_get_record(self) -> None:
         """
