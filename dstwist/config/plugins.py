@@ -52,6 +52,8 @@ _FILE = re.compile(r"(.*\.py):([A-Za-z_]\w*)", re.DOTALL)
 _KEYS = ("module", "path", "name", "options")
 # Names for C{plugins} that come with the Node server.
 _NODE_NAMES = ("aws", "default", "heap-snapshot")
+# Names of npm packages: C{@scope/package}, C{deepstream.io-...}, C{deepstream-...}.
+_NPM_NAME = re.compile(r"@|deepstream[.-]")
 
 
 def read_plugin(
@@ -116,5 +118,5 @@ def _is_ours(kind: str, source: str) -> bool:
     Whether an entry of C{plugins} is meant for dstwist, perhaps with a mistake.
     """
     if kind == "name":
-        return source not in _NODE_NAMES
+        return source not in _NODE_NAMES and _NPM_NAME.match(source) is None
     return kind == "module" or is_python(source)

@@ -86,6 +86,9 @@ class ReadPluginsTests(ConfigCase):
             "{path: ./p.js}",
             "{name: heap-snapshot, options: {interval: 20000}}",
             "{name: aws}",
+            "{name: '@acme/audit'}",
+            "{name: deepstream.io-plugin-audit}",
+            "{name: deepstream-audit}",
             "{type: default}",
             "",
         ):
