@@ -16,6 +16,10 @@ L{MIN_UNMEASURED_GROWTH}. So estimates stay below about twice the true weight, a
 proportion to the bytes written. Above L{SURELY_SHORT_WEIGHT_FACTOR} times C{maxSize} a record may be near one of its
 limits; there the ceiling is so low that the record cannot exceed a limit before it is measured.
 
+A large record also takes the memory of the items that writes have replaced and its bases keep
+(L{dstwist.protocol.patched}). The estimate counts them, since it never becomes smaller; each write adds the memory of
+its copies. To measure a record merges it, which frees these items.
+
 If the limits were lowered, a record that exceeds them may still become smaller.
 """
 
