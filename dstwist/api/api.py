@@ -91,7 +91,7 @@ class Api:
         @param address: the address of the client in whose place the application logs in, for limits and logs.
         @param headers: the headers of the request of the client, for authenticators that look at them.
         """
-        login = self._hub.login(credentials, address, headers or {}, None)
+        login = self._hub.login(credentials, address, headers or {})
         return login.addCallback(lambda handle: Api(self._hub, handle))
 
     def kick(self, user: str, reason: str) -> int:

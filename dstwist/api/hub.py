@@ -86,7 +86,7 @@ class Hub:
         self._handles.pop(handle, None)
         self._logged_in.pop(handle, None)
 
-    def login(self, credentials: Any, address: str, headers: Mapping[str, str], url: str | None) -> Deferred[Handle]:
+    def login(self, credentials: Any, address: str, headers: Mapping[str, str]) -> Deferred[Handle]:
         """
         Have the node's authentication decide on C{credentials}, and make the handle of the user.
 
@@ -98,7 +98,7 @@ class Hub:
         if not isinstance(credentials, dict):
             raise InvalidValue("credentials are an object")
         lower = {name.lower(): value for name, value in headers.items()}
-        client = HandshakeData(address, lower, url, path=API_PATH, node=self._node)
+        client = HandshakeData(address, lower, path=API_PATH, node=self._node)
         return self._logins.begin(client, to_json(credentials))
 
     def _accept(self, client: HandshakeData, decision: LoginDecision) -> Handle:

@@ -68,6 +68,10 @@ class _Served:
         self.callback = callback
 
 
+def _drop(message: object) -> None:
+    pass
+
+
 class _Gate:
     """
     Keeps the requests while the requester is paused.
@@ -196,3 +200,5 @@ class InProcessRequester(Requester):
         self.reason = reason
         super().close(reason)
         self._gate.kept.clear()
+        # Without the circles all of it is freed at once.
+        self._gate.serve = self._receive = _drop

@@ -4,6 +4,8 @@ Tests for L{dstwist.api.handle}: the end of a handle in the middle of each reque
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -125,6 +127,26 @@ class EndTests(ApiTestCase):
         # The stores have timers of their own.
         self.reactor.advance(5)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_freed(self) -> None:
+        """
+        A handle that is closed is freed at once, without the garbage collector.
+        """
+
+        async def use() -> weakref.ref[Any]:
+            with self.api.as_user("ann") as api:
+                for name, request in REQUESTS.items():
+                    if name != "delete":
+                        await request(api)
+                handle: Any = api._handle
+                return weakref.ref(handle)
+
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        reference = self.done(use())
+        self.turn()
+        self.assertIsNone(reference())
 
     def test_denied(self) -> None:
         """

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from dstwist.api.api import Api
 from dstwist.api.errors import ApiError, HandleClosed, MessageDenied
+from dstwist.api.listening import Listening
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from tests.api.stage import ApiTestCase, ignore, rules
@@ -124,6 +125,21 @@ class ListeningTests(ApiTestCase):
         self.done(listening.close())
         decision.callback(lambda: self.calls.append("stop"))
         self.assertEqual(self.take(), ["stop"])
+
+    def test_closed_while_asked(self) -> None:
+        """
+        The application ends the listening while it is asked, and is told to stop at once.
+        """
+        listenings: list[Listening] = []
+
+        def close(name: str) -> Any:
+            listenings[0].close()
+            return lambda: self.calls.append("stop")
+
+        listenings.append(self.done(self.api.events.listen("^news/", close)))
+        self.client().subscribe("news/a")
+        self.assertEqual(self.take(), ["stop"])
+        self.assertEqual(listenings[0].provided, [])
 
     def test_handle_closed(self) -> None:
         """

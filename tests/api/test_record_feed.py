@@ -9,7 +9,7 @@ from typing import Any
 from dstwist.api.record_feed import Snapshot
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from tests.api.stage import ApiTestCase
+from tests.api.stage import ApiTestCase, ignore
 
 
 class FeedTests(ApiTestCase):
@@ -65,6 +65,16 @@ class FeedTests(ApiTestCase):
         self.assertEqual(states[2][1]["y"], {"z": True})
         self.assertNotIn("y", states[3][1])
         self.assertEqual(states[4], (5, []))
+
+    def test_joined_behind_news(self) -> None:
+        """
+        A subscription that begins while news wait gets each state once.
+        """
+        self.done(self.api.records.set("a", {"x": 1}))
+        self.done(self.api.records.subscribe("a", ignore))
+        self.api.records.set("a", {"x": 2})
+        self.api.records.subscribe("a", self.taken.append)
+        self.assertEqual(self.take(), [(2, {"x": 2})])
 
     def test_same(self) -> None:
         """

@@ -66,6 +66,15 @@ class ReadingTests(RecordTestCase):
         self.successResultOf(self.api.records.get("a"))
         self.failureResultOf(self.api.records.get("b"), RecordNotFound)
 
+    def test_large(self) -> None:
+        """
+        A large record, whose frame the server shares among its readers.
+        """
+        data = {"text": "x" * 100_000, "items": list(range(1000))}
+        self.done(self.api.records.set("a", data))
+        for _ in range(2):
+            self.assertEqual(self.done(self.api.records.get("a")).data, data)
+
     def test_own_values(self) -> None:
         """
         A value that the application changes afterwards changes nothing on the server, and the other way round.
