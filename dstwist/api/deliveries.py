@@ -16,18 +16,21 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from dstwist.log import Logger
+from dstwist.log import Logger, labelled
 from dstwist.scheduling.turns import Turns
 
 
 class Deliveries:
     """
     The calls for the holder of one handle.
+
+    @param node: the label of the node, for logs.
     """
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, node: str = "") -> None:
+        self._node = node
         self._turns = Turns.of(clock)
         self._waiting: deque[tuple[Callable[[Any], object], Any]] = deque()
 
@@ -43,6 +46,10 @@ class Deliveries:
             self._turns.later(self._deliver)
 
     def _deliver(self) -> None:
+        with labelled(self._node):
+            self._make_calls()
+
+    def _make_calls(self) -> None:
         waiting = self._waiting
         now, end = self._turns.now, self._turns.slice_end()
         while waiting:

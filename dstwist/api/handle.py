@@ -55,7 +55,7 @@ class Handle:
     ) -> None:
         self.identity = identity
         self.clock = clock
-        self.deliveries = Deliveries(clock)
+        self.deliveries = Deliveries(clock, identity.node)
         self.news: dict[tuple[Topic, IntEnum], TakeNews] = {}
         self.denied: dict[tuple[Topic, IntEnum], TakeNews] = {}
         self.on_close: list[Callable[[HandleClosed], None]] = []

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.api.deliveries import Deliveries
 from tests.fakes import BusyClock
+from tests.logs import Lines
 from tests.turns import LONGEST, turn_lengths
 
 
@@ -45,6 +46,17 @@ class DeliveriesTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.made, [1])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_label(self) -> None:
+        """
+        Log lines have the label of the node.
+        """
+        lines = Lines(self)
+        deliveries = Deliveries(self.clock, "left")
+        deliveries.add(lambda argument: 1 // 0, None)
+        self.clock.advance(0)
+        self.assertTrue(lines.last("critical").endswith(" [left]"))
+        self.flushLoggedErrors(ZeroDivisionError)
 
     def test_slices(self) -> None:
         """
