@@ -9,7 +9,10 @@ import sqlite3
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreError, TransferError
-from dstwist.interfaces import IEnumerableStore, Record
+from dstwist.interfaces import Change, IEnumerableStore, Record
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.store.sqlite_changes import MIN_SIZE
 from dstwist.transfer import sqlite_reader
 from dstwist.transfer.sqlite_reader import SqliteReader
 from tests.transfer.stage import FilesTestCase
@@ -71,6 +74,21 @@ class SqliteReaderTests(FilesTestCase):
         rest, cursor = self.result(reader.names(cursor, 10))
         self.assertEqual([*first, *rest], ["b", "d", "e", "f", "h"])
         self.assertIsNone(cursor)
+
+    def test_changes(self) -> None:
+        """
+        A large record comes with the changes that the store has not folded into its row.
+        """
+        store = self.store()
+        old = Record(1, {"long": "x" * MIN_SIZE, "x": 0})
+        self.result(store.write("a", old))
+        change = Change(old, Message(Topic.RECORD, RecordAction.PATCH, "a", b"1", path="x", version=2))
+        new = Record(2, change.data)
+        self.assertIsNone(self.result(store.replace("a", 1, new, (change,))))
+        other = sqlite3.connect(self.path)
+        self.addCleanup(other.close)
+        self.assertEqual(other.execute("SELECT version FROM records").fetchall(), [(1,)])
+        self.assertEqual(self.result(self.reader().get("a")), new)
 
     def test_get(self) -> None:
         """
