@@ -24,10 +24,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from dstwist.api.api import Api
-from dstwist.api.errors import ApiError
-from dstwist.api.record_feed import Snapshot
-from dstwist.api.rpc import Request
+from dstwist.api import Api, ApiError, Request, Snapshot
 from dstwist.node import Node
 
 MENU = {"soup": 5, "tea": 2}
