@@ -175,7 +175,10 @@ class Feed(Generic[Item]):
     def _refused(self, failure: Failure) -> None:
         failure.trap(ApiError)
         error: Any = failure.value
-        self.end(error)
+        if not self._is_over:
+            # It may be subscribed all the same: from before, or because the answer comes too late.
+            self._calls.ask(self.unsubscribing(), always=True).addErrback(ignore)
+            self.end(error)
 
     def received(self, message: Message) -> None:
         """

@@ -22,7 +22,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from dstwist.api.errors import ApiError, HandleClosed, make_error
+from dstwist.api.errors import ApiError, HandleClosed, ResponseTimeout, make_error
 from dstwist.api.handle import Handle
 from dstwist.api.ongoing import Ongoing, ignore
 from dstwist.api.subscription import run
@@ -133,7 +133,7 @@ class Listeners:
 
     def _refused(self, failure: Failure, listening: Listening) -> Failure:
         self._forget(listening)
-        if failure.check(CancelledError):
+        if failure.check(CancelledError, ResponseTimeout):
             self.unlisten(listening)
         return failure
 

@@ -20,7 +20,15 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from dstwist.api.errors import ApiError, CallError, CallRejected, HandleClosed, InvalidValue, make_error
+from dstwist.api.errors import (
+    ApiError,
+    CallError,
+    CallRejected,
+    HandleClosed,
+    InvalidValue,
+    ResponseTimeout,
+    make_error,
+)
 from dstwist.api.failing import failing
 from dstwist.api.handle import Handle
 from dstwist.api.ongoing import Ongoing, ignore
@@ -132,7 +140,7 @@ class Rpc:
 
     def _not_provided(self, failure: Failure, provision: Provision) -> Failure:
         self._forget(provision)
-        if failure.check(CancelledError):
+        if failure.check(CancelledError, ResponseTimeout):
             self._end_provision(provision.name)
         return failure
 

@@ -265,9 +265,11 @@ JAVASCRIPT = replace(
 #: A client of a third party that sends its library's name: it was written from the protocol, which has PATCH_MULTI.
 FOREIGN = replace(PROTOBUF, name="protobuf, other", takes_patches=True, patches_many=True)
 
-#: The API of the node, in the same process (L{dstwist.api}). It is never out of date. It finds the request of each
-#: error by the correlation id, so it needs the id in each denial.
-IN_PROCESS = replace(PROTOBUF, name="in process", names_inner_checks=True, takes_patches=True, patches_many=True)
+#: The API of the node, in the same process (L{dstwist.api}). It finds the request of each error by the correlation id,
+#: so it needs the id in each denial. It ignores no data.
+IN_PROCESS = replace(
+    PROTOBUF, name="in process", names_inner_checks=True, reads_once=False, takes_patches=True, patches_many=True
+)
 
 
 def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:

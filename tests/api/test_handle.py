@@ -12,7 +12,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from dstwist.api.api import Api
-from dstwist.api.errors import HandleClosed, MessageDenied
+from dstwist.api.calls import REQUEST_TIMEOUT
+from dstwist.api.errors import HandleClosed, MessageDenied, ResponseTimeout
 from tests.api.stage import ApiTestCase, ignore
 
 #: Each kind of request.
@@ -113,6 +114,22 @@ class EndTests(ApiTestCase):
         for name, request in REQUESTS.items():
             if "subscribe" in name or "provide" in name or "listen" in name:
                 self.done(request(api))
+
+    def test_timeout(self) -> None:
+        """
+        If there is no answer for too long, the request fails. What the server begins after that is ended.
+        """
+        api = self.api.as_user("ann")
+        for name, request in REQUESTS.items():
+            if "subscribe" in name or "provide" in name or "listen" in name:
+                self.waits = True
+                asked = request(api)
+                self.reactor.advance(REQUEST_TIMEOUT)
+                self.refused(asked, ResponseTimeout)
+                self.permit()
+                self.permit()
+        figures = self.api.figures()
+        self.assertEqual((figures.events, figures.records, figures.procedures), (0, 0, 1))
 
     def test_stop(self) -> None:
         """

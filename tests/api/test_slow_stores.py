@@ -15,6 +15,8 @@ from dstwist.api.errors import ApiError, HandleClosed
 from dstwist.api.record_feed import Snapshot
 from dstwist.config.settings import RecordSettings, Settings
 from dstwist.node import Node
+from dstwist.protocol.constants import RecordAction, Topic
+from dstwist.protocol.message import Message
 from dstwist.store.from_settings import Stores
 from tests.api.stage import ApiTestCase
 from tests.fakes import FakeStore
@@ -137,6 +139,18 @@ class UnreliableTests(SlowTestCase):
                 self.assert_fails(ask(f"{outcome}{number}"), event)
             self.assert_fails(records.delete(outcome), "RECORD_DELETE_ERROR")
         self.assertEqual(self.api.figures().records, 0)
+
+    def test_subscription_read_again(self) -> None:
+        """
+        A subscription whose record has to be read again, and cannot, ends with the error, also for the server.
+        """
+        self.done(self.api.records.set("a", {"x": 1}))
+        subscription = self.done(self.api.records.subscribe("a"))
+        self.slow(0, "fails")
+        handle: Any = self.api._handle
+        handle._received(Message(Topic.RECORD, RecordAction.PATCH, "a", b"1", version=7, path="x"))
+        self.turn()
+        self.assertEqual((subscription.error.event, self.api.figures().records), ("RECORD_LOAD_ERROR", 0))
 
     def test_writes(self) -> None:
         """
