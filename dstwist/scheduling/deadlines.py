@@ -79,7 +79,10 @@ class Deadlines(Generic[K]):
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
-        self._turns.forget(self._go_on)
+        if self._waits:
+            # Only then: the search takes long if very many parties wait.
+            self._waits = False
+            self._turns.forget(self._go_on)
 
     def _expire(self) -> None:
         # The timer that has just fired stays in its place until the end, so that keys that are added meanwhile do not

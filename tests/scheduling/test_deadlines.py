@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.turns import TIME_SLICE
+from dstwist.scheduling.turns import TIME_SLICE, Turns
 from tests.fakes import BusyClock
 
 
@@ -138,6 +138,38 @@ class DeadlinesTests(SynchronousTestCase):
         deadlines.add("b")
         self.clock.advance(10)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_does_not_search(self) -> None:
+        """
+        A stop does not look at the parties that wait for a turn, unless the keys do.
+        """
+        turns = Turns.of(self.clock)
+        self.patch(turns, "forget", lambda party: self.fail("searched"))
+        self.deadlines.add("a")
+        self.deadlines.stop()
+
+    def test_stop_of_those_that_wait(self) -> None:
+        """
+        Keys that wait for a later turn are not late after a stop; keys of the time after that are.
+        """
+        clock = BusyClock()
+
+        def takes_long(key: int) -> None:
+            clock.rightNow += 2 * TIME_SLICE
+            late.append(key)
+
+        late: list[int] = []
+        deadlines: Deadlines[int] = Deadlines(10, clock, takes_long)
+        for number in range(3):
+            deadlines.add(number)
+        clock.advance(10)
+        self.assertEqual(late, [0])
+        deadlines.stop()
+        clock.pump([0] * 10)
+        self.assertEqual(late, [0])
+        deadlines.add(5)
+        clock.advance(10)
+        self.assertEqual(late, [0, 5])
 
     def test_very_many(self) -> None:
         """
