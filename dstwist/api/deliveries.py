@@ -52,15 +52,19 @@ class Deliveries:
     def _make_calls(self) -> None:
         waiting = self._waiting
         now, end = self._turns.now, self._turns.slice_end()
-        while waiting:
-            # It stays in the queue until it is done, so that a call that is added by it does not ask for a turn.
-            call, argument = waiting[0]
-            try:
-                call(argument)
-            except Exception:
-                self._log.failure("the application failed in a callback of the API", contained=True)
-            waiting.popleft()
-            if now() > end:
-                break
-        if waiting:
-            self._turns.later(self._deliver)
+        try:
+            while waiting:
+                # It stays in the queue until it is done, so that a call that is added by it does not ask for a turn.
+                call, argument = waiting[0]
+                try:
+                    call(argument)
+                except Exception:
+                    self._log.failure("the application failed in a callback of the API", contained=True)
+                finally:
+                    waiting.popleft()
+                if now() > end:
+                    break
+        finally:
+            # Also after a SystemExit, which the reactor logs.
+            if waiting:
+                self._turns.later(self._deliver)

@@ -49,7 +49,8 @@ def run(function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
     """
     try:
         result = function(*arguments)
-    except Exception:
+    except BaseException:
+        # As in a coroutine: a SystemExit ends neither the reactor nor other calls.
         return fail()
     if isinstance(result, Coroutine):
         return Deferred.fromCoroutine(result)

@@ -4,6 +4,8 @@ Tests for L{dstwist.api.deliveries}.
 
 from __future__ import annotations
 
+import sys
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -46,6 +48,16 @@ class DeliveriesTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(self.made, [1])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_exit(self) -> None:
+        """
+        A call that wants to end the process does not keep the others from being made.
+        """
+        self.deliveries.add(sys.exit, 1)
+        self.deliveries.add(self.made.append, 1)
+        self.assertRaises(SystemExit, self.clock.advance, 0)
+        self.clock.advance(0)
+        self.assertEqual(self.made, [1])
 
     def test_label(self) -> None:
         """
