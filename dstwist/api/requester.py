@@ -18,6 +18,7 @@ within a fan-out, so it must not call the application, and must not make request
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.api.wire import MESSAGE_WIRE, MessageFrame
+from dstwist.api.wire import MESSAGE_WIRE, MessageFrame, message_bytes
 from dstwist.connections.requester import Requester
 from dstwist.interfaces import IConnection
 from dstwist.limits.rates import RateLimits
@@ -81,7 +82,8 @@ class _Gate:
 
     def __init__(self, serve: Callable[[Any], None]) -> None:
         self.paused = False
-        self.kept: dict[int, Any] = {}
+        # Not a dict: to find its first key, a dict walks past all keys that were removed before it.
+        self.kept: OrderedDict[int, Any] = OrderedDict()
         self.serve = serve
 
     def pause(self) -> None:
@@ -91,8 +93,7 @@ class _Gate:
         self.paused = False
         kept = self.kept
         while kept and not self.paused:
-            first = next(iter(kept))
-            self.serve(kept.pop(first))
+            self.serve(kept.popitem(last=False)[1])
 
 
 @implementer(IConnection)
@@ -137,7 +138,7 @@ class InProcessRequester(Requester):
         @return: whether some requests have to wait for a later turn.
         """
         if not self._gate.paused:
-            super().request(messages)
+            self._pass(messages)
         elif not self.closed:
             for message in messages:
                 self._gate.kept[id(message)] = message
@@ -168,7 +169,12 @@ class InProcessRequester(Requester):
         if isinstance(request, _Served):
             self._queue.serve([request])
         else:
-            super().request([request])
+            self._pass([request])
+
+    def _pass(self, messages: Sequence[Message | Malformed]) -> None:
+        super().request(messages)
+        if self._rate_limit is not None:
+            self._rate_limit.count_bytes(sum(message_bytes(each) for each in messages if isinstance(each, Message)))
 
     def serve_own(self, request: Any) -> None:
         if isinstance(request, _Served):

@@ -96,6 +96,17 @@ class RequesterTests(SynchronousTestCase):
         self.clock.pump([0.125] * 10)
         self.assertEqual(self.handled(), [str(number) for number in range(15)])
 
+    def test_byte_rate(self) -> None:
+        """
+        The bytes of requests count as well.
+        """
+        requester = self.make(max_byte_rate_per_user=1000)
+        long = emit("b" * 2000)
+        self.assertEqual([requester.request([each]) for each in (emit("a"), long, emit("c"))], [False, True, True])
+        self.assertEqual(self.handled(), ["a", long.name])
+        self.clock.pump([0.5] * 4)
+        self.assertEqual(self.handled(), ["a", long.name, "c"])
+
     def test_closed(self) -> None:
         """
         When it is closed, what was kept is dropped.
