@@ -13,6 +13,7 @@ that has had no answer::
     QUERY_ALL                           QUERY_ALL_RESPONSE            kind
     all others                          various                       id
     any                                 an error                      id
+    any of a topic that is off          UNKNOWN_TOPIC                 topic
 
 A request that was cancelled, or whose time is over, is kept until its answer has come. So the answer is not taken for
 that of a later request, and the request counts until then.
@@ -37,7 +38,7 @@ from dstwist.api.errors import ApiError, CallError, HandleClosed, TooManyRequest
 from dstwist.api.requester import InProcessRequester
 from dstwist.api.values import from_data
 from dstwist.api.wire import message_bytes
-from dstwist.protocol.constants import PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.constants import ParserAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.scheduling.deadlines import Deadlines
 
@@ -64,6 +65,7 @@ _ANSWERS_BY_NAME: dict[_Kind, _Kind] = {
 
 _KINDS_BY_NAME = frozenset(_ANSWERS_BY_NAME.values())
 
+_UNKNOWN_TOPIC: _Kind = (Topic.PARSER, ParserAction.UNKNOWN_TOPIC)
 _VERSION_EXISTS: _Kind = (Topic.RECORD, RecordAction.VERSION_EXISTS)
 _REQUEST_ERROR: _Kind = (Topic.RPC, RpcAction.REQUEST_ERROR)
 _ACCEPT: _Kind = (Topic.RPC, RpcAction.ACCEPT)
@@ -182,6 +184,8 @@ class Calls:
                 ids = self._places.get(_Place(kind, message.name))
                 if ids:
                     self._finish(self._calls[ids[0]], message)
+            elif kind == _UNKNOWN_TOPIC:
+                self._refuse_topic(message.original_topic)
             return
         call = self._calls.get(call_id)
         if call is None or kind[0] is not call.message.topic or message.original_action in _POSTED.get(kind[0], ()):
@@ -191,6 +195,13 @@ class Calls:
             self._finish(call, _error_of(message))
         elif call.place is None and kind != _ACCEPT:
             self._finish(call, message)
+
+    def _refuse_topic(self, topic: Topic | None) -> None:
+        """
+        The server does not serve C{topic}, so it answers none of its requests.
+        """
+        for call in [call for call in self._calls.values() if call.message.topic is topic]:
+            self._finish(call, make_error("UNKNOWN_TOPIC", call.message.name, "enabledFeatures: it is switched off"))
 
     def start(self) -> None:
         """

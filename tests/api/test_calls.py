@@ -93,6 +93,23 @@ class CallsTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(asked).version, 1)
         self.assertEqual(self.successResultOf(users).names, ("bob",))
 
+    def test_topic_that_is_off(self) -> None:
+        """
+        Requests of a topic that the server does not serve fail at once, and do not count any more.
+        """
+        router = Router(OpenPermission(), {Topic.RECORD: self.service}, None, self.clock)
+        requester = InProcessRequester(Identity(), router, self.clock, lambda message: served.received(message))
+        served = Calls(requester, self.deliveries, self.clock)
+        waiting = served.ask(read())
+        for asked in (
+            served.ask(Message(Topic.RPC, RpcAction.REQUEST, "a")),
+            served.ask(Message(Topic.PRESENCE, PresenceAction.QUERY_ALL)),
+            served.tell(Message(Topic.EVENT, EventAction.EMIT, "a")),
+        ):
+            self.assertEqual(self.error(asked).event, "UNKNOWN_TOPIC")
+        self.assertNoResult(waiting)
+        self.assertEqual(len(served), 1)
+
     def test_errors(self) -> None:
         """
         Some answers are errors without being marked so.
