@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from dstwist.api.errors import InvalidValue, RecordNotFound, VersionExists
+from dstwist.api.errors import ApiError, InvalidValue, RecordNotFound, VersionExists
 from dstwist.api.failing import failing
 from dstwist.api.feeds import Feeds
 from dstwist.api.handle import Handle
@@ -33,6 +33,9 @@ MAX_UPDATE_ATTEMPTS = 50
 _ATTEMPTS_AT_ONCE = 3
 
 _LONGEST_WAIT = 0.05
+
+#: The errors of a write with a version if another write, or a deletion, came first.
+_LOST_RACE = frozenset(("VERSION_EXISTS", "INVALID_VERSION"))
 
 
 class Records:
@@ -118,7 +121,7 @@ class Records:
     def update(self, name: str, function: Callable[[Any], Any]) -> Deferred[Snapshot]:
         """
         Change a record: read it, call C{function} with its data (C{{}} if it does not exist), and write the result. If
-        another write comes in between, this is done again, so C{function} may be called several times.
+        another write or a deletion comes in between, this is done again, so C{function} may be called several times.
 
         @param function: returns the new data, or C{None} if it has changed the data that it got. It may return a
             coroutine or a Deferred.
@@ -127,13 +130,7 @@ class Records:
         return Deferred.fromCoroutine(self._update(name, function))
 
     async def _update(self, name: str, function: Callable[[Any], Any]) -> Snapshot:
-        version, data = -1, {}
-        try:
-            found = await self.get(name)
-        except RecordNotFound:
-            pass
-        else:
-            version, data = found.version, found.data
+        version, data = await self._read(name)
         attempts = 0
         while True:
             result = await run(function, data)
@@ -142,17 +139,25 @@ class Records:
             following = max(version, 0) + 1
             try:
                 await self._write(RecordAction.UPDATE, name, following, text)
-            except VersionExists as conflict:
+            except ApiError as error:
                 attempts += 1
-                if attempts == MAX_UPDATE_ATTEMPTS:
+                if error.event not in _LOST_RACE or attempts == MAX_UPDATE_ATTEMPTS:
                     raise
-                version, data = conflict.version, conflict.data
                 if attempts >= _ATTEMPTS_AT_ONCE:
                     await deferLater(self._clock, random.uniform(0, _LONGEST_WAIT))
+                if isinstance(error, VersionExists):
+                    version, data = error.version, error.data
+                else:
+                    version, data = await self._read(name)
             else:
-                return snapshot_of(
-                    Message(_RECORD, RecordAction.READ_RESPONSE, name, text, version=max(version, 0) + 1)
-                )
+                return snapshot_of(Message(_RECORD, RecordAction.READ_RESPONSE, name, text, version=following))
+
+    async def _read(self, name: str) -> tuple[int, Any]:
+        try:
+            found = await self.get(name)
+        except RecordNotFound:
+            return -1, {}
+        return found.version, found.data
 
     def _write(
         self, action: RecordAction, name: str, version: int | None, data: bytes | None, path: str | None = None

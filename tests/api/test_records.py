@@ -170,6 +170,30 @@ class UpdateTests(RecordTestCase):
         written = self.done(self.api.records.update("a", count))
         self.assertEqual((seen, written), ([{}, {"n": 5}], Snapshot("a", 2, {"n": 6})))
 
+    def test_deleted(self) -> None:
+        """
+        If a deletion comes in between, the function gets the data of a record that does not exist; so it does if the
+        record has been created again.
+        """
+        for again in ({}, {"n": 5}):
+            for _ in range(3):
+                self.done(self.api.records.set("a", {"n": 9}))
+            seen: list[Any] = []
+
+            async def count(data: Any, seen: list[Any] = seen, again: Any = again) -> Any:
+                seen.append(data)
+                if len(seen) == 1:
+                    await self.api.records.delete("a")
+                    if again:
+                        await self.api.records.set("a", again)
+                return {"n": data.get("n", 0) + 1}
+
+            written = self.done(self.api.records.update("a", count))
+            self.assertEqual(seen, [{"n": 9}, again])
+            self.assertEqual(written, self.done(self.api.records.get("a")))
+            self.assertEqual(written.data, {"n": again.get("n", 0) + 1})
+            self.done(self.api.records.delete("a"))
+
     def test_failure(self) -> None:
         """
         If the function fails, nothing is written.
