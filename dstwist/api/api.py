@@ -31,7 +31,7 @@ from dstwist.api.presence import Presence
 from dstwist.api.records import Records
 from dstwist.api.requester import Identity
 from dstwist.api.rpc import Rpc
-from dstwist.api.values import check_name, to_json
+from dstwist.api.values import check_name, check_text, copied, to_json
 
 
 class Api:
@@ -70,13 +70,14 @@ class Api:
         """
         A handle that makes requests in the name of C{user}: the rules apply, and the limits of rates of the user.
 
-        @param server_data: the data about the user for rules; so far as the rules see it, the authenticator gave it.
+        @param server_data: the data about the user for rules, as JSON; so far as the rules see it, the authenticator
+            gave it.
         @param client_data: the data about the user for clients, as JSON: for providers of procedures.
         @raise HandleClosed: the node does not run.
         """
         check_name(user, "user")
         client_text = None if client_data is None else to_json(client_data)
-        return Api(self._hub, self._hub.open(Identity(user, client_text, server_data, address)))
+        return Api(self._hub, self._hub.open(Identity(user, client_text, copied(server_data), address)))
 
     @failing
     def login(
@@ -102,8 +103,10 @@ class Api:
         @param reason: is sent to the clients.
         @return: how many connections and handles.
         @raise MessageDenied: this is not the handle of the server.
+        @raise InvalidValue: the reason cannot be sent.
         """
         self._only_server()
+        check_text(reason, "reason")
         return self._hub.kick_user(user, reason)
 
     def figures(self) -> Figures:

@@ -59,6 +59,9 @@ class _Login:
         """
         if not self.outcome.called:
             self.outcome.callback(result)
+        elif isinstance(result, Handle):
+            # The caller has cancelled meanwhile.
+            result.close("the login was cancelled")
 
 
 class UserLogins:

@@ -191,7 +191,7 @@ class Rpc:
             self._answer(message, RpcAction.REJECT)
         elif isinstance(error, CallError) and _is_json(error.data):
             self._answer(message, RpcAction.REQUEST_ERROR, to_json(error.data))
-        elif isinstance(error, ApiError) and not isinstance(error, InvalidValue):
+        elif isinstance(error, ApiError) and not isinstance(error, InvalidValue | CallError):
             self._answer(message, RpcAction.REQUEST_ERROR, to_json(error.event))
         else:
             if not failure.check(CancelledError):

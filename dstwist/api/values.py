@@ -42,16 +42,39 @@ def from_data(data: Data) -> Any:
     return None if value is UNDEFINED else value
 
 
+def copied(value: Any) -> Any:
+    """
+    The same value, which the application does not have.
+
+    @raise InvalidValue: a part of it is no JSON.
+    """
+    return None if value is None else from_data(to_json(value))
+
+
 def check_name(name: object, meaning: str = "name") -> None:
     """
     Make sure that C{name} can be sent.
 
     @raise InvalidValue: it is empty, or no text.
     """
-    if not isinstance(name, str):
-        raise InvalidValue(f"the {meaning} is {_kind(name)}, not a text")
+    check_text(name, meaning)
     if not name:
         raise InvalidValue(f"the {meaning} is empty")
+
+
+def check_text(text: object, meaning: str) -> None:
+    """
+    Make sure that C{text} is a text in all encodings.
+
+    @raise InvalidValue: it is none. Half of a surrogate pair has no form in UTF-8: no client could be sent it.
+    """
+    if not isinstance(text, str):
+        raise InvalidValue(f"the {meaning} is {_kind(text)}, not a text")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidValue(f"the {meaning} has half of a surrogate pair at {error.start}") from None
 
 
 def _problem(value: Any, depth: int) -> str | None:

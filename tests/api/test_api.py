@@ -94,6 +94,24 @@ class HandleTests(ApiTestCase):
         self.assertRaises(InvalidValue, self.api.as_user, "")
         self.assertRaises(InvalidValue, self.api.as_user, "ann", client_data={1})
 
+    def test_own_server_data(self) -> None:
+        """
+        The data for rules are those of the call: the application may change its value later.
+        """
+        data = {"roles": ["reader"]}
+        ann = self.api.as_user("ann", data)
+        data["roles"].append("writer")
+        self.assertEqual(ann._handle.identity.server_data, {"roles": ["reader"]})
+        self.assertRaises(InvalidValue, self.api.as_user, "ann", {1})
+
+    def test_invalid_reason(self) -> None:
+        """
+        A reason that cannot be sent ends no connection.
+        """
+        self.client("v4", "ann")
+        self.assertRaises(InvalidValue, self.api.kick, "ann", "\ud800")
+        self.assertEqual(self.api.figures().connections, 1)
+
     def test_kick(self) -> None:
         """
         The connections of a user are closed, with the reason.

@@ -97,6 +97,18 @@ class LoginTests(ApiTestCase):
         self.failureResultOf(given_up, CancelledError)
         self.assertEqual(cancelled, [other])
 
+    def test_cancelled_too_late(self) -> None:
+        """
+        A login that is cancelled when it has been accepted leaves no handle behind.
+        """
+        decision: Deferred[Login] = Deferred()
+        self.decide(decision)
+        asked = self.api.login({"username": "a"})
+        decision.callback(Login(True, "ann"))
+        asked.cancel()
+        self.refused(asked, CancelledError)
+        self.assertEqual(self.api.figures().handles, 1)
+
     def test_stop(self) -> None:
         """
         A stop cancels the logins that are under way.

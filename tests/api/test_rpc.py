@@ -4,6 +4,8 @@ Tests for L{dstwist.api.rpc}.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -209,6 +211,28 @@ class ProvideTests(ApiTestCase):
 
         self.done(self.api.rpc.provide("factorial", factorial))
         self.assertEqual(self.done(self.api.rpc.call("factorial", 10)), 3628800)
+
+    def test_exit(self) -> None:
+        """
+        A procedure that wants to end the process fails, in a coroutine and without, and so does an error that is no
+        JSON.
+        """
+
+        async def leave(request: Request) -> None:
+            sys.exit(1)
+
+        def leave_at_once(request: Request) -> None:
+            sys.exit(1)
+
+        def fail(request: Request) -> None:
+            raise CallError({1})
+
+        functions: list[Callable[[Request], Any]] = [leave_at_once, leave, fail]
+        for function in functions:
+            provision = self.done(self.api.rpc.provide("a", function))
+            self.assertEqual(self.refused(self.api.rpc.call("a"), CallError).data, "INTERNAL_ERROR")
+            self.assertEqual(len(self.flushLoggedErrors(SystemExit, CallError)), 1)
+            self.done(provision.close())
 
     def test_again(self) -> None:
         """

@@ -73,7 +73,12 @@ class ValueTests(SynchronousTestCase):
         A name is a text that is not empty.
         """
         check_name("a")
-        for name, problem in ((3, "the user is of type int, not a text"), ("", "the user is empty")):
+        check_name("\U0001f375")
+        for name, problem in (
+            (3, "the user is of type int, not a text"),
+            ("", "the user is empty"),
+            ("a\ud83c", "the user has half of a surrogate pair at 1"),
+        ):
             with self.assertRaises(InvalidValue) as refused:
                 check_name(name, "user")
             self.assertEqual(refused.exception.detail, problem)
