@@ -118,7 +118,7 @@ class Node(NodeService):
             reactor,
         )
         logins = AuthReload(
-            self._authenticator, settings.auth, self._users.count, self.kick, self.request_logins.forget, reactor
+            self._authenticator, settings.auth, self._count, self.kick, self.request_logins.forget, reactor
         )
         self.reloads.add_section("auth", lambda settings: logins.reload(settings.auth))
         self._files = open_file_limit()
@@ -314,14 +314,21 @@ class Node(NodeService):
         with labelled(self._label):
             return self.reloads.run()
 
+    def _count(self, user: str) -> int:
+        """
+        How many connections C{user} has, and how many handles of the API that have logged in as C{user}.
+        """
+        return self._users.count(user) + self._hub.count(user)
+
     def kick(self, user: str, reason: str) -> int:
         """
-        Close all connections of C{user} on this node, with close code 1008 and C{reason}.
+        Close all connections of C{user} on this node, with close code 1008 and C{reason}, and all handles of the API
+        that have logged in as C{user}.
 
         A kicked user can reconnect if the credentials are still valid. The official clients do so by themselves. The
         next single request of the user asks the authenticator again.
 
-        @return: the number of connections.
+        @return: the number of connections and handles.
         """
         self.request_logins.forget(user)
         connections = self._users.connections(user)

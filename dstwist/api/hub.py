@@ -59,8 +59,8 @@ class Hub:
         self.kick_user = kick
         self._count = count
         self._handles: dict[Handle, None] = {}
-        # Those of users who have logged in.
-        self._logged_in: dict[Handle, None] = {}
+        # Those of users who have logged in, by user.
+        self._logged_in: dict[str, dict[Handle, None]] = {}
         self._refusal: str | None = "the node has not started"
         self.server = Handle(Identity(is_server=True, node=node), router, clock, None, HandleClosed(self._refusal))
         self._add(self.server)
@@ -84,7 +84,12 @@ class Hub:
 
     def _remove(self, handle: Handle) -> None:
         self._handles.pop(handle, None)
-        self._logged_in.pop(handle, None)
+        user = handle.identity.user or ""
+        handles = self._logged_in.get(user)
+        if handles is not None:
+            handles.pop(handle, None)
+            if not handles:
+                del self._logged_in[user]
 
     def login(self, credentials: Any, address: str, headers: Mapping[str, str]) -> Deferred[Handle]:
         """
@@ -105,10 +110,16 @@ class Hub:
         login = decision.login
         server_data = None if login is None else login.server_data
         handle = self.open(Identity(decision.user, decision.client_data, server_data, client.address))
-        self._logged_in[handle] = None
+        self._logged_in.setdefault(decision.user, {})[handle] = None
         if login is not None and login.expires_at is not None:
             Expiry(handle.requester, login.expires_at, self._clock)
         return handle
+
+    def count(self, user: str) -> int:
+        """
+        How many handles have logged in as C{user}.
+        """
+        return len(self._logged_in.get(user, ()))
 
     def kicked(self, user: str, reason: str) -> int:
         """
@@ -116,7 +127,7 @@ class Hub:
 
         @return: how many.
         """
-        kicked = [handle for handle in self._logged_in if handle.identity.user == user]
+        kicked = list(self._logged_in.get(user, ()))
         for handle in kicked:
             handle.close(reason)
         return len(kicked)

@@ -7,12 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.testing import MemoryReactorClock
 
 from dstwist.api.errors import ApiError, HandleClosed, InvalidValue, LoginRefused, LoginUndecided
 from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import Settings
+from dstwist.config.users import FileSettings, User
 from dstwist.errors import BusyError
 from dstwist.interfaces import Login
+from dstwist.node import Node
 from tests.api.stage import ApiTestCase, ignore
 from tests.fakes import FakeAuthenticator
 
@@ -145,3 +148,32 @@ class LoginTests(ApiTestCase):
         self.assertEqual(self.api.kick("ann", "go"), 1)
         self.assertEqual((ann.closed, bob.closed, own.closed), (True, False, False))
         self.assertEqual(str(self.refused(ann.records.get("a"), HandleClosed)), "IS_CLOSED: go")
+
+
+class RemovedUserTests(ApiTestCase):
+    """
+    Users who are removed while the node runs.
+    """
+
+    def of_users(self, **passwords: str) -> Settings:
+        users = {name: User(password) for name, password in passwords.items()}
+        return Settings(auth=(FileSettings(users=users, close_removed_users=True),))
+
+    def make_node(self, settings: Settings) -> Node:
+        self.reactor = MemoryReactorClock()
+        self.settings = Settings(
+            auth=(FileSettings(users={"ann": User("x"), "bob": User("y")}, close_removed_users=True),)
+        )
+        return Node(self.settings, [], self.reactor, reread=lambda: self.settings)
+
+    def test_removed(self) -> None:
+        """
+        The handle of a user who is removed is closed, even if the user has no connection.
+        """
+        ann = self.done(self.api.login({"username": "ann", "password": "x"}))
+        bob = self.done(self.api.login({"username": "bob", "password": "y"}))
+        self.settings = self.of_users(bob="y")
+        self.assertTrue(self.node.reload())
+        self.turn()
+        self.assertEqual((ann.closed, bob.closed), (True, False))
+        self.refused(self.api.login({"username": "ann", "password": "x"}), LoginRefused)
