@@ -1,5 +1,5 @@
 """
-What the parts of one handle share: two requesters with one identity, and the calls of the application.
+The parts of one handle share two requesters with one identity, and the calls of the application.
 
 ::
 
@@ -39,8 +39,9 @@ class Handle:
 
     @ivar asking: makes the requests that have one answer.
     @ivar subscribing: makes the requests that are followed by news.
-    @ivar news: who takes the news, by topic and action.
-    @ivar denied: by topic and action of the request: told if new rules end what the request has begun.
+    @ivar news: the functions that take the news, by topic and action.
+    @ivar denied: the functions that are called if new rules end a subscription, a provision or a listener, by topic
+        and action of the request that began it.
     @ivar on_close: called once, with the reason, in a later turn after the handle has closed.
     @param refusal: the error of all requests, until L{start} is called; C{None}: requests can be made at once.
     """

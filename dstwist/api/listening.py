@@ -5,7 +5,7 @@ Listening: the application is told which names clients want, and provides them.
 
     server --SUBSCRIPTION_FOR_PATTERN_FOUND--> wanted(name) --> a function, or True: LISTEN_ACCEPT
                                                             --> None or False: LISTEN_REJECT
-    server --SUBSCRIPTION_FOR_PATTERN_REMOVED--> the function is called: nobody wants the name any more
+    server --SUBSCRIPTION_FOR_PATTERN_REMOVED--> the function is called: no client wants the name any more
 
 C{wanted} may return a Deferred or a coroutine. If the name is not wanted any more when that has its result, the
 function is called at once.

@@ -94,13 +94,13 @@ class ApiTestCase(SynchronousTestCase):
 
     def done(self, deferred: Awaitable[T]) -> T:
         """
-        The result of what has ended, or ends in this turn.
+        The result of C{deferred}, which has fired, or fires in this turn.
         """
         return self.successResultOf(self.started(deferred))
 
     def refused(self, deferred: Awaitable[Any], kind: type[Exception]) -> Any:
         """
-        The error of what has failed, or fails in this turn.
+        The error of C{deferred}, which has failed, or fails in this turn.
         """
         failure: Failure = self.failureResultOf(self.started(deferred), kind)
         return failure.value

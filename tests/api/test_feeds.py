@@ -56,7 +56,7 @@ class FeedTests(ApiTestCase):
 
     def test_cancelled_join(self) -> None:
         """
-        Of two callers that wait for the subscription, one gives up: the other one gets it.
+        Two callers wait for the subscription, and one gives up: the other one gets it.
         """
         self.waits = True
         first, second = (self.api.events.subscribe("news", ignore) for _ in range(2))

@@ -16,7 +16,7 @@ class FigureTests(ApiTestCase):
 
     def test_figures(self) -> None:
         """
-        What there is at the moment.
+        The numbers at this moment.
         """
         self.assertEqual(self.api.figures(), Figures(0, 0, 1, 0, 0, 0, 0))
         for user in ("ann", "ann", "bob"):

@@ -97,7 +97,7 @@ class EndTests(ApiTestCase):
 
     def test_cancel_leaves_nothing(self) -> None:
         """
-        What the server begins for a caller that has given up is ended, while the handle goes on.
+        A subscription that the server begins for a caller that has given up is ended, while the handle goes on.
         """
         api = self.api.as_user("ann")
         for name, request in REQUESTS.items():
@@ -117,7 +117,8 @@ class EndTests(ApiTestCase):
 
     def test_timeout(self) -> None:
         """
-        If there is no answer for too long, the request fails. What the server begins after that is ended.
+        If there is no answer for too long, the request fails. A subscription that the server begins after that is
+        ended.
         """
         api = self.api.as_user("ann")
         for name, request in REQUESTS.items():

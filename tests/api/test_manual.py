@@ -21,7 +21,7 @@ from tests.test_docs import CHECKOUT
 
 TEXT = (CHECKOUT / "docs" / "api.rst").read_text(encoding="utf-8")
 
-#: What the examples print.
+#: The output of the examples.
 PRINTED = """\
 1 80
 news: {'title': 'Tea is ready'}

@@ -114,7 +114,7 @@ class WritingTests(RecordTestCase):
 
     def test_versions(self) -> None:
         """
-        Of two writes of the same version, the second fails, and its error has the record.
+        The second of two writes of the same version fails, and its error has the record.
         """
         self.done(self.api.records.set("a", {"n": 1}, version=1))
         error = self.refused(self.api.records.set("a", {"n": 2}, version=1), VersionExists)

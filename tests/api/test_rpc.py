@@ -277,7 +277,7 @@ class ProvideTests(ApiTestCase):
 
 class RequestorTests(ApiTestCase):
     """
-    What a provider learns about the caller.
+    The data about the caller that a provider gets.
     """
 
     settings = Settings(rpc=RpcSettings(provide_requestor_name=True, provide_requestor_data=True))

@@ -46,7 +46,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_problems(self) -> None:
         """
-        What is no JSON is named with its place.
+        The error names the part that is no JSON, and its place.
         """
         for value, problem in (
             (object(), "value: of type object is no JSON"),
