@@ -96,6 +96,7 @@ class RpcService:
         self._requestors: dict[IRequester, Requestor] = {}
         # The providers by name: those that were looked up since the last change of any provider.
         self._candidates: dict[str, list[Provider]] = {}
+        self._stopped = False
         subscriptions.on_revoke(lambda name, connection: self._candidates.clear())
         # Ends or reroutes the many calls of a connection that has closed.
         self._slices = TimeSlices(clock)
@@ -124,8 +125,9 @@ class RpcService:
         """
         Forget all calls, because all clients are about to be told that the server stops. Clients that would never call
         back their application get RESPONSE_TIMEOUT, since the provider may have executed the procedure. Other clients
-        get nothing.
+        get nothing. From now on no procedure has a provider: the application that embeds the node still makes requests.
         """
+        self._stopped = True
         for requestor in self._requestors.values():
             if requestor.connection.dialect.forgets_calls_when_offline:
                 for call in requestor.calls.values():
@@ -214,7 +216,7 @@ class RpcService:
             # The client could not tell the answers to the two calls apart.
             sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
             return
-        providers = self._find(name)
+        providers = () if self._stopped else self._find(name)
         if not providers:
             sender.send(Message(_RPC, RpcAction.NO_RPC_PROVIDER, name, correlation_id=call_id, is_error=True))
             return

@@ -243,6 +243,17 @@ class CallTests(RpcTestCase):
         self.assertEqual(self.requestor.take(), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_call_after_stop(self) -> None:
+        """
+        After a stop no procedure has a provider, neither one from before the stop nor one from after it.
+        """
+        self.provider()
+        self.service.stop()
+        self.provider()
+        self.request()
+        self.assertEqual(self.requestor.take(), [failed(RpcAction.NO_RPC_PROVIDER)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_stop_tells_callers(self) -> None:
         """
         A client of v2 or v3 does not call back when its connection ends, so it is told of each call that has no answer.
