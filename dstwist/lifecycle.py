@@ -157,7 +157,7 @@ class Dependencies:
 def independent(work: Deferred[None], name: str) -> Deferred[None]:
     """
     A Deferred for the outcome of C{work}. It ends as soon as it is cancelled, even if C{work} goes on. The log gets a
-    later failure of C{work}.
+    later failure of C{work}. It never fails with a C{SystemExit}: that is a RuntimeError for the server.
 
     @param name: of C{work}, for the log.
     """
@@ -167,6 +167,12 @@ def independent(work: Deferred[None], name: str) -> Deferred[None]:
         work.cancel()
 
     def failed(failure: Failure) -> None:
+        error = failure.value
+        if not isinstance(error, Exception):
+            # A SystemExit, or a cancellation of asyncio. It would end the coroutines of the start and the stop as well.
+            problem = RuntimeError(f"{type(error).__name__}: {error}")
+            problem.__cause__ = error
+            failure = Failure(problem)
         if not outcome.called:
             outcome.errback(failure)
         elif not failure.check(CancelledError):

@@ -169,6 +169,19 @@ class DependencyTests(LifecycleTestCase):
         self.failureResultOf(started, StartError)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_exit(self) -> None:
+        """
+        One that wants to end the process fails like any other; all of them are stopped.
+        """
+        started = self.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.errback(SystemExit(1))
+        failure = self.failureResultOf(started, StartError)
+        self.assertEqual(failure.getErrorMessage(), "cache: SystemExit: 1")
+        self.storage.stopping = fail(SystemExit(1))
+        self.successResultOf(self.stop())
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
     def test_timeout(self) -> None:
         """
         One that takes too long is given up, and stopped.

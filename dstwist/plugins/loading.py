@@ -101,7 +101,7 @@ def load_plugin(
         plugin = find(settings, group, makers)(dict(settings.options), context)
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(settings.where, f"cannot load {settings.source}: {type(error).__name__}: {error}") from error
     if not interface.providedBy(plugin):
         raise ConfigError(settings.where, f"{settings.source} does not provide dstwist.interfaces.{interface.__name__}")

@@ -145,6 +145,7 @@ class LoadTests(PluginCase):
         A plug-in that cannot be found, run or used keeps the server from starting. The error has the key.
         """
         self.write("broken.py", "1 / 0")
+        self.write("program.py", "import sys; sys.exit(1)")
         self.write("empty.py", "")
         for auth, where, words in (
             ("module: no.such.module:Class", "module", "ModuleNotFoundError"),
@@ -154,6 +155,7 @@ class LoadTests(PluginCase):
             (f"module: {HERE}:DOCS", "module", "TypeError"),
             ("module: justaname", "module", "expected package.module:Class"),
             ("path: broken.py:Class", "path", "ZeroDivisionError"),
+            ("path: program.py:Class", "path", "SystemExit: 1"),
             ("path: empty.py:Class", "path", "AttributeError"),
             ("path: missing.py:Class", "path", "FileNotFoundError"),
             ("path: empty.py", "path", "expected file.py:Class or package.module:Class"),
