@@ -17,6 +17,7 @@ limit               for
 ==================  ==================================================================================================
 L{MIN_SIZE}         the size of the JSON text above which changes are added. A shorter text takes few pages, so that
                     to write it costs little more than to write a change
+C{maxBytes}         the changes of one record, so that the log has room to fold them
 L{FOLD_COST}        the changes of one record: their bytes are no more than the record's, so reading remains linear
                     in the size of the record, and the changes of all records take no more space than the records
 ==================  ==================================================================================================
@@ -52,6 +53,11 @@ FOLD_COST = 4.2
 #: some 9 KB, and 4 bytes for each byte, until it is deleted.
 _FOLD_BYTES_PER_ROW = 5000
 _FOLD_BYTES_PER_BYTE = 5
+
+#: How many bytes go into the log for each byte of a record when it is folded, and for each byte of its changes: these
+#: may have made the record longer, and are overwritten.
+_LOG_PER_BYTE = 2.2
+_LOG_PER_CHANGED_BYTE = 3.4
 
 #: Of how many records the store remembers what to fold.
 _MAX_REMEMBERED = 10_000
@@ -108,11 +114,17 @@ class ChangeRow(NamedTuple):
 class Folding:
     """
     Decides which writes are written as changes, and when changes are folded.
+
+    @ivar deleted_bytes: how many bytes of changes the rows of the present transaction delete, at most.
+    @param log: the limit for the write-ahead log, in bytes; C{None}: no limit. There is room in it to fold the changes
+        of a record.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: int | None = None) -> None:
+        self._log = log
         # By name: the size of a record that was written whole, and what it may cost to fold its changes since then.
         self._costs: dict[str, tuple[int, int]] = {}
+        self.deleted_bytes = 0
 
     def __len__(self) -> int:
         """
@@ -132,7 +144,10 @@ class Folding:
 
         @param size: the bytes of its JSON text.
         """
-        if size >= MIN_SIZE or name in self._costs:
+        known = self._costs.get(name)
+        if known is not None:
+            self.deleted_bytes += known[1] // _FOLD_BYTES_PER_BYTE
+        if size >= MIN_SIZE or known is not None:
             self._remember(name, size, 0)
 
     def deleted(self, name: str) -> None:
@@ -165,6 +180,11 @@ class Folding:
             return None
         cost += _FOLD_BYTES_PER_ROW + _FOLD_BYTES_PER_BYTE * len(data)
         if cost > FOLD_COST * size:
+            return None
+        if (
+            self._log is not None
+            and _LOG_PER_BYTE * size + _LOG_PER_CHANGED_BYTE * cost / _FOLD_BYTES_PER_BYTE > self._log
+        ):
             return None
         self._remember(name, size, cost)
         if last is not None:

@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_changes import Folding
+from dstwist.store.sqlite_changes import ChangeRow, Folding
 from dstwist.store.sqlite_errors import (
     explained,
     file_truncated,
@@ -50,7 +50,7 @@ from dstwist.store.sqlite_files_in_place import (
 )
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_quota import Quota
-from dstwist.store.sqlite_rows import AnyRow, Read, Write, commit, count, rows_of, unreadable
+from dstwist.store.sqlite_rows import AnyRow, Read, Write, commit, count, row_of, rows_of, unreadable
 from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_tables, prepare
 from dstwist.store.sqlite_versions import KnownVersions
 
@@ -102,7 +102,7 @@ class SqliteFile:
         # When the files were last found in place, and the problem if they are not.
         self._seen = 0.0
         self._lost = ""
-        self._folding = Folding()
+        self._folding = Folding(None if self._quota is None else self._quota.log)
         self._refused = 0
         self._tried = 0.0
         self._versions = KnownVersions()
@@ -378,6 +378,7 @@ class SqliteFile:
         self._refused = 0
         problems: dict[str, StoreError] = {}
         try:
+            self._folding.deleted_bytes = 0
             found = self._versions.look_up(self._connection, writes)
             rows, deleted = rows_of(self._connection, self._path, writes, found, self._folding)
             if not rows and not deleted:
@@ -422,7 +423,8 @@ class SqliteFile:
             return dict.fromkeys([row[0] for row in rows], StoreError(f"{self._path} has no room"))
         try:
             if self._quota is not None:
-                self._quota.make_room(connection, self._files, rows, self._busy_timeout)
+                deleted_bytes = self._folding.deleted_bytes
+                self._quota.make_room(connection, self._files, rows, self._busy_timeout, deleted_bytes)
             commit(connection, rows, deleted)
             return {}
         except Exception as error:
@@ -432,6 +434,9 @@ class SqliteFile:
             problem = explained(self._path, error)
             if not no_room(error):
                 raise problem from None
+        if len(rows) == 1 and not deleted and isinstance(row := rows[0], ChangeRow):
+            # The whole record may have room, since its changes are deleted with it.
+            return self._store([row_of(row.name, row.record)], [])
         if len(rows) + len(deleted) == 1:
             self._refused += 1
             return {rows[0][0] if rows else deleted[0]: StoreError(str(problem))}

@@ -3,7 +3,8 @@ C{maxBytes}: the limit for the size of the database file and its write-ahead log
 
 A quarter is for the log, the rest for the file. SQLite itself limits the file (C{max_page_count}). This module limits
 the log: it is emptied before a transaction for which it has no room, and a transaction that is too large is split. If
-another program reads the file for a long time, the log cannot be emptied, and writes fail.
+another program reads the file for a long time, the log cannot be emptied, and writes fail. Changes of a large record
+are added only as long as the log has room to fold them (L{dstwist.store.sqlite_changes}).
 
 ::
 
@@ -28,7 +29,11 @@ _LOG_PAGES_PER_ROW = 6
 
 #: A transaction writes the data of its rows and, since SQLite overwrites deleted data, the data that was there before.
 #: Pages, and their heads in the log, take a little more.
-_LOG_BYTES_PER_BYTE = 2.5
+_LOG_BYTES_PER_BYTE = 2.1
+
+
+#: What it writes for each other byte that it deletes.
+_LOG_BYTES_PER_DELETED_BYTE = 1.1
 
 
 class QuotaError(Exception):
@@ -46,6 +51,13 @@ class Quota:
         self._file = max_bytes - max_bytes // 4
         self._log = max(max_bytes // 4, MIN_LOG_BYTES)
         self._page = 4096
+
+    @property
+    def log(self) -> int:
+        """
+        The limit of the log, in bytes.
+        """
+        return self._log
 
     def prepare(self, connection: sqlite3.Connection, log_kept: int) -> None:
         """
@@ -83,17 +95,23 @@ class Quota:
             yield part, []
 
     def make_room(
-        self, connection: sqlite3.Connection, files: FilesInPlace, rows: list[AnyRow], busy_timeout: float
+        self,
+        connection: sqlite3.Connection,
+        files: FilesInPlace,
+        rows: list[AnyRow],
+        busy_timeout: float,
+        deleted: int = 0,
     ) -> None:
         """
         Empty the log if it has no room for a transaction.
 
+        @param deleted: how many bytes the transaction deletes besides, at most. SQLite overwrites them.
         @raise QuotaError: there is still no room.
         """
         size = sum(map(self._weight, rows))
         if size > self._log:
             raise QuotaError("is too small for the record: maxBytes would have to be larger")
-        if files.log_size() + size <= self._log:
+        if files.log_size() + size + _LOG_BYTES_PER_DELETED_BYTE * deleted <= self._log:
             return
         if not files.log_whole():
             raise StoreError("the write-ahead log was truncated")

@@ -4,9 +4,11 @@ Tests for L{dstwist.store.sqlite_changes}, with real files.
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -21,6 +23,7 @@ from dstwist.record import NO_RECORD, Change
 from dstwist.store import sqlite_changes, sqlite_file
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_changes import MIN_SIZE, Folding
+from dstwist.store.sqlite_quota import QuotaError
 from dstwist.store.sqlite_rows import commit
 from tests.store.stage import SqliteTestCase
 
@@ -406,6 +409,61 @@ class FoldedTests(ChangesTestCase):
                     for write in writes:
                         self.assertIsNone(self.result(write))
             self.assert_stored(record)
+
+
+class QuotaTests(SqliteTestCase):
+    """
+    Changes in a file with a limit.
+    """
+
+    def test_limit(self) -> None:
+        """
+        The file and its log stay within the limit while changes are added and folded. No write fails that has room as
+        a whole record.
+        """
+        for limit, size in ((2_000_000, 100_000), (2_000_000, 210_000), (1_200_000, 110_000)):
+            self.path = str(Path(self.mktemp()).absolute())
+            store = self.make(max_bytes=limit)
+            self.result(store.start())
+            records = {name: Record(1, {"long": "x" * size, "x": 0}) for name in "abc"}
+            for name, record in records.items():
+                self.result(store.write(name, record))
+            added = 0
+            for number in range(150):
+                name = "abc"[number % 3]
+                record, changes = patched(records[name], "x", "y" * (number % 10 * 1000))
+                self.assertIsNone(self.result(store.replace(name, record.version - 1, record, changes)))
+                records[name] = record
+                self.assertLessEqual(os.path.getsize(self.path), limit * 3 // 4)
+                self.assertLessEqual(os.path.getsize(f"{self.path}-wal"), limit // 4)
+                added += self.other_program().execute("SELECT count(*) FROM changes").fetchone() != (0,)
+            self.assertGreater(added, 0)
+            for name, record in records.items():
+                self.assertEqual(self.result(store.get(name)), record)
+            self.result(store.stop())
+
+    def test_no_room(self) -> None:
+        """
+        If a file has no room for the changes, the whole record is written, which deletes them.
+        """
+        store = self.started(self.make())
+        first = Record(1, {"long": LONG, "x": 0})
+        self.result(store.write("a", first))
+        second, changes = patched(first, "x", "y" * 5000)
+        self.assertIsNone(self.result(store.replace("a", 1, second, changes)))
+
+        def full(connection: sqlite3.Connection, rows: Any, deleted: Any) -> None:
+            if isinstance(rows[0], sqlite_changes.ChangeRow):
+                raise QuotaError("is full")
+            commit(connection, rows, deleted)
+
+        self.patch(sqlite_file, "commit", full)
+        third, changes = patched(second, "x", 2)
+        self.assertIsNone(self.result(store.replace("a", 2, third, changes)))
+        other = self.other_program()
+        self.assertEqual(other.execute("SELECT version FROM records").fetchall(), [(3,)])
+        self.assertEqual(other.execute("SELECT * FROM changes").fetchall(), [])
+        self.assertEqual(self.result(store.get("a")), third)
 
 
 class ForeignTests(ChangesTestCase):
