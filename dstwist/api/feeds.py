@@ -152,9 +152,11 @@ class Feed(Generic[Item]):
             return
         self._is_over = True
         self._feeds.remove(self)
-        joining, self._joining = self._joining, {}
-        for each in joining:
-            each.errback(error)
+        while self._joining:
+            # One by one: the application may cancel others.
+            joining = next(iter(self._joining))
+            del self._joining[joining]
+            joining.errback(error)
         subscriptions, self._subscriptions = self._subscriptions, []
         for ended in subscriptions:
             ended.end(error)

@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from dstwist.api import subscription
-from dstwist.api.errors import SlowConsumer
+from dstwist.api.errors import MessageDenied, SlowConsumer
 from dstwist.api.subscription import Subscription
 from tests.api.stage import ApiTestCase, ignore
 
@@ -85,6 +86,25 @@ class FeedTests(ApiTestCase):
         self.assertIsInstance(outcomes[0].value, CancelledError)
         self.done(self.successResultOf(first).close())
         self.assertEqual(self.api.figures().events, 0)
+
+    def test_cancel_the_other_when_refused(self) -> None:
+        """
+        The first of two callers has the other one cancelled, when the server refuses the subscription.
+        """
+        self.waits = True
+        first, second, third = (self.api.events.subscribe("news", ignore) for _ in range(3))
+        outcomes: list[Any] = []
+        second.addBoth(outcomes.append)
+
+        def cancel(failure: Failure) -> Failure:
+            second.cancel()
+            return failure
+
+        first.addErrback(cancel)
+        self.permit(False)
+        self.assertIsInstance(outcomes[0].value, CancelledError)
+        for each in (first, third):
+            self.failureResultOf(each, MessageDenied)
 
     def test_flood(self) -> None:
         """
