@@ -4,6 +4,7 @@ Tests for L{dstwist.transfer.new_file}.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -103,6 +104,23 @@ class NewFileTests(SynchronousTestCase):
             with self.assertRaisesRegex(TransferError, "being written by another process"):
                 self.write("second")
         self.assertEqual(self.path.read_text(), "first")
+
+    def test_completed_meanwhile(self) -> None:
+        """
+        A file that another process completes before this one has locked it is not touched.
+        """
+        self.partial.write_text("complete")
+        completed = self.path.parent / "completed"
+        flock = fcntl.flock
+
+        def late(descriptor: int, operation: int) -> None:
+            if self.partial.exists() and not completed.exists():
+                self.partial.rename(completed)
+            flock(descriptor, operation)
+
+        self.patch(fcntl, "flock", late)
+        self.write("mine")
+        self.assertEqual((completed.read_text(), self.path.read_text()), ("complete", "mine"))
 
     def test_killed(self) -> None:
         """

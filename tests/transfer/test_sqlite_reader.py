@@ -5,6 +5,7 @@ Tests for L{dstwist.transfer.sqlite_reader}.
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from zope.interface.verify import verifyObject
 
@@ -12,9 +13,11 @@ from dstwist.errors import StoreError, TransferError
 from dstwist.interfaces import Change, IEnumerableStore, Record
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.store.sqlite_changes import MIN_SIZE
+from dstwist.store import sqlite_rows
+from dstwist.store.sqlite_changes import MIN_SIZE, changed
 from dstwist.transfer import sqlite_reader
 from dstwist.transfer.sqlite_reader import SqliteReader
+from tests.store.test_sqlite_changes import LONG, patched
 from tests.transfer.stage import FilesTestCase
 
 
@@ -101,6 +104,26 @@ class SqliteReaderTests(FilesTestCase):
         self.result(store.set("a", 2, {}))
         self.assertEqual(self.result(reader.get("a")), Record(2, {}))
         self.assertIsNone(self.result(reader.get("b")))
+
+    def test_folded_meanwhile(self) -> None:
+        """
+        If the server folds the changes of a record while the record is read, the result is the record as it was before.
+        """
+        store = self.store()
+        old = Record(1, {"long": LONG, "n": 1})
+        self.result(store.set("a", old.version, old.data))
+        new, changes = patched(old, "n", 2)
+        self.result(store.replace("a", 1, new, changes))
+        reader = self.reader()
+        self.assertEqual(self.result(reader.get("a")), new)
+
+        def folded(connection: sqlite3.Connection, *rest: Any) -> Any:
+            self.result(store.set("a", 3, {"long": LONG, "n": 3}))
+            return changed(connection, *rest)
+
+        self.patch(sqlite_rows, "changed", folded)
+        self.assertEqual(self.result(reader.get("a")), new)
+        self.assertEqual(self.result(reader.get("a")).version, 3)
 
     def test_log_not_kept(self) -> None:
         """
