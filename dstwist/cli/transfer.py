@@ -125,10 +125,11 @@ def import_command(
 
             try:
                 await importer.run(stream)
-            except DstwistError as error:
+            except (DstwistError, EOFError, zlib.error) as error:
                 progress.tell(_counts(importer))
-                again = "the same command goes on" if importer.line else "nothing was imported"
-                raise failed(f"{error}\nThe import has ended before its end: {again}.") from None
+                problem = error if isinstance(error, DstwistError) else f"the compressed file is damaged: {error}"
+                hint = f"The lines up to {importer.line} are done. Start the command again when the problem is solved."
+                raise failed(f"{problem}\n{hint}" if importer.line else str(problem)) from None
             finally:
                 await target.stop()
         progress.tell(_counts(importer))
@@ -194,9 +195,6 @@ def _run(work: Callable[[Any], Coroutine[Any, Any, None]], progress: Progress) -
         except OSError as error:
             progress.clear()
             raise failed(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
-        except (EOFError, zlib.error) as error:
-            progress.clear()
-            raise failed(f"the compressed file is damaged: {error}") from None
 
     react(guarded)
 

@@ -230,6 +230,7 @@ class ImportTests(TransferTestCase):
         said = self.refusal("import", "-d", self.data_dir, self.file)
         self.assertIn("1 record written.", said)
         self.assertIn("line 3: not JSON", said)
+        self.assertIn("The lines up to 2 are done. Start the command again", said)
         said = self.refusal("import", "-d", self.data_dir, self.file, "--keep-going")
         self.assertIn("line 3: not JSON", said)
         self.assertIn("1 line could not be imported.", said)
