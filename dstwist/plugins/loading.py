@@ -16,10 +16,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import re
 import sys
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from twisted.plugin import getPlugins
@@ -116,8 +120,10 @@ def load_plugin(
 
 
 def _load_file(path: str) -> Any:
-    # pickle and dataclasses look the module up by its name, so no other module may have the name.
-    name = f"dstwist_plugin_{abs(hash(path))}"
+    # pickle and dataclasses look the module up by its name, so no other module may have the name. The name is the same
+    # at each start: loggers have it as their namespace.
+    stem = re.sub(r"\W", "_", Path(path).stem)
+    name = f"dstwist_plugin_{stem}_{zlib.crc32(os.fsencode(path)):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")

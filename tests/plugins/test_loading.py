@@ -13,8 +13,10 @@ from zope.interface import implementer
 
 from dstwist.auth.methods import build_authentication
 from dstwist.config.load import load as load_settings
+from dstwist.config.plugins import PluginSettings
 from dstwist.errors import ConfigError
 from dstwist.interfaces import HandshakeData, IAuthenticator, IDepartures, ILifecycle, Login
+from dstwist.plugins.loading import find
 from tests.auth.helpers import AuthCase
 from tests.config.helpers import without_places
 
@@ -130,6 +132,20 @@ class LoadTests(PluginCase):
             self.successResultOf(self.authenticator.stop())
             made = Remembering.made.pop()
             self.assertEqual(made.calls, [{"a": [1]}, self.clock, storage, "start", "chris", "stop"])
+
+    def test_module_of_file(self) -> None:
+        """
+        The module of a file has the same name at each start, which the log shows, and another name than that of a file
+        with the same name elsewhere.
+        """
+        names = []
+        for folder in ("one", "two"):
+            self.directory = Path(folder)
+            self.directory.mkdir()
+            self.write("my-login.py", "class Login:\n    pass\n")
+            settings = PluginSettings("path", f"{folder}/my-login.py:Login", {}, "auth[0].path")
+            names.append(find(settings, "dstwist.authentication").__module__)
+        self.assertEqual(names, ["dstwist_plugin_my_login_895d9aff", "dstwist_plugin_my_login_e1700644"])
 
     def test_w16_mistakes(self) -> None:
         """
