@@ -37,6 +37,13 @@ OF_THE_OPERATOR = {
 
 #: What other modules use of Twisted's log; no logger.
 NO_LOGGERS = {
+    "cli/transfer.py": {
+        "FilteringLogObserver",
+        "LogLevel",
+        "LogLevelFilterPredicate",
+        "globalLogBeginner",
+        "textFileLogObserver",
+    },
     "process/log_file.py": {"ILogObserver", "LogBeginner"},
     "tap.py": {"globalLogBeginner", "globalLogPublisher"},
     "process/out_of_memory.py": {"ILogObserver", "LogPublisher"},

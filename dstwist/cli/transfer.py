@@ -17,8 +17,13 @@ from typing import IO, Any, cast
 
 import click
 from twisted.internet.task import react
-from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
-from twisted.logger import textFileLogObserver as text_observer
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
 
 from dstwist.cli.failure import failed
 from dstwist.cli.progress import Progress, number, size
@@ -204,7 +209,7 @@ def _adapt_process() -> None:
     Log warnings of stores to the standard error. End the process at once when it is interrupted, also while it waits
     for its input: all records that were written are safe.
     """
-    warnings = FilteringLogObserver(text_observer(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
+    warnings = FilteringLogObserver(textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(LogLevel.warn)])
     globalLogBeginner.beginLoggingTo([warnings], redirectStandardIO=False)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _end)

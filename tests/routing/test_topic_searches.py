@@ -124,6 +124,8 @@ class TopicSearchesTests(SearchCase):
         self.fragile(2, "TIMEOUT")
         self.subscriber(*self.names(5))
         self.clock.advance(0.5)
+        # The mark of the turn.
+        self.clock.advance(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     # -- the log
