@@ -55,6 +55,10 @@ class Api:
         self.rpc = Rpc(handle)
         self.presence = Presence(handle)
 
+    def __repr__(self) -> str:
+        owner = "the server" if self._handle.identity.is_server else f"user {self.user!r}"
+        return f"<Api of {owner}{', closed' if self.closed else ''}>"
+
     @property
     def user(self) -> str | None:
         """

@@ -40,7 +40,7 @@ class ApiError(DstwistError):
     """
 
     def __init__(self, event: str, name: str | None = None, detail: str | None = None) -> None:
-        super().__init__(": ".join(part for part in (event, name, detail) if part is not None))
+        super().__init__(": ".join(part for part in (event, name, detail) if part))
         self.event = event
         self.name = name
         self.detail = detail

@@ -55,6 +55,15 @@ class HandleTests(ApiTestCase):
         self.assertEqual(taken, [])
         self.assertEqual(self.api.figures().events, 0)
 
+    def test_shown(self) -> None:
+        """
+        A handle is shown with the user in whose name it makes requests.
+        """
+        bob = self.api.as_user("bob")
+        self.assertEqual([repr(self.api), repr(bob)], ["<Api of the server>", "<Api of user 'bob'>"])
+        bob.close()
+        self.assertEqual(repr(bob), "<Api of user 'bob', closed>")
+
     def test_with(self) -> None:
         """
         A handle is closed at the end of its block.

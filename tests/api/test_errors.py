@@ -10,6 +10,7 @@ from dstwist.api.errors import (
     ApiError,
     CallError,
     InvalidValue,
+    LoginRefused,
     MessageDenied,
     NoRpcProvider,
     RecordNotFound,
@@ -41,6 +42,13 @@ class ErrorTests(SynchronousTestCase):
             self.assertIs(type(error), kind)
             self.assertEqual((error.event, error.name, error.detail), (event, "a", "why"))
             self.assertEqual(str(error), f"{event}: a: why")
+
+    def test_text(self) -> None:
+        """
+        The text has the parts that are known.
+        """
+        self.assertEqual(str(LoginRefused("AUTH_UNSUCCESSFUL", "", None)), "AUTH_UNSUCCESSFUL")
+        self.assertEqual(str(ApiError("RECORD_UPDATE_ERROR", "a")), "RECORD_UPDATE_ERROR: a")
 
     def test_builtin(self) -> None:
         """
