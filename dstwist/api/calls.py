@@ -93,12 +93,14 @@ class _Call:
     @ivar deferred: for the caller; C{None} while the caller does not have it.
     @ivar outcome: of a request that was answered before that.
     @ivar is_over: the caller does not wait any more.
+    @ivar always: it is made even if the caller gives up.
     """
 
-    __slots__ = ("deferred", "is_over", "message", "outcome", "place", "size")
+    __slots__ = ("always", "deferred", "is_over", "message", "outcome", "place", "size")
 
-    def __init__(self, message: Message, place: _Place | None, size: int) -> None:
+    def __init__(self, message: Message, place: _Place | None, size: int, always: bool) -> None:
         self.message = message
+        self.always = always
         self.place = place
         self.size = size
         self.deferred: Deferred[Message] | None = None
@@ -144,7 +146,7 @@ class Calls:
         """
         Make a request.
 
-        @param always: however many requests wait: it ends something.
+        @param always: it ends something. So it is made however many requests wait, and even if the caller gives up.
         @return: gives the answer, or fails with an L{ApiError}.
         """
         call = self._begin(message, always)
@@ -237,7 +239,7 @@ class Calls:
         if answer is not None:
             place = _Place(answer, message.names[0] if message.names else message.name)
             self._places.setdefault(place, deque()).append(call_id)
-        call = self._calls[call_id] = _Call(message, place, size)
+        call = self._calls[call_id] = _Call(message, place, size, always)
         self._bytes += size
         self._deadlines.add(call_id)
         return call
@@ -287,7 +289,7 @@ class Calls:
 
     def _cancel(self, call: _Call) -> None:
         call.is_over = True
-        if self._refusal is None and self._requester.withdraw(call.message) and not call.outcome:
+        if self._refusal is None and not call.outcome and self._withdraw(call):
             self._forget(call)
 
     def _too_late(self, call_id: str) -> None:
@@ -295,9 +297,17 @@ class Calls:
         if call is None:
             return
         error = make_error("RESPONSE_TIMEOUT", call.message.name, f"no answer within {REQUEST_TIMEOUT:g} s")
-        if self._requester.withdraw(call.message):
+        if self._withdraw(call):
             self._forget(call)
         self._end(call, error)
+
+    def _withdraw(self, call: _Call) -> bool:
+        """
+        Do not make the request, if the server has not got it.
+
+        @return: whether it is not made.
+        """
+        return not call.always and self._requester.withdraw(call.message)
 
 
 def _fire(item: tuple[_Call, Message | ApiError]) -> None:

@@ -207,6 +207,23 @@ class CallsTests(SynchronousTestCase):
         self.assertEqual([message.name for message in self.service.handled], ["slow", "b"])
         self.assertEqual(len(self.calls), 0)
 
+    def test_always(self) -> None:
+        """
+        A request that ends something is made although its caller has given up, or its time was over while it waited.
+        """
+        decision: Deferred[bool] = Deferred()
+        self.make(FakePermission(slow=decision))
+        self.calls.tell(Message(Topic.EVENT, EventAction.EMIT, "slow")).addErrback(lambda failure: None)
+        ends = [Message(Topic.RECORD, RecordAction.UNSUBSCRIBE, names=(name,)) for name in ("b", "c")]
+        cancelled, late = (self.calls.ask(each, always=True) for each in ends)
+        cancelled.cancel()
+        self.failureResultOf(cancelled, CancelledError)
+        self.clock.advance(REQUEST_TIMEOUT)
+        self.clock.advance(0)
+        self.error(late, ResponseTimeout)
+        decision.callback(True)
+        self.assertEqual([message.names for message in self.service.handled[1:]], [("b",), ("c",)])
+
     def test_tell(self) -> None:
         """
         A request without an answer has succeeded when it was served, unless an error came.
