@@ -24,8 +24,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from dstwist.api.api import Api
-from dstwist.api.rpc import Request
+from dstwist.api import Api, Request
 from dstwist.interfaces import IIdentity
 from dstwist.plugins import Plugin, PluginContext
 
