@@ -12,11 +12,10 @@ Always true: of one record at most one step is under way.
 limit                   above it
 ======================  ==============================================================================================
 maxQueuedRequests       of one record: the request is refused, unless it ends subscriptions
-maxPendingBytes         of one connection, data and L{REQUEST_BYTES} of each request: the connection is paused until
-                        half of these bytes are served. Requests for one record each that have arrived already are
-                        still queued; a request for many records goes on when the connection is resumed
-limits.maxPendingBytes  of all connections: each connection that sends another request is paused until one of its own
-                        requests is served
+record.maxPendingBytes  of one connection: L{dstwist.services.record.pending}. Requests for one record each that have
+                        arrived already are still queued; a request for many records goes on when the connection is
+                        resumed
+limits.maxPendingBytes  of all connections: the same
 ======================  ==============================================================================================
 
 If a step cannot load the record, all requests that are queued at that time fail with the same error; the record is not
@@ -40,15 +39,13 @@ from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import Steps, TimeSlices
+from dstwist.services.record.pending import PendingBytes
 
 _READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 
 #: Serves a request. Its arguments are the name of the record, the message and its sender; C{None} if the request is the
 #: server's own.
 Step = Callable[[str, Message, Any], Coroutine[Any, Any, None]]
-
-#: The bytes that a request counts as besides its data.
-REQUEST_BYTES = 200
 
 
 class Request(NamedTuple):
@@ -109,6 +106,7 @@ class RecordQueue:
     The queues of all busy records.
 
     @ivar busy: the names of the records of which a request is being served. Further requests wait.
+    @ivar resumed: L{PendingBytes.resumed}.
     @param refuse: answers a request that its full queue does not take.
     @param budget: limits the bytes of the waiting requests of all connections.
     """
@@ -124,13 +122,12 @@ class RecordQueue:
     ) -> None:
         self._refuse = refuse
         self._limit = settings.max_queued_requests
-        self._pending_limit = settings.max_pending_bytes
         self._queues: dict[str, _Queue] = {}
         self.busy: Container[str] = self._queues
-        self._pending: dict[IRequester, int] = {}
-        self._budget = Budget() if budget is None else budget
-        # The connections that are paused, and what fires when they are resumed.
-        self._paused: dict[IRequester, Deferred[None]] = {}
+        pending = PendingBytes(settings.max_pending_bytes, budget)
+        self._charge = pending.charge
+        self._discharge = pending.discharge
+        self.resumed = pending.resumed
         self._idle: Deferred[None] | None = None
         # Serves the queues that need not wait. Many requests can wait for one load or commit: they get a slice of each
         # turn.
@@ -274,12 +271,6 @@ class RecordQueue:
         """
         return Steps(self._clock)
 
-    def resumed(self, sender: IRequester) -> Deferred[None] | None:
-        """
-        Fires when C{sender} is resumed, which its work waits for before it submits more; C{None} if it is not paused.
-        """
-        return self._paused.get(sender)
-
     def submit_one(self, step: Step) -> Callable[[Message, IRequester], None]:
         """
         A function that takes messages about one record each, and has C{step} serve them.
@@ -421,33 +412,3 @@ class RecordQueue:
             if sender is not None:
                 sender.send(message.error(RecordAction.RECORD_LOAD_ERROR, name, "not enough memory"))
         return True
-
-    # -- pending bytes
-
-    def _charge(self, message: Message, sender: IRequester | None) -> None:
-        if sender is None:
-            return
-        data = message.data
-        weight = REQUEST_BYTES if data is None else REQUEST_BYTES + len(data)
-        pending = self._pending[sender] = self._pending.get(sender, 0) + weight
-        # Above the limit for all connections, each one that sends more waits for its own requests.
-        excess = self._budget.charge(weight) or pending > self._pending_limit
-        if excess and sender not in self._paused:
-            self._paused[sender] = Deferred()
-            sender.pause()
-
-    def _discharge(self, message: Message, sender: IRequester | None) -> None:
-        if sender is None:
-            return
-        data = message.data
-        weight = REQUEST_BYTES if data is None else REQUEST_BYTES + len(data)
-        self._budget.give(weight)
-        pending = self._pending[sender] - weight
-        if pending:
-            self._pending[sender] = pending
-        else:
-            del self._pending[sender]
-        if self._paused and sender in self._paused and pending <= self._pending_limit // 2:
-            room = self._paused.pop(sender)
-            sender.resume()
-            room.callback(None)

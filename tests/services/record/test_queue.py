@@ -12,9 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IConnection
-from dstwist.limits.budgets import Budget
 from dstwist.protocol.message import Message
-from dstwist.services.record.queue import REQUEST_BYTES, RecordQueue
+from dstwist.services.record.queue import RecordQueue
 from tests.fakes import FakeConnection
 from tests.services.record.stage import A, ask
 
@@ -169,44 +168,6 @@ class RecordQueueTests(SynchronousTestCase):
         self.go_on()
         self.assertEqual([line for line in self.log if "a" not in line.split()], [repr(error), "None"])
         self.assertIsNone(self.queue.failure("a"))
-
-    def test_budget(self) -> None:
-        """
-        All connections together have a limit as well: past it, a connection that asks for more is paused until one of
-        its own requests is done.
-        """
-        self.make()
-        budget = Budget(3 * REQUEST_BYTES)
-        self.queue = RecordQueue(RecordSettings(), lambda name, message, sender: None, self.clock, budget)
-        bob, cat = FakeConnection("bob"), FakeConnection("cat")
-        for name, connection in (("a", self.ann), ("b", bob), ("c", self.ann)):
-            self.queue.submit(self.slow, name, READ, connection)
-        self.assertFalse(self.ann.paused or bob.paused)
-        self.queue.submit(self.slow, "d", READ, cat)
-        self.queue.submit(self.slow, "e", READ, bob)
-        self.assertEqual((self.ann.paused, bob.paused, cat.paused), (False, True, True))
-        self.go_on()
-        self.assertEqual((self.ann.paused, bob.paused, cat.paused), (False, True, True))
-        for _ in range(4):
-            self.go_on()
-        self.assertFalse(bob.paused or cat.paused)
-        self.assertEqual(budget.used, 0)
-
-    def test_weight(self) -> None:
-        """
-        A connection is paused beyond its limit, data and requests counted, and resumed at half of it.
-        """
-        self.make(max_pending_bytes=3 * REQUEST_BYTES)
-        for _ in range(3):
-            self.queue.submit(self.slow, "a", READ, self.ann)
-        self.assertFalse(self.ann.paused)
-        self.queue.submit(self.slow, "a", ask(A.UPDATE, "a", b"{}"), self.ann)
-        self.assertTrue(self.ann.paused)
-        self.go_on()
-        self.go_on()
-        self.assertTrue(self.ann.paused)
-        self.go_on()
-        self.assertFalse(self.ann.paused)
 
     def test_drained(self) -> None:
         """

@@ -15,7 +15,7 @@ from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.record.held_discards import DISCARD_DELAY_SECONDS
-from dstwist.services.record.queue import REQUEST_BYTES
+from dstwist.services.record.pending import REQUEST_BYTES
 from tests.requesters import for_each_requester
 from tests.services.record.stage import (
     A,
