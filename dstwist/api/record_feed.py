@@ -133,7 +133,8 @@ class RecordFeed(Feed[Snapshot]):
         action = message.action
         if action is RecordAction.DELETED:
             self._show(_NOT_THERE)
-            self.ask()
+            if not self._is_over:  # the application may have closed the last subscription
+                self.ask()
             return
         version: int = message.version  # type: ignore[assignment]  # news of records have one
         if action is RecordAction.UPDATE:

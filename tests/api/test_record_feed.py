@@ -139,3 +139,19 @@ class FeedTests(ApiTestCase):
         self.assertEqual(states[1][1], {"x": 2})
         self.done(self.api.records.patch("a", "x", 3))
         self.assertEqual([data for _, data in self.take()], [{"x": 3}])
+
+    def test_closed_when_deleted(self) -> None:
+        """
+        An application that closes its subscription when the record is deleted is not subscribed any more.
+        """
+        self.done(self.api.records.set("a", {}))
+
+        def close(state: Snapshot) -> None:
+            if not state.exists:
+                subscription.close()
+
+        subscription = self.done(self.api.records.subscribe("a", close))
+        self.done(self.api.records.delete("a"))
+        self.turn()
+        self.assertTrue(subscription.closed)
+        self.assertEqual(self.api.figures().records, 0)
