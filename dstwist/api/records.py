@@ -143,12 +143,13 @@ class Records:
                 attempts += 1
                 if error.event not in _LOST_RACE or attempts == MAX_UPDATE_ATTEMPTS:
                     raise
+                if attempts < _ATTEMPTS_AT_ONCE and isinstance(error, VersionExists):
+                    version, data = error.version, error.data
+                    continue
                 if attempts >= _ATTEMPTS_AT_ONCE:
                     await deferLater(self._clock, random.uniform(0, _LONGEST_WAIT))
-                if isinstance(error, VersionExists):
-                    version, data = error.version, error.data
-                else:
-                    version, data = await self._read(name)
+                # After the wait, the record in the error is out of date.
+                version, data = await self._read(name)
             else:
                 return snapshot_of(Message(_RECORD, RecordAction.READ_RESPONSE, name, text, version=following))
 

@@ -170,6 +170,27 @@ class UpdateTests(RecordTestCase):
         written = self.done(self.api.records.update("a", count))
         self.assertEqual((seen, written), ([{}, {"n": 5}], Snapshot("a", 2, {"n": 6})))
 
+    def test_wait(self) -> None:
+        """
+        After three lost races it waits, and then begins with the record as it is after the wait.
+        """
+        seen: list[int] = []
+
+        async def count(data: Any) -> Any:
+            seen.append(data["n"])
+            if len(seen) <= 3:
+                await self.api.records.set("a", {"n": len(seen)})
+            return {"n": data["n"] + 1}
+
+        self.done(self.api.records.set("a", {"n": 0}))
+        updated = self.api.records.update("a", count)
+        self.turn()
+        self.assertNoResult(updated)
+        self.done(self.api.records.set("a", {"n": 9}))
+        self.reactor.advance(1)
+        self.assertEqual(self.done(updated).data, {"n": 10})
+        self.assertEqual(seen, [0, 1, 2, 9])
+
     def test_deleted(self) -> None:
         """
         If a deletion comes in between, the function gets the data of a record that does not exist; so it does if the
