@@ -125,7 +125,7 @@ class Requester:
         """
         if request.answer is not None:
             self.send(request.answer)
-            if request.request is not None:
+            if request.request is not None and not self.closed:
                 self._router.malformed(request.request, self)
 
     def serving_failed(self) -> None:

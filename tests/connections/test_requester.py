@@ -137,6 +137,26 @@ class RequesterTests(SynchronousTestCase):
         self.assertEqual(requester.answers, [answer])
         self.assertEqual(len(self.service.handled), 1)
 
+    def test_malformed_after_the_end(self) -> None:
+        """
+        A connection serves the messages of one payload without the queue. If it ends by one of them, no service hears
+        of those behind it that are malformed.
+        """
+        requester = self.make()
+        told: list[Message] = []
+        self.patch(requester, "_router", self)
+        self.patch(self, "malformed", lambda request, sender: told.append(request))
+        malformed = Malformed(Fault.INVALID_DATA, answer=emit("x").error("INVALID_MESSAGE_DATA"), request=emit("x"))
+        requester.refuse(malformed)
+        requester.close("over")
+        requester.refuse(malformed)
+        self.assertEqual(told, [malformed.request])
+
+    def malformed(self, request: Message, sender: IRequester) -> None:
+        """
+        Stands in for the router.
+        """
+
     def test_mistake(self) -> None:
         """
         If serving a request fails by a mistake of ours, the requester is closed, its caller gets no exception, and the
