@@ -25,7 +25,7 @@ that wait are limited in number and in bytes.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -127,7 +127,7 @@ class Calls:
         self._deliveries = deliveries
         self._count = 0
         self._calls: dict[str, _Call] = {}
-        self._places: dict[_Place, deque[str]] = {}
+        self._places: dict[_Place, OrderedDict[str, None]] = {}
         self._bytes = 0
         self._deadlines: Deadlines[str] = Deadlines(REQUEST_TIMEOUT, clock, self._too_late)
         self._refusal: ApiError | None = refusal
@@ -185,7 +185,7 @@ class Calls:
             if kind in _KINDS_BY_NAME:
                 ids = self._places.get(_Place(kind, message.name))
                 if ids:
-                    self._finish(self._calls[ids[0]], message)
+                    self._finish(self._calls[next(iter(ids))], message)
             elif kind == _UNKNOWN_TOPIC:
                 self._refuse_topic(message.original_topic)
             return
@@ -238,7 +238,7 @@ class Calls:
         place = None
         if answer is not None:
             place = _Place(answer, message.names[0] if message.names else message.name)
-            self._places.setdefault(place, deque()).append(call_id)
+            self._places.setdefault(place, OrderedDict())[call_id] = None
         call = self._calls[call_id] = _Call(message, place, size, always)
         self._bytes += size
         self._deadlines.add(call_id)
@@ -268,7 +268,7 @@ class Calls:
         self._deadlines.remove(call_id)
         if call.place is not None:
             ids = self._places[call.place]
-            ids.remove(call_id)
+            del ids[call_id]
             if not ids:
                 del self._places[call.place]
 

@@ -55,7 +55,7 @@ class Feed(Generic[Item]):
         self._deliveries = deliveries
         self._is_open = False
         self._is_over = False
-        self._subscriptions: list[Subscription[Item]] = []
+        self._subscriptions: dict[Subscription[Item], None] = {}
         self._joining: dict[Deferred[Subscription[Any]], tuple[Callable[[Any], object] | None, Convert | None]] = {}
         # The news that were not delivered.
         self._waiting = 0
@@ -123,14 +123,14 @@ class Feed(Generic[Item]):
 
     def _begin(self, callback: Callable[[Any], object] | None, convert: Convert | None) -> Subscription[Any]:
         begun: Subscription[Any] = Subscription(self.name, callback, self._leave, convert)
-        self._subscriptions.append(begun)
+        self._subscriptions[begun] = None
         self.joined(begun)
         return begun
 
     def _leave(self, subscription: Subscription[Item]) -> Deferred[None]:
         if subscription not in self._subscriptions:
             return succeed(None)
-        self._subscriptions.remove(subscription)
+        del self._subscriptions[subscription]
         return self._end_if_unused()
 
     def _cancelled(self, joining: Deferred[Subscription[Any]]) -> None:
@@ -157,7 +157,7 @@ class Feed(Generic[Item]):
             joining = next(iter(self._joining))
             del self._joining[joining]
             joining.errback(error)
-        subscriptions, self._subscriptions = self._subscriptions, []
+        subscriptions, self._subscriptions = self._subscriptions, {}
         for ended in subscriptions:
             ended.end(error)
 

@@ -34,6 +34,23 @@ class FeedTests(ApiTestCase):
         self.done(second.close())
         self.assertEqual(self.api.figures().events, 0)
 
+    def test_many(self) -> None:
+        """
+        Of many subscriptions to one name, each is closed without a search for it.
+        """
+        subscriptions = [self.done(self.api.events.subscribe("news", ignore)) for _ in range(10)]
+        compared: list[Any] = []
+
+        def compare(one: object, other: object) -> bool:
+            compared.append(other)
+            return one is other
+
+        self.patch(Subscription, "__eq__", compare)
+        for each in reversed(subscriptions):
+            self.done(each.close())
+        self.assertEqual(compared, [])
+        self.assertEqual(self.api.figures().events, 0)
+
     def test_again_at_once(self) -> None:
         """
         A name is closed and subscribed to again while the server is slow: only new events arrive.
