@@ -6,8 +6,8 @@ class                     C{event}                                            ra
 ========================  ==================================================  =======================================
 L{MessageDenied}          MESSAGE_DENIED, MESSAGE_PERMISSION_ERROR            any request: a rule denies it, or fails
 L{RecordNotFound}         RECORD_NOT_FOUND                                    C{records.get}
-L{VersionExists}          VERSION_EXISTS                                      a write with a version: another write
-                                                                              came first
+L{VersionExists}          VERSION_EXISTS                                      a write that expects a version: the
+                                                                              record has another
 L{NoRpcProvider}          NO_RPC_PROVIDER                                     C{rpc.call}
 L{CallError}              REQUEST_ERROR                                       C{rpc.call}: the error of the provider
 L{CallRejected}           REJECT                                              the function of a provider
@@ -52,7 +52,7 @@ class MessageDenied(ApiError):
     """
 
 
-class RecordNotFound(ApiError):
+class RecordNotFound(ApiError, LookupError):
     """
     The record does not exist.
     """
@@ -60,14 +60,16 @@ class RecordNotFound(ApiError):
 
 class VersionExists(ApiError):
     """
-    Another write came first.
+    Another write, or a deletion, came first.
 
-    @ivar version: the version that the record has.
-    @ivar data: its data.
+    @ivar version: the version that the record has; -1 if it does not exist.
+    @ivar data: its data; C{None} if it does not exist.
     """
 
     def __init__(self, name: str | None, version: int, data: Any) -> None:
-        super().__init__("VERSION_EXISTS", name, f"the version is {version}")
+        super().__init__(
+            "VERSION_EXISTS", name, f"the version is {version}" if version >= 0 else "the record does not exist"
+        )
         self.version = version
         self.data = data
 

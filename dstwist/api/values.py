@@ -77,6 +77,16 @@ def check_text(text: object, meaning: str) -> None:
             raise InvalidValue(f"the {meaning} has half of a surrogate pair at {error.start}") from None
 
 
+def check_function(function: object, meaning: str = "function") -> None:
+    """
+    Make sure that C{function} can be called.
+
+    @raise InvalidValue: it cannot.
+    """
+    if not callable(function):
+        raise InvalidValue(f"the {meaning} is {_kind(function)}, not a function")
+
+
 def _problem(value: Any, depth: int) -> str | None:
     """
     The place of the first part of C{value} that is no JSON, and the reason; C{None} if there is no such part.

@@ -56,6 +56,7 @@ class ErrorTests(SynchronousTestCase):
         """
         self.assertIsInstance(make_error("RESPONSE_TIMEOUT", "a"), TimeoutError)
         self.assertIsInstance(InvalidValue("x"), ValueError)
+        self.assertIsInstance(make_error("RECORD_NOT_FOUND", "a"), LookupError)
         self.assertIsInstance(InvalidValue("x"), DstwistError)
         self.assertEqual(str(CallError({"a": 1}, "add")), "REQUEST_ERROR: add: {'a': 1}")
         self.assertEqual(str(CallError("no")), "REQUEST_ERROR: no")

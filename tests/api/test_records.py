@@ -58,6 +58,15 @@ class ReadingTests(RecordTestCase):
         self.assertEqual(self.done(self.api.records.head("a")), -1)
         self.assertFalse(self.done(self.api.records.has("a")))
 
+    def test_default(self) -> None:
+        """
+        A record that does not exist has the data that the application gives for this case.
+        """
+        self.assertEqual(self.done(self.api.records.get("a", default=None)), Snapshot("a", -1, None))
+        self.assertEqual(self.done(self.api.records.get("a", default={"n": 0})), Snapshot("a", -1, {"n": 0}))
+        self.done(self.api.records.set("a", {"n": 1}))
+        self.assertEqual(self.done(self.api.records.get("a", default={"n": 0})), Snapshot("a", 1, {"n": 1}))
+
     def test_at_once(self) -> None:
         """
         If the stores know the answer, the Deferred has fired already.
@@ -112,17 +121,46 @@ class WritingTests(RecordTestCase):
             self.assertIn(news.action, (RecordAction.DELETED, RecordAction.DELETE_SUCCESS))
             self.assertFalse(self.done(self.api.records.has("a")))
 
-    def test_versions(self) -> None:
+    def test_expected(self) -> None:
         """
-        The second of two writes of the same version fails, and its error has the record.
+        A write that expects another version than that of the record fails, and its error has the record.
         """
-        self.done(self.api.records.set("a", {"n": 1}, version=1))
-        error = self.refused(self.api.records.set("a", {"n": 2}, version=1), VersionExists)
-        self.assertEqual((error.event, error.version, error.data), ("VERSION_EXISTS", 1, {"n": 1}))
-        error = self.refused(self.api.records.set("a", {"n": 2}, version=7), ApiError)
-        self.assertEqual(error.event, "INVALID_VERSION")
-        self.done(self.api.records.patch("a", "n", 2, version=2))
-        self.assertEqual(self.done(self.api.records.get("a")), Snapshot("a", 2, {"n": 2}))
+        records = self.api.records
+        self.done(records.set("a", {"n": 1}, expected=-1))
+        for expected in (-1, 0, 7):
+            for write in (
+                records.set("a", {"n": 2}, expected=expected),
+                records.patch("a", "n", 2, expected=expected),
+                records.erase("a", "n", expected=expected),
+            ):
+                error = self.refused(write, VersionExists)
+                self.assertEqual((error.event, error.version, error.data), ("VERSION_EXISTS", 1, {"n": 1}))
+        self.done(records.patch("a", "n", 2, expected=1))
+        self.done(records.erase("a", "n", expected=2))
+        self.assertEqual(self.done(records.get("a")), Snapshot("a", 3, {}))
+
+    def test_expected_but_deleted(self) -> None:
+        """
+        The error of a write that expects a version of a record that does not exist any more.
+        """
+        for _ in range(2):
+            self.done(self.api.records.set("a", {}))
+        read = self.done(self.api.records.get("a"))
+        self.done(self.api.records.delete("a"))
+        error = self.refused(self.api.records.set("a", {}, expected=read.version), VersionExists)
+        self.assertEqual((error.version, error.data), (-1, None))
+        self.assertEqual(str(error), "VERSION_EXISTS: a: the record does not exist")
+
+    def test_expected_but_created(self) -> None:
+        """
+        A record that was created and not written counts as not written.
+        """
+        self.reader("v4")
+        read = self.done(self.api.records.get("a"))
+        self.assertEqual(read, Snapshot("a", 0, {}))
+        self.done(self.api.records.set("a", {"n": 1}, expected=-1))
+        self.reader("v4", "b")
+        self.done(self.api.records.set("b", {"n": 1}, expected=0))
 
     def test_invalid(self) -> None:
         """
@@ -131,7 +169,8 @@ class WritingTests(RecordTestCase):
         for data in (1, "x", None, {1: 2}, {"x": float("nan")}, {"x": {1, 2}}):
             self.refused(self.api.records.set("a", data), InvalidValue)
         self.refused(self.api.records.patch("a", "", 1), InvalidValue)
-        self.refused(self.api.records.set("a", {}, version=0), InvalidValue)
+        for expected in (-2, True, "1"):
+            self.refused(self.api.records.set("a", {}, expected=expected), InvalidValue)  # type: ignore[arg-type]
         error = self.refused(self.api.records.patch("a", "x[100000]", 1), ApiError)
         self.assertEqual(error.event, "INVALID_MESSAGE_DATA")
         self.assertFalse(self.done(self.api.records.has("a")))
@@ -222,6 +261,44 @@ class UpdateTests(RecordTestCase):
         self.refused(self.api.records.update("a", lambda data: 1 // 0), ZeroDivisionError)
         self.refused(self.api.records.update("a", lambda data: 7), InvalidValue)
         self.assertFalse(self.done(self.api.records.has("a")))
+
+    def test_changed_and_returned(self) -> None:
+        """
+        A function that changes the data and returns something else is refused.
+        """
+        self.done(self.api.records.set("a", {"n": 1}))
+        for function in (
+            lambda data: data.setdefault("tags", []),
+            lambda data: data.update(n=2) or {"n": 3},
+            lambda data: data.pop("n"),
+        ):
+            error = self.refused(self.api.records.update("a", function), InvalidValue)
+            self.assertIn("changed the data, and returned something else", str(error))
+        self.assertEqual(self.done(self.api.records.get("a")), Snapshot("a", 1, {"n": 1}))
+        # It may return what it has changed.
+        self.done(self.api.records.update("a", lambda data: data.update(n=2) or data))
+        self.assertEqual(self.done(self.api.records.get("a")), Snapshot("a", 2, {"n": 2}))
+
+    def test_unchanged(self) -> None:
+        """
+        If the data are as before, nothing is written. A record that does not exist is created.
+        """
+        for function in (lambda data: None, lambda data: data, lambda data: dict(data), lambda data: {"n": 1}):
+            self.done(self.api.records.set("a", {"n": 1}))
+            version = self.done(self.api.records.head("a"))
+            self.assertEqual(self.done(self.api.records.update("a", function)), Snapshot("a", version, {"n": 1}))
+            self.assertEqual(self.done(self.api.records.head("a")), version)
+        # Equal for Python, but not for JSON.
+        self.done(self.api.records.update("a", lambda data: {"n": True}))
+        self.assertEqual(self.done(self.api.records.head("a")), version + 1)
+        self.assertEqual(self.done(self.api.records.update("b", lambda data: None)), Snapshot("b", 1, {}))
+
+    def test_no_function(self) -> None:
+        """
+        What cannot be called is refused.
+        """
+        error = self.refused(self.api.records.update("a", {}), InvalidValue)  # type: ignore[arg-type]
+        self.assertEqual(error.detail, "the function is of type dict, not a function")
 
 
 class SubscriptionTests(RecordTestCase):
@@ -337,3 +414,14 @@ class UserRecordTests(RecordTestCase):
             error = self.refused(asked, MessageDenied)
             self.assertEqual((error.event, error.name), ("MESSAGE_DENIED", name))
         self.done(self.api.records.set(name, {"n": 0}))
+
+    def test_expected(self) -> None:
+        """
+        A user who may not read the record does not get it by a write that fails.
+        """
+        bob = self.api.as_user("bob")
+        name = "private/ann"
+        self.done(self.api.records.set(name, {"n": 1}))
+        for expected, event in ((-1, "RECORD_UPDATE_ERROR"), (7, "INVALID_VERSION")):
+            error = self.refused(bob.records.set(name, {"n": 2}, expected=expected), ApiError)
+            self.assertEqual(error.event, event)
