@@ -130,10 +130,20 @@ class Api:
         """
         End all requests and subscriptions of this handle. Requests that wait fail with L{HandleClosed
         <dstwist.api.errors.HandleClosed>}.
+
+        @raise MessageDenied: this is the handle of the server. All parts of the program share it, and the node closes
+            it.
         """
+        self._only_user()
         self._handle.close(reason)
 
+    def _only_user(self) -> None:
+        if self._handle.identity.is_server:
+            raise make_error("MESSAGE_DENIED", None, "the node closes the handle of the server itself")
+
     def __enter__(self) -> Api:
+        # Not at the end of the block: it may raise an exception of its own.
+        self._only_user()
         return self
 
     def __exit__(
@@ -142,7 +152,7 @@ class Api:
         self.close()
 
     async def __aenter__(self) -> Api:
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -79,6 +79,20 @@ class HandleTests(ApiTestCase):
 
         self.assertTrue(self.done(use()).closed)
 
+    def test_close_of_the_server(self) -> None:
+        """
+        The handle of the server is not closed by the application: plug-ins share it.
+        """
+
+        async def use() -> None:
+            async with self.api:
+                self.fail("entered")
+
+        self.assertRaises(MessageDenied, self.api.close)
+        self.assertRaises(MessageDenied, self.api.__enter__)
+        self.refused(use(), MessageDenied)
+        self.done(self.api.records.set("a", {}))
+
     def test_close_in_a_callback(self) -> None:
         """
         A handle may be closed by its own callback; what came behind is not delivered.
