@@ -28,6 +28,7 @@ from dstwist.api.handle import Handle
 from dstwist.api.hub import Hub
 from dstwist.api.lists import Lists
 from dstwist.api.presence import Presence
+from dstwist.api.record_feed import record_feeds
 from dstwist.api.records import Records
 from dstwist.api.requester import Identity
 from dstwist.api.rpc import Rpc
@@ -50,8 +51,9 @@ class Api:
         self._hub = hub
         self._handle = handle
         self.events = Events(handle)
-        self.records = Records(handle)
-        self.lists = Lists(self.records)
+        feeds = record_feeds(handle)
+        self.records = Records(handle, feeds)
+        self.lists = Lists(self.records, feeds)
         self.rpc = Rpc(handle)
         self.presence = Presence(handle)
 
@@ -77,8 +79,10 @@ class Api:
         @param server_data: the data about the user for rules, as JSON; so far as the rules see it, the authenticator
             gave it.
         @param client_data: the data about the user for clients, as JSON: for providers of procedures.
+        @raise MessageDenied: this is not the handle of the server.
         @raise HandleClosed: the node does not run.
         """
+        self._only_server()
         check_name(user, "user")
         client_text = None if client_data is None else to_json(client_data)
         return Api(self._hub, self._hub.open(Identity(user, client_text, copied(server_data), address)))
@@ -96,6 +100,7 @@ class Api:
         @param address: the address of the client in whose place the application logs in, for limits and logs.
         @param headers: the headers of the request of the client, for authenticators that look at them.
         """
+        self._handle.check_open()
         login = self._hub.login(credentials, address, headers or {})
         return login.addCallback(lambda handle: Api(self._hub, handle))
 
@@ -107,6 +112,7 @@ class Api:
         @param reason: is sent to the clients.
         @return: how many connections and handles.
         @raise MessageDenied: this is not the handle of the server.
+        @raise HandleClosed: the node has stopped.
         @raise InvalidValue: the reason cannot be sent.
         """
         self._only_server()
@@ -118,13 +124,15 @@ class Api:
         How many connections, users and so on the node has.
 
         @raise MessageDenied: this is not the handle of the server.
+        @raise HandleClosed: the node has stopped.
         """
         self._only_server()
         return self._hub.figures()
 
     def _only_server(self) -> None:
         if not self._handle.identity.is_server:
-            raise make_error("MESSAGE_DENIED", self.user, "only the server itself may do this")
+            raise make_error("MESSAGE_DENIED", self.user, "only the server itself may do this, with node.api")
+        self._handle.check_open()
 
     def close(self, reason: str = "the application has closed it") -> None:
         """

@@ -34,7 +34,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.api.deliveries import Deliveries
-from dstwist.api.errors import ApiError, CallError, HandleClosed, TooManyRequests, VersionExists, make_error
+from dstwist.api.errors import ApiError, CallError, HandleClosed, TooManyRequests, VersionExists, error_of, make_error
 from dstwist.api.requester import InProcessRequester
 from dstwist.api.values import from_data
 from dstwist.api.wire import message_bytes
@@ -328,4 +328,4 @@ def _error_of(message: Message) -> ApiError:
         return VersionExists(message.name, message.version or 0, from_data(message.data))
     if kind == _REQUEST_ERROR:
         return CallError(from_data(message.data), message.name)
-    return make_error(message.action.name, message.name, message.detail)
+    return error_of(message)

@@ -12,8 +12,8 @@ L{NoRpcProvider}          NO_RPC_PROVIDER                                     C{
 L{CallError}              REQUEST_ERROR                                       C{rpc.call}: the error of the provider
 L{CallRejected}           REJECT                                              the function of a provider
 L{ResponseTimeout}        RESPONSE_TIMEOUT, ACCEPT_TIMEOUT                    any request
-L{InvalidValue}           INVALID_MESSAGE_DATA                                any request: a value is no JSON, or a
-                                                                              name is no text
+L{InvalidValue}           INVALID_MESSAGE_DATA                                any request: a value is no JSON, a
+                                                                              name no text, a callback no function
 L{LoginRefused}           AUTH_UNSUCCESSFUL, TOO_MANY_AUTH_ATTEMPTS           C{login}
 L{LoginUndecided}         AUTH_ERROR                                          C{login}: try again later
 L{SlowConsumer}           SLOW_CONSUMER                                       a subscription
@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.errors import DstwistError
+from dstwist.protocol.message import Message
 
 
 class ApiError(DstwistError):
@@ -48,7 +49,8 @@ class ApiError(DstwistError):
 
 class MessageDenied(ApiError):
     """
-    The permission rules do not allow the request.
+    The permission rules do not allow the request. C{detail} is the action that they deny, such as C{READ} or C{UPDATE};
+    some requests need the permission for several.
     """
 
 
@@ -179,3 +181,15 @@ def make_error(event: str, name: str | None, detail: str | None = None) -> ApiEr
     The error of the class for C{event}.
     """
     return _CLASSES.get(event, ApiError)(event, name, detail)
+
+
+def error_of(message: Message, name: str | None = None) -> ApiError:
+    """
+    The error that the server has sent.
+
+    @param name: of the subscription, if the error has ended one.
+    """
+    event, detail = message.action.name, message.detail
+    if detail is None and message.original_action is not None and _CLASSES.get(event) is MessageDenied:
+        detail = message.original_action.name
+    return make_error(event, name or message.name, detail)

@@ -29,9 +29,10 @@ from twisted.python.failure import Failure
 from dstwist.api import subscription
 from dstwist.api.calls import Calls
 from dstwist.api.deliveries import Deliveries
-from dstwist.api.errors import ApiError, SlowConsumer, make_error
+from dstwist.api.errors import ApiError, SlowConsumer, error_of
 from dstwist.api.ongoing import ignore
 from dstwist.api.subscription import Item, Subscription
+from dstwist.api.values import check_function
 from dstwist.api.wire import message_bytes
 from dstwist.log import Logger
 from dstwist.protocol.message import Message
@@ -206,7 +207,7 @@ class Feed(Generic[Item]):
         if self._is_over or self._calls.closed:
             return
         if message.is_error:
-            self.end(make_error(message.action.name, self.name, message.detail))
+            self.end(error_of(message, self.name))
         elif self._is_open:
             self.take(message)
 
@@ -240,7 +241,10 @@ class Feeds(Generic[F]):
         A new subscription to C{name}.
 
         @param convert: makes another item of each; C{None}: it gets the items as they are.
+        @raise InvalidValue: the callback cannot be called.
         """
+        if callback is not None:
+            check_function(callback, "callback")
         feed = self._feeds.get(name)
         if feed is not None:
             return feed.join(callback, convert)

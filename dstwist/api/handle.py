@@ -82,6 +82,15 @@ class Handle:
         self.asking.start()
         self.subscribing.start()
 
+    def check_open(self) -> None:
+        """
+        Make sure that the handle is open.
+
+        @raise HandleClosed: it is not.
+        """
+        if self.closed:
+            raise HandleClosed(self._subscribes.reason)
+
     def close(self, reason: str) -> None:
         """
         End all requests, subscriptions and so on. The application is told in a later turn.

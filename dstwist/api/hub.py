@@ -28,6 +28,7 @@ from dstwist.connections.login import LoginDecision
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.interfaces import HandshakeData
 from dstwist.limits.rates import RateLimits, UserRateLimits
+from dstwist.log import Logger, about
 from dstwist.routing.router import Router
 
 
@@ -41,6 +42,8 @@ class Hub:
     @param count: gives the figures of the node, from the number of open handles.
     @param node: the label of the node, for logs.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -129,6 +132,7 @@ class Hub:
         """
         kicked = list(self._logged_in.get(user, ()))
         for handle in kicked:
+            self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(handle.requester))
             handle.close(reason)
         return len(kicked)
 

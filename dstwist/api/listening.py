@@ -22,11 +22,11 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from dstwist.api.errors import ApiError, HandleClosed, ResponseTimeout, make_error
+from dstwist.api.errors import ApiError, HandleClosed, ResponseTimeout, error_of, make_error
 from dstwist.api.handle import Handle
 from dstwist.api.ongoing import Ongoing, ignore
 from dstwist.api.subscription import run
-from dstwist.api.values import check_name
+from dstwist.api.values import check_function, check_name
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
@@ -125,6 +125,7 @@ class Listeners:
         @raise ApiError: this handle listens to it already.
         """
         check_name(pattern, "pattern")
+        check_function(wanted)
         if pattern in self._patterns:
             raise make_error("MULTIPLE_SUBSCRIPTIONS", pattern, "this handle listens to it already")
         listening = self._patterns[pattern] = Listening(pattern, wanted, self)
@@ -181,7 +182,7 @@ class Listeners:
     def _end(self, message: Message) -> None:
         listening = self._patterns.pop(message.name or "", None)
         if listening is not None:
-            listening.end(make_error(message.action.name, message.name))
+            listening.end(error_of(message))
 
     def _closed(self, error: HandleClosed) -> None:
         patterns, self._patterns = self._patterns, {}

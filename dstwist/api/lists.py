@@ -10,7 +10,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 
 from dstwist.api.errors import InvalidValue, RecordNotFound
-from dstwist.api.record_feed import Snapshot
+from dstwist.api.failing import failing
+from dstwist.api.feeds import Feeds
+from dstwist.api.record_feed import RecordFeed, Snapshot
 from dstwist.api.records import Records
 from dstwist.api.subscription import Subscription
 from dstwist.api.values import check_name
@@ -22,8 +24,9 @@ class Lists:
     made at the same time.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, feeds: Feeds[RecordFeed]) -> None:
         self._records = records
+        self._feeds = feeds
 
     def entries(self, name: str) -> Deferred[list[str]]:
         """
@@ -72,6 +75,7 @@ class Lists:
         """
         return self._records.delete(name)
 
+    @failing
     def subscribe(
         self, name: str, callback: Callable[[list[str]], object] | None = None
     ) -> Deferred[Subscription[list[str]]]:
@@ -81,7 +85,8 @@ class Lists:
         @param callback: is called with the entries as they are, and then after each change. It may return a coroutine,
             which is run. If it is C{None}, iterate over the subscription.
         """
-        return self._records.subscribe_as(name, _entries_of, callback)
+        check_name(name)
+        return self._feeds.join(name, callback, _entries_of)
 
 
 def _entries_of(snapshot: Snapshot) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any
 from dstwist.api.calls import Calls
 from dstwist.api.deliveries import Deliveries
 from dstwist.api.feeds import Feed, Feeds
+from dstwist.api.handle import Handle
 from dstwist.api.subscription import Subscription
 from dstwist.api.values import from_data
 from dstwist.protocol.constants import RecordAction, Topic
@@ -151,3 +152,15 @@ class RecordFeed(Feed[Snapshot]):
         self._state = state
         self._new.clear()
         self.put(partial(state.snapshot, self.name), len(state.text or b""))
+
+
+def record_feeds(handle: Handle) -> Feeds[RecordFeed]:
+    """
+    The feeds of all records for one handle.
+    """
+    feeds = Feeds(RecordFeed, handle.subscribing, handle.deliveries)
+    for action in (RecordAction.UPDATE, RecordAction.PATCH, RecordAction.PATCH_MULTI, RecordAction.DELETED):
+        handle.news[_RECORD, action] = feeds.received
+    handle.denied[_RECORD, RecordAction.SUBSCRIBECREATEANDREAD] = feeds.received
+    handle.on_close.append(feeds.close)
+    return feeds

@@ -44,14 +44,10 @@ class Records:
     Reads and writes records, and subscribes to them.
     """
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Handle, feeds: Feeds[RecordFeed]) -> None:
         self._asking = handle.asking
         self._clock = handle.clock
-        self._feeds = feeds = Feeds(RecordFeed, handle.subscribing, handle.deliveries)
-        for action in (RecordAction.UPDATE, RecordAction.PATCH, RecordAction.PATCH_MULTI, RecordAction.DELETED):
-            handle.news[_RECORD, action] = feeds.received
-        handle.denied[_RECORD, RecordAction.SUBSCRIBECREATEANDREAD] = feeds.received
-        handle.on_close.append(feeds.close)
+        self._feeds = feeds
         self._listeners = Listeners(handle, _RECORD)
 
     # -- reading
@@ -209,17 +205,8 @@ class Records:
             (C{snapshot.exists}). It may return a coroutine, which is run. If it is C{None}, iterate over the
             subscription: C{async for snapshot in subscription}.
         """
-        return self.subscribe_as(name, None, callback)
-
-    @failing
-    def subscribe_as(
-        self, name: str, convert: Callable[[Snapshot], Any] | None, callback: Callable[[Any], object] | None
-    ) -> Deferred[Subscription[Any]]:
-        """
-        Subscribe to a record, and make another item of each snapshot.
-        """
         check_name(name)
-        return self._feeds.join(name, callback, convert)
+        return self._feeds.join(name, callback)
 
     # -- listening
 

@@ -27,13 +27,14 @@ from dstwist.api.errors import (
     HandleClosed,
     InvalidValue,
     ResponseTimeout,
+    error_of,
     make_error,
 )
 from dstwist.api.failing import failing
 from dstwist.api.handle import Handle
 from dstwist.api.ongoing import Ongoing, ignore
 from dstwist.api.subscription import run
-from dstwist.api.values import check_name, from_data, to_json
+from dstwist.api.values import check_function, check_name, from_data, to_json
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
@@ -70,12 +71,12 @@ class Provision(Ongoing):
     A procedure that the application provides.
     """
 
-    def __init__(self, name: str, rpc: Rpc) -> None:
+    def __init__(self, name: str, unprovide: Callable[[Provision], Deferred[None]]) -> None:
         super().__init__(name)
-        self._rpc = rpc
+        self._unprovide = unprovide
 
     def _leave(self) -> Deferred[None]:
-        return self._rpc.unprovide(self)
+        return self._unprovide(self)
 
 
 class Rpc:
@@ -129,9 +130,10 @@ class Rpc:
         @return: gives the provision once the server has it.
         """
         check_name(name)
+        check_function(function)
         if name in self._provided:
             raise make_error("MULTIPLE_PROVIDERS", name, "this handle provides it already")
-        provision = Provision(name, self)
+        provision = Provision(name, self._unprovide)
         self._provided[name] = (function, provision)
         message = Message(_RPC, RpcAction.PROVIDE, names=(name,))
         return self._subscribing.ask(message).addCallbacks(
@@ -144,7 +146,7 @@ class Rpc:
             self._end_provision(provision.name)
         return failure
 
-    def unprovide(self, provision: Provision) -> Deferred[None]:
+    def _unprovide(self, provision: Provision) -> Deferred[None]:
         """
         The application does not provide the procedure any more. Calls that are being served go on.
         """
@@ -211,7 +213,7 @@ class Rpc:
     def _end_denied(self, message: Message) -> None:
         provided = self._provided.pop(message.name or "", None)
         if provided is not None:
-            provided[1].end(make_error(message.action.name, message.name))
+            provided[1].end(error_of(message))
 
     def _closed(self, error: HandleClosed) -> None:
         provided, self._provided = self._provided, {}

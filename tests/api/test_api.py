@@ -146,7 +146,53 @@ class HandleTests(ApiTestCase):
         for client in (*clients, other):
             client.heard()
         self.assertEqual([client.closed for client in (*clients, other)], [(1008, "go"), (1008, "go"), None])
-        self.assertRaises(MessageDenied, self.api.as_user("bob").kick, "ann", "go")
+
+    def test_only_the_server(self) -> None:
+        """
+        A handle of a user cannot make handles of other users, kick users, or count, also after it has closed.
+        """
+        bob = self.api.as_user("bob")
+        for _ in range(2):
+            for method, arguments in ((bob.as_user, ("ann",)), (bob.kick, ("ann", "go")), (bob.figures, ())):
+                error = self.assertRaises(MessageDenied, method, *arguments)
+                self.assertIn("only the server itself may do this, with node.api", str(error))
+            bob.close()
+        self.refused(bob.login({"username": "ann"}), HandleClosed)
+        self.assertEqual(self.api.figures().handles, 1)
+        self.done(self.node.stop())
+        for method, arguments in (
+            (self.api.as_user, ("ann",)),
+            (self.api.kick, ("ann", "go")),
+            (self.api.figures, ()),
+        ):
+            error = self.assertRaises(HandleClosed, method, *arguments)
+            self.assertEqual(str(error), "IS_CLOSED: the node has stopped")
+
+    def test_no_function(self) -> None:
+        """
+        What cannot be called is refused at once, everywhere.
+        """
+        anything: Any = 5
+        for name, asked in {
+            "callback": (
+                self.api.events.subscribe("a", anything),
+                self.api.records.subscribe("a", anything),
+                self.api.lists.subscribe("a", anything),
+                self.api.presence.subscribe(anything),
+                self.api.presence.subscribe(anything, user="ann"),
+            ),
+            "function": (
+                self.api.rpc.provide("a", anything),
+                self.api.records.listen("a", anything),
+                self.api.events.listen("a", anything),
+                self.api.records.update("a", anything),
+            ),
+        }.items():
+            for each in asked:
+                error = self.refused(each, InvalidValue)
+                self.assertEqual(error.detail, f"the {name} is of type int, not a function")
+        figures = self.api.figures()
+        self.assertEqual((figures.events, figures.records, figures.procedures), (0, 0, 0))
 
 
 class LimitTests(ApiTestCase):
@@ -219,5 +265,9 @@ class ReloadTests(ApiTestCase):
         self.reactor.pump([0] * 10)
         for each in ended:
             self.assertEqual(self.failureResultOf(each, MessageDenied).value.event, "MESSAGE_DENIED")
+        self.assertEqual(
+            [each.error.detail for each in ann if each.error is not None],
+            ["SUBSCRIBE", "SUBSCRIBECREATEANDREAD", "SUBSCRIBE_ALL", "SUBSCRIBE", "PROVIDE", "LISTEN", "LISTEN"],
+        )
         self.assertEqual([each.closed for each in ann + own], [True] * 7 + [False] * 7)
         self.done(self.api.rpc.provide("b", ignore))

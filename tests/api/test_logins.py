@@ -18,6 +18,7 @@ from dstwist.interfaces import Login
 from dstwist.node import Node
 from tests.api.stage import ApiTestCase, ignore
 from tests.fakes import FakeAuthenticator
+from tests.logs import Lines
 
 
 class LoginTests(ApiTestCase):
@@ -145,7 +146,9 @@ class LoginTests(ApiTestCase):
         self.decide(Login(True, "ann"), Login(True, "bob"))
         ann, bob = (self.done(self.api.login({"username": name})) for name in "ab")
         own = self.api.as_user("ann")
+        lines = Lines(self)
         self.assertEqual(self.api.kick("ann", "go"), 1)
+        self.assertEqual(lines.of("info"), ["KICKED | ann (api): go"])
         self.assertEqual((ann.closed, bob.closed, own.closed), (True, False, False))
         self.assertEqual(str(self.refused(ann.records.get("a"), HandleClosed)), "IS_CLOSED: go")
 

@@ -402,17 +402,18 @@ class UserRecordTests(RecordTestCase):
         name = "private/ann"
         self.done(ann.records.set(name, {"n": 1}))
         self.assertEqual(self.done(ann.records.get(name)).data, {"n": 1})
-        for asked in (
-            bob.records.get(name),
-            bob.records.head(name),
-            bob.records.subscribe(name, ignore),
-            bob.records.delete(name),
-            bob.records.update(name, lambda data: data),
-            ann.records.set(name, {"n": 0}),
-            ann.records.patch(name, "n", -1),
+        for asked, action in (
+            (bob.records.get(name), "READ"),
+            (bob.records.head(name), "HEAD"),
+            (bob.records.subscribe(name, ignore), "SUBSCRIBEANDREAD"),
+            (bob.records.delete(name), "DELETE"),
+            (bob.records.update(name, lambda data: data), "READ"),
+            (ann.records.set(name, {"n": 0}), "UPDATE"),
+            (ann.records.patch(name, "n", -1), "PATCH"),
         ):
             error = self.refused(asked, MessageDenied)
-            self.assertEqual((error.event, error.name), ("MESSAGE_DENIED", name))
+            self.assertEqual((error.event, error.name, error.detail), ("MESSAGE_DENIED", name, action))
+            self.assertEqual(str(error), f"MESSAGE_DENIED: {name}: {action}")
         self.done(self.api.records.set(name, {"n": 0}))
 
     def test_expected(self) -> None:
