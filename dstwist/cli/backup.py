@@ -15,6 +15,7 @@ from dstwist.cli.progress import Progress, number, size
 from dstwist.cli.store_options import read_settings, store_options
 from dstwist.errors import DstwistError
 from dstwist.transfer.backup import back_up
+from dstwist.transfer.restore import check_backup
 from dstwist.transfer.restore import restore as put_back
 from dstwist.transfer.stores import sqlite_file
 
@@ -55,6 +56,7 @@ def restore(file: str, config_file: str | None, data_dir: str | None) -> None:
     progress = Progress()
     try:
         store = sqlite_file(read_settings(config_file), data_dir, "import")
+        check_backup(file)
         if data_dir is not None:
             os.makedirs(data_dir, mode=0o750, exist_ok=True)
         records, replaced = put_back(file, store, _showing(progress))

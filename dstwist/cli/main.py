@@ -22,6 +22,8 @@ from dstwist.cli.replaced import daemon, install
 from dstwist.cli.service import service
 from dstwist.cli.transfer import export_command, import_command
 from dstwist.config.load import find, load, load_hashing
+from dstwist.config.plugins import PluginSettings
+from dstwist.config.settings import Settings
 from dstwist.config.stores import SqliteSettings
 from dstwist.errors import ConfigError
 from dstwist.permission.selection import load_rules
@@ -129,7 +131,24 @@ def check_config(file: str | None) -> None:
         click.echo(f"warning: {warning}")
     if isinstance(settings.storage, SqliteSettings) and settings.storage.path is None:
         click.echo("storage.options.path is missing: the server starts with --data-dir only.")
-    click.echo(f"{file} is fine.")
+    not_loaded = _plugins_of(settings)
+    for plugin in not_loaded:
+        click.echo(f"not checked: {plugin.where}: {plugin.source} is loaded at a start only")
+    click.echo(f"{file} is fine{', as far as it was checked' if not_loaded else ''}.")
+
+
+def _plugins_of(settings: Settings) -> list[PluginSettings]:
+    """
+    The plug-ins of all sections.
+    """
+    sections = (
+        settings.cache,
+        settings.storage,
+        *settings.auth,
+        settings.permission.plugin,
+        *settings.plugins.values(),
+    )
+    return [section for section in sections if isinstance(section, PluginSettings)]
 
 
 @main.command("hash")

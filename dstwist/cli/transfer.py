@@ -31,7 +31,7 @@ from dstwist.cli.store_options import read_settings, store_options
 from dstwist.config.settings import Settings
 from dstwist.errors import DstwistError
 from dstwist.transfer.exporting import Exporter
-from dstwist.transfer.importing import Importer
+from dstwist.transfer.importing import Importer, read_first_line
 from dstwist.transfer.new_file import new_file
 from dstwist.transfer.state_file import StateFile
 from dstwist.transfer.stores import Destination, export_parts, sqlite_file
@@ -119,6 +119,10 @@ def import_command(
 
     async def work(reactor: Any) -> None:
         with _input(file) as (stream, position):
+            try:
+                read_first_line(stream)
+            except (EOFError, zlib.error) as error:
+                raise failed(_damaged(error)) from None
             state_file = None if state_path is None else StateFile(state_path, file)
             target = await _started_target(settings, data_dir, reactor)
             importer = Importer(
@@ -132,7 +136,7 @@ def import_command(
                 await importer.run(stream)
             except (DstwistError, EOFError, zlib.error) as error:
                 progress.tell(_counts(importer))
-                problem = error if isinstance(error, DstwistError) else f"the compressed file is damaged: {error}"
+                problem = error if isinstance(error, DstwistError) else _damaged(error)
                 hint = f"The lines up to {importer.line} are done. Start the command again when the problem is solved."
                 raise failed(f"{problem}\n{hint}" if importer.line else str(problem)) from None
             finally:
@@ -142,6 +146,10 @@ def import_command(
             raise failed(f"{number(importer.failed, 'line')} could not be imported.")
 
     _run(work, progress)
+
+
+def _damaged(error: Exception) -> str:
+    return f"the compressed file is damaged: {error}"
 
 
 async def _started_target(settings: Settings, data_dir: str | None, reactor: Any) -> Destination:

@@ -8,8 +8,10 @@ store has already, since their versions are not lower; with a state file it skip
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from dstwist.errors import TransferError
 from dstwist.interfaces import IStore
@@ -25,6 +27,12 @@ BATCH_BYTES = 4 * 1024 * 1024
 
 #: An import ends after so many failures with no success between them.
 MAX_FAILURES_IN_A_ROW = 1000
+
+#: The longest first line, in bytes.
+_MAX_HEADER_BYTES = 65536
+
+#: The first bytes of an SQLite file.
+_SQLITE_HEADER = b"SQLite format 3\0"
 
 #: How much of an overlong line is skipped at once, in bytes.
 _SKIP_BYTES = 1 << 20
@@ -53,6 +61,32 @@ def lines_of(stream: BinaryIO, limit: int = MAX_LINE_BYTES) -> Iterator[bytes | 
             yield None
         else:
             yield line
+
+
+def read_first_line(stream: BinaryIO) -> None:
+    """
+    Read the first line of an export.
+
+    @raise TransferError: it is no export.
+    """
+    line = stream.readline(_MAX_HEADER_BYTES)
+    if not line:
+        raise TransferError("the file is empty")
+    if line.startswith(_SQLITE_HEADER):
+        raise TransferError("this is an SQLite file, and not an export: use dstwist restore for a backup")
+    check_header(line)
+
+
+def is_export(path: str) -> bool:
+    """
+    Whether a file is an export.
+    """
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            read_first_line(cast(BinaryIO, file))
+    except (OSError, EOFError, zlib.error, TransferError):
+        return False
+    return True
 
 
 class Importer:
@@ -98,25 +132,21 @@ class Importer:
 
     async def run(self, stream: BinaryIO) -> None:
         """
-        Import all lines.
+        Import all lines behind the first one, which was read (L{read_first_line}).
 
         @raise TransferError: it cannot go on. The text says why, and which line is the reason. The records of all lines
             before that line are in the store.
         """
         done = await self._done_before()
         complete = False
-        number = 0
-        for number, line in enumerate(lines_of(stream), 1):
-            if number == 1:
-                check_header(line or b"")
-            elif complete:
+        number = 1
+        for number, line in enumerate(lines_of(stream), 2):
+            if complete:
                 # Files of several exports, one behind the other.
                 check_after_end(number, line)
             elif line is None or line.strip():
                 complete = await self._take(number, line, done)
         await self._write(number)
-        if not number:
-            raise TransferError("the file is empty")
         if not complete:
             raise TransferError(
                 f"the file ends at line {number} without its last line, so the export that wrote it was interrupted."

@@ -25,11 +25,32 @@ from dstwist.errors import StoreError, TransferError
 from dstwist.store.sqlite_errors import explained
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_schema import SCHEMA_VERSION, identify
+from dstwist.transfer.importing import is_export
 from dstwist.transfer.new_file import SIDE_FILES, new_file
 from dstwist.transfer.sqlite_copy import BUSY_TIMEOUT, Progress, copy, reading
 
 #: The permissions of the file of a store.
 _MODE = 0o640
+
+
+def check_backup(file: str) -> None:
+    """
+    Check that C{file} is a backup, without a look at its records.
+
+    @raise TransferError: it is none, or of a newer version.
+    """
+    try:
+        with reading(file) as connection:
+            version = identify(connection, file)
+    except TransferError:
+        if is_export(file):
+            raise TransferError(f"{file} is an export, and not a backup: use dstwist import") from None
+        raise
+    if version > SCHEMA_VERSION:
+        raise TransferError(
+            f"{file} was written by a newer dstwist: its schema has version {version},"
+            f" this one knows none above {SCHEMA_VERSION}"
+        )
 
 
 def restore(file: str, store: str, progress: Progress = lambda done, total: None) -> tuple[int, str | None]:
@@ -43,13 +64,7 @@ def restore(file: str, store: str, progress: Progress = lambda done, total: None
     with contextlib.suppress(OSError):
         if os.path.samefile(file, store):
             raise TransferError(f"{file} is the file of the store itself")
-    with reading(file) as connection:
-        version = identify(connection, file)
-        if version > SCHEMA_VERSION:
-            raise TransferError(
-                f"{file} was written by a newer dstwist: its schema has version {version},"
-                f" this one knows none above {SCHEMA_VERSION}"
-            )
+    check_backup(file)
     try:
         lock = DatabaseLock(store)
     except StoreError as error:

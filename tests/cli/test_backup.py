@@ -4,8 +4,10 @@ Tests for L{dstwist.cli.backup}.
 
 from __future__ import annotations
 
+import gzip
 import os
 
+from dstwist.transfer.lines import HEADER
 from tests.cli.helpers import CommandTestCase
 from tests.transfer.stage import FilesTestCase
 
@@ -65,6 +67,27 @@ class BackupTests(FilesTestCase, CommandTestCase):
         config = self.config("storage: {type: sqlite, options: {path: other.sqlite}}")
         self.assertEqual(self.dstwist("restore", "-c", str(config), self.copy).exit_code, 0)
         self.assertEqual(self.contents(str(config.parent / "other.sqlite")), {"a": 1})
+
+    def test_no_backup(self) -> None:
+        """
+        A file that is no backup is refused before anything is made. For an export, the error names the other command.
+        """
+        directory = self.directory / "new"
+        export = self.directory / "records.jsonl"
+        export.write_bytes(HEADER)
+        packed = self.directory / "records.jsonl.gz"
+        packed.write_bytes(gzip.compress(HEADER))
+        instead = "is an export, and not a backup: use dstwist import\n"
+        for file, text in (
+            (self.copy, f"there is no file {self.copy}\n"),
+            (str(export), f"{export} {instead}"),
+            (str(packed), f"{packed} {instead}"),
+            (__file__, "is not an SQLite file"),
+        ):
+            result = self.dstwist("restore", "-d", str(directory), file)
+            self.assertEqual(result.exit_code, 1)
+            self.assertIn(text, result.stderr)
+            self.assertFalse(directory.exists())
 
     def test_other_storage(self) -> None:
         """

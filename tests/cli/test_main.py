@@ -231,6 +231,30 @@ class CommandTests(SynchronousTestCase):
         self.assertTrue(result.output.endswith(f"{path} is fine.\n"), result.output)
         self.assertEqual((result.exit_code, self.started), (0, []))
 
+    def test_check_plugins(self) -> None:
+        """
+        C{dstwist check-config} names the plug-ins of all sections, which it does not load.
+        """
+        path = self.file(
+            "cache: {module: 'mine:Cache'}\n"
+            "storage: {name: mine}\n"
+            "auth: [{module: 'mine:Users'}, {type: none}]\n"
+            "permission: {module: 'mine:Rules'}\n"
+            "plugins: {audit: {module: 'mine:Audit'}, greeter: {name: greeter}}\n"
+        )
+        result = self.dstwist("check-config", path)
+        self.assertEqual(result.exit_code, 0, result.output)
+        sections = (
+            "cache.module: mine:Cache",
+            "storage.name: mine",
+            "auth[0].module: mine:Users",
+            "permission.module: mine:Rules",
+            "plugins.audit.module: mine:Audit",
+            "plugins.greeter.name: greeter",
+        )
+        lines = [f"not checked: {section} is loaded at a start only" for section in sections]
+        self.assertEqual(result.output.splitlines()[-7:], [*lines, f"{path} is fine, as far as it was checked."])
+
     def test_check_bad_config(self) -> None:
         """
         C{dstwist check-config} names the key of what is wrong, each of them, and exits with 1.

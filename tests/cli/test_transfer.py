@@ -222,6 +222,25 @@ class ImportTests(TransferTestCase):
         Path(self.file).write_bytes(self.lines("a"))
         self.assertIn("in memory only", self.refusal("import", self.file))
 
+    def test_no_export(self) -> None:
+        """
+        A file that is no export is refused before anything is made. For a backup, the error names the other command.
+        """
+        self.put("a")
+        cut = f"{self.file}.gz"
+        Path(cut).write_bytes(gzip.compress(b"text")[:9])
+        Path(self.file).write_bytes(b"")
+        directory = self.directory / "new"
+        for file, text in (
+            (self.path, "this is an SQLite file, and not an export: use dstwist restore for a backup\n"),
+            (cut, "the compressed file is damaged: "),
+            (self.file, "the file is empty"),
+            (__file__, "line 1: the first line has to be"),
+            (f"{self.file}.missing", "No such file"),
+        ):
+            self.assertIn(text, self.refusal("import", "-d", str(directory), file))
+            self.assertFalse(directory.exists())
+
     def test_bad_lines(self) -> None:
         """
         A bad line ends the import, or is left out.

@@ -16,7 +16,7 @@ from dstwist.errors import TransferError
 from dstwist.interfaces import Record
 from dstwist.store.memory import MemoryStore
 from dstwist.transfer import importing
-from dstwist.transfer.importing import Importer, lines_of
+from dstwist.transfer.importing import Importer, lines_of, read_first_line
 from dstwist.transfer.lines import END, HEADER, line_of
 from dstwist.transfer.state_file import State, StateFile
 from dstwist.transfer.stores import Destination
@@ -77,7 +77,12 @@ class ImporterTests(SynchronousTestCase):
         return Importer(self.target, state_file=state, **found)
 
     def run_importer(self, importer: Importer, text: bytes) -> Deferred[None]:
-        return Deferred.fromCoroutine(importer.run(io.BytesIO(text)))
+        async def run() -> None:
+            stream = io.BytesIO(text)
+            read_first_line(stream)
+            await importer.run(stream)
+
+        return Deferred.fromCoroutine(run())
 
     def imported(self, *lines: bytes, **options: Any) -> Importer:
         importer = self.importer(**options)
