@@ -247,9 +247,11 @@ class Lifecycle:
         check: Callable[[], Coroutine[Deferred[Any], Any, None]],
         client_side: ClientSide,
         log_limit: LogLimit | None,
+        clock: IReactorTime,
         label: str = "",
     ) -> None:
         self._settings = settings
+        self._clock = clock
         self._watchers = watchers
         self._dependencies = dependencies
         self._plugins = plugins
@@ -276,7 +278,9 @@ class Lifecycle:
         """
         How long the stop may take, in seconds.
         """
-        return self._settings.shutdown_timeout + self._plugins.longest_stop + self._dependencies.longest_stop
+        # Once for the clients, once for their last requests.
+        own = 2 * self._settings.shutdown_timeout
+        return own + self._plugins.longest_stop + self._dependencies.longest_stop
 
     def bind(self) -> None:
         """
@@ -385,7 +389,7 @@ class Lifecycle:
             ("the start", self._cancel_start),
             ("disconnecting clients", lambda: self._client_side.disconnect(self._settings.shutdown_timeout)),
             ("the plug-ins", self._plugins.stop),
-            ("the records", self._client_side.stop_topics),
+            ("the records", self._stop_topics),
             ("the stores", self._dependencies.stop),
             ("the ports", self._client_side.close),
         ]
@@ -400,6 +404,14 @@ class Lifecycle:
         if self._log_limit is not None:
             self._log_limit.stop()
         _say("dstwist stopped")
+
+    async def _stop_topics(self) -> None:
+        # A permission of the operator may never decide, and then the queue of a record is never empty.
+        stopped = independent(Deferred.fromCoroutine(self._client_side.stop_topics()), "the end of the records")
+        try:
+            await stopped.addTimeout(self._settings.shutdown_timeout, self._clock)
+        except TimeoutError:
+            _log.error("PLUGIN_ERROR | some requests for records could not be served in time", event="PLUGIN_ERROR")
 
     def _cancel_start(self) -> None:
         if self._starting is not None:

@@ -199,6 +199,7 @@ class Node(NodeService):
             self._check,
             self._client_side,
             log_limit,
+            reactor,
             label,
         )
 

@@ -67,6 +67,7 @@ class FakeClientSide:
 
     def __init__(self, calls: list[str]) -> None:
         self._calls = calls
+        self.records: Deferred[None] = succeed(None)
 
     def bind(self) -> None:
         self._calls.append("bind")
@@ -85,6 +86,7 @@ class FakeClientSide:
 
     async def stop_topics(self) -> None:
         self._calls.append("stop topics")
+        await self.records
 
     async def close(self) -> None:
         self._calls.append("close")
@@ -257,13 +259,16 @@ class LifeTests(LifecycleTestCase):
 
     def make(self, label: str = "") -> None:
         client_side: Any = FakeClientSide(self.calls)
+        self.client_side = client_side
         watcher = Watcher(self.watch, self.unwatch)
         notes = ("CONFIG | x has no effect", "CONFIG_TRANSFORM | Loaded content from a")
         settings = Settings(source="a.yml", notes=notes)
         self.plugin = FakePart("plugin", self.calls)
         self.plugin.starting = succeed(None)
         plugins = Dependencies([Dependency("plugin", self.plugin, lambda: "mine")], 2.0, 3.0, self.clock)
-        self.life = Lifecycle(settings, [watcher], self.dependencies, plugins, self.check, client_side, None, label)
+        self.life = Lifecycle(
+            settings, [watcher], self.dependencies, plugins, self.check, client_side, None, self.clock, label
+        )
 
     def watch(self) -> None:
         self.calls.append("watch")
@@ -313,10 +318,29 @@ class LifeTests(LifecycleTestCase):
 
     def test_longest(self) -> None:
         """
-        A start and a stop may take the sum of the times of all dependencies and plug-ins, and of C{shutdownTimeout}.
+        A start and a stop may take the sum of the times of all dependencies and plug-ins, and twice C{shutdownTimeout}.
         """
         self.assertEqual(self.life.longest_start, 4 * 2.0)
-        self.assertEqual(self.life.longest_stop, 10.0 + 4 * 3.0)
+        self.assertEqual(self.life.longest_stop, 2 * 10.0 + 4 * 3.0)
+
+    def test_records_not_in_time(self) -> None:
+        """
+        Requests that nothing ends do not keep the node from stopping.
+        """
+        started = self.life.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        self.successResultOf(started)
+        self.client_side.records = Deferred()
+        stopped = self.life.stop()
+        self.clock.advance(9.9)
+        self.assertNoResult(stopped)
+        self.clock.advance(0.1)
+        self.successResultOf(stopped)
+        self.assertEqual(self.calls[-3:], ["stop cache", "stop storage", "close"])
+        self.assertEqual(
+            self.lines.last("error"), "PLUGIN_ERROR | some requests for records could not be served in time"
+        )
 
     def test_plugin_fails(self) -> None:
         """

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from enum import IntEnum
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -201,17 +202,19 @@ class RecordService:
 
     def stop(self) -> Deferred[None]:
         """
-        Fires when all requests are served. From now on the stores are not asked again about unresolved records.
+        Fires when all requests are served. From now on the stores are not asked again about unresolved records. To
+        cancel the Deferred gives the requests up.
         """
         self._reconciliation.stop()
         self._conflicts.stop()
         self._replicas.stop()
         self._discards.stop()
-        return self._queue.drained().addCallback(self._stopped)
+        return self._queue.drained().addBoth(self._stopped)
 
-    def _stopped(self, _: None) -> None:
+    def _stopped(self, result: Any) -> Any:
         self._store.stop()
         self._acks.stop()
+        return result
 
     def _queue_full(self, name: str, message: Message, sender: IRequester) -> None:
         """
