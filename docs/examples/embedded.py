@@ -1,7 +1,9 @@
 """
 A web application with a node of its own. It takes orders by HTTP, and cooks them when a client says so::
 
-    python embedded.py tcp:8080:interface=127.0.0.1 tcp:6020:interface=127.0.0.1
+    python embedded.py tcp:8080:interface=127.0.0.1 tcp:6020:interface=127.0.0.1 [DIRECTORY]
+
+With a DIRECTORY for its data, the orders survive a restart::
 
     POST /orders         a new order, as JSON: {"dish": "soup"}; the answer is the name of its record
     GET /orders          the orders, as JSON
@@ -37,13 +39,14 @@ class Restaurant:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._orders = 0
 
     async def open(self) -> None:
         """
-        Serve clients.
+        Serve clients, and go on with the orders from before a restart.
         """
         await self._api.rpc.provide("menu", self._menu)
+        for name in await self._api.lists.entries("orders"):
+            await self._api.records.subscribe(name, self._changed)
 
     def _menu(self, request: Request) -> dict[str, int]:
         return MENU
@@ -56,9 +59,10 @@ class Restaurant:
         """
         if dish not in MENU:
             raise ValueError(f"there is no {dish}")
-        self._orders += 1
-        name = f"order/{self._orders}"
-        await self._api.records.set(name, {"dish": dish, "state": "ordered"})
+        # The last number is a record, so it survives what the orders survive.
+        last = await self._api.records.update("last-order", lambda data: {"number": data.get("number", 0) + 1})
+        name = f"order/{last.data['number']}"
+        await self._api.records.set(name, {"dish": dish, "state": "ordered"}, expected=-1)
         await self._api.records.subscribe(name, self._changed)
         await self._api.lists.add("orders", name)
         return name
@@ -112,10 +116,10 @@ class Orders(Resource):
         return NOT_DONE_YET
 
 
-async def main(reactor: Any, web: str, listen: str) -> None:
+async def main(reactor: Any, web: str, listen: str, data_dir: str | None = None) -> None:
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stdout)])
     config = {"auth": {"type": "none"}, "permission": {"type": "none"}}
-    node = Node.from_config(config, reactor=reactor, listen=[listen])
+    node = Node.from_config(config, reactor=reactor, listen=[listen], data_dir=data_dir)
     await node.start()
     # Stop the node before the reactor stops, so that its clients are told.
     reactor.addSystemEventTrigger("before", "shutdown", node.stop)

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from tests.e2e.free_port import free_port
-from tests.e2e.scenario import Scenario
+from tests.e2e.scenario import Scenario, scratch_directory
 from tests.e2e.server import CHECKOUT, PATIENCE, TROUBLE
 from tests.e2e.test_embedding import Address, Program
 
@@ -26,8 +26,12 @@ class EmbeddedTests(Scenario):
         super().setUp()
         self.web = free_port()
         self.node: Any = Address(free_port())
+        self.directory = scratch_directory()
+        self.start()
+
+    def start(self) -> None:
         words = (f"tcp:{port}:interface=127.0.0.1" for port in (self.web, self.node.port))
-        self.program = Program(EXAMPLE, *words)
+        self.program = Program(EXAMPLE, *words, str(self.directory))
         self.addCleanup(self.program.kill)
         self.program.wait_for(f"Site starting on {self.web}")
 
@@ -58,5 +62,26 @@ class EmbeddedTests(Scenario):
         refused.exception.close()
         for client in (old, new):
             client.close()
+        self.end()
+
+    def test_restart(self) -> None:
+        """
+        Orders survive a restart: a new one has a number of its own, and an old one can be confirmed.
+        """
+        self.assertEqual(self.ask('{"dish": "soup"}'), "order/1")
+        self.end()
+        self.start()
+        self.assertEqual(self.ask('{"dish": "tea"}'), "order/2")
+        client = self.logged_in("v7", self.node)
+        client.subscribe("kitchen")
+        self.assertIsNone(client.set_data_with_ack("order/1", '"confirmed"', "state"))
+        self.assertEqual(client.wait_for_values("kitchen", 1), ['{"order":"order/1","dish":"soup"}'])
+        client.close()
+        self.end()
+
+    def end(self) -> None:
+        """
+        End the program, without trouble.
+        """
         self.assertEqual(self.program.end(), 0, "\n".join(self.program.lines))
         self.assertEqual([line for line in self.program.lines if TROUBLE.search(line)], [])
