@@ -255,6 +255,18 @@ ELSEWHERE = {
         "CACHE_RETRIEVAL_TIMEOUT",
         "STORAGE_RETRIEVAL_TIMEOUT",
     },
+    (
+        "api/ongoing.py",
+        "{event} | the {kind} {name} of {owner} has ended, and the application does not wait for its end",
+    ): {
+        "MESSAGE_DENIED",
+        "MESSAGE_PERMISSION_ERROR",
+        "RECORD_LOAD_ERROR",
+        "CACHE_RETRIEVAL_TIMEOUT",
+        "STORAGE_RETRIEVAL_TIMEOUT",
+        "RESPONSE_TIMEOUT",
+        "TOO_MANY_REQUESTS",
+    },
     ("lifecycle.py", "{event} | {reason}"): {"PLUGIN_INITIALIZATION_ERROR", "PLUGIN_INITIALIZATION_TIMEOUT"},
     ("connections/handshake.py", "{event} | {problem} from {client}"): {
         "INVALID_MESSAGE",

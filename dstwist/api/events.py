@@ -45,7 +45,7 @@ class Events:
 
     def __init__(self, handle: Handle) -> None:
         self._asking = handle.asking
-        self._feeds = feeds = Feeds(EventFeed, handle.subscribing, handle.deliveries)
+        self._feeds = feeds = Feeds(EventFeed, handle)
         handle.news[_EVENT, EventAction.EMIT] = feeds.received
         handle.denied[_EVENT, EventAction.SUBSCRIBE] = feeds.received
         handle.on_close.append(feeds.close)

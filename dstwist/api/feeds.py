@@ -30,6 +30,7 @@ from dstwist.api import subscription
 from dstwist.api.calls import Calls
 from dstwist.api.deliveries import Deliveries
 from dstwist.api.errors import ApiError, SlowConsumer, error_of
+from dstwist.api.handle import Handle
 from dstwist.api.ongoing import ignore
 from dstwist.api.subscription import Item, Subscription
 from dstwist.api.values import check_function
@@ -120,10 +121,10 @@ class Feed(Generic[Item]):
         Give all subscriptions an item.
         """
         for each in list(self._subscriptions):
-            each.put(make, size)
+            each._put(make, size)
 
     def _begin(self, callback: Callable[[Any], object] | None, convert: Convert | None) -> Subscription[Any]:
-        begun: Subscription[Any] = Subscription(self.name, callback, self._leave, convert)
+        begun: Subscription[Any] = Subscription(self.name, callback, self._leave, self._feeds.endings, convert)
         self._subscriptions[begun] = None
         self.joined(begun)
         return begun
@@ -160,7 +161,7 @@ class Feed(Generic[Item]):
             joining.errback(error)
         subscriptions, self._subscriptions = self._subscriptions, {}
         for ended in subscriptions:
-            ended.end(error)
+            ended._end(error)
 
     # -- news
 
@@ -223,12 +224,15 @@ F = TypeVar("F", bound=Feed[Any])
 class Feeds(Generic[F]):
     """
     The feeds of one kind, by name.
+
+    @ivar endings: of the handle.
     """
 
-    def __init__(self, kind: type[F], calls: Calls, deliveries: Deliveries) -> None:
+    def __init__(self, kind: type[F], handle: Handle) -> None:
         self._kind = kind
-        self._calls = calls
-        self._deliveries = deliveries
+        self._calls = handle.subscribing
+        self._deliveries = handle.deliveries
+        self.endings = handle.endings
         self._feeds: dict[str, F] = {}
 
     def __len__(self) -> int:

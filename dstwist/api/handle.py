@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.api.calls import Calls
 from dstwist.api.deliveries import Deliveries
 from dstwist.api.errors import HandleClosed
+from dstwist.api.ongoing import Endings
 from dstwist.api.requester import Identity, InProcessRequester
 from dstwist.interfaces import IRequester
 from dstwist.limits.rates import RateLimits
@@ -39,6 +40,7 @@ class Handle:
 
     @ivar asking: makes the requests that have one answer.
     @ivar subscribing: makes the requests that are followed by news.
+    @ivar endings: logs the ends that the application does not wait for.
     @ivar news: the functions that take the news, by topic and action.
     @ivar denied: the functions that are called if new rules end a subscription, a provision or a listener, by topic
         and action of the request that began it.
@@ -57,6 +59,7 @@ class Handle:
         self.identity = identity
         self.clock = clock
         self.deliveries = Deliveries(clock, identity.node)
+        self.endings = Endings(identity)
         self.news: dict[tuple[Topic, IntEnum], TakeNews] = {}
         self.denied: dict[tuple[Topic, IntEnum], TakeNews] = {}
         self.on_close: list[Callable[[HandleClosed], None]] = []

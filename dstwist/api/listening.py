@@ -46,8 +46,10 @@ class Listening(Ongoing):
     One pattern.
     """
 
+    _kind = "listening to"
+
     def __init__(self, pattern: str, wanted: Wanted, listeners: Listeners) -> None:
-        super().__init__(pattern)
+        super().__init__(pattern, listeners.endings)
         self._wanted = wanted
         self._listeners = listeners
         # The names that were offered, until they are decided, and those that are provided.
@@ -61,11 +63,11 @@ class Listening(Ongoing):
         """
         return list(self._provided)
 
-    def offered(self, name: str) -> None:
+    def _offered(self, name: str) -> None:
         """
         Clients want C{name}.
         """
-        self.removed(name)
+        self._removed(name)
         offer = run(self._wanted, name)
         self._offers[name] = offer
         offer.addErrback(self._failed, name)
@@ -86,7 +88,7 @@ class Listening(Ongoing):
         if not failure.check(CancelledError):
             _log.failure("the application failed to provide {name}", failure, name=shown(name), contained=True)
 
-    def removed(self, name: str) -> None:
+    def _removed(self, name: str) -> None:
         """
         C{name} is not wanted any more.
         """
@@ -99,12 +101,14 @@ class Listening(Ongoing):
     def _finish(self, error: ApiError | None) -> None:
         super()._finish(error)
         for name in [*self._offers, *self._provided]:
-            self.removed(name)
+            self._removed(name)
 
 
 class Listeners:
     """
     The listening of one topic.
+
+    @ivar endings: of the handle.
     """
 
     def __init__(self, handle: Handle, topic: Topic) -> None:
@@ -112,6 +116,7 @@ class Listeners:
         self._actions = actions = ACTIONS[topic]
         self._calls = handle.subscribing
         self._deliveries = handle.deliveries
+        self.endings = handle.endings
         self._patterns: dict[str, Listening] = {}
         handle.news[topic, actions["SUBSCRIPTION_FOR_PATTERN_FOUND"]] = self._found
         handle.news[topic, actions["SUBSCRIPTION_FOR_PATTERN_REMOVED"]] = self._removed
@@ -172,22 +177,22 @@ class Listeners:
     def _offer(self, message: Message) -> None:
         listening = self._patterns.get(message.name or "")
         if listening is not None and message.subscription is not None and not self._calls.closed:
-            listening.offered(message.subscription)
+            listening._offered(message.subscription)
 
     def _withdraw(self, message: Message) -> None:
         listening = self._patterns.get(message.name or "")
         if listening is not None and message.subscription is not None:
-            listening.removed(message.subscription)
+            listening._removed(message.subscription)
 
     def _end(self, message: Message) -> None:
         listening = self._patterns.pop(message.name or "", None)
         if listening is not None:
-            listening.end(error_of(message))
+            listening._end(error_of(message))
 
     def _closed(self, error: HandleClosed) -> None:
         patterns, self._patterns = self._patterns, {}
         for listening in patterns.values():
-            listening.end(error)
+            listening._end(error)
 
 
 def _stop(unwanted: Any, name: str) -> None:

@@ -9,7 +9,45 @@ from typing import Any, Self
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from dstwist.api.errors import ApiError
+from dstwist.api.errors import ApiError, HandleClosed, SlowConsumer
+from dstwist.api.requester import API_PATH, Identity
+from dstwist.log import Client, Logger, about, shown
+
+#: These errors have lines of their own, or are caused by the application.
+_LOGGED_ELSEWHERE = (HandleClosed, SlowConsumer)
+
+
+class Endings:
+    """
+    Logs the errors that end subscriptions and so on, if the application does not wait for their ends. A handle gets one
+    line for each error of each kind of them.
+    """
+
+    _log = Logger()
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._logged: set[tuple[str, str]] = set()
+
+    def unnoticed(self, kind: str, name: str, error: ApiError) -> None:
+        """
+        Something has ended by C{error}.
+
+        @param kind: what has ended: "subscription to" and so on.
+        """
+        if (kind, error.event) in self._logged or isinstance(error, _LOGGED_ELSEWHERE):
+            return
+        self._logged.add((kind, error.event))
+        identity = self._identity
+        client = Client(identity.user, identity.address, API_PATH, 0, identity.node)
+        self._log.warn(
+            "{event} | the {kind} {name} of {owner} has ended, and the application does not wait for its end",
+            kind=kind,
+            name=shown(name),
+            owner="the server itself" if identity.is_server else client,
+            event=error.event,
+            **about(client),
+        )
 
 
 class Ongoing:
@@ -21,10 +59,15 @@ class Ongoing:
     @ivar name: the name or the pattern that it is about.
     @ivar closed: it has ended.
     @ivar error: the error that has ended it; C{None} if it has not ended, or the application has closed it.
+    @param endings: of the handle.
     """
 
-    def __init__(self, name: str) -> None:
+    #: What it is, for the log.
+    _kind = ""
+
+    def __init__(self, name: str, endings: Endings) -> None:
         self.name = name
+        self._endings = endings
         self.closed = False
         self.error: ApiError | None = None
         self._on_end: list[Deferred[None]] = []
@@ -50,12 +93,21 @@ class Ongoing:
         self._on_end.append(ended)
         return ended
 
-    def end(self, error: ApiError) -> None:
+    def _end(self, error: ApiError) -> None:
         """
         It has ended because of C{error}. Called by the API, only in a delivery.
         """
-        if not self.closed:
-            self._finish(error)
+        if self.closed:
+            return
+        if not self._on_end and self._is_unattended():
+            self._endings.unnoticed(self._kind, self.name, error)
+        self._finish(error)
+
+    def _is_unattended(self) -> bool:
+        """
+        Whether only L{ended} tells the application that it has ended.
+        """
+        return True
 
     async def __aenter__(self) -> Self:
         return self

@@ -74,8 +74,8 @@ class Presence:
 
     def __init__(self, handle: Handle) -> None:
         self._asking = handle.asking
-        self._users = users = Feeds(UserFeed, handle.subscribing, handle.deliveries)
-        self._everyone = everyone = Feeds(EveryoneFeed, handle.subscribing, handle.deliveries)
+        self._users = users = Feeds(UserFeed, handle)
+        self._everyone = everyone = Feeds(EveryoneFeed, handle)
         for action in (PresenceAction.PRESENCE_JOIN, PresenceAction.PRESENCE_LEAVE):
             handle.news[_PRESENCE, action] = users.received
         for action in (PresenceAction.PRESENCE_JOIN_ALL, PresenceAction.PRESENCE_LEAVE_ALL):

@@ -128,7 +128,7 @@ class RecordFeed(Feed[Snapshot]):
         if subscription in self._new and not self._calls.closed:
             self._new.discard(subscription)
             state = self._state
-            subscription.put(partial(state.snapshot, self.name), len(state.text or b""))
+            subscription._put(partial(state.snapshot, self.name), len(state.text or b""))
 
     def take(self, message: Message) -> None:
         action = message.action
@@ -158,7 +158,7 @@ def record_feeds(handle: Handle) -> Feeds[RecordFeed]:
     """
     The feeds of all records for one handle.
     """
-    feeds = Feeds(RecordFeed, handle.subscribing, handle.deliveries)
+    feeds = Feeds(RecordFeed, handle)
     for action in (RecordAction.UPDATE, RecordAction.PATCH, RecordAction.PATCH_MULTI, RecordAction.DELETED):
         handle.news[_RECORD, action] = feeds.received
     handle.denied[_RECORD, RecordAction.SUBSCRIBECREATEANDREAD] = feeds.received

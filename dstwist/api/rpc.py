@@ -32,7 +32,7 @@ from dstwist.api.errors import (
 )
 from dstwist.api.failing import failing
 from dstwist.api.handle import Handle
-from dstwist.api.ongoing import Ongoing, ignore
+from dstwist.api.ongoing import Endings, Ongoing, ignore
 from dstwist.api.subscription import run
 from dstwist.api.values import check_function, check_name, from_data, to_json
 from dstwist.log import Logger, shown
@@ -71,8 +71,10 @@ class Provision(Ongoing):
     A procedure that the application provides.
     """
 
-    def __init__(self, name: str, unprovide: Callable[[Provision], Deferred[None]]) -> None:
-        super().__init__(name)
+    _kind = "provision of"
+
+    def __init__(self, name: str, unprovide: Callable[[Provision], Deferred[None]], endings: Endings) -> None:
+        super().__init__(name, endings)
         self._unprovide = unprovide
 
     def _leave(self) -> Deferred[None]:
@@ -91,6 +93,7 @@ class Rpc:
         self._subscribing = handle.subscribing
         self._deliveries = handle.deliveries
         self._clock = handle.clock
+        self._endings = handle.endings
         self._provided: dict[str, tuple[Procedure, Provision]] = {}
         # The results that calls wait for.
         self._running: dict[Deferred[Any], None] = {}
@@ -133,7 +136,7 @@ class Rpc:
         check_function(function)
         if name in self._provided:
             raise make_error("MULTIPLE_PROVIDERS", name, "this handle provides it already")
-        provision = Provision(name, self._unprovide)
+        provision = Provision(name, self._unprovide, self._endings)
         self._provided[name] = (function, provision)
         message = Message(_RPC, RpcAction.PROVIDE, names=(name,))
         return self._subscribing.ask(message).addCallbacks(
@@ -213,12 +216,12 @@ class Rpc:
     def _end_denied(self, message: Message) -> None:
         provided = self._provided.pop(message.name or "", None)
         if provided is not None:
-            provided[1].end(error_of(message))
+            provided[1]._end(error_of(message))
 
     def _closed(self, error: HandleClosed) -> None:
         provided, self._provided = self._provided, {}
         for _, provision in provided.values():
-            provision.end(error)
+            provision._end(error)
         for result in list(self._running):
             result.cancel()
 

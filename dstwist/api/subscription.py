@@ -29,7 +29,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from dstwist.api.errors import ApiError, SlowConsumer
-from dstwist.api.ongoing import Ongoing
+from dstwist.api.ongoing import Endings, Ongoing
 from dstwist.log import Logger, shown
 
 #: How many items may wait for the application, in one subscription.
@@ -66,14 +66,17 @@ class Subscription(Ongoing, Generic[Item]):
     @param convert: makes the item for the application; C{None}: it gets the items as they are.
     """
 
+    _kind = "subscription to"
+
     def __init__(
         self,
         name: str,
         callback: Callable[[Item], object] | None,
         leave: Callable[[Subscription[Any]], Deferred[None]],
+        endings: Endings,
         convert: Callable[[Any], Item] | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, endings)
         self._callback = callback
         self._feed_left = leave
         self._convert = convert
@@ -110,7 +113,7 @@ class Subscription(Ongoing, Generic[Item]):
     def _reader_gone(self, reader: Deferred[None]) -> None:
         self._reader = None
 
-    def put(self, make: Callable[[], Item], size: int) -> None:
+    def _put(self, make: Callable[[], Item], size: int) -> None:
         """
         Give the application an item. Called by the feed, only in a delivery.
 
@@ -121,7 +124,7 @@ class Subscription(Ongoing, Generic[Item]):
         if self._callback is not None:
             self._call(self._callback, make)
         elif len(self._items) >= MAX_WAITING_ITEMS or (self._items and self._bytes + size > MAX_WAITING_ITEM_BYTES):
-            self.end(SlowConsumer(self.name))
+            self._end(SlowConsumer(self.name))
             self._feed_left(self)
         else:
             self._items.append((make, size))
@@ -133,6 +136,10 @@ class Subscription(Ongoing, Generic[Item]):
 
     def _failed(self, failure: Failure) -> None:
         _log.failure("the callback for {name} failed", failure, name=shown(self.name), contained=True)
+
+    def _is_unattended(self) -> bool:
+        # An iteration raises the error.
+        return self._callback is not None
 
     def _leave(self) -> Deferred[None]:
         return self._feed_left(self)

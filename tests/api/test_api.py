@@ -259,10 +259,20 @@ class ReloadTests(ApiTestCase):
         """
         ann = self.done(self.begin(self.api.as_user("ann")))
         own = self.done(self.begin(self.api))
+        bob = self.done(self.begin(self.api.as_user("bob")))
         ended = [each.ended() for each in ann]
+        lines = Lines(self)
         self.rules = {}
         self.assertTrue(self.node.reload())
         self.reactor.pump([0] * 10)
+        self.assertEqual(
+            lines.of("warn"),
+            [
+                f"MESSAGE_DENIED | the {what} of bob (api) has ended, and the application does not wait for its end"
+                for what in ("subscription to a", "listening to a", "provision of a")
+            ],
+        )
+        self.assertTrue(all(each.closed for each in bob))
         for each in ended:
             self.assertEqual(self.failureResultOf(each, MessageDenied).value.event, "MESSAGE_DENIED")
         self.assertEqual(

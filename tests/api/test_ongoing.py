@@ -7,14 +7,18 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.api.errors import ApiError
-from dstwist.api.ongoing import Ongoing
+from dstwist.api.errors import ApiError, HandleClosed, SlowConsumer
+from dstwist.api.ongoing import Endings, Ongoing
+from dstwist.api.requester import Identity
+from tests.logs import Lines
 
 
 class Thing(Ongoing):
     """
     Counts how often the server is told.
     """
+
+    _kind = "thing about"
 
     left = 0
 
@@ -32,7 +36,7 @@ class OngoingTests(SynchronousTestCase):
         """
         It is closed once, also by a block that ends.
         """
-        thing = Thing("a")
+        thing = Thing("a", Endings(Identity("ann")))
 
         async def use() -> None:
             async with thing as same:
@@ -41,18 +45,51 @@ class OngoingTests(SynchronousTestCase):
 
         self.successResultOf(Deferred.fromCoroutine(use()))
         self.successResultOf(thing.close())
-        thing.end(ApiError("TOO_LATE"))
+        thing._end(ApiError("TOO_LATE"))
         self.assertEqual((thing.closed, thing.error, thing.left), (True, None, 1))
 
     def test_end(self) -> None:
         """
         It ends by an error, which all who wait get. The server is not told.
         """
-        thing = Thing("a")
+        thing = Thing("a", Endings(Identity("ann")))
         waiting = [thing.ended() for _ in range(2)]
         error = ApiError("MESSAGE_DENIED", "a")
-        thing.end(error)
+        thing._end(error)
         for each in (*waiting, thing.ended()):
             self.assertIs(self.failureResultOf(each, ApiError).value, error)
         self.successResultOf(thing.close())
         self.assertEqual((thing.error, thing.left), (error, 0))
+
+    def test_unnoticed(self) -> None:
+        """
+        An error that the application does not wait for is logged, once for each kind and handle.
+        """
+        lines = Lines(self)
+        for identity, owner in ((Identity("ann"), "ann (api)"), (Identity(is_server=True), "the server itself")):
+            lines.clear()
+            endings = Endings(identity)
+            for name, event in (("a", "MESSAGE_DENIED"), ("b", "MESSAGE_DENIED"), ("c", "RECORD_LOAD_ERROR")):
+                Thing(name, endings)._end(ApiError(event, name))
+            told = "has ended, and the application does not wait for its end"
+            self.assertEqual(
+                lines.of("warn"),
+                [
+                    f"MESSAGE_DENIED | the thing about a of {owner} {told}",
+                    f"RECORD_LOAD_ERROR | the thing about c of {owner} {told}",
+                ],
+            )
+
+    def test_noticed(self) -> None:
+        """
+        An error is not logged if the application waits for it, has caused it, or if it has another line.
+        """
+        lines = Lines(self)
+        endings = Endings(Identity("ann"))
+        thing = Thing("a", endings)
+        ended = thing.ended()
+        thing._end(ApiError("MESSAGE_DENIED", "a"))
+        self.failureResultOf(ended, ApiError)
+        Thing("a", endings)._end(HandleClosed("closed"))
+        Thing("a", endings)._end(SlowConsumer("a"))
+        self.assertEqual(lines.of("warn"), [])
