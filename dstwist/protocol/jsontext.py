@@ -250,6 +250,13 @@ class Guarded:
         """
         return self._write(value) if self._room(ORJSON_WRITE_BYTES) else stdlib_dumps(value)
 
+    def has_plenty(self) -> bool:
+        """
+        Whether so much memory is free that a text may be kept only because it may be needed again. Where memory is
+        short, kept texts lie between the pieces that reading needs, and these cannot be given back to the system.
+        """
+        return self._room(ORJSON_WRITE_BYTES)
+
     def loads(self, text: bytes | str) -> Any:
         """
         The value of a JSON text.
@@ -301,6 +308,10 @@ def _find_no_room(size: int) -> None:
     """
 
 
+def _plenty() -> bool:
+    return True
+
+
 loads: Callable[[bytes | str], Any] = orjson_loads
 dumps: Callable[[Any], bytes] = orjson_dumps
 
@@ -311,11 +322,15 @@ brief_loads: Callable[[bytes | str], Any] = _orjson_loads
 #: L{Guarded.find_room}.
 find_room: Callable[[int], None] = _find_no_room
 
+#: L{Guarded.has_plenty}.
+has_plenty: Callable[[], bool] = _plenty
+
 if allocations_can_fail():
     _guarded = Guarded(loads, write=dumps)
     loads = brief_loads = _guarded.loads
     dumps = _guarded.dumps
     find_room = _guarded.find_room
+    has_plenty = _guarded.has_plenty
 
 
 def is_json(text: bytes | str) -> bool:

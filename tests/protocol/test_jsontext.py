@@ -354,6 +354,17 @@ class GuardedTests(SynchronousTestCase):
         self.free -= 1
         self.assertEqual((dumps([2]), written), (b"[2]", [[1]]))
 
+    def test_plenty(self) -> None:
+        """
+        There is plenty of memory if it is enough for any text, and always if the system never refuses memory.
+        """
+        guarded = jsontext.Guarded(self.read_fast, lambda size: size <= self.free)
+        self.free = jsontext.ORJSON_WRITE_BYTES
+        self.assertTrue(guarded.has_plenty())
+        self.free -= 1
+        self.assertFalse(guarded.has_plenty())
+        self.assertTrue(jsontext._plenty())
+
     def test_refused(self) -> None:
         """
         A text that might take what all else needs is refused, and that is told.

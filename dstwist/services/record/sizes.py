@@ -29,6 +29,7 @@ from functools import lru_cache
 
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.drafts import Limits
+from dstwist.protocol.jsontext import dumps, has_plenty
 from dstwist.protocol.patched import PATCHED
 from dstwist.protocol.path_tokens import parse
 from dstwist.protocol.paths import ADDS_PATH, filled
@@ -120,7 +121,7 @@ class RecordSizes:
         return self._measured(Record(version, data), old)
 
     def _measured(self, record: Record, old: Record) -> Record:
-        text = record.json
+        text = record.json if has_plenty() else dumps(record.data)
         size = len(text)
         weight = weigh_json(text)
         if (size > self._limit and size >= len(old.json)) or (weight > self._most and weight >= weigh_json(old.json)):

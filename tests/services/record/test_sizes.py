@@ -215,6 +215,18 @@ class SizesTests(SynchronousTestCase):
         record = self.serve(Record(0, {}), write("a", dumps("x" * 900)))
         self.assertIn("more than 1000 bytes", self.refused(record, write("b", dumps("x" * 100))))
 
+    def test_short_memory(self) -> None:
+        """
+        The text that measures a record is kept for the answers to clients, unless memory is short.
+        """
+        for plenty in (True, False):
+            self.patch(record_sizes, "has_plenty", lambda plenty=plenty: plenty)
+            self.sizes = RecordSizes(1000, 100)
+            record = self.sizes._measured(Record(1, {"a": "x" * 500}), Record(0, {}))
+            self.measured = 0
+            self.assertEqual(loads(record.json), {"a": "x" * 500})
+            self.assertEqual(self.measured, 0 if plenty else 1)
+
     def test_shrinks(self) -> None:
         """
         A record that is larger than it may be by now, in either way, may become smaller step by step.
