@@ -14,15 +14,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 
-from bench.sockets import Server, connect, free_port
+from bench.sockets import Server, connect, free_port, running
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -31,7 +28,7 @@ from tests.nodes.client import client_frame, server_frame
 SECONDS = 3.0
 RECORDS = 1000
 IN_FLIGHT = (1, 50, 500)
-DATA = b'{"name":"somebody","at":1700000000,"position":{"x":1,"y":2},"text":"%s"}' % (b"x" * 100)
+DATA = b'{"name":"Ann Smith","at":1700000000,"position":{"x":1,"y":2},"text":"%s"}' % (b"x" * 100)
 
 #: Runs twistd and prints the CPU time of each function of the main thread at the end.
 _PROFILED = (
@@ -48,22 +45,10 @@ def server(checkout: str, directory: str, profile: str | None) -> Iterator[Serve
     """
     port = free_port()
     code = "from twisted.scripts.twistd import run; run()" if profile is None else _PROFILED.format(file=profile)
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "--nodaemon", "--pidfile=", "dstwist", "--log-level", "error"]
-        + ["--data-dir", directory, "--listen", f"tcp:{port}:interface=127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-        cwd=checkout,
-        env={**os.environ, "PYTHONPATH": checkout},
-    )
-    try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.1)
-        yield Server(process.pid, port)
-    finally:
-        process.terminate()
-        process.wait(20)
+    listen = f"tcp:{port}:interface=127.0.0.1"
+    command = ["-c", code, "--nodaemon", "--pidfile=", "dstwist", "--log-level", "error"]
+    with running([*command, "--data-dir", directory, "--listen", listen], port, checkout) as started:
+        yield started
 
 
 class Writer:

@@ -20,6 +20,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from bench.records import Deaf, DeafWire
 from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import ListenSettings, RecordSettings
 from dstwist.interfaces import IPermission
@@ -35,35 +36,12 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record.service import RecordService
 from dstwist.store.memory import MemoryStore
 from dstwist.store.tiers import TieredStore
-from tests.fakes import FakeConnection
 
 NAME = "board"
 PATHS = 1000
 ROUNDS = 3
 #: How long one measurement takes, in seconds of CPU time.
 SECONDS = 0.3
-
-
-class Deaf(FakeConnection):
-    """
-    A connection that costs nothing.
-    """
-
-    def write(self, frame: object) -> None:
-        pass
-
-
-class DeafWire:
-    """
-    A wire that costs nothing.
-    """
-
-    codec = None
-    takes_patches = True
-    patches_many = False
-
-    def encode(self, message: Message) -> str:
-        return "frame"
 
 
 @implementer(IPermission)

@@ -56,11 +56,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int) -> Iterator[Server]:
+def running(command: list[str], port: int, checkout: str | None = None) -> Iterator[Server]:
     """
     C{command} while it serves on C{port}.
+
+    @param checkout: the folder whose modules it runs; C{None}: those of this process.
     """
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+    environment = None if checkout is None else {**os.environ, "PYTHONPATH": checkout}
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, cwd=checkout, env=environment)
     try:
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
