@@ -1,7 +1,7 @@
 """
 Feeds: the names that a handle is subscribed to, and the subscriptions of the application behind them.
 
-The server has one subscription of a handle to a name, whatever the number of the application's subscriptions::
+A handle has one subscription to a name at the server, however many subscriptions the application has::
 
     server --news--> feed of a name --item--> subscription (callback)
                                     --item--> subscription (iteration)

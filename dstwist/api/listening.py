@@ -10,8 +10,7 @@ Listening: the application is told which names clients want, and provides them.
 C{wanted} may return a Deferred or a coroutine. If the name is not wanted any more when that has its result, the
 function is called at once.
 
-Always true: the function of a name is called once, when the name is not wanted, or the listening has ended for whatever
-reason.
+Always true: the function of a name is called once, when the name is not wanted any more, or when the listening ends.
 """
 
 from __future__ import annotations

@@ -136,6 +136,6 @@ class Ongoing:
 
 def ignore(failure: Any) -> None:
     """
-    For the end of something that has ended for the application, whatever the server says.
+    For a request that ends something: it has ended for the application, even if the server answers with an error.
     """
     failure.trap(ApiError)

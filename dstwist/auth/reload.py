@@ -9,7 +9,7 @@ C{file}         the users                                        stay; those of 
 C{jwt}          C{secret} or C{publicKey}                        stay until their token expires
 ==============  ===============================================  ==================================================
 
-Logins of single requests that are remembered are forgotten, whatever has changed.
+A reload forgets all remembered logins of single requests.
 
 All is reloaded, or nothing. If other options of C{auth} have changed as well, nothing is: with the options of another
 hash, for instance, no user could log in.
