@@ -9,7 +9,8 @@ C{connectionEndpoints: {websocket, http}}      a list; C{websocket} is C{ws-text
 C{port}, C{host}, C{healthCheckPath} of one    C{httpServer.options}, if there is no such section
 C{sslKey}, C{sslCert} and others of one        C{httpServer.options.ssl}
 C{heartbeatInterval} and others, at the top    options of that C{websocket}; they override its own
-C{plugins: {message, cache, storage}}          C{clusterNode}, C{cache}, C{storage}
+C{plugins: {message, cache, storage}}          C{clusterNode}, C{cache}, C{storage}; a Redis among them is read as the
+                                               connectors for v2 and v3 have written it
 C{type: ws-websocket}, C{node-http}, ...       the name of the type in v5 and later, by the table L{_OLD_TYPES}
 C{externalUrl} and others                      nothing
 =============================================  ====================================================================
@@ -306,4 +307,19 @@ class _Converter:
             value = plugins.pop(name, None)
             if value is not None:
                 with self._reading.collecting():
-                    self._move(place, join("plugins", name), value)
+                    path = join("plugins", name)
+                    self._move(place, path, self._with_old_layout(value, path) if name != "message" else value)
+
+    def _with_old_layout(self, connector: Any, path: str) -> Any:
+        """
+        The connector with the option for the layout of the records that v2 and v3 had in a Redis.
+        """
+        if not isinstance(connector, dict) or "redis" not in (connector.get("name"), connector.get("type")):
+            return connector
+        options = connector.get("options")
+        options = {"url": options} if isinstance(options, str) else as_section(options, join(path, "options"))
+        if options.get("legacyLayout") is None:
+            options = {**options, "legacyLayout": True}
+            where = join(join(path, "options"), "legacyLayout")
+            self._reading.notes.append(f"CONFIG | {where} is true, because this is a connector for v2 and v3")
+        return {**connector, "options": options}

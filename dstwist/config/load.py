@@ -23,7 +23,7 @@ L{dstwist.config.http_server}   C{httpServer}
 L{dstwist.config.limits}        C{limits}
 L{dstwist.config.auth}          C{auth}; L{dstwist.config.users}: users.yml
 L{dstwist.config.permission}    C{permission}
-L{dstwist.config.stores}        C{cache}, C{storage}
+L{dstwist.config.stores}        C{cache}, C{storage}; L{dstwist.config.redis}: a Redis
 L{dstwist.config.plugins}       C{plugins}
 L{dstwist.config.unsupported}   C{monitoring}, C{clusterNode}
 ==============================  ==================================================

@@ -10,17 +10,20 @@ C{default}      storage             see below                                   
 C{memory}       cache and storage   in memory                                             L{MemorySettings}
 C{sqlite}       storage             in a file                                             L{SqliteSettings}
 C{none}         storage             nowhere: every read misses, every write succeeds      L{NoStorage}
+C{redis}        cache and storage   in a Redis                                            L{RedisSettings}
 another one     cache and storage   in a store of the operator's own                      L{PluginSettings}
 ==============  ==================  ====================================================  ====================
 
 The default storage is the file C{records.sqlite} in the data directory, or none without such a directory.
 
 C{module} or C{path} in the place of C{type} names a class or function of the operator's own. The types of the Node
-server's connectors are known, and refused as long as they are not built: a server that ignored them would lose data.
+server's connectors are known, also by the names of their npm packages, and refused as long as they are not built: a
+server that ignored them would lose data.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +41,7 @@ from dstwist.config.fields import (
 )
 from dstwist.config.file import Reading, join
 from dstwist.config.plugins import PluginSettings, read_plugin
+from dstwist.config.redis import RedisSettings, read_redis
 from dstwist.errors import ConfigError
 from dstwist.memory_limits import usable_memory
 
@@ -45,8 +49,11 @@ from dstwist.memory_limits import usable_memory
 #: for outgoing bytes, requests and subscriptions, and for the interpreter, which needs more memory than its objects.
 MEMORY_DIVISOR = 4
 
-#: Connectors of the Node server.
-CONNECTORS = ("redis", "memcached", "hazelcast", "postgres", "mongodb", "rethinkdb", "elasticsearch")
+#: Connectors of the Node server that are not built yet.
+CONNECTORS = ("memcached", "hazelcast", "postgres", "mongodb", "rethinkdb", "elasticsearch")
+
+# The npm package of a connector, perhaps with a directory in front of it. Those for v2 and v3 had no scope.
+_PACKAGE = re.compile(r"(?:.*/)?(?:@deepstream/|(deepstream\.io-))(?:cache|storage)-([a-z]+)/?")
 
 _SYNCHRONOUS = ("full", "normal", "off")
 
@@ -117,17 +124,17 @@ class SqliteSettings:
     busy_timeout: float = milliseconds(5000, minimum=0)
 
 
-CacheSettings = MemorySettings | PluginSettings
-StorageSettings = DefaultStorage | NoStorage | MemorySettings | SqliteSettings | PluginSettings
+CacheSettings = MemorySettings | RedisSettings | PluginSettings
+StorageSettings = DefaultStorage | NoStorage | MemorySettings | SqliteSettings | RedisSettings | PluginSettings
 
-_CACHES = ("default", "memory")
-_STORAGES = ("default", "none", "memory", "sqlite")
+_CACHES = ("default", "memory", "redis")
+_STORAGES = ("default", "none", "memory", "sqlite", "redis")
 _KEYS = ("type", "name", "path", "module", "options")
 
 
 def read_cache(value: Any, path: str, reading: Reading) -> CacheSettings:
     found = _read_store(value, path, reading, _CACHES)
-    if isinstance(found, PluginSettings):
+    if isinstance(found, (RedisSettings, PluginSettings)):
         return found
     _, options, where = found
     return from_mapping(MemorySettings, options, where, reading)
@@ -135,7 +142,7 @@ def read_cache(value: Any, path: str, reading: Reading) -> CacheSettings:
 
 def read_storage(value: Any, path: str, reading: Reading) -> StorageSettings:
     found = _read_store(value, path, reading, _STORAGES)
-    if isinstance(found, PluginSettings):
+    if isinstance(found, (RedisSettings, PluginSettings)):
         return found
     kind, options, where = found
     if kind == "memory":
@@ -149,25 +156,36 @@ def read_storage(value: Any, path: str, reading: Reading) -> StorageSettings:
 
 def _read_store(
     value: Any, path: str, reading: Reading, types: tuple[str, ...]
-) -> PluginSettings | tuple[str, dict[str, Any], str]:
+) -> RedisSettings | PluginSettings | tuple[str, dict[str, Any], str]:
     """
-    A class of the operator's own; or one of C{types}, the options, and where they stand.
+    A Redis; a class of the operator's own; or another one of C{types}, the options, and where they stand.
     """
     section = as_section(value, path)
     for key in section:
         if key not in _KEYS:
             raise ConfigError(join(path, key), f"unknown option{suggestion(key, _KEYS)}")
-    options = as_section(section.get("options"), join(path, "options"))
-    for kind in ("module", "path"):
-        if section.get(kind) is not None:
-            return read_plugin(kind, read_text(section[kind], join(path, kind)), options, path, reading, "stores")
-    # In the Node server, type is for its own stores, and name for other ones. Here, both are the same.
-    key = "name" if section.get("name") is not None else "type"
-    kind = read_text(section.get(key, "default"), join(path, key))
+    where = join(path, "options")
+    kind, key, old = _read_kind(section, path)
+    if kind == "redis":
+        return read_redis(section.get("options"), where, reading, legacy_layout=old)
+    options = as_section(section.get("options"), where)
+    if key in ("module", "path") and kind not in CONNECTORS:
+        return read_plugin(key, kind, options, path, reading, "stores")
     if kind in types:
-        return kind, options, join(path, "options")
+        return kind, options, where
     if kind in CONNECTORS:
         raise ConfigError(join(path, key), f"{kind} is known but not built yet; data would be lost silently")
     if kind in _STORAGES:
         raise ConfigError(join(path, key), f"{kind} is for the storage; {one_of(kind, types)}")
     return PluginSettings("name", kind, options, join(path, key))
+
+
+def _read_kind(section: dict[str, Any], path: str) -> tuple[str, str, bool]:
+    """
+    The type of a store, the key that says it, and whether that is the package of a connector for v2 and v3.
+    """
+    # In the Node server, type is for its own stores, and name for other ones. Here, both are the same.
+    key = next((key for key in ("module", "path", "name") if section.get(key) is not None), "type")
+    kind = read_text(section.get(key, "default"), join(path, key))
+    package = None if key == "module" else _PACKAGE.fullmatch(kind)
+    return (kind, key, False) if package is None else (package[2], key, package[1] is not None)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from dstwist.config.fields import suggestion
 from dstwist.config.plugins import PluginSettings
+from dstwist.config.redis import RedisSettings
 from dstwist.config.stores import (
     CONNECTORS,
     CacheSettings,
@@ -61,6 +62,8 @@ def build_stores(
     @raise ConfigError: one of them cannot be made.
     """
     storage_made, storage_description = _build_storage(storage, data_dir, reactor)
+    if isinstance(cache, RedisSettings):
+        raise ConfigError(cache.where, "redis is not built yet")
     if isinstance(cache, PluginSettings):
         cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _named(cache)
     else:
@@ -88,6 +91,8 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
             path, reactor, settings.synchronous, settings.max_bytes, settings.max_waiting, settings.busy_timeout
         )
         return store, f"sqlite {path}, synchronous {settings.synchronous}"
+    if isinstance(settings, RedisSettings):
+        raise ConfigError(settings.where, "redis is not built yet")
     return _load(settings, reactor, STORAGE_GROUP), _named(settings)
 
 

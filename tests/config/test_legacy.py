@@ -12,6 +12,7 @@ from typing import Any
 from dstwist.config.endpoints import DEFAULT_ENDPOINTS
 from dstwist.config.file import files_of
 from dstwist.config.legacy import MOVED_KEYS, REMOVED_KEYS
+from dstwist.config.redis import RedisSettings
 from dstwist.config.settings import Settings
 from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
@@ -229,8 +230,26 @@ class OptionTests(ConfigCase):
         self.assertEqual("MemorySettings", type(settings.storage).__name__)
         self.assertIn("clusterNode", noted(settings))
         self.assertEqual(
-            "plugins.storage.name: redis is known but not built yet; data would be lost silently",
-            self.refusal("plugins: {storage: {name: redis}}"),
+            "plugins.storage.name: mongodb is known but not built yet; data would be lost silently",
+            self.refusal("plugins: {storage: {name: mongodb}}"),
+        )
+
+    def test_redis(self) -> None:
+        """
+        A Redis of v2 or v3 has the records as these wrote them, unless the file says otherwise.
+        """
+        for options, expected in (
+            ("{host: a}", RedisSettings(host="a", legacy_layout=True)),
+            ("redis://a", RedisSettings(host="a", legacy_layout=True)),
+            ("{legacyLayout: false}", RedisSettings()),
+        ):
+            settings = self.load(f"plugins: {{cache: {{name: redis, options: {options}}}}}")
+            self.assertEqual(expected, settings.cache)
+            note = "CONFIG | plugins.cache.options.legacyLayout is true, because this is a connector for v2 and v3"
+            self.assertEqual(expected.legacy_layout, note in settings.notes)
+        self.assertEqual(
+            "plugins.storage.options.hots: unknown option; did you mean host?",
+            self.refusal("plugins: {storage: {name: redis, options: {hots: a}}}"),
         )
 
     def test_refused(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 from dstwist.config.plugins import PluginSettings
+from dstwist.config.redis import RedisSettings
 from dstwist.config.stores import DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.memory_limits import usable_memory
 from tests.config.helpers import ConfigCase
@@ -55,14 +56,37 @@ class StoreTests(ConfigCase):
             self.assertEqual(expected, self.load(f"storage: {section}").storage)
         self.assertNotIn("hunter2", repr(self.load("storage: {type: mine, options: {password: hunter2}}")))
 
+    def test_packages(self) -> None:
+        """
+        A Redis has the names of its packages for the Node server, too. Those for v2 and v3 had another layout.
+        """
+        for section, legacy in (
+            ("{type: redis}", False),
+            ("{name: redis}", False),
+            ("{path: '@deepstream/cache-redis'}", False),
+            ("{name: '@deepstream/cache-redis'}", False),
+            ("{path: ./node_modules/@deepstream/cache-redis}", False),
+            ("{path: deepstream.io-cache-redis}", True),
+            ("{path: /opt/lib/deepstream.io-storage-redis/}", True),
+            ("{path: deepstream.io-cache-redis, options: {legacyLayout: false}}", False),
+            ("{type: redis, options: {legacyLayout: true}}", True),
+        ):
+            for place in ("cache", "storage"):
+                found = getattr(self.load(f"{place}: {section}"), place)
+                self.assertEqual(RedisSettings(legacy_layout=legacy), found, section)
+
     def test_refused(self) -> None:
         """
         Sections with which data would be lost, or that could not work, are refused.
         """
         self.assert_refused(
-            ("cache: {name: redis}", "cache.name: redis is known but not built yet; data would be lost silently"),
+            (
+                "cache: {name: memcached}",
+                "cache.name: memcached is known but not built yet; data would be lost silently",
+            ),
+            ("storage: {path: '@deepstream/storage-postgres'}", "storage.path: postgres is known but not built yet"),
             ("storage: {type: mongodb}", "storage.type: mongodb is known but not built yet; data would be lost"),
-            ("cache: {type: sqlite}", "cache.type: sqlite is for the storage; expected one of default, memory"),
+            ("cache: {type: sqlite}", "cache.type: sqlite is for the storage; expected one of default, memory, redis"),
             ("cache: {kind: memory}", "cache.kind: unknown option"),
             ("cache: {options: {maxEntries: 0}}", "cache.options.maxEntries: expected a number from 1"),
             ("storage: {options: {path: x}}", "storage.options: the type default has no options; say which type"),

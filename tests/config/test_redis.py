@@ -1,0 +1,246 @@
+"""
+Tests for L{dstwist.config.redis}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dstwist.config.redis import RedisSettings, RedisTlsSettings
+from dstwist.config.redis_nodes import RedisAddress
+from tests.config.helpers import ConfigCase
+
+PEM = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
+
+
+class RedisCase(ConfigCase):
+    """
+    A cache of the type redis.
+    """
+
+    def redis(self, options: str, **environ: str) -> Any:
+        return self.load(f"cache: {{type: redis, options: {options}}}", **environ).cache
+
+    def refused(self, *cases: tuple[str, str]) -> None:
+        self.assert_refused(
+            *((f"cache: {{type: redis, options: {options}}}", f"cache.options{text}") for options, text in cases)
+        )
+
+
+class RedisTests(RedisCase):
+    """
+    The options of a Redis.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        Without options it is the server of this machine, and records are two keys without a prefix.
+        """
+        for content in ("cache: {type: redis}", "cache: {name: redis, options: {}}", "cache: {name: redis, options: }"):
+            self.assertEqual(RedisSettings(), self.load(content).cache)
+        found = RedisSettings()
+        self.assertEqual(("127.0.0.1", 6379, 0, None), (found.host, found.port, found.db, found.tls))
+        self.assertEqual(("", None, False, 0), (found.prefix, found.ttl, found.legacy_layout, found.min_replicas))
+        self.assertEqual(RedisSettings(), self.load("storage: {type: redis}").storage)
+
+    def test_one_server(self) -> None:
+        """
+        The options of the connector for one server, and those of dstwist.
+        """
+        found = self.redis(
+            "{host: cache, port: 6380, password: secret, username: ann, db: 2, family: 6, ttl: 60, prefix: 'app:',"
+            " legacyLayout: true, minReplicas: 1, connectTimeout: 10, commandTimeout: 20, probeInterval: 30,"
+            " maxReconnectDelay: 40, reconnectWait: 50, maxWaiting: 60, maxWaitingBytes: 70, maxReplyBytes: 80}"
+        )
+        expected = RedisSettings(
+            host="cache",
+            port=6380,
+            password="secret",
+            username="ann",
+            db=2,
+            family=6,
+            ttl=60,
+            prefix="app:",
+            legacy_layout=True,
+            min_replicas=1,
+            connect_timeout=0.01,
+            command_timeout=0.02,
+            probe_interval=0.03,
+            max_reconnect_delay=0.04,
+            reconnect_wait=0.05,
+            max_waiting=60,
+            max_waiting_bytes=70,
+            max_reply_bytes=80,
+        )
+        self.assertEqual(expected, found)
+        self.assertEqual("cache.options", found.where)
+
+    def test_variables(self) -> None:
+        """
+        Options come from variables as everywhere; an empty password is none.
+        """
+        options = "{host: '${REDIS_HOST}', port: '${REDIS_PORT}', password: '${REDIS_PASSWORD}'}"
+        found = self.redis(options, REDIS_HOST="cache", REDIS_PORT="1", REDIS_PASSWORD="007")
+        self.assertEqual(("cache", 1, "007"), (found.host, found.port, found.password))
+        self.assertIsNone(self.redis(options, REDIS_HOST="cache", REDIS_PORT="1").password)
+
+    def test_nothing(self) -> None:
+        """
+        An option without a value is its default, where there is one.
+        """
+        self.assertEqual(
+            RedisSettings(), self.redis("{password: , tls: , ttl: 0, prefix: '', nodes: , path: , name: }")
+        )
+        self.assertEqual(RedisSettings(), self.redis("{tls: false, ttl: , prefix: , username: ''}"))
+
+    def test_url(self) -> None:
+        """
+        A URL has more than the Node server takes from it: the user and the database as well.
+        """
+        expected = RedisSettings(host="cache", port=6380, username="ann", password="s/t", db=3)
+        for options in (
+            "{url: 'redis://ann:s%2Ft@cache:6380/3'}",
+            "'redis://ann:s%2Ft@cache:6380/3'",
+            "{url: 'redis://cache:6380/3', username: ann, password: s/t}",
+            "{url: 'redis://ann:s%2Ft@cache:6380/3', host: cache, db: 3, password: s/t}",
+        ):
+            self.assertEqual(expected, self.redis(options), options)
+        self.assertEqual(expected, self.redis("'${URL}'", URL="redis://ann:s%2Ft@cache:6380/3"))
+        self.assertEqual(RedisTlsSettings(), self.redis("'rediss://cache'").tls)
+        found = self.redis("{url: 'rediss://cache', tls: {servername: other}}")
+        self.assertEqual(RedisTlsSettings(servername="other"), found.tls)
+        self.assertEqual("/run/r.sock", self.redis("'unix:///run/r.sock'").path)
+
+    def test_tls(self) -> None:
+        """
+        TLS is switched on by true or by a section, which may be empty; certificates are texts or files.
+        """
+        for tls in ("true", "{}"):
+            self.assertEqual(RedisTlsSettings(), self.redis(f"{{tls: {tls}}}").tls)
+        self.write("ca.pem", PEM)
+        found = self.redis(
+            "{tls: {ca: ca.pem, servername: redis.example, rejectUnauthorized: false, minVersion: TLSv1.3}}"
+        ).tls
+        self.assertEqual((PEM, "redis.example", False), (found.ca, found.servername, found.reject_unauthorized))
+        notes = self.load("cache: {type: redis, options: {tls: {rejectUnauthorized: false}}}").notes
+        self.assertEqual(
+            1, sum("rejectUnauthorized: the certificate of Redis is not verified" in note for note in notes)
+        )
+
+    def test_sentinels(self) -> None:
+        """
+        The options of ioredis for Sentinels.
+        """
+        found = self.redis(
+            "{sentinels: [{host: a, port: 1}, {host: b}, 'c:3'], name: main, role: master, password: p,"
+            " sentinelUsername: s, sentinelPassword: q}"
+        )
+        self.assertEqual((RedisAddress("a", 1), RedisAddress("b", 26379), RedisAddress("c", 3)), found.sentinels)
+        self.assertEqual(
+            ("main", "p", "s", "q"), (found.name, found.password, found.sentinel_username, found.sentinel_password)
+        )
+        self.assertIsNone(self.redis("{sentinels: ['a'], name: m, tls: true}").sentinel_tls)
+        found = self.redis("{sentinels: ['a'], name: m, tls: {servername: x}, enableTLSForSentinelMode: true}")
+        self.assertEqual(RedisTlsSettings(servername="x"), found.sentinel_tls)
+        self.assertEqual(RedisTlsSettings(), self.redis("{sentinels: ['a'], name: m, sentinelTLS: {}}").sentinel_tls)
+
+    def test_cluster(self) -> None:
+        """
+        The options of the connector for a Redis Cluster. The nodes share one password.
+        """
+        expected = RedisSettings(nodes=(RedisAddress("a", 1), RedisAddress("b", 6379)), password="p", prefix="x:")
+        for options in (
+            "{nodes: [{host: a, port: 1, password: p}, {host: b, password: p}], redisOptions: {keyPrefix: 'x:'},"
+            " maxRedirections: 16}",
+            "{nodes: ['a:1', 'redis://:p@b'], redisOptions: {password: p}, prefix: 'x:'}",
+            "{nodes: ['a:1', 'b'], password: p, redisOptions: {prefix: 'x:'}}",
+        ):
+            self.assertEqual(expected, self.redis(options), options)
+
+    def test_socket(self) -> None:
+        """
+        The path of a UNIX socket is relative to the file.
+        """
+        self.assertEqual(f"{self.directory}/r.sock", self.redis("{path: r.sock}").path)
+
+    def test_other_names(self) -> None:
+        """
+        Options have the names of ioredis and node_redis, too. What means nothing here is noted.
+        """
+        found = self.load(
+            "cache: {type: redis, options: {keyPrefix: 'a:', auth_pass: b, lazyConnect: true, parser: x}}"
+        )
+        self.assertEqual(RedisSettings(prefix="a:", password="b"), found.cache)
+        told = [note for note in found.notes if "has no effect" in note]
+        self.assertEqual(2, len(told))
+        self.assertTrue(told[0].startswith("CONFIG | cache.options.lazyConnect has no effect: the connection is made"))
+        self.assertEqual(
+            "cache.options.keyPrefix: expected a text, got 5; put it in quotes",
+            self.refusal("cache: {type: redis, options: {keyPrefix: 5}}"),
+        )
+
+    def test_secret(self) -> None:
+        """
+        The settings do not show passwords and keys in a log.
+        """
+        for options in (
+            "{username: hunter2, password: hunter2, tls: {passphrase: hunter2}}",
+            "'rediss://:hunter2@cache/1'",
+            "{nodes: [{host: a, password: hunter2}]}",
+            "{sentinels: [a], name: m, sentinelPassword: hunter2}",
+        ):
+            found = self.redis(options)
+            self.assertNotIn("hunter2", f"{found!r} {found} {found.tls} {found.address}")
+
+    def test_address(self) -> None:
+        """
+        The log tells where Redis is.
+        """
+        for options, expected in (
+            ("{}", "127.0.0.1:6379"),
+            ("'rediss://[::1]:7/1'", "[::1]:7, database 1, TLS"),
+            ("{path: /run/r.sock}", "unix:/run/r.sock"),
+            ("{sentinels: [a, b], name: m}", "m of sentinel a:26379, b:26379"),
+            ("{nodes: ['a:1', 'b:2']}", "cluster a:1, b:2"),
+        ):
+            self.assertEqual(expected, self.redis(options).address)
+
+    def test_refused(self) -> None:
+        """
+        Options that nobody knows, that mean two things, or that cannot work are refused.
+        """
+        self.refused(
+            ("{hots: a}", ".hots: unknown option; did you mean host?"),
+            ("{host: 'redis://a'}", ".host: expected the name or address of a host; a URL is the option url"),
+            ("{host: 'a b'}", '.host: expected the name or address of a host, got "a b"'),
+            ("{host: }", ".host: expected a text, got null"),
+            ("{port: 70000}", ".port: expected a number from 1 to 65535"),
+            ("{password: 123}", ".password: expected a text; put it in quotes"),
+            ("{family: 5}", ".family: expected 4, 6, or 0 for both, got 5"),
+            ("{url: 'redis://a', host: b}", ".host: host is said twice, with different values"),
+            ("{url: 'redis://:x@a', password: b}", ".password: password is said twice, with different values"),
+            ("{url: 'rediss://a', tls: false}", ".tls: the url begins with rediss, which means TLS"),
+            ("{url: 'redis://a', path: /b}", ".host: path says already where Redis is; leave out one of them"),
+            ("{nodes: [a], host: b}", ".host: nodes says already where Redis is"),
+            ("{nodes: []}", ".nodes: expected at least one server"),
+            ("{nodes: [a], db: 1}", ".db: a Redis Cluster has only the database 0"),
+            ("{nodes: [a], prefix: '{x}'}", ".prefix: braces decide about the server"),
+            ("{nodes: [a], minReplicas: 1}", ".minReplicas: this is not possible with a Redis Cluster"),
+            ("{nodes: [{host: a, password: x}, {host: b, password: y}]}", ".password: password is said twice"),
+            ("{nodes: [{hots: a}]}", ".nodes[0].hots: unknown option; options of all servers belong to redisOptions"),
+            ("{nodes: [a], redisOptions: {nodes: [b]}}", ".redisOptions.nodes: this belongs one level up"),
+            ("{nodes: [a], redisOptions: {x: 1}}", ".redisOptions.x: unknown option"),
+            ("{sentinels: [a]}", ".name: missing; it is the name that the Sentinels have for the primary"),
+            ("{sentinels: [a], name: b, role: slave}", '.role: expected master, got "slave"'),
+            ("{name: b}", ".name: this is for sentinels, and there are none"),
+            ("{sentinelPassword: b}", ".sentinelPassword: this is for sentinels, and there are none"),
+            ("{path: /a, tls: true}", ".tls: a UNIX socket has no TLS"),
+            ("{username: a}", ".password: missing; a user needs one"),
+            ("{keyPrefix: a, prefix: a}", ".keyPrefix: this is another name of prefix, which is there too"),
+            ("{tls: {cert: c.pem}}", ".tls.cert: cannot read"),
+            ("{tls: {x: 1}}", ".tls.x: unknown option"),
+            ("{tls: RedisCloudFixed}", ".tls: expected a section"),
+            ("{ttl: -1}", ".ttl: expected a number from 0"),
+        )
+        self.write("c.pem", PEM)
+        self.refused(("{tls: {cert: c.pem}}", ".tls.key: missing; a certificate of the client needs both"))
