@@ -4,10 +4,12 @@
 #   tools/ensure.sh which-python     print the newest fitting interpreter, "python3" if there is none
 #   tools/ensure.sh python COMMAND   COMMAND is new enough and can make virtual environments
 #   tools/ensure.sh node             Node.js and npm are there
+#   tools/ensure.sh redis            redis-server is there; no Redis runs because of it
 set -euo pipefail
 
 OLDEST_PYTHON='(3, 11)'
 OLDEST_NODE=18
+OLDEST_REDIS=7
 
 fail() {
     echo "$*" >&2
@@ -63,7 +65,19 @@ node)
     node -e "process.exit(parseInt(process.versions.node) < $OLDEST_NODE ? 1 : 0)" ||
         fail "The tests need Node.js $OLDEST_NODE or newer; this is $(node --version)."
     ;;
+redis)
+    if ! command -v redis-server >/dev/null; then
+        apt_install redis-server
+        # The package may start a Redis of its own, and have it start with the machine. The tests start theirs.
+        root=()
+        [ "$(id -u)" = 0 ] || root=(sudo)
+        "${root[@]}" service redis-server stop >/dev/null 2>&1 || true
+        "${root[@]}" update-rc.d redis-server disable >/dev/null 2>&1 || true
+    fi
+    version=$(redis-server --version | sed -E 's/.* v=([0-9]+)\..*/\1/')
+    [ "$version" -ge $OLDEST_REDIS ] || fail "The tests need Redis $OLDEST_REDIS or newer; this is $(redis-server --version)."
+    ;;
 *)
-    fail "usage: $0 which-python | python COMMAND | node"
+    fail "usage: $0 which-python | python COMMAND | node | redis"
     ;;
 esac
