@@ -7,6 +7,8 @@ The exceptions that dstwist raises.
      +-- ConfigError        the configuration cannot be used; names the key's path
      +-- StoreError         a cache or storage failed or did not answer in time
      |    +-- StoreFull     it has no room for a write, which changed nothing
+     |    +-- StoreUnreachable  an operation was not sent to it, so it has no effect
+     |    +-- ConnectionBroken  an operation was sent to it, and no answer came
      +-- TransferError      records cannot be copied out of a store, or into one
      +-- AuthError          an authenticator failed (not: refused) or did not answer in time
      |    +-- BusyError     there are too many logins at the moment
@@ -49,6 +51,19 @@ class StoreError(DstwistError):
 class StoreFull(StoreError):
     """
     A cache or a storage has no room for a write. The write changed nothing.
+    """
+
+
+class StoreUnreachable(StoreError):
+    """
+    An operation could not be sent to a cache or a storage. It has no effect, and will have none.
+    """
+
+
+class ConnectionBroken(StoreError):
+    """
+    An operation was sent to a cache or a storage, and its answer did not come. It may have taken effect, and may take
+    effect later.
     """
 
 

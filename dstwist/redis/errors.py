@@ -1,0 +1,47 @@
+"""
+The failures of calls to Redis.
+
+=======================================================  =============================================================
+error                                                    effect of the call
+=======================================================  =============================================================
+L{StoreUnreachable<dstwist.errors.StoreUnreachable>}     none: the call was not sent, or Redis did not execute it
+L{ConnectionBroken<dstwist.errors.ConnectionBroken>}     in doubt: the call was sent, and the answer did not come
+L{RedisReplyError}                                       none, unless a script failed after its first write
+=======================================================  =============================================================
+"""
+
+from __future__ import annotations
+
+import re
+
+from dstwist.errors import StoreError
+
+# Redis 6 puts the error of a command that a script has called into a text of its own.
+_IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
+
+
+class RedisReplyError(StoreError):
+    """
+    Redis has answered a call with an error.
+
+    @ivar code: the first word of the answer, such as C{READONLY}. If a script failed because a command that it called
+        was refused, the first word of that refusal.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        inner = _IN_SCRIPT.match(text)
+        self.code = text.partition(" ")[0] if inner is None else inner.group(1)
+
+
+class RedisRefusal(StoreError):
+    """
+    Redis works, but dstwist cannot use it as it is configured: a wrong password, for example. Time alone does not heal
+    it.
+    """
+
+
+class InvalidAnswer(StoreError):
+    """
+    The bytes that came are no answer of Redis, or an answer is too large.
+    """

@@ -1,0 +1,54 @@
+"""
+Where the server is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from dstwist.redis.settings import LinkSettings
+
+
+class Place(NamedTuple):
+    """
+    A server to connect to.
+
+    @ivar address: the address, as the log shows it.
+    """
+
+    endpoint: IStreamClientEndpoint
+    address: str
+
+
+class Primary(Protocol):
+    """
+    Knows where the primary is.
+
+    @ivar name: the server, for the log.
+    """
+
+    name: str
+
+    async def find(self) -> Place:
+        """
+        Where it is now. Asked before each attempt to connect.
+        """
+
+
+class FixedPrimary:
+    """
+    A server whose address is in the configuration.
+    """
+
+    def __init__(self, settings: LinkSettings, reactor: Any) -> None:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.name = f"{host}:{settings.port}"
+        self._place = Place(
+            HostnameEndpoint(reactor, settings.host, settings.port, settings.connect_timeout), self.name
+        )
+
+    async def find(self) -> Place:
+        return self._place

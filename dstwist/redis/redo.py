@@ -1,0 +1,57 @@
+"""
+Calls that Redis refused before it executed anything, and that are sent again in their order.
+
+When Redis has forgotten the scripts, it refuses a call with NOSCRIPT. Later calls are on their way already::
+
+    sent        a1  b1  a2  c1      a1, a2: two calls with the key a
+    answers     NO  NO  NO  NO  --> all have come: load the scripts, send a1 b1 a2 c1 again
+    answers     NO  NO  ok  NO  --> another client has loaded the script meanwhile: a1 fails; send b1 c1 again
+
+So nothing is sent until all answers are there. If a later call with the same key was executed, the earlier one cannot
+be executed any more without breaking the order: it fails, without effect.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dstwist.redis.call import Call
+
+#: A call that was refused this often fails.
+MAX_TRIES = 4
+
+
+class Redo:
+    """
+    The refused calls of one connection, while the answers to later calls come in.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[Call, None] = {}
+        self._by_key: dict[Any, list[Call]] = {}
+
+    def refused(self, call: Call) -> None:
+        """
+        Redis has not executed C{call}.
+        """
+        self._calls[call] = None
+        if call.key is not None:
+            self._by_key.setdefault(call.key, []).append(call)
+
+    def executed(self, call: Call) -> list[Call]:
+        """
+        Redis has executed C{call}.
+
+        @return: the earlier calls that must not be sent again because of it.
+        """
+        overtaken = [] if call.key is None else self._by_key.pop(call.key, [])
+        for each in overtaken:
+            del self._calls[each]
+        return overtaken
+
+    def take(self) -> list[Call]:
+        """
+        The calls to be sent again, in their order.
+        """
+        calls, self._calls, self._by_key = list(self._calls), {}, {}
+        return calls

@@ -1,0 +1,29 @@
+"""
+Tests for L{dstwist.redis.errors}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.redis.errors import RedisReplyError
+
+
+class CodeTests(SynchronousTestCase):
+    """
+    The code of an error.
+    """
+
+    def test_first_word(self) -> None:
+        """
+        The first word of the answer is the code.
+        """
+        self.assertEqual(RedisReplyError("READONLY You can't write").code, "READONLY")
+
+    def test_in_script(self) -> None:
+        """
+        Redis 6 says in the middle of its text why a command of a script was refused.
+        """
+        text = "ERR Error running script (call to f_1a2b): @user_script:1: @user_script: 1: -OOM command not allowed"
+        self.assertEqual(RedisReplyError(text).code, "OOM")
+        self.assertEqual(RedisReplyError("OOM command not allowed. script: 1a2b, on @user_script:1.").code, "OOM")
