@@ -19,6 +19,8 @@ RUN_READY = $(VENV)/.run-$(HERE)-$(call digest,requirements/run.txt requirements
 TEST_READY = $(VENV)/.test-$(HERE)-$(call digest,requirements/run.txt requirements/build.txt requirements/test.txt setup.cfg pyproject.toml)
 PYTHON_CLIENT := $(E2E)/languages/python
 CLIENTS_READY = .clients/.ready-$(HERE)-$(call digest,$(PYTHON_CLIENT)/requirements.txt $(PYTHON_CLIENT)/sitecustomize.py)
+NODE_SERVER := $(E2E)/node_server
+NODE_SERVER_READY = $(NODE_SERVER)/node_modules/.ready-$(call digest,$(NODE_SERVER)/package-lock.json)
 NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -35,7 +37,7 @@ run: install  ## install into .venv and start the server in the foreground, data
 
 install: $(RUN_READY)  ## make .venv with dstwist in it
 
-test: $(TEST_READY) node redis  ## everything: install what tests need, the checks, all tests
+test: $(TEST_READY) node redis $(NODE_SERVER_READY)  ## everything: install what tests need, the checks, all tests
 	@$(TRIAL) --beside "$(MAKE) check" tests
 
 check: $(TEST_READY)  ## ruff (lint and format) and mypy
@@ -49,7 +51,7 @@ check: $(TEST_READY)  ## ruff (lint and format) and mypy
 unit: $(TEST_READY) redis  ## all tests that need neither a network nor Node.js
 	@$(TRIAL) --exclude tests.e2e tests
 
-e2e: $(TEST_READY) node redis  ## the official JavaScript clients against a running server
+e2e: $(TEST_READY) node redis $(NODE_SERVER_READY)  ## the official JavaScript clients against a running server
 	@$(TRIAL) tests.e2e
 
 clients: $(TEST_READY) $(CLIENTS_READY) node  ## clients of other languages against a running server
@@ -121,7 +123,7 @@ redis:
 	@tools/ensure.sh redis
 
 clean:  ## remove everything made here, but not .data
-	rm -rf $(VENV) .clients $(E2E)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .clients $(E2E)/node_modules $(NODE_SERVER)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
 	rm -f twisted/plugins/dropin.cache twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -152,4 +154,10 @@ $(E2E)/node_modules/.ready-%:
 	@tools/ensure.sh node
 	@echo "Installing the JavaScript clients ..."
 	@cd $(E2E) && npm ci --silent
+	@touch $@
+
+$(NODE_SERVER)/node_modules/.ready-%:
+	@tools/ensure.sh node
+	@echo "Installing the Node server ..."
+	@cd $(NODE_SERVER) && npm ci --silent
 	@touch $@

@@ -5,6 +5,7 @@ The wheel, the dependencies, and the lock files of the tests.
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -153,10 +154,12 @@ class LockTests(SynchronousTestCase):
 
     def test_clients(self) -> None:
         """
-        The lock file of the JavaScript clients names no registry.
+        The lock files of the JavaScript clients and of the Node server name no registry.
         """
-        text = (CHECKOUT / "tests" / "e2e" / "package-lock.json").read_text(encoding="utf-8")
-        self.assertNotIn('"resolved"', text)
+        for folder in (".", "node_server"):
+            text = (CHECKOUT / "tests" / "e2e" / folder / "package-lock.json").read_text(encoding="utf-8")
+            for package in json.loads(text)["packages"].values():
+                self.assertNotIn(":", package.get("resolved", ""))
 
     def test_oldest_python(self) -> None:
         """

@@ -22,7 +22,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.e2e.certificates import Certificates, make_certificates
 from tests.e2e.clients import Client, Driver
+from tests.e2e.node_server import NodeServer
 from tests.e2e.server import Server
+from tests.redis_server import RedisServer
 
 HERE = Path(__file__).resolve().parent
 
@@ -46,6 +48,9 @@ PATIENT_CLIENT: Mapping[str, Any] = {"subscriptionTimeout": 30_000}
 
 #: For clients that by a mistake of their own wait on for what has come: how long they would wait by default.
 IMPATIENT_CLIENT: Mapping[str, Any] = {"subscriptionTimeout": 2000}
+
+#: What clients connect to.
+AnyServer = Server | NodeServer
 
 _serial = itertools.count(1)
 
@@ -117,9 +122,10 @@ class Scenario(SynchronousTestCase):
     def setUp(self) -> None:
         self.serial = next(_serial)
         self.clients: list[Client] = []
-        self.servers: list[Server] = []
+        self.servers: list[AnyServer] = []
         self.drivers: set[Driver] = set()
-        self._own_servers: list[Server] = []
+        self._own_servers: list[AnyServer] = []
+        self._own_redis: list[RedisServer] = []
         self._own_drivers: list[Driver] = []
         self._tolerated: list[str] = []
 
@@ -141,7 +147,27 @@ class Scenario(SynchronousTestCase):
         self.servers.append(server)
         return server
 
-    def client(self, generation: str, server: Server, path: str | None = None, **options: Any) -> Client:
+    def own_redis(self, **options: Any) -> RedisServer:
+        """
+        A Redis of the test's own.
+        """
+        redis = RedisServer(**options)
+        self._own_redis.append(redis)
+        redis.start()
+        return redis
+
+    def node_server(self, redis: RedisServer, **options: Any) -> NodeServer:
+        """
+        A Node server that has its cache in that Redis. C{options} are more of its connector's.
+        """
+        cache = {"name": "redis", "options": {"host": "127.0.0.1", "port": redis.port, **options}}
+        server = NodeServer(scratch_directory(), cache)
+        self._own_servers.append(server)
+        server.start()
+        self.servers.append(server)
+        return server
+
+    def client(self, generation: str, server: AnyServer, path: str | None = None, **options: Any) -> Client:
         """
         A client of C{generation} that connects, and does not log in.
         """
@@ -149,7 +175,7 @@ class Scenario(SynchronousTestCase):
         self.drivers.add(driver)
         return self._connect(driver, server, path, options)
 
-    def logged_in(self, generation: str, server: Server, path: str | None = None, **options: Any) -> Client:
+    def logged_in(self, generation: str, server: AnyServer, path: str | None = None, **options: Any) -> Client:
         """
         A client of C{generation} that is logged in.
         """
@@ -157,7 +183,7 @@ class Scenario(SynchronousTestCase):
         client.login()
         return client
 
-    def user(self, generation: str, server: Server, name: str, **options: Any) -> Client:
+    def user(self, generation: str, server: AnyServer, name: str, **options: Any) -> Client:
         """
         A client of C{generation} that is logged in under a name.
         """
@@ -165,7 +191,7 @@ class Scenario(SynchronousTestCase):
         client.login({"username": name})
         return client
 
-    def mortal(self, generation: str, server: Server, name: str | None = None) -> Client:
+    def mortal(self, generation: str, server: AnyServer, name: str | None = None) -> Client:
         """
         A logged in client in a process of its own, which the test may L{kill}.
         """
@@ -182,7 +208,7 @@ class Scenario(SynchronousTestCase):
         self.clients.remove(client)
         client.driver.stop()
 
-    def _connect(self, driver: Driver, server: Server, path: str | None, options: Mapping[str, Any]) -> Client:
+    def _connect(self, driver: Driver, server: AnyServer, path: str | None, options: Mapping[str, Any]) -> Client:
         generation = driver.generation
         url = server.url + (DEFAULT_PATHS[generation] if path is None else path)
         name = f"{generation}-{len(self.clients) + 1}-of-{self.serial}"
@@ -223,6 +249,8 @@ class Scenario(SynchronousTestCase):
                 driver.stop()
             for server in self._own_servers:
                 server.kill()
+            for redis in self._own_redis:
+                redis.destroy()
 
     def _assert_all_well(self) -> None:
         for client in self.clients:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.e2e.certificates import Certificates
@@ -42,57 +42,23 @@ class ServerFailed(Exception):
     """
 
 
-class Server:
+class LoggedProcess:
     """
-    One server process at a time, and the port it has.
-
-    @param prefix: what stands before its endpoint: C{"haproxy:"}.
-    @param tls: more of its TLS, as C{--listen} has it: C{":minVersion=TLSv1.3"}.
-    @param before: what its process runs first, in Python.
-    @param checkout: the directory that the server is run from: this checkout, or another one.
-    @ivar url: where its clients connect to, without a path.
+    One process of a server at a time. A thread collects its output.
     """
 
-    def __init__(
-        self,
-        certificates: Certificates | None = None,
-        config: Path | None = None,
-        data_dir: Path | None = None,
-        tls: str = "",
-        prefix: str = "",
-        before: str = "",
-        checkout: Path = CHECKOUT,
-    ) -> None:
-        self._certificates = certificates
-        self._tls = tls
-        self._prefix = prefix
-        self._program = _TWISTD % before
-        self._config = config
-        self._data_dir = data_dir
-        self._checkout = checkout
-        self._port = free_port()
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
         self._lines: list[str] = []
-        self._seen = 0
         self._ended = False
-
-    @property
-    def url(self) -> str:
-        return f"{'wss' if self._certificates else 'ws'}://127.0.0.1:{self._port}"
-
-    @property
-    def port(self) -> int:
-        return self._port
 
     @property
     def pid(self) -> int:
         """
         The process that runs.
         """
-        if self._process is None:
-            raise ServerFailed("The server was not started.")
-        return self._process.pid
+        return self._started().pid
 
     @property
     def log(self) -> str:
@@ -113,33 +79,6 @@ class Server:
         """
         return None if self._process is None else self._process.poll()
 
-    def start(self) -> None:
-        """
-        Start, and come back when clients can connect. Started again, it has the same port.
-        """
-        tls = self._certificates
-        endpoint = f"tcp:{self._port}:interface=127.0.0.1"
-        if tls is not None:
-            endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}{self._tls}"
-        endpoint = self._prefix + endpoint
-        # -P: the modules come from the checkout, not from the working directory.
-        command = [sys.executable, "-P", "-c", self._program, "--nodaemon", "--pidfile="]
-        command += ["dstwist", "--listen", endpoint]
-        if self._config is not None:
-            command += ["--config", str(self._config)]
-        if self._data_dir is not None:
-            command += ["--data-dir", str(self._data_dir)]
-        self._lines, self._seen, self._ended = [], 0, False
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=_environment(os.environ, self._checkout),
-        )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
-        self.wait_for_line("dstwist started")
-
     def wait_for_line(self, text: str, count: int = 1) -> None:
         """
         Come back when C{count} lines with C{text} have been logged.
@@ -153,43 +92,12 @@ class Server:
             if not there():
                 raise ServerFailed(f"{text!r} was not logged.\n" + "\n".join(self._lines))
 
-    def reload(self) -> None:
-        """
-        Have the server read its configuration again, as C{systemctl reload} does.
-        """
-        if self._process is None:
-            raise ServerFailed("The server was not started.")
-        self._process.send_signal(signal.SIGHUP)
-
-    def stop(self) -> None:
-        """
-        Ask the server to stop, as systemd would, and come back when it has done so in good order.
-        """
-        process = self._process
-        if process is None:
-            raise ServerFailed("The server was not started.")
-        process.send_signal(signal.SIGTERM)
-        try:
-            status = process.wait(PATIENCE)
-            self.wait_for_line("Server Shut Down")
-            self._read_to_the_end()
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise ServerFailed(f"The server did not stop on SIGTERM.\n{self.log}") from None
-        finally:
-            self._process = None
-        if status != 0 or "dstwist stopped" not in self.log:
-            raise ServerFailed(f"The server ended with {status}.\n{self.log}")
-
     def wait_for_end(self) -> int:
         """
         Come back when the process has ended by itself; its exit status, negative if a signal has ended it.
         """
-        if self._process is None:
-            raise ServerFailed("The server was not started.")
         try:
-            status = self._process.wait(PATIENCE)
+            status = self._started().wait(PATIENCE)
         except subprocess.TimeoutExpired:
             raise ServerFailed(f"The server does not end.\n{self.log}") from None
         self._read_to_the_end()
@@ -205,14 +113,17 @@ class Server:
             self._process = None
             self._read_to_the_end()
 
-    def take_trouble(self) -> list[str]:
-        """
-        The lines of the log that tell of a mistake of the server's own, and what follows each; every line only once.
-        """
-        with self._changed:
-            fresh, self._seen = self._lines[self._seen :], len(self._lines)
-        first = next((number for number, line in enumerate(fresh) if TROUBLE.search(line)), len(fresh))
-        return fresh[first : first + 40]
+    def _run(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+        self._lines, self._ended = [], False
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environ
+        )
+        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ServerFailed("The server was not started.")
+        return self._process
 
     def _read_to_the_end(self) -> None:
         """
@@ -231,6 +142,101 @@ class Server:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+
+class Server(LoggedProcess):
+    """
+    One server process at a time, and the port it has.
+
+    @param prefix: what stands before its endpoint: C{"haproxy:"}.
+    @param tls: more of its TLS, as C{--listen} has it: C{":minVersion=TLSv1.3"}.
+    @param before: what its process runs first, in Python.
+    @param checkout: the directory that the server is run from: this checkout, or another one.
+    @ivar url: where its clients connect to, without a path.
+    """
+
+    def __init__(
+        self,
+        certificates: Certificates | None = None,
+        config: Path | None = None,
+        data_dir: Path | None = None,
+        tls: str = "",
+        prefix: str = "",
+        before: str = "",
+        checkout: Path = CHECKOUT,
+    ) -> None:
+        super().__init__()
+        self._certificates = certificates
+        self._tls = tls
+        self._prefix = prefix
+        self._program = _TWISTD % before
+        self._config = config
+        self._data_dir = data_dir
+        self._checkout = checkout
+        self._port = free_port()
+        self._seen = 0
+
+    @property
+    def url(self) -> str:
+        return f"{'wss' if self._certificates else 'ws'}://127.0.0.1:{self._port}"
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    def start(self) -> None:
+        """
+        Start, and come back when clients can connect. Started again, it has the same port.
+        """
+        tls = self._certificates
+        endpoint = f"tcp:{self._port}:interface=127.0.0.1"
+        if tls is not None:
+            endpoint = f"tls:{self._port}:interface=127.0.0.1:privateKey={tls.key}:certKey={tls.chain}{self._tls}"
+        endpoint = self._prefix + endpoint
+        # -P: the modules come from the checkout, not from the working directory.
+        command = [sys.executable, "-P", "-c", self._program, "--nodaemon", "--pidfile="]
+        command += ["dstwist", "--listen", endpoint]
+        if self._config is not None:
+            command += ["--config", str(self._config)]
+        if self._data_dir is not None:
+            command += ["--data-dir", str(self._data_dir)]
+        self._seen = 0
+        self._run(command, _environment(os.environ, self._checkout))
+        self.wait_for_line("dstwist started")
+
+    def reload(self) -> None:
+        """
+        Have the server read its configuration again, as C{systemctl reload} does.
+        """
+        self._started().send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """
+        Ask the server to stop, as systemd would, and come back when it has done so in good order.
+        """
+        process = self._started()
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(PATIENCE)
+            self.wait_for_line("Server Shut Down")
+            self._read_to_the_end()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise ServerFailed(f"The server did not stop on SIGTERM.\n{self.log}") from None
+        finally:
+            self._process = None
+        if status != 0 or "dstwist stopped" not in self.log:
+            raise ServerFailed(f"The server ended with {status}.\n{self.log}")
+
+    def take_trouble(self) -> list[str]:
+        """
+        The lines of the log that tell of a mistake of the server's own, and what follows each; every line only once.
+        """
+        with self._changed:
+            fresh, self._seen = self._lines[self._seen :], len(self._lines)
+        first = next((number for number, line in enumerate(fresh) if TROUBLE.search(line)), len(fresh))
+        return fresh[first : first + 40]
 
 
 def _environment(environ: Mapping[str, str], checkout: Path) -> dict[str, str]:
