@@ -6,8 +6,9 @@ The exceptions that dstwist raises.
     DstwistError
      +-- ConfigError        the configuration cannot be used; names the key's path
      +-- StoreError         a cache or storage failed or did not answer in time
-     |    +-- StoreFull     it has no room for a write, which changed nothing
-     |    +-- StoreUnreachable  an operation was not sent to it, so it has no effect
+     |    +-- StoreRefusal  it did not execute an operation, which has no effect
+     |    |    +-- StoreFull         it has no room for a write
+     |    |    +-- StoreUnreachable  the operation was not sent to it
      |    +-- ConnectionBroken  an operation was sent to it, and no answer came
      +-- TransferError      records cannot be copied out of a store, or into one
      +-- AuthError          an authenticator failed (not: refused) or did not answer in time
@@ -48,13 +49,20 @@ class StoreError(DstwistError):
     """
 
 
-class StoreFull(StoreError):
+class StoreRefusal(StoreError):
+    """
+    A cache or a storage did not execute an operation, for a reason that does not depend on the operation. It has no
+    effect, and will have none.
+    """
+
+
+class StoreFull(StoreRefusal):
     """
     A cache or a storage has no room for a write. The write changed nothing.
     """
 
 
-class StoreUnreachable(StoreError):
+class StoreUnreachable(StoreRefusal):
     """
     An operation could not be sent to a cache or a storage. It has no effect, and will have none.
     """

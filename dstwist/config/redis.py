@@ -181,20 +181,25 @@ class RedisConnectionSettings:
         return f"<{type(self).__name__} {self.address}>"
 
     @property
+    def place(self) -> str:
+        """
+        The server, or the servers.
+        """
+        if self.nodes:
+            return f"cluster {', '.join(map(str, self.nodes))}"
+        if self.sentinels:
+            return f"{self.name} of sentinel {', '.join(map(str, self.sentinels))}"
+        if self.path is not None:
+            return f"unix:{self.path}"
+        return str(RedisAddress(self.host, self.port))
+
+    @property
     def address(self) -> str:
         """
         Where Redis is, for the log.
         """
-        if self.nodes:
-            where = f"cluster {', '.join(map(str, self.nodes))}"
-        elif self.sentinels:
-            where = f"{self.name} of sentinel {', '.join(map(str, self.sentinels))}"
-        elif self.path is not None:
-            where = f"unix:{self.path}"
-        else:
-            where = str(RedisAddress(self.host, self.port))
         database = f", database {self.db}" if self.db else ""
-        return f"{where}{database}{', TLS' if self.tls is not None else ''}"
+        return f"{self.place}{database}{', TLS' if self.tls is not None else ''}"
 
 
 def _read_ttl(value: Any, path: str, reading: Reading) -> int | None:

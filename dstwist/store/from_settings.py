@@ -25,6 +25,7 @@ from dstwist.plugins import NotInstalled, PluginContext, load_plugin
 from dstwist.scheduling.large_values import LargeValues
 from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import PluginStore, SharedPluginStore
+from dstwist.store.redis import RedisStore
 from dstwist.store.sqlite import SqliteStore
 
 #: The file of the default storage, in the data directory.
@@ -34,7 +35,7 @@ DEFAULT_FILE_NAME = "records.sqlite"
 CACHE_GROUP = "dstwist.cache"
 STORAGE_GROUP = "dstwist.storage"
 
-_TYPES = ("default", "none", "memory", "sqlite", *CONNECTORS)
+_TYPES = ("default", "none", "memory", "sqlite", "redis", *CONNECTORS)
 
 
 class Stores(NamedTuple):
@@ -63,8 +64,13 @@ def build_stores(
     """
     storage_made, storage_description = _build_storage(storage, data_dir, reactor)
     if isinstance(cache, RedisSettings):
-        raise ConfigError(cache.where, "redis is not built yet")
-    if isinstance(cache, PluginSettings):
+        if isinstance(storage, RedisSettings):
+            _check_apart(cache, storage)
+        # A record that is not in the storage is nowhere else.
+        arbiter = storage_made is None or bool(excluded)
+        cache_made = _redis(cache, reactor, arbiter, "cache")
+        cache_description = f"redis {cache.address}"
+    elif isinstance(cache, PluginSettings):
         cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _named(cache)
     else:
         # Without a storage, a record that the cache forgets would be lost.
@@ -92,7 +98,7 @@ def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any
         )
         return store, f"sqlite {path}, synchronous {settings.synchronous}"
     if isinstance(settings, RedisSettings):
-        raise ConfigError(settings.where, "redis is not built yet")
+        return _redis(settings, reactor, True, "storage"), f"redis {settings.address}"
     return _load(settings, reactor, STORAGE_GROUP), _named(settings)
 
 
@@ -107,6 +113,26 @@ def sqlite_path(settings: SqliteSettings, data_dir: str | None) -> str:
     if data_dir is None:
         raise ConfigError("storage.options.path", "missing; without a data directory it must say which file")
     return os.path.join(os.path.abspath(data_dir), DEFAULT_FILE_NAME)
+
+
+def _redis(settings: RedisSettings, reactor: Any, arbiter: bool, tier: str) -> IStore:
+    # Its library imports the global reactor.
+    from dstwist.store.redis_connection import connect
+
+    return RedisStore(connect(settings, reactor), settings, reactor, arbiter=arbiter, tier=tier)
+
+
+def _check_apart(cache: RedisSettings, storage: RedisSettings) -> None:
+    """
+    Check that no key belongs to both.
+    """
+    same = (cache.place, cache.db) == (storage.place, storage.db)
+    if same and (cache.prefix.startswith(storage.prefix) or storage.prefix.startswith(cache.prefix)):
+        raise ConfigError(
+            cache.where,
+            "cache and storage have the same keys in the same Redis; leave out the storage (the cache is one then), "
+            "or give each a prefix of its own",
+        )
 
 
 def _limits(settings: MemorySettings, evict: bool) -> str:

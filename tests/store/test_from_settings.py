@@ -17,12 +17,14 @@ from zope.interface.verify import verifyObject
 
 import twisted.plugins
 from dstwist.config.plugins import PluginSettings
+from dstwist.config.redis import RedisSettings
 from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
 from dstwist.interfaces import ISharedStore, IStore, Record
 from dstwist.store.from_settings import Stores, build_stores
 from dstwist.store.memory import MemoryStore
+from dstwist.store.redis import RedisStore
 from dstwist.store.sqlite import SqliteStore
 from tests.store import contract
 from tests.store.faulty import FaultyStore
@@ -108,6 +110,40 @@ class BuildTests(SynchronousTestCase):
         self.assertIsInstance(stores.cache, MemoryStore)
         self.assertIsNone(stores.storage)
         self.assertTrue(stores.storage_description.startswith("none: every read misses, every write succeeds"))
+
+    def test_redis(self) -> None:
+        """
+        A Redis is a storage, a cache, or both by turns; the log tells where it is, without the password.
+        """
+        redis = RedisSettings(password="hunter2", prefix="a:")
+        stores = self.build(storage=redis)
+        self.assertIsInstance(stores.storage, RedisStore)
+        self.assertIsInstance(stores.cache, MemoryStore)
+        self.assertEqual("redis 127.0.0.1:6379", stores.storage_description)
+        stores = self.build(redis)
+        self.assertIsInstance(stores.cache, RedisStore)
+        self.assertIsNone(stores.storage)
+        self.assertEqual("redis 127.0.0.1:6379", stores.cache_description)
+        self.assertIsInstance(self.build(redis, MemorySettings()).cache, RedisStore)
+
+    def test_same_redis(self) -> None:
+        """
+        Cache and storage must not have the same keys.
+        """
+        for cache, storage, same in (
+            (RedisSettings(), RedisSettings(password="x"), True),
+            (RedisSettings(prefix="a"), RedisSettings(), True),
+            (RedisSettings(), RedisSettings(prefix="a"), True),
+            (RedisSettings(legacy_layout=True), RedisSettings(), True),
+            (RedisSettings(prefix="a"), RedisSettings(prefix="b"), False),
+            (RedisSettings(db=1), RedisSettings(), False),
+            (RedisSettings(port=1), RedisSettings(), False),
+        ):
+            if same:
+                problem = str(self.assertRaises(ConfigError, self.build, cache, storage))
+                self.assertIn("cache and storage have the same keys in the same Redis; leave out the storage", problem)
+            else:
+                self.build(cache, storage)
 
     def test_data_directory(self) -> None:
         """

@@ -1,0 +1,189 @@
+"""
+The state of a Redis: whether it is fit for records, and what the log says about it.
+
+===============================================  ====================================  ===============================
+found                                            at the start                          at a later connection
+===============================================  ====================================  ===============================
+it may evict records that no other store has     the server does not start             a line, and C{/ready} says 503
+it keeps no log of its writes (AOF)              a line                                a line, if it did before
+it writes the log to the disk once a second      a line                                the same
+another Redis, or one that has lost its data     -                                     a line
+===============================================  ====================================  ===============================
+
+The key C{!store} holds a random number that is made when it is missing. A Redis that has lost its data, or that was
+restored from a copy of other data, has no such key or another number there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from dstwist.config.redis import RedisSettings
+from dstwist.errors import StoreError
+from dstwist.log import Logger
+from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.interface import IRedis, ServerIdentity
+from dstwist.store.redis_layout import Layout
+from dstwist.store.redis_refusals import explained
+from dstwist.store.redis_servers import servers_of, together
+
+_NO_EVICTION = "noeviction"
+_STORE = b"store"
+
+
+class Facts(NamedTuple):
+    """
+    What one server says about itself.
+
+    @ivar appendfsync: empty if it does not say.
+    """
+
+    policy: str
+    aof: bool
+    appendfsync: str
+    keys: int
+
+
+class RedisStatus:
+    """
+    The state of the Redis of one store.
+
+    @param arbiter: whether no record may be evicted.
+    @ivar contents: the content that was found at the start.
+    @ivar problem: why it is not fit for records; C{None} if it is.
+    """
+
+    _log = Logger()
+
+    def __init__(self, redis: IRedis, settings: RedisSettings, layout: Layout, arbiter: bool, tier: str) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._is_cluster = bool(settings.nodes)
+        self._key = layout.server_key(_STORE)
+        self._arbiter = arbiter
+        self._tier = tier
+        self._told: tuple[str, ...] = ()
+        self._id: bytes | None = None
+        self._started = False
+        self.contents = ""
+        self.problem: str | None = None
+
+    async def start(self) -> None:
+        """
+        Connect, and make sure that records can be kept.
+
+        @raise StoreError: they cannot.
+        """
+        self._redis.on_connected.append(self._connected)
+        await self._redis.start()
+        try:
+            facts = await self._look()
+            self._id = await self._identify()
+        except StoreError as error:
+            await self._redis.stop()
+            raise explained(error) from None
+        refusal = self._refusal(facts)
+        if refusal is not None:
+            await self._redis.stop()
+            raise StoreError(f"Redis at {self._settings.address}: {refusal}")
+        self._warn(facts)
+        keys = sum(fact.keys for fact in facts)
+        self.contents = f"{keys} keys" if keys else "nothing yet"
+        self._started = True
+
+    def _connected(self, server: ServerIdentity) -> None:
+        if self._started:
+            Deferred.fromCoroutine(self._look_again()).addErrback(self._not_looked)
+
+    async def _look_again(self) -> None:
+        facts = await self._look()
+        self.problem = self._refusal(facts)
+        if self.problem is not None:
+            self._log.critical("{event} | {where}: {problem}", where=self._tier, problem=self.problem, event="REDIS")
+        self._warn(facts)
+        found = await self._identify()
+        if found != self._id and self._id is not None:
+            self._log.critical(
+                "{event} | {where}: Redis at {address} has lost its data, or has other data than before; acknowledged "
+                "writes may be lost",
+                where=self._tier,
+                address=self._settings.address,
+                event="REDIS",
+            )
+        self._id = found
+
+    def _not_looked(self, failure: Failure) -> None:
+        if failure.check(StoreError) is None:
+            self._log.failure("the state of Redis was not read", failure)
+        # Otherwise the connection was lost again. The next one is looked at.
+
+    def _refusal(self, facts: list[Facts]) -> str | None:
+        policies = sorted({fact.policy for fact in facts} - {_NO_EVICTION, ""})
+        if not policies or not self._arbiter:
+            return None
+        return (
+            f"its maxmemory-policy is {', '.join(policies)}, so it may forget records that no other store has; set "
+            "maxmemory-policy noeviction in redis.conf"
+        )
+
+    def _warn(self, facts: list[Facts]) -> None:
+        """
+        Log what a failure could cost, if it is not what was logged last.
+        """
+        told = []
+        if self._arbiter and self._settings.ttl is not None:
+            told.append(f"records are forgotten {self._settings.ttl} s after their last write (ttl)")
+        if self._arbiter and any(not fact.aof for fact in facts):
+            told.append(
+                "Redis has no append-only file, so acknowledged writes are lost when it ends; set appendonly yes"
+            )
+        elif self._arbiter and any(fact.appendfsync not in ("always", "") for fact in facts):
+            told.append(
+                "Redis writes to the disk once a second or less, so a power failure can take back acknowledged writes; "
+                "set appendfsync always"
+            )
+        for problem in told:
+            if problem not in self._told:
+                self._log.warn("{event} | {where}: {problem}", where=self._tier, problem=problem, event="REDIS")
+        self._told = tuple(told)
+
+    async def _look(self) -> list[Facts]:
+        return [await self._look_at(server) for server in await servers_of(self._redis, self._is_cluster)]
+
+    async def _look_at(self, server: bytes) -> Facts:
+        # Hosting providers forbid CONFIG, or give it another name.
+        config = self._redis.call(server, "CONFIG", "GET", "appendfsync").addErrback(_not_told)
+        asked = [self._redis.call(server, "INFO", section) for section in ("memory", "persistence")]
+        asked += [self._redis.call(server, "DBSIZE"), config]
+        memory, persistence, keys, found = await together(asked)
+        return Facts(
+            _fields(memory).get("maxmemory_policy", ""),
+            _fields(persistence).get("aof_enabled") == "1",
+            found[1].decode("utf-8", "replace") if found else "",
+            keys,
+        )
+
+    async def _identify(self) -> bytes | None:
+        """
+        The number of the store, which is made if it is missing; C{None} if that is not possible, for example because
+        Redis is full.
+        """
+        found: bytes | None = await self._redis.call(self._key, "GET", self._key)
+        if found is None:
+            number = secrets.token_hex(16)
+            await self._redis.call(self._key, "SET", self._key, number, "NX").addErrback(_not_told)
+            found = await self._redis.call(self._key, "GET", self._key)
+        return found
+
+
+def _not_told(failure: Failure) -> None:
+    failure.trap(RedisReplyError)
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    lines = info.decode("utf-8", "replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)

@@ -1,0 +1,107 @@
+"""
+Stores in real Redis servers, for tests that are written as if everything happened at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IHostnameResolver, IHostResolution
+from twisted.internet.selectreactor import SelectReactor
+from zope.interface import implementer
+
+from dstwist.config.redis import RedisSettings
+from dstwist.store.redis import RedisStore
+from dstwist.store.redis_connection import connect
+from tests.redis_server import RedisServer
+from tests.store.contract import PATIENCE, StoreTestCase
+
+
+@implementer(IHostResolution)
+class _Resolution:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cancel(self) -> None:
+        raise AssertionError("it has ended already")
+
+
+@implementer(IHostnameResolver)
+class _Numbers:
+    """
+    Resolves no names but IPv4 addresses. The resolver of a reactor needs a thread, even for those.
+    """
+
+    def resolveHostName(
+        self, resolutionReceiver: Any, hostName: str, portNumber: int = 0, *args: Any, **kwargs: Any
+    ) -> _Resolution:
+        resolution = _Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        resolutionReceiver.addressResolved(IPv4Address("TCP", hostName, portNumber))
+        resolutionReceiver.resolutionComplete()
+        return resolution
+
+
+class OwnReactor(SelectReactor):
+    """
+    A real reactor that runs only while a test waits for something.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.installNameResolver(_Numbers())
+
+    def run_until(self, done: Callable[[], bool]) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while not done():
+            if time.monotonic() > give_up:
+                raise AssertionError("it does not happen")
+            self.iterate(0.05)
+
+
+@functools.cache
+def shared_server(durable: bool = False) -> RedisServer:
+    """
+    A server for all tests that need nothing special of one.
+    """
+    server = RedisServer(durable=durable)
+    server.start()
+    return server
+
+
+class RedisTestCase(StoreTestCase):
+    """
+    Tests with an empty Redis.
+    """
+
+    #: The options of the stores that are not those of the server.
+    options: dict[str, Any] = {}
+    deletion_memory = 0.0
+
+    def setUp(self) -> None:
+        self.reactor: Any = OwnReactor()
+        self.addCleanup(self._close)
+        self.server = self.start_server()
+        self.server.command("FLUSHALL")
+
+    def start_server(self) -> RedisServer:
+        return shared_server()
+
+    def settings(self, **options: Any) -> RedisSettings:
+        return RedisSettings(**({"port": self.server.port} | self.options | options))
+
+    def make(self, arbiter: bool = True, deletion_memory: float | None = None, **options: Any) -> RedisStore:
+        """
+        A store that is not started.
+        """
+        settings = self.settings(**options)
+        memory = self.deletion_memory if deletion_memory is None else deletion_memory
+        return RedisStore(connect(settings, self.reactor), settings, self.reactor, memory, arbiter)
+
+    def _close(self) -> None:
+        self.reactor.removeAll()
+        self.reactor.waker.connectionLost(None)
