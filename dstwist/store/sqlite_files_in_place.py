@@ -72,12 +72,14 @@ class FilesInPlace:
             return FILE_MOVED
         if (found.st_dev, found.st_ino) != self._identities[0]:
             return FILE_MOVED
-        if found.st_size < self._written.least_file(self._size):
-            return FILE_TRUNCATED
-        self._size = found.st_size
-        # This comes first, because a deleted log is restored only if it is whole.
-        if not self._written.whole():
-            return LOG_TRUNCATED
+        size, written = found.st_size, self._written
+        if size < self._size or not written.has_grown():
+            if size < written.least_file(self._size):
+                return FILE_TRUNCATED
+            # This comes before the names, because a deleted log is restored only if it is whole.
+            if not written.whole():
+                return LOG_TRUNCATED
+        self._size = size
         try:
             if (_identity(self._log), _identity(self._index)) != self._identities[1:]:
                 return LOG_MOVED

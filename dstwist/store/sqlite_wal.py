@@ -27,11 +27,20 @@ from typing import NamedTuple
 #: C{nBackfillAttempted}. See "WAL-Index Format" in SQLite's documentation.
 _HEADER = struct.Struct("=14xHII8x8s8x48xI28xI")
 
+#: C{mxFrame} and salts, once more the same, and C{nBackfill}.
+_FRAMES = struct.Struct("=16xI12x8s24xI12x8s8xI")
+
 _LOG_HEADER_BYTES = 32
 _FRAME_HEAD_BYTES = 24
 
 #: How much of the log is read at once, in bytes.
 _CHUNK_BYTES = 1 << 20
+
+#: With more new frames, L{WrittenLog.has_grown} leaves the check to L{WrittenLog.whole}.
+_MAX_NEW_FRAMES = 16
+
+#: How much of a frame is remembered, from its end. If that is all zeros, all of the frame is.
+_END_BYTES = 64
 
 
 class _State(NamedTuple):
@@ -78,7 +87,9 @@ class WrittenLog:
             os.close(self._descriptor)
             raise
         self.frames = 0
+        self._frame_size = 0
         self._salts = b""
+        # The last of these frames, or its end: it has zeros after the log was truncated in that frame or before.
         self._last = b""
         self._is_cut = False
         state = self._state()
@@ -106,7 +117,9 @@ class WrittenLog:
         return None
 
     def _remember(self, state: _State, last: bytes) -> None:
-        self.frames, self._salts, self._last = state.frames, state.salts, last
+        self.frames, self._salts, self._frame_size = state.frames, state.salts, state.frame_size
+        end = last[-_END_BYTES:]
+        self._last = end if any(end) else last
 
     def least_file(self, size: int) -> int:
         """
@@ -117,6 +130,38 @@ class WrittenLog:
             return 0
         whole = state.pages * state.page_size
         return whole if state.backfilled >= state.frames else min(size, whole)
+
+    def has_grown(self) -> bool:
+        """
+        Whether the log is whole, has frames that are not in the database file, and was not begun again since the
+        previous check. This is so after nearly all transactions, and costs a third of L{least_file} and L{whole}. If
+        the answer is no, nothing is known.
+        """
+        frames, salts, same_frames, same_salts, backfilled = _FRAMES.unpack_from(self._index)
+        new = frames - self.frames
+        last = self._last
+        if not (
+            last
+            and frames == same_frames
+            and salts == same_salts == self._salts
+            and backfilled < frames
+            and 0 <= new <= _MAX_NEW_FRAMES
+        ):
+            return False
+        size = self._frame_size
+        known = len(last)
+        length = known + new * size
+        chunk = os.pread(self._log, length, _LOG_HEADER_BYTES + frames * size - length)
+        if len(chunk) < length or not chunk.startswith(last):
+            return False
+        if new:
+            for at in range(known + 8, length, size):
+                if chunk[at : at + 8] != salts:
+                    return False
+            end = chunk[-_END_BYTES:]
+            self._last = end if any(end) else chunk[-size:]
+            self.frames = frames
+        return True
 
     def whole(self) -> bool:
         """
@@ -149,7 +194,7 @@ class WrittenLog:
             for at in range(8, len(chunk), size):
                 if chunk[at : at + 8] != state.salts:
                     return False
-            if first == known - 1 and chunk[:size] != self._last:
+            if first == known - 1 and not chunk[:size].endswith(self._last):
                 return False
             first += count
             last = chunk[-size:]
@@ -188,7 +233,7 @@ class WrittenLog:
         for frame in range(state.frames):
             content = os.pread(self._log, size, state.start(frame))
             known = state.salts == self._salts and frame == self.frames - 1
-            if len(content) < size or (known and content != self._last):
+            if len(content) < size or (known and not content.endswith(self._last)):
                 return frame
             if content[8:16] != state.salts:
                 # Here is a hole. If the previous frame ends with zeros, the hole may begin in that frame.

@@ -15,6 +15,7 @@ from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_rows import Row, commit
+from dstwist.store.sqlite_wal import WrittenLog
 from tests.store.test_sqlite_files_in_place import NamesTestCase, delete, replace
 
 LOST = "acknowledged writes that were only in it are lost"
@@ -102,6 +103,26 @@ class TruncatedLogTests(CutTestCase):
             self.assertIn(LOST, self.failure(store.set("later", 1, {})), position)
             self.patch(sqlite_file, "commit", commit)
             self.assertIn(LOST, self.failure(store.set("later", 1, {})), position)
+
+    def test_in_the_last_frame(self) -> None:
+        """
+        It is noticed wherever the last frame was cut off, also if the frame ends with zeros. If only zeros are gone,
+        nothing is lost: the next frame brings them back.
+        """
+        for written, size in ((0, 100), (0, 1), (24, 100), (24 + 500, 100), (24 + 3700, 100), (24 + 3900, 100)):
+            store = self.opened()
+            before = os.stat(self.wal).st_size
+            # The last page of this row has some 3800 bytes, and zeros behind them.
+            self.result(store.set("long", 1, {"text": "x" * 8350}))
+            last = os.stat(self.wal).st_size - FRAME
+            self.assertGreater(last, before)
+            os.truncate(self.wal, last + written)
+            later = store.set("later", 1, {"text": "x" * size})
+            if written > 24 + 3800:
+                self.result(later)
+                self.assertEqual(self.sound(self.killed()), 22)
+            else:
+                self.assertIn(LOST, self.failure(later), (written, size))
 
     def test_idle(self) -> None:
         """
@@ -224,6 +245,27 @@ class NoFalseAlarmTests(CutTestCase):
     """
     The files are changed as SQLite changes them.
     """
+
+    def test_small_transactions(self) -> None:
+        """
+        After a small transaction, the short check suffices: it reads the new frames, and little of the previous one.
+        """
+        store = self.opened()
+        read: list[int] = []
+        pread = os.pread
+
+        def counting(descriptor: int, length: int, offset: int) -> bytes:
+            read.append(length)
+            return pread(descriptor, length, offset)
+
+        self.patch(os, "pread", counting)
+        patches = [self.patch(WrittenLog, name, None) for name in ("whole", "least_file")]
+        for version in range(2, 12):
+            self.result(store.set("r0", version, {}))
+        self.assertEqual(len(read), 10)
+        self.assertLess(max(read), 2 * FRAME)
+        for patch in patches:
+            patch.restore()
 
     def test_writes(self) -> None:
         """
