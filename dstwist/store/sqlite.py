@@ -91,7 +91,7 @@ class SqliteStore:
         self._reactor = reactor
         self._max_waiting = max_waiting
         self._file = SqliteFile(path, synchronous, max_bytes, busy_timeout, self._tell)
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Batch | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ready = False
         self._stopped: Deferred[None] | None = None
@@ -268,14 +268,7 @@ class SqliteStore:
         self._soon = False
         batch, self._next = self._next, _Batch()
         self._running = True
-
-        def read() -> None:
-            self._file.read(batch.reads)
-            self._reactor.callFromThread(self._hand_out, batch.reads)
-
-        if batch.reads:
-            self._jobs.put(read)
-        self._submit(lambda: self._file.write(batch.writes), lambda error: self._done(batch.writes, error))
+        self._jobs.put(batch)
 
     def _hand_out(self, outcomes: Sequence[Read | Write]) -> None:
         """
@@ -355,9 +348,23 @@ class SqliteStore:
                 # There is no operation. The acknowledged writes must be safe all the same.
                 self._file.look()
                 continue
-            if job is None:
+            if isinstance(job, _Batch):
+                self._execute(job)
+            elif job is None:
                 return
-            job()
+            else:
+                job()
+
+    def _execute(self, batch: _Batch) -> None:
+        if batch.reads:
+            self._file.read(batch.reads)
+            self._reactor.callFromThread(self._hand_out, batch.reads)
+        problem = None
+        try:
+            self._file.write(batch.writes)
+        except Exception as error:
+            problem = error
+        self._reactor.callFromThread(self._done, batch.writes, problem)
 
 
 def _first_error(failure: Failure) -> Failure:
