@@ -43,6 +43,7 @@ from dstwist.process.out_of_memory import Shortage, grow_stack
 from dstwist.process.polling import bound_polls
 from dstwist.process.server import Server, make_files
 from dstwist.process.service_manager import ServiceManager
+from dstwist.process.waking import light_wakes
 
 #: The exit status if the options or the configuration cannot be used.
 CONFIG_STATUS = 78
@@ -154,6 +155,7 @@ def makeService(options: Mapping[str, Any]) -> Server:
     reopen: list[Callable[[], object]] = []
     keep_log_file(globalLogBeginner, node.settings.logger, reopen)
     bound_polls(reactor)
+    light_wakes(reactor)
     background.install()
     server = Server(node, reactor, twistd, ServiceManager(os.environ, reactor), background.report, reopen)
     _log_crashes(server)
