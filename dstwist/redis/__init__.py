@@ -1,16 +1,18 @@
 """
-A connection to Redis, used by the store.
+A link to Redis, used by the store.
 
 =====================  ===============================================================================================
 module                 task
 =====================  ===============================================================================================
 L{.interface}          Redis as its users see it
 L{.errors}             the failures of calls
-L{.settings}           the options of a connection
-L{.link}               one ordered connection to one server, made anew whenever it is lost; its parts are:
+L{.link}               one ordered link to one server; its parts are:
+L{.reconnection}       makes the connection, and makes it anew whenever it is lost
 L{.primary}            where the server is
 L{.protocol}           one connection: commands out, answers in
 L{.greeting}           the first commands on a connection: log in, and find out which server it is
+L{.watch}              whether the server is still there
+L{.trouble}            why a server that answers does not do what it is asked
 L{.call}               one call
 L{.outcomes}           hands out the outcomes of calls, some in each turn of the reactor
 L{.scripts}            Lua scripts

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from dstwist.config.redis import RedisConnectionSettings
 from dstwist.errors import StoreError
 from dstwist.redis.errors import InvalidAnswer, RedisRefusal, RedisReplyError
 from dstwist.redis.interface import ServerIdentity, Word
 from dstwist.redis.protocol import RedisProtocol
-from dstwist.redis.settings import LinkSettings
 
 #: The id of no connection: Redis counts from 1.
 _NO_CLIENT = 2**62
@@ -50,7 +50,11 @@ class Greeting(NamedTuple):
 
 
 async def greet(
-    connection: RedisProtocol, settings: LinkSettings, address: str, doubted: Iterable[Doubted]
+    connection: RedisProtocol,
+    settings: RedisConnectionSettings,
+    client_name: str,
+    address: str,
+    doubted: Iterable[Doubted],
 ) -> Greeting:
     """
     Introduce the link to the server.
@@ -68,7 +72,7 @@ async def greet(
         login.append(("SELECT", settings.db))
     answers = [connection.ask(*words) for words in login]
     ping = connection.ask("PING")
-    name = connection.ask("CLIENT", "SETNAME", settings.client_name)
+    name = connection.ask("CLIENT", "SETNAME", client_name)
     number = connection.ask("CLIENT", "ID")
     kill = connection.ask("CLIENT", "KILL", "ID", _NO_CLIENT)
     info = [connection.ask("INFO", section) for section in ("server", "replication")]

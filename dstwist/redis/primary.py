@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from dstwist.redis.settings import LinkSettings
+from dstwist.config.redis import RedisConnectionSettings
 
 
 class Place(NamedTuple):
@@ -43,9 +43,8 @@ class FixedPrimary:
     A server whose address is in the configuration.
     """
 
-    def __init__(self, settings: LinkSettings, reactor: Any) -> None:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.name = f"{host}:{settings.port}"
+    def __init__(self, settings: RedisConnectionSettings, reactor: Any) -> None:
+        self.name = settings.address
         self._place = Place(
             HostnameEndpoint(reactor, settings.host, settings.port, settings.connect_timeout), self.name
         )

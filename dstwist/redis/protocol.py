@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from hiredis import Reader
 from twisted.internet.defer import Deferred
@@ -23,42 +23,36 @@ from dstwist.redis.errors import InvalidAnswer, RedisReplyError
 from dstwist.redis.interface import Word
 
 
-class Owner(Protocol):
-    """
-    The party that uses a connection.
-    """
-
-    def answered(self, call: Call, reply: Any) -> None:
-        """
-        An answer has come; a L{RedisReplyError} stands for an error.
-        """
-
-    def ended(self, connection: RedisProtocol, reason: Failure) -> None:
-        """
-        The connection has ended. C{connection.unanswered} has the calls whose answers did not come.
-        """
-
-
 class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
     """
     A connection.
 
+    @param answered: called with each call and its answer; a L{RedisReplyError} stands for an error.
+    @param ended: called when the connection has ended. C{unanswered} has the calls whose answers did not come.
     @param max_reply_bytes: an answer with more bytes ends the connection.
     @ivar unanswered: the calls that were sent, in their order.
     @ivar heard: set whenever bytes have come, and when the first call was sent that waits for an answer.
+    @ivar paused: whether bytes are left in the socket for now.
     """
 
     transport: Any
 
-    def __init__(self, owner: Owner, clock: IReactorTime, max_reply_bytes: int) -> None:
+    def __init__(
+        self,
+        answered: Callable[[Call, Any], None],
+        ended: Callable[[RedisProtocol, Failure], None],
+        clock: IReactorTime,
+        max_reply_bytes: int,
+    ) -> None:
         super().__init__(charset=None, convertNumbers=False)
         self._reader = Reader(protocolError=InvalidAnswer, replyError=RedisReplyError)
-        self._owner = owner
-        self._answered: Callable[[Call, Any], None] = owner.answered
+        self._answered = answered
+        self._ended = ended
         self._call_later = clock.callLater
         self._max_reply_bytes = max_reply_bytes
         self.unanswered: deque[Call] = deque()
         self.heard = True
+        self.paused = False
         self._unwritten: list[bytes] = []
         # The bytes that have come since the last whole answer.
         self._partial = 0
@@ -68,6 +62,10 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
     def connectionMade(self) -> None:
         # The base class logs in here, by its own factory. L{dstwist.redis.greeting} does it.
         self.connected = 1
+        no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if no_delay is not None:
+            # The bytes of a turn must not wait until Redis has confirmed those of the last one.
+            no_delay(True)
 
     # -- out
 
@@ -79,6 +77,7 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
             self._call_later(0, self._flush)
             if not self.unanswered:
                 self.heard = True
+        self.paused = False
         self._unwritten.append(call.data)
         self.unanswered.append(call)
 
@@ -113,6 +112,9 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
             while (reply := reader.gets()) is not False:
                 partial = len(data)
                 if not unanswered:
+                    if not self.connected:
+                        # An answer before has ended the connection.
+                        return
                     raise InvalidAnswer("there was an answer without a question")
                 answered(unanswered.popleft(), reply)
         except InvalidAnswer as error:
@@ -121,6 +123,17 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
         self._partial = partial if reader.has_data() else 0
         if self._partial > self._max_reply_bytes:
             self.give_up(InvalidAnswer(f"an answer has more than {self._max_reply_bytes} bytes"))
+
+    def pause(self, paused: bool) -> None:
+        """
+        Read no bytes for now, or go on.
+        """
+        self.paused = paused
+        if not self._over:
+            if paused:
+                self.transport.pauseProducing()
+            else:
+                self.transport.resumeProducing()
 
     # -- the end
 
@@ -138,7 +151,7 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
         self.connected = 0
         self._over = True
         self._unwritten.clear()
-        self._owner.ended(self, why if self._error is None else Failure(self._error))
+        self._ended(self, why if self._error is None else Failure(self._error))
 
 
 def _fire(answer: Deferred[Any], error: Exception | None, reply: Any) -> None:

@@ -12,7 +12,6 @@ from dstwist.config.redis import RedisSettings
 from dstwist.errors import ConfigError
 from dstwist.redis.interface import IRedis
 from dstwist.redis.link import RedisLink
-from dstwist.redis.settings import LinkSettings
 
 
 def connect(settings: RedisSettings, reactor: Any) -> IRedis:
@@ -27,19 +26,4 @@ def connect(settings: RedisSettings, reactor: Any) -> IRedis:
     ):
         if given:
             raise ConfigError(f"{settings.where}.{key}", "this is not built yet")
-    link = LinkSettings(
-        host=settings.host,
-        port=settings.port,
-        username=settings.username,
-        password=settings.password,
-        db=settings.db,
-        connect_timeout=settings.connect_timeout,
-        command_timeout=settings.command_timeout,
-        probe_interval=settings.probe_interval,
-        max_reconnect_delay=settings.max_reconnect_delay,
-        max_wait=settings.reconnect_wait,
-        max_waiting=settings.max_waiting,
-        max_waiting_bytes=settings.max_waiting_bytes,
-        max_reply_bytes=settings.max_reply_bytes,
-    )
-    return RedisLink(link, reactor)
+    return RedisLink(settings, reactor)

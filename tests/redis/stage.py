@@ -5,6 +5,7 @@ A Redis server that does what a test says, at the other end of connections witho
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hiredis import Reader
@@ -17,9 +18,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from dstwist.config.redis import RedisConnectionSettings
 from dstwist.redis.link import RedisLink
 from dstwist.redis.primary import Place
-from dstwist.redis.settings import LinkSettings
 
 #: The answers to a client that introduces itself.
 FACTS = {
@@ -153,7 +154,7 @@ class LinkTestCase(SynchronousTestCase):
     @ivar outcomes: the outcomes of the calls, in their order: (argument, answer or error).
     """
 
-    settings = LinkSettings()
+    settings = RedisConnectionSettings()
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -165,9 +166,9 @@ class LinkTestCase(SynchronousTestCase):
         self.link = self.make()
 
     def make(self, **options: Any) -> RedisLink:
-        settings = self.settings._replace(**options)
+        settings = replace(self.settings, **options)
         primary = KnownPrimary(self.endpoint)
-        self.link = RedisLink(settings, self.clock, primary, jitter=lambda: 1.0)
+        self.link = RedisLink(settings, self.clock, "dstwist-n1", primary, jitter=lambda: 1.0)
         return self.link
 
     @property
@@ -242,3 +243,27 @@ class LinkTestCase(SynchronousTestCase):
         """
         self.turn()
         return self.peer.take()
+
+    def kinds(self) -> list[Any]:
+        """
+        The outcomes with the class of an error in place of the error.
+        """
+        return [(name, type(found) if isinstance(found, Exception) else found) for name, found in self.outcomes]
+
+    def pass_time(self, seconds: float) -> None:
+        """
+        Let time pass in small steps. The server does nothing.
+        """
+        for _ in range(round(seconds / 0.05)):
+            self.clock.advance(0.05)
+
+    def reconnect(self) -> Peer:
+        """
+        Wait for the next connection, and answer it.
+        """
+        known = len(self.endpoint.peers)
+        while len(self.endpoint.peers) == known:
+            assert self.clock.seconds() < 1000, "there is no attempt to connect"
+            self.clock.advance(0.01)
+        self.greet()
+        return self.peer
