@@ -297,11 +297,12 @@ class RedisStore:
             outcome = None, self._layout.record(version, value)
         except ValueError as error:
             outcome = self._unreadable(name, error), None
+        try:
+            then(*outcome)
         finally:
             self._parsing -= 1
-        if not self._parsing and self._parsed is not None:
-            self._parsed.callback(None)
-        then(*outcome)
+            if not self._parsing and self._parsed is not None:
+                self._parsed.callback(None)
 
     def _unreadable(self, name: str, problem: object) -> StoreError:
         keys = ", ".join(key.decode("utf-8", "replace") for key in self._keys(name))

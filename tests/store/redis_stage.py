@@ -57,10 +57,14 @@ class OwnReactor(SelectReactor):
 
     def run_until(self, done: Callable[[], bool]) -> None:
         give_up = time.monotonic() + PATIENCE
-        while not done():
+        while True:
+            self.runUntilCurrent()
+            if done():
+                return
             if time.monotonic() > give_up:
                 raise AssertionError("it does not happen")
-            self.iterate(0.05)
+            wait = self.timeout()
+            self.doIteration(1.0 if wait is None else min(wait, 1.0))
 
 
 @functools.cache
