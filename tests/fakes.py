@@ -352,6 +352,7 @@ class FakeStore:
     A store that is as slow and as unreliable as a test wants it. Operations on one name take effect in order.
 
     @ivar records: what it holds. Data is checked never to be changed once it is here.
+    @ivar removed: the versions at which records were removed.
     @ivar calls: what was asked, as C{("set", "name", 1)}.
     @ivar delay: how long operations take by its clock; with 0 they are answered at once.
     @ivar outcome: what becomes of them:
@@ -363,6 +364,7 @@ class FakeStore:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.records: dict[str, Record] = {}
+        self.removed: dict[str, int] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.delay = 0.0
         self.outcome = "ok"
@@ -418,6 +420,9 @@ class FakeStore:
             found = self.records.get(name, NO_RECORD)
             if found.version != (-1 if expected is None else expected):
                 return found
+            removed = self.removed.get(name, -1)
+            if expected is None and record.version <= removed:
+                return Record(removed, None)
             self._put(name, record.version, record.data)
             return None
 
@@ -429,7 +434,8 @@ class FakeStore:
             found = self.records.get(name, NO_RECORD)
             if found.version != (-1 if expected is None else expected):
                 return found
-            self.records.pop(name, None)
+            if self.records.pop(name, None) is not None:
+                self.removed[name] = found.version
             return None
 
         return self._do("delete", name, effect)

@@ -87,9 +87,9 @@ class Records:
 
         @param data: a JSON object or array.
         @param expected: the version that you have read (C{Snapshot.version}); -1: the record has not been written. A
-            record that a client has created and not written, which has version 0 and the data C{{}}, counts as not
-            written. If the record has another version, the write fails with L{VersionExists
-            <dstwist.api.errors.VersionExists>}. C{None}: write, whatever the record has.
+            record that a client has created and not written, which has the data C{{}}, counts as not written. If the
+            record has another version, the write fails with L{VersionExists <dstwist.api.errors.VersionExists>}.
+            C{None}: write, whatever the record has.
         """
         _check_record(data)
         return self._write(RecordAction.UPDATE, name, expected, to_json(data))
@@ -145,7 +145,7 @@ class Records:
             if text == before and version >= 0:
                 return Snapshot(name, version, from_data(text))
             try:
-                await self._write(RecordAction.UPDATE, name, version, text)
+                written = await self._ask(RecordAction.UPDATE, name, version, text)
             except VersionExists as error:
                 attempts += 1
                 if attempts == MAX_UPDATE_ATTEMPTS:
@@ -157,7 +157,8 @@ class Records:
                 # After the wait, the record in the error is out of date.
                 version, data = await self._read(name)
             else:
-                return Snapshot(name, _following(version), from_data(text))
+                made = _following(version) if written.version is None else written.version
+                return Snapshot(name, made, from_data(text))
 
     async def _read(self, name: str) -> tuple[int, Any]:
         found = await self.get(name, default=None)
@@ -166,6 +167,17 @@ class Records:
     def _write(
         self, action: RecordAction, name: str, expected: int | None, data: bytes | None, path: str | None = None
     ) -> Deferred[None]:
+        return self._ask(action, name, expected, data, path).addCallback(lambda _: None)
+
+    def _ask(
+        self, action: RecordAction, name: str, expected: int | None, data: bytes | None, path: str | None = None
+    ) -> Deferred[Message]:
+        """
+        Write.
+
+        @return: gives the acknowledgement. If the write has made another version than the following one, since the
+            record was created anew, the acknowledgement has it.
+        """
         check_name(name)
         if expected is not None and (expected.__class__ is not int or expected < -1):
             raise InvalidValue(f"the expected version is {expected!r}, not a number from -1", name)
@@ -174,7 +186,7 @@ class Records:
         written = self._asking.ask(message)
         if expected is not None:
             written.addErrback(self._lost_race, name)
-        return written.addCallback(lambda _: None)
+        return written
 
     def _lost_race(self, failure: Failure, name: str) -> Deferred[Any] | Failure:
         """

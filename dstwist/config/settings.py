@@ -146,12 +146,11 @@ class RecordSettings:
     max_queued_requests: int = integer(10000)
     # The server stops reading from a client while more bytes of its requests are waiting.
     max_pending_bytes: int = integer(1048576)
-    # How long the version of a deleted record is remembered, to distinguish late writes to it from writes to the next
-    # record of that name.
-    deletion_memory: float = milliseconds(600000, minimum=0)
+    # How long the version of a deleted record is remembered, so that the next record of that name has higher versions.
+    deletion_memory: float = milliseconds(86400000, minimum=0)
     # For how many records; the oldest are forgotten.
     max_deletion_memory: int = integer(10000)
-    # The most bytes of memory for this, including the connections that may have a copy of a deleted record.
+    # The most bytes for this, including the connections that may have a copy of a deleted record.
     max_deletion_bytes: int = integer(16777216)
     # The most elements that a write may fill in between the end of an array and the index that it writes, for all paths
     # of a message together.

@@ -72,13 +72,18 @@ class ISharedStore(IStore):
         @param changes: the writes that lead from the expected record to C{record}, in their order, each with its paths
             and values (L{dstwist.record.Change.changes}). The store may write them instead of the whole record. If
             there are none, the record is new, or the way to it is unknown.
+        The versions of a name do not go back: if the record was removed at some version, a record that is created anew
+        needs a higher version, as long as the store remembers the removal.
+
         @return: C{None} if the record is kept. Otherwise the record that the store has instead;
-            L{dstwist.record.NO_RECORD} if it has none.
+            L{dstwist.record.NO_RECORD} if it has none. If a record is created anew with a version that is not high
+            enough: a L{Record} with the version of the removed one and the data C{None}.
         """
 
     def remove(name: str, expected: int | None) -> Deferred[Record | None]:
         """
-        Remove the record if it has the version C{expected}; C{None}: make sure that there is none.
+        Remove the record if it has the version C{expected}, and remember that version; C{None}: make sure that there is
+        no record.
 
         @return: as of C{replace}.
         """

@@ -100,6 +100,7 @@ class Dialect:
         (CREATE, READ, ...); otherwise it names the request.
     @ivar announces_load_errors: an error of loading a record is sent as a message of its own, before the answer to the
         request.
+    @ivar hears_other_versions: if a write of version 1 has made another version, the acknowledgement has that one.
     @ivar knows_writes_by_version: answers to a write repeat its version, and a failed write is acknowledged with the
         error; otherwise answers repeat the correlation id, and an error is sent in the place of the acknowledgement.
     @ivar merges_versions_ahead: a write with too high a version is answered by VERSION_EXISTS; otherwise by
@@ -143,6 +144,7 @@ class Dialect:
     acks_reading_at_once: bool
     names_inner_checks: bool
     announces_load_errors: bool
+    hears_other_versions: bool
     knows_writes_by_version: bool
     merges_versions_ahead: bool
     merges_on_news: bool
@@ -174,6 +176,7 @@ TEXT = Dialect(
     acks_reading_at_once=False,
     names_inner_checks=True,
     announces_load_errors=True,
+    hears_other_versions=False,
     knows_writes_by_version=True,
     merges_versions_ahead=True,
     merges_on_news=False,
@@ -222,6 +225,7 @@ PROTOBUF = Dialect(
     acks_reading_at_once=True,
     names_inner_checks=False,
     announces_load_errors=False,
+    hears_other_versions=False,
     knows_writes_by_version=False,
     merges_versions_ahead=False,
     merges_on_news=False,
@@ -266,9 +270,15 @@ JAVASCRIPT = replace(
 FOREIGN = replace(PROTOBUF, name="protobuf, other", takes_patches=True, patches_many=True)
 
 #: The API of the node, in the same process (L{dstwist.api}). It finds the request of each error by the correlation id,
-#: so it needs the id in each denial. It ignores no data.
+#: so it needs the id in each denial. It ignores no data. It tells the application which version its write has made.
 IN_PROCESS = replace(
-    PROTOBUF, name="in process", names_inner_checks=True, reads_once=False, takes_patches=True, patches_many=True
+    PROTOBUF,
+    name="in process",
+    names_inner_checks=True,
+    reads_once=False,
+    takes_patches=True,
+    patches_many=True,
+    hears_other_versions=True,
 )
 
 

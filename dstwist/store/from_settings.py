@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from dstwist.config.fields import suggestion
 from dstwist.config.plugins import PluginSettings
 from dstwist.config.redis import RedisSettings
+from dstwist.config.settings import RecordSettings
 from dstwist.config.stores import (
     CONNECTORS,
     CacheSettings,
@@ -27,6 +28,7 @@ from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import PluginStore, SharedPluginStore
 from dstwist.store.redis import RedisStore
 from dstwist.store.sqlite import SqliteStore
+from dstwist.store.tombstones import Tombstones
 
 #: The file of the default storage, in the data directory.
 DEFAULT_FILE_NAME = "records.sqlite"
@@ -53,22 +55,27 @@ class Stores(NamedTuple):
 
 
 def build_stores(
-    cache: CacheSettings, storage: StorageSettings, data_dir: str | None, reactor: Any, excluded: tuple[str, ...] = ()
+    cache: CacheSettings,
+    storage: StorageSettings,
+    data_dir: str | None,
+    reactor: Any,
+    record: RecordSettings | None = None,
 ) -> Stores:
     """
     Cache and storage, not started.
 
     @param data_dir: the directory for data that survives a restart, if there is one.
-    @param excluded: the prefixes of names of records that are not in the storage.
+    @param record: which records are not in the storage, and how long deletions are remembered.
     @raise ConfigError: one of them cannot be made.
     """
-    storage_made, storage_description = _build_storage(storage, data_dir, reactor)
+    record = record or RecordSettings()
+    storage_made, storage_description = _build_storage(storage, data_dir, reactor, record)
     if isinstance(cache, RedisSettings):
         if isinstance(storage, RedisSettings):
             _check_apart(cache, storage)
         # A record that is not in the storage is nowhere else.
-        arbiter = storage_made is None or bool(excluded)
-        cache_made = _redis(cache, reactor, arbiter, "cache")
+        arbiter = storage_made is None or bool(record.storage_exclusion_prefixes)
+        cache_made = _redis(cache, reactor, record, arbiter, "cache")
         cache_description = f"redis {cache.address}"
     elif isinstance(cache, PluginSettings):
         cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _named(cache)
@@ -76,29 +83,49 @@ def build_stores(
         # Without a storage, a record that the cache forgets would be lost.
         evict = storage_made is not None
         free = LargeValues(reactor).free
-        cache_made = MemoryStore(cache.max_entries, cache.max_bytes, evict=evict, kept=excluded, free=free)
+        cache_made = MemoryStore(
+            cache.max_entries,
+            cache.max_bytes,
+            evict=evict,
+            kept=record.storage_exclusion_prefixes,
+            free=free,
+            tombstones=Tombstones(record, reactor.seconds),
+        )
         cache_description = f"memory, {_limits(cache, evict)}"
     return Stores(cache_made, storage_made, cache_description, storage_description)
 
 
-def _build_storage(settings: StorageSettings, data_dir: str | None, reactor: Any) -> tuple[IStore | None, str]:
+def _build_storage(
+    settings: StorageSettings, data_dir: str | None, reactor: Any, record: RecordSettings
+) -> tuple[IStore | None, str]:
     if isinstance(settings, DefaultStorage):
         settings = NoStorage() if data_dir is None else SqliteSettings()
     if isinstance(settings, NoStorage):
         return None, "none: every read misses, every write succeeds; records are gone when the server stops"
     if isinstance(settings, MemorySettings):
         return (
-            MemoryStore(settings.max_entries, settings.max_bytes, evict=False),
+            MemoryStore(
+                settings.max_entries,
+                settings.max_bytes,
+                evict=False,
+                tombstones=Tombstones(record, reactor.seconds),
+            ),
             f"memory, {_limits(settings, False)}; records are gone when the server stops",
         )
     if isinstance(settings, SqliteSettings):
         path = sqlite_path(settings, data_dir)
         store = SqliteStore(
-            path, reactor, settings.synchronous, settings.max_bytes, settings.max_waiting, settings.busy_timeout
+            path,
+            reactor,
+            settings.synchronous,
+            settings.max_bytes,
+            settings.max_waiting,
+            settings.busy_timeout,
+            record,
         )
         return store, f"sqlite {path}, synchronous {settings.synchronous}"
     if isinstance(settings, RedisSettings):
-        return _redis(settings, reactor, True, "storage"), f"redis {settings.address}"
+        return _redis(settings, reactor, record, True, "storage"), f"redis {settings.address}"
     return _load(settings, reactor, STORAGE_GROUP), _named(settings)
 
 
@@ -115,11 +142,12 @@ def sqlite_path(settings: SqliteSettings, data_dir: str | None) -> str:
     return os.path.join(os.path.abspath(data_dir), DEFAULT_FILE_NAME)
 
 
-def _redis(settings: RedisSettings, reactor: Any, arbiter: bool, tier: str) -> IStore:
+def _redis(settings: RedisSettings, reactor: Any, record: RecordSettings, arbiter: bool, tier: str) -> IStore:
     # Its library imports the global reactor.
     from dstwist.store.redis_connection import connect
 
-    return RedisStore(connect(settings, reactor), settings, reactor, arbiter=arbiter, tier=tier)
+    connection = connect(settings, reactor)
+    return RedisStore(connection, settings, reactor, record.deletion_memory, arbiter=arbiter, tier=tier)
 
 
 def _check_apart(cache: RedisSettings, storage: RedisSettings) -> None:

@@ -36,6 +36,7 @@ from dstwist.interfaces import Change, IEnumerableStore, IInstantStore, ISharedS
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import NO_RECORD
+from dstwist.store.tombstones import Tombstones
 
 
 @implementer(IInstantStore, ISharedStore, IEnumerableStore)
@@ -47,6 +48,7 @@ class MemoryStore:
     @param max_bytes: the limit for their weight; C{None}: no limit.
     @param evict: whether records are forgotten to stay within the limits; otherwise writes are refused.
     @param kept: the prefixes of the names of records that are never forgotten.
+    @param tombstones: the versions of removed records; C{None}: they are not remembered.
     @param free: frees the data of a large record that is forgotten (L{dstwist.scheduling.large_values}).
     """
 
@@ -57,6 +59,7 @@ class MemoryStore:
         evict: bool = True,
         kept: tuple[str, ...] = (),
         free: Callable[[list[Any]], object] | None = None,
+        tombstones: Tombstones | None = None,
     ) -> None:
         self._max_entries = sys.maxsize if max_entries is None else max_entries
         self._max_bytes = sys.maxsize if max_bytes is None else max_bytes
@@ -64,6 +67,7 @@ class MemoryStore:
         # Without limits no record is ever forgotten, so the order of use is not needed.
         self._kept = kept if evict and bounded else ("",)
         self._free = free
+        self._tombstones = tombstones
         self._firm: dict[str, Record] = {}
         # The record used last is at the end. Unlike a dict, an OrderedDict finds its first key at once.
         self._loose: OrderedDict[str, Record] = OrderedDict()
@@ -80,6 +84,8 @@ class MemoryStore:
         self._firm.clear()
         self._loose.clear()
         self._firm_weight = self._loose_weight = 0
+        if self._tombstones is not None:
+            self._tombstones.clear()
         return succeed(None)
 
     def known(self, name: str) -> Record | None:
@@ -141,12 +147,22 @@ class MemoryStore:
         found = self.known(name) or NO_RECORD
         if found.version != (-1 if expected is None else expected):
             return succeed(found)
-        return self.write(name, record)  # type: ignore[return-value]  # C{None}: the record is kept
+        tombstones = self._tombstones
+        if expected is None and tombstones is not None:
+            removed = tombstones.version(name)
+            if record.version <= removed:
+                return succeed(Record(removed, None))
+        written = self.write(name, record)
+        if expected is None and tombstones is not None and self.known(name) is record:
+            tombstones.discard(name)
+        return written  # type: ignore[return-value]  # C{None}: the record is kept
 
     def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
         found = self.known(name) or NO_RECORD
         if found.version != (-1 if expected is None else expected):
             return succeed(found)
+        if expected is not None and self._tombstones is not None:
+            self._tombstones.add(name, expected)
         return self.delete(name)  # type: ignore[return-value]  # C{None}: the record is removed
 
     def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:

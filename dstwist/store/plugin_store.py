@@ -114,7 +114,8 @@ class SharedPluginStore(PluginStore):
     def replace(
         self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
     ) -> Deferred[Record | None]:
-        return self._decided(maybeDeferred(self._inner.replace, name, expected, record, changes), "replace", name)
+        write = maybeDeferred(self._inner.replace, name, expected, record, changes)
+        return self._decided(write, "replace", name, expected is None)
 
     def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
         return self._decided(maybeDeferred(self._inner.remove, name, expected), "remove", name)
@@ -125,10 +126,12 @@ class SharedPluginStore(PluginStore):
     def fence(self) -> Deferred[None]:
         return maybeDeferred(self._inner.fence)
 
-    def _decided(self, write: Deferred[Any], method: str, name: str) -> Deferred[Record | None]:
-        return self._watched(write.addCallback(self._checked_instead, method, name))
+    def _decided(self, write: Deferred[Any], method: str, name: str, creates: bool = False) -> Deferred[Record | None]:
+        return self._watched(write.addCallback(self._checked_instead, method, name, creates))
 
-    def _checked_instead(self, found: Any, method: str, name: str) -> Record | None:
+    def _checked_instead(self, found: Any, method: str, name: str, creates: bool) -> Record | None:
         if isinstance(found, Record) and found.version == NO_RECORD.version:
             return NO_RECORD
+        if creates and isinstance(found, Record) and isinstance(found.version, int) and found.data is None:
+            return found  # the version of a removed record
         return self._checked(found, method, name)

@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from dstwist.interfaces import Change, IRecordStore, ISharedStore, IStore, Record
+from dstwist.store.tombstones import Tombstones
 
 
 @implementer(ISharedStore)
@@ -32,8 +33,9 @@ class SoleWriter:
     The store C{inner}, to which no other process writes.
     """
 
-    def __init__(self, inner: IStore) -> None:
+    def __init__(self, inner: IStore, tombstones: Tombstones | None = None) -> None:
         self._inner = inner
+        self._tombstones = tombstones
         self._write = record_writer(inner)
 
     def start(self) -> Deferred[None]:
@@ -54,9 +56,16 @@ class SoleWriter:
     def replace(
         self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
     ) -> Deferred[Record | None]:
+        tombstones = self._tombstones
+        if expected is None and tombstones is not None:
+            removed = tombstones.version(name)
+            if record.version <= removed:
+                return succeed(Record(removed, None))
         return self._write(name, record)  # type: ignore[return-value]  # C{None}: the record is kept
 
     def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
+        if expected is not None and self._tombstones is not None:
+            self._tombstones.add(name, expected)
         return self.delete(name)  # type: ignore[return-value]  # C{None}: the record is removed
 
     def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
@@ -73,11 +82,11 @@ class SoleWriter:
         return succeed(None)
 
 
-def shared(store: IStore) -> ISharedStore:
+def shared(store: IStore, tombstones: Tombstones | None = None) -> ISharedStore:
     """
     C{store} as a store that decides between its writers. If it cannot do that, this process has to be the only writer.
     """
-    return ISharedStore(store) if ISharedStore.providedBy(store) else SoleWriter(store)
+    return ISharedStore(store) if ISharedStore.providedBy(store) else SoleWriter(store, tombstones)
 
 
 def record_writer(store: IStore) -> Callable[[str, Record], Deferred[None]]:

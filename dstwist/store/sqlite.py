@@ -41,11 +41,13 @@ from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, su
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import ANY_VERSION, Change, Done, ICallbackStore, ISharedStore, IStoreStatus, Record
 from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.store.sqlite_file import FILE_CHECK_INTERVAL, SqliteFile
+from dstwist.store.sqlite_removed import RemovedVersions
 from dstwist.store.sqlite_rows import Heads, Read, Write, fire
 
 
@@ -74,6 +76,7 @@ class SqliteStore:
     @param max_bytes: the limit for the file and its write-ahead log together, in bytes; C{None}: no limit but the disk.
     @param max_waiting: how many operations may wait for the thread, or for their Deferreds to fire.
     @param busy_timeout: how long a transaction waits for other programs that use the file, in seconds.
+    @param record: how long the versions of removed records are remembered, and how many.
     """
 
     _log = Logger()
@@ -86,11 +89,13 @@ class SqliteStore:
         max_bytes: int | None = None,
         max_waiting: int = 20_000,
         busy_timeout: float = 5.0,
+        record: RecordSettings | None = None,
     ) -> None:
         self.path = path
         self._reactor = reactor
         self._max_waiting = max_waiting
-        self._file = SqliteFile(path, synchronous, max_bytes, busy_timeout, self._tell)
+        removed = RemovedVersions(record or RecordSettings(), reactor.seconds)
+        self._file = SqliteFile(path, synchronous, max_bytes, busy_timeout, removed, self._tell)
         self._jobs: queue.SimpleQueue[_Batch | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ready = False

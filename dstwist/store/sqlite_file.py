@@ -50,6 +50,7 @@ from dstwist.store.sqlite_files_in_place import (
 )
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_quota import Quota
+from dstwist.store.sqlite_removed import Removal, RemovedVersions
 from dstwist.store.sqlite_rows import AnyRow, Read, Write, commit, count, row_of, rows_of, unreadable
 from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_tables, prepare
 from dstwist.store.sqlite_versions import KnownVersions
@@ -84,6 +85,7 @@ class SqliteFile:
         synchronous: str,
         max_bytes: int | None,
         busy_timeout: float,
+        removed: RemovedVersions,
         tell: Tell = lambda serious, text: None,
     ) -> None:
         self._path = path
@@ -106,6 +108,7 @@ class SqliteFile:
         self._refused = 0
         self._tried = 0.0
         self._versions = KnownVersions()
+        self._removed = removed
         self.contents = "nothing yet"
         self.problem: str | None = None
 
@@ -380,7 +383,13 @@ class SqliteFile:
         try:
             self._folding.deleted_bytes = 0
             found = self._versions.look_up(self._connection, writes)
-            rows, deleted = rows_of(self._connection, self._path, writes, found, self._folding)
+            created = {
+                write.name
+                for write in writes
+                if write.expected is None and write.record is not None and write.name not in found
+            }
+            removed = self._removed.look_up(self._connection, created) if created else {}
+            rows, deleted = rows_of(self._connection, self._path, writes, found, removed, self._folding)
             if not rows and not deleted:
                 return True
             for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
@@ -411,7 +420,7 @@ class SqliteFile:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._look()
 
-    def _store(self, rows: list[AnyRow], deleted: list[str]) -> dict[str, StoreError]:
+    def _store(self, rows: list[AnyRow], deleted: list[Removal]) -> dict[str, StoreError]:
         """
         Write and delete.
 
@@ -425,23 +434,39 @@ class SqliteFile:
             if self._quota is not None:
                 deleted_bytes = self._folding.deleted_bytes
                 self._quota.make_room(connection, self._files, rows, self._busy_timeout, deleted_bytes)
-            commit(connection, rows, deleted)
+            commit(connection, rows, deleted, self._removed)
             return {}
         except Exception as error:
-            if connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            problem = explained(self._path, error)
-            if not no_room(error):
-                raise problem from None
+            problem = self._no_room(connection, error)
         if len(rows) == 1 and not deleted and isinstance(row := rows[0], ChangeRow):
             # The whole record may have room, since its changes are deleted with it.
             return self._store([row_of(row.name, row.record)], [])
         if len(rows) + len(deleted) == 1:
+            if deleted:
+                try:
+                    commit(connection, rows, deleted, self._removed, forget=True)
+                    return {}
+                except Exception as error:
+                    problem = self._no_room(connection, error)
             self._refused += 1
-            return {rows[0][0] if rows else deleted[0]: StoreError(str(problem))}
+            return {rows[0][0] if rows else deleted[0].name: problem}
         # There may be room for some of the writes. Deletions make room, so they come first.
         if rows and deleted:
             return {**self._store([], deleted), **self._store(rows, [])}
         middle = (len(rows) + len(deleted)) // 2
         return {**self._store(rows[:middle], deleted[:middle]), **self._store(rows[middle:], deleted[middle:])}
+
+    def _no_room(self, connection: sqlite3.Connection, error: Exception) -> StoreError:
+        """
+        Undo a transaction that had no room.
+
+        @return: the error of its writes.
+        @raise StoreError: it has failed for another reason.
+        """
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        problem = explained(self._path, error)
+        if not no_room(error):
+            raise problem from None
+        return StoreError(str(problem))

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from dstwist.errors import StoreError
 from dstwist.store.sqlite_files_in_place import FilesInPlace
+from dstwist.store.sqlite_removed import Removal
 from dstwist.store.sqlite_rows import AnyRow
 
 #: The least size of the log, whatever C{maxBytes} is: with less, no transaction fits.
@@ -75,7 +76,7 @@ class Quota:
         """
         return min(pages, self._log // 2 // self._page)
 
-    def parts(self, rows: list[AnyRow], deleted: list[str]) -> Iterator[tuple[list[AnyRow], list[str]]]:
+    def parts(self, rows: list[AnyRow], deleted: list[Removal]) -> Iterator[tuple[list[AnyRow], list[Removal]]]:
         """
         Divide rows and deletions into transactions. Deletions come first, because they make room.
         """

@@ -1,8 +1,8 @@
 """
 The rows of an SQLite store: reads and writes of records, and their SQL statements.
 
-L{dstwist.store.sqlite_schema} has the tables. L{dstwist.store.sqlite_changes} describes the table C{changes}. This is
-the table C{records}:
+L{dstwist.store.sqlite_schema} has the tables. L{dstwist.store.sqlite_changes} describes the table C{changes},
+L{dstwist.store.sqlite_removed} the table C{removed}. This is the table C{records}:
 
 ============  =================================================================
 column        content
@@ -27,6 +27,7 @@ from dstwist.interfaces import ANY_VERSION, Change, Done, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.record import NO_RECORD
 from dstwist.store.sqlite_changes import ChangeRow, Folding, add, changed
+from dstwist.store.sqlite_removed import Removal, RemovedVersions, is_utf8
 
 #: How long counting the records may take, in seconds.
 MAX_COUNTING_SECONDS = 0.3
@@ -122,7 +123,7 @@ class Write:
     @ivar expected: the version that the write follows; C{None}: there is no record; L{ANY_VERSION}: whatever there is.
     @ivar changes: the changes that lead from the expected record to C{record}, if they are known.
     @ivar done: called with C{argument}, C{error} and C{found} when the write has ended.
-    @ivar found: if the write was refused: the record that is there instead.
+    @ivar found: if the write was refused: the record that is there instead, or the version at which it was removed.
     @ivar readers: the reads that were requested after it and before the next write of the same record; C{None} if there
         are none.
     """
@@ -154,7 +155,7 @@ class Write:
         The record that is there after the write; C{None} if there is none.
         """
         found = self.found
-        return self.record if found is None else None if found is NO_RECORD else found
+        return self.record if found is None else None if found.data is None else found
 
     def tell(self) -> None:
         """
@@ -202,19 +203,26 @@ def _loaded(version: Any, text: bytes | None) -> Record:
     return Record(version, data)
 
 
-def commit(connection: sqlite3.Connection, rows: Sequence[AnyRow], deleted: list[str]) -> None:
+def commit(
+    connection: sqlite3.Connection,
+    rows: Sequence[AnyRow],
+    deleted: list[Removal],
+    removed: RemovedVersions,
+    forget: bool = False,
+) -> None:
     """
     Write and delete in one transaction. If that fails, the transaction may still be open.
+
+    @param forget: forget the versions of earlier removals, to make room.
     """
-    if len(rows) + len(deleted) == 1:
+    if len(rows) == 1 and not deleted:
         # A statement is a transaction of its own.
-        if deleted:
-            connection.execute(_DELETE, deleted)
-        else:
-            _write_one(connection, rows[0])
+        _write_one(connection, rows[0])
         return
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany(_DELETE, [(name,) for name in deleted])
+    if deleted:
+        connection.executemany(_DELETE, [(name,) for name, _ in deleted])
+        removed.add(connection, deleted, forget)
     whole: list[Row] = []
     for row in rows:
         if isinstance(row, ChangeRow):
@@ -239,15 +247,24 @@ def _write_one(connection: sqlite3.Connection, row: AnyRow) -> None:
 
 
 def rows_of(
-    connection: sqlite3.Connection, path: str, writes: list[Write], found: dict[str, int], folding: Folding
-) -> tuple[list[AnyRow], list[str]]:
+    connection: sqlite3.Connection,
+    path: str,
+    writes: list[Write],
+    found: dict[str, int],
+    removed: dict[str, int],
+    folding: Folding,
+) -> tuple[list[AnyRow], list[Removal]]:
     """
-    The rows to write, and the names of the rows to delete, after the last write of each record. A write that expects
-    another version than there is gets C{found}; a write that cannot be a row gets its C{error}.
+    The rows to write, and the rows to delete, after the last write of each record. A write that expects another version
+    than there is gets C{found}, as does a creation with a version that is not high enough; a write that cannot be a row
+    gets its C{error}.
 
     @param found: the versions of those records that exist, for all writes that expect one.
+    @param removed: the versions that are remembered, for all creations.
     """
     rows: dict[str, AnyRow | None] = {}
+    # The versions at which C{writes} remove records.
+    removals: dict[str, int] = {}
     last: dict[str, Write] = {}
     for write in writes:
         name, record = write.name, write.record
@@ -260,10 +277,17 @@ def rows_of(
                 except ValueError as error:
                     write.error = unreadable(path, name, error)
                 continue
+            if current is None and record is not None:
+                last_version = removals.get(name, removed.get(name, -1))
+                if record.version <= last_version:
+                    write.found = Record(last_version, None)
+                    continue
         try:
             name.encode("utf-8")
             if record is None:
                 rows[name] = None
+                if isinstance(write.expected, int):
+                    removals[name] = write.expected
                 folding.deleted(name)
             elif write.changes and (row := _change_row(connection, write, record, rows, folding)) is not None:
                 rows[name] = row
@@ -274,7 +298,8 @@ def rows_of(
         except (TypeError, ValueError, RecursionError, MemoryError) as error:
             problem = "not enough memory" if isinstance(error, MemoryError) else error
             write.error = StoreError(f"{path}: the record {name!r} cannot be stored: {problem}")
-    return [row for row in rows.values() if row is not None], [name for name, row in rows.items() if row is None]
+    deleted = [Removal(name, removals.get(name)) for name, row in rows.items() if row is None]
+    return [row for row in rows.values() if row is not None], deleted
 
 
 def _change_row(
@@ -309,7 +334,7 @@ def versions(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, 
     The versions of those records that exist.
     """
     # No row can have a name that is no UTF-8.
-    names = [name for name in names if name.isascii() or _is_utf8(name)]
+    names = [name for name in names if is_utf8(name)]
     found: dict[str, int] = {}
     for start in range(0, len(names), _NAMES_PER_STATEMENT):
         part = names[start : start + _NAMES_PER_STATEMENT]
@@ -317,14 +342,6 @@ def versions(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, 
         found.update(connection.execute(statement, part))
         found.update(connection.execute(_CHANGED_VERSIONS.format(", ".join("?" * len(part))), part))
     return found
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeError:
-        return False
-    return True
 
 
 def row_of(name: str, record: Record) -> Row:

@@ -13,6 +13,7 @@ version     has
 ==========  ==========================================================================================================
 1           the table C{records}
 2           the table C{changes} as well (L{dstwist.store.sqlite_changes})
+3           the table C{removed} as well (L{dstwist.store.sqlite_removed})
 ==========  ==========================================================================================================
 
 A file of an older version gets what it lacks in one transaction, at the first start. This takes no longer for a large
@@ -26,13 +27,13 @@ from __future__ import annotations
 import sqlite3
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_changes import SCHEMA
+from dstwist.store import sqlite_changes, sqlite_removed
 
 #: Marks a file as a database of dstwist: "dstw".
 APPLICATION_ID = 0x64737477
 
 #: The version of the tables. A file with a higher one was written by a newer dstwist.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: How much of the disk an empty write-ahead log may keep, in bytes. The log grows while another program reads the file.
 MAX_EMPTY_LOG_BYTES = 64 * 1024 * 1024
@@ -44,6 +45,9 @@ _RECORDS = """
         data TEXT NOT NULL
     )
 """
+
+#: What each version adds to the version before it.
+ADDITIONS = ((_RECORDS,), sqlite_changes.SCHEMA, sqlite_removed.SCHEMA)
 
 
 def identify(connection: sqlite3.Connection, path: str) -> int:
@@ -90,14 +94,15 @@ def create_tables(connection: sqlite3.Connection) -> int:
     connection.execute("BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not version:
-        connection.execute(_RECORDS)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     if 0 <= version < SCHEMA_VERSION:
-        for statement in SCHEMA:
-            connection.execute(statement)
+        for statements in ADDITIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
     # A table that cannot be read fails the start, and not each read.
     connection.execute("SELECT name, version, data FROM records LIMIT 0")
     connection.execute("SELECT name, version, previous, data FROM changes LIMIT 0")
+    connection.execute("SELECT name, version, time FROM removed LIMIT 0")
     return int(version)

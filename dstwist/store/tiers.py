@@ -30,6 +30,7 @@ from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import ISharedStore, IStore, Record
 from dstwist.store.sole_writer import record_writer, shared
+from dstwist.store.tombstones import Tombstones
 
 CACHE_TIER = "cache"
 STORAGE_TIER = "storage"
@@ -66,8 +67,8 @@ class TieredStore:
         self._unresolved: set[str] = set()
         self.unresolved: Container[str] = self._unresolved
         self._write_cache = record_writer(cache)
-        self._shared_cache = shared(cache)
-        self._shared_storage = None if storage is None else shared(storage)
+        self._shared_cache = shared(cache, Tombstones(settings, clock.seconds))
+        self._shared_storage = None if storage is None else shared(storage, Tombstones(settings, clock.seconds))
         self._clock = clock
         self._timeouts = {
             CACHE_TIER: settings.cache_retrieval_timeout,

@@ -161,7 +161,7 @@ class Destination:
         if not lasts and not outlives:
             raise TransferError(_IN_MEMORY)
         excluded = settings.record.storage_exclusion_prefixes
-        made = build_stores(settings.cache, storage if lasts else NoStorage(), data_dir, reactor, excluded)
+        made = build_stores(settings.cache, storage if lasts else NoStorage(), data_dir, reactor, settings.record)
         cache = made.cache if outlives else None
         description = made.storage_description if lasts else made.cache_description
         return cls(made.storage, cache, excluded, description, reactor)

@@ -11,6 +11,8 @@ of one writer      with the versions 1, 2, 3, ... as wholes and    what its writ
 shared             by everybody, by path, "whatever is next"       the sum of what each writer counts in it is V: no
                                                                    write got lost, none counts twice
 made and deleted   created, and deleted when that is acknowledged  gone, once its deletion is acknowledged
+deleted again and  created, written once, deleted                  higher than before each time: see L{Reviver}
+again
 =================  ==============================================  =====================================================
 """
 
@@ -66,6 +68,8 @@ class Book:
     @ivar counted: by shared record and writer, how many writes were acknowledged or shown to anybody.
     @ivar sent: likewise, how many were sent.
     @ivar deleted: whose deletion was acknowledged.
+    @ivar revived: by record that is deleted again and again, the lowest version that it may have next.
+    @ivar revivals: how often such a record was deleted and found to count on.
     @ivar unfolded: how many rows of changes the file had after the kills.
     @ivar folded: how often a large record was found to be written whole meanwhile.
     @ivar migrations: how often a server was killed while it migrated the file: before and after the commit.
@@ -76,6 +80,8 @@ class Book:
     counted: dict[tuple[str, str], int] = field(default_factory=dict)
     sent: dict[tuple[str, str], int] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    revived: dict[str, int] = field(default_factory=dict)
+    revivals: int = 0
     acknowledgements: int = 0
     observations: int = 0
     lost: int = 0
@@ -107,7 +113,8 @@ class Book:
     def __str__(self) -> str:
         return (
             f"{self.acknowledgements} writes acknowledged, {self.lost} of them lost;"
-            f" {self.observations} versions seen, {self.gone_back} gone back; {self.unfolded} changes unfolded,"
+            f" {self.observations} versions seen, {self.gone_back} gone back; {self.revivals} times created anew;"
+            f" {self.unfolded} changes unfolded,"
             f" {self.folded} times folded; killed while migrating: {self.migrations[0]} before the commit,"
             f" {self.migrations[1]} after it; {len(self.problems)} problems"
         )
@@ -283,6 +290,44 @@ class Poller(Reader):
         while True:
             request = Message(Topic.RECORD, RecordAction.READ, self.random.choice(NAMES))
             self.shown(client.answer(request, RecordAction.READ_RESPONSE, RecordAction.RECORD_NOT_FOUND))
+
+
+class Reviver(Actor):
+    """
+    Deletes a record and creates it anew, again and again. Its versions do not go back.
+    """
+
+    def act(self, client: RawClient) -> None:
+        name = f"again/{self.name}"
+        create = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=(name,), correlation_id="0")
+        while True:
+            client.say(create)
+            version = self._version_read(client)
+            least = self.book.revived.get(name, 0)
+            if version < least:
+                self.book.gone_back += 1
+                self.book.complain(f"{name} was created with version {version}, and should have {least} at least")
+            self.book.revivals += version > 0
+            self.book.revived[name] = version
+            write = Message(
+                Topic.RECORD,
+                RecordAction.UPDATE,
+                name,
+                b"{}",
+                version=version + 1,
+                is_write_ack=True,
+                correlation_id="1",
+            )
+            client.answer(write, RecordAction.WRITE_ACKNOWLEDGEMENT)
+            self.book.revived[name] = version + 1
+            client.answer(Message(Topic.RECORD, RecordAction.DELETE, name), RecordAction.DELETE_SUCCESS)
+            self.book.revived[name] = version + 2
+
+    def _version_read(self, client: RawClient) -> int:
+        while True:
+            for heard in client.hear():
+                if heard.action is RecordAction.READ_RESPONSE and heard.version is not None:
+                    return heard.version
 
 
 def right(name: str, version: int, data: Any) -> bool:

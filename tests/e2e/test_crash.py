@@ -41,6 +41,7 @@ class CrashTests(SynchronousTestCase):
         self.assertGreater(book.acknowledgements, 100)
         self.assertGreater(book.unfolded, 0)
         self.assertGreater(book.observations, 100)
+        self.assertGreater(book.revivals, 10)
 
     def test_less_careful(self) -> None:
         """

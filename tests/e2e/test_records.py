@@ -118,17 +118,17 @@ class CoreTests(SharedRecord):
 
     def test_r9_deleted_and_got_again(self) -> None:
         """
-        R9: Deleted and got again, the record is empty for everybody, at version 0, and can be written.
+        R9: Deleted and got again, the record is empty for everybody, and can be written. Its versions go on.
         """
         self.records[1].delete()
         for record in self.records:
             record.wait_for_event("delete")
         self.records = [Record(client, self.shared) for client in self.quartet]
         self.all_see("{}")
-        self.all_at_version(0)
+        self.all_at_version(2)
         self.records[2].set('{"new":true}')
         self.all_see('{"new":true}')
-        self.all_at_version(1)
+        self.all_at_version(3)
 
 
 @for_each_generation

@@ -8,7 +8,7 @@ import dataclasses
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol.dialect import FOREIGN, JAVASCRIPT, PROTOBUF, TEXT, Dialect, Step, refined
+from dstwist.protocol.dialect import FOREIGN, IN_PROCESS, JAVASCRIPT, PROTOBUF, TEXT, Dialect, Step, refined
 
 
 class RefinedTests(SynchronousTestCase):
@@ -50,7 +50,7 @@ class DialectTests(SynchronousTestCase):
         Each behaviour differs between two of the dialects; otherwise there is no need to ask for it.
         """
         for field in dataclasses.fields(Dialect):
-            values = [getattr(dialect, field.name) for dialect in (TEXT, PROTOBUF, JAVASCRIPT, FOREIGN)]
+            values = [getattr(dialect, field.name) for dialect in (TEXT, PROTOBUF, JAVASCRIPT, FOREIGN, IN_PROCESS)]
             self.assertTrue(any(value != values[0] for value in values), field.name)
 
     def test_handshake(self) -> None:

@@ -358,13 +358,13 @@ class SharedStoreContract(StoreContract):
             store.get("a"),
             store.remove("a", 9),
             store.get("a"),
-            store.replace("a", None, Record(0, {})),
+            store.replace("a", None, Record(10, {})),
             store.get("a"),
         ]
         two, nine = Record(2, {"b": 2}), Record(9, [9])
         self.assertEqual(
             [self.result(deferred) for deferred in asked],
-            [None, None, two, two, two, {"a": 2, "b": -1}, None, None, nine, nine, None, None, None, Record(0, {})],
+            [None, None, two, two, two, {"a": 2, "b": -1}, None, None, nine, nine, None, None, None, Record(10, {})],
         )
 
     def test_refused_alone(self) -> None:
@@ -420,15 +420,18 @@ class SharedStoreContract(StoreContract):
         Whatever fault meets an operation, and wherever: a writer that fences and reads before it decides again does
         everything exactly once.
         """
+        first = 0
         for fault in FAULTS:
             for step in range(5):
                 store = FaultyStore(self.make())
                 self.result(store.start())
                 store.faults = [None] * step + [fault]
-                history = [self._once(store, None, Record(0, {"n": 0}))]
-                history += [self._once(store, n, Record(n + 1, {"n": n + 1})) for n in range(3)]
-                self.assertEqual(self.result(store.inner.get("a")), Record(3, {"n": 3}), (fault, step))
-                history.append(self._once(store, 3, None))
+                history = [self._once(store, None, Record(first, {"n": first}))]
+                history += [self._once(store, n, Record(n + 1, {"n": n + 1})) for n in range(first, first + 3)]
+                self.assertEqual(self.result(store.inner.get("a")), Record(first + 3, {"n": first + 3}), (fault, step))
+                history.append(self._once(store, first + 3, None))
+                # A store that remembers the removal needs a higher version next time.
+                first += 4
                 # Nothing comes late.
                 store.run_late()
                 self.assertIsNone(self.result(store.inner.get("a")), (fault, step))
@@ -480,3 +483,48 @@ class SharedStoreContract(StoreContract):
     def _give_up(self, deferred: Deferred[Any]) -> None:
         deferred.addErrback(lambda failure: None)
         deferred.cancel()
+
+
+class TombstoneContract(SharedStoreContract):
+    """
+    The contract of L{ISharedStore} for stores that remember the versions of removed records.
+    """
+
+    def test_versions_go_on(self) -> None:
+        """
+        A record that is created anew needs a higher version than the removed one had. Otherwise the writer is told that
+        version.
+        """
+        store = self.started(self.make())
+        self.result(store.replace("a", None, Record(7, {})))
+        self.result(store.remove("a", 7))
+        self.assertIsNone(self.result(store.get("a")))
+        self.assertEqual(self.result(store.heads(["a"])), {"a": -1})
+        for version in (0, 1, 7):
+            found = self.result(store.replace("a", None, Record(version, {})))
+            self.assertEqual((found.version, found.data), (7, None))
+        self.assertIsNone(self.result(store.replace("a", None, Record(8, {}))))
+        self.assertEqual(self.result(store.get("a")), Record(8, {}))
+        self.assertIsNone(self.result(store.replace("b", None, Record(0, {}))))
+
+    def test_late_copy(self) -> None:
+        """
+        A late write to the removed record is refused, also when there is a new one.
+        """
+        store = self.started(self.make())
+        self.result(store.replace("a", None, Record(7, {})))
+        self.result(store.remove("a", 7))
+        self.result(store.replace("a", None, Record(8, {"new": 1})))
+        self.assertEqual(self.result(store.replace("a", 7, Record(8, {"late": 1}))), Record(8, {"new": 1}))
+
+    def test_removed_again(self) -> None:
+        """
+        Each removal counts; one that found nothing changes nothing.
+        """
+        store = self.started(self.make())
+        for first in (0, 5):
+            self.assertIsNone(self.result(store.replace("a", None, Record(first, {}))))
+            self.assertIsNone(self.result(store.replace("a", first, Record(first + 4, {}))))
+            self.assertIsNone(self.result(store.remove("a", first + 4)))
+            self.assertIsNone(self.result(store.remove("a", None)))
+        self.assertEqual(self.result(store.replace("a", None, Record(9, {}))).version, 9)

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 import twisted.plugins
 from dstwist.config.plugins import PluginSettings
 from dstwist.config.redis import RedisSettings
+from dstwist.config.settings import RecordSettings
 from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
@@ -190,7 +191,9 @@ class BuildTests(SynchronousTestCase):
         """
         A full cache does not forget the records that are not in the storage because of their names.
         """
-        cache = build_stores(MemorySettings(1), MemorySettings(), None, Reactor(), ("temp/",)).cache
+        cache = build_stores(
+            MemorySettings(1), MemorySettings(), None, Reactor(), RecordSettings(storage_exclusion_prefixes=("temp/",))
+        ).cache
         self.successResultOf(cache.set("temp/a", 1, {}))
         self.successResultOf(cache.set("b", 1, {}))
         self.assertIsNotNone(self.successResultOf(cache.get("temp/a")))

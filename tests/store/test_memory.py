@@ -11,11 +11,13 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreFull
 from dstwist.interfaces import IEnumerableStore, IInstantStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.store.memory import MemoryStore
+from dstwist.store.tombstones import Tombstones
 from tests.store import contract
 
 
@@ -316,3 +318,47 @@ class NamesTests(contract.StoreTestCase):
                 if cursor is None:
                     break
             self.assertEqual(names, ["a1", "a2", "b", "c"])
+
+
+class TombstoneTests(contract.TombstoneContract):
+    """
+    The contract of stores that remember removed records.
+    """
+
+    def make(self, **settings: Any) -> Any:
+        tombstones = Tombstones(RecordSettings(**settings), self.reactor.seconds)
+        return MemoryStore(tombstones=tombstones)
+
+    def test_forgotten(self) -> None:
+        """
+        After C{deletionMemory} the versions begin anew.
+        """
+        store = self.make(deletion_memory=10.0)
+        self.result(store.set("a", 7, {}))
+        self.result(store.remove("a", 7))
+        self.reactor.advance(9.0)
+        self.assertEqual(self.result(store.replace("a", None, Record(0, {}))).version, 7)
+        self.reactor.advance(1.0)
+        self.assertIsNone(self.result(store.replace("a", None, Record(0, {}))))
+
+    def test_bounds(self) -> None:
+        """
+        The oldest removals are forgotten if there are too many, or their names are too long.
+        """
+        for settings in ({"max_deletion_memory": 2}, {"max_deletion_bytes": 1000}):
+            store = self.make(**settings)
+            for name in "abcd":
+                self.result(store.set(name, 7, {}))
+                self.result(store.remove(name, 7))
+            self.assertIsNone(self.result(store.replace("a", None, Record(0, {}))))
+            self.assertEqual(self.result(store.replace("d", None, Record(0, {}))).version, 7)
+
+    def test_full(self) -> None:
+        """
+        A store that has no room for the new record remembers the removal.
+        """
+        store = MemoryStore(max_bytes=1000, evict=False, tombstones=Tombstones(RecordSettings(), self.reactor.seconds))
+        self.result(store.set("a", 7, {}))
+        self.result(store.remove("a", 7))
+        self.failureResultOf(store.replace("a", None, Record(8, ["x" * 5000])), StoreFull)
+        self.assertEqual(self.result(store.replace("a", None, Record(0, {}))).version, 7)

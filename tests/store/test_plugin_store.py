@@ -159,6 +159,8 @@ class CarelessTests(contract.StoreTestCase):
             for inner.gives in (False, True, 2, Record(1, None)):
                 self.assertIn(f"my.py:Mine: {method}('a') gave neither None nor", self.failure(ask()))
             self.assertIsNotNone(store.problem())
+        inner.gives = Record(1, None)
+        self.assertEqual(self.result(store.replace("a", None, Record(0, {}))), Record(1, None))
 
     def failure_of(self, kind: type[Exception], deferred: Deferred[None]) -> str:
         return str(self.failureResultOf(deferred, kind).value)

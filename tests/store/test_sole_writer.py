@@ -8,10 +8,12 @@ from typing import Any
 
 from zope.interface.verify import verifyObject
 
+from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IRecordStore, ISharedStore, Record
 from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import PluginStore
 from dstwist.store.sole_writer import SoleWriter, record_writer, shared
+from dstwist.store.tombstones import Tombstones
 from tests.store import contract
 from tests.store.test_plugin_store import Coroutines
 
@@ -73,3 +75,25 @@ class SoleWriterTests(contract.StoreContract):
         store = MemoryStore()
         self.assertIs(shared(store), store)
         self.assertIsInstance(shared(PluginStore(Coroutines(), "it", self.reactor)), SoleWriter)
+
+
+class TombstoneTests(contract.StoreTestCase):
+    """
+    A plug-in store with a single writer, whose removals are remembered in memory.
+    """
+
+    def test_versions_go_on(self) -> None:
+        """
+        A record that is created anew needs a higher version than the removed one had. C{deletionMemory} later it does
+        not.
+        """
+        tombstones = Tombstones(RecordSettings(deletion_memory=10.0), self.reactor.seconds)
+        store = self.started(shared(PluginStore(Coroutines(), "it", self.reactor), tombstones))
+        self.result(store.replace("a", None, Record(7, {})))
+        self.result(store.remove("a", 7))
+        self.assertIsNone(self.result(store.get("a")))
+        self.assertEqual(self.result(store.replace("a", None, Record(7, {}))), Record(7, None))
+        self.assertIsNone(self.result(store.replace("a", None, Record(8, {}))))
+        self.result(store.remove("a", 8))
+        self.reactor.advance(10.0)
+        self.assertIsNone(self.result(store.replace("a", None, Record(0, {}))))

@@ -26,7 +26,7 @@ from tests.store.stage import SqliteTestCase
 from tests.turns import LONGEST
 
 
-class SqliteStoreTests(SqliteTestCase, contract.SharedStoreContract):
+class SqliteStoreTests(SqliteTestCase, contract.TombstoneContract):
     """
     The contract.
     """

@@ -452,10 +452,10 @@ class QuotaTests(SqliteTestCase):
         second, changes = patched(first, "x", "y" * 5000)
         self.assertIsNone(self.result(store.replace("a", 1, second, changes)))
 
-        def full(connection: sqlite3.Connection, rows: Any, deleted: Any) -> None:
+        def full(connection: sqlite3.Connection, rows: Any, *others: Any) -> None:
             if isinstance(rows[0], sqlite_changes.ChangeRow):
                 raise QuotaError("is full")
-            commit(connection, rows, deleted)
+            commit(connection, rows, *others)
 
         self.patch(sqlite_file, "commit", full)
         third, changes = patched(second, "x", 2)

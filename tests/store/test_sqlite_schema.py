@@ -9,8 +9,7 @@ from pathlib import Path
 from dstwist.interfaces import Record
 from dstwist.store import sqlite_schema
 from dstwist.store.sqlite import SqliteStore
-from dstwist.store.sqlite_changes import SCHEMA
-from dstwist.store.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
+from dstwist.store.sqlite_schema import ADDITIONS, APPLICATION_ID, SCHEMA_VERSION
 from tests.store.stage import SqliteTestCase
 
 #: What made a file of version 1.
@@ -25,6 +24,9 @@ VERSION_1 = f"""
     PRAGMA user_version = 1;
     INSERT INTO records VALUES ('a', 7, '{{"x":1}}'), ('b', 0, '[]');
 """
+
+#: What made a file of version 2 of that.
+VERSION_2 = ";".join((*ADDITIONS[1], "PRAGMA user_version = 2"))
 
 
 class SchemaTestCase(SqliteTestCase):
@@ -48,7 +50,7 @@ class SchemaTestCase(SqliteTestCase):
 
 class OldFileTests(SchemaTestCase):
     """
-    Files of version 1.
+    Files of version 1 and 2.
     """
 
     def told(self, store: SqliteStore) -> list[str]:
@@ -67,27 +69,42 @@ class OldFileTests(SchemaTestCase):
         self.old_file()
         store = self.make()
         told = self.told(store)[0]
-        self.assertIn("its schema had version 1, and has version 2 now. The older dstwist cannot open it", told)
+        self.assertIn("its schema had version 1, and has version 3 now. The older dstwist cannot open it", told)
         self.assertEqual(store.contents(), "2 records")
         self.assertEqual(self.result(store.get("a")), Record(7, {"x": 1}))
         self.assertEqual(self.other_program().execute("PRAGMA user_version").fetchone(), (SCHEMA_VERSION,))
-        self.assertEqual(self.tables(), ["changes", "records"])
+        self.assertEqual(self.tables(), ["changes", "records", "removed"])
         self.result(store.stop())
         self.assertNotIn("older dstwist", "".join(self.told(self.make())))
+
+    def test_version_2(self) -> None:
+        """
+        A file of version 2 has its changes afterwards.
+        """
+        self.old_file()
+        other = self.other_program()
+        other.executescript(VERSION_2)
+        other.execute("INSERT INTO changes (name, version, previous, data) VALUES ('a', 8, 7, '[[\"y\",2]]')")
+        store = self.make()
+        self.assertIn("its schema had version 2, and has version 3 now", self.told(store)[0])
+        self.assertEqual(self.result(store.get("a")), Record(8, {"x": 1, "y": 2}))
+        self.assertIsNone(self.result(store.remove("a", 8)))
+        self.assertEqual(self.result(store.replace("a", None, Record(1, {}))), Record(8, None))
 
     def test_interrupted(self) -> None:
         """
         A start that ends in the middle leaves the file as it was. The next one does all of it.
         """
         self.old_file()
-        for statements in range(len(SCHEMA) + 1):
-            self.patch(sqlite_schema, "SCHEMA", (*SCHEMA[:statements], "CREATE TABLE"))
+        added = ADDITIONS[1] + ADDITIONS[2]
+        for statements in range(len(added) + 1):
+            self.patch(sqlite_schema, "ADDITIONS", ((), (*added[:statements], "CREATE TABLE")))
             self.assertIn(self.path, self.refusal())
             self.assertEqual(self.other_program().execute("PRAGMA user_version").fetchone(), (1,))
             self.assertEqual(self.tables(), ["records"])
-        self.patch(sqlite_schema, "SCHEMA", SCHEMA)
+        self.patch(sqlite_schema, "ADDITIONS", ADDITIONS)
         store = self.started(self.make())
-        self.assertEqual(self.tables(), ["changes", "records"])
+        self.assertEqual(self.tables(), ["changes", "records", "removed"])
         self.assertEqual(self.result(store.get("b")), Record(0, []))
 
     def test_full(self) -> None:
@@ -132,7 +149,7 @@ class SchemaTests(SchemaTestCase):
         other = self.other_program()
         other.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         other.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-        self.assertIn("was written by a newer dstwist: its schema has version 3", self.refusal())
+        self.assertIn("was written by a newer dstwist: its schema has version 4", self.refusal())
 
     def test_no_table(self) -> None:
         """

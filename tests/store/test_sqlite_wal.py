@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from dstwist.interfaces import Record
 from dstwist.store import sqlite, sqlite_file
@@ -93,8 +94,8 @@ class TruncatedLogTests(CutTestCase):
         """
         position = 0
 
-        def truncating(connection: sqlite3.Connection, rows: list[Row], deleted: list[str]) -> None:
-            commit(connection, rows, deleted)
+        def truncating(connection: sqlite3.Connection, rows: list[Row], *others: Any) -> None:
+            commit(connection, rows, *others)
             os.truncate(self.wal, position if position >= 0 else os.stat(self.wal).st_size + position)
 
         for position in (0, 32, -FRAME, -1):

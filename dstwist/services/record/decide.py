@@ -17,11 +17,18 @@ version of the write                 outcome
 the current one and one              that version
 the current one or less              VERSION_EXISTS
 more                                 INVALID_VERSION
-of a deleted predecessor             VERSION_EXISTS: see L{dstwist.services.record.replicas}
+1, and the record is new             the next version: see below
+of a client of v2 and v3 that has    RECORD_UPDATE_ERROR: see L{dstwist.services.record.replicas}
+not heard of a deletion
 ===================================  ===================================================================================
 
 Writes that create a record (CREATEANDUPDATE, CREATEANDPATCH, and acknowledged writes of v4+ clients) find version 0 and
 C{{}} if the record does not exist. All other writes fail then.
+
+The versions of a name do not go back. If a record was removed at version 7, and the store still knows that, the next
+record of its name begins with version 8 and C{{}}, and the first write makes version 9. A client that has created the
+record, and has not been sent it yet, believes that its first write makes version 1. So version 1 counts as -1 for the
+first write.
 """
 
 from __future__ import annotations
@@ -102,7 +109,7 @@ class WriteDecisions:
         self._refusals = refusals
         self._write_permission = write_permission
         self._predecessors = refusals.predecessors
-        self._may_target_predecessor = refusals.may_target_predecessor
+        self._is_first_write = refusals.is_first_write
         self._hot_path_prefixes = settings.storage_hot_path_prefixes
         self._make = sizes.make
         self._limits = sizes.limits
@@ -118,6 +125,7 @@ class WriteDecisions:
         message: Message,
         sender: IRequester,
         decision: bool | Deferred[bool] | None,
+        removed: int = -1,
     ) -> Batch:
         """
         Decide a write, and the writes that are queued right behind it, for the step under way.
@@ -125,6 +133,7 @@ class WriteDecisions:
         @param step: the step that serves the writes behind it.
         @param first: the record; L{NO_RECORD} if it does not exist.
         @param decision: the decision about the first write; C{None}: the permission was not asked yet.
+        @param removed: as of L{decide}.
         """
         state = first
         outcomes: list[Outcome] = []
@@ -151,12 +160,16 @@ class WriteDecisions:
             else:
                 outcome = await self._write_permission.check_effect(name, message, sender, change)
             if outcome is None:
-                outcome = self.decide(name, message, sender, change)
+                outcome = self.decide(name, message, sender, change, removed)
                 if isinstance(outcome, SendConflict) and not await self._write_permission.may_see(name, sender, change):
                     outcome = partial(self._refusals.outdated, name, message, sender)
             outcomes.append((message, sender, outcome, change))
             if isinstance(outcome, Record):
+                creates_record = state is NO_RECORD and removed < 0
                 state = outcome
+                if creates_record:
+                    # If the store remembers a removed record, it has to compare the first version of the new one.
+                    break
             room -= state.weigh()
             if room < 0 or now() > deadline:
                 break
@@ -167,9 +180,13 @@ class WriteDecisions:
             message, sender = following.message, following.sender
         return Batch(first, state, outcomes, taken, long)
 
-    def decide(self, name: str, message: Message, sender: IRequester, change: Change) -> Record | SendRefusal:
+    def decide(
+        self, name: str, message: Message, sender: IRequester, change: Change, removed: int = -1
+    ) -> Record | SendRefusal:
         """
         The new state that a permitted write makes, or its refusal.
+
+        @param removed: if there is no record: the version at which it was removed; -1 if there was none.
         """
         state = change.old
         current = state.version
@@ -183,14 +200,25 @@ class WriteDecisions:
                     change.apply()  # raises if the write is invalid
                     reason = f"Received update for non-existant record {name}"
                     return partial(refusals.failed, name, message, sender, state, reason)
-                current = 0
+                current = removed + 1
             elif wanted == current + 1 and not (
-                name in self._predecessors and self._may_target_predecessor(name, message, sender)
+                # A client of v2 and v3 that is not subscribed writes only before it hears of the deletion.
+                name in self._predecessors and refusals.has_no_callback(name, message, sender)
             ):
                 return self._make(wanted, change)
             if (
                 wanted == -1
-                or (state is NO_RECORD and wanted == 1)
+                or (
+                    wanted == 1
+                    and (
+                        state is NO_RECORD
+                        or (
+                            name in self._predecessors
+                            and self._is_first_write(name, sender, current)
+                            and state.data == {}
+                        )
+                    )
+                )
                 or (message.action is _CREATEANDUPDATE and name.startswith(self._hot_path_prefixes))
             ):
                 return self._make(current + 1, change)
@@ -199,7 +227,8 @@ class WriteDecisions:
             return partial(refusals.failed, name, message, sender, state, str(problem))
         except ValueError as problem:
             return partial(refusals.invalid, name, message, sender, state, str(problem))
-        if wanted > current + 1 and not sender.dialect.merges_versions_ahead:
+        # A missing record has version 0 for this, whatever is remembered.
+        if wanted > max(state.version, 0) + 1 and not sender.dialect.merges_versions_ahead:
             return partial(refusals.ahead, name, message, sender, state)
         return SendConflict(refusals.conflict, name, message, sender, state)
 

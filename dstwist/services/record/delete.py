@@ -116,7 +116,7 @@ class RecordDeleter:
                 answers.deletion_refused(name, message, sender, decision, self._denials)
                 self._end_subscription(name, sender)
                 break
-            record = None if found is NO_RECORD else found
+            record = None if found.data is None else found
             attempts = attempts or self._store.attempts()
             if not await attempts.another():
                 self.not_deleted(name, message, sender, self._store.outpaced(name, RecordAction.RECORD_DELETE_ERROR))

@@ -75,18 +75,16 @@ class _Answer:
     @ivar first: when the first of these writes was refused.
     @ivar last: when the last of these writes was refused.
     @ivar provided: whether the client was told that the record has a provider.
-    @ivar to_predecessor: whether one of the writes may be meant for a deleted record of the same name.
     @ivar reads: how often the client has read the record while the answer was held.
     @ivar record: the record that the client has read last; C{None} if there was no read.
     """
 
-    __slots__ = ("first", "last", "provided", "reads", "record", "to_predecessor", "writes")
+    __slots__ = ("first", "last", "provided", "reads", "record", "writes")
 
     def __init__(self, now: float, provided: bool) -> None:
         self.writes: list[Message] = []
         self.first = self.last = now
         self.provided = provided
-        self.to_predecessor = False
         self.reads = 0
         self.record: Record | None = None
 
@@ -127,7 +125,7 @@ class HeldConflicts:
     def __len__(self) -> int:
         return self._count
 
-    def hold(self, name: str, message: Message, sender: IRequester, to_predecessor: bool) -> bool:
+    def hold(self, name: str, message: Message, sender: IRequester) -> bool:
         """
         Hold the answer to a write of C{sender}, which is subscribed.
 
@@ -146,7 +144,6 @@ class HeldConflicts:
             self._subscriptions.mute(name, sender)
             self._due.add((name, sender))
         answer.last = now
-        answer.to_predecessor = answer.to_predecessor or to_predecessor
         answer.writes.append(
             Message(
                 _RECORD,
@@ -282,8 +279,6 @@ class HeldConflicts:
             # Writes that the client sends before it gets this answer may be accepted by accident.
             self._replicas.refused(name, connection)
             answers.version_exists(name, answer.writes[-1], connection, record)
-            if answer.to_predecessor:
-                self._replicas.sent(name, connection)
 
     def _end_hold(self, name: str, connection: IRequester) -> _Answer | None:
         """

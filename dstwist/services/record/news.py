@@ -18,6 +18,8 @@ If the news of a write equals the message of the writer, that message is forward
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dstwist.interfaces import ICluster, IRequester
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -68,6 +70,13 @@ class RecordNews:
         path = message.path
         action = message.action
         alike = change.alike
+        if message.version == 1 != state.version:
+            # The client has created a record whose name had a record before. It does not know the version.
+            if self._subscriptions.is_subscribed(name, sender):
+                sender.send(answers.update(name, state))
+            if message.is_write_ack and sender.dialect.hears_other_versions:
+                sender.send(replace(answers.acknowledgement(name, message, sender), version=state.version))
+                message = replace(message, is_write_ack=None)
         if (
             message.verbatim is not None
             and alike
@@ -77,6 +86,8 @@ class RecordNews:
             news = message
         elif action is _PATCH_MULTI:
             self._publish_many(name, message, sender, state)
+            if message.is_write_ack:
+                self._accepted(name, message, sender)
             return
         elif not alike:
             news = answers.update(name, state)
@@ -103,8 +114,6 @@ class RecordNews:
         if self._publish_remote is not None:
             self._publish_remote(news)
         self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
-        if message.is_write_ack:
-            self._accepted(name, message, sender)
 
     def deleted(self, name: str, sender: IRequester) -> None:
         """

@@ -177,10 +177,8 @@ class RecordReader:
         if record is None:
             if not await self._permitted(name, message, sender, RecordAction.CREATE, NO_RECORD):
                 return
-            record = Record(0, {})
             try:
-                # If another node has created the record meanwhile, that one is read.
-                record = await self._store.commit(name, None, record) or record
+                record = await self._create(name)
             except RecordError as error:
                 answers.not_created(name, message, sender, error)
                 self._reconciliation.assume(name, None)
@@ -203,6 +201,24 @@ class RecordReader:
         else:
             self._replicas.subscribed(name, sender, record.version)
         self._respond(name, record, sender)
+
+    async def _create(self, name: str) -> Record:
+        """
+        Create a record. If another node has created it meanwhile, that one is returned.
+
+        @raise RecordError: it cannot be created.
+        """
+        record = Record(0, {})
+        attempts = self._store.attempts()
+        while (found := await self._store.commit(name, None, record)) is not None:
+            if found.data is not None:
+                return found
+            # The store remembers the record that was removed.
+            if not await attempts.another():
+                raise self._store.outpaced(name, RecordAction.RECORD_CREATE_ERROR)
+            self._replicas.created_anew(name, found.version)
+            record = Record(found.version + 1, {})
+        return record
 
     def _subscribe_and_read(self, message: Message, sender: IRequester) -> None:
         sender.send(message.ack())

@@ -1,22 +1,26 @@
 """
-Recently deleted records, so that a late write to a deleted record does not change the next record of the same name.
+Recently deleted records, and the clients that may not have heard of the deletion.
 
-A record that is created anew starts with version 0 again: clients expect that. A client that still has a copy of the
-I{predecessor}, at version 7 say, and writes version 8, would overwrite the new record if that is at version 7 by then.
-So the last version of a predecessor is remembered for a while, with its I{suspects}, the connections that may have a
-copy of it:
+The store makes sure that a late write to a deleted record does not change the next record of the same name: the next
+one has higher versions (L{dstwist.store.tombstones}). The store does not know two things that clients need:
+
+- A client of v2 and v3 has destroyed the callbacks of its writes when it hears of the deletion, and client 2.3.4 throws
+  on an acknowledgement after that.
+- A client that creates the record anew, and writes before it is sent the record, believes that its first write makes
+  version 1.
+
+So the last version of the deleted record, the I{predecessor}, is remembered for a while, with its I{suspects}, the
+connections that may have a copy of it:
 
 - the connections that were subscribed when the record was deleted, since their writes may be on their way;
 - the connections that subscribe later without being sent the record (SUBSCRIBEANDHEAD of v4+ clients that reconnect).
 
-A connection is no longer a suspect when it was sent the new record. Until then its writes up to the version after the
-predecessor's last one are conflicts: in the example up to 8. Writes of version -1, and writes of connections that are
-no suspects, are not affected.
+A connection is no longer a suspect when it was sent the new record. Until then its writes of version 1 are conflicts.
+Version 1 of a connection that is no suspect counts as -1 if the new record has only been created.
 
 A deletion is forgotten after C{deletionMemory}. The oldest deletions are forgotten earlier if there are more than
 C{maxDeletionMemory}, or if all deletions weigh more than C{maxDeletionBytes} with their suspects. All deletions are
-forgotten when the server ends. A client does not say which of two records of one name and version it has, so the server
-cannot do more.
+forgotten when the server ends.
 """
 
 from __future__ import annotations
@@ -141,17 +145,19 @@ class RecentDeletions:
         deletion = self._deletions.get(name)
         return deletion is not None and connection in deletion.suspects
 
-    def may_target(self, name: str, connection: IRequester, version: int) -> bool:
+    def is_first_write(self, name: str, connection: IRequester, version: int) -> bool:
         """
-        Whether a write of C{connection} with C{version} may be meant for the predecessor.
+        Whether a write of C{connection} is the first one to a record that was created anew, if the data are C{{}}.
+
+        @param version: the version of the record.
         """
         deletion = self._deletions.get(name)
-        if deletion is None or connection not in deletion.suspects:
+        if deletion is None or connection in deletion.suspects:
             return False
         if deletion.expires <= self._clock.seconds():
             self._forget(name)
             return False
-        return version <= deletion.version + 1
+        return version == deletion.version + 1
 
     def _make_room(self) -> None:
         """

@@ -57,6 +57,7 @@ class RecordRefusals:
 
     @ivar is_subscribed: whether a connection is subscribed to a record: (name, connection).
     @ivar predecessors: L{Replicas.predecessors}.
+    @ivar is_first_write: L{Replicas.is_first_write}.
     @ivar has_no_callback: L{Acknowledgements.has_no_callback}.
     """
 
@@ -70,22 +71,13 @@ class RecordRefusals:
     ) -> None:
         self.is_subscribed = subscriptions.is_subscribed
         self.predecessors = replicas.predecessors
+        self.is_first_write = replicas.is_first_write
         self.has_no_callback = acks.has_no_callback
         self._replicas = replicas
         self._acks = acks
         self._hold = conflicts.hold
         self._holds = conflicts.holds
         self._denials = denials
-
-    def may_target_predecessor(self, name: str, message: Message, sender: IRequester) -> bool:
-        """
-        Whether a write, which has a version, may be meant for a deleted record of this name.
-        """
-        version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
-        # A client of v2 and v3 that is not subscribed writes only before it hears of the deletion.
-        return self._replicas.may_target_predecessor(name, sender, version) or self.has_no_callback(
-            name, message, sender
-        )
 
     def queued(self, name: str, message: Message, sender: IRequester) -> None:
         """
@@ -147,18 +139,15 @@ class RecordRefusals:
             # The client has no copy any more. It may have asked for the new record, which VERSION_EXISTS would break.
             self.outdated(name, message, sender)
             return
-        # The version is the next one, so only L{may_target_predecessor} makes it a conflict: the writer has a copy of
-        # a deleted record of this name, and no message has told the writer of the deletion.
-        to_predecessor = message.version == state.version + 1
         subscribed = self.is_subscribed(name, sender)
-        unsure = to_predecessor or self._replicas.may_differ(name, sender)
+        unsure = self._replicas.may_differ(name, sender)
         self._replicas.refused(name, sender)
         if (
             message.is_write_ack
             and subscribed
             and message.version != -1
             and sender.dialect.knows_writes_by_version
-            and self._hold(name, message, sender, to_predecessor)
+            and self._hold(name, message, sender)
         ):
             return
         record = _EMPTY_RECORD if state is NO_RECORD else state
@@ -171,8 +160,6 @@ class RecordRefusals:
         if message.is_write_ack and not sender.dialect.knows_writes_by_version:
             # VERSION_EXISTS alone leaves the callback waiting.
             answers.write_failed(message, sender)
-        if to_predecessor:
-            self._replicas.sent(name, sender)
 
     def outdated(self, name: str, message: Message, sender: IRequester) -> None:
         """

@@ -226,6 +226,12 @@ class Replicas:
         """
         self._deletions.add(name, version, subscribers)
 
+    def created_anew(self, name: str, removed: int) -> None:
+        """
+        The record was created, and the store has remembered the version at which it was removed.
+        """
+        self._deletions.add(name, removed, [])
+
     def leaves(self, name: str, connection: IRequester) -> Callable[[], None]:
         """
         C{connection} asks to delete or discard the record.
@@ -265,11 +271,13 @@ class Replicas:
         """
         return self._deletions.may_hold(name, connection)
 
-    def may_target_predecessor(self, name: str, connection: IRequester, version: int) -> bool:
+    def is_first_write(self, name: str, connection: IRequester, version: int) -> bool:
         """
-        Whether a write of C{connection} with C{version} may be meant for a predecessor.
+        Whether a write of C{connection} is the first one to a record that was created anew, if the data are C{{}}.
+
+        @param version: the version of the record.
         """
-        return self._deletions.may_target(name, connection, version)
+        return self._deletions.is_first_write(name, connection, version)
 
     def is_leaving(self, name: str, connection: IRequester, version: int | None) -> bool:
         """

@@ -328,7 +328,7 @@ class RecordStore:
         """
         Give the cache a record that the storage has; L{NO_RECORD}: the storage has none.
         """
-        if record is NO_RECORD:
+        if record.data is None:
             await self._write(name, CACHE_TIER, self._cache.delete(name), action)
         elif not self._keep(name, record):
             await self._write(name, CACHE_TIER, self._write_cache(name, record), action)

@@ -211,7 +211,7 @@ class RecordWriter:
         """
         Go on with a write on the fast path that the arbiter has refused.
 
-        @param found: the record; L{NO_RECORD} if there is none.
+        @param found: the record, as of L{ISharedStore.replace<dstwist.interfaces.ISharedStore.replace>}.
         """
         attempts = self._store.attempts()
         if await self._decides_again(commit.name, batch, found, attempts):
@@ -227,13 +227,17 @@ class RecordWriter:
         attempts: Attempts | None,
     ) -> None:
         """
-        Serve a write, and those behind it, on the record C{first}; L{NO_RECORD}: there is none.
+        Serve a write, and those behind it, on the record C{first}. If its data are C{None}, there is none.
 
         @param decision: as of L{_serve}.
         @param attempts: the attempts of the write so far, if it was refused.
         """
         while True:
-            batch = await self._decisions.batch(self.write, name, first, message, sender, decision)
+            removed = -1
+            if first.data is None:
+                # If the store remembers a removed record, the versions go on from there.
+                first, removed = NO_RECORD, first.version
+            batch = await self._decisions.batch(self.write, name, first, message, sender, decision, removed)
             changes = batch.changes
             before = None if first is NO_RECORD else first
             try:
@@ -267,10 +271,11 @@ class RecordWriter:
         """
         The arbiter has refused a batch, because another node was faster. Wait for the next attempt, if there is one.
 
-        @param found: the record of that node; L{NO_RECORD} if it has deleted the record.
+        @param found: the record of that node. If its data are C{None}, there is none.
         """
         # The news of the other node may come later than those of the writes that follow.
-        self._refreshed(name, None if found is NO_RECORD else found)
+        if found.data is not None or batch.first is not NO_RECORD:
+            self._refreshed(name, None if found.data is None else found)
         if await attempts.another():
             self._queue.requeue(name, batch.taken)
             return True
@@ -281,7 +286,9 @@ class RecordWriter:
             if place and not isinstance(outcome, Record):
                 again.append(batch.taken[place - 1])
             else:
-                self._refusals.failed(name, message, sender, found, error.detail)
+                self._refusals.failed(
+                    name, message, sender, found if found.data is not None else NO_RECORD, error.detail
+                )
         self._queue.requeue(name, again)
         return False
 

@@ -198,6 +198,16 @@ class RecordTestCase(RequesterTestCase):
             denial.original_action = part
         return denial
 
+    def counted_on(self, version: int) -> Message:
+        """
+        The acknowledgement of a write of version 1 to the record C{a} that has made C{version}. A requester in the same
+        process is told that.
+        """
+        acknowledgement = written("a")
+        if self.in_process:
+            acknowledgement.version = version
+        return acknowledgement
+
     def say(self, connection: FakeConnection, *messages: Message) -> list[Any]:
         """
         Have the service handle messages; what C{connection} was sent by then.

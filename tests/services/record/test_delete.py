@@ -105,13 +105,20 @@ class DeleteTests(RecordTestCase):
 
     def test_created_anew(self) -> None:
         """
-        After a deletion a record starts from version 0 again.
+        After a deletion the versions of a record go on. The first write of version 1 is accepted all the same: its
+        client has not heard of the version. So the client is sent it. Only the first write is accepted like that.
         """
         ann = self.young("a")
         self.say(ann, ask(A.DELETE, "a"))
         get = ask(A.SUBSCRIBECREATEANDREAD, names=("a",))
-        self.assertEqual(self.say(ann, get, update("a", 1, {"y": 1})), [get.ack(), read_response("a", 0, {})])
-        self.assert_stored("a", 1, {"y": 1})
+        first = wanting_ack(update("a", 1, {"y": 1}))
+        self.assertEqual(
+            self.say(ann, get, first),
+            [get.ack(), read_response("a", 8, {}), update("a", 9, {"y": 1}), self.counted_on(9)],
+        )
+        self.assert_stored("a", 9, {"y": 1})
+        self.assertEqual(self.say(ann, update("a", 1, {"y": 2}))[-1].action, A.VERSION_EXISTS)
+        self.assert_stored("a", 9, {"y": 1})
 
     def test_w18_waits_for_its_turn(self) -> None:
         """
@@ -220,22 +227,23 @@ class StaleWriterTests(RecordTestCase):
         """
         Have bob delete the record, and make a new one.
         """
-        self.say(self.bob, ask(A.DELETE, "a"), self.get)
-        self.say(self.bob, *(update("a", version, {"new": version}) for version in range(1, versions + 1)))
+        first = self.say(self.bob, ask(A.DELETE, "a"), self.get)[-1].version
+        assert first is not None
+        self.say(self.bob, *(update("a", first + number, {"new": number}) for number in range(1, versions + 1)))
 
     def test_w25_offline_client(self) -> None:
         """
-        W25: a client that comes back with version 8 of the old record does not overwrite version 7 of the new one: it
-        is a conflict, with the truth behind it, and after that it writes like everybody else.
+        W25: a client that comes back with version 8 of the old record does not overwrite the new one: it is a conflict,
+        with the truth behind it, and after that it writes like everybody else.
         """
         self.delete_and_rewrite(7)
         ann = self.young()
         self.say(ann, self.head)
         late = wanting_ack(update("a", 8, {"old": 2}))
         exists, truth, failed = self.say(ann, late)
-        self.assertEqual((exists.action, exists.version, exists.data), (A.VERSION_EXISTS, 7, b'{"new":7}'))
-        self.assertEqual((failed.action, truth), (A.RECORD_UPDATE_ERROR, update("a", 7, {"new": 7})))
-        self.assertEqual(self.say(ann, wanting_ack(update("a", 8, {"merged": 1}))), [written("a")])
+        self.assertEqual((exists.action, exists.version, exists.data), (A.VERSION_EXISTS, 15, b'{"new":7}'))
+        self.assertEqual((failed.action, truth), (A.RECORD_UPDATE_ERROR, update("a", 15, {"new": 7})))
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 16, {"merged": 1}))), [written("a")])
 
     def test_w25_write_on_its_way(self) -> None:
         """
@@ -246,9 +254,9 @@ class StaleWriterTests(RecordTestCase):
         self.delete_and_rewrite(0)
         ann.take()
         (exists,) = self.say(ann, update("a", 1, {"old": 1}))
-        self.assertEqual((exists.action, exists.version), (A.VERSION_EXISTS, 0))
-        self.assertEqual(self.say(ann, self.get, update("a", 1, {"new": 1}))[-1], read_response("a", 0, {}))
-        self.assert_stored("a", 1, {"new": 1})
+        self.assertEqual((exists.action, exists.version), (A.VERSION_EXISTS, 1))
+        self.assertEqual(self.say(ann, self.get, update("a", 2, {"new": 1}))[-1], read_response("a", 1, {}))
+        self.assert_stored("a", 2, {"new": 1})
 
     def test_w25_who_read_may_write(self) -> None:
         """
@@ -257,24 +265,58 @@ class StaleWriterTests(RecordTestCase):
         self.delete_and_rewrite(1)
         ann, cat = self.young(), self.young()
         self.say(ann, self.head, ask(A.READ, "a"))
-        self.assertEqual(self.say(ann, wanting_ack(update("a", 2, {}))), [written("a")])
-        self.assertEqual(self.say(cat, wanting_ack(update("a", 3, {}))), [written("a")])
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 10, {}))), [written("a")])
+        self.assertEqual(self.say(cat, wanting_ack(update("a", 11, {}))), [written("a")])
 
-    def test_w25_beyond_the_old_one(self) -> None:
+    def test_w25_first_version(self) -> None:
         """
-        W25: a version that the old record never had cannot be meant for it.
+        W25: version 1 of a client that may hold the old record is a conflict: it is no first write to the new one.
         """
-        self.delete_and_rewrite(8)
+        self.delete_and_rewrite(0)
         ann = self.young()
         self.say(ann, self.head)
-        self.assertEqual(self.say(ann, wanting_ack(update("a", 9, {}))), [written("a")])
+        self.assertEqual(self.say(ann, update("a", 1, {"old": 1}))[0].action, A.VERSION_EXISTS)
+        self.assert_stored("a", 8, {})
 
-    def test_w25_forgotten(self) -> None:
+    def test_w25_first_versions_race(self) -> None:
         """
-        W25: it is remembered for as long as the configuration says.
+        W25: if several clients create the record with version 1, the first one wins, also if the deleted record had
+        version 0.
         """
-        self.delete_and_rewrite(1)
-        ann = self.young()
-        self.say(ann, self.head)
-        self.clock.advance(600.1)
-        self.assertEqual(self.say(ann, wanting_ack(update("a", 2, {}))), [written("a")])
+        self.have("a", 0, {})
+        self.say(self.bob, ask(A.DELETE, "a"))
+        create = wanting_ack(ask(A.CREATEANDUPDATE, "a", b'{"new":1}', version=1))
+        self.assertEqual(self.say(self.young(), create), [written("a")])
+        self.assertEqual(self.say(self.young(), create)[0].action, A.VERSION_EXISTS)
+        self.assert_stored("a", 1, {"new": 1})
+
+    def test_w25_many_first_writes(self) -> None:
+        """
+        W25: no write to the new record makes a version that the deleted one has had, also if many writes create it.
+        """
+        self.say(self.bob, ask(A.DELETE, "a"))
+        self.have("a", 1, {})
+        self.say(self.bob, ask(A.DELETE, "a"))
+        self.storage.removed["a"] = 1
+        watcher = self.young("a")
+        self.storage.delay = 1.0
+        write = ask(A.CREATEANDUPDATE, "a", b"{}", version=-1)
+        self.say(self.young(), write, write, write)
+        self.clock.pump([0.5] * 20)
+        self.assertEqual([message.version for message in watcher.take()], [3, 4, 5])
+
+    def test_w25_created_by_a_write(self) -> None:
+        """
+        W25: a write that creates the record counts on as well, with version 1 and without a version. A subscribed
+        client is sent the record after version 1, since it believes in that.
+        """
+        ann = self.young("a")
+        for version, kept in ((1, 9), (-1, 11)):
+            self.say(self.bob, ask(A.DELETE, "a"))
+            self.subscriptions.add("a", ann)
+            ann.take()
+            write = wanting_ack(ask(A.CREATEANDUPDATE, "a", b'{"new":1}', version=version))
+            truth = [update("a", kept, {"new": 1})] if version == 1 else []
+            answer = self.counted_on(kept) if version == 1 else written("a")
+            self.assertEqual(self.say(ann, write), [*truth, answer])
+            self.assert_stored("a", kept, {"new": 1})

@@ -170,12 +170,14 @@ class Model:
     """
     What should be: everything happens at once, in the order in which it is asked for.
 
+    @ivar removed: the versions at which the records were deleted last.
     @ivar news: what the subscribers of each record are told.
     @ivar outcomes: by correlation id, what comes of a write.
     """
 
     def __init__(self) -> None:
         self.records: dict[str, tuple[int, Any]] = {}
+        self.removed = dict.fromkeys(NAMES, -1)
         self.news: dict[str, list[tuple[Any, ...]]] = {name: [] for name in NAMES}
         self.outcomes: dict[str, str] = {}
         self.reads: dict[tuple[int, str], list[tuple[int, Any]]] = {}
@@ -192,11 +194,16 @@ class Model:
         if state is None:
             if message.action not in CREATING and not (message.is_write_ack and young):
                 return "missing"
-            state = (0, {})
+            # Version 1 is high enough after version 0.
+            state = (self.removed[name] + 1 if self.removed[name] > 0 else 0, {})
+            expected, highest = (-1, 1), 1
+        else:
+            highest = state[0] + 1
+            expected = (-1, highest)
         version, data = state
-        if message.version not in (-1, version + 1):
+        if message.version not in expected:
             assert message.version is not None
-            return "ahead" if young and message.version > version else "conflict"
+            return "ahead" if young and message.version > highest else "conflict"
         value = UNDEFINED if message.data is None else loads(message.data)
         if message.path is None:
             data = value
@@ -212,12 +219,13 @@ class Model:
 
     def read(self, client: int, name: str, create: bool) -> None:
         if create:
-            self.records.setdefault(name, (0, {}))
+            self.records.setdefault(name, (self.removed[name] + 1, {}))
         if name in self.records:
             self.reads.setdefault((client, name), []).append(self.records[name])
 
     def delete(self, name: str) -> None:
-        self.records.pop(name, None)
+        if name in self.records:
+            self.removed[name] = self.records.pop(name)[0]
         self.news[name].append((-1, None))
 
 

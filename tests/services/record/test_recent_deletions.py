@@ -32,15 +32,20 @@ class RecentDeletionsTests(SynchronousTestCase):
             self.clock,
         )
 
-    def test_holders(self) -> None:
+    def test_first_write(self) -> None:
         """
-        Who held a record when it was deleted may write to it once more, up to the version that would have followed.
+        The first write to the next record is one to the version that follows, of a connection that did not hold the
+        deleted record.
         """
         self.deletions.add("a", 7, [self.ann])
-        self.assertTrue(self.deletions.may_target("a", self.ann, 8))
-        self.assertFalse(self.deletions.may_target("a", self.ann, 9))
-        self.assertFalse(self.deletions.may_target("a", self.bob, 8))
-        self.assertFalse(self.deletions.may_target("b", self.ann, 8))
+        self.assertTrue(self.deletions.is_first_write("a", self.bob, 8))
+        for name, connection, version in (
+            ("a", self.ann, 8),
+            ("a", self.bob, 9),
+            ("a", self.bob, 7),
+            ("b", self.bob, 8),
+        ):
+            self.assertFalse(self.deletions.is_first_write(name, connection, version))
 
     def test_suspects(self) -> None:
         """
@@ -48,14 +53,12 @@ class RecentDeletionsTests(SynchronousTestCase):
         """
         self.deletions.suspect("a", self.ann)
         self.deletions.add("a", 7, [])
-        self.assertFalse(self.deletions.may_target("a", self.ann, 1))
         self.assertFalse(self.deletions.may_hold("a", self.ann))
         self.deletions.suspect("a", self.ann)
-        self.assertTrue(self.deletions.may_target("a", self.ann, 1))
         self.assertTrue(self.deletions.may_hold("a", self.ann))
         self.deletions.clear("a", self.ann)
         self.deletions.clear("a", self.ann)
-        self.assertFalse(self.deletions.may_target("a", self.ann, 1))
+        self.assertFalse(self.deletions.may_hold("a", self.ann))
 
     def test_missing(self) -> None:
         """
@@ -70,7 +73,8 @@ class RecentDeletionsTests(SynchronousTestCase):
         """
         self.deletions.add("a", 7, [self.ann])
         self.deletions.add("a", 2, [self.bob])
-        self.assertTrue(self.deletions.may_target("a", self.ann, 8) and self.deletions.may_target("a", self.bob, 8))
+        self.assertTrue(self.deletions.may_hold("a", self.ann) and self.deletions.may_hold("a", self.bob))
+        self.assertTrue(self.deletions.is_first_write("a", FakeConnection(), 8))
 
     def test_expires(self) -> None:
         """
@@ -78,8 +82,10 @@ class RecentDeletionsTests(SynchronousTestCase):
         """
         self.deletions.add("a", 7, [self.ann])
         self.deletions.add("b", 7, [])
-        self.clock.advance(600)
-        self.assertFalse(self.deletions.may_target("a", self.ann, 8))
+        self.clock.advance(599)
+        self.assertTrue(self.deletions.is_first_write("a", self.bob, 8))
+        self.clock.advance(1)
+        self.assertFalse(self.deletions.is_first_write("a", self.bob, 8))
         self.assertNotIn("a", self.deletions.names)
         self.deletions.add("c", 7, [])
         self.assertNotIn("b", self.deletions.names)
@@ -152,8 +158,8 @@ class RecentDeletionsTests(SynchronousTestCase):
         self.assertEqual(len(self.ann.callbacks), 1)
         self.ann.close()
         self.deletions.suspect("a", self.ann)
-        self.assertFalse(self.deletions.may_target("a", self.ann, 8))
-        self.assertTrue(self.deletions.may_target("a", self.bob, 8))
+        self.assertFalse(self.deletions.may_hold("a", self.ann))
+        self.assertTrue(self.deletions.may_hold("a", self.bob))
 
 
 class ManyHoldersTests(SynchronousTestCase):
@@ -180,7 +186,7 @@ class ManyHoldersTests(SynchronousTestCase):
         lengths = turn_lengths(self.clock, self.remember)
         self.assertGreater(len(lengths), 1)
         self.assertLess(max(lengths), LONGEST)
-        self.assertTrue(all(self.deletions.may_target("a", each, 8) for each in self.connections))
+        self.assertTrue(all(self.deletions.may_hold("a", each) for each in self.connections))
 
     def test_meanwhile(self) -> None:
         """
@@ -196,7 +202,7 @@ class ManyHoldersTests(SynchronousTestCase):
         turn_lengths(self.clock, list)
         self.assertFalse(any(self.deletions.may_hold("a", each) for each in self.connections))
         self.deletions.add("a", -1, [])
-        self.clock.advance(10_000)
+        self.clock.advance(100_000)
         self.deletions.add("b", -1, [])
         self.assertEqual((self.deletions.weight, "a" in self.deletions.names), (empty, False))
 
@@ -207,7 +213,7 @@ class ManyHoldersTests(SynchronousTestCase):
         self.remember()
         self.remember(9)
         turn_lengths(self.clock, list)
-        self.assertTrue(all(self.deletions.may_target("a", each, 10) for each in self.connections))
+        self.assertTrue(all(self.deletions.may_hold("a", each) for each in self.connections))
         for connection in self.connections:
             connection.close("gone")
         turn_lengths(self.clock, list)

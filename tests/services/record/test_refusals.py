@@ -126,19 +126,19 @@ class RefusalTests(RecordTestCase):
         """
         old, ann = self.old("a"), self.young("a")
         self.say(ann, ask(A.DELETE, "a"))
-        self.say(ann, ask(A.SUBSCRIBECREATEANDREAD, names=("a",)), update("a", 1, {"new": 1}))
+        self.say(ann, ask(A.SUBSCRIBECREATEANDREAD, names=("a",)), update("a", 5, {"new": 1}))
         self.assertEqual(old.take(), ["R|A|D|a+"])
         self.assertEqual(
-            self.say_text(old, f"R|U|a|1|{{}}{WANTED}R|SN|a+R|U|a|2|{{}}{WANTED}R|P|a|3|y|N1+"),
+            self.say_text(old, f"R|U|a|4|{{}}{WANTED}R|SN|a+R|U|a|5|{{}}{WANTED}R|P|a|6|y|N1+"),
             [
-                "R|E|RECORD_UPDATE_ERROR|1+",
-                'R|R|a|1|{"new":1}+',
-                "R|E|RECORD_UPDATE_ERROR|2+",
-                "R|E|RECORD_UPDATE_ERROR|3+",
+                "R|E|RECORD_UPDATE_ERROR|4+",
+                'R|R|a|5|{"new":1}+',
+                "R|E|RECORD_UPDATE_ERROR|5+",
+                "R|E|RECORD_UPDATE_ERROR|6+",
             ],
         )
-        self.assertEqual(self.say_text(old, "R|CR|a+"), ["R|A|S|a+", 'R|R|a|1|{"new":1}+'])
-        self.assertEqual(self.say_text(old, "R|U|a|2|{}" + WANTED), ["R|WA|a|[2]|L+"])
+        self.assertEqual(self.say_text(old, "R|CR|a+"), ["R|A|S|a+", 'R|R|a|5|{"new":1}+'])
+        self.assertEqual(self.say_text(old, "R|U|a|6|{}" + WANTED), ["R|WA|a|[6]|L+"])
 
     def test_far_ahead_of_anew(self) -> None:
         """

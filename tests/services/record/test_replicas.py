@@ -188,9 +188,23 @@ class ResubscribedTests(SynchronousTestCase):
         self.replicas.resubscribed("a", self.ann, was_subscribed=True)
         for connection in (self.ann, self.bob):
             self.assertTrue(self.replicas.may_hold_predecessor("a", connection))
-            self.assertTrue(self.replicas.may_target_predecessor("a", connection, 8))
+            self.assertFalse(self.replicas.is_first_write("a", connection, 8))
             self.replicas.sent("a", connection)
             self.assertFalse(self.replicas.may_hold_predecessor("a", connection))
+            self.assertTrue(self.replicas.is_first_write("a", connection, 8))
+
+    def test_created_anew(self) -> None:
+        """
+        A node that hears of a deletion when it creates the record anew knows as much. Those who may hold the old record
+        remain.
+        """
+        self.replicas.created_anew("a", 7)
+        self.assertTrue(self.replicas.is_first_write("a", self.ann, 8))
+        self.assertFalse(self.replicas.is_first_write("a", self.ann, 9))
+        self.replicas.deleted("a", 8, [self.bob])
+        self.replicas.created_anew("a", 8)
+        self.assertTrue(self.replicas.may_hold_predecessor("a", self.bob))
+        self.assertFalse(self.replicas.may_hold_predecessor("a", self.ann))
 
 
 @for_each_requester

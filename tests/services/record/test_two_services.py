@@ -417,7 +417,7 @@ class DeletionTests(TwoServicesTestCase):
         self.there.handle(bob, late)
         self.settle()
         self.assertNotIn(written("a"), bob.take())
-        self.assert_kept(Record(1, {"new": 1}))
+        self.assert_kept(Record(9, {"new": 1}))
 
     def test_late_deletion(self) -> None:
         """
