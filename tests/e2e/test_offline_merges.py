@@ -51,3 +51,18 @@ class OfflineTests(test_restarts.Restarting):
         self.all_see('{"a":1,"t":"theirs","m":"mine"}')
         self.records[2].set('{"on":1}')
         self.all_see('{"on":1}')
+
+    def test_deleted(self) -> None:
+        """
+        If it insists on a record that was deleted while it was away, it gets to know that there is none, and can get it
+        anew.
+        """
+        self.mine.client.pause()
+        self.records[0].delete()
+        self.mine.client.resume()
+        self.mine.client.expect_error("RECORD_UPDATE_ERROR")
+        self.mine.wait_for_event("delete")
+        self.records = [Record(record.client, record.name, key="again") for record in self.records]
+        self.all_see("{}")
+        self.records[1].set('{"mine":1}')
+        self.all_see('{"mine":1}')

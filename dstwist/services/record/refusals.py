@@ -141,7 +141,10 @@ class RecordRefusals:
             return
         subscribed = self.is_subscribed(name, sender)
         unsure = self._replicas.may_differ(name, sender)
-        self._replicas.refused(name, sender)
+        if state is NO_RECORD:
+            self._replicas.refused_as_missing(name, sender)
+        else:
+            self._replicas.refused(name, sender)
         if (
             message.is_write_ack
             and subscribed
@@ -208,9 +211,12 @@ class RecordRefusals:
         """
         Send the record to a writer that has a copy of it.
         """
+        if state is NO_RECORD:
+            self._replicas.refused_as_missing(name, sender)
+            return
         version: int = message.version  # type: ignore[assignment]  # codecs let no write through without it
         # v4+ clients raise an error if they are sent a record of which they have no copy.
-        shown = state is not NO_RECORD and self.is_subscribed(name, sender) and not self._holds(name, sender)
+        shown = self.is_subscribed(name, sender) and not self._holds(name, sender)
         current = state.version if shown else None
         if self._replicas.refused(name, sender, version, current):
             sender.send(answers.update(name, state))

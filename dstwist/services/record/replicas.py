@@ -35,6 +35,10 @@ accepted: a write that does not change                  no change          its t
 the record (of a client that merges on
 news: as any other write)
 accepted: any other write                               -> unsure          its time restarts
+accepted: a write of version -1, of a      -> unsure    -> unsure          its time restarts
+C{resubscribed} copy
+refused: a write of a C{resubscribed}      -> unsure    -> unsure          its time restarts
+copy, since there is no record
 resubscribed: the client, which was not                 -> unsure          its time restarts
 subscribed and is not sent the record
 subscribed: the client, which has read     -> unsure    -> unsure          its time restarts
@@ -62,6 +66,16 @@ accepted::
     UPDATE 6 ------------------> a conflict
              <------------------ VERSION_EXISTS 6, UPDATE 6: A merges
     UPDATE 7 ------------------> accepted                                       not resubscribed
+
+Clients 4 to 7 merge their copy with a deletion as well. If the copy wins, the client writes it with version -1, and
+believes in that version from then on. So the client is reminded in either case: that the record does not exist, or
+which version the write has made. The first reminder is DELETED, and ends the subscription::
+
+    client A, which has 5        server: B has deleted 5 while A was offline
+    SUBSCRIBEANDHEAD ----------> subscribed                                     A's copy: resubscribed
+             <------------------ HEAD_RESPONSE -1: A merges, and keeps its data
+    UPDATE -1 -----------------> refused, since there is no record              unsure
+             <------------------ DELETED: the reminder                          not subscribed
 
 B{predecessor}: the client may hold a record of that name that was deleted: L{dstwist.services.record.recent_deletions}.
 A client of v2 and v3 writes to a record only while it holds a copy. So after the deletion, all its writes that have a
@@ -140,8 +154,12 @@ class Replicas:
 
         @param version: as sent.
         """
-        if self._resubscribed:
+        if self._resubscribed and self.is_resubscribed(name, connection):
             self.left(name, connection)
+            if version == -1:
+                # The client does not know the version.
+                self.made_unsure(name, connection)
+                return
         self._reminders.accepted(name, connection, version, change)
 
     def refused(self, name: str, connection: IRequester, version: int = -1, current: int | None = None) -> bool:
@@ -153,6 +171,15 @@ class Replicas:
         @return: whether the caller sends the client the record at once.
         """
         return self._reminders.refused(name, connection, version, current)
+
+    def refused_as_missing(self, name: str, connection: IRequester) -> None:
+        """
+        A write of C{connection} was refused, and the record does not exist.
+        """
+        if self.is_resubscribed(name, connection):
+            self.made_unsure(name, connection)
+        else:
+            self.refused(name, connection)
 
     def made_unsure(self, name: str, connection: IRequester) -> None:
         """
@@ -263,7 +290,13 @@ class Replicas:
         """
         Whether the copy of C{connection}, which is subscribed, may differ from the result of the news.
         """
-        return name in self._resubscribed.get(connection, ()) or self._reminders.is_unsure(name, connection)
+        return self.is_resubscribed(name, connection) or self._reminders.is_unsure(name, connection)
+
+    def is_resubscribed(self, name: str, connection: IRequester) -> bool:
+        """
+        Whether the copy of C{connection} is C{resubscribed}.
+        """
+        return name in self._resubscribed.get(connection, ())
 
     def may_hold_predecessor(self, name: str, connection: IRequester) -> bool:
         """

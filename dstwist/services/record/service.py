@@ -275,11 +275,14 @@ class RecordService:
         except RecordError:
             self._replicas.not_reminded(name, subscriber)
             return
-        if (
-            record is not None
-            and self._subscriptions.is_subscribed(name, subscriber)
-            and not self._conflicts.holds(name, subscriber)
-        ):
+        if not self._subscriptions.is_subscribed(name, subscriber):
+            return
+        if record is None:
+            if self._replicas.is_resubscribed(name, subscriber):
+                self._replicas.left(name, subscriber)
+                self._subscriptions.discard(name, subscriber)
+                subscriber.send(Message(_RECORD, RecordAction.DELETED, name))
+        elif not self._conflicts.holds(name, subscriber):
             subscriber.send(answers.update(name, record))
 
     def _on_resolved(self, name: str, record: Record | None, writers: list[IRequester] | None) -> None:

@@ -26,8 +26,10 @@ from tests.services.record.stage import (
     RecordTestCase,
     ask,
     exists,
+    failed,
     patch,
     update,
+    wanting_ack,
 )
 
 
@@ -159,6 +161,26 @@ class ResubscribedTests(SynchronousTestCase):
         self.replicas.accepted("a", self.ann, 1, anything)
         self.assertEqual(self.may_differ(), [False, False])
 
+    def test_any_version(self) -> None:
+        """
+        A client that writes whatever is the next version does not know which one that is.
+        """
+        self.replicas.resubscribed("a", self.ann, was_subscribed=False)
+        for connection in (self.ann, self.bob):
+            self.replicas.accepted("a", connection, -1, change({}, {"x": 1}))
+        self.assertEqual(self.may_differ(), [True, False])
+        self.assertFalse(self.replicas.is_resubscribed("a", self.ann))
+
+    def test_refused_as_missing(self) -> None:
+        """
+        Only a client that may have a copy is reminded that there is no record.
+        """
+        self.replicas.resubscribed("a", self.ann, was_subscribed=False)
+        for connection in (self.ann, self.bob):
+            self.replicas.refused_as_missing("a", connection)
+            self.replicas.left("a", connection)
+        self.assertEqual(self.may_differ(), [True, False])
+
     def test_subscribed_all_the_time(self) -> None:
         """
         A client that was subscribed already has heard all news.
@@ -235,6 +257,70 @@ class WrongCopyTests(RecordTestCase):
             self.assertEqual(self.say(ann, late), [])
             self.say(ann, ask(A.UNSUBSCRIBE, names=("a",)))
             self.have("a", 3, {"x": 1})
+
+    def test_insists_on_a_deleted_record(self) -> None:
+        """
+        A client that comes back, and merges its copy with the deletion, may keep its data. When it has not written for
+        a while, it gets to know that the record does not exist, and is not subscribed any more.
+        """
+        allow = self.rules.rule
+        mine = update("a", -1, {"ann": 1})
+        for denied in (False, True):
+            ann = self.young()
+            ann.dialect = JAVASCRIPT
+            self.say(ann, ask(A.SUBSCRIBEANDHEAD, names=("a",)))
+            self.rules.rule = (lambda message, record: False) if denied else allow
+            self.assertEqual(self.say(ann, mine), [self.denied(mine, A.UPDATE) if denied else failed(mine)])
+            self.rules.rule = allow
+            # It goes on from version -1. The conflict does not end the wait.
+            later = wanting_ack(update("a", 0, {"ann": 2}))
+            self.assertEqual(self.say(ann, later)[0], exists(later, 0, "{}"))
+            self.clock.advance(QUIET_SECONDS)
+            self.assertEqual(ann.take(), [ask(A.DELETED, "a")])
+            self.assertFalse(self.subscriptions.is_subscribed("a", ann))
+            self.clock.advance(COPY_MEMORY_SECONDS)
+            self.assertEqual(ann.take(), [])
+
+    def test_insists_while_others_create(self) -> None:
+        """
+        If another client creates the record meanwhile, the client is told of that instead.
+        """
+        ann, bob = self.young(), self.young()
+        ann.dialect = JAVASCRIPT
+        self.say(ann, ask(A.SUBSCRIBEANDHEAD, names=("a",)))
+        self.say(ann, update("a", -1, {"ann": 1}))
+        self.say(bob, ask(A.SUBSCRIBECREATEANDREAD, names=("a",)))
+        self.assertEqual(ann.take(), [])
+        self.clock.advance(QUIET_SECONDS)
+        self.assertEqual(ann.take(), [update("a", 0, {})])
+        self.assertTrue(self.subscriptions.is_subscribed("a", ann))
+
+    def test_insists_after_others_created(self) -> None:
+        """
+        If another client has created the record before, the write is accepted. The client is told the version that it
+        has made: without it, the next write of the client would be lost to a conflict of which no news tell.
+        """
+        ann, bob = self.young(), self.young()
+        ann.dialect = JAVASCRIPT
+        self.say(ann, ask(A.SUBSCRIBEANDHEAD, names=("a",)))
+        self.say(bob, ask(A.SUBSCRIBECREATEANDREAD, names=("a",)))
+        self.assertEqual(self.say(ann, update("a", -1, {"ann": 1})), [])
+        late = update("a", 0, {"ann": 2})
+        self.assertEqual(self.say(ann, late), [exists(late, 1, '{"ann":1}'), update("a", 1, {"ann": 1})])
+        self.say(ann, update("a", -1, {"ann": 3}))
+        self.clock.advance(QUIET_SECONDS)
+        self.assertEqual(ann.take(), [update("a", 2, {"ann": 3})])
+
+    def test_subscribed_before_there_was_a_record(self) -> None:
+        """
+        A client that has read that there is no record has no copy. It stays subscribed when a write of it is refused.
+        """
+        ann = self.young()
+        self.say(ann, ask(A.SUBSCRIBEANDREAD, names=("a",)))
+        self.say(ann, update("a", 1, {"ann": 1}))
+        self.clock.advance(QUIET_SECONDS)
+        self.assertEqual(ann.take(), [])
+        self.assertTrue(self.subscriptions.is_subscribed("a", ann))
 
     def test_won_by_accident(self) -> None:
         """
