@@ -9,6 +9,9 @@ with a lower version            it is written                                   
 with the same, or a higher one  it is left as it is: it counts as skipped        it is written
 ==============================  ===============================================  =====================================
 
+If the store remembers that a record of that name was removed at the same version or a higher one, the record is written
+with the version after that one: versions do not go back.
+
 A store that decides between several writers (L{ISharedStore}) is told what is there, so a write of another process
 is not lost. Any other store must have no other writer meanwhile.
 """
@@ -75,6 +78,8 @@ async def write_batch(store: IStore, items: Sequence[Item], overwrite: bool, clo
                 outcome.failed.append((item, result.getErrorMessage()))
             elif result is None:
                 outcome.written.append(item)
+            elif result.data is None and result.version >= 0:
+                left.append(item._replace(record=Record(result.version + 1, item.record.content)))
             else:
                 known[item.name] = result.version
                 left.append(item)

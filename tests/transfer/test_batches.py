@@ -10,10 +10,12 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError, StoreFull, TransferError
 from dstwist.interfaces import Record
 from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import PluginStore
+from dstwist.store.tombstones import Tombstones
 from dstwist.transfer.batches import TIMEOUT, Item, Outcome, write_batch
 from tests.store.test_plugin_store import Coroutines
 
@@ -169,3 +171,24 @@ class PlainBatchTests(BatchTests):
             self.store, "set", lambda name, *rest: fail(StoreFull("no room")) if name == "b" else write(name, *rest)
         )
         self.assertEqual(self.write(("a", 1), ("b", 1), ("c", 1)), ("ac", "", {"b": "no room"}))
+
+
+class RemovedTests(BatchTestCase):
+    """
+    L{write_batch} with a store that remembers the versions of removed records.
+    """
+
+    def test_removed(self) -> None:
+        """
+        A record that was removed is written. If the remembered version is not lower, the record gets the one after it.
+        """
+        self.store = MemoryStore(tombstones=Tombstones(RecordSettings(), self.clock.seconds))
+        names = ("lower", "same", "higher")
+        for overwrite in (False, True):
+            for name in names:
+                self.successResultOf(self.store.set(name, 4, {}))
+                self.successResultOf(self.store.remove(name, 4))
+            found = self.write(("lower", 3), ("same", 4), ("higher", 5), overwrite=overwrite)
+            self.assertEqual(found, ("higherlowersame", "", {}))
+            self.assertEqual([self.version(name) for name in names], [5, 5, 5])
+            self.assertEqual(self.successResultOf(self.store.get("lower")).data, [1])
