@@ -528,3 +528,12 @@ class TombstoneContract(SharedStoreContract):
             self.assertIsNone(self.result(store.remove("a", first + 4)))
             self.assertIsNone(self.result(store.remove("a", None)))
         self.assertEqual(self.result(store.replace("a", None, Record(9, {}))).version, 9)
+
+    def test_plain_deletion(self) -> None:
+        """
+        A deletion without an expected version remembers nothing.
+        """
+        store = self.started(self.make())
+        self.result(store.replace("a", None, Record(7, {})))
+        self.result(store.delete("a"))
+        self.assertIsNone(self.result(store.replace("a", None, Record(0, {}))))
