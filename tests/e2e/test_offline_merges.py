@@ -60,7 +60,8 @@ class OfflineTests(test_restarts.Restarting):
         self.mine.client.pause()
         self.records[0].delete()
         self.mine.client.resume()
-        self.mine.client.expect_error("RECORD_UPDATE_ERROR")
+        # Clients before 7 forget the record at once, and do not write.
+        self.mine.client.tolerate_error("RECORD_UPDATE_ERROR")
         self.mine.wait_for_event("delete")
         self.records = [Record(record.client, record.name, key="again") for record in self.records]
         self.all_see("{}")

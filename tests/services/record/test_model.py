@@ -503,7 +503,7 @@ class Machine(RuleBasedStateMachine):
             # Several conflicts of a text client have one VERSION_EXISTS, and none if the record is deleted meanwhile.
             pattern.append(conflict)
         deleted = any(action is A.DELETE and name == message.name for _, action, name in self.asked)
-        if client.dialect is TEXT and message.is_write_ack and deleted and answers and not any(a for _, a in pattern):
+        if client.dialect is TEXT and message.is_write_ack and deleted and answers and done not in pattern:
             # The write came behind the deletion, of which the client had not heard: its callback went with the record.
             pattern = [(action, action is not A.VERSION_EXISTS) for action, _ in pattern]
             self.let_go.add(serial)
