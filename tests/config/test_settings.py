@@ -211,14 +211,15 @@ class ShippedTests(ConfigCase):
 
 class DocumentationTests(SynchronousTestCase):
     """
-    docs/configuration.rst.
+    docs/configuration.rst, and docs/redis.rst for the options of a Redis.
     """
 
     def test_complete(self) -> None:
         """
         Every option that can be in a file is described.
         """
-        words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", DOCUMENTATION.read_text()))))
+        text = DOCUMENTATION.read_text() + DOCUMENTATION.with_name("redis.rst").read_text()
+        words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", text))))
         modules = (settings, endpoints, permission, auth, http, limits, stores, users)
         sections = [value for module in modules for value in vars(module).values()]
         for cls in filter(dataclasses.is_dataclass, sections):

@@ -17,10 +17,12 @@ from tests.store import contract
 from tests.store.redis_stage import RedisTestCase
 
 
-class ContractTests(RedisTestCase, contract.SharedStoreContract):
+class ContractTests(RedisTestCase, contract.TombstoneContract):
     """
     The contract of stores, on one server.
     """
+
+    deletion_memory = 3600.0
 
     def test_more_interfaces(self) -> None:
         """
