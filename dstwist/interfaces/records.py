@@ -59,7 +59,7 @@ class ISharedStore(IStore):
 
     If the Deferred of a write fails, or does not fire in time, the write is I{in doubt}: it may have taken effect, and
     it may take effect later. The caller does not repeat such a write. It calls C{fence}, and then C{get}. One failure
-    leaves no doubt: after L{dstwist.errors.StoreFull} the write had no effect.
+    leaves no doubt: after L{dstwist.errors.StoreRefusal} the write had no effect, and will have none.
     """
 
     def replace(

@@ -104,8 +104,9 @@ class RecordDeleter:
                     found = await self._store.confirm(name, record)
             except RecordError as error:
                 self.not_deleted(name, message, sender, error)
-                self._reconciliation.assume(name, record)
-                await self._reconciliation.try_to_reconcile(name)
+                if not error.no_effect:
+                    self._reconciliation.assume(name, record)
+                    await self._reconciliation.try_to_reconcile(name)
                 return
             if found is None:
                 if decision is True:

@@ -15,7 +15,8 @@ version and refuses: nothing was written, the cache is given the record that is 
 a cluster, the cache of a node may be outdated, so a refusal is confirmed by the arbiter as well.
 
 A write that fails leaves the record unresolved: L{dstwist.services.record.reconcile}. An unresolved record is
-reconciled before it is loaded.
+reconciled before it is loaded. One failure leaves no doubt: if the arbiter has not executed the write
+(L{StoreRefusal<dstwist.errors.StoreRefusal>}), the record is what it was.
 
 Nearly all requests that reach the storage are writes. So if the storage writes without Deferreds (L{ICallbackStore}),
 L{RecordStore.begin} makes none, and one timer watches the time of all writes.
@@ -209,7 +210,7 @@ class RecordStore:
         @param changes: the changes that lead from C{before} to C{record}.
         @return: C{None} if the record is written. Otherwise another writer was faster: the record that is there
             instead; L{NO_RECORD} if there is none.
-        @raise RecordError: RECORD_UPDATE_ERROR; the record is unresolved now.
+        @raise RecordError: RECORD_UPDATE_ERROR; unless the write had no effect, the record is unresolved now.
         """
         action = RecordAction.RECORD_UPDATE_ERROR
         expected = None if before is None else before.version
@@ -252,7 +253,7 @@ class RecordStore:
 
         @param before: the record on which the deletion was decided; C{None}: there was none.
         @return: as of L{commit}.
-        @raise RecordError: RECORD_DELETE_ERROR; the record is unresolved now.
+        @raise RecordError: RECORD_DELETE_ERROR; unless the deletion had no effect, the record is unresolved now.
         """
         action = RecordAction.RECORD_DELETE_ERROR
         self._check_room(action)
@@ -280,7 +281,8 @@ class RecordStore:
     def begin(self, commit: Commit | _AwaitedCommit, expected: int | None, changes: Sequence[Change]) -> None:
         """
         Write a record to the storage, which must have callbacks, and to the cache. Then call C{commit.done}: in a later
-        turn, or before this method returns. If there is an error, the record is unresolved.
+        turn, or before this method returns. If there is an error, the record is unresolved, unless the write had no
+        effect.
 
         @param expected: the version of the record on which the write was decided; C{None}: there was none.
         @param changes: the changes that lead from that record to the new one.
@@ -321,7 +323,8 @@ class RecordStore:
 
     def _failed(self, commit: Commit | _AwaitedCommit, reason: Exception | float) -> None:
         problem = write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, STORAGE_TIER, reason)
-        self._reconciliation.add(commit.name)
+        if not problem.no_effect:
+            self._reconciliation.add(commit.name)
         commit.done(commit, problem, None)
 
     async def _fill_cache(self, name: str, record: Record, action: RecordAction) -> None:
@@ -329,9 +332,9 @@ class RecordStore:
         Give the cache a record that the storage has; L{NO_RECORD}: the storage has none.
         """
         if record.data is None:
-            await self._write(name, CACHE_TIER, self._cache.delete(name), action)
+            await self._write(name, CACHE_TIER, self._cache.delete(name), action, decides=False)
         elif not self._keep(name, record):
-            await self._write(name, CACHE_TIER, self._write_cache(name, record), action)
+            await self._write(name, CACHE_TIER, self._write_cache(name, record), action, decides=False)
 
     def _promote(self, name: str, record: Record) -> None:
         """
@@ -345,9 +348,11 @@ class RecordStore:
 
     def _check_room(self, action: RecordAction) -> None:
         if len(self._reconciliation) >= MAX_UNRESOLVED_RECORDS:
-            raise RecordError(action, "too many records are waiting for the stores to recover")
+            raise RecordError(action, "too many records are waiting for the stores to recover", no_effect=True)
 
-    async def _write(self, name: str, tier: str, answer: Deferred[Any], action: RecordAction) -> Any:
+    async def _write(
+        self, name: str, tier: str, answer: Deferred[Any], action: RecordAction, decides: bool = True
+    ) -> Any:
         reason: Exception | float
         try:
             return await within(answer, self._write_timeout, self._clock)
@@ -355,8 +360,9 @@ class RecordStore:
             reason = self._write_timeout
         except Exception as error:
             reason = error
-        problem = write_failed(name, action, tier, reason)
-        self._reconciliation.add(name)
+        problem = write_failed(name, action, tier, reason, decides)
+        if not problem.no_effect:
+            self._reconciliation.add(name)
         raise problem from (reason if isinstance(reason, Exception) else None)
 
 

@@ -228,6 +228,84 @@ class FailingStoreTests(RecordTestCase):
         self.assertEqual(self.say(bob, wanting_ack(update("a", 10, {"x": 2}))), [written("a")])
         self.assertEqual(ann.take(), [update("a", 10, {"x": 2})])
 
+    def refuse(self, store: FakeStore) -> None:
+        """
+        Have a store refuse all operations from now on.
+        """
+        store.calls.clear()
+        store.outcome = "refuses"
+
+    def assert_left_alone(self) -> None:
+        """
+        No store is asked for a record later.
+        """
+        before = len(self.storage.calls) + len(self.cache.calls)
+        self.clock.pump([1.0] * 100)
+        self.assertEqual(before, len(self.storage.calls) + len(self.cache.calls))
+
+    def test_refused_write(self) -> None:
+        """
+        A write of which it is certain that the storage has not executed it leaves no doubt: its writer is told at once,
+        and the storage is not asked for the record.
+        """
+        ann, bob, cat = self.young("a"), self.young("a"), self.young()
+        self.refuse(self.storage)
+        for version in (10, 10):
+            request = wanting_ack(update("a", version, {"x": 1}))
+            self.assertEqual(self.say(ann, request), [update("a", 9, {"x": 0}), failed(request)])
+            self.assertEqual(self.say(cat, request), [failed(request)])
+        self.assert_left_alone()
+        self.assertEqual([("set", "a", 10)] * 4, self.storage.calls)
+        self.assertEqual([], bob.take())
+        self.storage.outcome = "ok"
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 10, {"x": 2}))), [written("a")])
+        self.assertEqual([update("a", 10, {"x": 2})], bob.take())
+
+    def test_refused_creation(self) -> None:
+        """
+        The same of a record that does not exist.
+        """
+        ann = self.young()
+        self.refuse(self.storage)
+        self.storage.behave = lambda operation, name: (0.0, "refuses" if operation == "set" else "ok")
+        answers = self.say(ann, ask(A.SUBSCRIBECREATEANDREAD, names=("b",)))
+        self.assertEqual(A.RECORD_CREATE_ERROR, answers[-1].action)
+        self.assert_left_alone()
+        self.assertEqual([("get", "b"), ("set", "b", 0)], self.storage.calls)
+
+    def test_refused_deletion(self) -> None:
+        """
+        The same of a deletion.
+        """
+        ann = self.young("a")
+        self.refuse(self.storage)
+        (answer,) = self.say(ann, ask(A.DELETE, "a"))
+        self.assertEqual(A.RECORD_DELETE_ERROR, answer.action)
+        self.assert_left_alone()
+        self.assertEqual([("delete", "a")], self.storage.calls)
+        self.assert_stored("a", 9, {"x": 0})
+
+    def test_refused_by_cache(self) -> None:
+        """
+        If only the cache refuses a write, the storage has it: the record is read again, and all are told.
+        """
+        self.fail_once(self.cache, "refuses")
+        ann, bob, request = self.young("a"), self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
+        self.assertEqual(self.say(ann, request), [failed(request), update("a", 10, {"x": 1})])
+        self.assertEqual(bob.take(), [update("a", 10, {"x": 1})])
+        self.assert_stored("a", 10, {"x": 1})
+
+    def test_refused_by_sole_cache(self) -> None:
+        """
+        Without a storage, the cache decides, so its refusal leaves no doubt.
+        """
+        self.serve(storage=False)
+        self.cache.put("a", 9, {"x": 0})
+        ann, request = self.young("a"), wanting_ack(update("a", 10, {"x": 1}))
+        self.fail_once(self.cache, "refuses")
+        self.assertEqual(self.say(ann, request), [update("a", 9, {"x": 0}), failed(request)])
+        self.assert_left_alone()
+
     def test_in_step(self) -> None:
         """
         Who knows what is true is not told again: its next write may be on its way, and would be taken back by that.

@@ -20,7 +20,7 @@ from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.store import RecordStore
 from dstwist.store.tiers import TieredStore
-from tests.fakes import FakeStore
+from tests.fakes import FakeCallbackStore, FakeStore
 
 
 class RecordStoreTests(SynchronousTestCase):
@@ -61,6 +61,24 @@ class RecordStoreTests(SynchronousTestCase):
         error = self.run_failing(self.store.delete("b", None))
         self.assertEqual(error.action, RecordAction.RECORD_DELETE_ERROR)
         self.assertEqual(self.cache.calls, [])
+
+    def test_refused(self) -> None:
+        """
+        A write that the storage has not executed leaves no doubt, whether the storage has callbacks or not. If the
+        cache refuses what the storage has, the record is unresolved.
+        """
+        for storage in (FakeStore(self.clock), FakeCallbackStore(self.clock)):
+            self.storage = storage
+            self.make_store(RecordSettings())
+            storage.outcome = "refuses"
+            for work in (self.store.commit("a", None, Record(1, {})), self.store.delete("a", None)):
+                self.assertTrue(self.run_failing(work).no_effect)
+                self.assertEqual((len(self.reconciliation), self.cache.calls), (0, []))
+            storage.outcome, self.cache.outcome = "ok", "refuses"
+            self.assertFalse(self.run_failing(self.store.commit("a", None, Record(1, {}))).no_effect)
+            self.assertEqual(len(self.reconciliation), 1)
+            self.cache.outcome = "ok"
+            self.cache.calls.clear()
 
     def test_not_believed(self) -> None:
         """
