@@ -46,6 +46,7 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import ANY_VERSION, Change, Done, ICallbackStore, ISharedStore, IStoreStatus, Record
 from dstwist.log import Logger
 from dstwist.scheduling.time_slices import TimeSlices
+from dstwist.scheduling.turns import Turns
 from dstwist.store.sqlite_file import FILE_CHECK_INTERVAL, SqliteFile
 from dstwist.store.sqlite_removed import RemovedVersions
 from dstwist.store.sqlite_rows import Heads, Read, Write, fire
@@ -109,6 +110,7 @@ class SqliteStore:
         # The executed operations whose Deferreds have not fired.
         self._outcomes: deque[Read | Write] = deque()
         self._handing_out = False
+        self._turns = Turns.of(reactor)
         self._slices: TimeSlices | None = None
         # The last unfinished write of each record, by name.
         self._unwritten: dict[str, Write] = {}
@@ -279,6 +281,10 @@ class SqliteStore:
         """
         Tell C{outcomes}, and those of the reads behind each write, in slices.
         """
+        if len(outcomes) == 1 and outcomes[0].readers is None and not self._handing_out and not self._turns.over():
+            # A write that is alone. The steps of a slice would take longer than to tell it.
+            self._tell_one(outcomes[0])
+            return
         self._outcomes += outcomes
         if self._outcomes and not self._handing_out:
             assert self._slices is not None
@@ -289,19 +295,22 @@ class SqliteStore:
         outcomes = self._outcomes
         while outcomes:
             outcome = outcomes.popleft()
-            self._waiting -= 1
             if outcome.readers is not None and outcome.error is None:
                 for read in outcome.readers:
                     read.result = outcome.result
                 outcomes.extendleft(reversed(outcome.readers))
-            try:
-                outcome.tell()
-            except Exception:
-                # There may be not enough memory, for instance. The other outcomes are handed out all the same.
-                self._log.failure("a request could not go on after its operation on the storage")
+            self._tell_one(outcome)
             yield
         self._handing_out = False
         self._close_if_idle()
+
+    def _tell_one(self, outcome: Read | Write) -> None:
+        self._waiting -= 1
+        try:
+            outcome.tell()
+        except Exception:
+            # There may be not enough memory, for instance. The other outcomes are handed out all the same.
+            self._log.failure("a request could not go on after its operation on the storage")
 
     def _done(self, writes: list[Write], error: Exception | None) -> None:
         self._running = False

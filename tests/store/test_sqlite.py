@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dstwist import record
 from dstwist.interfaces import ANY_VERSION, ICallbackStore, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.nesting import MAX_DEPTH
+from dstwist.scheduling.turns import Turns
 from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema, sqlite_versions
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
@@ -494,6 +496,28 @@ class TurnTests(SqliteTestCase):
         self.reactor.run_until(lambda: "later" in answered)
         self.assertEqual(done, [True])
         self.assertEqual(answered, [*self.expected(200), "later"])
+
+    def test_alone(self) -> None:
+        """
+        The outcome of a write that is alone waits for a later turn as well, if the present one is over.
+        """
+        store = self.started(self.make())
+        batches = self.batches()
+        turns = Turns.of(self.reactor)
+        answered: list[str] = []
+
+        def note(result: object, name: str) -> None:
+            answered.append(name)
+
+        turns.hold()
+        for name in "ab":
+            # The thread gets the second batch after the reactor was told of the first one.
+            store.set(name, 1, {}).addBoth(note, name)
+            self.reactor.run_until(partial(batches.__contains__, [name]))
+        self.assertEqual(answered, [])
+        turns.release()
+        self.reactor.run_until(lambda: len(answered) == 2)
+        self.assertEqual(answered, ["a", "b"])
 
     def test_stop(self) -> None:
         """
