@@ -8,7 +8,8 @@ L{.interface}          Redis as its users see it
 L{.errors}             the failures of calls
 L{.link}               one ordered link to one server; its parts are:
 L{.reconnection}       makes the connection, and makes it anew whenever it is lost
-L{.primary}            where the server is
+L{.primary}            where the server is, when the configuration says it
+L{.sentinel}           where the server is, as the Sentinels know it
 L{.protocol}           one connection: commands out, answers in
 L{.greeting}           the first commands on a connection: log in, and find out which server it is
 L{.watch}              whether the server is still there

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import re
 
+from twisted.internet.defer import TimeoutError
+
 from dstwist.errors import StoreError
+from dstwist.tls.client import client_tls_problem
 
 # Redis 6 puts the error of a command that a script has called into a text of its own.
 _IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
@@ -45,3 +48,12 @@ class InvalidAnswer(StoreError):
     """
     The bytes that came are no answer of Redis, or an answer is too large.
     """
+
+
+def reason_of(error: BaseException | None) -> str:
+    """
+    Why a connection has ended, or was not made, in words for an operator.
+    """
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    return client_tls_problem(error) or str(error) or type(error).__name__

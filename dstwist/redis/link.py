@@ -42,6 +42,7 @@ from dstwist.redis.protocol import RedisProtocol
 from dstwist.redis.reconnection import Callbacks, Reconnection
 from dstwist.redis.redo import MAX_TRIES, Redo
 from dstwist.redis.scripts import Script
+from dstwist.redis.sentinel import SentinelPrimary
 from dstwist.redis.trouble import LEFT, STAYS, Trouble
 from dstwist.redis.watch import Watch
 from dstwist.scheduling.deadlines import Deadlines
@@ -71,7 +72,8 @@ class RedisLink:
     ) -> None:
         self._settings = settings
         self._reactor = reactor
-        primary = primary or FixedPrimary(settings, reactor)
+        if primary is None:
+            primary = (SentinelPrimary if settings.sentinels else FixedPrimary)(settings, reactor)
         self.on_connected: list[Callable[[ServerIdentity], object]] = []
         callbacks = Callbacks(self._answered, self._ready, self._lost)
         self._reconnection = Reconnection(settings, client_name, reactor, primary, callbacks, jitter)
@@ -139,7 +141,8 @@ class RedisLink:
                 self._log.failure("a new connection to Redis was not taken notice of")
         self._send_waiting(connection)
 
-    def _lost(self, unanswered: Sequence[Call], text: str) -> None:
+    def _lost(self, unanswered: Sequence[Call], reason: str) -> None:
+        text = self._reconnection.text(reason)
         self._connection = self._open = None
         if self._watch is not None:
             self._watch.stop()
@@ -150,7 +153,7 @@ class RedisLink:
                 self._finish(call, StoreUnreachable(text), None)
         for call in unanswered:
             if call.own:
-                call.done(call.argument, ConnectionBroken(text), None)
+                call.done(call.argument, ConnectionBroken(reason), None)
             else:
                 self._finish(call, ConnectionBroken(text), None)
 

@@ -18,9 +18,9 @@ execute a call, but the new one never gets its effect.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -29,11 +29,13 @@ from dstwist.config.redis import RedisConnectionSettings
 from dstwist.errors import StoreError, StoreUnreachable
 from dstwist.log import Logger
 from dstwist.redis.call import Call
-from dstwist.redis.errors import RedisRefusal
+from dstwist.redis.errors import RedisRefusal, reason_of
 from dstwist.redis.greeting import Doubted, Greeting, greet
 from dstwist.redis.interface import ServerIdentity
 from dstwist.redis.primary import Place, Primary
 from dstwist.redis.protocol import RedisProtocol
+
+_T = TypeVar("_T")
 
 #: The first wait before a new attempt to connect, in seconds.
 FIRST_DELAY = 0.05
@@ -86,6 +88,7 @@ class Reconnection:
         self._doubted: list[Doubted] = []
         self._fences: list[Deferred[None]] = []
         self._life: Deferred[None] | None = None
+        self._awaited: Deferred[Any] | None = None
         self._stopped = False
         self._stop_waits: Deferred[None] | None = None
         # The problem that the log says last.
@@ -117,8 +120,10 @@ class Reconnection:
         """
         self._stopped = True
         self.problem = "the server stops"
-        if self._life is not None:
-            self._life.cancel()
+        # It is not there if the link is stopped by a callback of itself.
+        if self._awaited is not None:
+            self._awaited.cancel()
+        self._primary.stop()
         if self._connection is not None:
             self._connection.give_up(StoreError(self.problem))
         fences, self._fences = self._fences, []
@@ -139,37 +144,51 @@ class Reconnection:
         try:
             while not self._stopped:
                 try:
-                    greeting = await self._connect()
+                    greeting = await self._awaiting(Deferred.fromCoroutine(self._connect()))
                 except CancelledError:
                     raise
                 except Exception as error:
-                    self._has_problem(_reason(error), away=started.called)
+                    self._has_problem(reason_of(error), away=started.called)
                     over = seconds() - begun >= self._settings.connect_timeout
                     if not started.called and (over or isinstance(error, RedisRefusal)):
-                        started.errback(StoreError(self.text(_reason(error))))
+                        self._primary.stop()
+                        started.errback(StoreError(self.text(reason_of(error))))
                         return
                 else:
                     lost, since = self._ready(greeting), seconds()
                     if not started.called:
                         started.callback(None)
-                    self._has_problem(_reason(await lost), away=True)
+                    reason = await self._awaiting(lost)
+                    self._has_problem(reason_of(reason), away=True)
                     # A server that ends each connection at once is not asked more and more often.
                     if seconds() - since > self._settings.max_reconnect_delay:
                         delay = 0.0
                 delay = min(max(2 * delay, FIRST_DELAY), self._settings.max_reconnect_delay)
-                await deferLater(self._reactor, delay * (1 + self._jitter()) / 2)
+                if not self._stopped:
+                    await self._awaiting(deferLater(self._reactor, delay * (1 + self._jitter()) / 2))
         except CancelledError:
             if not started.called:
                 started.errback(StoreError(self.text("the server stops")))
             raise
 
+    async def _awaiting(self, deferred: Deferred[_T]) -> _T:
+        """
+        Wait for C{deferred}, which L{stop} cancels.
+        """
+        self._awaited = deferred
+        try:
+            return await deferred
+        finally:
+            self._awaited = None
+
     # -- one connection
 
     async def _connect(self) -> Greeting:
-        return await Deferred.fromCoroutine(self._attempt()).addTimeout(self._settings.connect_timeout, self._reactor)
-
-    async def _attempt(self) -> Greeting:
         place = await self._primary.find()
+        attempt = Deferred.fromCoroutine(self._attempt(place))
+        return await attempt.addTimeout(self._settings.connect_timeout, self._reactor)
+
+    async def _attempt(self, place: Place) -> Greeting:
         connection = self._connection = await self._reach(place)
         try:
             return await greet(connection, self._settings, self._client_name, place.address, self._doubted)
@@ -193,11 +212,16 @@ class Reconnection:
         self._doubted.clear()
         self.problem = None
         self._log_ready(greeting.server)
+        self._primary.watch(self._moved)
         self._callbacks.ready(self._connection, greeting.server)
         fences, self._fences = self._fences, []
         for fence in fences:
             fence.callback(None)
         return lost
+
+    def _moved(self, reason: str) -> None:
+        if self._connection is not None:
+            self._connection.give_up(StoreError(reason))
 
     def retire(self, problem: str) -> None:
         """
@@ -215,8 +239,8 @@ class Reconnection:
         if greeting is not None and unanswered:
             self._doubted.append(Doubted(greeting.client_id, greeting.server.run_id))
         if self.problem is None:
-            self.problem = _reason(reason.value)
-        self._callbacks.lost(unanswered, self.text(_reason(reason.value)))
+            self.problem = reason_of(reason.value)
+        self._callbacks.lost(unanswered, reason_of(reason.value))
         lost, self._lost = self._lost, None
         if lost is not None:
             lost.callback(reason.value)
@@ -269,9 +293,3 @@ class Reconnection:
             address=server.address,
             event="REDIS_CONNECTION",
         )
-
-
-def _reason(error: BaseException | None) -> str:
-    if isinstance(error, TimeoutError):
-        return "it did not answer in time"
-    return str(error) or type(error).__name__

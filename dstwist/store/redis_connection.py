@@ -18,12 +18,6 @@ def connect(settings: RedisSettings, reactor: Any) -> IRedis:
     """
     A connection that is not started.
     """
-    for key, given in (
-        ("nodes", settings.nodes),
-        ("sentinels", settings.sentinels),
-        ("path", settings.path),
-        ("tls", settings.tls),
-    ):
-        if given:
-            raise ConfigError(f"{settings.where}.{key}", "this is not built yet")
+    if settings.nodes:
+        raise ConfigError(f"{settings.where}.nodes", "this is not built yet")
     return RedisLink(settings, reactor)

@@ -39,7 +39,7 @@ _CERTIFICATE = re.compile("-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----.*?----
 _KEY = re.compile("-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?-----END \\1-----", re.DOTALL)
 _CRL = re.compile("-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", re.DOTALL)
 
-_VERSIONS = {"TLSv1.2": TLSVersion.TLSv1_2, "TLSv1.3": TLSVersion.TLSv1_3}
+VERSIONS = {"TLSv1.2": TLSVersion.TLSv1_2, "TLSv1.3": TLSVersion.TLSv1_3}
 
 # The ciphers of TLS 1.2. Those of TLS 1.3 are all good, so the default of OpenSSL stays.
 _CIPHERS = ":".join(
@@ -112,7 +112,7 @@ def serve(settings: SslSettings, path: str) -> Served:
     @raise ConfigError: key, certificates or options cannot be used.
     """
     try:
-        key = _private_key(settings.key, settings.passphrase, f"{path}.key")
+        key = private_key(settings.key, settings.passphrase, f"{path}.key")
         chain = _chain(key, settings, path)
         own, *others = map(crypto.X509.from_cryptography, chain)
         resume = not settings.request_cert
@@ -120,7 +120,7 @@ def serve(settings: SslSettings, path: str) -> Served:
             crypto.PKey.from_cryptography_key(key),
             own,
             extraCertChain=others,
-            raiseMinimumTo=_VERSIONS[settings.min_version],
+            raiseMinimumTo=VERSIONS[settings.min_version],
             enableSessions=resume,
             enableSessionTickets=resume,
         ).getContext()
@@ -134,7 +134,10 @@ def serve(settings: SslSettings, path: str) -> Served:
         raise ConfigError(path, f"key and cert cannot be used: {openssl_reasons(error)}") from None
 
 
-def _private_key(pem: str, passphrase: str | None, path: str) -> Any:
+def private_key(pem: str, passphrase: str | None, path: str) -> Any:
+    """
+    The private key in C{pem}.
+    """
     found = _KEY.search(pem)
     if found is None:
         raise ConfigError(path, "there is no private key in it")
@@ -164,12 +167,16 @@ def certificates(pem: str, path: str) -> list[x509.Certificate]:
 
 
 def _chain(key: Any, settings: SslSettings, path: str) -> list[x509.Certificate]:
-    """
-    The certificate of C{key}, then its issuer and so on in order, then the other certificates in the settings.
-    """
     given = certificates(settings.cert, f"{path}.cert")
     if settings.ca is not None:
         given += certificates(settings.ca, f"{path}.ca")
+    return chain_of(key, given, path)
+
+
+def chain_of(key: Any, given: Sequence[x509.Certificate], path: str) -> list[x509.Certificate]:
+    """
+    The certificate of C{key}, then its issuer and so on in order, then the other ones that are given.
+    """
     public = _public_bytes(key.public_key())
     own = next((certificate for certificate in given if _public_bytes(certificate.public_key()) == public), None)
     if own is None:

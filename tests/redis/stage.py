@@ -144,6 +144,12 @@ class KnownPrimary:
     async def find(self) -> Place:
         return Place(self.endpoint, self.name)
 
+    def watch(self, moved: Callable[[str], object]) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
 
 class LinkTestCase(SynchronousTestCase):
     """

@@ -312,6 +312,16 @@ class StopTests(LinkTestCase):
         self.turn()
         self.peer.close()
 
+    def test_at_once(self) -> None:
+        """
+        The link may be stopped in the moment in which it has started.
+        """
+        started = self.link.start()
+        started.addCallback(lambda ignored: self.link.stop())
+        self.greet()
+        self.successResultOf(started)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_during_start(self) -> None:
         """
         A start that is going on fails.
