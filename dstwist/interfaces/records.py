@@ -151,6 +151,51 @@ class IInstantStore(IRecordStore):
         """
 
 
+class IReplaceableStore(Interface):
+    """
+    A store in a server of its own, which may lose acknowledged writes: it was restarted without its data, was restored,
+    or a replica that was behind took over.
+    """
+
+    def on_replaced(callback: Callable[[str], object]) -> None:
+        """
+        Have C{callback} called each time the store may have less than before: after a reconnection to another server or
+        to one that was restarted, or to one whose data are not the data of before. The argument is the reason, a few
+        words for the log. The operations that are called afterwards find the data that the store has now. Called before
+        the start.
+        """
+
+
+class IDoubtingCache(Interface):
+    """
+    A cache in the memory of this process that can set records aside until the storage behind it confirms them. Only the
+    records that the storage has as well are set aside. They answer no request meanwhile.
+    """
+
+    def set_aside() -> list[str]:
+        """
+        Set all records aside.
+
+        @return: the names of the records that are set aside, the most recently used first.
+        """
+
+    def aside(name: str) -> int | None:
+        """
+        The version of a record that is set aside; C{None} if there is none. A record that is written meanwhile is not
+        set aside any more.
+        """
+
+    def confirm(name: str) -> None:
+        """
+        Use a record that is set aside again. Called in the order of C{set_aside}.
+        """
+
+    def drop(name: str) -> None:
+        """
+        Forget a record that is set aside.
+        """
+
+
 class IStoreStatus(Interface):
     """
     A store that can report its state. Both methods answer at once.

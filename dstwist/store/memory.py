@@ -15,6 +15,9 @@ is loose   a storage has it as well                               the least rece
                                                                   forgotten
 =========  =====================================================  ===========================================
 
+A loose record may be set aside (L{IDoubtingCache}): then it answers no request. The first records to be forgotten are
+those that are set aside.
+
 Firm records have priority: loose records get the room that firm records leave. Always true: C{_firm_weight} and
 C{_loose_weight} are the sums of the weights of the records, with their names and entries; after a write their sum is at
 most C{maxBytes}. Weights are upper bounds (L{dstwist.protocol.weights}).
@@ -32,14 +35,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from dstwist.errors import StoreFull
-from dstwist.interfaces import Change, IEnumerableStore, IInstantStore, ISharedStore, Record
+from dstwist.interfaces import Change, IDoubtingCache, IEnumerableStore, IInstantStore, ISharedStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import NO_RECORD
 from dstwist.store.tombstones import Tombstones
 
 
-@implementer(IInstantStore, ISharedStore, IEnumerableStore)
+@implementer(IInstantStore, ISharedStore, IEnumerableStore, IDoubtingCache)
 class MemoryStore:
     """
     Records in dictionaries.
@@ -66,16 +69,20 @@ class MemoryStore:
         bounded = max_entries is not None or max_bytes is not None
         # Without limits no record is ever forgotten, so the order of use is not needed.
         self._kept = kept if evict and bounded else ("",)
+        # The prefixes of the names of records that no storage has.
+        self._unstored = kept if evict else ("",)
         self._free = free
         self._tombstones = tombstones
         self._firm: dict[str, Record] = {}
         # The record used last is at the end. Unlike a dict, an OrderedDict finds its first key at once.
         self._loose: OrderedDict[str, Record] = OrderedDict()
+        # The loose records that are set aside, in the same order. Always true: a name is in one of the two.
+        self._aside: OrderedDict[str, Record] = OrderedDict()
         self._firm_weight = 0
         self._loose_weight = 0
 
     def __len__(self) -> int:
-        return len(self._firm) + len(self._loose)
+        return len(self._firm) + len(self._loose) + len(self._aside)
 
     def start(self) -> Deferred[None]:
         return succeed(None)
@@ -83,6 +90,7 @@ class MemoryStore:
     def stop(self) -> Deferred[None]:
         self._firm.clear()
         self._loose.clear()
+        self._aside.clear()
         self._firm_weight = self._loose_weight = 0
         if self._tombstones is not None:
             self._tombstones.clear()
@@ -110,13 +118,15 @@ class MemoryStore:
         elif len(firm) >= self._max_entries:
             return False
         else:
+            if self._aside:
+                self.drop(name)
             grown = weight + _entry(name)
         # A record may always become smaller, even if the store exceeds its limit.
         if grown > 0 and self._firm_weight + grown > self._max_bytes:
             return False
         firm[name] = record
         self._firm_weight += grown
-        if self._loose:
+        if self._loose or self._aside:
             self._make_room()
         return True
 
@@ -176,7 +186,49 @@ class MemoryStore:
         found = heapq.nsmallest(limit, after)
         return succeed((found, found[-1] if len(found) == limit else None))
 
+    # -- setting aside
+
+    def set_aside(self) -> list[str]:
+        if self._aside:
+            self._aside.update(self._loose)
+            self._loose.clear()
+        else:
+            self._aside, self._loose = self._loose, self._aside
+        if self._kept != self._unstored:
+            # Without limits, the records that the storage has are firm as well.
+            for name in [name for name in self._firm if not name.startswith(self._unstored)]:
+                self._aside[name] = record = self._firm.pop(name)
+                weight = record.weigh() + _entry(name)
+                self._firm_weight -= weight
+                self._loose_weight += weight
+        return list(reversed(self._aside))
+
+    def aside(self, name: str) -> int | None:
+        record = self._aside.get(name)
+        return None if record is None else record.version
+
+    def confirm(self, name: str) -> None:
+        record = self._aside.get(name)
+        if record is None:
+            return
+        if name.startswith(self._kept):
+            self._forget(name)
+            self.keep(name, record)
+            return
+        del self._aside[name]
+        self._loose[name] = record
+        # The records that were confirmed before it, and those that are used from now on, are behind it.
+        self._loose.move_to_end(name, last=False)
+
+    def drop(self, name: str) -> None:
+        if name in self._aside:
+            self._forget(name)
+
+    # -- loose records
+
     def _keep_loose(self, name: str, record: Record, weight: int) -> None:
+        if self._aside and name in self._aside:
+            self._forget(name)
         loose = self._loose
         old = loose.get(name)
         if old is not None:
@@ -197,16 +249,18 @@ class MemoryStore:
         self._make_room()
 
     def _make_room(self) -> None:
-        loose = self._loose
-        while loose and (
-            self._firm_weight + self._loose_weight > self._max_bytes or len(loose) + len(self._firm) > self._max_entries
+        loose, aside = self._loose, self._aside
+        while (loose or aside) and (
+            self._firm_weight + self._loose_weight > self._max_bytes or len(self) > self._max_entries
         ):
-            record = self._forget(next(iter(loose)))
+            record = self._forget(next(iter(aside or loose)))
             if record is not None and record.weigh() > LARGE_WEIGHT and self._free is not None:
                 self._free([record.content])
 
     def _forget(self, name: str) -> Record | None:
         record = self._loose.pop(name, None)
+        if record is None and self._aside:
+            record = self._aside.pop(name, None)
         if record is not None:
             self._loose_weight -= record.weigh() + _entry(name)
         return record

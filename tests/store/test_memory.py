@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreFull
-from dstwist.interfaces import IEnumerableStore, IInstantStore, Record
+from dstwist.interfaces import IDoubtingCache, IEnumerableStore, IInstantStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.store.memory import MemoryStore
@@ -362,3 +362,106 @@ class TombstoneTests(contract.TombstoneContract):
         self.result(store.remove("a", 7))
         self.failureResultOf(store.replace("a", None, Record(8, ["x" * 5000])), StoreFull)
         self.assertEqual(self.result(store.replace("a", None, Record(0, {}))).version, 7)
+
+
+class AsideTests(SynchronousTestCase):
+    """
+    A cache sets records aside when the storage behind it may have less than before.
+    """
+
+    def filled(self, *names: str, **limits: Any) -> MemoryStore:
+        store = MemoryStore(**limits)
+        verifyObject(IDoubtingCache, store)
+        for name in names:
+            self.assertTrue(store.keep(name, Record(1, {"is": name})))
+        return store
+
+    def shown(self, store: MemoryStore, *names: str) -> list[str]:
+        return [name for name in names if store.known(name) is not None]
+
+    def test_aside(self) -> None:
+        """
+        What is set aside answers nothing; the names come in the order in which they were used last.
+        """
+        for limits in ({}, {"max_entries": 9}):
+            store = self.filled("a", "b", "c", **limits)
+            self.assertEqual(store.set_aside(), ["c", "b", "a"])
+            self.assertEqual(self.shown(store, "a", "b", "c"), [])
+            self.assertEqual((store.aside("a"), store.aside("x"), len(store)), (1, None, 3))
+
+    def test_confirmed(self) -> None:
+        """
+        What is confirmed answers again, what is dropped does not.
+        """
+        for limits in ({}, {"max_entries": 9}):
+            store = self.filled("a", "b", "c", **limits)
+            store.set_aside()
+            store.confirm("c")
+            store.drop("b")
+            store.confirm("x")
+            self.assertEqual(self.shown(store, "a", "b", "c"), ["c"])
+            self.assertEqual([store.aside(name) for name in "abc"], [1, None, None])
+            self.assertEqual(len(store), 2)
+
+    def test_order(self) -> None:
+        """
+        What is confirmed is forgotten in the same order as before, and what is used meanwhile after it.
+        """
+        store = self.filled("a", "b", "c", max_entries=4)
+        for name in store.set_aside():
+            if name == "b":
+                store.keep("d", Record(1, {}))
+            store.confirm(name)
+        for name in ("e", "f"):
+            store.keep(name, Record(1, {}))
+        self.assertEqual(self.shown(store, *"abcdef"), ["c", "d", "e", "f"])
+
+    def test_written(self) -> None:
+        """
+        What is written or deleted meanwhile is not set aside any more, and is not changed by a confirmation.
+        """
+        for limits in ({}, {"max_entries": 9}):
+            store = self.filled("a", "b", **limits)
+            store.set_aside()
+            store.keep("a", Record(2, {}))
+            self.successResultOf(store.delete("b"))
+            for name in ("a", "b"):
+                self.assertIsNone(store.aside(name))
+                store.confirm(name)
+            self.assertEqual((store.known("a"), store.known("b"), len(store)), (Record(2, {}), None, 1))
+
+    def test_again(self) -> None:
+        """
+        What was confirmed is set aside again.
+        """
+        store = self.filled("a", "b", max_entries=9)
+        store.set_aside()
+        store.confirm("b")
+        self.assertEqual(store.set_aside(), ["b", "a"])
+        self.assertEqual(self.shown(store, "a", "b"), [])
+
+    def test_unstored(self) -> None:
+        """
+        A record that no storage has is never set aside.
+        """
+        for limits in ({}, {"max_entries": 9}):
+            store = self.filled("a", "x/a", kept=("x/",), **limits)
+            self.assertEqual(store.set_aside(), ["a"])
+            self.assertEqual(self.shown(store, "a", "x/a"), ["x/a"])
+        self.assertEqual(self.filled("a", evict=False).set_aside(), [])
+
+    def test_weight(self) -> None:
+        """
+        What is set aside counts, and is the first that is forgotten.
+        """
+        each = size("a", {"is": "a"})
+        store = self.filled("a", "b", "c", max_bytes=3 * each)
+        store.set_aside()
+        store.confirm("c")
+        store.keep("d", Record(1, {"is": "d"}))
+        self.assertEqual((store.aside("a"), store.aside("b"), self.shown(store, "c", "d")), (None, 1, ["c", "d"]))
+        for name in ("b", "c", "d"):
+            self.successResultOf(store.delete(name))
+        for name in ("e", "f", "g"):
+            store.keep(name, Record(1, {"is": name}))
+        self.assertEqual(self.shown(store, "e", "f", "g"), ["e", "f", "g"])
