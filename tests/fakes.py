@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from dstwist.errors import StoreError, StoreRefusal
+from dstwist.errors import StoreError, StoreRefusal, StoreUnreachable
 from dstwist.interfaces import (
     ANY_VERSION,
     Change,
@@ -356,8 +356,9 @@ class FakeStore:
     @ivar calls: what was asked, as C{("set", "name", 1)}.
     @ivar delay: how long operations take by its clock; with 0 they are answered at once.
     @ivar outcome: what becomes of them:
-        C{ok}; C{fails}: nothing done, and an error; C{refuses}: the same, and the error says so; C{lost}: done, and an
-        error; C{hangs}: nothing done, no answer; C{mute}: done, no answer.
+        C{ok}; C{fails}: nothing done, and an error; C{refuses}: the same, and the error says so; C{unreachable}: not
+        sent, and the error says so; C{lost}: done, and an error; C{hangs}: nothing done, no answer; C{mute}: done, no
+        answer.
     @ivar behave: decides on delay and outcome of each operation instead.
     @ivar instant: whether it does without Deferreds what takes no time.
     """
@@ -484,6 +485,8 @@ class FakeStore:
             answer.errback(StoreError("out of order"))
         elif outcome == "refuses":
             answer.errback(StoreRefusal("out of order"))
+        elif outcome == "unreachable":
+            answer.errback(StoreUnreachable("no connection"))
 
 
 @implementer(ICallbackStore)

@@ -255,6 +255,11 @@ ELSEWHERE = {
         "CACHE_RETRIEVAL_TIMEOUT",
         "STORAGE_RETRIEVAL_TIMEOUT",
     },
+    ("services/record/failures.py", "{event} | {where}: {problem}; requests for records fail"): {
+        "RECORD_LOAD_ERROR",
+        "RECORD_UPDATE_ERROR",
+        "RECORD_DELETE_ERROR",
+    },
     (
         "api/ongoing.py",
         "{event} | the {kind} {name} of {owner} has ended, and the application does not wait for its end",

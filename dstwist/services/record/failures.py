@@ -12,14 +12,15 @@ a deletion fails or is late           RECORD_DELETE_ERROR         RECORD_DELETE_
 other writers are always faster       the error of the client     RECORD_UPDATE_ERROR or RECORD_DELETE_ERROR
 ====================================  ==========================  ========================================
 
-The log line contains the exact problem. The client is told which tier failed, but not why.
+The log line contains the exact problem. The client is told which tier failed, but not why. While a tier cannot be
+reached, all requests fail for the same reason, so the log has one line about all of them.
 """
 
 from __future__ import annotations
 
 from twisted.python.failure import Failure
 
-from dstwist.errors import StoreError, StoreFull, StoreRefusal
+from dstwist.errors import StoreError, StoreFull, StoreRefusal, StoreUnreachable
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
 from dstwist.store.tiers import CACHE_TIER, TierError
@@ -96,6 +97,12 @@ def complain(action: RecordAction, name: str, tier: str, problem: object) -> Non
 
     @param problem: an exception, or a text.
     """
+    if isinstance(problem, StoreUnreachable):
+        _log.error(
+            "{event} | {where}: {problem}; requests for records fail", where=tier, problem=problem, event=action.name,
+            once=tier,
+        )  # fmt: skip
+        return
     if isinstance(problem, Exception) and not isinstance(problem, StoreError):
         # A store reports its failures as StoreError. Any other exception is a mistake in its code.
         _log.failure("the {where} broke", Failure(problem), where=tier)

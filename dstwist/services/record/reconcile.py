@@ -144,8 +144,10 @@ class Reconciliation:
 
     async def try_to_reconcile(self, name: str) -> None:
         """
-        L{reconcile}; if that fails, there is another attempt later.
+        L{reconcile} the record if it is unresolved; if that fails, there is another attempt later.
         """
+        if name not in self._records:
+            return
         try:
             await self.reconcile(name)
         except RecordError:

@@ -119,7 +119,8 @@ class RecordRefusals:
 
     def failed(self, name: str, message: Message, sender: IRequester, state: Record, reason: str) -> None:
         """
-        There is not enough memory for the write, or the record does not exist and the write does not create it.
+        There is not enough memory for the write, the stores cannot be reached, or the record does not exist and the
+        write does not create it.
         """
         self._send_record(name, message, sender, state)
         self._failed(name, message, sender, reason)
