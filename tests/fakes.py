@@ -31,6 +31,7 @@ from dstwist.interfaces import (
     IInstantStore,
     ILink,
     IPermission,
+    IReplaceableStore,
     IRequester,
     ISharedStore,
     ITopicService,
@@ -354,6 +355,7 @@ class FakeStore:
     @ivar records: what it holds. Data is checked never to be changed once it is here.
     @ivar removed: the versions at which records were removed.
     @ivar calls: what was asked, as C{("set", "name", 1)}.
+    @ivar asked: the names of each call of C{heads}.
     @ivar delay: how long operations take by its clock; with 0 they are answered at once.
     @ivar outcome: what becomes of them:
         C{ok}; C{fails}: nothing done, and an error; C{refuses}: the same, and the error says so; C{unreachable}: not
@@ -367,6 +369,7 @@ class FakeStore:
         self.records: dict[str, Record] = {}
         self.removed: dict[str, int] = {}
         self.calls: list[tuple[Any, ...]] = []
+        self.asked: list[list[str]] = []
         self.delay = 0.0
         self.outcome = "ok"
         self.behave: Callable[[str, str], tuple[float, str]] = lambda operation, name: (self.delay, self.outcome)
@@ -442,7 +445,11 @@ class FakeStore:
         return self._do("delete", name, effect)
 
     def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
-        return succeed({name: self.records.get(name, NO_RECORD).version for name in names})
+        names = list(names)
+        self.asked.append(names)
+        return self._do(
+            "heads", "!heads", lambda: {name: self.records.get(name, NO_RECORD).version for name in names}, len(names)
+        )
 
     def fence(self) -> Deferred[None]:
         return succeed(None)
@@ -504,6 +511,31 @@ class FakeCallbackStore(FakeStore):
         )
 
 
+@implementer(IReplaceableStore)
+class FakeReplaceableStore(FakeStore):
+    """
+    A L{FakeStore} that can go back.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
+        self._callbacks: list[Callable[[str], object]] = []
+
+    def on_replaced(self, callback: Callable[[str], object]) -> None:
+        self._callbacks.append(callback)
+
+    def replace_by(self, **versions: int) -> None:
+        """
+        Another server answers from now on, which has these records only, each with its version as C{n}.
+        """
+        self.records.clear()
+        self.removed.clear()
+        for name, version in versions.items():
+            self.put(name, version, {"n": version})
+        for callback in self._callbacks:
+            callback("another server")
+
+
 @implementer(IAuthenticator)
 class FakeAuthenticator:
     """
@@ -540,4 +572,5 @@ class FakesTests(SynchronousTestCase):
         verifyObject(IInstantStore, FakeStore())
         verifyObject(ISharedStore, FakeStore())
         verifyObject(ICallbackStore, FakeCallbackStore())
+        verifyObject(IReplaceableStore, FakeReplaceableStore())
         verifyObject(IAuthenticator, FakeAuthenticator())

@@ -21,14 +21,14 @@ overwrite a newer write.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
-from dstwist.interfaces import ISharedStore, IStore, Record
+from dstwist.interfaces import IReplaceableStore, ISharedStore, IStore, Record
 from dstwist.store.sole_writer import record_writer, shared
 from dstwist.store.tombstones import Tombstones
 
@@ -49,6 +49,18 @@ class TierError(StoreError):
         super().__init__(f"no answer from the {tier} within {reason:g} s" if late else str(reason))
         self.tier = tier
         self.reason = reason
+
+
+class ReplaceableArbiter(NamedTuple):
+    """
+    An arbiter that may go back.
+
+    @ivar on_replaced: as of L{IReplaceableStore}.
+    """
+
+    tier: str
+    store: ISharedStore
+    on_replaced: Callable[[Callable[[str], object]], object]
 
 
 class TieredStore:
@@ -90,6 +102,20 @@ class TieredStore:
         if storage is None or name.startswith(self._excluded):
             return self._shared_cache, CACHE_TIER
         return storage, STORAGE_TIER
+
+    def replaceable(self) -> list[ReplaceableArbiter]:
+        """
+        The arbiters that may go back.
+        """
+        found = []
+        for tier, store, arbiter in (
+            (STORAGE_TIER, self.storage, self._shared_storage),
+            (CACHE_TIER, self.cache, self._shared_cache),
+        ):
+            replaceable = None if store is None else IReplaceableStore(store, None)
+            if replaceable is not None and arbiter is not None:
+                found.append(ReplaceableArbiter(tier, arbiter, replaceable.on_replaced))
+        return found
 
     def mark_unresolved(self, name: str) -> None:
         """

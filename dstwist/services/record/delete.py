@@ -117,7 +117,11 @@ class RecordDeleter:
                 answers.deletion_refused(name, message, sender, decision, self._denials)
                 self._end_subscription(name, sender)
                 break
+            version = -1 if record is None else record.version
             record = None if found.data is None else found
+            comparison = self._store.comparison(name)
+            if comparison is not None and found.version < version:
+                await comparison.found_lower(name, record)
             attempts = attempts or self._store.attempts()
             if not await attempts.another():
                 self.not_deleted(name, message, sender, self._store.outpaced(name, RecordAction.RECORD_DELETE_ERROR))

@@ -28,6 +28,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.held_conflicts import HeldConflicts
+from dstwist.services.record.passed_on import PassedOn
 from dstwist.services.record.replicas import Replicas
 
 _RECORD = Topic.RECORD
@@ -39,6 +40,8 @@ _PATCH_MULTI = RecordAction.PATCH_MULTI
 class RecordNews:
     """
     Tells the subscribers of this node and the other nodes what has changed.
+
+    @param passed_on: C{None} if the versions that subscribers have are not needed.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class RecordNews:
         acks: Acknowledgements,
         conflicts: HeldConflicts,
         cluster: ICluster,
+        passed_on: PassedOn | None = None,
     ) -> None:
         self._subscriptions = subscriptions
         self._send_news = subscriptions.publish
@@ -59,6 +63,7 @@ class RecordNews:
         self._conflicts = conflicts
         # With one node there is nothing to publish. Even a call that does nothing would cost each write some per cent.
         self._publish_remote = None if cluster.is_single else cluster.publish
+        self._note = None if passed_on is None else passed_on.note
 
     def written(self, name: str, message: Message, sender: IRequester, state: Record, change: Change) -> None:
         """
@@ -67,6 +72,8 @@ class RecordNews:
         """
         if self._unsettled or self._resubscribers:
             self._replicas.accepted(name, sender, message.version, change)  # type: ignore[arg-type]  # a write has one
+        if self._note is not None:
+            self._note(name, state.version)
         path = message.path
         action = message.action
         alike = change.alike
@@ -139,6 +146,8 @@ class RecordNews:
         Tell the subscribers on this node, but C{exclude}, news that all other nodes have.
         """
         if news.action is not RecordAction.DELETED:
+            if self._note is not None:
+                self._note(news.name, news.version)  # type: ignore[arg-type]  # such news has both
             self._send_news(news, exclude)
             return
         name = news.name

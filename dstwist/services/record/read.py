@@ -30,6 +30,7 @@ from dstwist.services.record import answers
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
+from dstwist.services.record.passed_on import PassedOn
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.replicas import Replicas
@@ -60,8 +61,10 @@ class RecordReader:
         discards: HeldDiscards,
         conflicts: HeldConflicts,
         denials: Denials,
+        passed_on: PassedOn | None = None,
     ) -> None:
         self._denials = denials
+        self._note = None if passed_on is None else passed_on.note
         self._store = store
         self._reconciliation = reconciliation
         self._queue = queue
@@ -142,15 +145,20 @@ class RecordReader:
 
     # -- subscribing
 
-    def _add_subscriber(self, name: str, message: Message, sender: IRequester) -> bool | None:
+    def _add_subscriber(
+        self, name: str, message: Message, sender: IRequester, record: Record | None = None
+    ) -> bool | None:
         """
         Subscribe C{sender}.
 
+        @param record: the record, as subscribers have it now; C{None}: it was not loaded.
         @return: C{False} if it was subscribed before, C{None} if it has too many subscriptions.
         """
         if self._subscriptions.add(name, sender):
             if self._listeners.provided(name):
                 sender.send(Message(_RECORD, RecordAction.SUBSCRIPTION_HAS_PROVIDER, name))
+            if self._note is not None and record is not None:
+                self._note(name, record.version)
             return True
         if not self._subscriptions.is_subscribed(name, sender):
             answers.refused(name, message, sender, False, RecordAction.READ)
@@ -190,7 +198,7 @@ class RecordReader:
         # The connection may have closed meanwhile.
         if sender.closed:
             return
-        joined = self._add_subscriber(name, message, sender)
+        joined = self._add_subscriber(name, message, sender, record)
         if joined is None:
             return
         if not joined:
@@ -227,8 +235,11 @@ class RecordReader:
 
     async def _read_if_there(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
-        if found and not sender.closed and self._add_subscriber(name, message, sender) is not None:
-            self._respond(name, record or _NOT_THERE, sender)
+        if not found or sender.closed:
+            return
+        record = record or _NOT_THERE
+        if self._add_subscriber(name, message, sender, record) is not None:
+            self._respond(name, record, sender)
 
     def _subscribe_and_head(self, message: Message, sender: IRequester) -> None:
         sender.do(self._subscribing_and_heading(message, sender))
@@ -273,7 +284,7 @@ class RecordReader:
                 return
             if not await self._permitted(name, message, sender, message.action, record or NO_RECORD):
                 return
-            self._resubscribe(name, message, sender)
+            self._resubscribe(name, message, sender, record or _NOT_THERE)
             if versions is None:
                 sender.send(answers.head_response(name, record))
             elif record is not None:
@@ -292,13 +303,15 @@ class RecordReader:
         versions = None
         return asked, missing
 
-    def _resubscribe(self, name: str, message: Message, sender: IRequester) -> None:
+    def _resubscribe(self, name: str, message: Message, sender: IRequester, record: Record | None = None) -> None:
         """
         Subscribe a client that may have a copy already, of any version.
+
+        @param record: the record whose version the client is sent; C{None}: it is sent none.
         """
         if sender.closed:
             return
-        joined = self._add_subscriber(name, message, sender)
+        joined = self._add_subscriber(name, message, sender, record)
         self._replicas.resubscribed(name, sender, was_subscribed=not joined)
 
     def _subscribe(self, message: Message, sender: IRequester) -> None:

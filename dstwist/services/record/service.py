@@ -52,12 +52,14 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.large_values import LargeValues
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
+from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.decide import WriteDecisions
 from dstwist.services.record.delete import RecordDeleter
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
 from dstwist.services.record.news import RecordNews
+from dstwist.services.record.passed_on import PassedOn
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.read import RecordReader
 from dstwist.services.record.reconcile import Reconciliation
@@ -135,10 +137,39 @@ class RecordService:
         self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
         self._conflicts = conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
         subscriptions.on_revoke(self._on_revoke)
+        replaceable = tiers.replaceable()
+        passed_on = PassedOn(subscriptions) if replaceable else None
         reader = RecordReader(
-            store, reconciliation, queue, permission, subscriptions, listeners, replicas, discards, conflicts, denials
+            store,
+            reconciliation,
+            queue,
+            permission,
+            subscriptions,
+            listeners,
+            replicas,
+            discards,
+            conflicts,
+            denials,
+            passed_on,
         )
-        self._news = news = RecordNews(subscriptions, replicas, acks, conflicts, cluster)
+        self._news = news = RecordNews(subscriptions, replicas, acks, conflicts, cluster, passed_on)
+        if passed_on is not None:
+            for arbiter in replaceable:
+                comparison = Comparison(
+                    arbiter,
+                    tiers,
+                    queue,
+                    reconciliation,
+                    subscriptions,
+                    replicas,
+                    news,
+                    passed_on,
+                    settings,
+                    clock,
+                    cluster.is_single,
+                )
+                store.comparisons[arbiter.tier] = comparison
+                arbiter.on_replaced(comparison.begin)
         self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
         write_permission = WritePermission(permission, refusals, settings, denials)
         decisions = WriteDecisions(queue, permission, refusals, write_permission, sizes, settings, clock)
@@ -206,6 +237,8 @@ class RecordService:
         cancel the Deferred gives the requests up.
         """
         self._reconciliation.stop()
+        for comparison in self._store.comparisons.values():
+            comparison.stop()
         self._conflicts.stop()
         self._replicas.stop()
         self._discards.stop()

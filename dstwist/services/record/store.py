@@ -43,6 +43,7 @@ from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.attempts import Attempts
+from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.failures import RecordError, complain, outpaced, read_failed, write_failed
 from dstwist.services.record.queue import NONE_SERVED, Held, RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
@@ -123,6 +124,7 @@ class RecordStore:
     @ivar has_storage: whether there is a storage.
     @ivar is_instant: whether the cache is one that L{known} and L{keep} can use.
     @ivar has_callbacks: whether the storage has callbacks, so that L{begin} can be used.
+    @ivar comparisons: by tier, the comparisons of the arbiters that may go back.
     @param alone: whether no other node writes to the storage.
     """
 
@@ -159,6 +161,7 @@ class RecordStore:
         # The writes that the storage has not answered.
         self._commits: Deadlines[Commit | _AwaitedCommit] = Deadlines(settings.write_timeout, clock, self._late)
         self._on_answer = self._answered
+        self.comparisons: dict[str, Comparison] = {}
 
     def peek(self, name: str) -> Record | None:
         """
@@ -175,6 +178,12 @@ class RecordStore:
 
     def _keep_excluded(self, name: str, record: Record) -> bool:
         return name.startswith(self._excluded) and self._keep(name, record)
+
+    def comparison(self, name: str) -> Comparison | None:
+        """
+        The comparison of the arbiter of a record; C{None} if that arbiter does not go back.
+        """
+        return self.comparisons.get(self._arbiter(name)[1]) if self.comparisons else None
 
     def stop(self) -> None:
         """
@@ -194,11 +203,15 @@ class RecordStore:
         if name in self.unresolved:
             return await self._reconciliation.reconcile(name)
         try:
-            return await self._tiers.read(name, self._promote)
+            record = await self._tiers.read(name, self._promote)
         except TierError as error:
             problem = read_failed(name, error)
             self._queue.failed(name, problem)
             raise problem from error
+        comparison = self.comparison(name)
+        if comparison is not None:
+            await comparison.check(name, record)
+        return record
 
     async def commit(
         self, name: str, before: Record | None, record: Record, changes: Sequence[Change] = ()

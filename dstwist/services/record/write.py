@@ -275,7 +275,12 @@ class RecordWriter:
         """
         # The news of the other node may come later than those of the writes that follow.
         if found.data is not None or batch.first is not NO_RECORD:
-            self._refreshed(name, None if found.data is None else found)
+            record = None if found.data is None else found
+            comparison = self._store.comparison(name)
+            if comparison is not None and found.version < batch.first.version:
+                await comparison.found_lower(name, record)
+            else:
+                self._refreshed(name, record)
         if await attempts.another():
             self._queue.requeue(name, batch.taken)
             return True

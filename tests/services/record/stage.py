@@ -23,7 +23,13 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
-from tests.fakes import FakeCallbackStore, FakeCluster, FakeConnection, FakeStore, FakeWire
+from tests.fakes import (
+    FakeCallbackStore,
+    FakeCluster,
+    FakeConnection,
+    FakeStore,
+    FakeWire,
+)
 from tests.requesters import RequesterTestCase
 from tests.wire import readable
 
@@ -149,9 +155,8 @@ class RecordTestCase(RequesterTestCase):
         @param single: whether there are no other nodes, which might have written more than the cache has.
         """
         self.clock = Clock() if clock is None else clock
-        self.cache = FakeStore(self.clock)
-        self.cache.instant = self.instant
-        self.storage = FakeCallbackStore(self.clock) if self.callbacks else FakeStore(self.clock)
+        self.cache = self.make_cache()
+        self.storage = self.make_storage()
         self.rules = Rules()
         self.cluster = FakeCluster(single)
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
@@ -170,6 +175,14 @@ class RecordTestCase(RequesterTestCase):
         )
         self.wire = FakeWire()
         self.text_wire = ReadableWire()
+
+    def make_cache(self) -> Any:
+        cache = FakeStore(self.clock)
+        cache.instant = self.instant
+        return cache
+
+    def make_storage(self) -> Any:
+        return FakeCallbackStore(self.clock) if self.callbacks else FakeStore(self.clock)
 
     def young(self, *names: str) -> FakeConnection:
         """

@@ -290,7 +290,7 @@ class BackPressureTests(RecordTestCase):
         self.rules.rule = rule
         self.say(ann, update("a", 1, {}))
         self.say(bob, ask(A.READ, "a"))
-        self.cache.set = None  # type: ignore[method-assign,assignment]
+        self.cache.set = None
         decisions[0].callback(True)
         self.clock.pump([1.0] * 2)
         self.assertEqual(ann.reason, "internal error")
