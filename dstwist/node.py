@@ -59,6 +59,7 @@ from dstwist.startup_checks import (
     warn_of_unasked_certificates,
 )
 from dstwist.store.from_settings import Stores, build_stores
+from dstwist.store.loss import LossWatch
 from dstwist.store.tiers import TieredStore
 from dstwist.tls.certificates import TlsEndpoint
 from dstwist.transports.accept_rate import AcceptRate
@@ -99,6 +100,7 @@ class Node(NodeService):
     ) -> None:
         self._settings = settings
         self._label = label
+        self._on_fatal: Callable[[str], object] | None = None
         endpoints = list(endpoints)
         self._ports = ports = Ports(endpoints, reactor)
         self._certificates = [each.certificate for each in endpoints if isinstance(each, TlsEndpoint)]
@@ -192,7 +194,7 @@ class Node(NodeService):
         self._lifecycle = Lifecycle(
             settings,
             self._watchers(rules, logins, reactor),
-            self._started_in_turn(self._dependencies(), reactor),
+            self._started_in_turn(self._dependencies(reactor), reactor),
             self._started_in_turn([Dependency(*part) for part in plugins.parts(self.api)], reactor),
             self._check,
             self._client_side,
@@ -273,13 +275,22 @@ class Node(NodeService):
             Watcher(partial(logins.start, partial(run, "auth")), logins.stop),
         ]
 
-    def _dependencies(self) -> list[Dependency]:
-        stores = self._stores
-        return [
+    def _dependencies(self, reactor: Any) -> list[Dependency]:
+        settings, stores = self._settings, self._stores
+        found = [
             Dependency("storage", stores.storage, lambda: stores.storage_description + _found(stores)),
             Dependency("cache", stores.cache, lambda: stores.cache_description),
-            Dependency("authentication", self._authenticator, lambda: describe_authentication(self._settings.auth)),
+            Dependency("authentication", self._authenticator, lambda: describe_authentication(settings.auth)),
         ]
+        if settings.exit_on_fatal_error:
+            watch = LossWatch(
+                [("storage", stores.storage), ("cache", stores.cache)],
+                settings.dependency_initialization_timeout,
+                self._lost,
+                reactor,
+            )
+            found.append(Dependency("exitOnFatalError", watch, lambda: watch.description))
+        return found
 
     def _started_in_turn(self, parts: Sequence[Dependency], reactor: Any) -> Dependencies:
         settings = self._settings
@@ -291,6 +302,18 @@ class Node(NodeService):
         await warn_of_open_tables(settings.auth, self._permission)
         await warn_of_open_doors(settings.auth, self._permission, self._ports.hosts)
         warn_of_unasked_certificates(settings.auth, any(each.asks for each in self._certificates))
+
+    def on_fatal_error(self, callback: Callable[[str], object]) -> None:
+        """
+        With C{exitOnFatalError}: have C{callback} called with the reason if a store is lost. The node goes on, and asks
+        the program to end.
+        """
+        self._on_fatal = callback
+
+    def _lost(self, reason: str) -> None:
+        self._log.critical("PLUGIN_ERROR | {reason}; exitOnFatalError", reason=reason, event="PLUGIN_ERROR")
+        if self._on_fatal is not None:
+            self._on_fatal(reason)
 
     def _departed(self, connection: IRequester) -> None:
         if connection.user is not None:

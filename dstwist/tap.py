@@ -5,7 +5,8 @@ The entry point of C{twistd dstwist}: its options, and the service that they des
 exit status         reason
 ==================  =================================================================================================
 0                   SIGTERM or SIGINT has stopped the server
-1                   the server cannot start at present: a port is taken, a store cannot be opened
+1                   the server cannot start at present: a port is taken, a store cannot be opened; or a store was lost
+                    (C{exitOnFatalError})
 71                  no memory is left, see L{dstwist.process.out_of_memory}
 78                  the options or the configuration cannot be used: another start does not help (C{EX_CONFIG})
 128 + n             signal n came again while the server was stopping

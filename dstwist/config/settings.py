@@ -305,8 +305,8 @@ class Settings:
     dependency_initialization_timeout: float = milliseconds(2000, minimum=1000)
     # Where plug-ins are.
     lib_dir: str | None = text(None, built=False)
-    # Whether the process ends at a fatal error.
-    exit_on_fatal_error: bool = flag(False, built=False)
+    # Whether the process ends if a store in a server of its own is lost.
+    exit_on_fatal_error: bool = flag(False)
 
     # The configuration file; None if all settings are defaults.
     source: str | None = field(default=None)

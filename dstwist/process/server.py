@@ -6,7 +6,8 @@ The server that C{twistd dstwist} runs: one node in a process of its own.
     twistd: makeService, [background], privilegedStartService, [--uid], startService, reactor ... stopService
     from outside:              signals, the pipe to the terminal, systemd, the pid file
 
-The node never ends the process; this module does, with status 0 after a request to stop.
+The node never ends the process; this module does, with status 0 after a request to stop, and with status 1 if the node
+does not start, or has lost a store (C{exitOnFatalError}).
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Server(Service):
         self._stopping = False
         # Why the server ends without a request to stop.
         self._reason: str | None = None
+        node.on_fatal_error(self._lost)
         self.signals = Signals(reactor, self._reload, self._stop, self.quit, reopen)
 
     # -- the life of a service
@@ -111,6 +113,14 @@ class Server(Service):
         self._reason = reason = failure.getErrorMessage()
         self._report.failed(reason)
         self._stop_reactor()
+
+    def _lost(self, reason: str) -> None:
+        """
+        Stop in order, because a store is lost.
+        """
+        if not self._stopping:
+            self._reason = reason
+            self._stop_reactor()
 
     def _give_up(self, reason: str) -> None:
         """

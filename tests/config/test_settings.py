@@ -296,7 +296,6 @@ class NoteTests(ConfigCase):
         for content, path in (
             ("showLogo: true", "showLogo"),
             ("libDir: /lib", "libDir"),
-            ("exitOnFatalError: true", "exitOnFatalError"),
             ("httpServer: {options: {maxBackpressure: 1}}", "httpServer.options.maxBackpressure"),
             ("logger: {options: {colors: true}}", "logger.options.colors"),
             ("enabledFeatures: {monitoring: true}", "enabledFeatures.monitoring"),

@@ -17,14 +17,17 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from dstwist import node as node_module
 from dstwist.config.plugins import PluginSettings
 from dstwist.config.settings import Settings
 from dstwist.errors import StartError, StoreError
 from dstwist.interfaces import IStoreStatus
 from dstwist.node import Node
+from dstwist.store.from_settings import Stores
 from dstwist.store.memory import MemoryStore
 from tests.logs import Lines
 from tests.nodes.client import MemoryClient
+from tests.store.test_loss import Elsewhere
 
 #: The stores that the configuration names, by C{type}.
 _stores: dict[str, Any] = {}
@@ -197,6 +200,28 @@ class StartTests(StoresTestCase):
         self.assertEqual(self.node.not_ready(), "the cache cannot write")
         self.cache.trouble = None
         self.assertIsNone(self.node.not_ready())
+
+    def test_lost(self) -> None:
+        """
+        With C{exitOnFatalError}, the program is told when a store in a server of its own is lost. Without it, the node
+        waits.
+        """
+        for wanted, expected in ((True, ["the storage cannot be used for 2 s: away"]), (False, [])):
+            storage = Elsewhere()
+            stores = Stores(MemoryStore(), storage, "memory", "elsewhere")
+            self.patch(node_module, "build_stores", lambda *arguments, stores=stores: stores)
+            reactor = MemoryReactorClock()
+            lines = Lines(self)
+            node = Node(Settings(exit_on_fatal_error=wanted), [TCP4ServerEndpoint(reactor, 6020)], reactor)
+            reasons: list[str] = []
+            node.on_fatal_error(reasons.append)
+            self.successResultOf(node.start())
+            storage.trouble = "away"
+            reactor.pump([0.5] * 10)
+            self.assertEqual(reasons, expected)
+            self.assertEqual(any("cannot be used" in line for line in lines.of("critical")), wanted)
+            self.assertEqual(node.not_ready(), "the storage cannot write")
+            self.successResultOf(node.stop())
 
     def test_mistake(self) -> None:
         """

@@ -37,6 +37,9 @@ class FakeNode:
         self.started: Deferred[None] = Deferred()
         self.stopped: Deferred[None] = Deferred()
 
+    def on_fatal_error(self, callback: Any) -> None:
+        self.lose = callback
+
     def bind(self) -> None:
         if self.port_problem:
             raise StartError(self.port_problem)
@@ -163,6 +166,33 @@ class ServerTests(SynchronousTestCase):
         server.at_exit()
         self.assertEqual(self.quits, [1])
         self.assertFalse(self.pid_file.exists())
+
+    def test_lost(self) -> None:
+        """
+        If a store is lost, the server stops in order, and the process ends with status 1 and the reason.
+        """
+        server = self.start()
+        self.node.started.callback(None)
+        self.node.lose("the storage is lost")
+        self.assertTrue(self.reactor.hasStopped)
+        stopped = server.stopService()
+        self.assertNoResult(stopped)
+        self.node.stopped.callback(None)
+        self.successResultOf(stopped)
+        server.at_exit()
+        self.assertEqual(self.quits, [1])
+        self.assertIn("dstwist: the storage is lost", sys.__stderr__.getvalue())
+
+    def test_lost_too_late(self) -> None:
+        """
+        A server that stops already ends with status 0.
+        """
+        server = self.start()
+        self.node.started.callback(None)
+        server.signals.on_stop(15, None)
+        self.node.lose("the storage is lost")
+        server.at_exit()
+        self.assertEqual(self.quits, [])
 
     def test_terminal(self) -> None:
         """
