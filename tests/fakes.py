@@ -519,10 +519,17 @@ class FakeReplaceableStore(FakeStore):
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(clock)
-        self._callbacks: list[Callable[[str], object]] = []
+        self._callbacks: list[Callable[[str | None], object]] = []
 
-    def on_replaced(self, callback: Callable[[str], object]) -> None:
+    def on_reconnected(self, callback: Callable[[str | None], object]) -> None:
         self._callbacks.append(callback)
+
+    def reconnect(self, reason: str | None = None) -> None:
+        """
+        It can be used again.
+        """
+        for callback in self._callbacks:
+            callback(reason)
 
     def replace_by(self, **versions: int) -> None:
         """
@@ -532,8 +539,7 @@ class FakeReplaceableStore(FakeStore):
         self.removed.clear()
         for name, version in versions.items():
             self.put(name, version, {"n": version})
-        for callback in self._callbacks:
-            callback("another server")
+        self.reconnect("another server")
 
 
 @implementer(IAuthenticator)

@@ -157,12 +157,12 @@ class IReplaceableStore(Interface):
     or a replica that was behind took over.
     """
 
-    def on_replaced(callback: Callable[[str], object]) -> None:
+    def on_reconnected(callback: Callable[[str | None], object]) -> None:
         """
-        Have C{callback} called each time the store may have less than before: after a reconnection to another server or
-        to one that was restarted, or to one whose data are not the data of before. The argument is the reason, a few
-        words for the log. The operations that are called afterwards find the data that the store has now. Called before
-        the start.
+        Have C{callback} called each time the store can be used again after its connection was lost. If the store may
+        have less than before, because another server answers, or one that was restarted, or its data are not those of
+        before, the argument is the reason, a few words for the log; otherwise it is C{None}. The operations that are
+        called afterwards find the data that the store has now. Called before the start.
         """
 
 

@@ -55,12 +55,12 @@ class ReplaceableArbiter(NamedTuple):
     """
     An arbiter that may go back.
 
-    @ivar on_replaced: as of L{IReplaceableStore}.
+    @ivar on_reconnected: as of L{IReplaceableStore}.
     """
 
     tier: str
     store: ISharedStore
-    on_replaced: Callable[[Callable[[str], object]], object]
+    on_reconnected: Callable[[Callable[[str | None], object]], object]
 
 
 class TieredStore:
@@ -114,7 +114,7 @@ class TieredStore:
         ):
             replaceable = None if store is None else IReplaceableStore(store, None)
             if replaceable is not None and arbiter is not None:
-                found.append(ReplaceableArbiter(tier, arbiter, replaceable.on_replaced))
+                found.append(ReplaceableArbiter(tier, arbiter, replaceable.on_reconnected))
         return found
 
     def mark_unresolved(self, name: str) -> None:

@@ -116,7 +116,7 @@ class Comparison:
     """
     Compares one arbiter.
 
-    @param arbiter: the store. Its sign is L{begin}.
+    @param arbiter: the store, which calls L{reconnected}.
     @param alone: whether no other node deletes records.
     """
 
@@ -157,6 +157,16 @@ class Comparison:
         self._stopped = False
 
     # -- signs
+
+    def reconnected(self, reason: str | None) -> None:
+        """
+        The store can be used again.
+
+        @param reason: why it may have less than before; C{None} if it has what it had.
+        """
+        self._reconciliation.retry()
+        if reason is not None:
+            self.begin(reason)
 
     def begin(self, reason: str) -> None:
         """

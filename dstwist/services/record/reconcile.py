@@ -9,7 +9,8 @@ the record is I{unresolved}, until its arbiter (L{dstwist.store.tiers}) says wha
                           |                    | fails
                           +---- L{FIRST_RETRY_SECONDS}, then twice as long each time, at most L{MAX_RETRY_SECONDS}
 
-The arbiter is asked right after the failure, by each request that needs the record, and again after the time above.
+The arbiter is asked right after the failure, by each request that needs the record, again after the time above, and
+when a store can be used again after its connection was lost: a few records at a time, since there may be very many.
 Before that the stores are fenced (C{fence} of L{ISharedStore<dstwist.interfaces.ISharedStore>}), so no earlier write
 can change the record after this answer. A write is not repeated: its writer gets an error, and then the record.
 
@@ -31,13 +32,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.interfaces import IRequester, Record
+from dstwist.interfaces import IRequester, Record, Work
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.record.failures import RecordError, read_failed
 from dstwist.services.record.queue import RecordQueue
 from dstwist.store.tiers import TieredStore, TierError
@@ -45,6 +49,9 @@ from dstwist.store.tiers import TieredStore, TierError
 #: How long an unresolved record waits for the next attempt, in seconds: the first and the longest time.
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
+
+#: How many records are retried at a time when a store can be used again.
+RETRIED_AT_ONCE = 100
 
 #: The request of the server itself.
 _RECONCILE = Message(Topic.RECORD, RecordAction.NOTIFY)
@@ -93,6 +100,10 @@ class Reconciliation:
         self._on_resolved = on_resolved
         self._records: dict[str, _Unresolved] = {}
         self._stopped = False
+        self._slices = TimeSlices(clock)
+        # Whether all records are being retried, and whether they are retried once more after that.
+        self._retrying = False
+        self._retry_again = False
 
     def __len__(self) -> int:
         return len(self._records)
@@ -172,6 +183,34 @@ class Reconciliation:
             self._tiers.mark_resolved(name)
             unresolved.cancel()
         return record
+
+    def retry(self) -> None:
+        """
+        Make the next attempt for all records now.
+        """
+        self._retry_again = True
+        if not self._retrying and not self._stopped:
+            self._retrying = True
+            self._slices.do(self._retry_all())
+
+    def _retry_all(self) -> Work:
+        while self._retry_again:
+            self._retry_again = False
+            names = iter(list(self._records))
+            while (batch := list(islice(names, RETRIED_AT_ONCE))) and not self._stopped:
+                served: Deferred[None] = Deferred()
+                left = len(batch)
+
+                def done(served: Deferred[None] = served) -> None:
+                    nonlocal left
+                    left -= 1
+                    if not left:
+                        served.callback(None)
+
+                for name in batch:
+                    self._queue.submit(self._reconcile_in_turn, name, _RECONCILE, None, done, always=True)
+                yield served
+        self._retrying = False
 
     def stop(self) -> None:
         """

@@ -169,7 +169,7 @@ class RecordService:
                     cluster.is_single,
                 )
                 store.comparisons[arbiter.tier] = comparison
-                arbiter.on_replaced(comparison.begin)
+                arbiter.on_reconnected(comparison.reconnected)
         self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
         write_permission = WritePermission(permission, refusals, settings, denials)
         decisions = WriteDecisions(queue, permission, refusals, write_permission, sizes, settings, clock)

@@ -241,6 +241,22 @@ class SignTests(ComparisonTestCase):
         self.storage.replace_by()
         self.assertEqual(young.take(), [])
 
+    def test_the_same_store(self) -> None:
+        """
+        If the store is back with what it had, nothing is compared, and the records whose last write is in doubt are
+        read at once.
+        """
+        self.have("a", 5)
+        young = self.reader("a")
+        self.storage.outcome = "fails"
+        self.say(young, patch("a", 6, "n", 6))
+        self.clock.pump([1.0] * 20)
+        self.storage.outcome = "ok"
+        self.storage.reconnect()
+        self.assertEqual(young.take(), [update("a", 5, {"n": 5})])
+        self.assertEqual((self.lines, self.storage.asked), ([], []))
+        self.expect_complaints()
+
     def test_stopped(self) -> None:
         """
         A node that stops compares nothing.

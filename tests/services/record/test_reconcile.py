@@ -16,7 +16,7 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import IRequester, Record
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
-from dstwist.services.record.reconcile import Reconciliation
+from dstwist.services.record.reconcile import RETRIED_AT_ONCE, Reconciliation
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeConnection, FakeStore
 from tests.requesters import for_each_requester
@@ -84,6 +84,37 @@ class ReconciliationTests(SynchronousTestCase):
         self.reconciliation.stop()
         self.reconciliation.add("b")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_back(self) -> None:
+        """
+        When a store can be used again, all unresolved records are retried at once, a limited number at a time.
+        """
+        count = 2 * RETRIED_AT_ONCE + 1
+        for number in range(count):
+            self.storage.put(f"r/{number}", 1, {})
+            self.reconciliation.add(f"r/{number}")
+        self.storage.delay = 0.25
+        self.reconciliation.retry()
+        self.assertEqual(len(self.storage.calls), RETRIED_AT_ONCE)
+        self.reconciliation.retry()
+        self.clock.advance(0.25)
+        self.assertEqual(len(self.storage.calls), 2 * RETRIED_AT_ONCE)
+        self.clock.pump([0.25] * 2)
+        self.assertEqual((len(self.storage.calls), len(self.resolved)), (count, count))
+        self.assertEqual((len(self.reconciliation), self.clock.getDelayedCalls()), (0, []))
+        self.reconciliation.add("a")
+        self.reconciliation.retry()
+        self.clock.advance(0.25)
+        self.assertEqual(len(self.resolved), count + 1)
+
+    def test_back_when_stopped(self) -> None:
+        """
+        But not by a server that stops.
+        """
+        self.reconciliation.add("a")
+        self.reconciliation.stop()
+        self.reconciliation.retry()
+        self.assertEqual(self.storage.calls, [])
 
     def test_unchanged(self) -> None:
         """
