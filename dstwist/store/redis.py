@@ -34,6 +34,7 @@ from dstwist.interfaces import (
     Done,
     ICallbackStore,
     IEnumerableStore,
+    IReplaceableStore,
     ISharedStore,
     IStoreStatus,
     Record,
@@ -56,7 +57,7 @@ _NAMES_PER_CALL = 200
 _WRITTEN = 1
 
 
-@implementer(ICallbackStore, ISharedStore, IStoreStatus, IEnumerableStore)
+@implementer(ICallbackStore, ISharedStore, IStoreStatus, IEnumerableStore, IReplaceableStore)
 class RedisStore:
     """
     Records in a Redis.
@@ -115,6 +116,9 @@ class RedisStore:
 
     def contents(self) -> str:
         return self._status.contents
+
+    def on_reconnected(self, callback: Callable[[str | None], object]) -> None:
+        self._status.on_reconnected(callback)
 
     def problem(self) -> str | None:
         return self._redis.problem() or self._status.problem

@@ -7,7 +7,9 @@ found                                            at the start                   
 it may evict records that no other store has     the server does not start             a line, and C{/ready} says 503
 it keeps no log of its writes (AOF)              a line                                a line, if it did before
 it writes the log to the disk once a second      a line                                the same
-another Redis, or one that has lost its data     -                                     a line
+another Redis, or one that has lost its data     -                                     a line, and the callbacks of
+                                                                                       C{on_reconnected} get the reason
+another process, or another history of its data  -                                     the same without a line
 ===============================================  ====================================  ===============================
 
 The key C{!store} holds a random number that is made when it is missing. A Redis that has lost its data, or that was
@@ -17,13 +19,14 @@ restored from a copy of other data, has no such key or another number there.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from dstwist.config.redis import RedisSettings
-from dstwist.errors import StoreError
+from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
 from dstwist.log import Logger
 from dstwist.redis.errors import RedisReplyError
 from dstwist.redis.interface import IRedis, ServerIdentity
@@ -68,9 +71,20 @@ class RedisStatus:
         self._tier = tier
         self._told: tuple[str, ...] = ()
         self._id: bytes | None = None
+        # The servers of the connections, by address.
+        self._servers: dict[str, ServerIdentity] = {}
+        # Why Redis may have less than before, until that was told.
+        self._reason: str | None = None
+        self._on_reconnected: list[Callable[[str | None], object]] = []
         self._started = False
         self.contents = ""
         self.problem: str | None = None
+
+    def on_reconnected(self, callback: Callable[[str | None], object]) -> None:
+        """
+        As of L{IReplaceableStore<dstwist.interfaces.IReplaceableStore>}.
+        """
+        self._on_reconnected.append(callback)
 
     async def start(self) -> None:
         """
@@ -96,8 +110,28 @@ class RedisStatus:
         self._started = True
 
     def _connected(self, server: ServerIdentity) -> None:
-        if self._started:
-            Deferred.fromCoroutine(self._look_again()).addErrback(self._not_looked)
+        before = self._servers.get(server.address)
+        self._servers[server.address] = server
+        if not self._started:
+            return
+        if before is None:
+            self._reason = f"another server answers, {server.address}"
+        elif before.run_id != server.run_id:
+            self._reason = f"{server.address} was restarted"
+        elif before.replication_id != server.replication_id:
+            self._reason = f"{server.address} has been a replica"
+        Deferred.fromCoroutine(self._is_back()).addErrback(self._not_looked)
+
+    async def _is_back(self) -> None:
+        try:
+            await self._look_again()
+        except (ConnectionBroken, StoreUnreachable):
+            return  # The connection was lost again. The next one is looked at.
+        except StoreError:
+            pass  # Redis refuses something. Its records may be used all the same.
+        reason, self._reason = self._reason, None
+        for callback in self._on_reconnected:
+            callback(reason)
 
     async def _look_again(self) -> None:
         facts = await self._look()
@@ -114,12 +148,11 @@ class RedisStatus:
                 address=self._settings.address,
                 event="REDIS",
             )
+            self._reason = f"Redis at {self._settings.address} has other data than before"
         self._id = found
 
     def _not_looked(self, failure: Failure) -> None:
-        if failure.check(StoreError) is None:
-            self._log.failure("the state of Redis was not read", failure)
-        # Otherwise the connection was lost again. The next one is looked at.
+        self._log.failure("the state of Redis was not read", failure)
 
     def _refusal(self, facts: list[Facts]) -> str | None:
         policies = sorted({fact.policy for fact in facts} - {_NO_EVICTION, ""})

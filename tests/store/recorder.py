@@ -37,12 +37,12 @@ class RecordingRedis:
         self.connect()
         return succeed(None)
 
-    def connect(self) -> None:
+    def connect(self, server: ServerIdentity = SERVER) -> None:
         """
         A connection was made.
         """
         for notice in self.on_connected:
-            notice(SERVER)
+            notice(server)
 
     def stop(self) -> Deferred[None]:
         self.stopped = True

@@ -15,7 +15,7 @@ from dstwist.redis.errors import RedisReplyError
 from dstwist.store.redis_layout import layout_of
 from dstwist.store.redis_status import RedisStatus
 from tests.logs import Lines
-from tests.store.recorder import RecordingRedis
+from tests.store.recorder import SERVER, RecordingRedis
 
 EVICTING = b"maxmemory:1\r\nmaxmemory_policy:allkeys-lru\r\n"
 
@@ -139,3 +139,56 @@ class StatusTests(SynchronousTestCase):
         self.redis.connect()
         (line,) = self.lines.of("critical")
         self.assertIn("has lost its data, or has other data than before", line)
+
+    def reconnections(self, status: RedisStatus) -> list[str | None]:
+        """
+        The reasons that are told from now on.
+        """
+        reasons: list[str | None] = []
+        status.on_reconnected(reasons.append)
+        return reasons
+
+    def test_back(self) -> None:
+        """
+        Each later connection is told, with the reason if Redis may have less than before.
+        """
+        reasons = self.reconnections(self.started())
+        self.redis.connect()
+        self.redis.connect(SERVER._replace(run_id="c" * 40))
+        self.redis.connect(SERVER._replace(run_id="c" * 40))
+        self.redis.connect(SERVER._replace(run_id="c" * 40, replication_id="d" * 40))
+        self.redis.connect(SERVER._replace(address="127.0.0.1:6380"))
+        self.redis.answers = answers(id=b"other")
+        self.redis.connect(SERVER._replace(address="127.0.0.1:6380"))
+        self.assertEqual(
+            reasons,
+            [
+                None,
+                "127.0.0.1:6379 was restarted",
+                None,
+                "127.0.0.1:6379 has been a replica",
+                "another server answers, 127.0.0.1:6380",
+                "Redis at 127.0.0.1:6379 has other data than before",
+            ],
+        )
+
+    def test_lost_again(self) -> None:
+        """
+        If the connection is lost again before Redis was looked at, the reason is told with the next connection.
+        """
+        reasons = self.reconnections(self.started())
+        self.redis.answers = answers(keys=ConnectionBroken("gone"))
+        self.redis.connect(SERVER._replace(run_id="c" * 40))
+        self.assertEqual(reasons, [])
+        self.redis.answers = answers()
+        self.redis.connect(SERVER._replace(run_id="c" * 40))
+        self.assertEqual(reasons, ["127.0.0.1:6379 was restarted"])
+
+    def test_not_looked_at(self) -> None:
+        """
+        A Redis that refuses to tell its state is told as well.
+        """
+        reasons = self.reconnections(self.started())
+        self.redis.answers = answers(keys=RedisReplyError("BUSY a script runs"))
+        self.redis.connect()
+        self.assertEqual(reasons, [None])
