@@ -156,11 +156,12 @@ class Scenario(SynchronousTestCase):
         redis.start()
         return redis
 
-    def node_server(self, redis: RedisServer, **options: Any) -> NodeServer:
+    def node_server(self, redis: RedisServer, connector: str = "name: redis", **options: Any) -> NodeServer:
         """
         A Node server that has its cache in that Redis. C{options} are more of its connector's.
         """
-        cache = {"name": "redis", "options": {"host": "127.0.0.1", "port": redis.port, **options}}
+        key, _, value = connector.partition(": ")
+        cache = {key: value, "options": {"host": "127.0.0.1", "port": redis.port, **options}}
         server = NodeServer(scratch_directory(), cache)
         self._own_servers.append(server)
         server.start()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.free_port import free_port
-from tests.e2e.server import LoggedProcess, ServerFailed
+from tests.e2e.server import PATIENCE, LoggedProcess, ServerFailed
+from tests.redis_server import RedisServer
 
 HERE = Path(__file__).resolve().parent
 MODULES = HERE / "node_modules"
@@ -64,6 +66,19 @@ class NodeServer(LoggedProcess):
         Nothing: its mistakes are not what the tests are about.
         """
         return []
+
+
+def call_legacy_connector(redis: RedisServer, *calls: Sequence[Any]) -> list[Any]:
+    """
+    Do what a server 2 or 3 does by its connector: C{("set", name, {"_v": 1, "_d": {}})}, C{("get", name)} or
+    C{("delete", name)}. Gives the answers.
+    """
+    command = ["node", str(HERE / "legacy.js"), str(redis.port), *map(json.dumps, calls)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    if done.returncode:
+        raise ServerFailed(done.stderr)
+    answers: list[Any] = json.loads(done.stdout)
+    return answers
 
 
 def _sections(port: int) -> dict[str, Any]:
