@@ -76,8 +76,8 @@ soak: $(TEST_READY) node  ## clients do random things over connections that brea
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.soak --seconds $(or $(SOAK_SECONDS),60) $(if $(SEED),--seed $(SEED)) \
 		$(if $(BREAKS),--breaks $(BREAKS))
 
-crash-test: $(TEST_READY)  ## kill a server under load 50 times, and see what it remembers
-	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py
+crash-test: $(TEST_READY) redis  ## kill a server under load 50 times, and see what it remembers (STORE=redis or redis-cache: and its Redis as often)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py $(if $(STORE),--store $(STORE)) $(if $(SEED),--seed $(SEED))
 
 restart-test: $(TEST_READY)  ## stop and start a server under load 100 times, and see that each stop is clean
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/restart_test.py

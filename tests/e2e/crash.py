@@ -3,14 +3,14 @@ The crash test: a server under load is killed with SIGKILL at a random moment, a
 had acknowledged or shown to anybody may be gone when it is back.
 
 Clients of both generations (L{tests.e2e.crash_clients}) keep several requests under way all the time; some write, some
-subscribe, some read again and again. Some records are so large that the store writes changes to them, and folds them
-later. Before some starts, the file is changed into one of the version before, and the server is killed while it
-migrates the file. After each kill
+subscribe, some read again and again. After each kill
 
 - no version is less than one that was acknowledged (acknowledged writes lost);
 - no version is less than one that any reader has been shown (versions gone back);
 - every record is what its version says;
 - no record that was deleted and created anew has a version that the deleted one has had.
+
+L{tests.e2e.crash_sqlite} and L{tests.e2e.crash_redis} add what may happen to each kind of store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import sqlite3
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -27,9 +27,7 @@ from pathlib import Path
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json
-from dstwist.store.sqlite_rows import get
-from dstwist.store.sqlite_schema import SCHEMA_VERSION
-from tests.e2e.crash_clients import LARGE, NAMES, OWN, SHARED, Actor, Book, Poller, Reviver, Subscriber, Writer, right
+from tests.e2e.crash_clients import OWN, OWN_NAMES, Actor, Book, Poller, Reviver, Subscriber, Writer, right
 from tests.e2e.raw import RawClient
 from tests.e2e.server import PATIENCE, Server, ServerFailed
 
@@ -40,24 +38,35 @@ MOST_SECONDS = 0.02
 #: How often it is killed while it starts.
 KILLED_AT_START = 0.2
 
-#: How often it is killed while it migrates a file, and within how many seconds after it has begun.
-KILLED_WHILE_MIGRATING = 0.3
-MIGRATION_SECONDS = 0.01
-
 
 class CrashTest:
     """
     Rounds of load, kill and comparison.
+
+    @ivar outages: whether requests may be refused.
+    @ivar expected: lines of the server's log that are no trouble.
     """
 
-    def __init__(self, data_dir: Path, seed: int, config: Path | None = None) -> None:
+    outages = False
+    expected: re.Pattern[str] | None = None
+
+    def __init__(self, seed: int, config: Path | None = None, data_dir: Path | None = None) -> None:
         self.book = Book()
         self._random = random.Random(seed)
         self._server = Server(config=config, data_dir=data_dir)
-        self._file = data_dir / "records.sqlite"
-        # The versions of the rows of large records after the kill before.
-        self._rows: dict[str, int] = {}
         self._versions: dict[str, int] = {}
+
+    def run(self, rounds: int, progress: Callable[[int], object] = lambda rounds: None) -> Book:
+        """
+        What came of so many rounds.
+        """
+        try:
+            for number in range(rounds):
+                self.round()
+                progress(number + 1)
+        finally:
+            self.finish()
+        return self.book
 
     def round(self) -> None:
         """
@@ -65,39 +74,54 @@ class CrashTest:
         """
         if self._random.random() < KILLED_AT_START:
             self._kill_while_starting(self._random.uniform(0.0, 1.5))
-        if self._file.exists() and self._random.random() < KILLED_WHILE_MIGRATING:
-            self._kill_while_migrating(self._random.uniform(0.0, MIGRATION_SECONDS))
         self._server.start()
         self._compare()
-        port, seed = self._server.port, self._random.getrandbits(32)
+        actors = self._load()
+        self._wait()
+        self._check_log()
+        self._server.kill()
+        self._join(actors)
+
+    def finish(self) -> None:
+        """
+        Check for the last time, and stop in order.
+        """
+        try:
+            if not self._server.running:
+                self._server.start()
+            self._compare()
+            self._server.stop()
+        finally:
+            self._server.kill()
+
+    def _load(self) -> list[Actor]:
+        """
+        Clients that have begun to write and to read.
+        """
+        book = self.book
+        shared = [f"shared/{len(book.shared) + number}" for number in range(2)]
+        book.shared += shared
+        common = (self._server.port, book, self._random.getrandbits(32), [*OWN_NAMES, *shared], self.outages)
         actors: list[Actor] = [
-            *(Writer(number, port, self.book, seed + number, self._versions) for number in OWN),
-            Subscriber("subscriber", "v4", port, self.book, seed),
-            Poller("poller v3", "v3", port, self.book, seed),
-            Poller("poller v4", "v4", port, self.book, seed),
-            Reviver("reviver", "v4", port, self.book, seed),
+            *(Writer(number, *common, versions=self._versions) for number in OWN),
+            Subscriber("subscriber", "v4", *common),
+            Poller("poller v3", "v3", *common),
+            Poller("poller v4", "v4", *common),
+            Reviver("reviver", "v4", *common),
         ]
         for actor in actors:
             actor.start()
-        self._wait()
-        trouble = self._server.take_trouble()
-        self._server.kill()
+        return actors
+
+    def _join(self, actors: list[Actor]) -> None:
         for actor in actors:
             actor.join(PATIENCE)
             if actor.is_alive():
-                self.book.complain(f"{actor.name} does not notice that the server is gone")
-        if trouble:
-            self.book.complain("the server's log:\n" + "\n".join(trouble))
-        if self._file.exists():
-            self._count_changes()
+                self.book.complain(f"{actor.name} does not end")
 
-    def _count_changes(self) -> None:
-        with contextlib.closing(sqlite3.connect(self._file)) as file:
-            self.book.unfolded += file.execute("SELECT count(*) FROM changes").fetchone()[0]
-            rows = dict(file.execute("SELECT name, version FROM records"))
-        for name in LARGE & rows.keys():
-            self.book.folded += rows[name] != self._rows.get(name)
-            self._rows[name] = rows[name]
+    def _check_log(self) -> None:
+        if trouble := self._server.take_trouble(self.expected):
+            self.book.complain("the server's log:\n" + "\n".join(trouble))
 
     def _wait(self) -> None:
         """
@@ -111,17 +135,6 @@ class CrashTest:
             self.book.complain("the server does not answer")
         time.sleep(self._random.uniform(0, MOST_SECONDS))
 
-    def finish(self) -> None:
-        """
-        Check for the last time, and stop in order.
-        """
-        try:
-            self._server.start()
-            self._compare()
-            self._server.stop()
-        finally:
-            self._server.kill()
-
     def _kill_while_starting(self, delay: float) -> None:
         timer = threading.Timer(delay, self._server.kill)
         timer.start()
@@ -130,45 +143,6 @@ class CrashTest:
         timer.join()
         self._server.kill()
 
-    def _kill_while_migrating(self, delay: float) -> None:
-        """
-        Have a file of version 1, as an older server has left it, and kill a server that has just opened it.
-        """
-        with contextlib.closing(sqlite3.connect(self._file, isolation_level=None)) as file:
-            file.execute("BEGIN IMMEDIATE")
-            for (name,) in file.execute("SELECT DISTINCT name FROM changes").fetchall():
-                record = get(file, name)
-                assert record is not None
-                row = record.version, record.json.decode(), name
-                file.execute("UPDATE records SET version = ?, data = ? WHERE name = ?", row)
-            for (trigger,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                file.execute(f"DROP TRIGGER {trigger}")
-            file.execute("DROP TABLE changes")
-            file.execute("DROP TABLE removed")
-            file.execute("PRAGMA user_version = 1")
-            file.execute("COMMIT")
-        # The older file does not say at which versions records were removed.
-        self.book.revived.clear()
-        log = self._file.with_name(self._file.name + "-wal")
-
-        def kill() -> None:
-            # The server creates the log when it opens the file.
-            late = time.monotonic() + PATIENCE
-            while not log.exists() and time.monotonic() < late:
-                time.sleep(0.0005)
-            time.sleep(delay)
-            self._server.kill()
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        with contextlib.suppress(ServerFailed):
-            self._server.start()
-        killer.join()
-        self._server.kill()
-        with contextlib.closing(sqlite3.connect(self._file)) as file:
-            (version,) = file.execute("PRAGMA user_version").fetchone()
-        self.book.migrations[version == SCHEMA_VERSION] += 1
-
     def _compare(self) -> None:
         """
         What there is, and what there must be.
@@ -176,7 +150,7 @@ class CrashTest:
         book = self.book
         client = RawClient(self._server.port, "v4", "auditor")
         answers = (RecordAction.READ_RESPONSE, RecordAction.RECORD_NOT_FOUND)
-        for name in NAMES:
+        for name in [*OWN_NAMES, *book.shared]:
             found = client.answer(Message(Topic.RECORD, RecordAction.READ, name), *answers)
             there = found.action is RecordAction.READ_RESPONSE
             version = found.version if there and found.version is not None else -1
@@ -190,41 +164,16 @@ class CrashTest:
             if version > 0 and not right(name, version, data):
                 book.complain(f"{name} has version {version}, and holds {data}")
             self._versions[name] = max(version, 0)
-            if name in SHARED:
-                self._compare_counts(name, data.get("count", {}))
+            if name in book.shared:
+                self._compare_entries(name, data)
         for name in book.deleted[-200:]:
             if client.answer(Message(Topic.RECORD, RecordAction.READ, name), *answers).action is answers[0]:
                 book.lost += 1
                 book.complain(f"{name} is there, but its deletion was acknowledged")
         client.close()
 
-    def _compare_counts(self, name: str, counts: dict[str, int]) -> None:
-        book = self.book
-        for number in OWN:
-            key = (name, f"writer{number}")
-            count = counts.get(key[1], 0)
-            if count < book.counted.get(key, 0):
-                book.lost += book.counted[key] - count
-                book.complain(f"{name} has {count} writes of {key[1]}, but {book.counted[key]} were told of")
-            # What was under way is there or not; the writer goes on from what there is.
-            book.sent[key] = count
-
-
-def run(
-    rounds: int,
-    seed: int,
-    data_dir: Path,
-    config: Path | None = None,
-    progress: Callable[[int], object] = lambda rounds: None,
-) -> Book:
-    """
-    What came of so many rounds. The seed decides when the server is killed and what clients ask for.
-    """
-    test = CrashTest(data_dir, seed, config)
-    try:
-        for number in range(rounds):
-            test.round()
-            progress(number + 1)
-    finally:
-        test.finish()
-    return test.book
+    def _compare_entries(self, name: str, data: dict[str, dict[str, int]]) -> None:
+        there = {f"{writer}.{entry}" for writer, entries in data.items() for entry in entries}
+        if missing := self.book.written.get(name, set()) - there:
+            self.book.lost += len(missing)
+            self.book.complain(f"{name} lacks {', '.join(sorted(missing))}")

@@ -1,19 +1,22 @@
 """
 The clients of the crash test, and the book in which they write down what they were told.
 
-Everything they write says whose it is and the how manyth, so that what a record must hold can be told from its version:
+Everything they write says which writer it is from and the how manyth, so that a record shows whether it is complete:
 
 =================  ==============================================  =====================================================
 records            are written                                     a record of version V is
 =================  ==============================================  =====================================================
 of one writer      with the versions 1, 2, 3, ... as wholes and    what its writer makes of V: L{own_data}
                    by path
-shared             by everybody, by path, "whatever is next"       the sum of what each writer counts in it is V: no
-                                                                   write got lost, none counts twice
+shared             by all writers, by path, "the next version";    V entries, one for each write: no write got lost, and
+                   each round of the test has new ones             none was done twice
 made and deleted   created, and deleted when that is acknowledged  gone, once its deletion is acknowledged
 deleted again and  created, written once, deleted                  higher than before each time: see L{Reviver}
 again
 =================  ==============================================  =====================================================
+
+A store may fail while the server goes on. Then requests are refused, and the clients go on, too. A writer leaves a
+record of its own alone once a write to it was refused: what it has sent after that write builds on it.
 """
 
 from __future__ import annotations
@@ -34,8 +37,7 @@ from tests.e2e.raw import RawClient
 #: The writers, by generation.
 WRITERS = ("v4", "v4", "v3", "v4")
 OWN = {number: [f"writer{number}/{record}" for record in range(5)] for number in range(len(WRITERS))}
-SHARED = ["shared/0", "shared/1"]
-NAMES = [*sum(OWN.values(), []), *SHARED]
+OWN_NAMES = [name for names in OWN.values() for name in names]
 
 #: What the server says to a request that it did not do.
 _REFUSALS = frozenset(
@@ -65,30 +67,26 @@ class Book:
 
     @ivar acknowledged: by record, the highest version whose write was acknowledged.
     @ivar seen: by record, the highest version that anybody was shown.
-    @ivar counted: by shared record and writer, how many writes were acknowledged or shown to anybody.
-    @ivar sent: likewise, how many were sent.
+    @ivar shared: the shared records up to now.
+    @ivar written: by shared record, the paths of writes that were acknowledged or shown to anybody.
+    @ivar refused: how many requests were refused.
     @ivar deleted: whose deletion was acknowledged.
     @ivar revived: by record that is deleted again and again, the lowest version that it may have next.
     @ivar revivals: how often such a record was deleted and found to count on.
-    @ivar unfolded: how many rows of changes the file had after the kills.
-    @ivar folded: how often a large record was found to be written whole meanwhile.
-    @ivar migrations: how often a server was killed while it migrated the file: before and after the commit.
     """
 
     acknowledged: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
-    counted: dict[tuple[str, str], int] = field(default_factory=dict)
-    sent: dict[tuple[str, str], int] = field(default_factory=dict)
+    shared: list[str] = field(default_factory=list)
+    written: dict[str, set[str]] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     revived: dict[str, int] = field(default_factory=dict)
     revivals: int = 0
     acknowledgements: int = 0
     observations: int = 0
+    refused: int = 0
     lost: int = 0
     gone_back: int = 0
-    unfolded: int = 0
-    folded: int = 0
-    migrations: list[int] = field(default_factory=lambda: [0, 0])
     problems: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -97,9 +95,9 @@ class Book:
             self.acknowledgements += 1
             self.acknowledged[name] = max(version, self.acknowledged.get(name, 0))
 
-    def count(self, name: str, writer: str, count: int) -> None:
+    def write_down(self, name: str, path: str) -> None:
         with self.lock:
-            self.counted[name, writer] = max(count, self.counted.get((name, writer), 0))
+            self.written.setdefault(name, set()).add(path)
 
     def see(self, name: str, version: int) -> None:
         with self.lock:
@@ -112,30 +110,37 @@ class Book:
 
     def __str__(self) -> str:
         return (
-            f"{self.acknowledgements} writes acknowledged, {self.lost} of them lost;"
+            f"{self.acknowledgements} writes acknowledged, {self.lost} of them lost, {self.refused} refused;"
             f" {self.observations} versions seen, {self.gone_back} gone back; {self.revivals} times created anew;"
-            f" {self.unfolded} changes unfolded,"
-            f" {self.folded} times folded; killed while migrating: {self.migrations[0]} before the commit,"
-            f" {self.migrations[1]} after it; {len(self.problems)} problems"
+            f" {len(self.problems)} problems"
         )
 
 
 class Actor(threading.Thread):
     """
-    A client with something to do until the server is gone.
+    A client with something to do until the server is gone, or until it is told to end.
+
+    @param names: the records of this round.
+    @param outages: whether the store may fail, so that requests are refused.
     """
 
-    def __init__(self, me: str, generation: str, port: int, book: Book, seed: int) -> None:
+    def __init__(
+        self, me: str, generation: str, port: int, book: Book, seed: int, names: list[str], outages: bool
+    ) -> None:
         super().__init__(name=me, daemon=True)
         self.book = book
         self.random = random.Random(seed)
         self.generation = generation
+        self.names = names
+        self.outages = outages
+        self.enough = False
         self._port = port
+        self._client: RawClient | None = None
 
     def run(self) -> None:
         try:
             with contextlib.suppress(OSError):
-                client = RawClient(self._port, self.generation, self.name)
+                self._client = client = RawClient(self._port, self.generation, self.name)
                 try:
                     self.act(client)
                 finally:
@@ -149,93 +154,152 @@ class Actor(threading.Thread):
         """
         raise NotImplementedError
 
+    def end(self) -> None:
+        """
+        Have the actor end, whatever it waits for.
+        """
+        self.enough = True
+        if self._client is not None:
+            self._client.hang_up()
+
+    def refused(self, message: Message) -> None:
+        """
+        A request was refused.
+        """
+        with self.book.lock:
+            self.book.refused += 1
+        if not self.outages:
+            self.book.complain(f"{self.name} is told: {message}")
+
+
+@dataclass(frozen=True)
+class Write:
+    """
+    What a writer has sent.
+
+    @ivar kind: C{"own"}, C{"shared"} or C{"short"}.
+    """
+
+    kind: str
+    name: str
+    version: int
+    path: str | None
+
 
 class Writer(Actor):
     """
-    Writes to records of its own, to shared ones, and to some that it deletes.
+    Writes to records of its own, to shared ones, and to some that it deletes. Told that it is L{enough}, it ends when
+    all its requests are answered.
+
+    @param versions: by record, its version.
     """
 
-    def __init__(self, number: int, port: int, book: Book, seed: int, versions: dict[str, int]) -> None:
-        super().__init__(f"writer{number}", WRITERS[number], port, book, seed)
-        self._own = OWN[number]
+    def __init__(self, number: int, *actor: Any, versions: dict[str, int]) -> None:
+        super().__init__(f"writer{number}", WRITERS[number], *actor)
+        self._own = list(OWN[number])
+        self._shared = [name for name in self.names if name not in OWN_NAMES]
         # By record: the last version that was written.
         self._versions = versions
         self._serial = 0
+        self._requests = 0
         # By what the server answers to: what was written. Text clients have nothing but name and version for that.
-        self._awaited: dict[Any, deque[tuple[str, str, int]]] = {}
+        self._awaited: dict[Any, deque[Write]] = {}
+        self._deletions: set[str] = set()
         self._under_way = 0
 
     def act(self, client: RawClient) -> None:
-        while True:
-            window = self.random.randint(1, 20)
+        while not self.enough or self._under_way:
+            window = 0 if self.enough else self.random.randint(1, 20)
             requests = []
             while self._under_way < window:
                 requests.append(self._write())
             client.say(*requests)
-            for message in client.hear():
+            # With nothing under way there is nothing to hear.
+            for message in client.hear() if self._under_way else ():
                 if message.topic is Topic.RECORD:
                     self._take(message, client)
 
     def _write(self) -> Message:
         kind = self.random.random()
-        if kind < 0.65:
+        if kind < 0.65 and self._own:
             name = self.random.choice(self._own)
             version = self._versions[name] = self._versions.get(name, 0) + 1
             data = own_data(name, version)
             if data["whole"] == version:
-                return self._request(("own", name, version), version, data)
-            return self._request(("own", name, version), version, version, "n")
-        if kind < 0.9:
-            name = self.random.choice(SHARED)
-            with self.book.lock:
-                count = self.book.sent[name, self.name] = self.book.sent.get((name, self.name), 0) + 1
-            return self._request(("shared", name, count), -1, count, f"count.{self.name}")
-        name = f"short/{self.name}/{self.random.getrandbits(60):x}"
-        return self._request(("short", name, 1), -1, {"short": True})
-
-    def _request(self, what: tuple[str, str, int], version: int, value: Any, path: str | None = None) -> Message:
-        name = what[1]
-        action = RecordAction.CREATEANDUPDATE if path is None else RecordAction.CREATEANDPATCH
+                return self._request(Write("own", name, version, None), data)
+            return self._request(Write("own", name, version, "n"), version)
         self._serial += 1
-        key = str(self._serial) if self.generation == "v4" else (name, version)
-        self._awaited.setdefault(key, deque()).append(what)
+        if kind < 0.9:
+            path = f"{self.name}.s{self._serial}"
+            return self._request(Write("shared", self.random.choice(self._shared), -1, path), 1)
+        name = f"short/{self.name}/{self.random.getrandbits(60):x}"
+        return self._request(Write("short", name, -1, None), {"short": True})
+
+    def _request(self, write: Write, value: Any) -> Message:
+        action = RecordAction.CREATEANDUPDATE if write.path is None else RecordAction.CREATEANDPATCH
+        self._requests += 1
+        key = str(self._requests) if self.generation == "v4" else (write.name, write.version)
+        self._awaited.setdefault(key, deque()).append(write)
         self._under_way += 1
         data: Any = json.dumps(value)
-        data = data.encode() if self.generation == "v4" else ("O" if path is None else "N") + data
-        request = Message(Topic.RECORD, action, name, data, version=version, path=path, is_write_ack=True)
-        request.correlation_id = str(self._serial)
+        data = data.encode() if self.generation == "v4" else ("O" if write.path is None else "N") + data
+        request = Message(
+            Topic.RECORD, action, write.name, data, version=write.version, path=write.path, is_write_ack=True
+        )
+        request.correlation_id = str(self._requests)
         return request
 
     def _take(self, message: Message, client: RawClient) -> None:
-        if message.action is RecordAction.WRITE_ACKNOWLEDGEMENT and not message.data and not message.detail:
-            key = message.correlation_id if self.generation == "v4" else (message.name, message.version)
-            kind, name, which = self._awaited[key].popleft()
-            if not self._awaited[key]:
-                del self._awaited[key]
-            self.book.acknowledge(name, which if kind == "own" else 0)
-            if kind == "shared":
-                self.book.count(name, self.name, which)
-            if kind == "short":
-                client.say(Message(Topic.RECORD, RecordAction.DELETE, name))
-            else:
-                self._under_way -= 1
+        acknowledges = message.action is RecordAction.WRITE_ACKNOWLEDGEMENT
+        key = message.correlation_id if self.generation == "v4" else (message.name, message.version)
+        if acknowledges and not message.data and not message.detail:
+            self._written(self._answered(key), client)
         elif message.action in (RecordAction.DELETE_SUCCESS, RecordAction.DELETED):
             self._under_way -= 1
+            self._deletions.discard(str(message.name))
             with self.book.lock:
                 self.book.acknowledgements += 1
                 self.book.deleted.append(str(message.name))
-        else:
+        elif message.name in self._deletions:
+            self._under_way -= 1
+            self._deletions.discard(str(message.name))
+            self.refused(message)
+        elif key in self._awaited and (acknowledges or self.generation == "v4"):
+            write = self._answered(key)
+            self._under_way -= 1
+            if write.name in self._own:
+                self._own.remove(write.name)
+            self.refused(message)
+        elif not self.outages:
             self.book.complain(f"{self.name} is told: {message}")
+
+    def _answered(self, key: Any) -> Write:
+        write = self._awaited[key].popleft()
+        if not self._awaited[key]:
+            del self._awaited[key]
+        return write
+
+    def _written(self, write: Write, client: RawClient) -> None:
+        self.book.acknowledge(write.name, max(write.version, 0))
+        if write.kind == "shared" and write.path is not None:
+            self.book.write_down(write.name, write.path)
+        if write.kind == "short":
+            self._deletions.add(write.name)
+            client.say(Message(Topic.RECORD, RecordAction.DELETE, write.name))
+        else:
+            self._under_way -= 1
 
 
 class Reader(Actor):
     """
     Is shown versions, and makes sure that they grow.
+
+    @ivar versions: by record, the last version that it was shown.
     """
 
-    def __init__(self, me: str, generation: str, port: int, book: Book, seed: int) -> None:
-        super().__init__(me, generation, port, book, seed)
-        self._versions: dict[str, int] = {}
+    def __init__(self, *actor: Any) -> None:
+        super().__init__(*actor)
+        self.versions: dict[str, int] = {}
 
     def shown(self, message: Message, step: int | None = None) -> None:
         """
@@ -245,40 +309,42 @@ class Reader(Actor):
         """
         if message.topic is not Topic.RECORD or message.name is None or message.version is None:
             return
-        name, version, before = message.name, message.version, self._versions.get(message.name, -1)
+        name, version, before = message.name, message.version, self.versions.get(message.name, -1)
         if version < before or (step is not None and before >= 0 and version != before + step):
             self.book.complain(f"{self.name} saw version {version} of {name} after {before}")
-        self._versions[name] = version
+        self.versions[name] = version
         self.book.see(name, version)
         value = json.loads(to_json(message.data) or b"null")
         if message.path is None:
-            self._check(name, version, value)
-        elif name in SHARED:
-            self.book.count(name, message.path.removeprefix("count."), value)
+            if version > 0 and not right(name, version, value):
+                self.book.complain(f"{self.name} saw {value} as version {version} of {name}")
+        elif name not in OWN_NAMES:
+            self.book.write_down(name, message.path)
         elif value != version:
             self.book.complain(f"{self.name} saw {value} as version {version} of {name}")
-
-    def _check(self, name: str, version: int, data: Any) -> None:
-        if version > 0 and not right(name, version, data):
-            self.book.complain(f"{self.name} saw {data} as version {version} of {name}")
 
 
 class Subscriber(Reader):
     """
-    Is told of all records, every version one more than the one before.
+    Is told of all records, every version one more than the one before. After an outage it may be told of a whole record
+    whose version it does not know, or knows already.
     """
 
     def act(self, client: RawClient) -> None:
-        request = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=tuple(NAMES), correlation_id="0")
+        request = Message(
+            Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=tuple(self.names), correlation_id="0"
+        )
         client.say(request)
-        while True:
+        while not self.enough:
             for message in client.hear():
                 if message.action is RecordAction.READ_RESPONSE:
                     self.shown(message)
-                elif message.action in (RecordAction.UPDATE, RecordAction.PATCH):
+                elif message.action is RecordAction.PATCH:
                     self.shown(message, step=1)
+                elif message.action is RecordAction.UPDATE:
+                    self.shown(message, step=None if self.outages else 1)
                 elif message.action in _REFUSALS:
-                    self.book.complain(f"{self.name} is told: {message}")
+                    self.refused(message)
 
 
 class Poller(Reader):
@@ -287,53 +353,64 @@ class Poller(Reader):
     """
 
     def act(self, client: RawClient) -> None:
-        while True:
-            request = Message(Topic.RECORD, RecordAction.READ, self.random.choice(NAMES))
-            self.shown(client.answer(request, RecordAction.READ_RESPONSE, RecordAction.RECORD_NOT_FOUND))
+        while not self.enough:
+            request = Message(Topic.RECORD, RecordAction.READ, self.random.choice(self.names))
+            answer = client.answer(request, RecordAction.READ_RESPONSE, RecordAction.RECORD_NOT_FOUND, *_REFUSALS)
+            if answer.action in _REFUSALS:
+                self.refused(answer)
+            else:
+                self.shown(answer)
 
 
 class Reviver(Actor):
     """
     Deletes a record and creates it anew, again and again. Its versions do not go back.
+
+    When a request is refused, it begins again with a new connection, because it does not know whether it is subscribed.
     """
 
     def act(self, client: RawClient) -> None:
-        name = f"again/{self.name}"
-        create = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=(name,), correlation_id="0")
-        while True:
-            client.say(create)
-            version = self._version_read(client)
-            least = self.book.revived.get(name, 0)
-            if version < least:
-                self.book.gone_back += 1
-                self.book.complain(f"{name} was created with version {version}, and should have {least} at least")
-            self.book.revivals += version > 0
-            self.book.revived[name] = version
-            write = Message(
-                Topic.RECORD,
-                RecordAction.UPDATE,
-                name,
-                b"{}",
-                version=version + 1,
-                is_write_ack=True,
-                correlation_id="1",
-            )
-            client.answer(write, RecordAction.WRITE_ACKNOWLEDGEMENT)
-            self.book.revived[name] = version + 1
-            client.answer(Message(Topic.RECORD, RecordAction.DELETE, name), RecordAction.DELETE_SUCCESS)
-            self.book.revived[name] = version + 2
+        while not self.enough:
+            refusal = self._revive(client, f"again/{self.name}")
+            if refusal is not None:
+                self.refused(refusal)
+                client.close()
+                self._client = client = RawClient(self._port, self.generation, self.name)
 
-    def _version_read(self, client: RawClient) -> int:
-        while True:
-            for heard in client.hear():
-                if heard.action is RecordAction.READ_RESPONSE and heard.version is not None:
-                    return heard.version
+    def _revive(self, client: RawClient, name: str) -> Message | None:
+        """
+        Create the record, write to it, and delete it. Gives the refusal if a request was refused.
+        """
+        book = self.book
+        create = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=(name,), correlation_id="0")
+        read = client.answer(create, RecordAction.READ_RESPONSE, *_REFUSALS)
+        if read.action in _REFUSALS or read.version is None:
+            return read
+        version, least = read.version, book.revived.get(name, 0)
+        if version < least:
+            book.gone_back += 1
+            book.complain(f"{name} was created with version {version}, and should have {least} at least")
+        book.revivals += version > 0
+        book.revived[name] = version
+        write = Message(Topic.RECORD, RecordAction.UPDATE, name, b"{}", version=version + 1, is_write_ack=True)
+        write.correlation_id = "1"
+        answer = client.answer(write, RecordAction.WRITE_ACKNOWLEDGEMENT, *_REFUSALS)
+        if answer.action in _REFUSALS:
+            return answer
+        book.revived[name] = version + 1
+        answer = client.answer(
+            Message(Topic.RECORD, RecordAction.DELETE, name), RecordAction.DELETE_SUCCESS, *_REFUSALS
+        )
+        if answer.action in _REFUSALS:
+            return answer
+        book.revived[name] = version + 2
+        return None
 
 
 def right(name: str, version: int, data: Any) -> bool:
     """
     Whether C{data} is what a record of that version holds.
     """
-    if name in SHARED:
-        return bool(sum(data.get("count", {}).values()) == version)
-    return bool(data == own_data(name, version))
+    if name in OWN_NAMES:
+        return bool(data == own_data(name, version))
+    return sum(map(len, data.values())) == version

@@ -4,6 +4,7 @@ Clients on blocking sockets, for tests that need many requests under way, and to
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -79,9 +80,10 @@ class RawClient:
         Say something, and have the first of what the server says to it.
         """
         self.say(message)
+        names = message.names or (message.name,)
         while True:
             for heard in self.hear():
-                if heard.topic is Topic.RECORD and heard.action in actions and heard.name == message.name:
+                if heard.topic is Topic.RECORD and heard.action in actions and heard.name in names:
                     return heard
 
     def close(self) -> None:
@@ -89,6 +91,13 @@ class RawClient:
         Be gone, without a word.
         """
         self._socket.close()
+
+    def hang_up(self) -> None:
+        """
+        End the connection while another thread listens to it: that one gets an OSError.
+        """
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     @property
     def certificate(self) -> bytes | None:

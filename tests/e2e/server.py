@@ -229,12 +229,16 @@ class Server(LoggedProcess):
         if status != 0 or "dstwist stopped" not in self.log:
             raise ServerFailed(f"The server ended with {status}.\n{self.log}")
 
-    def take_trouble(self) -> list[str]:
+    def take_trouble(self, expected: re.Pattern[str] | None = None) -> list[str]:
         """
         The lines of the log that tell of a mistake of the server's own, and what follows each; every line only once.
+
+        @param expected: matches lines that are no trouble.
         """
         with self._changed:
             fresh, self._seen = self._lines[self._seen :], len(self._lines)
+        if expected is not None:
+            fresh = [line for line in fresh if not expected.search(line)]
         first = next((number for number, line in enumerate(fresh) if TROUBLE.search(line)), len(fresh))
         return fresh[first : first + 40]
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.e2e.crash import run
-from tests.e2e.crash_clients import Book
+from tests.e2e.crash_sqlite import SqliteBook, SqliteCrashTest
 
 ROUNDS = 5
 
@@ -22,14 +21,16 @@ class CrashTests(SynchronousTestCase):
     SIGKILL at random moments.
     """
 
-    def crash(self, rounds: int, seed: int, config: str | None = None) -> Book:
+    def crash(self, rounds: int, seed: int, config: str | None = None) -> SqliteBook:
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         path = None
         if config is not None:
             path = directory / "config.yml"
             path.write_text(config)
-        return run(rounds, seed, directory, path)
+        test = SqliteCrashTest(directory, seed, path)
+        test.run(rounds)
+        return test.book
 
     def test_nothing_lost(self) -> None:
         """
