@@ -2,16 +2,17 @@
 Which stores of a configuration to export from, and to import into.
 
 ==================================  =================================================  ================================
-storage                             cache in memory                                    cache of a plug-in
+storage                             cache in memory                                    cache in a Redis, or of a
+                                                                                       plug-in
 ==================================  =================================================  ================================
-an SQLite file, or of a plug-in     all records are in the storage; those with a       records with such a prefix are
-                                    prefix of C{storageExclusionPrefixes} are in       in the cache, all others in the
+an SQLite file, a Redis, or of a    all records are in the storage; those with a       records with such a prefix are
+plug-in                             prefix of C{storageExclusionPrefixes} are in       in the cache, all others in the
                                     memory only                                        storage
 none, or in memory                  all records are in memory only: refused            all records are in the cache
 ==================================  =================================================  ================================
 
-A cache of a plug-in may outlive the server. So an import removes a record from it when it has written the record to the
-storage.
+A cache that is not in memory may outlive the server. So an import removes a record from it when it has written the
+record to the storage.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from twisted.internet.defer import DeferredList
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.plugins import PluginSettings
+from dstwist.config.redis import RedisSettings
 from dstwist.config.settings import Settings
 from dstwist.config.stores import DefaultStorage, NoStorage, SqliteSettings
 from dstwist.errors import StoreError, TransferError
@@ -34,6 +36,9 @@ from dstwist.transfer.sqlite_reader import SqliteReader
 
 #: An import has so many writes under way at most.
 MAX_WAITING = 20_000
+
+#: The settings of stores that may outlive the server.
+_OUTLIVING = (RedisSettings, PluginSettings)
 
 
 def settle(settings: Settings, data_dir: str | None) -> Settings:
@@ -56,8 +61,8 @@ def sqlite_file(settings: Settings, data_dir: str | None, instead: str) -> str:
     storage = settle(settings, data_dir).storage
     if isinstance(storage, SqliteSettings):
         return sqlite_path(storage, data_dir)
-    if isinstance(storage, PluginSettings):
-        raise TransferError(f"the storage is {storage.source}, and not an SQLite file: use dstwist {instead}")
+    if isinstance(storage, _OUTLIVING):
+        raise TransferError(f"the storage is {_named(storage)}, and not an SQLite file: use dstwist {instead}")
     raise TransferError("there is no storage that survives the server; --data-dir or --config says where it is")
 
 
@@ -88,19 +93,19 @@ def export_parts(settings: Settings, data_dir: str | None, reactor: Any) -> tupl
     if isinstance(storage, SqliteSettings):
         path = sqlite_path(storage, data_dir)
         parts.append(Part(SqliteReader(path), lambda name: not name.startswith(excluded), path))
-    elif isinstance(storage, PluginSettings):
+    elif isinstance(storage, _OUTLIVING):
         made = build_stores(Settings().cache, storage, data_dir, reactor).storage
-        source = _enumerable(made, f"the storage {storage.source}")
-        parts.append(Part(source, lambda name: not name.startswith(excluded), storage.source))
-    if not isinstance(cache, PluginSettings):
+        source = _enumerable(made, f"the storage {_named(storage)}")
+        parts.append(Part(source, lambda name: not name.startswith(excluded), _named(storage)))
+    if not isinstance(cache, _OUTLIVING):
         if not parts:
             raise TransferError(_IN_MEMORY)
         return parts, [_note(excluded)] if excluded else []
     if not parts or excluded:
         made = build_stores(cache, NoStorage(), None, reactor).cache
         all_of_it = not parts
-        source = _enumerable(made, f"the cache {cache.source}")
-        parts.append(Part(source, lambda name: all_of_it or name.startswith(excluded), cache.source))
+        source = _enumerable(made, f"the cache {_named(cache)}")
+        parts.append(Part(source, lambda name: all_of_it or name.startswith(excluded), _named(cache)))
     return parts, []
 
 
@@ -114,6 +119,10 @@ def _note(excluded: Sequence[str]) -> str:
         f"Records with the prefixes {', '.join(excluded)} (record.storageExclusionPrefixes) are not exported: they are"
         " in the memory of the server only."
     )
+
+
+def _named(settings: RedisSettings | PluginSettings) -> str:
+    return f"redis {settings.address}" if isinstance(settings, RedisSettings) else settings.source
 
 
 def _enumerable(store: Any, what: str) -> Any:
@@ -154,14 +163,17 @@ class Destination:
         """
         settings = settle(settings, data_dir)
         storage = settings.storage
-        if isinstance(storage, SqliteSettings):
+        if isinstance(storage, (SqliteSettings, RedisSettings)):
             storage = replace(storage, max_waiting=MAX_WAITING)
-        lasts = isinstance(storage, (SqliteSettings, PluginSettings))
-        outlives = isinstance(settings.cache, PluginSettings)
+        cache_settings = settings.cache
+        if isinstance(cache_settings, RedisSettings):
+            cache_settings = replace(cache_settings, max_waiting=MAX_WAITING)
+        lasts = isinstance(storage, (SqliteSettings, *_OUTLIVING))
+        outlives = isinstance(cache_settings, _OUTLIVING)
         if not lasts and not outlives:
             raise TransferError(_IN_MEMORY)
         excluded = settings.record.storage_exclusion_prefixes
-        made = build_stores(settings.cache, storage if lasts else NoStorage(), data_dir, reactor, settings.record)
+        made = build_stores(cache_settings, storage if lasts else NoStorage(), data_dir, reactor, settings.record)
         cache = made.cache if outlives else None
         description = made.storage_description if lasts else made.cache_description
         return cls(made.storage, cache, excluded, description, reactor)
