@@ -58,8 +58,8 @@ class Node:
         self.cache = cache
         self.wire = FakeWire()
         listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, ListenSettings(), clock, announce=True)
-        tiers = TieredStore(cache, storage, settings, clock)
-        self.service = RecordService(self.subscriptions, listeners, self.bus, self.rules, tiers, settings, clock)
+        self.tiers = TieredStore(cache, storage, settings, clock)
+        self.service = RecordService(self.subscriptions, listeners, self.bus, self.rules, self.tiers, settings, clock)
 
     def client(self, *names: str) -> FakeConnection:
         """
