@@ -108,7 +108,7 @@ class Node(NodeService):
         for certificate in self._certificates:
             self.reloads.add("certificate", certificate.reload)
         self._stores = stores = build_stores(settings.cache, settings.storage, data_dir, reactor, settings.record)
-        self._authenticator = build_authentication(settings.auth, reactor, stores.storage)
+        self._authenticator = build_authentication(settings.auth, reactor, stores.lasting)
         self._users = UserRegistry()
         failed_logins = FailedLogins(settings.limits, reactor)
         self.request_logins = RequestLogins(

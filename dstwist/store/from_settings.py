@@ -53,6 +53,13 @@ class Stores(NamedTuple):
     cache_description: str
     storage_description: str
 
+    @property
+    def lasting(self) -> IStore | None:
+        """
+        The store whose records survive the server: the storage, or a Redis without a storage behind it.
+        """
+        return self.cache if self.storage is None and isinstance(self.cache, RedisStore) else self.storage
+
 
 def build_stores(
     cache: CacheSettings,
@@ -77,6 +84,8 @@ def build_stores(
         arbiter = storage_made is None or bool(record.storage_exclusion_prefixes)
         cache_made = _redis(cache, reactor, record, arbiter, "cache")
         cache_description = f"redis {cache.address}"
+        if storage_made is None:
+            storage_description = "none: the cache has all records"
     elif isinstance(cache, PluginSettings):
         cache_made, cache_description = _load(cache, reactor, CACHE_GROUP), _named(cache)
     else:

@@ -125,7 +125,21 @@ class BuildTests(SynchronousTestCase):
         self.assertIsInstance(stores.cache, RedisStore)
         self.assertIsNone(stores.storage)
         self.assertEqual("redis 127.0.0.1:6379", stores.cache_description)
+        self.assertEqual("none: the cache has all records", stores.storage_description)
         self.assertIsInstance(self.build(redis, MemorySettings()).cache, RedisStore)
+
+    def test_lasting(self) -> None:
+        """
+        Users who are records are in the storage, or in a Redis that has all records.
+        """
+        redis = RedisSettings()
+        for stores, expected in (
+            (self.build(), None),
+            (self.build(redis), "cache"),
+            (self.build(redis, MemorySettings()), "storage"),
+            (self.build(storage=redis), "storage"),
+        ):
+            self.assertIs(None if expected is None else getattr(stores, expected), stores.lasting)
 
     def test_same_redis(self) -> None:
         """
