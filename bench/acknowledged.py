@@ -1,12 +1,20 @@
 """
-Acknowledged writes per CPU-second of a server that stores them in SQLite, by how many are in flight.
+Acknowledged writes per CPU-second of a server that stores them, by how many are in flight.
 
 One client patches 1000 records in turn, and sends the next patch when one is acknowledged. With C{--checkout}, servers
-of both checkouts run in turn.
+of both checkouts run in turn. The CPU time is that of dstwist, without that of Redis.
+
+===================  ========================================================
+C{--store}           where the records are
+===================  ========================================================
+C{sqlite}            in a file, with a cache in memory
+C{redis}             in a Redis, with a cache in memory
+C{redis-alone}       in a Redis only, so that each write reads it first
+===================  ========================================================
 
 ::
 
-    python -m bench.acknowledged [--checkout DIRECTORY] [--rounds 3] [--profile FILE]
+    python -m bench.acknowledged [--store sqlite] [--checkout DIRECTORY] [--rounds 3] [--profile FILE]
 """
 
 from __future__ import annotations
@@ -24,6 +32,7 @@ from dstwist.protocol import protobuf
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from tests.nodes.client import client_frame, server_frame
+from tests.redis_server import RedisServer
 
 SECONDS = 3.0
 RECORDS = 1000
@@ -38,16 +47,42 @@ _PROFILED = (
 )
 
 
+_SECTIONS = {
+    "redis": "storage: {{type: redis, options: {{port: {port}}}}}",
+    "redis-alone": "cache: {{type: redis, options: {{port: {port}}}}}",
+}
+
+
 @contextlib.contextmanager
-def server(checkout: str, directory: str, profile: str | None) -> Iterator[Server]:
+def options_of(store: str, directory: str) -> Iterator[list[str]]:
     """
-    A server of C{checkout} that stores its records in C{directory}.
+    The options of a server that stores its records in C{directory}, or in a Redis that has its file there and syncs
+    each write.
+    """
+    if store == "sqlite":
+        yield ["--data-dir", directory]
+        return
+    redis = RedisServer(durable=True, dir=directory)
+    redis.start()
+    try:
+        config = os.path.join(directory, "config.yml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(_SECTIONS[store].format(port=redis.port))
+        yield ["--config", config]
+    finally:
+        redis.destroy()
+
+
+@contextlib.contextmanager
+def server(checkout: str, store: list[str], profile: str | None) -> Iterator[Server]:
+    """
+    A server of C{checkout} with the options C{store}.
     """
     port = free_port()
     code = "from twisted.scripts.twistd import run; run()" if profile is None else _PROFILED.format(file=profile)
     listen = f"tcp:{port}:interface=127.0.0.1"
     command = ["-c", code, "--nodaemon", "--pidfile=", "dstwist", "--log-level", "error"]
-    with running([*command, "--data-dir", directory, "--listen", listen], port, checkout) as started:
+    with running([*command, *store, "--listen", listen], port, checkout) as started:
         yield started
 
 
@@ -127,11 +162,14 @@ class Writer:
         return done + in_flight
 
 
-def measure(checkout: str, in_flight: int, profile: str | None = None) -> tuple[float, float]:
+def measure(checkout: str, store: str, in_flight: int, profile: str | None = None) -> tuple[float, float]:
     """
     Acknowledged writes per CPU-second of the server, and per second.
     """
-    with tempfile.TemporaryDirectory() as directory, server(checkout, directory, profile) as running:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        options = stack.enter_context(options_of(store, directory))
+        running = stack.enter_context(server(checkout, options, profile))
         writer = Writer(running)
         writer.create()
         cpu, start = running.cpu(), time.monotonic()
@@ -142,6 +180,7 @@ def measure(checkout: str, in_flight: int, profile: str | None = None) -> tuple[
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkout", help="another checkout to compare with")
+    parser.add_argument("--store", choices=["sqlite", *_SECTIONS], default="sqlite")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--in-flight", type=int, nargs="*", default=IN_FLIGHT)
     parser.add_argument("--profile", help="write the profile of a server of this checkout into this file")
@@ -153,7 +192,7 @@ def main() -> None:
         figures: dict[str, list[tuple[float, float]]] = {checkout: [] for checkout in checkouts}
         for _ in range(options.rounds):
             for checkout in checkouts:
-                figures[checkout].append(measure(checkout, in_flight, options.profile))
+                figures[checkout].append(measure(checkout, options.store, in_flight, options.profile))
         for checkout, rounds in figures.items():
             rates = [statistics.median(column) for column in zip(*rounds, strict=True)]
             print(f"{in_flight:9}{rates[0]:17,.0f}{rates[1]:13,.0f}   {checkout}", flush=True)

@@ -4,11 +4,17 @@ Stores in real Redis servers, for tests that are written as if everything happen
 
 from __future__ import annotations
 
+import atexit
 import functools
+import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from twisted.internet import reactor as global_reactor
 from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IHostnameResolver, IHostResolution
 from twisted.internet.selectreactor import SelectReactor
@@ -17,6 +23,7 @@ from zope.interface import implementer
 from dstwist.config.redis import RedisSettings
 from dstwist.store.redis import RedisStore
 from dstwist.store.redis_connection import connect
+from tests.e2e.certificates import Authority
 from tests.redis_server import RedisServer
 from tests.store.contract import PATIENCE, StoreTestCase
 
@@ -59,12 +66,15 @@ class OwnReactor(SelectReactor):
         give_up = time.monotonic() + PATIENCE
         while True:
             self.runUntilCurrent()
+            # Twisted's TLS writes by the clock of the global reactor.
+            other: Any = global_reactor
+            other.runUntilCurrent()
             if done():
                 return
             if time.monotonic() > give_up:
                 raise AssertionError("it does not happen")
-            wait = self.timeout()
-            self.doIteration(1.0 if wait is None else min(wait, 1.0))
+            waits = [wait for wait in (self.timeout(), other.timeout()) if wait is not None]
+            self.doIteration(min([1.0, *waits]))
 
 
 @functools.cache
@@ -73,6 +83,29 @@ def shared_server(durable: bool = False) -> RedisServer:
     A server for all tests that need nothing special of one.
     """
     server = RedisServer(durable=durable)
+    server.start()
+    return server
+
+
+@functools.cache
+def authority() -> Authority:
+    """
+    The authority that signs the certificates of servers.
+    """
+    return Authority()
+
+
+@functools.cache
+def encrypted_server() -> RedisServer:
+    """
+    A server with TLS and a user as the documentation describes it.
+    """
+    text = (Path(__file__).resolve().parent.parent.parent / "docs" / "redis.rst").read_text(encoding="utf-8")
+    found = re.search(r"^    user dstwist .*\n.*", text, re.MULTILINE)
+    assert found is not None
+    directory = Path(tempfile.mkdtemp(prefix="dstwist-redis-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    server = RedisServer(users=[" ".join(found[0].split())], certificates=authority().write(directory))
     server.start()
     return server
 

@@ -9,12 +9,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
+from dstwist.config.redis import RedisSettings, RedisTlsSettings
 from dstwist.errors import StoreError, StoreFull, StoreRefusal
 from dstwist.interfaces import ANY_VERSION, ICallbackStore, IEnumerableStore, IStoreStatus, Record
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH
 from dstwist.record import NO_RECORD
+from tests.redis_server import RedisServer
 from tests.store import contract
-from tests.store.redis_stage import RedisTestCase
+from tests.store.redis_stage import RedisTestCase, authority, encrypted_server
 
 
 class ContractTests(RedisTestCase, contract.TombstoneContract):
@@ -62,6 +64,30 @@ class ExpiringLegacyContractTests(ContractTests):
     """
 
     options = {"ttl": 1000, "legacy_layout": True}
+
+
+class SocketContractTests(ContractTests):
+    """
+    The same by a UNIX socket.
+    """
+
+    def settings(self, **options: Any) -> RedisSettings:
+        return super().settings(path=str(self.server.unix_socket), **options)
+
+
+class EncryptedContractTests(ContractTests):
+    """
+    The same by TLS, with a user of an access control list who may do no more than the documentation says.
+    """
+
+    options = {"username": "dstwist", "password": "secret", "prefix": "app:"}
+
+    def start_server(self) -> RedisServer:
+        return encrypted_server()
+
+    def settings(self, **options: Any) -> RedisSettings:
+        tls = RedisTlsSettings(ca=authority().pem, servername="localhost")
+        return super().settings(port=self.server.tls_port, tls=tls, **options)
 
 
 class OperationTests(RedisTestCase):
