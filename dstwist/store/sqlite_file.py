@@ -29,14 +29,12 @@ import time
 from collections.abc import Callable
 
 from dstwist.errors import StoreError
-from dstwist.store.sqlite_changes import ChangeRow, Folding
 from dstwist.store.sqlite_errors import (
     explained,
     file_truncated,
     has_other_names,
     log_truncated,
     moved,
-    no_room,
     was_not_closed,
     was_older,
 )
@@ -50,10 +48,10 @@ from dstwist.store.sqlite_files_in_place import (
 )
 from dstwist.store.sqlite_lock import DatabaseLock
 from dstwist.store.sqlite_quota import Quota
-from dstwist.store.sqlite_removed import Removal, RemovedVersions
-from dstwist.store.sqlite_rows import AnyRow, Read, Write, commit, count, row_of, rows_of, unreadable
+from dstwist.store.sqlite_removed import RemovedVersions
+from dstwist.store.sqlite_rows import Read, Write, count, unreadable
 from dstwist.store.sqlite_schema import MAX_EMPTY_LOG_BYTES, SCHEMA_VERSION, create_tables, prepare
-from dstwist.store.sqlite_versions import KnownVersions
+from dstwist.store.sqlite_transactions import Transactions
 
 #: At how many pages the write-ahead log is moved into the database file.
 CHECKPOINT_PAGES = 1000
@@ -63,9 +61,6 @@ FILE_CHECK_INTERVAL = 1.0
 
 #: The least time between two attempts to find out whether writes are possible, in seconds.
 WRITE_CHECK_INTERVAL = 1.0
-
-#: If this number of writes of a transaction had no room, the other writes are not attempted one by one.
-MAX_REFUSED_WRITES = 100
 
 #: Tells the operator something: whether it is serious, and a sentence.
 Tell = Callable[[bool, str], None]
@@ -104,11 +99,8 @@ class SqliteFile:
         # When the files were last found in place, and the problem if they are not.
         self._seen = 0.0
         self._lost = ""
-        self._folding = Folding(None if self._quota is None else self._quota.log)
-        self._refused = 0
+        self._transactions = Transactions(path, self._quota, busy_timeout, removed)
         self._tried = 0.0
-        self._versions = KnownVersions()
-        self._removed = removed
         self.contents = "nothing yet"
         self.problem: str | None = None
 
@@ -155,7 +147,7 @@ class SqliteFile:
             self._disconnect()
             raise
         self._identity, self._seen = identity, time.monotonic()
-        self._folding.forget()
+        self._transactions.forget()
         if 0 < version < SCHEMA_VERSION:
             self._tell(False, was_older(self._path, version, SCHEMA_VERSION))
 
@@ -273,7 +265,7 @@ class SqliteFile:
         self._seen = time.monotonic()
         if self._lost:
             # Another copy of the file may have been put back.
-            self._versions.clear()
+            self._transactions.forget()
             self._lost, self.problem = "", None
             self._tell(False, f"{self._path} is in place again; writes go on")
 
@@ -356,7 +348,7 @@ class SqliteFile:
             fine = self._write(writes)
         except Exception:
             # The writes may be in the file all the same.
-            self._versions.clear()
+            self._transactions.forget()
             self._try_sometimes()
             raise
         if not fine or self.problem is not None:
@@ -377,36 +369,19 @@ class SqliteFile:
         if self._lost or time.monotonic() - self._seen >= FILE_CHECK_INTERVAL:
             # A write that is refused now has a known outcome.
             self._look()
-        assert self._connection is not None
-        self._refused = 0
-        problems: dict[str, StoreError] = {}
+        assert self._connection is not None and self._files is not None
         try:
-            self._folding.deleted_bytes = 0
-            found = self._versions.look_up(self._connection, writes)
-            created = {
-                write.name
-                for write in writes
-                if write.expected is None and write.record is not None and write.name not in found
-            }
-            removed = self._removed.look_up(self._connection, created) if created else {}
-            rows, deleted = rows_of(self._connection, self._path, writes, found, removed, self._folding)
-            if not rows and not deleted:
-                return True
-            for part in [(rows, deleted)] if self._quota is None else self._quota.parts(rows, deleted):
-                problems |= self._store(*part)
+            problems = self._transactions.run(self._connection, self._files, writes)
         except Exception as error:
-            self._folding.forget()
             # If the files are not in place, that is the reason.
             self._look()
             raise explained(self._path, error) from None
+        if problems is None:
+            return True
         # The writes are on the disk. Before any client gets its answer, it is checked that the next start finds them.
         self._look()
         self._checkpoint()
-        if problems:
-            self._folding.forget()
-            for write in writes:
-                write.error = write.error or problems.get(write.name)
-        self._versions.wrote(writes)
+        self._transactions.ended(writes, problems)
         return not problems
 
     def _checkpoint(self) -> None:
@@ -419,54 +394,3 @@ class SqliteFile:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._look()
-
-    def _store(self, rows: list[AnyRow], deleted: list[Removal]) -> dict[str, StoreError]:
-        """
-        Write and delete.
-
-        @return: the errors of the writes for which there is no room, by name.
-        """
-        connection = self._connection
-        assert connection is not None and self._files is not None
-        if self._refused >= MAX_REFUSED_WRITES and not deleted:
-            return dict.fromkeys([row[0] for row in rows], StoreError(f"{self._path} has no room"))
-        try:
-            if self._quota is not None:
-                deleted_bytes = self._folding.deleted_bytes
-                self._quota.make_room(connection, self._files, rows, self._busy_timeout, deleted_bytes)
-            commit(connection, rows, deleted, self._removed)
-            return {}
-        except Exception as error:
-            problem = self._no_room(connection, error)
-        if len(rows) == 1 and not deleted and isinstance(row := rows[0], ChangeRow):
-            # The whole record may have room, since its changes are deleted with it.
-            return self._store([row_of(row.name, row.record)], [])
-        if len(rows) + len(deleted) == 1:
-            if deleted:
-                try:
-                    commit(connection, rows, deleted, self._removed, forget=True)
-                    return {}
-                except Exception as error:
-                    problem = self._no_room(connection, error)
-            self._refused += 1
-            return {rows[0][0] if rows else deleted[0].name: problem}
-        # There may be room for some of the writes. Deletions make room, so they come first.
-        if rows and deleted:
-            return {**self._store([], deleted), **self._store(rows, [])}
-        middle = (len(rows) + len(deleted)) // 2
-        return {**self._store(rows[:middle], deleted[:middle]), **self._store(rows[middle:], deleted[middle:])}
-
-    def _no_room(self, connection: sqlite3.Connection, error: Exception) -> StoreError:
-        """
-        Undo a transaction that had no room.
-
-        @return: the error of its writes.
-        @raise StoreError: it has failed for another reason.
-        """
-        if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-        problem = explained(self._path, error)
-        if not no_room(error):
-            raise problem from None
-        return StoreError(str(problem))

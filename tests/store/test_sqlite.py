@@ -19,7 +19,7 @@ from dstwist.interfaces import ANY_VERSION, ICallbackStore, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.nesting import MAX_DEPTH
 from dstwist.scheduling.turns import Turns
-from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema, sqlite_versions
+from dstwist.store import sqlite_file, sqlite_rows, sqlite_schema, sqlite_transactions, sqlite_versions
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_file import SqliteFile
 from dstwist.store.sqlite_rows import commit
@@ -401,11 +401,11 @@ class TroubleTests(SqliteTestCase):
             self.patch(where, name, exhausted)
             self.assertIn("not enough memory", self.failure(ask()))
             self.patch(where, name, works)
-        self.patch(sqlite_file, "commit", exhausted)
+        self.patch(sqlite_transactions, "commit", exhausted)
         first, second = store.set("b", 1, {}), store.set("c", 1, {})
         for write in (first, second):
             self.assertIn("cannot be read or written: not enough memory", self.failure(write))
-        self.patch(sqlite_file, "commit", commit)
+        self.patch(sqlite_transactions, "commit", commit)
         self.result(store.set("a", 3, {}))
         self.assertEqual(self.result(store.get("a")), Record(3, {}))
 

@@ -20,7 +20,7 @@ from dstwist.protocol.drafts import Limits
 from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Change
-from dstwist.store import sqlite_changes, sqlite_file
+from dstwist.store import sqlite_changes, sqlite_transactions
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_changes import MIN_SIZE, Folding
 from dstwist.store.sqlite_quota import QuotaError
@@ -349,10 +349,10 @@ class FoldedTests(ChangesTestCase):
         def broken(*arguments: object) -> Any:
             raise sqlite3.OperationalError("disk I/O error")
 
-        self.patch(sqlite_file, "commit", broken)
+        self.patch(sqlite_transactions, "commit", broken)
         third, changes = patched(second, "x", 2)
         self.assertIn("disk I/O error", self.failure(self.store.replace("a", 2, third, changes)))
-        self.patch(sqlite_file, "commit", commit)
+        self.patch(sqlite_transactions, "commit", commit)
         self.assertEqual(self.result(self.store.get("a")), second)
         self.replace(third, changes)
         self.assert_stored(third)
@@ -457,7 +457,7 @@ class QuotaTests(SqliteTestCase):
                 raise QuotaError("is full")
             commit(connection, rows, *others)
 
-        self.patch(sqlite_file, "commit", full)
+        self.patch(sqlite_transactions, "commit", full)
         third, changes = patched(second, "x", 2)
         self.assertIsNone(self.result(store.replace("a", 2, third, changes)))
         other = self.other_program()

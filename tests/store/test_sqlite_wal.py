@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dstwist.interfaces import Record
-from dstwist.store import sqlite, sqlite_file
+from dstwist.store import sqlite, sqlite_file, sqlite_transactions
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_rows import Row, commit
 from dstwist.store.sqlite_wal import WrittenLog
@@ -100,9 +100,9 @@ class TruncatedLogTests(CutTestCase):
 
         for position in (0, 32, -FRAME, -1):
             store = self.opened()
-            self.patch(sqlite_file, "commit", truncating)
+            self.patch(sqlite_transactions, "commit", truncating)
             self.assertIn(LOST, self.failure(store.set("later", 1, {})), position)
-            self.patch(sqlite_file, "commit", commit)
+            self.patch(sqlite_transactions, "commit", commit)
             self.assertIn(LOST, self.failure(store.set("later", 1, {})), position)
 
     def test_in_the_last_frame(self) -> None:
