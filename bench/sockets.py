@@ -65,7 +65,7 @@ def running(command: list[str], port: int, checkout: str | None = None) -> Itera
     environment = None if checkout is None else {**os.environ, "PYTHONPATH": checkout}
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, cwd=checkout, env=environment)
     try:
-        for _ in range(100):
+        for _ in range(300):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
             time.sleep(0.1)
