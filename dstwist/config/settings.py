@@ -152,6 +152,9 @@ class RecordSettings:
     max_deletion_memory: int = integer(10000)
     # The most bytes for this, including the connections that may have a copy of a deleted record.
     max_deletion_bytes: int = integer(16777216)
+    # If records are in a cache outside this process, and in no storage: the most bytes of memory for guesses, on which
+    # writes are decided before the cache has compared their versions.
+    max_guess_bytes: int = integer(67108864)
     # The most elements that a write may fill in between the end of an array and the index that it writes, for all paths
     # of a message together.
     max_array_gap: int = integer(1000, minimum=0)

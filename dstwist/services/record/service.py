@@ -129,9 +129,11 @@ class RecordService:
         self._queue = queue = RecordQueue(settings, self._queue_full, clock, pending)
         self._submit = queue.submit
         self._reconciliation = reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
-        self._store = store = RecordStore(tiers, reconciliation, queue, settings, clock, cluster.is_single)
-        sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         large_values = LargeValues(clock)
+        self._store = store = RecordStore(
+            tiers, reconciliation, queue, settings, clock, cluster.is_single, large_values.free
+        )
+        sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         self._replicas = replicas = Replicas(settings, clock, self._remind)
         self._discards = discards = HeldDiscards(clock)
         self._acks = acks = Acknowledgements(subscriptions, replicas, clock)

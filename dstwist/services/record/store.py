@@ -21,6 +21,11 @@ reconciled before it is loaded. One failure leaves no doubt: if the arbiter has 
 Nearly all requests that reach the storage are writes. So if the storage writes without Deferreds (L{ICallbackStore}),
 L{RecordStore.begin} makes none, and one timer watches the time of all writes.
 
+Other processes may write to a cache in a server of its own, so it is asked for each read. If there is no storage, it is
+the arbiter, and a write is decided on a I{guess}: the record as this node has seen it last. The arbiter compares the
+version of the guess, and a request that would be refused is confirmed first, so a guess that is outdated costs time
+only.
+
 If a load fails, all requests that are queued for the record fail with the same error, without another load.
 
 Always true: of one record at most one operation is under way, since all methods are called by steps of
@@ -37,7 +42,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import Change, ICallbackStore, IInstantStore, IRequester, Record
+from dstwist.interfaces import (
+    Change,
+    ICallbackStore,
+    IInstantStore,
+    IReplaceableStore,
+    IRequester,
+    ISharedStore,
+    Record,
+)
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD
@@ -47,6 +60,7 @@ from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.failures import RecordError, complain, outpaced, read_failed, write_failed
 from dstwist.services.record.queue import NONE_SERVED, Held, RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
+from dstwist.store.memory import MemoryStore
 from dstwist.store.sole_writer import record_writer
 from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, within
 
@@ -117,15 +131,17 @@ class RecordStore:
     """
     Loads, writes and deletes records, for the steps of their queues. It reads through L{TieredStore}.
 
-    @ivar known: the record, if the cache has it and needs no time to answer. For records that are not unresolved.
+    @ivar known: the record on which a write is decided without a wait: from a cache that needs no time to answer, or a
+        guess. For records that are not unresolved.
     @ivar unresolved: the names of the records whose last write is unresolved.
     @ivar keep: writes a record that is only in the cache, if the cache needs no time for that. Returns whether it did;
         if not, use L{commit}.
     @ivar has_storage: whether there is a storage.
-    @ivar is_instant: whether the cache is one that L{known} and L{keep} can use.
-    @ivar has_callbacks: whether the storage has callbacks, so that L{begin} can be used.
+    @ivar is_instant: whether L{known} may have records.
+    @ivar has_callbacks: whether the store behind L{begin} has callbacks, so that it can be used.
     @ivar comparisons: by tier, the comparisons of the arbiters that may go back.
     @param alone: whether no other node writes to the storage.
+    @param free: frees the data of a large guess (L{dstwist.scheduling.large_values}).
     """
 
     def __init__(
@@ -136,9 +152,10 @@ class RecordStore:
         settings: RecordSettings,
         clock: IReactorTime,
         alone: bool = True,
+        free: Callable[[list[Any]], object] | None = None,
     ) -> None:
         cache, storage = tiers.cache, tiers.storage
-        instant = IInstantStore(cache, None)
+        instant: IInstantStore | None = IInstantStore(cache, None)
         self.known: Callable[[str], Record | None] = _not_known if instant is None else instant.known
         self.unresolved = tiers.unresolved
         self._keep: Callable[[str, Record], bool] = _not_kept if instant is None else instant.keep
@@ -155,9 +172,18 @@ class RecordStore:
         self._excluded = settings.storage_exclusion_prefixes
         self._write_timeout = settings.write_timeout
         self._clock = clock
-        callbacks = None if storage is None else ICallbackStore(storage, None)
+        callbacks: ICallbackStore | None = ICallbackStore(cache if storage is None else storage, None)
         self.has_callbacks = callbacks is not None
         self._submit = None if callbacks is None else callbacks.submit
+        self._submit_tier = CACHE_TIER if storage is None else STORAGE_TIER
+        self._guesses: MemoryStore | None = None
+        if storage is None and instant is None and callbacks is not None and ISharedStore.providedBy(cache):
+            self._guesses = guesses = MemoryStore(max_bytes=settings.max_guess_bytes, free=free)
+            self.known = guesses.known
+            self.is_instant = True
+            replaceable = IReplaceableStore(cache, None)
+            if replaceable is not None:
+                replaceable.on_reconnected(self._forget_guesses)
         # The writes that the storage has not answered.
         self._commits: Deadlines[Commit | _AwaitedCommit] = Deadlines(settings.write_timeout, clock, self._late)
         self._on_answer = self._answered
@@ -165,16 +191,15 @@ class RecordStore:
 
     def peek(self, name: str) -> Record | None:
         """
-        The record, if the cache has it, needs no time to answer, and can be trusted. C{None} says nothing about the
-        record: L{load} it.
+        The record on which a write is decided without a wait. C{None} says nothing about the record: L{load} it.
         """
         return None if name in self.unresolved else self.known(name)
 
     def is_final(self, name: str) -> bool:
         """
-        Whether the cache is right about the record, so that a refusal need not be confirmed: L{confirm}.
+        Whether L{known} is right about the record, so that a refusal need not be confirmed: L{confirm}.
         """
-        return self._alone or self._arbiter(name)[1] == CACHE_TIER
+        return self._guesses is None and (self._alone or self._arbiter(name)[1] == CACHE_TIER)
 
     def _keep_excluded(self, name: str, record: Record) -> bool:
         return name.startswith(self._excluded) and self._keep(name, record)
@@ -208,6 +233,7 @@ class RecordStore:
             problem = read_failed(name, error)
             self._queue.failed(name, problem)
             raise problem from error
+        self._learn(name, record)
         comparison = self.comparison(name)
         if comparison is not None:
             await comparison.check(name, record)
@@ -228,7 +254,7 @@ class RecordStore:
         action = RecordAction.RECORD_UPDATE_ERROR
         expected = None if before is None else before.version
         arbiter, tier = self._arbiter(name)
-        if tier == STORAGE_TIER and self._submit is not None:
+        if tier == self._submit_tier and self._submit is not None:
             commit = _AwaitedCommit(name, record)
             self.begin(commit, expected, changes)
             return await commit.ended
@@ -257,7 +283,10 @@ class RecordStore:
             raise read_failed(name, error) from error
         if found.version == (before or NO_RECORD).version:
             return None
-        await self._fill_cache(name, found, RecordAction.RECORD_UPDATE_ERROR)
+        if self._guesses is not None:
+            self._learn(name, found)
+        else:
+            await self._fill_cache(name, found, RecordAction.RECORD_UPDATE_ERROR)
         return found
 
     async def delete(self, name: str, before: Record | None) -> Record | None:
@@ -275,6 +304,7 @@ class RecordStore:
         found: Record | None = await self._write(name, tier, removal, action)
         if tier == STORAGE_TIER:
             await self._fill_cache(name, NO_RECORD if found is None else found, action)
+        self._learn(name, found)
         return found
 
     def attempts(self) -> Attempts:
@@ -293,9 +323,9 @@ class RecordStore:
 
     def begin(self, commit: Commit | _AwaitedCommit, expected: int | None, changes: Sequence[Change]) -> None:
         """
-        Write a record to the storage, which must have callbacks, and to the cache. Then call C{commit.done}: in a later
-        turn, or before this method returns. If there is an error, the record is unresolved, unless the write had no
-        effect.
+        Write a record to the arbiter, which must have callbacks, and then to the cache if that is another store. Then
+        call C{commit.done}: in a later turn, or before this method returns. If there is an error, the record is
+        unresolved, unless the write had no effect.
 
         @param expected: the version of the record on which the write was decided; C{None}: there was none.
         @param changes: the changes that lead from that record to the new one.
@@ -316,12 +346,15 @@ class RecordStore:
 
     def _answered(self, commit: Commit | _AwaitedCommit, error: Exception | None, found: Record | None) -> None:
         """
-        The storage has written the record, or has refused or failed.
+        The arbiter has written the record, or has refused or failed.
         """
         if not self._commits.remove(commit):
             return  # Its time was up.
         if error is not None:
             self._failed(commit, error)
+        elif self._guesses is not None:
+            self._learn(commit.name, commit.record if found is None else found)
+            commit.done(commit, None, found)
         elif found is None and self._keep(commit.name, commit.record):
             commit.done(commit, None, None)
         else:
@@ -335,7 +368,7 @@ class RecordStore:
         self._failed(commit, self._write_timeout)
 
     def _failed(self, commit: Commit | _AwaitedCommit, reason: Exception | float) -> None:
-        problem = write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, STORAGE_TIER, reason)
+        problem = write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, self._submit_tier, reason)
         if not problem.no_effect:
             self._reconciliation.add(commit.name)
         commit.done(commit, problem, None)
@@ -348,6 +381,21 @@ class RecordStore:
             await self._write(name, CACHE_TIER, self._cache.delete(name), action, decides=False)
         elif not self._keep(name, record):
             await self._write(name, CACHE_TIER, self._write_cache(name, record), action, decides=False)
+
+    def _learn(self, name: str, record: Record | None) -> None:
+        """
+        The arbiter has this record; C{None}, and a record without data: it has none.
+        """
+        if self._guesses is not None:
+            if record is None or record.data is None or not self._guesses.keep(name, record):
+                self._guesses.delete(name)
+
+    def _forget_guesses(self, reason: str | None) -> None:
+        """
+        The arbiter was away, and may have gone back, so that a version may mean another record now.
+        """
+        assert self._guesses is not None
+        self._guesses.stop()
 
     def _promote(self, name: str, record: Record) -> None:
         """

@@ -122,6 +122,12 @@ class TwoServicesTestCase(SynchronousTestCase):
         self.settings = RecordSettings(**settings)
         self.here, self.there = (Node(cache, None, self.settings, self.clock) for _ in range(2))
 
+    def node(self, storage: Any) -> Node:
+        """
+        One more service, whose way to the store is C{storage}.
+        """
+        return Node(MemoryStore(), storage, self.settings, self.clock)
+
     def have(self, version: int, data: Any) -> None:
         """
         Have the record C{a}, which both nodes know.
@@ -639,7 +645,7 @@ class FaultTests(TwoServicesTestCase):
         faulty = (FaultyCallbackStore if self.callbacks else FaultyStore)(store)
         faulty.faults = list(faults)
         self.serve(store, write_timeout=1.0)
-        self.here = Node(MemoryStore(), faulty, self.settings, self.clock)
+        self.here = self.node(faulty)
         store.put("a", 0, {})
         clients = [(self.here, self.here.client("a")), (self.there, self.there.client("a"))]
         outcomes: dict[str, list[Any]] = {}
@@ -676,7 +682,7 @@ class FaultTests(TwoServicesTestCase):
         store = FakeStore()
         faulty = (FaultyCallbackStore if self.callbacks else FaultyStore)(store)
         self.serve(store, write_timeout=1.0)
-        self.here = Node(MemoryStore(), faulty, self.settings, self.clock)
+        self.here = self.node(faulty)
         store.put("a", 1, {})
         ann = self.here.client("a")
         self.here.handle(ann, ask(A.READ, "a"))
