@@ -110,6 +110,19 @@ def encrypted_server() -> RedisServer:
     return server
 
 
+@functools.cache
+def replicated_servers() -> tuple[RedisServer, RedisServer]:
+    """
+    A server and its replica.
+    """
+    primary = RedisServer()
+    replica = RedisServer(replica_of=primary)
+    for server in (primary, replica):
+        server.start()
+    replica.wait_for_replica()
+    return primary, replica
+
+
 class RedisTestCase(StoreTestCase):
     """
     Tests with an empty Redis.

@@ -16,7 +16,7 @@ from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH
 from dstwist.record import NO_RECORD
 from tests.redis_server import RedisServer
 from tests.store import contract
-from tests.store.redis_stage import RedisTestCase, authority, encrypted_server
+from tests.store.redis_stage import RedisTestCase, authority, encrypted_server, replicated_servers
 
 
 class ContractTests(RedisTestCase, contract.TombstoneContract):
@@ -88,6 +88,35 @@ class EncryptedContractTests(ContractTests):
     def settings(self, **options: Any) -> RedisSettings:
         tls = RedisTlsSettings(ca=authority().pem, servername="localhost")
         return super().settings(port=self.server.tls_port, tls=tls, **options)
+
+
+class ReplicatedContractTests(ContractTests):
+    """
+    The same with a replica that must have each write.
+    """
+
+    options = {"min_replicas": 1, "command_timeout": 2.0}
+
+    def start_server(self) -> RedisServer:
+        return replicated_servers()[0]
+
+    def test_too_few(self) -> None:
+        """
+        If the replica does not have a write in time, the write is in doubt. Here it has taken effect.
+        """
+        store = self.started(self.make(command_timeout=0.2))
+        self.assertIsNone(self.result(store.set("a", 1, {})))
+        replica = replicated_servers()[1]
+        self.addCleanup(replica.resume)
+        replica.pause()
+        writes = [store.replace("a", 1, Record(2, {})), store.remove("b", None), store.replace("a", 1, Record(2, {}))]
+        for write in writes[:2]:
+            self.assertEqual("only 0 replicas of Redis have it, and not 1", self.failure(write))
+        self.assertEqual(Record(2, {}), self.result(writes[2]))
+        self.result(store.fence())
+        self.assertEqual(Record(2, {}), self.result(store.get("a")))
+        replica.resume()
+        self.assertIsNone(self.result(store.replace("a", 2, Record(3, {}))))
 
 
 class OperationTests(RedisTestCase):

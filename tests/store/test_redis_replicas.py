@@ -34,13 +34,13 @@ class ReplicatedTests(SynchronousTestCase):
 
     def test_enough(self) -> None:
         """
-        The writes of a turn end when the replicas have them.
+        The writes that are answered in a turn end when the replicas have them.
         """
         self.run_one("a")
         self.run_one("b")
+        self.redis.answer(1, 1)
         self.clock.advance(0)
         self.assertEqual([("write", "a"), ("write", "b"), ("WAIT", "2", "1500")], self.redis.take())
-        self.redis.answer(1, 1)
         self.assertEqual([], self.outcomes)
         self.redis.answer(2)
         self.assertEqual([("a", None, 1), ("b", None, 1)], self.outcomes)
@@ -51,20 +51,22 @@ class ReplicatedTests(SynchronousTestCase):
         """
         The writes of the next turn are waited for by themselves.
         """
-        self.run_one("a")
-        self.clock.advance(0)
-        self.run_one("b")
-        self.clock.advance(0)
-        self.redis.answer(1, 2, 1)
-        self.assertEqual([("a", None, 1)], self.outcomes)
+        for key in ("a", "b"):
+            self.run_one(key)
+            self.redis.answer(1)
+            self.clock.advance(0)
+            self.assertEqual([("write", key), ("WAIT", "2", "1500")], self.redis.take())
+            self.redis.answer(2)
+        self.assertEqual([("a", None, 1), ("b", None, 1)], self.outcomes)
 
     def test_too_few(self) -> None:
         """
         If the replicas do not have a write, it is in doubt.
         """
         self.run_one("a")
+        self.redis.answer(1)
         self.clock.advance(0)
-        self.redis.answer(1, 1)
+        self.redis.answer(1)
         ((name, error, _),) = self.outcomes
         self.assertEqual(("a", StoreError), (name, type(error)))
         self.assertEqual("only 1 replicas of Redis have it, and not 2", str(error))
@@ -76,18 +78,34 @@ class ReplicatedTests(SynchronousTestCase):
         failed = ConnectionBroken("lost")
         self.run_one("a")
         self.run_one("b")
-        self.clock.advance(0)
         self.redis.answer([b"3", b"{}"], failed)
+        self.clock.advance(0)
         self.assertEqual([("a", None, [b"3", b"{}"]), ("b", failed, None)], self.outcomes)
-        self.redis.answer(0)
-        self.assertEqual(2, len(self.outcomes))
+        self.assertEqual([("write", "a"), ("write", "b")], self.redis.take())
+
+    def test_lost(self) -> None:
+        """
+        Another connection cannot tell which replicas have a write of the one before, so the write is in doubt. Later
+        writes are not.
+        """
+        self.run_one("a")
+        self.redis.answer(1)
+        self.redis.connect()
+        self.run_one("b")
+        self.redis.answer(1)
+        self.clock.advance(0)
+        self.redis.answer(2, 2)
+        (lost, good) = self.outcomes
+        self.assertIs(StoreError, type(lost[1]))
+        self.assertEqual(("b", None, 1), good)
 
     def test_unknown(self) -> None:
         """
         If it is unknown what the replicas have, the write is in doubt.
         """
         self.run_one("a")
+        self.redis.answer(1)
         self.clock.advance(0)
-        self.redis.answer(1, RedisReplyError("READONLY no"))
+        self.redis.answer(RedisReplyError("READONLY no"))
         ((_, error, _),) = self.outcomes
         self.assertIs(StoreError, type(error))
