@@ -102,8 +102,13 @@ async def greet(
         facts.get("redis_version", ""),
     )
     _check_role(role)
-    if facts.get("redis_mode") == "cluster":
-        raise RedisRefusal("it belongs to a Redis Cluster; the option nodes is for clusters")
+    if (facts.get("redis_mode") == "cluster") != bool(settings.nodes):
+        # Most keys would be at other nodes.
+        raise RedisRefusal(
+            "it belongs to no Redis Cluster; the option nodes is for clusters only"
+            if settings.nodes
+            else "it belongs to a Redis Cluster; the option nodes is for clusters"
+        )
     kills = [connection.ask("CLIENT", "KILL", "ID", old.client_id) for old in doubted if old.run_id == server.run_id]
     for each in kills:
         _check("CLIENT KILL", await each)

@@ -26,7 +26,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
@@ -88,7 +88,7 @@ class RedisLink:
         self._connection: RedisProtocol | None = None
         self._open: RedisProtocol | None = None
         self._watch: Watch | None = None
-        self._redo: Redo | None = None
+        self._redo: Redo[Call] | None = None
         # Why the connection is ended when all calls are answered.
         self._leaves: str | None = None
         self._stopped: Deferred[None] | None = None
@@ -101,6 +101,8 @@ class RedisLink:
         return self._reconnection.start()
 
     def stop(self) -> Deferred[None]:
+        if self._ending:
+            return succeed(None)
         stopped = self._stopped = Deferred()
         self._stop_call = self._reactor.callLater(self._settings.command_timeout, self._end)
         if not self._reconnection.started:
@@ -163,21 +165,49 @@ class RedisLink:
         if not paused:
             self._stop_if_done()
 
+    @property
+    def ready(self) -> bool:
+        """
+        Whether there is a connection that takes calls.
+        """
+        return self._connection is not None and self._leaves is None
+
+    @property
+    def pending(self) -> int:
+        """
+        How many calls have no outcome yet.
+        """
+        return self._count + len(self._outcomes)
+
     # -- calls
+
+    def take_asking(self, call: Call) -> None:
+        """
+        Make a call about a key that moves to this node of a cluster. The link is ready.
+        """
+        connection = self._connection
+        assert connection is not None
+        connection.ask("ASKING")
+        self._count += 1
+        self._bytes += len(call.data)
+        connection.send(call)
 
     def call(self, key: Word | None, *words: Word) -> Deferred[Any]:
         outcome: Deferred[Any] = Deferred()
-        self._take(Call(key, pack(words), _fire, outcome))
+        self.take(Call(key, pack(words), fire, outcome))
         return outcome
 
     def submit(self, key: Word | None, words: Sequence[Word], done: Done, argument: Any) -> None:
-        self._take(Call(key, pack(tuple(words)), done, argument))
+        self.take(Call(key, pack(tuple(words)), done, argument))
 
     def run(self, script: Script, keys: Sequence[Word], arguments: Sequence[Word], done: Done, argument: Any) -> None:
         data = pack(("EVALSHA", script.sha, len(keys), *keys, *arguments))
-        self._take(Call(keys[0], data, done, argument, script))
+        self.take(Call(keys[0], data, done, argument, script))
 
-    def _take(self, call: Call) -> None:
+    def take(self, call: Call) -> None:
+        """
+        Make a call that was made ready.
+        """
         settings, size = self._settings, len(call.data)
         if self._count >= settings.max_waiting or self._bytes + size > settings.max_waiting_bytes or self._stopped:
             reason = "the server stops" if self._stopped else "too many operations wait (maxWaiting, maxWaitingBytes)"
@@ -250,7 +280,7 @@ class RedisLink:
             self._leaves, self._open = problem, None
             self._reconnection.retire(problem)
 
-    def _overtaken(self, redo: Redo, call: Call) -> None:
+    def _overtaken(self, redo: Redo[Call], call: Call) -> None:
         for earlier in redo.executed(call):
             text = "it had lost its scripts, and has executed a later operation on the same key"
             self._finish(earlier, self._unreachable(text), None)
@@ -284,7 +314,10 @@ class RedisLink:
         return None if problem is None else self._reconnection.text(problem)
 
 
-def _fire(outcome: Deferred[Any], error: Exception | None, reply: Any) -> None:
+def fire(outcome: Deferred[Any], error: Exception | None, reply: Any) -> None:
+    """
+    The end of a call for which a Deferred waits.
+    """
     if error is None:
         outcome.callback(reply)
     else:

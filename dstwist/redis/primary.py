@@ -90,11 +90,11 @@ class FixedPrimary:
     A server whose address is in the configuration.
     """
 
-    def __init__(self, settings: RedisConnectionSettings, reactor: Any) -> None:
+    def __init__(self, settings: RedisConnectionSettings, reactor: Any, endpoints: Endpoints | None = None) -> None:
         self.name = settings.address
         self._settings = settings
         self._reactor = reactor
-        self._endpoints = Endpoints(settings, reactor)
+        self._endpoints = endpoints or Endpoints(settings, reactor)
 
     async def find(self) -> Place:
         settings = self._settings

@@ -13,24 +13,34 @@ be executed any more without breaking the order: it fails, without effect.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from dstwist.redis.call import Call
+
+class Keyed(Protocol):
+    """
+    A call with a key.
+    """
+
+    @property
+    def key(self) -> Any: ...
+
+
+C = TypeVar("C", bound=Keyed)
 
 #: A call that was refused this often fails.
 MAX_TRIES = 4
 
 
-class Redo:
+class Redo(Generic[C]):
     """
-    The refused calls of one connection, while the answers to later calls come in.
+    The refused calls of one connection, or of one slot of a cluster, while the answers to later calls come in.
     """
 
     def __init__(self) -> None:
-        self._calls: dict[Call, None] = {}
-        self._by_key: dict[Any, list[Call]] = {}
+        self._calls: dict[C, None] = {}
+        self._by_key: dict[Any, list[C]] = {}
 
-    def refused(self, call: Call) -> None:
+    def refused(self, call: C) -> None:
         """
         Redis has not executed C{call}.
         """
@@ -38,7 +48,7 @@ class Redo:
         if call.key is not None:
             self._by_key.setdefault(call.key, []).append(call)
 
-    def executed(self, call: Call) -> list[Call]:
+    def executed(self, call: C) -> list[C]:
         """
         Redis has executed C{call}.
 
@@ -49,7 +59,7 @@ class Redo:
             del self._calls[each]
         return overtaken
 
-    def take(self) -> list[Call]:
+    def take(self) -> list[C]:
         """
         The calls to be sent again, in their order.
         """

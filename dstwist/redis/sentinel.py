@@ -17,19 +17,15 @@ from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from dstwist.config.redis import RedisConnectionSettings
 from dstwist.config.redis_nodes import RedisAddress
 from dstwist.errors import StoreError
-from dstwist.redis.call import Call
-from dstwist.redis.errors import RedisReplyError, reason_of
+from dstwist.redis.asker import Asker
+from dstwist.redis.errors import reason_of
+from dstwist.redis.interface import Word
 from dstwist.redis.primary import Endpoints, Place
-from dstwist.redis.protocol import RedisProtocol
-
-# The answer of a Sentinel is small.
-_MAX_REPLY_BYTES = 2**20
 
 
 class Found(NamedTuple):
@@ -44,93 +40,6 @@ class Found(NamedTuple):
     port: int
 
 
-class _Sentinel:
-    """
-    One Sentinel, and the connection to it.
-    """
-
-    def __init__(
-        self, address: RedisAddress, settings: RedisConnectionSettings, reactor: Any, endpoints: Endpoints
-    ) -> None:
-        self.address = address
-        self._settings = settings
-        self._reactor = reactor
-        self._endpoints = endpoints
-        self._connection: RedisProtocol | None = None
-        # The question that is not answered yet, and those who wait for the answer.
-        self._asked: Deferred[Any] | None = None
-        self._waiting: list[Deferred[Found]] = []
-
-    def ask(self) -> Deferred[Found]:
-        """
-        The primary, as this Sentinel knows it. If it is being asked already, the answer is for all.
-        """
-        waiting: Deferred[Found] = Deferred()
-        self._waiting.append(waiting)
-        if len(self._waiting) == 1:
-            asked = self._asked = Deferred.fromCoroutine(self._ask())
-            asked.addTimeout(self._settings.connect_timeout, self._reactor).addBoth(self._came)
-        return waiting
-
-    def _came(self, found: Any) -> None:
-        self._asked = None
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(found)
-
-    async def _ask(self) -> Found:
-        try:
-            if self._connection is None:
-                await self._connect()
-            assert self._connection is not None
-            answer = await self._connection.ask("SENTINEL", "MASTER", self._settings.name or "")
-            if isinstance(answer, Exception):
-                raise answer
-            facts = dict(zip(answer[::2], answer[1::2], strict=True))
-            return Found(int(facts[b"config-epoch"]), facts[b"ip"].decode(), int(facts[b"port"]))
-        except RedisReplyError:
-            raise
-        except BaseException:
-            self._end()
-            raise
-
-    async def _connect(self) -> None:
-        settings = self._settings
-
-        def build() -> RedisProtocol:
-            return RedisProtocol(_answered, self._ended, self._reactor, _MAX_REPLY_BYTES)
-
-        factory: Any = Factory.forProtocol(build)
-        factory.noisy = False
-        reached: Any = await self._endpoints.sentinel(*self.address).connect(factory)
-        connection: RedisProtocol = reached
-        self._connection = connection
-        if settings.sentinel_password is not None:
-            user = () if settings.sentinel_username is None else (settings.sentinel_username,)
-            answer = await connection.ask("AUTH", *user, settings.sentinel_password)
-            if isinstance(answer, Exception):
-                raise StoreError(f"it refuses AUTH: {str(answer).partition(', with args')[0]}")
-
-    def _ended(self, connection: RedisProtocol, reason: Failure) -> None:
-        if connection is self._connection:
-            self._connection = None
-        for call in connection.unanswered:
-            call.done(call.argument, StoreError(reason_of(reason.value)), None)
-
-    def _end(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.give_up(StoreError("it is not asked any more"))
-
-    def stop(self) -> None:
-        """
-        End the question and the connection.
-        """
-        if self._asked is not None:
-            self._asked.cancel()
-        self._end()
-
-
 class SentinelPrimary:
     """
     The primary that the Sentinels of the settings know by a name.
@@ -141,7 +50,12 @@ class SentinelPrimary:
         self._settings = settings
         self._reactor = reactor
         self._endpoints = endpoints or Endpoints(settings, reactor)
-        self._sentinels = [_Sentinel(address, settings, reactor, self._endpoints) for address in settings.sentinels]
+        login = (settings.sentinel_username, settings.sentinel_password)
+        question: tuple[tuple[Word, ...], ...] = (("SENTINEL", "MASTER", settings.name or ""),)
+        self._sentinels = [
+            Asker(address, self._endpoints.sentinel, login, settings.connect_timeout, reactor, question, _read)
+            for address in settings.sentinels
+        ]
         self._known: Found | None = None
         self._moved: Callable[[str], object] | None = None
         self._timer: IDelayedCall | None = None
@@ -200,7 +114,7 @@ class SentinelPrimary:
             answers.append(found)
             count()
 
-        def failed(failure: Failure, sentinel: _Sentinel) -> None:
+        def failed(failure: Failure, sentinel: Asker[Found]) -> None:
             problems.append(f"{sentinel.address}: {reason_of(failure.value)}")
             count()
 
@@ -212,5 +126,7 @@ class SentinelPrimary:
         return max(answers), len(answers) >= needed
 
 
-def _answered(call: Call, reply: Any) -> None:
-    call.done(call.argument, None, reply)
+def _read(answers: list[Any]) -> Found:
+    (answer,) = answers
+    facts = dict(zip(answer[::2], answer[1::2], strict=True))
+    return Found(int(facts[b"config-epoch"]), facts[b"ip"].decode(), int(facts[b"port"]))

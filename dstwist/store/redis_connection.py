@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.config.redis import RedisSettings
-from dstwist.errors import ConfigError
+from dstwist.redis.cluster import RedisCluster
 from dstwist.redis.interface import IRedis
 from dstwist.redis.link import RedisLink
 
@@ -18,6 +18,4 @@ def connect(settings: RedisSettings, reactor: Any) -> IRedis:
     """
     A connection that is not started.
     """
-    if settings.nodes:
-        raise ConfigError(f"{settings.where}.nodes", "this is not built yet")
-    return RedisLink(settings, reactor)
+    return (RedisCluster if settings.nodes else RedisLink)(settings, reactor)

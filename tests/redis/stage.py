@@ -151,6 +151,24 @@ class KnownPrimary:
         pass
 
 
+def greeted(command: Command, facts: dict[str, str], number: int) -> Any:
+    """
+    The answer of a server to a command by which a link introduces itself; C{None} for other commands.
+    """
+    text = " ".join(word.decode() for word in command)
+    if command[0] == b"INFO":
+        return "\r\n".join(["# Part", *(f"{key}:{value}" for key, value in facts.items())])
+    answers = {
+        "ROLE": ["master", 17, []],
+        "CLIENT ID": 100 + number,
+        "CLIENT SETNAME": "OK",
+        "CLIENT KILL": 0,
+        "PING": "PONG",
+        "AUTH": "OK",
+    }
+    return next((answer for start, answer in answers.items() if text.startswith(start)), None)
+
+
 class LinkTestCase(SynchronousTestCase):
     """
     A test with a link, and with the server.
@@ -211,15 +229,8 @@ class LinkTestCase(SynchronousTestCase):
         for start, answer in self.special.items():
             if text.startswith(start):
                 return answer
-        if command[0] == b"INFO":
-            return "\r\n".join(["# Part", *(f"{key}:{value}" for key, value in self.facts.items())])
-        if command[0] == b"ROLE":
-            return ["master", 17, []]
-        if text == "CLIENT ID":
-            return 100 + self.peer.number
-        if text.startswith("CLIENT KILL"):
-            return 0
-        return "PONG" if command[0] == b"PING" else "OK"
+        answer = greeted(command, self.facts, self.peer.number)
+        return "OK" if answer is None else answer
 
     def connect(self, **options: Any) -> Peer:
         """
