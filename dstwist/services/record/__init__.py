@@ -6,6 +6,7 @@ module                              task
 ==================================  ==================================================================================
 B{requests}
 L{.service}                         the topic: makes the parts, and gives each request to one of them
+L{.parts}                           the parts that several others need
 L{.queue}                           the order: requests for one record are served one after the other
 L{.pending}                         the bytes of the requests that wait there
 L{.read}, L{.write}, L{.delete}     the steps that serve a request in its turn

@@ -38,26 +38,20 @@ from functools import partial
 from itertools import islice
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import IDoubtingCache
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import Record
-from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record.failures import RecordError
-from dstwist.services.record.news import RecordNews
+from dstwist.services.record.parts import RecordParts
 from dstwist.services.record.passed_on import PassedOn
-from dstwist.services.record.queue import RecordQueue
-from dstwist.services.record.reconcile import Reconciliation
-from dstwist.services.record.replicas import Replicas
-from dstwist.store.tiers import STORAGE_TIER, ReplaceableArbiter, TieredStore, within
+from dstwist.store.tiers import STORAGE_TIER, ReplaceableArbiter, within
 
 #: How many names the store is asked for at once, and how many of these questions are under way.
 BATCH_NAMES = 500
@@ -117,40 +111,27 @@ class Comparison:
     Compares one arbiter.
 
     @param arbiter: the store, which calls L{reconnected}.
-    @param alone: whether no other node deletes records.
     """
 
     _log = Logger()
 
-    def __init__(
-        self,
-        arbiter: ReplaceableArbiter,
-        tiers: TieredStore,
-        queue: RecordQueue,
-        reconciliation: Reconciliation,
-        subscriptions: SubscriptionRegistry,
-        replicas: Replicas,
-        news: RecordNews,
-        passed_on: PassedOn,
-        settings: RecordSettings,
-        clock: IReactorTime,
-        alone: bool,
-    ) -> None:
-        self._alone = alone
+    def __init__(self, arbiter: ReplaceableArbiter, parts: RecordParts, passed_on: PassedOn) -> None:
         self._tier = tier = arbiter.tier
         self._heads = arbiter.store.heads
-        self._tiers = tiers
-        self._cache = IDoubtingCache(tiers.cache, None) if tier == STORAGE_TIER else None
-        self._queue = queue
-        self._reconciliation = reconciliation
-        self._subscriptions = subscriptions
-        self._replicas = replicas
-        self._news = news
+        self._tiers = parts.tiers
+        self._cache = IDoubtingCache(parts.tiers.cache, None) if tier == STORAGE_TIER else None
+        self._queue = parts.queue
+        self._reconciliation = parts.reconciliation
+        self._subscriptions = parts.subscriptions
+        self._replicas = parts.replicas
+        self._news = parts.news
         self._passed_on = passed_on
-        self._timeout = settings.storage_retrieval_timeout
-        self._step_timeout = settings.write_timeout
-        self._clock = clock
-        self._turns = Turns.of(clock)
+        # Whether no other node deletes records.
+        self._alone = parts.cluster.is_single
+        self._timeout = parts.settings.storage_retrieval_timeout
+        self._step_timeout = parts.settings.write_timeout
+        self._clock = parts.clock
+        self._turns = Turns.of(parts.clock)
         self._run: _Run | None = None
         self._next = float("-inf")
         self._waits: set[Deferred[None]] = set()

@@ -38,18 +38,17 @@ from functools import partial
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IReactorTime
 
-from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IPermission, IRequester
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.jsontext import NoRoom
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Change, Record
 from dstwist.scheduling.time_slices import STEP_TIME, TurnPause
 from dstwist.scheduling.turns import TIME_SLICE, Turns
-from dstwist.services.record.queue import RecordQueue, Request, Step
-from dstwist.services.record.refusals import RecordRefusals, SendConflict, SendRefusal
+from dstwist.services.record.parts import RecordParts
+from dstwist.services.record.queue import Request, Step
+from dstwist.services.record.refusals import SendConflict, SendRefusal
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.write_permission import WritePermission, creates, is_plain
 
@@ -94,26 +93,17 @@ class WriteDecisions:
     Decides writes.
     """
 
-    def __init__(
-        self,
-        queue: RecordQueue,
-        permission: IPermission,
-        refusals: RecordRefusals,
-        write_permission: WritePermission,
-        sizes: RecordSizes,
-        settings: RecordSettings,
-        clock: IReactorTime,
-    ) -> None:
-        self._queue = queue
-        self._allows = permission.allows
-        self._refusals = refusals
+    def __init__(self, parts: RecordParts, write_permission: WritePermission, sizes: RecordSizes) -> None:
+        self._queue = parts.queue
+        self._allows = parts.permission.allows
+        self._refusals = refusals = parts.refusals
         self._write_permission = write_permission
         self._predecessors = refusals.predecessors
         self._is_first_write = refusals.is_first_write
-        self._hot_path_prefixes = settings.storage_hot_path_prefixes
+        self._hot_path_prefixes = parts.settings.storage_hot_path_prefixes
         self._make = sizes.make
         self._limits = sizes.limits
-        self._turns = Turns.of(clock)
+        self._turns = Turns.of(parts.clock)
         # Acquired while a long write is read.
         self._long_writes = DeferredLock()
 

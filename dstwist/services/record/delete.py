@@ -16,24 +16,15 @@ subscription ends even then.
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
-
-from dstwist.interfaces import IPermission, IRequester
-from dstwist.permission.denials import Denials
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Change
-from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.large_values import LargeValues
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record import answers
 from dstwist.services.record.failures import RecordError
-from dstwist.services.record.held_conflicts import HeldConflicts
-from dstwist.services.record.news import RecordNews
-from dstwist.services.record.queue import RecordQueue
-from dstwist.services.record.reconcile import Reconciliation
-from dstwist.services.record.replicas import Replicas
+from dstwist.services.record.parts import RecordParts
 from dstwist.services.record.store import RecordStore
 
 #: A deletion with more subscribers takes two turns of the reactor.
@@ -45,31 +36,18 @@ class RecordDeleter:
     Serves the deletions.
     """
 
-    def __init__(
-        self,
-        store: RecordStore,
-        reconciliation: Reconciliation,
-        queue: RecordQueue,
-        permission: IPermission,
-        subscriptions: SubscriptionRegistry,
-        replicas: Replicas,
-        conflicts: HeldConflicts,
-        news: RecordNews,
-        large_values: LargeValues,
-        clock: IReactorTime,
-        denials: Denials,
-    ) -> None:
+    def __init__(self, store: RecordStore, parts: RecordParts) -> None:
         self._store = store
-        self._reconciliation = reconciliation
-        self._submit = queue.submit
-        self._allows = permission.allows
-        self._subscriptions = subscriptions
-        self._replicas = replicas
-        self._conflicts = conflicts
-        self._news = news
-        self._large_values = large_values
-        self._turns = Turns.of(clock)
-        self._denials = denials
+        self._reconciliation = parts.reconciliation
+        self._submit = parts.queue.submit
+        self._allows = parts.permission.allows
+        self._denials = parts.denials
+        self._subscriptions = parts.subscriptions
+        self._replicas = parts.replicas
+        self._conflicts = parts.conflicts
+        self._news = parts.news
+        self._large_values = parts.large_values
+        self._turns = Turns.of(parts.clock)
 
     def handle(self, message: Message, sender: IRequester) -> None:
         """

@@ -18,22 +18,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import IntEnum
 
-from dstwist.interfaces import IConnection, IPermission, IRequester, IWire, Record, Work
+from dstwist.interfaces import IConnection, IRequester, IWire, Record, Work
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES
-from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Change
-from dstwist.routing.listeners import ListenerRegistry
-from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.failures import RecordError
-from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
+from dstwist.services.record.parts import RecordParts
 from dstwist.services.record.passed_on import PassedOn
-from dstwist.services.record.queue import RecordQueue
-from dstwist.services.record.reconcile import Reconciliation
-from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.store import RecordStore
 
 _RECORD = Topic.RECORD
@@ -52,29 +46,22 @@ class RecordReader:
     def __init__(
         self,
         store: RecordStore,
-        reconciliation: Reconciliation,
-        queue: RecordQueue,
-        permission: IPermission,
-        subscriptions: SubscriptionRegistry,
-        listeners: ListenerRegistry,
-        replicas: Replicas,
+        parts: RecordParts,
         discards: HeldDiscards,
-        conflicts: HeldConflicts,
-        denials: Denials,
-        passed_on: PassedOn | None = None,
+        passed_on: PassedOn | None,
     ) -> None:
-        self._denials = denials
-        self._note = None if passed_on is None else passed_on.note
         self._store = store
-        self._reconciliation = reconciliation
-        self._queue = queue
+        self._reconciliation = parts.reconciliation
+        self._queue = queue = parts.queue
         self._submit = queue.submit
-        self._allows = permission.allows
-        self._subscriptions = subscriptions
-        self._listeners = listeners
-        self._replicas = replicas
+        self._allows = parts.permission.allows
+        self._denials = parts.denials
+        self._subscriptions = parts.subscriptions
+        self._listeners = parts.listeners
+        self._replicas = parts.replicas
+        self._conflicts = parts.conflicts
         self._discards = discards
-        self._conflicts = conflicts
+        self._note = None if passed_on is None else passed_on.note
         # The last large answer on each wire.
         self._large: dict[IWire, tuple[bytes, str, int, bytes]] = {}
         self.actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {

@@ -59,6 +59,7 @@ from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
 from dstwist.services.record.news import RecordNews
+from dstwist.services.record.parts import RecordParts
 from dstwist.services.record.passed_on import PassedOn
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.read import RecordReader
@@ -123,84 +124,64 @@ class RecordService:
         pending: Budget | None = None,
         denials: Denials | None = None,
     ) -> None:
+        single = cluster.is_single
         denials = denials if denials is not None else Denials(permission)
-        self._subscriptions = subscriptions
-        self._cluster = cluster
-        self._queue = queue = RecordQueue(settings, self._queue_full, clock, pending)
-        self._submit = queue.submit
-        self._reconciliation = reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
         large_values = LargeValues(clock)
-        self._store = store = RecordStore(
-            tiers, reconciliation, queue, settings, clock, cluster.is_single, large_values.free
-        )
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
-        self._replicas = replicas = Replicas(settings, clock, self._remind)
-        self._discards = discards = HeldDiscards(clock)
-        self._acks = acks = Acknowledgements(subscriptions, replicas, clock)
-        self._conflicts = conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
-        subscriptions.on_revoke(self._on_revoke)
         replaceable = tiers.replaceable()
         passed_on = PassedOn(subscriptions) if replaceable else None
-        reader = RecordReader(
-            store,
-            reconciliation,
-            queue,
-            permission,
-            subscriptions,
-            listeners,
-            replicas,
-            discards,
-            conflicts,
-            denials,
-            passed_on,
+
+        queue = RecordQueue(settings, self._queue_full, clock, pending)
+        reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
+        store = RecordStore(tiers, reconciliation, queue, settings, clock, single, large_values.free)
+
+        replicas = Replicas(settings, clock, self._remind)
+        acks = Acknowledgements(subscriptions, replicas, clock)
+        discards = HeldDiscards(clock)
+        conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
+        news = RecordNews(subscriptions, replicas, acks, conflicts, cluster, passed_on)
+        refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
+
+        parts = RecordParts(
+            settings=settings,
+            clock=clock,
+            cluster=cluster,
+            permission=permission,
+            denials=denials,
+            subscriptions=subscriptions,
+            listeners=listeners,
+            tiers=tiers,
+            queue=queue,
+            reconciliation=reconciliation,
+            replicas=replicas,
+            conflicts=conflicts,
+            news=news,
+            refusals=refusals,
+            large_values=large_values,
         )
-        self._news = news = RecordNews(subscriptions, replicas, acks, conflicts, cluster, passed_on)
+        reader = RecordReader(store, parts, discards, passed_on)
+        writer = RecordWriter(store, parts, WriteDecisions(parts, WritePermission(parts), sizes), sizes)
+        deleter = RecordDeleter(store, parts)
         if passed_on is not None:
             for arbiter in replaceable:
-                comparison = Comparison(
-                    arbiter,
-                    tiers,
-                    queue,
-                    reconciliation,
-                    subscriptions,
-                    replicas,
-                    news,
-                    passed_on,
-                    settings,
-                    clock,
-                    cluster.is_single,
-                )
+                comparison = Comparison(arbiter, parts, passed_on)
                 store.comparisons[arbiter.tier] = comparison
                 arbiter.on_reconnected(comparison.reconnected)
-        self._refusals = refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
-        write_permission = WritePermission(permission, refusals, settings, denials)
-        decisions = WriteDecisions(queue, permission, refusals, write_permission, sizes, settings, clock)
-        writer = RecordWriter(
-            store,
-            reconciliation,
-            queue,
-            permission,
-            news,
-            refusals,
-            decisions,
-            sizes,
-            large_values,
-            settings,
-            clock,
-        )
-        self._deleter = deleter = RecordDeleter(
-            store,
-            reconciliation,
-            queue,
-            permission,
-            subscriptions,
-            replicas,
-            conflicts,
-            news,
-            large_values,
-            clock,
-            denials,
-        )
+        subscriptions.on_revoke(self._on_revoke)
+
+        self._subscriptions = subscriptions
+        self._cluster = cluster
+        self._queue = queue
+        self._submit = queue.submit
+        self._reconciliation = reconciliation
+        self._store = store
+        self._replicas = replicas
+        self._acks = acks
+        self._discards = discards
+        self._conflicts = conflicts
+        self._news = news
+        self._refusals = refusals
+        self._deleter = deleter
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.handle),

@@ -24,25 +24,20 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
-from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IPermission, IRequester
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.record import NO_RECORD, Change, Record
-from dstwist.scheduling.large_values import LargeValues
 from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record.attempts import Attempts
 from dstwist.services.record.decide import Batch, Outcome, WriteDecisions
 from dstwist.services.record.failures import RecordError
-from dstwist.services.record.news import RecordNews
-from dstwist.services.record.queue import RecordQueue
-from dstwist.services.record.reconcile import Reconciliation
-from dstwist.services.record.refusals import RecordRefusals, SendConflict, SendRefusal
+from dstwist.services.record.parts import RecordParts
+from dstwist.services.record.refusals import SendConflict, SendRefusal
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import Commit, RecordStore
 
@@ -58,36 +53,29 @@ class RecordWriter:
     def __init__(
         self,
         store: RecordStore,
-        reconciliation: Reconciliation,
-        queue: RecordQueue,
-        permission: IPermission,
-        news: RecordNews,
-        refusals: RecordRefusals,
+        parts: RecordParts,
         decisions: WriteDecisions,
         sizes: RecordSizes,
-        large_values: LargeValues,
-        settings: RecordSettings,
-        clock: IReactorTime,
     ) -> None:
+        excluded = parts.settings.storage_exclusion_prefixes
+        queue, news, refusals = parts.queue, parts.news, parts.refusals
         self._peek = store.peek
         self._known = store.known
         self._unresolved = store.unresolved
         # Whether there can be writes for the fast path.
-        self._is_fast = store.is_instant and (
-            store.has_callbacks or not store.has_storage or bool(settings.storage_exclusion_prefixes)
-        )
+        self._is_fast = store.is_instant and (store.has_callbacks or not store.has_storage or bool(excluded))
         self._begin = store.begin if store.has_callbacks else None
-        self._excluded = settings.storage_exclusion_prefixes
+        self._excluded = excluded
         self._hold = queue.hold
         self._release = queue.release
         self._on_commit = self._committed
         self._store = store
-        self._reconciliation = reconciliation
+        self._reconciliation = parts.reconciliation
         self._keep = store.keep
         self._is_final = store.is_final
         self._queue = queue
         self._busy = queue.busy
-        self._allows = permission.allows
+        self._allows = parts.permission.allows
         self._publish = news.written
         self._refreshed = news.refreshed
         self._refusals = refusals
@@ -97,8 +85,8 @@ class RecordWriter:
         self._is_subscribed = refusals.is_subscribed
         self._make = sizes.make
         self._limits = sizes.limits
-        self._free = large_values.free
-        self._turns = Turns.of(clock)
+        self._free = parts.large_values.free
+        self._turns = Turns.of(parts.clock)
 
     def handle(self, message: Message, sender: IRequester) -> None:
         """

@@ -21,14 +21,13 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import IPermission, IRequester
-from dstwist.permission.denials import Denials
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD, Change
 from dstwist.services.record import answers
-from dstwist.services.record.refusals import RecordRefusals, SendRefusal
+from dstwist.services.record.parts import RecordParts
+from dstwist.services.record.refusals import SendRefusal
 
 _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
@@ -43,14 +42,12 @@ class WritePermission:
     Asks the rules about writes.
     """
 
-    def __init__(
-        self, permission: IPermission, refusals: RecordRefusals, settings: RecordSettings, denials: Denials
-    ) -> None:
-        self._allows = permission.allows
-        self._refusals = refusals
-        self._is_subscribed = refusals.is_subscribed
-        self._hot_path_prefixes = settings.storage_hot_path_prefixes
-        self._denials = denials
+    def __init__(self, parts: RecordParts) -> None:
+        self._allows = parts.permission.allows
+        self._refusals = parts.refusals
+        self._is_subscribed = parts.refusals.is_subscribed
+        self._hot_path_prefixes = parts.settings.storage_hot_path_prefixes
+        self._denials = parts.denials
 
     async def check_effect(self, name: str, message: Message, sender: IRequester, change: Change) -> SendRefusal | None:
         """
