@@ -41,6 +41,7 @@ from dstwist.config.file import Reading, join
 from dstwist.config.http_server import HttpSettings
 from dstwist.config.legacy import convert
 from dstwist.config.limits import LimitSettings
+from dstwist.config.redis import RedisSettings, check_apart
 from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
@@ -107,6 +108,8 @@ def load(config: str | Mapping[str, Any] | None, environ: Mapping[str, str]) -> 
     with reading.collecting():
         settings = from_mapping(Settings, convert(as_section(tree, ""), reading), "", reading)
         _check_paths(settings)
+        if isinstance(settings.cache, RedisSettings) and isinstance(settings.storage, RedisSettings):
+            check_apart(settings.cache, settings.storage)
     _raise_all(reading, source)
     if settings.logger.log_level is not None:
         settings = replace(settings, log_level=settings.logger.log_level)

@@ -245,6 +245,21 @@ def read_redis(options: Any, path: str, reading: Reading, **fallbacks: Any) -> R
     return settings
 
 
+def check_apart(cache: RedisSettings, storage: RedisSettings) -> None:
+    """
+    Check that no key belongs to both.
+
+    @raise ConfigError: some do.
+    """
+    same = (cache.place, cache.db) == (storage.place, storage.db)
+    if same and (cache.prefix.startswith(storage.prefix) or storage.prefix.startswith(cache.prefix)):
+        raise ConfigError(
+            cache.where,
+            "cache and storage have the same keys in the same Redis; leave out the storage (the cache is one then), "
+            "or give each a prefix of its own",
+        )
+
+
 def read_connection(cls: type[_S], options: Any, path: str, reading: Reading, **fallbacks: Any) -> _S:
     """
     The options of a part with a connection to a Redis.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from dstwist.config.fields import suggestion
 from dstwist.config.plugins import PluginSettings
-from dstwist.config.redis import RedisSettings
+from dstwist.config.redis import RedisSettings, check_apart
 from dstwist.config.settings import RecordSettings
 from dstwist.config.stores import (
     CONNECTORS,
@@ -79,7 +79,7 @@ def build_stores(
     storage_made, storage_description = _build_storage(storage, data_dir, reactor, record)
     if isinstance(cache, RedisSettings):
         if isinstance(storage, RedisSettings):
-            _check_apart(cache, storage)
+            check_apart(cache, storage)
         # A record that is not in the storage is nowhere else.
         arbiter = storage_made is None or bool(record.storage_exclusion_prefixes)
         cache_made = _redis(cache, reactor, record, arbiter, "cache")
@@ -157,19 +157,6 @@ def _redis(settings: RedisSettings, reactor: Any, record: RecordSettings, arbite
 
     connection = connect(settings, reactor)
     return RedisStore(connection, settings, reactor, record.deletion_memory, arbiter=arbiter, tier=tier)
-
-
-def _check_apart(cache: RedisSettings, storage: RedisSettings) -> None:
-    """
-    Check that no key belongs to both.
-    """
-    same = (cache.place, cache.db) == (storage.place, storage.db)
-    if same and (cache.prefix.startswith(storage.prefix) or storage.prefix.startswith(cache.prefix)):
-        raise ConfigError(
-            cache.where,
-            "cache and storage have the same keys in the same Redis; leave out the storage (the cache is one then), "
-            "or give each a prefix of its own",
-        )
 
 
 def _limits(settings: MemorySettings, evict: bool) -> str:

@@ -205,6 +205,18 @@ class RedisTests(RedisCase):
         ):
             self.assertEqual(expected, self.redis(options).address)
 
+    def test_apart(self) -> None:
+        """
+        Cache and storage must not have the same keys.
+        """
+        redis = "{type: redis, options: {host: a, prefix: 'x:'}}"
+        self.assertEqual(
+            "cache.options: cache and storage have the same keys in the same Redis; leave out the storage (the cache "
+            "is one then), or give each a prefix of its own",
+            self.refusal(f"cache: {redis}\nstorage: {redis}"),
+        )
+        self.load(f"cache: {redis}\nstorage: {redis.replace("'x:'", "'y:'")}")
+
     def test_refused(self) -> None:
         """
         Options that nobody knows, that mean two things, or that cannot work are refused.

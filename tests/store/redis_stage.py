@@ -24,6 +24,7 @@ from dstwist.config.redis import RedisSettings
 from dstwist.store.redis import RedisStore
 from dstwist.store.redis_connection import connect
 from tests.e2e.certificates import Authority
+from tests.redis_groups import RedisCluster
 from tests.redis_server import RedisServer
 from tests.store.contract import PATIENCE, StoreTestCase
 
@@ -123,6 +124,16 @@ def replicated_servers() -> tuple[RedisServer, RedisServer]:
     return primary, replica
 
 
+@functools.cache
+def shared_cluster() -> RedisCluster:
+    """
+    A Redis Cluster for all tests that need nothing special of one.
+    """
+    cluster = RedisCluster()
+    cluster.start()
+    return cluster
+
+
 class RedisTestCase(StoreTestCase):
     """
     Tests with an empty Redis.
@@ -136,10 +147,16 @@ class RedisTestCase(StoreTestCase):
         self.reactor: Any = OwnReactor()
         self.addCleanup(self._close)
         self.server = self.start_server()
-        self.server.command("FLUSHALL")
+        self.empty()
 
     def start_server(self) -> RedisServer:
         return shared_server()
+
+    def empty(self) -> None:
+        """
+        Remove all keys.
+        """
+        self.server.command("FLUSHALL")
 
     def settings(self, **options: Any) -> RedisSettings:
         return RedisSettings(**({"port": self.server.port} | self.options | options))

@@ -1,0 +1,141 @@
+"""
+Tests for L{dstwist.store.redis}, with a real Redis Cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dstwist.config.redis import RedisSettings
+from dstwist.config.redis_nodes import RedisAddress
+from dstwist.record import Record
+from tests.redis_server import RedisServer
+from tests.store import contract
+from tests.store.redis_stage import RedisTestCase, shared_cluster
+
+#: Names that a Redis Cluster could take for something else.
+NAMES = ["", "}", "}a", "\\", "\\}", "{", "{}", "{a}b", "a{b}c", "a}b{c", "a/b", "\u00e9"]
+
+
+class ClusterTestCase(RedisTestCase):
+    """
+    A store in a Redis Cluster of three.
+    """
+
+    def start_server(self) -> RedisServer:
+        self.cluster = shared_cluster()
+        return self.cluster.servers[0]
+
+    def empty(self) -> None:
+        for server in self.cluster.servers:
+            server.command("FLUSHALL")
+
+    def settings(self, **options: Any) -> RedisSettings:
+        nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in self.cluster.servers[1:])
+        return RedisSettings(**({"nodes": nodes} | self.options | options))
+
+    def contents(self) -> dict[str, bytes]:
+        """
+        The keys of all servers.
+        """
+        found: dict[str, bytes] = {}
+        for server in self.cluster.servers:
+            for key in server.command("KEYS", "*"):
+                found[key.decode()] = server.command("GET", key)
+        return found
+
+
+class ClusterContractTests(ClusterTestCase, contract.TombstoneContract):
+    """
+    The contract of stores.
+    """
+
+    deletion_memory = 3600.0
+
+
+class LegacyClusterContractTests(ClusterContractTests):
+    """
+    The same with one key for each record.
+    """
+
+    options = {"legacy_layout": True}
+
+
+class PrefixClusterContractTests(ClusterContractTests):
+    """
+    The same with a prefix, and with records that expire.
+    """
+
+    options = {"prefix": "app:", "ttl": 1000}
+
+
+class ClusterLayoutTests(ClusterTestCase):
+    """
+    All keys of a record are on one server.
+    """
+
+    def test_keys(self) -> None:
+        """
+        The name of a record is in braces.
+        """
+        store = self.started(self.make(deletion_memory=60))
+        self.result(store.replace("a/b", None, Record(0, {})))
+        self.result(store.replace("b", None, Record(3, {})))
+        self.result(store.remove("b", 3))
+        found = self.contents()
+        del found["!store"]
+        self.assertEqual({"{a/b}_v": b"0", "{a/b}_d": b"{}", "{b}_t": b"3"}, found)
+
+    def test_names(self) -> None:
+        """
+        Each name is a name of its own, is listed, and is remembered when its record is removed.
+        """
+        for legacy in (False, True):
+            self.empty()
+            store = self.started(self.make(deletion_memory=60, legacy_layout=legacy))
+            names = [name for name in NAMES if name or not legacy] + [f"r/{number}" for number in range(100)]
+            for number, name in enumerate(names):
+                self.assertIsNone(self.result(store.replace(name, None, Record(number, {"name": name}))))
+            for number, name in enumerate(names):
+                self.assertEqual(Record(number, {"name": name}), self.result(store.get(name)))
+            self.assertEqual(sorted(names), self.listed(store))
+            for number, name in enumerate(names):
+                self.assertIsNone(self.result(store.remove(name, number)))
+                self.assertEqual(number, self.result(store.replace(name, None, Record(number, {}))).version)
+            self.assertEqual([], self.listed(store))
+
+    def listed(self, store: Any) -> list[str]:
+        names: list[str] = []
+        cursor = None
+        while True:
+            page, cursor = self.result(store.names(cursor, 10))
+            names += page
+            if cursor is None:
+                return sorted(set(names))
+
+    def test_evicting(self) -> None:
+        """
+        One server that may forget records is enough for a refusal.
+        """
+        server = self.cluster.servers[2]
+        self.addCleanup(server.command, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+        server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        self.assertIn("its maxmemory-policy is allkeys-lru", self.failure(self.make().start()))
+        self.assertIsNone(self.result(self.make(arbiter=False).start()))
+
+    def test_moving(self) -> None:
+        """
+        Records go on while their slot moves from one server to another.
+        """
+        store = self.started(self.make())
+        slot = self.cluster.slot("{a}")
+        owner = self.cluster.owner(slot)
+        target = next(server for server in self.cluster.servers if server is not owner)
+        self.addCleanup(self.cluster.finish_move, slot, owner)
+        self.addCleanup(self.cluster.begin_move, slot, owner)
+        self.result(store.replace("a", None, Record(0, {})))
+        self.cluster.begin_move(slot, target)
+        self.assertIsNone(self.result(store.replace("a", 0, Record(1, {}))))
+        self.cluster.finish_move(slot, target)
+        self.assertIsNone(self.result(store.replace("a", 1, Record(2, {}))))
+        self.assertEqual(Record(2, {}), self.result(store.get("a")))
