@@ -175,7 +175,9 @@ class RedisStore:
         try:
             keys = self._keys(name)
             value = self._value(record)
-            if expected is not ANY_VERSION:
+            if expected is None:
+                # Other writes do not need this key. In a Redis Cluster, a key that is missing would delay them while
+                # the slot moves to another server.
                 keys.append(self._layout.own_key(name, TOMBSTONE))
         except StoreError as error:
             done(argument, error, None)

@@ -22,15 +22,15 @@ Always true: the keys of different names differ, and all keys of one name are on
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Protocol
 
 from dstwist.errors import StoreError
-from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.jsontext import dumps
 from dstwist.record import Record
 from dstwist.redis.scripts import Script
+from dstwist.redis.slots import SLOTS, slot_of
 
 #: What the server's own keys of L{OneKey} begin with, behind the prefix.
 RESERVED = "!dstwist/"
@@ -39,7 +39,6 @@ RESERVED = "!dstwist/"
 TOMBSTONE = b"t"
 TOKEN = b"k"
 
-_SLOTS = 16384
 _MAX_VERSION_DIGITS = 16
 
 
@@ -233,18 +232,6 @@ def layout_of(prefix: str, legacy: bool, cluster: bool) -> Layout:
     return ClusterKeys(prefix) if cluster else TwoKeys(prefix)
 
 
-def slot_of(key: bytes) -> int:
-    """
-    The slot of a key in a Redis Cluster.
-    """
-    start = key.find(b"{")
-    if start >= 0:
-        end = key.find(b"}", start + 1)
-        if end > start + 1:
-            key = key[start + 1 : end]
-    return crc_hqx(key, 0) % _SLOTS
-
-
 def tag_of(slot: int) -> bytes:
     """
     A text whose slot is C{slot}.
@@ -262,21 +249,12 @@ def _tags() -> list[bytes]:
     if not _known_tags:
         found: dict[int, bytes] = {}
         number = 0
-        while len(found) < _SLOTS:
+        while len(found) < SLOTS:
             text = b"%x" % number
-            found.setdefault(crc_hqx(text, 0) % _SLOTS, text)
+            found.setdefault(slot_of(text), text)
             number += 1
-        _known_tags.extend(found[slot] for slot in range(_SLOTS))
+        _known_tags.extend(found[slot] for slot in range(SLOTS))
     return _known_tags
-
-
-def loaded(text: bytes) -> Any:
-    """
-    The value of a JSON text.
-
-    @raise ValueError: it is none.
-    """
-    return loads(text)
 
 
 def _encoded(name: str) -> bytes:

@@ -209,13 +209,13 @@ class RedisTests(RedisCase):
         """
         Cache and storage must not have the same keys.
         """
-        redis = "{type: redis, options: {host: a, prefix: 'x:'}}"
+        redis, other = (f"{{type: redis, options: {{host: a, prefix: '{prefix}'}}}}" for prefix in "xy")
+        self.load(f"cache: {redis}\nstorage: {other}")
         self.assertEqual(
             "cache.options: cache and storage have the same keys in the same Redis; leave out the storage (the cache "
             "is one then), or give each a prefix of its own",
             self.refusal(f"cache: {redis}\nstorage: {redis}"),
         )
-        self.load(f"cache: {redis}\nstorage: {redis.replace("'x:'", "'y:'")}")
 
     def test_refused(self) -> None:
         """

@@ -9,6 +9,7 @@ from typing import Any
 from dstwist.config.redis import RedisSettings
 from dstwist.config.redis_nodes import RedisAddress
 from dstwist.record import Record
+from tests.redis_groups import RedisCluster
 from tests.redis_server import RedisServer
 from tests.store import contract
 from tests.store.redis_stage import RedisTestCase, shared_cluster
@@ -123,19 +124,35 @@ class ClusterLayoutTests(ClusterTestCase):
         self.assertIn("its maxmemory-policy is allkeys-lru", self.failure(self.make().start()))
         self.assertIsNone(self.result(self.make(arbiter=False).start()))
 
+
+class MovingTests(ClusterTestCase):
+    """
+    A slot moves from one server to another.
+    """
+
+    def start_server(self) -> RedisServer:
+        self.cluster = RedisCluster()
+        self.addCleanup(self.cluster.destroy)
+        self.cluster.start()
+        return self.cluster.servers[0]
+
     def test_moving(self) -> None:
         """
-        Records go on while their slot moves from one server to another.
+        Records can be read, written and created during the move and after it. A deletion waits for its keys.
         """
-        store = self.started(self.make())
+        store = self.started(self.make(command_timeout=20.0, deletion_memory=60))
         slot = self.cluster.slot("{a}")
         owner = self.cluster.owner(slot)
         target = next(server for server in self.cluster.servers if server is not owner)
-        self.addCleanup(self.cluster.finish_move, slot, owner)
-        self.addCleanup(self.cluster.begin_move, slot, owner)
         self.result(store.replace("a", None, Record(0, {})))
         self.cluster.begin_move(slot, target)
         self.assertIsNone(self.result(store.replace("a", 0, Record(1, {}))))
-        self.cluster.finish_move(slot, target)
+        self.assertEqual(Record(1, {}), self.result(store.get("a")))
+        for key in ("{a}_v", "{a}_d"):
+            self.cluster.move_key(key, target)
         self.assertIsNone(self.result(store.replace("a", 1, Record(2, {}))))
-        self.assertEqual(Record(2, {}), self.result(store.get("a")))
+        removed = store.remove("a", 2)
+        self.cluster.finish_move(slot, target)
+        self.assertIsNone(self.result(removed))
+        self.assertEqual(2, self.result(store.replace("a", None, Record(0, {}))).version)
+        self.assertIsNone(self.result(store.replace("a", None, Record(3, {}))))

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import StoreError
 from dstwist.record import Record
-from dstwist.store.redis_layout import TOKEN, TOMBSTONE, Layout, layout_of, slot_of, tag_of
+from dstwist.redis.slots import slot_of
+from dstwist.store.redis_layout import TOKEN, TOMBSTONE, Layout, layout_of, tag_of
 
 #: Texts of up to four of these letters: all that matter to a layout.
 LETTERS = "a{}\\_v"
@@ -102,20 +103,6 @@ class SlotTests(SynchronousTestCase):
     """
     The slots of a Redis Cluster.
     """
-
-    def test_slots(self) -> None:
-        """
-        Slots are those that Redis tells.
-        """
-        for key, slot in (
-            (b"123456789", 0x31C3),
-            (b"foo", 12182),
-            (b"{foo}bar", 12182),
-            (b"x{foo}{y}", 12182),
-            (b"{}foo", 9500),
-            (b"", 0),
-        ):
-            self.assertEqual(slot, slot_of(key), key)
 
     def test_tags(self) -> None:
         """

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.errors import StoreError
 from dstwist.redis.errors import RedisReplyError
-from dstwist.store.redis_layout import layout_of, slot_of
+from dstwist.redis.slots import slot_of
+from dstwist.store.redis_layout import layout_of
 from dstwist.store.redis_servers import NameScan, servers_of, together
 from tests.store.recorder import RecordingRedis
 

@@ -1,5 +1,6 @@
 -- Keep a record in place of the one that has the expected version.
 --
+-- KEYS     the tombstone only if no record is expected
 -- ARGV     the expected version, '' for no record; the version; the data; how long to keep it
 -- answer   1: it is kept
 --          {}: there is no record; {version, data}: there is this record instead
