@@ -170,6 +170,9 @@ class ClusterLinks:
             self._drop(link)
 
     def _drop(self, link: RedisLink) -> None:
+        """
+        End a link when its calls are answered.
+        """
         del self._links[self._addresses.pop(link)]
         link.stop()
 
@@ -224,8 +227,9 @@ class ClusterLinks:
         missing = owners.count(None)
         self._has_problem(f"{missing} of {SLOTS} slots belong to no node" if missing else None)
         in_use = set(owners)
-        for link in [link for link in self.all if link not in in_use and not link.pending]:
-            self._drop(link)
+        for link in self.all:
+            if link not in in_use:
+                self._drop(link)
         self._callbacks.changed()
 
     # -- problems

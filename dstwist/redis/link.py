@@ -172,13 +172,6 @@ class RedisLink:
         """
         return self._connection is not None and self._leaves is None
 
-    @property
-    def pending(self) -> int:
-        """
-        How many calls have no outcome yet.
-        """
-        return self._count + len(self._outcomes)
-
     # -- calls
 
     def take_asking(self, call: Call) -> None:

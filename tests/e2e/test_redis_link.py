@@ -4,19 +4,20 @@ The link to Redis, with real servers and a network that fails.
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, gatherResults
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from dstwist.config.redis import RedisConnectionSettings, RedisTlsSettings
 from dstwist.config.redis_nodes import RedisAddress
-from dstwist.errors import ConnectionBroken, StoreError
+from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
 from dstwist.redis.errors import RedisReplyError
 from dstwist.redis.interface import ServerIdentity
 from dstwist.redis.link import RedisLink
@@ -63,7 +64,7 @@ class LinkTestCase(TestCase):
         while not true():
             await deferLater(reactor, 0.01)
 
-    def run_script(self, link: RedisLink, key: str, value: int) -> Deferred[Any]:
+    def run_script(self, link: RedisLink, key: str, value: bytes | int) -> Deferred[Any]:
         """
         Append to a list by a script.
         """
@@ -430,3 +431,80 @@ class SentinelTests(LinkTestCase):
                 self.follow(group, connect_timeout=0.5, **options).start(), StoreError
             )
             self.assertIn("for another host", str(error))
+
+
+class BreakTests(LinkTestCase):
+    """
+    Writers who know what they did, over a network that fails all the time.
+    """
+
+    #: How long the network fails, in seconds.
+    DURATION = 4.0
+
+    async def test_breaks(self) -> None:
+        """
+        Acknowledged writes happen once, in their order. A write in doubt happens at most once, and not after a fence.
+        """
+        server = await self.server()
+        proxy = await self.proxy(server)
+        link = self.link(port=proxy.port, command_timeout=0.3, probe_interval=0.1, reconnect_wait=5.0)
+        await link.start()
+        chance = random.Random(7)
+        end = reactor.seconds() + self.DURATION
+        doubts: list[str] = []
+
+        async def break_it() -> None:
+            while reactor.seconds() < end:
+                await deferLater(reactor, chance.uniform(0.01, 0.15))
+                act = chance.choice(("fin", "rst", "reply", "part", "stall", "script"))
+                if act in ("fin", "rst"):
+                    proxy.cut(rst=act == "rst")
+                elif act == "reply":
+                    proxy.cut_before_reply(b"EVALSHA")
+                elif act == "part":
+                    proxy.cut_after(chance.randrange(1, 200), chance.choice((TO_SERVER, TO_CLIENT)))
+                elif act == "stall":
+                    # The requests arrive when the link has given up their connection.
+                    proxy.stall(TO_SERVER, later=False)
+                    await deferLater(reactor, 0.6)
+                    proxy.resume()
+                else:
+                    server.command("SCRIPT", "FLUSH")
+
+        async def resolve(key: str) -> list[bytes]:
+            while True:
+                try:
+                    await link.fence()
+                    return list(await link.call(key, "LRANGE", key, 0, -1))
+                except StoreError:
+                    await deferLater(reactor, 0.01)
+
+        async def write(key: str) -> None:
+            known: list[bytes] = []
+            number = 0
+            while reactor.seconds() < end:
+                number += 1
+                batch = [b"%d.%d" % (number, part) for part in range(5)]
+                outcomes = await DeferredList(
+                    [self.run_script(link, key, value) for value in batch], consumeErrors=True
+                )
+                if all(good for good, _ in outcomes):
+                    self.assertEqual([length for _, length in outcomes], [len(known) + part for part in range(1, 6)])
+                    known += batch
+                    continue
+                found = await resolve(key)
+                doubts.append(key)
+                # Those that have an answer have happened; the others may have.
+                self.assertEqual(found[: len(known)], known)
+                happened = found[len(known) :]
+                self.assertEqual(happened, [value for value in batch if value in happened])
+                for value, (good, outcome) in zip(batch, outcomes, strict=True):
+                    if good:
+                        self.assertIn(value, happened)
+                    elif outcome.check(StoreUnreachable):
+                        self.assertNotIn(value, happened)
+                known = found
+            self.assertEqual(await resolve(key), known)
+
+        await gatherResults([Deferred.fromCoroutine(part) for part in (break_it(), *map(write, "abcde"))])
+        self.assertGreater(len(doubts), 10)

@@ -241,6 +241,19 @@ class RedirectionTests(ClusterTestCase):
         self.answer(1, "OK")
         self.assertEqual(self.sent(2), ["GET c", "SET {b} 2"])
 
+    def test_last_answers(self) -> None:
+        """
+        A node that has lost all slots is kept until it has answered all calls.
+        """
+        self.start()
+        self.submit(OTHER, "GET", OTHER)
+        self.write(1)
+        self.serve()
+        self.ranges = [(0, SLOTS - 1, 2)]
+        self.answer(1, RedisReplyError(f"MOVED {slot_of(OTHER)} h:2"))
+        self.answer(1, "OK")
+        self.assertEqual(self.kinds(), [(1, b"OK")])
+
     def test_disagree(self) -> None:
         """
         A node that is named as the owner is asked for the map first, so that an older map of another node does no harm.
@@ -309,6 +322,17 @@ class AwayTests(ClusterTestCase):
         # The old node has lost its slots, so its calls have no effect any more.
         self.successResultOf(fence)
         self.successResultOf(self.cluster.fence())
+
+    def test_doubt(self) -> None:
+        """
+        A call in doubt is a sign that the map may have changed.
+        """
+        self.start()
+        self.submit(LOW, "SET", LOW, 1)
+        self.serve()
+        self.lose(1, "refused")
+        self.serve()
+        self.assertEqual(self.maps, 2)
 
     def test_fence(self) -> None:
         """

@@ -28,6 +28,10 @@ class AwayTests(LinkTestCase):
         self.reconnect()
         self.assertEqual(self.sent(), [])
         self.assertEqual(self.greetings[-1][-2:], [(b"GET", b"a"), (b"GET", b"b")])
+        # They may wait for their answers longer than for a connection.
+        self.pass_time(1)
+        self.peer.answer(1, 2)
+        self.assertEqual(self.outcomes, [("a", 1), ("b", 2)])
 
     def test_wait_too_long(self) -> None:
         """

@@ -104,3 +104,5 @@ class TroubleTests(LinkTestCase):
         self.assertIsNone(self.link.problem())
         self.refuse(BUSY)
         self.assertIn("script", str(self.link.problem()))
+        self.pass_time(1.05)
+        self.assertEqual(self.peer.take(), [ASK])
