@@ -77,7 +77,6 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
             self._call_later(0, self._flush)
             if not self.unanswered:
                 self.heard = True
-        self.paused = False
         self._unwritten.append(call.data)
         self.unanswered.append(call)
 

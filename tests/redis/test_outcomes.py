@@ -56,6 +56,24 @@ class OutcomeTests(LinkTestCase):
             next_turn(self.clock)
         self.assertFalse(peer.closed)
 
+    def test_calls_meanwhile(self) -> None:
+        """
+        The same if the outcomes lead to new calls.
+        """
+        peer = self.connect()
+        for number in range(100):
+            self.link.submit("a", ("GET", "a"), self.going_on, number)
+        self.turn()
+        peer.answer(*range(90))
+        while len(self.outcomes) < 90:
+            self.assertEqual(peer.producerState, "paused")
+            next_turn(self.clock)
+        self.assertFalse(peer.closed)
+
+    def going_on(self, argument: Any, error: Exception | None, reply: Any) -> None:
+        self.very_slow(argument, error, reply)
+        self.link.submit("a", ("GET", "a"), self.very_slow, argument)
+
     def very_slow(self, argument: Any, error: Exception | None, reply: Any) -> None:
         self.clock.rightNow += 1
         self.outcomes.append((argument, reply))
