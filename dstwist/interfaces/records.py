@@ -90,7 +90,8 @@ class ISharedStore(IStore):
 
     def heads(names: Iterable[str]) -> Deferred[dict[str, int]]:
         """
-        The version of each record; -1 if there is no record. These are versions that C{get} could give.
+        The version of each record; -1 if there is no record. These are versions that C{get} could give. A record whose
+        version cannot be read is left out, so that the others have theirs.
         """
 
     def fence() -> Deferred[None]:

@@ -257,7 +257,8 @@ class RedisStore:
             if error is not None:
                 found.errback(explained(error))
             else:
-                found.callback({name: int(version) for (name, _), version in zip(known, reply, strict=True)})
+                pairs = zip(known, reply, strict=True)
+                found.callback({name: int(version) for (name, _), version in pairs if version})
 
         self._redis.run(self._heads, [key for _, key in known], (), done, None)
         return found

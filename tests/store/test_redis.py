@@ -237,11 +237,22 @@ class OperationTests(RedisTestCase):
                 store.set("a", 1, {}),
                 store.remove("a", 1),
                 store.delete("a"),
-                store.heads(["a"]),
             ):
                 self.assertIn("NOVERSION the key a", self.refusal(write))
             found = self.server.contents()
             self.assertEqual(values, {key: found[key] for key in values})
+
+    def test_heads_around_broken(self) -> None:
+        """
+        The versions of other records can be found out although some keys hold none.
+        """
+        for legacy, keys in ((False, ("no_v", "list_v")), (True, ("no", "list"))):
+            self.server.command("FLUSHALL")
+            store = self.started(self.make(legacy_layout=legacy))
+            self.server.command("SET", keys[0], "no")
+            self.server.command("RPUSH", keys[1], "x")
+            self.result(store.set("a", 3, {}))
+            self.assertEqual({"a": 3, "b": -1}, self.result(store.heads(["no", "a", "list", "b"])))
 
     def test_other_programs(self) -> None:
         """
