@@ -111,6 +111,9 @@ class RedisStatus:
 
     def _connected(self, server: ServerIdentity) -> None:
         before = self._servers.get(server.address)
+        if not self._is_cluster:
+            # A server that is the primary once more may have less than the one between.
+            self._servers.clear()
         self._servers[server.address] = server
         if not self._started:
             return

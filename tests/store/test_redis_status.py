@@ -172,6 +172,18 @@ class StatusTests(SynchronousTestCase):
             ],
         )
 
+    def test_first_server_again(self) -> None:
+        """
+        A server that was the primary before another one may have less than that one.
+        """
+        reasons = self.reconnections(self.started())
+        other = SERVER._replace(address="127.0.0.1:6380")
+        for server in (other, other, SERVER):
+            self.redis.connect(server)
+        self.assertEqual(
+            reasons, ["another server answers, 127.0.0.1:6380", None, "another server answers, 127.0.0.1:6379"]
+        )
+
     def test_lost_again(self) -> None:
         """
         If the connection is lost again before Redis was looked at, the reason is told with the next connection.
