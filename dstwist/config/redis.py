@@ -100,7 +100,11 @@ def _read_tls(value: Any, path: str, reading: Reading) -> RedisTlsSettings | Non
 
 
 def _read_socket(value: Any, path: str, reading: Reading) -> str:
-    return reading.absolute(read_text(value, path), path)
+    socket = read_text(value, path)
+    if "://" in socket:
+        # The log has the path, and the URL may have a password.
+        raise ConfigError(path, "expected the path of a UNIX socket; a URL is the option url")
+    return reading.absolute(socket, path)
 
 
 def _read_family(value: Any, path: str, reading: Reading) -> int:

@@ -29,9 +29,10 @@ class RedisAddress(NamedTuple):
 
 def read_host(value: Any, path: str, reading: Reading | None = None) -> str:
     host = read_text(value, path)
-    if "://" in host:
+    if "://" in host or "@" in host:
+        # There may be a password in front of the host.
         raise ConfigError(path, "expected the name or address of a host; a URL is the option url")
-    if not host.isprintable() or any(letter in host for letter in " /@"):
+    if not host.isprintable() or any(letter in host for letter in " /"):
         raise ConfigError(path, f"expected the name or address of a host, got {shown(host)}")
     return host.removeprefix("[").removesuffix("]")
 
@@ -65,6 +66,9 @@ def nodes_reader(default_port: int) -> Reader:
     def read(value: Any, path: str, reading: Reading) -> tuple[RedisNode, ...]:
         if value is None:
             return ()
+        if isinstance(value, str):
+            # It may be a URL with a password.
+            raise ConfigError(path, "expected a list, got a text")
         items = as_list(value, path)
         if not items:
             raise ConfigError(path, "expected at least one server")

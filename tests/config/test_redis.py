@@ -192,6 +192,21 @@ class RedisTests(RedisCase):
             found = self.redis(options)
             self.assertNotIn("hunter2", f"{found!r} {found} {found.tls} {found.address}")
 
+    def test_misplaced_secret(self) -> None:
+        """
+        The error does not show a URL, or a part of one, that is in the place of something else.
+        """
+        for options, expected in (
+            ("{host: 'ann:hunter2@a:1'}", "host: expected the name or address of a host; a URL is the option url"),
+            ("{nodes: [{host: ':hunter2@a'}]}", "nodes[0].host: expected the name or address of a host"),
+            ("{nodes: 'redis://:hunter2@a'}", "nodes: expected a list, got a text"),
+            ("{sentinels: ':hunter2@a', name: m}", "sentinels: expected a list, got a text"),
+            ("{path: 'redis://:hunter2@a'}", "path: expected the path of a UNIX socket; a URL is the option url"),
+        ):
+            refusal = self.refusal(f"cache: {{type: redis, options: {options}}}")
+            self.assertIn(f"cache.options.{expected}", refusal)
+            self.assertNotIn("hunter2", refusal)
+
     def test_address(self) -> None:
         """
         The log tells where Redis is.
