@@ -95,7 +95,7 @@ class ReplicatedContractTests(ContractTests):
     The same with a replica that must have each write.
     """
 
-    options = {"min_replicas": 1, "command_timeout": 2.0}
+    options = {"min_replicas": 1, "command_timeout": 20.0}
 
     def start_server(self) -> RedisServer:
         return replicated_servers()[0]
