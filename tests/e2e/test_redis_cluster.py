@@ -32,8 +32,8 @@ class ClusterTests(TestCase):
 
     timeout = 60
 
-    async def servers(self) -> Servers:
-        servers = Servers()
+    async def servers(self, **options: Any) -> Servers:
+        servers = Servers(**options)
         self.addCleanup(servers.destroy)
         servers.launch()
         await deferToThread(servers.wait_until_ready)
@@ -80,8 +80,10 @@ class ClusterTests(TestCase):
         """
         Writes of one key keep their order, and none is lost or doubled, while its slot moves to another server.
         """
-        servers = await self.servers()
-        cluster = await self.cluster(servers, reconnect_wait=10.0)
+        # The rights that the server needs, beside those for its keys.
+        rights = "+info +ping +role +client|id +client|kill +client|setname +cluster|slots +cluster|info +asking"
+        servers = await self.servers(users=[f"user ann on >secret ~* {rights} +evalsha +script|load +rpush"])
+        cluster = await self.cluster(servers, reconnect_wait=10.0, username="ann", password="secret")
         key = "list"
         slot = servers.slot(key)
         owner = servers.owner(slot)

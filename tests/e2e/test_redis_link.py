@@ -221,11 +221,13 @@ class ServerTests(LinkTestCase):
         """
         The rights that dstwist needs beside those for its keys; without the right to end connections it does not start.
         """
-        rights = "+@read +@write +@scripting +@connection +info +role +ping +select"
+        rights = "+evalsha +script|load +rpush +info +ping +role +select +client|id +client|setname"
         server = await self.server(
             users=[f"user ann on >secret ~* {rights} +client|kill", f"user bob on >secret ~* {rights} -client|kill"]
         )
-        await self.link(port=server.port, username="ann", password="secret").start()
+        link = self.link(port=server.port, username="ann", password="secret", db=1)
+        await link.start()
+        self.assertEqual(await self.run_script(link, "a", 1), 1)
         error: Any = await self.assertFailure(
             self.link(port=server.port, username="bob", password="secret").start(), StoreError
         )
