@@ -7,6 +7,8 @@ a record                                    is read from
 whose last write is known to have ended     the cache; if the cache does not have it, the storage
 whose last write is unresolved              the arbiter: a failed or late write may have left an old value in the
                                             cache
+that is stored, while the cache is          the storage: the cache may have gone back, or the storage
+bypassed
 ==========================================  ==========================================================================
 
 The I{arbiter} of a record is the tier that decides which of several writers is the first: the storage, or the cache for
@@ -77,6 +79,7 @@ class TieredStore:
         self.cache = cache
         self.storage = storage
         self._unresolved: set[str] = set()
+        self._bypassed = False
         self.unresolved: Container[str] = self._unresolved
         self._write_cache = record_writer(cache)
         self._shared_cache = shared(cache, Tombstones(settings, clock.seconds))
@@ -117,6 +120,12 @@ class TieredStore:
                 found.append(ReplaceableArbiter(tier, arbiter, replaceable.on_reconnected))
         return found
 
+    def bypass_cache(self, bypassed: bool) -> None:
+        """
+        Whether stored records are read from the storage only.
+        """
+        self._bypassed = bypassed
+
     def mark_unresolved(self, name: str) -> None:
         """
         The outcome of the last write of a record is unknown. From now on the record is read from its arbiter.
@@ -137,7 +146,7 @@ class TieredStore:
 
         Fails with L{TierError} if a tier fails, or does not answer in time.
         """
-        if name in self._unresolved:
+        if name in self._unresolved or (self._bypassed and self.is_stored(name)):
             return Deferred.fromCoroutine(self.read_arbiter(name))
         asked = self.cache.get(name)
         if asked.called and isinstance(asked.result, Record):
@@ -152,6 +161,11 @@ class TieredStore:
         @param on_stored: called with the record if it comes from the storage.
         @raise TierError: a tier failed, or did not answer in time.
         """
+        if self._bypassed and self.is_stored(name):
+            record = await self.read_arbiter(name)
+            if record is not None:
+                on_stored(name, record)
+            return record
         return await self._read(name, self.cache.get(name), on_stored)
 
     async def read_arbiter(self, name: str) -> Record | None:

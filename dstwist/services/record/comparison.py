@@ -28,7 +28,8 @@ write of a wrong version. If other writes have used up the versions between, it 
 copies of the record are C{refused} (L{dstwist.services.record.replicas}), and a client whose write is accepted is
 sent the record once more.
 
-Only the names are compared whose arbiter is the store that has gone back.
+Only the names are compared whose arbiter is the store that has gone back. A cache in another server is swept
+(L{dstwist.services.record.sweep}), whether it has gone back itself or the storage behind it.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from dstwist.scheduling.turns import Turns
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.parts import RecordParts
 from dstwist.services.record.passed_on import PassedOn
+from dstwist.services.record.sweep import CacheSweep
 from dstwist.store.tiers import STORAGE_TIER, ReplaceableArbiter, within
 
 #: How many names the store is asked for at once, and how many of these questions are under way.
@@ -111,12 +113,20 @@ class Comparison:
     Compares one arbiter.
 
     @param arbiter: the store, which calls L{reconnected}.
+    @param sweep: the sweep of the cache; C{None} if the cache needs none.
     """
 
     _log = Logger()
 
-    def __init__(self, arbiter: ReplaceableArbiter, parts: RecordParts, passed_on: PassedOn) -> None:
+    def __init__(
+        self, arbiter: ReplaceableArbiter, parts: RecordParts, passed_on: PassedOn, sweep: CacheSweep | None
+    ) -> None:
         self._tier = tier = arbiter.tier
+        self._sweep = sweep
+        # A cache in front of a storage may be the arbiter of no record.
+        self._decides = (
+            tier == STORAGE_TIER or parts.tiers.storage is None or bool(parts.settings.storage_exclusion_prefixes)
+        )
         self._heads = arbiter.store.heads
         self._tiers = parts.tiers
         self._cache = IDoubtingCache(parts.tiers.cache, None) if tier == STORAGE_TIER else None
@@ -158,6 +168,8 @@ class Comparison:
         if self._stopped:
             return
         self._next = self._clock.seconds() + COMPARE_AGAIN_SECONDS
+        if self._sweep is not None:
+            self._sweep.begin()
         aside = [] if self._cache is None else self._cache.set_aside()
         self._log.warn(
             "STORE_GONE_BACK | the {where} may have less than before: {reason}; records are compared",
@@ -165,6 +177,8 @@ class Comparison:
             reason=reason,
             event="STORE_GONE_BACK",
         )
+        if not self._decides:
+            return
         self._run = run = _Run(self._known_names(aside, list(self._subscriptions.names())))
         for _ in range(run.workers):
             work = Deferred.fromCoroutine(self._compare(run))
@@ -197,6 +211,8 @@ class Comparison:
         """
         self._stopped = True
         self._run = None
+        if self._sweep is not None:
+            self._sweep.stop()
         for wait in list(self._waits):
             wait.cancel()
 

@@ -68,6 +68,7 @@ from dstwist.services.record.refusals import RecordRefusals
 from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordStore
+from dstwist.services.record.sweep import CacheSweep, can_be_swept
 from dstwist.services.record.write import RecordWriter
 from dstwist.services.record.write_permission import WritePermission
 from dstwist.store.tiers import TieredStore
@@ -163,8 +164,9 @@ class RecordService:
         writer = RecordWriter(store, parts, WriteDecisions(parts, WritePermission(parts), sizes), sizes)
         deleter = RecordDeleter(store, parts)
         if passed_on is not None:
+            sweep = CacheSweep(parts) if can_be_swept(tiers) else None
             for arbiter in replaceable:
-                comparison = Comparison(arbiter, parts, passed_on)
+                comparison = Comparison(arbiter, parts, passed_on, sweep)
                 store.comparisons[arbiter.tier] = comparison
                 arbiter.on_reconnected(comparison.reconnected)
         subscriptions.on_revoke(self._on_revoke)
