@@ -2,11 +2,11 @@
 Kills a server under load again and again, and sees what it remembers: L{tests.e2e.crash}::
 
     seed 2763081
-    50 kills: 31231 writes acknowledged, 0 of them lost, 0 refused; 174225 versions seen, 0 gone back; ...; 0 problems
+    50 rounds: 31231 writes acknowledged, 0 of them lost, 0 refused; 174225 versions seen, 0 gone back; ...; 0 problems
 
-With a Redis as the store, the server and the Redis are killed in turn, each as often as C{--rounds} says. The exit
-status is 0 only if there are no problems. With the same seed clients ask for the same, and the server is killed after
-as many acknowledgements.
+With a Redis as the store, the server is killed, the Redis is killed, and the Redis is stopped for a while (SIGSTOP) in
+turn, each as often as C{--rounds} says. The exit status is 0 only if there are no problems. With the same seed clients
+ask for the same, and the server is killed after as many acknowledgements.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from tests.e2e.crash import CrashTest
-from tests.e2e.crash_redis import RedisCrashTest
+from tests.e2e.crash_redis import KINDS, RedisCrashTest
 from tests.e2e.crash_sqlite import SqliteCrashTest
 
 
@@ -35,9 +35,9 @@ def main() -> int:
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
 
-    def progress(kills: int) -> None:
+    def progress(rounds: int) -> None:
         if sys.stdout.isatty():
-            print(f"\r{kills} kills", end="", flush=True)
+            print(f"\r{rounds} rounds", end="", flush=True)
 
     rounds = arguments.rounds
     with tempfile.TemporaryDirectory(prefix="dstwist-crash-") as name:
@@ -48,11 +48,11 @@ def main() -> int:
         else:
             tier = "cache" if arguments.store == "redis-cache" else "storage"
             test = RedisCrashTest(directory, arguments.seed, tier)
-            rounds *= 2
+            rounds *= KINDS
         book = test.run(rounds, progress)
     for problem in book.problems[:50]:
         print(f"\r{problem}")
-    print(f"\r{rounds} kills: {book}")
+    print(f"\r{rounds} rounds: {book}")
     return 1 if book.problems else 0
 
 

@@ -328,7 +328,13 @@ class Subscriber(Reader):
     """
     Is told of all records, every version one more than the one before. After an outage it may be told of a whole record
     whose version it does not know, or knows already.
+
+    @ivar refusals: the records whose subscription was refused.
     """
+
+    def __init__(self, *actor: Any) -> None:
+        super().__init__(*actor)
+        self.refusals: set[str] = set()
 
     def act(self, client: RawClient) -> None:
         request = Message(
@@ -345,6 +351,8 @@ class Subscriber(Reader):
                     self.shown(message, step=None if self.outages else 1)
                 elif message.action in _REFUSALS:
                     self.refused(message)
+                    if message.name not in self.versions:
+                        self.refusals.add(str(message.name))
 
 
 class Poller(Reader):

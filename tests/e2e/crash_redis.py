@@ -1,15 +1,23 @@
 """
-The crash test of a Redis as the store. In each round the server is killed, or the Redis.
+The crash test of a Redis as the store. In each round one of three things happens:
 
-The Redis writes each change to its disk before it answers (C{appendfsync always}). When it was killed, it stays away
-for a while. The server goes on meanwhile: it refuses requests, or lets them wait. When the Redis is back, the server
-has to heal by itself; then nothing may be lost, and subscribers have to know what there is.
+================================  =====================================================================================
+SIGKILL for the server            as with other stores
+SIGKILL for the Redis             it stays away for a while, and has what is on its disk: it writes each change there
+                                  before it answers (C{appendfsync always})
+SIGSTOP for the Redis             it answers nothing for a while, and then finds what the server has sent before it gave
+                                  up the connection: writes that take effect late
+================================  =====================================================================================
+
+When the Redis fails, the server goes on: it lets requests wait, or refuses them. Afterwards it has to heal by itself.
+Then nothing may be lost, and subscribers have to know what there is.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dstwist.protocol.constants import RecordAction, Topic
@@ -23,13 +31,21 @@ from tests.redis_server import RedisServer
 #: The longest time without a Redis. Requests wait for half a second before they are refused.
 MOST_SECONDS_AWAY = 1.5
 
-#: The configuration, by what the Redis is. The server connects again soon, so that a round is short.
-CONFIG = "{tier}: {{type: redis, options: {{host: 127.0.0.1, port: {port}, maxReconnectDelay: 100}}}}\n"
+#: The configuration, by what the Redis is. The server connects again soon, and gives up a silent connection soon, so
+#: that a round is short.
+CONFIG = """
+{tier}:
+  type: redis
+  options: {{host: 127.0.0.1, port: {port}, maxReconnectDelay: 100, commandTimeout: 400, probeInterval: 200}}
+"""
+
+#: What happens in turn.
+KINDS = 3
 
 
 class RedisCrashTest(CrashTest):
     """
-    Rounds with a Redis, in which the server and the Redis are killed in turn.
+    Rounds with a Redis. The server is killed, the Redis is killed, and the Redis is stopped in turn.
 
     @param directory: for the configuration file.
     @param tier: C{"storage"} or C{"cache"}: what the Redis is.
@@ -49,11 +65,12 @@ class RedisCrashTest(CrashTest):
     def round(self) -> None:
         if not self._redis.running:
             self._redis.start()
+        kind = self._rounds % KINDS
         self._rounds += 1
-        if self._rounds % 2:
+        if kind == 0:
             super().round()
         else:
-            self._round_with_outage()
+            self._round_with_outage(self._kill if kind == 1 else self._pause)
 
     def finish(self) -> None:
         try:
@@ -61,14 +78,22 @@ class RedisCrashTest(CrashTest):
         finally:
             self._redis.destroy()
 
-    def _round_with_outage(self) -> None:
+    def _kill(self) -> None:
+        self._redis.kill()
+        time.sleep(self._random.choice((0, self._random.uniform(0, MOST_SECONDS_AWAY))))
+        self._redis.start()
+
+    def _pause(self) -> None:
+        self._redis.pause()
+        time.sleep(self._random.uniform(0, MOST_SECONDS_AWAY))
+        self._redis.resume()
+
+    def _round_with_outage(self, outage: Callable[[], None]) -> None:
         self._server.start()
         self._compare()
         actors = self._load()
         self._wait()
-        self._redis.kill()
-        time.sleep(self._random.choice((0, self._random.uniform(0, MOST_SECONDS_AWAY))))
-        self._redis.start()
+        outage()
         self._heal()
         self._wait()
         for actor in actors:
@@ -105,16 +130,21 @@ class RedisCrashTest(CrashTest):
 
     def _compare_subscribers(self, actors: list[Actor]) -> None:
         """
-        What subscribers were told last is what there is.
+        What subscribers were told last is what there is. A subscription that was refused does not count.
         """
         for subscriber in (actor for actor in actors if isinstance(actor, Subscriber)):
             late = time.monotonic() + PATIENCE
-            while wrong := [
-                name for name in subscriber.names if subscriber.versions.get(name, 0) != self._versions[name]
-            ]:
+            while wrong := self._unknown_to(subscriber):
                 if time.monotonic() > late:
                     for name in wrong:
                         told = subscriber.versions.get(name)
                         self.book.complain(f"{name} is at {self._versions[name]}, but subscribers believe in {told}")
                     break
                 time.sleep(0.005)
+
+    def _unknown_to(self, subscriber: Subscriber) -> list[str]:
+        """
+        The records of which a subscriber knows another version than there is, or none.
+        """
+        told, refused = subscriber.versions, subscriber.refusals
+        return [name for name in subscriber.names if told.get(name) != self._versions[name] and name not in refused]

@@ -12,15 +12,14 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.e2e.crash_clients import Book
-from tests.e2e.crash_redis import RedisCrashTest
+from tests.e2e.crash_redis import KINDS, RedisCrashTest
 
-#: Every other one kills the Redis.
-ROUNDS = 4
+ROUNDS = 2 * KINDS
 
 
 class CrashTests(SynchronousTestCase):
     """
-    SIGKILL at random moments.
+    SIGKILL or SIGSTOP at random moments.
     """
 
     def crash(self, rounds: int, seed: int, tier: str, durable: bool = True) -> Book:
