@@ -82,9 +82,8 @@ class RecordDeleter:
                     found = await self._store.confirm(name, record)
             except RecordError as error:
                 self.not_deleted(name, message, sender, error)
-                if not error.no_effect:
-                    self._reconciliation.assume(name, record)
-                    await self._reconciliation.try_to_reconcile(name)
+                self._reconciliation.assume(name, record)
+                await self._reconciliation.try_to_reconcile(name)
                 return
             if found is None:
                 if decision is True:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from twisted.python.failure import Failure
 
-from dstwist.errors import StoreError, StoreFull, StoreRefusal, StoreUnreachable
+from dstwist.errors import StoreError, StoreFull, StoreUnreachable
 from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RecordAction
 from dstwist.store.tiers import CACHE_TIER, TierError
@@ -34,15 +34,12 @@ class RecordError(StoreError):
 
     @ivar action: the error for the client: an action of the RECORD topic.
     @ivar detail: the text of that error.
-    @ivar no_effect: whether it is certain that a write or a deletion had no effect, so that the record is not
-        unresolved.
     """
 
-    def __init__(self, action: RecordAction, detail: str, no_effect: bool = False) -> None:
+    def __init__(self, action: RecordAction, detail: str) -> None:
         super().__init__(detail)
         self.action = action
         self.detail = detail
-        self.no_effect = no_effect
 
 
 def read_failed(name: str, error: TierError) -> RecordError:
@@ -60,24 +57,19 @@ def read_failed(name: str, error: TierError) -> RecordError:
     return RecordError(RecordAction.RECORD_LOAD_ERROR, f"error while loading {name} from {tier}")
 
 
-def write_failed(
-    name: str, action: RecordAction, tier: str, reason: Exception | float, decides: bool = True
-) -> RecordError:
+def write_failed(name: str, action: RecordAction, tier: str, reason: Exception | float) -> RecordError:
     """
     Log that the record C{name} could not be written or deleted.
 
     @param action: the error for the client.
     @param reason: the exception of the tier, or the time in seconds within which it did not answer.
-    @param decides: whether the tier was asked as the arbiter. If a cache has no record that the storage has already,
-        this is no write without effect.
     @return: the error for the client.
     """
     if not isinstance(reason, Exception):
         complain(action, name, tier, f"no answer within {reason:g} s")
         return RecordError(action, f"{tier} timeout")
     complain(action, name, tier, reason)
-    detail = f"{tier} {'is full' if isinstance(reason, StoreFull) else 'error'}"
-    return RecordError(action, detail, decides and isinstance(reason, StoreRefusal))
+    return RecordError(action, f"{tier} {'is full' if isinstance(reason, StoreFull) else 'error'}")
 
 
 def outpaced(name: str, action: RecordAction, tier: str, seconds: float) -> RecordError:

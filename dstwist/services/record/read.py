@@ -176,9 +176,8 @@ class RecordReader:
                 record = await self._create(name)
             except RecordError as error:
                 answers.not_created(name, message, sender, error)
-                if not error.no_effect:
-                    self._reconciliation.assume(name, None)
-                    await self._reconciliation.try_to_reconcile(name)
+                self._reconciliation.assume(name, None)
+                await self._reconciliation.try_to_reconcile(name)
                 return
         if not await self._permitted(name, message, sender, RecordAction.READ, record):
             return

@@ -2,7 +2,8 @@
 Reconciliation of records whose last write has an unknown outcome.
 
 A store that fails a write, or does not answer in time, may have written the record, or may write it later. From then on
-the record is I{unresolved}, until its arbiter (L{dstwist.store.tiers}) says what the record contains::
+the record is I{unresolved}, until its arbiter (L{dstwist.store.tiers}) says what the record contains. If the arbiter
+says that the write had no effect (L{StoreRefusal<dstwist.errors.StoreRefusal>}), nothing is unresolved::
 
     a write fails --> unresolved --> the arbiter is asked, and the cache made to agree --> on_resolved is called
                           ^                    |
@@ -123,7 +124,7 @@ class Reconciliation:
     def assume(self, name: str, record: Record | None) -> None:
         """
         Before the failed writes, all clients knew that the record held this. Only the first call about an unresolved
-        record counts.
+        record counts, and none about another one.
         """
         unresolved = self._records.get(name)
         if unresolved is not None and unresolved.assumed is _NOT_ASSUMED:

@@ -16,7 +16,7 @@ a cluster, the cache of a node may be outdated, so a refusal is confirmed by the
 
 A write that fails leaves the record unresolved: L{dstwist.services.record.reconcile}. An unresolved record is
 reconciled before it is loaded. One failure leaves no doubt: if the arbiter has not executed the write
-(L{StoreRefusal<dstwist.errors.StoreRefusal>}), the record is what it was.
+(L{StoreRefusal}), the record is what it was. It is not unresolved then, and that is how the callers know.
 
 Nearly all requests that reach the storage are writes. So if the storage writes without Deferreds (L{ICallbackStore}),
 L{RecordStore.begin} makes none, and one timer watches the time of all writes.
@@ -42,6 +42,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist.config.settings import RecordSettings
+from dstwist.errors import StoreRefusal
 from dstwist.interfaces import (
     Change,
     ICallbackStore,
@@ -368,9 +369,7 @@ class RecordStore:
         self._failed(commit, self._write_timeout)
 
     def _failed(self, commit: Commit | _AwaitedCommit, reason: Exception | float) -> None:
-        problem = write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, self._submit_tier, reason)
-        if not problem.no_effect:
-            self._reconciliation.add(commit.name)
+        problem = self._write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, self._submit_tier, reason)
         commit.done(commit, problem, None)
 
     async def _fill_cache(self, name: str, record: Record, action: RecordAction) -> None:
@@ -378,9 +377,9 @@ class RecordStore:
         Give the cache a record that the storage has; L{NO_RECORD}: the storage has none.
         """
         if record.data is None:
-            await self._write(name, CACHE_TIER, self._cache.delete(name), action, decides=False)
+            await self._write(name, CACHE_TIER, self._cache.delete(name), action)
         elif not self._keep(name, record):
-            await self._write(name, CACHE_TIER, self._write_cache(name, record), action, decides=False)
+            await self._write(name, CACHE_TIER, self._write_cache(name, record), action)
 
     def _learn(self, name: str, record: Record | None) -> None:
         """
@@ -409,11 +408,9 @@ class RecordStore:
 
     def _check_room(self, action: RecordAction) -> None:
         if len(self._reconciliation) >= MAX_UNRESOLVED_RECORDS:
-            raise RecordError(action, "too many records are waiting for the stores to recover", no_effect=True)
+            raise RecordError(action, "too many records are waiting for the stores to recover")
 
-    async def _write(
-        self, name: str, tier: str, answer: Deferred[Any], action: RecordAction, decides: bool = True
-    ) -> Any:
+    async def _write(self, name: str, tier: str, answer: Deferred[Any], action: RecordAction) -> Any:
         reason: Exception | float
         try:
             return await within(answer, self._write_timeout, self._clock)
@@ -421,10 +418,19 @@ class RecordStore:
             reason = self._write_timeout
         except Exception as error:
             reason = error
-        problem = write_failed(name, action, tier, reason, decides)
-        if not problem.no_effect:
-            self._reconciliation.add(name)
+        problem = self._write_failed(name, action, tier, reason)
         raise problem from (reason if isinstance(reason, Exception) else None)
+
+    def _write_failed(self, name: str, action: RecordAction, tier: str, reason: Exception | float) -> RecordError:
+        """
+        A tier has failed a write or a deletion, or is late. The record is unresolved now, unless its arbiter says that
+        the write had no effect. A cache that refuses what the storage has leaves it unresolved: the two differ.
+
+        @return: the error for the client.
+        """
+        if not isinstance(reason, StoreRefusal) or tier != self._arbiter(name)[1]:
+            self._reconciliation.add(name)
+        return write_failed(name, action, tier, reason)
 
 
 def _not_known(name: str) -> Record | None:

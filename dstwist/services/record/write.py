@@ -16,7 +16,7 @@ If another node has written the record since it was loaded, the commit is refuse
 decided again on the record of that node, permission included.
 
 If a commit fails, the accepted writes of the batch fail, the refusals that followed from them are decided again, and
-the record is reconciled (L{dstwist.services.record.reconcile}), unless it is certain that the commit had no effect.
+the record is reconciled (L{dstwist.services.record.reconcile}), unless the commit had no effect.
 """
 
 from __future__ import annotations
@@ -339,9 +339,10 @@ class RecordWriter:
         """
         again = []
         first = batch.first
+        had_no_effect = name not in self._unresolved
         self._reconciliation.assume(name, None if first is NO_RECORD else first)
         for place, (message, sender, outcome, change) in enumerate(batch.outcomes):
-            if isinstance(outcome, Record) and error.no_effect:
+            if isinstance(outcome, Record) and had_no_effect:
                 self._refusals.failed(name, message, sender, first, error.detail)
             elif isinstance(outcome, Record):
                 self._refusals.commit_failed(name, message, sender, error.detail)
@@ -353,5 +354,4 @@ class RecordWriter:
             else:
                 again.append(batch.taken[place - 1])
         self._queue.requeue(name, again)
-        if not error.no_effect:
-            await self._reconciliation.try_to_reconcile(name)
+        await self._reconciliation.try_to_reconcile(name)
