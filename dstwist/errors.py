@@ -6,7 +6,7 @@ The exceptions that dstwist raises.
     DstwistError
      +-- ConfigError        the configuration cannot be used; names the key's path
      +-- StoreError         a cache or storage failed or did not answer in time
-     |    +-- StoreRefusal  it did not execute an operation, which has no effect
+     |    +-- StoreRefusal  it did not execute an operation, which had no effect
      |    |    +-- StoreFull         it has no room for a write
      |    |    +-- StoreUnreachable  the operation was not sent to it
      |    +-- ConnectionBroken  an operation was sent to it, and no answer came
@@ -51,20 +51,20 @@ class StoreError(DstwistError):
 
 class StoreRefusal(StoreError):
     """
-    A cache or a storage did not execute an operation, for a reason that does not depend on the operation. It has no
-    effect, and will have none.
+    A cache or a storage did not execute an operation, for a reason that does not depend on the operation. The operation
+    had no effect, and will have none.
     """
 
 
 class StoreFull(StoreRefusal):
     """
-    A cache or a storage has no room for a write. The write changed nothing.
+    A cache or a storage has no room for a write.
     """
 
 
 class StoreUnreachable(StoreRefusal):
     """
-    An operation could not be sent to a cache or a storage. It has no effect, and will have none.
+    An operation could not be sent to a cache or a storage.
     """
 
 

@@ -19,9 +19,13 @@ class IStore(ILifecycle):
     Keeps records: a cache, or a storage.
 
     Operations on one name take effect in the order in which they are called. A store may group the writes of different
-    names. A store that knows the answer returns a Deferred that has fired already; callers then go on at once. If the
-    store cannot do an operation, its Deferred fails with L{dstwist.errors.StoreError}. Callers watch the time, and give
-    up without cancelling the operation, which may still take effect.
+    names. A store that knows the answer returns a Deferred that has fired already; callers then go on at once.
+
+    If the store cannot do an operation, its Deferred fails with L{dstwist.errors.StoreError}. A write that fails with
+    L{dstwist.errors.StoreRefusal} had no effect, and will have none: the store has no room for it, or cannot be
+    reached, for instance. A write that fails for another reason is I{in doubt}: it may have taken effect, and it may
+    take effect later. So is a write that has no answer in time. Callers watch the time, and cancel the Deferred of a
+    late operation; the store need not cancel the operation.
     """
 
     def start() -> Deferred[None]:
@@ -46,7 +50,7 @@ class IStore(ILifecycle):
 
     def delete(name: str) -> Deferred[None]:
         """
-        Remove a record. It is no failure if there is no record.
+        Remove a record. It is no failure if there is no record. The store need not remember its version.
         """
 
 
@@ -57,9 +61,7 @@ class ISharedStore(IStore):
 
     Each operation is atomic for all users of the store. A write that is refused changes nothing.
 
-    If the Deferred of a write fails, or does not fire in time, the write is I{in doubt}: it may have taken effect, and
-    it may take effect later. The caller does not repeat such a write. It calls C{fence}, and then C{get}. One failure
-    leaves no doubt: after L{dstwist.errors.StoreRefusal} the write had no effect, and will have none.
+    A caller does not repeat a write that is in doubt. It calls C{fence}, and then C{get}.
     """
 
     def replace(
@@ -69,23 +71,24 @@ class ISharedStore(IStore):
         Keep a record in place of the one that has the version C{expected}; C{None}: in the place of no record. A
         durable store has it on disk when the Deferred fires.
 
+        The versions of a name do not go back: a record that is created anew needs a higher version than the one that
+        was removed, as long as the store remembers that (C{remove}).
+
         @param changes: the writes that lead from the expected record to C{record}, in their order, each with its paths
             and values (L{dstwist.record.Change.changes}). The store may write them instead of the whole record. If
             there are none, the record is new, or the way to it is unknown.
-        The versions of a name do not go back: if the record was removed at some version, a record that is created anew
-        needs a higher version, as long as the store remembers the removal.
-
         @return: C{None} if the record is kept. Otherwise the record that the store has instead;
-            L{dstwist.record.NO_RECORD} if it has none. If a record is created anew with a version that is not high
-            enough: a L{Record} with the version of the removed one and the data C{None}.
+            L{dstwist.record.NO_RECORD} if it has none. If the version of a record that is created anew is too low: a
+            L{Record} with the version of the removed one and the data C{None}.
         """
 
     def remove(name: str, expected: int | None) -> Deferred[Record | None]:
         """
-        Remove the record if it has the version C{expected}, and remember that version; C{None}: make sure that there is
-        no record.
+        Remove the record if it has the version C{expected}, and remember that version for C{record.deletionMemory}, or
+        as long as there is room; C{None}: make sure that there is no record.
 
-        @return: as of C{replace}.
+        @return: C{None} if there is no record now. Otherwise the record that the store has instead;
+            L{dstwist.record.NO_RECORD} if one was expected, and there is none.
         """
 
     def heads(names: Iterable[str]) -> Deferred[dict[str, int]]:
@@ -163,7 +166,9 @@ class IReplaceableStore(Interface):
         Have C{callback} called each time the store can be used again after its connection was lost. If the store may
         have less than before, because another server answers, or one that was restarted, or its data are not those of
         before, the argument is the reason, a few words for the log; otherwise it is C{None}. The operations that are
-        called afterwards find the data that the store has now. Called before the start.
+        called afterwards find the data that the store has now.
+
+        This is called before the start. It may be called several times: the callbacks are called in the same order.
         """
 
 
@@ -226,7 +231,7 @@ class IEnumerableStore(Interface):
         The names of some records, in an order that the store chooses, and the cursor of the names that follow. A record
         that exists from the first call to the last is in at least one answer; other records may be.
 
-        @param cursor: C{None}: from the begin. Otherwise the cursor of an earlier answer.
+        @param cursor: C{None}: from the beginning. Otherwise the cursor of an earlier answer.
         @param limit: about how many names to return.
         @return: the second item is C{None} after the last names.
         """

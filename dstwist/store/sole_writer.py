@@ -9,7 +9,8 @@ check it.
 operation              of the inner store
 =====================  ===============================================================================================
 C{replace}, C{remove}  C{set}, C{delete}. What they expect is not checked: a read before each write would double the
-                       time of a write
+                       time of a write. The versions of removed records are remembered in memory
+                       (L{dstwist.store.tombstones})
 C{heads}               one C{get} for each name
 C{fence}               nothing: the inner store executes the operations on each name in their order
 =====================  ===============================================================================================
