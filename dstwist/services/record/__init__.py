@@ -9,12 +9,15 @@ L{.service}                         the topic: makes the parts, and gives each r
 L{.parts}                           the parts that several others need
 L{.queue}                           the order: requests for one record are served one after the other
 L{.pending}                         the bytes of the requests that wait there
+L{.broken_steps}                    what the log and the clients are told if serving a request breaks
 L{.read}, L{.write}, L{.delete}     the steps that serve a request in its turn
 L{.decide}                          which write is accepted, which is a conflict, and the record that a write makes
 L{.write_permission}                which rules a write needs
 L{.sizes}                           how large a record may become
 B{stores}
 L{.store}                           the cache and the storage as one store
+L{.commits}                         the writes that are under way there
+L{.guesses}                         the records that this node has seen last, if only a server of its own has them
 L{.attempts}                        how often a write is tried that other nodes overtake
 L{.reconcile}                       asks the storage again after a write with an unknown outcome
 L{.failures}                        the log line and the exception for a store that fails or is late

@@ -35,13 +35,10 @@ from twisted.python.failure import Failure
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IRequester, Work
 from dstwist.limits.budgets import Budget
-from dstwist.log import Logger, shown
-from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 from dstwist.scheduling.time_slices import Steps, TimeSlices
+from dstwist.services.record.broken_steps import is_contained, report
 from dstwist.services.record.pending import PendingBytes
-
-_READS = frozenset((RecordAction.READ, RecordAction.HEAD, RecordAction.HAS))
 
 #: Serves a request. Its arguments are the name of the record, the message and its sender; C{None} if the request is the
 #: server's own.
@@ -110,8 +107,6 @@ class RecordQueue:
     @param refuse: answers a request that its full queue does not take.
     @param budget: limits the bytes of the waiting requests of all connections.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -182,7 +177,7 @@ class RecordQueue:
         except StopIteration:
             return
         except MemoryError:
-            if not self._is_contained(Failure(), name, [(message, sender)]):
+            if not is_contained(Failure(), name, [(message, sender)]):
                 raise
             return
         finally:
@@ -222,7 +217,7 @@ class RecordQueue:
         """
         An exception, which is being handled, has ended the request of L{hold}.
         """
-        self._report(Failure(), held.name, [(held.message, held.sender)])
+        report(Failure(), held.name, [(held.message, held.sender)])
         self.release(held)
 
     def submit_each(self, step: Step, message: Message, sender: IRequester) -> None:
@@ -388,27 +383,4 @@ class RecordQueue:
             idle.callback(None)
 
     def _step_failed(self, failure: Failure, queue: _Queue) -> None:
-        self._report(failure, queue.name, [(request.message, request.sender) for request in queue.served])
-
-    def _report(self, failure: Failure, name: str, requests: list[tuple[Message, IRequester | None]]) -> None:
-        if failure.check(MemoryError) and self._is_contained(failure, name, requests):
-            return
-        # It is unknown which part of the requests was served. Their senders are disconnected, and start anew.
-        self._log.failure("serving the record {name} failed", failure, name=shown(name))
-        for _, sender in requests:
-            if sender is not None:
-                sender.close("internal error")
-
-    def _is_contained(self, failure: Failure, name: str, requests: list[tuple[Message, IRequester | None]]) -> bool:
-        """
-        There was not enough memory. A read that fails changes nothing, so its client gets an error and stays connected.
-
-        @return: whether all requests are reads, and so were answered.
-        """
-        if not all(message.action in _READS for message, _ in requests):
-            return False
-        self._log.failure("reading the record {name} failed", failure, name=shown(name), contained=True)
-        for message, sender in requests:
-            if sender is not None:
-                sender.send(message.error(RecordAction.RECORD_LOAD_ERROR, name, "not enough memory"))
-        return True
+        report(failure, queue.name, [(request.message, request.sender) for request in queue.served])

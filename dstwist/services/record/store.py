@@ -21,10 +21,7 @@ reconciled before it is loaded. One failure leaves no doubt: if the arbiter has 
 Nearly all requests that reach the storage are writes. So if the storage writes without Deferreds (L{ICallbackStore}),
 L{RecordStore.begin} makes none, and one timer watches the time of all writes.
 
-Other processes may write to a cache in a server of its own, so it is asked for each read. If there is no storage, it is
-the arbiter, and a write is decided on a I{guess}: the record as this node has seen it last. The arbiter compares the
-version of the guess, and a request that would be refused is confirmed first, so a guess that is outdated costs time
-only.
+If the only store is in a server of its own, a write is decided on a guess (L{dstwist.services.record.guesses}).
 
 If a load fails, all requests that are queued for the record fail with the same error, without another load.
 
@@ -47,85 +44,24 @@ from dstwist.interfaces import (
     Change,
     ICallbackStore,
     IInstantStore,
-    IReplaceableStore,
-    IRequester,
     ISharedStore,
     Record,
 )
 from dstwist.protocol.constants import RecordAction
-from dstwist.protocol.message import Message
 from dstwist.record import NO_RECORD
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.record.attempts import Attempts
+from dstwist.services.record.commits import AwaitedCommit, Commit
 from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.failures import RecordError, complain, outpaced, read_failed, write_failed
-from dstwist.services.record.queue import NONE_SERVED, Held, RecordQueue
+from dstwist.services.record.guesses import Guesses
+from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
-from dstwist.store.memory import MemoryStore
 from dstwist.store.sole_writer import record_writer
 from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, within
 
 #: With more unresolved records, all writes are refused.
 MAX_UNRESOLVED_RECORDS = 100000
-
-#: Called when a write has ended: with the commit; with the L{RecordError} if it failed; and, if the arbiter refused it,
-#: with the record that is there instead.
-Ended = Callable[[Any, RecordError | None, Record | None], None]
-
-
-class Commit(Held):
-    """
-    One write to the stores. If it is the write of one request, it is the queue of its record as well: each object more
-    for each write that is under way costs time.
-
-    @ivar change: the change that led to C{record}.
-    @ivar done: called with this object when the write has ended.
-    """
-
-    __slots__ = ("change", "done", "record")
-
-    def __init__(
-        self,
-        name: str,
-        message: Message,
-        sender: IRequester,
-        record: Record,
-        change: Change,
-        done: Ended,
-    ) -> None:
-        # The fields of L{Held} are set here, because another call would take a fifth of the time of this one.
-        self.name = name
-        self.message = message
-        self.sender = sender
-        self.served = NONE_SERVED
-        self.waiting = None
-        self.failure = None
-        self.failing = 0
-        self.record = record
-        self.change = change
-        self.done = done
-
-
-class _AwaitedCommit:
-    """
-    One write to the stores that a coroutine waits for.
-
-    @ivar ended: fires when the write has ended, with the record that is there instead if the arbiter refused it; fails
-        with the L{RecordError} if the write failed.
-    """
-
-    __slots__ = ("ended", "name", "record")
-
-    def __init__(self, name: str, record: Record) -> None:
-        self.name = name
-        self.record = record
-        self.ended: Deferred[Record | None] = Deferred()
-
-    def done(self, commit: object, error: RecordError | None, found: Record | None) -> None:
-        if error is None:
-            self.ended.callback(found)
-        else:
-            self.ended.errback(error)
 
 
 class RecordStore:
@@ -177,16 +113,13 @@ class RecordStore:
         self.has_callbacks = callbacks is not None
         self._submit = None if callbacks is None else callbacks.submit
         self._submit_tier = CACHE_TIER if storage is None else STORAGE_TIER
-        self._guesses: MemoryStore | None = None
+        self._guesses: Guesses | None = None
         if storage is None and instant is None and callbacks is not None and ISharedStore.providedBy(cache):
-            self._guesses = guesses = MemoryStore(max_bytes=settings.max_guess_bytes, free=free)
+            self._guesses = guesses = Guesses(cache, settings.max_guess_bytes, free)
             self.known = guesses.known
             self.is_instant = True
-            replaceable = IReplaceableStore(cache, None)
-            if replaceable is not None:
-                replaceable.on_reconnected(self._forget_guesses)
         # The writes that the storage has not answered.
-        self._commits: Deadlines[Commit | _AwaitedCommit] = Deadlines(settings.write_timeout, clock, self._late)
+        self._commits: Deadlines[Commit | AwaitedCommit] = Deadlines(settings.write_timeout, clock, self._late)
         self._on_answer = self._answered
         self.comparisons: dict[str, Comparison] = {}
 
@@ -234,7 +167,8 @@ class RecordStore:
             problem = read_failed(name, error)
             self._queue.failed(name, problem)
             raise problem from error
-        self._learn(name, record)
+        if self._guesses is not None:
+            self._guesses.learn(name, record)
         comparison = self.comparison(name)
         if comparison is not None:
             await comparison.check(name, record)
@@ -256,7 +190,7 @@ class RecordStore:
         expected = None if before is None else before.version
         arbiter, tier = self._arbiter(name)
         if tier == self._submit_tier and self._submit is not None:
-            commit = _AwaitedCommit(name, record)
+            commit = AwaitedCommit(name, record)
             self.begin(commit, expected, changes)
             return await commit.ended
         self._check_room(action)
@@ -285,7 +219,7 @@ class RecordStore:
         if found.version == (before or NO_RECORD).version:
             return None
         if self._guesses is not None:
-            self._learn(name, found)
+            self._guesses.learn(name, found)
         else:
             await self._fill_cache(name, found, RecordAction.RECORD_UPDATE_ERROR)
         return found
@@ -305,7 +239,8 @@ class RecordStore:
         found: Record | None = await self._write(name, tier, removal, action)
         if tier == STORAGE_TIER:
             await self._fill_cache(name, NO_RECORD if found is None else found, action)
-        self._learn(name, found)
+        if self._guesses is not None:
+            self._guesses.learn(name, found)
         return found
 
     def attempts(self) -> Attempts:
@@ -322,7 +257,7 @@ class RecordStore:
         """
         return outpaced(name, action, self._arbiter(name)[1], self._write_timeout)
 
-    def begin(self, commit: Commit | _AwaitedCommit, expected: int | None, changes: Sequence[Change]) -> None:
+    def begin(self, commit: Commit | AwaitedCommit, expected: int | None, changes: Sequence[Change]) -> None:
         """
         Write a record to the arbiter, which must have callbacks, and then to the cache if that is another store. Then
         call C{commit.done}: in a later turn, or before this method returns. If there is an error, the record is
@@ -345,7 +280,7 @@ class RecordStore:
         except Exception as problem:
             self._answered(commit, problem, None)
 
-    def _answered(self, commit: Commit | _AwaitedCommit, error: Exception | None, found: Record | None) -> None:
+    def _answered(self, commit: Commit | AwaitedCommit, error: Exception | None, found: Record | None) -> None:
         """
         The arbiter has written the record, or has refused or failed.
         """
@@ -354,7 +289,7 @@ class RecordStore:
         if error is not None:
             self._failed(commit, error)
         elif self._guesses is not None:
-            self._learn(commit.name, commit.record if found is None else found)
+            self._guesses.learn(commit.name, commit.record if found is None else found)
             commit.done(commit, None, found)
         elif found is None and self._keep(commit.name, commit.record):
             commit.done(commit, None, None)
@@ -365,10 +300,10 @@ class RecordStore:
                 lambda _: commit.done(commit, None, found), lambda failure: commit.done(commit, failure.value, None)
             )
 
-    def _late(self, commit: Commit | _AwaitedCommit) -> None:
+    def _late(self, commit: Commit | AwaitedCommit) -> None:
         self._failed(commit, self._write_timeout)
 
-    def _failed(self, commit: Commit | _AwaitedCommit, reason: Exception | float) -> None:
+    def _failed(self, commit: Commit | AwaitedCommit, reason: Exception | float) -> None:
         problem = self._write_failed(commit.name, RecordAction.RECORD_UPDATE_ERROR, self._submit_tier, reason)
         commit.done(commit, problem, None)
 
@@ -380,21 +315,6 @@ class RecordStore:
             await self._write(name, CACHE_TIER, self._cache.delete(name), action)
         elif not self._keep(name, record):
             await self._write(name, CACHE_TIER, self._write_cache(name, record), action)
-
-    def _learn(self, name: str, record: Record | None) -> None:
-        """
-        The arbiter has this record; C{None}, and a record without data: it has none.
-        """
-        if self._guesses is not None:
-            if record is None or record.data is None or not self._guesses.keep(name, record):
-                self._guesses.delete(name)
-
-    def _forget_guesses(self, reason: str | None) -> None:
-        """
-        The arbiter was away, and may have gone back, so that a version may mean another record now.
-        """
-        assert self._guesses is not None
-        self._guesses.stop()
 
     def _promote(self, name: str, record: Record) -> None:
         """

@@ -34,12 +34,13 @@ from dstwist.record import NO_RECORD, Change, Record
 from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record.attempts import Attempts
+from dstwist.services.record.commits import Commit
 from dstwist.services.record.decide import Batch, Outcome, WriteDecisions
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.parts import RecordParts
 from dstwist.services.record.refusals import SendConflict, SendRefusal
 from dstwist.services.record.sizes import RecordSizes
-from dstwist.services.record.store import Commit, RecordStore
+from dstwist.services.record.store import RecordStore
 
 _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
