@@ -41,7 +41,7 @@ from dstwist.config.file import Reading, join
 from dstwist.config.http_server import HttpSettings
 from dstwist.config.legacy import convert
 from dstwist.config.limits import LimitSettings
-from dstwist.config.redis import RedisSettings, check_apart
+from dstwist.config.redis import RedisSettings, check_apart, check_record_size
 from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
@@ -110,6 +110,9 @@ def load(config: str | Mapping[str, Any] | None, environ: Mapping[str, str]) -> 
         _check_paths(settings)
         if isinstance(settings.cache, RedisSettings) and isinstance(settings.storage, RedisSettings):
             check_apart(settings.cache, settings.storage)
+        for store in (settings.cache, settings.storage):
+            if isinstance(store, RedisSettings):
+                check_record_size(store, settings.record.max_size)
     _raise_all(reading, source)
     if settings.logger.log_level is not None:
         settings = replace(settings, log_level=settings.logger.log_level)

@@ -53,6 +53,9 @@ _S = TypeVar("_S", bound="RedisConnectionSettings")
 _PORT = 6379
 _SENTINEL_PORT = 26379
 
+#: The most bytes of an answer besides the data of a record.
+_ANSWER_BYTES = 1000
+
 
 @dataclass(frozen=True)
 class RedisTlsSettings:
@@ -261,6 +264,19 @@ def check_apart(cache: RedisSettings, storage: RedisSettings) -> None:
             cache.where,
             "cache and storage have the same keys in the same Redis; leave out the storage (the cache is one then), "
             "or give each a prefix of its own",
+        )
+
+
+def check_record_size(settings: RedisSettings, max_size: int) -> None:
+    """
+    Check that each record that can be written can be read again.
+
+    @raise ConfigError: the largest records could not.
+    """
+    if settings.max_reply_bytes < max_size + _ANSWER_BYTES:
+        raise ConfigError(
+            join(settings.where, "maxReplyBytes"),
+            f"expected at least {max_size + _ANSWER_BYTES}, since a record may have {max_size} bytes (record.maxSize)",
         )
 
 

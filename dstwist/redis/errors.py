@@ -23,9 +23,13 @@ from dstwist.tls.client import client_tls_problem
 _IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
 
 
+#: The code of the error for a call whose answer is larger than C{maxReplyBytes}.
+TOO_LARGE = "TOOLARGE"
+
+
 class RedisReplyError(StoreError):
     """
-    Redis has answered a call with an error.
+    Redis has answered a call with an error, or with too many bytes (L{TOO_LARGE}).
 
     @ivar code: the first word of the answer, such as C{READONLY}. If a script failed because a command that it called
         was refused, the first word of that refusal.

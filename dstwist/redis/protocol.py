@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from txredisapi import HiredisProtocol
 
 from dstwist.redis.call import Call, pack
-from dstwist.redis.errors import InvalidAnswer, RedisReplyError
+from dstwist.redis.errors import TOO_LARGE, InvalidAnswer, RedisReplyError
 from dstwist.redis.interface import Word
 
 
@@ -29,7 +29,8 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
 
     @param answered: called with each call and its answer; a L{RedisReplyError} stands for an error.
     @param ended: called when the connection has ended. C{unanswered} has the calls whose answers did not come.
-    @param max_reply_bytes: an answer with more bytes ends the connection.
+    @param max_reply_bytes: an answer with more bytes ends the connection. It stands as an error (L{TOO_LARGE}) for the
+        call.
     @ivar unanswered: the calls that were sent, in their order.
     @ivar heard: set whenever bytes have come, and when the first call was sent that waits for an answer.
     @ivar paused: whether bytes are left in the socket for now.
@@ -121,7 +122,11 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
             return
         self._partial = partial if reader.has_data() else 0
         if self._partial > self._max_reply_bytes:
-            self.give_up(InvalidAnswer(f"an answer has more than {self._max_reply_bytes} bytes"))
+            problem = f"an answer has more than {self._max_reply_bytes} bytes (maxReplyBytes)"
+            call = unanswered.popleft() if unanswered else None
+            self.give_up(InvalidAnswer(problem))
+            if call is not None:
+                answered(call, RedisReplyError(f"{TOO_LARGE} {problem}"))
 
     def pause(self, paused: bool) -> None:
         """

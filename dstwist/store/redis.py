@@ -15,6 +15,7 @@ has it on fewer replicas than C{minReplicas}        L{StoreError}: it is in doub
 ==================================================  ==================================================================
 
 Reads need no script. A long record is read a little in each turn of the reactor, so that no other client waits for it.
+A record of more than C{maxReplyBytes} costs the connection once; then its length is asked for before it is read.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from dstwist.interfaces import (
 from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, loads
 from dstwist.record import NO_RECORD
+from dstwist.redis.errors import TOO_LARGE, RedisReplyError
 from dstwist.redis.interface import IRedis
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.store.redis_layout import TOMBSTONE, layout_of
@@ -52,6 +54,9 @@ from dstwist.store.redis_status import RedisStatus
 
 #: How many versions are asked for in one call.
 _NAMES_PER_CALL = 200
+
+#: How many records that are too large are remembered.
+_MAX_LARGE = 1000
 
 #: The answer of a script that has written.
 _WRITTEN = 1
@@ -96,6 +101,9 @@ class RedisStore:
         self._run_write = redis.run if self._replicated is None else self._replicated.run
         self._replace, self._remove = layout.script("replace"), layout.script("remove")
         self._set, self._delete, self._heads = map(layout.script, ("set", "delete", "heads"))
+        self._max_bytes = settings.max_reply_bytes
+        # Records that were too large for an answer.
+        self._large: set[str] = set()
         # How many long records are being read, and what waits for the last of them.
         self._parsing = 0
         self._parsed: Deferred[None] | None = None
@@ -133,12 +141,15 @@ class RedisStore:
             # No record can have that name.
             found.callback(None)
             return found
+        if name in self._large:
+            return Deferred.fromCoroutine(self._get_large(name, keys))
         self._redis.submit(keys[0], self._layout.read_words(keys), self._got, (name, found))
         return found
 
     def _got(self, argument: tuple[str, Deferred[Record | None]], error: Exception | None, reply: Any) -> None:
         name, found = argument
         if error is not None:
+            self._note(name, error)
             found.errback(explained(error))
             return
         version, text = self._layout.split(reply)
@@ -153,6 +164,25 @@ class RedisStore:
                 found.errback(error)
 
         self._read(name, version, text, read)
+
+    def _note(self, name: str, error: Exception) -> None:
+        if isinstance(error, RedisReplyError) and error.code == TOO_LARGE:
+            if len(self._large) >= _MAX_LARGE:
+                self._large.pop()
+            self._large.add(name)
+
+    async def _get_large(self, name: str, keys: Sequence[bytes]) -> Record | None:
+        """
+        A record that was too large, if it is not any more.
+        """
+        try:
+            size = await self._redis.call(keys[0], "STRLEN", keys[-1])
+        except StoreError as error:
+            raise explained(error) from None
+        if size >= self._max_bytes:
+            raise self._unreadable(name, f"it has {size} bytes, and maxReplyBytes is {self._max_bytes}")
+        self._large.discard(name)
+        return await self.get(name)
 
     def set(self, name: str, version: int, data: Any) -> Deferred[None]:
         return self.write(name, Record(version, data))
@@ -220,6 +250,7 @@ class RedisStore:
         """
         name, done, argument = outcome
         if error is not None:
+            self._note(name, error)
             done(argument, explained(error), None)
         elif reply == _WRITTEN:
             done(argument, None, None)

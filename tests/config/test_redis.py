@@ -50,7 +50,7 @@ class RedisTests(RedisCase):
         found = self.redis(
             "{host: cache, port: 6380, password: secret, username: ann, db: 2, family: 6, ttl: 60, prefix: 'app:',"
             " legacyLayout: true, minReplicas: 1, connectTimeout: 10, commandTimeout: 20, probeInterval: 30,"
-            " maxReconnectDelay: 40, reconnectWait: 50, maxWaiting: 60, maxWaitingBytes: 70, maxReplyBytes: 80}"
+            " maxReconnectDelay: 40, reconnectWait: 50, maxWaiting: 60, maxWaitingBytes: 70, maxReplyBytes: 80000000}"
         )
         expected = RedisSettings(
             host="cache",
@@ -70,7 +70,7 @@ class RedisTests(RedisCase):
             reconnect_wait=0.05,
             max_waiting=60,
             max_waiting_bytes=70,
-            max_reply_bytes=80,
+            max_reply_bytes=80000000,
         )
         self.assertEqual(expected, found)
         self.assertEqual("cache.options", found.where)
@@ -219,6 +219,16 @@ class RedisTests(RedisCase):
             ("{nodes: ['a:1', 'b:2']}", "cluster a:1, b:2"),
         ):
             self.assertEqual(expected, self.redis(options).address)
+
+    def test_record_size(self) -> None:
+        """
+        Each record that can be written can be read again.
+        """
+        for tier in ("cache", "storage"):
+            text = f"{tier}: {{type: redis, options: {{maxReplyBytes: 8389607}}}}"
+            problem = f"{tier}.options.maxReplyBytes: expected at least 8389608, since a record may have 8388608 bytes"
+            self.assertIn(problem, self.refusal(text))
+            self.load(text + "\nrecord: {maxSize: 8388607}")
 
     def test_apart(self) -> None:
         """

@@ -4,6 +4,8 @@ Tests for L{dstwist.redis.protocol}, on a link.
 
 from __future__ import annotations
 
+from dstwist.errors import ConnectionBroken
+from dstwist.redis.errors import RedisReplyError
 from tests.redis.stage import LinkTestCase
 
 
@@ -52,3 +54,17 @@ class AnswerTests(LinkTestCase):
         peer.protocol.dataReceived(b"$200\r\n" + b"x" * 100)
         self.assertTrue(peer.closed)
         self.assertIn("more than 100 bytes", str(self.outcomes[2][1]))
+
+    def test_calls_behind_a_large_answer(self) -> None:
+        """
+        Only the call whose answer is too large gets that error. Those behind it are in doubt.
+        """
+        peer = self.connect(max_reply_bytes=100)
+        for name in "ab":
+            self.submit(name, "GET", name)
+        self.turn()
+        peer.protocol.dataReceived(b"$200\r\n" + b"x" * 100)
+        outcomes = dict(self.outcomes)
+        self.assertIs(type(outcomes["a"]), RedisReplyError)
+        self.assertEqual(outcomes["a"].code, "TOOLARGE")
+        self.assertIsInstance(outcomes["b"], ConnectionBroken)

@@ -260,3 +260,37 @@ class OutageTests(FaultTestCase):
         self.server.command("SCRIPT", "FLUSH")
         writes = [self.store.replace("a", n, Record(n + 1, {})) for n in range(10)]
         self.assertEqual([None] * 10, [self.result(write) for write in writes])
+
+
+class LargeRecordTests(FaultTestCase):
+    """
+    A record that is too large for an answer.
+    """
+
+    def test_once(self) -> None:
+        """
+        It costs the connection once. Then it is an error until it is smaller.
+        """
+        for legacy, key in ((False, "a_d"), (True, "a")):
+            self.server.command("FLUSHALL")
+            store = self.started(self.make(port=self.proxy.port, max_reply_bytes=100_000, legacy_layout=legacy))
+            self.result(store.set("a", 1, {"x": "y" * 200_000}))
+            self.assertIn("TOOLARGE", self.failure(store.get("a")))
+            self.result(store.heads(["b"]))
+            accepted = self.proxy.accepted
+            for _ in range(3):
+                self.assertRegex(
+                    self.failure(store.get("a")), rf"\({key if legacy else 'a_v, a_d'}\): it has 2000.. bytes"
+                )
+            self.assertEqual(accepted, self.proxy.accepted)
+            self.result(store.set("a", 2, {}))
+            self.assertEqual(Record(2, {}), self.result(store.get("a")))
+
+    def test_refused_write(self) -> None:
+        """
+        The same if it is the answer to a write of another version.
+        """
+        store = self.started(self.make(port=self.proxy.port, max_reply_bytes=100_000))
+        self.result(store.set("a", 1, {"x": "y" * 200_000}))
+        self.assertIn("TOOLARGE", self.failure(store.replace("a", 7, Record(8, {}))))
+        self.assertIn("it has 200008 bytes, and maxReplyBytes is 100000", self.failure(store.get("a")))
