@@ -178,11 +178,15 @@ class IDoubtingCache(Interface):
     records that the storage has as well are set aside. They answer no request meanwhile.
     """
 
-    def set_aside() -> list[str]:
+    def set_aside() -> None:
         """
         Set all records aside.
+        """
 
-        @return: the names of the records that are set aside, the most recently used first.
+    def next_aside(limit: int) -> list[str]:
+        """
+        The names of the next records that are set aside, the most recently used first. Each is given once after
+        C{set_aside}; there are no more if the list is empty.
         """
 
     def aside(name: str) -> int | None:
@@ -193,7 +197,7 @@ class IDoubtingCache(Interface):
 
     def confirm(name: str) -> None:
         """
-        Use a record that is set aside again. Called in the order of C{set_aside}.
+        Use a record again that C{next_aside} has given. Called about in the order in which it has given them.
         """
 
     def drop(name: str) -> None:

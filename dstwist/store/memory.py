@@ -76,13 +76,15 @@ class MemoryStore:
         self._firm: dict[str, Record] = {}
         # The record used last is at the end. Unlike a dict, an OrderedDict finds its first key at once.
         self._loose: OrderedDict[str, Record] = OrderedDict()
-        # The loose records that are set aside, in the same order. Always true: a name is in one of the two.
+        # The loose records that are set aside, in the same order, and those whose names were given. Always true:
+        # a name is in one of the three.
         self._aside: OrderedDict[str, Record] = OrderedDict()
+        self._given: dict[str, Record] = {}
         self._firm_weight = 0
         self._loose_weight = 0
 
     def __len__(self) -> int:
-        return len(self._firm) + len(self._loose) + len(self._aside)
+        return len(self._firm) + len(self._loose) + len(self._aside) + len(self._given)
 
     def start(self) -> Deferred[None]:
         return succeed(None)
@@ -91,6 +93,7 @@ class MemoryStore:
         self._firm.clear()
         self._loose.clear()
         self._aside.clear()
+        self._given.clear()
         self._firm_weight = self._loose_weight = 0
         if self._tombstones is not None:
             self._tombstones.clear()
@@ -118,7 +121,7 @@ class MemoryStore:
         elif len(firm) >= self._max_entries:
             return False
         else:
-            if self._aside:
+            if self._aside or self._given:
                 self.drop(name)
             grown = weight + _entry(name)
         # A record may always become smaller, even if the store exceeds its limit.
@@ -126,7 +129,7 @@ class MemoryStore:
             return False
         firm[name] = record
         self._firm_weight += grown
-        if self._loose or self._aside:
+        if self._loose or self._aside or self._given:
             self._make_room()
         return True
 
@@ -188,12 +191,16 @@ class MemoryStore:
 
     # -- setting aside
 
-    def set_aside(self) -> list[str]:
-        if self._aside:
-            self._aside.update(self._loose)
+    def set_aside(self) -> None:
+        aside = self._aside
+        if aside or self._given:
+            # This takes long if there are very many; but then all of them were set aside shortly before.
+            aside.update(reversed(self._given.items()))
+            self._given.clear()
+            aside.update(self._loose)
             self._loose.clear()
         else:
-            self._aside, self._loose = self._loose, self._aside
+            self._aside, self._loose = self._loose, aside
         if self._kept != self._unstored:
             # Without limits, the records that the storage has are firm as well.
             for name in [name for name in self._firm if not name.startswith(self._unstored)]:
@@ -201,34 +208,41 @@ class MemoryStore:
                 weight = record.weigh() + _entry(name)
                 self._firm_weight -= weight
                 self._loose_weight += weight
-        return list(reversed(self._aside))
+
+    def next_aside(self, limit: int) -> list[str]:
+        names: list[str] = []
+        while self._aside and len(names) < limit:
+            name, record = self._aside.popitem()
+            self._given[name] = record
+            names.append(name)
+        return names
 
     def aside(self, name: str) -> int | None:
-        record = self._aside.get(name)
+        record = self._aside.get(name) or self._given.get(name)
         return None if record is None else record.version
 
     def confirm(self, name: str) -> None:
-        record = self._aside.get(name)
+        record = self._given.get(name)
         if record is None:
             return
         if name.startswith(self._kept):
             self._forget(name)
             self.keep(name, record)
             return
-        del self._aside[name]
+        del self._given[name]
         self._loose[name] = record
         # The records that were confirmed before it, and those that are used from now on, are behind it.
         self._loose.move_to_end(name, last=False)
 
     def drop(self, name: str) -> None:
-        if name in self._aside:
+        if name in self._aside or name in self._given:
             self._forget(name)
 
     # -- loose records
 
     def _keep_loose(self, name: str, record: Record, weight: int) -> None:
-        if self._aside and name in self._aside:
-            self._forget(name)
+        if self._aside or self._given:
+            self.drop(name)
         loose = self._loose
         old = loose.get(name)
         if old is not None:
@@ -249,18 +263,18 @@ class MemoryStore:
         self._make_room()
 
     def _make_room(self) -> None:
-        loose, aside = self._loose, self._aside
-        while (loose or aside) and (
+        loose, aside, given = self._loose, self._aside, self._given
+        while (loose or aside or given) and (
             self._firm_weight + self._loose_weight > self._max_bytes or len(self) > self._max_entries
         ):
-            record = self._forget(next(iter(aside or loose)))
+            record = self._forget(next(iter(aside or given or loose)))
             if record is not None and record.weigh() > LARGE_WEIGHT and self._free is not None:
                 self._free([record.content])
 
     def _forget(self, name: str) -> Record | None:
         record = self._loose.pop(name, None)
-        if record is None and self._aside:
-            record = self._aside.pop(name, None)
+        if record is None and (self._aside or self._given):
+            record = self._aside.pop(name, None) or self._given.pop(name, None)
         if record is not None:
             self._loose_weight -= record.weigh() + _entry(name)
         return record

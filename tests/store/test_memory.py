@@ -5,6 +5,7 @@ Tests for L{dstwist.store.memory}.
 from __future__ import annotations
 
 import gc
+import itertools
 import tracemalloc
 from typing import Any
 
@@ -376,6 +377,13 @@ class AsideTests(SynchronousTestCase):
             self.assertTrue(store.keep(name, Record(1, {"is": name})))
         return store
 
+    def taken(self, store: MemoryStore) -> list[str]:
+        """
+        Set records aside, and take their names.
+        """
+        store.set_aside()
+        return store.next_aside(100)
+
     def shown(self, store: MemoryStore, *names: str) -> list[str]:
         return [name for name in names if store.known(name) is not None]
 
@@ -385,7 +393,8 @@ class AsideTests(SynchronousTestCase):
         """
         for limits in ({}, {"max_entries": 9}):
             store = self.filled("a", "b", "c", **limits)
-            self.assertEqual(store.set_aside(), ["c", "b", "a"])
+            store.set_aside()
+            self.assertEqual([store.next_aside(2), store.next_aside(2), store.next_aside(2)], [["c", "b"], ["a"], []])
             self.assertEqual(self.shown(store, "a", "b", "c"), [])
             self.assertEqual((store.aside("a"), store.aside("x"), len(store)), (1, None, 3))
 
@@ -395,7 +404,7 @@ class AsideTests(SynchronousTestCase):
         """
         for limits in ({}, {"max_entries": 9}):
             store = self.filled("a", "b", "c", **limits)
-            store.set_aside()
+            self.assertEqual(self.taken(store), ["c", "b", "a"])
             store.confirm("c")
             store.drop("b")
             store.confirm("x")
@@ -408,7 +417,7 @@ class AsideTests(SynchronousTestCase):
         What is confirmed is forgotten in the same order as before, and what is used meanwhile after it.
         """
         store = self.filled("a", "b", "c", max_entries=4)
-        for name in store.set_aside():
+        for name in self.taken(store):
             if name == "b":
                 store.keep("d", Record(1, {}))
             store.confirm(name)
@@ -420,9 +429,10 @@ class AsideTests(SynchronousTestCase):
         """
         What is written or deleted meanwhile is not set aside any more, and is not changed by a confirmation.
         """
-        for limits in ({}, {"max_entries": 9}):
+        for limits, count in itertools.product(({}, {"max_entries": 9}), (0, 1, 2)):
             store = self.filled("a", "b", **limits)
             store.set_aside()
+            store.next_aside(count)
             store.keep("a", Record(2, {}))
             self.successResultOf(store.delete("b"))
             for name in ("a", "b"):
@@ -436,8 +446,10 @@ class AsideTests(SynchronousTestCase):
         """
         store = self.filled("a", "b", max_entries=9)
         store.set_aside()
+        self.assertEqual(store.next_aside(1), ["b"])
         store.confirm("b")
-        self.assertEqual(store.set_aside(), ["b", "a"])
+        self.assertEqual(self.taken(store), ["b", "a"])
+        self.assertEqual(self.taken(store), ["b", "a"])
         self.assertEqual(self.shown(store, "a", "b"), [])
 
     def test_unstored(self) -> None:
@@ -446,9 +458,9 @@ class AsideTests(SynchronousTestCase):
         """
         for limits in ({}, {"max_entries": 9}):
             store = self.filled("a", "x/a", kept=("x/",), **limits)
-            self.assertEqual(store.set_aside(), ["a"])
+            self.assertEqual(self.taken(store), ["a"])
             self.assertEqual(self.shown(store, "a", "x/a"), ["x/a"])
-        self.assertEqual(self.filled("a", evict=False).set_aside(), [])
+        self.assertEqual(self.taken(self.filled("a", evict=False)), [])
 
     def test_weight(self) -> None:
         """
@@ -457,6 +469,7 @@ class AsideTests(SynchronousTestCase):
         each = size("a", {"is": "a"})
         store = self.filled("a", "b", "c", max_bytes=3 * each)
         store.set_aside()
+        store.next_aside(1)
         store.confirm("c")
         store.keep("d", Record(1, {"is": "d"}))
         self.assertEqual((store.aside("a"), store.aside("b"), self.shown(store, "c", "d")), (None, 1, ["c", "d"]))

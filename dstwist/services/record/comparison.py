@@ -34,7 +34,7 @@ Only the names are compared whose arbiter is the store that has gone back. A cac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 
@@ -78,26 +78,21 @@ class _Run:
     """
     One comparison of all known names.
 
+    @ivar names: the names that are not taken yet.
     @ivar compared: how many names were compared.
     @ivar lost: how many records are gone, or have a lower version.
     @ivar named: the first of their names.
     @ivar workers: how many questions may still follow each other.
     """
 
-    __slots__ = ("_names", "compared", "lost", "named", "workers")
+    __slots__ = ("compared", "lost", "named", "names", "workers")
 
-    def __init__(self, names: Iterator[str]) -> None:
-        self._names = names
+    def __init__(self) -> None:
+        self.names: Iterator[str] = iter(())
         self.compared = 0
         self.lost = 0
         self.named: list[str] = []
         self.workers = BATCHES_UNDER_WAY
-
-    def take(self) -> list[str]:
-        """
-        The names of the next question; empty if there are none.
-        """
-        return list(islice(self._names, BATCH_NAMES))
 
     def add_lost(self, name: str) -> None:
         """
@@ -170,7 +165,8 @@ class Comparison:
         self._next = self._clock.seconds() + COMPARE_AGAIN_SECONDS
         if self._sweep is not None:
             self._sweep.begin()
-        aside = [] if self._cache is None else self._cache.set_aside()
+        if self._cache is not None:
+            self._cache.set_aside()
         self._log.warn(
             "STORE_GONE_BACK | the {where} may have less than before: {reason}; records are compared",
             where=self._tier,
@@ -179,7 +175,8 @@ class Comparison:
         )
         if not self._decides:
             return
-        self._run = run = _Run(self._known_names(aside, list(self._subscriptions.names())))
+        self._run = run = _Run()
+        run.names = self._known_names()
         for _ in range(run.workers):
             work = Deferred.fromCoroutine(self._compare(run))
             work.addErrback(lambda failure: self._log.failure("the comparison of records failed", failure))
@@ -218,11 +215,14 @@ class Comparison:
 
     # -- the work
 
-    def _known_names(self, aside: list[str], subscribed: Iterable[str]) -> Iterator[str]:
-        yield from aside
-        seen = set(aside)
+    def _known_names(self) -> Iterator[str]:
+        cache, subscriptions = self._cache, self._subscriptions
+        seen: set[str] = set()
+        while cache is not None and (names := cache.next_aside(BATCH_NAMES)):
+            seen.update(name for name in names if name in subscriptions)
+            yield from names
         arbiter, tier = self._tiers.arbiter, self._tier
-        for name in subscribed:
+        for name in list(subscriptions.names()):
             if name not in seen and arbiter(name)[1] == tier:
                 yield name
 
@@ -231,7 +231,7 @@ class Comparison:
         Ask one question after the other.
         """
         pause = TurnPause(self._turns)
-        while run is self._run and (names := run.take()):
+        while run is self._run and (names := list(islice(run.names, BATCH_NAMES))):
             versions = await self._ask(run, names)
             if run is self._run:
                 await self._judge(run, names, versions, pause)
