@@ -27,7 +27,8 @@ from pathlib import Path
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json
-from tests.e2e.crash_clients import OWN, OWN_NAMES, Actor, Book, Poller, Reviver, Subscriber, Writer, right
+from tests.e2e.crash_book import OWN, OWN_NAMES, Book, right
+from tests.e2e.crash_clients import Actor, Poller, Reviver, Subscriber, Writer
 from tests.e2e.raw import RawClient
 from tests.e2e.server import PATIENCE, Server, ServerFailed
 

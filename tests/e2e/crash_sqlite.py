@@ -17,7 +17,7 @@ from pathlib import Path
 from dstwist.store.sqlite_rows import get
 from dstwist.store.sqlite_schema import SCHEMA_VERSION
 from tests.e2e.crash import CrashTest
-from tests.e2e.crash_clients import LARGE, Book
+from tests.e2e.crash_book import LARGE, Book
 from tests.e2e.server import PATIENCE, ServerFailed
 
 #: How often a server is killed while it migrates a file, and within how many seconds after it has begun.

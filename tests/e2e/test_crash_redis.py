@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.e2e.crash_clients import Book
+from tests.e2e.crash_book import Book
 from tests.e2e.crash_redis import KINDS, RedisCrashTest
 
 ROUNDS = 2 * KINDS
