@@ -15,6 +15,7 @@ from typing import Any
 from hiredis import Reader
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from txredisapi import HiredisProtocol
 
@@ -55,6 +56,9 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
         self.heard = True
         self.paused = False
         self._unwritten: list[bytes] = []
+        # Whether bytes may wait in the transport, behind which others have to wait.
+        self._queued = False
+        self._write_directly: Callable[[bytes], Any] | None = None
         # The bytes that have come since the last whole answer.
         self._partial = 0
         self._error: Exception | None = None
@@ -63,6 +67,9 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
     def connectionMade(self) -> None:
         # The base class logs in here, by its own factory. L{dstwist.redis.greeting} does it.
         self.connected = 1
+        if isinstance(self.transport, Connection):
+            # A plain socket. This saves a turn of the reactor, and two calls of the system.
+            self._write_directly = self.transport.writeSomeData
         no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if no_delay is not None:
             # The bytes of a turn must not wait until Redis has confirmed those of the last one.
@@ -77,7 +84,8 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
         if not self._unwritten:
             self._call_later(0, self._flush)
             if not self.unanswered:
-                self.heard = True
+                # All that was sent is answered, so nothing of it is queued.
+                self.heard, self._queued = True, False
         self._unwritten.append(call.data)
         self.unanswered.append(call)
 
@@ -96,8 +104,18 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
 
     def _flush(self) -> None:
         unwritten, self._unwritten = self._unwritten, []
-        if not self._over:
+        if self._over:
+            return
+        if self._write_directly is None or self._queued:
             self.transport.writeSequence(unwritten)
+            return
+        data = b"".join(unwritten) if len(unwritten) > 1 else unwritten[0]
+        sent = self._write_directly(data)
+        if sent == len(data):
+            return
+        # The rest, or all of it. If the connection is lost, this write finds out.
+        self._queued = True
+        self.transport.write(data[sent:] if isinstance(sent, int) else data)
 
     # -- in
 
@@ -154,6 +172,7 @@ class RedisProtocol(HiredisProtocol):  # type: ignore[misc]
         # The base class would answer the Deferreds of its own queue.
         self.connected = 0
         self._over = True
+        self._write_directly = None
         self._unwritten.clear()
         self._ended(self, why if self._error is None else Failure(self._error))
 

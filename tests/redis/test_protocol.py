@@ -4,8 +4,17 @@ Tests for L{dstwist.redis.protocol}, on a link.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.tcp import Connection
+from twisted.trial.unittest import SynchronousTestCase
+
 from dstwist.errors import ConnectionBroken
+from dstwist.redis.call import Call, pack
 from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.protocol import RedisProtocol
 from tests.redis.stage import LinkTestCase
 
 
@@ -68,3 +77,85 @@ class AnswerTests(LinkTestCase):
         self.assertIs(type(outcomes["a"]), RedisReplyError)
         self.assertEqual(outcomes["a"].code, "TOOLARGE")
         self.assertIsInstance(outcomes["b"], ConnectionBroken)
+
+
+class Socket(Connection):
+    """
+    A plain socket that takes some bytes at once; the others are queued.
+    """
+
+    def __init__(self) -> None:
+        self.room: Any = 1000
+        self.taken = b""
+        self.queued = b""
+
+    def writeSomeData(self, data: bytes) -> Any:
+        if not isinstance(self.room, int):
+            return self.room
+        self.taken += data[: self.room]
+        return min(len(data), self.room)
+
+    def write(self, data: bytes) -> None:
+        self.queued += data
+
+    def writeSequence(self, iovec: Any) -> None:
+        self.queued += b"".join(iovec)
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
+
+
+class SocketTests(SynchronousTestCase):
+    """
+    Bytes that go to a plain socket directly.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.socket = Socket()
+        self.protocol = RedisProtocol(self.answered, lambda *ended: None, self.clock, 1000)
+        self.protocol.makeConnection(self.socket)
+
+    def answered(self, call: Call, reply: Any) -> None:
+        call.done(call.argument, None, reply)
+
+    def ask(self, word: str) -> bytes:
+        """
+        Send a command.
+
+        @return: its bytes.
+        """
+        self.protocol.ask(word)
+        self.clock.advance(0)
+        return pack((word,))
+
+    def test_directly(self) -> None:
+        """
+        Nothing is queued while the socket takes all, and nothing waits for the confirmation of earlier bytes.
+        """
+        self.assertEqual(self.ask("A") + self.ask("B"), self.socket.taken)
+        self.assertEqual(self.socket.queued, b"")
+        self.assertTrue(self.socket.no_delay)
+
+    def test_full(self) -> None:
+        """
+        What the socket does not take is queued, and all that follows, until all is answered.
+        """
+        self.socket.room = 5
+        bytes_of_both = self.ask("A") + self.ask("B")
+        self.assertEqual(self.socket.taken + self.socket.queued, bytes_of_both)
+        self.assertEqual(len(self.socket.taken), 5)
+        self.socket.room = 1000
+        self.protocol.dataReceived(b"+OK\r\n")
+        queued = self.ask("C")
+        self.assertTrue(self.socket.queued.endswith(queued))
+        self.protocol.dataReceived(b"+OK\r\n+OK\r\n")
+        directly = self.ask("D")
+        self.assertTrue(self.socket.taken.endswith(directly))
+
+    def test_lost(self) -> None:
+        """
+        If the connection is lost, the usual way of writing finds out.
+        """
+        self.socket.room = ConnectionLost()
+        self.assertEqual(self.ask("A"), self.socket.queued)
