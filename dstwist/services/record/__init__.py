@@ -21,6 +21,9 @@ L{.guesses}                         the records that this node has seen last, if
 L{.attempts}                        how often a write is tried that other nodes overtake
 L{.reconcile}                       asks the storage again after a write with an unknown outcome
 L{.failures}                        the log line and the exception for a store that fails or is late
+L{.comparison}                      makes clients and the memory cache agree with a store that may have gone back
+L{.passed_on}                       the versions that subscribers have, for that comparison
+L{.sweep}                           makes a remote cache agree with the storage, if one of them may have gone back
 B{messages to clients}
 L{.news}                            to the subscribers: which message tells them of a change
 L{.refusals}                        to the writer of a refused write: which messages, in which order, for each reason.
