@@ -147,7 +147,7 @@ class SentinelGroup(RedisGroup):
     @param settings: of the primary and the replicas, as with L{RedisServer}.
     """
 
-    #: What the Sentinels call the primary.
+    #: The name of the primary for the Sentinels.
     name = "mymaster"
 
     def __init__(

@@ -226,7 +226,7 @@ class RedisSettings(RedisConnectionSettings):
     C{options} of a cache or storage of the type C{redis}.
     """
 
-    # What the names of all keys begin with. Servers with records of their own need different ones on the same Redis.
+    # The first letters of all keys. Servers with records of their own need different prefixes on the same Redis.
     prefix: str = option(_read_prefix, "")
     # How many seconds a record is kept after its last write. None (null or 0 in the file): for ever.
     ttl: int | None = option(optional(_read_ttl), None)

@@ -51,7 +51,7 @@ class LossWatch:
     @property
     def description(self) -> str:
         """
-        What it does, for the log.
+        Its task, for the log.
         """
         if not self._stores:
             return "no store is in a server of its own"

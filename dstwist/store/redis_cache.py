@@ -1,8 +1,8 @@
 """
 A Redis as a cache that several servers fill, in front of a storage that decides between them.
 
-A slow server must not fill in an old record. So whoever fills in a record needs the token of its name, and there is at
-most one at a time::
+A slow server must not fill in an old record. So a server that fills in a record needs the token of its name, and there
+is at most one at a time::
 
     writer    take: the record goes, a token stays               the storage is written   put: the record
     reader    claim: the record; if there is none, a token       the storage is read      promote: the record

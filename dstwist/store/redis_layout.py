@@ -32,7 +32,7 @@ from dstwist.record import Record
 from dstwist.redis.scripts import Script
 from dstwist.redis.slots import SLOTS, slot_of
 
-#: What the server's own keys of L{OneKey} begin with, behind the prefix.
+#: The first letters of the server's own keys of L{OneKey}, behind the prefix.
 RESERVED = "!dstwist/"
 
 #: The kinds of a record's keys that are the server's own.
@@ -75,7 +75,7 @@ class Layout(Protocol):
 
     def value(self, record: Record) -> bytes:
         """
-        What the last key of a record holds.
+        The value of the last key of a record.
         """
 
     def read_words(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:

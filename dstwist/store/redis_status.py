@@ -40,7 +40,7 @@ _STORE = b"store"
 
 class Facts(NamedTuple):
     """
-    What one server says about itself.
+    The facts that one server tells about itself.
 
     @ivar appendfsync: empty if it does not say.
     """

@@ -165,7 +165,7 @@ class RedisTests(RedisCase):
 
     def test_other_names(self) -> None:
         """
-        Options have the names of ioredis and node_redis, too. What means nothing here is noted.
+        Options have the names of ioredis and node_redis, too. Those that mean nothing here are noted.
         """
         found = self.load(
             "cache: {type: redis, options: {keyPrefix: 'a:', auth_pass: b, lazyConnect: true, parser: x}}"
@@ -244,7 +244,7 @@ class RedisTests(RedisCase):
 
     def test_refused(self) -> None:
         """
-        Options that nobody knows, that mean two things, or that cannot work are refused.
+        Options that are unknown, that mean two things, or that cannot work are refused.
         """
         self.refused(
             ("{hots: a}", ".hots: unknown option; did you mean host?"),

@@ -38,7 +38,7 @@ class RedisUrlTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no such URL is refused, with a text that does not repeat the password.
+        A text that is no such URL is refused, with a message that does not repeat the password.
         """
         for url, expected in (
             ("", "expected a text, got an empty one"),

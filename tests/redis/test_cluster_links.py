@@ -79,7 +79,7 @@ class StartTests(ClusterTestCase):
 
     def test_told(self) -> None:
         """
-        Those who want to know are told of the connections to all nodes.
+        The callbacks of users are told of the connections to all nodes.
         """
         servers: list[str] = []
         self.cluster.on_connected.append(lambda server: servers.append(server.address))

@@ -107,7 +107,7 @@ class StartTests(LinkTestCase):
 
     def test_identity(self) -> None:
         """
-        Those who want to know are told which server it is, before waiting calls are sent. Their own calls are first.
+        Callbacks are told which server it is, before waiting calls are sent. Their own calls are first.
         """
         seen: list[Any] = []
 

@@ -131,7 +131,7 @@ class AwayTests(LinkTestCase):
 
     def test_told(self) -> None:
         """
-        Those who want to know are told of each connection. If one of them fails, the others are told all the same.
+        Callbacks are told of each connection. If one of them fails, the others are called all the same.
         """
         servers: list[Any] = []
         self.link.on_connected += [lambda server: 1 / 0, servers.append]
@@ -182,7 +182,7 @@ class FenceTests(LinkTestCase):
 
     def test_without_fence(self) -> None:
         """
-        That is done even if nobody asks for a fence: a call that waited must not be overtaken by an older one.
+        That is done even without a request for a fence: a call that waited must not be overtaken by an older one.
         """
         self.connect()
         self.break_off()

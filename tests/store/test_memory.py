@@ -389,7 +389,7 @@ class AsideTests(SynchronousTestCase):
 
     def test_aside(self) -> None:
         """
-        What is set aside answers nothing; the names come in the order in which they were used last.
+        Records that are set aside answer nothing; the names come in the order in which they were used last.
         """
         for limits in ({}, {"max_entries": 9}):
             store = self.filled("a", "b", "c", **limits)
@@ -400,7 +400,7 @@ class AsideTests(SynchronousTestCase):
 
     def test_confirmed(self) -> None:
         """
-        What is confirmed answers again, what is dropped does not.
+        A record that is confirmed answers again, one that is dropped does not.
         """
         for limits in ({}, {"max_entries": 9}):
             store = self.filled("a", "b", "c", **limits)
@@ -414,7 +414,7 @@ class AsideTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        What is confirmed is forgotten in the same order as before, and what is used meanwhile after it.
+        Confirmed records are forgotten in the same order as before, and those that are used meanwhile after them.
         """
         store = self.filled("a", "b", "c", max_entries=4)
         for name in self.taken(store):
@@ -427,7 +427,7 @@ class AsideTests(SynchronousTestCase):
 
     def test_written(self) -> None:
         """
-        What is written or deleted meanwhile is not set aside any more, and is not changed by a confirmation.
+        A record that is written or deleted meanwhile is not set aside any more, and no confirmation changes it.
         """
         for limits, count in itertools.product(({}, {"max_entries": 9}), (0, 1, 2)):
             store = self.filled("a", "b", **limits)
@@ -442,7 +442,7 @@ class AsideTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """
-        What was confirmed is set aside again.
+        Records that were confirmed are set aside again.
         """
         store = self.filled("a", "b", max_entries=9)
         store.set_aside()
@@ -464,7 +464,7 @@ class AsideTests(SynchronousTestCase):
 
     def test_weight(self) -> None:
         """
-        What is set aside counts, and is the first that is forgotten.
+        Records that are set aside count, and are the first to be forgotten.
         """
         each = size("a", {"is": "a"})
         store = self.filled("a", "b", "c", max_bytes=3 * each)

@@ -121,7 +121,7 @@ class ReplicatedContractTests(ContractTests):
 
 class OperationTests(RedisTestCase):
     """
-    What a Redis has after each operation, and what it refuses.
+    The content of a Redis after each operation, and the operations that are refused.
     """
 
     def names(self, store: Any, limit: int = 3) -> list[str]:

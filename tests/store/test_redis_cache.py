@@ -47,7 +47,7 @@ class TokenTests(RedisTestCase):
 
     def test_two_writers(self) -> None:
         """
-        Of two writers only the later may fill in its record. The earlier one leaves nothing behind.
+        Only the later of two writers may fill in its record. The earlier one leaves nothing behind.
         """
         earlier = self.do(self.ann.take("a"))
         later = self.do(self.bob.take("a"))

@@ -149,7 +149,7 @@ class ExactlyOnceTests(FaultTestCase):
 
     def test_in_doubt(self) -> None:
         """
-        Whatever fault meets an operation, and wherever.
+        Any fault may meet any operation.
         """
         version = 0
         for fault in FAULTS:

@@ -113,7 +113,7 @@ class SlotTests(SynchronousTestCase):
 
 class ValueTests(SynchronousTestCase):
     """
-    What the keys hold.
+    The values of the keys.
     """
 
     def test_values(self) -> None:
@@ -132,7 +132,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_no_record(self) -> None:
         """
-        What is no record is not taken for one.
+        A value that is no record is not taken for one.
         """
         two, one = layout_of("", False, False), layout_of("", True, False)
         for version in (b"", b"-1", b"1.5", b"01", b"00", b"x", b"1" * 17, "\u0661".encode()):

@@ -13,7 +13,7 @@ from dstwist.protocol.jsontext import loads
 from dstwist.record import Record
 from dstwist.store.redis_layout import Layout, layout_of
 
-#: What a Redis contained after clients had written to a Node server 7.0.2 with C{@deepstream/cache-redis} 2.0.9.
+#: The content of a Redis after clients had written to a Node server 7.0.2 with C{@deepstream/cache-redis} 2.0.9.
 TODAY = {
     "a/b/c_d": '{"v":1}',
     "a/b/c_v": "1",
@@ -31,7 +31,7 @@ TODAY = {
     "user/nested_v": "1",
 }
 
-#: What it contains after the same writes by C{deepstream.io-cache-redis} 1.2.2, the connector for servers 2 and 3.
+#: Its content after the same writes by C{deepstream.io-cache-redis} 1.2.2, the connector for servers 2 and 3.
 LEGACY = {
     "a/b/c": '{"_v":1,"_d":{"v":1}}',
     "dots.and-dash_v": '{"_v":0,"_d":{}}',

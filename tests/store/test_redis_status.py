@@ -22,7 +22,7 @@ EVICTING = b"maxmemory:1\r\nmaxmemory_policy:allkeys-lru\r\n"
 
 def answers(**changed: Any) -> dict[str, Any]:
     """
-    What a Redis says that is fit for records.
+    The answers of a Redis that is fit for records.
     """
     found = {
         "memory": b"# Memory\r\nmaxmemory_policy:noeviction\r\n",

@@ -25,7 +25,7 @@ VERSION_1 = f"""
     INSERT INTO records VALUES ('a', 7, '{{"x":1}}'), ('b', 0, '[]');
 """
 
-#: What made a file of version 2 of that.
+#: The statements that made a file of version 2 of that.
 VERSION_2 = ";".join((*ADDITIONS[1], "PRAGMA user_version = 2"))
 
 

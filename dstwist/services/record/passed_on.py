@@ -26,9 +26,6 @@ class PassedOn:
         #: The version of a record; C{None} if it is not known.
         self.version = self._versions.get
 
-    def __len__(self) -> int:
-        return len(self._versions)
-
     def note(self, name: str, version: int) -> None:
         """
         The subscribers have C{version} of the record, or are about to be sent it; -1: there is no record.

@@ -16,7 +16,7 @@ READ = ask(A.READ, "a")
 
 class BrokenStepTests(SynchronousTestCase):
     """
-    What clients see of a step that breaks.
+    Steps that break, as clients see them.
     """
 
     def setUp(self) -> None:

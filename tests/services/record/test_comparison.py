@@ -150,7 +150,7 @@ class SignTests(ComparisonTestCase):
 
     def test_same(self) -> None:
         """
-        Nobody is told of a record that is what it was, and the memory has it as before.
+        No client is told of a record that is what it was, and the memory has it as before.
         """
         self.have("a", 5)
         self.have("b", 6)

@@ -32,7 +32,7 @@ class UnreachableTests(RecordTestCase):
 
     def test_write(self) -> None:
         """
-        The writer gets an error, and the record that it had before its write; nobody else is told anything, and no
+        The writer gets an error, and the record that it had before its write; other clients are told nothing, and no
         timer is left.
         """
         self.have("a", 1, {"n": 1})
@@ -82,7 +82,7 @@ class UnreachableTests(RecordTestCase):
 
     def test_read(self) -> None:
         """
-        What the memory has is read as before; what it has not is an error.
+        A record that the memory has is read as before; any other one is an error.
         """
         self.have("a", 1, {"n": 1})
         self.storage.put("b", 1, {})

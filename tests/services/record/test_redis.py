@@ -63,7 +63,7 @@ class RedisServicesTestCase(RedisTestCase):
 
     def hear(self, client: FakeConnection, count: int = 1) -> list[Message]:
         """
-        What the client is sent, when it is at least C{count} messages.
+        The messages that the client is sent, when there are at least C{count}.
         """
         heard: list[Message] = []
 
@@ -102,7 +102,7 @@ class RaceTests(RedisServicesTestCase):
 
     def test_one_winner(self) -> None:
         """
-        Of two writers of one version one wins. The other is told VERSION_EXISTS with the data of the winner.
+        If two clients write one version, one wins. The other is told VERSION_EXISTS with the data of the winner.
         """
         self.have("a", 1, {"x": 0})
         clients = [node.client() for node in (self.here, self.there)]
@@ -197,7 +197,7 @@ class FaultyNetworkTests(RedisServicesTestCase):
 
     def test_each_write_once(self) -> None:
         """
-        Whatever fault meets the writes of two services: each is answered once. The acknowledged ones are in the record,
+        Any fault may meet the writes of two services: each is answered once. The acknowledged ones are in the record,
         and both services go on.
         """
         for number, fault in enumerate(FAULTS):

@@ -217,8 +217,8 @@ class ResubscribedTests(SynchronousTestCase):
 
     def test_created_anew(self) -> None:
         """
-        A node that hears of a deletion when it creates the record anew knows as much. Those who may hold the old record
-        remain.
+        A node that hears of a deletion when it creates the record anew knows as much. Clients that may hold the old
+        record remain.
         """
         self.replicas.created_anew("a", 7)
         self.assertTrue(self.replicas.is_first_write("a", self.ann, 8))
