@@ -51,6 +51,10 @@ from dstwist.store.tiers import TieredStore, TierError
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 
+#: With more unresolved records, all writes are refused, and no more records become unresolved because the arbiter could
+#: not be asked. Clients can ask for that (NOTIFY), with as many names as they like.
+MAX_UNRESOLVED_RECORDS = 100000
+
 #: How many records are retried at a time when a store can be used again.
 RETRIED_AT_ONCE = 100
 
@@ -108,6 +112,13 @@ class Reconciliation:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @property
+    def full(self) -> bool:
+        """
+        Whether there are too many unresolved records.
+        """
+        return len(self._records) >= MAX_UNRESOLVED_RECORDS
 
     def add(self, name: str) -> None:
         """
@@ -170,13 +181,14 @@ class Reconciliation:
         The record as its arbiter has it; C{None} if there is none. Afterwards the cache agrees, and the record is
         resolved. The caller tells subscribers about it.
 
-        @raise RecordError: the arbiter could not be asked; the record is unresolved now.
+        @raise RecordError: the arbiter could not be asked; the record is unresolved now, unless there are too many.
         """
         try:
             record = await self._tiers.refresh(name)
         except TierError as error:
             failure = read_failed(name, error)
-            self.add(name)
+            if name in self._records or not self.full:
+                self.add(name)
             self._queue.failed(name, failure)
             raise failure from error
         unresolved = self._records.pop(name, None)

@@ -60,9 +60,6 @@ from dstwist.services.record.reconcile import Reconciliation
 from dstwist.store.sole_writer import record_writer
 from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, within
 
-#: With more unresolved records, all writes are refused.
-MAX_UNRESOLVED_RECORDS = 100000
-
 
 class RecordStore:
     """
@@ -327,7 +324,7 @@ class RecordStore:
         complain(RecordAction.RECORD_LOAD_ERROR, name, CACHE_TIER, failure.value)
 
     def _check_room(self, action: RecordAction) -> None:
-        if len(self._reconciliation) >= MAX_UNRESOLVED_RECORDS:
+        if self._reconciliation.full:
             raise RecordError(action, "too many records are waiting for the stores to recover")
 
     async def _write(self, name: str, tier: str, answer: Deferred[Any], action: RecordAction) -> Any:

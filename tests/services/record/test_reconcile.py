@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import IRequester, Record
+from dstwist.services.record import reconcile
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import RETRIED_AT_ONCE, Reconciliation
@@ -84,6 +85,19 @@ class ReconciliationTests(SynchronousTestCase):
         self.reconciliation.stop()
         self.reconciliation.add("b")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_too_many(self) -> None:
+        """
+        A read that fails makes no more records unresolved if there are too many.
+        """
+        self.patch(reconcile, "MAX_UNRESOLVED_RECORDS", 2)
+        self.storage.outcome = "fails"
+        for name in "abc":
+            self.run_failing(self.reconciliation.refresh(name))
+        self.assertEqual((len(self.reconciliation), "c" in self.tiers.unresolved), (2, False))
+        self.reconciliation.add("c")
+        self.assertEqual(len(self.reconciliation), 3)
+        self.reconciliation.stop()
 
     def test_back(self) -> None:
         """

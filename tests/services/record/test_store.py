@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import Record
 from dstwist.protocol.constants import RecordAction
-from dstwist.services.record import store as record_store
+from dstwist.services.record import reconcile
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
@@ -102,7 +102,7 @@ class RecordStoreTests(SynchronousTestCase):
         """
         With too many unresolved records, all writes are refused.
         """
-        self.patch(record_store, "MAX_UNRESOLVED_RECORDS", 2)
+        self.patch(reconcile, "MAX_UNRESOLVED_RECORDS", 2)
         self.storage.outcome = "fails"
         for name in "ab":
             self.run_failing(self.store.commit(name, None, Record(1, {})))
