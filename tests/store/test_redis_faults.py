@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 
 from dstwist.errors import StoreError, StoreRefusal
 from dstwist.record import Record
-from tests.store.redis_stage import RedisTestCase
+from tests.redis_server import RedisServer
+from tests.store.redis_stage import RedisTestCase, replicated_servers
 from tests.tcp_proxy import BOTH, TO_CLIENT, TO_SERVER, TCPProxy
 
 #: The first word of each script on the wire. No other command has it.
@@ -206,6 +207,25 @@ class ExactlyOnceTests(FaultTestCase):
                 self.assertIsInstance(outcome, (type(None), StoreError, Record))
                 if outcome is None:
                     self.assertLess(version, found.version)
+
+
+class LegacyExactlyOnceTests(ExactlyOnceTests):
+    """
+    The same with one key for each record.
+    """
+
+    options = FaultTestCase.options | {"legacy_layout": True}
+
+
+class ReplicatedExactlyOnceTests(ExactlyOnceTests):
+    """
+    The same with a replica that must have each write.
+    """
+
+    options = FaultTestCase.options | {"min_replicas": 1}
+
+    def start_server(self) -> RedisServer:
+        return replicated_servers()[0]
 
 
 class OutageTests(FaultTestCase):
