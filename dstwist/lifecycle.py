@@ -175,6 +175,10 @@ def independent(work: Deferred[None], name: str) -> Deferred[None]:
             failure = Failure(problem)
         if not outcome.called:
             outcome.errback(failure)
+        elif isinstance(error, DstwistError):
+            _log.critical(
+                "PLUGIN_ERROR | {name} failed too late: {error}", name=name, error=error, event="PLUGIN_ERROR"
+            )
         elif not failure.check(CancelledError):
             _log.failure("PLUGIN_ERROR | {name} failed too late", failure, name=name, event="PLUGIN_ERROR")
 

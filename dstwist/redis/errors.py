@@ -19,6 +19,9 @@ from twisted.internet.defer import TimeoutError
 from dstwist.errors import StoreError
 from dstwist.tls.client import client_tls_problem
 
+#: The problem of a server that is silent.
+NO_ANSWER = "it did not answer in time"
+
 # Redis 6 puts the error of a command that a script has called into a text of its own.
 _IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
 
@@ -59,5 +62,5 @@ def reason_of(error: BaseException | None) -> str:
     Why a connection has ended, or was not made, in words for an operator.
     """
     if isinstance(error, TimeoutError):
-        return "it did not answer in time"
-    return client_tls_problem(error) or str(error) or type(error).__name__
+        return NO_ANSWER
+    return client_tls_problem(error) or str(error).removesuffix(".") or type(error).__name__

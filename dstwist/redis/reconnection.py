@@ -29,7 +29,7 @@ from dstwist.config.redis import RedisConnectionSettings
 from dstwist.errors import StoreError, StoreUnreachable
 from dstwist.log import Logger
 from dstwist.redis.call import Call
-from dstwist.redis.errors import RedisRefusal, reason_of
+from dstwist.redis.errors import NO_ANSWER, RedisRefusal, reason_of
 from dstwist.redis.greeting import Doubted, Greeting, greet
 from dstwist.redis.interface import ServerIdentity
 from dstwist.redis.primary import Place, Primary
@@ -39,6 +39,9 @@ _T = TypeVar("_T")
 
 #: The first wait before a new attempt to connect, in seconds.
 FIRST_DELAY = 0.05
+
+#: The longest time between two attempts before the first connection, in seconds.
+MAX_START_DELAY = 0.25
 
 
 class Callbacks(NamedTuple):
@@ -107,10 +110,20 @@ class Reconnection:
         """
         Connect, and stay connected. If the first connection takes too long, or Redis refuses, the Deferred fails.
         """
-        started: Deferred[None] = Deferred()
+        started: Deferred[None] = Deferred(self._too_late)
         self._life = Deferred.fromCoroutine(self._live(started))
         self._life.addErrback(self._life_failed)
-        return started
+        return started.addTimeout(self._settings.connect_timeout, self._reactor)
+
+    def _too_late(self, started: Deferred[None]) -> None:
+        """
+        There is no connection at the end of the time for the first one: the start fails for the reason of the last
+        attempt.
+        """
+        started.errback(StoreError(self.text(self._logged or NO_ANSWER)))
+        self._primary.stop()
+        if self._awaited is not None:
+            self._awaited.cancel()
 
     def stop(self) -> Deferred[None]:
         """
@@ -140,7 +153,7 @@ class Reconnection:
 
     async def _live(self, started: Deferred[None]) -> None:
         seconds = self._reactor.seconds
-        begun, delay = seconds(), 0.0
+        delay = 0.0
         try:
             while not self._stopped:
                 try:
@@ -149,8 +162,7 @@ class Reconnection:
                     raise
                 except Exception as error:
                     self._has_problem(reason_of(error), away=started.called)
-                    over = seconds() - begun >= self._settings.connect_timeout
-                    if not started.called and (over or isinstance(error, RedisRefusal)):
+                    if not started.called and isinstance(error, RedisRefusal):
                         self._primary.stop()
                         started.errback(StoreError(self.text(reason_of(error))))
                         return
@@ -163,7 +175,8 @@ class Reconnection:
                     # A server that ends each connection at once is not asked more and more often.
                     if seconds() - since > self._settings.max_reconnect_delay:
                         delay = 0.0
-                delay = min(max(2 * delay, FIRST_DELAY), self._settings.max_reconnect_delay)
+                longest = self._settings.max_reconnect_delay if started.called else MAX_START_DELAY
+                delay = min(max(2 * delay, FIRST_DELAY), longest)
                 if not self._stopped:
                     await self._awaiting(deferLater(self._reactor, delay * (1 + self._jitter()) / 2))
         except CancelledError:

@@ -4,9 +4,10 @@ Tests for L{dstwist.redis.errors}.
 
 from __future__ import annotations
 
+from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.errors import RedisReplyError, reason_of
 
 
 class CodeTests(SynchronousTestCase):
@@ -27,3 +28,15 @@ class CodeTests(SynchronousTestCase):
         text = "ERR Error running script (call to f_1a2b): @user_script:1: @user_script: 1: -OOM command not allowed"
         self.assertEqual(RedisReplyError(text).code, "OOM")
         self.assertEqual(RedisReplyError("OOM command not allowed. script: 1a2b, on @user_script:1.").code, "OOM")
+
+
+class ReasonTests(SynchronousTestCase):
+    """
+    The reason why a connection has ended.
+    """
+
+    def test_no_full_stop(self) -> None:
+        """
+        The reason can stand inside a sentence.
+        """
+        self.assertEqual(reason_of(ConnectionDone()), "Connection was closed cleanly")

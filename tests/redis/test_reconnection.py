@@ -109,6 +109,46 @@ class AwayTests(LinkTestCase):
         self.reconnect()
         self.assertGreater(self.clock.seconds() - began, 1.5)
 
+    def test_start_too_long(self) -> None:
+        """
+        A start fails after connectTimeout, for the reason of the last attempt, and is not tried again.
+        """
+        self.endpoint.refuses = "it is away"
+        started = self.link.start()
+        self.pass_time(1.4)
+        self.assertNoResult(started)
+        # The last attempt is on its way at the end of the time.
+        self.endpoint.refuses = ...
+        self.pass_time(0.1)
+        self.assertIn("it is away", str(self.failureResultOf(started, StoreError).value))
+        attempts = self.endpoint.attempts
+        self.successResultOf(self.link.stop())
+        self.pass_time(5)
+        self.assertEqual(self.endpoint.attempts, attempts)
+
+    def test_start_late(self) -> None:
+        """
+        A server that can be reached shortly before the end of connectTimeout is reached.
+        """
+        self.endpoint.refuses = "it is away"
+        started = self.link.start()
+        self.pass_time(1.2)
+        self.endpoint.refuses = None
+        self.pass_time(0.25)
+        self.greet()
+        self.successResultOf(started)
+        self.pass_time(5)
+        self.assertIsNone(self.link.problem())
+
+    def test_start_silent(self) -> None:
+        """
+        A start fails after connectTimeout if nothing comes back.
+        """
+        self.endpoint.refuses = ...
+        started = self.link.start()
+        self.pass_time(1.5)
+        self.assertIn("it did not answer in time", str(self.failureResultOf(started, StoreError).value))
+
     def test_problem(self) -> None:
         """
         There is a problem while there is no connection. The log says each problem once, and its end.
