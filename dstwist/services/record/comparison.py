@@ -79,19 +79,24 @@ class _Run:
     One comparison of all known names.
 
     @ivar names: the names that are not taken yet.
+    @ivar sign: the record that is the sign; C{None} if the store said so. Its subscribers are told already.
     @ivar compared: how many names were compared.
     @ivar lost: how many records are gone, or have a lower version.
     @ivar named: the first of their names.
     @ivar workers: how many questions may still follow each other.
     """
 
-    __slots__ = ("compared", "lost", "named", "names", "workers")
+    __slots__ = ("compared", "lost", "named", "names", "sign", "workers")
 
-    def __init__(self) -> None:
+    def __init__(self, sign: str | None) -> None:
         self.names: Iterator[str] = iter(())
+        self.sign = sign
         self.compared = 0
         self.lost = 0
         self.named: list[str] = []
+        if sign is not None:
+            self.compared = 1
+            self.add_lost(sign)
         self.workers = BATCHES_UNDER_WAY
 
     def add_lost(self, name: str) -> None:
@@ -154,11 +159,12 @@ class Comparison:
         if reason is not None:
             self.begin(reason)
 
-    def begin(self, reason: str) -> None:
+    def begin(self, reason: str, sign: str | None = None) -> None:
         """
         Compare all known names. If a comparison is under way, it begins anew.
 
         @param reason: the sign, for the log.
+        @param sign: the record that is the sign.
         """
         if self._stopped:
             return
@@ -175,7 +181,7 @@ class Comparison:
         )
         if not self._decides:
             return
-        self._run = run = _Run()
+        self._run = run = _Run(sign)
         run.names = self._known_names()
         for _ in range(run.workers):
             work = Deferred.fromCoroutine(self._compare(run))
@@ -200,7 +206,7 @@ class Comparison:
             self._run.add_lost(name)
         elif self._clock.seconds() >= self._next and (record is not None or self._alone):
             version = "is gone" if record is None else f"has version {record.version} again"
-            self.begin(f"the record {shown(name)} {version}")
+            self.begin(f"the record {shown(name)} {version}", name)
 
     def stop(self) -> None:
         """
@@ -274,7 +280,7 @@ class Comparison:
                 await pause.wait()
                 if run is not self._run:
                     return
-            run.compared += 1
+            run.compared += name != run.sign
             found = versions.get(name, -1)
             passed = self._passed_on.version(name)
             lost = False
@@ -292,7 +298,7 @@ class Comparison:
                 told.append(served)
                 step = partial(self._compare_in_turn, run)
                 self._queue.submit(step, name, _COMPARE, None, partial(served.callback, None), always=True)
-            elif lost:
+            elif lost and name != run.sign:
                 run.add_lost(name)
         for served in told:
             try:

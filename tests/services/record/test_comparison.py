@@ -580,3 +580,20 @@ class CacheOnlyTests(ComparisonTestCase):
         self.say(self.young(), ask(A.READ, "a"))
         self.assertEqual(young.take(), [update("a", 3, {"n": 3})])
         self.assertIn("has version 3 again", self.lines[0])
+
+    def test_read_counts(self) -> None:
+        """
+        The record that shows it is counted once, and named first, whether it is lower or gone.
+        """
+        for version in (3, -1):
+            self.serve(single=True, storage=False)
+            for name in ("a", "b", "c"):
+                self.have(name, 5)
+            self.reader("a", "b", "c")
+            if version < 0:
+                self.successResultOf(self.cache.delete("c"))
+            else:
+                self.have("c", version)
+            self.have("b", 3)
+            self.say(self.young(), ask(A.READ, "c"))
+            self.assertEqual(self.lines[-1], "STORE_GONE_BACK | the cache has lost writes of 2 of 3 records: c, b")
