@@ -5,6 +5,7 @@ The state of a Redis: whether it is fit for records, and what the log says about
 found                                            at the start                          at a later connection
 ===============================================  ====================================  ===============================
 it may evict records that no other store has     the server does not start             a line, and C{/ready} says 503
+it executes no scripts                           the server does not start             -
 it keeps no log of its writes (AOF)              a line                                a line, if it did before
 it writes the log to the disk once a second      a line                                the same
 another Redis, or one that has lost its data     -                                     a line, and the callbacks of
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -36,6 +37,9 @@ from dstwist.store.redis_servers import servers_of, together
 
 _NO_EVICTION = "noeviction"
 _STORE = b"store"
+
+# The command is forbidden, or has another name, or the script could not be loaded.
+_FORBIDDEN = ("NOPERM", "ERR", "NOSCRIPT")
 
 
 class Facts(NamedTuple):
@@ -67,6 +71,7 @@ class RedisStatus:
         self._settings = settings
         self._is_cluster = bool(settings.nodes)
         self._key = layout.server_key(_STORE)
+        self._script = layout.script("heads")
         self._arbiter = arbiter
         self._tier = tier
         self._told: tuple[str, ...] = ()
@@ -97,6 +102,7 @@ class RedisStatus:
         try:
             facts = await self._look()
             self._id = await self._identify()
+            await self._try_script()
         except StoreError as error:
             await self._redis.stop()
             raise explained(error) from None
@@ -202,6 +208,26 @@ class RedisStatus:
             found[1].decode("utf-8", "replace") if found else "",
             keys,
         )
+
+    async def _try_script(self) -> None:
+        """
+        Execute a script that changes nothing.
+
+        @raise StoreError: Redis executes none, so that it would refuse each write.
+        """
+        tried: Deferred[None] = Deferred()
+
+        def done(argument: None, error: Exception | None, reply: Any) -> None:
+            if isinstance(error, RedisReplyError) and error.code in _FORBIDDEN:
+                problem = f"it executes no scripts, which need +evalsha and +script|load: {error}"
+                error = StoreError(f"Redis at {self._settings.address}: {problem}")
+            if error is None:
+                tried.callback(None)
+            else:
+                tried.errback(error)
+
+        self._redis.run(self._script, [self._key], (), done, None)
+        await tried
 
     async def _identify(self) -> bytes | None:
         """

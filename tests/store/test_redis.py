@@ -292,6 +292,17 @@ class OperationTests(RedisTestCase):
             self.server.command("CONFIG", "SET", "maxmemory", "0")
             self.assertEqual(1, self.result(store.replace("a", None, Record(1, {}))).version)
 
+    def test_start_full(self) -> None:
+        """
+        A store starts with a full Redis, which may have records.
+        """
+        self.result(self.started(self.make()).set("a", 1, {}))
+        self.server.command("SCRIPT", "FLUSH")
+        self.addCleanup(self.server.command, "CONFIG", "SET", "maxmemory", "0")
+        self.server.command("CONFIG", "SET", "maxmemory", "1")
+        store = self.started(self.make())
+        self.assertEqual(Record(1, {}), self.result(store.get("a")))
+
     def test_read_only(self) -> None:
         """
         A server that became a replica takes no write. Nothing is in doubt.

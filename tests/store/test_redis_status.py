@@ -30,6 +30,7 @@ def answers(**changed: Any) -> dict[str, Any]:
         "fsync": [b"appendfsync", b"always"],
         "keys": 4,
         "id": b"abc",
+        "script": [b""],
     } | changed
     return {
         "INFO memory": found["memory"],
@@ -37,6 +38,7 @@ def answers(**changed: Any) -> dict[str, Any]:
         "CONFIG GET appendfsync": found["fsync"],
         "DBSIZE": found["keys"],
         "GET !store": found["id"],
+        "heads !store": found["script"],
     }
 
 
@@ -80,6 +82,14 @@ class StatusTests(SynchronousTestCase):
         self.assertTrue(problem.startswith("Redis at 127.0.0.1:6379: its maxmemory-policy is allkeys-lru, so it may"))
         self.assertIsNone(self.started(arbiter=False, memory=EVICTING, persistence=b"").problem)
         self.assertEqual([], self.lines.of("warn") + self.lines.of("critical"))
+
+    def test_no_scripts(self) -> None:
+        """
+        A Redis that refuses scripts is refused.
+        """
+        problem = self.refused(script=RedisReplyError("NOPERM this user has no permissions to run 'evalsha'"))
+        self.assertIn("it executes no scripts, which need +evalsha and +script|load: NOPERM", problem)
+        self.assertEqual("gone", self.refused(script=ConnectionBroken("gone")))
 
     def test_not_durable(self) -> None:
         """
