@@ -25,6 +25,7 @@ L{.comparison}                      makes clients and the memory cache agree wit
 L{.passed_on}                       the versions that subscribers have, for that comparison
 L{.sweep}                           makes a remote cache agree with the storage, if one of them may have gone back
 B{messages to clients}
+L{.updates}                         to subscribers of a record that no client here has written: why they are sent it
 L{.news}                            to the subscribers: which message tells them of a change
 L{.refusals}                        to the writer of a refused write: which messages, in which order, for each reason.
                                     On a conflict: C{RecordRefusals.conflict}

@@ -32,7 +32,6 @@ package, together with the data of the record.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
@@ -41,11 +40,10 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import ICluster, IPermission, IRequester, IWriteService, Record
+from dstwist.interfaces import ICluster, IPermission, IRequester, IWriteService
 from dstwist.limits.budgets import Budget
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
-from dstwist.protocol.jsontext import dumps
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -69,6 +67,7 @@ from dstwist.services.record.replicas import Replicas
 from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordStore
 from dstwist.services.record.sweep import CacheSweep, can_be_swept
+from dstwist.services.record.updates import RecordUpdates
 from dstwist.services.record.write import RecordWriter
 from dstwist.services.record.write_permission import WritePermission
 from dstwist.store.tiers import TieredStore
@@ -97,9 +96,6 @@ _READS = frozenset(
         RecordAction.SUBSCRIBECREATEANDREAD,
     )
 )
-
-#: A request of the server itself.
-_REMIND = Message(_RECORD, RecordAction.READ)
 
 
 @implementer(IWriteService)
@@ -133,10 +129,11 @@ class RecordService:
         passed_on = PassedOn(subscriptions) if replaceable else None
 
         queue = RecordQueue(settings, self._queue_full, clock, pending)
-        reconciliation = Reconciliation(tiers, queue, clock, self._on_resolved)
+        # Reconciliation and replicas call the updates, which are made of them.
+        reconciliation = Reconciliation(tiers, queue, clock, lambda *outcome: updates.resolved(*outcome))
         store = RecordStore(tiers, reconciliation, queue, settings, clock, single, large_values.free)
 
-        replicas = Replicas(settings, clock, self._remind)
+        replicas = Replicas(settings, clock, lambda *copy: updates.remind(*copy))
         acks = Acknowledgements(subscriptions, replicas, clock)
         discards = HeldDiscards(clock)
         conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
@@ -163,6 +160,7 @@ class RecordService:
         reader = RecordReader(store, parts, discards, passed_on)
         writer = RecordWriter(store, parts, WriteDecisions(parts, WritePermission(parts), sizes), sizes)
         deleter = RecordDeleter(store, parts)
+        updates = RecordUpdates(store, parts)
         if passed_on is not None:
             sweep = CacheSweep(parts) if can_be_swept(tiers) else None
             for arbiter in replaceable:
@@ -172,23 +170,23 @@ class RecordService:
         subscriptions.on_revoke(self._on_revoke)
 
         self._subscriptions = subscriptions
-        self._cluster = cluster
         self._queue = queue
         self._submit = queue.submit
+        self._refresh = updates.refresh
+        self._publish = updates.publish
         self._reconciliation = reconciliation
         self._store = store
         self._replicas = replicas
         self._acks = acks
         self._discards = discards
         self._conflicts = conflicts
-        self._news = news
         self._refusals = refusals
         self._deleter = deleter
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             **reader.actions,
             **dict.fromkeys(_WRITES, writer.handle),
             RecordAction.DELETE: deleter.handle,
-            RecordAction.NOTIFY: self._notify,
+            RecordAction.NOTIFY: updates.notify,
             RecordAction.LISTEN: listeners.handle,
             RecordAction.UNLISTEN: listeners.handle,
             RecordAction.LISTEN_ACCEPT: listeners.handle,
@@ -211,7 +209,7 @@ class RecordService:
         reads = action is RecordAction.NOTIFY or action is RecordAction.PATCH_MULTI
         if action is RecordAction.PATCH and not self._subscriptions.all_take_patches:
             reads = True
-        step = self._refresh if reads else self._publish_in_turn
+        step = self._refresh if reads else self._publish
         for name in message.names or (message.name,):
             assert name is not None
             self._submit(step, name, message, None, always=True)
@@ -252,67 +250,3 @@ class RecordService:
         """
         self._conflicts.revoked(name, connection)
         self._acks.revoked(name, connection)
-
-    # -- changes by others
-
-    def _notify(self, message: Message, sender: IRequester) -> None:
-        failed: list[str] = []
-
-        async def refresh(name: str, message: Message, sender: IRequester) -> None:
-            try:
-                self._news.refreshed(name, await self._reconciliation.refresh(name))
-            except RecordError as error:
-                failed.append(error.detail)
-
-        def finish() -> None:
-            self._cluster.publish(Message(_RECORD, RecordAction.NOTIFY, names=message.names))
-            if failed:
-                answer = message.error(RecordAction.RECORD_NOTIFY_ERROR)
-                sender.send(replace(answer, data=dumps("; ".join(failed))))
-            else:
-                sender.send(message.ack())
-
-        self._queue.submit_all(refresh, message, sender, finish)
-
-    async def _refresh(self, name: str, message: Message, sender: None) -> None:
-        try:
-            self._news.refreshed(name, await self._reconciliation.refresh(name))
-        except RecordError:
-            pass  # It is logged, and there is another attempt later.
-
-    async def _publish_in_turn(self, name: str, message: Message, sender: None) -> None:
-        self._news.received(message)
-
-    def _remind(self, name: str, connection: IRequester) -> None:
-        if self._subscriptions.is_subscribed(name, connection):
-            self._submit(self._send_record, name, _REMIND, connection, always=True)
-
-    async def _send_record(self, name: str, message: Message, subscriber: IRequester) -> None:
-        try:
-            record = await self._store.load(name)
-        except RecordError:
-            self._replicas.not_reminded(name, subscriber)
-            return
-        if not self._subscriptions.is_subscribed(name, subscriber):
-            return
-        if record is None:
-            if self._replicas.is_resubscribed(name, subscriber):
-                self._replicas.left(name, subscriber)
-                self._subscriptions.discard(name, subscriber)
-                subscriber.send(Message(_RECORD, RecordAction.DELETED, name))
-        elif not self._conflicts.holds(name, subscriber):
-            subscriber.send(answers.update(name, record))
-
-    def _on_resolved(self, name: str, record: Record | None, writers: list[IRequester] | None) -> None:
-        """
-        Send all subscribers an unresolved record that was reconciled.
-
-        @param writers: only these clients need it; C{None}: all subscribers do.
-        """
-        if writers is None:
-            self._news.resolved(name, record)
-        elif record is not None:
-            news = answers.update(name, record)
-            for connection in writers:
-                if self._subscriptions.is_subscribed(name, connection):
-                    connection.send(news)

@@ -1,0 +1,117 @@
+"""
+Tests for L{dstwist.services.record.updates}: notices of clients, and messages of other nodes. C{test_reconcile} has the
+records that are reconciled, and C{test_reminders} and C{test_replicas} have the reminders.
+"""
+
+from __future__ import annotations
+
+from dstwist.errors import StoreError
+from dstwist.interfaces import Record
+from tests.requesters import for_each_requester
+from tests.services.record.stage import A, RecordTestCase, ask, patch, update
+
+
+@for_each_requester
+class NotifyTests(RecordTestCase):
+    """
+    NOTIFY: what was changed in the storage behind the server's back.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.have("a", 1, {"x": 1})
+        self.have("b", 1, {"x": 1})
+        self.request = ask(A.NOTIFY, names=("a", "b"), correlation_id="n")
+
+    def test_changed_and_deleted(self) -> None:
+        """
+        Subscribers get what is in the storage now, or that it is no more, and then the request is acknowledged.
+        """
+        ann, cat = self.young("a", "b"), self.old("a", "b")
+        self.storage.put("a", 5, {"x": 5})
+        del self.storage.records["b"]
+        answers = [update("a", 5, {"x": 5}), ask(A.DELETED, "b"), self.request.ack()]
+        self.assertEqual(self.say(ann, self.request), answers)
+        self.assertEqual(cat.take(), ['R|U|a|5|{"x":5}+', "R|A|D|b+"])
+        self.assertNotIn("b", self.subscriptions)
+        self.assertEqual(self.cache.records, {"a": Record(5, {"x": 5})})
+
+    def test_w28_everywhere(self) -> None:
+        """
+        W28: the other nodes are told, and empty their own caches, also of records without subscribers.
+        """
+        self.say(self.young(), self.request)
+        notice = ask(A.NOTIFY, names=("a", "b"))
+        self.assertEqual(self.cluster.published, [notice])
+        self.storage.put("a", 5, {"x": 5})
+        self.cluster.published.clear()
+        self.service.handle_remote(notice)
+        self.assertEqual(self.cache.records["a"], Record(5, {"x": 5}))
+        self.assertEqual(self.cluster.published, [])
+
+    def test_w28_w37_nothing(self) -> None:
+        """
+        W28, W37: notice of nothing is acknowledged.
+        """
+        request = ask(A.NOTIFY, correlation_id="n")
+        self.assertEqual(self.say(self.young(), request), [request.ack()])
+
+    def test_failed(self) -> None:
+        """
+        If a record cannot be read anew the request fails, with the reason; the others are read all the same.
+        """
+        self.storage.put("b", 5, {})
+        self.storage.behave = lambda operation, name: (0.0, "fails" if name == "a" else "ok")
+        ann = self.young("a", "b")
+        news, error = self.say(ann, self.request)
+        self.assertEqual(news, update("b", 5, {}))
+        self.assertEqual(
+            (error.action, error.is_error, error.correlation_id, error.data),
+            (A.RECORD_NOTIFY_ERROR, True, "n", b'"error while loading a from storage"'),
+        )
+        self.flushLoggedErrors(StoreError)
+
+    def test_only_in_the_cache(self) -> None:
+        """
+        A record that is only in the cache is not lost by a notice.
+        """
+        self.serve(storage_exclusion_prefixes=("a",))
+        self.cache.put("a", 1, {"x": 1})
+        ann = self.young("a")
+        request = ask(A.NOTIFY, names=("a",))
+        self.assertEqual(self.say(ann, request), [update("a", 1, {"x": 1}), request.ack()])
+
+    def test_waits_for_its_turn(self) -> None:
+        """
+        A notice does not undo a write that is under way.
+        """
+        self.storage.delay = 1.0
+        ann, bob = self.young(), self.young("a")
+        self.say(ann, update("a", 2, {"x": 2}), ask(A.NOTIFY, names=("a",)))
+        self.clock.pump([1.0] * 3)
+        self.assertEqual(bob.take(), [update("a", 2, {"x": 2})] * 2)
+
+
+@for_each_requester
+class RemoteTests(RecordTestCase):
+    """
+    Messages of other nodes.
+    """
+
+    def test_news(self) -> None:
+        """
+        News of another node are for all subscribers here, and go nowhere else.
+        """
+        ann, cat = self.young("a"), self.old("a")
+        self.service.handle_remote(patch("a", 2, "x", 1))
+        self.assertEqual((ann.take(), cat.take()), ([patch("a", 2, "x", 1)], ["R|P|a|2|x|N1+"]))
+        self.assertEqual((self.cluster.published, self.cache.calls, self.storage.calls), ([], [], []))
+
+    def test_deleted(self) -> None:
+        """
+        A record that another node has deleted has no subscribers here any more.
+        """
+        ann = self.young("a")
+        self.service.handle_remote(ask(A.DELETED, "a"))
+        self.assertEqual(ann.take(), [ask(A.DELETED, "a")])
+        self.assertNotIn("a", self.subscriptions)
