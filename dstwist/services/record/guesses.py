@@ -11,8 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dstwist.interfaces import IReplaceableStore, IStore, Record
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.interfaces import IReplaceableStore, IStore, Record, Work
+from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.store.memory import MemoryStore
+
+#: How many guesses are freed in one step.
+_FREED_AT_ONCE = 50
 
 
 class Guesses:
@@ -24,8 +30,11 @@ class Guesses:
     @param free: frees the data of a large guess (L{dstwist.scheduling.large_values}).
     """
 
-    def __init__(self, arbiter: IStore, max_bytes: int, free: Callable[[list[Any]], object] | None) -> None:
+    def __init__(
+        self, arbiter: IStore, max_bytes: int, clock: IReactorTime, free: Callable[[list[Any]], object] | None
+    ) -> None:
         self._records = MemoryStore(max_bytes=max_bytes, free=free)
+        self._slices = TimeSlices(clock)
         self.known: Callable[[str], Record | None] = self._records.known
         replaceable = IReplaceableStore(arbiter, None)
         if replaceable is not None:
@@ -44,4 +53,12 @@ class Guesses:
         """
         The arbiter was away, and may have gone back, so that a version may mean another record now.
         """
-        self._records.stop()
+        self._records.set_aside()
+        self._slices.do(self._freeing())
+
+    def _freeing(self) -> Work:
+        records = self._records
+        while names := records.next_aside(_FREED_AT_ONCE):
+            for name in names:
+                records.drop(name)
+            yield None

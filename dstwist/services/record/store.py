@@ -112,7 +112,7 @@ class RecordStore:
         self._submit_tier = CACHE_TIER if storage is None else STORAGE_TIER
         self._guesses: Guesses | None = None
         if storage is None and instant is None and callbacks is not None and ISharedStore.providedBy(cache):
-            self._guesses = guesses = Guesses(cache, settings.max_guess_bytes, free)
+            self._guesses = guesses = Guesses(cache, settings.max_guess_bytes, clock, free)
             self.known = guesses.known
             self.is_instant = True
         # The writes that the storage has not answered.

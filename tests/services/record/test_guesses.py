@@ -13,9 +13,11 @@ from zope.interface import implementer
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IReplaceableStore, Record
-from tests.fakes import FakeCallbackStore
+from dstwist.services.record.guesses import Guesses
+from tests.fakes import BusyClock, FakeCallbackStore
 from tests.services.record import test_two_services as two
 from tests.services.record.stage import A, ask, exists, patch, update, wanting_ack, written
+from tests.turns import LONGEST, turn_lengths
 
 
 @implementer(IReplaceableStore)
@@ -140,6 +142,21 @@ class GuessTests(GuessTestCase):
             self.write(wanting_ack(patch("a", -1, "x", 2)))
             self.assertEqual([call for call in self.remote.calls if call != "heads"][0], "get")
         self.assert_kept(Record(3, {"other": 1, "x": 2}))
+
+    def test_many_forgotten(self) -> None:
+        """
+        Very many guesses are forgotten at once, and freed in several turns.
+        """
+        clock = BusyClock()
+        guesses = Guesses(self.remote, 1_000_000, clock, None)
+        for number in range(1000):
+            guesses.learn(str(number), Record(1, {}))
+        clock.tick = 0.001
+        lengths = turn_lengths(clock, lambda: self.remote.reconnect(None))
+        self.assertGreater(len(lengths), 2)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual({guesses.known(str(number)) for number in range(1000)}, {None})
+        self.assertEqual(len(guesses._records), 0)
 
     def test_bounded(self) -> None:
         """
