@@ -186,7 +186,7 @@ class RedisCluster:
                 held = self._hold(slot)
             self._redirect(call, error, held)
         else:
-            if held is not None and not isinstance(error, RedisReplyError):
+            if held is not None and not (isinstance(error, RedisReplyError) and error.refused):
                 for earlier in held.redirected.executed(call):
                     text = "a later operation on the same key was executed while the slot moved"
                     self._finish(earlier, self._unreachable(text), None)

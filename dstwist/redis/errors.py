@@ -6,7 +6,7 @@ error                                                    effect of the call
 =======================================================  =============================================================
 L{StoreUnreachable<dstwist.errors.StoreUnreachable>}     none: the call was not sent, or Redis did not execute it
 L{ConnectionBroken<dstwist.errors.ConnectionBroken>}     in doubt: the call was sent, and the answer did not come
-L{RedisReplyError}                                       none, unless a script failed after its first write
+L{RedisReplyError}                                       none, if C{refused} is true; otherwise in doubt
 =======================================================  =============================================================
 """
 
@@ -25,9 +25,13 @@ NO_ANSWER = "it did not answer in time"
 # Redis 6 puts the error of a command that a script has called into a text of its own.
 _IN_SCRIPT = re.compile(r"^ERR Error running script .*?: -([A-Z]+) ")
 
-
 #: The code of the error for a call whose answer is larger than C{maxReplyBytes}.
 TOO_LARGE = "TOOLARGE"
+
+#: The codes with which Redis refuses a command or a script before the first write.
+_REFUSALS = frozenset(
+    "ASK BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF MOVED NOAUTH NOREPLICAS NOSCRIPT OOM READONLY TRYAGAIN".split()
+)
 
 
 class RedisReplyError(StoreError):
@@ -36,12 +40,15 @@ class RedisReplyError(StoreError):
 
     @ivar code: the first word of the answer, such as C{READONLY}. If a script failed because a command that it called
         was refused, the first word of that refusal.
+    @ivar refused: whether Redis has certainly not executed the call. Another error, also L{TOO_LARGE}, may come after a
+        write.
     """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         inner = _IN_SCRIPT.match(text)
         self.code = text.partition(" ")[0] if inner is None else inner.group(1)
+        self.refused = self.code in _REFUSALS
 
 
 class RedisRefusal(StoreError):

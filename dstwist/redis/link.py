@@ -247,6 +247,8 @@ class RedisLink:
 
     def _refused(self, call: Call, error: RedisReplyError) -> None:
         code, connection = error.code, self._connection
+        if self._redo is not None and not error.refused:
+            self._overtaken(self._redo, call)
         if connection is None:
             # The connection has ended; these are its last answers.
             pass

@@ -177,6 +177,27 @@ class RedirectionTests(ClusterTestCase):
         self.lose(1)
         self.assertEqual(self.kinds(), [(1, StoreUnreachable), (2, ConnectionBroken)])
 
+    def test_failed(self) -> None:
+        """
+        The same if the later call has failed, and may have had an effect: its answer is too large, for example.
+        """
+        for text in ("TOOLARGE an answer", "ERR in a script"):
+            self.outcomes.clear()
+            self.make()
+            self.start()
+            self.write(1, 2)
+            self.answer(1, ASK, RedisReplyError(text))
+            self.assertEqual(self.kinds(), [(1, StoreUnreachable), (2, RedisReplyError)], text)
+
+    def test_refused(self) -> None:
+        """
+        A later call that was refused had no effect, so the earlier one is sent again.
+        """
+        self.start()
+        self.write(1, 2)
+        self.answer(1, ASK, RedisReplyError("OOM no room"))
+        self.assertEqual(self.sent(2), ["ASKING", "SET {b} 1"])
+
     def test_try_again(self) -> None:
         """
         A call whose keys are at two nodes is sent again after a moment.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.error import ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.redis.errors import RedisReplyError, reason_of
+from dstwist.redis.errors import TOO_LARGE, RedisReplyError, reason_of
 
 
 class CodeTests(SynchronousTestCase):
@@ -40,3 +40,23 @@ class ReasonTests(SynchronousTestCase):
         The reason can stand inside a sentence.
         """
         self.assertEqual(reason_of(ConnectionDone()), "Connection was closed cleanly")
+
+
+class RefusedTests(SynchronousTestCase):
+    """
+    Whether a call that failed may have had an effect.
+    """
+
+    def test_refused(self) -> None:
+        """
+        Redis checks these conditions before a script begins.
+        """
+        for code in ("NOSCRIPT", "MOVED", "OOM", "READONLY"):
+            self.assertTrue(RedisReplyError(f"{code} anything").refused, code)
+
+    def test_doubtful(self) -> None:
+        """
+        An answer that is too large may be that of a script that has written. A script may fail after a write.
+        """
+        for code in (TOO_LARGE, "ERR", "NOPERM", "WRONGTYPE"):
+            self.assertFalse(RedisReplyError(f"{code} anything").refused, code)

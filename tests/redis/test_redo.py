@@ -66,6 +66,19 @@ class ScriptTests(LinkTestCase):
         self.assertIsInstance(self.outcomes[0][1], StoreUnreachable)
         self.assertEqual([words[-1] for words in self.sent()][1:], [b"2"])
 
+    def test_doubtful(self) -> None:
+        """
+        The same if the later call may have had an effect before it failed. A call that was refused had none.
+        """
+        for text, sent in (("TOOLARGE an answer", []), ("ERR in a script", []), ("OOM no room", [b"1"])):
+            peer = self.connect()
+            self.run_add("a", 1)
+            self.run_add("a", 2)
+            self.turn()
+            peer.take()
+            peer.answer(NOSCRIPT, RedisReplyError(text))
+            self.assertEqual([words[-1] for words in self.sent()][1:], sent, text)
+
     def test_lost_again(self) -> None:
         """
         A script that cannot be loaded fails in the end.

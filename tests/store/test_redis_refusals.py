@@ -23,6 +23,7 @@ class ExplainedTests(SynchronousTestCase):
         for text, expected in (
             ("OOM command not allowed when used memory > 'maxmemory'.", StoreFull),
             ("READONLY You can't write against a read only replica.", StoreRefusal),
+            ("TOOLARGE an answer has more than 1000 bytes (maxReplyBytes)", RedisReplyError),
             ("NOPERM this user has no permissions to run the 'set' command", RedisReplyError),
             ("ERR anything", RedisReplyError),
             *((f"{code} anything", StoreRefusal) for code in NO_EFFECT),
