@@ -129,7 +129,8 @@ class MemoryStore:
             return False
         firm[name] = record
         self._firm_weight += grown
-        if self._loose or self._aside or self._given:
+        # Each loose record has a weight, with those that are set aside. One look is enough, and each write passes here.
+        if self._loose_weight:
             self._make_room()
         return True
 
