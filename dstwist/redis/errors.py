@@ -19,6 +19,13 @@ from twisted.internet.defer import TimeoutError
 from dstwist.errors import StoreError
 from dstwist.tls.client import client_tls_problem
 
+#: What the operator can do about an error, by its code.
+ADVICE = {
+    "NOAUTH": "set the option password",
+    "NOPERM": 'the user needs the rights that docs/redis.rst lists under "Access control", for keys with the prefix',
+    "WRONGPASS": "check the options username and password",
+}
+
 #: The problem of a server that is silent.
 NO_ANSWER = "it did not answer in time"
 

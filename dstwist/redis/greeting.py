@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from dstwist.config.redis import RedisConnectionSettings
 from dstwist.errors import StoreError
-from dstwist.redis.errors import InvalidAnswer, RedisRefusal, RedisReplyError
+from dstwist.redis.errors import ADVICE, InvalidAnswer, RedisRefusal, RedisReplyError
 from dstwist.redis.interface import ServerIdentity, Word
 from dstwist.redis.protocol import RedisProtocol
 
@@ -121,6 +121,7 @@ def _check(command: str, answer: Any, advice: str = "") -> Any:
         text = str(answer).partition(", with args")[0]
         if answer.code in _PASSING or text.startswith(_TOO_MANY):
             raise StoreError(f"it says {text!r}")
+        advice = advice or ADVICE.get(answer.code, "")
         raise RedisRefusal(f"it refuses {command}: {text!r}" + (f"; {advice}" if advice else ""))
     if isinstance(answer, Exception):
         raise answer

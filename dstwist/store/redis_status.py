@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from dstwist.config.redis import RedisSettings
 from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
 from dstwist.log import Logger
-from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.errors import ADVICE, RedisReplyError
 from dstwist.redis.interface import IRedis, ServerIdentity
 from dstwist.store.redis_layout import Layout
 from dstwist.store.redis_refusals import explained
@@ -105,7 +105,9 @@ class RedisStatus:
             await self._try_script()
         except StoreError as error:
             await self._redis.stop()
-            raise explained(error) from None
+            if isinstance(error, RedisReplyError):
+                raise StoreError(self._with_advice(error)) from None
+            raise
         refusal = self._refusal(facts)
         if refusal is not None:
             await self._redis.stop()
@@ -237,13 +239,25 @@ class RedisStatus:
         found: bytes | None = await self._redis.call(self._key, "GET", self._key)
         if found is None:
             number = secrets.token_hex(16)
-            await self._redis.call(self._key, "SET", self._key, number, "NX").addErrback(_not_told)
+            await self._redis.call(self._key, "SET", self._key, number, "NX").addErrback(_not_kept)
             found = await self._redis.call(self._key, "GET", self._key)
         return found
+
+    def _with_advice(self, error: RedisReplyError) -> str:
+        advice = ADVICE.get(error.code)
+        return f"Redis at {self._settings.address}: {explained(error)}" + (f"; {advice}" if advice else "")
 
 
 def _not_told(failure: Failure) -> None:
     failure.trap(RedisReplyError)
+
+
+def _not_kept(failure: Failure) -> Failure | None:
+    """
+    The error of a write, unless the reason may pass.
+    """
+    error = failure.value
+    return None if isinstance(error, RedisReplyError) and error.code != "NOPERM" else failure
 
 
 def _fields(info: bytes) -> dict[str, str]:

@@ -90,7 +90,9 @@ def client_tls_problem(error: BaseException | None) -> str | None:
     The problem with TLS that ended a connection; C{None} if the connection ended for another reason.
     """
     if isinstance(error, SSL.Error):
-        return f"TLS: {openssl_reasons(error)}"
+        reasons = openssl_reasons(error)
+        advice = " (ca can name the authority that signed it)" if "certificate verify failed" in reasons else ""
+        return f"TLS: {reasons}{advice}"
     # The class is one of service_identity, which Twisted needs.
     if type(error).__name__ == "VerificationError":
         return "TLS: the certificate of the server is for another host (servername can name it)"

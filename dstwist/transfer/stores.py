@@ -58,11 +58,16 @@ def sqlite_file(settings: Settings, data_dir: str | None, instead: str) -> str:
     @raise ConfigError: the options do not say where it is.
     @raise TransferError: it is no SQLite file.
     """
-    storage = settle(settings, data_dir).storage
+    settings = settle(settings, data_dir)
+    storage = settings.storage
     if isinstance(storage, SqliteSettings):
         return sqlite_path(storage, data_dir)
     if isinstance(storage, _OUTLIVING):
         raise TransferError(f"the storage is {_named(storage)}, and not an SQLite file: use dstwist {instead}")
+    if isinstance(settings.cache, _OUTLIVING):
+        raise TransferError(
+            f"the records are in {_named(settings.cache)}, and in no SQLite file: use dstwist {instead}"
+        )
     raise TransferError("there is no storage that survives the server; --data-dir or --config says where it is")
 
 

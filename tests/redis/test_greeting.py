@@ -95,7 +95,9 @@ class ServerTests(LinkTestCase):
         A missing password ends the start, and the text says so.
         """
         self.special["PING"] = RedisReplyError("NOAUTH Authentication required.")
-        self.assertIn("NOAUTH", self.refusal())
+        text = self.refusal()
+        self.assertIn("NOAUTH", text)
+        self.assertIn("; set the option password", text)
 
     def test_unknown_command(self) -> None:
         """

@@ -116,6 +116,27 @@ class StatusTests(SynchronousTestCase):
         self.successResultOf(started)
         self.assertEqual([], self.lines.of("warn") + self.lines.of("critical"))
 
+    def test_forbidden(self) -> None:
+        """
+        If the user may not do what is needed, the server does not start, and the text says which Redis it is and what
+        the user needs.
+        """
+        error = RedisReplyError("NOPERM this user has no permissions to run the 'x' command")
+        for forbidden in ("keys", "id"):
+            text = self.refused(**{forbidden: error})
+            self.assertTrue(text.startswith("Redis at 127.0.0.1:6379: NOPERM this user"), text)
+            self.assertIn("docs/redis.rst", text)
+
+    def test_read_only_user(self) -> None:
+        """
+        A user who may only read is refused.
+        """
+        status = self.status(id=None)
+        started = Deferred.fromCoroutine(status.start())
+        self.assertEqual("SET", self.redis.calls[-1][0])
+        self.redis.answer(RedisReplyError("NOPERM this user has no permissions to run the 'set' command"))
+        self.assertIn("NOPERM", str(self.failureResultOf(started, StoreError).value))
+
     def test_lost(self) -> None:
         """
         A connection that is lost during the checks fails the start.

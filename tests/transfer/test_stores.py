@@ -105,6 +105,15 @@ class SqliteFileTests(StoresTestCase):
                 sqlite_file(self.settings(storage=storage), None, "export")
             self.assertIn(text, str(caught.exception))
 
+    def test_cache_outlives(self) -> None:
+        """
+        If the cache has the records, and is not in the memory of the server, the text names it.
+        """
+        with self.assertRaises(TransferError) as caught:
+            sqlite_file(self.settings(cache={"type": "redis"}), None, "export")
+        self.assertIn("the records are in redis", str(caught.exception))
+        self.assertIn("use dstwist export", str(caught.exception))
+
 
 class ExportPartsTests(StoresTestCase):
     """
