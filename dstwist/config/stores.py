@@ -80,7 +80,7 @@ def _bound(minimum: int, maximum: int) -> Any:
 @dataclass(frozen=True)
 class DefaultStorage:
     """
-    The default: a file, if there is a data directory.
+    The default: a file, if there is a data directory and the cache is no Redis.
     """
 
 
@@ -125,7 +125,8 @@ class SqliteSettings:
 
 
 CacheSettings = MemorySettings | RedisSettings | PluginSettings
-StorageSettings = DefaultStorage | NoStorage | MemorySettings | SqliteSettings | RedisSettings | PluginSettings
+SettledStorage = NoStorage | MemorySettings | SqliteSettings | RedisSettings | PluginSettings
+StorageSettings = DefaultStorage | SettledStorage
 
 _CACHES = ("default", "memory", "redis")
 _STORAGES = ("default", "none", "memory", "sqlite", "redis")

@@ -17,6 +17,7 @@ from dstwist.config.stores import (
     DefaultStorage,
     MemorySettings,
     NoStorage,
+    SettledStorage,
     SqliteSettings,
     StorageSettings,
 )
@@ -76,7 +77,8 @@ def build_stores(
     @raise ConfigError: one of them cannot be made.
     """
     record = record or RecordSettings()
-    storage_made, storage_description = _build_storage(storage, data_dir, reactor, record)
+    settled_storage = settled(storage, cache, data_dir)
+    storage_made, storage_description = _build_storage(settled_storage, data_dir, reactor, record)
     if isinstance(cache, RedisSettings):
         if isinstance(storage, RedisSettings):
             check_apart(cache, storage)
@@ -104,11 +106,32 @@ def build_stores(
     return Stores(cache_made, storage_made, cache_description, storage_description)
 
 
+def settled(storage: StorageSettings, cache: CacheSettings, data_dir: str | None) -> SettledStorage:
+    """
+    The storage that C{default} stands for. A Redis as the cache has all records then, as with the Node server: an empty
+    file would be right against it, and the records that a Node server has left in it would be lost.
+
+    @raise ConfigError: there is a file already, too.
+    """
+    if not isinstance(storage, DefaultStorage):
+        return storage
+    if data_dir is None:
+        return NoStorage()
+    if not isinstance(cache, RedisSettings):
+        return SqliteSettings()
+    path = sqlite_path(SqliteSettings(), data_dir)
+    if os.path.exists(path):
+        raise ConfigError(
+            "storage.type",
+            f"missing; the cache is a Redis, and there is {path}: none, if Redis has the records; sqlite, if the file "
+            "has them",
+        )
+    return NoStorage()
+
+
 def _build_storage(
-    settings: StorageSettings, data_dir: str | None, reactor: Any, record: RecordSettings
+    settings: SettledStorage, data_dir: str | None, reactor: Any, record: RecordSettings
 ) -> tuple[IStore | None, str]:
-    if isinstance(settings, DefaultStorage):
-        settings = NoStorage() if data_dir is None else SqliteSettings()
     if isinstance(settings, NoStorage):
         return None, "none: every read misses, every write succeeds; records are gone when the server stops"
     if isinstance(settings, MemorySettings):

@@ -27,10 +27,10 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.config.plugins import PluginSettings
 from dstwist.config.redis import RedisSettings
 from dstwist.config.settings import Settings
-from dstwist.config.stores import DefaultStorage, NoStorage, SqliteSettings
+from dstwist.config.stores import NoStorage, SqliteSettings
 from dstwist.errors import StoreError, TransferError
 from dstwist.interfaces import IEnumerableStore, IStore
-from dstwist.store.from_settings import build_stores, sqlite_path
+from dstwist.store.from_settings import build_stores, settled, sqlite_path
 from dstwist.transfer.batches import Item, Outcome, known_versions, write_batch
 from dstwist.transfer.sqlite_reader import SqliteReader
 
@@ -45,9 +45,7 @@ def settle(settings: Settings, data_dir: str | None) -> Settings:
     """
     The settings with the storage that C{default} stands for.
     """
-    if isinstance(settings.storage, DefaultStorage):
-        return replace(settings, storage=NoStorage() if data_dir is None else SqliteSettings())
-    return settings
+    return replace(settings, storage=settled(settings.storage, settings.cache, data_dir))
 
 
 def sqlite_file(settings: Settings, data_dir: str | None, instead: str) -> str:

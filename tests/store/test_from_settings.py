@@ -172,6 +172,30 @@ class BuildTests(SynchronousTestCase):
         self.assertFalse(os.path.exists(directory))
         self.assertIsNone(self.build(storage=NoStorage(), data_dir=directory).storage)
 
+    def test_data_directory_and_redis(self) -> None:
+        """
+        If the cache is a Redis, it has all records: there is no other storage unless one is configured.
+        """
+        directory = self.mktemp()
+        stores = self.build(RedisSettings(), data_dir=directory)
+        self.assertIsNone(stores.storage)
+        self.assertEqual(stores.storage_description, "none: the cache has all records")
+        self.assertIsInstance(self.build(RedisSettings(), SqliteSettings(), directory).storage, SqliteStore)
+
+    def test_file_and_redis(self) -> None:
+        """
+        If there is a file with records as well, the configuration has to say what it is for.
+        """
+        directory = os.path.abspath(self.mktemp())
+        os.mkdir(directory)
+        with open(f"{directory}/records.sqlite", "w"):
+            pass
+        error = self.assertRaises(ConfigError, self.build, RedisSettings(), data_dir=directory)
+        self.assertIn("storage.type: missing; the cache is a Redis", str(error))
+        self.assertIn(f"{directory}/records.sqlite", str(error))
+        self.assertIsNone(self.build(RedisSettings(), NoStorage(), directory).storage)
+        self.assertIsInstance(self.build(RedisSettings(), SqliteSettings(), directory).storage, SqliteStore)
+
     def test_sqlite(self) -> None:
         """
         The file may be said; if it is not, there must be a data directory.
