@@ -10,6 +10,9 @@ came by this connection, or when the time is up, with the number of replicas tha
 
 A write that was refused needs no replica: its outcome does not depend on any. If the connection is lost after the
 answer to a write, a new connection cannot tell about that write, so it is in doubt.
+
+Outcomes continue the requests of clients, so those of a batch get a time slice in each turn, like all outcomes of calls
+(L{dstwist.redis.outcomes}).
 """
 
 from __future__ import annotations
@@ -20,8 +23,11 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.errors import StoreError
+from dstwist.interfaces import Work
+from dstwist.log import Logger
 from dstwist.redis.interface import Done, IRedis, Word
 from dstwist.redis.scripts import Script
+from dstwist.scheduling.time_slices import TimeSlices
 
 #: The answer of a script that has written.
 _WRITTEN = 1
@@ -35,8 +41,11 @@ class ReplicatedWrites:
     @param timeout: how long to wait for them, in seconds.
     """
 
+    _log = Logger()
+
     def __init__(self, redis: IRedis, wanted: int, timeout: float, clock: IReactorTime) -> None:
         self._redis = redis
+        self._slices = TimeSlices(clock)
         self._wanted = wanted
         self._words = ("WAIT", wanted, max(1, int(timeout * 1000)))
         self._clock = clock
@@ -53,18 +62,26 @@ class ReplicatedWrites:
         """
         As C{run} of L{IRedis}.
         """
-        self._redis.run(script, keys, arguments, self._written, (done, argument))
+        # A call that is made without a connection waits for the next one.
+        connection = self._connections if self._redis.problem() is None else None
+        self._redis.run(script, keys, arguments, self._written, (connection, done, argument))
 
-    def _written(self, argument: tuple[Done, Any], error: Exception | None, reply: Any) -> None:
+    def _written(self, argument: tuple[int | None, Done, Any], error: Exception | None, reply: Any) -> None:
+        connection, done, inner = argument
         if error is not None or reply != _WRITTEN:
-            done, inner = argument
             done(inner, error, reply)
-            return
-        batch = self._batch
-        if batch is None:
-            batch = self._batch = _Batch(self._connections)
-            self._clock.callLater(0, self._wait, batch)
-        batch.writes.append(argument)
+        elif connection not in (None, self._connections):
+            # The outcome has waited until there was another connection.
+            done(inner, self._lost(), None)
+        else:
+            batch = self._batch
+            if batch is None:
+                batch = self._batch = _Batch(self._connections)
+                self._clock.callLater(0, self._wait, batch)
+            batch.writes.append((done, inner))
+
+    def _lost(self) -> StoreError:
+        return StoreError(f"Redis had it, but the connection was lost before {self._wanted} replicas had it")
 
     def _wait(self, batch: _Batch) -> None:
         if self._batch is batch:
@@ -76,11 +93,19 @@ class ReplicatedWrites:
             # The writes were answered, so this error says nothing about them.
             error = StoreError(f"Redis has it, but it is unknown whether {self._wanted} replicas have it: {error}")
         elif batch.connection != self._connections:
-            error = StoreError(f"Redis had it, but the connection was lost before {self._wanted} replicas had it")
+            error = self._lost()
         elif replicas < self._wanted:
             error = StoreError(f"only {replicas} replicas of Redis have it, and not {self._wanted}")
+        self._slices.do(self._handing_out(batch, error))
+
+    def _handing_out(self, batch: _Batch, error: Exception | None) -> Work:
         for done, argument in batch.writes:
-            done(argument, error, _WRITTEN)
+            try:
+                done(argument, error, _WRITTEN)
+            except Exception:
+                # The other writes have their outcomes all the same.
+                self._log.failure("the outcome of a write to Redis was not taken")
+            yield None
 
 
 class _Batch:

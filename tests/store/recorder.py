@@ -24,6 +24,7 @@ class RecordingRedis:
     @ivar calls: the words of each call, as texts. A script stands for itself by its name, with its keys and arguments.
     @ivar answers: by the words of a call that are joined by blanks: its answer. Such a call is answered at once.
     @ivar stopped: whether it was stopped.
+    @ivar trouble: why no call can be executed at present, if that is so.
     """
 
     def __init__(self, answers: dict[str, Any] | None = None) -> None:
@@ -31,6 +32,7 @@ class RecordingRedis:
         self.calls: list[tuple[str, ...]] = []
         self.answers = answers or {}
         self.stopped = False
+        self.trouble: str | None = None
         self._open: list[tuple[Done, Any]] = []
 
     def start(self) -> Deferred[None]:
@@ -63,7 +65,7 @@ class RecordingRedis:
         return succeed(None)
 
     def problem(self) -> str | None:
-        return None
+        return self.trouble
 
     def take(self) -> list[tuple[str, ...]]:
         """

@@ -13,7 +13,9 @@ from dstwist.errors import ConnectionBroken, StoreError
 from dstwist.redis.errors import RedisReplyError
 from dstwist.redis.scripts import Script
 from dstwist.store.redis_replicas import ReplicatedWrites
+from tests.fakes import BusyClock
 from tests.store.recorder import RecordingRedis
+from tests.turns import LONGEST, turn_lengths
 
 SCRIPT = Script("write", "return 1")
 
@@ -98,6 +100,53 @@ class ReplicatedTests(SynchronousTestCase):
         (lost, good) = self.outcomes
         self.assertIs(StoreError, type(lost[1]))
         self.assertEqual(("b", None, 1), good)
+
+    def test_late_outcome(self) -> None:
+        """
+        The same if the outcome of the write has waited until there was another connection.
+        """
+        self.run_one("a")
+        self.redis.connect()
+        self.redis.answer(1)
+        self.clock.advance(0)
+        self.assertEqual([("write", "a")], self.redis.take())
+        ((_, error, _),) = self.outcomes
+        self.assertIn("the connection was lost", str(error))
+
+    def test_made_without_connection(self) -> None:
+        """
+        A write that waited for the connection is not in doubt.
+        """
+        self.redis.trouble = "there is no connection"
+        self.run_one("a")
+        self.redis.connect()
+        self.redis.answer(1)
+        self.clock.advance(0)
+        self.redis.answer(2)
+        self.assertEqual([("a", None, 1)], self.outcomes)
+
+    def test_many(self) -> None:
+        """
+        The outcomes of very many writes are handed out in several turns. One that fails does not keep back the others.
+        """
+        clock = BusyClock()
+        writes = ReplicatedWrites(self.redis, 2, 1.5, clock)
+        outcomes: list[Any] = []
+
+        def slow(number: int, error: Exception | None, reply: Any) -> None:
+            outcomes.append(number)
+            clock.rightNow += 0.001
+            if number == 3:
+                raise ValueError
+
+        for number in range(100):
+            writes.run(SCRIPT, ["a"], [], slow, number)
+        self.redis.answer(*[1] * 100)
+        clock.advance(0)
+        lengths = turn_lengths(clock, lambda: self.redis.answer(2))
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(list(range(100)), outcomes)
+        self.assertEqual(1, len(self.flushLoggedErrors(ValueError)))
 
     def test_unknown(self) -> None:
         """
