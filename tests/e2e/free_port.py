@@ -3,7 +3,8 @@ Ports for servers that tests start, so that no other server gets the same one.
 
 A port that the system chose (by C{bind} to port 0) is no longer taken once the socket is closed: while a server starts,
 or starts again, the system may give the same port to the server of another test. Ports below the range from which the
-system chooses are safe. Each process of the test run has a part of that range for itself.
+system chooses are safe. Each process that runs tests has a part of that range for itself, until it ends: another test
+run on the same machine does not take the port of a server that was killed and is to start again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+from functools import cache
 
 # From 10000 up to 31999: Linux chooses from 32768 and above.
 _FIRST = 10_000
@@ -20,11 +22,29 @@ _SIZE = 1000
 _next = itertools.count()
 
 
+@cache
+def _own_part() -> tuple[int, socket.socket | None]:
+    """
+    The part of this process, and the socket whose name shows other processes that the part is taken.
+    """
+    for number in range(_PARTS):
+        part = (os.getpid() + number) % _PARTS
+        holder = socket.socket(socket.AF_UNIX)
+        try:
+            # A name without a file: the system frees it when the process ends.
+            holder.bind(f"\0dstwist-test-ports-{part}")
+        except OSError:
+            holder.close()
+        else:
+            return part, holder
+    return os.getpid() % _PARTS, None
+
+
 def free_port() -> int:
     """
     A port of 127.0.0.1 that is free, and that the system gives to no other program.
     """
-    first = _FIRST + os.getpid() % _PARTS * _SIZE
+    first = _FIRST + _own_part()[0] * _SIZE
     while True:
         port = first + next(_next) % _SIZE
         with socket.socket() as probe:
