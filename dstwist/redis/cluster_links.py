@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
@@ -198,6 +198,9 @@ class ClusterLinks:
     async def _fetch(self) -> None:
         try:
             found = await self._map.fetch()
+        except CancelledError:
+            # The cluster stops.
+            pass
         except StoreError as error:
             if not self._over:
                 self._has_problem(str(error))

@@ -12,6 +12,7 @@ from dstwist.errors import ConnectionBroken, StoreUnreachable
 from dstwist.redis.errors import RedisReplyError
 from dstwist.redis.interface import IRedis
 from dstwist.redis.slots import SLOTS, slot_of
+from tests.logs import Lines
 from tests.redis.cluster_stage import HALF, ClusterTestCase
 
 #: Keys of the first node, the second one in the same slot as the first, and of the second node.
@@ -426,4 +427,18 @@ class StopTests(ClusterTestCase):
         self.pass_time(10)
         self.successResultOf(stopped)
         self.assertEqual({name for name, _ in self.outcomes}, {1, 2})
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_map(self) -> None:
+        """
+        A question for the map that is not answered ends, and is no problem for the log.
+        """
+        self.start()
+        self.submit(LOW, "SET", LOW, 1)
+        self.sent(1)
+        self.lose(1)
+        lines = Lines(self)
+        self.successResultOf(self.cluster.stop())
+        self.clock.advance(0)
+        self.assertEqual(lines.of("critical") + lines.of("error"), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.redis.cluster_links} and L{dstwist.redis.cluster_map}, on a cluster.
+Tests for L{dstwist.redis.cluster_links}, on a cluster.
 """
 
 from __future__ import annotations
