@@ -6,6 +6,7 @@ As with L{RedisServer}, C{start} waits; L{start_group_in_thread} is for tests wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -62,14 +63,15 @@ class RedisCluster(RedisGroup):
     """
     Three primaries without replicas, each with a third of the slots.
 
+    @param certificates: all connections may be encrypted, and those between the servers are.
     @param settings: of all three, as with L{RedisServer}.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        self.servers = [
-            RedisServer(cluster_enabled="yes", cluster_node_timeout="2000", cluster_port=str(free_port()), **settings)
-            for _ in range(3)
-        ]
+    def __init__(self, certificates: Certificates | None = None, **settings: Any) -> None:
+        options: dict[str, Any] = {"cluster_enabled": "yes", "cluster_node_timeout": "2000", **settings}
+        if certificates is not None:
+            options |= {"certificates": certificates, "tls_cluster": "yes", "tls_replication": "yes"}
+        self.servers = [RedisServer(cluster_port=str(free_port()), **options) for _ in range(3)]
 
     def wait_until_ready(self) -> None:
         for server in self.servers:
@@ -113,7 +115,7 @@ class RedisCluster(RedisGroup):
         """
         Move one key of a slot for which L{begin_move} was called.
         """
-        self.owner(self.slot(key)).command("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+        self.owner(self.slot(key)).command("MIGRATE", "127.0.0.1", _port(target), key, 0, 5000)
 
     def finish_move(self, slot: int, target: RedisServer) -> None:
         """
@@ -121,7 +123,7 @@ class RedisCluster(RedisGroup):
         """
         owner = self.owner(slot)
         while keys := owner.command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
-            owner.command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            owner.command("MIGRATE", "127.0.0.1", _port(target), "", 0, 5000, "KEYS", *keys)
         # The target first: a slot that its old owner gives away before the new one takes it belongs to no server.
         for server in (target, owner, *self.servers):
             server.command("CLUSTER", "SETSLOT", slot, "NODE", _identity(target))
@@ -133,7 +135,7 @@ class RedisCluster(RedisGroup):
             server.command("CLUSTER", "ADDSLOTS", *range(number * share, min((number + 1) * share, SLOTS)))
             server.command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             if server is not first:
-                server.command("CLUSTER", "MEET", "127.0.0.1", first.port, first.settings["cluster-port"])
+                server.command("CLUSTER", "MEET", "127.0.0.1", _port(first), first.settings["cluster-port"])
 
 
 class SentinelGroup(RedisGroup):
@@ -142,7 +144,9 @@ class SentinelGroup(RedisGroup):
 
     @param replicas: how many.
     @param sentinels: how many; more than half of them have to agree on a fail-over.
-    @param password: of the servers; the Sentinels have none.
+    @param password: of the servers.
+    @param sentinel_password: of the Sentinels.
+    @param sentinel_users: lines of the ACL file of the Sentinels, as with L{RedisServer}.
     @param certificates: all connections are encrypted, and the plain ports are closed.
     @param settings: of the primary and the replicas, as with L{RedisServer}.
     """
@@ -155,6 +159,8 @@ class SentinelGroup(RedisGroup):
         replicas: int = 2,
         sentinels: int = 1,
         password: str = "",
+        sentinel_password: str = "",
+        sentinel_users: Sequence[str] = (),
         certificates: Certificates | None = None,
         **settings: Any,
     ) -> None:
@@ -170,8 +176,13 @@ class SentinelGroup(RedisGroup):
         ]
         if password:
             lines.append(f"sentinel auth-pass {self.name} {password}")
+        if sentinel_users:
+            # As this user they log in at each other.
+            lines += ["sentinel sentinel-user controller", "sentinel sentinel-pass controller"]
+        login: dict[str, Any] = {"password": sentinel_password, "users": sentinel_users}
         self.sentinels = [
-            RedisServer(sentinel=True, certificates=certificates, lines=lines, **encrypted) for _ in range(sentinels)
+            RedisServer(sentinel=True, certificates=certificates, lines=lines, **login, **encrypted)
+            for _ in range(sentinels)
         ]
         self.servers = [*self.data_servers, *self.sentinels]
 
@@ -251,6 +262,13 @@ def start_group_in_thread(group: RedisGroup) -> Deferred[None]:
     # Linux ends the processes with the thread that has launched them, so that must be the main thread.
     group.launch()
     return deferToThread(group.wait_until_ready)
+
+
+def _port(server: RedisServer) -> int:
+    """
+    The port for other servers of a cluster.
+    """
+    return server.tls_port or server.port
 
 
 def _cluster_info(server: RedisServer) -> dict[str, str]:
