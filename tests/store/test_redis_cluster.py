@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from dstwist.config.redis import RedisSettings
 from dstwist.config.redis_nodes import RedisAddress
+from dstwist.errors import StoreUnreachable
 from dstwist.record import Record
 from tests.redis_groups import RedisCluster
 from tests.redis_server import RedisServer
@@ -156,3 +159,52 @@ class MovingTests(ClusterTestCase):
         self.assertIsNone(self.result(removed))
         self.assertEqual(2, self.result(store.replace("a", None, Record(0, {}))).version)
         self.assertIsNone(self.result(store.replace("a", None, Record(3, {}))))
+
+    def assert_no_effect(self, operation: Deferred[Any]) -> None:
+        self._wait(operation)
+        self.failureResultOf(operation, StoreUnreachable)
+
+    def test_stuck(self) -> None:
+        """
+        If the move takes longer than commandTimeout, records that exist can be read and written. An operation on a key
+        that is missing fails without effect, and succeeds after the move.
+        """
+        store = self.started(self.make(command_timeout=1.0, deletion_memory=60))
+        slot = self.cluster.slot("{a}")
+        owner = self.cluster.owner(slot)
+        target = next(server for server in self.cluster.servers if server is not owner)
+        self.result(store.replace("a", None, Record(4, {})))
+        self.cluster.begin_move(slot, target)
+        for version in (4, 5):
+            self.assertIsNone(self.result(store.replace("a", version, Record(version + 1, {}))))
+            self.assert_no_effect(store.remove("a", version + 1))
+            self.assertEqual(Record(version + 1, {}), self.result(store.get("a")))
+            # The second time, the record is at the other server.
+            if version == 4:
+                for key in ("{a}_v", "{a}_d"):
+                    self.cluster.move_key(key, target)
+        self.cluster.finish_move(slot, target)
+        self.assertIsNone(self.result(store.remove("a", 6)))
+        self.assertEqual(6, self.result(store.replace("a", None, Record(5, {}))).version)
+        self.assertIsNone(self.result(store.replace("a", None, Record(7, {}))))
+
+    def test_stuck_missing(self) -> None:
+        """
+        The same for a record that does not exist, with and without the version of its deletion.
+        """
+        store = self.started(self.make(command_timeout=1.0, deletion_memory=60))
+        for name in ("a", "b"):
+            slot = self.cluster.slot(f"{{{name}}}")
+            owner = self.cluster.owner(slot)
+            target = next(server for server in self.cluster.servers if server is not owner)
+            if name == "b":
+                self.result(store.replace(name, None, Record(4, {})))
+                self.assertIsNone(self.result(store.remove(name, 4)))
+            self.cluster.begin_move(slot, target)
+            before = self.contents()
+            for failing in (store.get(name), store.replace(name, None, Record(5, {})), store.set(name, 5, {})):
+                self.assert_no_effect(failing)
+            self.assertEqual(before, self.contents())
+            self.cluster.finish_move(slot, target)
+            self.assertIsNone(self.result(store.get(name)))
+            self.assertIsNone(self.result(store.replace(name, None, Record(5, {}))))
