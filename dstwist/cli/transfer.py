@@ -82,7 +82,7 @@ def export_command(
                     await part.source.stop()
             exporter.end()
         place = "the standard output" if file == STANDARD else file
-        progress.tell(f"{shown(exporter)} are exported to {place}.")
+        progress.tell(f"{shown(exporter)} exported to {place}.")
         if exporter.failed:
             raise failed(f"{number(exporter.failed)} could not be read.")
 

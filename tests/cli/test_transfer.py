@@ -98,7 +98,7 @@ class ExportTests(TransferTestCase):
             self.result(store.set(name, 1, {"name": name}))
         result = self.done("export", "-d", self.data_dir, self.file)
         self.assertEqual(Path(self.file).read_bytes(), self.lines("a", "b"))
-        self.assertEqual(result.stderr, f"2 records are exported to {self.file}.\n")
+        self.assertEqual(result.stderr, f"2 records exported to {self.file}.\n")
         self.assertEqual(os.stat(self.file).st_mode & 0o777, 0o600)
         self.assertIn("--force replaces it", self.refusal("export", "-d", self.data_dir, self.file))
         self.done("export", "-d", self.data_dir, self.file, "--force")
