@@ -16,7 +16,7 @@ L{.cluster}            other nodes
 from __future__ import annotations
 
 from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDepartures, Login, PeerCertificate
-from dstwist.interfaces.cluster import ICluster
+from dstwist.interfaces.cluster import IBus, ICluster, IClusterTable, TableReading
 from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.interfaces.permission import IDecider, IPermission
 from dstwist.interfaces.plugins import IPlugin, IPluginMaker
@@ -56,8 +56,10 @@ __all__ = [
     "Frame",
     "HandshakeData",
     "IAuthenticator",
+    "IBus",
     "ICallbackStore",
     "ICluster",
+    "IClusterTable",
     "ICodec",
     "ICodecWire",
     "IConnection",
@@ -88,5 +90,6 @@ __all__ = [
     "Login",
     "PeerCertificate",
     "Record",
+    "TableReading",
     "Work",
 ]

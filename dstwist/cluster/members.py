@@ -1,0 +1,481 @@
+"""
+Membership: which nodes are in the cluster, and which of them owns each partition.
+
+The table in the shared store decides (L{dstwist.cluster.table}); the bus only hints that there is a new one. Each
+interval a node renews its lease, and reads the table and all leases, in one operation. Then it writes a new table if it
+has a reason:
+
+====================================  =================================================================================
+reason                                the new table
+====================================  =================================================================================
+this node is not in the table         has it. If it was in the table before, another node has found it dead: it takes
+                                      part as a new node (L{Membership.node})
+a lease has not moved for leaseTime   is without that node; its partitions go to others
+a partition has no owner              gives it to a member whose bus works
+this node has more than its share     gives one of its partitions to another member
+this node is about to stop, or only   gives all its partitions to others
+its bus is lost
+the table is older than the one that  goes on from the known table, with a higher version: L{Table.merged}
+this node knows                       <dstwist.cluster.table.Table.merged>}
+a token is lower than the one that    has a new token for that partition
+this node knows
+====================================  =================================================================================
+
+A table is written in place of the one that was read, and of no other, and only if the nodes that it leaves out as dead
+have still the leases that were read. If the answer of the store is lost, the next reading shows the outcome.
+
+Leases are timed by each reader. A lease I{moves} when a reader sees another text in it. The reader counts the time in
+which a lease does not move from the moment it received the first reading to the moment it sent for the last one. The
+readings of that time must not be further apart than L{MAX_GAP_INTERVALS}; otherwise the reader starts to count anew.
+So no node is found dead because the store was away, or because the reader slept::
+
+    owner    sends a lease, may decide |----- leaseTime - margin -----|
+    store            has the lease     |
+    reader              receives it      |------------ leaseTime ------------| sends for the last reading: dead
+
+Always true: at most one node may decide about a partition (L{Membership.may_decide}). An owner stops deciding before
+any reader finds it dead, and before it gives a partition away. Two things break this, and the tokens protect the other
+nodes then: a store that has gone back, and a clock that stops while the machine is suspended.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from dstwist.cluster.settings import ClusterSettings
+from dstwist.cluster.table import Assignment, Member, Table, is_older
+from dstwist.interfaces import IBus, IClusterTable, TableReading
+from dstwist.log import Logger
+
+#: Readings that are further apart, in lease intervals, do not belong to one series.
+MAX_GAP_INTERVALS = 2.5
+
+#: After this part of an interval the table is read again, if it was to be read while a reading was under way.
+LOOK_AGAIN_INTERVALS = 0.1
+
+#: The last character of a lease: whether the bus of the node works.
+_BUS_WORKS = b"+"
+_BUS_LOST = b"-"
+
+
+class Membership:
+    """
+    The part that this node takes in the cluster.
+
+    @ivar node: this node as a member: its address, C{#}, and a number that is random or one higher than before. Only
+        one member ever has this text.
+    @ivar table: the newest table that this node knows.
+    @ivar assignments: the owner and the token of each partition as far as this node knows, from tables or messages.
+    @param address: the address of this node on the bus: its name and a random text.
+    @param clock: its C{seconds} are those of a clock that is never set, such as C{time.monotonic}.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        address: str,
+        software: str,
+        store: IClusterTable,
+        bus: IBus,
+        clock: IReactorTime,
+        settings: ClusterSettings,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._random = rng if rng is not None else random.Random()
+        self._address = address
+        self._member = Member(software, 1)
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._settings = settings
+        self._number = self._random.getrandbits(32)
+        self.node = f"{address}#{self._number}"
+        self.table = Table.first(settings.partitions)
+        self.assignments = list(self.table.assignments)
+        # The table of the last reading, which may be older than the newest, and its document.
+        self._read = self._decoded = self.table
+        self._document: bytes | None = None
+        # The partitions that this node has tried to give away, and the document it tried to replace with that. It does
+        # not decide about them while the attempt may still succeed.
+        self._given: set[int] = set()
+        self._given_with: bytes | None = None
+        self._joined = False
+        self._leave = False
+        self._stopped = False
+        self._lease_count = 0
+        self._lease_sent: float | None = None
+        self._bus_lost_since: float | None = None
+        # When this node first saw the lease that each node has now, in an unbroken series of readings.
+        self._seen: dict[str, tuple[bytes | None, float]] = {}
+        self._last_received: float | None = None
+        self._timer: IDelayedCall | None = None
+        self._look_again = False
+        self._observers: list[Callable[[], object]] = []
+        self._announce: Callable[[int], object] = _announce_nothing
+        self._starting: Deferred[None] | None = None
+        self._handing_over: Deferred[None] | None = None
+        self._leaving: Deferred[None] | None = None
+
+    # -- what other parts ask
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """
+        The members of the newest table.
+        """
+        return self.table.members
+
+    @property
+    def is_member(self) -> bool:
+        """
+        Whether this node is in the newest table.
+        """
+        return self.node in self.table.members
+
+    def owns(self, partition: int) -> bool:
+        """
+        Whether this node is the owner of C{partition}, as far as it knows.
+        """
+        return self.assignments[partition].owner == self.node
+
+    def may_decide(self, partition: int) -> bool:
+        """
+        Whether this node certainly is the owner of C{partition} now.
+        """
+        assignment = self.assignments[partition]
+        return (
+            assignment.owner == self.node
+            and self._read.assignments[partition] == assignment
+            and partition not in self._given
+            and not self._member.leaving
+            and self._lease_sent is not None
+            and self._clock.seconds() < self._lease_sent + self._settings.lease_time - self._settings.lease_margin
+        )
+
+    def observe(self, changed: Callable[[], object]) -> None:
+        """
+        Call C{changed} whenever L{node}, L{members} or L{assignments} have changed.
+        """
+        self._observers.append(changed)
+
+    def announce_with(self, announce: Callable[[int], object]) -> None:
+        """
+        Call C{announce} with the version of each table that this node writes, so that other nodes read it at once.
+        """
+        self._announce = announce
+
+    # -- what other nodes tell
+
+    def heard(self, partition: int, owner: str, token: int) -> bool:
+        """
+        A message names the owner of a partition.
+
+        @return: whether the message counts: its token is not lower than the highest that this node knows.
+        """
+        known = self.assignments[partition]
+        if token == known.token:
+            return owner == known.owner
+        if token < known.token:
+            return False
+        self.assignments[partition] = Assignment(owner, token)
+        self.look()
+        self._notify()
+        return True
+
+    def announced(self, version: int) -> None:
+        """
+        Another node has written a table.
+        """
+        if version > self.table.version:
+            self.look()
+
+    # -- start and stop
+
+    def start(self) -> Deferred[None]:
+        """
+        Take part.
+
+        @return: fires when this node is in the table.
+        """
+        starting = self._starting = Deferred()
+        self._renew()
+        return starting
+
+    def hand_over(self) -> Deferred[None]:
+        """
+        Give all partitions to other nodes, and take no more.
+
+        @return: fires when the table says so, or when there is no node that can take them.
+        """
+        self._member = self._member._replace(leaving=True)
+        self._handing_over = Deferred()
+        self.look()
+        return self._handing_over
+
+    def leave(self) -> Deferred[None]:
+        """
+        Take this node out of the table.
+
+        @return: fires when the table says so.
+        """
+        self._leave = True
+        self._leaving = Deferred()
+        self.look()
+        return self._leaving
+
+    def stop(self) -> None:
+        """
+        Do nothing any more, and be found dead if L{leave} has not succeeded.
+        """
+        self._stopped = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._lease_sent = None
+
+    def look(self) -> None:
+        """
+        Renew the lease and read the table now, instead of at the end of the interval.
+        """
+        if self._timer is None:
+            self._look_again = True
+        elif self._timer.active():
+            self._timer.reset(0)
+
+    # -- each interval
+
+    def _renew(self) -> None:
+        self._timer = None
+        self._look_again = False
+        interval = self._settings.lease_interval
+        now = self._clock.seconds()
+        self._watch_bus(now)
+        self._lease_count += 1
+        lease = b"%d" % self._lease_count + (_BUS_LOST if self._bus.is_lost else _BUS_WORKS)
+        renewal = self._store.renew(self.node, lease)
+        if not renewal.called:
+            renewal.addTimeout(interval, self._clock)
+        renewal.addCallback(self._received, now).addErrback(self._not_received).addBoth(self._renewed)
+
+    def _renewed(self, _: object) -> None:
+        if not self._stopped and self._timer is None:
+            delay = self._settings.lease_interval * self._random.uniform(0.9, 1.1)
+            if self._look_again:
+                delay *= LOOK_AGAIN_INTERVALS
+            self._timer = self._clock.callLater(delay, self._renew)
+
+    def _not_received(self, failure: Failure) -> None:
+        self._log.warn(
+            "CLUSTER | the membership table cannot be read or written: {problem}",
+            problem=failure.value,
+            event="CLUSTER",
+            once="the table of the cluster",
+        )
+
+    def _watch_bus(self, now: float) -> None:
+        if not self._bus.is_lost:
+            self._bus_lost_since = None
+        elif self._bus_lost_since is None:
+            self._bus_lost_since = now
+
+    def _received(self, reading: TableReading, sent: float) -> Deferred[None] | None:
+        if self._stopped:
+            return None
+        try:
+            read = self._decode(reading.document)
+        except ValueError as error:
+            self._log.error(
+                "CLUSTER | the membership table cannot be used: {problem}",
+                problem=error,
+                event="CLUSTER",
+                once="the table of the cluster",
+            )
+            return None
+        self._count_leases(read, reading.leases, sent)
+        self._lease_sent = sent
+        self._read = read
+        if reading.document != self._given_with:
+            self._given.clear()
+        stale = read.version < self.table.version or (read.version == self.table.version and read != self.table)
+        if stale:
+            base = self.table.merged(read)
+            self._log.warn(
+                "CLUSTER | the membership table has gone back from version {known} to {version}: the store was emptied, "
+                "or has an older copy",
+                event="CLUSTER",
+                known=self.table.version,
+                version=read.version,
+            )
+        else:
+            base = read
+            self._adopt(read)
+        if self.node not in base.members and self._joined:
+            if self._leave:
+                self._left()
+                return None
+            self._take_new_number()
+            return None
+        self._check_handed_over(reading.leases)
+        return self._write(reading, read, base, stale, sent)
+
+    def _decode(self, document: bytes | None) -> Table:
+        if document == self._document:
+            return self._decoded
+        self._decoded = Table.decode(document, self._settings.partitions)
+        self._document = document
+        return self._decoded
+
+    def _write(
+        self, reading: TableReading, read: Table, base: Table, stale: bool, sent: float
+    ) -> Deferred[None] | None:
+        """
+        Write a new table if there is a reason.
+        """
+        limit = sent - self._settings.lease_time
+        dead = {node for node, (_, since) in self._seen.items() if since < limit and node != self.node}
+        members = {node: member for node, member in base.members.items() if node not in dead}
+        if self._leave:
+            members.pop(self.node, None)
+        else:
+            members[self.node] = self._member
+        usable = {node for node in members if reading.leases.get(node, _BUS_LOST).endswith(_BUS_WORKS)}
+        usable.discard(self.node)
+        if not self._bus.is_lost and not self._leave:
+            usable.add(self.node)
+        yielding = {node for node, member in members.items() if member.leaving}
+        lost_since = self._bus_lost_since
+        if lost_since is not None and sent - lost_since >= self._settings.bus_alone_time:
+            yielding.add(self.node)
+        highest = max(assignment.token for assignment in self.assignments)
+        version = max(read.version, self.table.version, highest) + 1
+        new = base.planned(version, members, usable, yielding, self.node).repaired(self.assignments, version)
+        if new.members == read.members and new.assignments == read.assignments and not stale:
+            return None
+        new = replace(new, version=version, writer=self.node)
+        # An earlier attempt to replace the same document may still succeed.
+        self._given |= {
+            partition
+            for partition, assignment in enumerate(new.assignments)
+            if self.owns(partition) and assignment.owner != self.node
+        }
+        self._given_with = reading.document
+        forget = {node: reading.leases.get(node) for node in dead}
+        writing = self._store.replace(reading.document, new.encode(), forget)
+        if not writing.called:
+            writing.addTimeout(self._settings.lease_interval, self._clock)
+        return writing.addCallback(self._written, new)
+
+    def _written(self, replaced: bool, new: Table) -> None:
+        if self._stopped:
+            return
+        if not replaced:
+            # Another node was faster, or a node is not dead. The next reading shows it.
+            self._given.clear()
+            self._look_again = True
+            return
+        self._read = new
+        self._adopt(new)
+        self._announce(new.version)
+        if not self._owns_any():
+            self._handed_over()
+        if self._leave and self.node not in new.members:
+            self._left()
+
+    def _count_leases(self, read: Table, leases: Mapping[str, bytes], sent: float) -> None:
+        received = self._clock.seconds()
+        last = self._last_received
+        if last is None or sent - last > MAX_GAP_INTERVALS * self._settings.lease_interval:
+            self._seen.clear()
+        self._last_received = received
+        nodes = {*leases, *read.members}
+        for node in nodes:
+            lease = leases.get(node)
+            if self._seen.get(node, _NOT_SEEN)[0] != lease:
+                self._seen[node] = (lease, received)
+        for node in [node for node in self._seen if node not in nodes]:
+            del self._seen[node]
+
+    def _adopt(self, table: Table) -> None:
+        """
+        C{table} is the newest that this node knows.
+        """
+        if table == self.table:
+            return
+        self.table = table
+        for partition, assignment in enumerate(table.assignments):
+            if not is_older(assignment, self.assignments[partition]):
+                self.assignments[partition] = assignment
+        if self.node in table.members:
+            self._joined = True
+            if self._starting is not None:
+                starting, self._starting = self._starting, None
+                starting.callback(None)
+        self._notify()
+
+    def _take_new_number(self) -> None:
+        """
+        Another node has found this one dead: take part as a new node.
+        """
+        self._log.warn(
+            "CLUSTER | node {old} was found dead by another node: it joins the cluster anew",
+            old=self.node,
+            event="CLUSTER",
+        )
+        self._joined = False
+        self._number += 1
+        self.node = f"{self._address}#{self._number}"
+        self._lease_sent = None
+        self._notify()
+        self._timer = self._clock.callLater(0, self._renew)
+
+    def _check_handed_over(self, leases: Mapping[str, bytes]) -> None:
+        if self._handing_over is None:
+            return
+        takers = [
+            node
+            for node, member in self.table.members.items()
+            if node != self.node and not member.leaving and leases.get(node, _BUS_LOST).endswith(_BUS_WORKS)
+        ]
+        if not takers or not self._owns_any():
+            self._handed_over()
+
+    def _owns_any(self) -> bool:
+        return any(assignment.owner == self.node for assignment in self._read.assignments)
+
+    def _handed_over(self) -> None:
+        if self._handing_over is not None:
+            handing_over, self._handing_over = self._handing_over, None
+            handing_over.callback(None)
+
+    def _left(self) -> None:
+        self.stop()
+        if self._leaving is not None:
+            leaving, self._leaving = self._leaving, None
+            leaving.callback(None)
+
+    def _notify(self) -> None:
+        for changed in self._observers:
+            changed()
+
+
+#: Equal to no lease.
+_NOT_SEEN: tuple[object, float] = (object(), 0.0)
+
+
+def address_of(node: str) -> str:
+    """
+    The address of a member on the bus.
+    """
+    return node.rpartition("#")[0]
+
+
+def _announce_nothing(version: int) -> None:
+    """
+    Before there is anybody to tell.
+    """

@@ -1,0 +1,177 @@
+"""
+The engines of a simulated cluster, with their faults. They run on the time of the world; what they deliver to a node
+runs on the clock of the node.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
+from dstwist.cluster.table_memory import MemoryTable
+from dstwist.interfaces import IClusterTable, TableReading
+from tests.cluster.simulation.time import NodeClock, Time
+
+
+class Faults:
+    """
+    How often the engines fail. All of it ends when the history comes to rest.
+
+    @ivar on: whether the faults happen.
+    """
+
+    def __init__(
+        self,
+        loss: float = 0.02,
+        duplicates: float = 0.01,
+        bus_delay: float = 0.02,
+        lost_replies: float = 0.02,
+        late: float = 0.02,
+        latest: float = 4.0,
+    ) -> None:
+        self.on = True
+        self.loss = loss
+        self.duplicates = duplicates
+        self.bus_delay = bus_delay
+        self.lost_replies = lost_replies
+        self.late = late
+        self.latest = latest
+
+
+class SimNetwork(MemoryNetwork):
+    """
+    A bus that loses, delays and repeats payloads, and that can be away for some nodes or for all.
+
+    @ivar away: the engine itself is away.
+    @ivar apart: the pairs of buses between which nothing passes.
+    """
+
+    clock: Time
+
+    def __init__(self, time: Time, rng: random.Random, faults: Faults) -> None:
+        super().__init__(time)
+        self._random = rng
+        self._faults = faults
+        self.clocks: dict[MemoryBus, NodeClock] = {}
+        self.away = False
+        self.cut_off: set[MemoryBus] = set()
+        self.apart: set[tuple[MemoryBus, MemoryBus]] = set()
+        self._earliest: dict[tuple[MemoryBus, MemoryBus], float] = {}
+        self.carried = 0
+
+    def travel_times(self, sender: MemoryBus, receiver: MemoryBus) -> Iterable[float]:
+        rng, faults = self._random, self._faults
+        if self.away or {sender, receiver} & self.cut_off or (sender, receiver) in self.apart:
+            return ()
+        if not faults.on:
+            return (0.001,)
+        if sender is not receiver and rng.random() < faults.loss:
+            return ()
+        time = rng.uniform(0.0003, faults.bus_delay)
+        if rng.random() < 0.01:
+            time += rng.uniform(0, 0.5)
+        if sender is not receiver and rng.random() < faults.duplicates:
+            return (time, time + rng.uniform(0.001, 3.0))
+        return (time,)
+
+    def carry(self, sender: MemoryBus, receiver: MemoryBus, deliver: Callable[[], None]) -> None:
+        clock = self.clocks[receiver]
+        now = self.clock.now
+        for number, time in enumerate(self.travel_times(sender, receiver)):
+            self.carried += 1
+            due = now + time
+            if not number:
+                pair = (sender, receiver)
+                due = self._earliest[pair] = max(due, self._earliest.get(pair, 0.0))
+            clock.callLater(due - now, deliver)
+
+
+@implementer(IClusterTable)
+class SimTable:
+    """
+    The membership table as one node reaches it: operations take time, get lost, and are executed late.
+    """
+
+    def __init__(self, engine: Engine, clock: NodeClock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def renew(self, node: str, lease: bytes) -> Deferred[TableReading]:
+        return self._engine.operation(self._clock, lambda: self._engine.table.renew(node, lease))
+
+    def replace(
+        self, expected: bytes | None, document: bytes, forget: Mapping[str, bytes | None] = MappingProxyType({})
+    ) -> Deferred[bool]:
+        return self._engine.operation(self._clock, lambda: self._engine.table.replace(expected, document, forget))
+
+
+class Engine:
+    """
+    The shared store of all nodes.
+
+    @ivar away: operations are not executed.
+    """
+
+    def __init__(self, time: Time, rng: random.Random, faults: Faults) -> None:
+        self._time = time
+        self._random = rng
+        self._faults = faults
+        self.table = MemoryTable()
+        self.away = False
+        self.stores: list[Any] = []
+        self._copy: tuple[bytes | None, dict[str, bytes]] | None = None
+
+    def operation(
+        self, clock: NodeClock, execute: Callable[[], Deferred[Any]], wanted: Callable[[], bool] | None = None
+    ) -> Deferred[Any]:
+        """
+        One operation of the node with C{clock}.
+
+        @param wanted: asked when the operation is executed.
+        """
+        rng, faults = self._random, self._faults
+        answered: Deferred[Any] = Deferred(lambda _: None)
+
+        def at_engine() -> None:
+            if self.away or (wanted is not None and not wanted()):
+                return
+            result = execute().result  # it has fired
+            if faults.on and rng.random() < faults.lost_replies:
+                return
+            clock.callLater(rng.uniform(0.0005, 0.005), answer, result)
+
+        def answer(result: Any) -> None:
+            if not answered.called:
+                answered.callback(result)
+
+        delay = rng.uniform(0.0005, 0.005)
+        if faults.on and rng.random() < faults.late:
+            delay = rng.uniform(0.0, faults.latest)
+        self._time.callLater(delay, at_engine)
+        return answered
+
+    def empty(self) -> None:
+        """
+        The store loses the table.
+        """
+        self.table.document = None
+        self.table.leases.clear()
+
+    def keep_copy(self) -> None:
+        """
+        Remember the table.
+        """
+        self._copy = (self.table.document, dict(self.table.leases))
+
+    def restore_copy(self) -> None:
+        """
+        The store is a replica that was behind.
+        """
+        if self._copy is not None:
+            self.table.document, self.table.leases = self._copy[0], dict(self._copy[1])
