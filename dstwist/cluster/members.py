@@ -306,8 +306,8 @@ class Membership:
         if stale:
             base = self.table.merged(read)
             self._log.warn(
-                "CLUSTER | the membership table has gone back from version {known} to {version}: the store was emptied, "
-                "or has an older copy",
+                "CLUSTER | the membership table has gone back from version {known} to {version}: the store was "
+                "emptied, or has an older copy",
                 event="CLUSTER",
                 known=self.table.version,
                 version=read.version,

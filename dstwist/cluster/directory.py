@@ -1,0 +1,255 @@
+"""
+The directory: which nodes hold a name, and which nodes are told so.
+
+A node I{holds} a name: a user is online there, or a client there provides a procedure. A node I{watches} names, and is
+told whether they are there. The names are spread over partitions, and the owner of a partition
+(L{dstwist.cluster.members}) knows who holds and who watches its names.
+
+====================  =================================================================================================
+L{.holdings}          what this node holds and watches, and what it has been told
+L{.owned}             one partition that this node owns
+L{.peers}             the messages between them; a node that is its own owner sends them to itself
+====================  =================================================================================================
+
+States are sent, not events, and both sides repeat digests of them each interval. So a lost message, a new owner, or a
+node that comes back leads to no wrong state that lasts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.cluster import messages
+from dstwist.cluster.digest import State
+from dstwist.cluster.holdings import Holdings, Told
+from dstwist.cluster.members import Membership
+from dstwist.cluster.messages import Item
+from dstwist.cluster.owned import OwnedPartition
+from dstwist.cluster.peers import Peers
+from dstwist.cluster.settings import ClusterSettings
+from dstwist.interfaces import IBus
+
+
+class Directory:
+    """
+    The directory as one node takes part in it.
+
+    @param exact: the kinds of names whose watchers are told the holders.
+    @param told: called with the kind, the name and the state of a watched name when the state changes.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        membership: Membership,
+        bus: IBus,
+        clock: IReactorTime,
+        settings: ClusterSettings,
+        told: Told,
+        exact: Collection[str] = (),
+        rng: random.Random | None = None,
+    ) -> None:
+        self._membership = membership
+        self._clock = clock
+        self._settings = settings
+        self._exact = exact
+        self._random = rng if rng is not None else random.Random()
+        self._node = membership.node
+        self._members: frozenset[str] = frozenset()
+        self._owned: dict[int, OwnedPartition] = {}
+        # The partitions in which something has changed in this turn.
+        self._changed: set[int] = set()
+        self._call: IDelayedCall | None = None
+        self._timer: IDelayedCall | None = None
+        self._peers = Peers(address, membership, bus, clock, settings, self._received)
+        self._holdings = holdings = Holdings(membership, self._peers, clock, settings, told)
+        self.hold, self.release = holdings.hold, holdings.release
+        self.watch, self.unwatch = holdings.watch, holdings.unwatch
+        self.watch_all, self.unwatch_all = holdings.watch_all, holdings.unwatch_all
+        self._handlers: dict[str, Callable[..., None]] = {
+            messages.REPORT: self._reported,
+            messages.DIGESTS: self._digested,
+            messages.ASK: self._asked,
+            messages.WHOLE: self._sent_whole,
+            messages.QUESTION: holdings.questioned,
+            messages.ANSWER: self._answered,
+            messages.STATES: holdings.told_states,
+            messages.SUMS: self._summed,
+            messages.UNEQUAL: self._unequal,
+            messages.ALL: holdings.told_all,
+        }
+        membership.observe(self._membership_changed)
+
+    def state(self, kind: str, name: str) -> State | None:
+        """
+        Whether C{name}, which this node watches, is there, and the nodes that hold it; C{None}: nothing is known yet.
+        """
+        return self._holdings.state(kind, name)
+
+    def known(self, kind: str) -> Iterator[str]:
+        """
+        The watched names of C{kind} that are there.
+        """
+        return self._holdings.known(kind)
+
+    def start(self) -> None:
+        """
+        Take part, as long as this node is a member.
+        """
+        self._tick()
+
+    def stop(self) -> None:
+        """
+        Send nothing any more.
+        """
+        self._holdings.stop()
+        self._peers.stop()
+        for call in (self._timer, self._call):
+            if call is not None and call.active():
+                call.cancel()
+
+    # -- each interval
+
+    def _tick(self) -> None:
+        delay = self._settings.lease_interval * self._random.uniform(0.9, 1.1)
+        self._timer = self._clock.callLater(delay, self._tick)
+        if not self._membership.is_member:
+            return
+        self._holdings.send_digests()
+        sums: dict[str, list[list[int]]] = {}
+        for number, partition in self._owned.items():
+            if self._membership.may_decide(number):
+                partition.decide()
+                partition.ask()
+                for node, digest in partition.sums():
+                    sums.setdefault(node, []).append([number, partition.token, *digest])
+        for node, rows in sums.items():
+            self._send_sliced(node, messages.SUMS, rows)
+        self._collect(self._owned)
+
+    def _collect(self, numbers: Collection[int]) -> None:
+        """
+        Ask the members that have not sent their entries yet.
+        """
+        rows: dict[str, list[list[int]]] = {}
+        for number in numbers:
+            partition = self._owned[number]
+            for node in partition.unheard:
+                rows.setdefault(node, []).append([number, partition.token])
+        for node, asked in rows.items():
+            self._send_sliced(node, messages.ASK, asked)
+
+    def _send_sliced(self, node: str, kind: str, rows: list[list[int]]) -> None:
+        size = self._settings.names_per_item
+        for start in range(0, len(rows), size):
+            self._peers.send(node, [kind, rows[start : start + size]])
+
+    # -- which partitions this node owns
+
+    def _membership_changed(self) -> None:
+        membership = self._membership
+        if membership.node != self._node:
+            self._node = membership.node
+            self._owned.clear()
+        members = frozenset(membership.members)
+        others = members != self._members
+        self._members = members
+        collected = []
+        for number, (owner, token) in enumerate(membership.assignments):
+            partition = self._owned.get(number)
+            if owner != self._node or self._node not in members:
+                self._owned.pop(number, None)
+            elif partition is None or partition.token != token:
+                self._owned[number] = OwnedPartition(
+                    number, token, self._node, self._clock.seconds, self._settings, self._exact, self._peers.send
+                )
+                self._owned[number].set_members(members)
+                collected.append(number)
+            elif others:
+                partition.set_members(members)
+                collected.append(number)
+                self._touch(number)
+        self._collect(collected)
+
+    def _touch(self, number: int) -> None:
+        """
+        Tell watchers, at the end of the turn, what has changed in a partition.
+        """
+        self._changed.add(number)
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._decide)
+
+    def _decide(self) -> None:
+        self._call = None
+        changed, self._changed = self._changed, set()
+        for number in changed:
+            partition = self._owned.get(number)
+            if partition is not None and self._membership.may_decide(number):
+                partition.decide()
+
+    # -- messages
+
+    def _received(self, sender: str, item: Item) -> None:
+        kind, first, *rest = item
+        # Most kinds begin with the number of a partition.
+        if isinstance(first, list) or first < self._settings.partitions:
+            self._handlers[kind](sender, first, *rest)
+
+    def _partition(self, sender: str, number: int, token: int) -> OwnedPartition | None:
+        """
+        The partition that a message is about, if this node still owns it.
+        """
+        partition = self._owned.get(number)
+        if partition is None or partition.token != token or sender not in self._members:
+            if number < self._settings.partitions and token > self._membership.assignments[number].token:
+                self._membership.look()
+            return None
+        return partition
+
+    def _reported(self, sender: str, number: int, token: int, added: list[str], removed: list[str]) -> None:
+        partition = self._partition(sender, number, token)
+        if partition is not None:
+            partition.reported(sender, added, removed)
+            self._touch(number)
+
+    def _digested(self, sender: str, rows: list[list[int]]) -> None:
+        asked = []
+        for number, token, count, xor in rows:
+            partition = self._partition(sender, number, token)
+            if partition is not None and partition.differs(sender, (count, xor)):
+                asked.append([number, token])
+        if asked:
+            self._peers.send(sender, [messages.ASK, asked])
+
+    def _asked(self, sender: str, rows: list[list[int]]) -> None:
+        for number, token in rows:
+            if number < self._settings.partitions:
+                self._holdings.asked(sender, number, token)
+
+    def _sent_whole(
+        self, sender: str, number: int, token: int, part: int, parts: int, entries: list[str], told: list[str]
+    ) -> None:
+        partition = self._partition(sender, number, token)
+        if partition is not None:
+            partition.sent_whole(sender, part, parts, entries, told)
+            self._touch(number)
+
+    def _answered(
+        self, sender: str, number: int, token: int, question: int, held: list[str], released: list[tuple[str, int]]
+    ) -> None:
+        partition = self._partition(sender, number, token)
+        if partition is not None:
+            partition.answered(sender, question, held, [(key, age / 1000) for key, age in released])
+            self._touch(number)
+
+    def _summed(self, sender: str, rows: list[list[int]]) -> None:
+        for number, token, count, xor in rows:
+            self._holdings.summed(sender, number, token, (count, xor))
+
+    def _unequal(self, sender: str, number: int, token: int) -> None:
+        partition = self._partition(sender, number, token)
+        if partition is not None:
+            partition.send_all(sender)

@@ -1,0 +1,286 @@
+"""
+The member's side of the directory: the names that this node holds and watches, and what the owners have told it.
+
+For each partition this node has I{entries} (the names it holds and watches) and I{states} (what its owner has told of
+the names it watches). Both outlive an owner. The owner has a copy of the entries, and this node has a copy of what the
+owner has told it; each copy is compared by digests and, if it differs, sent as a whole::
+
+    this node                              owner
+    report: entries that changed   ----->
+    digests, each interval         ----->  differs from the copy
+                                   <-----  ask
+    whole                          ----->  replaces the copy
+
+                                   <-----  states that changed
+    differs from the copy          <-----  sums, each interval
+    unequal                        ----->
+    replaces the copy              <-----  all
+
+A part of a whole replaces the entries, or states, that fall into this part (L{dstwist.cluster.digest.part_of}). So the
+parts may arrive at different times, and changes may arrive between them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from dstwist.cluster import messages
+from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
+from dstwist.cluster.members import Membership
+from dstwist.cluster.messages import HOLDS, WATCHES, WATCHES_ALL
+from dstwist.cluster.peers import Peers
+from dstwist.cluster.settings import ClusterSettings
+from dstwist.cluster.table import partition_of
+
+T = TypeVar("T")
+
+#: A name with its state, as in a message.
+Row = tuple[str, int, list[str]]
+
+#: Called with the kind and the name of a name that this node watches, and its state.
+Told = Callable[[str, str, State], object]
+
+
+class Holdings:
+    """
+    What this node holds, watches and has been told.
+
+    @param told: called when a state changes.
+    """
+
+    def __init__(
+        self, membership: Membership, peers: Peers, clock: IReactorTime, settings: ClusterSettings, told: Told
+    ) -> None:
+        self._membership = membership
+        self._peers = peers
+        self._clock = clock
+        self._settings = settings
+        self._told = told
+        self._entries = [DigestedSet() for _ in range(settings.partitions)]
+        self._states = [DigestedStates() for _ in range(settings.partitions)]
+        # The changes of this turn, and whether each entry was added.
+        self._changes: dict[int, dict[str, bool]] = {}
+        self._call: IDelayedCall | None = None
+        # The names that this node has released within the last grace time, and when.
+        self._released: OrderedDict[str, float] = OrderedDict()
+        self._longest_grace = max(settings.grace.values(), default=0.0)
+
+    # -- what this node holds and watches
+
+    def hold(self, kind: str, name: str) -> None:
+        """
+        This node holds C{name} from now on.
+        """
+        self._released.pop(kind + name, None)
+        self._change(HOLDS + kind + name, True)
+
+    def release(self, kind: str, name: str) -> None:
+        """
+        This node does not hold C{name} any more.
+        """
+        if self._change(HOLDS + kind + name, False) and self._longest_grace:
+            self._released[kind + name] = self._clock.seconds()
+
+    def watch(self, kind: str, name: str) -> None:
+        """
+        Have the state of C{name} told.
+        """
+        self._change(WATCHES + kind + name, True)
+
+    def unwatch(self, kind: str, name: str) -> None:
+        """
+        Have it told no more.
+        """
+        if self._change(WATCHES + kind + name, False):
+            self._forget_unwatched(kind + name)
+
+    def watch_all(self, kind: str) -> None:
+        """
+        Have the states of all names of C{kind} told that are there.
+        """
+        for partition in range(self._settings.partitions):
+            self._change_in(partition, WATCHES_ALL + kind, True)
+
+    def unwatch_all(self, kind: str) -> None:
+        """
+        Have them told no more.
+        """
+        for partition, states in enumerate(self._states):
+            self._change_in(partition, WATCHES_ALL + kind, False)
+            for key in [key for key in states if key[0] == kind]:
+                self._forget_unwatched(key)
+
+    def state(self, kind: str, name: str) -> State | None:
+        """
+        What this node has been told of C{name}.
+        """
+        return self._states[self._partition(kind + name)].get(kind + name)
+
+    def known(self, kind: str) -> Iterator[str]:
+        """
+        The names of C{kind} that are there, as far as this node has been told.
+        """
+        for states in self._states:
+            for key, state in states.items():
+                if key[0] == kind and state[0]:
+                    yield key[1:]
+
+    def _partition(self, key: str) -> int:
+        return partition_of(key, self._settings.partitions)
+
+    def _change(self, entry: str, added: bool) -> bool:
+        return self._change_in(self._partition(entry[1:]), entry, added)
+
+    def _change_in(self, partition: int, entry: str, added: bool) -> bool:
+        entries = self._entries[partition]
+        if not (entries.add(entry) if added else entries.remove(entry)):
+            return False
+        self._changes.setdefault(partition, {})[entry] = added
+        if self._call is None:
+            self._call = self._clock.callLater(0, self.flush)
+        return True
+
+    def _forget_unwatched(self, key: str) -> None:
+        partition = self._partition(key)
+        if not self._watches(partition, key):
+            self._states[partition].drop(key)
+
+    def _watches(self, partition: int, key: str) -> bool:
+        entries = self._entries[partition]
+        return WATCHES + key in entries or WATCHES_ALL + key[0] in entries
+
+    # -- to the owners
+
+    def flush(self) -> None:
+        """
+        Send the owners what has changed in this turn.
+        """
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+        changes, self._changes = self._changes, {}
+        for partition, entries in changes.items():
+            owner, token = self._membership.assignments[partition]
+            if owner is None:
+                continue
+            for some in _slices(list(entries), self._settings.names_per_item):
+                added = [entry for entry in some if entries[entry]]
+                removed = [entry for entry in some if not entries[entry]]
+                self._peers.send(owner, [messages.REPORT, partition, token, added, removed])
+
+    def send_digests(self) -> None:
+        """
+        Send the owners the digests of all entries.
+        """
+        self.flush()
+        rows: dict[str, list[tuple[int, int, int, int]]] = {}
+        for partition, (owner, token) in enumerate(self._membership.assignments):
+            if owner is not None:
+                rows.setdefault(owner, []).append((partition, token, *self._entries[partition].digest))
+        for owner, digests in rows.items():
+            for some in _slices(digests, self._settings.names_per_item):
+                self._peers.send(owner, [messages.DIGESTS, [list(row) for row in some]])
+        limit = self._clock.seconds() - self._longest_grace - self._settings.lease_interval
+        while self._released and next(iter(self._released.values())) < limit:
+            self._released.popitem(last=False)
+
+    def asked(self, owner: str, partition: int, token: int) -> None:
+        """
+        C{owner} owns a partition: send it everything.
+        """
+        if not self._membership.heard(partition, owner, token):
+            return
+        self.flush()
+        entries, states = self._entries[partition], self._states[partition]
+        there = [key for key, state in states.items() if state[0]]
+        parts = -(-(len(entries) + len(there)) // self._settings.names_per_item) or 1
+        sliced: list[tuple[list[str], list[str]]] = [([], []) for _ in range(parts)]
+        for entry in entries:
+            sliced[part_of(entry, parts)][0].append(entry)
+        for key in there:
+            sliced[part_of(key, parts)][1].append(key)
+        for part, (some, told) in enumerate(sliced):
+            self._peers.send(owner, [messages.WHOLE, partition, token, part, parts, some, told])
+
+    def questioned(self, owner: str, partition: int, token: int, question: int, keys: Iterable[str]) -> None:
+        """
+        C{owner} asks which of C{keys} this node holds.
+        """
+        if not self._membership.heard(partition, owner, token):
+            return
+        self.flush()
+        entries = self._entries[partition]
+        now = self._clock.seconds()
+        held, released = [], []
+        for key in keys:
+            if HOLDS + key in entries:
+                held.append(key)
+            elif key in self._released:
+                released.append([key, round((now - self._released[key]) * 1000)])
+        self._peers.send(owner, [messages.ANSWER, partition, token, question, held, released])
+
+    # -- from the owners
+
+    def told_states(self, owner: str, partition: int, token: int, rows: Iterable[Row]) -> None:
+        """
+        C{owner} tells the states of some names.
+        """
+        if self._membership.heard(partition, owner, token):
+            for row in rows:
+                self._put(partition, *row)
+
+    def told_all(self, owner: str, partition: int, token: int, part: int, parts: int, rows: list[Row]) -> None:
+        """
+        C{owner} tells a part of all states.
+        """
+        if not parts or not self._membership.heard(partition, owner, token):
+            return
+        told = {row[0] for row in rows}
+        states = self._states[partition]
+        entries = self._entries[partition]
+        for key in [key for key in states if key not in told and part_of(key, parts) == part]:
+            # If the owner does not know yet that this node watches the name itself, it tells the state later.
+            if WATCHES + key not in entries:
+                self._put(partition, key, -1, ())
+        for row in rows:
+            self._put(partition, *row)
+
+    def summed(self, owner: str, partition: int, token: int, digest: tuple[int, int]) -> None:
+        """
+        C{owner} has told this node states with C{digest}.
+        """
+        if self._membership.heard(partition, owner, token) and self._states[partition].digest != digest:
+            self._peers.send(owner, [messages.UNEQUAL, partition, token])
+
+    def _put(self, partition: int, key: str, code: int, holders: Iterable[str]) -> None:
+        states = self._states[partition]
+        if not self._watches(partition, key):
+            states.drop(key)
+            return
+        before = states.get(key)
+        if code == -1 and WATCHES + key not in self._entries[partition]:
+            states.drop(key)
+            if before is not None and before[0]:
+                self._told(key[0], key[1:], GONE)
+            return
+        state: State = (code == 1, tuple(holders))
+        if state != before:
+            states.put(key, state)
+            self._told(key[0], key[1:], state)
+
+    def stop(self) -> None:
+        """
+        Send nothing any more.
+        """
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+
+
+def _slices(items: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,390 @@
+"""
+The owner's side of the directory: one partition.
+
+The owner keeps, in memory, the entries of each member (L{dstwist.cluster.holdings}) and what it has told each of them.
+A name is in one of these states::
+
+    held --the last holder releases it, or dies--> in grace --its grace time is over--> asked about
+      ^                                               |                                   |     |
+      +-------------------a member holds it-----------+-----------------------------------+     |
+                                                                every member has answered that it does not hold it
+                                                                                                v
+                                                                                              gone
+
+Watchers are told that a name is there at once, and that it is gone only in the last state. A member that has released
+the name lately says so in its answer, and the grace time begins anew: the owner may not have heard that this member
+held it.
+
+A new owner I{collects}: it asks each member for all its entries, and for the names that the clients of that member are
+told are there. It says of no name that it is gone before all members have answered. A name that clients were told of,
+but that no member holds, is in grace then. So nothing is announced because a partition has moved.
+
+Always true: what is kept in C{told} of a member is what that member has if no message was lost; the digests
+(L{OwnedPartition.sums}) show whether one was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from dstwist.cluster import messages
+from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
+from dstwist.cluster.messages import HOLDS, WATCHES, Item
+from dstwist.cluster.settings import ClusterSettings
+
+#: What a member believes of a name that it was told by another owner. It is equal to no other state.
+_BELIEVED: State = (True, ("", ""))
+
+
+@dataclass(slots=True)
+class _Member:
+    """
+    What is known of one member.
+
+    @ivar since: when it became a member, or this node the owner.
+    @ivar is_heard: whether all parts of its entries have arrived.
+    @ivar parts: how many parts there are.
+    @ivar arrived: the numbers of those that have arrived.
+    """
+
+    since: float
+    entries: DigestedSet = field(default_factory=DigestedSet)
+    told: DigestedStates = field(default_factory=DigestedStates)
+    is_heard: bool = False
+    parts: int = 0
+    arrived: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Question:
+    """
+    One question to all members.
+
+    @ivar asked: when each member was asked first.
+    """
+
+    keys: set[str]
+    asked: dict[str, float] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+
+
+class OwnedPartition:
+    """
+    A partition that this node owns.
+
+    @param node: this node.
+    @param now: the time.
+    @param exact: the kinds of names whose watchers are told the holders.
+    @param send: sends an item to a member.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        token: int,
+        node: str,
+        now: Callable[[], float],
+        settings: ClusterSettings,
+        exact: Collection[str],
+        send: Callable[[str, Item], object],
+    ) -> None:
+        self.number = number
+        self.token = token
+        self._node = node
+        self._now = now
+        self._settings = settings
+        self._exact = exact
+        self._send = send
+        self._members: dict[str, _Member] = {}
+        self._holders: dict[str, set[str]] = {}
+        self._watchers: dict[str, set[str]] = {}
+        self._kind_watchers: dict[str, set[str]] = {}
+        # When the grace time of a name without a holder is over.
+        self._grace: dict[str, float] = {}
+        self._questions: dict[int, _Question] = {}
+        self._asked: dict[str, int] = {}
+        self._last_question = 0
+        # The names whose watchers may have to be told.
+        self._changed: set[str] = set()
+        self._is_complete = False
+
+    # -- the members
+
+    def set_members(self, nodes: Collection[str]) -> None:
+        """
+        These are the members now. The others are forgotten: they are dead.
+        """
+        for node in nodes:
+            if node not in self._members:
+                self._members[node] = _Member(self._now())
+        for node in [node for node in self._members if node not in nodes]:
+            for entry in list(self._members[node].entries):
+                self._remove(node, entry)
+            del self._members[node]
+            for question in self._questions.values():
+                question.answered.discard(node)
+                question.asked.pop(node, None)
+
+    @property
+    def unheard(self) -> list[str]:
+        """
+        The members that have not sent all their entries yet.
+        """
+        return [node for node, member in self._members.items() if not member.is_heard]
+
+    # -- what members send; C{node} is one of them
+
+    def reported(self, node: str, added: Iterable[str], removed: Iterable[str]) -> None:
+        """
+        Entries of a member have changed.
+        """
+        for entry in added:
+            self._add(node, entry)
+        for entry in removed:
+            self._remove(node, entry)
+
+    def differs(self, node: str, digest: tuple[int, int]) -> bool:
+        """
+        Whether the entries of a member have another digest than the copy here. A member that is not heard yet is asked
+        anyway.
+        """
+        member = self._members[node]
+        return member.is_heard and member.entries.digest != digest
+
+    def sent_whole(self, node: str, part: int, parts: int, entries: Iterable[str], told: Iterable[str]) -> None:
+        """
+        A member has sent a part of all its entries, and the names that its clients are told are there.
+        """
+        if part >= parts:
+            return
+        member = self._members[node]
+        new = set(entries)
+        for entry in [entry for entry in member.entries if entry not in new and part_of(entry, parts) == part]:
+            self._remove(node, entry)
+        for entry in new:
+            self._add(node, entry)
+        if not member.is_heard and self._collect(member, part, parts, told):
+            member.is_heard = True
+            for key in [key for key in member.told if not self._is_watched_by(node, key)]:
+                member.told.drop(key)
+
+    def answered(self, node: str, number: int, held: Iterable[str], released: Iterable[tuple[str, float]]) -> None:
+        """
+        A member has answered a question.
+
+        @param released: names that it has released lately, and how many seconds ago.
+        """
+        for key in held:
+            self._add(node, HOLDS + key)
+        now = self._now()
+        for key, age in released:
+            end = now - age + self._grace_time(key)
+            if key in self._grace and end > now:
+                self._grace[key] = max(end, self._grace[key])
+                self._forget_question(key)
+        question = self._questions.get(number)
+        if question is not None:
+            question.answered.add(node)
+
+    def send_all(self, node: str) -> None:
+        """
+        Send a member everything that it was told: it has something else.
+        """
+        member = self._members[node]
+        if not member.is_heard or not self._is_complete:
+            return
+        told = member.told
+        parts = -(-len(told) // self._settings.names_per_item) or 1
+        sliced: list[list[Item]] = [[] for _ in range(parts)]
+        for key, state in told.items():
+            sliced[part_of(key, parts)].append(_row(key, state))
+        for part, rows in enumerate(sliced):
+            self._send(node, [messages.ALL, self.number, self.token, part, parts, rows])
+
+    # -- what the owner decides; called only while this node may decide
+
+    def decide(self) -> None:
+        """
+        Tell watchers what has changed.
+        """
+        members = self._members
+        if not self._is_complete:
+            heard = [node for node, member in members.items() if member.is_heard]
+            if all(member.is_heard or self._is_silent(member.since, heard) for member in members.values()):
+                self._is_complete = True
+                self._changed.update(self._watchers)
+        if self._is_complete:
+            self._close_questions()
+        changed, self._changed = self._changed, set()
+        rows: dict[str, list[Item]] = {}
+        for key in changed:
+            watchers = self._watchers.get(key, _NO_NODES)
+            for node in watchers | self._kind_watchers.get(key[0], _NO_NODES):
+                row = self._tell(node, key, node in watchers)
+                if row is not None:
+                    rows.setdefault(node, []).append(row)
+        size = self._settings.names_per_item
+        for node, states in rows.items():
+            for start in range(0, len(states), size):
+                self._send(node, [messages.STATES, self.number, self.token, states[start : start + size]])
+
+    def ask(self) -> None:
+        """
+        Ask the members about the names whose grace time is over. Called each interval.
+        """
+        now = self._now()
+        due = [key for key, end in self._grace.items() if end <= now and key not in self._asked]
+        size = self._settings.names_per_item
+        for start in range(0, len(due), size):
+            self._last_question += 1
+            keys = due[start : start + size]
+            self._questions[self._last_question] = _Question(set(keys))
+            self._asked.update(dict.fromkeys(keys, self._last_question))
+        for number, question in self._questions.items():
+            for node in self._members:
+                if node not in question.answered:
+                    question.asked.setdefault(node, now)
+                    keys = sorted(question.keys)
+                    self._send(node, [messages.QUESTION, self.number, self.token, number, keys])
+
+    def sums(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """
+        The members that have been told everything, each with the digest of that.
+        """
+        if self._is_complete:
+            for node, member in self._members.items():
+                if member.is_heard:
+                    yield node, member.told.digest
+
+    # -- inside
+
+    def _add(self, node: str, entry: str) -> None:
+        member = self._members[node]
+        if not member.entries.add(entry):
+            return
+        verb, key = entry[0], entry[1:]
+        if verb == HOLDS:
+            self._holders.setdefault(key, set()).add(node)
+            self._grace.pop(key, None)
+            self._forget_question(key)
+            self._changed.add(key)
+        elif verb == WATCHES:
+            self._watchers.setdefault(key, set()).add(node)
+            self._changed.add(key)
+        else:
+            self._kind_watchers.setdefault(key, set()).add(node)
+            for names in (self._holders, self._grace, member.told):
+                self._changed.update(each for each in names if each[0] == key)
+
+    def _remove(self, node: str, entry: str) -> None:
+        member = self._members[node]
+        if not member.entries.remove(entry):
+            return
+        verb, key = entry[0], entry[1:]
+        if verb == HOLDS:
+            holders = self._holders[key]
+            holders.discard(node)
+            if not holders:
+                del self._holders[key]
+                self._begin_grace(key)
+            self._changed.add(key)
+            return
+        watchers = self._watchers if verb == WATCHES else self._kind_watchers
+        watchers[key].discard(node)
+        if not watchers[key]:
+            del watchers[key]
+        told = [key] if verb == WATCHES else [each for each in member.told if each[0] == key]
+        for each in told:
+            if not self._is_watched_by(node, each):
+                member.told.drop(each)
+
+    def _is_watched_by(self, node: str, key: str) -> bool:
+        return node in self._watchers.get(key, _NO_NODES) or node in self._kind_watchers.get(key[0], _NO_NODES)
+
+    def _collect(self, member: _Member, part: int, parts: int, told: Iterable[str]) -> bool:
+        """
+        Take the names that the clients of a member are told are there.
+
+        @return: whether all parts have arrived.
+        """
+        for key in told:
+            if not self._is_complete and key not in self._holders and key not in self._grace:
+                self._begin_grace(key)
+            if key not in member.told:
+                member.told.put(key, _BELIEVED)
+            self._changed.add(key)
+        if member.parts != parts:
+            member.parts = parts
+            member.arrived.clear()
+        member.arrived.add(part)
+        return len(member.arrived) == parts
+
+    def _begin_grace(self, key: str) -> None:
+        self._grace[key] = self._now() + self._grace_time(key)
+        self._changed.add(key)
+
+    def _grace_time(self, key: str) -> float:
+        return self._settings.grace.get(key[0], 0.0)
+
+    def _forget_question(self, key: str) -> None:
+        number = self._asked.pop(key, None)
+        if number is not None:
+            question = self._questions[number]
+            question.keys.discard(key)
+            if not question.keys:
+                del self._questions[number]
+
+    def _close_questions(self) -> None:
+        for number, question in list(self._questions.items()):
+            answered = question.answered
+            if all(
+                node in answered or (node in question.asked and self._is_silent(question.asked[node], answered))
+                for node in self._members
+            ):
+                for key in list(question.keys):
+                    self._forget_question(key)
+                    del self._grace[key]
+                    self._changed.add(key)
+                self._questions.pop(number, None)
+
+    def _is_silent(self, since: float, others: Collection[str]) -> bool:
+        """
+        Whether a member has not answered since C{since}, although others do.
+        """
+        return self._now() - since >= self._settings.absence_timeout and any(node != self._node for node in others)
+
+    def _tell(self, node: str, key: str, singly: bool) -> Item | None:
+        """
+        What a watcher has to be told of C{key}; C{None}: nothing.
+
+        @param singly: it watches this name, and perhaps all names of the kind; otherwise it watches only the kind.
+        """
+        told = self._members[node].told
+        before = told.get(key)
+        holders = self._holders.get(key)
+        if holders is not None:
+            state: State = (True, tuple(sorted(holders)) if key[0] in self._exact else ())
+        elif key in self._grace:
+            state = (True, ())
+        elif not self._is_complete:
+            return None
+        elif not singly:
+            if before is None or before == GONE:
+                return None
+            told.drop(key)
+            return [key, -1, []]
+        else:
+            state = GONE
+        if state == before:
+            return None
+        told.put(key, state)
+        return _row(key, state)
+
+
+_NO_NODES: frozenset[str] = frozenset()
+
+
+def _row(key: str, state: State) -> Item:
+    there, holders = state
+    return [key, 1 if there else 0, list(holders)]
