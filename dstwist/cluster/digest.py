@@ -33,7 +33,8 @@ class DigestedSet:
     __slots__ = ("_texts", "_xor")
 
     def __init__(self) -> None:
-        self._texts: set[str] = set()
+        # A dict keeps the order of insertion, so that a simulation can be repeated.
+        self._texts: dict[str, None] = {}
         self._xor = 0
 
     def __contains__(self, text: str) -> bool:
@@ -58,7 +59,7 @@ class DigestedSet:
         """
         if text in self._texts:
             return False
-        self._texts.add(text)
+        self._texts[text] = None
         self._xor ^= hash_of(text)
         return True
 
@@ -68,7 +69,7 @@ class DigestedSet:
         """
         if text not in self._texts:
             return False
-        self._texts.remove(text)
+        del self._texts[text]
         self._xor ^= hash_of(text)
         return True
 

@@ -58,10 +58,10 @@ class Directory:
         self._exact = exact
         self._random = rng if rng is not None else random.Random()
         self._node = membership.node
-        self._members: frozenset[str] = frozenset()
+        self._members: dict[str, None] = {}
         self._owned: dict[int, OwnedPartition] = {}
         # The partitions in which something has changed in this turn.
-        self._changed: set[int] = set()
+        self._changed: dict[int, None] = {}
         self._call: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
         self._peers = Peers(address, membership, bus, clock, settings, self._received)
@@ -154,7 +154,7 @@ class Directory:
         if membership.node != self._node:
             self._node = membership.node
             self._owned.clear()
-        members = frozenset(membership.members)
+        members = dict.fromkeys(membership.members)
         others = members != self._members
         self._members = members
         collected = []
@@ -178,13 +178,13 @@ class Directory:
         """
         Tell watchers, at the end of the turn, what has changed in a partition.
         """
-        self._changed.add(number)
+        self._changed[number] = None
         if self._call is None:
             self._call = self._clock.callLater(0, self._decide)
 
     def _decide(self) -> None:
         self._call = None
-        changed, self._changed = self._changed, set()
+        changed, self._changed = self._changed, {}
         for number in changed:
             partition = self._owned.get(number)
             if partition is not None and self._membership.may_decide(number):

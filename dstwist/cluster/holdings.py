@@ -38,6 +38,10 @@ from dstwist.cluster.table import partition_of
 
 T = TypeVar("T")
 
+#: A released name is remembered for the longest grace time and this many lease intervals. The answers to one question
+#: are given within one interval, which may be a little longer.
+RELEASED_INTERVALS = 1.5
+
 #: A name with its state, as in a message.
 Row = tuple[str, int, list[str]]
 
@@ -65,7 +69,7 @@ class Holdings:
         # The changes of this turn, and whether each entry was added.
         self._changes: dict[int, dict[str, bool]] = {}
         self._call: IDelayedCall | None = None
-        # The names that this node has released within the last grace time, and when.
+        # The names that this node has released lately, and when.
         self._released: OrderedDict[str, float] = OrderedDict()
         self._longest_grace = max(settings.grace.values(), default=0.0)
 
@@ -184,7 +188,7 @@ class Holdings:
         for owner, digests in rows.items():
             for some in _slices(digests, self._settings.names_per_item):
                 self._peers.send(owner, [messages.DIGESTS, [list(row) for row in some]])
-        limit = self._clock.seconds() - self._longest_grace - self._settings.lease_interval
+        limit = self._clock.seconds() - self._longest_grace - RELEASED_INTERVALS * self._settings.lease_interval
         while self._released and next(iter(self._released.values())) < limit:
             self._released.popitem(last=False)
 

@@ -11,9 +11,11 @@ A name is in one of these states::
                                                                                                 v
                                                                                               gone
 
-Watchers are told that a name is there at once, and that it is gone only in the last state. A member that has released
-the name lately says so in its answer, and the grace time begins anew: the owner may not have heard that this member
-held it.
+Watchers are told that a name is there at once, and that it is gone only in the last state. Each interval there is a new
+question: all members have to answer the same one, so that their answers are about nearly the same time. A member that
+has released the name lately says so in its answer. If that was after the grace time began, the owner has not heard that
+this member held it, and the grace time begins anew. So no name is said to be gone that is held again and again, with
+pauses that are shorter than the grace time, by whatever members, and whatever messages are lost.
 
 A new owner I{collects}: it asks each member for all its entries, and for the names that the clients of that member are
 told are there. It says of no name that it is gone before all members have answered. A name that clients were told of,
@@ -46,6 +48,8 @@ class _Member:
     @ivar is_heard: whether all parts of its entries have arrived.
     @ivar parts: how many parts there are.
     @ivar arrived: the numbers of those that have arrived.
+    @ivar unanswered: when it was asked the first of the questions that it has not answered; C{None}: it has answered
+        the last one.
     """
 
     since: float
@@ -54,6 +58,7 @@ class _Member:
     is_heard: bool = False
     parts: int = 0
     arrived: set[int] = field(default_factory=set)
+    unanswered: float | None = None
 
 
 @dataclass(slots=True)
@@ -61,11 +66,11 @@ class _Question:
     """
     One question to all members.
 
-    @ivar asked: when each member was asked first.
+    @ivar answered: the members that have answered.
     """
 
     keys: set[str]
-    asked: dict[str, float] = field(default_factory=dict)
+    asked: float
     answered: set[str] = field(default_factory=set)
 
 
@@ -98,15 +103,16 @@ class OwnedPartition:
         self._send = send
         self._members: dict[str, _Member] = {}
         self._holders: dict[str, set[str]] = {}
-        self._watchers: dict[str, set[str]] = {}
-        self._kind_watchers: dict[str, set[str]] = {}
-        # When the grace time of a name without a holder is over.
+        # The members that watch a name, and all names of a kind. Dicts are sets that keep their order.
+        self._watchers: dict[str, dict[str, None]] = {}
+        self._kind_watchers: dict[str, dict[str, None]] = {}
+        # When the grace time of a name without a holder began.
         self._grace: dict[str, float] = {}
+        # The questions of this interval.
         self._questions: dict[int, _Question] = {}
-        self._asked: dict[str, int] = {}
         self._last_question = 0
         # The names whose watchers may have to be told.
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}
         self._is_complete = False
 
     # -- the members
@@ -122,9 +128,6 @@ class OwnedPartition:
             for entry in list(self._members[node].entries):
                 self._remove(node, entry)
             del self._members[node]
-            for question in self._questions.values():
-                question.answered.discard(node)
-                question.asked.pop(node, None)
 
     @property
     def unheard(self) -> list[str]:
@@ -159,7 +162,7 @@ class OwnedPartition:
         if part >= parts:
             return
         member = self._members[node]
-        new = set(entries)
+        new = dict.fromkeys(entries)
         for entry in [entry for entry in member.entries if entry not in new and part_of(entry, parts) == part]:
             self._remove(node, entry)
         for entry in new:
@@ -177,15 +180,16 @@ class OwnedPartition:
         """
         for key in held:
             self._add(node, HOLDS + key)
+        question = self._questions.get(number)
         now = self._now()
         for key, age in released:
-            end = now - age + self._grace_time(key)
-            if key in self._grace and end > now:
-                self._grace[key] = max(end, self._grace[key])
-                self._forget_question(key)
-        question = self._questions.get(number)
+            if key in self._grace and now - age > self._grace[key]:
+                self._grace[key] = now - age
+                if question is not None:
+                    question.keys.discard(key)
         if question is not None:
             question.answered.add(node)
+            self._members[node].unanswered = None
 
     def send_all(self, node: str) -> None:
         """
@@ -213,10 +217,10 @@ class OwnedPartition:
             heard = [node for node, member in members.items() if member.is_heard]
             if all(member.is_heard or self._is_silent(member.since, heard) for member in members.values()):
                 self._is_complete = True
-                self._changed.update(self._watchers)
+                self._changed.update(dict.fromkeys(self._watchers))
         if self._is_complete:
             self._close_questions()
-        changed, self._changed = self._changed, set()
+        changed, self._changed = self._changed, {}
         rows: dict[str, list[Item]] = {}
         for key in changed:
             watchers = self._watchers.get(key, _NO_NODES)
@@ -234,19 +238,17 @@ class OwnedPartition:
         Ask the members about the names whose grace time is over. Called each interval.
         """
         now = self._now()
-        due = [key for key, end in self._grace.items() if end <= now and key not in self._asked]
+        due = [key for key, began in self._grace.items() if began + self._grace_time(key) <= now]
         size = self._settings.names_per_item
+        self._questions.clear()
         for start in range(0, len(due), size):
             self._last_question += 1
             keys = due[start : start + size]
-            self._questions[self._last_question] = _Question(set(keys))
-            self._asked.update(dict.fromkeys(keys, self._last_question))
-        for number, question in self._questions.items():
-            for node in self._members:
-                if node not in question.answered:
-                    question.asked.setdefault(node, now)
-                    keys = sorted(question.keys)
-                    self._send(node, [messages.QUESTION, self.number, self.token, number, keys])
+            self._questions[self._last_question] = _Question(set(keys), now)
+            for node, member in self._members.items():
+                if member.unanswered is None:
+                    member.unanswered = now
+                self._send(node, [messages.QUESTION, self.number, self.token, self._last_question, keys])
 
     def sums(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """
@@ -267,15 +269,14 @@ class OwnedPartition:
         if verb == HOLDS:
             self._holders.setdefault(key, set()).add(node)
             self._grace.pop(key, None)
-            self._forget_question(key)
-            self._changed.add(key)
+            self._changed[key] = None
         elif verb == WATCHES:
-            self._watchers.setdefault(key, set()).add(node)
-            self._changed.add(key)
+            self._watchers.setdefault(key, {})[node] = None
+            self._changed[key] = None
         else:
-            self._kind_watchers.setdefault(key, set()).add(node)
+            self._kind_watchers.setdefault(key, {})[node] = None
             for names in (self._holders, self._grace, member.told):
-                self._changed.update(each for each in names if each[0] == key)
+                self._changed.update((each, None) for each in names if each[0] == key)
 
     def _remove(self, node: str, entry: str) -> None:
         member = self._members[node]
@@ -288,10 +289,10 @@ class OwnedPartition:
             if not holders:
                 del self._holders[key]
                 self._begin_grace(key)
-            self._changed.add(key)
+            self._changed[key] = None
             return
         watchers = self._watchers if verb == WATCHES else self._kind_watchers
-        watchers[key].discard(node)
+        del watchers[key][node]
         if not watchers[key]:
             del watchers[key]
         told = [key] if verb == WATCHES else [each for each in member.told if each[0] == key]
@@ -313,7 +314,7 @@ class OwnedPartition:
                 self._begin_grace(key)
             if key not in member.told:
                 member.told.put(key, _BELIEVED)
-            self._changed.add(key)
+            self._changed[key] = None
         if member.parts != parts:
             member.parts = parts
             member.arrived.clear()
@@ -321,38 +322,35 @@ class OwnedPartition:
         return len(member.arrived) == parts
 
     def _begin_grace(self, key: str) -> None:
-        self._grace[key] = self._now() + self._grace_time(key)
-        self._changed.add(key)
+        self._grace[key] = self._now()
+        self._changed[key] = None
 
     def _grace_time(self, key: str) -> float:
         return self._settings.grace.get(key[0], 0.0)
 
-    def _forget_question(self, key: str) -> None:
-        number = self._asked.pop(key, None)
-        if number is not None:
-            question = self._questions[number]
-            question.keys.discard(key)
-            if not question.keys:
-                del self._questions[number]
-
     def _close_questions(self) -> None:
         for number, question in list(self._questions.items()):
-            answered = question.answered
             if all(
-                node in answered or (node in question.asked and self._is_silent(question.asked[node], answered))
-                for node in self._members
+                node in question.answered or self._is_silent(member.unanswered, question.answered)
+                for node, member in self._members.items()
             ):
-                for key in list(question.keys):
-                    self._forget_question(key)
-                    del self._grace[key]
-                    self._changed.add(key)
-                self._questions.pop(number, None)
+                del self._questions[number]
+                for key in sorted(question.keys):
+                    # It may have got a holder, and lost it again, since it was asked about.
+                    began = self._grace.get(key)
+                    if began is not None and began + self._grace_time(key) <= question.asked:
+                        del self._grace[key]
+                        self._changed[key] = None
 
-    def _is_silent(self, since: float, others: Collection[str]) -> bool:
+    def _is_silent(self, since: float | None, others: Collection[str]) -> bool:
         """
         Whether a member has not answered since C{since}, although others do.
         """
-        return self._now() - since >= self._settings.absence_timeout and any(node != self._node for node in others)
+        return (
+            since is not None
+            and self._now() - since >= self._settings.absence_timeout
+            and any(node != self._node for node in others)
+        )
 
     def _tell(self, node: str, key: str, singly: bool) -> Item | None:
         """
@@ -382,7 +380,7 @@ class OwnedPartition:
         return _row(key, state)
 
 
-_NO_NODES: frozenset[str] = frozenset()
+_NO_NODES: dict[str, None] = {}
 
 
 def _row(key: str, state: State) -> Item:

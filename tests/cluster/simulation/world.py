@@ -78,6 +78,7 @@ class Node:
     One node, made of product code, and the clients it has.
 
     @ivar told: the users that its clients were told are online.
+    @ivar stops: it stops in order, and takes no more clients.
     @ivar trouble: until when its clients may be told something wrong.
     """
 
@@ -88,6 +89,7 @@ class Node:
         self.bus = world.network.bus()
         world.network.clocks[self.bus] = self.clock
         self.trouble = world.time.now
+        self.stops = False
         self.told: set[str] = set()
         self.procedures: set[str] = set()
         self.watched: set[str] = set()
@@ -108,7 +110,7 @@ class Node:
 
     @property
     def awake(self) -> bool:
-        return not self.clock.dead and self.clock.sleeps_until <= self.world.time.now
+        return not self.clock.dead and not self.stops and self.clock.sleeps_until <= self.world.time.now
 
     def on_membership(self) -> None:
         if self.membership.node != self.joined_as:
@@ -321,6 +323,7 @@ class World:
             return
         node = self.random.choice(awake)
         node.trouble = self.time.now + 2.0
+        node.stops = True
         node.membership.hand_over()
 
         def close() -> None:
@@ -371,7 +374,9 @@ class World:
         """
         if self.time.now > self.gone_back + TROUBLE_SECONDS:
             for number in range(self.settings.partitions):
-                deciders = [n for n in self.living if n.awake and n.membership.may_decide(number)]
+                deciders = [
+                    n for n in self.living if n.clock.sleeps_until <= self.time.now and n.membership.may_decide(number)
+                ]
                 if len(deciders) > 1:
                     self.wrong["two nodes may decide about a partition"] += 1
         if self.time.now < self.plan.seconds + self.plan.rest:
@@ -404,7 +409,7 @@ class World:
         loads = [sum(map(node.membership.owns, range(self.settings.partitions))) for node in living]
         if max(loads) - min(loads) > 1:
             self.wrong["at rest: partitions are not even"] += 1
-        online = {user.name for user in self.users if user.node is not None}
+        online = {user.name for user in self.users if user.node is not None and not user.node.clock.dead}
         for node in living:
             if online - node.told:
                 self.wrong["at rest: a user who is there is thought away"] += 1
