@@ -44,21 +44,19 @@ class _Member:
     """
     What is known of one member.
 
-    @ivar since: when it became a member, or this node the owner.
+    @ivar last_message: when its last message arrived. Before the first: when it became a member, or this node the
+        owner.
     @ivar is_heard: whether all parts of its entries have arrived.
     @ivar parts: how many parts there are.
     @ivar arrived: the numbers of those that have arrived.
-    @ivar unanswered: when it was asked the first of the questions that it has not answered; C{None}: it has answered
-        the last one.
     """
 
-    since: float
+    last_message: float
     entries: DigestedSet = field(default_factory=DigestedSet)
     told: DigestedStates = field(default_factory=DigestedStates)
     is_heard: bool = False
     parts: int = 0
     arrived: set[int] = field(default_factory=set)
-    unanswered: float | None = None
 
 
 @dataclass(slots=True)
@@ -142,6 +140,7 @@ class OwnedPartition:
         """
         Entries of a member have changed.
         """
+        self._members[node].last_message = self._now()
         for entry in added:
             self._add(node, entry)
         for entry in removed:
@@ -153,6 +152,7 @@ class OwnedPartition:
         anyway.
         """
         member = self._members[node]
+        member.last_message = self._now()
         return member.is_heard and member.entries.digest != digest
 
     def sent_whole(self, node: str, part: int, parts: int, entries: Iterable[str], told: Iterable[str]) -> None:
@@ -162,6 +162,7 @@ class OwnedPartition:
         if part >= parts:
             return
         member = self._members[node]
+        member.last_message = self._now()
         new = dict.fromkeys(entries)
         for entry in [entry for entry in member.entries if entry not in new and part_of(entry, parts) == part]:
             self._remove(node, entry)
@@ -180,6 +181,7 @@ class OwnedPartition:
         """
         for key in held:
             self._add(node, HOLDS + key)
+        self._members[node].last_message = self._now()
         question = self._questions.get(number)
         now = self._now()
         for key, age in released:
@@ -189,7 +191,6 @@ class OwnedPartition:
                     question.keys.discard(key)
         if question is not None:
             question.answered.add(node)
-            self._members[node].unanswered = None
 
     def send_all(self, node: str) -> None:
         """
@@ -215,7 +216,7 @@ class OwnedPartition:
         members = self._members
         if not self._is_complete:
             heard = [node for node, member in members.items() if member.is_heard]
-            if all(member.is_heard or self._is_silent(member.since, heard) for member in members.values()):
+            if all(member.is_heard or self._is_silent(member, heard) for member in members.values()):
                 self._is_complete = True
                 self._changed.update(dict.fromkeys(self._watchers))
         if self._is_complete:
@@ -245,9 +246,7 @@ class OwnedPartition:
             self._last_question += 1
             keys = due[start : start + size]
             self._questions[self._last_question] = _Question(set(keys), now)
-            for node, member in self._members.items():
-                if member.unanswered is None:
-                    member.unanswered = now
+            for node in self._members:
                 self._send(node, [messages.QUESTION, self.number, self.token, self._last_question, keys])
 
     def sums(self) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -331,7 +330,7 @@ class OwnedPartition:
     def _close_questions(self) -> None:
         for number, question in list(self._questions.items()):
             if all(
-                node in question.answered or self._is_silent(member.unanswered, question.answered)
+                node in question.answered or self._is_silent(member, question.answered)
                 for node, member in self._members.items()
             ):
                 del self._questions[number]
@@ -342,15 +341,12 @@ class OwnedPartition:
                         del self._grace[key]
                         self._changed[key] = None
 
-    def _is_silent(self, since: float | None, others: Collection[str]) -> bool:
+    def _is_silent(self, member: _Member, answered: Collection[str]) -> bool:
         """
-        Whether a member has not answered since C{since}, although others do.
+        Whether nothing has come from a member for C{absenceTimeout}, although others have answered.
         """
-        return (
-            since is not None
-            and self._now() - since >= self._settings.absence_timeout
-            and any(node != self._node for node in others)
-        )
+        silence = self._now() - member.last_message
+        return silence >= self._settings.absence_timeout and any(node != self._node for node in answered)
 
     def _tell(self, node: str, key: str, singly: bool) -> Item | None:
         """
