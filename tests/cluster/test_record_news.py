@@ -151,6 +151,8 @@ class NewsGateTests(SynchronousTestCase):
         self.receive(written(6), written(7))
         self.check("6", reading=1)
         self.was_read(12)
+        self.check("6", "=12", reading=1)
+        self.was_read(12)
         self.check("6", "=12")
 
     def test_old(self) -> None:
