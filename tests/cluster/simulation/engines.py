@@ -124,16 +124,15 @@ class Engine:
         self._faults = faults
         self.table = MemoryTable()
         self.away = False
-        self.stores: list[Any] = []
         self._copy: tuple[bytes | None, dict[str, bytes]] | None = None
 
     def operation(
-        self, clock: NodeClock, execute: Callable[[], Deferred[Any]], wanted: Callable[[], bool] | None = None
+        self, clock: NodeClock, execute: Callable[[], Any], wanted: Callable[[], bool] | None = None
     ) -> Deferred[Any]:
         """
         One operation of the node with C{clock}.
 
-        @param wanted: asked when the operation is executed.
+        @param wanted: asked when the operation is due: whether it is executed.
         """
         rng, faults = self._random, self._faults
         answered: Deferred[Any] = Deferred(lambda _: None)
@@ -141,7 +140,9 @@ class Engine:
         def at_engine() -> None:
             if self.away or (wanted is not None and not wanted()):
                 return
-            result = execute().result  # it has fired
+            result = execute()
+            if isinstance(result, Deferred):
+                result = result.result
             if faults.on and rng.random() < faults.lost_replies:
                 return
             clock.callLater(rng.uniform(0.0005, 0.005), answer, result)

@@ -12,11 +12,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from twisted.python.failure import Failure
+
 from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
+from dstwist.cluster.record_news import MISSING
 from dstwist.cluster.settings import ClusterSettings
 from tests.cluster.simulation.engines import Engine, Faults, SimNetwork, SimTable
+from tests.cluster.simulation.records import Arbiter, Records
 from tests.cluster.simulation.time import NodeClock, Time
 
 #: The kinds of names: users, and procedures whose watchers are told the holders.
@@ -30,6 +34,13 @@ SETTINGS = ClusterSettings(
     lease_margin=0.2,
     bus_alone_time=1.0,
     absence_timeout=9.0,
+    compare_interval=6.0,
+    linger=1.0,
+    subscribe_timeout=0.3,
+    subscribe_window=3,
+    heads_batch=2,
+    heads_window=2,
+    max_early_news=4,
     grace={USER: 1.0, PROCEDURE: 0.0},
     names_per_item=3,
     items_per_turn=4,
@@ -52,6 +63,7 @@ class Plan:
     nodes: int = 3
     users: int = 8
     procedures: int = 4
+    records: int = 3
     seconds: float = 30.0
     rest: float = 20.0
     kinds: frozenset[str] = frozenset(("bus", "cut", "apart", "store", "sleep", "die", "leave", "loss", "late"))
@@ -107,6 +119,7 @@ class Node:
         self.directory.watch_all(USER)
         self.membership.start()
         self.directory.start()
+        self.records = Records(world, self)
 
     @property
     def awake(self) -> bool:
@@ -166,6 +179,10 @@ class World:
         self.last_change = 0.0
         self.gone_back = -100.0
         self.joins = 0
+        self.arbiter = Arbiter()
+        self.writes = 0
+        self.requests = 0
+        self.outcomes: dict[int, bool | None] = {}
 
     def run(self) -> World:
         """
@@ -189,6 +206,26 @@ class World:
     def join(self) -> None:
         self.joins += 1
         self.nodes.append(Node(self, f"node{self.joins}"))
+
+    def random_of_node(self) -> random.Random:
+        return random.Random(self.random.random())
+
+    def crashed(self, failure: Failure) -> None:
+        self.wrong[f"a node has crashed: {failure.value!r}"] += 1
+
+    def answered(self, token: int | None, taken: bool) -> None:
+        """
+        The writer of C{token} was told whether it was taken.
+        """
+        if token is not None:
+            self.outcomes[token] = taken
+
+    def in_doubt(self, token: int | None) -> None:
+        """
+        The writer of C{token} was told that the write may have been taken.
+        """
+        if token is not None:
+            self.outcomes[token] = None
 
     # -- what happens
 
@@ -214,6 +251,23 @@ class World:
                 node.hold(name, name not in node.procedures)
             else:
                 node.watch(name, name not in node.watched)
+        if awake and self.plan.records:
+            for _ in range(3):
+                self.touch_record(rng.choice(awake))
+
+    def touch_record(self, node: Node) -> None:
+        rng = self.random
+        name = f"record{rng.randrange(self.plan.records)}"
+        chance = rng.random()
+        if chance < 0.45:
+            self.writes += 1
+            node.records.write(name, self.writes)
+        elif chance < 0.5:
+            node.records.write(name, None)
+        elif chance < 0.9:
+            node.records.subscribe(name)
+        else:
+            node.records.unsubscribe(name)
 
     def move_user(self, user: User) -> None:
         rng = self.random
@@ -396,6 +450,22 @@ class World:
         if all(now - each.trouble > TROUBLE_SECONDS for each in (node, *hosts)):
             self.wrong["told of the leave of a user who was away for less than the grace time"] += 1
 
+    def check_records(self) -> None:
+        log = self.arbiter.log
+        taken = Counter(token for entries in log.values() for _, token in entries)
+        for token, outcome in self.outcomes.items():
+            if outcome is True and taken[token] != 1:
+                self.wrong["an acknowledged write is not in the history once"] += 1
+            if outcome is False and taken[token]:
+                self.wrong["a refused write is in the history"] += 1
+            if taken[token] > 1:
+                self.wrong["a write is in the history more than once"] += 1
+        for node in self.living:
+            for name, (version, token) in node.records.believed.items():
+                kept, _ = self.arbiter.get(name)
+                if (version, token) != ((MISSING, None) if kept is None else (kept.version, kept.token)):
+                    self.wrong["at rest: a subscriber has another record than the arbiter"] += 1
+
     def check_rest(self) -> None:
         living = self.living
         if len({node.membership.table.encode() for node in living}) > 1:
@@ -409,6 +479,7 @@ class World:
         loads = [sum(map(node.membership.owns, range(self.settings.partitions))) for node in living]
         if max(loads) - min(loads) > 1:
             self.wrong["at rest: partitions are not even"] += 1
+        self.check_records()
         online = {user.name for user in self.users if user.node is not None and not user.node.clock.dead}
         for node in living:
             if online - node.told:
