@@ -77,7 +77,7 @@ class SimNetwork(MemoryNetwork):
         if rng.random() < 0.01:
             time += rng.uniform(0, 0.5)
         if sender is not receiver and rng.random() < faults.duplicates:
-            return (time, time + rng.uniform(0.001, 3.0))
+            return (time, time + rng.uniform(0.001, 6.0))
         return (time,)
 
     def carry(self, sender: MemoryBus, receiver: MemoryBus, deliver: Callable[[], None]) -> None:
